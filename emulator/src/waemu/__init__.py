@@ -1,0 +1,1 @@
+"""A local WhatsApp server with virtual phones, for tests and the demo of Hudhud."""

@@ -1,0 +1,1 @@
+"""The database: tables, engine, doorbell, group commit, migrations."""

@@ -1,0 +1,81 @@
+"""A doorbell says that something in the database changed, so that nobody has to poll tables.
+
+A lost ring costs at most one slow poll: every waiter looks again after its timeout.
+"""
+
+import sqlite3
+import time
+from typing import Protocol
+
+import psycopg
+
+CHANNEL = "hudhud"
+POLL_SECONDS = 0.02
+
+
+class Doorbell(Protocol):
+    """Waits for a change that another connection committed."""
+
+    def wait(self, seconds: float) -> bool:
+        """Return True at the next ring, or False after `seconds` without one."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class SqliteDoorbell:
+    """Polls `PRAGMA data_version`, which every commit of another connection changes."""
+
+    def __init__(self, path: str) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._version = self._data_version()
+
+    def wait(self, seconds: float) -> bool:
+        """Return True once another connection has committed since the last call."""
+        deadline = time.monotonic() + seconds
+        while True:
+            version = self._data_version()
+            if version != self._version:
+                self._version = version
+                return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(POLL_SECONDS, left))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _data_version(self) -> int:
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+class PostgresDoorbell:
+    """Listens for NOTIFY on a connection of its own and connects again when it is lost."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.Connection | None = None
+
+    def wait(self, seconds: float) -> bool:
+        """Return True at a NOTIFY; a lost connection counts as a ring after a second."""
+        try:
+            listener = self._listening()
+            return any(True for _ in listener.notifies(timeout=seconds, stop_after=1))
+        except psycopg.OperationalError:
+            self.close()
+            time.sleep(min(1.0, seconds))
+            return True
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _listening(self) -> psycopg.Connection:
+        if self._connection is None:
+            self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
+            self._connection.execute(f"LISTEN {CHANNEL}")
+        return self._connection

@@ -1,0 +1,121 @@
+"""The database connection and everything in which SQLite and PostgreSQL differ."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
+
+from hudhud.db.doorbell import CHANNEL, Doorbell, PostgresDoorbell, SqliteDoorbell
+from hudhud.errors import StartRefused
+
+BUSY_TIMEOUT_MS = 3000
+LOCK_OF_THE_MIGRATIONS = 0x687564687564  # any number that only Hudhud uses
+
+
+class Database:
+    """One engine over SQLite or PostgreSQL, used from threads and never across a network send."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _with_driver(make_url(url))
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Lend a connection for reading; what it sees is one moment's state."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Lend a connection in a transaction that is on disk once the block has ended.
+
+        On SQLite the write lock is taken at the start, for at most `BUSY_TIMEOUT_MS`.
+        Raises sqlalchemy.exc.OperationalError where the lock or the disk is not to be had.
+        """
+        with (
+            self.engine.connect().execution_options(hudhud_write=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def ring(self, connection: Connection) -> None:
+        """Tell every waiting doorbell that this transaction changed something."""
+        if not self.is_sqlite:
+            connection.execute(text(f"NOTIFY {CHANNEL}"))
+
+    def doorbell(self) -> Doorbell:
+        """Return a new doorbell; it belongs to the thread that waits at it."""
+        if self.is_sqlite:
+            return SqliteDoorbell(str(self.url.database))
+        return PostgresDoorbell(self.libpq_url())
+
+    def libpq_url(self) -> str:
+        """Return the plain `postgresql://` address that other clients of the server take."""
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    def lock_for_migrations(self, connection: Connection) -> None:
+        """Let only one process migrate at a time; ends with the transaction."""
+        if not self.is_sqlite:
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_OF_THE_MIGRATIONS}
+            )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """Open a database and prove that it answers.
+
+    Raises StartRefused, naming the address without its password, where it does not.
+    """
+    database = Database(url)
+    try:
+        with database.read() as connection:
+            connection.execute(text("SELECT 1"))
+    except OperationalError as error:
+        shown = database.url.render_as_string(hide_password=True)
+        raise StartRefused(f"The database {shown} cannot be opened: {error.orig}") from error
+    return database
+
+
+def _with_driver(url: URL) -> URL:
+    if url.get_backend_name() in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(url)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("hudhud_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgres_engine(url: URL) -> Engine:
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=4,
+        max_overflow=4,
+        pool_timeout=5,
+        connect_args={"connect_timeout": 5, "options": f"-c lock_timeout={BUSY_TIMEOUT_MS}"},
+    )

@@ -1,0 +1,93 @@
+"""Concurrent requests share one commit, because the disk's flush is what a commit costs."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud.db.engine import Database
+from hudhud.errors import QueueUnavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+LARGEST_GROUP = 500
+# SQLite's lock is unfair: without a pause other processes starve (design.md, Queue rules).
+PAUSE_SECONDS = 0.002
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Writes submitted items in groups on one thread, each group in one transaction.
+
+    `write` stores a group and returns one result, or one error, for each item in order.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        write: Callable[[Connection, Sequence[Item]], Sequence[Result | Exception]],
+    ) -> None:
+        self._database = database
+        self._write = write
+        self._waiting: SimpleQueue[tuple[Item, asyncio.Future[Result]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
+
+    def start(self) -> None:
+        """Start the writing thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what was submitted, then end."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    async def submit(self, item: Item) -> Result:
+        """Return the item's result once its transaction is on disk.
+
+        Raises QueueUnavailable where the database cannot be written.
+        """
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.put((item, future))
+        return await future
+
+    def _run(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            group = [first]
+            stopping = False
+            while len(group) < LARGEST_GROUP and not self._waiting.empty():
+                following = self._waiting.get()
+                if following is None:
+                    stopping = True
+                    break
+                group.append(following)
+            self._commit(group)
+            if stopping:
+                return
+            time.sleep(PAUSE_SECONDS)
+
+    def _commit(self, group: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        results: Sequence[Result | Exception]
+        try:
+            with self._database.write() as connection:
+                results = self._write(connection, [item for item, _ in group])
+        except SQLAlchemyError as error:
+            results = [QueueUnavailable(str(error.__cause__ or error))] * len(group)
+        except Exception as error:  # noqa: BLE001 -- each waiting request must get its answer
+            results = [error] * len(group)
+        futures = [future for _, future in group]
+        futures[0].get_loop().call_soon_threadsafe(_settle, futures, results)
+
+
+def _settle(futures: list[asyncio.Future[Result]], results: Sequence[Result | Exception]) -> None:
+    for future, result in zip(futures, results, strict=True):
+        if future.cancelled():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
