@@ -4,36 +4,122 @@ Read from `.env` and `config/.env` in the current folder; environment variables 
 of the earlier application keep their names; `legacy.py` speaks about those that lost their meaning.
 """
 
+import io
+import os
+import re
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
+from dotenv.parser import Binding, parse_stream
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from hudhud.errors import SettingsError
 
+ENV_FILES = (Path(".env"), Path("config/.env"))
+
 # The sample values of the earlier application's readme: whoever kept them has no secret at all.
 PLACEHOLDERS = frozenset(
     {
         "YOUR_VERY_SECRET_OTP_API_KEY",
+        "YOUR_SECRET_API_KEY",
         "your_admin_username",
         "your_admin_password",
         "a_very_long_and_random_session_secret_string",
     }
 )
+# Those that only mean "no Telegram": nothing is unsafe about them, so they count as unset.
+UNSET_PLACEHOLDERS = frozenset(
+    {"YOUR_TELEGRAM_BOT_TOKEN_IF_USING_ALERTS", "YOUR_TELEGRAM_CHAT_ID_IF_USING_ALERTS"}
+)
 SHORTEST_SECRET = 16
-FILE_NAME = r"^(?!\.{1,2}$)[^/\x00]{1,64}$"
+LONGEST_FILE_NAME = 64
+LONGEST_DEFAULT_GAP_MS = 1500
 
 Network = IPv4Network | IPv6Network
+
+
+def read_environment(files: Iterable[str | os.PathLike[str]] = ENV_FILES) -> dict[str, str]:
+    """Return the variables of `files`, a later file winning, and over them the environment's.
+
+    Names are in capitals; a variable without a value counts as unset and is left out.
+    Raises SettingsError naming the file and the line that cannot be read.
+    """
+    variables: dict[str, str] = {}
+    for file in files:
+        for binding in parse_env_file(Path(file)):
+            if binding.key is not None and binding.value is not None:
+                variables[binding.key.upper()] = binding.value
+    for name in sorted(os.environ, key=str.isupper):  # PORT wins over port
+        if os.environ[name].strip():
+            variables[name.upper()] = os.environ[name]
+    return {name: value for name, value in variables.items() if value.strip()}
+
+
+def parse_env_file(file: Path) -> list[Binding]:
+    """Return what each line of an .env file says; nothing where there is no such file.
+
+    Values are taken as they stand: unlike python-dotenv's default, `${NAME}` is not replaced,
+    because the earlier application did not replace it either.
+    Raises SettingsError naming the file and the line that cannot be read.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except IsADirectoryError:  # `.env` is also a usual name for a Python environment
+        return []
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file} is not UTF-8 text: save it again as UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}.") from None
+    bindings = list(parse_stream(io.StringIO(text)))
+    for binding in bindings:
+        if binding.error:
+            line = binding.original.line
+            raise SettingsError(
+                f"{file}, line {line}: not a line like NAME=value. Mend it, or put # before it."
+            )
+    return bindings
+
+
+class _Variables(PydanticBaseSettingsSource):
+    """The fields' values out of `read_environment`."""
+
+    def __init__(self, settings: type[BaseSettings], files: Iterable[str | os.PathLike[str]]):
+        super().__init__(settings)
+        self._variables = read_environment(files)
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        del field
+        return self._variables.get(field_name.upper()), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        names = self.settings_cls.model_fields
+        return {
+            name: self._variables[name.upper()] for name in names if name.upper() in self._variables
+        }
 
 
 def _no_placeholder(value: str | None) -> str | None:
     if value in PLACEHOLDERS:
         raise ValueError("is still the sample value of the documentation: choose your own")
     return value
+
+
+def _unless_placeholder(value: object) -> object:
+    return None if value in UNSET_PLACEHOLDERS else value
 
 
 def _long_enough(value: str | None) -> str | None:
@@ -50,9 +136,24 @@ def _networks(value: object) -> object:
     )
 
 
+def _file_name(value: str) -> str:
+    if value in {".", ".."} or "/" in value or "\0" in value or len(value) > LONGEST_FILE_NAME:
+        raise ValueError(
+            f"must be a plain name of at most {LONGEST_FILE_NAME} characters, without /"
+        )
+    return value
+
+
 def _proxy(value: str | None) -> str | None:
-    if value is not None and not value.startswith(("http://", "socks5://")):
-        raise ValueError("must start with http:// or socks5://")
+    if value is None:
+        return None
+    try:
+        address = urlsplit(value)
+        complete = address.scheme in {"http", "socks5"} and address.hostname and address.port
+    except ValueError:
+        complete = None
+    if not complete:
+        raise ValueError("must look like http://host:port or socks5://user:password@host:port")
     return value
 
 
@@ -61,10 +162,17 @@ def _database(value: str | None) -> str | None:
         return None
     try:
         backend = make_url(value).get_backend_name()
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         backend = ""
-    if backend not in ("postgresql", "postgres"):
+    if backend not in {"postgresql", "postgres"}:
         raise ValueError("must be a postgresql:// address; for SQLite leave it out")
+    return value
+
+
+def _alert_urls(value: str | None) -> str | None:
+    for number, address in enumerate((value or "").split(), start=1):
+        if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://.", address):
+            raise ValueError(f"address {number} does not look like scheme://…")
     return value
 
 
@@ -81,6 +189,8 @@ def _library_log_level(value: object) -> object:
 
 
 Secret = Annotated[str | None, AfterValidator(_no_placeholder)]
+LongSecret = Annotated[Secret, AfterValidator(_long_enough)]
+FileName = Annotated[str, Field(min_length=1), AfterValidator(_file_name)]
 Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
 
 
@@ -88,9 +198,7 @@ class Settings(BaseSettings):
     """The settings of one process; construct with `load_settings`."""
 
     model_config = SettingsConfigDict(
-        env_file=(".env", "config/.env"),
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
+        env_file=ENV_FILES,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
@@ -98,21 +206,30 @@ class Settings(BaseSettings):
 
     host: str = Field("0.0.0.0", description="Address to listen on")  # noqa: S104 -- as before
     port: int = Field(3000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
-        (), description="Addresses or networks whose X-Forwarded-For is believed, by commas"
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        (),
+        description="Addresses or networks, separated by commas, whose X-Forwarded-For is believed",
     )
 
-    api_key: Secret = Field(None, repr=False, description="Key that callers send as X-API-KEY")
+    api_key: Secret = Field(
+        None,
+        repr=False,
+        description="Key that callers send as X-API-KEY; where neither this nor a key made with "
+        "`hudhud keys create` exists, the first start makes one",
+    )
     admin_username: Annotated[str, AfterValidator(_no_placeholder)] = Field(
         "admin", min_length=1, description="Name of the admin"
     )
-    admin_password: Secret = Field(None, repr=False, description="Password of the admin")
-    session_secret: Annotated[Secret, AfterValidator(_long_enough)] = Field(
+    admin_password: Secret = Field(
+        None, repr=False, description="Password of the admin; the first start makes one where unset"
+    )
+    session_secret: LongSecret = Field(
         None,
         repr=False,
-        description="Secret from which all keys are derived; at least 16 characters",
+        description="Secret from which all keys are derived, at least 16 characters; made and kept "
+        "in the data folder where unset, required with DATABASE_URL",
     )
-    session_secret_previous: Secret = Field(
+    session_secret_previous: LongSecret = Field(
         None, repr=False, description="The secret before this one, while it is being replaced"
     )
 
@@ -129,30 +246,28 @@ class Settings(BaseSettings):
         "linked",
         description="`linked` sends over a linked WhatsApp device, `sandbox` sends nothing",
     )
-    whatsapp_client_id: str = Field(
-        "main",
-        pattern=FILE_NAME,
-        description="Name of this machine's sender",
-    )
+    whatsapp_client_id: FileName = Field("main", description="Name of this machine's sender")
     whatsapp_proxy: Annotated[str | None, AfterValidator(_proxy)] = Field(
-        None, description="http:// or socks5:// proxy for the linked device"
+        None, repr=False, description="http:// or socks5:// proxy for the linked device"
     )
-    baileys_session_dir_name: str = Field(
+    baileys_session_dir_name: FileName = Field(
         "session",
-        pattern=FILE_NAME,
         description="Folder inside the data folder that holds the linked device's session",
     )
     baileys_initial_retry_delay_ms: Milliseconds = Field(
         2000, description="First wait before reconnecting; it grows with each failure"
     )
     baileys_max_retries: int = Field(
-        5, ge=1, description="Failed reconnects before the alert; reconnecting never stops"
+        5, ge=0, description="Failed reconnects before the alert; reconnecting never stops"
     )
     worker_min_send_delay_ms: Milliseconds = Field(
         500, description="Shortest gap between two messages of one sender"
     )
     worker_max_send_delay_ms: Milliseconds = Field(
-        1500, description="Longest gap between two messages of one sender"
+        default_factory=lambda above: max(
+            LONGEST_DEFAULT_GAP_MS, above.get("worker_min_send_delay_ms", 0)
+        ),
+        description="Longest gap between two messages of one sender; never below the shortest",
     )
 
     brand_name: str = Field("Hudhud", min_length=1, max_length=60, description="Name in the texts")
@@ -169,13 +284,33 @@ class Settings(BaseSettings):
         Literal["silent", "error", "warn", "info"], BeforeValidator(_library_log_level)
     ] = Field("warn", description="Level of the WhatsApp library; never finer than info")
 
-    telegram_bot_token: str | None = Field(None, repr=False, description="Telegram bot that alerts")
-    telegram_chat_id: str | None = Field(None, description="Telegram chat that is alerted")
-    alert_urls: str | None = Field(
+    telegram_bot_token: Annotated[str | None, BeforeValidator(_unless_placeholder)] = Field(
+        None, repr=False, description="Telegram bot that alerts; needs TELEGRAM_CHAT_ID too"
+    )
+    telegram_chat_id: Annotated[str | None, BeforeValidator(_unless_placeholder)] = Field(
+        None, description="Telegram chat that is alerted"
+    )
+    alert_urls: Annotated[str | None, AfterValidator(_alert_urls)] = Field(
         None,
         repr=False,
         description="Further alert targets as apprise addresses, separated by spaces",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read files and environment our way, see `read_environment`; arguments come first."""
+        del env_settings, file_secret_settings
+        files: Iterable[Path] = ENV_FILES
+        if isinstance(dotenv_settings, DotEnvSettingsSource) and dotenv_settings.env_file is None:
+            files = ()
+        return init_settings, _Variables(settings_cls, files)
 
     @model_validator(mode="after")
     def _delays_in_order(self) -> Self:
@@ -207,13 +342,13 @@ def load_settings() -> Settings:
         return Settings()  # type: ignore[call-arg]  # every field has a default
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from None
-    except ValueError as error:
-        raise SettingsError(f"The settings cannot be read: {error}") from None
 
 
 def _one_line(error: ValidationError) -> str:
     problems = []
     for problem in error.errors(include_url=False, include_input=False):
+        if problem["type"] == "default_factory_not_called":  # only because another one is wrong
+            continue
         name = "_".join(str(part) for part in problem["loc"][:1]).upper()
         reason = problem["msg"].removeprefix("Value error, ")
         problems.append(f"{name}: {reason}" if name else reason)

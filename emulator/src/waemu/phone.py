@@ -1,0 +1,97 @@
+"""Virtual phones: an account, its identity, and the companion devices linked to it."""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from waemu import signal
+from waemu.binary import LID_SERVER, Jid, Node
+from waemu.connection import Connection
+
+_MAX_UNANSWERED = 10_000
+_MAX_LOGINS = 1_000
+
+
+class StanzaKey(NamedTuple):
+    """Tells stanzas apart that a device has to answer: a message's receipts bear its id, too."""
+
+    tag: str
+    id: str
+    type: str
+
+
+def stanza_key(stanza: Node) -> StanzaKey:
+    kind = "" if stanza.tag == "message" else stanza.text("type")
+    return StanzaKey(stanza.tag, stanza.text("id"), kind)
+
+
+@dataclass
+class Prekeys:
+    """What a companion has uploaded so that others can start sessions with it."""
+
+    identity: bytes
+    registration_id: int
+    signed: signal.Prekey
+    signature: bytes
+    one_time: deque[signal.Prekey]
+
+    def take_bundle(self) -> signal.Bundle:
+        """A bundle with one of the one-time prekeys, which is used up, while there are any."""
+        prekey = self.one_time.popleft() if self.one_time else None
+        return signal.Bundle(
+            self.identity, self.registration_id, self.signed, self.signature, prekey
+        )
+
+
+@dataclass(eq=False)
+class Companion:
+    """A linked device of an account, known by the static key of its Noise handshakes."""
+
+    phone: "Phone"
+    device: int
+    noise_key: bytes
+    prekeys: Prekeys | None = None
+    connection: Connection | None = None
+    logins: deque[float] = field(default_factory=lambda: deque(maxlen=_MAX_LOGINS))
+    _unanswered: OrderedDict[StanzaKey, Node] = field(default_factory=OrderedDict)
+
+    @property
+    def jid(self) -> Jid:
+        return self.phone.lid.with_device(self.device)
+
+    def deliver(self, stanza: Node) -> None:
+        """Sends a message or receipt now, and again at each login until the device answers it."""
+        self._unanswered[stanza_key(stanza)] = stanza
+        while len(self._unanswered) > _MAX_UNANSWERED:
+            self._unanswered.popitem(last=False)
+        if self.connection is not None:
+            self.connection.send(stanza)
+
+    def answered(self, key: StanzaKey) -> None:
+        """The device has taken what was delivered under this key."""
+        self._unanswered.pop(key, None)
+
+    def unanswered(self) -> list[Node]:
+        return list(self._unanswered.values())
+
+
+class Phone:
+    """One WhatsApp account with its phone, which is device 0."""
+
+    def __init__(self, number: str, lid: str) -> None:
+        self.number = number
+        self.jid = Jid(number)
+        self.lid = Jid(lid, LID_SERVER)
+        self.companions: dict[int, Companion] = {}
+        self._last_device = 0
+
+    @cached_property
+    def signal(self) -> signal.Device:
+        """The phone's own keys, made at first use: benchmarks add thousands of phones."""
+        return signal.Device()
+
+    def next_device(self) -> int:
+        """The device number for a companion to be linked; numbers are not used twice."""
+        self._last_device += 1
+        return self._last_device

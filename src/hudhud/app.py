@@ -1,0 +1,126 @@
+"""The only place that constructs things: the parts of each process, out of the settings."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.di import Provide
+
+from hudhud import senders
+from hudhud.alerts import Alerts
+from hudhud.api_keys import KeyRing
+from hudhud.channels.base import Channel
+from hudhud.channels.sandbox import SandboxChannel
+from hudhud.credentials import load_secret
+from hudhud.db.engine import Database, open_database
+from hudhud.db.group_commit import GroupCommit
+from hudhud.db.migrate import migrate
+from hudhud.delivery import Delivery
+from hudhud.errors import StartRefused
+from hudhud.legacy import database_url
+from hudhud.machine import machine_name
+from hudhud.pace import Pace
+from hudhud.sealing import CodeSealer
+from hudhud.settings import Settings
+from hudhud.supervisor import Supervisor
+from hudhud.verifications import VerificationStarter
+from hudhud.web import api, errors, health, sandbox
+from hudhud.web.docs_page import docs_routes
+from hudhud.web.openapi import openapi_config
+from hudhud.worker import Worker
+
+LARGEST_BODY = 1024 * 1024
+
+
+def open_installation(settings: Settings) -> Database:
+    """Open the database that the settings choose and bring it to this version's tables.
+
+    Raises SettingsError or StartRefused.
+    """
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = open_database(database_url(settings).url)
+    migrate(database)
+    return database
+
+
+def build_web(settings: Settings, database: Database) -> Litestar:
+    """Build the web application over a migrated database."""
+    sealer = _sealer(settings)
+    key_ring = KeyRing(database, settings.api_key)
+    starter = VerificationStarter(settings, database, sealer)
+    commits: api.Commits = GroupCommit(database, starter.write)
+
+    @asynccontextmanager
+    async def running(_app: Litestar) -> AsyncIterator[None]:
+        key_ring.start()
+        commits.start()
+        yield
+        commits.stop()
+        key_ring.stop()
+
+    parts = {
+        "key_ring": key_ring,
+        "starter": starter,
+        "commits": commits,
+        "database": database,
+        "sealer": sealer,
+    }
+    routes = [api.send, api.job, health.welcome, health.healthz, health.readyz, *docs_routes]
+    if settings.channel == "sandbox":
+        routes.append(sandbox.sandbox_messages)
+    return Litestar(
+        routes,
+        dependencies={name: _given(part) for name, part in parts.items()},
+        exception_handlers=errors.HANDLERS,
+        lifespan=[running],
+        logging_config=None,
+        openapi_config=openapi_config(),
+        request_max_body_size=LARGEST_BODY,
+    )
+
+
+def build_supervisor(settings: Settings, database: Database, command: Sequence[str]) -> Supervisor:
+    """Build the supervisor of this machine's sender, which `command` starts."""
+    return Supervisor(
+        sender=settings.sender_name,
+        channel=settings.channel,
+        machine=machine_name(settings.data_dir),
+        database=database,
+        command=command,
+        alerts=Alerts(database, settings),
+    )
+
+
+def build_worker(settings: Settings, name: str) -> Worker:
+    """Build the sender's worker, in its own process. Raises StartRefused."""
+    database = open_database(database_url(settings).url)
+    with database.read() as connection:
+        record = senders.find(connection, name)
+    if record is None:
+        raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
+    channel = _channel(settings, record.device)
+    pace = Pace(
+        settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms, record.next_send_at
+    )
+    return Worker(
+        name=name,
+        channel_name=settings.channel,
+        database=database,
+        channel=channel,
+        delivery=Delivery(database, channel, _sealer(settings)),
+        pace=Pace(0, 0) if settings.channel == "sandbox" else pace,
+    )
+
+
+def _channel(settings: Settings, device: str | None) -> Channel:
+    if settings.channel == "sandbox":
+        return SandboxChannel()
+    raise NotImplementedError(device)
+
+
+def _sealer(settings: Settings) -> CodeSealer:
+    return CodeSealer(load_secret(settings), settings.session_secret_previous)
+
+
+def _given(part: object) -> Provide:
+    return Provide(lambda: part, sync_to_thread=False)

@@ -1,0 +1,86 @@
+"""What an operator asks of a sender's process, passed on through the database.
+
+The process that holds the sender takes a command, does it, and writes the result beside it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, Select, insert, select, update
+
+from hudhud.db.tables import commands
+
+Kind = Literal["reload", "logout", "pair_phone"]
+
+NEW = "new"
+TAKEN = "taken"
+DONE = "done"
+FAILED = "failed"
+# A command that nobody took for this long is not carried out any more.
+STALE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing to do."""
+
+    id: int
+    kind: Kind
+    argument: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a command: `done` or `failed`, with a sentence or a code."""
+
+    status: str
+    text: str | None
+
+
+def ask(
+    connection: Connection, *, sender: str, kind: Kind, now: int, argument: str | None = None
+) -> int:
+    """Store a command and return its id."""
+    row = {"sender": sender, "kind": kind, "argument": argument, "status": NEW, "created_at": now}
+    return connection.scalars(insert(commands).returning(commands.c.id), row).one()
+
+
+def has_new(connection: Connection, *, sender: str) -> bool:
+    """Tell whether a command waits."""
+    return connection.execute(_new(sender).limit(1)).first() is not None
+
+
+def take(connection: Connection, *, sender: str, now: int) -> list[Command]:
+    """Take what waits; each command is taken once. Stale ones fail, saying so."""
+    stale = _new(sender).where(commands.c.created_at < now - STALE_MS)
+    connection.execute(
+        update(commands)
+        .where(commands.c.id.in_(stale))
+        .values(status=FAILED, result="The sender was not running in time.", finished_at=now)
+    )
+    rows = connection.execute(
+        update(commands)
+        .where(commands.c.id.in_(_new(sender)))
+        .values(status=TAKEN)
+        .returning(commands.c.id, commands.c.kind, commands.c.argument)
+    )
+    return sorted((Command(*row) for row in rows), key=lambda command: command.id)
+
+
+def finish(connection: Connection, *, command: Command, result: Result, now: int) -> None:
+    """Write what came of a command."""
+    connection.execute(
+        update(commands)
+        .where(commands.c.id == command.id)
+        .values(status=result.status, result=result.text, finished_at=now)
+    )
+
+
+def result_of(connection: Connection, command_id: int) -> Result | None:
+    """Return what came of a command, or None while it is not finished."""
+    row = connection.execute(select(commands).where(commands.c.id == command_id)).one()
+    return Result(row.status, row.result) if row.status in (DONE, FAILED) else None
+
+
+def _new(sender: str) -> Select[int]:
+    return select(commands.c.id).where(commands.c.sender == sender, commands.c.status == NEW)

@@ -1,0 +1,34 @@
+"""What is known of a number: whether it has an account, and whether it wrote to us first."""
+
+from sqlalchemy import Connection, select
+
+from hudhud.db.engine import insert_or_update
+from hudhud.db.tables import contacts
+
+YES_KEPT_MS = 30 * 24 * 3600 * 1000
+# Somebody may install WhatsApp in the very minute in which the first code did not arrive.
+NO_KEPT_MS = 10 * 60 * 1000
+
+
+def known_account(connection: Connection, *, phone: str, now: int) -> bool | None:
+    """Return whether the number has an account, or None where that must be asked anew."""
+    row = connection.execute(
+        select(contacts.c.on_whatsapp, contacts.c.checked_at).where(contacts.c.phone == phone)
+    ).first()
+    if row is None or row.on_whatsapp is None:
+        return None
+    kept = YES_KEPT_MS if row.on_whatsapp else NO_KEPT_MS
+    return bool(row.on_whatsapp) if row.checked_at + kept > now else None
+
+
+def remember_account(connection: Connection, *, phone: str, has_account: bool, now: int) -> None:
+    """Store the answer to a number check."""
+    insert_or_update(
+        connection, contacts, {"phone": phone}, {"on_whatsapp": has_account, "checked_at": now}
+    )
+
+
+def remember_wrote(connection: Connection, *, phone: str, at: int) -> None:
+    """Store that this person wrote to us, which also proves the account."""
+    values = {"wrote_at": at, "on_whatsapp": True, "checked_at": at}
+    insert_or_update(connection, contacts, {"phone": phone}, values)

@@ -1,0 +1,91 @@
+"""The side of a sender's process that answers to others: its heartbeat, and their commands."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud import commands, queue, senders
+from hudhud.channels.base import Channel, Restart
+from hudhud.clock import now_ms
+from hudhud.commands import Command, Result
+from hudhud.db.engine import Database
+from hudhud.errors import CommandFailed
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 1.0
+
+
+class Control:
+    """Beats while the sender moves, and carries out commands one after the other."""
+
+    def __init__(
+        self,
+        *,
+        sender: str,
+        database: Database,
+        channel: Channel,
+        is_moving: Callable[[], bool],
+        restart: Callable[[Restart], None],
+    ) -> None:
+        self._sender = sender
+        self._database = database
+        self._channel = channel
+        self._is_moving = is_moving
+        self._restart = restart
+
+    def run(self, stopping: threading.Event) -> None:
+        """Beat and obey until `stopping`."""
+        doorbell = self._database.doorbell()
+        next_beat = 0.0
+        while not stopping.is_set():
+            try:
+                if time.monotonic() >= next_beat:
+                    self._beat()
+                    next_beat = time.monotonic() + senders.HEARTBEAT_MS / 1000
+                self._carry_out_commands()
+                doorbell.wait(POLL_SECONDS)
+            except SQLAlchemyError as error:
+                log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+                stopping.wait(POLL_SECONDS)
+
+    def _beat(self) -> None:
+        """Beat and keep the claims, unless the sending loop hangs: then the silence tells."""
+        if not self._is_moving():
+            return
+        with self._database.write() as connection:
+            senders.beat(connection, name=self._sender, now=now_ms())
+            queue.extend(connection, sender=self._sender, now=now_ms())
+
+    def _carry_out_commands(self) -> None:
+        with self._database.read() as connection:
+            if not commands.has_new(connection, sender=self._sender):
+                return
+        with self._database.write() as connection:
+            taken = commands.take(connection, sender=self._sender, now=now_ms())
+        for command in taken:
+            log.info("command", kind=command.kind)
+            result = self._carry_out(command)
+            with self._database.write() as connection:
+                commands.finish(connection, command=command, result=result, now=now_ms())
+                self._database.ring(connection)
+            if command.kind == "reload":
+                self._restart(Restart("An operator asked for it."))
+
+    def _carry_out(self, command: Command) -> Result:
+        try:
+            match command.kind:
+                case "pair_phone":
+                    return Result(
+                        commands.DONE, self._channel.pair_by_phone(command.argument or "")
+                    )
+                case "logout":
+                    self._channel.log_out()
+                    return Result(commands.DONE, "Logged out; a new QR code follows.")
+                case "reload":
+                    return Result(commands.DONE, "The sender starts anew with its session.")
+        except CommandFailed as error:
+            return Result(commands.FAILED, str(error))

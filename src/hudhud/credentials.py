@@ -1,0 +1,216 @@
+"""The secret, and the first API key and admin password where nobody chose any.
+
+There are no default credentials: what is missing is made, shown once, and kept only as a hash.
+"""
+
+import hmac
+import os
+import secrets
+import string
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from argon2 import PasswordHasher
+from sqlalchemy import Connection, select, update
+
+from hudhud import api_keys
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.db.tables import admins, installation
+from hudhud.errors import StartRefused
+from hudhud.sealing import derive
+from hudhud.settings import SHORTEST_SECRET, Settings
+
+SECRET_BYTES = 48
+SECRET_CHECK = "secret_check"  # noqa: S105 -- the name of a row
+FIRST_KEY = "first"
+CREDENTIALS_FILE = "first-credentials.txt"
+# Without 0, 1, i, l and o, which are read wrongly from a screen: 20 of 31 characters are 99 bits.
+PASSWORD_ALPHABET = "".join(sorted(set(string.ascii_lowercase + string.digits) - set("01ilo")))
+PASSWORD_GROUPS = 4
+GROUP_CHARACTERS = 5
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class FirstCredentials:
+    """What a start made because it was missing; `None` for what existed already."""
+
+    admin_username: str
+    api_key: str | None = field(default=None, repr=False)
+    admin_password: str | None = field(default=None, repr=False)
+
+    def text(self) -> str:
+        """Return the lines that hand the credentials over to a person."""
+        lines = ["Hudhud made these credentials. They are shown only this once: keep them safe."]
+        if self.api_key is not None:
+            lines.append(f"  API key (header X-API-KEY): {self.api_key}")
+        if self.admin_password is not None:
+            lines.append(f"  Admin name:                 {self.admin_username}")
+            lines.append(f"  Admin password:             {self.admin_password}")
+        return "\n".join(lines) + "\n"
+
+
+def load_secret(settings: Settings) -> str:
+    """Return the secret, making `secret` in the data folder where none is set.
+
+    Raises StartRefused where it is needed and missing (PostgreSQL), or cannot be read or kept.
+    """
+    if settings.session_secret is not None:
+        return settings.session_secret
+    if settings.database_url is not None:
+        raise StartRefused(
+            "SESSION_SECRET is not set. With DATABASE_URL every machine needs the same one: make "
+            "it once with `openssl rand -hex 32` and set it on all of them."
+        )
+    file = settings.data_dir / "secret"
+    try:
+        if not file.exists():
+            _keep_new_secret(file)
+        secret = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartRefused(
+            f"The secret in {file} cannot be read or made ({error}). Mend that, or set "
+            "SESSION_SECRET."
+        ) from None
+    if len(secret) < SHORTEST_SECRET:
+        raise StartRefused(
+            f"The secret in {file} is damaged. Restore the file from a backup. Without one, delete "
+            "it together with the database."
+        )
+    return secret
+
+
+def ensure_credentials(
+    database: Database, settings: Settings, hand_over: Callable[[FirstCredentials], None]
+) -> FirstCredentials | None:
+    """Check the secret against the database, and make the API key and admin that are missing.
+
+    `hand_over` gets what was made before it is committed: credentials that reached nobody do not
+    exist, and the next start makes others. Machines that start at once do this one by one.
+    Returns what was made, or None.
+    Raises StartRefused where the secret is missing or is not the database's.
+    """
+    secret = load_secret(settings)
+    with database.write() as connection:
+        database.lock_for_migrations(connection)
+        _check_secret(connection, secret, settings.session_secret_previous)
+        made = FirstCredentials(
+            admin_username=settings.admin_username,
+            api_key=_first_api_key(connection, settings),
+            admin_password=_first_admin_password(connection, settings),
+        )
+        if made.api_key is None and made.admin_password is None:
+            return None
+        hand_over(made)
+    return made
+
+
+def announce(made: FirstCredentials, settings: Settings) -> None:
+    """Print the credentials on a terminal; without one, write them to a file for the owner alone.
+
+    The log names the file, never the values. Raises StartRefused where it cannot be written.
+    """
+    if sys.stdout.isatty():
+        sys.stdout.write(f"\n{made.text()}\n")
+        sys.stdout.flush()
+        return
+    file = settings.data_dir / CREDENTIALS_FILE
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _append_privately(file, made.text())
+    except OSError as error:
+        raise StartRefused(
+            f"The first credentials cannot be written to {file} ({error}). Mend that, or set "
+            "API_KEY and ADMIN_PASSWORD."
+        ) from None
+    log.warning("New credentials: read them, then delete the file", file=str(file.absolute()))
+
+
+def secret_check(secret: str) -> str:
+    """Return the value that proves a secret without telling it."""
+    return derive(secret, "secret check").hex()
+
+
+def make_password() -> str:
+    """Return a password of 99 bits that can be read aloud."""
+    groups = (
+        "".join(secrets.choice(PASSWORD_ALPHABET) for _ in range(GROUP_CHARACTERS))
+        for _ in range(PASSWORD_GROUPS)
+    )
+    return "-".join(groups)
+
+
+def _keep_new_secret(file: Path) -> None:
+    """Make the secret's file whole at once: of two that start together, one wins, both agree."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = file.with_name(f".secret-{secrets.token_hex(8)}")
+    try:
+        _append_privately(draft, secrets.token_urlsafe(SECRET_BYTES) + "\n")
+        file.hardlink_to(draft)
+        _flush_folder(file.parent)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _append_privately(file: Path, text: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    descriptor = os.open(file, flags, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        os.fchmod(descriptor, 0o600)  # before the first byte, should the file be an older one
+        opened.write(text)
+        opened.flush()
+        os.fsync(descriptor)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_secret(connection: Connection, secret: str, previous: str | None) -> None:
+    row = installation.c.name == SECRET_CHECK
+    stored = connection.scalar(select(installation.c.value).where(row))
+    value = secret_check(secret)
+    if stored is None:
+        connection.execute(installation.insert().values(name=SECRET_CHECK, value=value))
+    elif hmac.compare_digest(stored, value):
+        return
+    elif previous is not None and hmac.compare_digest(stored, secret_check(previous)):
+        connection.execute(update(installation).where(row).values(value=value))
+        log.info("The secret is a new one from now on")
+    else:
+        raise StartRefused(
+            "This database belongs to another secret: its codes could not be read. Set "
+            "SESSION_SECRET (or restore the file `secret` in DATA_DIR) as it was. To change the "
+            "secret, set the earlier one as SESSION_SECRET_PREVIOUS."
+        )
+
+
+def _first_api_key(connection: Connection, settings: Settings) -> str | None:
+    if settings.api_key is not None or api_keys.any_in_use(connection):
+        return None
+    return api_keys.create(connection, FIRST_KEY)
+
+
+def _first_admin_password(connection: Connection, settings: Settings) -> str | None:
+    if settings.admin_password is not None or connection.execute(select(admins)).first():
+        return None
+    password = make_password()
+    connection.execute(
+        admins.insert().values(
+            username=settings.admin_username,
+            password_hash=PasswordHasher().hash(password),
+            created_at=now_ms(),
+        )
+    )
+    return password

@@ -1,0 +1,84 @@
+"""Hand one claimed message to the channel and class what came of it."""
+
+import structlog
+
+from hudhud import contacts
+from hudhud.channels.base import Channel
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.errors import PermanentFailure, Snoozed, TransientFailure
+from hudhud.phones import mask_phone
+from hudhud.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent, retry_delay
+from hudhud.sealing import CodeSealer, SealingError
+from hudhud.templates import with_code
+
+log = structlog.get_logger(__name__)
+
+NO_ACCOUNT = "There is no WhatsApp account for this number."
+
+
+class Delivery:
+    """Sends claimed messages over one channel; holds no database connection meanwhile."""
+
+    def __init__(self, database: Database, channel: Channel, sealer: CodeSealer) -> None:
+        self._database = database
+        self._channel = channel
+        self._sealer = sealer
+
+    def deliver(self, message: Claimed) -> Outcome:
+        """Send one message and return what became of it; never raises for the message's sake."""
+        now = now_ms()
+        if message.expires_at <= now + LAST_CALL_MS:
+            return Returned(message.id, now, error=None, spends_attempt=False)
+        try:
+            provider_message_id = self._send(message)
+        except (PermanentFailure, SealingError) as error:
+            outcome: Outcome = Failed(message.id, str(error), now_ms())
+        except Snoozed as error:
+            later = now_ms() + round(error.seconds * 1000)
+            outcome = Returned(message.id, later, str(error), spends_attempt=False)
+        except TransientFailure as error:
+            outcome = self._retry_or_fail(message, str(error))
+        except Exception:
+            log.exception("send broke", job=message.id)
+            outcome = self._retry_or_fail(message, "Sending broke; the log has the details.")
+        else:
+            outcome = Sent(message.id, provider_message_id, now_ms())
+        self._log(message, outcome)
+        return outcome
+
+    def _send(self, message: Claimed) -> str:
+        if message.code_sealed is None:
+            raise PermanentFailure("The code was erased before it could be sent.")
+        code = self._sealer.open(message.verification_id, message.code_sealed)
+        if self._channel.checks_numbers and not self._has_account(message.phone):
+            raise PermanentFailure(NO_ACCOUNT)
+        return self._channel.send(message.phone, with_code(message.body, code))
+
+    def _has_account(self, phone: str) -> bool:
+        with self._database.read() as connection:
+            known = contacts.known_account(connection, phone=phone, now=now_ms())
+        if known is not None:
+            return known
+        answer = self._channel.has_account(phone)
+        with self._database.write() as connection:
+            contacts.remember_account(connection, phone=phone, has_account=answer, now=now_ms())
+        return answer
+
+    def _retry_or_fail(self, message: Claimed, error: str) -> Outcome:
+        now = now_ms()
+        later = now + round(retry_delay(message.attempts) * 1000)
+        if later >= message.expires_at - LAST_CALL_MS:
+            return Failed(message.id, error, now)
+        return Returned(message.id, later, error, spends_attempt=True)
+
+    def _log(self, message: Claimed, outcome: Outcome) -> None:
+        bound = log.bind(
+            job=message.id, request_id=message.request_id, phone=mask_phone(message.phone)
+        )
+        if isinstance(outcome, Sent):
+            bound.info("sent", attempt=message.attempts)
+        elif isinstance(outcome, Failed):
+            bound.warning("failed", error=outcome.error, attempt=message.attempts)
+        else:
+            bound.warning("will be tried again", error=outcome.error, attempt=message.attempts)

@@ -1,0 +1,203 @@
+"""What the earlier application left behind: variables without a meaning, its database, its session.
+
+Nothing here changes or deletes anything of it.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import URL
+
+from hudhud.errors import SettingsError
+from hudhud.settings import ENV_FILES, UNSET_PLACEHOLDERS, Settings, parse_env_file
+
+NO_LONGER_NEEDED = {
+    "NODE_ENV": "there is one mode, and errors never show a stack to callers",
+    "WORKER_POLLING_INTERVAL_MS": "a new message wakes the sender at once instead of being polled",
+    "WORKER_WHATSAPP_CHECK_INTERVAL_MS": "the WhatsApp library reports each change by itself",
+}
+BAILEYS_SESSION = "baileys_auth_info"
+FEWEST_CODES = 60
+# Both in one database, and it is Hudhud's.
+OWN_TABLES = {"alembic_version", "verifications"}
+
+
+class DatabaseChoice(NamedTuple):
+    """The SQLAlchemy address of the database, and a line for the log where it needs one."""
+
+    url: str
+    notice: str | None
+
+
+def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
+    """Return a line for every setting and leftover that the log should mention at the start.
+
+    `environment` is what `settings.read_environment` returns.
+    """
+    return [
+        *_variables_without_meaning(environment),
+        *_values_cut_before(ENV_FILES),
+        *_levels(environment),
+        *_telegram(environment, settings),
+        *_slow_pace(settings),
+        *_sessions_left_behind(settings),
+    ]
+
+
+def database_url(settings: Settings) -> DatabaseChoice:
+    """Choose the database, making the SQLite file (for its owner alone) where it is missing.
+
+    DATABASE_URL wins over DB_FILENAME, which wins over the data folder. A file of another
+    application is left untouched: `hudhud.db` beside it is taken instead.
+    Raises SettingsError where the file cannot be used.
+    """
+    if settings.database_url is not None:
+        return DatabaseChoice(settings.database_url, None)
+    if settings.db_filename is None:
+        file = settings.data_dir / "hudhud.db"
+        _make_private_file(file, named_by="DATA_DIR")
+        return DatabaseChoice(_sqlite_url(file), None)
+    return _named_file(settings.db_filename)
+
+
+def _named_file(file: Path) -> DatabaseChoice:
+    tables = _tables_of_another(file)
+    if not tables:
+        _make_private_file(file, named_by="DB_FILENAME")
+        return DatabaseChoice(_sqlite_url(file), None)
+    beside = file.with_name("hudhud.db")
+    if _tables_of_another(beside):
+        raise SettingsError(
+            f"DB_FILENAME: {beside} belongs to another application. Name a file that does not "
+            "exist yet, or leave DB_FILENAME out."
+        )
+    _make_private_file(beside, named_by="DB_FILENAME")
+    return DatabaseChoice(
+        _sqlite_url(beside),
+        f"DB_FILENAME names a database of the earlier application, {file} "
+        f"(with {', '.join(sorted(tables))}): it is left untouched, Hudhud uses {beside}.",
+    )
+
+
+def _tables_of_another(file: Path) -> set[str]:
+    """Return the tables of a database that is not Hudhud's; empty for a new or own one.
+
+    Opened as immutable, so that not even SQLite's side files appear beside it.
+    """
+    if not file.exists():
+        return set()
+    _require_sqlite(file)
+    address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            rows = connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            )
+            tables = {str(name) for (name,) in rows}
+    except sqlite3.DatabaseError:
+        # Without its log a database of ours that was killed can look damaged: opening it mends it.
+        return set()
+    return set() if tables >= OWN_TABLES else tables
+
+
+def _require_sqlite(file: Path) -> None:
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(16)
+    except OSError as error:
+        raise SettingsError(f"DB_FILENAME: {file} cannot be read: {error.strerror}.") from None
+    if start not in {b"", b"SQLite format 3\0"}:
+        raise SettingsError(
+            f"DB_FILENAME: {file} is not an SQLite database. Name another file, or leave it out."
+        )
+
+
+def _make_private_file(file: Path, *, named_by: str) -> None:
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not file.exists():
+            file.touch(mode=0o600)
+    except OSError as error:
+        raise SettingsError(f"{named_by}: {file} cannot be made: {error.strerror}.") from None
+
+
+def _sqlite_url(file: Path) -> str:
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
+def _variables_without_meaning(environment: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name} is no longer needed: {why}."
+        for name, why in NO_LONGER_NEEDED.items()
+        if name in environment
+    ]
+
+
+def _values_cut_before(files: Iterable[Path]) -> list[str]:
+    return [
+        f"{binding.key} in {file} has a # outside quotes: the earlier application took only what "
+        "stands before it, Hudhud takes all of it. Put the value that you mean in quotes."
+        for file in files
+        for binding in parse_env_file(file)
+        if binding.key is not None
+        and binding.key.lower() in Settings.model_fields
+        and "#" in (binding.value or "")
+        and not binding.original.string.partition("=")[2].lstrip().startswith(("'", '"'))
+    ]
+
+
+def _levels(environment: Mapping[str, str]) -> list[str]:
+    level = environment.get("BAILEYS_INTERNAL_LOG_LEVEL", "").lower()
+    if level not in {"debug", "trace"}:
+        return []
+    return [
+        f"BAILEYS_INTERNAL_LOG_LEVEL={level} counts as info: any finer and the WhatsApp library "
+        "would print the secret in the QR code."
+    ]
+
+
+def _telegram(environment: Mapping[str, str], settings: Settings) -> list[str]:
+    names = ("TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID")
+    lines = [
+        f"{name} still has its sample value and counts as unset."
+        for name in names
+        if environment.get(name) in UNSET_PLACEHOLDERS
+    ]
+    missing = [name for name in names if getattr(settings, name.lower()) is None]
+    if len(missing) == 1:
+        lines.append(f"Telegram is not alerted: {missing[0]} is not set.")
+    return lines
+
+
+def _slow_pace(settings: Settings) -> list[str]:
+    validity, gap = settings.otp_ttl_seconds, settings.mean_send_gap
+    if gap * FEWEST_CODES <= validity:
+        return []
+    return [
+        f"WORKER_MIN_SEND_DELAY_MS and WORKER_MAX_SEND_DELAY_MS let one sender carry about "
+        f"{int(validity / gap)} codes within the {validity} s that a code is valid "
+        f"(OTP_TTL_SECONDS); what exceeds them is refused with 503. For more, shorten the delays."
+    ]
+
+
+def _sessions_left_behind(settings: Settings) -> list[str]:
+    folders = {settings.data_dir}
+    if settings.db_filename is not None:
+        folders.add(settings.db_filename.parent)
+    names = (settings.baileys_session_dir_name, BAILEYS_SESSION)
+    nested = f"session-{settings.whatsapp_client_id}"
+    sessions = {
+        session
+        for folder in folders
+        for name in names
+        for session in (folder / name, folder / name / nested, folder / nested)
+        if (session / "creds.json").is_file()
+    }
+    return [
+        f"The session of the earlier application in {session} cannot be taken over and is left "
+        "untouched: scan the new QR code once."
+        for session in sorted(sessions)
+    ]

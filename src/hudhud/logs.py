@@ -1,0 +1,236 @@
+"""Logging: one chain for Hudhud's own lines (structlog) and for the libraries' (stdlib logging).
+
+On a terminal lines are made for reading, elsewhere they are JSON. They go to stderr: stdout
+belongs to what a command answers, to the QR code, and to what Go prints in a sender's process.
+Every line also goes as JSON to `combined.log`, errors to `errors.log`, and exceptions that nobody
+caught to `exceptions.log`, in LOG_DIR. Where these cannot be written, the process goes on.
+"""
+
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import MutableMapping
+from types import TracebackType
+from typing import Any
+
+import msgspec
+import structlog
+from structlog.contextvars import merge_contextvars
+from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.processors import format_exc_info
+
+from hudhud.clock import iso, now_ms
+from hudhud.log_files import LogFile
+from hudhud.masking import mask_value
+from hudhud.settings import Settings
+
+COMPLAINT_SECONDS = 3600.0
+# At a finer level these print addresses with their secrets, or rows of the database.
+QUIET_LOGGERS = ("httpcore", "httpx", "sqlalchemy", "urllib3")
+
+ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+_encoder = msgspec.json.Encoder()
+
+
+def configure(settings: Settings, process: str) -> None:
+    """Send every line of this process where it belongs, under the name `process`.
+
+    Call it once, before the libraries that log are imported. Their lines (uvicorn, SQLAlchemy,
+    Alembic, apprise …) take the same way, but never at a finer level than info.
+    """
+    outputs = _Outputs(settings, process)
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[merge_contextvars, format_exc_info, _to_one_argument],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *names: _Logger(outputs, *names),
+        cache_logger_on_first_use=True,
+    )
+    _take_over_stdlib(outputs, max(level, logging.INFO))
+    _catch_unhandled(outputs)
+
+
+class _Outputs:
+    """The console and the files; the one place that writes lines."""
+
+    def __init__(self, settings: Settings, process: str) -> None:
+        self._process = process
+        self._terminal = sys.stderr.isatty()
+        self._render = ConsoleRenderer(
+            colors=self._terminal, exception_formatter=plain_traceback, sort_keys=False
+        )
+        self._combined = LogFile(settings.log_dir / "combined.log", self._complain)
+        self._errors = LogFile(settings.log_dir / "errors.log", self._complain)
+        self._exceptions = LogFile(settings.log_dir / "exceptions.log", self._complain)
+        self._complain_again_at = 0.0
+        self._console_lock = threading.RLock()
+
+    def write(self, level: str, name: str, event: MutableMapping[str, Any]) -> None:
+        """Write one line; `event` holds its message as `event`."""
+        line = {
+            "timestamp": iso(now_ms()),
+            "level": level,
+            "event": mask_value("event", event.pop("event", "")),
+            **{key: mask_value(key, value) for key, value in event.items()},
+            "process": self._process,
+            "logger": name,
+        }
+        encoded = _encode(line)
+        self._write_console(line, encoded)
+        self._combined.write(encoded)
+        if level in {"error", "critical"}:
+            self._errors.write(encoded)
+        if "unhandled" in line:
+            self._exceptions.write(encoded)
+
+    def _write_console(self, line: dict[str, Any], encoded: bytes) -> None:
+        text = self._readable(line) if self._terminal else encoded.decode()
+        with self._console_lock:
+            try:
+                sys.stderr.write(text)
+                sys.stderr.flush()
+            except (OSError, ValueError):
+                return  # whoever read it has gone; the files go on
+
+    def _readable(self, line: dict[str, Any]) -> str:
+        shown = {key: _printable(value) for key, value in line.items() if key != "logger"}
+        shown["timestamp"] = line["timestamp"][11:19]
+        return f"{self._render(None, line['level'], shown)}\n"
+
+    def _complain(self, error: OSError) -> None:
+        if time.monotonic() < self._complain_again_at:
+            return
+        self._complain_again_at = time.monotonic() + COMPLAINT_SECONDS
+        complaint = {
+            "timestamp": iso(now_ms()),
+            "level": "warning",
+            "event": "Log files cannot be written (LOG_DIR), logging goes on here only",
+            "error": str(error),
+            "process": self._process,
+            "logger": __name__,
+        }
+        self._write_console(complaint, _encode(complaint))
+
+
+class _Logger:
+    """What structlog calls at the end of its chain, with the level as the method's name."""
+
+    def __init__(self, outputs: _Outputs, name: str = "") -> None:
+        self._outputs = outputs
+        self._name = name
+
+    def debug(self, event: MutableMapping[str, Any]) -> None:
+        self._outputs.write("debug", self._name, event)
+
+    def info(self, event: MutableMapping[str, Any]) -> None:
+        self._outputs.write("info", self._name, event)
+
+    def warning(self, event: MutableMapping[str, Any]) -> None:
+        self._outputs.write("warning", self._name, event)
+
+    def error(self, event: MutableMapping[str, Any]) -> None:
+        self._outputs.write("error", self._name, event)
+
+    def critical(self, event: MutableMapping[str, Any]) -> None:
+        self._outputs.write("critical", self._name, event)
+
+
+class _FromStdlib(logging.Handler):
+    """Hands the lines of stdlib loggers on."""
+
+    def __init__(self, outputs: _Outputs) -> None:
+        super().__init__()
+        self._outputs = outputs
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event: dict[str, Any] = {"event": _message(record)}
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+        if record.name == "asyncio" and record.levelno >= logging.ERROR:
+            event["unhandled"] = True  # its loop's handler for exceptions of tasks nobody awaits
+        level = _level_name(record.levelno)
+        merged = format_exc_info(None, level, merge_contextvars(None, level, event))
+        self._outputs.write(level, record.name, merged)
+
+
+def _take_over_stdlib(outputs: _Outputs, level: int) -> None:
+    logging.raiseExceptions = False  # it would print the arguments of a line that fails
+    root = logging.getLogger()
+    root.handlers = [_FromStdlib(outputs)]
+    root.setLevel(level)
+    for name in list(logging.root.manager.loggerDict):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _catch_unhandled(outputs: _Outputs) -> None:
+    def write(message: str, info: ExceptionInfo) -> None:
+        event = {"event": message, "exc_info": info, "unhandled": True}
+        outputs.write("critical", __name__, format_exc_info(None, "critical", event))
+
+    def of_main_thread(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        else:
+            write("Unhandled exception", (kind, error, trace))
+
+    def of_thread(failure: threading.ExceptHookArgs) -> None:
+        if failure.exc_value is None or issubclass(failure.exc_type, SystemExit):
+            return
+        name = failure.thread.name if failure.thread else "that has ended"
+        info = (failure.exc_type, failure.exc_value, failure.exc_traceback)
+        write(f"Unhandled exception in thread {name}", info)
+
+    def of_destructor(failure: "sys.UnraisableHookArgs") -> None:
+        if failure.exc_value is not None:
+            info = (failure.exc_type, failure.exc_value, failure.exc_traceback)
+            write(failure.err_msg or "Exception ignored", info)
+
+    sys.excepthook = of_main_thread
+    threading.excepthook = of_thread
+    sys.unraisablehook = of_destructor
+
+
+def _to_one_argument(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> tuple[tuple[MutableMapping[str, Any]], dict[str, Any]]:
+    return (event,), {}
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 -- a library's wrong arguments must not cost the line
+        return str(record.msg)
+
+
+def _level_name(level: int) -> str:
+    for limit in (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO):
+        if level >= limit:
+            return logging.getLevelName(limit).lower()
+    return "debug"
+
+
+def _encode(line: dict[str, Any]) -> bytes:
+    try:
+        return _encoder.encode(line) + b"\n"
+    except (UnicodeEncodeError, OverflowError, TypeError, ValueError):
+        return json.dumps(line, default=repr).encode() + b"\n"
+
+
+def _printable(value: object) -> object:
+    """Keep control characters from steering the terminal."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1]
+        for letter in value
+    )

@@ -1,0 +1,27 @@
+"""The pace of one sender: a random gap after each message, none after a quiet time."""
+
+import random
+
+
+class Pace:
+    """Says when a sender may send; times are milliseconds since the epoch."""
+
+    def __init__(self, shortest_gap: int, longest_gap: int, next_send_at: int = 0) -> None:
+        self._shortest = shortest_gap
+        self._longest = longest_gap
+        self.next_send_at = next_send_at
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether messages may follow each other without a gap."""
+        return self._longest == 0
+
+    def wait(self, now: int) -> float:
+        """Return the seconds until the next message may go, 0 where it may go at once."""
+        return max(0, self.next_send_at - now) / 1000
+
+    def take_turn(self, now: int) -> int:
+        """Use the turn at `now` and return from when on the next one may be used."""
+        gap = random.randint(self._shortest, self._longest)  # noqa: S311 -- a pace, no secret
+        self.next_send_at = now + gap
+        return self.next_send_at

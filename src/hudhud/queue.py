@@ -1,0 +1,280 @@
+"""The queue of messages: admission, claim, record, retry, reclaim, expire.
+
+A claim is a lease: whoever holds it sends, and what is not recorded before the lease ends goes
+back. Each function is one statement inside the caller's transaction and says what happens when
+somebody else was faster.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, func, select, update
+
+from hudhud import senders
+from hudhud.db.tables import contacts, messages, verifications
+from hudhud.messages import EXPIRED, FAILED, QUEUED, SENDING, SENT
+
+LEASE_MS = 30_000
+# A message with less time left is not begun: it would arrive too late to be typed.
+LAST_CALL_MS = 1000
+FIRST_RETRY_SECONDS = 2.0
+LONGEST_RETRY_SECONDS = 60.0
+# Somebody's process ended while it held the message. The first time is bad luck; each further
+# time the message waits longer, so that one that kills its sender lets the others pass.
+RECLAIM_DELAY_MS = 2000
+
+
+class Room(NamedTuple):
+    """How many messages more can arrive in time, and when the next place is free."""
+
+    places: int
+    retry_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that this sender, and no other, may send until its lease ends."""
+
+    id: int
+    verification_id: str
+    phone: str
+    body: str
+    code_sealed: bytes | None
+    attempts: int
+    expires_at: int
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The channel took a message at `at` milliseconds."""
+
+    message_id: int
+    provider_message_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A message that will not be tried again, and why."""
+
+    message_id: int
+    error: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A message that goes back and may be claimed again from `available_at` on."""
+
+    message_id: int
+    available_at: int
+    error: str | None
+    spends_attempt: bool
+
+
+Outcome = Sent | Failed | Returned
+
+
+def room(
+    connection: Connection, *, channel: str, mean_gap: float, validity: int, now: int
+) -> Room | None:
+    """Return how many messages can still be accepted, or None where there is no pace.
+
+    What waits takes (messages queued) x `mean_gap` / (senders) seconds; that must not be longer
+    than `validity` seconds. No more rows are counted than there are places.
+    """
+    if mean_gap == 0:
+        return None
+    carriers = max(1, senders.count_alive(connection, channel=channel, now=now))
+    most = math.floor(validity * carriers / mean_gap)
+    waiting = (
+        select(messages.c.id)
+        .where(messages.c.status == QUEUED, messages.c.channel == channel)
+        .limit(most + 1)
+        .subquery()
+    )
+    queued = connection.scalar(select(func.count()).select_from(waiting)) or 0
+    return Room(max(0, most + 1 - queued), max(1, math.ceil(mean_gap / carriers)))
+
+
+def has_work(connection: Connection, *, channel: str, now: int) -> bool:
+    """Tell whether a claim would find anything; reading is cheaper than a write lock."""
+    return connection.execute(_ready(channel, now).limit(1)).first() is not None
+
+
+def claim(
+    connection: Connection,
+    *,
+    channel: str,
+    sender: str,
+    limit: int,
+    now: int,
+    only_known: bool = False,
+) -> list[Claimed]:
+    """Take up to `limit` messages for `sender`, oldest first, for `LEASE_MS`.
+
+    Another sender that claims at the same moment gets others: SQLite serialises the two, and
+    PostgreSQL skips locked rows. `only_known` leaves all but people who wrote to us first.
+    """
+    ready = _ready(channel, now).order_by(messages.c.available_at, messages.c.id).limit(limit)
+    if only_known:
+        ready = ready.where(_has_written())
+    sealed = (
+        select(verifications.c.code_sealed)
+        .where(verifications.c.id == messages.c.verification_id)
+        .correlate(messages)
+        .scalar_subquery()
+    )
+    rows = connection.execute(
+        update(messages)
+        .where(messages.c.id.in_(ready.with_for_update(skip_locked=True)))
+        .values(
+            status=SENDING,
+            sender=sender,
+            attempts=messages.c.attempts + 1,
+            sending_at=now,
+            lease_expires_at=now + LEASE_MS,
+        )
+        .returning(
+            messages.c.id,
+            messages.c.verification_id,
+            messages.c.phone,
+            messages.c.body,
+            sealed,
+            messages.c.attempts,
+            messages.c.expires_at,
+            messages.c.request_id,
+        )
+    )
+    return sorted((Claimed(*row) for row in rows), key=lambda claimed: claimed.id)
+
+
+def extend(connection: Connection, *, sender: str, now: int) -> None:
+    """Renew the leases that `sender` still holds; lost ones stay lost."""
+    connection.execute(
+        update(messages)
+        .where(messages.c.status == SENDING, messages.c.sender == sender)
+        .values(lease_expires_at=now + LEASE_MS)
+    )
+
+
+def record(connection: Connection, *, sender: str, outcomes: Sequence[Outcome]) -> None:
+    """Record what became of claimed messages.
+
+    Guarded by the lease: a message that was reclaimed meanwhile is left to its new holder.
+    """
+    groups: dict[type, list[dict[str, object]]] = {Sent: [], Failed: [], Returned: []}
+    for outcome in outcomes:
+        groups[type(outcome)].append(_parameters(outcome) | {"b_sender": sender})
+    for kind, parameters in groups.items():
+        if parameters:
+            connection.execute(_RECORD[kind], parameters)
+
+
+def reclaim(connection: Connection, *, now: int) -> int:
+    """Put messages back whose lease ended without a record; return how many."""
+    lost = messages.c.lease_expires_at <= now
+    return _put_back(connection, now, lost)
+
+
+def reclaim_of(connection: Connection, *, sender: str, now: int) -> int:
+    """Put back at once all that `sender` holds; only for one that is known to have ended."""
+    return _put_back(connection, now, messages.c.sender == sender)
+
+
+def expire(connection: Connection, *, now: int) -> int:
+    """Finish the queued messages that can no longer be sent in time; return how many."""
+    result = connection.execute(
+        update(messages)
+        .where(messages.c.status == QUEUED, messages.c.expires_at <= now + LAST_CALL_MS)
+        .values(
+            status=EXPIRED,
+            finished_at=now,
+            error=func.coalesce(messages.c.error, "The code expired before it could be sent."),
+        )
+    )
+    return result.rowcount
+
+
+def retry_delay(attempt: int) -> float:
+    """Return the seconds to wait after the given attempt (1 is the first), with jitter."""
+    doubled = FIRST_RETRY_SECONDS * 2.0 ** (attempt - 1)
+    return min(LONGEST_RETRY_SECONDS, doubled) * random.uniform(0.75, 1.25)  # noqa: S311 -- jitter
+
+
+def _ready(channel: str, now: int) -> Select[int]:
+    return select(messages.c.id).where(
+        messages.c.status == QUEUED,
+        messages.c.channel == channel,
+        messages.c.available_at <= now,
+        messages.c.expires_at > now + LAST_CALL_MS,
+    )
+
+
+def _has_written() -> ColumnElement[bool]:
+    return exists().where(contacts.c.phone == messages.c.phone, contacts.c.wrote_at.is_not(None))
+
+
+def _put_back(connection: Connection, now: int, which: ColumnElement[bool]) -> int:
+    result = connection.execute(
+        update(messages)
+        .where(messages.c.status == SENDING, which)
+        .values(
+            status=QUEUED,
+            sender=None,
+            lease_expires_at=None,
+            available_at=now + (messages.c.attempts - 1) * RECLAIM_DELAY_MS,
+        )
+    )
+    return result.rowcount
+
+
+def _parameters(outcome: Outcome) -> dict[str, object]:
+    if isinstance(outcome, Sent):
+        return {
+            "b_id": outcome.message_id,
+            "b_provider": outcome.provider_message_id,
+            "b_at": outcome.at,
+        }
+    if isinstance(outcome, Failed):
+        return {"b_id": outcome.message_id, "b_error": outcome.error, "b_at": outcome.at}
+    return {
+        "b_id": outcome.message_id,
+        "b_available": outcome.available_at,
+        "b_error": outcome.error,
+        "b_refund": 0 if outcome.spends_attempt else 1,
+    }
+
+
+_HELD = update(messages).where(
+    messages.c.id == bindparam("b_id"),
+    messages.c.status == SENDING,
+    messages.c.sender == bindparam("b_sender"),
+)
+_RECORD = {
+    Sent: _HELD.values(
+        status=SENT,
+        provider_message_id=bindparam("b_provider"),
+        sent_at=bindparam("b_at"),
+        lease_expires_at=None,
+        error=None,
+    ),
+    Failed: _HELD.values(
+        status=FAILED,
+        error=bindparam("b_error"),
+        finished_at=bindparam("b_at"),
+        lease_expires_at=None,
+    ),
+    Returned: _HELD.values(
+        status=QUEUED,
+        error=bindparam("b_error"),
+        available_at=bindparam("b_available"),
+        attempts=messages.c.attempts - bindparam("b_refund"),
+        sender=None,
+        lease_expires_at=None,
+    ),
+}

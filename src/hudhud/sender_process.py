@@ -1,0 +1,64 @@
+"""The process of one sender, started by the supervisor.
+
+    python -m hudhud.sender_process NAME
+
+Its stdin is a pipe from the supervisor: when that closes, the supervisor is gone and this process
+leaves at once, so that no orphan uses the session that the next supervisor starts again.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from hudhud import app, logs
+from hudhud.errors import HudhudError
+from hudhud.machine import lock_sender
+from hudhud.settings import load_settings
+
+LOCK_PATIENCE_SECONDS = 10.0
+ORPHAN_EXIT_CODE = 11
+LOCKED_EXIT_CODE = 12
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Run the sender that the command line names, until it is told to stop."""
+    os.umask(0o077)
+    threading.Thread(target=_leave_with_supervisor, daemon=True).start()
+    # Whatever a library does at the interpreter's end must not keep this process alive.
+    os._exit(_run(sys.argv[1]))
+
+
+def _run(name: str) -> int:
+    try:
+        settings = load_settings()
+        logs.configure(settings, process=f"sender-{name}")
+        if lock_sender(settings.data_dir, name, patience=LOCK_PATIENCE_SECONDS) is None:
+            log.error("another process on this machine runs this sender", sender=name)
+            return LOCKED_EXIT_CODE
+        worker = app.build_worker(settings, name)
+    except HudhudError as error:
+        log.error("the sender cannot start", sender=name, error=str(error))  # noqa: TRY400 -- the sentence is for an operator
+        return 1
+    _on_signal(worker.request_stop)
+    return worker.run()
+
+
+def _on_signal(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop())
+
+
+def _leave_with_supervisor() -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os._exit(ORPHAN_EXIT_CODE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Senders: their records, the lease on each, their states and what an admin should do.
+
+    starting → pairing → connected ⇄ reconnecting
+                  ↑          ↓
+                  └── logged_out | restricted | outdated | replaced          stopped
+
+A sender belongs to one supervisor at a time (the lease); its process beats (the heartbeat).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Case, Connection, Row, case, func, or_, select, update
+
+from hudhud.db.engine import insert_or_ignore
+from hudhud.db.tables import senders
+
+LEASE_MS = 30_000
+HEARTBEAT_MS = 3_000
+# Without a heartbeat for this long a sender's process counts as hung.
+SILENCE_MS = 30_000
+
+State = Literal[
+    "starting",
+    "pairing",
+    "connected",
+    "reconnecting",
+    "logged_out",
+    "restricted",
+    "outdated",
+    "replaced",
+    "stopped",
+]
+
+SENTENCES: dict[State, str] = {
+    "starting": "The sender is starting.",
+    "pairing": "Open WhatsApp on the phone, tap Linked devices, then Link a device, and scan the QR code.",
+    "connected": "Connected to WhatsApp.",
+    "reconnecting": "The connection to WhatsApp was lost; it is being restored. Nothing to do yet.",
+    "logged_out": "The phone logged this device out. Scan the new QR code to link it again.",
+    "restricted": "WhatsApp restricted this account. Sending goes on by itself when it is lifted.",
+    "outdated": "WhatsApp no longer accepts this version of Hudhud. Update Hudhud.",
+    "replaced": "Another program uses this session. Stop the other one, then reload the session.",
+    "stopped": "The sender is stopped. Start it with: hudhud serve",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StateReport:
+    """A sender's new state, with what an admin needs to know beside it.
+
+    `carries` says whom it can send to: a restricted account may still reach those who wrote to
+    it first (`known`). From `until` on one message tries whether the restriction is over.
+    """
+
+    state: State
+    carries: Literal["all", "known", "none"] = "none"
+    detail: str | None = None
+    qr: str | None = None
+    pair_code: str | None = None
+    phone: str | None = None
+    device: str | None = None
+    until: int | None = None
+    failed_reconnects: int = 0
+
+
+def register(connection: Connection, *, name: str, channel: str, now: int) -> None:
+    """Make the sender's record where it does not exist yet."""
+    connection.execute(
+        insert_or_ignore(connection, senders).values(
+            name=name, channel=channel, state="stopped", state_since=now
+        )
+    )
+
+
+def find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
+    """Return the sender's record, or None."""
+    return connection.execute(select(senders).where(senders.c.name == name)).first()
+
+
+def take_lease(connection: Connection, *, name: str, owner: str, now: int) -> bool:
+    """Take or renew the lease for `owner`; False while another one's has not run out."""
+    result = connection.execute(
+        update(senders)
+        .where(
+            senders.c.name == name,
+            or_(
+                senders.c.lease_owner == owner,
+                senders.c.lease_owner.is_(None),
+                senders.c.lease_expires_at <= now,
+            ),
+        )
+        .values(lease_owner=owner, lease_expires_at=now + LEASE_MS)
+    )
+    return result.rowcount == 1
+
+
+def drop_lease(connection: Connection, *, name: str, owner: str) -> None:
+    """Give the lease back, so that another machine need not wait for its end."""
+    connection.execute(
+        update(senders)
+        .where(senders.c.name == name, senders.c.lease_owner == owner)
+        .values(lease_owner=None, lease_expires_at=None)
+    )
+
+
+def beat(connection: Connection, *, name: str, now: int) -> None:
+    """Record that the sender's process is alive and at work."""
+    connection.execute(update(senders).where(senders.c.name == name).values(heartbeat_at=now))
+
+
+def report(connection: Connection, *, name: str, new: StateReport, now: int) -> None:
+    """Record a sender's state; the linked phone and device are kept until they change."""
+    connection.execute(
+        update(senders)
+        .where(senders.c.name == name)
+        .values(
+            state=new.state,
+            state_since=_since(new.state, now),
+            detail=new.detail or SENTENCES[new.state],
+            qr=new.qr,
+            pair_code=new.pair_code,
+            phone=func.coalesce(new.phone, senders.c.phone),
+            device=func.coalesce(new.device, senders.c.device),
+            until=new.until,
+            failed_reconnects=new.failed_reconnects,
+        )
+    )
+
+
+def forget_device(connection: Connection, *, name: str) -> None:
+    """Forget the linked phone and device after a logout."""
+    connection.execute(
+        update(senders).where(senders.c.name == name).values(phone=None, device=None)
+    )
+
+
+def plan_next_send(connection: Connection, *, name: str, at: int) -> None:
+    """Store from when on the sender may send again, so that a restart keeps the pace."""
+    connection.execute(update(senders).where(senders.c.name == name).values(next_send_at=at))
+
+
+def count_alive(connection: Connection, *, channel: str, now: int) -> int:
+    """Count the channel's senders with a running process, connected or not."""
+    return (
+        connection.scalar(
+            select(func.count())
+            .select_from(senders)
+            .where(senders.c.channel == channel, senders.c.lease_expires_at > now)
+        )
+        or 0
+    )
+
+
+def _since(state: State, now: int) -> Case[int]:
+    return case((senders.c.state == state, senders.c.state_since), else_=now)

@@ -1,0 +1,124 @@
+"""Run the service: the web application and the supervisor, until a signal ends both.
+
+The end, within 10 s: stop accepting, finish the requests in flight, let the sender finish what it
+sends, close the database.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import structlog
+import uvicorn
+import uvloop
+from litestar import Litestar
+
+from hudhud import app
+from hudhud.db.engine import Database
+from hudhud.errors import StartRefused
+from hudhud.settings import Settings
+from hudhud.supervisor import Supervisor
+
+log = structlog.get_logger(__name__)
+
+# Requests in flight get this long; the sender has 8 s at the same time.
+REQUESTS_SECONDS = 5
+BACKLOG = 2048
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: they would end the process by the signal itself."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def serve(
+    settings: Settings,
+    database: Database,
+    command: Sequence[str],
+    on_listening: Callable[[int], None],
+) -> None:
+    """Serve and supervise until SIGTERM or SIGINT; `on_listening` gets the port.
+
+    Raises StartRefused where the address cannot be listened on.
+    """
+    listener = _listen(settings)
+    stopping = threading.Event()
+    supervisor = app.build_supervisor(settings, database, command)
+    web = app.build_web(settings, database)
+    with _supervised(supervisor, stopping):
+        uvloop.run(_serve_web(settings, web, listener, stopping, on_listening))
+    database.close()
+    log.info("stopped")
+
+
+def work(settings: Settings, database: Database, command: Sequence[str]) -> None:
+    """Supervise without the web part, until SIGTERM or SIGINT."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopping.set())
+    app.build_supervisor(settings, database, command).run(stopping)
+    database.close()
+    log.info("stopped")
+
+
+@contextlib.contextmanager
+def _supervised(supervisor: Supervisor, stopping: threading.Event) -> Iterator[None]:
+    thread = threading.Thread(target=supervisor.run, args=(stopping,), name="supervisor")
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+
+
+async def _serve_web(
+    settings: Settings,
+    web: Litestar,
+    listener: socket.socket,
+    stopping: threading.Event,
+    on_listening: Callable[[int], None],
+) -> None:
+    server = _Server(
+        uvicorn.Config(
+            web,
+            http="httptools",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+            timeout_graceful_shutdown=REQUESTS_SECONDS,
+        )
+    )
+
+    def stop() -> None:
+        stopping.set()
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.005)
+    if server.started:
+        on_listening(listener.getsockname()[1])
+    await serving
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise StartRefused(
+            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            "Stop the other program there, or set PORT or HOST."
+        ) from None

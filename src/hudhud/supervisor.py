@@ -1,0 +1,204 @@
+"""Start, watch, restart and stop this machine's sender, and keep the queue tidy.
+
+The supervisor holds the sender's lease in the database, so that no other machine runs it, and a
+pipe to its process, so that the process ends when the supervisor does.
+"""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud import inbound, queue, senders, verifications
+from hudhud.alerts import Alerts
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.worker import RESTART_EXIT_CODE
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 0.25
+HOUSEKEEPING_SECONDS = 1.0
+STOP_SECONDS = 7.0
+FIRST_RESTART_SECONDS = 0.25
+LONGEST_RESTART_SECONDS = 30.0
+# A process that ran this long was well; its next end is not a repetition.
+HEALTHY_SECONDS = 20.0
+
+
+class SenderProcess:
+    """One run of a sender's process."""
+
+    def __init__(self, command: Sequence[str], sender: str) -> None:
+        self.started = time.monotonic()
+        # Rule 2 of the linked device: messages must not carry the library's bot tag, and its
+        # runtime reads the environment only at exec. A session of its own keeps Ctrl-C away.
+        self._process = subprocess.Popen(  # noqa: S603 -- the command is the program's own
+            [*command, sender],
+            stdin=subprocess.PIPE,
+            env={**os.environ, "NEONIZE_BOT_TAG": "off"},
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """Return the exit code, negative for a signal, or None while the process runs."""
+        return self._process.poll()
+
+    def age(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.started
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM."""
+        self._process.terminate()
+
+    def end(self, patience: float) -> None:
+        """Wait `patience` seconds for the end, then kill."""
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            log.error("the sender did not stop in time and is killed", pid=self.pid)
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+
+class Supervisor:
+    """Keeps one sender running while it holds its lease."""
+
+    def __init__(
+        self,
+        *,
+        sender: str,
+        channel: str,
+        machine: str,
+        database: Database,
+        command: Sequence[str],
+        alerts: Alerts,
+    ) -> None:
+        self._sender = sender
+        self._channel = channel
+        self._machine = machine
+        self._database = database
+        self._command = command
+        self._alerts = alerts
+        self._process: SenderProcess | None = None
+        self._restarts = 0
+        self._start_at = 0.0
+        self._renew_at = 0.0
+        self._tidy_at = 0.0
+        self._told_of_other_machine = False
+
+    def run(self, stopping: threading.Event) -> None:
+        """Supervise until `stopping`, then stop the sender."""
+        while not stopping.is_set():
+            try:
+                self._tick()
+            except SQLAlchemyError as error:
+                log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            stopping.wait(TICK_SECONDS)
+        self._stop()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now >= self._renew_at:
+            self._keep_lease()
+            self._renew_at = now + senders.HEARTBEAT_MS / 1000
+        self._watch()
+        if now >= self._tidy_at:
+            self._tidy()
+            self._alerts.check()
+            self._tidy_at = now + HOUSEKEEPING_SECONDS
+
+    def _keep_lease(self) -> None:
+        """Take or renew the lease; without it the sender belongs to another machine."""
+        now = now_ms()
+        with self._database.write() as connection:
+            senders.register(connection, name=self._sender, channel=self._channel, now=now)
+            mine = senders.take_lease(connection, name=self._sender, owner=self._machine, now=now)
+        if mine:
+            self._told_of_other_machine = False
+            if self._process is None and time.monotonic() >= self._start_at:
+                self._start()
+        else:
+            self._yield_to_other_machine()
+
+    def _yield_to_other_machine(self) -> None:
+        if not self._told_of_other_machine:
+            log.warning(
+                "another machine runs this sender; this one stands by. "
+                "For a second sender set another WHATSAPP_CLIENT_ID here.",
+                sender=self._sender,
+            )
+            self._told_of_other_machine = True
+        if self._process is not None:
+            self._process.ask_to_stop()
+            self._process.end(STOP_SECONDS)
+            self._process = None
+
+    def _start(self) -> None:
+        self._process = SenderProcess(self._command, self._sender)
+        log.info("sender process started", sender=self._sender, pid=self._process.pid)
+
+    def _watch(self) -> None:
+        if self._process is None:
+            if time.monotonic() >= self._start_at:
+                self._renew_at = 0.0
+            return
+        code = self._process.exit_code()
+        if code is not None:
+            self._process.end(0)
+            self._plan_restart(code)
+        elif self._is_silent():
+            log.error("the sender's process hangs and is killed", pid=self._process.pid)
+            self._process.end(0)
+            self._plan_restart(None)
+
+    def _is_silent(self) -> bool:
+        """Whether the process has not beaten for too long; read only once it has had the time."""
+        if self._process is None or self._process.age() * 1000 < senders.SILENCE_MS:
+            return False
+        with self._database.read() as connection:
+            row = senders.find(connection, self._sender)
+        return row is not None and now_ms() - (row.heartbeat_at or 0) > senders.SILENCE_MS
+
+    def _plan_restart(self, code: int | None) -> None:
+        assert self._process is not None  # noqa: S101 -- for the type checker
+        if self._process.age() > HEALTHY_SECONDS:
+            self._restarts = 0
+        delay = min(LONGEST_RESTART_SECONDS, FIRST_RESTART_SECONDS * 2.0**self._restarts)
+        self._restarts += 1
+        self._process = None
+        self._start_at = time.monotonic() + delay
+        if code != RESTART_EXIT_CODE:
+            log.error("the sender's process ended", exit_code=code, restart_in_seconds=delay)
+
+    def _tidy(self) -> None:
+        now = now_ms()
+        with self._database.write() as connection:
+            reclaimed = queue.reclaim(connection, now=now)
+            expired = queue.expire(connection, now=now)
+            verifications.expire(connection, now=now)
+            inbound.purge(connection, now=now)
+        if reclaimed or expired:
+            log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.ask_to_stop()
+            self._process.end(STOP_SECONDS)
+        try:
+            with self._database.write() as connection:
+                senders.drop_lease(connection, name=self._sender, owner=self._machine)
+        except SQLAlchemyError as error:
+            log.error("the lease could not be given back", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it

@@ -1,0 +1,152 @@
+"""Start a verification: make a code and, in one transaction, store it with its message."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, case, insert, select, update
+
+from hudhud import queue
+from hudhud.clock import now_ms
+from hudhud.codes import new_code
+from hudhud.db.engine import Database
+from hudhud.db.tables import messages, verifications
+from hudhud.errors import QueueUnavailable
+from hudhud.messages import QUEUED
+from hudhud.phones import Phone
+from hudhud.sealing import CodeSealer
+from hudhud.settings import Settings
+from hudhud.templates import locale_for, render
+
+PENDING = "pending"
+EXPIRED = "expired"
+# A bound on how long one transaction holds the lock.
+EXPIRED_AT_ONCE = 1000
+ID_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class NewVerification:
+    """A verification that is made but not yet stored; `code` leaves memory only sealed."""
+
+    id: str
+    phone: Phone
+    code: str
+    body: str
+    api_key: str
+    request_id: str
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A verification that is on disk."""
+
+    message_id: int
+    verification: NewVerification
+
+
+class VerificationStarter:
+    """Makes verifications by the settings and writes them, many in one transaction."""
+
+    def __init__(self, settings: Settings, database: Database, sealer: CodeSealer) -> None:
+        self._settings = settings
+        self._database = database
+        self._sealer = sealer
+
+    def make(self, phone: Phone, *, api_key: str, request_id: str, now: int) -> NewVerification:
+        """Choose the code and the wording for `phone`; nothing is stored yet."""
+        settings = self._settings
+        locale = locale_for(phone.country, settings.default_locale)
+        return NewVerification(
+            id="v_" + secrets.token_urlsafe(ID_BYTES),
+            phone=phone,
+            code=new_code(settings.otp_length),
+            body=render(locale, brand=settings.brand_name, ttl_seconds=settings.otp_ttl_seconds),
+            api_key=api_key,
+            request_id=request_id,
+            created_at=now,
+            expires_at=now + settings.otp_ttl_seconds * 1000,
+        )
+
+    def write(
+        self, connection: Connection, group: Sequence[NewVerification]
+    ) -> list[Accepted | Exception]:
+        """Store as many of the group as can arrive in time; refuse the others.
+
+        The refused get QueueUnavailable with the seconds after which a place is free.
+        """
+        settings = self._settings
+        room = queue.room(
+            connection,
+            channel=settings.channel,
+            mean_gap=settings.mean_send_gap,
+            validity=settings.otp_ttl_seconds,
+            now=now_ms(),
+        )
+        taken = group if room is None else group[: room.places]
+        results: list[Accepted | Exception] = []
+        if taken:
+            results.extend(self._insert(connection, taken))
+            self._database.ring(connection)
+        if room is not None:
+            refused = group[len(taken) :]
+            results.extend(QueueUnavailable("the queue is full", room.retry_after) for _ in refused)
+        return results
+
+    def _insert(
+        self, connection: Connection, group: Sequence[NewVerification]
+    ) -> list[Accepted | Exception]:
+        connection.execute(insert(verifications), [self._verification_row(new) for new in group])
+        ids = connection.scalars(
+            insert(messages).returning(messages.c.id, sort_by_parameter_order=True),
+            [self._message_row(new) for new in group],
+        )
+        return [Accepted(number, new) for number, new in zip(ids, group, strict=True)]
+
+    def _verification_row(self, new: NewVerification) -> dict[str, object]:
+        return {
+            "id": new.id,
+            "phone": new.phone.number,
+            "status": PENDING,
+            "code_digest": self._sealer.digest(new.id, new.code),
+            "code_index": self._sealer.index(new.code),
+            "code_sealed": self._sealer.seal(new.id, new.code),
+            "api_key": new.api_key,
+            "created_at": new.created_at,
+            "expires_at": new.expires_at,
+        }
+
+    def _message_row(self, new: NewVerification) -> dict[str, object]:
+        return {
+            "verification_id": new.id,
+            "channel": self._settings.channel,
+            "phone": new.phone.number,
+            "body": new.body,
+            "status": QUEUED,
+            "attempts": 0,
+            "available_at": new.created_at,
+            "expires_at": new.expires_at,
+            "request_id": new.request_id,
+            "created_at": new.created_at,
+        }
+
+
+def expire(connection: Connection, *, now: int) -> int:
+    """End verifications whose time is over and erase their codes; return how many."""
+    over = (
+        select(verifications.c.id)
+        .where(verifications.c.expires_at <= now, verifications.c.code_sealed.is_not(None))
+        .limit(EXPIRED_AT_ONCE)
+    )
+    result = connection.execute(
+        update(verifications)
+        .where(verifications.c.id.in_(over))
+        .values(
+            status=case((verifications.c.status == PENDING, EXPIRED), else_=verifications.c.status),
+            code_index=None,
+            code_sealed=None,
+        )
+    )
+    return result.rowcount

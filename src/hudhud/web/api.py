@@ -1,0 +1,92 @@
+"""The API that callers of the earlier application know, and what is new beside it."""
+
+import asyncio
+import re
+import secrets
+from typing import Any
+
+import structlog
+from litestar import Request, Response, get, post
+from sqlalchemy import Row
+
+from hudhud import messages
+from hudhud.api_keys import KeyRing
+from hudhud.clock import iso, now_ms
+from hudhud.db.engine import Database
+from hudhud.db.group_commit import GroupCommit
+from hudhud.verifications import Accepted, NewVerification, VerificationStarter
+from hudhud.web import schemas
+from hudhud.web.auth import authenticate
+from hudhud.web.errors import NoSuchJob
+from hudhud.web.phone_number import phone_number
+
+log = structlog.get_logger(__name__)
+
+ACCEPTED = "OTP request accepted and has been queued for sending."
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+LARGEST_JOB_ID = 2**63 - 1
+
+Commits = GroupCommit[NewVerification, Accepted]
+AnyRequest = Request[Any, Any, Any]
+
+
+def request_id(request: AnyRequest) -> str:
+    """Return the caller's X-Request-ID where it has a plain form, or a new one."""
+    given = request.headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+@post("/api/v1/otp/send", status_code=202)
+async def send(
+    request: AnyRequest, key_ring: KeyRing, starter: VerificationStarter, commits: Commits
+) -> Response[schemas.Accepted]:
+    """Accept a phone number: 202 only after the code and its message are on disk."""
+    caller = authenticate(request, key_ring)
+    phone = phone_number(request.headers.get("content-type", ""), await request.body())
+    number = request_id(request)
+    new = starter.make(phone, api_key=caller, request_id=number, now=now_ms())
+    accepted = await commits.submit(new)
+    log.debug("accepted", job=accepted.message_id, request_id=number)
+    body = schemas.Accepted(ACCEPTED, new.code, accepted.message_id, iso(new.expires_at))
+    return Response(body, headers={"X-Request-ID": number})
+
+
+@get("/api/v1/otp/{job_id:str}")
+async def job(
+    request: AnyRequest, job_id: str, key_ring: KeyRing, database: Database
+) -> schemas.Job:
+    """Tell what became of a message."""
+    authenticate(request, key_ring)
+    number = int(job_id) if job_id.isascii() and job_id.isdigit() and len(job_id) < 20 else 0
+    row = None
+    if 0 < number <= LARGEST_JOB_ID:
+        row = await asyncio.to_thread(_find, database, number)
+    if row is None:
+        raise NoSuchJob(f"Job with ID {job_id} not found.")
+    return _job(row)
+
+
+def _find(database: Database, number: int) -> Row[Any] | None:
+    with database.read() as connection:
+        return messages.find(connection, number)
+
+
+def _job(row: Row[Any]) -> schemas.Job:
+    return schemas.Job(
+        jobId=row.id,
+        status=messages.legacy_status(row.status),
+        delivery=row.status,
+        error=row.error,
+        attempts=row.attempts,
+        created_at=iso(row.created_at),
+        otp_expires_at=iso(row.expires_at),
+        sending_at=_iso_or_none(row.sending_at),
+        sent_at=_iso_or_none(row.sent_at),
+        delivered_at=_iso_or_none(row.delivered_at),
+        read_at=_iso_or_none(row.read_at),
+        finished_at=_iso_or_none(row.finished_at),
+    )
+
+
+def _iso_or_none(at: int | None) -> str | None:
+    return None if at is None else iso(at)

@@ -1,0 +1,72 @@
+"""/api/docs: the API's documentation, drawn by Swagger UI from /api/openapi.json.
+
+A page of our own, because Litestar's pages carry inline scripts and load from other origins.
+"""
+
+from litestar import MediaType, get
+from litestar.types import ControllerRouterHandler
+
+from hudhud.web.openapi import OPENAPI_PATH
+from hudhud.web.static_files import static_router, static_url
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",  # Swagger UI's stylesheet draws its arrows and locks from data:
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+SWAGGER_UI = "vendor/swagger-ui-dist"
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Hudhud API</title>
+<link rel="icon" href="{icon}">
+<link rel="stylesheet" href="{swagger_style}">
+<link rel="stylesheet" href="{style}">
+<script src="{swagger_script}" defer></script>
+<script src="{script}" defer></script>
+</head>
+<body>
+<noscript>This page needs JavaScript; the same facts stand in <a href="{document}">{document}</a>.\
+</noscript>
+<main id="docs" data-document="{document}"></main>
+</body>
+</html>
+"""
+
+
+@get(
+    "/api/docs",
+    media_type=MediaType.HTML,
+    response_headers=HEADERS,
+    include_in_schema=False,
+    sync_to_thread=False,
+)
+def docs_page() -> str:
+    """Show the documentation, with a form to try each call."""
+    return PAGE.format(
+        document=OPENAPI_PATH,
+        icon=static_url("hudhud.svg"),
+        style=static_url("docs.css"),
+        script=static_url("docs.js"),
+        swagger_style=static_url(f"{SWAGGER_UI}/swagger-ui.css"),
+        swagger_script=static_url(f"{SWAGGER_UI}/swagger-ui-bundle.js"),
+    )
+
+
+docs_routes: list[ControllerRouterHandler] = [docs_page, static_router]

@@ -1,0 +1,83 @@
+"""Errors become responses here and nowhere else; the domain knows nothing of HTTP."""
+
+from typing import Any
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from hudhud.errors import BadRequest, HudhudError, QueueUnavailable
+from hudhud.web.schemas import Message, NotFound
+
+log = structlog.get_logger(__name__)
+
+AnyRequest = Request[Any, Any, Any]
+
+TOO_LARGE = "request entity too large"
+UNAVAILABLE = "Service temporarily unavailable due to a queueing issue. Please try again shortly."
+UNEXPECTED = "Internal Server Error while processing OTP request."
+
+HTTP_NOT_FOUND = 404
+HTTP_METHOD_NOT_ALLOWED = 405
+HTTP_TOO_LARGE = 413
+HTTP_SERVER_ERROR = 500
+
+
+class Unauthorized(HudhudError):
+    """The caller did not prove who it is."""
+
+
+class NoSuchJob(HudhudError):
+    """The job does not exist."""
+
+
+def bad_request(_request: AnyRequest, error: BadRequest) -> Response[Message]:
+    """400 with the error's sentence."""
+    return Response(Message(str(error)), status_code=400)
+
+
+def unauthorized(_request: AnyRequest, error: Unauthorized) -> Response[Message]:
+    """401 with the error's sentence."""
+    return Response(Message(str(error)), status_code=401)
+
+
+def no_such_job(_request: AnyRequest, error: NoSuchJob) -> Response[Message]:
+    """404 with the error's sentence."""
+    return Response(Message(str(error)), status_code=404)
+
+
+def unavailable(_request: AnyRequest, error: QueueUnavailable) -> Response[Message]:
+    """503; the reason is for the operator's log, the caller learns when to come back."""
+    log.warning("request refused", reason=str(error), retry_after=error.retry_after)
+    headers = {"Retry-After": str(error.retry_after)}
+    return Response(Message(UNAVAILABLE), status_code=503, headers=headers)
+
+
+def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """Answer what the framework refuses; an unknown path and a wrong method look the same."""
+    if error.status_code in (HTTP_NOT_FOUND, HTTP_METHOD_NOT_ALLOWED):
+        path = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
+        body = NotFound("Not Found", f"Cannot {request.method} {path}")
+        return Response(body, status_code=HTTP_NOT_FOUND)
+    if error.status_code == HTTP_TOO_LARGE:
+        return Response(Message(TOO_LARGE), status_code=HTTP_TOO_LARGE)
+    if error.status_code >= HTTP_SERVER_ERROR:
+        return unexpected(request, error)
+    return Response(Message(error.detail), status_code=error.status_code)
+
+
+def unexpected(_request: AnyRequest, error: Exception) -> Response[Message]:
+    """500 that tells the caller nothing and the log everything."""
+    log.error("unexpected error", exc_info=error)
+    return Response(Message(UNEXPECTED), status_code=HTTP_SERVER_ERROR)
+
+
+HANDLERS: ExceptionHandlersMap = {
+    BadRequest: bad_request,
+    Unauthorized: unauthorized,
+    NoSuchJob: no_such_job,
+    QueueUnavailable: unavailable,
+    HTTPException: http_error,
+    Exception: unexpected,
+}

@@ -1,0 +1,58 @@
+"""What the sandbox took instead of sending, so that integrations can be tested without a phone."""
+
+import asyncio
+from typing import Any
+
+from litestar import Request, get
+from sqlalchemy import select
+
+from hudhud.api_keys import KeyRing
+from hudhud.channels.sandbox import NAME
+from hudhud.clock import iso
+from hudhud.db.engine import Database
+from hudhud.db.tables import messages, verifications
+from hudhud.sealing import CodeSealer
+from hudhud.templates import with_code
+from hudhud.web.auth import authenticate
+from hudhud.web.phone_number import parse_phone_number
+from hudhud.web.schemas import SandboxMessage, SandboxMessages
+
+MOST_MESSAGES = 100
+
+
+@get("/api/v1/sandbox/messages")
+async def sandbox_messages(
+    request: Request[Any, Any, Any], key_ring: KeyRing, database: Database, sealer: CodeSealer
+) -> SandboxMessages:
+    """List the messages taken for `?phoneNumber=`, newest first, while their codes are valid."""
+    authenticate(request, key_ring)
+    # An unescaped + in a query is a space.
+    phone = parse_phone_number(request.query_params.get("phoneNumber", "").replace(" ", "+"))
+    return SandboxMessages(await asyncio.to_thread(_taken, database, sealer, phone.number))
+
+
+def _taken(database: Database, sealer: CodeSealer, phone: str) -> list[SandboxMessage]:
+    statement = (
+        select(messages, verifications.c.code_sealed)
+        .join(verifications, verifications.c.id == messages.c.verification_id)
+        .where(
+            messages.c.phone == phone,
+            messages.c.channel == NAME,
+            messages.c.sent_at.is_not(None),
+            verifications.c.code_sealed.is_not(None),
+        )
+        .order_by(messages.c.id.desc())
+        .limit(MOST_MESSAGES)
+    )
+    with database.read() as connection:
+        rows = connection.execute(statement).all()
+    return [
+        SandboxMessage(
+            jobId=row.id,
+            phoneNumber=row.phone,
+            text=with_code(row.body, sealer.open(row.verification_id, row.code_sealed)),
+            delivery=row.status,
+            sent_at=iso(row.sent_at),
+        )
+        for row in rows
+    ]
