@@ -42,7 +42,8 @@ def ask(
 ) -> int:
     """Store a command and return its id."""
     row = {"sender": sender, "kind": kind, "argument": argument, "status": NEW, "created_at": now}
-    return connection.scalars(insert(commands).returning(commands.c.id), row).one()
+    command_id: int = connection.scalars(insert(commands).returning(commands.c.id), row).one()
+    return command_id
 
 
 def has_new(connection: Connection, *, sender: str) -> bool:

@@ -32,6 +32,7 @@ class LogFile:
         self._complain = complain
         self._largest = largest
         self._descriptor: int | None = None
+        self._opened: os.stat_result | None = None
         self._retry_at = 0.0
         self._lock = threading.RLock()  # a signal handler may log in the middle of a line
 
@@ -56,24 +57,29 @@ class LogFile:
 
     def _current(self) -> int:
         """Return a descriptor of the file that bears the name now and has room."""
-        if self._descriptor is not None and self._is_named(self._descriptor):
-            if os.fstat(self._descriptor).st_size < self._largest:
+        if self._descriptor is not None:
+            named = self._named()
+            if named is not None and named.st_size < self._largest:
                 return self._descriptor
-            self._rotate(self._descriptor)
+            if named is not None:
+                self._rotate(self._descriptor)
         self.close()
         self._descriptor = self._open()
+        self._opened = os.fstat(self._descriptor)
         return self._descriptor
 
     def _open(self) -> int:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def _is_named(self, descriptor: int) -> bool:
+    def _named(self) -> os.stat_result | None:
+        """Return the state of the file that bears the name, or None if it is not the open one."""
         try:
-            named = os.stat(self._path)  # noqa: PTH116 -- for every line: half the time of Path.stat
+            named = os.stat(self._path)  # noqa: PTH116 -- for every line, and Path.stat is slower
         except FileNotFoundError:
-            return False
-        return os.path.samestat(named, os.fstat(descriptor))
+            return None
+        same = self._opened is not None and os.path.samestat(named, self._opened)
+        return named if same else None
 
     def _rotate(self, descriptor: int) -> None:
         try:
@@ -81,7 +87,7 @@ class LogFile:
         except BlockingIOError:
             return  # another process is at it
         # The lock is of the file, not of its name: the name may have moved on meanwhile.
-        if self._is_named(descriptor):
+        if self._named() is not None:
             for number in range(KEPT_FILES - 1, 0, -1):
                 self._rename(f".{number}", f".{number + 1}")
             self._rename("", ".1")

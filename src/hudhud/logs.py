@@ -44,7 +44,7 @@ def configure(settings: Settings, process: str) -> None:
     outputs = _Outputs(settings, process)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
-        processors=[merge_contextvars, format_exc_info, _to_one_argument],
+        processors=[merge_contextvars, format_exc_info, _for_logger],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *names: _Logger(outputs, *names),
         cache_logger_on_first_use=True,
@@ -74,10 +74,11 @@ class _Outputs:
             "timestamp": iso(now_ms()),
             "level": level,
             "event": mask_value("event", event.pop("event", "")),
-            **{key: mask_value(key, value) for key, value in event.items()},
             "process": self._process,
             "logger": name,
         }
+        for key, value in event.items():
+            line[f"{key}_" if key in line else key] = mask_value(key, value)
         encoded = _encode(line)
         self._write_console(line, encoded)
         self._combined.write(encoded)
@@ -116,26 +117,17 @@ class _Outputs:
 
 
 class _Logger:
-    """What structlog calls at the end of its chain, with the level as the method's name."""
+    """What structlog calls at the end of its chain; `_for_logger` says with what."""
 
     def __init__(self, outputs: _Outputs, name: str = "") -> None:
         self._outputs = outputs
         self._name = name
 
-    def debug(self, event: MutableMapping[str, Any]) -> None:
-        self._outputs.write("debug", self._name, event)
+    def write(self, level: str, event: MutableMapping[str, Any]) -> None:
+        """Write one line."""
+        self._outputs.write(level, self._name, event)
 
-    def info(self, event: MutableMapping[str, Any]) -> None:
-        self._outputs.write("info", self._name, event)
-
-    def warning(self, event: MutableMapping[str, Any]) -> None:
-        self._outputs.write("warning", self._name, event)
-
-    def error(self, event: MutableMapping[str, Any]) -> None:
-        self._outputs.write("error", self._name, event)
-
-    def critical(self, event: MutableMapping[str, Any]) -> None:
-        self._outputs.write("critical", self._name, event)
+    debug = info = warning = error = critical = write
 
 
 class _FromStdlib(logging.Handler):
@@ -161,10 +153,10 @@ def _take_over_stdlib(outputs: _Outputs, level: int) -> None:
     root = logging.getLogger()
     root.handlers = [_FromStdlib(outputs)]
     root.setLevel(level)
-    for name in list(logging.root.manager.loggerDict):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
+    for logger in list(logging.root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            logger.handlers.clear()
+            logger.propagate = True
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -199,16 +191,17 @@ def _catch_unhandled(outputs: _Outputs) -> None:
     sys.unraisablehook = of_destructor
 
 
-def _to_one_argument(
-    _logger: object, _method: str, event: MutableMapping[str, Any]
-) -> tuple[tuple[MutableMapping[str, Any]], dict[str, Any]]:
-    return (event,), {}
+def _for_logger(
+    _logger: object, method: str, event: MutableMapping[str, Any]
+) -> tuple[tuple[str, MutableMapping[str, Any]], dict[str, Any]]:
+    """End structlog's chain: the arguments of `_Logger.write`."""
+    return (method, event), {}
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001 -- a library's wrong arguments must not cost the line
+    except Exception:  # a library's wrong arguments must not cost the line
         return str(record.msg)
 
 

@@ -5,7 +5,7 @@ logged: whoever logs never puts one into a sentence.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from hudhud.phones import mask_phone
@@ -31,8 +31,9 @@ SECRET_ENDINGS = ("_api_key", "_password", "_secret", "_token")
 PHONE_NAMES = frozenset({"phone", "phone_number", "phonenumber"})
 DEEPEST = 6
 
-# Most texts have nothing of all this, and one search shows it.
-_SUSPICIOUS = re.compile(r"\d{6}|\+\d|://|hh_live_|linked_devices#")
+# Most texts have nothing of all this, and one search of each kind shows it.
+_NUMBER_LIKE = re.compile(r"\d{6}|\+\d")
+_SECRET_LIKE = re.compile(r"://|hh_live_|bot\d|linked_devices#")
 # After a plus digits may be grouped; without one, 10 digits and more count as a number.
 _PHONE = re.compile(
     r"\+\d(?:[ ().-]{0,2}\d){7,14}|(?:(?<![A-Za-z0-9.])|(?<=%2[Bb]))\d{10,17}(?![A-Za-z0-9])"
@@ -47,11 +48,12 @@ _SECRETS = (
 
 def mask_text(text: str) -> str:
     """Hide phone numbers, API keys and the secrets in addresses that stand in `text`."""
-    if not _SUSPICIOUS.search(text):
-        return text
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return _PHONE.sub(lambda found: mask_phone(found.group()), text)
+    if _SECRET_LIKE.search(text):
+        for pattern, replacement in _SECRETS:
+            text = pattern.sub(replacement, text)
+    if _NUMBER_LIKE.search(text):
+        text = _PHONE.sub(_mask_found, text)
+    return text
 
 
 def mask_value(name: str, value: object, depth: int = 0) -> object:
@@ -73,13 +75,7 @@ def mask_value(name: str, value: object, depth: int = 0) -> object:
 
 
 def _mask_inside(
-    name: str,
-    value: Mapping[object, object]
-    | list[object]
-    | tuple[object, ...]
-    | set[object]
-    | frozenset[object],
-    depth: int,
+    name: str, value: Mapping[object, object] | Iterable[object], depth: int
 ) -> object:
     if depth > DEEPEST:
         return "…"
@@ -88,6 +84,10 @@ def _mask_inside(
             mask_text(str(key)): mask_value(str(key), inner, depth) for key, inner in value.items()
         }
     return [mask_value(name, inner, depth) for inner in value]
+
+
+def _mask_found(found: re.Match[str]) -> str:
+    return mask_phone(found.group())
 
 
 @lru_cache(maxsize=1024)
@@ -99,5 +99,5 @@ def _is_secret(name: str) -> bool:
 def _described(value: object) -> str:
     try:
         return str(value)
-    except Exception:  # noqa: BLE001 -- a log line must not fail over a value's own __str__
+    except Exception:  # a log line must not fail over a value's own __str__
         return f"<{type(value).__name__}>"

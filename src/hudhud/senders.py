@@ -34,7 +34,7 @@ State = Literal[
 
 SENTENCES: dict[State, str] = {
     "starting": "The sender is starting.",
-    "pairing": "Open WhatsApp on the phone, tap Linked devices, then Link a device, and scan the QR code.",
+    "pairing": "Open WhatsApp on the phone: Linked devices, Link a device, then scan the QR code.",
     "connected": "Connected to WhatsApp.",
     "reconnecting": "The connection to WhatsApp was lost; it is being restored. Nothing to do yet.",
     "logged_out": "The phone logged this device out. Scan the new QR code to link it again.",

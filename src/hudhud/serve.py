@@ -30,7 +30,19 @@ BACKLOG = 2048
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: they would end the process by the signal itself."""
+    """uvicorn that tells when it listens, and leaves signals to us.
+
+    Its own handlers would end the process by the signal itself.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_listening()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -85,18 +97,8 @@ async def _serve_web(
     stopping: threading.Event,
     on_listening: Callable[[int], None],
 ) -> None:
-    server = _Server(
-        uvicorn.Config(
-            web,
-            http="httptools",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(settings.trusted_proxies),
-            forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
-            timeout_graceful_shutdown=REQUESTS_SECONDS,
-        )
-    )
+    port = listener.getsockname()[1]
+    server = _Server(_config(settings, web), lambda: on_listening(port))
 
     def stop() -> None:
         stopping.set()
@@ -105,12 +107,20 @@ async def _serve_web(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.005)
-    if server.started:
-        on_listening(listener.getsockname()[1])
-    await serving
+    await server.serve(sockets=[listener])
+
+
+def _config(settings: Settings, web: Litestar) -> uvicorn.Config:
+    return uvicorn.Config(
+        web,
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        timeout_graceful_shutdown=REQUESTS_SECONDS,
+    )
 
 
 def _listen(settings: Settings) -> socket.socket:

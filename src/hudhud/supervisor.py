@@ -66,7 +66,7 @@ class SenderProcess:
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
-            log.error("the sender did not stop in time and is killed", pid=self.pid)
+            log.error("the sender did not stop in time and is killed", pid=self.pid)  # noqa: TRY400 -- no traceback is needed
             self._process.kill()
             self._process.wait()
         if self._process.stdin is not None:

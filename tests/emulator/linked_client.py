@@ -37,6 +37,12 @@ class Client(NewClient):  # type: ignore[misc] # neonize has no types
         tell("login", status=ctypes.string_at(status).decode())
 
 
+def reason(event: Any) -> str:
+    field = event.DESCRIPTOR.fields_by_name["Reason"]
+    name: str = field.enum_type.values_by_number[event.Reason].name
+    return name
+
+
 def watch(client: NewClient) -> None:
     """Tells of every event that matters here."""
     client.qr(lambda _client, code: tell("qr", code=code.decode()))
@@ -45,9 +51,9 @@ def watch(client: NewClient) -> None:
     for name in plain:
         client.event(getattr(events, name + "Ev"))(lambda _c, _e, name=name: tell(name))
     details: dict[str, Callable[[Any], dict[str, Any]]] = {
-        "LoggedOut": lambda e: {"on_connect": e.OnConnect, "reason": int(e.Reason)},
+        "LoggedOut": lambda e: {"on_connect": e.OnConnect, "reason": reason(e)},
         "StreamError": lambda e: {"code": e.Code},
-        "ConnectFailure": lambda e: {"reason": int(e.Reason)},
+        "ConnectFailure": lambda e: {"reason": reason(e)},
         "TemporaryBan": lambda e: {"code": int(e.Code), "expire": int(e.Expire)},
         "Receipt": lambda e: {"ids": list(e.MessageIDs), "type": e.ReceiptType.Name(e.Type)},
         "Message": lambda e: {

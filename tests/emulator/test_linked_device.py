@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from waemu.client import EmulatorProcess
+from waemu.faults import Faults
 
 ACCOUNT = "15550001111"
 FRIEND = "15552223333"
@@ -17,6 +20,7 @@ def test_a_device_paired_by_qr_sends_and_the_phone_reads_it(
 ) -> None:
     client = new_client()
     client.pair(ACCOUNT)
+    assert emulator.is_connected(ACCOUNT)
     emulator.set_receipts("delivered+read")
     sent = client.do("send", to=FRIEND, text="Your code is 0345")
     (message,) = emulator.messages(FRIEND)
@@ -27,3 +31,207 @@ def test_a_device_paired_by_qr_sends_and_the_phone_reads_it(
     assert not message.bot_tag
     client.wait_for("Receipt", ids=[sent["id"]], type="DELIVERED")
     client.wait_for("Receipt", ids=[sent["id"]], type="READ")
+    assert emulator.refused_targets() == []
+    assert emulator.undecryptable() == []
+
+
+def test_a_device_is_paired_by_phone_code(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    client = new_client()
+    client.wait_for("qr")
+    code = client.do("pair_phone", number=ACCOUNT)["code"]
+    emulator.enter_code(ACCOUNT, code)
+    client.wait_for("login", status="success")
+    client.wait_for("Connected")
+    client.do("send", to=FRIEND, text="by code")
+    assert [message.text for message in emulator.messages(FRIEND)] == ["by code"]
+
+
+def test_a_wrong_phone_code_pairs_nothing(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    client = new_client()
+    client.wait_for("qr")
+    code = client.do("pair_phone", number=ACCOUNT)["code"]
+    wrong = ("2" if code[0] == "1" else "1") + code[1:]
+    emulator.enter_code(ACCOUNT, wrong)
+    assert emulator.wait_for(emulator.pairing_failures) == ["wrong code"]
+    assert emulator.connections(ACCOUNT) == []
+
+
+@pytest.mark.parametrize(
+    ("tamper", "failure"), [("hmac", "401 hmac-mismatch"), ("sig", "401 signature-mismatch")]
+)
+def test_a_client_refuses_a_pairing_that_is_not_signed_as_it_should_be(
+    emulator: EmulatorProcess, new_client: NewClient, tamper: Any, failure: str
+) -> None:
+    client = new_client()
+    emulator.scan(client.wait_for("qr")["code"], ACCOUNT, tamper=tamper)
+    assert emulator.wait_for(emulator.pairing_failures) == [failure]
+    assert emulator.connections(ACCOUNT) == []
+
+
+@pytest.mark.parametrize("passkey", ["offer", "link"])
+def test_a_phone_asks_for_a_passkey_when_a_qr_code_is_used(
+    emulator: EmulatorProcess, new_client: NewClient, passkey: Any
+) -> None:
+    emulator.set_faults(Faults(passkey=passkey))
+    client = new_client()
+    code = client.wait_for("qr")["code"]
+    if passkey == "link":
+        emulator.scan(code, ACCOUNT)
+    client.wait_for("login", status="passkey-request")
+    assert emulator.connections(ACCOUNT) == []
+
+
+def test_a_phone_asks_for_a_passkey_when_a_phone_code_is_entered(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    emulator.set_faults(Faults(passkey="link"))
+    client = new_client()
+    client.wait_for("qr")
+    code = client.do("pair_phone", number=ACCOUNT)["code"]
+    emulator.enter_code(ACCOUNT, code)
+    client.wait_for("login", status="passkey-request")
+
+
+def test_a_pairing_that_is_dropped_ends_with_a_timeout(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    client = new_client()
+    client.wait_for("qr")
+    emulator.drop_pairings()
+    client.wait_for("login", status="timeout")
+
+
+def test_a_stranger_writes_first_and_is_answered(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    lid = emulator.add_phone(STRANGER)
+    client = new_client()
+    client.pair(ACCOUNT)
+    sent = emulator.send_text(STRANGER, ACCOUNT, "السلام عليكم")
+    got = client.wait_for("Message", id=sent)
+    assert (got["text"], got["number"], got["lid"]) == ("السلام عليكم", STRANGER, lid)
+    client.do("send", to=STRANGER, text="hello")
+    (answer,) = emulator.messages(STRANGER)
+    assert (answer.text, answer.kind) == ("hello", "msg")
+    client.wait_for("Message", id=emulator.send_text(STRANGER, ACCOUNT, "second"))
+
+
+def test_a_message_of_the_same_id_comes_twice(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    client = new_client()
+    client.pair(ACCOUNT)
+    for text in ("first", "again"):
+        emulator.send_text(FRIEND, ACCOUNT, text, message_id="3EB0AAAA")
+        assert client.wait_for("Message", id="3EB0AAAA", text=text)
+
+
+def test_an_edited_message_names_the_one_it_edits(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    client = new_client()
+    client.pair(ACCOUNT)
+    first = emulator.send_text(FRIEND, ACCOUNT, "helo")
+    client.wait_for("Message", id=first, edit=False)
+    edit = client.wait_for(
+        "Message", id=emulator.send_text(FRIEND, ACCOUNT, "hello", edits=first), edit=True
+    )
+    raw = bytes.fromhex(edit["raw"])
+    assert first.encode() in raw
+    assert b"hello" in raw
+
+
+def test_a_device_that_was_killed_comes_back_with_its_session_and_gets_what_it_missed(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    client = new_client()
+    client.pair(ACCOUNT)
+    sent = client.do("send", to=FRIEND, text="before")
+    client.kill()
+    emulator.wait_for(lambda: not emulator.is_connected(ACCOUNT), what="the device to be gone")
+    missed = emulator.send_text(FRIEND, ACCOUNT, "while you were away")
+    emulator.receipt(ACCOUNT, FRIEND, sent["id"])
+
+    again = new_client(client.store)
+    again.wait_for("Connected")
+    again.wait_for("Message", id=missed, text="while you were away")
+    again.wait_for("Receipt", ids=[sent["id"]], type="DELIVERED")
+    again.do("send", to=FRIEND, text="after")
+    assert [message.text for message in emulator.messages(FRIEND)] == ["before", "after"]
+    assert not [event for event in again.events if event["event"] == "qr"]
+    (device,) = emulator.connections(ACCOUNT)
+    assert len(device.logins) == 2
+    assert emulator.undecryptable() == []
+
+
+@pytest.mark.parametrize("abrupt", [True, False])
+def test_a_device_comes_back_after_it_was_cut_off(
+    emulator: EmulatorProcess, new_client: NewClient, *, abrupt: bool
+) -> None:
+    client = new_client()
+    client.pair(ACCOUNT)
+    after = len(client.events)
+    emulator.kick(ACCOUNT, abrupt=abrupt)
+    client.wait_for("Disconnected", after=after)
+    client.wait_for("Connected", after=after)
+    client.do("send", to=FRIEND, text="still here")
+    assert [message.text for message in emulator.messages()] == ["still here"]
+
+
+def test_a_phone_that_lost_its_sessions_asks_again_and_reads_the_message(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    client = new_client()
+    client.pair(ACCOUNT)
+    client.do("send", to=FRIEND, text="first")
+    client.wait_for("Message", id=emulator.send_text(FRIEND, ACCOUNT, "an answer"))
+    emulator.forget_sessions(FRIEND)
+    sent = client.do("send", to=FRIEND, text="second")["id"]
+    emulator.wait_for(lambda: emulator.messages(FRIEND, since=1), what="the message sent again")
+    (message,) = emulator.messages(FRIEND, since=1)
+    assert (message.message_id, message.text, message.kind) == (sent, "second", "pkmsg")
+    assert emulator.undecryptable() == [sent]
+
+
+def test_devices_of_one_account_are_told_apart_and_see_what_the_other_sends(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    first, second = new_client(), new_client()
+    first.pair(ACCOUNT)
+    second.pair(ACCOUNT)
+    devices = emulator.connections(ACCOUNT)
+    assert [device.connected for device in devices] == [True, True]
+    second.do("send", to=FRIEND, text="from the second")
+    first.wait_for("Message", text="from the second", from_me=True)
+    got = emulator.send_text(FRIEND, ACCOUNT, "to both")
+    first.wait_for("Message", id=got)
+    second.wait_for("Message", id=got)
+
+
+def test_two_accounts_write_to_each_other_through_their_linked_devices(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    first, second = new_client(), new_client()
+    first.pair(ACCOUNT)
+    second.pair(FRIEND)
+    first.do("send", to=FRIEND, text="ping")
+    second.wait_for("Message", text="ping", number=ACCOUNT, from_me=False)
+    second.do("send", to=ACCOUNT, text="pong")
+    first.wait_for("Message", text="pong", number=FRIEND, from_me=False)
+    assert [message.text for message in emulator.messages()] == ["ping", "pong"]
+
+
+def test_an_account_that_the_phone_unlinked_has_to_be_paired_again(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    client = new_client()
+    client.pair(ACCOUNT)
+    client.kill()
+    emulator.unlink(ACCOUNT)
+    assert emulator.connections(ACCOUNT) == []
+    again = new_client(client.store)
+    again.wait_for("LoggedOut", on_connect=True)

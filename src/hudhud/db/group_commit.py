@@ -77,7 +77,7 @@ class GroupCommit(Generic[Item, Result]):
                 results = self._write(connection, [item for item, _ in group])
         except SQLAlchemyError as error:
             results = [QueueUnavailable(str(error.__cause__ or error))] * len(group)
-        except Exception as error:  # noqa: BLE001 -- each waiting request must get its answer
+        except Exception as error:
             results = [error] * len(group)
         futures = [future for _, future in group]
         futures[0].get_loop().call_soon_threadsafe(_settle, futures, results)

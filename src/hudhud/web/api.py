@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 ACCEPTED = "OTP request accepted and has been queued for sending."
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-LARGEST_JOB_ID = 2**63 - 1
+JOB_ID = re.compile(r"\d{1,18}", re.ASCII)  # what fits a 64-bit column
 
 Commits = GroupCommit[NewVerification, Accepted]
 AnyRequest = Request[Any, Any, Any]
@@ -57,10 +57,9 @@ async def job(
 ) -> schemas.Job:
     """Tell what became of a message."""
     authenticate(request, key_ring)
-    number = int(job_id) if job_id.isascii() and job_id.isdigit() and len(job_id) < 20 else 0
     row = None
-    if 0 < number <= LARGEST_JOB_ID:
-        row = await asyncio.to_thread(_find, database, number)
+    if JOB_ID.fullmatch(job_id):
+        row = await asyncio.to_thread(_find, database, int(job_id))
     if row is None:
         raise NoSuchJob(f"Job with ID {job_id} not found.")
     return _job(row)

@@ -1,0 +1,253 @@
+"""Tell people, through Telegram and whatever else apprise reaches, when a sender needs them.
+
+One message when a sender gets into trouble, one when it is connected again. `senders.alerted_state`
+keeps what was told, so that a restart neither repeats nor forgets it:
+
+    NULL                        nothing is wrong, or nobody knows of it yet
+    logged_out                  this was told
+    - logged_out 2 1763868678036    being told for the second time: nobody else before that moment,
+                                  and told before it: nothing (`-`)
+
+Whoever changes the column from what it read does the telling, so that of several machines one does.
+At least once: a machine that dies between the delivery and its record makes another one repeat it.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+import structlog
+from sqlalchemy import Row, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.db.tables import senders
+from hudhud.senders import SENTENCES
+from hudhud.settings import Settings
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
+# A delivery must end within the first wait, which also keeps others from repeating it.
+FIRST_WAIT_MS = 60_000
+LONGEST_WAIT_MS = 900_000
+MOST_ATTEMPTS = 100  # about a day
+NOTHING = "-"
+
+TITLES = {
+    "logged_out": "is logged out",
+    "restricted": "is restricted by WhatsApp",
+    "outdated": "is outdated",
+    "replaced": "was replaced",
+    "reconnecting": "cannot reach WhatsApp",
+    "connected": "is connected again",
+}
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class Telling(NamedTuple):
+    """What `senders.alerted_state` says: told already, being told, how often tried, until when."""
+
+    told: str | None
+    now: str | None = None
+    attempts: int = 0
+    others_wait_until: int = 0
+
+    @classmethod
+    def read(cls, column: str | None) -> "Telling":
+        """Read the column."""
+        words = (column or NOTHING).split()
+        told = None if words[0] == NOTHING else words[0]
+        return cls(told, words[1], int(words[2]), int(words[3])) if len(words) > 1 else cls(told)
+
+    def column(self) -> str | None:
+        """Write the column."""
+        if self.now is None:
+            return self.told
+        return f"{self.told or NOTHING} {self.now} {self.attempts} {self.others_wait_until}"
+
+
+def due(state: str, failed_reconnects: int, told: str | None, most_reconnects: int) -> str | None:
+    """Return the state that has to be told now, or None.
+
+    Only `connected` ends a trouble: a sender that shows a new QR code after a logout still needs
+    somebody.
+    """
+    if state == "connected":
+        return None if told is None else state
+    if state == "reconnecting" and failed_reconnects < most_reconnects:
+        return None
+    return state if state in TITLES and state != told else None
+
+
+def targets(settings: Settings) -> list[str]:
+    """Return the apprise addresses that are alerted."""
+    addresses = (settings.alert_urls or "").split()
+    if settings.telegram_bot_token is not None and settings.telegram_chat_id is not None:
+        token, chat = settings.telegram_bot_token, settings.telegram_chat_id
+        addresses.insert(0, f"tgram://{quote(token, safe=':')}/{quote(chat, safe='@')}/")
+    return addresses
+
+
+def unusable_targets(settings: Settings) -> list[str]:
+    """Return a line for each target that apprise does not understand; none of them tells secrets.
+
+    Loads apprise, which takes half a second and 28 MB.
+    """
+    return [
+        f"Alerts to {_shown(address)} cannot be sent: apprise does not understand the address."
+        for address in targets(settings)
+        if _load(address) is None
+    ]
+
+
+class Alerts:
+    """Watches every sender's record; `check` is called about once a second and never waits."""
+
+    def __init__(
+        self, database: Database, settings: Settings, first_wait_ms: int = FIRST_WAIT_MS
+    ) -> None:
+        self._database = database
+        self._targets = targets(settings)
+        self._most_reconnects = settings.baileys_max_retries
+        self._first_wait_ms = first_wait_ms
+        self._threads: dict[str, threading.Thread] = {}
+        self._done: dict[str, set[str]] = {}
+
+    def check(self) -> None:
+        """Start telling what is due.
+
+        Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be used.
+        """
+        if not self._targets:
+            return
+        with self._database.read() as connection:
+            rows = connection.execute(select(senders)).all()
+        for row in rows:
+            thread = self._threads.get(row.name)
+            if thread is None or not thread.is_alive():
+                self._consider(row, Telling.read(row.alerted_state))
+
+    def wait(self, seconds: float) -> None:
+        """Give what is being delivered up to `seconds` to end; what does not is told again."""
+        deadline = now_ms() + seconds * 1000
+        for thread in self._threads.values():
+            thread.join(max(0.0, (deadline - now_ms()) / 1000))
+
+    def _consider(self, row: Row[Any], telling: Telling) -> None:
+        now = now_ms()
+        what = due(row.state, row.failed_reconnects, telling.told, self._most_reconnects)
+        if now < telling.others_wait_until and what in {telling.now, None}:
+            return
+        if what is None:
+            if telling.now is not None:  # it ended before it could be told
+                self._exchange(row.name, row.alerted_state, Telling(telling.told))
+            return
+        attempts = telling.attempts + 1 if what == telling.now else 1
+        if attempts > MOST_ATTEMPTS:
+            log.error("alert given up", sender=row.name, state=what)
+            self._exchange(row.name, row.alerted_state, _told(what))
+            return
+        claim = Telling(telling.told, what, attempts, now + self._wait_ms(attempts))
+        if self._exchange(row.name, row.alerted_state, claim):
+            self._start(row, claim)
+
+    def _wait_ms(self, attempts: int) -> int:
+        return min(LONGEST_WAIT_MS, self._first_wait_ms * 2 ** (attempts - 1))
+
+    def _exchange(self, sender: str, old: str | None, new: Telling) -> bool:
+        """Change the column from `old`; False where another machine was faster."""
+        with self._database.write() as connection:
+            result = connection.execute(
+                update(senders)
+                .where(senders.c.name == sender, senders.c.alerted_state.is_not_distinct_from(old))
+                .values(alerted_state=new.column())
+            )
+        return result.rowcount == 1
+
+    def _start(self, row: Row[Any], claim: Telling) -> None:
+        thread = threading.Thread(
+            target=self._deliver, args=(row, claim), name=f"alert-{row.name}", daemon=True
+        )
+        self._threads[row.name] = thread
+        thread.start()
+
+    def _deliver(self, row: Row[Any], claim: Telling) -> None:
+        """Send to every target that has not had it yet; on a failure the claim just runs out."""
+        if claim.attempts == 1:
+            self._done[row.name] = set()
+        done = self._done.setdefault(row.name, set())
+        title, body = message(row, str(claim.now))
+        for address in self._targets:
+            if address not in done and _send(address, title, body, str(claim.now)):
+                done.add(address)
+        if not done.issuperset(self._targets):
+            return
+        try:
+            self._exchange(row.name, claim.column(), _told(str(claim.now)))
+        except SQLAlchemyError as error:
+            cause = str(error.__cause__ or error)
+            log.warning("alert not recorded, it will be repeated", sender=row.name, error=cause)
+        else:
+            log.info("alert sent", sender=row.name, state=claim.now)
+
+
+def message(row: Row[Any], what: str) -> tuple[str, str]:
+    """Return title and text: which sender, what happened, what to do now."""
+    title = f"Hudhud: sender {row.name} {TITLES[what]}"
+    if what == "connected":
+        return title, "Messages are being sent again. Nothing to do."
+    if what == "reconnecting":
+        return title, (
+            f"Connecting to WhatsApp failed {row.failed_reconnects} times. It goes on trying. "
+            "Look at this machine's connection to the internet and at WHATSAPP_PROXY."
+        )
+    return title, row.detail or SENTENCES[row.state]
+
+
+def _told(what: str) -> Telling:
+    return Telling(None if what == "connected" else what)
+
+
+def _send(address: str, title: str, body: str, what: str) -> bool:
+    from apprise import NotifyType  # noqa: PLC0415 -- 28 MB that most runs never need
+
+    kind = NotifyType.SUCCESS if what == "connected" else NotifyType.FAILURE
+    target = _load(address)
+    try:
+        sent = target is not None and target.notify(body=body, title=title, notify_type=kind)
+    except Exception as error:
+        log.warning("alert not sent", target=_shown(address), error=str(error))
+        return False
+    if not sent:
+        reason = "apprise does not understand the address" if target is None else "see above"
+        log.warning("alert not sent", target=_shown(address), error=reason)
+    return sent
+
+
+def _load(address: str) -> "NotifyBase | None":
+    from apprise import Apprise  # noqa: PLC0415
+
+    with _silence_of_apprise():
+        return Apprise.instantiate(address)
+
+
+@contextmanager
+def _silence_of_apprise() -> Iterator[None]:
+    """Keep it from logging an address that it does not understand, with the secrets in it."""
+    logger = logging.getLogger("apprise")
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False
+
+
+def _shown(address: str) -> str:
+    """Return the part of a target's address that holds no secret."""
+    return f"{address.partition('://')[0]}://…"
