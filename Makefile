@@ -35,7 +35,9 @@ INSTALL_NODE := $(PIP_INSTALL) -r requirements/node.txt && cd $(BIN) \
 	&& ln -sf $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js npm
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 
+MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 .PHONY: help install run demo check test bench lock audit lint browser
 
 help: ## Show this list
@@ -102,7 +104,9 @@ $(VENV)/.%: requirements/%.txt requirements/node.txt $(PROJECT) | $(BIN)/pip
 	@$(EDITABLE) -e . $(if $(filter run,$*),,-e emulator)
 	@touch $(CONTAINED_IN_$*:%=$(VENV)/.%)
 
-$(BIN)/uv $(BIN)/pip-audit: | $(VENV)/.dev
+# Only where they are missing: a lock that cannot be installed must not hinder its own renewal.
+$(BIN)/uv $(BIN)/pip-audit:
+	@$(MAKE) $(VENV)/.dev
 
 $(CROSSCHECK)/node_modules/.package-lock.json: $(CROSSCHECK)/package-lock.json | $(VENV)/.dev
 	@cd $(CROSSCHECK) && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error

@@ -77,7 +77,7 @@ def fetch(root: Path) -> None:
         folder = Path(name)
         for file in NPM_FILES:
             shutil.copy(root / file, folder)
-        _run([*command, *NPM_CI], folder)
+        _npm_ci(command, folder)
         for package in WANTED:
             _copy(folder / "node_modules" / package, root / VENDOR / package)
     (root / VENDOR / ".stamp").write_text(_fingerprint(root))
@@ -114,16 +114,22 @@ def _fingerprint(root: Path) -> str:
 
 
 def _major_version(node: str) -> int:
-    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    answer = _run([node, "--version"])
     match = re.match(r"v(\d+)\.", answer.stdout)
     return int(match[1]) if match else 0
 
 
-def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def _npm_ci(npm: list[str], folder: Path) -> None:
+    done = _run([*npm, *NPM_CI], folder)
     if done.returncode:
         said = re.findall(r"^npm (?:error|ERR!) (.+)", done.stderr, re.MULTILINE)
         raise NpmError(f"npm ci ended with {done.returncode}: {'; '.join(said[:3])}")
+
+
+def _run(command: list[str], folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - Node.js and npm, as found by the functions above
+        command, cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 def _copy(package: Path, target: Path) -> None:

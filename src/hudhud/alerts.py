@@ -5,8 +5,8 @@ keeps what was told, so that a restart neither repeats nor forgets it:
 
     NULL                        nothing is wrong, or nobody knows of it yet
     logged_out                  this was told
-    - logged_out 2 1763868678036    being told for the second time: nobody else before that moment,
-                                  and told before it: nothing (`-`)
+    - logged_out 2 1763868678036  told before: nothing (`-`); logged_out is being told for the
+                                second time, and until that moment by nobody else
 
 Whoever changes the column from what it read does the telling, so that of several machines one does.
 At least once: a machine that dies between the delivery and its record makes another one repeat it.
@@ -16,7 +16,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 import structlog
@@ -46,6 +46,16 @@ TITLES = {
     "reconnecting": "cannot reach WhatsApp",
     "connected": "is connected again",
 }
+
+SenderRow = Row[str, str, str | None, int, str | None]
+
+_WATCHED = select(
+    senders.c.name,
+    senders.c.state,
+    senders.c.detail,
+    senders.c.failed_reconnects,
+    senders.c.alerted_state,
+)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -127,7 +137,7 @@ class Alerts:
         if not self._targets:
             return
         with self._database.read() as connection:
-            rows = connection.execute(select(senders)).all()
+            rows = connection.execute(_WATCHED).all()
         for row in rows:
             thread = self._threads.get(row.name)
             if thread is None or not thread.is_alive():
@@ -139,7 +149,7 @@ class Alerts:
         for thread in self._threads.values():
             thread.join(max(0.0, (deadline - now_ms()) / 1000))
 
-    def _consider(self, row: Row[Any], telling: Telling) -> None:
+    def _consider(self, row: SenderRow, telling: Telling) -> None:
         now = now_ms()
         what = due(row.state, row.failed_reconnects, telling.told, self._most_reconnects)
         if now < telling.others_wait_until and what in {telling.now, None}:
@@ -158,7 +168,7 @@ class Alerts:
             self._start(row, claim)
 
     def _wait_ms(self, attempts: int) -> int:
-        return min(LONGEST_WAIT_MS, self._first_wait_ms * 2 ** (attempts - 1))
+        return min(LONGEST_WAIT_MS, self._first_wait_ms << (attempts - 1))  # doubled each time
 
     def _exchange(self, sender: str, old: str | None, new: Telling) -> bool:
         """Change the column from `old`; False where another machine was faster."""
@@ -170,14 +180,14 @@ class Alerts:
             )
         return result.rowcount == 1
 
-    def _start(self, row: Row[Any], claim: Telling) -> None:
+    def _start(self, row: SenderRow, claim: Telling) -> None:
         thread = threading.Thread(
             target=self._deliver, args=(row, claim), name=f"alert-{row.name}", daemon=True
         )
         self._threads[row.name] = thread
         thread.start()
 
-    def _deliver(self, row: Row[Any], claim: Telling) -> None:
+    def _deliver(self, row: SenderRow, claim: Telling) -> None:
         """Send to every target that has not had it yet; on a failure the claim just runs out."""
         if claim.attempts == 1:
             self._done[row.name] = set()
@@ -197,7 +207,7 @@ class Alerts:
             log.info("alert sent", sender=row.name, state=claim.now)
 
 
-def message(row: Row[Any], what: str) -> tuple[str, str]:
+def message(row: SenderRow, what: str) -> tuple[str, str]:
     """Return title and text: which sender, what happened, what to do now."""
     title = f"Hudhud: sender {row.name} {TITLES[what]}"
     if what == "connected":

@@ -25,7 +25,7 @@ LONGEST_NAME = 60
 RENEW_SECONDS = 1.0
 ENVIRONMENT = "environment"
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 def create(connection: Connection, name: str) -> str:
@@ -57,7 +57,7 @@ def any_in_use(connection: Connection) -> bool:
     return bool(_in_use(connection))
 
 
-def list_keys(connection: Connection) -> list[Row[tuple[str, str, int, int | None]]]:
+def list_keys(connection: Connection) -> list[Row[str, str, int, int | None]]:
     """Return name, prefix, created_at and revoked_at of every key, the oldest first."""
     return list(
         connection.execute(
@@ -87,14 +87,14 @@ def revoke(connection: Connection, prefix_or_name: str) -> bool:
     return result.rowcount == 1
 
 
-def _in_use(connection: Connection) -> list[Row[tuple[int, str, str]]]:
+def _in_use(connection: Connection) -> list[Row[int, str, str]]:
     columns = select(api_keys.c.id, api_keys.c.name, api_keys.c.prefix)
     return list(
         connection.execute(columns.where(api_keys.c.revoked_at.is_(None)).order_by(api_keys.c.id))
     )
 
 
-def _means(text: str, key: Row[tuple[int, str, str]]) -> bool:
+def _means(text: str, key: Row[int, str, str]) -> bool:
     """Tell whether `text` is the key's name, the beginning of its prefix, or the whole key."""
     if text == key.name:
         return True

@@ -47,7 +47,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     """Build the web application over a migrated database."""
     sealer = _sealer(settings)
     key_ring = KeyRing(database, settings.api_key)
-    starter = VerificationStarter(settings, database, sealer)
+    starter = build_starter(settings, database)
     commits: api.Commits = GroupCommit(database, starter.write)
 
     @asynccontextmanager
@@ -77,6 +77,11 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         openapi_config=openapi_config(),
         request_max_body_size=LARGEST_BODY,
     )
+
+
+def build_starter(settings: Settings, database: Database) -> VerificationStarter:
+    """Build what makes verifications and writes them. Raises StartRefused without a secret."""
+    return VerificationStarter(settings, database, _sealer(settings))
 
 
 def build_supervisor(settings: Settings, database: Database, command: Sequence[str]) -> Supervisor:

@@ -33,7 +33,7 @@ PASSWORD_ALPHABET = "".join(sorted(set(string.ascii_lowercase + string.digits) -
 PASSWORD_GROUPS = 4
 GROUP_CHARACTERS = 5
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def ensure_credentials(
     secret = load_secret(settings)
     with database.write() as connection:
         database.lock_for_migrations(connection)
-        _check_secret(connection, secret, settings.session_secret_previous)
+        check_secret(connection, secret, settings.session_secret_previous)
         made = FirstCredentials(
             admin_username=settings.admin_username,
             api_key=_first_api_key(connection, settings),
@@ -177,7 +177,11 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _check_secret(connection: Connection, secret: str, previous: str | None) -> None:
+def check_secret(connection: Connection, secret: str, previous: str | None) -> None:
+    """Prove that `secret` is the database's, which a new one takes over from `previous`.
+
+    Raises StartRefused where it is not.
+    """
     row = installation.c.name == SECRET_CHECK
     stored = connection.scalar(select(installation.c.value).where(row))
     value = secret_check(secret)

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 
 from hudhud.errors import SettingsError
 from hudhud.settings import ENV_FILES, UNSET_PLACEHOLDERS, Settings, parse_env_file
@@ -31,24 +31,35 @@ class DatabaseChoice(NamedTuple):
     url: str
     notice: str | None
 
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, None for PostgreSQL."""
+        address = make_url(self.url)
+        if address.database is None or address.get_backend_name() != "sqlite":
+            return None
+        return Path(address.database)
+
 
 def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
     """Return a line for every setting and leftover that the log should mention at the start.
 
     `environment` is what `settings.read_environment` returns.
+    Raises SettingsError where the database file cannot be used, as `choose_database` does.
     """
+    database = choose_database(settings).notice
     return [
+        *([] if database is None else [database]),
         *_variables_without_meaning(environment),
         *_values_cut_before(ENV_FILES),
         *_levels(environment),
         *_telegram(environment, settings),
-        *_slow_pace(settings),
+        *slow_pace(settings),
         *_sessions_left_behind(settings),
     ]
 
 
-def database_url(settings: Settings) -> DatabaseChoice:
-    """Choose the database, making the SQLite file (for its owner alone) where it is missing.
+def choose_database(settings: Settings) -> DatabaseChoice:
+    """Choose the database; nothing is made.
 
     DATABASE_URL wins over DB_FILENAME, which wins over the data folder. A file of another
     application is left untouched: `hudhud.db` beside it is taken instead.
@@ -58,15 +69,25 @@ def database_url(settings: Settings) -> DatabaseChoice:
         return DatabaseChoice(settings.database_url, None)
     if settings.db_filename is None:
         file = settings.data_dir / "hudhud.db"
-        _make_private_file(file, named_by="DATA_DIR")
         return DatabaseChoice(_sqlite_url(file), None)
     return _named_file(settings.db_filename)
+
+
+def database_url(settings: Settings) -> DatabaseChoice:
+    """Choose the database, making the SQLite file (for its owner alone) where it is missing.
+
+    Raises SettingsError where the file cannot be used or made.
+    """
+    choice = choose_database(settings)
+    if choice.file is not None:
+        named_by = "DATA_DIR" if settings.db_filename is None else "DB_FILENAME"
+        _make_private_file(choice.file, named_by=named_by)
+    return choice
 
 
 def _named_file(file: Path) -> DatabaseChoice:
     tables = _tables_of_another(file)
     if not tables:
-        _make_private_file(file, named_by="DB_FILENAME")
         return DatabaseChoice(_sqlite_url(file), None)
     beside = file.with_name("hudhud.db")
     if _tables_of_another(beside):
@@ -74,7 +95,6 @@ def _named_file(file: Path) -> DatabaseChoice:
             f"DB_FILENAME: {beside} belongs to another application. Name a file that does not "
             "exist yet, or leave DB_FILENAME out."
         )
-    _make_private_file(beside, named_by="DB_FILENAME")
     return DatabaseChoice(
         _sqlite_url(beside),
         f"DB_FILENAME names a database of the earlier application, {file} "
@@ -172,7 +192,8 @@ def _telegram(environment: Mapping[str, str], settings: Settings) -> list[str]:
     return lines
 
 
-def _slow_pace(settings: Settings) -> list[str]:
+def slow_pace(settings: Settings) -> list[str]:
+    """Return a line where the delays let few codes out within a code's validity."""
     validity, gap = settings.otp_ttl_seconds, settings.mean_send_gap
     if gap * FEWEST_CODES <= validity:
         return []

@@ -18,6 +18,8 @@ class Pace:
 
     def wait(self, now: int) -> float:
         """Return the seconds until the next message may go, 0 where it may go at once."""
+        # No turn is further away than the longest gap, unless the clock was set back.
+        self.next_send_at = min(self.next_send_at, now + self._longest)
         return max(0, self.next_send_at - now) / 1000
 
     def take_turn(self, now: int) -> int:

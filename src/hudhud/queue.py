@@ -11,7 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal,
+    select,
+    update,
+)
 
 from hudhud import senders
 from hudhud.db.tables import contacts, messages, verifications
@@ -22,6 +33,7 @@ LEASE_MS = 30_000
 LAST_CALL_MS = 1000
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
+MOST_DOUBLINGS = 10  # more of them would only overflow
 # Somebody's process ended while it held the message. The first time is bad luck; each further
 # time the message waits longer, so that one that kills its sender lets the others pass.
 RECLAIM_DELAY_MS = 2000
@@ -123,6 +135,8 @@ def claim(
     ready = _ready(channel, now).order_by(messages.c.available_at, messages.c.id).limit(limit)
     if only_known:
         ready = ready.where(_has_written())
+    # A CTE runs once. As a plain subquery some plans of PostgreSQL run it for each row, beyond `limit`.
+    chosen = ready.with_for_update(skip_locked=True).cte("chosen")
     sealed = (
         select(verifications.c.code_sealed)
         .where(verifications.c.id == messages.c.verification_id)
@@ -131,7 +145,7 @@ def claim(
     )
     rows = connection.execute(
         update(messages)
-        .where(messages.c.id.in_(ready.with_for_update(skip_locked=True)))
+        .where(messages.c.id.in_(select(chosen.c.id)))
         .values(
             status=SENDING,
             sender=sender,
@@ -202,8 +216,9 @@ def expire(connection: Connection, *, now: int) -> int:
 
 def retry_delay(attempt: int) -> float:
     """Return the seconds to wait after the given attempt (1 is the first), with jitter."""
-    doubled = FIRST_RETRY_SECONDS * 2.0 ** (attempt - 1)
-    return min(LONGEST_RETRY_SECONDS, doubled) * random.uniform(0.75, 1.25)  # noqa: S311 -- jitter
+    doublings = min(attempt - 1, MOST_DOUBLINGS)
+    wait = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2**doublings)
+    return wait * random.uniform(0.75, 1.25)  # noqa: S311 -- jitter
 
 
 def _ready(channel: str, now: int) -> Select[int]:
@@ -227,7 +242,7 @@ def _put_back(connection: Connection, now: int, which: ColumnElement[bool]) -> i
             status=QUEUED,
             sender=None,
             lease_expires_at=None,
-            available_at=now + (messages.c.attempts - 1) * RECLAIM_DELAY_MS,
+            available_at=literal(now, BigInteger) + (messages.c.attempts - 1) * RECLAIM_DELAY_MS,
         )
     )
     return result.rowcount

@@ -81,5 +81,5 @@ def _digest(keys: _Keys, verification_id: str, code: str) -> bytes:
 def _open(keys: _Keys, nonce: bytes, sealed: bytes, verification_id: str) -> str:
     try:
         return keys.cipher.decrypt(nonce, sealed, verification_id.encode()).decode()
-    except InvalidTag as error:
+    except (InvalidTag, ValueError) as error:  # ValueError: cut within the nonce
         raise SealingError("The sealed code is damaged.") from error

@@ -8,7 +8,7 @@ A sender belongs to one supervisor at a time (the lease); its process beats (the
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Case, Connection, Row, case, func, or_, select, update
 
@@ -19,6 +19,8 @@ LEASE_MS = 30_000
 HEARTBEAT_MS = 3_000
 # Without a heartbeat for this long a sender's process counts as hung.
 SILENCE_MS = 30_000
+# Without one for this long, or without a lease, it counts as not running: three beats are missing.
+LATE_MS = 10_000
 
 State = Literal[
     "starting",
@@ -76,6 +78,11 @@ def register(connection: Connection, *, name: str, channel: str, now: int) -> No
 def find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
     """Return the sender's record, or None."""
     return connection.execute(select(senders).where(senders.c.name == name)).first()
+
+
+def is_running(record: Row[Any], *, now: int) -> bool:
+    """Tell whether a supervisor holds the sender of this record and its process beat lately."""
+    return (record.lease_expires_at or 0) > now and (record.heartbeat_at or 0) > now - LATE_MS
 
 
 def take_lease(connection: Connection, *, name: str, owner: str, now: int) -> bool:

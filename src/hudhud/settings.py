@@ -10,17 +10,18 @@ import re
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv.parser import Binding, parse_stream
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
 )
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -50,7 +51,7 @@ LONGEST_DEFAULT_GAP_MS = 1500
 Network = IPv4Network | IPv6Network
 
 
-def read_environment(files: Iterable[str | os.PathLike[str]] = ENV_FILES) -> dict[str, str]:
+def read_environment(files: Iterable[Path] = ENV_FILES) -> dict[str, str]:
     """Return the variables of `files`, a later file winning, and over them the environment's.
 
     Names are in capitals; a variable without a value counts as unset and is left out.
@@ -58,7 +59,7 @@ def read_environment(files: Iterable[str | os.PathLike[str]] = ENV_FILES) -> dic
     """
     variables: dict[str, str] = {}
     for file in files:
-        for binding in parse_env_file(Path(file)):
+        for binding in parse_env_file(file):
             if binding.key is not None and binding.value is not None:
                 variables[binding.key.upper()] = binding.value
     for name in sorted(os.environ, key=str.isupper):  # PORT wins over port
@@ -92,24 +93,6 @@ def parse_env_file(file: Path) -> list[Binding]:
                 f"{file}, line {line}: not a line like NAME=value. Mend it, or put # before it."
             )
     return bindings
-
-
-class _Variables(PydanticBaseSettingsSource):
-    """The fields' values out of `read_environment`."""
-
-    def __init__(self, settings: type[BaseSettings], files: Iterable[str | os.PathLike[str]]):
-        super().__init__(settings)
-        self._variables = read_environment(files)
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        del field
-        return self._variables.get(field_name.upper()), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        names = self.settings_cls.model_fields
-        return {
-            name: self._variables[name.upper()] for name in names if name.upper() in self._variables
-        }
 
 
 def _no_placeholder(value: str | None) -> str | None:
@@ -194,15 +177,10 @@ FileName = Annotated[str, Field(min_length=1), AfterValidator(_file_name)]
 Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
 
 
-class Settings(BaseSettings):
-    """The settings of one process; construct with `load_settings`."""
+class Settings(BaseModel):
+    """The settings of one process; `load_settings` reads them."""
 
-    model_config = SettingsConfigDict(
-        env_file=ENV_FILES,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     host: str = Field("0.0.0.0", description="Address to listen on")  # noqa: S104 -- as before
     port: int = Field(3000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
@@ -296,22 +274,6 @@ class Settings(BaseSettings):
         description="Further alert targets as apprise addresses, separated by spaces",
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read files and environment our way, see `read_environment`; arguments come first."""
-        del env_settings, file_secret_settings
-        files: Iterable[Path] = ENV_FILES
-        if isinstance(dotenv_settings, DotEnvSettingsSource) and dotenv_settings.env_file is None:
-            files = ()
-        return init_settings, _Variables(settings_cls, files)
-
     @model_validator(mode="after")
     def _delays_in_order(self) -> Self:
         if self.worker_min_send_delay_ms > self.worker_max_send_delay_ms:
@@ -338,8 +300,10 @@ def load_settings() -> Settings:
 
     Raises SettingsError with one line that names the variable and says what is wrong.
     """
+    environment = read_environment()
+    given = {name: environment.get(name.upper()) for name in Settings.model_fields}
     try:
-        return Settings()  # type: ignore[call-arg]  # every field has a default
+        return Settings.model_validate({k: v for k, v in given.items() if v is not None})
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from None
 

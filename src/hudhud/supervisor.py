@@ -106,6 +106,7 @@ class Supervisor:
                 self._tick()
             except SQLAlchemyError as error:
                 log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+                stopping.wait(HOUSEKEEPING_SECONDS)
             stopping.wait(TICK_SECONDS)
         self._stop()
 

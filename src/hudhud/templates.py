@@ -1,9 +1,11 @@
 """What the messages say: several wordings a language, the code on a line of its own."""
 
+import re
 import secrets
 from collections.abc import Callable
 
 CODE = "{code}"
+CODE_LINE = re.compile(rf"^{re.escape(CODE)}$", re.MULTILINE)
 
 # Countries whose official language is Arabic (CLDR, territoryInfo).
 ARABIC_SPEAKING = frozenset(
@@ -38,12 +40,16 @@ def render(locale: str, *, brand: str, ttl_seconds: int) -> str:
     """Return one of the language's wordings, complete but for `{code}`, chosen at random."""
     wording = secrets.choice(WORDINGS[locale])
     minutes = MINUTES[locale](max(1, ttl_seconds // 60))
-    return wording.replace("{brand}", brand).replace("{minutes}", minutes)
+    # The brand last: what it holds is shown as it is.
+    return wording.replace("{minutes}", minutes).replace("{brand}", brand)
 
 
 def with_code(body: str, code: str) -> str:
-    """Put the code into its place, at the moment of sending and not before."""
-    return body.replace(CODE, code)
+    """Put the code into its place, at the moment of sending and not before.
+
+    Its place is a line of its own: a brand that is called `{code}` is left alone.
+    """
+    return CODE_LINE.sub(code, body)
 
 
 def _english_minutes(count: int) -> str:

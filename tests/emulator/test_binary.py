@@ -51,9 +51,9 @@ def test_a_list_of_many_children_is_kept() -> None:
 def test_words_of_the_dictionary_take_one_byte_and_numbers_half_a_byte_each_digit() -> None:
     assert encode(Node("message")) == bytes([0, 248, 1, SINGLE.index("message")])
     number = encode(Node("message", {"id": "15550001111"}))
-    assert number == encode(Node("message"))[:1] + bytes([248, 3, 19, 8, 255, 0x86]) + bytes.fromhex(
-        "15550001111f"
-    )
+    assert number == encode(Node("message"))[:1] + bytes(
+        [248, 3, 19, 8, 255, 0x86]
+    ) + bytes.fromhex("15550001111f")
 
 
 @given(st.binary(max_size=200))

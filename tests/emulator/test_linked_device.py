@@ -35,9 +35,7 @@ def test_a_device_paired_by_qr_sends_and_the_phone_reads_it(
     assert emulator.undecryptable() == []
 
 
-def test_a_device_is_paired_by_phone_code(
-    emulator: EmulatorProcess, new_client: NewClient
-) -> None:
+def test_a_device_is_paired_by_phone_code(emulator: EmulatorProcess, new_client: NewClient) -> None:
     client = new_client()
     client.wait_for("qr")
     code = client.do("pair_phone", number=ACCOUNT)["code"]
@@ -48,9 +46,7 @@ def test_a_device_is_paired_by_phone_code(
     assert [message.text for message in emulator.messages(FRIEND)] == ["by code"]
 
 
-def test_a_wrong_phone_code_pairs_nothing(
-    emulator: EmulatorProcess, new_client: NewClient
-) -> None:
+def test_a_wrong_phone_code_pairs_nothing(emulator: EmulatorProcess, new_client: NewClient) -> None:
     client = new_client()
     client.wait_for("qr")
     code = client.do("pair_phone", number=ACCOUNT)["code"]

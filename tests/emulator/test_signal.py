@@ -134,9 +134,7 @@ def test_a_one_time_prekey_opens_one_session_only() -> None:
 
 def test_a_bundle_signed_by_another_is_not_trusted() -> None:
     true, false = Device().bundle(), Device().bundle()
-    forged = Bundle(
-        true.identity, true.registration_id, false.signed_prekey, false.signature, None
-    )
+    forged = Bundle(true.identity, true.registration_id, false.signed_prekey, false.signature, None)
     with pytest.raises(SignalError, match="wrong signature"):
         Device().start_session("responder", forged)
 

@@ -33,7 +33,7 @@ def test_ciphers_give_back_what_they_took(key: bytes, iv: bytes, data: bytes) ->
 
 def test_a_ciphertext_with_wrong_padding_or_length_is_refused() -> None:
     key, iv = bytes(32), bytes(16)
-    with pytest.raises(ValueError, match="[Pp]adding"):
+    with pytest.raises(ValueError, match="padding"):
         cbc_decrypt(key, iv, ctr_crypt(key, iv, bytes(16)))
-    with pytest.raises(ValueError, match="length|block"):
+    with pytest.raises(ValueError, match="block length"):
         cbc_decrypt(key, iv, bytes(15))

@@ -114,6 +114,9 @@ class Operations:
         self, number: str, code: str | None = None, conflict: str | None = None
     ) -> Json:
         """Ends the connections of an account's linked devices with a <stream:error>."""
+        if conflict == "device_removed":
+            await self.unlink(number)
+            return
         content = [Node("conflict", {"type": conflict})] if conflict else None
         error = Node("stream:error", {"code": code} if code else {}, content)
         for companion in self._companions(number):

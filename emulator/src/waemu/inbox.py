@@ -62,11 +62,15 @@ class Inbox:
         return fresh[::-1]
 
     def seen(self, sender: str, recipient: str, message_id: str) -> bool:
-        """Whether that phone decrypted a message of this id before; notes the repetition."""
+        """Whether that phone decrypted a message of this id before; notes the repetition.
+
+        An account's own phone gets a copy of what its devices send, which is no message to it.
+        """
         if (sender, recipient, message_id) not in self._seen:
             return False
-        self.duplicate_count += 1
-        self.duplicates.append(message_id)
+        if sender != recipient:
+            self.duplicate_count += 1
+            self.duplicates.append(message_id)
         return True
 
     def mark_seen(self, sender: str, recipient: str, message_id: str) -> None:

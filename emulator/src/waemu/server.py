@@ -34,6 +34,7 @@ _KEPT_DIALS = 10_000
 _SECONDS_TO_CLOSE = 2
 _REPLACED = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
 _UNKNOWN_DEVICE = {"reason": "401", "location": "emu"}
+_LOGGED_OUT_REASONS = ("401", "403", "406")  # the client deletes its session then
 
 # Field number of ClientPayload: the account's number, absent before pairing.
 _USERNAME = 1
@@ -139,6 +140,8 @@ class Server:
             failure = _UNKNOWN_DEVICE
         if failure is not None:
             connection.send_last(Node("failure", dict(failure)))
+            if companion is not None and failure.get("reason") in _LOGGED_OUT_REASONS:
+                self.directory.unlink(companion)
         elif companion is None:
             self.pairing.offer(connection, payload)
         else:

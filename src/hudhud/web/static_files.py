@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import mimetypes
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from litestar.static_files import create_static_files_router
 STATIC_PATH = "/static"
 STATIC_FOLDER = Path(__file__).parent / "static"
 ONE_YEAR = 365 * 24 * 3600
+
+# Machines name scripts differently, some so that browsers refuse them; RFC 9239 names one type.
+mimetypes.add_type("text/javascript", ".js")
 
 static_router = create_static_files_router(
     path=STATIC_PATH,

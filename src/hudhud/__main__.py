@@ -1,0 +1,5 @@
+"""`python -m hudhud` is the command line too."""
+
+from hudhud.cli import main
+
+main()

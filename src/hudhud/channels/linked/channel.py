@@ -1,0 +1,219 @@
+"""The channel over a linked WhatsApp device.
+
+`Connection` keeps the device connected in a thread of its own; here are the calls of the worker,
+each with a deadline, because the library's own calls may never come back.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import NoReturn
+
+from hudhud.channels.base import Event, Restart
+from hudhud.channels.linked.client import LibraryError, LogLevel, in_thread, keep_library_quiet
+from hudhud.channels.linked.connection import Connection
+from hudhud.channels.linked.faults import Refusal, class_refusal
+from hudhud.channels.linked.restriction import Restriction
+from hudhud.channels.linked.session import SessionStore
+from hudhud.channels.linked.signals import PairCodeGiven, RestrictionChanged, Trouble
+from hudhud.channels.linked.timing import Timing
+from hudhud.clock import now_ms
+from hudhud.errors import CommandFailed, PermanentFailure, Snoozed, TransientFailure
+from hudhud.masking import mask_text
+
+# A message comes back this soon at the latest: another sender may be free to carry it.
+LONGEST_SNOOZE_SECONDS = 20.0
+# Less time than this to find the phone and to type eight characters is no time.
+SHORTEST_OFFER_SECONDS = 45.0
+POLL_SECONDS = 0.05
+
+STRANGER = "WhatsApp refuses messages of this account to people who never wrote to it (error 463)."
+TOO_MUCH = "WhatsApp asks this account to send less (error 420 or 429)."
+OFFLINE = "The sender is not connected to WhatsApp."
+
+
+class LinkedChannel:
+    """Sends over one linked device.
+
+    Args:
+        sender: the sender's name, which names the library's client too.
+        session: where the device's session is kept.
+        device: the device linked last, as a `StateReport` told it; None for a new link.
+        proxy: http:// or socks5:// address; None uses the environment's, as Go reads it.
+        initial_retry: seconds before the first reconnect; they double with each failure.
+        log_level: what the library may log.
+        wrote_first: whether this person has ever written to us.
+        timing: other waits than the usual ones, for tests.
+    """
+
+    checks_numbers = True
+
+    def __init__(
+        self,
+        *,
+        sender: str,
+        session: SessionStore,
+        device: str | None,
+        proxy: str | None,
+        initial_retry: float,
+        log_level: LogLevel,
+        wrote_first: Callable[[str], bool],
+        timing: Timing | None = None,
+    ) -> None:
+        self._timing = timing or Timing()
+        self._restriction = Restriction(self._timing.waits, wrote_first)
+        self._quiet_until = 0.0
+        self._emit: Callable[[Event], None] = lambda _event: None
+        keep_library_quiet(log_level)
+        self._connection = Connection(
+            sender=sender,
+            session=session,
+            device=device,
+            proxy=proxy,
+            initial_retry=initial_retry,
+            restriction=self._restriction,
+            timing=self._timing,
+        )
+
+    def start(self, emit: Callable[[Event], None]) -> None:
+        """Begin to connect. From here on this process prints nothing to stdout.
+
+        Go prints there on its own: how a link went, and errors with full phone numbers.
+        """
+        with open(os.devnull, "w") as nothing:  # noqa: PTH123 -- no path of ours
+            os.dup2(nothing.fileno(), 1)
+        self._emit = emit
+        self._connection.start(emit)
+
+    def has_account(self, phone: str) -> bool:
+        """Ask WhatsApp whether a number has an account.
+
+        Raises Snoozed while offline or slowed down, TransientFailure where no answer comes.
+        """
+        self._require_connection()
+        asking = in_thread(lambda: self._connection.client.has_account(phone))
+        try:
+            return asking.result(self._timing.number_check)
+        except TimeoutError:
+            raise TransientFailure("WhatsApp did not answer a number check.") from None
+        except LibraryError as error:
+            raise self._class_error(phone, str(error)) from error
+
+    def send(self, phone: str, text: str) -> str:
+        """Send a text and return WhatsApp's id for it: accepted by WhatsApp, not yet delivered.
+
+        Raises PermanentFailure for a number without an account, Snoozed while offline, slowed
+        down or refused this person, TransientFailure for what may pass on another try. After a
+        TransientFailure the message may have gone out all the same.
+        """
+        self._require_connection()
+        self._require_permission(phone)
+        sending = in_thread(lambda: self._connection.client.send(phone, text))
+        try:
+            message_id = sending.result(self._timing.send)
+        except TimeoutError:
+            self._give_up(sending)
+        except LibraryError as error:
+            raise self._class_error(phone, str(error)) from error
+        if self._restriction.accept(phone):
+            self._connection.tell(RestrictionChanged())
+        return message_id
+
+    def pair_by_phone(self, phone: str) -> str:
+        """Return the eight characters to type on that phone, as WhatsApp writes them.
+
+        Raises CommandFailed where a device is linked already, or WhatsApp gives no code.
+        """
+        self._wait_for_offer()
+        asking = in_thread(lambda: self._connection.client.pair_by_phone(phone))
+        try:
+            code = asking.result(self._timing.pair_code)
+        except TimeoutError:
+            raise CommandFailed("WhatsApp did not answer. Try again in a minute.") from None
+        except LibraryError as error:
+            reason = mask_text(str(error))
+            raise CommandFailed(f"WhatsApp gives no code for this number: {reason}.") from error
+        self._connection.tell(PairCodeGiven(code))
+        return code
+
+    def log_out(self) -> None:
+        """Unlink the device, at WhatsApp and here; a Restart follows.
+
+        Raises CommandFailed where no device is linked, or where WhatsApp could not be told; the
+        session is deleted here all the same.
+        """
+        if self._connection.device is None:
+            raise CommandFailed("No device is linked.")
+        leaving = in_thread(self._connection.client.log_out)
+        try:
+            if not self._connection.is_open:
+                raise LibraryError(OFFLINE)
+            leaving.result(self._timing.logout)
+        except (LibraryError, TimeoutError) as error:
+            raise CommandFailed(
+                "The session is deleted here, but WhatsApp could not be told: remove this device "
+                "on the phone, under Linked devices."
+            ) from error
+        finally:
+            self._connection.tell(Trouble("operator_logout"))
+
+    def stop(self) -> None:
+        """Disconnect, within 2 s; what then still hangs ends with the process."""
+        self._connection.stop()
+
+    def _require_connection(self) -> None:
+        if not self._connection.is_open:
+            raise Snoozed(OFFLINE, self._timing.offline)
+        quiet = self._quiet_until - time.monotonic()
+        if quiet > 0:
+            raise Snoozed(TOO_MUCH, min(quiet, LONGEST_SNOOZE_SECONDS))
+
+    def _require_permission(self, phone: str) -> None:
+        wait = self._restriction.wait(phone, now_ms())
+        if wait > 0:
+            raise Snoozed(STRANGER, min(wait, LONGEST_SNOOZE_SECONDS))
+
+    def _class_error(self, phone: str, text: str) -> PermanentFailure | Snoozed | TransientFailure:
+        match class_refusal(text):
+            case Refusal.NO_ACCOUNT:
+                return PermanentFailure("There is no WhatsApp account for this number.")
+            case Refusal.STRANGER:
+                if self._restriction.refuse(phone, now_ms()):
+                    self._connection.tell(RestrictionChanged())
+                return Snoozed(STRANGER, LONGEST_SNOOZE_SECONDS)
+            case Refusal.TOO_MUCH:
+                self._quiet_until = time.monotonic() + self._timing.too_much
+                return Snoozed(TOO_MUCH, min(self._timing.too_much, LONGEST_SNOOZE_SECONDS))
+            case Refusal.OFFLINE:
+                return Snoozed(OFFLINE, self._timing.offline)
+            case Refusal.OTHER:
+                return TransientFailure(f"WhatsApp did not take it: {mask_text(text)}.")
+
+    def _give_up(self, sending: Future[str]) -> NoReturn:
+        """Close the connection under a call that hangs; one that hangs on ends the process."""
+        self._connection.tell(Trouble("hung_send"))
+        try:
+            sending.result(self._timing.freed)
+        except TimeoutError:
+            self._emit(Restart("A call of the WhatsApp library hangs."))
+        except LibraryError:
+            pass
+        raise TransientFailure(
+            "WhatsApp did not answer in time; whether the message went out is unknown."
+        )
+
+    def _wait_for_offer(self) -> None:
+        ends = time.monotonic() + self._timing.pair_code
+        while (offer_ends := self._connection.offer_ends) is None:
+            if self._connection.device is not None:
+                raise CommandFailed("A device is linked already. Log it out first.")
+            if time.monotonic() > ends:
+                raise CommandFailed(
+                    "WhatsApp offers no link just now; see the sender's state. "
+                    "Reload the session, then try again."
+                )
+            time.sleep(POLL_SECONDS)
+        if offer_ends - time.monotonic() < SHORTEST_OFFER_SECONDS:
+            self._emit(Restart("A code for the phone needs a fresh link."))
+            raise CommandFailed("The link was about to run out; a new one opens now. Ask again.")

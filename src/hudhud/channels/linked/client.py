@@ -1,0 +1,319 @@
+"""One linked device through neonize, which is whatsmeow in Go: the only import of that library.
+
+What it tells arrives on its threads, which must never wait: everything is handed on at once. What
+it can do to a process is written where it is worked around here; the rest stands in
+`docs/linked-channel.md`.
+"""
+
+import ctypes
+import logging
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import Any, Literal, TypeVar
+
+from neonize import events
+from neonize._binder import ProxySettings
+from neonize.client import NewClient
+from neonize.exc import NeonizeError
+from neonize.proto.Neonize_pb2 import JID, ConnectFailureReason
+from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+from neonize.utils.enum import ClientName, ClientType
+from neonize.utils.jid import Jid2String, build_jid
+
+from hudhud.channels.linked.faults import FaultName
+from hudhud.channels.linked.signals import Linked, Opened, QrShown, Signal, Trouble, WrittenByLid
+from hudhud.clock import now_ms
+from hudhud.inbound import Inbound
+from hudhud.messages import Receipt, ReceiptKind
+
+LogLevel = Literal["silent", "error", "warn", "info"]
+T = TypeVar("T")
+
+PHONE_SERVER = "s.whatsapp.net"
+LID_SERVER = "lid"
+DEVICE = re.compile(r"(\d+)(?:\.(\d+))?(?::(\d+))?@(.+)")
+FRESH_MS = 2000
+
+# How the phone lists the device: "Google Chrome (Hudhud)".
+PROPERTIES = DeviceProps(os="Hudhud", platformType=DeviceProps.CHROME)
+
+KINDS: dict[int, ReceiptKind] = {
+    events.ReceiptEv.DELIVERED: "delivered",
+    events.ReceiptEv.READ: "read",
+    events.ReceiptEv.PLAYED: "read",
+}
+BAN_REASONS = {
+    events.TemporaryBanEv.SEND_TO_TOO_MANY_PEOPLE: "too many messages to strangers",
+    events.TemporaryBanEv.BLOCKED_BY_USERS: "too many people blocked it",
+    events.TemporaryBanEv.CREATED_TOO_MANY_GROUPS: "too many groups with strangers",
+    events.TemporaryBanEv.SENT_TOO_MANY_SAME_MESSAGE: "the same message to too many people",
+    events.TemporaryBanEv.BROADCAST_LIST: "too many messages to a broadcast list",
+}
+LOGOUTS: dict[str, FaultName] = {
+    "LOGGED_OUT": "logged_out",
+    "MAIN_DEVICE_GONE": "main_device_gone",
+    "UNKNOWN_LOGOUT": "unknown_logout",
+}
+LOGIN_FAULTS: dict[str, FaultName] = {
+    "timeout": "qr_timeout",
+    "error": "pairing_failed",
+    "err-client-outdated": "outdated",
+    "err-unexpected-state": "pairing_refused",
+    "passkey-request": "passkey",
+    "passkey-confirmation": "passkey",
+}
+LEVELS = {"silent": logging.ERROR, "error": logging.ERROR, "warn": logging.WARNING}
+
+
+class LibraryError(Exception):
+    """The library could not do it; its text is all that it tells."""
+
+
+def in_thread(call: Callable[[], T]) -> Future[T]:
+    """Run a call that may block for ever in a thread that keeps nothing alive."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 -- it is raised where the result is read
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def keep_library_quiet(level: LogLevel) -> None:
+    """Set what the library logs; without a level of its own it would hand over every stanza.
+
+    Its finest level prints the QR code's secret, so nothing finer than info is ever asked of it.
+    """
+    logging.getLogger("neonize.utils.log").setLevel(LEVELS.get(level, logging.INFO))
+    logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)  # misses what nobody needs
+    if level == "silent":
+        for name in ("whatsmeow", "Whatsmeow"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class Client:
+    """The library's client of one sender; opened and closed again and again, never twice at once.
+
+    Calls raise LibraryError, and may block for ever where the network does.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        proxy: str | None,
+        tell: Callable[[Signal], None],
+        deliver: Callable[[Receipt | Inbound], None],
+    ) -> None:
+        self._tell = tell
+        self._deliver = deliver
+        self._proxy = None if proxy is None else ProxySettings(proxy)
+        self._library = _Library(name, props=PROPERTIES, uuid=name)
+        self._library.tell_login = self._login
+        self._library.qr(lambda _client, code: tell(QrShown(code.decode())))
+        self._connecting = threading.Thread()
+        self._watch()
+
+    def open(self, address: str, device: str | None) -> None:
+        """Begin to connect with the session of `device`, or to link a new one."""
+        self._library.name = address
+        self._library.jid = None if device is None else _parse_device(device)
+        # Without a stated device the library would resume the first one in the store.
+        self._library.new_device = device is None
+        self._connecting = threading.Thread(target=self._connect, daemon=True)
+        self._connecting.start()
+
+    def disconnect(self, patience: float) -> bool:
+        """Hang up; False where that takes longer than `patience` seconds.
+
+        Nothing may be asked of the library between this and the next `open`: it would abort.
+        """
+        hanging_up = in_thread(self._library.stop)
+        wait([hanging_up], patience)
+        return hanging_up.done()
+
+    def close(self, patience: float) -> bool:
+        """Hang up and wait for the library's end; False where it holds on. May be opened again.
+
+        It never ends after a link that failed, and while it dials it does so only afterwards.
+        """
+        if not self.disconnect(patience):
+            return False
+        self._connecting.join(patience)
+        return not self._connecting.is_alive()
+
+    def send(self, phone: str, text: str) -> str:
+        """Send a text and return its id, once WhatsApp has taken it."""
+        # A plain str would become an extended text with the machinery of link previews.
+        message = Message(conversation=text)
+        response = _ask(lambda: self._library.send_message(_address(phone), message))
+        return str(response.ID)
+
+    def has_account(self, phone: str) -> bool:
+        """Ask WhatsApp whether a number has an account."""
+        answers = _ask(lambda: self._library.is_on_whatsapp(phone))
+        return any(answer.IsIn for answer in answers)
+
+    def pair_by_phone(self, phone: str) -> str:
+        """Ask for the code that links this device to `phone`; only while a QR code is shown."""
+        return str(
+            _ask(
+                lambda: self._library.PairPhone(
+                    phone,
+                    show_push_notification=True,
+                    client_name=ClientName.LINUX,
+                    client_type=ClientType.CHROME,
+                )
+            )
+        )
+
+    def log_out(self) -> None:
+        """Tell WhatsApp to forget this device, and delete its session."""
+        _ask(self._library.logout)
+
+    def find_phone(self, lid: str) -> str | None:
+        """Return the phone of a LID that the session has met; only while open."""
+        try:
+            found = self._library.get_pn_from_lid(build_jid(lid, LID_SERVER))
+        except NeonizeError:
+            return None
+        return f"+{found.User}" if found.User else None
+
+    def _connect(self) -> None:
+        try:
+            self._library.connect(self._proxy)
+        except Exception as error:  # noqa: BLE001 -- of whatever kind, the connection is over
+            self._tell(_class_end(str(error)))
+
+    def _login(self, status: str) -> None:
+        if status == "success":
+            self._tell(Linked())
+        elif fault := LOGIN_FAULTS.get(status):
+            self._tell(Trouble(fault, status))
+
+    def _watch(self) -> None:
+        """Name for each event of the library what to tell of it."""
+        troubles: dict[Any, Callable[[Any], Trouble]] = {
+            events.DisconnectedEv: lambda _event: Trouble("dropped"),
+            events.KeepAliveTimeoutEv: lambda _event: Trouble("silent"),
+            events.StreamErrorEv: lambda event: Trouble("stream_error", event.Code),
+            events.StreamReplacedEv: lambda _event: Trouble("replaced"),
+            events.LoggedOutEv: lambda event: Trouble(LOGOUTS[_reason(event)]),
+            events.TemporaryBanEv: _class_ban,
+            events.ClientOutdatedEv: lambda _event: Trouble("outdated"),
+            events.ConnectFailureEv: lambda event: Trouble("refused", _reason(event)),
+        }
+        for kind, trouble in troubles.items():
+            self._on(kind, lambda event, trouble=trouble: self._tell(trouble(event)))
+        self._on(events.PairStatusEv, lambda event: self._tell(Linked(Jid2String(event.ID))))
+        self._on(events.ConnectedEv, lambda _event: self._opened())
+        self._on(events.ReceiptEv, self._receipt)
+        self._on(events.MessageEv, self._message)
+
+    def _on(self, kind: Any, handler: Callable[[Any], None]) -> None:
+        self._library.event(kind)(lambda _client, event: handler(event))
+
+    def _opened(self) -> None:
+        # `me` came as the first event; asking the library for it can abort the process.
+        me = self._library.me.JID
+        self._tell(Opened(phone=f"+{me.User}", device=Jid2String(me)))
+
+    def _receipt(self, event: Any) -> None:
+        kind = KINDS.get(event.Type)
+        if kind is None or not _is_from_a_person(event.MessageSource):
+            return
+        at = _moment(event.Timestamp)
+        for message_id in event.MessageIDs:
+            self._deliver(Receipt(message_id, kind, at))
+
+    def _message(self, event: Any) -> None:
+        """Hand a text on. An edit changes nothing: what came first is what was written; the same
+        message again has the same id, by which whoever stores it knows it.
+        """
+        text = event.Message.conversation or event.Message.extendedTextMessage.text
+        source = event.Info.MessageSource
+        if event.IsEdit or event.Info.Edit or not text or not _is_from_a_person(source):
+            return
+        message_id, at = event.Info.ID, event.Info.Timestamp
+        for jid in (source.SenderAlt, source.Sender):
+            if jid.Server == PHONE_SERVER:
+                self._deliver(Inbound(message_id, f"+{jid.User}", text, at))
+                return
+        self._tell(WrittenByLid(message_id, source.Sender.User, text, at))
+
+
+class _Library(NewClient):  # type: ignore[misc] -- neonize has no types
+    """The library's client, with the one hook that tells how a link went."""
+
+    tell_login: Callable[[str], None]
+
+    def _NewClient__onLoginStatus(self, _uuid: int, status: int) -> None:  # noqa: N802 -- its name
+        self.tell_login(ctypes.string_at(status).decode())
+
+
+def _ask(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except NeonizeError as error:
+        raise LibraryError(str(error)) from error
+
+
+def _class_end(text: str) -> Trouble:
+    """Class the error with which a connection ended.
+
+    The library stops over values that it has no name for, although it stays connected.
+    """
+    if "TemporaryBan.Code not set" in text:
+        return Trouble("temporary_ban", "for a reason that is not known")
+    if "ConnectFailure.Reason not set" in text:
+        return Trouble("refused", "for a reason that is not known")
+    if "database" in text:
+        return Trouble("session_unusable", text)
+    if "dial" in text or "handshake" in text:
+        return Trouble("unreachable", text)
+    return Trouble("broken", text)
+
+
+def _class_ban(event: Any) -> Trouble:
+    return Trouble("temporary_ban", BAN_REASONS[event.Code], seconds=event.Expire)
+
+
+def _reason(event: Any) -> str:
+    return str(ConnectFailureReason.Name(event.Reason))
+
+
+def _is_from_a_person(source: Any) -> bool:
+    """Whether it is neither from a group, a status or a channel, nor from the account itself."""
+    is_private = source.Chat.Server in (PHONE_SERVER, LID_SERVER)
+    return is_private and not source.IsGroup and not source.IsFromMe
+
+
+def _moment(seconds: int) -> int:
+    """Return the milliseconds of WhatsApp's time, which knows whole seconds only.
+
+    What is just coming in gets this machine's time instead, or a message would seem to arrive
+    before it was sent.
+    """
+    now = now_ms()
+    return now if abs(now - seconds * 1000) < FRESH_MS else seconds * 1000
+
+
+def _address(phone: str) -> JID:
+    return build_jid(phone.removeprefix("+"))
+
+
+def _parse_device(device: str) -> JID:
+    found = DEVICE.fullmatch(device)
+    if found is None:
+        raise LibraryError(f"{device} is no address of a device")
+    user, agent, number, server = found.groups()
+    jid = build_jid(user, server)
+    jid.RawAgent, jid.Device = int(agent or 0), int(number or 0)
+    return jid

@@ -1,0 +1,327 @@
+"""The thread that keeps a linked device connected, for ever, and says how it stands.
+
+    open ── QR codes ── linked ─┐
+      └──────────────────────── opened ── trouble ── close ── wait ── open …
+
+Everything that happens comes to this thread as a signal, one after the other: it alone opens and
+closes the library's client, and it alone reports states.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import structlog
+
+from hudhud.channels.base import Event, Restart
+from hudhud.channels.linked.client import Client
+from hudhud.channels.linked.faults import FAULTS, Reaction
+from hudhud.channels.linked.restriction import Restriction
+from hudhud.channels.linked.session import SessionStore
+from hudhud.channels.linked.signals import (
+    Linked,
+    Opened,
+    PairCodeGiven,
+    QrShown,
+    RestrictionChanged,
+    Signal,
+    Trouble,
+    WrittenByLid,
+)
+from hudhud.channels.linked.timing import Backoff, Timing
+from hudhud.clock import now_ms
+from hudhud.inbound import Inbound
+from hudhud.masking import mask_text
+from hudhud.messages import Receipt
+from hudhud.senders import StateReport
+
+LONGEST_DETAIL = 160
+# The library shows six codes: the first for 60 s, the others for 20 s each.
+OFFER_SECONDS = 160.0
+# Every opening costs the library one or two file descriptors that it never gives back.
+MOST_OPENINGS = 100
+STOP_SECONDS = 1.5
+
+TYPE_THE_CODE = (
+    "On the phone open WhatsApp, tap Linked devices, Link a device, Link with phone number "
+    "instead, and type the code shown here. Scanning the QR code does as well."
+)
+JUST_LINKED = "The phone linked this device; connecting to WhatsApp."
+STRANGERS_REFUSED = (
+    "WhatsApp refuses messages to people who never wrote to this account. Those who did are still "
+    "reached; from time to time one message tries whether it is over. Send more slowly."
+)
+
+log = structlog.get_logger(__name__)
+
+
+class Next(NamedTuple):
+    """What follows a connection: a wait, then another one, or a new process."""
+
+    seconds: float
+    restart: Restart | None = None
+
+
+class Connection:
+    """Keeps one linked device connected.
+
+    Attributes:
+        is_open: whether messages can be sent now.
+        device: the linked device's address, None while none is linked.
+        offer_ends: when the code for a new link runs out (`time.monotonic`); None without one.
+    """
+
+    def __init__(
+        self,
+        *,
+        sender: str,
+        session: SessionStore,
+        device: str | None,
+        proxy: str | None,
+        initial_retry: float,
+        restriction: Restriction,
+        timing: Timing,
+    ) -> None:
+        self.client = Client(name=sender, proxy=proxy, tell=self.tell, deliver=self._deliver)
+        self.is_open = False
+        self.device = device
+        self.offer_ends: float | None = None
+        self._session = session
+        self._restriction = restriction
+        self._timing = timing
+        self._backoff = Backoff(initial_retry, timing.longest_retry)
+        self._signals: queue.SimpleQueue[Signal | None] = queue.SimpleQueue()
+        self._emit: Callable[[Event], None] = lambda _event: None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._stopping = threading.Event()
+        self._openings = 0
+        self._opened_at = 0.0
+        self._phone = ""
+        self._offer = StateReport("pairing")
+        self._deadline: float | None = None
+        self._in_grace = False
+
+    def start(self, emit: Callable[[Event], None]) -> None:
+        """Begin to connect."""
+        self._emit = emit
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Disconnect, as far as that is done within `STOP_SECONDS`."""
+        self._stopping.set()
+        self._signals.put(None)
+        self._thread.join(STOP_SECONDS)
+
+    def tell(self, signal: Signal) -> None:
+        """Take a signal from any thread."""
+        self._signals.put(signal)
+
+    def _deliver(self, event: Receipt | Inbound) -> None:
+        if isinstance(event, Inbound):
+            self._restriction.forgive(event.phone)
+        self._emit(event)
+
+    def _run(self) -> None:
+        while True:
+            following = self._rest(self._connect_once())
+            if self._stopping.is_set():
+                return
+            if following.restart is not None:
+                self._emit(following.restart)
+                return
+
+    def _connect_once(self) -> Next:
+        """Open the client, follow it to its end, and close it unless the process ends with it."""
+        try:
+            address = self._session.prepare()
+            device = self._session.find(self.device)
+        except OSError as error:
+            return self._face(Trouble("session_unusable", str(error)))
+        if device is None and self.device is not None:
+            return self._face(Trouble("session_gone"))
+        self._begin(address, device)
+        following = self._follow()
+        self.is_open, self.offer_ends = False, None
+        if self._stopping.is_set():
+            self.client.disconnect(STOP_SECONDS)
+        elif following.restart is None and not self.client.close(self._timing.close):
+            return Next(0, Restart("The WhatsApp library does not let go of its connection."))
+        return following
+
+    def _begin(self, address: str, device: str | None) -> None:
+        while not self._signals.empty():
+            self._signals.get()  # of the connection before
+        self.device = device
+        self._openings += 1
+        self._offer = StateReport("pairing")
+        self._in_grace = False
+        self._deadline = time.monotonic() + self._timing.connect
+        self.client.open(address, device)
+
+    def _rest(self, following: Next) -> Next:
+        """Wait as long as `following` says; only a stop and an operator's logout cut it short."""
+        ends = time.monotonic() + following.seconds
+        while (left := ends - time.monotonic()) > 0 and not self._stopping.is_set():
+            try:
+                signal = self._signals.get(timeout=left)
+            except queue.Empty:
+                break
+            if signal == Trouble("operator_logout"):
+                following = self._face(Trouble("operator_logout"))
+                ends = time.monotonic() + following.seconds
+        return following
+
+    def _follow(self) -> Next:
+        while not self._stopping.is_set():
+            signal = self._next_signal()
+            if isinstance(signal, Trouble):
+                following = self._meet(signal)
+                if following is not None:
+                    return following
+            elif signal is not None:
+                self._take(signal)
+        return Next(0)
+
+    def _next_signal(self) -> Signal | None:
+        """Wait for a signal; where the deadline comes first, that is the trouble."""
+        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        try:
+            return self._signals.get(timeout=left)
+        except queue.Empty:
+            return Trouble("unreachable", "no answer in time")
+
+    def _take(self, signal: Signal) -> None:
+        match signal:
+            case QrShown(code):
+                self._show_offer(replace(self._offer, qr=code))
+            case PairCodeGiven(code):
+                self._show_offer(replace(self._offer, pair_code=code, detail=TYPE_THE_CODE))
+            case Linked(device):
+                self._note_link(device)
+            case Opened(phone, device):
+                self._enter(phone, device)
+            case RestrictionChanged():
+                self._report_open()
+            case WrittenByLid(message_id, lid, text, at):
+                sender = self.client.find_phone(lid)
+                if sender is not None:
+                    self._deliver(Inbound(message_id, sender, text, at))
+
+    def _show_offer(self, offer: StateReport) -> None:
+        self._deadline = None
+        self._offer = offer
+        self._emit(offer)
+        if self.offer_ends is None:
+            self.offer_ends = time.monotonic() + OFFER_SECONDS
+
+    def _note_link(self, device: str | None) -> None:
+        """Report the device at once: a process that ends now must find its session again."""
+        self.offer_ends = None
+        self.device = device or self.device
+        self._deadline = time.monotonic() + self._timing.connect
+        self._emit(StateReport("pairing", detail=JUST_LINKED, device=device))
+
+    def _enter(self, phone: str, device: str) -> None:
+        self._phone, self.device = phone, device
+        self._opened_at = time.monotonic()
+        self._deadline, self._in_grace = None, False
+        self.is_open = True
+        self._report_open()
+
+    def _report_open(self) -> None:
+        if not self.is_open:
+            return
+        state = StateReport("connected", "all", phone=self._phone, device=self.device)
+        until = self._restriction.until
+        if until is not None:
+            state = replace(
+                state, state="restricted", carries="known", detail=STRANGERS_REFUSED, until=until
+            )
+        self._emit(state)
+
+    def _meet(self, trouble: Trouble) -> Next | None:
+        """Meet trouble of an open client; None where the library is left to help itself."""
+        if FAULTS[trouble.fault].reaction is Reaction.LET_REDIAL:
+            if self._in_grace:
+                return None
+            if not self.is_open or self._has_been_stable():
+                self._let_redial(trouble)
+                return None
+        if trouble.fault == "unreachable" and self._has_lost_session():
+            trouble = Trouble("logged_out")
+        return self._face(trouble)
+
+    def _let_redial(self, trouble: Trouble) -> None:
+        self.is_open = False
+        self._in_grace = True
+        self._deadline = time.monotonic() + self._timing.grace
+        self._report(trouble)
+
+    def _has_been_stable(self) -> bool:
+        return self.is_open and time.monotonic() - self._opened_at >= self._timing.stable
+
+    def _has_lost_session(self) -> bool:
+        """Whether the library deleted the session: its event can be lost when it comes at once."""
+        try:
+            return self.device is not None and self._session.find(self.device) is None
+        except OSError:
+            return False
+
+    def _face(self, trouble: Trouble) -> Next:
+        """Report trouble that ends this connection, and say what follows."""
+        pause = self._pause(trouble)
+        reason = self._report(trouble, until=_end_of_ban(trouble, pause))
+        log.warning("linked device", fault=trouble.fault, detail=trouble.detail, wait=round(pause))
+        match FAULTS[trouble.fault].reaction:
+            case Reaction.UNLINK:
+                self._forget_session()
+                return Next(pause, Restart(reason, forget_device=True))
+            case Reaction.NEW_PROCESS:
+                return Next(pause, Restart(reason))
+            case _ if self._openings >= MOST_OPENINGS:
+                return Next(pause, Restart("The WhatsApp library has been opened often enough."))
+            case _:
+                return Next(pause)
+
+    def _pause(self, trouble: Trouble) -> float:
+        pauses = {
+            "replaced": self._timing.replaced,
+            "temporary_ban": trouble.seconds or self._timing.unknown_ban,
+            "outdated": self._timing.outdated,
+            "qr_timeout": 0.0,
+            "pairing_failed": self._timing.pairing_failed,
+            "pairing_refused": self._timing.pairing_refused,
+            "passkey": self._timing.passkey,
+        }
+        if FAULTS[trouble.fault].reaction is Reaction.UNLINK:
+            return self._timing.logged_out
+        if trouble.fault in pauses:
+            return pauses[trouble.fault]
+        if self._has_been_stable():
+            self._backoff.succeed()
+            return 0.0
+        return self._backoff.fail()
+
+    def _report(self, trouble: Trouble, until: int | None = None) -> str:
+        fault = FAULTS[trouble.fault]
+        detail = mask_text(trouble.detail)[:LONGEST_DETAIL]
+        sentence = fault.sentence.format(detail=detail or "unknown")
+        failures = self._backoff.failures
+        self._emit(
+            StateReport(fault.state, detail=sentence, until=until, failed_reconnects=failures)
+        )
+        return sentence
+
+    def _forget_session(self) -> None:
+        try:
+            self._session.forget(self.device)
+        except OSError as error:
+            log.error("the session cannot be deleted", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+        self.device = None
+
+
+def _end_of_ban(trouble: Trouble, pause: float) -> int | None:
+    return now_ms() + round(pause * 1000) if trouble.fault == "temporary_ban" else None

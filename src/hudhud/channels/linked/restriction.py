@@ -1,0 +1,76 @@
+"""Error 463: to whom the account may not write just now.
+
+One refusal concerns that person. Refusals of several people within minutes concern the account: it
+then reaches only those who wrote to it first, until one message to a stranger passes. Such a probe
+may go after a wait that doubles each time.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+WINDOW_MS = 10 * 60 * 1000
+STRANGERS_THAT_RESTRICT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds: until a refused person is tried again, and until the first and the rarest probe."""
+
+    person: float = 120.0
+    first_probe: float = 15 * 60.0
+    longest_probe: float = 24 * 3600.0
+
+
+class Restriction:
+    """Remembers refusals; times are milliseconds since the epoch."""
+
+    def __init__(self, waits: Waits, wrote_first: Callable[[str], bool]) -> None:
+        self._waits = waits
+        self._person_ms = round(waits.person * 1000)
+        self._wrote_first = wrote_first
+        self._refused: dict[str, int] = {}
+        self._probe_wait = waits.first_probe
+        self._lock = threading.Lock()
+        self.until: int | None = None
+        """From when on a probe may go; None where the account is not restricted."""
+
+    def wait(self, phone: str, now: int) -> float:
+        """Return the seconds to wait before a message to `phone` may be tried, 0 for none."""
+        with self._lock:
+            again = self._refused[phone] + self._person_ms if phone in self._refused else now
+            if self.until is not None and not self._wrote_first(phone):
+                again = max(again, self.until)
+        return max(0, again - now) / 1000
+
+    def refuse(self, phone: str, now: int) -> bool:
+        """Record that WhatsApp refused a message to `phone`; tell whether `until` changed."""
+        with self._lock:
+            self._refused = {
+                other: at for other, at in self._refused.items() if at > now - WINDOW_MS
+            }
+            self._refused[phone] = now
+            if self.until is not None:
+                if self._wrote_first(phone):
+                    return False
+                self._probe_wait = min(self._waits.longest_probe, 2 * self._probe_wait)
+            elif len(self._refused) < STRANGERS_THAT_RESTRICT:
+                return False
+            self.until = now + round(self._probe_wait * 1000)
+            return True
+
+    def accept(self, phone: str) -> bool:
+        """Record that WhatsApp took a message to `phone`; tell whether that lifts `until`."""
+        with self._lock:
+            self._refused.pop(phone, None)
+            if self.until is None or self._wrote_first(phone):
+                return False
+            self.until = None
+            self._probe_wait = self._waits.first_probe
+            self._refused.clear()
+            return True
+
+    def forgive(self, phone: str) -> None:
+        """Forget that `phone` was refused: this person wrote, which opens the way."""
+        with self._lock:
+            self._refused.pop(phone, None)

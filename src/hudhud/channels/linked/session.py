@@ -1,0 +1,158 @@
+"""Where a linked device keeps its session: secret keys, which only the owner may read.
+
+The WhatsApp library opens the store itself; here it is made ready, looked into, and cleaned.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
+
+from sqlalchemy import make_url
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+SIDE_FILES = ("", "-journal", "-wal", "-shm")
+# The library looks for its tables in all schemas together and fails where another one has them,
+# so the senders of one database share this one.
+SCHEMA = "hudhud_sessions"
+# What both database drivers understand of a PostgreSQL address; others stop the library's.
+DRIVER_OPTIONS = frozenset(
+    {"host", "port", "connect_timeout", "sslmode", "sslcert", "sslkey", "sslrootcert"}
+)
+LOCK_TIMEOUT_MS = 3000
+
+
+class SessionStore(Protocol):
+    """A place for the session of one sender. Every method raises OSError where it is unusable."""
+
+    def prepare(self) -> str:
+        """Make the store ready, and return the address by which the library opens it."""
+
+    def find(self, device: str | None) -> str | None:
+        """Return the device to go on with: the one named, if the store has its session."""
+
+    def forget(self, device: str | None) -> None:
+        """Delete the session of a device."""
+
+
+def session_store(
+    *, data_dir: Path, folder: str, sender: str, database_url: str | None
+) -> SessionStore:
+    """Choose the store: a file of its own for each sender, or the PostgreSQL database."""
+    if database_url is not None:
+        return SessionSchema(database_url)
+    return SessionFile(data_dir / folder / f"{sender}.db")
+
+
+class SessionFile:
+    """The session in an SQLite file that belongs to one sender."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+
+    def prepare(self) -> str:
+        """Make folder and file, and take from others the right to read them."""
+        self._path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        self._path.parent.chmod(FOLDER_MODE)
+        self._path.touch(mode=FILE_MODE)
+        for path in self._files():
+            path.chmod(FILE_MODE)
+        return quote(str(self._path))
+
+    def find(self, device: str | None) -> str | None:
+        """Return `device` if the file has its session, otherwise any that it has.
+
+        The file can know more than the caller: a process may have ended right after it was linked.
+        """
+        devices = self._devices()
+        if device in devices:
+            return device
+        return devices[-1] if devices else None
+
+    def forget(self, device: str | None) -> None:  # noqa: ARG002 -- the file has no other
+        """Delete the file."""
+        for path in self._files():
+            path.unlink(missing_ok=True)
+
+    def _devices(self) -> list[str]:
+        if not self._path.exists():
+            return []
+        has_table = "SELECT 1 FROM sqlite_master WHERE name = 'whatsmeow_device'"
+        try:
+            with closing(sqlite3.connect(self._path)) as connection:
+                if connection.execute(has_table).fetchone() is None:
+                    return []
+                rows = connection.execute("SELECT jid FROM whatsmeow_device ORDER BY rowid")
+                return [jid for (jid,) in rows]
+        except sqlite3.Error as error:
+            raise OSError(f"{self._path.name}: {error}") from error
+
+    def _files(self) -> list[Path]:
+        paths = (self._path.with_name(self._path.name + suffix) for suffix in SIDE_FILES)
+        return [path for path in paths if path.exists()]
+
+
+class SessionSchema:
+    """The sessions in a schema of a PostgreSQL database, beside those of other senders."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = make_url(database_url).set(drivername="postgresql")
+
+    def prepare(self) -> str:
+        """Make the schema; the address names it, and whether the server speaks TLS.
+
+        The library's driver insists on TLS where nothing is said, and cannot try both ways.
+        """
+        with self._connection() as connection:
+            if not _has(connection, SCHEMA):
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            speaks_tls = connection.pgconn.ssl_in_use
+        options = {name: text for name, text in self._url.query.items() if name in DRIVER_OPTIONS}
+        if options.get("sslmode", "prefer") in ("prefer", "allow"):
+            options["sslmode"] = "require" if speaks_tls else "disable"
+        url = self._url.set(query=options | {"search_path": SCHEMA})
+        return url.render_as_string(hide_password=False)
+
+    def find(self, device: str | None) -> str | None:
+        """Return `device` if the schema has its session; others belong to other senders."""
+        if device is None:
+            return None
+        with self._connection() as connection:
+            if not _has(connection, f"{SCHEMA}.whatsmeow_device"):
+                return None
+            query = f"SELECT 1 FROM {SCHEMA}.whatsmeow_device WHERE jid = %s"  # noqa: S608
+            return device if connection.execute(query, [device]).fetchone() else None
+
+    def forget(self, device: str | None) -> None:
+        """Delete the device; what belongs to it goes with it by foreign keys."""
+        if device is None or self.find(device) is None:
+            return
+        with self._connection() as connection:
+            query = f"DELETE FROM {SCHEMA}.whatsmeow_device WHERE jid = %s"  # noqa: S608
+            connection.execute(query, [device])
+
+    @contextmanager
+    def _connection(self) -> "Iterator[Connection[Any]]":
+        import psycopg  # noqa: PLC0415 -- not loaded where SQLite is used
+
+        try:
+            with psycopg.connect(
+                self._url.render_as_string(hide_password=False), autocommit=True
+            ) as connection:
+                connection.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
+                yield connection
+        except psycopg.Error as error:
+            raise OSError(re.sub(r"\s+", " ", str(error)).strip()) from error
+
+
+def _has(connection: "Connection[Any]", name: str) -> bool:
+    function = "to_regclass" if "." in name else "to_regnamespace"
+    row = connection.execute(f"SELECT {function}(%s) IS NOT NULL", [name]).fetchone()
+    return row is not None and bool(row[0])

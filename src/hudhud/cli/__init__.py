@@ -1,0 +1,76 @@
+"""The command line: `hudhud --help`. Each command stands in the file of its name.
+
+It ends with 0 when done, 1 when that failed, 2 for wrong use or settings, 130 after Ctrl-C.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud import __version__
+from hudhud.cli import demo, doctor, keys, pair, send, serve, status
+from hudhud.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
+
+WORKER = (sys.executable, "-m", "hudhud.sender_process")
+FAILED = 1
+WRONG_USE = 2
+
+cli = typer.Typer(
+    name="hudhud",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cli.command()(serve.serve)
+cli.command()(serve.worker)
+cli.command()(pair.pair)
+cli.command()(send.send)
+cli.command()(status.status)
+cli.command()(serve.migrate)
+cli.add_typer(keys.keys, name="keys")
+cli.command()(doctor.doctor)
+cli.command()(demo.demo)
+
+
+def main(worker_command: Sequence[str] = WORKER) -> None:
+    """Run the command line; `worker_command` starts a sender's process."""
+    os.umask(0o077)  # all that Hudhud writes may hold secrets
+    try:
+        cli(obj=worker_command)
+    except (SettingsError, BadRequest) as error:
+        _end(str(error), WRONG_USE)
+    except QueueUnavailable as error:
+        _end(f"Not accepted: {error}. Try again in {error.retry_after} s.", FAILED)
+    except HudhudError as error:
+        _end(str(error), FAILED)
+    except SQLAlchemyError as error:
+        _end(f"The database cannot be used: {error.__cause__ or error}", FAILED)
+
+
+def _end(sentence: str, exit_code: int) -> NoReturn:
+    typer.echo(f"hudhud: {' '.join(sentence.split())}", err=True)
+    raise SystemExit(exit_code)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer calls it so
+    if wanted:
+        typer.echo(f"hudhud {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def hudhud(
+    *,
+    version: Annotated[  # noqa: ARG001 -- its callback has done the work
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Verify phone numbers over WhatsApp, on your own machine.
+
+    Begin with `hudhud demo` to see it work without a phone, or `hudhud serve` to run it.
+    """

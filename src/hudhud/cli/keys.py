@@ -1,0 +1,60 @@
+"""`hudhud keys`: make, list and revoke the keys that callers of the API send."""
+
+from typing import Annotated
+
+import typer
+
+from hudhud import api_keys
+from hudhud.cli.terminal import existing_installation, warn
+from hudhud.clock import iso
+from hudhud.errors import CommandFailed
+from hudhud.settings import load_settings
+
+keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Who will use it, for example: webshop.")],
+) -> None:
+    """Make an API key and print it. It is shown only this once: only its hash is kept."""
+    from hudhud import app  # noqa: PLC0415 -- it takes a while, and other commands need none of it
+
+    database = app.open_installation(load_settings())
+    with database.write() as connection:
+        key = api_keys.create(connection, name)
+    database.close()
+    warn(f"The key {name}, for the header X-API-KEY. Keep it safe, it is shown only this once:")
+    typer.echo(key)
+
+
+@keys.command("list")
+def list_all() -> None:
+    """List the API keys: name, beginning, and since when they work or work no more."""
+    settings = load_settings()
+    with existing_installation(settings) as database, database.read() as connection:
+        found = api_keys.list_keys(connection)
+    for key in found:
+        ended = "in use" if key.revoked_at is None else f"revoked {iso(key.revoked_at)}"
+        typer.echo(f"{key.prefix}…  {key.name}  made {iso(key.created_at)}  {ended}")
+    if settings.api_key is not None:
+        warn("API_KEY of the settings works too.")
+    elif not found:
+        warn("There is no key yet. Make one with: hudhud keys create NAME")
+
+
+@keys.command()
+def revoke(
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="PREFIX_OR_NAME", help="Its name, or its beginning as `keys list` shows it."
+        ),
+    ],
+) -> None:
+    """Revoke an API key: within two seconds nobody can use it any more."""
+    with existing_installation(load_settings()) as database, database.write() as connection:
+        revoked = api_keys.revoke(connection, key.removesuffix("…"))
+    if not revoked:
+        raise CommandFailed(f"No key in use is named {key} or begins so. See: hudhud keys list")
+    typer.echo("The key is revoked.")

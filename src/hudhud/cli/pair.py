@@ -1,0 +1,175 @@
+"""`hudhud pair`: link WhatsApp to the sender that runs on this machine or another."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Row
+
+from hudhud import commands, senders
+from hudhud.cli.qr import QrDisplay
+from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
+from hudhud.clock import now_ms
+from hudhud.commands import Result
+from hudhud.db.engine import Database
+from hudhud.errors import CommandFailed, SettingsError
+from hudhud.phones import mask_phone
+from hudhud.settings import Settings, load_settings
+
+POLL_SECONDS = 0.5
+ANSWER_SECONDS = 60.0
+# A process that has just been started, or starts anew after a logout, needs a few seconds.
+START_SECONDS = 20.0
+# Linked or not, pairing does not end these.
+NOT_FOR_PAIRING = ("outdated", "replaced", "restricted")
+
+
+def pair(
+    phone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Show a code to type on the phone with this number, instead of the QR code.",
+        ),
+    ] = None,
+    seconds: Annotated[
+        int, typer.Option("--timeout", min=1, help="How many seconds to wait for the phone.")
+    ] = 300,
+) -> None:
+    """Link a WhatsApp account: show the QR code to scan until it is connected.
+
+    Needs `hudhud serve` or `hudhud worker` running, for example in another terminal.
+    """
+    settings = load_settings()
+    if settings.channel == "sandbox":
+        raise SettingsError("CHANNEL=sandbox needs no phone. Set CHANNEL=linked to link one.")
+    number = None if phone is None else phone_from(phone).number
+    with existing_installation(settings) as database:
+        watched = _Watched(database, settings.sender_name, seconds)
+        record = watched.wait_for_process()
+        if record.state == "connected":
+            typer.echo(f"WhatsApp is linked already, and connected{_as(record)}.")
+            return
+        if number is None:
+            record = _show_qr(settings, watched)
+        else:
+            record = _show_code(database, settings.sender_name, number, watched)
+        typer.echo(f"Connected to WhatsApp{_as(record)}.")
+
+
+class _Watched:
+    """The sender's record, read again and again for a bounded time."""
+
+    def __init__(self, database: Database, sender: str, seconds: float) -> None:
+        self._database = database
+        self._sender = sender
+        self._seconds = seconds
+
+    def wait_for_process(self) -> Row[Any]:
+        """Return the record once a process runs the sender; one just started gets a while.
+
+        Raises CommandFailed where none does.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        with progress(f"Waiting for the sender {self._sender} …"):
+            while not senders.is_running(record := self._read(), now=now_ms()):
+                if time.monotonic() >= deadline:
+                    raise CommandFailed(f"The sender {self._sender} does not start; see its log.")
+                time.sleep(POLL_SECONDS)
+        return record
+
+    def until_connected(self, on_change: Callable[[Row[Any]], None]) -> Row[Any]:
+        """Hand each new record to `on_change` until it is connected, and return that one.
+
+        Raises CommandFailed where it cannot come to that, or does not in time.
+        """
+        deadline = time.monotonic() + self._seconds
+        seen = None
+        with closing(self._database.doorbell()) as doorbell:
+            while (record := self._read()).state != "connected":
+                if record.state in NOT_FOR_PAIRING:
+                    raise CommandFailed(record.detail)
+                if time.monotonic() >= deadline:
+                    raise CommandFailed(
+                        f"Nothing was linked within {self._seconds:g} s. For a new code, run the "
+                        "command again."
+                    )
+                state = (record.state, record.detail, record.qr, record.pair_code)
+                if state != seen:
+                    on_change(record)
+                    seen = state
+                doorbell.wait(POLL_SECONDS)
+        return record
+
+    def _read(self) -> Row[Any]:
+        with self._database.read() as connection:
+            record = senders.find(connection, self._sender)
+        if record is None or (record.lease_expires_at or 0) <= now_ms():
+            raise CommandFailed(
+                f"No sender named {self._sender} is running. Start it with `hudhud serve` (or "
+                "`hudhud worker`), which shows the QR code too."
+            )
+        return record
+
+
+def _show_qr(settings: Settings, watched: _Watched) -> Row[Any]:
+    display = QrDisplay(settings.data_dir, in_place=True)
+    told_file: list[Path] = []
+
+    def show(record: Row[Any]) -> None:
+        if record.qr is None:
+            display.clear()
+            warn(record.detail or senders.SENTENCES["starting"])
+            return
+        file = display.show(record.qr)
+        if file is not None and file not in told_file:
+            told_file.append(file)
+            warn(f"This is no terminal of 70 columns: the QR code is in {file}")
+
+    try:
+        return watched.until_connected(show)
+    finally:
+        display.clear()
+
+
+def _show_code(database: Database, sender: str, number: str, watched: _Watched) -> Row[Any]:
+    with progress("Asking WhatsApp for a code …"):
+        code = _ask_for_code(database, sender, number).replace("-", "")
+    typer.echo(f"\n    {code[:4]}-{code[4:]}\n")
+    warn(
+        f"On the phone with {number}: open WhatsApp, tap Linked devices, Link a device, Link with "
+        "phone number instead, and type this code."
+    )
+    with progress("Waiting for the phone …"):
+        return watched.until_connected(lambda _record: None)
+
+
+def _ask_for_code(database: Database, sender: str, number: str) -> str:
+    with database.write() as connection:
+        command = commands.ask(
+            connection, sender=sender, kind="pair_phone", now=now_ms(), argument=number
+        )
+        database.ring(connection)
+    result = _wait_for_result(database, command)
+    if result.status == commands.FAILED or not result.text:
+        raise CommandFailed(result.text or "WhatsApp gave no code. Try again.")
+    return result.text
+
+
+def _wait_for_result(database: Database, command: int) -> Result:
+    deadline = time.monotonic() + ANSWER_SECONDS
+    with closing(database.doorbell()) as doorbell:
+        while time.monotonic() < deadline:
+            with database.read() as connection:
+                result = commands.result_of(connection, command)
+            if result is not None:
+                return result
+            doorbell.wait(POLL_SECONDS)
+    raise CommandFailed(f"The sender did not answer within {ANSWER_SECONDS:.0f} s; see its log.")
+
+
+def _as(record: Row[Any]) -> str:
+    return "" if record.phone is None else f" as {mask_phone(record.phone)}"

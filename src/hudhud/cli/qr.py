@@ -1,0 +1,158 @@
+"""Show a sender's pairing QR code: on a terminal, or, without one, in a file for its owner alone."""
+
+import io
+import os
+import shutil
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import segno
+import structlog
+import typer
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud import senders
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.phones import mask_phone
+from hudhud.senders import SENTENCES
+from hudhud.settings import Settings
+
+QR_FILE = "pairing-qr.txt"
+POLL_SECONDS = 0.5
+QUIET_ZONE = 2
+# White on black whatever the terminal's own colours are: a reversed code is not read by each phone.
+COLOURS, NO_COLOURS = "\x1b[38;5;231;48;5;16m", "\x1b[0m"
+BACK_OVER_LINES = "\x1b[{count}F\x1b[J"
+
+log = structlog.get_logger(__name__)
+
+
+def drawing(qr: str) -> list[str]:
+    """Return the lines of a QR code in half blocks, two rows of modules a line."""
+    text = io.StringIO()
+    segno.make_qr(qr, error="l", boost_error=False).terminal(
+        text, border=QUIET_ZONE, compact=True
+    )
+    return [f"{COLOURS}{line}{NO_COLOURS}" for line in text.getvalue().splitlines()]
+
+
+def width_of(lines: list[str]) -> int:
+    """Return the columns that a drawing takes."""
+    return len(lines[0]) - len(COLOURS) - len(NO_COLOURS)
+
+
+class QrDisplay:
+    """Shows one QR code after the other.
+
+    On a terminal that is wide enough, `in_place` over the one before; otherwise in `QR_FILE` in
+    the data folder.
+    """
+
+    def __init__(self, folder: Path, *, in_place: bool) -> None:
+        self._file = folder.absolute() / QR_FILE
+        self._in_place = in_place
+        self._lines_shown = 0
+
+    def show(self, qr: str) -> Path | None:
+        """Show a code and return the file that it is in, None where it is on the terminal.
+
+        Raises OSError where the file cannot be written.
+        """
+        code = drawing(qr)
+        lines = [*code, "", *textwrap.wrap(SENTENCES["pairing"], width_of(code)), ""]
+        if sys.stdout.isatty() and width_of(code) <= shutil.get_terminal_size().columns:
+            self._print(lines)
+            return None
+        self._write(lines)
+        return self._file
+
+    def clear(self) -> None:
+        """Take the code away: nobody must scan it any more."""
+        self._file.unlink(missing_ok=True)
+        if self._in_place and self._lines_shown:
+            typer.echo(BACK_OVER_LINES.format(count=self._lines_shown), nl=False)
+        self._lines_shown = 0
+
+    def _print(self, lines: list[str]) -> None:
+        self.clear()
+        typer.echo("\n".join(lines))
+        self._lines_shown = len(lines)
+
+    def _write(self, lines: list[str]) -> None:
+        """Replace the file whole, so that nobody reads half a code."""
+        draft = self._file.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write("\n".join(lines))
+        draft.replace(self._file)
+
+
+class PairingWatch:
+    """Shows the QR code of this machine's sender whenever it wants to be paired."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._sender = settings.sender_name
+        self._database = database
+        self._display = QrDisplay(settings.data_dir, in_place=False)
+        self._shown: str | None = None
+        self._told_file: Path | None = None
+        self._started = now_ms()
+
+    def run(self, stopping: threading.Event) -> None:
+        """Look for a new code until `stopping`."""
+        self._display.clear()  # a killed run may have left one
+        while not stopping.wait(POLL_SECONDS):
+            try:
+                self._look()
+            except SQLAlchemyError:
+                continue  # the supervisor says so, and goes on as well
+            except OSError as error:
+                log.warning("the QR code cannot be shown, try `hudhud pair`", error=str(error))
+        self._display.clear()
+
+    def _look(self) -> None:
+        with self._database.read() as connection:
+            record = senders.find(connection, self._sender)
+        # A beat of this run tells it from what a killed one left behind.
+        if record is None or (record.heartbeat_at or 0) < self._started:
+            return
+        qr = record.qr if record.state == "pairing" else None
+        before, self._shown = self._shown, qr
+        if qr is not None and qr != before:
+            self._show(qr)
+        elif qr is None and before is not None:
+            self._display.clear()
+        if record.state == "connected" and before is not None:
+            self._told_file = None
+            if sys.stdout.isatty():
+                typer.echo(f"\nConnected to WhatsApp as {mask_phone(record.phone or '')}.\n")
+
+    def _show(self, qr: str) -> None:
+        file = self._display.show(qr)
+        if file is not None and file != self._told_file:
+            self._told_file = file
+            log.warning(
+                "WhatsApp is not linked yet: scan the QR code in this file (`cat` shows it on a "
+                "terminal), or run `hudhud pair`",
+                file=str(file),
+            )
+
+
+@contextmanager
+def showing_qr(settings: Settings, database: Database) -> Iterator[None]:
+    """Show QR codes from a thread of its own while the block runs."""
+    stopping = threading.Event()
+    watch = PairingWatch(settings, database)
+    thread = threading.Thread(target=watch.run, args=(stopping,), name="pairing-watch")
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()

@@ -1,0 +1,110 @@
+"""`hudhud send`: send one code, as a request to the API would."""
+
+import secrets
+import time
+from typing import Annotated
+
+import typer
+
+from hudhud import credentials, messages, senders
+from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
+from hudhud.clock import iso, now_ms
+from hudhud.db.engine import Database
+from hudhud.errors import CommandFailed
+from hudhud.phones import Phone
+from hudhud.settings import Settings, load_settings
+from hudhud.verifications import Accepted
+
+CALLER = "command line"
+POLL_SECONDS = 0.5
+ARRIVED = (messages.DELIVERED, messages.READ)
+ENDED_BADLY = (messages.FAILED, messages.EXPIRED, messages.CANCELED)
+
+
+def send(
+    phone: Annotated[str, typer.Argument(help="The number, with + and country code.")],
+    *,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Follow the message until it arrived.")
+    ] = True,
+    seconds: Annotated[
+        int, typer.Option("--timeout", min=1, help="How many seconds to follow it.")
+    ] = 60,
+    show_code: Annotated[bool, typer.Option("--show-code", help="Print the code too.")] = False,
+) -> None:
+    """Send a code to a phone number, and follow it until it is delivered.
+
+    The message goes the way of those that the API accepts: it needs `hudhud serve` or `hudhud
+    worker` running, and waits in the queue until then.
+    """
+    number = phone_from(phone)
+    settings = load_settings()
+    with existing_installation(settings) as database:
+        accepted = _accept(settings, database, number)
+        valid_until = iso(accepted.verification.expires_at)
+        typer.echo(f"Job {accepted.message_id} is queued; its code is valid until {valid_until}.")
+        if show_code:
+            typer.echo(f"Code: {accepted.verification.code}")
+        _warn_without_sender(settings, database)
+        if wait:
+            _follow(database, accepted.message_id, seconds)
+
+
+def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
+    from hudhud import app  # noqa: PLC0415 -- it takes a while, and other commands need none of it
+
+    secret = credentials.load_secret(settings)
+    starter = app.build_starter(settings, database)
+    request_id = secrets.token_hex(8)
+    new = starter.make(phone, api_key=CALLER, request_id=request_id, now=now_ms())
+    with database.write() as connection:
+        credentials.check_secret(connection, secret, settings.session_secret_previous)
+        (result,) = starter.write(connection, [new])
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _warn_without_sender(settings: Settings, database: Database) -> None:
+    with database.read() as connection:
+        carriers = senders.count_alive(connection, channel=settings.channel, now=now_ms())
+    if carriers == 0:
+        warn("No sender is running: it is sent once `hudhud serve` or `hudhud worker` is started.")
+
+
+def _follow(database: Database, job: int, seconds: int) -> None:
+    """Print each state that the message enters, until it arrived. Raises CommandFailed."""
+    doorbell = database.doorbell()
+    deadline = time.monotonic() + seconds
+    told = messages.QUEUED
+    with progress(f"Job {job}: {told} …") as update:
+        while (left := deadline - time.monotonic()) > 0 and told not in ARRIVED + ENDED_BADLY:
+            doorbell.wait(min(POLL_SECONDS, left))
+            status, error = _state(database, job)
+            if status != told:
+                typer.echo(f"Job {job}: {status}" + (f". {error}" if error else ""))
+                update(f"Job {job}: {status} …")
+                told = status
+    doorbell.close()
+    _judge(job, told, seconds)
+
+
+def _state(database: Database, job: int) -> tuple[str, str | None]:
+    with database.read() as connection:
+        row = messages.find(connection, job)
+    if row is None:
+        raise CommandFailed(f"Job {job} was deleted.")
+    return row.status, row.error
+
+
+def _judge(job: int, status: str, seconds: int) -> None:
+    if status in ARRIVED:
+        return
+    if status == messages.SENT:
+        warn(f"No sign of its delivery within {seconds} s: the phone may be off. WhatsApp keeps it.")
+        return
+    if status in ENDED_BADLY:
+        raise CommandFailed(f"Job {job} was not sent.")
+    raise CommandFailed(
+        f"Job {job} is still {status} after {seconds} s. `hudhud status` and `hudhud doctor` tell why."
+    )

@@ -1,0 +1,106 @@
+"""`hudhud serve`, `hudhud worker` and `hudhud migrate`: what runs on a server."""
+
+import sys
+
+import structlog
+import typer
+
+from hudhud import __version__, legacy, logs
+from hudhud.cli.qr import showing_qr
+from hudhud.cli.terminal import progress
+from hudhud.credentials import FirstCredentials, announce, ensure_credentials
+from hudhud.db.engine import Database
+from hudhud.db.migrate import current_revision
+from hudhud.settings import Settings, load_settings, read_environment
+
+GREETING = """
+Hudhud {version} listens on {address}    API: {address}/api/docs
+Admin name: {admin}. Ctrl-C stops it.
+
+{first_step}
+
+  curl -X POST {address}/api/v1/otp/send \\
+    -H 'X-API-KEY: {key}' -H 'Content-Type: application/json' \\
+    -d '{{"phoneNumber": "{phone}"}}'
+{key_hint}"""
+
+log = structlog.get_logger(__name__)
+
+
+def serve(context: typer.Context) -> None:
+    """Serve the API and run this machine's sender, until Ctrl-C.
+
+    The first start makes what is missing: folder, database, API key, admin password. While
+    WhatsApp is not linked it shows the QR code to scan.
+    """
+    from hudhud import serve as service  # noqa: PLC0415 -- other commands need not wait for it
+
+    settings, database, made = _start("serve")
+    with showing_qr(settings, database):
+        service.serve(settings, database, context.obj, lambda port: _greet(settings, port, made))
+
+
+def worker(context: typer.Context) -> None:
+    """Run only this machine's sender, beside a `serve` elsewhere (needs PostgreSQL)."""
+    from hudhud import serve as service  # noqa: PLC0415 -- as above
+
+    settings, database, _ = _start("worker")
+    with showing_qr(settings, database):
+        service.work(settings, database, context.obj)
+
+
+def migrate() -> None:
+    """Bring the database to this version's tables; `serve` does it by itself."""
+    from hudhud import app  # noqa: PLC0415 -- as above
+
+    settings = load_settings()
+    with progress("Bringing the database to this version's tables …"):
+        database = app.open_installation(settings)
+        revision = current_revision(database)
+        database.close()
+    typer.echo(f"The database is at revision {revision}.")
+
+
+def _start(process: str) -> tuple[Settings, Database, FirstCredentials | None]:
+    """Read the settings, log what they leave to say, open the database, make credentials."""
+    from hudhud import app  # noqa: PLC0415 -- as above
+
+    settings = load_settings()
+    logs.configure(settings, process=process)
+    for notice in legacy.notices(read_environment(), settings):
+        log.warning(notice)
+    database = app.open_installation(settings)
+    made = ensure_credentials(database, settings, lambda made: announce(made, settings))
+    return settings, database, made
+
+
+def _greet(settings: Settings, port: int, made: FirstCredentials | None) -> None:
+    """Tell a newcomer where Hudhud listens and how to send the first code."""
+    host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    log.info("listening", address=address, channel=settings.channel)
+    if sys.stdout.isatty():
+        typer.echo(_greeting(settings, address, None if made is None else made.api_key))
+
+
+def _greeting(settings: Settings, address: str, new_key: str | None) -> str:
+    sandbox = settings.channel == "sandbox"
+    return GREETING.format(
+        version=__version__,
+        address=address,
+        admin=settings.admin_username,
+        first_step="Take the first code, which the sandbox sends to nobody:"
+        if sandbox
+        else "Once WhatsApp is linked, send the first code, to a phone of your own:",
+        key=new_key or "YOUR_KEY",
+        phone="+201001234567" if sandbox else "+YOUR_NUMBER",
+        key_hint=_key_hint(settings, new_key),
+    )
+
+
+def _key_hint(settings: Settings, new_key: str | None) -> str:
+    if new_key is not None:
+        return ""
+    if settings.api_key is not None:
+        return "\nYOUR_KEY is the API_KEY of your settings.\n"
+    return "\nYOUR_KEY is the one that the first start showed; `hudhud keys create NAME` makes another.\n"

@@ -1,0 +1,69 @@
+"""What the commands share: the installation they speak to, and signs of life while one waits."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+
+from hudhud import legacy
+from hudhud.db.engine import Database, open_database
+from hudhud.db.migrate import HEAD, current_revision
+from hudhud.errors import BadRequest, CommandFailed
+from hudhud.phones import Phone, parse_phone
+from hudhud.settings import Settings
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Turn a spinner beside `text` while the block runs; only on a terminal.
+
+    The block gets a function that changes the text.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _text: None
+        return
+    with console.status(text) as status:
+        yield status.update
+
+
+@contextmanager
+def existing_installation(settings: Settings) -> Iterator[Database]:
+    """Lend the database of an installation that was started before; makes and migrates nothing.
+
+    Raises CommandFailed where there is none, or one of another version, and StartRefused where it
+    does not answer.
+    """
+    choice = legacy.choose_database(settings)
+    if choice.file is not None and not choice.file.exists():
+        raise CommandFailed(f"There is no database {choice.file} yet. Start with: hudhud serve")
+    with progress("Opening the database …"):
+        database = open_database(choice.url)
+        revision = current_revision(database)
+    try:
+        if revision is None:
+            raise CommandFailed("The database is empty. Start with: hudhud serve")
+        if revision != HEAD:
+            raise CommandFailed(
+                f"The database is at revision {revision}, this Hudhud works with {HEAD}. "
+                "Where that is the higher one, run: hudhud migrate"
+            )
+        yield database
+    finally:
+        database.close()
+
+
+def phone_from(text: str) -> Phone:
+    """Return the phone number that an argument names. Raises BadRequest."""
+    phone = parse_phone(text)
+    if phone is None:
+        raise BadRequest(
+            f"{text} is not a phone number. Write it with + and country code, like +201001234567."
+        )
+    return phone
+
+
+def warn(sentence: str) -> None:
+    """Say something beside the command's answer, on stderr."""
+    typer.echo(sentence, err=True)

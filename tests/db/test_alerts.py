@@ -1,0 +1,359 @@
+"""Alerts over a real HTTP target: once per trouble, once when it is over, and never lost."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from hudhud.alerts import MOST_ATTEMPTS, Alerts, Telling, due, targets, unusable_targets
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.db.tables import senders
+from hudhud.settings import Settings
+from support.services import wait_until
+
+
+class Inbox:
+    """A local HTTP server that takes apprise's JSON messages, or refuses them."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.answer = 200
+        self.tries = 0
+        self.open = threading.Event()
+        self.open.set()
+        inbox = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                inbox.tries += 1
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                inbox.open.wait(10)
+                if inbox.answer == 200:
+                    inbox.messages.append(body)
+                self.send_response(inbox.answer)
+                self.end_headers()
+
+            def log_message(self, *_parts: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"json://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def titles(self) -> list[str]:
+        """The titles of the messages taken."""
+        return [str(message["title"]) for message in self.messages]
+
+    def close(self) -> None:
+        """Stop the server."""
+        self.open.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    """A target that is reached."""
+    opened = Inbox()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def second_inbox() -> Iterator[Inbox]:
+    """Another target."""
+    opened = Inbox()
+    yield opened
+    opened.close()
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings with nothing from outside but `changes`."""
+    return Settings.model_validate(changes)
+
+
+def alerts_to(database: Database, *inboxes: Inbox, first_wait_ms: int = 60_000) -> Alerts:
+    """Alerts that go to these targets."""
+    addresses = " ".join(inbox.address for inbox in inboxes)
+    return Alerts(database, settings(alert_urls=addresses), first_wait_ms=first_wait_ms)
+
+
+def set_state(database: Database, state: str, **columns: Any) -> None:
+    """Put the sender `main` into a state."""
+    values = {"state": state, "state_since": now_ms(), "failed_reconnects": 0, **columns}
+    with database.write() as connection:
+        changed = connection.execute(
+            update(senders).where(senders.c.name == "main").values(**values)
+        )
+        if changed.rowcount == 0:
+            connection.execute(insert(senders).values(name="main", channel="linked", **values))
+
+
+def recorded(database: Database) -> str | None:
+    """What the database says was told."""
+    with database.read() as connection:
+        column: str | None = connection.scalar(select(senders.c.alerted_state))
+    return column
+
+
+def settle(alerts: Alerts) -> None:
+    """One look at the senders, and the end of what it started."""
+    alerts.check()
+    alerts.wait(20)
+
+
+@pytest.mark.parametrize("state", ["logged_out", "restricted", "outdated", "replaced"])
+def test_a_trouble_is_told_once_and_its_end_once(
+    database: Database, inbox: Inbox, state: str
+) -> None:
+    alerts = alerts_to(database, inbox)
+    set_state(database, state, detail="This happened. Do that.")
+    for _ in range(3):
+        settle(alerts)
+    assert len(inbox.messages) == 1
+    assert "main" in inbox.messages[0]["title"]
+    assert inbox.messages[0]["message"] == "This happened. Do that."
+    assert recorded(database) == state
+    set_state(database, "connected", detail="Connected.")
+    for _ in range(3):
+        settle(alerts)
+    assert inbox.titles()[1:] == ["Hudhud: sender main is connected again"]
+    assert recorded(database) is None
+
+
+def test_a_sender_that_was_never_in_trouble_is_not_spoken_of(
+    database: Database, inbox: Inbox
+) -> None:
+    alerts = alerts_to(database, inbox)
+    for state in ("starting", "pairing", "connected", "reconnecting", "connected", "stopped"):
+        set_state(database, state)
+        settle(alerts)
+    assert inbox.tries == 0
+
+
+def test_a_new_qr_code_after_a_logout_is_not_the_end_of_it(
+    database: Database, inbox: Inbox
+) -> None:
+    alerts = alerts_to(database, inbox)
+    for state in ("logged_out", "starting", "pairing", "logged_out", "pairing", "connected"):
+        set_state(database, state)
+        settle(alerts)
+    assert inbox.titles() == [
+        "Hudhud: sender main is logged out",
+        "Hudhud: sender main is connected again",
+    ]
+
+
+def test_reconnecting_is_told_from_the_configured_number_of_failures_on(
+    database: Database, inbox: Inbox
+) -> None:
+    alerts = alerts_to(database, inbox)
+    for failures in (0, 4, 5, 6, 50):
+        set_state(database, "reconnecting", failed_reconnects=failures)
+        settle(alerts)
+    assert inbox.titles() == ["Hudhud: sender main cannot reach WhatsApp"]
+    assert "5 times" in inbox.messages[0]["message"]
+
+
+def test_a_trouble_that_turns_into_another_is_told_again(database: Database, inbox: Inbox) -> None:
+    alerts = alerts_to(database, inbox)
+    for state in ("restricted", "logged_out"):
+        set_state(database, state)
+        settle(alerts)
+    assert len(inbox.messages) == 2
+    assert recorded(database) == "logged_out"
+
+
+def test_a_state_without_a_sentence_of_its_own_still_says_what_to_do(
+    database: Database, inbox: Inbox
+) -> None:
+    set_state(database, "outdated", detail=None)
+    settle(alerts_to(database, inbox))
+    assert "Update Hudhud" in inbox.messages[0]["message"]
+
+
+def test_of_several_machines_one_tells(database: Database, inbox: Inbox) -> None:
+    machines = [alerts_to(database, inbox) for _ in range(4)]
+    set_state(database, "logged_out")
+    threads = [threading.Thread(target=machine.check) for machine in machines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for machine in machines:
+        machine.wait(20)
+        settle(machine)
+    assert len(inbox.messages) == 1
+
+
+def test_checking_does_not_wait_for_a_slow_target(database: Database, inbox: Inbox) -> None:
+    alerts = alerts_to(database, inbox)
+    set_state(database, "logged_out")
+    inbox.open.clear()
+    alerts.check()
+    wait_until(lambda: inbox.tries == 1, 20, "the delivery to begin")
+    alerts.check()
+    assert inbox.messages == []
+    assert recorded(database) != "logged_out", "not told before it is delivered"
+    inbox.open.set()
+    alerts.wait(20)
+    assert inbox.tries == 1
+    assert recorded(database) == "logged_out"
+
+
+def test_a_failed_delivery_is_repeated_until_it_succeeds(database: Database, inbox: Inbox) -> None:
+    alerts = alerts_to(database, inbox, first_wait_ms=1)
+    set_state(database, "logged_out")
+    inbox.answer = 500
+
+    def failed_three_times() -> bool:
+        settle(alerts)
+        return inbox.tries >= 3
+
+    wait_until(failed_three_times, 30, "three tries")
+    inbox.answer = 200
+
+    def told() -> bool:
+        settle(alerts)
+        return recorded(database) == "logged_out"
+
+    wait_until(told, 30, "the alert")
+    settle(alerts)
+    assert len(inbox.messages) == 1
+
+
+def test_a_failed_delivery_is_not_repeated_at_once(database: Database, inbox: Inbox) -> None:
+    alerts = alerts_to(database, inbox)
+    set_state(database, "logged_out")
+    inbox.answer = 500
+    for _ in range(3):
+        settle(alerts)
+    assert inbox.tries == 1
+    telling = Telling.read(recorded(database))
+    assert (telling.told, telling.now, telling.attempts) == (None, "logged_out", 1)
+    assert telling.others_wait_until > now_ms()
+
+
+def test_a_restart_goes_on_with_what_was_not_delivered(database: Database, inbox: Inbox) -> None:
+    set_state(database, "logged_out")
+    inbox.answer = 500
+    settle(alerts_to(database, inbox, first_wait_ms=1))
+    inbox.answer = 200
+    restarted = alerts_to(database, inbox)
+
+    def told() -> bool:
+        settle(restarted)
+        return recorded(database) == "logged_out"
+
+    wait_until(told, 30, "the alert")
+    assert len(inbox.messages) == 1
+
+
+def test_a_target_that_had_it_is_spared_when_another_one_fails(
+    database: Database, inbox: Inbox, second_inbox: Inbox
+) -> None:
+    alerts = alerts_to(database, inbox, second_inbox, first_wait_ms=1)
+    set_state(database, "logged_out")
+    second_inbox.answer = 500
+
+    def failed_twice() -> bool:
+        settle(alerts)
+        return second_inbox.tries >= 2
+
+    wait_until(failed_twice, 30, "two tries")
+    second_inbox.answer = 200
+
+    def told() -> bool:
+        settle(alerts)
+        return recorded(database) == "logged_out"
+
+    wait_until(told, 30, "the alert")
+    assert (len(inbox.messages), len(second_inbox.messages)) == (1, 1)
+
+
+def test_a_trouble_that_ended_before_it_could_be_told_is_not_told(
+    database: Database, inbox: Inbox
+) -> None:
+    alerts = alerts_to(database, inbox, first_wait_ms=1)
+    set_state(database, "logged_out")
+    inbox.answer = 500
+    settle(alerts)
+    inbox.answer = 200
+    set_state(database, "connected")
+
+    def forgotten() -> bool:
+        settle(alerts)
+        return recorded(database) is None
+
+    wait_until(forgotten, 30, "the record to be clear")
+    assert inbox.messages == []
+
+
+def test_an_alert_that_nobody_takes_is_given_up_after_a_day(
+    database: Database, inbox: Inbox
+) -> None:
+    set_state(database, "logged_out")
+    with database.write() as connection:
+        worn_out = Telling(None, "logged_out", MOST_ATTEMPTS, now_ms() - 1)
+        connection.execute(update(senders).values(alerted_state=worn_out.column()))
+    settle(alerts_to(database, inbox))
+    assert inbox.tries == 0
+    assert recorded(database) == "logged_out"
+
+
+def test_without_targets_nothing_is_recorded(database: Database) -> None:
+    set_state(database, "logged_out")
+    settle(Alerts(database, settings()))
+    assert recorded(database) is None
+
+
+def test_a_target_that_apprise_does_not_know_hides_its_secret_and_keeps_none_from_the_others(
+    database: Database, inbox: Inbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_state(database, "logged_out")
+    addresses = f"nosuch://hunter2 tgram://hunter2/1 {inbox.address}"
+    settle(Alerts(database, settings(alert_urls=addresses)))
+    assert len(inbox.messages) == 1
+    said = "".join(capsys.readouterr())
+    assert "nosuch://…" in said
+    assert "hunter2" not in said
+
+
+def test_telegram_is_a_target_where_both_its_variables_are_set() -> None:
+    token = "123456789:AbCdEfGhIjKlMnOpQrStUvWxYz012345678"
+    both = settings(telegram_bot_token=token, telegram_chat_id="-1001234")
+    assert targets(both) == [f"tgram://{token}/-1001234/"]
+    assert unusable_targets(both) == []
+    assert targets(settings(telegram_bot_token=token)) == []
+    assert targets(settings(telegram_chat_id="1")) == []
+
+
+def test_targets_that_cannot_work_are_named_without_their_secrets() -> None:
+    lines = unusable_targets(settings(alert_urls="nosuch://hunter2 tgram://hunter2/1 json://h"))
+    assert len(lines) == 2
+    assert "nosuch://…" in lines[0]
+    assert "hunter2" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    "telling",
+    [
+        Telling(None),
+        Telling("logged_out"),
+        Telling(None, "restricted", 1, 5),
+        Telling("a", "b", 9, 8),
+    ],
+)
+def test_the_column_gives_back_what_was_written(telling: Telling) -> None:
+    assert Telling.read(telling.column()) == telling
+
+
+def test_zero_allowed_failures_alert_at_the_first_disconnection() -> None:
+    assert due("reconnecting", 0, None, 0) == "reconnecting"

@@ -1,0 +1,270 @@
+"""The secret and the first credentials: made once, agreed on, and kept from other eyes."""
+
+import io
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import text
+
+from hudhud import api_keys, credentials
+from hudhud.credentials import FirstCredentials, announce, ensure_credentials, load_secret
+from hudhud.db.engine import Database
+from hudhud.errors import StartRefused
+from hudhud.settings import Settings
+
+ONE = "secret number one, long enough"
+TWO = "secret number two, long enough"
+KNOWN = {"api_key": "known", "admin_password": "known"}
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings with nothing from outside but `changes`."""
+    return Settings.model_validate(changes)
+
+
+def keep(_made: FirstCredentials) -> None:
+    """Stands for somebody who has taken the credentials."""
+
+
+def ensure(database: Database, **changes: Any) -> FirstCredentials | None:
+    """One start with these settings."""
+    return ensure_credentials(database, settings(**{"session_secret": ONE, **changes}), keep)
+
+
+def stored(database: Database, query: str) -> list[Any]:
+    """Rows of the database."""
+    with database.read() as connection:
+        return list(connection.execute(text(query)))
+
+
+def mode(file: Path) -> int:
+    """The permission bits of a file."""
+    return file.stat().st_mode & 0o777
+
+
+def test_a_set_secret_is_taken_as_it_is() -> None:
+    assert load_secret(settings(session_secret=ONE)) == ONE
+    assert not Path("data").exists()
+
+
+def test_an_unset_secret_is_made_once_and_kept_for_the_owner_alone() -> None:
+    secret = load_secret(settings())
+    assert len(secret) >= 64
+    assert load_secret(settings()) == secret
+    assert mode(Path("data/secret")) == 0o600
+    assert mode(Path("data")) == 0o700
+    assert [file.name for file in Path("data").iterdir()] == ["secret"]
+
+
+def test_starts_at_the_same_moment_agree_on_one_secret() -> None:
+    count = 8
+    barrier = threading.Barrier(count)
+    found: list[str] = []
+
+    def start() -> None:
+        barrier.wait()
+        found.append(load_secret(settings()))
+
+    threads = [threading.Thread(target=start) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == count
+    assert len(set(found)) == 1
+
+
+def test_postgresql_needs_a_secret_that_is_set() -> None:
+    with pytest.raises(StartRefused, match="SESSION_SECRET is not set"):
+        load_secret(settings(database_url="postgresql://u@localhost/x"))
+    assert not Path("data").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])
+def test_a_damaged_secret_is_never_replaced(content: bytes) -> None:
+    Path("data").mkdir()
+    Path("data/secret").write_bytes(content)
+    with pytest.raises(StartRefused, match="data/secret"):
+        load_secret(settings())
+    assert Path("data/secret").read_bytes() == content
+
+
+def test_a_folder_that_cannot_hold_the_secret_stops_the_start() -> None:
+    Path("data").touch()
+    with pytest.raises(StartRefused, match="SESSION_SECRET"):
+        load_secret(settings())
+
+
+def test_the_check_value_does_not_tell_the_secret(database: Database) -> None:
+    ensure(database, **KNOWN)
+    ((value,),) = stored(database, "SELECT value FROM installation WHERE name = 'secret_check'")
+    assert value == credentials.secret_check(ONE)
+    assert ONE not in value
+    assert len(value) == 64
+
+
+def test_the_same_secret_starts_again(database: Database) -> None:
+    ensure(database, **KNOWN)
+    assert ensure(database, **KNOWN) is None
+
+
+def test_another_secret_does_not_start_and_makes_nothing(database: Database) -> None:
+    ensure(database, **KNOWN)
+    with pytest.raises(StartRefused, match="SESSION_SECRET_PREVIOUS"):
+        ensure(database, session_secret=TWO)
+    assert stored(database, "SELECT * FROM api_keys") == []
+    assert ensure(database, **KNOWN) is None
+
+
+def test_a_secret_is_changed_by_naming_the_one_before(database: Database) -> None:
+    ensure(database, **KNOWN)
+    ensure(database, **KNOWN, session_secret=TWO, session_secret_previous=ONE)
+    assert ensure(database, **KNOWN, session_secret=TWO) is None
+    with pytest.raises(StartRefused):
+        ensure(database, **KNOWN, session_secret=ONE)
+
+
+def test_a_wrong_previous_secret_does_not_help(database: Database) -> None:
+    ensure(database, **KNOWN)
+    with pytest.raises(StartRefused):
+        ensure(database, **KNOWN, session_secret=TWO, session_secret_previous=TWO)
+
+
+def test_the_first_start_makes_a_key_and_an_admin_of_which_only_hashes_stay(
+    database: Database,
+) -> None:
+    made = ensure(database, admin_username="amal")
+    assert made is not None
+    assert made.api_key is not None
+    assert made.admin_password is not None
+    ((username, password_hash),) = stored(database, "SELECT username, password_hash FROM admins")
+    assert username == "amal"
+    assert password_hash.startswith("$argon2id$")
+    assert PasswordHasher().verify(password_hash, made.admin_password)
+    ((name, prefix),) = stored(database, "SELECT name, prefix FROM api_keys")
+    assert (name, prefix) == ("first", made.api_key[:14])
+
+
+def test_the_second_start_makes_nothing(database: Database) -> None:
+    ensure(database)
+    assert ensure(database) is None
+
+
+@pytest.mark.parametrize(
+    ("known", "missing"), [("api_key", "admin_password"), ("admin_password", "api_key")]
+)
+def test_what_is_configured_is_not_made(database: Database, known: str, missing: str) -> None:
+    made = ensure(database, **{known: "known"})
+    assert made is not None
+    assert getattr(made, known) is None
+    assert getattr(made, missing) is not None
+
+
+def test_a_new_key_is_made_when_every_key_was_revoked(database: Database) -> None:
+    ensure(database)
+    with database.write() as connection:
+        api_keys.revoke(connection, "first")
+    made = ensure(database)
+    assert made is not None
+    assert made.api_key is not None
+    assert made.admin_password is None
+
+
+def test_machines_that_start_at_once_make_the_credentials_once(database: Database) -> None:
+    count = 4
+    barrier = threading.Barrier(count)
+    made: list[FirstCredentials | None] = []
+
+    def start() -> None:
+        barrier.wait()
+        made.append(ensure(database))
+
+    threads = [threading.Thread(target=start) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == count
+    assert len([one for one in made if one is not None]) == 1
+    assert len(stored(database, "SELECT * FROM api_keys")) == 1
+
+
+def test_credentials_that_reached_nobody_do_not_exist(database: Database) -> None:
+    Path("data").touch()  # a file where the folder should be
+
+    def write_to_a_file(made: FirstCredentials) -> None:
+        announce(made, settings())
+
+    with pytest.raises(StartRefused, match="cannot be written"):
+        ensure_credentials(database, settings(session_secret=ONE), write_to_a_file)
+    assert stored(database, "SELECT * FROM api_keys") == []
+    assert stored(database, "SELECT * FROM admins") == []
+    assert ensure(database) is not None
+
+
+def test_a_password_is_strong_and_reads_without_doubt() -> None:
+    password = credentials.make_password()
+    assert [len(group) for group in password.split("-")] == [5, 5, 5, 5]
+    assert not set("01iloIO") & set(password)
+    assert len(credentials.PASSWORD_ALPHABET) ** 20 > 2**80
+    assert credentials.make_password() != password
+
+
+def test_credentials_do_not_show_in_the_objects_text() -> None:
+    made = FirstCredentials("amal", api_key="hunter2", admin_password="hunter2")
+    assert "hunter2" not in f"{made!r} {made}"
+
+
+class Terminal(io.StringIO):
+    """A stdout that is a terminal."""
+
+    def isatty(self) -> bool:
+        """Always."""
+        return True
+
+
+def test_on_a_terminal_credentials_are_printed_and_written_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stdout", terminal)
+    announce(FirstCredentials("amal", api_key="hh_live_x", admin_password="pass"), settings())
+    assert all(part in terminal.getvalue() for part in ("hh_live_x", "amal", "pass"))
+    assert not Path("data").exists()
+
+
+def test_without_a_terminal_credentials_go_to_a_file_for_the_owner_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    announce(FirstCredentials("amal", api_key="hh_live_x", admin_password="hunter2"), settings())
+    file = Path("data/first-credentials.txt")
+    assert mode(file) == 0o600
+    assert "hunter2" in file.read_text(encoding="utf-8")
+    said = "".join(capsys.readouterr())
+    assert "first-credentials.txt" in said
+    assert "hunter2" not in said
+    assert "hh_live_x" not in said
+
+
+def test_later_credentials_are_added_to_the_file_and_close_it_to_others() -> None:
+    file = Path("data/first-credentials.txt")
+    file.parent.mkdir()
+    file.write_text("before\n", encoding="utf-8")
+    file.chmod(0o644)
+    announce(FirstCredentials("amal", api_key="hh_live_x"), settings())
+    content = file.read_text(encoding="utf-8")
+    assert content.startswith("before\n")
+    assert "hh_live_x" in content
+    assert "Admin" not in content
+    assert mode(file) == 0o600
+
+
+def test_a_link_in_the_place_of_the_file_is_not_followed() -> None:
+    Path("data").mkdir()
+    Path("data/first-credentials.txt").symlink_to(Path("elsewhere").absolute())
+    with pytest.raises(StartRefused):
+        announce(FirstCredentials("amal", api_key="hh_live_x"), settings())
+    assert not Path("elsewhere").exists()

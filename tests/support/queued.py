@@ -1,0 +1,70 @@
+"""Messages in a queue, put there as the API puts them."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from conftest import settings
+from hudhud.db.engine import Database
+from hudhud.db.tables import messages, verifications
+from hudhud.phones import Phone
+from hudhud.sealing import CodeSealer
+from hudhud.verifications import Accepted, VerificationStarter
+
+NOW = 1_795_483_878_036
+VALIDITY_MS = 300_000
+PHONE = "+201001234567"
+SECRET = "a secret of the tests"
+
+
+def starter(database: Database, **changes: Any) -> VerificationStarter:
+    """What makes and writes verifications, on the sandbox unless `changes` say otherwise."""
+    chosen = settings(**{"channel": "sandbox", **changes})
+    return VerificationStarter(chosen, database, CodeSealer(SECRET))
+
+
+def submit(
+    database: Database, count: int = 1, *, now: int = NOW, phone: str = PHONE, **changes: Any
+) -> list[int]:
+    """Queue messages and return their ids."""
+    return [one.message_id for one in accept(database, count, now=now, phone=phone, **changes)]
+
+
+def accept(
+    database: Database, count: int = 1, *, now: int = NOW, phone: str = PHONE, **changes: Any
+) -> list[Accepted]:
+    """Queue messages and return what the API would answer from."""
+    start = starter(database, **changes)
+    group = [
+        start.make(Phone(phone, "EG"), api_key="k", request_id="r", now=now) for _ in range(count)
+    ]
+    with database.write() as connection:
+        results = start.write(connection, group)
+    accepted = [result for result in results if isinstance(result, Accepted)]
+    assert len(accepted) == count
+    return accepted
+
+
+def change(database: Database, message_id: int, **values: Any) -> None:
+    """Change a message behind the queue's back."""
+    with database.write() as connection:
+        connection.execute(update(messages).where(messages.c.id == message_id).values(values))
+
+
+def stored(database: Database, message_id: int) -> Row[Any]:
+    """A message as it is stored."""
+    with database.read() as connection:
+        return connection.execute(select(messages).where(messages.c.id == message_id)).one()
+
+
+def statuses(connection: Connection) -> dict[int, str]:
+    """The status of every message."""
+    return {row.id: row.status for row in connection.execute(select(messages))}
+
+
+def verification_of(database: Database, message_id: int) -> Row[Any]:
+    """The verification of a message as it is stored."""
+    joined = verifications.c.id == messages.c.verification_id
+    statement = select(verifications).join(messages, joined).where(messages.c.id == message_id)
+    with database.read() as connection:
+        return connection.execute(statement).one()

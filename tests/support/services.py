@@ -1,0 +1,118 @@
+"""A service as a user would run it: real processes, watched and always stopped by pid."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+
+API_KEY = "acceptance-" + secrets.token_hex(8)
+
+
+def free_port() -> int:
+    """A port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Poll until `condition` holds, or fail naming `what`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for: {what}"
+        time.sleep(0.02)
+
+
+class Service:
+    """One `hudhud serve` (or another command) as a user would run it, in a folder of its own."""
+
+    def __init__(self, folder: Path, command: tuple[str, ...], variables: dict[str, str]) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.output = folder / "output.log"
+        self._command = command
+        self._variables = variables
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process and wait until it answers."""
+        environment = {
+            **os.environ,
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "API_KEY": API_KEY,
+            **self._variables,
+        }
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *self._command],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until(self.answers, 30, f"an answer of {self._command}: {self.tail()}")
+
+    def answers(self) -> bool:
+        """Whether /healthz answers."""
+        assert self.process is not None
+        assert self.process.poll() is None, f"the process ended: {self.tail()}"
+        try:
+            return httpx.get(self.url + "/healthz", timeout=2).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def children(self) -> list[psutil.Process]:
+        """The processes that this one started."""
+        assert self.process is not None
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def wait_for_sender(self) -> psutil.Process:
+        """The sender's process, once there is one."""
+        wait_until(lambda: bool(self.children()), 15, "a sender process")
+        return self.children()[0]
+
+    def kill(self) -> None:
+        """kill -9, and nothing but this process."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(timeout=15)
+
+    def tail(self) -> str:
+        """The end of what the process printed."""
+        return self.output.read_text()[-2000:] if self.output.exists() else ""
+
+    def clean_up(self) -> None:
+        """Kill whatever is left."""
+        if self.process is None:
+            return
+        left = self.children()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for child in left:
+            if child.is_running():
+                child.kill()
+        psutil.wait_procs(left, timeout=10)
+
+
+StartService = Callable[..., Service]

@@ -1,0 +1,37 @@
+"""Time as it is stored and written."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hudhud.clock import iso, now_ms
+
+YEAR_9999 = 253_402_300_799_999
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "written"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_795_483_878_036, "2026-11-24T01:31:18.036Z"),
+        (1_795_483_878_000, "2026-11-24T01:31:18.000Z"),
+        (951_782_400_007, "2000-02-29T00:00:00.007Z"),
+        (YEAR_9999, "9999-12-31T23:59:59.999Z"),
+    ],
+)
+def test_a_time_is_written_with_milliseconds_and_z(milliseconds: int, written: str) -> None:
+    assert iso(milliseconds) == written
+
+
+@given(st.integers(0, YEAR_9999))
+def test_a_written_time_reads_back_to_the_millisecond(milliseconds: int) -> None:
+    read = datetime.fromisoformat(iso(milliseconds))
+    assert round(read.timestamp() * 1000) == milliseconds
+
+
+def test_now_is_the_present_in_milliseconds() -> None:
+    before = datetime.now(UTC).timestamp() * 1000
+    now = now_ms()
+    assert before - 1 <= now <= datetime.now(UTC).timestamp() * 1000

@@ -1,0 +1,279 @@
+"""What is said about the earlier application's leftovers, and that none of them is touched."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+
+from hudhud.db.engine import Database, open_database
+from hudhud.db.migrate import migrate
+from hudhud.errors import SettingsError
+from hudhud.legacy import choose_database, database_url, notices
+from hudhud.settings import Settings, read_environment
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings with nothing from outside but `changes`."""
+    return Settings.model_validate(changes)
+
+
+def lines(environment: dict[str, str] | None = None, **changes: Any) -> list[str]:
+    """The notices, without those about gaps and databases unless `changes` cause them."""
+    return notices(environment or {}, settings(**changes))
+
+
+def earlier_database(file: Path, journal: str = "delete") -> None:
+    """A database as the earlier application leaves it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute("CREATE TABLE otp_jobs (id INTEGER PRIMARY KEY, phone TEXT)")
+        connection.execute("CREATE TABLE service_status (name TEXT)")
+        connection.execute("INSERT INTO otp_jobs (phone) VALUES ('+201001234567')")
+        connection.commit()
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file below a folder with its bytes and its time of change."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def file_of(url: str) -> Path:
+    """The file that an SQLite address names."""
+    return Path(str(make_url(url).database))
+
+
+def closing_database(url: str) -> closing[Database]:
+    """A database that is closed at the end of the block."""
+    return closing(open_database(url))
+
+
+def test_a_fresh_installation_has_nothing_to_say() -> None:
+    assert lines() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["NODE_ENV", "WORKER_POLLING_INTERVAL_MS", "WORKER_WHATSAPP_CHECK_INTERVAL_MS"]
+)
+def test_a_variable_without_a_meaning_gets_one_line_that_says_why(name: str) -> None:
+    (line,) = lines({name: "7000"})
+    assert line.startswith(f"{name} is no longer needed: ")
+
+
+def test_variables_of_the_files_are_seen_as_well_as_those_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("config").mkdir()
+    Path(".env").write_text("NODE_ENV=production\n", encoding="utf-8")
+    Path("config/.env").write_text("WORKER_POLLING_INTERVAL_MS=1\n", encoding="utf-8")
+    monkeypatch.setenv("WORKER_WHATSAPP_CHECK_INTERVAL_MS", "1")
+    assert len(notices(read_environment(), settings())) == 3
+
+
+@pytest.mark.parametrize(("level", "count"), [("debug", 1), ("TRACE", 1), ("info", 0), ("warn", 0)])
+def test_a_library_level_that_would_print_the_qr_secret_is_mentioned(
+    level: str, count: int
+) -> None:
+    found = lines({"BAILEYS_INTERNAL_LOG_LEVEL": level})
+    assert len(found) == count
+    assert all("counts as info" in line for line in found)
+
+
+def test_sample_values_of_telegram_count_as_unset_and_are_mentioned() -> None:
+    placeholder = "YOUR_TELEGRAM_CHAT_ID_IF_USING_ALERTS"
+    (line,) = lines({"TELEGRAM_CHAT_ID": placeholder}, telegram_chat_id=placeholder)
+    assert line == "TELEGRAM_CHAT_ID still has its sample value and counts as unset."
+
+
+def test_a_telegram_bot_without_a_chat_is_mentioned_without_its_token() -> None:
+    (line,) = lines(telegram_bot_token="1:secret")
+    assert line == "Telegram is not alerted: TELEGRAM_CHAT_ID is not set."
+
+
+def test_a_value_that_the_earlier_application_cut_is_mentioned_without_the_value() -> None:
+    Path(".env").write_text(
+        "API_KEY=abc#def\nADMIN_PASSWORD='abc#def'\nPORT=3000 # comment\nOTHER=a#b\n",
+        encoding="utf-8",
+    )
+    (line,) = lines()
+    assert line.startswith("API_KEY in .env has a # outside quotes")
+    assert "abc" not in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"worker_min_send_delay_ms": 5000, "worker_max_send_delay_ms": 20000}, 24),
+        ({"otp_ttl_seconds": 59}, 59),
+    ],
+)
+def test_gaps_that_carry_fewer_than_sixty_codes_are_warned_about(
+    changes: dict[str, Any], codes: int
+) -> None:
+    (line,) = lines(**changes)
+    assert f"about {codes} codes" in line
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"otp_ttl_seconds": 60},
+        {"channel": "sandbox", "worker_min_send_delay_ms": 9000},
+        {"worker_min_send_delay_ms": 0, "worker_max_send_delay_ms": 0},
+    ],
+)
+def test_gaps_that_carry_enough_are_not_warned_about(changes: dict[str, Any]) -> None:
+    assert lines(**changes) == []
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        "database/auth",
+        "database/auth/session-shop",
+        "database/session-shop",
+        "database/baileys_auth_info",
+        "data/auth",
+        "data/baileys_auth_info/session-shop",
+    ],
+)
+def test_a_session_of_the_earlier_application_is_left_untouched_and_mentioned(
+    session: str,
+) -> None:
+    folder = Path(session)
+    folder.mkdir(parents=True)
+    (folder / "creds.json").write_text("{}", encoding="utf-8")
+    before = contents(folder)
+    (line,) = lines(
+        db_filename=Path("database/new.db"),
+        baileys_session_dir_name="auth",
+        whatsapp_client_id="shop",
+    )
+    assert session in line
+    assert "scan the new QR code" in line
+    assert contents(folder) == before
+
+
+def test_an_own_session_is_not_taken_for_an_earlier_one() -> None:
+    Path("data/session").mkdir(parents=True)
+    Path("data/session/main.db").touch()
+    assert lines() == []
+
+
+def test_a_postgresql_address_wins_over_a_file_name() -> None:
+    address = "postgresql://u:p@localhost/x"
+    chosen = database_url(settings(database_url=address, db_filename=Path("a/b.db")))
+    assert chosen.url == address
+    assert chosen.notice is None
+    assert not Path("a").exists()
+
+
+def test_choosing_alone_makes_nothing() -> None:
+    choose_database(settings(db_filename=Path("new/app_data.db")))
+    notices({}, settings(db_filename=Path("new/app_data.db")))
+    assert not Path("new").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "file"),
+    [
+        ({}, "data/hudhud.db"),
+        ({"data_dir": Path("elsewhere/deep")}, "elsewhere/deep/hudhud.db"),
+        ({"db_filename": Path("new/app_data.db")}, "new/app_data.db"),
+        ({"db_filename": Path("odd ?#%41 name/ü.db")}, "odd ?#%41 name/ü.db"),
+    ],
+)
+def test_a_new_database_is_made_for_its_owner_alone(changes: dict[str, Any], file: str) -> None:
+    url, notice = database_url(settings(**changes))
+    assert notice is None
+    assert file_of(url) == Path(file)
+    assert Path(file).stat().st_mode & 0o777 == 0o600
+    assert Path(file).parent.stat().st_mode & 0o077 == 0
+    open_database(url).close()
+
+
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_database_of_the_earlier_application_is_left_untouched(journal: str) -> None:
+    earlier_database(Path("database/app_data.db"), journal)
+    before = contents(Path("database"))
+    chosen = settings(db_filename=Path("./database/app_data.db"))
+    url, notice = database_url(chosen)
+    assert file_of(url) == Path("database/hudhud.db")
+    assert notice is not None
+    assert "database/app_data.db" in notice
+    assert "otp_jobs" in notice
+    assert notices({}, chosen) == [notice]
+    with closing_database(url) as database:
+        migrate(database)
+    after = contents(Path("database"))
+    assert {path: after[path] for path in before} == before
+    assert set(after) - set(before) == {"database/hudhud.db"}
+
+
+def test_the_choice_stays_the_same_at_the_next_start() -> None:
+    earlier_database(Path("database/app_data.db"))
+    chosen = settings(db_filename=Path("database/app_data.db"))
+    first = database_url(chosen)
+    with closing_database(first.url) as database:
+        migrate(database)
+    assert database_url(chosen) == first
+
+
+def test_an_own_database_under_the_earlier_name_is_used() -> None:
+    chosen = settings(db_filename=Path("database/app_data.db"))
+    first = database_url(chosen)
+    assert first.notice is None
+    with closing_database(first.url) as database:
+        migrate(database)
+        assert database_url(chosen) == first, "while it is open"
+    assert database_url(chosen) == first
+
+
+def test_an_own_database_that_was_just_killed_is_used() -> None:
+    """Its tables may still stand in the write-ahead log alone."""
+    chosen = settings(db_filename=Path("killed.db"))
+    first = database_url(chosen)
+    with closing_database(first.url) as database:
+        migrate(database)
+        main = Path("killed.db").read_bytes()
+        log = Path("killed.db-wal").read_bytes()
+    Path("killed.db").write_bytes(main)
+    Path("killed.db-wal").write_bytes(log)
+    assert database_url(chosen) == first
+    with closing_database(first.url) as database:
+        assert migrate(database) is False
+
+
+def not_sqlite(file: Path) -> None:
+    """Make a file with other contents."""
+    file.write_text("id,phone\n1,+201001234567\n" * 100, encoding="utf-8")
+
+
+@pytest.mark.parametrize("make", [not_sqlite, Path.mkdir])
+def test_what_is_no_sqlite_database_is_refused_in_one_line(make: Callable[[Path], None]) -> None:
+    make(Path("list.csv"))
+    with pytest.raises(SettingsError, match=r"^DB_FILENAME: list\.csv .*\.$"):
+        database_url(settings(db_filename=Path("list.csv")))
+
+
+def test_an_earlier_database_that_is_called_hudhud_db_is_refused() -> None:
+    earlier_database(Path("database/hudhud.db"))
+    before = contents(Path("database"))
+    with pytest.raises(SettingsError, match=r"DB_FILENAME: .*belongs to another application"):
+        database_url(settings(db_filename=Path("database/hudhud.db")))
+    assert contents(Path("database")) == before
+
+
+@pytest.mark.parametrize("changes", [{"db_filename": "file/x.db"}, {"data_dir": "file"}])
+def test_a_folder_that_cannot_be_made_is_refused_by_the_name_of_its_setting(
+    changes: dict[str, str],
+) -> None:
+    Path("file").touch()
+    (name,) = changes
+    with pytest.raises(SettingsError, match=f"^{name.upper()}: "):
+        database_url(settings(**changes))

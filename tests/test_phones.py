@@ -1,0 +1,80 @@
+"""Which phone numbers are accepted, and how they are shown."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hudhud.phones import Phone, mask_phone, parse_phone
+
+
+@pytest.mark.parametrize(
+    ("text", "phone"),
+    [
+        ("+201001234567", Phone("+201001234567", "EG")),
+        ("+966501234567", Phone("+966501234567", "SA")),
+        ("+447700900123", Phone("+447700900123", "GB")),
+        ("+12025550123", Phone("+12025550123", "US")),
+        ("+79161234567", Phone("+79161234567", "RU")),
+        ("+80012345678", Phone("+80012345678", "001")),  # belongs to no country
+        (" \t+201001234567\r\n", Phone("+201001234567", "EG")),
+    ],
+)
+def test_a_number_that_can_exist_is_accepted_with_its_country(text: str, phone: Phone) -> None:
+    assert parse_phone(text) == phone
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "+",
+        "201001234567",
+        "00201001234567",
+        "+0201001234567",
+        "++201001234567",
+        "+20100123456a",
+        "+20 100 123 4567",
+        "+20-100-123-4567",
+        "(+20)1001234567",
+        "tel:+201001234567",
+        "+1234567",  # seven digits
+        "+1234567890123456",  # sixteen
+        "+20100",
+        "+2010012345678901",
+        "+96650123",  # too short for Saudi Arabia
+        "+999123456789",  # no country has this code
+        "+210123456789",
+        "+٢٠١٠٠١٢٣٤٥٦٧",  # Arabic digits
+        "+۲۰۱۰۰۱۲۳۴۵۶۷",  # Persian digits
+        "+201001234567\x00",
+        "+201001234567\n+201001234568",
+        "\N{FULLWIDTH PLUS SIGN}201001234567",
+    ],
+)
+def test_what_is_no_number_or_cannot_exist_is_refused(text: str) -> None:
+    assert parse_phone(text) is None
+
+
+@given(st.text(max_size=40) | st.from_regex(r"\+\d{0,20}", fullmatch=True))
+def test_any_text_gives_a_plain_number_or_nothing(text: str) -> None:
+    phone = parse_phone(text)
+    if phone is not None:
+        assert phone.number == text.strip()
+        assert phone.number[0] == "+"
+        assert phone.number[1:].isascii()
+        assert phone.number[1:].isdigit()
+        assert 8 <= len(phone.number[1:]) <= 15
+
+
+@pytest.mark.parametrize(
+    ("phone", "shown"),
+    [
+        ("+201001234567", "+2010*****67"),
+        ("+12025550123", "+1202*****23"),
+        ("+1234567", "+1234*****67"),
+        ("+123456", "*****"),
+        ("", "*****"),
+    ],
+)
+def test_the_middle_of_a_number_is_hidden_and_its_length_too(phone: str, shown: str) -> None:
+    assert mask_phone(phone) == shown

@@ -1,0 +1,199 @@
+"""The documentation page, the files it loads and the OpenAPI document it draws."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar import Litestar, Response, get, post
+from litestar.params import FromPath
+from litestar.testing import TestClient
+
+from hudhud.web import errors, schemas, static_files
+from hudhud.web.docs_page import docs_routes
+from hudhud.web.openapi import (
+    API_KEY_SECURITY,
+    OPENAPI_PATH,
+    ApiOperation,
+    SandboxOperation,
+    SendOperation,
+    openapi_config,
+    responses,
+)
+
+
+@post(
+    "/send",
+    status_code=202,
+    operation_class=SendOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(400, 401, 413, 500, 503),
+)
+async def send() -> Response[schemas.Accepted]:
+    """Stand for the real handler, which needs a database."""
+    raise NotImplementedError
+
+
+@get("/job/{number:str}", operation_class=ApiOperation, responses=responses(401, 404))
+async def job(number: FromPath[str]) -> schemas.Job:
+    """Stand for the real handler, which needs a database."""
+    raise NotImplementedError(number)
+
+
+@get("/sandbox", operation_class=SandboxOperation, responses=responses(400, 401))
+async def sandbox() -> schemas.SandboxMessages:
+    """Stand for the real handler, which needs a database."""
+    raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient[Litestar]]:
+    app = Litestar(
+        [send, job, sandbox, *docs_routes],
+        openapi_config=openapi_config(),
+        exception_handlers=errors.HANDLERS,
+        logging_config=None,
+    )
+    with TestClient(app) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient[Litestar]) -> dict[str, Any]:
+    answer = client.get(OPENAPI_PATH)
+    assert answer.headers["content-type"] == "application/json"
+    parsed: dict[str, Any] = answer.json()
+    return parsed
+
+
+class Page(HTMLParser):
+    """What a page loads, and whether anything in it would need 'unsafe-inline'."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.inline: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        address = found.get("src") if tag == "script" else found.get("href")
+        if tag in ("script", "link"):
+            self.loads.append(address or "")
+        if tag == "style" or (tag == "script" and not address):
+            self.inline.append(tag)
+        self.inline += [name for name in found if name == "style" or name.startswith("on")]
+
+
+@pytest.fixture(scope="module")
+def page(client: TestClient[Litestar]) -> Page:
+    return Page(client.get("/api/docs").text)
+
+
+def test_the_page_holds_no_script_and_no_style_of_its_own(page: Page) -> None:
+    assert page.inline == []
+
+
+def test_the_page_allows_nothing_from_elsewhere(client: TestClient[Litestar]) -> None:
+    policy = client.get("/api/docs").headers["content-security-policy"]
+    assert policy == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_every_file_of_the_page_comes_from_here_with_its_type(
+    client: TestClient[Litestar], page: Page
+) -> None:
+    types = {
+        address.partition("?")[0].rpartition("/")[2]: client.get(address).headers["content-type"]
+        for address in page.loads
+    }
+    assert types == {
+        "hudhud.svg": "image/svg+xml",
+        "swagger-ui.css": "text/css; charset=utf-8",
+        "docs.css": "text/css; charset=utf-8",
+        "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+        "docs.js": "text/javascript; charset=utf-8",
+    }
+
+
+def test_browsers_keep_the_files_for_good_but_ask_for_the_page(
+    client: TestClient[Litestar], page: Page
+) -> None:
+    assert client.get("/api/docs").headers["cache-control"] == "no-cache"
+    for address in page.loads:
+        assert "immutable" in client.get(address).headers["cache-control"]
+
+
+def test_a_changed_file_has_another_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(static_files, "STATIC_FOLDER", tmp_path)
+    style = tmp_path / "changing.css"
+    style.write_text("a{}")
+    before = static_files.static_url(style.name)
+    static_files.static_url.cache_clear()
+    style.write_text("b{}")
+    assert static_files.static_url(style.name) != before
+    static_files.static_url.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static",
+        "/static/vendor",
+        "/static/vendor/",
+        "/static/vendor/../../openapi.py",
+        "/static/%2e%2e/openapi.py",
+        "/static//etc/passwd",
+        "/static/missing.js",
+    ],
+)
+def test_nothing_but_the_files_is_served(client: TestClient[Litestar], path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "Not Found"
+
+
+@pytest.mark.parametrize("below", ["openapi.json", "anything", "a.yml"])
+def test_nothing_is_served_below_the_document(client: TestClient[Litestar], below: str) -> None:
+    answer = client.get(f"{OPENAPI_PATH}/{below}")
+    assert answer.status_code == 404
+    assert answer.json()["message"] == f"Cannot GET {OPENAPI_PATH}/{below}"
+
+
+def test_the_document_lists_the_api_and_not_the_pages(document: dict[str, Any]) -> None:
+    assert set(document["paths"]) == {"/send", "/job/{number}", "/sandbox"}
+
+
+def test_the_document_describes_the_key(document: dict[str, Any]) -> None:
+    scheme = document["components"]["securitySchemes"]["X-API-KEY"]
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "header", "X-API-KEY")
+    assert document["paths"]["/send"]["post"]["security"] == [{"X-API-KEY": []}]
+
+
+def test_the_document_describes_both_kinds_of_body(document: dict[str, Any]) -> None:
+    body = document["paths"]["/send"]["post"]["requestBody"]
+    assert set(body["content"]) == {"application/json", "application/x-www-form-urlencoded"}
+    for content in body["content"].values():
+        assert content["schema"]["required"] == ["phoneNumber"]
+
+
+def test_the_document_describes_every_answer(document: dict[str, Any]) -> None:
+    answers = document["paths"]["/send"]["post"]["responses"]
+    assert set(answers) == {"202", "400", "401", "413", "500", "503"}
+    assert "Retry-After" in answers["503"]["headers"]
+    sentences = answers["400"]["content"]["application/json"]["examples"].values()
+    assert all(sentence["value"]["message"].startswith("Bad Request") for sentence in sentences)
+
+
+def test_the_document_promises_no_answer_that_is_never_given(document: dict[str, Any]) -> None:
+    assert set(document["paths"]["/job/{number}"]["get"]["responses"]) == {"200", "401", "404"}
+
+
+def test_the_document_describes_the_query_of_the_sandbox(document: dict[str, Any]) -> None:
+    (parameter,) = document["paths"]["/sandbox"]["get"]["parameters"]
+    assert (parameter["name"], parameter["in"]) == ("phoneNumber", "query")
