@@ -13,10 +13,9 @@ PYTHON_PACKAGE = $(if $(shell command -v python3),python3.11-venv,python3-venv)
 HAS_VENV = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && echo yes)
 
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
-# Python compiles what it imports by itself: twice as quick as compiling everything now. Wheels
-# alone: a source package would run code of its own to build itself, without pinned tools.
-PIP_INSTALL := $(PIP) install --no-compile --only-binary :all: --require-hashes
-EDITABLE := $(PIP) install --no-compile --no-deps --no-build-isolation
+# Wheels alone: a source package would run code of its own to build itself, without pinned tools.
+PIP_INSTALL := $(PIP) install --only-binary :all: --require-hashes
+EDITABLE := $(PIP) install --no-deps --no-build-isolation
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 # What the build reads: a change of it installs anew. emulator/ is ours as well.

@@ -228,8 +228,8 @@ def _send(address: str, title: str, body: str, what: str) -> bool:
     from apprise import NotifyType  # noqa: PLC0415 -- 28 MB that most runs never need
 
     kind = NotifyType.SUCCESS if what == "connected" else NotifyType.FAILURE
-    target = _load(address)
     try:
+        target = _load(address)
         sent = target is not None and target.notify(body=body, title=title, notify_type=kind)
     except Exception as error:
         log.warning("alert not sent", target=_shown(address), error=str(error))

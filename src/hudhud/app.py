@@ -26,6 +26,7 @@ from hudhud.supervisor import Supervisor
 from hudhud.verifications import VerificationStarter
 from hudhud.web import api, errors, health, sandbox
 from hudhud.web.docs_page import docs_routes
+from hudhud.web.drop_in import DropIn, name_the_charset
 from hudhud.web.openapi import openapi_config
 from hudhud.worker import Worker
 
@@ -68,9 +69,10 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     routes = [api.send, api.job, health.welcome, health.healthz, health.readyz, *docs_routes]
     if settings.channel == "sandbox":
         routes.append(sandbox.sandbox_messages)
-    return Litestar(
+    return DropIn(
         routes,
         dependencies={name: _given(part) for name, part in parts.items()},
+        before_send=[name_the_charset],
         exception_handlers=errors.HANDLERS,
         lifespan=[running],
         logging_config=None,

@@ -6,7 +6,7 @@ The process that holds the sender takes a command, does it, and writes the resul
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from hudhud.db.tables import commands
 
@@ -48,20 +48,20 @@ def ask(
 
 def has_new(connection: Connection, *, sender: str) -> bool:
     """Tell whether a command waits."""
-    return connection.execute(_new(sender).limit(1)).first() is not None
+    found = connection.execute(select(commands.c.id).where(_is_new(sender)).limit(1))
+    return found.first() is not None
 
 
 def take(connection: Connection, *, sender: str, now: int) -> list[Command]:
     """Take what waits; each command is taken once. Stale ones fail, saying so."""
-    stale = _new(sender).where(commands.c.created_at < now - STALE_MS)
     connection.execute(
         update(commands)
-        .where(commands.c.id.in_(stale))
+        .where(_is_new(sender), commands.c.created_at < now - STALE_MS)
         .values(status=FAILED, result="The sender was not running in time.", finished_at=now)
     )
     rows = connection.execute(
         update(commands)
-        .where(commands.c.id.in_(_new(sender)))
+        .where(_is_new(sender))
         .values(status=TAKEN)
         .returning(commands.c.id, commands.c.kind, commands.c.argument)
     )
@@ -83,5 +83,5 @@ def result_of(connection: Connection, command_id: int) -> Result | None:
     return Result(row.status, row.result) if row.status in (DONE, FAILED) else None
 
 
-def _new(sender: str) -> Select[int]:
-    return select(commands.c.id).where(commands.c.sender == sender, commands.c.status == NEW)
+def _is_new(sender: str) -> ColumnElement[bool]:
+    return and_(commands.c.sender == sender, commands.c.status == NEW)

@@ -27,8 +27,8 @@ from hudhud.masking import mask_value
 from hudhud.settings import Settings
 
 COMPLAINT_SECONDS = 3600.0
-# At a finer level these print addresses with their secrets, or rows of the database.
-QUIET_LOGGERS = ("httpcore", "httpx", "sqlalchemy", "urllib3")
+# Below a warning these print addresses with their secrets, rows of the database, or mere noise.
+QUIET_LOGGERS = ("alembic.runtime.plugins", "httpcore", "httpx", "sqlalchemy", "urllib3")
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -58,7 +58,8 @@ class _Outputs:
 
     def __init__(self, settings: Settings, process: str) -> None:
         self._process = process
-        self._terminal = sys.stderr.isatty()
+        # Python has no stderr where the process was started with it closed.
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._render = ConsoleRenderer(
             colors=self._terminal, exception_formatter=plain_traceback, sort_keys=False
         )
@@ -91,14 +92,15 @@ class _Outputs:
         text = self._readable(line) if self._terminal else encoded.decode()
         with self._console_lock:
             try:
-                sys.stderr.write(text)
-                sys.stderr.flush()
+                if sys.stderr is not None:
+                    sys.stderr.write(text)
+                    sys.stderr.flush()
             except (OSError, ValueError):
                 return  # whoever read it has gone; the files go on
 
     def _readable(self, line: dict[str, Any]) -> str:
         shown = {key: _printable(value) for key, value in line.items() if key != "logger"}
-        shown["timestamp"] = line["timestamp"][11:19]
+        shown["timestamp"] = line["timestamp"][11:19] + "Z"
         return f"{self._render(None, line['level'], shown)}\n"
 
     def _complain(self, error: OSError) -> None:

@@ -9,6 +9,7 @@ application (`legacy_status`) beside the exact state.
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,9 +75,15 @@ def record_receipts(connection: Connection, receipts: Sequence[Receipt]) -> set[
         ]
         if rows:
             connection.execute(statement, rows)
-    ids = {receipt.provider_message_id for receipt in receipts}
+    return unknown_of(connection, {receipt.provider_message_id for receipt in receipts})
+
+
+def unknown_of(connection: Connection, ids: AbstractSet[str]) -> set[str]:
+    """Return those of the provider's message ids that no message has yet."""
+    if not ids:
+        return set()
     column = messages.c.provider_message_id
-    return ids - set(connection.scalars(select(column).where(column.in_(ids))))
+    return set(ids) - set(connection.scalars(select(column).where(column.in_(ids))))
 
 
 def _move_on(kind: ReceiptKind, before: tuple[str, ...]) -> Update:

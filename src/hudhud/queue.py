@@ -217,7 +217,7 @@ def expire(connection: Connection, *, now: int) -> int:
 def retry_delay(attempt: int) -> float:
     """Return the seconds to wait after the given attempt (1 is the first), with jitter."""
     doublings = min(attempt - 1, MOST_DOUBLINGS)
-    wait = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2**doublings)
+    wait = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0**doublings)
     return wait * random.uniform(0.75, 1.25)  # noqa: S311 -- jitter
 
 

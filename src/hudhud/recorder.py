@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud import contacts, inbound, messages, senders
 from hudhud.channels.base import Event, Restart
 from hudhud.clock import now_ms
-from hudhud.db.engine import Database
+from hudhud.db.engine import Database, may_pass
 from hudhud.inbound import Inbound
 from hudhud.messages import Receipt
 from hudhud.senders import StateReport
@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 RECEIPT_HELD_SECONDS = 60.0
 POLL_SECONDS = 0.25
+# What comes in during this time shares a transaction.
+GATHER_SECONDS = 0.05
 
 
 class Recorder:
@@ -50,39 +52,55 @@ class Recorder:
     def run(self) -> None:
         """Record for as long as the process lives."""
         while True:
-            events = self._next_events()
-            while not self._record(events):
-                time.sleep(POLL_SECONDS)
+            self._record(self._next_events())
 
     def _next_events(self) -> list[Event]:
         try:
             events = [self._events.get(timeout=POLL_SECONDS)]
         except queue.Empty:
             return []
+        time.sleep(GATHER_SECONDS)
         while not self._events.empty():
             events.append(self._events.get())
         return events
 
-    def _record(self, events: Sequence[Event]) -> bool:
-        """Record a group; False where the database cannot be used and it must be tried again."""
-        receipts = [receipt for _until, receipt in self._held]
-        receipts += [event for event in events if isinstance(event, Receipt)]
-        if not events and not receipts:
-            return True
+    def _record(self, events: Sequence[Event]) -> None:
+        """Record a group; one that breaks is recorded event by event, so that one loses one."""
         try:
-            with self._database.write() as connection:
-                unknown = messages.record_receipts(connection, receipts)
+            self._write_until_it_can(events)
+        except Exception:
+            if len(events) > 1:
                 for event in events:
-                    self._write(connection, event)
-                self._database.ring(connection)
-        except SQLAlchemyError as error:
-            log.error("events cannot be recorded, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-            return False
-        self._hold(events, unknown)
+                    self._record([event])
+                return
+            log.exception("an event is lost, it cannot be recorded")
         self._pass_on(events)
-        return True
 
-    def _write(self, connection: Connection, event: Event) -> None:
+    def _write_until_it_can(self, events: Sequence[Event]) -> None:
+        while True:
+            try:
+                return self._write(events)
+            except SQLAlchemyError as error:
+                if not may_pass(error):
+                    raise
+                log.error("events cannot be recorded, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            time.sleep(POLL_SECONDS)
+
+    def _write(self, events: Sequence[Event]) -> None:
+        """Record events, and the held receipts whose sends are recorded by now."""
+        arrived = [event for event in events if isinstance(event, Receipt)]
+        self._forget_old()
+        if not events and not self._held_can_be_recorded():
+            return
+        with self._database.write() as connection:
+            receipts = [receipt for _end, receipt in self._held] + arrived
+            unknown = messages.record_receipts(connection, receipts)
+            for event in events:
+                self._write_one(connection, event)
+            self._database.ring(connection)
+        self._hold(arrived, unknown)
+
+    def _write_one(self, connection: Connection, event: Event) -> None:
         match event:
             case StateReport():
                 senders.report(connection, name=self._sender, new=event, now=now_ms())
@@ -92,16 +110,21 @@ class Recorder:
             case Restart(forget_device=True):
                 senders.forget_device(connection, name=self._sender)
 
-    def _hold(self, events: Sequence[Event], unknown: set[str]) -> None:
+    def _held_can_be_recorded(self) -> bool:
+        ids = {receipt.provider_message_id for _end, receipt in self._held}
+        if not ids:
+            return False
+        with self._database.read() as connection:  # takes no lock, unlike an update of nothing
+            return len(messages.unknown_of(connection, ids)) < len(ids)
+
+    def _hold(self, arrived: Sequence[Receipt], unknown: set[str]) -> None:
+        end = time.monotonic() + RECEIPT_HELD_SECONDS
+        held = self._held + [(end, receipt) for receipt in arrived]
+        self._held = [(end, one) for end, one in held if one.provider_message_id in unknown]
+
+    def _forget_old(self) -> None:
         now = time.monotonic()
-        arrived = [
-            (now + RECEIPT_HELD_SECONDS, event) for event in events if isinstance(event, Receipt)
-        ]
-        self._held = [
-            (until, receipt)
-            for until, receipt in self._held + arrived
-            if receipt.provider_message_id in unknown and until > now
-        ]
+        self._held = [(end, receipt) for end, receipt in self._held if end > now]
 
     def _pass_on(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -25,6 +25,11 @@ EXPIRED_AT_ONCE = 1000
 ID_BYTES = 16
 
 
+def new_verification_id(now: int) -> str:
+    """Return an id that nobody can guess; rising with time, so that its index grows at one end."""
+    return f"v{now:011x}{secrets.token_hex(ID_BYTES)}"
+
+
 @dataclass(frozen=True, slots=True)
 class NewVerification:
     """A verification that is made but not yet stored; `code` leaves memory only sealed."""
@@ -60,7 +65,7 @@ class VerificationStarter:
         settings = self._settings
         locale = locale_for(phone.country, settings.default_locale)
         return NewVerification(
-            id="v_" + secrets.token_urlsafe(ID_BYTES),
+            id=new_verification_id(now),
             phone=phone,
             code=new_code(settings.otp_length),
             body=render(locale, brand=settings.brand_name, ttl_seconds=settings.otp_ttl_seconds),
@@ -78,6 +83,8 @@ class VerificationStarter:
         The refused get QueueUnavailable with the seconds after which a place is free.
         """
         settings = self._settings
+        if settings.mean_send_gap > 0:
+            self._database.lock_for_admission(connection)
         room = queue.room(
             connection,
             channel=settings.channel,
@@ -99,11 +106,13 @@ class VerificationStarter:
         self, connection: Connection, group: Sequence[NewVerification]
     ) -> list[Accepted | Exception]:
         connection.execute(insert(verifications), [self._verification_row(new) for new in group])
-        ids = connection.scalars(
-            insert(messages).returning(messages.c.id, sort_by_parameter_order=True),
+        rows = connection.execute(
+            insert(messages).returning(messages.c.verification_id, messages.c.id),
             [self._message_row(new) for new in group],
         )
-        return [Accepted(number, new) for number, new in zip(ids, group, strict=True)]
+        # Rows come back in any order: asking SQLAlchemy to sort them makes it insert one by one.
+        ids = {row.verification_id: row.id for row in rows}
+        return [Accepted(ids[new.id], new) for new in group]
 
     def _verification_row(self, new: NewVerification) -> dict[str, object]:
         return {

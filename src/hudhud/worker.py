@@ -26,6 +26,9 @@ from hudhud.senders import StateReport
 log = structlog.get_logger(__name__)
 
 LARGEST_BATCH = 200
+# Without a pace, what comes in during this time is sent together: few large transactions leave
+# SQLite's lock to those who accept.
+BATCH_SECONDS = 0.02
 IDLE_SECONDS = 1.0
 # The supervisor allows 8 s for these two together.
 LAST_SEND_SECONDS = 4.0
@@ -112,7 +115,8 @@ class Worker:
 
     def _is_turn(self) -> bool:
         """Wait for the turn that the pace gives, but not past a stop."""
-        self._stopping.wait(min(IDLE_SECONDS, self._pace.wait(now_ms())))
+        wait = BATCH_SECONDS if self._pace.is_unlimited else self._pace.wait(now_ms())
+        self._stopping.wait(min(IDLE_SECONDS, wait))
         return not self._stopping.is_set() and self._pace.wait(now_ms()) == 0
 
     def _send_some(self) -> bool:

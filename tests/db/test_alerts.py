@@ -16,6 +16,9 @@ from hudhud.db.tables import senders
 from hudhud.settings import Settings
 from support.services import wait_until
 
+# apprise still imports this module of Python's where it exists.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+
 
 class Inbox:
     """A local HTTP server that takes apprise's JSON messages, or refuses them."""

@@ -23,14 +23,16 @@ from waemu.client import EmulatorProcess
 from waemu.curve import KeyPair, verify
 from waemu.symmetric import hkdf
 
-_SECONDS_TO_WAIT = 20.0
+_SECONDS_TO_WAIT = 60.0
 _CLIENT = Path(__file__).with_name("linked_client.py")
 
 
 class LinkedClient:
     """A neonize client in its own process: commands go in, events come out."""
 
-    def __init__(self, emulator: EmulatorProcess, store: Path, log: Path) -> None:
+    def __init__(
+        self, emulator: EmulatorProcess, store: Path, log: Path, *, bot_tag: str = "off"
+    ) -> None:
         self._emulator = emulator
         self._news = threading.Condition()
         self.events: list[dict[str, Any]] = []
@@ -38,7 +40,7 @@ class LinkedClient:
         with log.open("a") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, str(_CLIENT), str(store), emulator.proxy],
-                env={**os.environ, **emulator.environment(), "NEONIZE_BOT_TAG": "off"},
+                env={**os.environ, **emulator.environment(), "NEONIZE_BOT_TAG": bot_tag},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -214,9 +216,9 @@ def new_client(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[Callable[.
     """Starts a client; without a store it is a device not yet linked."""
     clients: list[LinkedClient] = []
 
-    def start(store: Path | None = None) -> LinkedClient:
+    def start(store: Path | None = None, **options: str) -> LinkedClient:
         store = store or tmp_path / f"device-{len(clients)}.db"
-        client = LinkedClient(emulator, store, tmp_path / "client.log")
+        client = LinkedClient(emulator, store, tmp_path / "client.log", **options)
         clients.append(client)
         return client
 

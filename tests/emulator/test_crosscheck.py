@@ -20,7 +20,7 @@ DELIVERED = 3
 READ = 4
 
 _FOLDER = Path(__file__).with_name("crosscheck")
-_SECONDS = 60.0
+_SECONDS = 120.0
 
 
 @pytest.fixture

@@ -56,6 +56,12 @@ def test_a_wrong_phone_code_pairs_nothing(emulator: EmulatorProcess, new_client:
     assert emulator.connections(ACCOUNT) == []
 
 
+def test_a_number_without_a_phone_gets_no_code(new_client: NewClient) -> None:
+    client = new_client()
+    client.wait_for("qr")
+    assert "404" in client.do("pair_phone", number="19998887777")["error"]
+
+
 @pytest.mark.parametrize(
     ("tamper", "failure"), [("hmac", "401 hmac-mismatch"), ("sig", "401 signature-mismatch")]
 )
@@ -114,6 +120,25 @@ def test_a_stranger_writes_first_and_is_answered(
     (answer,) = emulator.messages(STRANGER)
     assert (answer.text, answer.kind) == ("hello", "msg")
     client.wait_for("Message", id=emulator.send_text(STRANGER, ACCOUNT, "second"))
+
+
+def test_a_client_that_calls_itself_a_bot_is_found_out(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    client = new_client(bot_tag="on")
+    client.pair(ACCOUNT)
+    client.do("send", to=FRIEND, text="x")
+    (message,) = emulator.messages(FRIEND)
+    assert message.bot_tag
+
+
+def test_receipts_may_come_late(emulator: EmulatorProcess, new_client: NewClient) -> None:
+    client = new_client()
+    client.pair(ACCOUNT)
+    emulator.set_receipts("delivered", delay=0.5)
+    sent = client.do("send", to=FRIEND, text="x")["id"]
+    assert not [event for event in client.events if event["event"] == "Receipt"]
+    client.wait_for("Receipt", ids=[sent], type="DELIVERED")
 
 
 def test_a_message_of_the_same_id_comes_twice(

@@ -165,7 +165,7 @@ class EmulatorClient:
         return Stats(**self._call("stats"))
 
     def wait_for(
-        self, predicate: Callable[[], T], *, timeout: float = 10.0, what: str = "a condition"
+        self, predicate: Callable[[], T], *, timeout: float = 30.0, what: str = "a condition"
     ) -> T:
         """Polls until the predicate gives something true, and returns that.
 

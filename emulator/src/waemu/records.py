@@ -35,7 +35,12 @@ class ReceivedMessage:
 
 @dataclass(frozen=True)
 class LinkedDevice:
-    """A companion of an account, and the times (seconds since the epoch) of its logins."""
+    """A companion of an account.
+
+    Attributes:
+        device: its number; the phone itself is device 0.
+        logins: when it logged in, refused attempts included, in seconds since the epoch.
+    """
 
     device: int
     connected: bool

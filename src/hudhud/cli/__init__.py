@@ -65,7 +65,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer calls it so
 @cli.callback()
 def hudhud(
     *,
-    version: Annotated[  # noqa: ARG001 -- its callback has done the work
+    version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,

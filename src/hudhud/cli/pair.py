@@ -23,6 +23,7 @@ POLL_SECONDS = 0.5
 ANSWER_SECONDS = 60.0
 # A process that has just been started, or starts anew after a logout, needs a few seconds.
 START_SECONDS = 20.0
+RESTART_SECONDS = 3.0
 # Linked or not, pairing does not end these.
 NOT_FOR_PAIRING = ("outdated", "replaced", "restricted")
 
@@ -81,6 +82,18 @@ class _Watched:
                 time.sleep(POLL_SECONDS)
         return record
 
+    def starts_anew(self) -> bool:
+        """Tell whether the sender's process starts anew just now; if so, wait until it is ready."""
+        deadline = time.monotonic() + RESTART_SECONDS
+        while (record := self._read()).state != "starting":
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        while record.state == "starting" and time.monotonic() < deadline + START_SECONDS:
+            time.sleep(POLL_SECONDS)
+            record = self._read()
+        return True
+
     def until_connected(self, on_change: Callable[[Row[Any]], None]) -> Row[Any]:
         """Hand each new record to `on_change` until it is connected, and return that one.
 
@@ -137,26 +150,35 @@ def _show_qr(settings: Settings, watched: _Watched) -> Row[Any]:
 
 def _show_code(database: Database, sender: str, number: str, watched: _Watched) -> Row[Any]:
     with progress("Asking WhatsApp for a code …"):
-        code = _ask_for_code(database, sender, number).replace("-", "")
+        result = _ask_for_code(database, sender, number)
+        # The QR code of a link that is about to run out is renewed first.
+        if result.status == commands.FAILED and watched.starts_anew():
+            result = _ask_for_code(database, sender, number)
+    if result.status == commands.FAILED or not result.text:
+        raise CommandFailed(result.text or "WhatsApp gave no code. Try again.")
+    code = result.text.replace("-", "")
     typer.echo(f"\n    {code[:4]}-{code[4:]}\n")
     warn(
         f"On the phone with {number}: open WhatsApp, tap Linked devices, Link a device, Link with "
         "phone number instead, and type this code."
     )
     with progress("Waiting for the phone …"):
-        return watched.until_connected(lambda _record: None)
+        return watched.until_connected(_refuse_void_code)
 
 
-def _ask_for_code(database: Database, sender: str, number: str) -> str:
+def _refuse_void_code(record: Row[Any]) -> None:
+    """Raise CommandFailed where the record shows that another link has begun."""
+    if record.state == "starting":
+        raise CommandFailed("Nobody typed the code in time. Run the command again for a new one.")
+
+
+def _ask_for_code(database: Database, sender: str, number: str) -> Result:
     with database.write() as connection:
         command = commands.ask(
             connection, sender=sender, kind="pair_phone", now=now_ms(), argument=number
         )
         database.ring(connection)
-    result = _wait_for_result(database, command)
-    if result.status == commands.FAILED or not result.text:
-        raise CommandFailed(result.text or "WhatsApp gave no code. Try again.")
-    return result.text
+    return _wait_for_result(database, command)
 
 
 def _wait_for_result(database: Database, command: int) -> Result:

@@ -1,4 +1,4 @@
-"""Show a sender's pairing QR code: on a terminal, or, without one, in a file for its owner alone."""
+"""Show a sender's pairing QR code: on a terminal; without one, in a file for its owner alone."""
 
 import io
 import os
@@ -35,9 +35,7 @@ log = structlog.get_logger(__name__)
 def drawing(qr: str) -> list[str]:
     """Return the lines of a QR code in half blocks, two rows of modules a line."""
     text = io.StringIO()
-    segno.make_qr(qr, error="l", boost_error=False).terminal(
-        text, border=QUIET_ZONE, compact=True
-    )
+    segno.make_qr(qr, error="l", boost_error=False).terminal(text, border=QUIET_ZONE, compact=True)
     return [f"{COLOURS}{line}{NO_COLOURS}" for line in text.getvalue().splitlines()]
 
 

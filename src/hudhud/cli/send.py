@@ -101,10 +101,12 @@ def _judge(job: int, status: str, seconds: int) -> None:
     if status in ARRIVED:
         return
     if status == messages.SENT:
-        warn(f"No sign of its delivery within {seconds} s: the phone may be off. WhatsApp keeps it.")
+        warn(
+            f"Sent, but not delivered within {seconds} s: the phone may be off. WhatsApp keeps it."
+        )
         return
     if status in ENDED_BADLY:
         raise CommandFailed(f"Job {job} was not sent.")
     raise CommandFailed(
-        f"Job {job} is still {status} after {seconds} s. `hudhud status` and `hudhud doctor` tell why."
+        f"Job {job} is still {status} after {seconds} s. `hudhud status` tells how the sender is."
     )

@@ -103,4 +103,4 @@ def _key_hint(settings: Settings, new_key: str | None) -> str:
         return ""
     if settings.api_key is not None:
         return "\nYOUR_KEY is the API_KEY of your settings.\n"
-    return "\nYOUR_KEY is the one that the first start showed; `hudhud keys create NAME` makes another.\n"
+    return "\nYOUR_KEY is the one of the first start. Another one: hudhud keys create NAME\n"

@@ -1,5 +1,6 @@
 """The database connection and everything in which SQLite and PostgreSQL differ."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -9,13 +10,21 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import (
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+    TimeoutError,  # noqa: A004 -- of the connection pool
+)
 
 from hudhud.db.doorbell import CHANNEL, Doorbell, PostgresDoorbell, SqliteDoorbell
 from hudhud.errors import StartRefused
 
 BUSY_TIMEOUT_MS = 3000
-LOCK_OF_THE_MIGRATIONS = 0x687564687564  # any number that only Hudhud uses
+# Any two numbers that only Hudhud uses.
+LOCK_OF_THE_MIGRATIONS = 0x687564687564
+LOCK_OF_THE_ADMISSION = LOCK_OF_THE_MIGRATIONS + 1
 
 
 class Database:
@@ -62,14 +71,19 @@ class Database:
 
     def lock_for_migrations(self, connection: Connection) -> None:
         """Let only one process migrate at a time; ends with the transaction."""
-        if not self.is_sqlite:
-            connection.execute(
-                text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_OF_THE_MIGRATIONS}
-            )
+        self._lock(connection, LOCK_OF_THE_MIGRATIONS)
+
+    def lock_for_admission(self, connection: Connection) -> None:
+        """Let only one process count and fill the queue at a time; ends with the transaction."""
+        self._lock(connection, LOCK_OF_THE_ADMISSION)
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+    def _lock(self, connection: Connection, number: int) -> None:
+        if not self.is_sqlite:  # there the transaction itself is the lock
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
 def open_database(url: str) -> Database:
@@ -85,6 +99,19 @@ def open_database(url: str) -> Database:
         shown = database.url.render_as_string(hide_password=True)
         raise StartRefused(f"The database {shown} cannot be opened: {error.orig}") from error
     return database
+
+
+def may_pass(error: SQLAlchemyError) -> bool:
+    """Tell whether trying again later can help: the lock, the disk or the server was not to be had.
+
+    Everything else is a defect, and would be there the next time too.
+    """
+    if isinstance(error, TimeoutError):
+        return True
+    if not isinstance(error, OperationalError | InterfaceError | InternalError):
+        return False
+    # SQLite says OperationalError of a wrong statement too, psycopg does not.
+    return getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
 
 
 def insert_or_ignore(connection: Connection, table: Table) -> SqliteInsert | PostgresInsert:

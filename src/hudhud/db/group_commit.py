@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.db.engine import Database
+from hudhud.db.engine import Database, may_pass
 from hudhud.errors import QueueUnavailable
 
 Item = TypeVar("Item")
@@ -49,7 +49,7 @@ class GroupCommit(Generic[Item, Result]):
     async def submit(self, item: Item) -> Result:
         """Return the item's result once its transaction is on disk.
 
-        Raises QueueUnavailable where the database cannot be written.
+        Raises QueueUnavailable where the database cannot be written now.
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.put((item, future))
@@ -75,12 +75,16 @@ class GroupCommit(Generic[Item, Result]):
         try:
             with self._database.write() as connection:
                 results = self._write(connection, [item for item, _ in group])
-        except SQLAlchemyError as error:
-            results = [QueueUnavailable(str(error.__cause__ or error))] * len(group)
-        except Exception as error:
-            results = [error] * len(group)
+        except Exception as error:  # each waiting request must get its answer
+            results = [_answer(error) for _ in group]
         futures = [future for _, future in group]
         futures[0].get_loop().call_soon_threadsafe(_settle, futures, results)
+
+
+def _answer(error: Exception) -> Exception:
+    if isinstance(error, SQLAlchemyError) and may_pass(error):
+        return QueueUnavailable(str(error.__cause__ or error))
+    return error
 
 
 def _settle(futures: list[asyncio.Future[Result]], results: Sequence[Result | Exception]) -> None:

@@ -11,11 +11,28 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     text,
 )
+from sqlalchemy.engine import Dialect
 
 metadata = MetaData()
+
+
+class ForeignText(TypeDecorator[str]):
+    """Text that others wrote, without what a database refuses: NUL and halves of letters."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Make the text storable."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+
 
 # SQLite numbers rows by itself only in a column typed exactly INTEGER.
 RowNumber = BigInteger().with_variant(Integer(), "sqlite")
@@ -56,8 +73,8 @@ messages = Table(
     Column("expires_at", Moment, nullable=False),
     Column("sender", Text),
     Column("lease_expires_at", Moment),
-    Column("provider_message_id", Text),
-    Column("error", Text),
+    Column("provider_message_id", ForeignText),
+    Column("error", ForeignText),
     Column("request_id", Text),
     Column("created_at", Moment, nullable=False),
     Column("sending_at", Moment),
@@ -87,11 +104,11 @@ senders = Table(
     Column("channel", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("state_since", Moment, nullable=False),
-    Column("detail", Text),
-    Column("qr", Text),
-    Column("pair_code", Text),
-    Column("phone", Text),
-    Column("device", Text),  # the linked device's own address, as its session store names it
+    Column("detail", ForeignText),
+    Column("qr", ForeignText),
+    Column("pair_code", ForeignText),
+    Column("phone", ForeignText),
+    Column("device", ForeignText),  # the linked device's own address, as its session store names it
     Column("until", Moment),  # the end of a restriction, where it is known
     Column("failed_reconnects", Integer, nullable=False, default=0),
     Column("lease_owner", Text),
@@ -107,9 +124,9 @@ commands = Table(
     Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("sender", Text, ForeignKey("senders.name"), nullable=False),
     Column("kind", Text, nullable=False),
-    Column("argument", Text),
+    Column("argument", ForeignText),
     Column("status", Text, nullable=False),
-    Column("result", Text),
+    Column("result", ForeignText),
     Column("created_at", Moment, nullable=False),
     Column("finished_at", Moment),
     sqlite_autoincrement=True,
@@ -119,7 +136,7 @@ Index("commands_by_sender", commands.c.sender, commands.c.status)
 contacts = Table(
     "contacts",
     metadata,
-    Column("phone", Text, primary_key=True),
+    Column("phone", ForeignText, primary_key=True),
     Column("on_whatsapp", Boolean),
     Column("checked_at", Moment),
     Column("wrote_at", Moment),
@@ -130,9 +147,9 @@ inbound_messages = Table(
     metadata,
     Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("sender", Text, nullable=False),
-    Column("provider_message_id", Text, nullable=False),
-    Column("phone", Text, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("provider_message_id", ForeignText, nullable=False),
+    Column("phone", ForeignText, nullable=False),
+    Column("text", ForeignText, nullable=False),
     Column("received_at", Moment, nullable=False),
     UniqueConstraint("sender", "provider_message_id"),
     sqlite_autoincrement=True,

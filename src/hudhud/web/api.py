@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from sqlalchemy import Row
 
 from hudhud import messages
@@ -18,6 +20,7 @@ from hudhud.verifications import Accepted, NewVerification, VerificationStarter
 from hudhud.web import schemas
 from hudhud.web.auth import authenticate
 from hudhud.web.errors import NoSuchJob
+from hudhud.web.openapi import API_KEY_SECURITY, ApiOperation, SendOperation, responses
 from hudhud.web.phone_number import phone_number
 
 log = structlog.get_logger(__name__)
@@ -36,9 +39,18 @@ def request_id(request: AnyRequest) -> str:
     return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
-@post("/api/v1/otp/send", status_code=202)
+@post(
+    "/api/v1/otp/send",
+    status_code=202,
+    operation_class=SendOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(400, 401, 413, 500, 503),
+)
 async def send(
-    request: AnyRequest, key_ring: KeyRing, starter: VerificationStarter, commits: Commits
+    request: AnyRequest,
+    key_ring: NamedDependency[KeyRing],
+    starter: NamedDependency[VerificationStarter],
+    commits: NamedDependency[Commits],
 ) -> Response[schemas.Accepted]:
     """Accept a phone number: 202 only after the code and its message are on disk."""
     caller = authenticate(request, key_ring)
@@ -51,9 +63,17 @@ async def send(
     return Response(body, headers={"X-Request-ID": number})
 
 
-@get("/api/v1/otp/{job_id:str}")
+@get(
+    "/api/v1/otp/{job_id:str}",
+    operation_class=ApiOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(401, 404, 500, 503),
+)
 async def job(
-    request: AnyRequest, job_id: str, key_ring: KeyRing, database: Database
+    request: AnyRequest,
+    job_id: FromPath[str],
+    key_ring: NamedDependency[KeyRing],
+    database: NamedDependency[Database],
 ) -> schemas.Job:
     """Tell what became of a message."""
     authenticate(request, key_ring)

@@ -6,7 +6,9 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
+from sqlalchemy.exc import SQLAlchemyError
 
+from hudhud.db.engine import may_pass
 from hudhud.errors import BadRequest, HudhudError, QueueUnavailable
 from hudhud.web.schemas import Message, NotFound
 
@@ -54,6 +56,13 @@ def unavailable(_request: AnyRequest, error: QueueUnavailable) -> Response[Messa
     return Response(Message(UNAVAILABLE), status_code=503, headers=headers)
 
 
+def database_error(request: AnyRequest, error: SQLAlchemyError) -> Response[Message]:
+    """503 while the database cannot be used, 500 for a defect."""
+    if may_pass(error):
+        return unavailable(request, QueueUnavailable(str(error.__cause__ or error)))
+    return unexpected(request, error)
+
+
 def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     """Answer what the framework refuses; an unknown path and a wrong method look the same."""
     if error.status_code in (HTTP_NOT_FOUND, HTTP_METHOD_NOT_ALLOWED):
@@ -78,6 +87,7 @@ HANDLERS: ExceptionHandlersMap = {
     Unauthorized: unauthorized,
     NoSuchJob: no_such_job,
     QueueUnavailable: unavailable,
+    SQLAlchemyError: database_error,
     HTTPException: http_error,
     Exception: unexpected,
 }

@@ -1,9 +1,12 @@
 """Is the process alive, and can it accept requests?"""
 
 import asyncio
+from typing import Any
 
 from litestar import Response, get
-from sqlalchemy import select
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+from sqlalchemy import Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
@@ -11,6 +14,7 @@ from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, current_revision
 from hudhud.db.tables import installation, senders
+from hudhud.senders import is_running
 from hudhud.web.schemas import Health, Readiness, SenderReadiness, Welcome
 
 
@@ -27,46 +31,55 @@ def healthz() -> Health:
 
 
 @get("/readyz")
-async def readyz(database: Database, strict: str | None = None) -> Response[Readiness]:
+async def readyz(
+    database: NamedDependency[Database], strict: FromQuery[str | None] = None
+) -> Response[Readiness]:
     """Answer 200 while requests can be accepted, 503 otherwise.
 
-    Senders are reported beside it; with `?strict` an unconnected one means 503 too, without it an
-    installation that is not paired yet can still be reached for pairing.
+    Senders are reported beside it; without `?strict` an installation that is not paired yet can
+    still be reached for pairing. With it, every sender that a supervisor holds must be connected,
+    and there must be one.
     """
-    readiness = await asyncio.to_thread(_readiness, database)
-    connected = all(sender.state == "connected" for sender in readiness.senders)
-    ready = readiness.status == "ready" and (
-        strict is None or (connected and bool(readiness.senders))
-    )
+    readiness, all_connected = await asyncio.to_thread(_readiness, database)
+    ready = readiness.status == "ready" and (strict is None or all_connected)
     return Response(readiness, status_code=200 if ready else 503)
 
 
-def _readiness(database: Database) -> Readiness:
-    writable = _problem_with_writing(database)
-    migrations = _problem_with_migrations(database) if writable is None else "unknown"
-    return Readiness(
-        status="ready" if writable is None and migrations is None else "not ready",
-        database=writable or "writable",
-        migrations=migrations or "current",
-        senders=_senders(database) if writable is None else [],
-    )
+def _readiness(database: Database) -> tuple[Readiness, bool]:
+    """Return what to report, and whether every sender that is held is connected."""
+    try:
+        revision = current_revision(database)
+        if revision != HEAD:
+            migrations = f"at {revision or 'none'}, this version needs {HEAD}"
+            return Readiness("not ready", "readable", migrations, []), False
+        rows = _senders(database)
+    except SQLAlchemyError:
+        return Readiness("not ready", "cannot be read", "unknown", []), False
+    reported = [_sender(row) for row in rows]
+    if not _is_writable(database):
+        return Readiness("not ready", "cannot be written", "current", reported), False
+    held = [one for row, one in zip(rows, reported, strict=True) if _is_held(row)]
+    all_connected = all(one.running and one.state == "connected" for one in held)
+    return Readiness("ready", "writable", "current", reported), bool(held) and all_connected
 
 
-def _problem_with_writing(database: Database) -> str | None:
+def _is_writable(database: Database) -> bool:
     try:
         with database.write() as connection:
             connection.execute(installation.delete().where(installation.c.name == ""))
     except SQLAlchemyError:
-        return "cannot be written"
-    return None
+        return False
+    return True
 
 
-def _problem_with_migrations(database: Database) -> str | None:
-    found = current_revision(database)
-    return None if found == HEAD else f"at {found}, this version needs {HEAD}"
-
-
-def _senders(database: Database) -> list[SenderReadiness]:
-    columns = select(senders.c.name, senders.c.state, senders.c.detail)
+def _senders(database: Database) -> list[Row[Any]]:
     with database.read() as connection:
-        return [SenderReadiness(*row) for row in connection.execute(columns)]
+        return list(connection.execute(select(senders).order_by(senders.c.name)))
+
+
+def _sender(row: Row[Any]) -> SenderReadiness:
+    return SenderReadiness(row.name, row.state, row.detail, is_running(row, now=now_ms()))
+
+
+def _is_held(row: Row[Any]) -> bool:
+    return (row.lease_expires_at or 0) > now_ms()

@@ -14,6 +14,8 @@ INVALID = (
     "starting with + and country code (e.g., +966XXXXXXXXX)."
 )
 NOT_JSON = "Bad Request: The request body is not valid JSON."
+TOO_MANY_FIELDS = "Bad Request: The form has too many fields."
+MOST_FIELDS = 1000
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
 
@@ -29,7 +31,7 @@ def phone_number(content_type: str, body: bytes) -> Phone:
 
 def parse_phone_number(value: Any) -> Phone:
     """Return the number that a field holds. Raises BadRequest."""
-    if not value:
+    if not value and not isinstance(value, list | dict):
         raise BadRequest(REQUIRED)
     phone = parse_phone(value) if isinstance(value, str) else None
     if phone is None:
@@ -47,15 +49,20 @@ def _field(content_type: str, body: bytes) -> Any:
 
 def _json_field(body: bytes) -> Any:
     try:
-        parsed = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        # As before: a byte order mark is skipped, bytes that are no UTF-8 spoil only their field.
+        parsed = msgspec.json.decode(body.decode("utf-8-sig", "replace"))
+    except (msgspec.DecodeError, RecursionError):
         raise BadRequest(NOT_JSON) from None
     return parsed.get("phoneNumber") if isinstance(parsed, dict) else None
 
 
 def _form_field(body: bytes) -> Any:
     """Return the field; several of one name make a list, which no phone number is."""
-    values = parse_qs(body.decode("utf-8", "replace")).get("phoneNumber", [])
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise BadRequest(TOO_MANY_FIELDS) from None
+    values = fields.get("phoneNumber", [""])
     # An unescaped + in a form is a space; only a number's first sign can have been one.
     return _plus_restored(values[0]) if len(values) == 1 else values
 

@@ -4,25 +4,35 @@ import asyncio
 from typing import Any
 
 from litestar import Request, get
+from litestar.di import NamedDependency
 from sqlalchemy import select
 
 from hudhud.api_keys import KeyRing
 from hudhud.channels.sandbox import NAME
-from hudhud.clock import iso
+from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.sealing import CodeSealer
 from hudhud.templates import with_code
 from hudhud.web.auth import authenticate
+from hudhud.web.openapi import API_KEY_SECURITY, SandboxOperation, responses
 from hudhud.web.phone_number import parse_phone_number
 from hudhud.web.schemas import SandboxMessage, SandboxMessages
 
 MOST_MESSAGES = 100
 
 
-@get("/api/v1/sandbox/messages")
+@get(
+    "/api/v1/sandbox/messages",
+    operation_class=SandboxOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(400, 401, 500, 503),
+)
 async def sandbox_messages(
-    request: Request[Any, Any, Any], key_ring: KeyRing, database: Database, sealer: CodeSealer
+    request: Request[Any, Any, Any],
+    key_ring: NamedDependency[KeyRing],
+    database: NamedDependency[Database],
+    sealer: NamedDependency[CodeSealer],
 ) -> SandboxMessages:
     """List the messages taken for `?phoneNumber=`, newest first, while their codes are valid."""
     authenticate(request, key_ring)
@@ -40,6 +50,7 @@ def _taken(database: Database, sealer: CodeSealer, phone: str) -> list[SandboxMe
             messages.c.channel == NAME,
             messages.c.sent_at.is_not(None),
             verifications.c.code_sealed.is_not(None),
+            verifications.c.expires_at > now_ms(),
         )
         .order_by(messages.c.id.desc())
         .limit(MOST_MESSAGES)

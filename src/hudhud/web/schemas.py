@@ -65,11 +65,12 @@ class Health(Struct, frozen=True):
 
 
 class SenderReadiness(Struct, frozen=True):
-    """The state of one sender."""
+    """The state of one sender, and whether its process runs."""
 
     name: str
     state: str
     detail: str | None
+    running: bool
 
 
 class Readiness(Struct, frozen=True):

@@ -145,22 +145,25 @@ class LinkedChannel:
         """
         if self._connection.device is None:
             raise CommandFailed("No device is linked.")
-        leaving = in_thread(self._connection.client.log_out)
-        try:
-            if not self._connection.is_open:
-                raise LibraryError(OFFLINE)
-            leaving.result(self._timing.logout)
-        except (LibraryError, TimeoutError) as error:
+        self._connection.is_leaving = True
+        told = self._connection.is_open and self._tell_whatsapp_to_unlink()
+        self._connection.tell(Trouble("operator_logout"))
+        if not told:
             raise CommandFailed(
                 "The session is deleted here, but WhatsApp could not be told: remove this device "
                 "on the phone, under Linked devices."
-            ) from error
-        finally:
-            self._connection.tell(Trouble("operator_logout"))
+            )
 
     def stop(self) -> None:
         """Disconnect, within 2 s; what then still hangs ends with the process."""
         self._connection.stop()
+
+    def _tell_whatsapp_to_unlink(self) -> bool:
+        try:
+            in_thread(self._connection.client.log_out).result(self._timing.logout)
+        except (LibraryError, TimeoutError):
+            return False
+        return True
 
     def _require_connection(self) -> None:
         if not self._connection.is_open:
@@ -186,6 +189,7 @@ class LinkedChannel:
                 self._quiet_until = time.monotonic() + self._timing.too_much
                 return Snoozed(TOO_MUCH, min(self._timing.too_much, LONGEST_SNOOZE_SECONDS))
             case Refusal.OFFLINE:
+                self._connection.tell(Trouble("dropped"))
                 return Snoozed(OFFLINE, self._timing.offline)
             case Refusal.OTHER:
                 return TransientFailure(f"WhatsApp did not take it: {mask_text(text)}.")

@@ -52,10 +52,10 @@ BAN_REASONS = {
     events.TemporaryBanEv.SENT_TOO_MANY_SAME_MESSAGE: "the same message to too many people",
     events.TemporaryBanEv.BROADCAST_LIST: "too many messages to a broadcast list",
 }
-LOGOUTS: dict[str, FaultName] = {
-    "LOGGED_OUT": "logged_out",
-    "MAIN_DEVICE_GONE": "main_device_gone",
-    "UNKNOWN_LOGOUT": "unknown_logout",
+LOGOUTS: dict[int, FaultName] = {
+    ConnectFailureReason.LOGGED_OUT: "logged_out",
+    ConnectFailureReason.MAIN_DEVICE_GONE: "main_device_gone",
+    ConnectFailureReason.UNKNOWN_LOGOUT: "unknown_logout",
 }
 LOGIN_FAULTS: dict[str, FaultName] = {
     "timeout": "qr_timeout",
@@ -79,7 +79,7 @@ def in_thread(call: Callable[[], T]) -> Future[T]:
     def run() -> None:
         try:
             future.set_result(call())
-        except BaseException as error:  # noqa: BLE001 -- it is raised where the result is read
+        except BaseException as error:
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
@@ -149,6 +149,12 @@ class Client:
         self._connecting.join(patience)
         return not self._connecting.is_alive()
 
+    def is_connected(self, patience: float) -> bool:
+        """Whether there is a connection; while it dials the library answers only afterwards."""
+        asking = in_thread(lambda: self._library.is_connected)
+        wait([asking], patience)
+        return asking.done() and bool(asking.result())
+
     def send(self, phone: str, text: str) -> str:
         """Send a text and return its id, once WhatsApp has taken it."""
         # A plain str would become an extended text with the machinery of link previews.
@@ -189,7 +195,7 @@ class Client:
     def _connect(self) -> None:
         try:
             self._library.connect(self._proxy)
-        except Exception as error:  # noqa: BLE001 -- of whatever kind, the connection is over
+        except Exception as error:  # of whatever kind, the connection is over
             self._tell(_class_end(str(error)))
 
     def _login(self, status: str) -> None:
@@ -205,13 +211,13 @@ class Client:
             events.KeepAliveTimeoutEv: lambda _event: Trouble("silent"),
             events.StreamErrorEv: lambda event: Trouble("stream_error", event.Code),
             events.StreamReplacedEv: lambda _event: Trouble("replaced"),
-            events.LoggedOutEv: lambda event: Trouble(LOGOUTS[_reason(event)]),
+            events.LoggedOutEv: lambda event: Trouble(LOGOUTS[event.Reason]),
             events.TemporaryBanEv: _class_ban,
             events.ClientOutdatedEv: lambda _event: Trouble("outdated"),
-            events.ConnectFailureEv: lambda event: Trouble("refused", _reason(event)),
+            events.ConnectFailureEv: _class_refusal,
         }
         for kind, trouble in troubles.items():
-            self._on(kind, lambda event, trouble=trouble: self._tell(trouble(event)))
+            self._on(kind, self._teller(trouble))
         self._on(events.PairStatusEv, lambda event: self._tell(Linked(Jid2String(event.ID))))
         self._on(events.ConnectedEv, lambda _event: self._opened())
         self._on(events.ReceiptEv, self._receipt)
@@ -219,6 +225,9 @@ class Client:
 
     def _on(self, kind: Any, handler: Callable[[Any], None]) -> None:
         self._library.event(kind)(lambda _client, event: handler(event))
+
+    def _teller(self, trouble: Callable[[Any], Trouble]) -> Callable[[Any], None]:
+        return lambda event: self._tell(trouble(event))
 
     def _opened(self) -> None:
         # `me` came as the first event; asking the library for it can abort the process.
@@ -249,7 +258,7 @@ class Client:
         self._tell(WrittenByLid(message_id, source.Sender.User, text, at))
 
 
-class _Library(NewClient):  # type: ignore[misc] -- neonize has no types
+class _Library(NewClient):  # type: ignore[misc]  # neonize has no types
     """The library's client, with the one hook that tells how a link went."""
 
     tell_login: Callable[[str], None]
@@ -277,7 +286,8 @@ def _class_end(text: str) -> Trouble:
     if "database" in text:
         return Trouble("session_unusable", text)
     if "dial" in text or "handshake" in text:
-        return Trouble("unreachable", text)
+        via = "the proxy: " if "proxyconnect" in text else ""
+        return Trouble("unreachable", via + text.rsplit(": ", 1)[-1])
     return Trouble("broken", text)
 
 
@@ -285,8 +295,9 @@ def _class_ban(event: Any) -> Trouble:
     return Trouble("temporary_ban", BAN_REASONS[event.Code], seconds=event.Expire)
 
 
-def _reason(event: Any) -> str:
-    return str(ConnectFailureReason.Name(event.Reason))
+def _class_refusal(event: Any) -> Trouble:
+    numbers = [attribute.text for attribute in event.Raw.Attrs if attribute.name == "reason"]
+    return Trouble("refused", f"error {' '.join(numbers)}")
 
 
 def _is_from_a_person(source: Any) -> bool:

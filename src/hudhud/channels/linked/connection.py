@@ -44,6 +44,8 @@ OFFER_SECONDS = 160.0
 # Every opening costs the library one or two file descriptors that it never gives back.
 MOST_OPENINGS = 100
 STOP_SECONDS = 1.5
+LOOK_SECONDS = 10.0
+LOOK_PATIENCE_SECONDS = 2.0
 
 TYPE_THE_CODE = (
     "On the phone open WhatsApp, tap Linked devices, Link a device, Link with phone number "
@@ -71,6 +73,7 @@ class Connection:
     Attributes:
         is_open: whether messages can be sent now.
         device: the linked device's address, None while none is linked.
+        is_leaving: set when an operator logs the device out, which looks like a logout by phone.
         offer_ends: when the code for a new link runs out (`time.monotonic`); None without one.
     """
 
@@ -87,6 +90,7 @@ class Connection:
     ) -> None:
         self.client = Client(name=sender, proxy=proxy, tell=self.tell, deliver=self._deliver)
         self.is_open = False
+        self.is_leaving = False
         self.device = device
         self.offer_ends: float | None = None
         self._session = session
@@ -130,6 +134,8 @@ class Connection:
             if self._stopping.is_set():
                 return
             if following.restart is not None:
+                if _forgets(following):
+                    self._forget_session()
                 self._emit(following.restart)
                 return
 
@@ -162,14 +168,14 @@ class Connection:
         self.client.open(address, device)
 
     def _rest(self, following: Next) -> Next:
-        """Wait as long as `following` says; only a stop and an operator's logout cut it short."""
+        """Wait as long as `following` says, or until a stop or an operator's logout."""
         ends = time.monotonic() + following.seconds
         while (left := ends - time.monotonic()) > 0 and not self._stopping.is_set():
             try:
                 signal = self._signals.get(timeout=left)
             except queue.Empty:
                 break
-            if signal == Trouble("operator_logout"):
+            if signal == Trouble("operator_logout") and not _forgets(following):
                 following = self._face(Trouble("operator_logout"))
                 ends = time.monotonic() + following.seconds
         return following
@@ -186,12 +192,21 @@ class Connection:
         return Next(0)
 
     def _next_signal(self) -> Signal | None:
-        """Wait for a signal; where the deadline comes first, that is the trouble."""
-        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        """Wait for a signal, but not past the deadline, and look now and then by oneself.
+
+        The library can lose an event: a login that ends while it is being made is told as made.
+        """
+        left = LOOK_SECONDS
+        if self._deadline is not None:
+            left = max(0.0, self._deadline - time.monotonic())
         try:
             return self._signals.get(timeout=left)
         except queue.Empty:
-            return Trouble("unreachable", "no answer in time")
+            if self._deadline is not None:
+                return Trouble("unreachable", "no answer in time")
+        if self.is_open and not self.client.is_connected(LOOK_PATIENCE_SECONDS):
+            return Trouble("dropped")
+        return None
 
     def _take(self, signal: Signal) -> None:
         match signal:
@@ -244,24 +259,24 @@ class Connection:
 
     def _meet(self, trouble: Trouble) -> Next | None:
         """Meet trouble of an open client; None where the library is left to help itself."""
+        was_stable = self.is_open and time.monotonic() - self._opened_at >= self._timing.stable
+        if was_stable:
+            self._backoff.succeed()
         if FAULTS[trouble.fault].reaction is Reaction.LET_REDIAL:
             if self._in_grace:
                 return None
-            if not self.is_open or self._has_been_stable():
+            if was_stable or not self.is_open:
                 self._let_redial(trouble)
                 return None
         if trouble.fault == "unreachable" and self._has_lost_session():
             trouble = Trouble("logged_out")
-        return self._face(trouble)
+        return self._face(trouble, at_once=was_stable)
 
     def _let_redial(self, trouble: Trouble) -> None:
         self.is_open = False
         self._in_grace = True
         self._deadline = time.monotonic() + self._timing.grace
         self._report(trouble)
-
-    def _has_been_stable(self) -> bool:
-        return self.is_open and time.monotonic() - self._opened_at >= self._timing.stable
 
     def _has_lost_session(self) -> bool:
         """Whether the library deleted the session: its event can be lost when it comes at once."""
@@ -270,14 +285,17 @@ class Connection:
         except OSError:
             return False
 
-    def _face(self, trouble: Trouble) -> Next:
-        """Report trouble that ends this connection, and say what follows."""
-        pause = self._pause(trouble)
+    def _face(self, trouble: Trouble, *, at_once: bool = False) -> Next:
+        """Report trouble that ends this connection, and say what follows; a first reconnect may
+        come `at_once`.
+        """
+        if self.is_leaving and FAULTS[trouble.fault].reaction is Reaction.UNLINK:
+            trouble = Trouble("operator_logout")
+        pause = self._pause(trouble, at_once=at_once)
         reason = self._report(trouble, until=_end_of_ban(trouble, pause))
         log.warning("linked device", fault=trouble.fault, detail=trouble.detail, wait=round(pause))
         match FAULTS[trouble.fault].reaction:
             case Reaction.UNLINK:
-                self._forget_session()
                 return Next(pause, Restart(reason, forget_device=True))
             case Reaction.NEW_PROCESS:
                 return Next(pause, Restart(reason))
@@ -286,7 +304,7 @@ class Connection:
             case _:
                 return Next(pause)
 
-    def _pause(self, trouble: Trouble) -> float:
+    def _pause(self, trouble: Trouble, *, at_once: bool) -> float:
         pauses = {
             "replaced": self._timing.replaced,
             "temporary_ban": trouble.seconds or self._timing.unknown_ban,
@@ -300,10 +318,7 @@ class Connection:
             return self._timing.logged_out
         if trouble.fault in pauses:
             return pauses[trouble.fault]
-        if self._has_been_stable():
-            self._backoff.succeed()
-            return 0.0
-        return self._backoff.fail()
+        return 0.0 if at_once else self._backoff.fail()
 
     def _report(self, trouble: Trouble, until: int | None = None) -> str:
         fault = FAULTS[trouble.fault]
@@ -321,6 +336,10 @@ class Connection:
         except OSError as error:
             log.error("the session cannot be deleted", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
         self.device = None
+
+
+def _forgets(following: Next) -> bool:
+    return following.restart is not None and following.restart.forget_device
 
 
 def _end_of_ban(trouble: Trouble, pause: float) -> int | None:

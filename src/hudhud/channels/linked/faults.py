@@ -1,4 +1,4 @@
-"""Everything that goes wrong with a linked device: what it means, what an admin reads, what follows.
+"""What goes wrong with a linked device: its meaning, what an admin reads, what follows.
 
 `FAULTS` is about the connection, `REFUSALS` about single messages. `docs/linked-channel.md` shows
 the same two tables with how each fault looks from outside.

@@ -1,0 +1,1 @@
+"""What Hudhud can do on this machine, beside its goals: `make bench`."""

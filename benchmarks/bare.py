@@ -1,0 +1,31 @@
+"""The measure for the framework alone: a Litestar route that does nothing but answer 202."""
+
+import sys
+
+import uvicorn
+import uvloop
+from litestar import Litestar, post
+
+
+@post("/api/v1/otp/send", status_code=202)
+async def answer() -> dict[str, str]:
+    """Answer at once."""
+    return {"message": "OTP request accepted and has been queued for sending."}
+
+
+def main() -> None:
+    """Serve it on the port that the command line names, set up as Hudhud's own server is."""
+    app = Litestar([answer], openapi_config=None, logging_config=None)
+    config = uvicorn.Config(
+        app,
+        port=int(sys.argv[1]),
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    uvloop.run(uvicorn.Server(config).serve())
+
+
+if __name__ == "__main__":
+    main()

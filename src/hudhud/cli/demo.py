@@ -1,0 +1,5 @@
+"""`hudhud demo`: see a code arrive, without a phone and without WhatsApp."""
+
+
+def demo() -> None:
+    """Watch a code arrive."""

@@ -1,0 +1,38 @@
+"""`hudhud doctor`: find out what is wrong, and how to mend it."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from hudhud.cli.terminal import progress
+from hudhud.doctor import examine
+from hudhud.doctor.finding import Finding, Outcome
+
+COLOURS: dict[Outcome, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+def doctor(
+    *, as_json: Annotated[bool, typer.Option("--json", help="Print it for a program.")] = False
+) -> None:
+    """Check what usually goes wrong, and say how to mend it. Changes nothing.
+
+    Ends with 1 where something fails.
+    """
+    findings = {}
+    with progress("Examining …"):
+        for check, finding in examine():
+            findings[check] = finding
+            if not as_json:
+                _print(check, finding)
+    if as_json:
+        typer.echo(json.dumps([{"check": check, **asdict(f)} for check, f in findings.items()]))
+    if any(finding.outcome == "fail" for finding in findings.values()):
+        raise typer.Exit(1)
+
+
+def _print(check: str, finding: Finding) -> None:
+    outcome = typer.style(f"{finding.outcome:<4}", fg=COLOURS[finding.outcome])
+    remedy = "" if finding.remedy is None else f" → {finding.remedy}"
+    typer.echo(f"{outcome}  {check:<13}  {finding.sentence}{remedy}")

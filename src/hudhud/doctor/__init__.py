@@ -1,0 +1,74 @@
+"""Examine an installation: what usually goes wrong, and how to mend each.
+
+Every check looks and changes nothing but a row or a file of its own that it takes away again.
+"""
+
+from collections.abc import Callable, Iterator
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud import legacy
+from hudhud.db.engine import Database, open_database
+from hudhud.doctor import around, database, files
+from hudhud.doctor.finding import Finding, Installation, fail
+from hudhud.errors import HudhudError
+from hudhud.settings import Settings, load_settings
+
+Check = Callable[[Installation], Finding]
+
+CHECKS: dict[str, Check] = {
+    "data folder": files.data_folder,
+    "private files": files.private_files,
+    "disk space": files.disk_space,
+    "log folder": files.log_folder,
+    "database": database.answers,
+    "tables": database.tables,
+    "writing": database.writing,
+    "secret": database.secret,
+    "credentials": database.credentials,
+    "sender": database.sender,
+    "clock": around.clock,
+    "port": around.port,
+    "proxy": around.proxy,
+    "library": around.library,
+    "pace": around.pace,
+    "leftovers": around.leftovers,
+}
+
+
+def examine() -> Iterator[tuple[str, Finding]]:
+    """Yield each check's name and finding as soon as it is made.
+
+    Where the settings are wrong that is the only finding, for the others depend on them.
+    """
+    try:
+        settings = load_settings()
+        installation = Installation(settings, *_database(settings))
+    except HudhudError as error:
+        yield "settings", fail(str(error), "Mend it in .env, config/.env or the environment.")
+        return
+    yield "settings", around.settings_read()
+    for name, check in CHECKS.items():
+        yield name, _run(check, installation)
+    if installation.database is not None:
+        installation.database.close()
+
+
+def _database(settings: Settings) -> tuple[Database | None, str | None]:
+    """Open the database; return it, or None and what is wrong, or twice None if there is none."""
+    choice = legacy.choose_database(settings)
+    if choice.file is not None and not choice.file.exists():
+        return None, None
+    try:
+        return open_database(choice.url), None
+    except (HudhudError, SQLAlchemyError) as error:
+        return None, str(error)
+
+
+def _run(check: Check, installation: Installation) -> Finding:
+    try:
+        return check(installation)
+    except Exception as error:  # the other checks are wanted all the same
+        return fail(
+            f"The check itself broke: {type(error).__name__}: {error}", "See the sentence before."
+        )

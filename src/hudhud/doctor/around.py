@@ -1,0 +1,209 @@
+"""Checks of what is around Hudhud: settings, clock, port, proxy, library, earlier application."""
+
+import errno
+import http.client
+import importlib.metadata
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy import select, text
+
+from hudhud import __version__, legacy
+from hudhud.clock import iso, now_ms
+from hudhud.db.engine import Database
+from hudhud.db.migrate import HEAD, current_revision
+from hudhud.db.tables import messages
+from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
+from hudhud.settings import ENV_FILES, Settings, read_environment
+
+# Hudhud did not exist before: such a clock was never set.
+EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+TOLERATED_SECONDS = 1.0
+# Leases last 30 s: clocks that differ by more than a good part of that break them.
+HARMFUL_SECONDS = 10.0
+SET_CLOCK = "Let the system keep it: timedatectl set-ntp true"
+CONNECT_SECONDS = 3.0
+LIBRARY = "neonize"
+LIBRARY_SECONDS = 60.0
+# Of a library without its binary part the loader would fetch one from the internet: not from here.
+NO_INTERNET = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+
+
+def settings_read() -> Finding:
+    """Where the settings came from; that they are right is known."""
+    files = " and ".join(str(file) for file in ENV_FILES if file.is_file())
+    return ok(f"Hudhud {__version__}: the settings of {files or 'the environment'} are right.")
+
+
+def clock(installation: Installation) -> Finding:
+    """Does the clock agree with the database's, and can it be right at all?"""
+    now = datetime.now(UTC)
+    if not EARLIEST < now < LATEST:
+        return fail(f"The clock says {now:%Y-%m-%d %H:%M}, which cannot be.", SET_CLOCK)
+    offset, other = _offset(installation)
+    if abs(offset) > TOLERATED_SECONDS:
+        verdict = fail if abs(offset) > HARMFUL_SECONDS else warn
+        return verdict(f"The clock is {offset:+.1f} s off that of the {other}.", SET_CLOCK)
+    latest = _latest_job(installation.database)
+    if latest is not None and latest > now_ms() + HARMFUL_SECONDS * 1000:
+        return fail(f"The latest job was made in the future, at {iso(latest)}.", SET_CLOCK)
+    return ok(f"The clock says {now:%Y-%m-%d %H:%M} UTC and agrees with the {other}.")
+
+
+def port(installation: Installation) -> Finding:
+    """Is the port free, or is it Hudhud that listens there?"""
+    settings = installation.settings
+    place = f"{settings.host} port {settings.port}"
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and _is_hudhud(settings):
+            return ok(f"Hudhud listens on {place}.")
+        return fail(
+            f"Hudhud cannot listen on {place}: {error.strerror}.",
+            "Stop the other program there, or set PORT (above 1023 without root) or HOST.",
+        )
+    return ok(f"Nothing listens on {place} yet.")
+
+
+def proxy(installation: Installation) -> Finding:
+    """Can the proxy towards WhatsApp be reached?"""
+    address = installation.settings.whatsapp_proxy
+    if installation.settings.channel == "sandbox":
+        return ok("The sandbox sends nothing and needs no proxy.")
+    if address is None:
+        return ok("WHATSAPP_PROXY is not set: WhatsApp is reached directly.")
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname, parts.port), CONNECT_SECONDS).close()
+    except OSError as error:
+        return fail(
+            f"WHATSAPP_PROXY, {parts.hostname} port {parts.port}, cannot be reached: "
+            f"{error.strerror or error}.",
+            "Start the proxy, or correct or remove WHATSAPP_PROXY.",
+        )
+    return ok(f"WHATSAPP_PROXY, {parts.hostname} port {parts.port}, can be reached.")
+
+
+def library(installation: Installation) -> Finding:
+    """Does the WhatsApp library load, in the version that Hudhud was made for?"""
+    verdict = warn if installation.settings.channel == "sandbox" else fail
+    wanted = _wanted_version()
+    try:
+        found = importlib.metadata.version(LIBRARY)
+    except importlib.metadata.PackageNotFoundError:
+        found = "missing"
+    if found != wanted:
+        return verdict(
+            f"The WhatsApp library {LIBRARY} is {found}, Hudhud needs {wanted}.",
+            "Install Hudhud again: make install",
+        )
+    problem = _problem_with_loading()
+    if problem is not None:
+        return verdict(
+            f"The WhatsApp library {LIBRARY} {found} does not load: {problem}",
+            "Install Hudhud again: make install. If it names libmagic: apt-get install libmagic1",
+        )
+    return ok(f"The WhatsApp library {LIBRARY} {found} loads.")
+
+
+def pace(installation: Installation) -> Finding:
+    """Does the pace let enough codes out while they are valid?"""
+    settings = installation.settings
+    slow = legacy.slow_pace(settings)
+    if slow:
+        return warn(slow[0], "Set WORKER_MIN_SEND_DELAY_MS and WORKER_MAX_SEND_DELAY_MS lower.")
+    if settings.mean_send_gap == 0:
+        return ok("Messages follow each other without a gap.")
+    codes = int(settings.otp_ttl_seconds / settings.mean_send_gap)
+    return ok(f"One sender carries about {codes} codes within a code's validity.")
+
+
+def leftovers(installation: Installation) -> Finding:
+    """Did the earlier application leave something that no longer counts?"""
+    settings = installation.settings
+    slow = legacy.slow_pace(settings)  # has a check of its own
+    found = [line for line in legacy.notices(read_environment(), settings) if line not in slow]
+    if found:
+        return warn(" ".join(found), "Nothing must be done; remove what is no longer needed.")
+    return ok("Nothing is left of the earlier application.")
+
+
+def _offset(installation: Installation) -> tuple[float, str]:
+    """Return how many seconds our clock is ahead of another one, and whose that is."""
+    database = installation.database
+    if database is not None and not database.is_sqlite:
+        return _offset_to_server(database), "database server"
+    folder = installation.settings.data_dir
+    if not os.access(folder, os.W_OK):
+        folder = Path(tempfile.gettempdir())
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
+        file.write(b"?")
+        file.flush()
+        return time.time() - os.fstat(file.fileno()).st_mtime, "file system"
+
+
+def _offset_to_server(database: Database) -> float:
+    with database.read() as connection:
+        connection.execute(text("SELECT 1"))  # the connection is open before the time is asked
+        before = time.time()
+        server = connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())"))
+        after = time.time()
+    return (before + after) / 2 - float(server or 0)
+
+
+def _latest_job(database: Database | None) -> int | None:
+    if database is None or current_revision(database) != HEAD:
+        return None
+    with database.read() as connection:
+        made: int | None = connection.scalar(
+            select(messages.c.created_at).order_by(messages.c.id.desc()).limit(1)
+        )
+    return made
+
+
+def _is_hudhud(settings: Settings) -> bool:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 -- compared, not listened on
+    connection = http.client.HTTPConnection(host, settings.port, timeout=CONNECT_SECONDS)
+    try:
+        connection.request("GET", "/")
+        answer = json.loads(connection.getresponse().read())
+        return str(answer["message"]).startswith("Hudhud ")
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _wanted_version() -> str:
+    pinned = [line for line in importlib.metadata.requires("hudhud") or [] if LIBRARY in line]
+    return pinned[0].partition("==")[2]
+
+
+def _problem_with_loading() -> str | None:
+    """Load the library in a process of its own, which it may end; return why it does not load."""
+    try:
+        loading = subprocess.run(  # noqa: S603 -- this interpreter
+            [sys.executable, "-c", f"import {LIBRARY}.client"],
+            env={**os.environ, **NO_INTERNET},
+            capture_output=True,
+            text=True,
+            timeout=LIBRARY_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"it takes longer than {LIBRARY_SECONDS:.0f} s."
+    if loading.returncode == 0:
+        return None
+    lines = loading.stderr.strip().splitlines()
+    return lines[-1] if lines else f"exit code {loading.returncode}."

@@ -1,0 +1,209 @@
+"""Checks of the database and of what is in it."""
+
+import hmac
+from pathlib import Path
+
+from sqlalchemy import Connection, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud import api_keys, legacy, senders
+from hudhud.clock import now_ms
+from hudhud.credentials import CREDENTIALS_FILE, SECRET_CHECK, secret_check
+from hudhud.db.engine import Database
+from hudhud.db.migrate import HEAD, current_revision
+from hudhud.db.tables import admins
+from hudhud.db.tables import installation as kept
+from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
+from hudhud.settings import SHORTEST_SECRET, Settings
+
+STRONG_SECRET = 32
+FEWEST_LETTERS = 8
+NETWORK_FILE_SYSTEMS = frozenset({"9p", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3"})
+LATER = ok("Not known before the first start.")
+
+
+def answers(installation: Installation) -> Finding:
+    """Is the database there, and does it answer?"""
+    choice = legacy.choose_database(installation.settings)
+    if installation.problem is not None:
+        if choice.file is None:
+            return fail(installation.problem, "Check DATABASE_URL, the server, and the network.")
+        return fail(installation.problem, "Check the file's owner, or restore it from a backup.")
+    if choice.file is not None:
+        return _answers_as_file(choice.file)
+    assert installation.database is not None  # noqa: S101 -- else there were a problem
+    with installation.database.read() as connection:
+        version = connection.scalar(text("SHOW server_version"))
+    return ok(f"PostgreSQL {version} answers.")
+
+
+def tables(installation: Installation) -> Finding:
+    """Has the database this version's tables?"""
+    if installation.database is None:
+        return LATER
+    revision = current_revision(installation.database)
+    if revision is None:
+        return ok("The database has no tables yet; the first start makes them.")
+    if revision < HEAD:
+        return warn(
+            f"The tables are at revision {revision}, this Hudhud works with {HEAD}.",
+            "`hudhud migrate`, or the next start, brings them up to date. Back up before.",
+        )
+    if revision > HEAD:
+        return fail(
+            f"The tables are at revision {revision}, this Hudhud knows only {HEAD}.",
+            "Start the newer Hudhud again, or restore the backup taken before it.",
+        )
+    return ok(f"The tables are at this version's revision, {HEAD}.")
+
+
+def writing(installation: Installation) -> Finding:
+    """Can the database be written?"""
+    database = _ready(installation)
+    if database is None:
+        return LATER
+    own_row = kept.c.name == "doctor"
+    try:
+        with database.write() as connection:
+            connection.execute(kept.insert().values(name="doctor", value=str(now_ms())))
+            connection.execute(kept.delete().where(own_row))
+    except SQLAlchemyError as error:
+        return fail(
+            f"The database cannot be written: {error.__cause__ or error}.",
+            "If it is locked, another program holds it: end that one. Otherwise see who owns the "
+            "file, and whether the disk is full.",
+        )
+    return ok("The database can be written.")
+
+
+def secret(installation: Installation) -> Finding:
+    """Is there a secret, a strong one, and the one of this database?"""
+    settings = installation.settings
+    file = settings.data_dir / "secret"
+    value = settings.session_secret
+    if value is None and file.exists():
+        value = file.read_text(encoding="ascii").strip()
+    stored = _stored_check(installation)
+    if value is None:
+        return _without_secret(settings, file, is_needed=stored is not None)
+    if stored is not None and not _proves(stored, value, settings.session_secret_previous):
+        return fail(
+            "The database belongs to another secret: its codes cannot be read.",
+            f"Set SESSION_SECRET, or restore {file}, as it was; to change the secret, set the "
+            "earlier one as SESSION_SECRET_PREVIOUS.",
+        )
+    if len(value) < SHORTEST_SECRET:
+        return fail(f"The secret in {file} is damaged.", f"Restore {file} from a backup.")
+    if len(value) < STRONG_SECRET or len(set(value)) < FEWEST_LETTERS:
+        return warn(
+            "The secret is easy to guess.",
+            "Make one with `openssl rand -hex 32`; set it as SESSION_SECRET, and this one as "
+            "SESSION_SECRET_PREVIOUS.",
+        )
+    return ok("The secret is strong and fits the database.")
+
+
+def credentials(installation: Installation) -> Finding:
+    """Is there an API key and an admin, and were the first ones put away?"""
+    settings = installation.settings
+    file = settings.data_dir / CREDENTIALS_FILE
+    if file.exists():
+        return warn(f"{file} still holds the first credentials.", f"Read them, then: rm {file}")
+    database = _ready(installation)
+    if database is None:
+        return LATER
+    with database.read() as connection:
+        has_key = settings.api_key is not None or api_keys.any_in_use(connection)
+        has_admin = settings.admin_password is not None or _has_admin(connection)
+    if has_key and has_admin:
+        return ok("An API key and an admin password exist.")
+    missing = "API key" if not has_key else "admin password"
+    return warn(f"There is no {missing}.", "The next start makes it, and shows it once.")
+
+
+def sender(installation: Installation) -> Finding:
+    """Does this machine's sender run, and can it send?"""
+    name = installation.settings.sender_name
+    database = _ready(installation)
+    if database is None:
+        return LATER
+    with database.read() as connection:
+        record = senders.find(connection, name)
+    if record is None or not senders.is_running(record, now=now_ms()):
+        return warn(f"The sender {name} is not running.", "Start it with: hudhud serve")
+    sentence = f"The sender {name} is {record.state}. {record.detail or ''}".strip()
+    if record.state == "connected":
+        return ok(sentence)
+    if record.state == "pairing":
+        return warn(sentence, "Link WhatsApp with: hudhud pair")
+    return warn(sentence, "Do what the sentence says; `hudhud status` shows how it goes on.")
+
+
+def _answers_as_file(file: Path) -> Finding:
+    kind = _file_system(file)
+    if kind in NETWORK_FILE_SYSTEMS:
+        return fail(
+            f"{file} is on a network file system ({kind}), where SQLite loses data.",
+            "Set DATA_DIR or DB_FILENAME to a local disk, or DATABASE_URL to a PostgreSQL server.",
+        )
+    if not file.exists():
+        return ok(f"There is no database yet; the first start makes {file}.")
+    return ok(f"SQLite opens {file}.")
+
+
+def _file_system(file: Path) -> str:
+    """Return the type of the file system that holds the file; empty where Linux does not tell."""
+    path = file.absolute().resolve()
+    found: tuple[int, str] = (0, "")
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    for line in mounts.splitlines():
+        _device, place, kind, *_ = line.split(" ")
+        if path.is_relative_to(place.replace("\\040", " ")):
+            found = max(found, (len(place), kind))
+    return found[1]
+
+
+def _ready(installation: Installation) -> Database | None:
+    """Return the database where it answers and has this version's tables."""
+    database = installation.database
+    return database if database is not None and current_revision(database) == HEAD else None
+
+
+def _stored_check(installation: Installation) -> str | None:
+    database = _ready(installation)
+    if database is None:
+        return None
+    with database.read() as connection:
+        value: str | None = connection.scalar(
+            select(kept.c.value).where(kept.c.name == SECRET_CHECK)
+        )
+    return value
+
+
+def _proves(stored: str, *secrets: str | None) -> bool:
+    return any(
+        hmac.compare_digest(stored, secret_check(candidate))
+        for candidate in secrets
+        if candidate is not None
+    )
+
+
+def _without_secret(settings: Settings, file: Path, *, is_needed: bool) -> Finding:
+    if settings.database_url is not None:
+        return fail(
+            "SESSION_SECRET is not set; with PostgreSQL every machine needs the same one.",
+            "Make it once with `openssl rand -hex 32` and set it on all of them.",
+        )
+    if is_needed:
+        return fail(
+            f"The secret in {file} is gone: the database's codes cannot be read.",
+            f"Restore {file} from a backup, or set SESSION_SECRET as it was.",
+        )
+    return ok("There is no secret yet; the first start makes one.")
+
+
+def _has_admin(connection: Connection) -> bool:
+    return connection.execute(select(admins)).first() is not None

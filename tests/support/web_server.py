@@ -1,0 +1,70 @@
+"""The web application on a real server, in a thread, on a port of its own."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import uvicorn
+
+from conftest import settings
+from hudhud import app
+from hudhud.db.engine import Database
+from support.services import wait_until
+
+KEY = "the-key-of-the-web-tests"
+SECRET = "a secret of the web tests"
+SEND = "/api/v1/otp/send"
+PHONE = "+201001234567"
+SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class WebServer:
+    """A running server, its database, and a client that sends the right key."""
+
+    port: int
+    database: Database
+    client: httpx.Client
+
+    def send(self, phone: object = PHONE) -> httpx.Response:
+        """Ask for a code."""
+        return self.client.post(SEND, json={"phoneNumber": phone})
+
+    def raw(self, request: bytes) -> bytes:
+        """Send bytes on a connection of their own and return what comes until its end."""
+        with socket.create_connection(("127.0.0.1", self.port), SECONDS) as connection:
+            connection.sendall(request)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@contextmanager
+def web_server(database: Database, **changes: Any) -> Iterator[WebServer]:
+    """Serve the API over a migrated database, on the sandbox unless `changes` say otherwise."""
+    chosen = {"channel": "sandbox", "api_key": KEY, "session_secret": SECRET, **changes}
+    web = app.build_web(settings(**chosen), database)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            web, http="httptools", log_config=None, access_log=False, server_header=False
+        )
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    port = listener.getsockname()[1]
+    try:
+        wait_until(lambda: server.started, SECONDS, "the web server")
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", headers={"X-API-KEY": KEY}, timeout=SECONDS
+        ) as client:
+            yield WebServer(port, database, client)
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+ServeWeb = Callable[..., WebServer]

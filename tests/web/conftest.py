@@ -1,0 +1,32 @@
+"""Web servers for the tests: one for all that leave it as it is, and others with settings."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from conftest import MigratedDatabase
+from hudhud.db.engine import Database
+from support.web_server import ServeWeb, WebServer, web_server
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def api(request: pytest.FixtureRequest, migrated_database: MigratedDatabase) -> Iterator[WebServer]:
+    """The API over each kind of database; many tests share it."""
+    with migrated_database(request.param) as url:
+        database = Database(url)
+        with web_server(database) as server:
+            yield server
+        database.close()
+
+
+@pytest.fixture
+def serve_web(database: Database) -> Iterator[ServeWeb]:
+    """Starts servers over this test's own database, with settings."""
+    with ExitStack() as stack:
+
+        def serve(used: Database = database, **changes: Any) -> WebServer:
+            return stack.enter_context(web_server(used, **changes))
+
+        yield serve

@@ -1,0 +1,265 @@
+"""POST /api/v1/otp/send: what it accepts and refuses, byte by byte."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from hudhud import api_keys
+from hudhud.db.engine import Database
+from hudhud.db.tables import verifications
+from support.queued import stored, verification_of
+from support.services import wait_until
+from support.web_server import KEY, PHONE, SEND, ServeWeb, WebServer
+
+REQUIRED = r'{"message":"Bad Request: \"phoneNumber\" is required in the request body."}'
+INVALID = (
+    '{"message":"Bad Request: Invalid phone number format. Please provide the number in '
+    'international format starting with + and country code (e.g., +966XXXXXXXXX)."}'
+)
+KEY_MISSING = '{"message":"Unauthorized: API Key is missing from headers."}'
+KEY_WRONG = '{"message":"Unauthorized: Invalid API Key."}'
+ACCEPTED = re.compile(
+    r'\{"message":"OTP request accepted and has been queued for sending\.",'
+    r'"otp":"(?P<otp>[0-9]+)",'
+    r'"jobId":(?P<job>[1-9][0-9]*),'
+    r'"otp_expires_at":"(?P<expires>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}'
+    r'\.[0-9]{3}Z)"\}'
+)
+
+
+def check(response: httpx.Response, status: int, body: str) -> None:
+    assert (response.status_code, response.text) == (status, body)
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+
+
+def accepted(response: httpx.Response) -> re.Match[str]:
+    assert response.status_code == 202, response.text
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    found = ACCEPTED.fullmatch(response.text)
+    assert found, response.text
+    return found
+
+
+def test_a_request_is_accepted_with_the_documented_body(api: WebServer) -> None:
+    before = datetime.now(UTC)
+    found = accepted(api.send())
+    expires = datetime.fromisoformat(found["expires"])
+    validity = timedelta(seconds=300)
+    millisecond = timedelta(milliseconds=1)
+    assert before + validity - millisecond <= expires <= datetime.now(UTC) + validity
+    assert len(found["otp"]) == 4
+
+
+def test_what_was_accepted_is_stored_when_the_answer_comes(api: WebServer) -> None:
+    found = accepted(api.send())
+    row = stored(api.database, int(found["job"]))
+    assert (row.phone, row.status, row.attempts) == (PHONE, "queued", 0)
+    assert verification_of(api.database, row.id).status == "pending"
+    assert verification_of(api.database, row.id).api_key == "environment"
+
+
+def test_job_ids_rise(api: WebServer) -> None:
+    jobs = [int(accepted(api.send())["job"]) for _ in range(5)]
+    assert jobs == sorted(set(jobs))
+
+
+def test_concurrent_requests_get_different_jobs_and_their_own_codes(api: WebServer) -> None:
+    with httpx.Client(base_url=api.client.base_url, headers={"X-API-KEY": KEY}) as other:
+        found = [accepted(client.post(SEND, json={"phoneNumber": PHONE}))
+                 for client in (api.client, other) for _ in range(3)]
+    assert len({one["job"] for one in found}) == 6
+
+
+@pytest.mark.parametrize("length", [4, 6, 10])
+def test_the_code_has_the_length_that_is_set(serve_web: ServeWeb, length: int) -> None:
+    found = accepted(serve_web(otp_length=length).send())
+    assert len(found["otp"]) == length
+
+
+def test_the_code_is_valid_as_long_as_is_set(serve_web: ServeWeb) -> None:
+    before = datetime.now(UTC)
+    expires = datetime.fromisoformat(accepted(serve_web(otp_ttl_seconds=77).send())["expires"])
+    assert abs((expires - before).total_seconds() - 77) < 20
+
+
+@pytest.mark.parametrize("phone", [" +201001234567", "+201001234567\n", "\t+201001234567 \r\n"])
+def test_white_space_around_a_number_is_ignored(api: WebServer, phone: str) -> None:
+    found = accepted(api.send(phone))
+    assert stored(api.database, int(found["job"])).phone == PHONE
+
+
+def test_other_fields_are_ignored(api: WebServer) -> None:
+    body = {"phoneNumber": PHONE, "otp": "9999", "jobId": 1, "more": {"deep": [1, 2]}}
+    accepted(api.client.post(SEND, json=body))
+
+
+@pytest.mark.parametrize("phone", [None, "", 0, False, 0.0, -0.0])
+def test_a_number_that_is_empty_counts_as_missing(api: WebServer, phone: Any) -> None:
+    check(api.send(phone), 400, REQUIRED)
+
+
+@pytest.mark.parametrize("body", [{}, {"phone": PHONE}, {"phonenumber": PHONE}, [], [PHONE]])
+def test_a_body_without_the_number_is_told_so(api: WebServer, body: Any) -> None:
+    check(api.client.post(SEND, json=body), 400, REQUIRED)
+
+
+@pytest.mark.parametrize("body", ["null", "5", "true", '"+201001234567"'])
+def test_a_body_that_is_no_object_has_no_number(api: WebServer, body: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    check(api.client.post(SEND, content=body, headers=headers), 400, REQUIRED)
+
+
+def test_an_empty_body_has_no_number(api: WebServer) -> None:
+    check(api.client.post(SEND), 400, REQUIRED)
+    check(api.client.post(SEND, headers={"Content-Type": "application/json"}), 400, REQUIRED)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/octet-stream", "application/xml", "multipart/form-data", "", "json"],
+)
+def test_a_body_of_another_type_counts_as_empty(api: WebServer, content_type: str) -> None:
+    headers = {"Content-Type": content_type}
+    response = api.client.post(SEND, content=json.dumps({"phoneNumber": PHONE}), headers=headers)
+    check(response, 400, REQUIRED)
+
+
+def test_a_body_without_a_type_counts_as_empty(api: WebServer) -> None:
+    response = api.client.post(SEND, content=b'{"phoneNumber":"+201001234567"}')
+    assert "content-type" not in response.request.headers
+    check(response, 400, REQUIRED)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8",
+        "Application/JSON",
+        "APPLICATION/JSON; CHARSET=UTF-8",
+        " application/json ; boundary=x",
+    ],
+)
+def test_the_type_may_have_parameters_and_capitals(api: WebServer, content_type: str) -> None:
+    headers = {"Content-Type": content_type}
+    accepted(api.client.post(SEND, content=json.dumps({"phoneNumber": PHONE}), headers=headers))
+
+
+@pytest.mark.parametrize(
+    "phone",
+    [
+        201001234567,
+        1.5,
+        True,
+        [],
+        {},
+        [PHONE],
+        {"number": PHONE},
+        "   ",
+        "201001234567",
+        "00201001234567",
+        "+0201001234567",
+        "+20100abc4567",
+        "+20 100 123 4567",
+        "+1234567",
+        "+1234567890123456",
+        "+96650123",
+        "+999123456789",
+        "+٢٠١٠٠١٢٣٤٥٦٧",
+        "+201001234567\u0000",
+        "+201001234567, +201001234568",
+    ],
+)
+def test_what_is_no_possible_number_is_refused(api: WebServer, phone: Any) -> None:
+    check(api.send(phone), 400, INVALID)
+
+
+def test_without_a_key_nothing_is_accepted(api: WebServer) -> None:
+    check(httpx.post(f"{api.client.base_url}{SEND}", json={"phoneNumber": PHONE}), 401, KEY_MISSING)
+
+
+@pytest.mark.parametrize("key", ["", " ", "\t"])
+def test_an_empty_key_counts_as_missing(api: WebServer, key: str) -> None:
+    response = api.client.post(SEND, json={"phoneNumber": PHONE}, headers={"X-API-KEY": key})
+    check(response, 401, KEY_MISSING)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        b"wrong",
+        KEY.upper().encode(),
+        KEY.encode() + b"x",
+        KEY.encode()[:-1],
+        "مفتاح".encode(),
+        b"\xff\xfe\x80",
+        b"k" * 8000,
+        b"environment",
+        b"hh_live_",
+    ],
+)
+def test_a_wrong_key_is_refused_whatever_its_bytes(api: WebServer, key: bytes) -> None:
+    response = api.client.post(SEND, json={"phoneNumber": PHONE}, headers={b"X-API-KEY": key})
+    check(response, 401, KEY_WRONG)
+
+
+def test_the_name_of_the_header_may_be_written_in_any_case(api: WebServer) -> None:
+    url = f"{api.client.base_url}{SEND}"
+    accepted(httpx.post(url, json={"phoneNumber": PHONE}, headers={"x-Api-keY": KEY}))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"no json", b'{"phoneNumber":"bad"}', b"x" * 2**21])
+def test_the_key_is_judged_before_the_body(api: WebServer, content: bytes) -> None:
+    headers = {"X-API-KEY": "wrong", "Content-Type": "application/json"}
+    check(api.client.post(SEND, content=content, headers=headers), 401, KEY_WRONG)
+
+
+def test_a_key_of_the_database_works_until_it_is_revoked(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    with database.write() as connection:
+        key = api_keys.create(connection, "shop")
+    server = serve_web(api_key=None)
+
+    def response() -> httpx.Response:
+        return server.client.post(SEND, json={"phoneNumber": PHONE}, headers={"X-API-KEY": key})
+
+    job = int(accepted(response())["job"])
+    assert verification_of(database, job).api_key == api_keys.readable_prefix(key)
+    with database.write() as connection:
+        assert api_keys.revoke(connection, "shop")
+    wait_until(lambda: response().status_code == 401, 10, "the key to be refused")
+    check(response(), 401, KEY_WRONG)
+
+
+@pytest.mark.parametrize("given", ["abc-123", "A.b_9", "x" * 64])
+def test_a_request_id_is_given_back_and_kept_with_the_message(api: WebServer, given: str) -> None:
+    response = api.client.post(SEND, json={"phoneNumber": PHONE}, headers={"X-Request-ID": given})
+    assert response.headers["x-request-id"] == given
+    assert stored(api.database, int(accepted(response)["job"])).request_id == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 65, "<script>", "a\tb", "é"])
+def test_a_request_id_of_another_form_is_replaced(api: WebServer, given: str) -> None:
+    headers = {b"X-Request-ID": given.encode()}
+    response = api.client.post(SEND, json={"phoneNumber": PHONE}, headers=headers)
+    made = response.headers["x-request-id"]
+    assert re.fullmatch("[0-9a-f]{16}", made)
+    assert stored(api.database, int(accepted(response)["job"])).request_id == made
+
+
+def test_a_code_is_never_stored_readably(serve_web: ServeWeb, database: Database) -> None:
+    found = accepted(serve_web(otp_length=10).send())
+    job = int(found["job"])
+    with database.read() as connection:
+        everything = [*stored(database, job), *connection.execute(select(verifications)).one()]
+    assert not any(found["otp"].encode() in _as_bytes(value) for value in everything)
+
+
+def _as_bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
