@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.di import Provide
 
-from hudhud import senders
+from hudhud import contacts, senders
 from hudhud.alerts import Alerts
 from hudhud.api_keys import KeyRing
 from hudhud.channels.base import Channel
@@ -16,7 +16,7 @@ from hudhud.db.engine import Database, open_database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.db.migrate import migrate
 from hudhud.delivery import Delivery
-from hudhud.errors import StartRefused
+from hudhud.errors import SettingsError, StartRefused
 from hudhud.legacy import database_url
 from hudhud.machine import machine_name
 from hudhud.pace import Pace
@@ -38,7 +38,11 @@ def open_installation(settings: Settings) -> Database:
 
     Raises SettingsError or StartRefused.
     """
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = settings.data_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"DATA_DIR: {folder} cannot be made: {error.strerror}.") from None
     database = open_database(database_url(settings).url)
     migrate(database)
     return database
@@ -105,7 +109,7 @@ def build_worker(settings: Settings, name: str) -> Worker:
         record = senders.find(connection, name)
     if record is None:
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
-    channel = _channel(settings, record.device)
+    channel = _channel(settings, database, name, record.device)
     pace = Pace(
         settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms, record.next_send_at
     )
@@ -119,10 +123,32 @@ def build_worker(settings: Settings, name: str) -> Worker:
     )
 
 
-def _channel(settings: Settings, device: str | None) -> Channel:
+def _channel(settings: Settings, database: Database, name: str, device: str | None) -> Channel:
     if settings.channel == "sandbox":
         return SandboxChannel()
-    raise NotImplementedError(device)
+    # Only this process may load the WhatsApp library, and only for this channel: it takes 60 MB.
+    from hudhud.channels.linked.channel import LinkedChannel  # noqa: PLC0415
+    from hudhud.channels.linked.session import session_store  # noqa: PLC0415
+
+    return LinkedChannel(
+        sender=name,
+        session=session_store(
+            data_dir=settings.data_dir,
+            folder=settings.baileys_session_dir_name,
+            sender=name,
+            database_url=None if database.is_sqlite else database.libpq_url(),
+        ),
+        device=device,
+        proxy=settings.whatsapp_proxy,
+        initial_retry=settings.baileys_initial_retry_delay_ms / 1000,
+        log_level=settings.baileys_internal_log_level,
+        wrote_first=lambda phone: _wrote_first(database, phone),
+    )
+
+
+def _wrote_first(database: Database, phone: str) -> bool:
+    with database.read() as connection:
+        return contacts.has_written(connection, phone=phone)
 
 
 def _sealer(settings: Settings) -> CodeSealer:

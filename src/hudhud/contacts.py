@@ -28,6 +28,12 @@ def remember_account(connection: Connection, *, phone: str, has_account: bool, n
     )
 
 
+def has_written(connection: Connection, *, phone: str) -> bool:
+    """Tell whether this person ever wrote to us."""
+    row = connection.execute(select(contacts.c.wrote_at).where(contacts.c.phone == phone)).first()
+    return row is not None and row.wrote_at is not None
+
+
 def remember_wrote(connection: Connection, *, phone: str, at: int) -> None:
     """Store that this person wrote to us, which also proves the account."""
     values = {"wrote_at": at, "on_whatsapp": True, "checked_at": at}

@@ -188,9 +188,14 @@ def test_a_query_is_not_answered(emulator: EmulatorProcess, client: Any) -> None
 def test_a_message_without_the_recipients_keys_is_accepted_but_reaches_nobody(
     emulator: EmulatorProcess, client: Any
 ) -> None:
+    emulator.set_receipts("delivered")
     emulator.set_faults(Faults(iq_errors={"encrypt": "406 not-acceptable"}))
-    assert "id" in client.do("send", to=FRIEND, text="into the void")
+    lost = client.do("send", to=FRIEND, text="into the void")["id"]
     assert emulator.messages() == []
+    emulator.reset_faults()
+    heard = client.do("send", to=STRANGER, text="x")["id"]
+    client.wait_for("Receipt", ids=[heard], type="DELIVERED")
+    assert not [event for event in client.events if event.get("ids") == [lost]]
 
 
 def test_a_phone_that_is_off_sends_no_receipt(emulator: EmulatorProcess, client: Any) -> None:

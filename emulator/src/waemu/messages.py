@@ -70,8 +70,6 @@ class Messages:
             asyncio.get_running_loop().call_later(self._faults.ack_delay, connection.send, ack)
         else:
             connection.send(ack)
-        if error is None and recipient is not None and recipient is not connection.companion.phone:
-            self._schedule_receipts(connection.companion, recipient, stanza.text("id"))
 
     def send_text(
         self,
@@ -122,6 +120,7 @@ class Messages:
         message_id, kind = stanza.text("id"), encrypted.text("type")
         parties = (sender.phone.number, phone.number, message_id)
         if self._inbox.seen(*parties):
+            self._schedule_receipts(sender, phone, message_id)
             return
         try:
             plaintext = unpad(phone.signal.decrypt(str(sender.jid), kind, encrypted.data))
@@ -140,6 +139,7 @@ class Messages:
                 plaintext=plaintext,
                 bot_tag=stanza.find("bot") is not None,
             )
+        self._schedule_receipts(sender, phone, message_id)
 
     def _forward(
         self, sender: Companion, phone: Phone, device: int, stanza: Node, encrypted: Node
@@ -173,7 +173,8 @@ class Messages:
         sender.deliver(receipt)
 
     def _schedule_receipts(self, companion: Companion, phone: Phone, message_id: str) -> None:
-        if self.receipts == "none" or phone.number in self._faults.receipts_withheld:
+        withheld = phone.number in self._faults.receipts_withheld
+        if self.receipts == "none" or withheld or phone is companion.phone:
             return
         kinds: list[str | None] = [None] if self.receipts == "delivered" else [None, "read"]
         for kind in kinds:

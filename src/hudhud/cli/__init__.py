@@ -40,7 +40,7 @@ def main(worker_command: Sequence[str] = WORKER) -> None:
     """Run the command line; `worker_command` starts a sender's process."""
     os.umask(0o077)  # all that Hudhud writes may hold secrets
     try:
-        cli(obj=worker_command)
+        cli(prog_name="hudhud", obj=worker_command)
     except (SettingsError, BadRequest) as error:
         _end(str(error), WRONG_USE)
     except QueueUnavailable as error:

@@ -19,6 +19,7 @@ AnyRequest = Request[Any, Any, Any]
 TOO_LARGE = "request entity too large"
 UNAVAILABLE = "Service temporarily unavailable due to a queueing issue. Please try again shortly."
 UNEXPECTED = "Internal Server Error while processing OTP request."
+CALLER_LEFT = "client disconnected prematurely"  # Litestar's words
 
 HTTP_NOT_FOUND = 404
 HTTP_METHOD_NOT_ALLOWED = 405
@@ -71,6 +72,9 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
         return Response(body, status_code=HTTP_NOT_FOUND)
     if error.status_code == HTTP_TOO_LARGE:
         return Response(Message(TOO_LARGE), status_code=HTTP_TOO_LARGE)
+    if error.detail == CALLER_LEFT:
+        log.info("the caller left before its request was complete")
+        return Response(Message(error.detail), status_code=400)  # which nobody reads
     if error.status_code >= HTTP_SERVER_ERROR:
         return unexpected(request, error)
     return Response(Message(error.detail), status_code=error.status_code)

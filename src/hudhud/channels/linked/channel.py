@@ -212,7 +212,7 @@ class LinkedChannel:
         while (offer_ends := self._connection.offer_ends) is None:
             if self._connection.device is not None:
                 raise CommandFailed("A device is linked already. Log it out first.")
-            if time.monotonic() > ends:
+            if self._connection.is_resting or time.monotonic() > ends:
                 raise CommandFailed(
                     "WhatsApp offers no link just now; see the sender's state. "
                     "Reload the session, then try again."

@@ -73,6 +73,7 @@ class Connection:
     Attributes:
         is_open: whether messages can be sent now.
         device: the linked device's address, None while none is linked.
+        is_resting: whether it waits before it connects again.
         is_leaving: set when an operator logs the device out, which looks like a logout by phone.
         offer_ends: when the code for a new link runs out (`time.monotonic`); None without one.
     """
@@ -90,6 +91,7 @@ class Connection:
     ) -> None:
         self.client = Client(name=sender, proxy=proxy, tell=self.tell, deliver=self._deliver)
         self.is_open = False
+        self.is_resting = False
         self.is_leaving = False
         self.device = device
         self.offer_ends: float | None = None
@@ -169,6 +171,7 @@ class Connection:
 
     def _rest(self, following: Next) -> Next:
         """Wait as long as `following` says, or until a stop or an operator's logout."""
+        self.is_resting = True
         ends = time.monotonic() + following.seconds
         while (left := ends - time.monotonic()) > 0 and not self._stopping.is_set():
             try:
@@ -178,6 +181,7 @@ class Connection:
             if signal == Trouble("operator_logout") and not _forgets(following):
                 following = self._face(Trouble("operator_logout"))
                 ends = time.monotonic() + following.seconds
+        self.is_resting = False
         return following
 
     def _follow(self) -> Next:
@@ -270,6 +274,8 @@ class Connection:
                 return None
         if trouble.fault == "unreachable" and self._has_lost_session():
             trouble = Trouble("logged_out")
+        if trouble.fault == "qr_timeout" and self.offer_ends is None:
+            trouble = Trouble("pairing_refused")
         return self._face(trouble, at_once=was_stable)
 
     def _let_redial(self, trouble: Trouble) -> None:

@@ -155,7 +155,7 @@ FAULTS: Mapping[FaultName, Fault] = {
     "qr_timeout": Fault(
         "pairing",
         Reaction.NEW_PROCESS,
-        "Nobody scanned the QR code in time. A new one follows.",
+        "The QR code ran out before anybody scanned it. A new one follows.",
     ),
     "pairing_failed": Fault(
         "pairing",

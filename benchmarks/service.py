@@ -1,0 +1,91 @@
+"""One `hudhud serve` to measure, in a folder of its own."""
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Self
+
+import httpx
+import psutil
+
+from hudhud.db.engine import Database
+
+START_SECONDS = 30
+POLL_SECONDS = 0.002
+
+
+class Service(AbstractContextManager["Service"]):
+    """A started service; the context's end stops it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        variables: Mapping[str, str],
+        module: str = "hudhud",
+    ) -> None:
+        self.key = "bench-" + secrets.token_hex(16)
+        self.url = f"http://127.0.0.1:{port}/api/v1/otp/send"
+        self._folder = folder
+        self._module = module
+        self._environment = {
+            **os.environ,
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "API_KEY": self.key,
+            "ADMIN_PASSWORD": secrets.token_hex(16),
+            **variables,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self.seconds_to_first_202 = 0.0
+
+    def __enter__(self) -> Self:
+        """Start and wait for the first 202."""
+        started = time.perf_counter()
+        with (self._folder / "output.log").open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603 -- our own command
+                [sys.executable, "-m", self._module, "serve"],
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        while not self._accepts():
+            if time.perf_counter() - started > START_SECONDS:
+                raise TimeoutError((self._folder / "output.log").read_text()[-2000:])
+            time.sleep(POLL_SECONDS)
+        self.seconds_to_first_202 = time.perf_counter() - started
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Stop the process."""
+        assert self._process is not None  # noqa: S101 -- for the type checker
+        self._process.terminate()
+        self._process.wait(15)
+
+    def _accepts(self) -> bool:
+        body = {"phoneNumber": "+201001234567"}
+        try:
+            answer = httpx.post(self.url, json=body, headers={"X-API-KEY": self.key}, timeout=5)
+        except httpx.TransportError:
+            return False
+        return answer.status_code == httpx.codes.ACCEPTED
+
+    def database(self) -> Database:
+        """Open the service's database."""
+        return Database(f"sqlite:///{self._folder / 'data' / 'hudhud.db'}")
+
+    def proportional_set_size(self) -> dict[str, float]:
+        """Return the PSS of each of the service's processes, in megabytes."""
+        assert self._process is not None  # noqa: S101 -- for the type checker
+        web = psutil.Process(self._process.pid)
+        processes = {"serve": web} | {
+            f"sender {child.pid}": child for child in web.children(recursive=True)
+        }
+        return {name: process.memory_full_info().pss / 2**20 for name, process in processes.items()}

@@ -1,0 +1,160 @@
+"""Paths and methods: what is there, what is not, and in which words."""
+
+import re
+
+import pytest
+
+from support.web_server import KEY, PHONE, SEND, WebServer
+
+KNOWN = [
+    ("/", "GET"),
+    ("/healthz", "GET"),
+    ("/readyz", "GET"),
+    (SEND, "POST"),
+    ("/api/v1/otp/1", "GET"),
+    ("/api/v1/sandbox/messages", "GET"),
+    ("/api/docs", "GET"),
+    ("/api/openapi.json", "GET"),
+]
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"]
+WRONG = [(path, method) for path, right in KNOWN for method in METHODS if method != right]
+
+
+def not_found(method: str, path: str) -> str:
+    return f'{{"error":"Not Found","message":"Cannot {method} {path}"}}'
+
+
+@pytest.mark.parametrize(("path", "method"), WRONG)
+def test_a_wrong_method_on_a_known_path_is_not_found(
+    api: WebServer, path: str, method: str
+) -> None:
+    response = api.client.request(method, path)
+    assert (response.status_code, response.text) == (404, not_found(method, path))
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("path", ["/nope", "/api", "/api/v1", "/api/v2/otp/send", "/nope/", "/a/b/c"])
+def test_an_unknown_path_is_not_found(api: WebServer, path: str, method: str) -> None:
+    response = api.client.request(method, path)
+    assert (response.status_code, response.text) == (404, not_found(method, path))
+
+
+def test_the_query_is_not_repeated(api: WebServer) -> None:
+    assert api.client.get("/nope?key=secret&a=b").text == not_found("GET", "/nope")
+    assert api.client.post("/nope?").text == not_found("POST", "/nope")
+    assert api.client.get(f"{SEND}?a=1").text == not_found("GET", SEND)
+
+
+def request(method: str, target: bytes) -> bytes:
+    """A request whose target goes over the wire as it stands here."""
+    return method.encode() + b" " + target + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/a%20b",
+        b"/%D9%85%D8%B1",
+        b"/%FF%FE",
+        b"/%zz",
+        b"/%",
+        b"/%00",
+        b"/a%2Fb",
+        b"/<script>alert(1)</script>",
+        b"/..%2f..%2fetc/passwd",
+        b"/../etc/passwd",
+        b"//nope",
+        b"/" + b"x" * 5000,
+    ],
+)
+def test_a_path_is_repeated_as_it_was_sent(api: WebServer, target: bytes) -> None:
+    answer = api.raw(request("GET", target))
+    assert answer.startswith(b"HTTP/1.1 404 "), answer
+    assert answer.endswith(b"\r\n\r\n" + not_found("GET", target.decode()).encode())
+
+
+@pytest.mark.parametrize("target", [b'/"quoted"', b"/back\\slash"])
+def test_a_path_cannot_break_out_of_the_json(api: WebServer, target: bytes) -> None:
+    answer = api.raw(request("GET", target))
+    escaped = target.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    assert answer.endswith(b'"message":"Cannot GET ' + escaped + b'"}')
+
+
+@pytest.mark.parametrize("target", ["/مرحبا".encode(), b"/\xff\xfe", b"/\x01", b"nope", b"*"])
+def test_a_target_that_is_no_path_is_refused_and_does_no_harm(
+    api: WebServer, target: bytes
+) -> None:
+    status = api.raw(request("GET", target)).split(b" ", 2)[1]
+    assert status in (b"400", b"404")
+    assert api.client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("path", [f"{SEND}/", f"/{SEND}", "/api//v1/otp/send"])
+def test_a_trailing_slash_is_accepted(api: WebServer, path: str) -> None:
+    url = f"http://127.0.0.1:{api.port}{path}"
+    assert api.client.post(url, json={"phoneNumber": PHONE}).status_code == 202
+
+
+def test_a_trailing_slash_is_accepted_of_every_path(api: WebServer) -> None:
+    assert api.client.get("/healthz/").status_code == 200
+    job = api.send().json()["jobId"]
+    assert api.client.get(f"/api/v1/otp/{job}/").json()["jobId"] == job
+
+
+def test_the_query_of_a_request_for_a_code_is_ignored(api: WebServer) -> None:
+    response = api.client.post(f"{SEND}?phoneNumber=1", json={"phoneNumber": PHONE})
+    assert response.status_code == 202
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/api/v1/otp/0", "/api/docs", "/nope", SEND])
+def test_head_answers_like_get_without_a_body(api: WebServer, path: str) -> None:
+    get, head = api.client.get(path), api.client.head(path)
+    assert head.status_code == get.status_code
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert head.headers["content-length"] == get.headers["content-length"]
+    assert head.content == b""
+
+
+def test_after_head_the_connection_serves_on(api: WebServer) -> None:
+    answers = api.raw(
+        b"HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert answers.count(b'{"status":"ok"}') == 1
+
+
+@pytest.mark.parametrize(("path", "method"), KNOWN)
+def test_options_names_the_methods_of_a_known_path(
+    api: WebServer, path: str, method: str
+) -> None:
+    response = api.client.options(path)
+    assert response.status_code == 204
+    assert method in response.headers["allow"].split(", ")
+
+
+def test_options_of_an_unknown_path_is_not_found(api: WebServer) -> None:
+    response = api.client.options("/nope")
+    assert (response.status_code, response.text) == (404, not_found("OPTIONS", "/nope"))
+
+
+def test_the_root_answers_as_before(api: WebServer) -> None:
+    response = api.client.get("/")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    assert re.fullmatch(
+        r'\{"message":"[^"]+","status":"success",'
+        r'"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"\}',
+        response.text,
+    )
+
+
+def test_the_root_needs_no_key(api: WebServer) -> None:
+    assert b" 200 OK" in api.raw(request("GET", b"/"))
+
+
+@pytest.mark.parametrize("host", [b"localhost", b"hudhud_web:3000", b"[::1]:3000", b"10.0.0.1"])
+def test_every_usual_host_name_is_served(api: WebServer, host: bytes) -> None:
+    head = b"GET /healthz HTTP/1.1\r\nConnection: close\r\nX-API-KEY: " + KEY.encode()
+    assert b" 200 OK" in api.raw(head + b"\r\nHost: " + host + b"\r\n\r\n")
