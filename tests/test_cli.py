@@ -20,13 +20,13 @@ from hudhud.cli.qr import QR_FILE, drawing, width_of
 from hudhud.clock import now_ms
 from hudhud.commands import Result
 from hudhud.credentials import load_secret
-from hudhud.db.engine import Database
+from hudhud.db import tables
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import Receipt, record_receipts
 from hudhud.queue import Failed, Sent
 from hudhud.sealing import CodeSealer
 from hudhud.senders import StateReport
-from hudhud.settings import Settings, load_settings
+from hudhud.settings import load_settings
 from support.services import wait_until
 
 README = Path(__file__).parents[1] / "README.md"
@@ -255,17 +255,17 @@ def test_keys_can_be_made_before_the_first_start(run: Run, tmp_path: Path) -> No
     assert (tmp_path / "data" / "hudhud.db").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.usefixtures("installation")
 @pytest.mark.parametrize("name", ["webshop", ""])
-def test_a_name_that_cannot_be_taken_ends_with_two(
-    run: Run, installation: Installation, name: str
-) -> None:
+def test_a_name_that_cannot_be_taken_ends_with_two(run: Run, name: str) -> None:
     run("keys", "create", "webshop")
     assert run("keys", "create", name).code == 2
     assert len(run("keys", "list").out.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("installation")
 @pytest.mark.parametrize("by", ["name", "prefix"])
-def test_a_key_is_revoked_by_name_or_prefix(run: Run, installation: Installation, by: str) -> None:
+def test_a_key_is_revoked_by_name_or_prefix(run: Run, by: str) -> None:
     key = run("keys", "create", "webshop").out.strip()
     prefix = api_keys.readable_prefix(key)
     shown = f"{prefix}…" if by == "prefix" else "webshop"
@@ -336,9 +336,7 @@ def claim_when_there(installation: Installation) -> int:
     """Take the message that a command queues, as a sender would."""
     wait_until(lambda: bool(installation.rows()), 20, "a message")
     with installation.database.write() as connection:
-        (claimed,) = queue.claim(
-            connection, channel="linked", sender="main", limit=1, now=now_ms()
-        )
+        (claimed,) = queue.claim(connection, channel="linked", sender="main", limit=1, now=now_ms())
         installation.database.ring(connection)
     return claimed.id
 
@@ -387,7 +385,8 @@ def test_a_message_that_fails_ends_with_one_and_its_reason(
     assert "failed. No account." in ended.out
 
 
-def test_a_message_that_nobody_sends_ends_with_one(run: Run, installation: Installation) -> None:
+@pytest.mark.usefixtures("installation")
+def test_a_message_that_nobody_sends_ends_with_one(run: Run) -> None:
     ended = run("send", PHONE, "--timeout", "1")
     assert ended.code == 1
     assert "still queued after 1 s" in ended.err
@@ -428,17 +427,10 @@ def test_status_says_that_a_killed_sender_does_not_run(
     installation.play_sender(StateReport("connected", "all"))
     with installation.database.write() as connection:
         late = now_ms() - senders.LATE_MS
-        connection.execute(update(senders.senders).values(heartbeat_at=late))
+        connection.execute(update(tables.senders).values(heartbeat_at=late))
     ended = run("status")
     assert "main (linked): not running (connected since" in ended.out
     assert "Start it with: hudhud serve" in ended.out
-
-
-def test_status_hides_the_password_of_the_database(
-    run: Run, installation: Installation
-) -> None:
-    password = installation.database.url.password
-    assert password is None or password not in run("status", "--json").out
 
 
 # ── pair ────────────────────────────────────────────────────────────────────────────────────────
@@ -451,10 +443,9 @@ def test_the_sandbox_needs_no_pairing(run: Run, monkeypatch: pytest.MonkeyPatch)
     assert "CHANNEL=linked" in ended.err
 
 
+@pytest.mark.usefixtures("installation")
 @pytest.mark.parametrize("option", [[], ["--phone", PHONE]])
-def test_pairing_without_a_running_sender_says_what_to_start(
-    run: Run, installation: Installation, option: list[str]
-) -> None:
+def test_pairing_without_a_running_sender_says_what_to_start(run: Run, option: list[str]) -> None:
     ended = run("pair", *option)
     assert ended.code == 1
     assert "hudhud serve" in ended.err
@@ -551,16 +542,19 @@ def test_a_phone_code_is_asked_for_again_where_the_link_was_renewed(
     run: Run, installation: Installation
 ) -> None:
     def link() -> None:
-        answer_command(installation, Result(commands.FAILED, "Ask again."))
+        # The process starts anew before the answer is read, so that the command cannot miss it.
         installation.play_sender(StateReport("starting"))
-        wait_until(lambda: starting_seen.wait(0.02), 20, "the command to see the restart")
-        installation.play_sender(StateReport("pairing", qr=QR))
+        answer_command(installation, Result(commands.FAILED, "Ask again."))
+        renewed = threading.Timer(0.5, play_offer)
+        renewed.start()
         answer_command(installation, Result(commands.DONE, "ABCD1234"))
+        renewed.join()
         installation.play_sender(StateReport("connected", "all", phone=PHONE))
 
-    starting_seen = threading.Event()
-    threading.Timer(1.0, starting_seen.set).start()
-    installation.play_sender(StateReport("pairing", qr=QR))
+    def play_offer() -> None:
+        installation.play_sender(StateReport("pairing", qr=QR))
+
+    play_offer()
     with in_background(link):
         ended = run("pair", "--phone", PHONE, "--timeout", "60")
     assert ended.code == 0

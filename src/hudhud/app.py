@@ -1,19 +1,17 @@
-"""The only place that constructs things: the parts of each process, out of the settings."""
+"""The place that constructs things out of the settings: what every process needs.
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+The web application is constructed in `web/application.py`, so that a sender's process need not
+load the web framework.
+"""
 
-from litestar import Litestar
-from litestar.di import Provide
+from collections.abc import Sequence
 
 from hudhud import contacts, senders
 from hudhud.alerts import Alerts
-from hudhud.api_keys import KeyRing
 from hudhud.channels.base import Channel
 from hudhud.channels.sandbox import SandboxChannel
 from hudhud.credentials import load_secret
 from hudhud.db.engine import Database, open_database
-from hudhud.db.group_commit import GroupCommit
 from hudhud.db.migrate import migrate
 from hudhud.delivery import Delivery
 from hudhud.errors import SettingsError, StartRefused
@@ -24,13 +22,7 @@ from hudhud.sealing import CodeSealer
 from hudhud.settings import Settings
 from hudhud.supervisor import Supervisor
 from hudhud.verifications import VerificationStarter
-from hudhud.web import api, errors, health, sandbox
-from hudhud.web.docs_page import docs_routes
-from hudhud.web.drop_in import DropIn, name_the_charset
-from hudhud.web.openapi import openapi_config
 from hudhud.worker import Worker
-
-LARGEST_BODY = 1024 * 1024
 
 
 def open_installation(settings: Settings) -> Database:
@@ -48,46 +40,9 @@ def open_installation(settings: Settings) -> Database:
     return database
 
 
-def build_web(settings: Settings, database: Database) -> Litestar:
-    """Build the web application over a migrated database."""
-    sealer = _sealer(settings)
-    key_ring = KeyRing(database, settings.api_key)
-    starter = build_starter(settings, database)
-    commits: api.Commits = GroupCommit(database, starter.write)
-
-    @asynccontextmanager
-    async def running(_app: Litestar) -> AsyncIterator[None]:
-        key_ring.start()
-        commits.start()
-        yield
-        commits.stop()
-        key_ring.stop()
-
-    parts = {
-        "key_ring": key_ring,
-        "starter": starter,
-        "commits": commits,
-        "database": database,
-        "sealer": sealer,
-    }
-    routes = [api.send, api.job, health.welcome, health.healthz, health.readyz, *docs_routes]
-    if settings.channel == "sandbox":
-        routes.append(sandbox.sandbox_messages)
-    return DropIn(
-        routes,
-        dependencies={name: _given(part) for name, part in parts.items()},
-        before_send=[name_the_charset],
-        exception_handlers=errors.HANDLERS,
-        lifespan=[running],
-        logging_config=None,
-        openapi_config=openapi_config(),
-        request_max_body_size=LARGEST_BODY,
-    )
-
-
 def build_starter(settings: Settings, database: Database) -> VerificationStarter:
     """Build what makes verifications and writes them. Raises StartRefused without a secret."""
-    return VerificationStarter(settings, database, _sealer(settings))
+    return VerificationStarter(settings, database, build_sealer(settings))
 
 
 def build_supervisor(settings: Settings, database: Database, command: Sequence[str]) -> Supervisor:
@@ -118,7 +73,7 @@ def build_worker(settings: Settings, name: str) -> Worker:
         channel_name=settings.channel,
         database=database,
         channel=channel,
-        delivery=Delivery(database, channel, _sealer(settings)),
+        delivery=Delivery(database, channel, build_sealer(settings)),
         pace=Pace(0, 0) if settings.channel == "sandbox" else pace,
     )
 
@@ -151,9 +106,6 @@ def _wrote_first(database: Database, phone: str) -> bool:
         return contacts.has_written(connection, phone=phone)
 
 
-def _sealer(settings: Settings) -> CodeSealer:
+def build_sealer(settings: Settings) -> CodeSealer:
+    """Build what seals and opens codes. Raises StartRefused without a secret."""
     return CodeSealer(load_secret(settings), settings.session_secret_previous)
-
-
-def _given(part: object) -> Provide:
-    return Provide(lambda: part, sync_to_thread=False)

@@ -11,5 +11,5 @@ def now_ms() -> int:
 
 def iso(milliseconds: int) -> str:
     """Write a stored time as ISO 8601 with milliseconds and `Z`, as JavaScript does."""
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+    moment = datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
+    return f"{moment[:19]}.{milliseconds % 1000:03d}Z"

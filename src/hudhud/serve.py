@@ -22,6 +22,7 @@ from hudhud.db.engine import Database
 from hudhud.errors import StartRefused
 from hudhud.settings import Settings
 from hudhud.supervisor import Supervisor
+from hudhud.web.application import build_web
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +68,7 @@ def serve(
     listener = _listen(settings)
     stopping = threading.Event()
     supervisor = app.build_supervisor(settings, database, command)
-    web = app.build_web(settings, database)
+    web = build_web(settings, database)
     with _supervised(supervisor, stopping):
         uvloop.run(_serve_web(settings, web, listener, stopping, on_listening))
     database.close()

@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.25
 HOUSEKEEPING_SECONDS = 1.0
 STOP_SECONDS = 7.0
+ALERT_SECONDS = 1.0
 FIRST_RESTART_SECONDS = 0.25
 LONGEST_RESTART_SECONDS = 30.0
 # A process that ran this long was well; its next end is not a repetition.
@@ -195,6 +196,7 @@ class Supervisor:
             log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
 
     def _stop(self) -> None:
+        self._alerts.wait(ALERT_SECONDS)
         if self._process is not None:
             self._process.ask_to_stop()
             self._process.end(STOP_SECONDS)

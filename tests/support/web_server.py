@@ -11,8 +11,8 @@ import httpx
 import uvicorn
 
 from conftest import settings
-from hudhud import app
 from hudhud.db.engine import Database
+from hudhud.web.application import build_web
 from support.services import wait_until
 
 KEY = "the-key-of-the-web-tests"
@@ -45,7 +45,7 @@ class WebServer:
 def web_server(database: Database, **changes: Any) -> Iterator[WebServer]:
     """Serve the API over a migrated database, on the sandbox unless `changes` say otherwise."""
     chosen = {"channel": "sandbox", "api_key": KEY, "session_secret": SECRET, **changes}
-    web = app.build_web(settings(**chosen), database)
+    web = build_web(settings(**chosen), database)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(

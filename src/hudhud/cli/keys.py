@@ -1,5 +1,6 @@
 """`hudhud keys`: make, list and revoke the keys that callers of the API send."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -20,10 +21,11 @@ def create(
     """Make an API key and print it. It is shown only this once: only its hash is kept."""
     from hudhud import app  # noqa: PLC0415 -- it takes a while, and other commands need none of it
 
-    database = app.open_installation(load_settings())
-    with database.write() as connection:
+    with (
+        closing(app.open_installation(load_settings())) as database,
+        database.write() as connection,
+    ):
         key = api_keys.create(connection, name)
-    database.close()
     warn(f"The key {name}, for the header X-API-KEY. Keep it safe, it is shown only this once:")
     typer.echo(key)
 

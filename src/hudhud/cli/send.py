@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -74,10 +75,9 @@ def _warn_without_sender(settings: Settings, database: Database) -> None:
 
 def _follow(database: Database, job: int, seconds: int) -> None:
     """Print each state that the message enters, until it arrived. Raises CommandFailed."""
-    doorbell = database.doorbell()
     deadline = time.monotonic() + seconds
     told = messages.QUEUED
-    with progress(f"Job {job}: {told} …") as update:
+    with progress(f"Job {job}: {told} …") as update, closing(database.doorbell()) as doorbell:
         while (left := deadline - time.monotonic()) > 0 and told not in ARRIVED + ENDED_BADLY:
             doorbell.wait(min(POLL_SECONDS, left))
             status, error = _state(database, job)
@@ -85,7 +85,6 @@ def _follow(database: Database, job: int, seconds: int) -> None:
                 typer.echo(f"Job {job}: {status}" + (f". {error}" if error else ""))
                 update(f"Job {job}: {status} …")
                 told = status
-    doorbell.close()
     _judge(job, told, seconds)
 
 

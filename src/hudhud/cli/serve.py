@@ -1,6 +1,7 @@
 """`hudhud serve`, `hudhud worker` and `hudhud migrate`: what runs on a server."""
 
 import sys
+from contextlib import closing
 
 import structlog
 import typer
@@ -54,10 +55,11 @@ def migrate() -> None:
     from hudhud import app  # noqa: PLC0415 -- as above
 
     settings = load_settings()
-    with progress("Bringing the database to this version's tables …"):
-        database = app.open_installation(settings)
+    with (
+        progress("Bringing the database to this version's tables …"),
+        closing(app.open_installation(settings)) as database,
+    ):
         revision = current_revision(database)
-        database.close()
     typer.echo(f"The database is at revision {revision}.")
 
 

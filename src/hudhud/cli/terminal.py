@@ -1,7 +1,7 @@
 """What the commands share: the installation they speak to, and signs of life while one waits."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import typer
 from rich.console import Console
@@ -40,18 +40,20 @@ def existing_installation(settings: Settings) -> Iterator[Database]:
         raise CommandFailed(f"There is no database {choice.file} yet. Start with: hudhud serve")
     with progress("Opening the database …"):
         database = open_database(choice.url)
-        revision = current_revision(database)
-    try:
-        if revision is None:
-            raise CommandFailed("The database is empty. Start with: hudhud serve")
-        if revision != HEAD:
-            raise CommandFailed(
-                f"The database is at revision {revision}, this Hudhud works with {HEAD}. "
-                "Where that is the higher one, run: hudhud migrate"
-            )
+    with closing(database):
+        _require_tables(database)
         yield database
-    finally:
-        database.close()
+
+
+def _require_tables(database: Database) -> None:
+    revision = current_revision(database)
+    if revision is None:
+        raise CommandFailed("The database is empty. Start with: hudhud serve")
+    if revision != HEAD:
+        raise CommandFailed(
+            f"The database is at revision {revision}, this Hudhud works with {HEAD}. "
+            "Where that is the higher one, run: hudhud migrate"
+        )
 
 
 def phone_from(text: str) -> Phone:

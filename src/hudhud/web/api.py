@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 ACCEPTED = "OTP request accepted and has been queued for sending."
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-JOB_ID = re.compile(r"\d{1,18}", re.ASCII)  # what fits a 64-bit column
+JOB_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)  # what fits a 64-bit column
 
 Commits = GroupCommit[NewVerification, Accepted]
 AnyRequest = Request[Any, Any, Any]

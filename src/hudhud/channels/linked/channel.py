@@ -22,8 +22,6 @@ from hudhud.clock import now_ms
 from hudhud.errors import CommandFailed, PermanentFailure, Snoozed, TransientFailure
 from hudhud.masking import mask_text
 
-# A message comes back this soon at the latest: another sender may be free to carry it.
-LONGEST_SNOOZE_SECONDS = 20.0
 # Less time than this to find the phone and to type eight characters is no time.
 SHORTEST_OFFER_SECONDS = 45.0
 POLL_SECONDS = 0.05
@@ -170,12 +168,15 @@ class LinkedChannel:
             raise Snoozed(OFFLINE, self._timing.offline)
         quiet = self._quiet_until - time.monotonic()
         if quiet > 0:
-            raise Snoozed(TOO_MUCH, min(quiet, LONGEST_SNOOZE_SECONDS))
+            raise self._snooze(TOO_MUCH, quiet)
 
     def _require_permission(self, phone: str) -> None:
         wait = self._restriction.wait(phone, now_ms())
         if wait > 0:
-            raise Snoozed(STRANGER, min(wait, LONGEST_SNOOZE_SECONDS))
+            raise self._snooze(STRANGER, wait)
+
+    def _snooze(self, reason: str, seconds: float) -> Snoozed:
+        return Snoozed(reason, min(seconds, self._timing.snooze))
 
     def _class_error(self, phone: str, text: str) -> PermanentFailure | Snoozed | TransientFailure:
         match class_refusal(text):
@@ -184,10 +185,10 @@ class LinkedChannel:
             case Refusal.STRANGER:
                 if self._restriction.refuse(phone, now_ms()):
                     self._connection.tell(RestrictionChanged())
-                return Snoozed(STRANGER, LONGEST_SNOOZE_SECONDS)
+                return self._snooze(STRANGER, self._timing.waits.person)
             case Refusal.TOO_MUCH:
                 self._quiet_until = time.monotonic() + self._timing.too_much
-                return Snoozed(TOO_MUCH, min(self._timing.too_much, LONGEST_SNOOZE_SECONDS))
+                return self._snooze(TOO_MUCH, self._timing.too_much)
             case Refusal.OFFLINE:
                 self._connection.tell(Trouble("dropped"))
                 return Snoozed(OFFLINE, self._timing.offline)

@@ -240,7 +240,7 @@ class Connection:
         """Report the device at once: a process that ends now must find its session again."""
         self.offer_ends = None
         self.device = device or self.device
-        self._deadline = time.monotonic() + self._timing.connect
+        self._deadline = time.monotonic() + self._timing.link
         self._emit(StateReport("pairing", detail=JUST_LINKED, device=device))
 
     def _enter(self, phone: str, device: str) -> None:

@@ -18,13 +18,15 @@ class Timing:
     freed: float = 4.0
     """A call that hangs on a closed connection for longer is beyond help."""
 
-    connect: float = 60.0
+    connect: float = 30.0
+    link: float = 120.0
+    """A new device first makes and stores 812 keys, which took up to 10 s on a busy machine."""
     grace: float = 5.0
     """The library's own redials come at 0, 2 and 6 s: two of them get their chance."""
     stable: float = 10.0
     """A connection that ends sooner counts as failed, so that no loop turns without waits."""
-    close: float = 60.0
-    """Closing waits for a dial that is under way, which can take 30 s."""
+    close: float = 90.0
+    """Closing waits for a dial that is under way; behind a dead proxy Go gives up after 60 s."""
     longest_retry: float = 60.0
 
     replaced: float = 15 * 60.0
@@ -39,6 +41,8 @@ class Timing:
     """The alert looks about once a second."""
 
     too_much: float = 60.0
+    snooze: float = 20.0
+    """A message comes back this soon at the latest: another sender may be free to carry it."""
     offline: float = 2.0
     waits: Waits = field(default_factory=Waits)
 

@@ -1,0 +1,60 @@
+"""Construct the web application out of the settings and the database."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from litestar import Litestar
+from litestar.di import Provide
+
+from hudhud.api_keys import KeyRing
+from hudhud.app import build_sealer, build_starter
+from hudhud.db.engine import Database
+from hudhud.db.group_commit import GroupCommit
+from hudhud.settings import Settings
+from hudhud.web import api, errors, health, sandbox
+from hudhud.web.docs_page import docs_routes
+from hudhud.web.drop_in import DropIn, name_the_charset
+from hudhud.web.openapi import openapi_config
+
+LARGEST_BODY = 1024 * 1024
+
+
+def build_web(settings: Settings, database: Database) -> Litestar:
+    """Build the web application over a migrated database."""
+    sealer = build_sealer(settings)
+    key_ring = KeyRing(database, settings.api_key)
+    starter = build_starter(settings, database)
+    commits: api.Commits = GroupCommit(database, starter.write)
+
+    @asynccontextmanager
+    async def running(_app: Litestar) -> AsyncIterator[None]:
+        key_ring.start()
+        commits.start()
+        yield
+        commits.stop()
+        key_ring.stop()
+
+    parts = {
+        "key_ring": key_ring,
+        "starter": starter,
+        "commits": commits,
+        "database": database,
+        "sealer": sealer,
+    }
+    routes = [api.send, api.job, health.welcome, health.healthz, health.readyz, *docs_routes]
+    if settings.channel == "sandbox":
+        routes.append(sandbox.sandbox_messages)
+    return DropIn(
+        routes,
+        dependencies={name: _given(part) for name, part in parts.items()},
+        before_send=[name_the_charset],
+        exception_handlers=errors.HANDLERS,
+        lifespan=[running],
+        logging_config=None,
+        openapi_config=openapi_config(),
+        request_max_body_size=LARGEST_BODY,
+    )
+
+
+def _given(part: object) -> Provide:
+    return Provide(lambda: part, sync_to_thread=False)

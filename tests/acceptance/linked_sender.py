@@ -1,0 +1,36 @@
+"""The sender's process of `linked_hudhud`: the emulator's, with waits of seconds, not of minutes.
+
+Only waits differ. What the faults look like, and what is done about them, is as in use.
+"""
+
+from functools import partial
+
+from waemu import worker
+
+from hudhud.channels.linked import channel
+from hudhud.channels.linked.restriction import Waits
+from hudhud.channels.linked.timing import Timing
+
+impatient = partial(
+    Timing,
+    send=3.0,
+    number_check=2.0,
+    grace=2.0,
+    stable=0.5,
+    longest_retry=1.0,
+    replaced=2.0,
+    outdated=2.0,
+    unknown_ban=2.0,
+    pairing_failed=1.0,
+    pairing_refused=1.0,
+    passkey=2.0,
+    logged_out=1.0,
+    too_much=2.0,
+    offline=0.2,
+    snooze=0.5,
+    waits=Waits(person=1.0, first_probe=3.0, longest_probe=3.0),
+)
+
+if __name__ == "__main__":
+    channel.Timing = impatient  # type: ignore[misc]
+    worker.main()

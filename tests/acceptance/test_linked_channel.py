@@ -1,0 +1,616 @@
+"""A code goes the whole way: HTTP, queue, the real client library, the emulated WhatsApp, a phone.
+
+All processes are real; nothing waits for minutes where `linked_sender.py` shortens a wait. Each row
+of the table in `docs/linked-channel.md` has a test here that bears its name.
+"""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect, make_url
+from waemu.client import EmulatorProcess
+from waemu.faults import Faults
+
+from hudhud.phones import mask_phone
+from support.linked import IMPATIENT, PLAIN, LinkedService, new_number
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
+    """One emulated WhatsApp for all tests of this file."""
+    folder = tmp_path_factory.mktemp("emulator")
+    with EmulatorProcess(folder, log=folder / "emulator.log") as running:
+        yield running
+
+
+@pytest.fixture
+def fresh(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[LinkedService]:
+    """A service with the product's own waits that nobody linked yet; not started."""
+    emulator.reset_faults()
+    emulator.set_receipts("read")
+    service = LinkedService(tmp_path / "service", emulator, PLAIN)
+    yield service
+    service.clean_up()
+
+
+@pytest.fixture(scope="module")
+def linked_service(
+    emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LinkedService]:
+    """The service on which most faults are caused; linking takes too long to do it for each."""
+    service = LinkedService(tmp_path_factory.mktemp("linked"), emulator, IMPATIENT)
+    service.start()
+    yield service
+    service.clean_up()
+
+
+@pytest.fixture
+def linked(linked_service: LinkedService) -> Iterator[LinkedService]:
+    """That service, linked and connected."""
+    linked_service.make_ready()
+    yield linked_service
+    linked_service.emulator.reset_faults()
+
+
+@pytest.fixture(scope="module")
+def unlinked_service(
+    emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LinkedService]:
+    """A service whose links always fail."""
+    service = LinkedService(tmp_path_factory.mktemp("unlinked"), emulator, IMPATIENT)
+    service.start()
+    yield service
+    service.clean_up()
+
+
+@pytest.fixture
+def unlinked(unlinked_service: LinkedService) -> Iterator[LinkedService]:
+    """That service; a test waits for the QR code that it needs."""
+    unlinked_service.emulator.reset_faults()
+    yield unlinked_service
+    unlinked_service.emulator.reset_faults()
+
+
+def assert_sends(service: LinkedService) -> None:
+    """A code still goes the whole way."""
+    phone = service.add_phone()
+    job = service.send(phone)["jobId"]
+    service.wait_for_delivery(job, "read")
+
+
+# The way of a code
+
+
+def test_a_code_is_read_on_the_phone_after_linking_by_qr(fresh: LinkedService) -> None:
+    fresh.start()
+    fresh.link()
+    assert fresh.sender().phone == fresh.account
+    phone = fresh.add_phone()
+    accepted = fresh.send(phone)
+    job = fresh.wait_for_delivery(accepted["jobId"], "read")
+    [message] = fresh.received(phone)
+    assert message.text == fresh.body(accepted["jobId"]).replace("{code}", accepted["otp"])
+    assert not message.bot_tag
+    assert message.from_number == fresh.account.removeprefix("+")
+    assert job["sent_at"] <= job["delivered_at"] <= job["read_at"]
+    assert_keeps_secrets(fresh, code=accepted["otp"], phone=phone)
+
+
+def assert_keeps_secrets(service: LinkedService, *, code: str, phone: str) -> None:
+    session = service.service.folder / "data" / "session"
+    assert stat.S_IMODE(session.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in session.iterdir()} == {0o600}
+    printed = service.service.output.read_text()
+    assert "linked_devices#" not in printed
+    assert phone not in printed
+    assert mask_phone(phone) in printed
+    assert f"{code} " not in printed
+
+
+def test_a_restart_goes_on_with_the_stored_session(fresh: LinkedService) -> None:
+    fresh.start()
+    fresh.link()
+    device = fresh.sender().device
+    assert fresh.service.stop() == 0
+    start = fresh.now()
+    fresh.start()
+    fresh.wait_for_state("connected", since=start)
+    assert "pairing" not in {state["state"] for state in fresh.states(start)}
+    assert fresh.sender().device == device
+    assert_sends(fresh)
+
+
+def test_a_killed_sender_goes_on_with_its_session(linked: LinkedService) -> None:
+    start = linked.now()
+    linked.service.wait_for_sender().kill()
+    linked.wait_for_state("connected", since=start)
+    assert_sends(linked)
+
+
+def test_a_code_is_read_on_the_phone_after_linking_by_phone_code(fresh: LinkedService) -> None:
+    fresh.start()
+    result = fresh.command("pair_phone", fresh.account)
+    assert result.status == "done", result
+    assert result.text is not None
+    fresh.wait(lambda: fresh.sender().pair_code == result.text, "the code to be shown")
+    fresh.emulator.enter_code(fresh.account, result.text)
+    fresh.wait_for_state("connected")
+    assert fresh.sender().pair_code is None
+    assert_sends(fresh)
+    again = fresh.command("pair_phone", fresh.account)
+    assert again.status == "failed"
+    assert "linked already" in str(again.text)
+
+
+def test_the_session_is_kept_in_postgresql_beside_the_queue(
+    emulator: EmulatorProcess, tmp_path: Path, postgres_url: str
+) -> None:
+    service = LinkedService(
+        tmp_path / "service",
+        emulator,
+        IMPATIENT,
+        DATABASE_URL=postgres_url,
+        SESSION_SECRET="a secret that is long enough",
+    )
+    try:
+        emulator.set_receipts("read")
+        service.start()
+        service.link()
+        assert_sends(service)
+        start = service.now()
+        service.service.wait_for_sender().kill()
+        service.wait_for_state("connected", since=start)
+        assert_sends(service)
+        assert service.command("logout").status == "done"
+        service.wait_for_qr()
+        assert not (service.service.folder / "data" / "session").exists()
+        assert_only_own_schema_has_session_tables(postgres_url)
+    finally:
+        service.clean_up()
+
+
+def assert_only_own_schema_has_session_tables(url: str) -> None:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    tables = {
+        schema: inspect(engine).get_table_names(schema) for schema in (None, "hudhud_sessions")
+    }
+    engine.dispose()
+    assert not [name for name in tables[None] if name.startswith("whatsmeow")]
+    assert "whatsmeow_device" in tables["hudhud_sessions"]
+
+
+# The connection
+
+
+@pytest.mark.parametrize("abrupt", [True, False], ids=["killed", "closed"])
+def test_dropped_socket(linked: LinkedService, *, abrupt: bool) -> None:
+    start = linked.now()
+    linked.emulator.kick(linked.account, abrupt=abrupt)
+    assert "lost" in linked.wait_for_state("reconnecting", since=start)
+    linked.wait_for_state("connected", since=start)
+    assert_sends(linked)
+
+
+def test_dropped_by_stream_error_503(linked: LinkedService) -> None:
+    start = linked.now()
+    linked.emulator.stream_error(linked.account, code="503")
+    assert "lost" in linked.wait_for_state("reconnecting", since=start)
+    linked.wait_for_state("connected", since=start)
+
+
+@pytest.mark.parametrize("reason", ["500", "503"])
+def test_dropped_at_the_login(linked: LinkedService, reason: str) -> None:
+    start = linked.now()
+    linked.emulator.set_faults(Faults(connect_failure={"reason": reason}))
+    linked.emulator.kick(linked.account)
+    linked.wait(lambda: linked.sender().failed_reconnects > 0, "a failed reconnect")
+    assert linked.sender().state == "reconnecting"
+    linked.emulator.reset_faults()
+    linked.wait_for_state("connected", since=start)
+
+
+@pytest.mark.parametrize("code", ["401", "516"])
+def test_stream_error_of_another_kind(linked: LinkedService, code: str) -> None:
+    start = linked.now()
+    linked.emulator.stream_error(linked.account, code=code)
+    assert f"error {code}" in linked.wait_for_state("reconnecting", since=start)
+    linked.wait_for_state("connected", since=start)
+
+
+def test_unreachable_server_is_tried_again_and_again(linked: LinkedService) -> None:
+    linked.emulator.set_faults(Faults(upgrade_status=503))
+    start = linked.now()
+    linked.emulator.kick(linked.account)
+    phone = linked.add_phone()
+    job = linked.send(phone)["jobId"]
+    linked.wait(lambda: linked.sender().failed_reconnects >= 3, "three failed reconnects")
+    assert "cannot be reached" in linked.sender().detail
+    assert linked.job(job)["delivery"] == "queued"
+    linked.emulator.reset_faults()
+    linked.wait_for_state("connected", since=start)
+    assert linked.sender().failed_reconnects == 0
+    assert linked.wait_for_delivery(job, "read")["attempts"] == 1
+
+
+def test_unreachable_server_at_the_first_connect(linked: LinkedService) -> None:
+    linked.emulator.set_faults(Faults(refuse_connections=True))
+    start = linked.now()
+    linked.service.wait_for_sender().kill()
+    assert "proxy: connection refused" in linked.wait_for_state("reconnecting", since=start)
+    linked.wait(lambda: linked.sender().failed_reconnects >= 2, "two failed reconnects")
+    linked.emulator.reset_faults()
+    linked.wait_for_state("connected", since=start)
+
+
+def test_silent_server_is_left_after_one_unanswered_keepalive(linked: LinkedService) -> None:
+    """The library pings every 20 to 30 s, waits 10 s, and would itself wait 217 s in all."""
+    start = linked.now()
+    linked.emulator.set_faults(Faults(iq_mute=["w:p"]))
+    assert "stopped answering" in linked.wait_for_state("reconnecting", since=start)
+    linked.wait_for_state("connected", since=start)
+
+
+@pytest.mark.parametrize("reason", ["400", "409", "418"])
+def test_refused_by_connect_failure(linked: LinkedService, reason: str) -> None:
+    """The library has no name for 418 and its call ends over it: then the number is not known."""
+    linked.emulator.set_faults(Faults(connect_failure={"reason": reason}))
+    start = linked.now()
+    linked.emulator.kick(linked.account)
+    known = reason != "418"
+    linked.wait_for_detail(f"(error {reason})" if known else "not known")
+    linked.wait(lambda: linked.sender().failed_reconnects >= 2, "two failed reconnects")
+    linked.emulator.reset_faults()
+    linked.wait_for_state("connected", since=start)
+
+
+def test_broken_by_a_receipt_without_a_name(linked: LinkedService) -> None:
+    """The library goes deaf over a kind of receipt that it does not know."""
+    phone = linked.add_phone()
+    linked.wait_for_delivery(linked.send(phone)["jobId"], "read")
+    [message] = linked.received(phone)
+    start = linked.now()
+    linked.emulator.receipt(linked.account, phone, message.message_id, "server-error")
+    assert "library stopped" in linked.wait_for_state("reconnecting", since=start)
+    linked.wait_for_state("connected", since=start)
+    assert_sends(linked)
+
+
+# The account
+
+
+@pytest.mark.parametrize("how", ["device_removed", "401", "403", "406"])
+def test_logged_out_asks_for_a_new_link(linked: LinkedService, how: str) -> None:
+    """device_removed and 401: logged_out; 403: main_device_gone; 406: unknown_logout."""
+    device = linked.sender().device
+    start = linked.now()
+    if how == "device_removed":
+        linked.emulator.unlink(linked.account)
+    else:
+        linked.emulator.set_faults(Faults(connect_failure={"reason": how, "location": "rva"}))
+        linked.emulator.kick(linked.account)
+    sentence = linked.wait_for_state("logged_out", since=start)
+    words = {"403": "another phone", "406": "banned"}
+    assert words.get(how, "logged this device out") in sentence
+    linked.emulator.reset_faults()
+    linked.link()
+    assert linked.sender().device != device
+    assert_sends(linked)
+
+
+def test_session_gone_from_the_machine(linked: LinkedService) -> None:
+    start = linked.now()
+    (linked.service.folder / "data" / "session" / "main.db").unlink()
+    assert linked.command("reload").status == "done"
+    assert "gone from this machine" in linked.wait_for_state("logged_out", since=start)
+    linked.link()
+    assert_sends(linked)
+
+
+def test_session_unusable_is_tried_again(linked: LinkedService) -> None:
+    folder = linked.service.folder / "data" / "session"
+    start = linked.now()
+    folder.rename(folder.with_name("aside"))
+    folder.touch()
+    assert linked.command("reload").status == "done"
+    assert "cannot be opened" in linked.wait_for_state("reconnecting", since=start)
+    folder.unlink()
+    folder.with_name("aside").rename(folder)
+    linked.wait_for_state("connected", since=start)
+
+
+def test_operator_logout_unlinks_the_device(linked: LinkedService) -> None:
+    start = linked.now()
+    assert linked.command("logout").status == "done"
+    assert "operator" in linked.wait_for_state("logged_out", since=start)
+    assert linked.emulator.connections(linked.account) == []
+    linked.link()
+    again = linked.sender()
+    assert again.phone == linked.account
+
+
+def test_operator_logout_without_a_connection_says_what_is_left(linked: LinkedService) -> None:
+    start = linked.now()
+    linked.emulator.set_faults(Faults(upgrade_status=503))
+    linked.emulator.kick(linked.account)
+    linked.wait(lambda: linked.sender().failed_reconnects > 0, "a failed reconnect")
+    result = linked.command("logout")
+    assert result.status == "failed"
+    assert "remove this device on the phone" in str(result.text)
+    linked.emulator.reset_faults()
+    assert "operator" in linked.wait_for_state("logged_out", since=start)
+    linked.link()
+    assert len(linked.emulator.connections(linked.account)) > 1
+
+
+def test_replaced_comes_back_only_after_a_pause(linked: LinkedService) -> None:
+    """The pause is 15 minutes in use, 2 s here."""
+    start = linked.now()
+    linked.emulator.stream_error(linked.account, conflict="replaced")
+    assert "Another program" in linked.wait_for_state("replaced", since=start)
+    linked.wait_for_state("connected", since=start)
+    assert [state["state"] for state in linked.states(start)] == ["replaced", "connected"]
+
+
+def test_temporary_ban_ends_by_itself(linked: LinkedService) -> None:
+    linked.emulator.set_faults(
+        Faults(connect_failure={"reason": "402", "code": "101", "expire": "4"})
+    )
+    start = linked.now()
+    linked.emulator.kick(linked.account)
+    assert "strangers" in linked.wait_for_state("restricted", since=start)
+    until = linked.sender().until
+    dials = len(linked.emulator.dials())
+    linked.emulator.reset_faults()
+    linked.wait_for_state("connected", since=start)
+    [dial] = linked.emulator.dials()[dials:]
+    assert dial.at * 1000 >= until
+
+
+def test_temporary_ban_for_a_reason_without_a_name(linked: LinkedService) -> None:
+    """The library's call ends over it, and tells no end: an hour is assumed, 2 s here."""
+    linked.emulator.set_faults(
+        Faults(connect_failure={"reason": "402", "code": "199", "expire": "4"})
+    )
+    start = linked.now()
+    linked.emulator.kick(linked.account)
+    assert "not known" in linked.wait_for_state("restricted", since=start)
+    linked.emulator.reset_faults()
+    linked.wait_for_state("connected", since=start)
+
+
+def test_outdated_is_tried_again_in_a_new_process(linked: LinkedService) -> None:
+    """After an hour in use, after 2 s here."""
+    linked.emulator.set_faults(Faults(connect_failure={"reason": "405"}))
+    start = linked.now()
+    before = linked.service.wait_for_sender().pid
+    linked.emulator.kick(linked.account)
+    assert "Update" in linked.wait_for_state("outdated", since=start)
+    linked.emulator.reset_faults()
+    linked.wait_for_state("connected", since=start)
+    assert linked.service.wait_for_sender().pid != before
+
+
+# Messages
+
+
+def test_stranger_refused_by_463_concerns_only_that_person(linked: LinkedService) -> None:
+    refused, other = linked.add_phone(), linked.add_phone()
+    linked.emulator.set_faults(Faults(ack_error="463", ack_error_for=[refused.removeprefix("+")]))
+    job = linked.send(refused)["jobId"]
+    linked.wait(lambda: "463" in (linked.job(job)["error"] or ""), "the refusal")
+    linked.wait_for_delivery(linked.send(other)["jobId"], "read")
+    assert linked.sender().state == "connected"
+    linked.emulator.reset_faults()
+    assert linked.wait_for_delivery(job, "read")["attempts"] == 1
+
+
+def test_strangers_refused_by_463_restrict_the_account_until_a_probe_passes(
+    linked: LinkedService,
+) -> None:
+    """The first probe comes after 15 minutes in use, after 3 s here."""
+    known = linked.add_phone()
+    linked.emulator.send_text(known, linked.account, "hello")
+    linked.wait(lambda: known in {row.phone for row in linked.inbound()}, "the message")
+    strangers = [linked.add_phone() for _ in range(3)]
+    numbers = [phone.removeprefix("+") for phone in strangers]
+    linked.emulator.set_faults(Faults(ack_error="463", ack_error_for=numbers))
+    start = linked.now()
+    jobs = [linked.send(phone)["jobId"] for phone in strangers]
+    assert "never wrote" in linked.wait_for_state("restricted", since=start)
+    until = linked.sender().until
+    linked.wait_for_delivery(linked.send(known)["jobId"], "read")
+    assert linked.sender().state == "restricted"
+    linked.wait(lambda: linked.sender().until > until, "a probe that is refused")
+    linked.emulator.reset_faults()
+    linked.wait_for_state("connected", since=start)
+    for job in jobs:
+        linked.wait_for_delivery(job, "read")
+
+
+def test_a_restricted_account_stays_so_over_a_reconnect(linked: LinkedService) -> None:
+    strangers = [linked.add_phone() for _ in range(3)]
+    numbers = [phone.removeprefix("+") for phone in strangers]
+    linked.emulator.set_faults(Faults(ack_error="463", ack_error_for=numbers))
+    start = linked.now()
+    for phone in strangers:
+        linked.send(phone)
+    linked.wait_for_state("restricted", since=start)
+    cut = linked.now()
+    linked.emulator.kick(linked.account)
+    linked.wait_for_state("reconnecting", since=cut)
+    linked.wait_for_state("restricted", since=cut)
+    linked.emulator.reset_faults()
+    linked.wait_for_state("connected", since=cut)
+
+
+@pytest.mark.parametrize("error", ["479", "400"])
+def test_other_refusals_are_tried_again_with_growing_waits(
+    linked: LinkedService, error: str
+) -> None:
+    phone = linked.add_phone()
+    linked.emulator.set_faults(Faults(ack_error=error, ack_error_for=[phone.removeprefix("+")]))
+    job = linked.send(phone)["jobId"]
+    linked.wait(lambda: error in (linked.job(job)["error"] or ""), "the refusal")
+    linked.emulator.reset_faults()
+    assert linked.wait_for_delivery(job, "read")["attempts"] > 1
+
+
+@pytest.mark.parametrize("error", ["420", "429"])
+def test_too_much_keeps_the_whole_account_quiet_for_a_while(
+    linked: LinkedService, error: str
+) -> None:
+    """A minute in use, 2 s here."""
+    phone, other = linked.add_phone(), linked.add_phone()
+    linked.emulator.set_faults(Faults(ack_error=error, ack_error_for=[phone.removeprefix("+")]))
+    job = linked.send(phone)["jobId"]
+    linked.wait(lambda: "send less" in (linked.job(job)["error"] or ""), "the refusal")
+    waiting = linked.send(other)["jobId"]
+    linked.wait(lambda: "send less" in (linked.job(waiting)["error"] or ""), "it to wait")
+    linked.emulator.reset_faults()
+    assert linked.wait_for_delivery(job, "read")["attempts"] == 1
+    assert linked.wait_for_delivery(waiting, "read")["attempts"] == 1
+
+
+def test_hung_send_is_cut_off_and_sent_again(linked: LinkedService) -> None:
+    """After 20 s in use, after 3 s here; the library alone would wait 75 s."""
+    phone = linked.add_phone()
+    start = linked.now()
+    linked.emulator.set_faults(Faults(ack_drop=True))
+    accepted = linked.send(phone)
+    assert "did not answer a message" in linked.wait_for_state("reconnecting", since=start)
+    linked.wait_for_state("connected", since=start)
+    linked.emulator.reset_faults()
+    linked.wait_for_delivery(accepted["jobId"], "read")
+    texts = {message.text for message in linked.received(phone)}
+    assert texts == {linked.body(accepted["jobId"]).replace("{code}", accepted["otp"])}
+
+
+def test_a_socket_lost_in_the_middle_of_a_send_does_not_stop_the_sender(
+    linked: LinkedService,
+) -> None:
+    """The library resends after its reconnect and then may wait for an ack for ever."""
+    phone = linked.add_phone()
+    linked.emulator.set_faults(Faults(ack_drop=True, ack_drop_for=[phone.removeprefix("+")]))
+    job = linked.send(phone)["jobId"]
+    linked.wait(lambda: bool(linked.received(phone)), "the message without an ack")
+    linked.emulator.kick(linked.account)
+    linked.emulator.reset_faults()
+    linked.wait_for_delivery(job, "read")
+    assert_sends(linked)
+
+
+def test_no_account_for_the_number(linked: LinkedService) -> None:
+    job = linked.wait_for_delivery(linked.send(new_number())["jobId"], "failed")
+    assert job["error"] == "There is no WhatsApp account for this number."
+
+
+def test_too_much_asked_of_the_number_check(linked: LinkedService) -> None:
+    phone = linked.add_phone()
+    linked.emulator.set_faults(Faults(iq_errors={"usync": "429 rate-overlimit"}))
+    job = linked.send(phone)["jobId"]
+    linked.wait(lambda: "send less" in (linked.job(job)["error"] or ""), "the refusal")
+    linked.emulator.reset_faults()
+    assert linked.wait_for_delivery(job, "read")["attempts"] == 1
+
+
+def test_silent_number_check_is_tried_again(linked: LinkedService) -> None:
+    """After 10 s in use, after 2 s here; the library alone would wait 75 s."""
+    phone = linked.add_phone()
+    linked.emulator.set_faults(Faults(iq_mute=["usync"]))
+    job = linked.send(phone)["jobId"]
+    linked.wait(lambda: "number check" in (linked.job(job)["error"] or ""), "the timeout")
+    linked.emulator.reset_faults()
+    assert linked.wait_for_delivery(job, "read")["attempts"] > 1
+
+
+def test_what_people_write_is_handed_on_once(linked: LinkedService) -> None:
+    phone = linked.add_phone()
+    sent = linked.emulator.send_text(phone, linked.account, "What is this code?")
+    linked.emulator.send_text(phone, linked.account, "again", message_id=sent)
+    linked.emulator.send_text(phone, linked.account, "edited", edits=sent)
+    last = linked.emulator.send_text(phone, linked.account, "Thank you")
+    linked.wait(
+        lambda: last in {row.provider_message_id for row in linked.inbound()}, "the last message"
+    )
+    written = [(row.phone, row.text) for row in linked.inbound() if row.phone == phone]
+    assert written == [(phone, "What is this code?"), (phone, "Thank you")]
+
+
+# The link
+
+
+@pytest.mark.parametrize("tamper", ["hmac", "sig"])
+def test_pairing_failed_shows_a_new_code(unlinked: LinkedService, tamper: str) -> None:
+    start = unlinked.now()
+    unlinked.emulator.scan(
+        unlinked.wait_for_qr(),
+        unlinked.account,
+        tamper=tamper,  # type: ignore[arg-type]
+    )
+    unlinked.wait_for_detail("Linking failed")
+    unlinked.wait_for_state("pairing", since=start)
+    unlinked.wait_for_qr()
+
+
+def test_qr_timeout_shows_a_new_code(unlinked: LinkedService) -> None:
+    """The server offers one code in place of six, so that the library gives up after 20 s."""
+    unlinked.emulator.set_faults(Faults(qr_refs=1))
+    assert unlinked.command("reload").status == "done"
+    first = unlinked.wait_for_qr()
+    start = unlinked.now()
+    unlinked.wait_for_state("starting", since=start)
+    assert unlinked.wait_for_qr() != first
+
+
+@pytest.mark.parametrize("reason", ["400", "402", "403", "503"])
+def test_pairing_refused_is_tried_again(unlinked: LinkedService, reason: str) -> None:
+    unlinked.emulator.set_faults(Faults(connect_failure={"reason": reason}))
+    assert unlinked.command("reload").status == "done"
+    unlinked.wait_for_detail("no new device")
+    unlinked.emulator.reset_faults()
+    unlinked.wait_for_qr()
+
+
+def test_outdated_before_the_link(unlinked: LinkedService) -> None:
+    unlinked.emulator.set_faults(Faults(connect_failure={"reason": "405"}))
+    start = unlinked.now()
+    assert unlinked.command("reload").status == "done"
+    assert "Update" in unlinked.wait_for_state("outdated", since=start)
+    unlinked.emulator.reset_faults()
+    unlinked.wait_for_qr()
+
+
+def test_unreachable_server_before_the_link(unlinked: LinkedService) -> None:
+    unlinked.emulator.set_faults(Faults(upgrade_status=503))
+    start = unlinked.now()
+    assert unlinked.command("reload").status == "done"
+    assert "cannot be reached" in unlinked.wait_for_state("reconnecting", since=start)
+    unlinked.emulator.reset_faults()
+    unlinked.wait_for_qr()
+
+
+@pytest.mark.parametrize("moment", ["offer", "qr", "phone_code"])
+def test_passkey_asked_for_is_put_into_words(unlinked: LinkedService, moment: str) -> None:
+    """At once, after the scan, and after the phone code. A fresh code comes after 5 minutes, or
+    when an operator reloads; here after 2 s.
+    """
+    unlinked.emulator.set_faults(Faults(passkey="offer" if moment == "offer" else "link"))
+    assert unlinked.command("reload").status == "done"
+    if moment == "qr":
+        unlinked.emulator.scan(unlinked.wait_for_qr(), unlinked.account)
+    elif moment == "phone_code":
+        code = unlinked.command("pair_phone", unlinked.account).text
+        unlinked.emulator.enter_code(unlinked.account, str(code))
+    row = unlinked.wait_for_detail("passkey")
+    assert (row.state, row.qr) == ("pairing", None)
+    unlinked.emulator.reset_faults()
+    unlinked.wait_for_qr()
+
+
+def test_a_number_without_whatsapp_gets_no_pairing_code(unlinked: LinkedService) -> None:
+    unlinked.wait_for_qr()
+    result = unlinked.command("pair_phone", new_number())
+    assert result.status == "failed"
+    assert "gives no code" in str(result.text)

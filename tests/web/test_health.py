@@ -1,0 +1,178 @@
+"""/healthz and /readyz."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import text, update
+
+from hudhud import senders
+from hudhud.clock import now_ms
+from hudhud.db import engine
+from hudhud.db.engine import Database
+from hudhud.db.migrate import HEAD
+from hudhud.db.tables import senders as senders_table
+from hudhud.senders import StateReport
+from support.web_server import ServeWeb, WebServer
+
+WRITABLE = f'"database":"writable","migrations":"current","senders":[]'
+READY = f'{{"status":"ready",{WRITABLE}}}'
+
+
+def ready(server: WebServer, query: str = "") -> tuple[int, dict[str, Any]]:
+    response = server.client.get(f"/readyz{query}")
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    body: dict[str, Any] = response.json()
+    return response.status_code, body
+
+
+def put_sender(
+    database: Database, name: str = "main", state: senders.State = "connected", age_ms: int = 0
+) -> None:
+    """A sender in a state, held by a supervisor and beating, `age_ms` ago."""
+    now = now_ms() - age_ms
+    with database.write() as connection:
+        senders.register(connection, name=name, channel="sandbox", now=now)
+        assert senders.take_lease(connection, name=name, owner="m", now=now)
+        senders.report(connection, name=name, new=StateReport(state), now=now)
+        senders.beat(connection, name=name, now=now)
+
+
+def test_a_living_process_says_so_and_nothing_else(api: WebServer) -> None:
+    response = api.client.get("/healthz", headers={"X-API-KEY": ""})
+    assert (response.status_code, response.text) == (200, '{"status":"ok"}')
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+
+
+def test_an_installation_without_senders_is_ready(serve_web: ServeWeb) -> None:
+    response = serve_web().client.get("/readyz", headers={"X-API-KEY": ""})
+    assert (response.status_code, response.text) == (200, READY)
+
+
+@pytest.mark.parametrize("query", ["?strict", "?strict=", "?strict=1", "?strict=true"])
+def test_strictly_an_installation_without_senders_is_not_ready(
+    serve_web: ServeWeb, query: str
+) -> None:
+    assert ready(serve_web(), query)[0] == 503
+
+
+@pytest.mark.parametrize("state", ["pairing", "logged_out", "reconnecting", "restricted"])
+def test_a_sender_that_cannot_send_fails_only_the_strict_question(
+    serve_web: ServeWeb, database: Database, state: senders.State
+) -> None:
+    put_sender(database, state=state)
+    server = serve_web()
+    status, body = ready(server)
+    assert status == 200
+    assert body["senders"] == [
+        {"name": "main", "state": state, "detail": senders.SENTENCES[state], "running": True}
+    ]
+    assert ready(server, "?strict") == (503, body)
+
+
+def test_a_connected_sender_is_strictly_ready(serve_web: ServeWeb, database: Database) -> None:
+    put_sender(database)
+    assert ready(serve_web(), "?strict")[0] == 200
+
+
+def test_strictly_every_sender_must_be_connected(serve_web: ServeWeb, database: Database) -> None:
+    put_sender(database, "one")
+    put_sender(database, "two", "reconnecting")
+    assert ready(serve_web(), "?strict")[0] == 503
+
+
+def test_a_sender_that_no_supervisor_holds_any_more_fails_nothing(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    put_sender(database, "old", "stopped", age_ms=senders.LEASE_MS * 2)
+    put_sender(database, "new")
+    assert ready(serve_web(), "?strict")[0] == 200
+
+
+def test_a_sender_of_a_dead_machine_is_not_connected(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    put_sender(database, age_ms=senders.LEASE_MS * 2)
+    status, body = ready(serve_web(), "?strict")
+    assert status == 503
+    assert body["senders"][0]["running"] is False
+
+
+def test_a_sender_whose_process_hangs_is_strictly_not_ready(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    put_sender(database)
+    long_ago = now_ms() - senders.SILENCE_MS
+    with database.write() as connection:
+        connection.execute(update(senders_table).values(heartbeat_at=long_ago))
+    assert ready(serve_web(), "?strict")[0] == 503
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Another program holds SQLite's write lock."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.execute("ROLLBACK")
+    other.close()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_a_locked_database_is_not_ready_but_the_process_lives(
+    serve_web: ServeWeb, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
+    server = serve_web()
+    assert ready(server)[0] == 200
+    with locked(str(database.url.database)):
+        status, body = ready(server)
+        assert (status, body["status"]) == (503, "not ready")
+        assert (body["database"], body["migrations"]) == ("cannot be written", "current")
+        assert server.client.get("/healthz").status_code == 200
+    assert ready(server)[0] == 200
+
+
+def test_a_read_only_database_is_not_ready(
+    serve_web: ServeWeb, database: Database, migrated_url: str
+) -> None:
+    if database.is_sqlite:
+        used = Database(f"sqlite:///file:{database.url.database}?mode=ro&uri=true")
+    else:
+        name = database.url.database
+        with database.write() as connection:
+            connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+        used = Database(migrated_url)
+    server = serve_web(used)
+    status, body = ready(server)
+    assert (status, body["status"], body["database"]) == (503, "not ready", "cannot be written")
+    assert server.send().status_code == 503
+    used.close()
+
+
+def test_a_database_without_tables_is_not_ready(serve_web: ServeWeb, database_url: str) -> None:
+    empty = Database(database_url)
+    status, body = ready(serve_web(empty))
+    assert (status, body["status"]) == (503, "not ready")
+    assert body["migrations"] == f"at none, this version needs {HEAD}"
+    empty.close()
+
+
+def test_a_database_of_another_version_is_not_ready(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    status, body = ready(serve_web())
+    assert status == 503
+    assert body["migrations"] == f"at 9999, this version needs {HEAD}"
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_without_its_server_the_database_is_not_ready(serve_web: ServeWeb) -> None:
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    status, body = ready(serve_web(nowhere))
+    assert (status, body["database"], body["migrations"]) == (503, "cannot be read", "unknown")
+    nowhere.close()
