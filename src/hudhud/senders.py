@@ -68,11 +68,8 @@ class StateReport:
 
 def register(connection: Connection, *, name: str, channel: str, now: int) -> None:
     """Make the sender's record where it does not exist yet."""
-    connection.execute(
-        insert_or_ignore(connection, senders).values(
-            name=name, channel=channel, state="stopped", state_since=now
-        )
-    )
+    row = {"name": name, "channel": channel, "state": "stopped", "state_since": now}
+    insert_or_ignore(connection, senders, row)
 
 
 def find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:

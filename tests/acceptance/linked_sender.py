@@ -5,11 +5,10 @@ Only waits differ. What the faults look like, and what is done about them, is as
 
 from functools import partial
 
-from waemu import worker
-
 from hudhud.channels.linked import channel
 from hudhud.channels.linked.restriction import Waits
 from hudhud.channels.linked.timing import Timing
+from waemu import worker
 
 impatient = partial(
     Timing,

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect, make_url
-from waemu.client import EmulatorProcess
-from waemu.faults import Faults
 
 from hudhud.phones import mask_phone
 from support.linked import IMPATIENT, PLAIN, LinkedService, new_number
+from waemu.client import EmulatorProcess
+from waemu.faults import Faults
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,12 @@
 
 import itertools
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 from sqlalchemy import Row, select
-from waemu.client import EmulatorProcess
-from waemu.records import ReceivedMessage
 
 from hudhud import commands, senders
 from hudhud.clock import now_ms
@@ -19,6 +15,8 @@ from hudhud.commands import Kind, Result
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages
 from support.services import API_KEY, Service, wait_until
+from waemu.client import EmulatorProcess
+from waemu.records import ReceivedMessage
 
 SENDER = "main"
 PATIENCE_SECONDS = 60
@@ -227,10 +225,3 @@ class LinkedService:
 
         self.wait(is_done, f"the command {kind}")
         return results[0]
-
-    @contextmanager
-    def lasting(self, seconds: float) -> Iterator[None]:
-        """Let a block last at least so long, where something must not happen meanwhile."""
-        started = time.monotonic()
-        yield
-        time.sleep(max(0.0, seconds - (time.monotonic() - started)))

@@ -8,6 +8,7 @@ import pytest
 
 from conftest import MigratedDatabase
 from hudhud.db.engine import Database
+from hudhud.db.tables import metadata
 from support.web_server import ServeWeb, WebServer, web_server
 
 
@@ -19,6 +20,15 @@ def api(request: pytest.FixtureRequest, migrated_database: MigratedDatabase) -> 
         with web_server(database) as server:
             yield server
         database.close()
+
+
+@pytest.fixture
+def empty_api(api: WebServer) -> WebServer:
+    """The shared API, its database emptied."""
+    with api.database.write() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    return api
 
 
 @pytest.fixture

@@ -55,7 +55,9 @@ def test_a_form_may_name_its_charset(api: WebServer) -> None:
     assert post(api, b"phoneNumber=%2B201001234567", headers).status_code == 202
 
 
-@pytest.mark.parametrize("content", [b"", b"phoneNumber=", b"phoneNumber", b"phone=1", b"&&&", b"{}"])
+@pytest.mark.parametrize(
+    "content", [b"", b"phoneNumber=", b"phoneNumber", b"phone=1", b"&&&", b"{}"]
+)
 def test_a_form_without_the_number_is_told_so(api: WebServer, content: bytes) -> None:
     response = post(api, content, FORM)
     assert (response.status_code, response.text) == (400, REQUIRED)
@@ -148,7 +150,9 @@ def test_a_strange_number_is_a_wrong_number(api: WebServer, content: bytes) -> N
     assert (response.status_code, response.text) == (400, INVALID)
 
 
-@pytest.mark.parametrize("content", [b'{"a":1e400}', rb'{"a":"\ud800"}', b'{"a":' + b"9" * 9000 + b"}"])
+@pytest.mark.parametrize(
+    "content", [b'{"a":1e400}', rb'{"a":"\ud800"}', b'{"a":' + b"9" * 9000 + b"}"]
+)
 def test_numbers_and_letters_that_cannot_be_are_the_callers_mistake(
     api: WebServer, content: bytes
 ) -> None:
@@ -225,7 +229,12 @@ def test_a_caller_that_leaves_in_the_middle_of_its_body_is_no_error_of_ours(
 
 @pytest.mark.parametrize(
     "request_bytes",
-    [b"GARBAGE\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00", head("Content-Length: -1")],
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+        head("Content-Length: -1"),
+    ],
 )
 def test_what_is_no_http_is_refused_and_does_no_harm(api: WebServer, request_bytes: bytes) -> None:
     assert b" 202 " not in api.raw(request_bytes)

@@ -70,8 +70,11 @@ def test_job_ids_rise(api: WebServer) -> None:
 
 def test_concurrent_requests_get_different_jobs_and_their_own_codes(api: WebServer) -> None:
     with httpx.Client(base_url=api.client.base_url, headers={"X-API-KEY": KEY}) as other:
-        found = [accepted(client.post(SEND, json={"phoneNumber": PHONE}))
-                 for client in (api.client, other) for _ in range(3)]
+        found = [
+            accepted(client.post(SEND, json={"phoneNumber": PHONE}))
+            for client in (api.client, other)
+            for _ in range(3)
+        ]
     assert len({one["job"] for one in found}) == 6
 
 
@@ -121,7 +124,14 @@ def test_an_empty_body_has_no_number(api: WebServer) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "application/octet-stream", "application/xml", "multipart/form-data", "", "json"],
+    [
+        "text/plain",
+        "application/octet-stream",
+        "application/xml",
+        "multipart/form-data",
+        "",
+        "json",
+    ],
 )
 def test_a_body_of_another_type_counts_as_empty(api: WebServer, content_type: str) -> None:
     headers = {"Content-Type": content_type}

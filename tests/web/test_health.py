@@ -17,8 +17,7 @@ from hudhud.db.tables import senders as senders_table
 from hudhud.senders import StateReport
 from support.web_server import ServeWeb, WebServer
 
-WRITABLE = f'"database":"writable","migrations":"current","senders":[]'
-READY = f'{{"status":"ready",{WRITABLE}}}'
+READY = '{"status":"ready","database":"writable","migrations":"current","senders":[]}'
 
 
 def ready(server: WebServer, query: str = "") -> tuple[int, dict[str, Any]]:
@@ -46,68 +45,61 @@ def test_a_living_process_says_so_and_nothing_else(api: WebServer) -> None:
     assert response.headers["content-type"] == "application/json; charset=utf-8"
 
 
-def test_an_installation_without_senders_is_ready(serve_web: ServeWeb) -> None:
-    response = serve_web().client.get("/readyz", headers={"X-API-KEY": ""})
+def test_an_installation_without_senders_is_ready(empty_api: WebServer) -> None:
+    response = empty_api.client.get("/readyz", headers={"X-API-KEY": ""})
     assert (response.status_code, response.text) == (200, READY)
 
 
 @pytest.mark.parametrize("query", ["?strict", "?strict=", "?strict=1", "?strict=true"])
 def test_strictly_an_installation_without_senders_is_not_ready(
-    serve_web: ServeWeb, query: str
+    empty_api: WebServer, query: str
 ) -> None:
-    assert ready(serve_web(), query)[0] == 503
+    assert ready(empty_api, query)[0] == 503
 
 
 @pytest.mark.parametrize("state", ["pairing", "logged_out", "reconnecting", "restricted"])
 def test_a_sender_that_cannot_send_fails_only_the_strict_question(
-    serve_web: ServeWeb, database: Database, state: senders.State
+    empty_api: WebServer, state: senders.State
 ) -> None:
-    put_sender(database, state=state)
-    server = serve_web()
-    status, body = ready(server)
+    put_sender(empty_api.database, state=state)
+    status, body = ready(empty_api)
     assert status == 200
     assert body["senders"] == [
         {"name": "main", "state": state, "detail": senders.SENTENCES[state], "running": True}
     ]
-    assert ready(server, "?strict") == (503, body)
+    assert ready(empty_api, "?strict") == (503, body)
 
 
-def test_a_connected_sender_is_strictly_ready(serve_web: ServeWeb, database: Database) -> None:
-    put_sender(database)
-    assert ready(serve_web(), "?strict")[0] == 200
+def test_a_connected_sender_is_strictly_ready(empty_api: WebServer) -> None:
+    put_sender(empty_api.database)
+    assert ready(empty_api, "?strict")[0] == 200
 
 
-def test_strictly_every_sender_must_be_connected(serve_web: ServeWeb, database: Database) -> None:
-    put_sender(database, "one")
-    put_sender(database, "two", "reconnecting")
-    assert ready(serve_web(), "?strict")[0] == 503
+def test_strictly_every_sender_must_be_connected(empty_api: WebServer) -> None:
+    put_sender(empty_api.database, "one")
+    put_sender(empty_api.database, "two", "reconnecting")
+    assert ready(empty_api, "?strict")[0] == 503
 
 
-def test_a_sender_that_no_supervisor_holds_any_more_fails_nothing(
-    serve_web: ServeWeb, database: Database
-) -> None:
-    put_sender(database, "old", "stopped", age_ms=senders.LEASE_MS * 2)
-    put_sender(database, "new")
-    assert ready(serve_web(), "?strict")[0] == 200
+def test_a_sender_that_no_supervisor_holds_any_more_fails_nothing(empty_api: WebServer) -> None:
+    put_sender(empty_api.database, "old", "stopped", age_ms=senders.LEASE_MS * 2)
+    put_sender(empty_api.database, "new")
+    assert ready(empty_api, "?strict")[0] == 200
 
 
-def test_a_sender_of_a_dead_machine_is_not_connected(
-    serve_web: ServeWeb, database: Database
-) -> None:
-    put_sender(database, age_ms=senders.LEASE_MS * 2)
-    status, body = ready(serve_web(), "?strict")
+def test_a_sender_of_a_dead_machine_is_not_connected(empty_api: WebServer) -> None:
+    put_sender(empty_api.database, age_ms=senders.LEASE_MS * 2)
+    status, body = ready(empty_api, "?strict")
     assert status == 503
     assert body["senders"][0]["running"] is False
 
 
-def test_a_sender_whose_process_hangs_is_strictly_not_ready(
-    serve_web: ServeWeb, database: Database
-) -> None:
-    put_sender(database)
+def test_a_sender_whose_process_hangs_is_strictly_not_ready(empty_api: WebServer) -> None:
+    put_sender(empty_api.database)
     long_ago = now_ms() - senders.SILENCE_MS
-    with database.write() as connection:
+    with empty_api.database.write() as connection:
         connection.execute(update(senders_table).values(heartbeat_at=long_ago))
-    assert ready(serve_web(), "?strict")[0] == 503
+    assert ready(empty_api, "?strict")[0] == 503
 
 
 @contextmanager
@@ -143,7 +135,9 @@ def test_a_read_only_database_is_not_ready(
     else:
         name = database.url.database
         with database.write() as connection:
-            connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+            connection.execute(
+                text(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+            )
         used = Database(migrated_url)
     server = serve_web(used)
     status, body = ready(server)

@@ -37,11 +37,10 @@ def receipt(database: Database, kind: messages.ReceiptKind, at: int) -> None:
         assert not messages.record_receipts(connection, [Receipt("p-1", kind, at)])
 
 
-def test_a_job_that_waits_is_pending_and_its_body_is_exactly_this(
-    serve_web: ServeWeb, database: Database
-) -> None:
+def test_a_job_that_waits_is_pending_and_its_body_is_exactly_this(empty_api: WebServer) -> None:
+    database = empty_api.database
     (job,) = submit(database)
-    response = get(serve_web(), job)
+    response = get(empty_api, job)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json; charset=utf-8"
     assert response.text == (
@@ -51,9 +50,10 @@ def test_a_job_that_waits_is_pending_and_its_body_is_exactly_this(
     )
 
 
-def test_each_step_of_a_job_is_told_with_its_time(serve_web: ServeWeb, database: Database) -> None:
+def test_each_step_of_a_job_is_told_with_its_time(empty_api: WebServer) -> None:
+    database = empty_api.database
     (job,) = submit(database)
-    server = serve_web()
+    server = empty_api
     seen: dict[str, Any] = get(server, job).json()
 
     def step(**expected: object) -> None:
@@ -70,44 +70,46 @@ def test_each_step_of_a_job_is_told_with_its_time(serve_web: ServeWeb, database:
     step(delivery="read", read_at="2026-11-24T01:31:22.036Z")
 
 
-def test_a_failed_job_tells_why_in_words(serve_web: ServeWeb, database: Database) -> None:
+def test_a_failed_job_tells_why_in_words(empty_api: WebServer) -> None:
+    database = empty_api.database
     (job,) = submit(database)
     claim(database, NOW)
     record(database, Failed(job, "There is no WhatsApp account for this number.", NOW + SECOND))
-    body = get(serve_web(), job).json()
+    body = get(empty_api, job).json()
     assert (body["status"], body["delivery"]) == ("failed", "failed")
     assert body["error"] == "There is no WhatsApp account for this number."
     assert body["finished_at"] == "2026-11-24T01:31:19.036Z"
 
 
-def test_a_job_that_will_be_tried_again_is_pending_and_tells_why(
-    serve_web: ServeWeb, database: Database
-) -> None:
+def test_a_job_that_will_be_tried_again_is_pending_and_tells_why(empty_api: WebServer) -> None:
+    database = empty_api.database
     (job,) = submit(database)
     claim(database, NOW)
     record(database, Returned(job, NOW + 9 * SECOND, "The connection broke.", spends_attempt=True))
-    body = get(serve_web(), job).json()
+    body = get(empty_api, job).json()
     assert (body["status"], body["delivery"], body["attempts"]) == ("pending", "queued", 1)
     assert body["error"] == "The connection broke."
 
 
-def test_an_expired_job_has_failed_and_says_so(serve_web: ServeWeb, database: Database) -> None:
+def test_an_expired_job_has_failed_and_says_so(empty_api: WebServer) -> None:
+    database = empty_api.database
     (job,) = submit(database)
     with database.write() as connection:
         queue.expire(connection, now=NOW + VALIDITY_MS)
-    body = get(serve_web(), job).json()
+    body = get(empty_api, job).json()
     assert (body["status"], body["delivery"], body["finished_at"]) == ("failed", "expired", EXPIRES)
     assert body["error"] == "The code expired before it could be sent."
 
 
-def test_a_canceled_job_has_failed(serve_web: ServeWeb, database: Database) -> None:
+def test_a_canceled_job_has_failed(empty_api: WebServer) -> None:
+    database = empty_api.database
     (job,) = submit(database)
     change(database, job, status="canceled", finished_at=NOW)
-    body = get(serve_web(), job).json()
+    body = get(empty_api, job).json()
     assert (body["status"], body["delivery"]) == ("failed", "canceled")
 
 
-def test_neither_code_nor_number_is_told(serve_web: ServeWeb, database: Database) -> None:
+def test_neither_code_nor_number_is_told(serve_web: ServeWeb) -> None:
     server = serve_web(otp_length=10)
     accepted = server.send().json()
     body = get(server, accepted["jobId"]).text

@@ -34,7 +34,9 @@ def test_a_wrong_method_on_a_known_path_is_not_found(
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("path", ["/nope", "/api", "/api/v1", "/api/v2/otp/send", "/nope/", "/a/b/c"])
+@pytest.mark.parametrize(
+    "path", ["/nope", "/api", "/api/v1", "/api/v2/otp/send", "/nope/", "/a/b/c"]
+)
 def test_an_unknown_path_is_not_found(api: WebServer, path: str, method: str) -> None:
     response = api.client.request(method, path)
     assert (response.status_code, response.text) == (404, not_found(method, path))
@@ -107,7 +109,9 @@ def test_the_query_of_a_request_for_a_code_is_ignored(api: WebServer) -> None:
     assert response.status_code == 202
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/api/v1/otp/0", "/api/docs", "/nope", SEND])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/api/v1/otp/0", "/api/docs", "/nope", SEND]
+)
 def test_head_answers_like_get_without_a_body(api: WebServer, path: str) -> None:
     get, head = api.client.get(path), api.client.head(path)
     assert head.status_code == get.status_code
@@ -126,9 +130,7 @@ def test_after_head_the_connection_serves_on(api: WebServer) -> None:
 
 
 @pytest.mark.parametrize(("path", "method"), KNOWN)
-def test_options_names_the_methods_of_a_known_path(
-    api: WebServer, path: str, method: str
-) -> None:
+def test_options_names_the_methods_of_a_known_path(api: WebServer, path: str, method: str) -> None:
     response = api.client.options(path)
     assert response.status_code == 204
     assert method in response.headers["allow"].split(", ")

@@ -23,7 +23,7 @@ POLL_SECONDS = 0.5
 ANSWER_SECONDS = 60.0
 # A process that has just been started, or starts anew after a logout, needs a few seconds.
 START_SECONDS = 20.0
-RESTART_SECONDS = 3.0
+RESTART_SECONDS = 5.0
 # Linked or not, pairing does not end these.
 NOT_FOR_PAIRING = ("outdated", "replaced", "restricted")
 
@@ -82,17 +82,18 @@ class _Watched:
                 time.sleep(POLL_SECONDS)
         return record
 
-    def starts_anew(self) -> bool:
-        """Tell whether the sender's process starts anew just now; if so, wait until it is ready."""
-        deadline = time.monotonic() + RESTART_SECONDS
-        while (record := self._read()).state != "starting":
-            if time.monotonic() >= deadline:
-                return False
+    def offer(self, *, after: int | None = None) -> int | None:
+        """Return since when the present link is offered; None where no new one came `after` that.
+
+        A link that runs out is followed by another, in a new process.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while (record := self._read()).state == "starting" or record.state_since == after:
+            patience = 0.0 if record.state == "starting" else START_SECONDS - RESTART_SECONDS
+            if time.monotonic() >= deadline - patience:
+                return None
             time.sleep(POLL_SECONDS)
-        while record.state == "starting" and time.monotonic() < deadline + START_SECONDS:
-            time.sleep(POLL_SECONDS)
-            record = self._read()
-        return True
+        return int(record.state_since)
 
     def until_connected(self, on_change: Callable[[Row[Any]], None]) -> Row[Any]:
         """Hand each new record to `on_change` until it is connected, and return that one.
@@ -150,9 +151,11 @@ def _show_qr(settings: Settings, watched: _Watched) -> Row[Any]:
 
 def _show_code(database: Database, sender: str, number: str, watched: _Watched) -> Row[Any]:
     with progress("Asking WhatsApp for a code …"):
+        offer = watched.offer()
         result = _ask_for_code(database, sender, number)
-        # The QR code of a link that is about to run out is renewed first.
-        if result.status == commands.FAILED and watched.starts_anew():
+        # A link that is about to run out is renewed first; then it can be asked for again.
+        if result.status == commands.FAILED and (renewed := watched.offer(after=offer)):
+            offer = renewed
             result = _ask_for_code(database, sender, number)
     if result.status == commands.FAILED or not result.text:
         raise CommandFailed(result.text or "WhatsApp gave no code. Try again.")
@@ -162,14 +165,13 @@ def _show_code(database: Database, sender: str, number: str, watched: _Watched) 
         f"On the phone with {number}: open WhatsApp, tap Linked devices, Link a device, Link with "
         "phone number instead, and type this code."
     )
+
+    def refuse_void_code(record: Row[Any]) -> None:
+        if record.state == "starting" or (record.qr and record.state_since != offer):
+            raise CommandFailed("Nobody typed the code in time. For a new one, run it again.")
+
     with progress("Waiting for the phone …"):
-        return watched.until_connected(_refuse_void_code)
-
-
-def _refuse_void_code(record: Row[Any]) -> None:
-    """Raise CommandFailed where the record shows that another link has begun."""
-    if record.state == "starting":
-        raise CommandFailed("Nobody typed the code in time. Run the command again for a new one.")
+        return watched.until_connected(refuse_void_code)
 
 
 def _ask_for_code(database: Database, sender: str, number: str) -> Result:

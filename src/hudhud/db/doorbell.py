@@ -7,9 +7,6 @@ import sqlite3
 import time
 from typing import Protocol
 
-import psycopg
-
-CHANNEL = "hudhud"
 POLL_SECONDS = 0.02
 
 
@@ -49,33 +46,3 @@ class SqliteDoorbell:
 
     def _data_version(self) -> int:
         return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-
-
-class PostgresDoorbell:
-    """Listens for NOTIFY on a connection of its own and connects again when it is lost."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: psycopg.Connection | None = None
-
-    def wait(self, seconds: float) -> bool:
-        """Return True at a NOTIFY; a lost connection counts as a ring after a second."""
-        try:
-            listener = self._listening()
-            return any(True for _ in listener.notifies(timeout=seconds, stop_after=1))
-        except psycopg.OperationalError:
-            self.close()
-            time.sleep(min(1.0, seconds))
-            return True
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _listening(self) -> psycopg.Connection:
-        if self._connection is None:
-            self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=5)
-            self._connection.execute(f"LISTEN {CHANNEL}")
-        return self._connection

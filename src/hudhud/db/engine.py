@@ -3,12 +3,9 @@
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
-from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
     InterfaceError,
@@ -18,8 +15,12 @@ from sqlalchemy.exc import (
     TimeoutError,  # noqa: A004 -- of the connection pool
 )
 
-from hudhud.db.doorbell import CHANNEL, Doorbell, PostgresDoorbell, SqliteDoorbell
+from hudhud.db.doorbell import Doorbell, SqliteDoorbell
 from hudhud.errors import StartRefused
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
+    from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 
 BUSY_TIMEOUT_MS = 3000
 # Any two numbers that only Hudhud uses.
@@ -57,12 +58,14 @@ class Database:
     def ring(self, connection: Connection) -> None:
         """Tell every waiting doorbell that this transaction changed something."""
         if not self.is_sqlite:
-            connection.execute(text(f"NOTIFY {CHANNEL}"))
+            connection.execute(text("NOTIFY hudhud"))
 
     def doorbell(self) -> Doorbell:
         """Return a new doorbell; it belongs to the thread that waits at it."""
         if self.is_sqlite:
             return SqliteDoorbell(str(self.url.database))
+        from hudhud.db.postgres_doorbell import PostgresDoorbell  # noqa: PLC0415 -- see there
+
         return PostgresDoorbell(self.libpq_url())
 
     def libpq_url(self) -> str:
@@ -114,20 +117,31 @@ def may_pass(error: SQLAlchemyError) -> bool:
     return getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
 
 
-def insert_or_ignore(connection: Connection, table: Table) -> SqliteInsert | PostgresInsert:
-    """Return an insert that does nothing where the row exists already."""
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing()
-    return postgresql.insert(table).on_conflict_do_nothing()
+def insert_or_ignore(connection: Connection, table: Table, values: Mapping[str, object]) -> None:
+    """Insert a row, or do nothing where it exists already."""
+    connection.execute(_insert(connection, table).values(**values).on_conflict_do_nothing())
 
 
 def insert_or_update(
     connection: Connection, table: Table, key: Mapping[str, object], values: Mapping[str, object]
 ) -> None:
     """Insert a row, or change `values` where one with this `key` exists."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table).values(**key, **values)
+    statement = _insert(connection, table).values(**key, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+
+
+def _insert(connection: Connection, table: Table) -> "PostgresInsert | SqliteInsert":
+    """Return the dialect's own insert, the only one that knows of conflicts.
+
+    Imported here because either dialect takes memory that the other's process need not spend.
+    """
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite  # noqa: PLC0415 -- see above
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 -- see above
+
+    return postgresql.insert(table)
 
 
 def _with_driver(url: URL) -> URL:

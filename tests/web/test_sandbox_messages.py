@@ -1,0 +1,132 @@
+"""GET /api/v1/sandbox/messages: what the sandbox took instead of sending."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import update
+
+from hudhud import queue
+from hudhud.channels.sandbox import SandboxChannel
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.db.tables import messages, verifications
+from hudhud.delivery import Delivery
+from hudhud.sealing import CodeSealer
+from support.web_server import KEY, PHONE, SECRET, ServeWeb, WebServer
+
+PATH = "/api/v1/sandbox/messages"
+OTHER = "+966501234567"
+REQUIRED = r'{"message":"Bad Request: \"phoneNumber\" is required in the request body."}'
+
+
+def send_all(database: Database) -> None:
+    """Do what the sandbox's sender does with everything that waits."""
+    delivery = Delivery(database, SandboxChannel(), CodeSealer(SECRET))
+    with database.write() as connection:
+        claimed = queue.claim(connection, channel="sandbox", sender="s", limit=100, now=now_ms())
+    outcomes = [delivery.deliver(message) for message in claimed]
+    with database.write() as connection:
+        queue.record(connection, sender="s", outcomes=outcomes)
+
+
+def taken(server: WebServer, phone: str = PHONE) -> httpx.Response:
+    return server.client.get(PATH, params={"phoneNumber": phone})
+
+
+def test_a_message_that_was_taken_is_shown_with_its_code(empty_api: WebServer) -> None:
+    accepted = empty_api.send().json()
+    assert taken(empty_api).text == '{"messages":[]}'
+    send_all(empty_api.database)
+    response = taken(empty_api)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    (message,) = response.json()["messages"]
+    assert list(message) == ["jobId", "phoneNumber", "text", "delivery", "sent_at"]
+    assert (message["jobId"], message["phoneNumber"]) == (accepted["jobId"], PHONE)
+    assert message["delivery"] == "sent"
+    assert message["sent_at"].endswith("Z")
+    assert accepted["otp"] in message["text"].splitlines()
+
+
+def test_the_newest_message_comes_first_and_others_numbers_stay_out(empty_api: WebServer) -> None:
+    jobs = [empty_api.send().json()["jobId"] for _ in range(3)]
+    empty_api.send(OTHER)
+    send_all(empty_api.database)
+    shown = taken(empty_api).json()["messages"]
+    assert [message["jobId"] for message in shown] == jobs[::-1]
+    assert len(taken(empty_api, OTHER).json()["messages"]) == 1
+
+
+@pytest.mark.parametrize("query", ["%2B201001234567", "+201001234567", "%20201001234567"])
+def test_a_plus_in_the_query_need_not_be_escaped(empty_api: WebServer, query: str) -> None:
+    empty_api.send()
+    send_all(empty_api.database)
+    response = empty_api.client.get(f"{PATH}?phoneNumber={query}")
+    assert len(response.json()["messages"]) == 1
+
+
+@pytest.mark.parametrize("query", ["", "?phoneNumber=", "?phone=1", "?"])
+def test_without_a_number_nothing_is_shown(api: WebServer, query: str) -> None:
+    response = api.client.get(PATH + query)
+    assert (response.status_code, response.text) == (400, REQUIRED)
+
+
+@pytest.mark.parametrize(
+    "number", ["201001234567", "x", "%2B1", "%00", "%FF", "%2B20100123456%D9%A1"]
+)
+def test_a_wrong_number_is_refused(api: WebServer, number: str) -> None:
+    response = api.client.get(f"{PATH}?phoneNumber={number}")
+    assert response.status_code == 400
+    assert "Invalid phone number format" in response.json()["message"]
+
+
+def test_the_key_is_needed(api: WebServer) -> None:
+    url = f"{api.client.base_url}{PATH}"
+    response = httpx.get(url, params={"phoneNumber": PHONE})
+    missing = '{"message":"Unauthorized: API Key is missing from headers."}'
+    assert (response.status_code, response.text) == (401, missing)
+    response = httpx.get(url, headers={"X-API-KEY": KEY + "x"})
+    wrong = '{"message":"Unauthorized: Invalid API Key."}'
+    assert (response.status_code, response.text) == (401, wrong)
+
+
+def test_with_a_linked_device_the_path_does_not_exist(serve_web: ServeWeb) -> None:
+    response = taken(serve_web(channel="linked"))
+    not_found = f'{{"error":"Not Found","message":"Cannot GET {PATH}"}}'
+    assert (response.status_code, response.text) == (404, not_found)
+
+
+def test_a_message_is_gone_with_the_validity_of_its_code(empty_api: WebServer) -> None:
+    empty_api.send()
+    send_all(empty_api.database)
+    with empty_api.database.write() as connection:
+        connection.execute(update(verifications).values(expires_at=now_ms()))
+    assert taken(empty_api).text == '{"messages":[]}'
+
+
+def test_a_message_is_gone_with_its_code(empty_api: WebServer) -> None:
+    empty_api.send()
+    send_all(empty_api.database)
+    with empty_api.database.write() as connection:
+        connection.execute(update(verifications).values(code_sealed=None))
+    assert taken(empty_api).text == '{"messages":[]}'
+
+
+def test_messages_of_another_channel_are_not_shown(empty_api: WebServer) -> None:
+    empty_api.send()
+    send_all(empty_api.database)
+    with empty_api.database.write() as connection:
+        connection.execute(update(messages).values(channel="linked"))
+    assert taken(empty_api).text == '{"messages":[]}'
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_the_file_of_the_database_holds_no_code(serve_web: ServeWeb, database: Database) -> None:
+    server = serve_web(otp_length=10)
+    code = server.send().json()["otp"].encode()
+    send_all(database)
+    assert code in taken(server).content
+    files = list(Path(str(database.url.database)).parent.iterdir())
+    assert files
+    assert not [file for file in files if code in file.read_bytes()]

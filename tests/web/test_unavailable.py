@@ -1,0 +1,249 @@
+"""503 while nothing can be stored, 500 for what nobody expected."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from sqlalchemy import event, func, select, text, update
+
+from conftest import MigratedDatabase
+from hudhud import senders
+from hudhud.clock import now_ms
+from hudhud.db import engine
+from hudhud.db.engine import Database
+from hudhud.db.tables import messages
+from hudhud.db.tables import senders as senders_table
+from support.services import wait_until
+from support.web_server import SEND, ServeWeb, WebServer
+
+UNAVAILABLE = (
+    '{"message":"Service temporarily unavailable due to a queueing issue. '
+    'Please try again shortly."}'
+)
+UNEXPECTED = '{"message":"Internal Server Error while processing OTP request."}'
+only_on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+only_on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+
+
+def check_unavailable(response: httpx.Response) -> int:
+    """The answer to come back later; returns after how many seconds."""
+    assert (response.status_code, response.text) == (503, UNAVAILABLE)
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    seconds = int(response.headers["retry-after"])
+    assert seconds > 0
+    return seconds
+
+
+def check_unexpected(response: httpx.Response) -> None:
+    assert (response.status_code, response.text) == (500, UNEXPECTED)
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Databases opened from now on give up on a lock after a moment."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 100)
+
+
+@pytest.fixture
+def impatient_api(impatient: None, database: Database, serve_web: ServeWeb) -> WebServer:
+    """An API that gives up on a lock after a moment."""
+    del impatient
+    used = Database(database.url.render_as_string(hide_password=False))
+    return serve_web(used)
+
+
+@contextmanager
+def locked(database: Database) -> Iterator[None]:
+    """Another connection holds what every writer needs."""
+    with database.write() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE"))
+        yield
+
+
+def test_while_the_database_is_locked_requests_are_refused_and_afterwards_accepted(
+    impatient: None, database: Database, serve_web: ServeWeb
+) -> None:
+    del impatient
+    used = Database(database.url.render_as_string(hide_password=False))
+    server = serve_web(used)
+    assert server.send().status_code == 202
+    with locked(database):
+        check_unavailable(server.send())
+        check_unavailable(server.send())
+    assert server.send().status_code == 202
+    used.close()
+
+
+def test_a_refused_request_leaves_nothing_behind(
+    impatient: None, database: Database, serve_web: ServeWeb
+) -> None:
+    del impatient
+    used = Database(database.url.render_as_string(hide_password=False))
+    server = serve_web(used)
+    with locked(database):
+        check_unavailable(server.send())
+    server.send()
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(messages)) == 1
+    used.close()
+
+
+def test_a_lock_that_ends_in_time_delays_a_request_only(
+    database: Database, serve_web: ServeWeb
+) -> None:
+    server = serve_web()
+    statuses: list[int] = []
+    with locked(database):
+        thread = threading.Thread(target=lambda: statuses.append(server.send().status_code))
+        thread.start()
+        assert server.client.get("/healthz").status_code == 200
+        assert statuses == []
+    thread.join()
+    assert statuses == [202]
+
+
+@only_on_sqlite
+def test_while_the_disk_is_full_requests_are_refused(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    used = Database(database.url.render_as_string(hide_password=False))
+    limits = ["PRAGMA max_page_count = 1"]  # SQLite takes the present size where that is more
+
+    def limit(connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute(limits[0])
+
+    event.listen(used.engine, "checkout", limit)
+    server = serve_web(used)
+    wait_until(lambda: server.send().status_code != 202, 10, "the file to be full")
+    check_unavailable(server.send())
+    assert server.client.get("/healthz").status_code == 200
+    limits[0] = "PRAGMA max_page_count = 100000"
+    assert server.send().status_code == 202
+    used.close()
+
+
+@only_on_postgresql
+def test_while_postgresql_is_gone_requests_are_refused_and_afterwards_accepted(
+    serve_web: ServeWeb, database: Database, migrated_database: MigratedDatabase
+) -> None:
+    server = serve_web()
+    job = server.send().json()["jobId"]
+    name = database.url.database
+    with migrated_database("postgresql") as elsewhere:
+        other = Database(elsewhere)
+        admin = other.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        admin.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        admin.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
+            {"name": name},
+        )
+        check_unavailable(server.send())
+        check_unavailable(server.client.get(f"/api/v1/otp/{job}"))
+        assert server.client.get("/readyz").status_code == 503
+        assert server.client.get("/healthz").status_code == 200
+        admin.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+        admin.close()
+        other.close()
+    assert server.send().status_code == 202
+    assert server.client.get(f"/api/v1/otp/{job}").status_code == 200
+
+
+def fill(server: WebServer) -> int:
+    """Ask for codes until the queue is full; return how many were accepted."""
+    for accepted in range(100):
+        response = server.send()
+        if response.status_code != 202:
+            check_unavailable(response)
+            return accepted
+    raise AssertionError("the queue is never full")
+
+
+def paced(serve_web: ServeWeb) -> WebServer:
+    """A linked device whose queue holds 10 s of messages, one each second."""
+    return serve_web(
+        channel="linked",
+        otp_ttl_seconds=10,
+        worker_min_send_delay_ms=900,
+        worker_max_send_delay_ms=1100,
+    )
+
+
+def put_senders(database: Database, count: int) -> None:
+    with database.write() as connection:
+        for number in range(count):
+            name = f"sender-{number}"
+            senders.register(connection, name=name, channel="linked", now=now_ms())
+            assert senders.take_lease(connection, name=name, owner="m", now=now_ms())
+
+
+def test_what_cannot_arrive_in_time_is_refused_and_told_when_to_come_back(
+    serve_web: ServeWeb,
+) -> None:
+    server = paced(serve_web)
+    # The eleventh waits exactly as long as its code is valid, not longer.
+    assert fill(server) == 11
+    assert check_unavailable(server.send()) == 1
+
+
+def test_an_installation_that_is_not_paired_yet_accepts(serve_web: ServeWeb) -> None:
+    assert serve_web(channel="linked").send().status_code == 202
+
+
+def test_several_senders_carry_more(serve_web: ServeWeb, database: Database) -> None:
+    put_senders(database, 3)
+    assert fill(paced(serve_web)) == 31
+
+
+def test_a_sender_that_nobody_holds_any_more_carries_nothing(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    put_senders(database, 3)
+    with database.write() as connection:
+        gone = senders_table.c.name != "sender-0"
+        connection.execute(update(senders_table).where(gone).values(lease_expires_at=now_ms()))
+    assert fill(paced(serve_web)) == 11
+
+
+def test_a_place_that_becomes_free_is_given_to_the_next(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    server = paced(serve_web)
+    fill(server)
+    with database.write() as connection:
+        connection.execute(update(messages).where(messages.c.id == 1).values(status="sent"))
+    assert server.send().status_code == 202
+    check_unavailable(server.send())
+
+
+def test_the_sandbox_has_no_pace_and_is_never_full(serve_web: ServeWeb) -> None:
+    server = serve_web(otp_ttl_seconds=5, worker_min_send_delay_ms=60_000)
+    assert [server.send().status_code for _ in range(20)] == [202] * 20
+
+
+def test_a_defect_is_500_and_tells_the_caller_nothing(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    server = serve_web()
+    with database.write() as connection:
+        connection.execute(text("DROP TABLE messages"))
+    for response in (server.send(), server.client.get("/api/v1/otp/1")):
+        check_unexpected(response)
+        assert not any(word in response.text.lower() for word in ("trace", "file", "sql", "table"))
+    assert server.client.get("/healthz").status_code == 200
+
+
+def test_one_defect_does_not_stop_the_requests_after_it(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    server = serve_web()
+    with database.write() as connection:
+        connection.execute(text("ALTER TABLE verifications RENAME TO elsewhere"))
+    check_unexpected(server.client.post(SEND, json={"phoneNumber": "+201001234567"}))
+    with database.write() as connection:
+        connection.execute(text("ALTER TABLE elsewhere RENAME TO verifications"))
+    assert server.send().status_code == 202
