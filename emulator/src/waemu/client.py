@@ -46,6 +46,10 @@ class EmulatorClient:
     def add_phones(self, numbers: Sequence[str]) -> None:
         self._call("add_phones", numbers=list(numbers))
 
+    def set_every_number_exists(self, *, wanted: bool) -> None:
+        """From now on, whichever number a client asks for has a phone, or only those added."""
+        self._call("set_every_number_exists", wanted=wanted)
+
     def scan(self, qr: str, number: str, *, tamper: Tampering | None = None) -> None:
         """The phone scans a QR code; tamper spoils the proof (hmac) or the signature (sig)."""
         self._call("scan", qr=qr, number=number, tamper=tamper)

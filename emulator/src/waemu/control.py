@@ -43,6 +43,9 @@ class Operations:
         for number in numbers:
             self._server.directory.add(_digits(number))
 
+    async def set_every_number_exists(self, wanted: bool) -> Json:  # noqa: FBT001 - by name
+        self._server.directory.every_number_exists = wanted
+
     async def scan(self, qr: str, number: str, tamper: Tampering | None = None) -> Json:
         self._server.pairing.scan(qr, _digits(number), tamper)
 

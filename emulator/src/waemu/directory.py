@@ -14,9 +14,14 @@ class UnknownPhoneError(LookupError):
 
 
 class Directory:
-    """The accounts of the emulated WhatsApp."""
+    """The accounts of the emulated WhatsApp.
+
+    Attributes:
+        every_number_exists: a number that is asked for gets a phone, if it has none.
+    """
 
     def __init__(self) -> None:
+        self.every_number_exists = False
         self._by_number: dict[str, Phone] = {}
         self._by_lid: dict[str, Phone] = {}
         self._by_noise_key: dict[bytes, Companion] = {}
@@ -46,7 +51,7 @@ class Directory:
     def find(self, jid: Jid) -> Phone | None:
         """The phone of an address, by number or by LID."""
         if jid.server == USER_SERVER:
-            return self._by_number.get(jid.user)
+            return self.add(jid.user) if self.every_number_exists else self._by_number.get(jid.user)
         return self._by_lid.get(jid.user) if jid.server == LID_SERVER else None
 
     def companion(self, noise_key: bytes) -> Companion | None:

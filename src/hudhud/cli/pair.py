@@ -111,7 +111,7 @@ class _Watched:
                         f"Nothing was linked within {self._seconds:g} s. For a new code, run the "
                         "command again."
                     )
-                state = (record.state, record.detail, record.qr, record.pair_code)
+                state = (record.state, record.state_since, record.detail, record.qr)
                 if state != seen:
                     on_change(record)
                     seen = state

@@ -6,21 +6,19 @@ import secrets
 from typing import Any
 
 import structlog
-from litestar import Request, Response, get, post
-from litestar.di import NamedDependency
+from litestar import Response, get, post
 from litestar.params import FromPath
 from sqlalchemy import Row
 
 from hudhud import messages
-from hudhud.api_keys import KeyRing
 from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
-from hudhud.db.group_commit import GroupCommit
-from hudhud.verifications import Accepted, NewVerification, VerificationStarter
 from hudhud.web import schemas
+from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate
 from hudhud.web.errors import NoSuchJob
 from hudhud.web.openapi import API_KEY_SECURITY, ApiOperation, SendOperation, responses
+from hudhud.web.parts import AnyRequest, parts_of
 from hudhud.web.phone_number import phone_number
 
 log = structlog.get_logger(__name__)
@@ -28,9 +26,6 @@ log = structlog.get_logger(__name__)
 ACCEPTED = "OTP request accepted and has been queued for sending."
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 JOB_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)  # what fits a 64-bit column
-
-Commits = GroupCommit[NewVerification, Accepted]
-AnyRequest = Request[Any, Any, Any]
 
 
 def request_id(request: AnyRequest) -> str:
@@ -48,19 +43,17 @@ def request_id(request: AnyRequest) -> str:
 )
 async def send(
     request: AnyRequest,
-    key_ring: NamedDependency[KeyRing],
-    starter: NamedDependency[VerificationStarter],
-    commits: NamedDependency[Commits],
 ) -> Response[schemas.Accepted]:
     """Accept a phone number: 202 only after the code and its message are on disk."""
-    caller = authenticate(request, key_ring)
+    caller = authenticate(request)
     phone = phone_number(request.headers.get("content-type", ""), await request.body())
     number = request_id(request)
-    new = starter.make(phone, api_key=caller, request_id=number, now=now_ms())
-    accepted = await commits.submit(new)
+    parts = parts_of(request)
+    new = parts.starter.make(phone, api_key=caller, request_id=number, now=now_ms())
+    accepted = await parts.commits.submit(new)
     log.debug("accepted", job=accepted.message_id, request_id=number)
     body = schemas.Accepted(ACCEPTED, new.code, accepted.message_id, iso(new.expires_at))
-    return Response(body, headers={"X-Request-ID": number})
+    return answer(body, headers={"X-Request-ID": number})
 
 
 @get(
@@ -72,17 +65,15 @@ async def send(
 async def job(
     request: AnyRequest,
     job_id: FromPath[str],
-    key_ring: NamedDependency[KeyRing],
-    database: NamedDependency[Database],
-) -> schemas.Job:
+) -> Response[schemas.Job]:
     """Tell what became of a message."""
-    authenticate(request, key_ring)
+    authenticate(request)
     row = None
     if JOB_ID.fullmatch(job_id):
-        row = await asyncio.to_thread(_find, database, int(job_id))
+        row = await asyncio.to_thread(_find, parts_of(request).database, int(job_id))
     if row is None:
         raise NoSuchJob(f"Job with ID {job_id} not found.")
-    return _job(row)
+    return answer(_job(row))
 
 
 def _find(database: Database, number: int) -> Row[Any] | None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
-from litestar.di import Provide
+from litestar.datastructures import State
 
 from hudhud.api_keys import KeyRing
 from hudhud.app import build_sealer, build_starter
@@ -13,8 +13,9 @@ from hudhud.db.group_commit import GroupCommit
 from hudhud.settings import Settings
 from hudhud.web import api, errors, health, sandbox
 from hudhud.web.docs_page import docs_routes
-from hudhud.web.drop_in import DropIn, name_the_charset
+from hudhud.web.drop_in import DropIn
 from hudhud.web.openapi import openapi_config
+from hudhud.web.parts import Parts
 
 LARGEST_BODY = 1024 * 1024
 
@@ -24,7 +25,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     sealer = build_sealer(settings)
     key_ring = KeyRing(database, settings.api_key)
     starter = build_starter(settings, database)
-    commits: api.Commits = GroupCommit(database, starter.write)
+    commits = GroupCommit(database, starter.write)
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
@@ -34,27 +35,15 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         commits.stop()
         key_ring.stop()
 
-    parts = {
-        "key_ring": key_ring,
-        "starter": starter,
-        "commits": commits,
-        "database": database,
-        "sealer": sealer,
-    }
     routes = [api.send, api.job, health.welcome, health.healthz, health.readyz, *docs_routes]
     if settings.channel == "sandbox":
         routes.append(sandbox.sandbox_messages)
     return DropIn(
         routes,
-        dependencies={name: _given(part) for name, part in parts.items()},
-        before_send=[name_the_charset],
         exception_handlers=errors.HANDLERS,
         lifespan=[running],
         logging_config=None,
         openapi_config=openapi_config(),
         request_max_body_size=LARGEST_BODY,
+        state=State({"parts": Parts(database, sealer, key_ring, starter, commits)}),
     )
-
-
-def _given(part: object) -> Provide:
-    return Provide(lambda: part, sync_to_thread=False)

@@ -1,4 +1,4 @@
-"""What callers of the earlier application see around every answer, as its framework gave it."""
+"""What the framework of the earlier application did for every route."""
 
 from typing import cast
 
@@ -8,14 +8,10 @@ from litestar.types import (
     LifeSpanReceive,
     LifeSpanScope,
     LifeSpanSend,
-    Message,
     Receive,
     Scope,
     Send,
 )
-
-JSON = b"application/json"
-JSON_IN_UTF_8 = JSON + b"; charset=utf-8"
 
 
 class DropIn(Litestar):
@@ -31,11 +27,3 @@ class DropIn(Litestar):
         if scope.get("method") == "HEAD":
             scope = cast("HTTPScope", {**scope, "method": "GET"})
         await super().__call__(scope, receive, send)
-
-
-async def name_the_charset(message: Message, _scope: Scope) -> None:
-    """Say `charset=utf-8` of JSON; a `before_send` hook."""
-    if message["type"] == "http.response.start":
-        message["headers"] = [
-            (name, JSON_IN_UTF_8 if value == JSON else value) for name, value in message["headers"]
-        ]

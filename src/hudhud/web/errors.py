@@ -3,18 +3,18 @@
 from typing import Any
 
 import structlog
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.db.engine import may_pass
 from hudhud.errors import BadRequest, HudhudError, QueueUnavailable
+from hudhud.web.answers import answer
+from hudhud.web.parts import AnyRequest
 from hudhud.web.schemas import Message, NotFound
 
 log = structlog.get_logger(__name__)
-
-AnyRequest = Request[Any, Any, Any]
 
 TOO_LARGE = "request entity too large"
 UNAVAILABLE = "Service temporarily unavailable due to a queueing issue. Please try again shortly."
@@ -37,24 +37,24 @@ class NoSuchJob(HudhudError):
 
 def bad_request(_request: AnyRequest, error: BadRequest) -> Response[Message]:
     """400 with the error's sentence."""
-    return Response(Message(str(error)), status_code=400)
+    return answer(Message(str(error)), 400)
 
 
 def unauthorized(_request: AnyRequest, error: Unauthorized) -> Response[Message]:
     """401 with the error's sentence."""
-    return Response(Message(str(error)), status_code=401)
+    return answer(Message(str(error)), 401)
 
 
 def no_such_job(_request: AnyRequest, error: NoSuchJob) -> Response[Message]:
     """404 with the error's sentence."""
-    return Response(Message(str(error)), status_code=404)
+    return answer(Message(str(error)), 404)
 
 
 def unavailable(_request: AnyRequest, error: QueueUnavailable) -> Response[Message]:
     """503; the reason is for the operator's log, the caller learns when to come back."""
     log.warning("request refused", reason=str(error), retry_after=error.retry_after)
     headers = {"Retry-After": str(error.retry_after)}
-    return Response(Message(UNAVAILABLE), status_code=503, headers=headers)
+    return answer(Message(UNAVAILABLE), 503, headers)
 
 
 def database_error(request: AnyRequest, error: SQLAlchemyError) -> Response[Message]:
@@ -69,21 +69,21 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     if error.status_code in (HTTP_NOT_FOUND, HTTP_METHOD_NOT_ALLOWED):
         path = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
         body = NotFound("Not Found", f"Cannot {request.method} {path}")
-        return Response(body, status_code=HTTP_NOT_FOUND)
+        return answer(body, HTTP_NOT_FOUND)
     if error.status_code == HTTP_TOO_LARGE:
-        return Response(Message(TOO_LARGE), status_code=HTTP_TOO_LARGE)
+        return answer(Message(TOO_LARGE), HTTP_TOO_LARGE)
     if error.detail == CALLER_LEFT:
         log.info("the caller left before its request was complete")
-        return Response(Message(error.detail), status_code=400)  # which nobody reads
+        return answer(Message(error.detail), 400)  # which nobody reads
     if error.status_code >= HTTP_SERVER_ERROR:
         return unexpected(request, error)
-    return Response(Message(error.detail), status_code=error.status_code)
+    return answer(Message(error.detail), error.status_code)
 
 
 def unexpected(_request: AnyRequest, error: Exception) -> Response[Message]:
     """500 that tells the caller nothing and the log everything."""
     log.error("unexpected error", exc_info=error)
-    return Response(Message(UNEXPECTED), status_code=HTTP_SERVER_ERROR)
+    return answer(Message(UNEXPECTED), HTTP_SERVER_ERROR)
 
 
 HANDLERS: ExceptionHandlersMap = {

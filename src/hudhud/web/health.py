@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 from litestar import Response, get
-from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from sqlalchemy import Row, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,34 +14,34 @@ from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, current_revision
 from hudhud.db.tables import installation, senders
 from hudhud.senders import is_running
+from hudhud.web.answers import answer
+from hudhud.web.parts import AnyRequest, parts_of
 from hudhud.web.schemas import Health, Readiness, SenderReadiness, Welcome
 
 
 @get("/", sync_to_thread=False)
-def welcome() -> Welcome:
+def welcome() -> Response[Welcome]:
     """Answer at the root, as the earlier application did."""
-    return Welcome(f"Hudhud {__version__} is running.", "success", iso(now_ms()))
+    return answer(Welcome(f"Hudhud {__version__} is running.", "success", iso(now_ms())))
 
 
 @get("/healthz", sync_to_thread=False)
-def healthz() -> Health:
+def healthz() -> Response[Health]:
     """Answer while the process is alive, whatever else is broken."""
-    return Health("ok")
+    return answer(Health("ok"))
 
 
 @get("/readyz")
-async def readyz(
-    database: NamedDependency[Database], strict: FromQuery[str | None] = None
-) -> Response[Readiness]:
+async def readyz(request: AnyRequest, strict: FromQuery[str | None] = None) -> Response[Readiness]:
     """Answer 200 while requests can be accepted, 503 otherwise.
 
     Senders are reported beside it; without `?strict` an installation that is not paired yet can
     still be reached for pairing. With it, every sender that a supervisor holds must be connected,
     and there must be one.
     """
-    readiness, all_connected = await asyncio.to_thread(_readiness, database)
+    readiness, all_connected = await asyncio.to_thread(_readiness, parts_of(request).database)
     ready = readiness.status == "ready" and (strict is None or all_connected)
-    return Response(readiness, status_code=200 if ready else 503)
+    return answer(readiness, 200 if ready else 503)
 
 
 def _readiness(database: Database) -> tuple[Readiness, bool]:

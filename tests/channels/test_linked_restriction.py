@@ -1,0 +1,96 @@
+"""Error 463: who is refused, when the account is, and how it ends."""
+
+import pytest
+
+from hudhud.channels.linked.restriction import WINDOW_MS, Restriction, Waits
+
+NOW = 1_800_000_000_000
+MINUTE = 60_000
+STRANGERS = ["+201000000001", "+201000000002", "+201000000003"]
+KNOWN = "+201000000009"
+OTHER = "+201000000004"
+
+
+@pytest.fixture
+def restriction() -> Restriction:
+    return Restriction(Waits(), wrote_first=lambda phone: phone == KNOWN)
+
+
+def restrict(restriction: Restriction, now: int = NOW) -> None:
+    for phone in STRANGERS:
+        restriction.refuse(phone, now)
+
+
+def test_one_refusal_holds_back_only_that_person(restriction: Restriction) -> None:
+    assert not restriction.refuse(STRANGERS[0], NOW)
+    assert restriction.until is None
+    assert restriction.wait(STRANGERS[0], NOW) == 120
+    assert restriction.wait(STRANGERS[0], NOW + 2 * MINUTE) == 0
+    assert restriction.wait(OTHER, NOW) == 0
+
+
+def test_refusals_of_one_person_never_restrict_the_account(restriction: Restriction) -> None:
+    assert not any(restriction.refuse(STRANGERS[0], NOW + i * MINUTE) for i in range(5))
+    assert restriction.until is None
+
+
+def test_a_third_refused_person_within_ten_minutes_restricts_the_account(
+    restriction: Restriction,
+) -> None:
+    assert not restriction.refuse(STRANGERS[0], NOW)
+    assert not restriction.refuse(STRANGERS[1], NOW + MINUTE)
+    assert restriction.refuse(STRANGERS[2], NOW + 2 * MINUTE)
+    assert restriction.until == NOW + 17 * MINUTE
+
+
+def test_refusals_further_apart_do_not_add_up(restriction: Restriction) -> None:
+    for number, phone in enumerate(STRANGERS):
+        restriction.refuse(phone, NOW + number * WINDOW_MS)
+    assert restriction.until is None
+
+
+def test_a_restricted_account_still_reaches_who_wrote_first(restriction: Restriction) -> None:
+    restrict(restriction)
+    assert restriction.wait(KNOWN, NOW) == 0
+    assert restriction.wait(OTHER, NOW) == 15 * 60
+
+
+def test_a_message_to_somebody_who_wrote_first_proves_nothing(restriction: Restriction) -> None:
+    restrict(restriction)
+    assert not restriction.accept(KNOWN)
+    assert restriction.until is not None
+
+
+def test_each_refused_probe_doubles_the_wait(restriction: Restriction) -> None:
+    restrict(restriction)
+    waits = []
+    now = NOW
+    for _ in range(3):
+        assert restriction.until is not None
+        waits.append((restriction.until - now) // MINUTE)
+        now = restriction.until
+        assert restriction.wait(OTHER, now) == 0
+        assert restriction.refuse(OTHER, now)
+    assert waits == [15, 30, 60]
+
+
+def test_the_wait_for_a_probe_has_a_longest(restriction: Restriction) -> None:
+    restrict(restriction)
+    for _ in range(20):
+        restriction.refuse(OTHER, NOW)
+    assert restriction.until == NOW + 24 * 60 * MINUTE
+
+
+def test_a_probe_that_passes_lifts_everything(restriction: Restriction) -> None:
+    restrict(restriction)
+    assert restriction.accept(OTHER)
+    assert restriction.until is None
+    assert [restriction.wait(phone, NOW) for phone in STRANGERS] == [0, 0, 0]
+    restrict(restriction)
+    assert restriction.until == NOW + 15 * MINUTE
+
+
+def test_who_writes_after_a_refusal_is_held_back_no_longer(restriction: Restriction) -> None:
+    restriction.refuse(STRANGERS[0], NOW)
+    restriction.forgive(STRANGERS[0])
+    assert restriction.wait(STRANGERS[0], NOW) == 0

@@ -1,0 +1,51 @@
+"""The API answers as its OpenAPI document says, whatever schemathesis invents."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.schemas import APIOperation
+
+from support.web_server import KEY, WebServer
+
+DESCRIBED = [
+    ("POST", "/api/v1/otp/send"),
+    ("GET", "/api/v1/otp/{job_id}"),
+    ("GET", "/api/v1/sandbox/messages"),
+    ("GET", "/"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+]
+
+
+@pytest.fixture
+def operations(api: WebServer) -> dict[tuple[str, str], APIOperation]:
+    """What the document describes, by method and path."""
+    schema = schemathesis.openapi.from_url(f"{api.client.base_url}/api/openapi.json")
+    found = [result.ok() for result in schema.get_all_operations()]
+    return {(operation.method.upper(), operation.path): operation for operation in found}
+
+
+def test_the_document_describes_the_whole_api(
+    operations: dict[tuple[str, str], APIOperation],
+) -> None:
+    assert sorted(operations) == sorted(DESCRIBED)
+
+
+@pytest.mark.parametrize("mode", GenerationMode)
+@pytest.mark.parametrize(("method", "path"), DESCRIBED)
+def test_every_answer_is_as_described(
+    operations: dict[tuple[str, str], APIOperation], method: str, path: str, mode: GenerationMode
+) -> None:
+    @settings(
+        max_examples=25,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    @given(case=operations[method, path].as_strategy(generation_mode=mode))
+    def check(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers={"X-API-KEY": KEY})
+
+    check()
