@@ -1,5 +1,6 @@
 """Which phone numbers are accepted, and how they are shown."""
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,3 +79,17 @@ def test_any_text_gives_a_plain_number_or_nothing(text: str) -> None:
 )
 def test_the_middle_of_a_number_is_hidden_and_its_length_too(phone: str, shown: str) -> None:
     assert mask_phone(phone) == shown
+
+
+@given(st.from_regex(r"\+[1-9][0-9]{7,14}", fullmatch=True))
+def test_a_number_is_accepted_exactly_where_libphonenumber_accepts_it(number: str) -> None:
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        assert parse_phone(number) is None
+        return
+    phone = parse_phone(number)
+    assert (phone is not None) == phonenumbers.is_possible_number(parsed)
+    if phone is not None:
+        region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+        assert phone.country == region

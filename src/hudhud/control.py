@@ -17,6 +17,8 @@ from hudhud.errors import CommandFailed
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 1.0
+# The doorbell rings at every commit, of which there can be hundreds a second.
+PAUSE_SECONDS = 0.2
 
 
 class Control:
@@ -48,6 +50,7 @@ class Control:
                     next_beat = time.monotonic() + senders.HEARTBEAT_MS / 1000
                 self._carry_out_commands()
                 doorbell.wait(POLL_SECONDS)
+                stopping.wait(PAUSE_SECONDS)
             except SQLAlchemyError as error:
                 log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
                 stopping.wait(POLL_SECONDS)

@@ -54,10 +54,10 @@ class Claimed:
     verification_id: str
     phone: str
     body: str
-    code_sealed: bytes | None
     attempts: int
     expires_at: int
     request_id: str | None
+    code_sealed: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +135,9 @@ def claim(
     ready = _ready(channel, now).order_by(messages.c.available_at, messages.c.id).limit(limit)
     if only_known:
         ready = ready.where(_has_written())
-    # A CTE runs once. As a plain subquery some plans of PostgreSQL run it for each row, beyond `limit`.
+    # A CTE runs once; some plans of PostgreSQL run a subquery for each row, and beyond `limit`.
     chosen = ready.with_for_update(skip_locked=True).cte("chosen")
-    sealed = (
-        select(verifications.c.code_sealed)
-        .where(verifications.c.id == messages.c.verification_id)
-        .correlate(messages)
-        .scalar_subquery()
-    )
-    rows = connection.execute(
+    taken = connection.execute(
         update(messages)
         .where(messages.c.id.in_(select(chosen.c.id)))
         .values(
@@ -158,13 +152,14 @@ def claim(
             messages.c.verification_id,
             messages.c.phone,
             messages.c.body,
-            sealed,
             messages.c.attempts,
             messages.c.expires_at,
             messages.c.request_id,
         )
-    )
-    return sorted((Claimed(*row) for row in rows), key=lambda claimed: claimed.id)
+    ).all()
+    sealed = _sealed_codes(connection, [row.verification_id for row in taken])
+    claimed = [Claimed(**row._asdict(), code_sealed=sealed[row.verification_id]) for row in taken]
+    return sorted(claimed, key=lambda message: message.id)
 
 
 def extend(connection: Connection, *, sender: str, now: int) -> None:
@@ -232,6 +227,13 @@ def _ready(channel: str, now: int) -> Select[int]:
 
 def _has_written() -> ColumnElement[bool]:
     return exists().where(contacts.c.phone == messages.c.phone, contacts.c.wrote_at.is_not(None))
+
+
+def _sealed_codes(connection: Connection, ids: Sequence[str]) -> dict[str, bytes | None]:
+    """Return the codes of verifications; a subquery in RETURNING would scan the whole table."""
+    columns = select(verifications.c.id, verifications.c.code_sealed)
+    rows = connection.execute(columns.where(verifications.c.id.in_(ids)))
+    return {row.id: row.code_sealed for row in rows}
 
 
 def _put_back(connection: Connection, now: int, which: ColumnElement[bool]) -> int:

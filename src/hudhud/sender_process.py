@@ -20,6 +20,9 @@ from hudhud.machine import lock_sender
 from hudhud.settings import load_settings
 
 LOCK_PATIENCE_SECONDS = 10.0
+# sqlite3 gives the interpreter's lock up at each row. A thread in a transaction must get it back
+# soon from one that computes, for it holds the database's lock meanwhile; Python's 5 ms are long.
+SWITCH_SECONDS = 0.0001
 ORPHAN_EXIT_CODE = 11
 LOCKED_EXIT_CODE = 12
 
@@ -29,6 +32,7 @@ log = structlog.get_logger(__name__)
 def main() -> None:
     """Run the sender that the command line names, until it is told to stop."""
     os.umask(0o077)
+    sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=_leave_with_supervisor, daemon=True).start()
     # Whatever a library does at the interpreter's end must not keep this process alive.
     os._exit(_run(sys.argv[1]))

@@ -105,7 +105,12 @@ class VerificationStarter:
     def _insert(
         self, connection: Connection, group: Sequence[NewVerification]
     ) -> list[Accepted | Exception]:
-        connection.execute(insert(verifications), [self._verification_row(new) for new in group])
+        # `returning` makes SQLAlchemy write one statement of many rows. sqlite3 would give the
+        # interpreter's lock up at each row otherwise, and wait for it while it holds the database's.
+        connection.execute(
+            insert(verifications).returning(verifications.c.id),
+            [self._verification_row(new) for new in group],
+        )
         rows = connection.execute(
             insert(messages).returning(messages.c.verification_id, messages.c.id),
             [self._message_row(new) for new in group],

@@ -107,16 +107,19 @@ class Worker:
         while not self._stopping.is_set():
             self._progress = time.monotonic()
             try:
-                if self._can_send.wait(IDLE_SECONDS) and self._is_turn() and not self._send_some():
+                if not self._can_send.wait(IDLE_SECONDS) or not self._is_turn():
+                    continue
+                if not self._send_some():
                     doorbell.wait(IDLE_SECONDS)
+                elif self._pace.is_unlimited:
+                    self._stopping.wait(BATCH_SECONDS)
             except SQLAlchemyError as error:
                 log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
                 self._stopping.wait(IDLE_SECONDS)
 
     def _is_turn(self) -> bool:
         """Wait for the turn that the pace gives, but not past a stop."""
-        wait = BATCH_SECONDS if self._pace.is_unlimited else self._pace.wait(now_ms())
-        self._stopping.wait(min(IDLE_SECONDS, wait))
+        self._stopping.wait(min(IDLE_SECONDS, self._pace.wait(now_ms())))
         return not self._stopping.is_set() and self._pace.wait(now_ms()) == 0
 
     def _send_some(self) -> bool:

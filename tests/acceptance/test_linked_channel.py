@@ -94,7 +94,9 @@ def test_a_code_is_read_on_the_phone_after_linking_by_qr(fresh: LinkedService) -
     assert message.text == fresh.body(accepted["jobId"]).replace("{code}", accepted["otp"])
     assert not message.bot_tag
     assert message.from_number == fresh.account.removeprefix("+")
-    assert job["sent_at"] <= job["delivered_at"] <= job["read_at"]
+    # A receipt may come before the send returns, so the two are not compared.
+    assert job["sent_at"] is not None
+    assert job["delivered_at"] <= job["read_at"]
     assert_keeps_secrets(fresh, code=accepted["otp"], phone=phone)
 
 

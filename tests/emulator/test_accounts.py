@@ -35,6 +35,16 @@ def test_a_phone_is_found_by_number_and_by_lid_and_nowhere_else() -> None:
         directory.phone("15559999999")
 
 
+def test_every_number_can_be_made_to_exist() -> None:
+    directory = Directory()
+    directory.every_number_exists = True
+    phone = directory.find(Jid("15550001111"))
+    assert phone is not None
+    assert directory.find(Jid("15550001111")) is phone
+    assert directory.find(phone.lid) is phone
+    assert directory.find(Jid("15552223333", "g.us")) is None
+
+
 def test_phones_never_share_a_lid() -> None:
     directory = Directory()
     lid = Directory().add("15550001111").lid.user

@@ -5,10 +5,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from conftest import settings
+from hudhud import senders
+from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer
+from hudhud.senders import StateReport
 from hudhud.verifications import Accepted, VerificationStarter
 
 NOW = 1_795_483_878_036
@@ -43,6 +46,23 @@ def accept(
     accepted = [result for result in results if isinstance(result, Accepted)]
     assert len(accepted) == count
     return accepted
+
+
+def put_sender(
+    database: Database,
+    name: str = "main",
+    state: senders.State = "connected",
+    *,
+    channel: str = "sandbox",
+    now: int | None = None,
+) -> None:
+    """A sender in a state that a supervisor holds and that beats, at `now`."""
+    now = now_ms() if now is None else now
+    with database.write() as connection:
+        senders.register(connection, name=name, channel=channel, now=now)
+        assert senders.take_lease(connection, name=name, owner="m", now=now)
+        senders.report(connection, name=name, new=StateReport(state), now=now)
+        senders.beat(connection, name=name, now=now)
 
 
 def change(database: Database, message_id: int, **values: Any) -> None:

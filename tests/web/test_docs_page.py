@@ -47,15 +47,18 @@ async def sandbox() -> schemas.SandboxMessages:
     raise NotImplementedError
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[TestClient[Litestar]]:
-    app = Litestar(
+def _application() -> Litestar:
+    return Litestar(
         [send, job, sandbox, *docs_routes],
         openapi_config=openapi_config(),
         exception_handlers=errors.HANDLERS,
         logging_config=None,
     )
-    with TestClient(app) as opened:
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient[Litestar]]:
+    with TestClient(_application()) as opened:
         yield opened
 
 
@@ -192,6 +195,11 @@ def test_the_document_describes_every_answer(document: dict[str, Any]) -> None:
 
 def test_the_document_promises_no_answer_that_is_never_given(document: dict[str, Any]) -> None:
     assert set(document["paths"]["/job/{number}"]["get"]["responses"]) == {"200", "401", "404"}
+
+
+def test_the_document_is_the_same_at_every_start(document: dict[str, Any]) -> None:
+    with TestClient(_application()) as again:
+        assert again.get(OPENAPI_PATH).json() == document
 
 
 def test_the_document_describes_the_query_of_the_sandbox(document: dict[str, Any]) -> None:

@@ -11,12 +11,12 @@ from sqlalchemy import event, func, select, text, update
 from structlog.testing import capture_logs
 
 from conftest import MigratedDatabase
-from hudhud import senders
 from hudhud.clock import now_ms
 from hudhud.db import engine
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages
 from hudhud.db.tables import senders as senders_table
+from support.queued import put_sender
 from support.services import wait_until
 from support.web_server import ServeWeb, WebServer
 
@@ -164,11 +164,8 @@ def paced(serve_web: ServeWeb) -> WebServer:
 
 
 def put_senders(database: Database, count: int) -> None:
-    with database.write() as connection:
-        for number in range(count):
-            name = f"sender-{number}"
-            senders.register(connection, name=name, channel="linked", now=now_ms())
-            assert senders.take_lease(connection, name=name, owner="m", now=now_ms())
+    for number in range(count):
+        put_sender(database, f"sender-{number}", channel="linked")
 
 
 def test_what_cannot_arrive_in_time_is_refused_and_told_when_to_come_back(

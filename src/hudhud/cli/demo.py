@@ -1,5 +1,75 @@
 """`hudhud demo`: see a code arrive, without a phone and without WhatsApp."""
 
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
 
-def demo() -> None:
-    """Watch a code arrive."""
+import typer
+
+from hudhud.cli.terminal import progress
+from hudhud.demo import BRITISH, EGYPTIAN, POLL_SECONDS, Demo, running_demo, self_test
+
+if TYPE_CHECKING:
+    from waemu.records import ReceivedMessage
+
+GREETING = """
+Hudhud is running and linked to a virtual phone. Nothing leaves this machine.
+
+In another terminal, ask for a code. Every number has a phone here: an Egyptian one gets Arabic,
+a British one ({british}) English.
+
+{curl}
+
+What the phones receive appears here. Ctrl-C ends the demo and removes all of it.
+"""
+
+
+def demo(
+    *,
+    only_test: Annotated[
+        bool,
+        typer.Option(
+            "--self-test", help="Send one Arabic and one English message, show both, and end."
+        ),
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Port to listen on; 3000 if that is free.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """See a code arrive in a minute, without a phone and without WhatsApp.
+
+    Starts the real service and the real WhatsApp library against a local WhatsApp server, with
+    virtual phones that show what they receive. Nothing of it is kept.
+    """
+    with ExitStack() as stack:
+        with progress("Starting …") as tell:
+            running = stack.enter_context(running_demo(tell, port))
+        if only_test:
+            self_test(running, _show)
+            typer.echo("\nBoth messages arrived, were decrypted and read.")
+            return
+        typer.echo(GREETING.format(curl=running.curl(EGYPTIAN), british=BRITISH))
+        _show_all(running)
+
+
+def _show_all(running: Demo) -> None:
+    try:
+        while True:
+            for message in running.new_messages():
+                _show(message)
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        typer.echo("\nThe demo ends.")
+
+
+def _show(message: "ReceivedMessage") -> None:
+    lines = "\n".join(f"    {line}".rstrip() for line in message.text.splitlines())
+    typer.echo(f"{time.strftime('%H:%M:%S')}  The phone {_plus(message.to_number)} received:\n")
+    typer.echo(f"{lines}\n")
+
+
+def _plus(number: str) -> str:
+    return "+" + number.removeprefix("+")

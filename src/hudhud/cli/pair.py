@@ -10,7 +10,7 @@ import typer
 from sqlalchemy import Row
 
 from hudhud import commands, senders
-from hudhud.cli.qr import QrDisplay
+from hudhud.cli.qr import QrDisplay, drawing, width_of
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.clock import now_ms
 from hudhud.commands import Result
@@ -141,7 +141,8 @@ def _show_qr(settings: Settings, watched: _Watched) -> Row[Any]:
         file = display.show(record.qr)
         if file is not None and file not in told_file:
             told_file.append(file)
-            warn(f"This is no terminal of 70 columns: the QR code is in {file}")
+            columns = width_of(drawing(record.qr))
+            warn(f"The QR code needs a terminal of {columns} columns; it is in {file}")
 
     try:
         return watched.until_connected(show)

@@ -53,6 +53,7 @@ class QrDisplay:
 
     def __init__(self, folder: Path, *, in_place: bool) -> None:
         self._file = folder.absolute() / QR_FILE
+        self._is_in_file = False
         self._in_place = in_place
         self._lines_shown = 0
 
@@ -71,10 +72,16 @@ class QrDisplay:
 
     def clear(self) -> None:
         """Take the code away: nobody must scan it any more."""
-        self._file.unlink(missing_ok=True)
+        if self._is_in_file:
+            self.remove_file()
         if self._in_place and self._lines_shown:
             typer.echo(BACK_OVER_LINES.format(count=self._lines_shown), nl=False)
         self._lines_shown = 0
+
+    def remove_file(self) -> None:
+        """Remove the file, whoever has written it."""
+        self._file.unlink(missing_ok=True)
+        self._is_in_file = False
 
     def _print(self, lines: list[str]) -> None:
         self.clear()
@@ -89,6 +96,7 @@ class QrDisplay:
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             opened.write("\n".join(lines))
         draft.replace(self._file)
+        self._is_in_file = True
 
 
 class PairingWatch:
@@ -104,7 +112,7 @@ class PairingWatch:
 
     def run(self, stopping: threading.Event) -> None:
         """Look for a new code until `stopping`."""
-        self._display.clear()  # a killed run may have left one
+        self._display.remove_file()  # a killed run may have left one
         while not stopping.wait(POLL_SECONDS):
             try:
                 self._look()

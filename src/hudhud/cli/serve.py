@@ -21,7 +21,8 @@ Admin name: {admin}. Ctrl-C stops it.
 {first_step}
 
   curl -X POST {address}/api/v1/otp/send \\
-    -H 'X-API-KEY: {key}' -H 'Content-Type: application/json' \\
+    -H 'X-API-KEY: {key}' \\
+    -H 'Content-Type: application/json' \\
     -d '{{"phoneNumber": "{phone}"}}'
 {key_hint}"""
 

@@ -1,10 +1,13 @@
 """What the commands share: the installation they speak to, and signs of life while one waits."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 import typer
 from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
 
 from hudhud import legacy
 from hudhud.db.engine import Database, open_database
@@ -24,8 +27,10 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
     if not console.is_terminal:
         yield lambda _text: None
         return
-    with console.status(text) as status:
-        yield status.update
+    spinner = Spinner("dots", text)
+    # What is printed meanwhile is shown above the spinner, unless it goes somewhere else.
+    with Live(spinner, console=console, transient=True, redirect_stdout=sys.stdout.isatty()):
+        yield lambda text: spinner.update(text=text)
 
 
 @contextmanager

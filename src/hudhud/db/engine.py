@@ -1,13 +1,15 @@
 """The database connection and everything in which SQLite and PostgreSQL differ."""
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
+    DatabaseError,
     InterfaceError,
     InternalError,
     OperationalError,
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 
 BUSY_TIMEOUT_MS = 3000
+LOCK_POLL_SECONDS = 0.0003
+LAST_LOOK_MS = 10
 # Any two numbers that only Hudhud uses.
 LOCK_OF_THE_MIGRATIONS = 0x687564687564
 LOCK_OF_THE_ADMISSION = LOCK_OF_THE_MIGRATIONS + 1
@@ -98,7 +102,8 @@ def open_database(url: str) -> Database:
     try:
         with database.read() as connection:
             connection.execute(text("SELECT 1"))
-    except OperationalError as error:
+    except DatabaseError as error:
+        database.close()
         shown = database.url.render_as_string(hide_password=True)
         raise StartRefused(f"The database {shown} cannot be opened: {error.orig}") from error
     return database
@@ -166,8 +171,31 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("hudhud_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("hudhud_write", False):
+        _take_write_lock(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _take_write_lock(connection: Connection) -> None:
+    """Begin a writing transaction, waiting for the lock up to `BUSY_TIMEOUT_MS`.
+
+    SQLite's own wait sleeps longer and longer, up to 100 ms, between two looks at a lock that
+    others hold for a millisecond. It serves for reading and for the last look, which raises.
+    """
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    driver.execute("PRAGMA busy_timeout = 0")
+    while time.monotonic() < deadline:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            time.sleep(LOCK_POLL_SECONDS)
+        else:
+            driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            return
+    driver.execute(f"PRAGMA busy_timeout = {LAST_LOOK_MS}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _postgres_engine(url: URL) -> Engine:

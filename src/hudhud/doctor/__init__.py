@@ -5,13 +5,11 @@ Every check looks and changes nothing but a row or a file of its own that it tak
 
 from collections.abc import Callable, Iterator
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from hudhud import legacy
-from hudhud.db.engine import Database, open_database
+from hudhud.db.engine import open_database
 from hudhud.doctor import around, database, files
 from hudhud.doctor.finding import Finding, Installation, fail
-from hudhud.errors import HudhudError
+from hudhud.errors import SettingsError, StartRefused
 from hudhud.settings import Settings, load_settings
 
 Check = Callable[[Installation], Finding]
@@ -43,32 +41,31 @@ def examine() -> Iterator[tuple[str, Finding]]:
     """
     try:
         settings = load_settings()
-        installation = Installation(settings, *_database(settings))
-    except HudhudError as error:
+        installation = open_installation(settings)
+    except SettingsError as error:
         yield "settings", fail(str(error), "Mend it in .env, config/.env or the environment.")
         return
     yield "settings", around.settings_read()
-    for name, check in CHECKS.items():
-        yield name, _run(check, installation)
+    for name in CHECKS:
+        yield name, run_check(name, installation)
     if installation.database is not None:
         installation.database.close()
 
 
-def _database(settings: Settings) -> tuple[Database | None, str | None]:
-    """Open the database; return it, or None and what is wrong, or twice None if there is none."""
+def open_installation(settings: Settings) -> Installation:
+    """Open what is there, and make nothing. Raises SettingsError for a wrong database file."""
     choice = legacy.choose_database(settings)
     if choice.file is not None and not choice.file.exists():
-        return None, None
+        return Installation(settings, database=None, problem=None)
     try:
-        return open_database(choice.url), None
-    except (HudhudError, SQLAlchemyError) as error:
-        return None, str(error)
+        return Installation(settings, open_database(choice.url), problem=None)
+    except StartRefused as error:
+        return Installation(settings, database=None, problem=" ".join(str(error).split()))
 
 
-def _run(check: Check, installation: Installation) -> Finding:
+def run_check(name: str, installation: Installation) -> Finding:
+    """Make one check; where it breaks, that is a finding too."""
     try:
-        return check(installation)
+        return CHECKS[name](installation)
     except Exception as error:  # the other checks are wanted all the same
-        return fail(
-            f"The check itself broke: {type(error).__name__}: {error}", "See the sentence before."
-        )
+        return fail(f"The check itself broke: {type(error).__name__}: {error}", "Report this.")

@@ -33,6 +33,7 @@ HARMFUL_SECONDS = 10.0
 SET_CLOCK = "Let the system keep it: timedatectl set-ntp true"
 CONNECT_SECONDS = 3.0
 LIBRARY = "neonize"
+LOADING = f"import {LIBRARY}.client"
 LIBRARY_SECONDS = 60.0
 # Of a library without its binary part the loader would fetch one from the internet: not from here.
 NO_INTERNET = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
@@ -194,7 +195,7 @@ def _problem_with_loading() -> str | None:
     """Load the library in a process of its own, which it may end; return why it does not load."""
     try:
         loading = subprocess.run(  # noqa: S603 -- this interpreter
-            [sys.executable, "-c", f"import {LIBRARY}.client"],
+            [sys.executable, "-c", LOADING],
             env={**os.environ, **NO_INTERNET},
             capture_output=True,
             text=True,

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from litestar import Response, get
+from litestar.openapi import ResponseSpec
 from litestar.params import FromQuery
 from sqlalchemy import Row, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,6 +19,8 @@ from hudhud.web.answers import answer
 from hudhud.web.parts import AnyRequest, parts_of
 from hudhud.web.schemas import Health, Readiness, SenderReadiness, Welcome
 
+NOT_READY = ResponseSpec(Readiness, description="Requests cannot be accepted now.")
+
 
 @get("/", sync_to_thread=False)
 def welcome() -> Response[Welcome]:
@@ -31,7 +34,7 @@ def healthz() -> Response[Health]:
     return answer(Health("ok"))
 
 
-@get("/readyz")
+@get("/readyz", responses={503: NOT_READY})
 async def readyz(request: AnyRequest, strict: FromQuery[str | None] = None) -> Response[Readiness]:
     """Answer 200 while requests can be accepted, 503 otherwise.
 
@@ -39,27 +42,27 @@ async def readyz(request: AnyRequest, strict: FromQuery[str | None] = None) -> R
     still be reached for pairing. With it, every sender that a supervisor holds must be connected,
     and there must be one.
     """
-    readiness, all_connected = await asyncio.to_thread(_readiness, parts_of(request).database)
-    ready = readiness.status == "ready" and (strict is None or all_connected)
-    return answer(readiness, 200 if ready else 503)
+    database = parts_of(request).database
+    readiness = await asyncio.to_thread(_readiness, database, strict=strict is not None)
+    return answer(readiness, 200 if readiness.status == "ready" else 503)
 
 
-def _readiness(database: Database) -> tuple[Readiness, bool]:
-    """Return what to report, and whether every sender that is held is connected."""
+def _readiness(database: Database, *, strict: bool) -> Readiness:
     try:
         revision = current_revision(database)
         if revision != HEAD:
             migrations = f"at {revision or 'none'}, this version needs {HEAD}"
-            return Readiness("not ready", "readable", migrations, []), False
+            return Readiness("not ready", "readable", migrations, [])
         rows = _senders(database)
     except SQLAlchemyError:
-        return Readiness("not ready", "cannot be read", "unknown", []), False
+        return Readiness("not ready", "cannot be read", "unknown", [])
     reported = [_sender(row) for row in rows]
     if not _is_writable(database):
-        return Readiness("not ready", "cannot be written", "current", reported), False
+        return Readiness("not ready", "cannot be written", "current", reported)
     held = [one for row, one in zip(rows, reported, strict=True) if _is_held(row)]
-    all_connected = all(one.running and one.state == "connected" for one in held)
-    return Readiness("ready", "writable", "current", reported), bool(held) and all_connected
+    connected = bool(held) and all(one.running and one.state == "connected" for one in held)
+    ready = connected or not strict
+    return Readiness("ready" if ready else "not ready", "writable", "current", reported)
 
 
 def _is_writable(database: Database) -> bool:

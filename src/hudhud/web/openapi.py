@@ -30,7 +30,7 @@ from litestar.openapi.spec import (
 
 from hudhud import __version__
 from hudhud.phones import INTERNATIONAL
-from hudhud.web import errors, phone_number
+from hudhud.web import auth, errors, phone_number
 from hudhud.web.schemas import Message
 
 OPENAPI_PATH = "/api/openapi.json"
@@ -48,8 +48,8 @@ PHONE_NUMBER_BODY = Schema(
 )
 PROBLEMS = {
     400: ("The sentence says what is wrong.", (phone_number.REQUIRED, phone_number.INVALID)),
-    401: ("The API key is missing or wrong.", ()),
-    404: ("There is no such thing.", ()),
+    401: ("The API key is missing or wrong.", (auth.KEY_MISSING, auth.KEY_WRONG)),
+    404: ("There is no such job.", ()),
     413: ("The body is larger than 1 MB.", (errors.TOO_LARGE,)),
     500: ("Unexpected: Hudhud's log tells more.", (errors.UNEXPECTED,)),
     503: ("Nothing was stored: try again after `Retry-After`.", (errors.UNAVAILABLE,)),
@@ -62,6 +62,7 @@ def openapi_config() -> OpenAPIConfig:
         title="Hudhud",
         version=__version__,
         description="Carries a code over WhatsApp and tells whether it arrived.",
+        use_handler_docstrings=True,
         servers=[],
         components=Components(security_schemes={API_KEY: _api_key()}),
         openapi_router=Router(
@@ -80,8 +81,10 @@ def responses(*statuses: int) -> dict[int, ResponseSpec]:
 
 
 def _problem(description: str, sentences: tuple[str, ...]) -> ResponseSpec:
-    examples = [Example(id=str(n), value=Message(text)) for n, text in enumerate(sentences, 1)]
-    return ResponseSpec(Message, description=description, examples=examples or None)
+    examples = [Example(value=Message(sentence)) for sentence in sentences]
+    return ResponseSpec(
+        Message, description=description, examples=examples or None, generate_examples=False
+    )
 
 
 def _api_key() -> SecurityScheme:

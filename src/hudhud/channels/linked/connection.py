@@ -103,6 +103,7 @@ class Connection:
         self._emit: Callable[[Event], None] = lambda _event: None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._stopping = threading.Event()
+        self._address: str | None = None
         self._openings = 0
         self._opened_at = 0.0
         self._phone = ""
@@ -144,13 +145,12 @@ class Connection:
     def _connect_once(self) -> Next:
         """Open the client, follow it to its end, and close it unless the process ends with it."""
         try:
-            address = self._session.prepare()
-            device = self._session.find(self.device)
+            address = self._find_session()
         except OSError as error:
             return self._face(Trouble("session_unusable", str(error)))
-        if device is None and self.device is not None:
+        if address is None:
             return self._face(Trouble("session_gone"))
-        self._begin(address, device)
+        self._begin(address)
         following = self._follow()
         self.is_open, self.offer_ends = False, None
         if self._stopping.is_set():
@@ -159,15 +159,28 @@ class Connection:
             return Next(0, Restart("The WhatsApp library does not let go of its connection."))
         return following
 
-    def _begin(self, address: str, device: str | None) -> None:
+    def _find_session(self) -> str | None:
+        """Return the session store's address, None where it lacks the device linked last.
+
+        Only before the library opens the store for the first time. Closing an SQLite file takes
+        away every lock that the process holds on it, those of the library's own SQLite too.
+        """
+        if self._address is None:
+            address = self._session.prepare()
+            found = self._session.find(self.device)
+            if found is None and self.device is not None:
+                return None
+            self._address, self.device = address, found
+        return self._address
+
+    def _begin(self, address: str) -> None:
         while not self._signals.empty():
             self._signals.get()  # of the connection before
-        self.device = device
         self._openings += 1
         self._offer = StateReport("pairing")
         self._in_grace = False
         self._deadline = time.monotonic() + self._timing.connect
-        self.client.open(address, device)
+        self.client.open(address, self.device)
 
     def _rest(self, following: Next) -> Next:
         """Wait as long as `following` says, or until a stop or an operator's logout."""
@@ -272,8 +285,6 @@ class Connection:
             if was_stable or not self.is_open:
                 self._let_redial(trouble)
                 return None
-        if trouble.fault == "unreachable" and self._has_lost_session():
-            trouble = Trouble("logged_out")
         if trouble.fault == "qr_timeout" and self.offer_ends is None:
             trouble = Trouble("pairing_refused")
         return self._face(trouble, at_once=was_stable)
@@ -283,13 +294,6 @@ class Connection:
         self._in_grace = True
         self._deadline = time.monotonic() + self._timing.grace
         self._report(trouble)
-
-    def _has_lost_session(self) -> bool:
-        """Whether the library deleted the session: its event can be lost when it comes at once."""
-        try:
-            return self.device is not None and self._session.find(self.device) is None
-        except OSError:
-            return False
 
     def _face(self, trouble: Trouble, *, at_once: bool = False) -> Next:
         """Report trouble that ends this connection, and say what follows; a first reconnect may

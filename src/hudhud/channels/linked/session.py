@@ -30,7 +30,10 @@ LOCK_TIMEOUT_MS = 3000
 
 
 class SessionStore(Protocol):
-    """A place for the session of one sender. Every method raises OSError where it is unusable."""
+    """A place for the session of one sender. Every method raises OSError where it is unusable.
+
+    `prepare` and `find` are only for before the library opens the store.
+    """
 
     def prepare(self) -> str:
         """Make the store ready, and return the address by which the library opens it."""

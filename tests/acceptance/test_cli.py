@@ -1,0 +1,284 @@
+"""The command line in real processes: on a terminal, beside a running service, after a kill."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from hudhud import senders
+from hudhud.cli.qr import QR_FILE, drawing
+from hudhud.credentials import CREDENTIALS_FILE
+from hudhud.db.engine import Database
+from support.linked import PLAIN, LinkedService
+from support.services import Service, StartService, free_port, wait_until
+from support.terminal import CTRL_C, Terminal
+from waemu.client import EmulatorProcess
+
+SECONDS = 60
+PHONE = "+201001234567"
+
+
+def run(
+    folder: Path, *command: str, exit_code: int = 0, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command without a terminal and check how it ends."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "hudhud", *command],
+        cwd=folder,
+        env={**os.environ, **(variables or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert ended.returncode == exit_code, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
+    """One emulated WhatsApp for all tests of this file."""
+    folder = tmp_path_factory.mktemp("emulator")
+    with EmulatorProcess(folder, log=folder / "emulator.log") as running:
+        running.set_receipts("delivered+read")
+        yield running
+
+
+@pytest.fixture
+def fresh(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[LinkedService]:
+    """A service without a terminal, for a test that links it."""
+    service = LinkedService(tmp_path / "service", emulator, PLAIN)
+    service.start()
+    yield service
+    service.clean_up()
+
+
+@pytest.fixture(scope="module")
+def unlinked(
+    emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LinkedService]:
+    """A service without a terminal that nobody links."""
+    service = LinkedService(tmp_path_factory.mktemp("unlinked"), emulator, PLAIN)
+    service.start()
+    yield service
+    service.clean_up()
+
+
+@pytest.fixture(scope="module")
+def linked(
+    emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LinkedService]:
+    """A service that is linked and connected."""
+    service = LinkedService(tmp_path_factory.mktemp("linked"), emulator, PLAIN)
+    service.start()
+    service.link()
+    yield service
+    service.clean_up()
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service on the sandbox, with its sender."""
+    folder = tmp_path_factory.mktemp("sandbox")
+    service = Service(folder, ("hudhud", "serve"), {"CHANNEL": "sandbox"})
+    service.start()
+    wait_for_sender(service)
+    yield service
+    service.clean_up()
+
+
+def wait_for_sender(service: Service) -> None:
+    """Wait until `hudhud status` tells of a connected sender."""
+
+    def is_connected() -> bool:
+        told = json.loads(run(service.folder, "status", "--json").stdout)
+        return [s["state"] for s in told["senders"] if s["running"]] == ["connected"]
+
+    wait_until(is_connected, SECONDS, "the sender")
+
+
+def test_on_a_terminal_the_first_start_shows_all_that_is_needed(
+    emulator: EmulatorProcess, tmp_path: Path
+) -> None:
+    account, recipient = "+447700900150", "+447700900151"
+    emulator.add_phones([account, recipient])
+    address = f"http://127.0.0.1:{free_port()}"
+    variables = {"HOST": "127.0.0.1", "PORT": address.rpartition(":")[2]}
+    with Terminal(tmp_path, *PLAIN, **variables, **emulator.environment()) as terminal:
+        terminal.wait_for("Admin password:")
+        terminal.wait_for(f"curl -X POST {address}/api/v1/otp/send")
+        terminal.wait_for("Linked devices")
+        emulator.scan(shown_qr(tmp_path, terminal), account)
+        terminal.wait_for("Connected to WhatsApp as +4477*****50.")
+        key = terminal.text.split("-H 'X-API-KEY: ")[1].split("'")[0]
+        answer = httpx.post(
+            f"{address}/api/v1/otp/send",
+            headers={"X-API-KEY": key},
+            json={"phoneNumber": recipient},
+        )
+        assert answer.status_code == 202
+        wait_until(lambda: bool(emulator.messages(recipient)), SECONDS, "the message")
+        assert answer.json()["otp"] in emulator.messages(recipient)[0].text
+        terminal.press(CTRL_C)
+        assert terminal.wait() == 0
+    assert not (tmp_path / "data" / QR_FILE).exists()
+    assert not (tmp_path / "data" / CREDENTIALS_FILE).exists()
+    log = (tmp_path / "logs" / "combined.log").read_text()
+    assert key not in log
+
+
+def shown_qr(folder: Path, terminal: Terminal) -> str:
+    """The code that the terminal shows, proven to be the one of the database."""
+    url = f"sqlite:///{folder / 'data' / 'hudhud.db'}"
+    with closing(Database(url)) as database, database.read() as connection:
+        record = senders.find(connection, "main")
+    assert record is not None
+    terminal.wait_for("\n".join(drawing(str(record.qr))))
+    return str(record.qr)
+
+
+def test_without_a_terminal_the_code_to_scan_is_in_a_private_file_that_the_log_names(
+    fresh: LinkedService,
+) -> None:
+    file = fresh.service.folder / "data" / QR_FILE
+    qr = fresh.wait_for_qr()
+    shown = "\n".join(drawing(qr))
+    wait_until(lambda: file.exists() and shown in file.read_text(), SECONDS, "the file")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert str(file) in fresh.service.output.read_text()
+    fresh.emulator.scan(qr, fresh.account)
+    wait_until(lambda: not file.exists(), SECONDS, "the file's end")
+    assert qr not in fresh.service.output.read_text()
+
+
+def test_pair_shows_the_code_until_it_is_scanned(fresh: LinkedService) -> None:
+    with Terminal(fresh.service.folder, "hudhud", "pair") as terminal:
+        qr = fresh.wait_for_qr()
+        terminal.wait_for("\n".join(drawing(qr)))
+        fresh.emulator.scan(qr, fresh.account)
+        assert terminal.wait() == 0
+        assert "Connected to WhatsApp as +1555" in terminal.text
+
+
+def test_pair_by_phone_shows_eight_characters_to_type(fresh: LinkedService) -> None:
+    fresh.wait_for_qr()
+    with Terminal(fresh.service.folder, "hudhud", "pair", "--phone", fresh.account) as terminal:
+        terminal.wait_for("Link with phone number")
+        code = next(line.strip() for line in terminal.text.splitlines() if is_code(line.strip()))
+        fresh.emulator.enter_code(fresh.account, code.replace("-", ""))
+        assert terminal.wait() == 0
+        assert "Connected to WhatsApp as +1555" in terminal.text
+
+
+def test_a_narrow_terminal_is_told_where_the_code_is(unlinked: LinkedService) -> None:
+    with Terminal(unlinked.service.folder, "hudhud", "pair", columns=50) as terminal:
+        terminal.wait_for(QR_FILE)
+        terminal.press(CTRL_C)
+        assert terminal.wait() == 130
+
+
+def test_ctrl_c_ends_waiting_quietly(unlinked: LinkedService) -> None:
+    with Terminal(unlinked.service.folder, "hudhud", "pair") as terminal:
+        terminal.wait_for("scan the QR code")
+        terminal.press(CTRL_C)
+        assert terminal.wait() == 130
+        assert "Traceback" not in terminal.text
+        assert "Aborted" not in terminal.text
+
+
+def is_code(line: str) -> bool:
+    return len(line) == 9 and line[4] == "-" and line.replace("-", "").isalnum()
+
+
+def test_a_linked_sender_needs_no_pairing(linked: LinkedService) -> None:
+    assert "linked already" in run(linked.service.folder, "pair").stdout
+
+
+def test_a_code_sent_from_the_command_line_arrives(linked: LinkedService) -> None:
+    phone = linked.add_phone()
+    ended = run(linked.service.folder, "send", phone, "--show-code")
+    assert ended.stdout.splitlines()[-1] in ("Job 1: delivered", "Job 1: read")
+    (message,) = linked.received(phone)
+    code = ended.stdout.split("Code: ")[1].split("\n")[0]
+    assert code in message.text
+
+
+def test_a_number_without_whatsapp_ends_with_one(linked: LinkedService) -> None:
+    ended = run(linked.service.folder, "send", "+15559990000", exit_code=1)
+    assert "no WhatsApp account" in ended.stdout
+
+
+def test_status_tells_of_a_running_service_and_of_a_killed_one(
+    start_service: StartService,
+) -> None:
+    service = start_service(CHANNEL="sandbox")
+    wait_for_sender(service)
+    told = run(service.folder, "status").stdout
+    assert "main-sandbox (sandbox): connected since" in told
+    service.kill()
+
+    def is_told() -> bool:
+        return "not running (connected since" in run(service.folder, "status").stdout
+
+    wait_until(is_told, SECONDS, "the kill to be told")
+
+
+def test_a_key_works_and_stops_working_while_the_service_runs(sandbox: Service) -> None:
+    key = run(sandbox.folder, "keys", "create", "webshop").stdout.strip()
+
+    def answer() -> int:
+        return httpx.get(f"{sandbox.url}/api/v1/otp/1", headers={"X-API-KEY": key}).status_code
+
+    wait_until(lambda: answer() == 404, SECONDS, "the key to work")
+    run(sandbox.folder, "keys", "revoke", "webshop")
+    wait_until(lambda: answer() == 401, SECONDS, "the key to stop working")
+
+
+def test_doctor_finds_a_running_service_well(sandbox: Service) -> None:
+    variables = {"CHANNEL": "sandbox", "HOST": "127.0.0.1", "PORT": str(sandbox.port)}
+    ended = run(sandbox.folder, "doctor", "--json", variables=variables)
+    findings: dict[str, Any] = {finding["check"]: finding for finding in json.loads(ended.stdout)}
+    assert f"Hudhud listens on 127.0.0.1 port {sandbox.port}." in findings["port"]["sentence"]
+    assert findings["sender"]["outcome"] == "ok"
+    assert findings["library"]["outcome"] == "ok"
+    assert {finding["outcome"] for finding in findings.values()} <= {"ok", "warn"}
+
+
+def test_a_port_that_is_taken_stops_the_start_with_one_line(sandbox: Service) -> None:
+    variables = {"CHANNEL": "sandbox", "HOST": "127.0.0.1", "PORT": str(sandbox.port)}
+    ended = run(sandbox.folder, "serve", exit_code=1, variables=variables)
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith(f"hudhud: Cannot listen on 127.0.0.1 port {sandbox.port}")
+
+
+def test_a_worker_alone_carries_what_was_sent(tmp_path: Path, postgres_url: str) -> None:
+    variables = {"DATABASE_URL": postgres_url, "SESSION_SECRET": "x" * 40, "CHANNEL": "sandbox"}
+    run(tmp_path, "migrate", variables=variables)
+    with (tmp_path / "output").open("w") as output:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "hudhud", "worker"],
+            cwd=tmp_path,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        ended = run(tmp_path, "send", PHONE, variables=variables)
+        assert ended.stdout.splitlines()[-1] == "Job 1: delivered"
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(15) == 0
+    finally:
+        worker.kill()
+        worker.wait()

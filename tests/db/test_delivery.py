@@ -1,0 +1,274 @@
+"""One message to the channel: what is sent, and how each failure is classed."""
+
+import pytest
+from sqlalchemy import update
+from structlog.testing import capture_logs
+
+from hudhud import contacts, queue
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.db.tables import contacts as contacts_table
+from hudhud.db.tables import verifications
+from hudhud.delivery import NO_ACCOUNT, Delivery
+from hudhud.errors import PermanentFailure, Snoozed, TransientFailure
+from hudhud.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent
+from hudhud.sealing import CodeSealer
+from support.queued import PHONE, SECRET, accept, change, stored, submit
+from support.scripted_channel import ScriptedChannel
+
+OTHER = "+201001234568"
+MINUTE = 60_000
+
+
+@pytest.fixture
+def channel() -> ScriptedChannel:
+    return ScriptedChannel()
+
+
+@pytest.fixture
+def checking() -> ScriptedChannel:
+    """A channel on which not everybody has an account."""
+    return ScriptedChannel(checks_numbers=True)
+
+
+def claim(database: Database) -> Claimed:
+    with database.write() as connection:
+        (claimed,) = queue.claim(connection, channel="sandbox", sender="a", limit=1, now=now_ms())
+    return claimed
+
+
+def deliver(database: Database, channel: ScriptedChannel, secret: str = SECRET) -> Outcome:
+    """Claim the next message, send it and record what came of it."""
+    outcome = Delivery(database, channel, CodeSealer(secret)).deliver(claim(database))
+    with database.write() as connection:
+        queue.record(connection, sender="a", outcomes=[outcome])
+    return outcome
+
+
+def test_a_message_goes_out_with_its_code(database: Database, channel: ScriptedChannel) -> None:
+    (accepted,) = accept(database, now=now_ms())
+    outcome = deliver(database, channel)
+    assert isinstance(outcome, Sent)
+    ((phone, words),) = channel.sent
+    new = accepted.verification
+    assert phone == PHONE
+    assert words == new.body.replace("{code}", new.code)
+    assert stored(database, accepted.message_id).provider_message_id == "p-1"
+
+
+def test_a_message_sent_again_after_a_crash_has_the_same_code(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    submit(database, now=now_ms())
+    Delivery(database, channel, CodeSealer(SECRET)).deliver(claim(database))
+    with database.write() as connection:
+        queue.reclaim_of(connection, sender="a", now=now_ms())
+    deliver(database, channel)
+    first, second = channel.sent
+    assert first == second
+
+
+@pytest.mark.parametrize("left", [LAST_CALL_MS - 1, 0, -MINUTE])
+def test_an_expired_code_is_never_sent(
+    database: Database, channel: ScriptedChannel, left: int
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    claimed = claim(database)
+    change(database, message, expires_at=now_ms() + left)
+    late = Claimed(
+        claimed.id,
+        claimed.verification_id,
+        claimed.phone,
+        claimed.body,
+        claimed.code_sealed,
+        claimed.attempts,
+        now_ms() + left,
+        claimed.request_id,
+    )
+    outcome = Delivery(database, channel, CodeSealer(SECRET)).deliver(late)
+    assert channel.sent == []
+    with database.write() as connection:
+        queue.record(connection, sender="a", outcomes=[outcome])
+        queue.expire(connection, now=now_ms())
+    row = stored(database, message)
+    assert (row.status, row.attempts) == ("expired", 0)
+
+
+def test_a_permanent_failure_ends_the_message_with_its_reason(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    channel.failure = PermanentFailure("This number cannot be reached.")
+    assert isinstance(deliver(database, channel), Failed)
+    row = stored(database, message)
+    assert (row.status, row.error) == ("failed", "This number cannot be reached.")
+
+
+def test_a_transient_failure_is_retried_later_and_spends_an_attempt(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    channel.failure = TransientFailure("The server was busy.")
+    before = now_ms()
+    assert isinstance(deliver(database, channel), Returned)
+    row = stored(database, message)
+    assert (row.status, row.attempts, row.error) == ("queued", 1, "The server was busy.")
+    assert 1500 <= row.available_at - before <= 2500 + (now_ms() - before)
+
+
+def test_retries_wait_longer_each_time(database: Database, channel: ScriptedChannel) -> None:
+    (message,) = submit(database, now=now_ms())
+    channel.failure = TransientFailure("The server was busy.")
+    for mean in (2000, 4000, 8000, 16000):
+        change(database, message, available_at=0)
+        before = now_ms()
+        deliver(database, channel)
+        took = now_ms() - before
+        wait = stored(database, message).available_at - before
+        assert 0.75 * mean <= wait <= 1.25 * mean + took
+
+
+def test_a_failure_that_no_retry_can_mend_in_time_is_final(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    # The shortest retry waits 1.5 s, and the last second is too late to begin.
+    change(database, message, expires_at=now_ms() + LAST_CALL_MS + 1400)
+    channel.failure = TransientFailure("The server was busy.")
+    assert isinstance(deliver(database, channel), Failed)
+    row = stored(database, message)
+    assert (row.status, row.error) == ("failed", "The server was busy.")
+
+
+def test_a_snooze_waits_without_spending_an_attempt(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    channel.failure = Snoozed("The sender is offline.", 7)
+    for _ in range(3):
+        change(database, message, available_at=0)
+        before = now_ms()
+        deliver(database, channel)
+        row = stored(database, message)
+        assert (row.status, row.attempts, row.error) == ("queued", 0, "The sender is offline.")
+        assert 7000 <= row.available_at - before <= 7000 + (now_ms() - before)
+
+
+def test_an_error_that_nobody_foresaw_is_retried_and_logged_not_told(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    channel.failure = RuntimeError("something within")
+    with capture_logs() as lines:
+        assert isinstance(deliver(database, channel), Returned)
+    row = stored(database, message)
+    assert (row.status, row.attempts) == ("queued", 1)
+    assert row.error == "Sending broke; the log has the details."
+    assert any(line["event"] == "send broke" and line.get("exc_info") for line in lines)
+
+
+def test_no_database_connection_is_held_during_a_send(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    submit(database, now=now_ms())
+    held: list[str] = []
+    channel.on_send = lambda: held.append(database.engine.pool.status())
+    before = database.engine.pool.status()
+    deliver(database, channel)
+    assert held == [before]
+
+
+def test_a_code_that_cannot_be_opened_fails_for_good(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    deliver(database, channel, secret="another secret than it was sealed with")
+    row = stored(database, message)
+    assert (row.status, channel.sent) == ("failed", [])
+    assert "secret" in row.error
+
+
+def test_an_erased_code_fails_for_good(database: Database, channel: ScriptedChannel) -> None:
+    (message,) = submit(database, now=now_ms())
+    with database.write() as connection:
+        connection.execute(update(verifications).values(code_sealed=None))
+    deliver(database, channel)
+    assert stored(database, message).error == "The code was erased before it could be sent."
+    assert channel.sent == []
+
+
+def test_a_number_is_checked_before_the_first_message_and_remembered(
+    database: Database, checking: ScriptedChannel
+) -> None:
+    submit(database, 3, now=now_ms())
+    submit(database, phone=OTHER, now=now_ms())
+    for _ in range(4):
+        deliver(database, checking)
+    assert checking.checked == [PHONE, OTHER]
+    assert len(checking.sent) == 4
+
+
+def test_a_channel_that_checks_no_numbers_is_not_asked(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    submit(database, now=now_ms())
+    deliver(database, channel)
+    assert (channel.checked, len(channel.sent)) == ([], 1)
+
+
+def test_a_number_without_an_account_fails_at_once_and_is_not_asked_about_again(
+    database: Database, checking: ScriptedChannel
+) -> None:
+    messages = submit(database, 2, now=now_ms())
+    checking.has_accounts = False
+    deliver(database, checking)
+    deliver(database, checking)
+    rows = [stored(database, message) for message in messages]
+    assert [(row.status, row.error) for row in rows] == [("failed", NO_ACCOUNT)] * 2
+    assert (checking.checked, checking.sent) == ([PHONE], [])
+
+
+def test_a_no_is_forgotten_after_ten_minutes(database: Database, checking: ScriptedChannel) -> None:
+    submit(database, 2, now=now_ms())
+    checking.has_accounts = False
+    deliver(database, checking)
+    with database.write() as connection:
+        age = contacts_table.c.checked_at - contacts.NO_KEPT_MS
+        connection.execute(update(contacts_table).values(checked_at=age))
+    checking.has_accounts = True
+    assert isinstance(deliver(database, checking), Sent)
+    assert checking.checked == [PHONE, PHONE]
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "attempts"),
+    [
+        (TransientFailure("Nobody answers."), "queued", 1),
+        (Snoozed("Too many questions.", 60), "queued", 0),
+        (RuntimeError("something within"), "queued", 1),
+    ],
+)
+def test_a_check_that_gets_no_answer_is_classed_like_a_send_and_not_remembered(
+    database: Database, checking: ScriptedChannel, failure: Exception, status: str, attempts: int
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    checking.check_failure = failure
+    with capture_logs():
+        deliver(database, checking)
+    row = stored(database, message)
+    assert (row.status, row.attempts, checking.sent) == (status, attempts, [])
+    with database.read() as connection:
+        assert contacts.known_account(connection, phone=PHONE, now=now_ms()) is None
+
+
+def test_the_log_tells_of_every_outcome_without_the_number(
+    database: Database, checking: ScriptedChannel
+) -> None:
+    submit(database, 3, now=now_ms())
+    with capture_logs() as lines:
+        for failure in (None, PermanentFailure("Gone."), TransientFailure("Busy.")):
+            checking.failure = failure
+            deliver(database, checking)
+    assert [line["event"] for line in lines] == ["sent", "failed", "will be tried again"]
+    assert {line["phone"] for line in lines} == {"+2010*****67"}
+    assert {line["request_id"] for line in lines} == {"r"}

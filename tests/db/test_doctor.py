@@ -1,0 +1,448 @@
+"""The doctor finds what usually goes wrong, says how to mend it, and makes nothing itself."""
+
+import os
+import secrets
+import shutil
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from sqlalchemy import create_engine, make_url, text, update
+
+from hudhud import api_keys, app, senders
+from hudhud.clock import now_ms
+from hudhud.credentials import check_secret, ensure_credentials, load_secret
+from hudhud.db import tables
+from hudhud.db.engine import Database
+from hudhud.doctor import CHECKS, around, examine, open_installation, run_check
+from hudhud.doctor import database as database_checks
+from hudhud.doctor.finding import Finding
+from hudhud.senders import State, StateReport
+from hudhud.settings import load_settings
+
+
+def check(name: str) -> Finding:
+    """Make one check of the installation in this folder."""
+    installation = open_installation(load_settings())
+    try:
+        return run_check(name, installation)
+    finally:
+        if installation.database is not None:
+            installation.database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The database of an installation that was started once, of each kind."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("DATABASE_URL", request.getfixturevalue("postgres_url"))
+        monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
+    started = started_installation()
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def sqlite_database() -> Iterator[Database]:
+    """The same on SQLite alone."""
+    started = started_installation()
+    yield started
+    started.close()
+
+
+def started_installation() -> Database:
+    settings = load_settings()
+    database = app.open_installation(settings)
+    previous = os.umask(0o077)
+    ensure_credentials(database, settings, lambda _made: None)
+    os.umask(previous)
+    return database
+
+
+def play_sender(database: Database, state: State) -> None:
+    """Be the supervisor and the process of a sender in this state."""
+    now = now_ms()
+    with database.write() as connection:
+        senders.register(connection, name="main", channel="linked", now=now)
+        senders.take_lease(connection, name="main", owner="test", now=now)
+        senders.beat(connection, name="main", now=now)
+        senders.report(connection, name="main", new=StateReport(state), now=now)
+
+
+# ── the whole ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_sound_installation_has_nothing_to_mend(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "0")
+    play_sender(database, "connected")
+    findings = dict(examine())
+    assert {name: found for name, found in findings.items() if found.outcome != "ok"} == {}
+    assert set(findings) == {"settings", *CHECKS}
+
+
+def test_before_the_first_start_nothing_fails_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "0")
+    assert {name for name, found in examine() if found.outcome != "ok"} == set()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_settings_are_the_only_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "many")
+    ((name, found),) = examine()
+    assert (name, found.outcome) == ("settings", "fail")
+    assert "PORT" in found.sentence
+
+
+def test_a_database_that_does_not_answer_stops_no_other_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://hudhud:topsecret@127.0.0.1:1/hudhud")
+    monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
+    monkeypatch.setenv("PORT", "0")
+    findings = dict(examine())
+    assert {name for name, found in findings.items() if found.outcome == "fail"} == {"database"}
+    assert "\n" not in findings["database"].sentence
+    assert "topsecret" not in str(findings)
+
+
+def test_a_check_that_breaks_is_a_finding_and_not_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(CHECKS, "pace", lambda _installation: 1 / 0)  # type: ignore[arg-type, return-value]
+    found = check("pace")
+    assert found.outcome == "fail"
+    assert "ZeroDivisionError" in found.sentence
+
+
+@pytest.mark.usefixtures("sqlite_database")
+def test_what_is_not_well_comes_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_ENV", "production")
+    monkeypatch.setenv("WHATSAPP_PROXY", "http://127.0.0.1:1")
+    (tmp_path / "data" / "secret").chmod(0o644)
+    bad = [found for _name, found in examine() if found.outcome != "ok"]
+    assert len(bad) >= 3
+    assert all(found.remedy for found in bad)
+
+
+# ── the database ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "hudhud.db").write_text("not a database " * 100)
+    found = check("database")
+    assert found.outcome == "fail"
+    assert "not a database" in found.sentence
+
+
+@pytest.mark.parametrize(("revision", "outcome"), [("0000", "warn"), ("9999", "fail")])
+def test_tables_of_another_version_are_told(
+    database: Database, revision: str, outcome: str
+) -> None:
+    with database.write() as connection:
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+    assert check("tables").outcome == outcome
+
+
+def test_a_locked_database_is_told(sqlite_database: Database) -> None:
+    with closing(sqlite3.connect(str(sqlite_database.url.database))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        found = check("writing")
+    assert found.outcome == "fail"
+    assert "locked" in found.sentence
+    assert check("writing").outcome == "ok"
+
+
+def test_a_database_that_is_only_for_reading_is_told(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
+    monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
+    started_installation().close()
+    address = make_url(postgres_url)
+    engine = create_engine(address.set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        name = address.database
+        connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+    engine.dispose()
+    found = check("writing")
+    assert found.outcome == "fail"
+    assert "read-only" in found.sentence
+
+
+@pytest.mark.usefixtures("sqlite_database")
+def test_a_network_file_system_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_checks, "_file_system", lambda _file: "nfs4")
+    assert check("database").outcome == "fail"
+
+
+# ── the secret and the credentials ──────────────────────────────────────────────────────────────
+
+
+def test_another_secret_than_the_databases_is_told(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = load_secret(load_settings())
+    monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
+    found = check("secret")
+    assert found.outcome == "fail"
+    assert "another secret" in found.sentence
+    monkeypatch.setenv("SESSION_SECRET_PREVIOUS", right)
+    assert check("secret").outcome == "ok", "it is being changed"
+
+
+@pytest.mark.usefixtures("sqlite_database")
+def test_a_lost_secret_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data" / "secret").unlink()
+    found = check("secret")
+    assert found.outcome == "fail"
+    assert "is gone" in found.sentence
+    assert not (tmp_path / "data" / "secret").exists()
+
+
+def test_a_missing_secret_beside_postgresql_is_told(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
+    found = check("secret")
+    assert found.outcome == "fail"
+    assert "openssl" in (found.remedy or "")
+
+
+@pytest.mark.parametrize("weak", ["a" * 64, "hunter2hunter2hunter2"])
+def test_a_weak_secret_is_told(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, weak: str
+) -> None:
+    settings = load_settings()
+    with sqlite_database.write() as connection:
+        check_secret(connection, weak, load_secret(settings))
+    monkeypatch.setenv("SESSION_SECRET", weak)
+    found = check("secret")
+    assert found.outcome == "warn"
+    assert weak not in str(found)
+
+
+def test_missing_keys_are_told(database: Database) -> None:
+    assert check("credentials").outcome == "ok"
+    with database.write() as connection:
+        api_keys.revoke(connection, "first")
+    found = check("credentials")
+    assert found.outcome == "warn"
+    assert "API key" in found.sentence
+
+
+@pytest.mark.usefixtures("sqlite_database")
+def test_first_credentials_that_lie_about_are_told(tmp_path: Path) -> None:
+    (tmp_path / "data" / "first-credentials.txt").touch(mode=0o600)
+    assert check("credentials").outcome == "warn"
+
+
+# ── the sender ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome", "remedy"),
+    [("connected", "ok", ""), ("pairing", "warn", "hudhud pair"), ("restricted", "warn", "")],
+)
+def test_the_senders_state_is_told(
+    database: Database, state: State, outcome: str, remedy: str
+) -> None:
+    play_sender(database, state)
+    found = check("sender")
+    assert found.outcome == outcome
+    assert remedy in (found.remedy or "")
+
+
+def test_a_sender_that_does_not_run_is_told(database: Database) -> None:
+    play_sender(database, "connected")
+    with database.write() as connection:
+        connection.execute(update(tables.senders).values(heartbeat_at=0))
+    found = check("sender")
+    assert found.outcome == "warn"
+    assert "hudhud serve" in (found.remedy or "")
+
+
+# ── files ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("sqlite_database")
+@pytest.mark.parametrize("name", ["data/secret", "data/hudhud.db", "data/session/main.db", ".env"])
+def test_a_file_with_secrets_that_others_may_read_is_told(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.touch(mode=0o600)
+    assert check("private files").outcome == "ok"
+    file.chmod(0o640)
+    found = check("private files")
+    assert found.outcome == "fail"
+    assert name in found.sentence
+    assert name in (found.remedy or "")
+
+
+def test_a_database_elsewhere_must_be_private_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_FILENAME", "elsewhere/codes.db")
+    started_installation().close()
+    (tmp_path / "elsewhere" / "codes.db").chmod(0o644)
+    assert "elsewhere/codes.db" in check("private files").sentence
+
+
+@pytest.mark.usefixtures("sqlite_database")
+def test_a_data_folder_that_others_may_look_into_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data").chmod(0o755)
+    assert check("data folder").outcome == "warn"
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "outcome"),
+    [("data folder", "DATA_DIR", "fail"), ("log folder", "LOG_DIR", "warn")],
+)
+def test_a_folder_that_is_a_file_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, variable: str, outcome: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(variable, "file")
+    found = check(name)
+    assert found.outcome == outcome
+    assert "is not a folder" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("free", "outcome"), [(10**7, "fail"), (5 * 10**8, "warn"), (10**11, "ok")]
+)
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, free: int, outcome: str) -> None:
+    usage = type(shutil.disk_usage("."))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage(10**12, 10**12 - free, free))
+    assert check("disk space").outcome == outcome
+
+
+# ── what is around ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_clock_that_was_never_set_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(around, "EARLIEST", around.LATEST)
+    assert check("clock").outcome == "fail"
+
+
+def test_jobs_of_the_future_are_told(database: Database) -> None:
+    later = now_ms() + 3_600_000
+    with database.write() as connection:
+        connection.execute(
+            tables.verifications.insert().values(
+                id="v_1", phone="+201001234567", status="pending", code_digest=b"", api_key="x",
+                created_at=later, expires_at=later,
+            )
+        )  # fmt: skip
+        connection.execute(
+            tables.messages.insert().values(
+                verification_id="v_1", channel="linked", phone="+201001234567", body="",
+                status="queued", available_at=later, expires_at=later, created_at=later,
+            )
+        )  # fmt: skip
+    found = check("clock")
+    assert found.outcome == "fail"
+    assert "in the future" in found.sentence
+
+
+@pytest.mark.parametrize(("ahead", "outcome"), [(0.4, "ok"), (-4.0, "warn"), (40.0, "fail")])
+def test_a_clock_that_is_not_the_databases_is_told(
+    monkeypatch: pytest.MonkeyPatch, ahead: float, outcome: str
+) -> None:
+    monkeypatch.setattr(around, "_offset", lambda _installation: (ahead, "database server"))
+    assert check("clock").outcome == outcome
+
+
+class Listener(NamedTuple):
+    """Where something listens that is not Hudhud."""
+
+    host: str
+    port: int
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """Something that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield Listener(*server.getsockname())
+
+
+def test_a_port_that_another_program_has_is_told(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(around, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setenv("HOST", listener.host)
+    monkeypatch.setenv("PORT", str(listener.port))
+    found = check("port")
+    assert found.outcome == "fail"
+    assert "PORT" in (found.remedy or "")
+
+
+def test_an_address_of_another_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST", "203.0.113.1")
+    monkeypatch.setenv("PORT", "0")
+    assert check("port").outcome == "fail"
+
+
+def test_a_proxy_that_listens_is_well_and_its_password_is_not_shown(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"socks5://user:topsecret@{listener.host}:{listener.port}"
+    monkeypatch.setenv("WHATSAPP_PROXY", address)
+    found = check("proxy")
+    assert found.outcome == "ok"
+    assert "topsecret" not in found.sentence
+
+
+def test_a_proxy_that_does_not_listen_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHATSAPP_PROXY", "http://127.0.0.1:1")
+    found = check("proxy")
+    assert found.outcome == "fail"
+    assert "127.0.0.1 port 1" in found.sentence
+
+
+def test_a_library_of_another_version_is_told_and_not_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(around, "_wanted_version", lambda: "9.9.9")
+    monkeypatch.setattr(around, "_problem_with_loading", lambda: pytest.fail("it was loaded"))
+    found = check("library")
+    assert found.outcome == "fail"
+    assert "make install" in (found.remedy or "")
+
+
+def test_a_library_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(around, "LOADING", "raise ImportError('failed to find libmagic')")
+    found = check("library")
+    assert found.outcome == "fail"
+    assert "failed to find libmagic" in found.sentence
+
+
+def test_a_pace_that_is_too_slow_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_MIN_SEND_DELAY_MS", "5000")
+    monkeypatch.setenv("WORKER_MAX_SEND_DELAY_MS", "20000")
+    assert check("pace").outcome == "warn"
+    assert check("leftovers").outcome == "ok", "told once"
+
+
+def test_what_the_earlier_application_left_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_ENV", "production")
+    session = tmp_path / "data" / "baileys_auth_info"
+    session.mkdir(parents=True)
+    (session / "creds.json").write_text("{}")
+    found = check("leftovers")
+    assert found.outcome == "warn"
+    assert "NODE_ENV" in found.sentence
+    assert "scan the new QR code" in found.sentence

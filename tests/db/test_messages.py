@@ -1,0 +1,122 @@
+"""Receipts move a message on, and never back."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hudhud import messages, queue
+from hudhud.db.engine import Database
+from hudhud.messages import Receipt, legacy_status
+from hudhud.queue import Sent
+from support.queued import NOW, change, stored, submit
+
+kinds = st.sampled_from(["delivered", "read"])
+
+
+def receive(database: Database, *receipts: Receipt) -> set[str]:
+    with database.write() as connection:
+        return messages.record_receipts(connection, receipts)
+
+
+@pytest.fixture
+def sent(database: Database) -> int:
+    """A message that the channel took as p-1."""
+    (message,) = submit(database)
+    with database.write() as connection:
+        queue.claim(connection, channel="sandbox", sender="a", limit=1, now=NOW)
+        queue.record(connection, sender="a", outcomes=[Sent(message, "p-1", NOW)])
+    return message
+
+
+def test_a_delivery_is_recorded(database: Database, sent: int) -> None:
+    assert receive(database, Receipt("p-1", "delivered", NOW + 5)) == set()
+    row = stored(database, sent)
+    assert (row.status, row.delivered_at, row.read_at) == ("delivered", NOW + 5, None)
+
+
+def test_reading_follows_delivery(database: Database, sent: int) -> None:
+    receive(database, Receipt("p-1", "delivered", NOW + 5))
+    receive(database, Receipt("p-1", "read", NOW + 9))
+    row = stored(database, sent)
+    assert (row.status, row.delivered_at, row.read_at) == ("read", NOW + 5, NOW + 9)
+
+
+def test_reading_implies_delivery(database: Database, sent: int) -> None:
+    receive(database, Receipt("p-1", "read", NOW + 9))
+    row = stored(database, sent)
+    assert (row.status, row.delivered_at, row.read_at) == ("read", NOW + 9, NOW + 9)
+
+
+def test_a_delivery_after_the_reading_changes_nothing(database: Database, sent: int) -> None:
+    receive(database, Receipt("p-1", "read", NOW + 9))
+    before = stored(database, sent)
+    assert receive(database, Receipt("p-1", "delivered", NOW + 10)) == set()
+    assert stored(database, sent) == before
+
+
+def test_a_receipt_that_comes_twice_changes_nothing(database: Database, sent: int) -> None:
+    receive(database, Receipt("p-1", "delivered", NOW + 5))
+    receive(database, Receipt("p-1", "delivered", NOW + 8))
+    assert stored(database, sent).delivered_at == NOW + 5
+
+
+def test_unknown_ids_are_given_back_and_the_others_recorded(database: Database, sent: int) -> None:
+    unknown = receive(
+        database,
+        Receipt("nobody", "delivered", NOW),
+        Receipt("p-1", "delivered", NOW),
+        Receipt("nothing", "read", NOW),
+    )
+    assert unknown == {"nobody", "nothing"}
+    assert stored(database, sent).status == "delivered"
+
+
+def test_no_receipts_are_no_error(database: Database) -> None:
+    assert receive(database) == set()
+
+
+@pytest.mark.parametrize("status", ["failed", "expired", "canceled", "queued", "sending"])
+def test_a_receipt_does_not_move_a_message_that_is_not_sent(
+    database: Database, sent: int, status: str
+) -> None:
+    change(database, sent, status=status)
+    receive(database, Receipt("p-1", "read", NOW + 5))
+    assert stored(database, sent).status == status
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(groups=st.lists(st.lists(st.tuples(kinds, st.integers(0, 9)), max_size=3), max_size=4))
+def test_receipts_in_any_order_and_number_end_in_the_same_state(
+    database: Database, sent: int, groups: list[list[tuple[messages.ReceiptKind, int]]]
+) -> None:
+    change(database, sent, status="sent", delivered_at=None, read_at=None)
+    for group in groups:
+        receive(database, *(Receipt("p-1", kind, NOW + at) for kind, at in group))
+    row = stored(database, sent)
+    told = {kind for group in groups for kind, _ in group}
+    expected = "read" if "read" in told else "delivered" if told else "sent"
+    assert row.status == expected
+    assert (row.delivered_at is not None) == (expected != "sent")
+    assert (row.read_at is not None) == (expected == "read")
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        ("queued", "pending"),
+        ("sending", "processing"),
+        ("sent", "sent"),
+        ("delivered", "sent"),
+        ("read", "sent"),
+        ("failed", "failed"),
+        ("expired", "failed"),
+        ("canceled", "failed"),
+    ],
+)
+def test_every_state_has_the_earlier_applications_word(status: str, word: str) -> None:
+    assert legacy_status(status) == word

@@ -1,0 +1,359 @@
+"""The queue: claims, leases, reclaim, expiry, records."""
+
+import itertools
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from hudhud import contacts, queue
+from hudhud.db.engine import Database
+from hudhud.queue import (
+    LAST_CALL_MS,
+    LEASE_MS,
+    RECLAIM_DELAY_MS,
+    Claimed,
+    Failed,
+    Outcome,
+    Returned,
+    Sent,
+)
+from support.queued import NOW, PHONE, VALIDITY_MS, accept, change, stored, submit
+
+SECOND = 1000
+ALL = 1000
+
+
+def claim(
+    database: Database,
+    limit: int = ALL,
+    *,
+    now: int = NOW,
+    sender: str = "a",
+    channel: str = "sandbox",
+    only_known: bool = False,
+) -> list[Claimed]:
+    with database.write() as connection:
+        return queue.claim(
+            connection, channel=channel, sender=sender, limit=limit, now=now, only_known=only_known
+        )
+
+
+def ids(claimed: list[Claimed]) -> list[int]:
+    return [message.id for message in claimed]
+
+
+def has_work(database: Database, *, now: int = NOW) -> bool:
+    with database.read() as connection:
+        return queue.has_work(connection, channel="sandbox", now=now)
+
+
+def record(database: Database, *outcomes: Outcome, sender: str = "a") -> None:
+    with database.write() as connection:
+        queue.record(connection, sender=sender, outcomes=outcomes)
+
+
+def reclaim(database: Database, *, now: int) -> int:
+    with database.write() as connection:
+        return queue.reclaim(connection, now=now)
+
+
+def expire(database: Database, *, now: int) -> int:
+    with database.write() as connection:
+        return queue.expire(connection, now=now)
+
+
+def test_a_claim_gives_what_is_needed_to_send(database: Database) -> None:
+    (accepted,) = accept(database)
+    (claimed,) = claim(database)
+    new = accepted.verification
+    assert (claimed.id, claimed.verification_id) == (accepted.message_id, new.id)
+    assert (claimed.phone, claimed.body, claimed.request_id) == (PHONE, new.body, "r")
+    assert (claimed.attempts, claimed.expires_at) == (1, NOW + VALIDITY_MS)
+    assert claimed.code_sealed is not None
+
+
+def test_a_claimed_message_is_marked_and_leased(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database, now=NOW + 5)
+    row = stored(database, message)
+    assert (row.status, row.sender, row.attempts) == ("sending", "a", 1)
+    assert (row.sending_at, row.lease_expires_at) == (NOW + 5, NOW + 5 + LEASE_MS)
+
+
+def test_messages_are_claimed_in_their_order(database: Database) -> None:
+    queued = submit(database, 10)
+    assert [ids(claim(database, 3)) for _ in range(4)] == [
+        queued[0:3],
+        queued[3:6],
+        queued[6:9],
+        queued[9:],
+    ]
+
+
+def test_what_has_waited_longest_is_claimed_first(database: Database) -> None:
+    first, second, third = submit(database, 3)
+    change(database, first, available_at=NOW + 2)
+    change(database, second, available_at=NOW + 1)
+    assert [ids(claim(database, 1, now=NOW + 3)) for _ in range(3)] == [[third], [second], [first]]
+
+
+@pytest.mark.parametrize("limit", [1, 7, 200])
+def test_a_claim_takes_no_more_than_its_limit(database: Database, limit: int) -> None:
+    submit(database, 250)
+    assert len(claim(database, limit)) == limit
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_claim_takes_no_more_than_its_limit_whatever_postgresql_plans(
+    database: Database,
+) -> None:
+    submit(database, 20)
+    with database.write() as connection:
+        for way in ("hashagg", "sort", "hashjoin", "mergejoin", "material", "memoize"):
+            connection.execute(text(f"SET LOCAL enable_{way} = off"))
+        assert len(queue.claim(connection, channel="sandbox", sender="a", limit=1, now=NOW)) == 1
+
+
+def test_a_message_is_claimed_once(database: Database) -> None:
+    submit(database, 3)
+    assert len(claim(database, sender="a")) == 3
+    assert claim(database, sender="b") == []
+    assert claim(database, sender="a") == []
+
+
+def test_eight_senders_that_claim_at_once_share_the_messages(database: Database) -> None:
+    queued = submit(database, 240)
+    start = threading.Barrier(8)
+    taken: dict[str, list[int]] = {f"sender-{number}": [] for number in range(8)}
+
+    def work(name: str) -> None:
+        start.wait()
+        while claimed := claim(database, 7, sender=name):
+            taken[name] += ids(claimed)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in taken]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(itertools.chain(*taken.values())) == queued
+    assert all(stored(database, ids[0]).sender == name for name, ids in taken.items() if ids)
+
+
+def test_a_sender_claims_only_for_its_channel(database: Database) -> None:
+    (message,) = submit(database, channel="linked")
+    assert claim(database, channel="sandbox") == []
+    assert ids(claim(database, channel="linked")) == [message]
+
+
+def test_what_is_not_available_yet_is_left(database: Database) -> None:
+    (message,) = submit(database)
+    change(database, message, available_at=NOW + SECOND)
+    assert claim(database, now=NOW + SECOND - 1) == []
+    assert not has_work(database, now=NOW + SECOND - 1)
+    assert has_work(database, now=NOW + SECOND)
+    assert ids(claim(database, now=NOW + SECOND)) == [message]
+
+
+def test_an_expired_code_is_never_claimed(database: Database) -> None:
+    submit(database)
+    for now in (NOW + VALIDITY_MS - LAST_CALL_MS, NOW + VALIDITY_MS, NOW + 10 * VALIDITY_MS):
+        assert claim(database, now=now) == []
+        assert not has_work(database, now=now)
+
+
+def test_until_the_last_call_a_code_is_claimed(database: Database) -> None:
+    (message,) = submit(database)
+    assert ids(claim(database, now=NOW + VALIDITY_MS - LAST_CALL_MS - 1)) == [message]
+
+
+def test_a_restricted_sender_claims_only_for_people_who_wrote_first(database: Database) -> None:
+    wrote, checked = "+201001234568", "+201001234569"
+    submit(database)
+    submit(database, phone=checked)
+    (message,) = submit(database, phone=wrote)
+    with database.write() as connection:
+        contacts.remember_wrote(connection, phone=wrote, at=NOW)
+        contacts.remember_account(connection, phone=checked, has_account=True, now=NOW)
+    assert ids(claim(database, only_known=True)) == [message]
+    assert claim(database, only_known=True) == []
+    assert len(claim(database)) == 2
+
+
+def test_a_lease_that_ran_out_is_reclaimed_and_not_before(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database)
+    assert reclaim(database, now=NOW + LEASE_MS - 1) == 0
+    assert stored(database, message).status == "sending"
+    assert reclaim(database, now=NOW + LEASE_MS) == 1
+    row = stored(database, message)
+    assert (row.status, row.sender, row.lease_expires_at) == ("queued", None, None)
+    assert ids(claim(database, now=NOW + LEASE_MS, sender="b")) == [message]
+
+
+def test_a_renewed_lease_is_not_reclaimed(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database)
+    with database.write() as connection:
+        queue.extend(connection, sender="a", now=NOW + 20 * SECOND)
+    assert reclaim(database, now=NOW + LEASE_MS) == 0
+    assert reclaim(database, now=NOW + 20 * SECOND + LEASE_MS) == 1
+    assert stored(database, message).status == "queued"
+
+
+def test_a_sender_renews_only_what_it_still_holds(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database, sender="a")
+    reclaim(database, now=NOW + LEASE_MS)
+    claim(database, now=NOW + LEASE_MS, sender="b")
+    with database.write() as connection:
+        queue.extend(connection, sender="a", now=NOW + 40 * SECOND)
+    assert stored(database, message).lease_expires_at == NOW + 2 * LEASE_MS
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Sent(1, "late", NOW),
+        Failed(1, "late", NOW),
+        Returned(1, NOW, "late", spends_attempt=True),
+    ],
+)
+def test_a_record_after_a_lost_lease_changes_nothing(database: Database, outcome: Outcome) -> None:
+    (message,) = submit(database)
+    assert message == 1
+    claim(database, sender="a")
+    reclaim(database, now=NOW + LEASE_MS)
+    before = stored(database, message)
+    record(database, outcome, sender="a")
+    assert stored(database, message) == before
+    claim(database, now=NOW + LEASE_MS, sender="b")
+    before = stored(database, message)
+    record(database, outcome, sender="a")
+    assert stored(database, message) == before
+
+
+def test_what_an_ended_process_held_is_put_back_at_once(database: Database) -> None:
+    first, second = submit(database, 2)
+    claim(database, 1, sender="a")
+    claim(database, 1, sender="b")
+    with database.write() as connection:
+        assert queue.reclaim_of(connection, sender="a", now=NOW) == 1
+    assert stored(database, first).status == "queued"
+    assert stored(database, second).status == "sending"
+
+
+def test_a_message_that_kills_its_sender_lets_the_others_pass(database: Database) -> None:
+    (message,) = submit(database)
+    now = NOW
+    waits = []
+    for _ in range(4):
+        assert ids(claim(database, now=now)) == [message]
+        with database.write() as connection:
+            queue.reclaim_of(connection, sender="a", now=now)
+        waits.append(stored(database, message).available_at - now)
+        now += waits[-1]
+    assert waits == [0, RECLAIM_DELAY_MS, 2 * RECLAIM_DELAY_MS, 3 * RECLAIM_DELAY_MS]
+
+
+def test_expiry_finishes_what_was_never_sent_and_nothing_else(database: Database) -> None:
+    old, sending, sent = submit(database, 3)
+    (young,) = submit(database, now=NOW + 60 * SECOND)
+    change(database, sending, status="sending", sender="a", lease_expires_at=NOW)
+    change(database, sent, status="sent")
+    end = NOW + VALIDITY_MS
+    assert expire(database, now=end) == 1
+    row = stored(database, old)
+    assert (row.status, row.finished_at) == ("expired", end)
+    assert row.error == "The code expired before it could be sent."
+    assert [stored(database, one).status for one in (sending, sent, young)] == [
+        "sending",
+        "sent",
+        "queued",
+    ]
+
+
+def test_an_expired_message_keeps_the_reason_of_its_last_failure(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database)
+    record(database, Returned(message, NOW, "The sender was offline.", spends_attempt=False))
+    expire(database, now=NOW + VALIDITY_MS)
+    assert stored(database, message).error == "The sender was offline."
+
+
+def test_what_expires_is_not_claimed_and_what_is_claimed_does_not_expire(
+    database: Database,
+) -> None:
+    submit(database, 3)
+    for now in range(NOW + VALIDITY_MS - LAST_CALL_MS - 2, NOW + VALIDITY_MS - LAST_CALL_MS + 2):
+        claimable = has_work(database, now=now)
+        with database.write() as connection:
+            expired = queue.expire(connection, now=now) > 0
+            connection.rollback()
+        assert claimable != expired
+
+
+def test_a_sent_message_is_recorded(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database)
+    record(database, Sent(message, "p-1", NOW + 7))
+    row = stored(database, message)
+    assert (row.status, row.provider_message_id, row.sent_at) == ("sent", "p-1", NOW + 7)
+    assert (row.lease_expires_at, row.error, row.finished_at) == (None, None, None)
+
+
+def test_a_failed_message_is_recorded(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database)
+    record(database, Failed(message, "No account.", NOW + 7))
+    row = stored(database, message)
+    assert (row.status, row.error, row.finished_at) == ("failed", "No account.", NOW + 7)
+    assert row.lease_expires_at is None
+
+
+@pytest.mark.parametrize(("spends", "attempts"), [(True, 1), (False, 0)])
+def test_a_returned_message_waits_and_spends_an_attempt_or_not(
+    database: Database, *, spends: bool, attempts: int
+) -> None:
+    (message,) = submit(database)
+    claim(database)
+    record(database, Returned(message, NOW + 9, "Later.", spends))
+    row = stored(database, message)
+    assert (row.status, row.available_at, row.error) == ("queued", NOW + 9, "Later.")
+    assert (row.attempts, row.sender, row.lease_expires_at) == (attempts, None, None)
+
+
+def test_outcomes_of_every_kind_are_recorded_together(database: Database) -> None:
+    one, two, three, four = submit(database, 4)
+    claim(database)
+    outcomes = [
+        Returned(three, NOW, None, spends_attempt=True),
+        Sent(one, "p-1", NOW),
+        Failed(two, "No.", NOW),
+        Sent(four, "p-4", NOW),
+    ]
+    record(database, *outcomes)
+    found = [stored(database, message).status for message in (one, two, three, four)]
+    assert found == ["sent", "failed", "queued", "sent"]
+
+
+def test_nothing_to_record_is_no_error(database: Database) -> None:
+    record(database)
+
+
+def test_an_error_that_no_database_can_hold_is_recorded_without_what_offends(
+    database: Database,
+) -> None:
+    (message,) = submit(database)
+    claim(database)
+    record(database, Failed(message, "a\0b\ud800c", NOW))
+    assert stored(database, message).error == "ab?c"
+
+
+def test_a_claim_of_an_erased_code_says_so(database: Database) -> None:
+    submit(database)
+    with database.write() as connection:
+        connection.execute(text("UPDATE verifications SET code_sealed = NULL"))
+    (claimed,) = claim(database)
+    assert claimed.code_sealed is None

@@ -1,0 +1,232 @@
+"""What a channel tells on its own is recorded, whatever else goes wrong."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import select, text
+from structlog.testing import capture_logs
+
+from hudhud import contacts, queue, recorder, senders
+from hudhud.channels.base import Restart
+from hudhud.clock import now_ms
+from hudhud.db import engine
+from hudhud.db.engine import Database
+from hudhud.db.tables import inbound_messages
+from hudhud.inbound import Inbound
+from hudhud.messages import Receipt
+from hudhud.queue import Sent
+from hudhud.recorder import Recorder
+from hudhud.senders import StateReport
+from support.queued import NOW, put_sender, stored, submit
+from support.services import wait_until
+
+PHONE = "+201001234567"
+SECONDS = 10.0
+
+
+class Watched:
+    """A recorder at work, and what it passed on."""
+
+    def __init__(self, database: Database) -> None:
+        self.states: list[StateReport] = []
+        self.restarts: list[Restart] = []
+        self.recorder = Recorder(
+            sender="main",
+            database=database,
+            on_state=self.states.append,
+            on_restart=self.restarts.append,
+        )
+        self.take = self.recorder.take
+        threading.Thread(target=self.recorder.run, daemon=True).start()
+
+    def flush(self) -> None:
+        """Wait until all that was taken is recorded."""
+        last = StateReport("connected", "all", detail=f"flush {len(self.states)}")
+        self.take(last)
+        wait_until(lambda: last in self.states, SECONDS, "the recorder")
+
+
+@pytest.fixture
+def watched(database: Database) -> Iterator[Watched]:
+    put_sender(database, "main", "starting")
+    return Watched(database)
+
+
+def record_sent(database: Database, message: int, provider_id: str) -> None:
+    with database.write() as connection:
+        queue.claim(connection, channel="sandbox", sender="main", limit=1, now=NOW)
+        queue.record(connection, sender="main", outcomes=[Sent(message, provider_id, NOW)])
+
+
+def sender_row(database: Database) -> object:
+    with database.read() as connection:
+        return senders.find(connection, "main")
+
+
+def texts(database: Database) -> list[str]:
+    column = inbound_messages.c.text
+    with database.read() as connection:
+        return list(connection.scalars(select(column).order_by(inbound_messages.c.id)))
+
+
+def written(number: int, words: str = "hello") -> Inbound:
+    return Inbound(f"m-{number}", PHONE, words, NOW)
+
+
+def test_a_state_is_recorded_and_passed_on(database: Database, watched: Watched) -> None:
+    report = StateReport("pairing", qr="2@abc", detail="Scan it.")
+    watched.take(report)
+    wait_until(lambda: bool(watched.states), SECONDS, "the state")
+    assert watched.states == [report]
+    with database.read() as connection:
+        row = senders.find(connection, "main")
+    assert row is not None
+    assert (row.state, row.qr, row.detail) == ("pairing", "2@abc", "Scan it.")
+
+
+def test_events_are_recorded_in_their_order(database: Database, watched: Watched) -> None:
+    for number in range(50):
+        watched.take(written(number, str(number)))
+    watched.flush()
+    assert texts(database) == [str(number) for number in range(50)]
+
+
+def test_what_a_person_writes_is_kept_once_and_known_of_the_contact(
+    database: Database, watched: Watched
+) -> None:
+    watched.take(written(1))
+    watched.take(written(1))
+    watched.flush()
+    assert texts(database) == ["hello"]
+    with database.read() as connection:
+        assert contacts.has_written(connection, phone=PHONE)
+
+
+def test_a_logout_forgets_the_device_and_asks_for_a_new_process(
+    database: Database, watched: Watched
+) -> None:
+    watched.take(StateReport("connected", "all", phone=PHONE, device="d"))
+    restart = Restart("Logged out.", forget_device=True)
+    watched.take(restart)
+    wait_until(lambda: watched.restarts == [restart], SECONDS, "the restart")
+    with database.read() as connection:
+        row = senders.find(connection, "main")
+    assert row is not None
+    assert (row.phone, row.device) == (None, None)
+
+
+def test_a_receipt_is_recorded(database: Database, watched: Watched) -> None:
+    (message,) = submit(database)
+    record_sent(database, message, "p-1")
+    watched.take(Receipt("p-1", "delivered", NOW + 1))
+    watched.flush()
+    assert stored(database, message).status == "delivered"
+
+
+def test_receipts_that_come_before_their_send_is_recorded_are_held_and_applied(
+    database: Database, watched: Watched
+) -> None:
+    (message,) = submit(database)
+    watched.take(Receipt("p-1", "read", NOW + 2))
+    watched.take(Receipt("p-1", "delivered", NOW + 1))
+    watched.flush()
+    assert stored(database, message).status == "queued"
+    record_sent(database, message, "p-1")
+    wait_until(lambda: stored(database, message).status == "read", SECONDS, "the held receipts")
+    row = stored(database, message)
+    assert (row.delivered_at, row.read_at) == (NOW + 1, NOW + 2)
+
+
+def test_a_receipt_that_nobody_knows_is_forgotten_after_a_while(
+    database: Database, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "RECEIPT_HELD_SECONDS", 0.0)
+    (message,) = submit(database)
+    watched.take(Receipt("p-1", "delivered", NOW + 1))
+    watched.flush()
+    record_sent(database, message, "p-1")
+    watched.flush()
+    assert stored(database, message).status == "sent"
+
+
+def test_receipts_that_are_held_take_no_lock(database: Database, watched: Watched) -> None:
+    watched.take(Receipt("unknown", "delivered", NOW + 1))
+    watched.flush()
+    bell = database.doorbell()
+    bell.wait(0)
+    # Several polls of the recorder; each would ring if it wrote.
+    assert not bell.wait(4 * recorder.POLL_SECONDS)
+    bell.close()
+
+
+@pytest.mark.parametrize("letter", ["\0", "\ud800", "\U0010ffff"])
+def test_letters_that_a_database_refuses_block_nothing(
+    database: Database, watched: Watched, letter: str
+) -> None:
+    watched.take(written(1, "before"))
+    watched.take(Inbound(f"m{letter}", f"+2{letter}", f"bad{letter}", NOW))
+    watched.take(Receipt(f"p{letter}", "read", NOW))
+    watched.take(StateReport("connected", "all", detail=f"detail{letter}"))
+    watched.take(written(3, "after"))
+    watched.flush()
+    found = texts(database)
+    assert [found[0], found[-1]] == ["before", "after"]
+    assert found[1].startswith("bad")
+
+
+def test_an_event_that_cannot_be_recorded_costs_no_other(
+    database: Database, watched: Watched
+) -> None:
+    with database.write() as connection:
+        if database.is_sqlite:
+            connection.execute(
+                text(
+                    "CREATE TRIGGER no_poison BEFORE INSERT ON inbound_messages "
+                    "WHEN NEW.text = 'poison' BEGIN SELECT RAISE(ABORT, 'poison'); END"
+                )
+            )
+        else:
+            connection.execute(
+                text("ALTER TABLE inbound_messages ADD CONSTRAINT c CHECK (text <> 'poison')")
+            )
+    with capture_logs() as lines:
+        for number, words in enumerate(["one", "poison", "two", "poison", "three"]):
+            watched.take(written(number, words))
+        watched.flush()
+    assert texts(database) == ["one", "two", "three"]
+    lost = [line for line in lines if line["event"] == "an event is lost, it cannot be recorded"]
+    assert len(lost) == 2
+
+
+def test_a_state_that_cannot_be_recorded_is_passed_on_all_the_same(
+    database: Database, watched: Watched
+) -> None:
+    with database.write() as connection:
+        connection.execute(text("DROP TABLE alembic_version"))
+        connection.execute(text("ALTER TABLE senders RENAME TO elsewhere"))
+    report = StateReport("reconnecting")
+    with capture_logs():
+        watched.take(report)
+        wait_until(lambda: watched.states == [report], SECONDS, "the state")
+
+
+def test_while_the_database_is_locked_events_wait_and_are_recorded_afterwards(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_sender(database, "main", "starting", now=now_ms())
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
+    impatient = Database(database.url.render_as_string(hide_password=False))
+    watched = Watched(impatient)
+    waiting = "events cannot be recorded, trying again"
+    with capture_logs() as lines:
+        with database.write() as connection:
+            if not database.is_sqlite:
+                connection.execute(text("LOCK TABLE senders, inbound_messages, contacts"))
+            watched.take(written(1))
+            wait_until(
+                lambda: [line["event"] for line in lines].count(waiting) >= 2, SECONDS, waiting
+            )
+        watched.flush()
+    assert texts(database) == ["hello"]
+    impatient.close()
