@@ -53,7 +53,7 @@ run: $(VENV)/.run ## Start Hudhud here: SQLite, data in ./data
 demo: $(VENV)/.demo ## See a code arrive on a virtual phone, without WhatsApp
 	@exec $(BIN)/hudhud demo
 
-check: lint ## Style, types and the tests that need no processes: less than a minute
+check: lint ## Style, types and all tests but the slow ones: about a minute
 	@$(WITH_NODE) $(PYTEST) -q --ignore=tests/acceptance --ignore=tests/emulator
 
 test: lint audit $(CROSSCHECK)/node_modules/.package-lock.json ## Everything: style, types, advisories, all tests

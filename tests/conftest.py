@@ -1,7 +1,6 @@
 """What many tests need: a migrated database of each kind, and settings that read nothing else."""
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,11 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, text
 
 from hudhud.db.engine import Database
 from hudhud.db.migrate import migrate
 from hudhud.settings import Settings
+from support.postgres import PostgresDatabases
 
 
 @pytest.fixture(autouse=True)
@@ -41,34 +40,17 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def _postgres_admin(postgres_server: str) -> Iterator[Engine]:
-    """A connection that makes and drops databases."""
-    url = make_url(postgres_server).set(drivername="postgresql+psycopg")
-    admin = create_engine(url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        # No test cuts the power, and making a database flushes every file of it.
-        connection.execute(text("ALTER SYSTEM SET fsync = off"))
-        connection.execute(text("SELECT pg_reload_conf()"))
-    yield admin
-    admin.dispose()
-
-
-@contextmanager
-def _postgres_database(admin: Engine, template: str = "template1") -> Iterator[str]:
-    """Make a database, give its address and drop it."""
-    name = f"hudhud_{secrets.token_hex(6)}"
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    url = admin.url.set(drivername="postgresql", database=name)
-    yield url.render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+def _postgres(postgres_server: str) -> Iterator[PostgresDatabases]:
+    """What makes and lends databases of that server."""
+    databases = PostgresDatabases(postgres_server)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture
-def postgres_url(_postgres_admin: Engine) -> Iterator[str]:
+def postgres_url(_postgres: PostgresDatabases) -> Iterator[str]:
     """Address of an empty PostgreSQL database."""
-    with _postgres_database(_postgres_admin) as url:
+    with _postgres.empty() as url:
         yield url
 
 
@@ -76,22 +58,10 @@ def postgres_url(_postgres_admin: Engine) -> Iterator[str]:
 def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated file to copy, which is faster than migrating each time."""
     path = tmp_path_factory.mktemp("migrated") / "hudhud.db"
-    _migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def _migrated_postgres(_postgres_admin: Engine) -> Iterator[str]:
-    """Name of a migrated database to copy."""
-    with _postgres_database(_postgres_admin) as url:
-        _migrate(url)
-        yield str(make_url(url).database)
-
-
-def _migrate(url: str) -> None:
-    database = Database(url)
+    database = Database(f"sqlite:///{path}")
     migrate(database)
     database.close()
+    return path
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -124,9 +94,7 @@ def migrated_database(
             shutil.copy(request.getfixturevalue("_migrated_sqlite"), path)
             yield f"sqlite:///{path}"
         else:
-            admin = request.getfixturevalue("_postgres_admin")
-            template = request.getfixturevalue("_migrated_postgres")
-            with _postgres_database(admin, template) as url:
+            with request.getfixturevalue("_postgres").migrated() as url:
                 yield url
 
     return lend

@@ -42,7 +42,8 @@ class Recorder:
         self._database = database
         self._on_state = on_state
         self._on_restart = on_restart
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._stopping = False
         self._held: list[tuple[float, Receipt]] = []
 
     def take(self, event: Event) -> None:
@@ -50,19 +51,24 @@ class Recorder:
         self._events.put(event)
 
     def run(self) -> None:
-        """Record for as long as the process lives."""
-        while True:
+        """Record until stopped."""
+        while not self._stopping:
             self._record(self._next_events())
+
+    def stop(self) -> None:
+        """Let `run` end once all that was taken is recorded."""
+        self._events.put(None)
 
     def _next_events(self) -> list[Event]:
         try:
-            events = [self._events.get(timeout=POLL_SECONDS)]
+            taken = [self._events.get(timeout=POLL_SECONDS)]
         except queue.Empty:
             return []
         time.sleep(GATHER_SECONDS)
         while not self._events.empty():
-            events.append(self._events.get())
-        return events
+            taken.append(self._events.get())
+        self._stopping = None in taken
+        return [event for event in taken if event is not None]
 
     def _record(self, events: Sequence[Event]) -> None:
         """Record a group; one that breaks is recorded event by event, so that one loses one."""

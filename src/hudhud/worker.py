@@ -30,9 +30,10 @@ LARGEST_BATCH = 200
 # SQLite's lock to those who accept.
 BATCH_SECONDS = 0.02
 IDLE_SECONDS = 1.0
-# The supervisor allows 8 s for these two together.
+# The supervisor allows 7 s for these together.
 LAST_SEND_SECONDS = 4.0
 CHANNEL_STOP_SECONDS = 2.0
+LAST_RECORD_SECONDS = 0.5
 RESTART_EXIT_CODE = 10
 
 
@@ -80,11 +81,11 @@ class Worker:
         """Work until stopped; return the exit code of the process."""
         self._take_over()
         sending = self._start(self._send_loop)
-        self._start(self._recorder.run)
+        recording = self._start(self._recorder.run)
         self._start(lambda: self._control.run(self._stopping))
         self._channel.start(self._recorder.take)
         self._stopping.wait()
-        self._wind_up(sending)
+        self._wind_up(sending, recording)
         return self._exit_code
 
     def _start(self, loop: Callable[[], None]) -> threading.Thread:
@@ -181,10 +182,12 @@ class Worker:
     def _is_moving(self) -> bool:
         return time.monotonic() - self._progress < senders.SILENCE_MS / 1000
 
-    def _wind_up(self, sending: threading.Thread) -> None:
+    def _wind_up(self, sending: threading.Thread, recording: threading.Thread) -> None:
         sending.join(LAST_SEND_SECONDS)
         stop = self._start(self._channel.stop)
         stop.join(CHANNEL_STOP_SECONDS)
+        self._recorder.stop()
+        recording.join(LAST_RECORD_SECONDS)
         try:
             self._leave_records(sent_all=not sending.is_alive())
         except SQLAlchemyError as error:

@@ -81,7 +81,9 @@ def test_the_self_test_shows_both_languages_and_ends(tmp_path: Path, temporary: 
 def test_the_curl_line_works_as_it_is_shown_and_ctrl_c_leaves_nothing(
     tmp_path: Path, temporary: Path
 ) -> None:
-    with Terminal(tmp_path, "hudhud", "demo", "--port", "0", TMPDIR=str(temporary)) as terminal:
+    with Terminal(
+        tmp_path, "hudhud", "demo", "--port", "0", variables={"TMPDIR": str(temporary)}
+    ) as terminal:
         terminal.wait_for("Ctrl-C ends the demo", SECONDS)
         line = terminal.text[terminal.text.index("curl -X POST") :].split("\n\n")[0]
         assert "otp" in do_as_curl(line)
@@ -94,8 +96,22 @@ def test_the_curl_line_works_as_it_is_shown_and_ctrl_c_leaves_nothing(
     assert processes_in(temporary) == []
 
 
+def test_ctrl_c_during_the_start_leaves_nothing(tmp_path: Path, temporary: Path) -> None:
+    with Terminal(
+        tmp_path, "hudhud", "demo", "--port", "0", variables={"TMPDIR": str(temporary)}
+    ) as terminal:
+        terminal.wait_for("Starting Hudhud", SECONDS)
+        terminal.press(CTRL_C)
+        assert terminal.wait() == 130
+        assert "Traceback" not in terminal.text
+    assert list(temporary.iterdir()) == []
+    assert processes_in(temporary) == []
+
+
 def test_a_killed_demo_leaves_no_process(tmp_path: Path, temporary: Path) -> None:
-    with Terminal(tmp_path, "hudhud", "demo", "--port", "0", TMPDIR=str(temporary)) as terminal:
+    with Terminal(
+        tmp_path, "hudhud", "demo", "--port", "0", variables={"TMPDIR": str(temporary)}
+    ) as terminal:
         terminal.wait_for("Ctrl-C ends the demo", SECONDS)
         terminal.process.kill()
         terminal.wait()

@@ -116,7 +116,7 @@ def test_a_database_that_does_not_answer_stops_no_other_check(
 def test_a_check_that_breaks_is_a_finding_and_not_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(CHECKS, "pace", lambda _installation: 1 / 0)  # type: ignore[arg-type, return-value]
+    monkeypatch.setitem(CHECKS, "pace", lambda _installation: 1 / 0)
     found = check("pace")
     assert found.outcome == "fail"
     assert "ZeroDivisionError" in found.sentence
@@ -189,9 +189,8 @@ def test_a_network_file_system_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 # ── the secret and the credentials ──────────────────────────────────────────────────────────────
 
 
-def test_another_secret_than_the_databases_is_told(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("database")
+def test_another_secret_than_the_databases_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     right = load_secret(load_settings())
     monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
     found = check("secret")

@@ -38,7 +38,12 @@ class Watched:
             on_restart=self.restarts.append,
         )
         self.take = self.recorder.take
-        threading.Thread(target=self.recorder.run, daemon=True).start()
+        self._thread = threading.Thread(target=self.recorder.run)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.recorder.stop()
+        self._thread.join()
 
     def flush(self) -> None:
         """Wait until all that was taken is recorded."""
@@ -50,18 +55,15 @@ class Watched:
 @pytest.fixture
 def watched(database: Database) -> Iterator[Watched]:
     put_sender(database, "main", "starting")
-    return Watched(database)
+    at_work = Watched(database)
+    yield at_work
+    at_work.stop()
 
 
 def record_sent(database: Database, message: int, provider_id: str) -> None:
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main", limit=1, now=NOW)
         queue.record(connection, sender="main", outcomes=[Sent(message, provider_id, NOW)])
-
-
-def sender_row(database: Database) -> object:
-    with database.read() as connection:
-        return senders.find(connection, "main")
 
 
 def texts(database: Database) -> list[str]:
@@ -90,6 +92,15 @@ def test_events_are_recorded_in_their_order(database: Database, watched: Watched
         watched.take(written(number, str(number)))
     watched.flush()
     assert texts(database) == [str(number) for number in range(50)]
+
+
+def test_what_was_taken_before_the_stop_is_recorded(database: Database) -> None:
+    put_sender(database, "main", "starting")
+    watched = Watched(database)
+    for number in range(5):
+        watched.take(written(number, str(number)))
+    watched.stop()
+    assert texts(database) == ["0", "1", "2", "3", "4"]
 
 
 def test_what_a_person_writes_is_kept_once_and_known_of_the_contact(
@@ -227,6 +238,6 @@ def test_while_the_database_is_locked_events_wait_and_are_recorded_afterwards(
             wait_until(
                 lambda: [line["event"] for line in lines].count(waiting) >= 2, SECONDS, waiting
             )
-        watched.flush()
+        watched.stop()
     assert texts(database) == ["hello"]
     impatient.close()

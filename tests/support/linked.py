@@ -20,6 +20,8 @@ from waemu.records import ReceivedMessage
 
 SENDER = "main"
 PATIENCE_SECONDS = 60
+# Longer than `Timing.stable` of `linked_sender.py`: what went wrong before counts no more.
+SETTLED_MS = 700
 SCRIPTS = Path(__file__).parents[1] / "acceptance"
 PLAIN = ("waemu.hudhud", "serve")
 IMPATIENT = ("linked_hudhud", "serve")
@@ -105,6 +107,12 @@ class LinkedService:
         """What a virtual phone received and decrypted."""
         return self.emulator.messages(phone)
 
+    def devices_on_the_phone(self) -> set[str]:
+        """The addresses of the devices that the account's phone lists as linked."""
+        account = self.account.removeprefix("+")
+        listed = self.emulator.connections(account)
+        return {f"{account}:{each.device}@s.whatsapp.net" for each in listed}
+
     def now(self) -> int:
         """A moment in the log, for `states` and `wait_for_state`."""
         return self.service.output.stat().st_size
@@ -186,9 +194,9 @@ class LinkedService:
             if row.state == "pairing" and row.qr is not None and row.qr != self._known_qr:
                 self._known_qr = row.qr
                 self.emulator.scan(row.qr, self.account)
-            return bool(row.state == "connected")
+            return bool(row.state == "connected") and now_ms() - row.state_since > SETTLED_MS
 
-        self.wait(is_connected, "a connected sender")
+        self.wait(is_connected, "a settled connection")
 
     def send(self, phone: str) -> dict[str, Any]:
         """Ask for a code; return the API's answer."""

@@ -22,14 +22,19 @@ LINES = 60
 class Terminal:
     """One command whose standard streams are a terminal of `columns` columns."""
 
-    def __init__(self, folder: Path, *command: str, columns: int = 100, **variables: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *command: str,
+        columns: int = 100,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
-        environment: Mapping[str, str] = {**os.environ, "TERM": "xterm-256color", **variables}
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=folder,
-            env=environment,
+            env={**os.environ, "TERM": "xterm-256color", **(variables or {})},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

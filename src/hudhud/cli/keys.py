@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hudhud import api_keys
-from hudhud.cli.terminal import existing_installation, warn
+from hudhud import api_keys, app
+from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.clock import iso
 from hudhud.errors import CommandFailed
 from hudhud.settings import load_settings
@@ -19,12 +19,9 @@ def create(
     name: Annotated[str, typer.Argument(help="Who will use it, for example: webshop.")],
 ) -> None:
     """Make an API key and print it. It is shown only this once: only its hash is kept."""
-    from hudhud import app  # noqa: PLC0415 -- it takes a while, and other commands need none of it
-
-    with (
-        closing(app.open_installation(load_settings())) as database,
-        database.write() as connection,
-    ):
+    with progress("Opening the database …"):
+        database = app.open_installation(load_settings())
+    with closing(database), database.write() as connection:
         key = api_keys.create(connection, name)
     warn(f"The key {name}, for the header X-API-KEY. Keep it safe, it is shown only this once:")
     typer.echo(key)

@@ -90,6 +90,7 @@ class QrDisplay:
 
     def _write(self, lines: list[str]) -> None:
         """Replace the file whole, so that nobody reads half a code."""
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._file.with_suffix(".new")
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hudhud import credentials, messages, senders
+from hudhud import app, credentials, messages, senders
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
@@ -52,8 +52,6 @@ def send(
 
 
 def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
-    from hudhud import app  # noqa: PLC0415 -- it takes a while, and other commands need none of it
-
     secret = credentials.load_secret(settings)
     starter = app.build_starter(settings, database)
     request_id = secrets.token_hex(8)

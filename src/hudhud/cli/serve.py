@@ -6,7 +6,7 @@ from contextlib import closing
 import structlog
 import typer
 
-from hudhud import __version__, legacy, logs
+from hudhud import __version__, app, legacy, logs
 from hudhud.cli.qr import showing_qr
 from hudhud.cli.terminal import progress
 from hudhud.credentials import FirstCredentials, announce, ensure_credentials
@@ -35,7 +35,7 @@ def serve(context: typer.Context) -> None:
     The first start makes what is missing: folder, database, API key, admin password. While
     WhatsApp is not linked it shows the QR code to scan.
     """
-    from hudhud import serve as service  # noqa: PLC0415 -- other commands need not wait for it
+    from hudhud import serve as service  # noqa: PLC0415 -- only this loads the web framework
 
     settings, database, made = _start("serve")
     with showing_qr(settings, database):
@@ -53,8 +53,6 @@ def worker(context: typer.Context) -> None:
 
 def migrate() -> None:
     """Bring the database to this version's tables; `serve` does it by itself."""
-    from hudhud import app  # noqa: PLC0415 -- as above
-
     settings = load_settings()
     with (
         progress("Bringing the database to this version's tables …"),
@@ -66,8 +64,6 @@ def migrate() -> None:
 
 def _start(process: str) -> tuple[Settings, Database, FirstCredentials | None]:
     """Read the settings, log what they leave to say, open the database, make credentials."""
-    from hudhud import app  # noqa: PLC0415 -- as above
-
     settings = load_settings()
     logs.configure(settings, process=process)
     for notice in legacy.notices(read_environment(), settings):

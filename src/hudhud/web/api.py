@@ -36,6 +36,8 @@ def request_id(request: AnyRequest) -> str:
 
 @post(
     "/api/v1/otp/send",
+    summary="Send a code",
+    tags=["OTP"],
     status_code=202,
     operation_class=SendOperation,
     security=API_KEY_SECURITY,
@@ -58,6 +60,8 @@ async def send(
 
 @get(
     "/api/v1/otp/{job_id:str}",
+    summary="What became of it",
+    tags=["OTP"],
     operation_class=ApiOperation,
     security=API_KEY_SECURITY,
     responses=responses(401, 404, 500, 503),

@@ -16,25 +16,34 @@ from hudhud.db.migrate import HEAD, current_revision
 from hudhud.db.tables import installation, senders
 from hudhud.senders import is_running
 from hudhud.web.answers import answer
+from hudhud.web.openapi import ApiOperation
 from hudhud.web.parts import AnyRequest, parts_of
 from hudhud.web.schemas import Health, Readiness, SenderReadiness, Welcome
 
-NOT_READY = ResponseSpec(Readiness, description="Requests cannot be accepted now.")
+NOT_READY = ResponseSpec(
+    Readiness, description="Requests cannot be accepted now.", generate_examples=False
+)
 
 
-@get("/", sync_to_thread=False)
+@get("/", summary="Welcome", tags=["Health"], sync_to_thread=False)
 def welcome() -> Response[Welcome]:
     """Answer at the root, as the earlier application did."""
     return answer(Welcome(f"Hudhud {__version__} is running.", "success", iso(now_ms())))
 
 
-@get("/healthz", sync_to_thread=False)
+@get("/healthz", summary="Alive", tags=["Health"], sync_to_thread=False)
 def healthz() -> Response[Health]:
     """Answer while the process is alive, whatever else is broken."""
     return answer(Health("ok"))
 
 
-@get("/readyz", responses={503: NOT_READY})
+@get(
+    "/readyz",
+    summary="Ready",
+    tags=["Health"],
+    operation_class=ApiOperation,
+    responses={503: NOT_READY},
+)
 async def readyz(request: AnyRequest, strict: FromQuery[str | None] = None) -> Response[Readiness]:
     """Answer 200 while requests can be accepted, 503 otherwise.
 

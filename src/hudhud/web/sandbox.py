@@ -23,6 +23,8 @@ MOST_MESSAGES = 100
 
 @get(
     "/api/v1/sandbox/messages",
+    summary="What the sandbox took",
+    tags=["Sandbox"],
     operation_class=SandboxOperation,
     security=API_KEY_SECURITY,
     responses=responses(400, 401, 500, 503),

@@ -8,26 +8,32 @@ it can do to a process is written where it is worked around here; the rest stand
 import ctypes
 import logging
 import re
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from types import ModuleType
 from typing import Any, Literal, TypeVar
 
-from neonize import events
-from neonize._binder import ProxySettings
-from neonize.client import NewClient
-from neonize.exc import NeonizeError
-from neonize.proto.Neonize_pb2 import JID, ConnectFailureReason
-from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
-from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
-from neonize.utils.enum import ClientName, ClientType
-from neonize.utils.jid import Jid2String, build_jid
+# neonize imports python-magic to guess the types of media, which Hudhud never sends; that in turn
+# needs a system library which a plain Debian lacks, and without it no sender would start.
+sys.modules.setdefault("magic", ModuleType("magic"))
 
-from hudhud.channels.linked.faults import FaultName
-from hudhud.channels.linked.signals import Linked, Opened, QrShown, Signal, Trouble, WrittenByLid
-from hudhud.clock import now_ms
-from hudhud.inbound import Inbound
-from hudhud.messages import Receipt, ReceiptKind
+from neonize import events  # noqa: E402 -- after the line above
+from neonize._binder import ProxySettings  # noqa: E402
+from neonize.client import NewClient  # noqa: E402
+from neonize.exc import NeonizeError  # noqa: E402
+from neonize.proto.Neonize_pb2 import JID, ConnectFailureReason  # noqa: E402
+from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps  # noqa: E402
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402
+from neonize.utils.enum import ClientName, ClientType  # noqa: E402
+from neonize.utils.jid import Jid2String, build_jid  # noqa: E402
+
+from hudhud.channels.linked.faults import FaultName  # noqa: E402
+from hudhud.channels.linked.signals import Linked, Opened, QrShown, Signal, Trouble, WrittenByLid  # noqa: E402
+from hudhud.clock import now_ms  # noqa: E402
+from hudhud.inbound import Inbound  # noqa: E402
+from hudhud.messages import Receipt, ReceiptKind  # noqa: E402
 
 LogLevel = Literal["silent", "error", "warn", "info"]
 T = TypeVar("T")

@@ -1,0 +1,42 @@
+"""Commands run in this process, beside an installation of each kind."""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from hudhud.cli import main
+from support.command_line import Ended, Installation, Run
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs a command line in this process."""
+
+    def call(*arguments: str) -> Ended:
+        monkeypatch.setattr("sys.argv", ["hudhud", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        code = ended.value.code
+        return Ended(code if isinstance(code, int) else 0, said.out, said.err)
+
+    before = os.umask(0o022)
+    os.umask(before)
+    yield call
+    os.umask(before)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def installation(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Installation]:
+    """A started installation on each kind of database."""
+    monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
+    if request.param == "postgresql":
+        monkeypatch.setenv("DATABASE_URL", request.getfixturevalue("postgres_url"))
+    started = Installation()
+    yield started
+    started.database.close()

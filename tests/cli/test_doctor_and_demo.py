@@ -1,0 +1,40 @@
+"""`hudhud doctor` and `hudhud demo`: what they print, and how they end."""
+
+import json
+import sys
+
+import pytest
+
+from hudhud.doctor import CHECKS
+from support.command_line import Run
+
+
+def test_doctor_has_a_line_for_each_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "0")
+    ended = run("doctor")
+    assert ended.code == 0
+    lines = ended.out.splitlines()
+    assert [line[6:].split("  ")[0] for line in lines] == ["settings", *CHECKS]
+    assert {line.split()[0] for line in lines} == {"ok"}
+
+
+def test_doctor_ends_with_one_where_something_fails(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "many")
+    ended = run("doctor", "--json")
+    assert ended.code == 1
+    (finding,) = json.loads(ended.out)
+    assert finding["check"] == "settings"
+    assert finding["outcome"] == "fail"
+    assert finding["remedy"]
+
+
+def test_the_demo_without_its_package_says_how_to_get_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "waemu.client", None)
+    ended = run("demo")
+    assert ended.code == 1
+    assert "make demo" in ended.err
+    assert ended.err.count("\n") == 1

@@ -1,0 +1,135 @@
+"""Every command explains itself; wrong use ends with one clear line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from sqlalchemy import text
+
+from hudhud import __version__
+from hudhud.cli import cli
+from support.command_line import PHONE, Installation, Run
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def commands_of(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with its full name."""
+    for name, command in sorted(group.commands.items()):
+        yield (*path, name), command
+        if hasattr(command, "commands"):
+            yield from commands_of(command, *path, name)
+
+
+EVERY_COMMAND = list(commands_of(typer.main.get_command(cli)))
+NAMES = [" ".join(path) for path, _ in EVERY_COMMAND]
+
+
+def test_these_are_the_commands() -> None:
+    assert set(NAMES) == {
+        "serve", "worker", "pair", "send", "status", "migrate", "doctor", "demo",
+        "keys", "keys create", "keys list", "keys revoke",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_explains_itself(run: Run, name: str) -> None:
+    ended = run(*name.split(), "--help")
+    assert ended.code == 0
+    assert f"Usage: hudhud {name}" in ended.out
+
+
+@pytest.mark.parametrize(("path", "command"), EVERY_COMMAND, ids=NAMES)
+def test_every_option_and_argument_has_an_explanation(path: tuple[str, ...], command: Any) -> None:
+    assert command.help, path
+    for parameter in command.params:
+        assert getattr(parameter, "help", None), (path, parameter.name)
+
+
+@pytest.mark.parametrize("path", [path for path, command in EVERY_COMMAND])
+def test_every_command_stands_in_the_readme(path: tuple[str, ...]) -> None:
+    assert f"hudhud {' '.join(path)}" in README.read_text(encoding="utf-8")
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version").out == f"hudhud {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["fly"], ["send"], ["status", "--loud"], ["keys", "make"]])
+def test_wrong_use_ends_with_two(run: Run, arguments: list[str]) -> None:
+    ended = run(*arguments)
+    assert ended.code == 2
+    assert "Usage" in ended.err
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["serve"], ["worker"], ["migrate"], ["pair"]])
+def test_a_wrong_setting_ends_with_two_and_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("PORT", "many")
+    ended = run(*arguments)
+    assert ended.code == 2
+    assert ended.err.startswith("hudhud: Wrong setting. PORT: ")
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["keys", "list"], ["keys", "revoke", "x"], ["pair"], ["send", PHONE]]
+)
+def test_without_an_installation_nothing_is_made(
+    run: Run, tmp_path: Path, arguments: list[str]
+) -> None:
+    ended = run(*arguments)
+    assert ended.code == 1
+    assert ended.err == (
+        "hudhud: There is no database data/hudhud.db yet. Start with: hudhud serve\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_does_not_answer_ends_with_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://hudhud:topsecret@127.0.0.1:1/hudhud")
+    ended = run("status")
+    assert ended.code == 1
+    assert "cannot be opened" in ended.err
+    assert "topsecret" not in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_an_empty_database_is_not_migrated_by_a_question(
+    run: Run, monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres_url)
+    ended = run("status")
+    assert (ended.code, ended.out) == (1, "")
+    assert "The database is empty" in ended.err
+
+
+def test_a_database_of_another_version_is_told_with_what_to_do(
+    run: Run, installation: Installation
+) -> None:
+    with installation.database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    ended = run("status")
+    assert ended.code == 1
+    assert "hudhud migrate" in ended.err
+
+
+def test_migrate_makes_the_tables(run: Run) -> None:
+    ended = run("migrate")
+    assert (ended.code, ended.out) == (0, "The database is at revision 0001.\n")
+
+
+def test_migrate_where_the_data_folder_cannot_be_made_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DATA_DIR", "file/data")
+    ended = run("migrate")
+    assert ended.code == 2
+    assert ended.err.startswith("hudhud: DATA_DIR: ")
+    assert ended.err.count("\n") == 1

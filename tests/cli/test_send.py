@@ -1,0 +1,113 @@
+"""`hudhud send`: queued as by the API, and followed."""
+
+import re
+import secrets
+
+import pytest
+from sqlalchemy import select
+
+from hudhud.clock import now_ms
+from hudhud.credentials import load_secret
+from hudhud.db.tables import verifications
+from hudhud.messages import Receipt, record_receipts
+from hudhud.queue import Failed, Sent
+from hudhud.sealing import CodeSealer
+from support.command_line import PHONE, Installation, Run, in_background
+
+
+def test_a_sent_code_is_queued_and_not_shown(run: Run, installation: Installation) -> None:
+    ended = run("send", PHONE, "--no-wait")
+    assert ended.code == 0
+    assert "Job 1 is queued" in ended.out
+    assert "No sender is running" in ended.err
+    (row,) = installation.rows()
+    assert (row.phone, row.status) == (PHONE, "queued")
+    assert code_of(installation) not in re.findall(r"\b\d{4}\b", ended.out.split("valid")[0])
+    assert "Code" not in ended.out
+
+
+def test_a_code_is_shown_to_who_asks_for_it(run: Run, installation: Installation) -> None:
+    ended = run("send", PHONE, "--no-wait", "--show-code")
+    assert f"Code: {code_of(installation)}\n" in ended.out
+
+
+def code_of(installation: Installation) -> str:
+    sealer = CodeSealer(load_secret(installation.settings))
+    with installation.database.read() as connection:
+        row = connection.execute(select(verifications)).one()
+    return sealer.open(row.id, row.code_sealed)
+
+
+@pytest.mark.parametrize("number", ["201001234567", "+20", "me"])
+def test_what_is_no_number_ends_with_two(run: Run, number: str) -> None:
+    ended = run("send", number)
+    assert ended.code == 2
+    assert "is not a phone number" in ended.err
+
+
+def test_a_wrong_secret_sends_nothing(
+    run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("send", PHONE, "--no-wait")
+    monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
+    ended = run("send", PHONE, "--no-wait")
+    assert ended.code == 1
+    assert "another secret" in ended.err
+    assert len(installation.rows()) == 1
+
+
+def test_a_full_queue_ends_with_one(
+    run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKER_MIN_SEND_DELAY_MS", "3600000")
+    monkeypatch.setenv("WORKER_MAX_SEND_DELAY_MS", "3600000")
+    assert run("send", PHONE, "--no-wait").code == 0
+    ended = run("send", PHONE, "--no-wait")
+    assert ended.code == 1
+    assert "Try again in 3600 s" in ended.err
+    assert len(installation.rows()) == 1
+
+
+def test_a_message_is_followed_until_it_arrived(run: Run, installation: Installation) -> None:
+    def carry() -> None:
+        job = installation.claim()
+        installation.record(Sent(job, "provider-1", now_ms()))
+        with installation.database.write() as connection:
+            record_receipts(connection, [Receipt("provider-1", "delivered", now_ms())])
+            installation.database.ring(connection)
+
+    with in_background(carry):
+        ended = run("send", PHONE, "--timeout", "30")
+    assert ended.code == 0
+    assert ended.out.splitlines()[-1] == "Job 1: delivered"
+
+
+def test_a_message_that_is_not_delivered_in_time_counts_as_sent(
+    run: Run, installation: Installation
+) -> None:
+    def carry() -> None:
+        installation.record(Sent(installation.claim(), "provider-1", now_ms()))
+
+    with in_background(carry):
+        ended = run("send", PHONE, "--timeout", "3")
+    assert ended.code == 0
+    assert "not delivered within 3 s" in ended.err
+
+
+def test_a_message_that_fails_ends_with_one_and_its_reason(
+    run: Run, installation: Installation
+) -> None:
+    def carry() -> None:
+        installation.record(Failed(installation.claim(), "No account.", now_ms()))
+
+    with in_background(carry):
+        ended = run("send", PHONE, "--timeout", "30")
+    assert ended.code == 1
+    assert "failed. No account." in ended.out
+
+
+@pytest.mark.usefixtures("installation")
+def test_a_message_that_nobody_sends_ends_with_one(run: Run) -> None:
+    ended = run("send", PHONE, "--timeout", "1")
+    assert ended.code == 1
+    assert "still queued after 1 s" in ended.err

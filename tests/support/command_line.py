@@ -1,0 +1,80 @@
+"""What tests of the commands share: how one ended, an installation, a sender to be played."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from sqlalchemy import select
+
+from hudhud import app, queue, senders
+from hudhud.clock import now_ms
+from hudhud.db.tables import messages
+from hudhud.queue import Outcome
+from hudhud.senders import StateReport
+from hudhud.settings import load_settings
+from support.services import wait_until
+
+PHONE = "+201001234567"
+QR = "https://wa.me/settings/linked_devices#" + "x" * 250
+
+
+class Ended(NamedTuple):
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+class Installation:
+    """A started installation with one sender, which the test plays itself."""
+
+    def __init__(self) -> None:
+        self.settings = load_settings()
+        self.database = app.open_installation(self.settings)
+
+    def play_sender(self, report: StateReport) -> None:
+        """Be the supervisor and the process of this machine's sender, in this state."""
+        name, now = self.settings.sender_name, now_ms()
+        with self.database.write() as connection:
+            senders.register(connection, name=name, channel=self.settings.channel, now=now)
+            senders.take_lease(connection, name=name, owner="test", now=now)
+            senders.beat(connection, name=name, now=now)
+            senders.report(connection, name=name, new=report, now=now)
+
+    def rows(self) -> list[Any]:
+        """All messages."""
+        with self.database.read() as connection:
+            return list(connection.execute(select(messages).order_by(messages.c.id)))
+
+    def claim(self) -> int:
+        """Take the message that a command queues, as a sender would; return its number."""
+        wait_until(lambda: bool(self.rows()), 20, "a message")
+        now, channel = now_ms(), self.settings.channel
+        with self.database.write() as connection:
+            (claimed,) = queue.claim(
+                connection, channel=channel, sender=self.settings.sender_name, limit=1, now=now
+            )
+            self.database.ring(connection)
+        return claimed.id
+
+    def record(self, outcome: Outcome) -> None:
+        """Record what became of the message."""
+        with self.database.write() as connection:
+            queue.record(connection, sender=self.settings.sender_name, outcomes=[outcome])
+            self.database.ring(connection)
+
+
+@contextmanager
+def in_background(work: Callable[[], None]) -> Iterator[None]:
+    """Do the sender's part while a command waits for it."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
