@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,19 +42,19 @@ class Control:
 
     def run(self, stopping: threading.Event) -> None:
         """Beat and obey until `stopping`."""
-        doorbell = self._database.doorbell()
-        next_beat = 0.0
-        while not stopping.is_set():
-            try:
-                if time.monotonic() >= next_beat:
-                    self._beat()
-                    next_beat = time.monotonic() + senders.HEARTBEAT_MS / 1000
-                self._carry_out_commands()
-                doorbell.wait(POLL_SECONDS)
-                stopping.wait(PAUSE_SECONDS)
-            except SQLAlchemyError as error:
-                log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-                stopping.wait(POLL_SECONDS)
+        with closing(self._database.doorbell()) as doorbell:
+            next_beat = 0.0
+            while not stopping.is_set():
+                try:
+                    if time.monotonic() >= next_beat:
+                        self._beat()
+                        next_beat = time.monotonic() + senders.HEARTBEAT_MS / 1000
+                    self._carry_out_commands()
+                    doorbell.wait(POLL_SECONDS)
+                    stopping.wait(PAUSE_SECONDS)
+                except SQLAlchemyError as error:
+                    log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+                    stopping.wait(POLL_SECONDS)
 
     def _beat(self) -> None:
         """Beat and keep the claims, unless the sending loop hangs: then the silence tells."""

@@ -4,12 +4,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, insert, select, update
+from sqlalchemy import Connection, case, select, update
 
 from hudhud import queue
 from hudhud.clock import now_ms
 from hudhud.codes import new_code
-from hudhud.db.engine import Database
+from hudhud.db.engine import Database, insert_rows
 from hudhud.db.tables import messages, verifications
 from hudhud.errors import QueueUnavailable
 from hudhud.messages import QUEUED
@@ -37,6 +37,9 @@ class NewVerification:
     id: str
     phone: Phone
     code: str
+    code_digest: bytes
+    code_index: bytes
+    code_sealed: bytes
     body: str
     api_key: str
     request_id: str
@@ -64,10 +67,15 @@ class VerificationStarter:
         """Choose the code and the wording for `phone`; nothing is stored yet."""
         settings = self._settings
         locale = locale_for(phone.country, settings.default_locale)
+        verification_id = new_verification_id(now)
+        code = new_code(settings.otp_length)
         return NewVerification(
-            id=new_verification_id(now),
+            id=verification_id,
             phone=phone,
-            code=new_code(settings.otp_length),
+            code=code,
+            code_digest=self._sealer.digest(verification_id, code),
+            code_index=self._sealer.index(code),
+            code_sealed=self._sealer.seal(verification_id, code),
             body=render(locale, brand=settings.brand_name, ttl_seconds=settings.otp_ttl_seconds),
             api_key=api_key,
             request_id=request_id,
@@ -105,35 +113,15 @@ class VerificationStarter:
     def _insert(
         self, connection: Connection, group: Sequence[NewVerification]
     ) -> list[Accepted | Exception]:
-        # `returning` makes SQLAlchemy write one statement of many rows. sqlite3 would give the
-        # interpreter's lock up at each row otherwise, and wait for it while it holds the database's.
-        connection.execute(
-            insert(verifications).returning(verifications.c.id),
-            [self._verification_row(new) for new in group],
-        )
-        rows = connection.execute(
-            insert(messages).returning(messages.c.verification_id, messages.c.id),
-            [self._message_row(new) for new in group],
-        )
-        # Rows come back in any order: asking SQLAlchemy to sort them makes it insert one by one.
-        ids = {row.verification_id: row.id for row in rows}
-        return [Accepted(ids[new.id], new) for new in group]
+        ids = self._database.new_ids(connection, messages, len(group))
+        insert_rows(connection, verifications, [_verification_row(new) for new in group])
+        rows = [self._message_row(number, new) for number, new in zip(ids, group, strict=True)]
+        insert_rows(connection, messages, rows)
+        return [Accepted(number, new) for number, new in zip(ids, group, strict=True)]
 
-    def _verification_row(self, new: NewVerification) -> dict[str, object]:
+    def _message_row(self, number: int, new: NewVerification) -> dict[str, object]:
         return {
-            "id": new.id,
-            "phone": new.phone.number,
-            "status": PENDING,
-            "code_digest": self._sealer.digest(new.id, new.code),
-            "code_index": self._sealer.index(new.code),
-            "code_sealed": self._sealer.seal(new.id, new.code),
-            "api_key": new.api_key,
-            "created_at": new.created_at,
-            "expires_at": new.expires_at,
-        }
-
-    def _message_row(self, new: NewVerification) -> dict[str, object]:
-        return {
+            "id": number,
             "verification_id": new.id,
             "channel": self._settings.channel,
             "phone": new.phone.number,
@@ -145,6 +133,20 @@ class VerificationStarter:
             "request_id": new.request_id,
             "created_at": new.created_at,
         }
+
+
+def _verification_row(new: NewVerification) -> dict[str, object]:
+    return {
+        "id": new.id,
+        "phone": new.phone.number,
+        "status": PENDING,
+        "code_digest": new.code_digest,
+        "code_index": new.code_index,
+        "code_sealed": new.code_sealed,
+        "api_key": new.api_key,
+        "created_at": new.created_at,
+        "expires_at": new.expires_at,
+    }
 
 
 def expire(connection: Connection, *, now: int) -> int:

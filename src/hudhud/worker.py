@@ -8,6 +8,7 @@ waits for the end.
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -104,19 +105,19 @@ class Worker:
             log.warning("messages of an ended process go back to the queue", count=back)
 
     def _send_loop(self) -> None:
-        doorbell = self._database.doorbell()
-        while not self._stopping.is_set():
-            self._progress = time.monotonic()
-            try:
-                if not self._can_send.wait(IDLE_SECONDS) or not self._is_turn():
-                    continue
-                if not self._send_some():
-                    doorbell.wait(IDLE_SECONDS)
-                elif self._pace.is_unlimited:
-                    self._stopping.wait(BATCH_SECONDS)
-            except SQLAlchemyError as error:
-                log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-                self._stopping.wait(IDLE_SECONDS)
+        with closing(self._database.doorbell()) as doorbell:
+            while not self._stopping.is_set():
+                self._progress = time.monotonic()
+                try:
+                    if not self._can_send.wait(IDLE_SECONDS) or not self._is_turn():
+                        continue
+                    if not self._send_some():
+                        doorbell.wait(IDLE_SECONDS)
+                    elif self._pace.is_unlimited:
+                        self._stopping.wait(BATCH_SECONDS)
+                except SQLAlchemyError as error:
+                    log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+                    self._stopping.wait(IDLE_SECONDS)
 
     def _is_turn(self) -> bool:
         """Wait for the turn that the pace gives, but not past a stop."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hudhud import commands
-from hudhud.cli.qr import QR_FILE, drawing, width_of
+from hudhud.cli.qr import QR_FILE, drawing
 from hudhud.clock import now_ms
 from hudhud.commands import Result
 from hudhud.senders import StateReport
@@ -158,10 +158,3 @@ def test_a_refused_phone_code_ends_with_the_reason(run: Run, installation: Insta
 
 def void(_value: object) -> None:
     """Return nothing."""
-
-
-def test_a_drawing_fits_a_usual_terminal() -> None:
-    lines = drawing(QR)
-    assert width_of(lines) <= 72
-    assert len(lines) <= 36
-    assert len({len(line) for line in lines}) == 1

@@ -1,4 +1,4 @@
-"""Databases of one PostgreSQL server, used again because making one takes longer than most tests."""
+"""Databases of one PostgreSQL server, used again: to make one takes longer than most tests."""
 
 import secrets
 from collections.abc import Iterator

@@ -87,10 +87,10 @@ class _Watched:
 
         A link that runs out is followed by another, in a new process.
         """
-        deadline = time.monotonic() + START_SECONDS
+        asked = time.monotonic()
         while (record := self._read()).state == "starting" or record.state_since == after:
-            patience = 0.0 if record.state == "starting" else START_SECONDS - RESTART_SECONDS
-            if time.monotonic() >= deadline - patience:
+            patience = START_SECONDS if record.state == "starting" else RESTART_SECONDS
+            if time.monotonic() >= asked + patience:
                 return None
             time.sleep(POLL_SECONDS)
         return int(record.state_since)

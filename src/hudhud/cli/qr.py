@@ -108,6 +108,7 @@ class PairingWatch:
         self._database = database
         self._display = QrDisplay(settings.data_dir, in_place=False)
         self._shown: str | None = None
+        self._was_shown = False
         self._told_file: Path | None = None
         self._started = now_ms()
 
@@ -132,10 +133,12 @@ class PairingWatch:
         qr = record.qr if record.state == "pairing" else None
         before, self._shown = self._shown, qr
         if qr is not None and qr != before:
+            self._was_shown = True
             self._show(qr)
         elif qr is None and before is not None:
             self._display.clear()
-        if record.state == "connected" and before is not None:
+        if record.state == "connected" and self._was_shown:
+            self._was_shown = False
             self._told_file = None
             if sys.stdout.isatty():
                 typer.echo(f"\nConnected to WhatsApp as {mask_phone(record.phone or '')}.\n")

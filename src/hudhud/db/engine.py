@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -72,6 +72,17 @@ class Database:
 
         return PostgresDoorbell(self.libpq_url())
 
+    def new_ids(self, connection: Connection, table: Table, count: int) -> list[int]:
+        """Take the next `count` row numbers of a table, inside a writing transaction."""
+        if self.is_sqlite:
+            last = text("SELECT seq FROM sqlite_sequence WHERE name = :t")
+            taken = connection.scalar(last, {"t": table.name}) or 0
+            return list(range(taken + 1, taken + count + 1))
+        following = text(
+            "SELECT nextval(pg_get_serial_sequence(:t, 'id')) FROM generate_series(1, :count)"
+        )
+        return list(connection.scalars(following, {"t": table.name, "count": count}))
+
     def libpq_url(self) -> str:
         """Return the plain `postgresql://` address that other clients of the server take."""
         return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
@@ -120,6 +131,20 @@ def may_pass(error: SQLAlchemyError) -> bool:
         return False
     # SQLite says OperationalError of a wrong statement too, psycopg does not.
     return getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows of the same columns in one statement.
+
+    sqlite3 gives the interpreter's lock up at every row that it inserts or returns, and gets it
+    back late from a busy thread while it holds the database's lock: one statement, one such wait.
+    """
+    columns = list(rows[0])
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    marks = f"({', '.join([mark] * len(columns))})"
+    into = f"INSERT INTO {table.name} ({', '.join(columns)})"  # names of our own tables
+    values = tuple(row[column] for row in rows for column in columns)
+    connection.exec_driver_sql(f"{into} VALUES {', '.join([marks] * len(rows))}", values)
 
 
 def insert_or_ignore(connection: Connection, table: Table, values: Mapping[str, object]) -> None:

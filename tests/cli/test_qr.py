@@ -1,0 +1,109 @@
+"""The QR code that `hudhud serve` shows by itself: on a terminal, or in a private file."""
+
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from hudhud.cli.qr import QR_FILE, drawing, showing_qr, width_of
+from hudhud.db import tables
+from hudhud.senders import StateReport
+from support.command_line import PHONE, QR, Installation
+from support.services import wait_until
+
+SECONDS = 20
+
+
+class Shown:
+    """What was printed so far."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.text = ""
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it was printed."""
+
+        def is_there() -> bool:
+            self.text += self._capsys.readouterr().out
+            return text in self.text
+
+        wait_until(is_there, SECONDS, text)
+
+
+def code(qr: str) -> str:
+    return "\n".join(drawing(qr))
+
+
+def test_on_a_terminal_each_new_code_is_shown_and_then_the_link(
+    installation: Installation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    shown = Shown(capsys)
+    with showing_qr(installation.settings, installation.database):
+        for qr in (QR, QR + "2"):
+            installation.play_sender(StateReport("pairing", qr=qr))
+            shown.wait_for(code(qr))
+        installation.play_sender(StateReport("pairing", detail="The phone linked this device."))
+        installation.play_sender(StateReport("connected", "all", phone=PHONE))
+        shown.wait_for("Connected to WhatsApp as +2010*****67.")
+    assert PHONE not in shown.text
+    assert QR not in shown.text
+
+
+@pytest.mark.parametrize("columns", ["50", "100"])
+def test_without_a_wide_terminal_the_code_is_in_a_private_file(
+    installation: Installation,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    columns: str,
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: columns == "50")
+    monkeypatch.setenv("COLUMNS", columns)
+    file = tmp_path / "data" / QR_FILE
+    with showing_qr(installation.settings, installation.database):
+        for qr in (QR, QR + "2"):
+            installation.play_sender(StateReport("pairing", qr=qr))
+            wait_until(lambda qr=qr: has(file, code(qr)), SECONDS, qr)  # type: ignore[misc]
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        installation.play_sender(StateReport("connected", "all", phone=PHONE))
+        wait_until(lambda: not file.exists(), SECONDS, "the file's end")
+    printed = capsys.readouterr().out
+    assert code(QR) not in printed
+    assert QR not in printed
+
+
+def has(file: Path, text: str) -> bool:
+    return file.exists() and text in file.read_text()
+
+
+def test_the_file_goes_with_the_service(installation: Installation, tmp_path: Path) -> None:
+    file = tmp_path / "data" / QR_FILE
+    with showing_qr(installation.settings, installation.database):
+        installation.play_sender(StateReport("pairing", qr=QR))
+        wait_until(file.exists, SECONDS, "the file")
+    assert not file.exists()
+
+
+def test_what_a_killed_run_left_is_not_shown(installation: Installation, tmp_path: Path) -> None:
+    file = tmp_path / "data" / QR_FILE
+    file.write_text("an old code")
+    installation.play_sender(StateReport("pairing", qr=QR))
+    with installation.database.write() as connection:
+        connection.execute(update(tables.senders).values(heartbeat_at=0))
+    with showing_qr(installation.settings, installation.database):
+        wait_until(lambda: not file.exists(), SECONDS, "the old file's end")
+        installation.play_sender(StateReport("pairing", qr=QR + "2"))
+        wait_until(file.exists, SECONDS, "the new code")
+        assert file.read_text().startswith(code(QR + "2"))
+
+
+def test_a_drawing_fits_a_usual_terminal() -> None:
+    lines = drawing(QR)
+    assert width_of(lines) <= 72
+    assert len(lines) <= 36
+    assert len({len(line) for line in lines}) == 1

@@ -1,0 +1,139 @@
+"""A doorbell rings when another connection or process has committed something."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import insert, text
+
+from hudhud.db.doorbell import Doorbell
+from hudhud.db.engine import Database
+from hudhud.db.tables import installation
+
+LONG = 20.0
+SHORT = 0.2
+RINGER = """
+import sys
+from hudhud.db.engine import Database
+from hudhud.db.tables import installation
+
+database = Database(sys.argv[1])
+with database.write() as connection:
+    connection.execute(installation.insert().values(name=sys.argv[2], value="x"))
+    database.ring(connection)
+database.close()
+"""
+
+
+@pytest.fixture
+def bell(database: Database) -> Iterator[Doorbell]:
+    """A doorbell that has heard of everything so far."""
+    made = database.doorbell()
+    while made.wait(0.01):
+        pass
+    yield made
+    made.close()
+
+
+def ring(database: Database, name: str = "n") -> None:
+    with database.write() as connection:
+        connection.execute(insert(installation).values(name=name, value="x"))
+        database.ring(connection)
+
+
+def test_without_a_change_nothing_rings(bell: Doorbell) -> None:
+    assert not bell.wait(SHORT)
+    assert not bell.wait(0)
+
+
+def test_a_commit_rings(database: Database, bell: Doorbell) -> None:
+    thread = threading.Timer(0.05, ring, args=(database,))
+    thread.start()
+    assert bell.wait(LONG)
+    thread.join()
+    assert not bell.wait(SHORT)
+
+
+def test_a_ring_is_not_lost_while_nobody_waits(database: Database, bell: Doorbell) -> None:
+    ring(database)
+    assert bell.wait(0)
+    assert not bell.wait(SHORT)
+
+
+def test_many_rings_while_nobody_waits_do_not_keep_ringing_for_long(
+    database: Database, bell: Doorbell
+) -> None:
+    for number in range(20):
+        ring(database, f"n{number}")
+    assert bell.wait(0)
+    heard = 1
+    while bell.wait(SHORT):
+        heard += 1
+    assert heard <= 20
+
+
+def test_what_is_rolled_back_does_not_ring(database: Database, bell: Doorbell) -> None:
+    with database.write() as connection:
+        connection.execute(insert(installation).values(name="n", value="x"))
+        database.ring(connection)
+        connection.rollback()
+    assert not bell.wait(SHORT)
+
+
+def test_reading_does_not_ring(database: Database, bell: Doorbell) -> None:
+    with database.read() as connection:
+        connection.execute(text("SELECT 1"))
+    assert not bell.wait(SHORT)
+
+
+def test_another_process_rings(database: Database, bell: Doorbell) -> None:
+    url = database.url.render_as_string(hide_password=False)
+    other = subprocess.Popen([sys.executable, "-c", RINGER, url, "other"])
+    assert bell.wait(LONG)
+    assert other.wait() == 0
+
+
+def test_every_doorbell_rings(database: Database, bell: Doorbell) -> None:
+    second = database.doorbell()
+    while second.wait(0.01):
+        pass
+    ring(database)
+    assert bell.wait(LONG)
+    assert second.wait(LONG)
+    second.close()
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_a_doorbell_survives_the_loss_of_its_connection(database: Database, bell: Doorbell) -> None:
+    with database.read() as connection:
+        lost = connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+            )
+        ).all()
+    assert lost == [(True,)]
+    # What was rung meanwhile is unknown, so the loss counts as a ring.
+    assert bell.wait(LONG)
+    while bell.wait(0.01):
+        pass
+    ring(database)
+    assert bell.wait(LONG)
+
+
+def test_a_postgresql_that_is_not_there_is_no_error() -> None:
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    bell = nowhere.doorbell()
+    assert bell.wait(0.01)
+    assert bell.wait(0.01)
+    bell.close()
+    nowhere.close()
+
+
+def test_a_closed_doorbell_can_be_closed_again(database: Database) -> None:
+    bell = database.doorbell()
+    bell.wait(0)
+    bell.close()
+    bell.close()

@@ -1,0 +1,264 @@
+"""Concurrent requests share one commit."""
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+from sqlalchemy import Connection, event, insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from hudhud.db import engine, group_commit
+from hudhud.db.engine import Database
+from hudhud.db.group_commit import GroupCommit
+from hudhud.db.tables import installation
+from hudhud.errors import QueueUnavailable
+
+OTHER_WRITER = """
+import sys
+from hudhud.db.engine import Database
+from hudhud.db.tables import installation
+
+database = Database(sys.argv[1])
+for number in range(100):
+    with database.write() as connection:
+        connection.execute(installation.insert().values(name=f"other-{number}", value="x"))
+database.close()
+"""
+
+
+class Store:
+    """Writes names into a table of the real database, and counts groups and commits."""
+
+    def __init__(self, database: Database) -> None:
+        self.groups: list[int] = []
+        self.commits = 0
+        event.listen(database.engine, "commit", self._count)
+
+    def write(self, connection: Connection, group: Sequence[str]) -> Sequence[str | Exception]:
+        """Store each name but those that are refused."""
+        self.groups.append(len(group))
+        taken = [name for name in group if not name.startswith("refused")]
+        if taken:
+            rows = [{"name": name, "value": "x"} for name in taken]
+            connection.execute(insert(installation), rows)
+        return [f"stored {name}" if name in taken else KeyError(name) for name in group]
+
+    def _count(self, connection: Connection) -> None:
+        if connection.get_execution_options().get("hudhud_write"):
+            self.commits += 1
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    return Store(database)
+
+
+@asynccontextmanager
+async def committing(database: Database, store: Store) -> AsyncIterator[GroupCommit[str, str]]:
+    commits = GroupCommit(database, store.write)
+    commits.start()
+    try:
+        yield commits
+    finally:
+        await asyncio.to_thread(commits.stop)
+
+
+@contextmanager
+def locked(database: Database) -> Iterator[None]:
+    with database.write() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("LOCK TABLE installation IN ACCESS EXCLUSIVE MODE"))
+        yield
+
+
+def names(database: Database) -> set[str]:
+    with database.read() as connection:
+        return set(connection.scalars(select(installation.c.name)))
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    """Run a test on a loop on which nothing may go wrong unseen."""
+
+    async def watched() -> None:
+        problems: list[object] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: problems.append(context))
+        async with asyncio.timeout(30):
+            await test()
+        assert problems == []
+
+    asyncio.run(watched())
+
+
+def test_what_was_submitted_is_on_disk_when_the_answer_comes(
+    database: Database, store: Store
+) -> None:
+    async def test() -> None:
+        async with committing(database, store) as commits:
+            assert await commits.submit("one") == "stored one"
+            assert names(database) == {"one"}
+
+    run(test)
+
+
+def test_requests_that_wait_together_share_a_commit(database: Database, store: Store) -> None:
+    async def test() -> None:
+        async with committing(database, store) as commits:
+            with locked(database):
+                tasks = [asyncio.create_task(commits.submit(f"n{n}")) for n in range(50)]
+                await asyncio.sleep(0)
+            assert await asyncio.gather(*tasks) == [f"stored n{n}" for n in range(50)]
+
+    run(test)
+    # The first ones may have gone alone, the others waited for the lock together.
+    assert sum(store.groups) == 50
+    assert store.commits == 1 + len(store.groups) <= 3  # one is that of the lock
+
+
+def test_a_group_has_a_largest_size(
+    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "LARGEST_GROUP", 7)
+
+    async def test() -> None:
+        async with committing(database, store) as commits:
+            await asyncio.gather(*(commits.submit(f"n{n}") for n in range(30)))
+
+    run(test)
+    assert sum(store.groups) == 30
+    assert max(store.groups) <= 7
+
+
+def test_each_gets_its_own_result_or_error(database: Database, store: Store) -> None:
+    async def test() -> None:
+        async with committing(database, store) as commits:
+            results = await asyncio.gather(
+                *(commits.submit(name) for name in ("a", "refused-b", "c", "refused-d")),
+                return_exceptions=True,
+            )
+        assert results[0] == "stored a"
+        assert isinstance(results[1], KeyError)
+        assert results[2] == "stored c"
+        assert repr(results[3]) == "KeyError('refused-d')"
+
+    run(test)
+    assert names(database) == {"a", "c"}
+
+
+def test_an_error_of_the_group_reaches_each_and_stops_nobody_after_it(
+    database: Database, store: Store
+) -> None:
+    async def test() -> None:
+        async with committing(database, store) as commits:
+            await commits.submit("twice")
+            with locked(database):
+                tasks = [asyncio.create_task(commits.submit("twice")) for _ in range(5)]
+                await asyncio.sleep(0)
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            assert {type(result) for result in results} == {IntegrityError}
+            assert len({id(result) for result in results}) <= 5
+            assert await commits.submit("next") == "stored next"
+
+    run(test)
+    assert names(database) == {"twice", "next"}
+
+
+def test_a_lock_that_is_not_to_be_had_means_come_back_later(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
+    impatient = Database(database.url.render_as_string(hide_password=False))
+    store = Store(impatient)
+
+    async def test() -> None:
+        async with committing(impatient, store) as commits:
+            with locked(database):
+                results = await asyncio.gather(
+                    commits.submit("one"), commits.submit("two"), return_exceptions=True
+                )
+            assert [type(result) for result in results] == [QueueUnavailable] * 2
+            assert await commits.submit("three") == "stored three"
+
+    run(test)
+    impatient.close()
+    assert names(database) == {"three"}
+
+
+def test_whoever_stops_waiting_disturbs_nobody(database: Database, store: Store) -> None:
+    async def test() -> None:
+        async with committing(database, store) as commits:
+            with locked(database):
+                tasks = [asyncio.create_task(commits.submit(f"n{n}")) for n in range(10)]
+                await asyncio.sleep(0)
+                for task in tasks[::2]:
+                    task.cancel()
+                await asyncio.sleep(0)
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [isinstance(one, asyncio.CancelledError) for one in results] == [True, False] * 5
+
+    run(test)
+    # It was submitted all the same: the caller may have gone, the request had come.
+    assert len(names(database)) == 10
+
+
+def test_a_stop_writes_what_was_submitted_before(database: Database, store: Store) -> None:
+    async def test() -> None:
+        async with committing(database, store) as commits:
+            with locked(database):
+                tasks = [asyncio.create_task(commits.submit(f"n{n}")) for n in range(20)]
+                await asyncio.sleep(0)
+                stopping = threading.Thread(target=commits.stop)
+                stopping.start()
+            await asyncio.gather(*tasks)
+            await asyncio.to_thread(stopping.join)
+
+    run(test)
+    assert len(names(database)) == 20
+
+
+def test_between_two_commits_the_lock_is_free_for_two_milliseconds(
+    database: Database, store: Store
+) -> None:
+    ended: list[float] = []
+    gaps: list[float] = []
+    event.listen(database.engine, "commit", lambda _connection: ended.append(time.monotonic()))
+    event.listen(
+        database.engine,
+        "begin",
+        lambda _connection: gaps.extend(time.monotonic() - at for at in ended[-1:]),
+    )
+
+    async def test() -> None:
+        async with committing(database, store) as commits:
+            for number in range(10):
+                await asyncio.gather(*(commits.submit(f"{number}-{n}") for n in range(3)))
+
+    run(test)
+    assert len(gaps) >= 9
+    assert min(gaps) >= 0.002
+
+
+def test_another_process_gets_its_turn_beside_a_busy_committer(
+    database: Database, store: Store
+) -> None:
+    url = database.url.render_as_string(hide_password=False)
+
+    async def test() -> None:
+        async with committing(database, store) as commits:
+            other = await asyncio.create_subprocess_exec(sys.executable, "-c", OTHER_WRITER, url)
+
+            async def load(worker: int) -> None:
+                number = 0
+                while other.returncode is None:
+                    await commits.submit(f"load-{worker}-{number}")
+                    number += 1
+
+            await asyncio.gather(*(load(worker) for worker in range(16)))
+            assert other.returncode == 0
+
+    run(test)
+    assert len([name for name in names(database) if name.startswith("other-")]) == 100
