@@ -2,7 +2,10 @@
 
 import sys
 
+from hudhud import supervisor
 from hudhud.cli import main
 
 if __name__ == "__main__":
+    # These tests make the sender start anew more often than anything else would.
+    supervisor.LONGEST_RESTART_SECONDS = supervisor.FIRST_RESTART_SECONDS
     main(worker_command=[sys.executable, "-m", "linked_sender"])

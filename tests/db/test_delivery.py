@@ -1,5 +1,7 @@
 """One message to the channel: what is sent, and how each failure is classed."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
@@ -75,16 +77,7 @@ def test_an_expired_code_is_never_sent(
     (message,) = submit(database, now=now_ms())
     claimed = claim(database)
     change(database, message, expires_at=now_ms() + left)
-    late = Claimed(
-        claimed.id,
-        claimed.verification_id,
-        claimed.phone,
-        claimed.body,
-        claimed.code_sealed,
-        claimed.attempts,
-        now_ms() + left,
-        claimed.request_id,
-    )
+    late = replace(claimed, expires_at=now_ms() + left)
     outcome = Delivery(database, channel, CodeSealer(SECRET)).deliver(late)
     assert channel.sent == []
     with database.write() as connection:

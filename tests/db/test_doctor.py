@@ -421,10 +421,10 @@ def test_a_library_of_another_version_is_told_and_not_loaded(
 
 
 def test_a_library_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(around, "LOADING", "raise ImportError('failed to find libmagic')")
+    monkeypatch.setattr(around, "LOADING", "raise ImportError('no such file: neonize.so')")
     found = check("library")
     assert found.outcome == "fail"
-    assert "failed to find libmagic" in found.sentence
+    assert "no such file: neonize.so" in found.sentence
 
 
 def test_a_pace_that_is_too_slow_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -327,7 +327,7 @@ def test_a_returned_message_waits_and_spends_an_attempt_or_not(
 def test_outcomes_of_every_kind_are_recorded_together(database: Database) -> None:
     one, two, three, four = submit(database, 4)
     claim(database)
-    outcomes = [
+    outcomes: list[Outcome] = [
         Returned(three, NOW, None, spends_attempt=True),
         Sent(one, "p-1", NOW),
         Failed(two, "No.", NOW),

@@ -1,5 +1,6 @@
 """A channel that does what a test says: the seam at which nothing real can be had."""
 
+import threading
 from collections.abc import Callable
 
 from hudhud.channels.base import Event
@@ -18,14 +19,17 @@ class ScriptedChannel:
         self.failure: Exception | None = None
         self.check_failure: Exception | None = None
         self.on_send: Callable[[], None] = lambda: None
-        self.emit: Callable[[Event], None] = lambda _event: None
+        self.first_state = StateReport("connected", "all")
+        self.started = threading.Event()
+        self.emit: Callable[[Event], None]
         self.logged_out = False
         self.stopped = False
 
     def start(self, emit: Callable[[Event], None]) -> None:
-        """Report a connection at once."""
+        """Report the first state at once."""
         self.emit = emit
-        emit(StateReport("connected", "all"))
+        emit(self.first_state)
+        self.started.set()
 
     def has_account(self, phone: str) -> bool:
         """Answer as told."""

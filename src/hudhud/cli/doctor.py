@@ -1,6 +1,7 @@
 """`hudhud doctor`: find out what is wrong, and how to mend it."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
 
@@ -20,16 +21,21 @@ def doctor(
 
     Ends with 1 where something fails.
     """
-    findings = {}
-    with progress("Examining …"):
-        for check, finding in examine():
-            findings[check] = finding
-            if not as_json:
-                _print(check, finding)
+    findings: dict[str, Finding] = {}
+    examination = examine()
+    while (found := _next(examination)) is not None:
+        check, findings[check] = found
+        if not as_json:
+            _print(check, findings[check])
     if as_json:
         typer.echo(json.dumps([{"check": check, **asdict(f)} for check, f in findings.items()]))
     if any(finding.outcome == "fail" for finding in findings.values()):
         raise typer.Exit(1)
+
+
+def _next(examination: Iterator[tuple[str, Finding]]) -> tuple[str, Finding] | None:
+    with progress("Examining …"):
+        return next(examination, None)
 
 
 def _print(check: str, finding: Finding) -> None:

@@ -75,13 +75,15 @@ def _follow(database: Database, job: int, seconds: int) -> None:
     """Print each state that the message enters, until it arrived. Raises CommandFailed."""
     deadline = time.monotonic() + seconds
     told = messages.QUEUED
-    with progress(f"Job {job}: {told} …") as update, closing(database.doorbell()) as doorbell:
-        while (left := deadline - time.monotonic()) > 0 and told not in ARRIVED + ENDED_BADLY:
-            doorbell.wait(min(POLL_SECONDS, left))
-            status, error = _state(database, job)
+    with closing(database.doorbell()) as doorbell:
+        while time.monotonic() < deadline and told not in ARRIVED + ENDED_BADLY:
+            with progress(f"Job {job}: {told} …"):
+                status, error = _state(database, job)
+                while status == told and (left := deadline - time.monotonic()) > 0:
+                    doorbell.wait(min(POLL_SECONDS, left))
+                    status, error = _state(database, job)
             if status != told:
                 typer.echo(f"Job {job}: {status}" + (f". {error}" if error else ""))
-                update(f"Job {job}: {status} …")
                 told = status
     _judge(job, told, seconds)
 

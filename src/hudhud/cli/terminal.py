@@ -1,6 +1,5 @@
 """What the commands share: the installation they speak to, and signs of life while one waits."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
@@ -19,7 +18,7 @@ from hudhud.settings import Settings
 
 @contextmanager
 def progress(text: str) -> Iterator[Callable[[str], None]]:
-    """Turn a spinner beside `text` while the block runs; only on a terminal.
+    """Turn a spinner beside `text` while the block runs, which prints nothing; only on a terminal.
 
     The block gets a function that changes the text.
     """
@@ -28,8 +27,9 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
         yield lambda _text: None
         return
     spinner = Spinner("dots", text)
-    # What is printed meanwhile is shown above the spinner, unless it goes somewhere else.
-    with Live(spinner, console=console, transient=True, redirect_stdout=sys.stdout.isatty()):
+    with Live(
+        spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    ):
         yield lambda text: spinner.update(text=text)
 
 

@@ -43,7 +43,7 @@ def _upgrade(database: Database) -> None:
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with database.write() as connection:
         database.lock_for_migrations(connection)
         config.attributes["connection"] = connection

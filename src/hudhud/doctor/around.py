@@ -33,7 +33,7 @@ HARMFUL_SECONDS = 10.0
 SET_CLOCK = "Let the system keep it: timedatectl set-ntp true"
 CONNECT_SECONDS = 3.0
 LIBRARY = "neonize"
-LOADING = f"import {LIBRARY}.client"
+LOADING = "import hudhud.channels.linked.client"  # as a sender loads it
 LIBRARY_SECONDS = 60.0
 # Of a library without its binary part the loader would fetch one from the internet: not from here.
 NO_INTERNET = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
@@ -113,7 +113,7 @@ def library(installation: Installation) -> Finding:
     if problem is not None:
         return verdict(
             f"The WhatsApp library {LIBRARY} {found} does not load: {problem}",
-            "Install Hudhud again: make install. If it names libmagic: apt-get install libmagic1",
+            "Install Hudhud again: make install",
         )
     return ok(f"The WhatsApp library {LIBRARY} {found} loads.")
 

@@ -1,0 +1,276 @@
+"""The database: what a transaction promises, and where SQLite and PostgreSQL differ."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, insert, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError, ResourceClosedError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from hudhud.db import engine
+from hudhud.db.engine import (
+    Database,
+    insert_or_ignore,
+    insert_or_update,
+    may_pass,
+    open_database,
+)
+from hudhud.db.tables import contacts, inbound_messages, installation
+from hudhud.errors import StartRefused
+
+only_on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+only_on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+
+
+def put(database: Database, name: str) -> None:
+    with database.write() as connection:
+        connection.execute(insert(installation).values(name=name, value="x"))
+
+
+def names(database: Database) -> list[str]:
+    with database.read() as connection:
+        return sorted(connection.scalars(select(installation.c.name)))
+
+
+@pytest.fixture
+def impatient(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The same database, opened so that it gives up on a lock after a moment."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
+    opened = Database(database.url.render_as_string(hide_password=False))
+    yield opened
+    opened.close()
+
+
+def run(database: Database, *statements: str) -> None:
+    with database.write() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def error_of(database: Database, *statements: str) -> SQLAlchemyError:
+    """What the database says of statements that it refuses."""
+    with pytest.raises(SQLAlchemyError) as caught:
+        run(database, *statements)
+    return caught.value
+
+
+def test_a_transaction_that_ends_well_is_seen_by_others(
+    database: Database, impatient: Database
+) -> None:
+    put(database, "one")
+    assert names(impatient) == ["one"]
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    def fail() -> None:
+        with database.write() as connection:
+            connection.execute(insert(installation).values(name="one", value="x"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert names(database) == []
+
+
+def test_what_a_reader_writes_is_not_kept(database: Database) -> None:
+    with database.read() as connection:
+        connection.execute(insert(installation).values(name="one", value="x"))
+    assert names(database) == []
+
+
+@only_on_sqlite
+def test_sqlite_flushes_each_commit_and_minds_references(database: Database) -> None:
+    with database.read() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    full = 2
+    assert pragmas == {
+        "journal_mode": "wal",
+        "synchronous": full,
+        "foreign_keys": 1,
+        "busy_timeout": engine.BUSY_TIMEOUT_MS,
+    }
+
+
+@only_on_postgresql
+def test_postgresql_flushes_each_commit_and_waits_for_a_lock_as_long_as_sqlite(
+    database: Database,
+) -> None:
+    with database.write() as connection:
+        assert connection.scalar(text("SHOW synchronous_commit")) == "on"
+        assert connection.scalar(text("SHOW lock_timeout")) == "3s"
+
+
+@only_on_sqlite
+def test_sqlite_takes_the_write_lock_at_the_start(database: Database, impatient: Database) -> None:
+    with database.write(), pytest.raises(OperationalError, match="locked"), impatient.write():
+        raise AssertionError("two writers at once")
+    put(impatient, "one")
+
+
+@only_on_sqlite
+def test_a_reader_is_not_stopped_by_a_writer(database: Database, impatient: Database) -> None:
+    with database.write() as connection:
+        connection.execute(insert(installation).values(name="one", value="x"))
+        assert names(impatient) == []
+    assert names(impatient) == ["one"]
+
+
+def test_row_numbers_rise_and_are_never_given_twice(database: Database) -> None:
+    row = {"sender": "s", "phone": "p", "text": "t", "received_at": 1}
+
+    def add(name: str) -> int:
+        with database.write() as connection:
+            statement = insert(inbound_messages).returning(inbound_messages.c.id)
+            values = row | {"provider_message_id": name}
+            return int(connection.scalars(statement, values).one())
+
+    first, second = add("a"), add("b")
+    with database.write() as connection:
+        connection.execute(inbound_messages.delete())
+    assert first < second < add("c")
+
+
+def test_an_insert_that_meets_its_like_does_nothing_or_changes(database: Database) -> None:
+    for value in ("one", "two"):
+        with database.write() as connection:
+            insert_or_ignore(connection, installation, {"name": "kept", "value": value})
+            insert_or_update(connection, installation, {"name": "changed"}, {"value": value})
+    with database.read() as connection:
+        rows = {row.name: row.value for row in connection.execute(select(installation))}
+    assert rows == {"kept": "one", "changed": "two"}
+
+
+def test_a_lock_may_pass(database: Database, impatient: Database) -> None:
+    with database.write() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("LOCK TABLE installation IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(SQLAlchemyError) as caught:
+            put(impatient, "one")
+    assert may_pass(caught.value)
+
+
+def test_a_defect_does_not_pass(database: Database) -> None:
+    put(database, "one")
+    for statement in (
+        "SELECT * FROM nothing",
+        "SELECT nothing FROM installation",
+        "NO SQL AT ALL",
+        "INSERT INTO installation (name, value) VALUES ('one', 'x')",
+        "INSERT INTO installation (name) VALUES ('two')",
+    ):
+        assert not may_pass(error_of(database, statement)), statement
+    assert not may_pass(ResourceClosedError("a defect of ours"))
+
+
+def test_a_read_only_database_may_pass(database: Database) -> None:
+    if database.is_sqlite:
+        used = Database(f"sqlite:///file:{database.url.database}?mode=ro&uri=true")
+        error = error_of(used, "DELETE FROM installation")
+        used.close()
+    else:
+        error = error_of(database, "SET TRANSACTION READ ONLY", "DELETE FROM installation")
+    assert may_pass(error)
+
+
+@only_on_sqlite
+def test_a_full_disk_may_pass(database: Database) -> None:
+    large = "INSERT INTO installation VALUES ('n', zeroblob(1000000))"
+    error = error_of(database, "PRAGMA max_page_count = 1", large)
+    assert "full" in str(error)
+    assert may_pass(error)
+
+
+def test_a_server_that_is_not_there_may_pass() -> None:
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(OperationalError) as caught:
+        put(nowhere, "one")
+    assert may_pass(caught.value)
+    nowhere.close()
+
+
+@only_on_postgresql
+def test_a_connection_that_was_lost_may_pass_and_the_next_one_works(database: Database) -> None:
+    assert may_pass(error_of(database, "SELECT pg_terminate_backend(pg_backend_pid())"))
+    put(database, "one")
+
+
+@only_on_postgresql
+def test_a_pooled_connection_that_was_lost_unseen_disturbs_nobody(
+    database: Database, migrated_url: str
+) -> None:
+    put(database, "one")
+    with psycopg.connect(migrated_url, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    put(database, "two")
+    assert names(database) == ["one", "two"]
+
+
+def test_an_exhausted_pool_may_pass() -> None:
+    pool = create_engine(
+        "sqlite://", poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.01
+    )
+    with pool.connect(), pytest.raises(SQLAlchemyError) as caught:
+        pool.connect()
+    assert may_pass(caught.value)
+    pool.dispose()
+
+
+def test_errors_do_not_repeat_the_values(database: Database) -> None:
+    put(database, "one")
+    again = insert(installation).values(name="one", value="+201001234567")
+    with pytest.raises(IntegrityError) as caught, database.write() as connection:
+        connection.execute(again)
+    assert "1001234567" not in str(caught.value)
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(words=st.text(st.characters(), max_size=20))
+def test_whatever_others_wrote_can_be_stored(database: Database, words: str) -> None:
+    insertable = contacts.insert().returning(contacts.c.phone)
+    with database.write() as connection:
+        connection.execute(contacts.delete())
+        stored = connection.scalars(insertable, {"phone": words}).one()
+    expected = words.replace("\0", "")
+    assert stored == "".join("?" if "\ud800" <= one <= "\udfff" else one for one in expected)
+
+
+def test_a_database_that_does_not_open_is_refused_without_its_password(tmp_path: Path) -> None:
+    with pytest.raises(StartRefused) as refused:
+        open_database("postgresql://me:secret-word@127.0.0.1:1/nothing")
+    assert "secret-word" not in str(refused.value)
+    assert "127.0.0.1:1/nothing" in str(refused.value)
+    with pytest.raises(StartRefused, match="cannot be opened"):
+        open_database(f"sqlite:///{tmp_path}/no/such/folder/hudhud.db")
+    (tmp_path / "no.db").write_text("this is no database, but a text that is long enough" * 100)
+    with pytest.raises(StartRefused, match="cannot be opened"):
+        open_database(f"sqlite:///{tmp_path}/no.db")
+
+
+@pytest.mark.parametrize("name", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_an_address_of_postgresql_may_be_written_in_each_usual_way(name: str) -> None:
+    database = Database(f"{name}://me:a%40b@127.0.0.1:1/hudhud?sslmode=require")
+    assert database.url.drivername == "postgresql+psycopg"
+    assert database.libpq_url() == "postgresql://me:a%40b@127.0.0.1:1/hudhud?sslmode=require"
+    database.close()
+
+
+def test_the_code_of_an_error_of_sqlite_is_known_to_this_python() -> None:
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        sqlite3.connect(":memory:").execute("NO SQL")
+    assert caught.value.sqlite_errorcode == sqlite3.SQLITE_ERROR

@@ -1,0 +1,364 @@
+"""One sender at work: real threads and database, with a channel that does what a test says."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Row, text
+from structlog.testing import capture_logs
+
+from hudhud import commands, contacts, queue, senders, worker
+from hudhud.channels.base import Event, Restart
+from hudhud.clock import now_ms
+from hudhud.commands import DONE, FAILED, Kind, Result
+from hudhud.db import engine
+from hudhud.db.engine import Database
+from hudhud.delivery import Delivery
+from hudhud.inbound import Inbound
+from hudhud.messages import Receipt
+from hudhud.pace import Pace
+from hudhud.sealing import CodeSealer
+from hudhud.senders import StateReport
+from hudhud.worker import RESTART_EXIT_CODE, Worker
+from support.queued import PHONE, SECRET, change, put_sender, stored, submit
+from support.scripted_channel import ScriptedChannel
+from support.services import wait_until
+
+SECONDS = 15.0
+HOUR = 3_600_000
+OFFLINE = StateReport("reconnecting")
+CONNECTED = StateReport("connected", "all")
+
+
+class Run:
+    """A worker in a thread, as its process runs it."""
+
+    def __init__(
+        self, database: Database, channel: ScriptedChannel, pace: Pace | None = None
+    ) -> None:
+        self.database = database
+        self.channel = channel
+        self.exit_code: int | None = None
+        self._worker = Worker(
+            name="main",
+            channel_name="sandbox",
+            database=database,
+            channel=channel,
+            delivery=Delivery(database, channel, CodeSealer(SECRET)),
+            pace=pace or Pace(0, 0),
+        )
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self.exit_code = self._worker.run()
+
+    def stop(self) -> int:
+        self._worker.request_stop()
+        return self.wait_for_end()
+
+    def wait_for_end(self) -> int:
+        self._thread.join(SECONDS)
+        assert self.exit_code is not None, "the worker did not end"
+        return self.exit_code
+
+    def emit(self, event: Event) -> None:
+        """Let the channel tell something, and wait until the worker knows of it."""
+        assert self.channel.started.wait(SECONDS)
+        self.channel.emit(event)
+        if isinstance(event, StateReport):
+            wait_until(lambda: self._worker._state == event, SECONDS, "the worker to know")
+
+    def sender(self) -> Row[Any]:
+        with self.database.read() as connection:
+            row = senders.find(connection, "main")
+        assert row is not None
+        return row
+
+    def wait_for(self, message: int, status: str) -> Row[Any]:
+        wait_until(lambda: stored(self.database, message).status == status, SECONDS, status)
+        return stored(self.database, message)
+
+    def ask(self, kind: Kind, argument: str | None = None) -> int:
+        with self.database.write() as connection:
+            number = commands.ask(
+                connection, sender="main", kind=kind, now=now_ms(), argument=argument
+            )
+            self.database.ring(connection)
+        return number
+
+    def result(self, command: int) -> Result:
+        def found() -> Result | None:
+            with self.database.read() as connection:
+                return commands.result_of(connection, command)
+
+        wait_until(lambda: found() is not None, SECONDS, "the command's result")
+        result = found()
+        assert result is not None
+        return result
+
+
+@pytest.fixture
+def channel() -> ScriptedChannel:
+    return ScriptedChannel()
+
+
+@pytest.fixture
+def start(database: Database, channel: ScriptedChannel) -> Iterator[Callable[..., Run]]:
+    """Starts workers; after the test none of their threads is left."""
+    before = set(threading.enumerate())
+    runs: list[Run] = []
+    put_sender(database, "main", "stopped")
+
+    def begin(pace: Pace | None = None, used: Database = database) -> Run:
+        runs.append(Run(used, channel, pace))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        run.stop()
+    wait_until(lambda: set(threading.enumerate()) <= before, SECONDS, "the threads to end")
+
+
+StartWorker = Callable[..., Run]
+
+
+def test_what_waits_is_sent_and_recorded(
+    database: Database, channel: ScriptedChannel, start: StartWorker
+) -> None:
+    queued = submit(database, 5, now=now_ms())
+    run = start()
+    rows = [run.wait_for(message, "sent") for message in queued]
+    assert [row.provider_message_id for row in rows] == [f"p-{n}" for n in range(1, 6)]
+    assert len(channel.sent) == 5
+
+
+def test_what_is_accepted_later_is_sent_too(database: Database, start: StartWorker) -> None:
+    run = start()
+    run.emit(CONNECTED)
+    for _ in range(3):
+        (message,) = submit(database, now=now_ms())
+        run.wait_for(message, "sent")
+
+
+def test_while_the_channel_carries_nothing_nothing_is_claimed(
+    database: Database,
+    channel: ScriptedChannel,
+    start: StartWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(senders, "HEARTBEAT_MS", 100)
+    channel.first_state = OFFLINE
+    run = start()
+    (message,) = submit(database, now=now_ms())
+    wait_until(lambda: run.sender().state == "reconnecting", SECONDS, "the state")
+    beat = run.sender().heartbeat_at
+    wait_until(lambda: run.sender().heartbeat_at > beat, SECONDS, "another heartbeat")
+    row = stored(database, message)
+    assert (row.status, row.attempts) == ("queued", 0)
+    run.emit(CONNECTED)
+    run.wait_for(message, "sent")
+
+
+def test_a_restricted_sender_serves_people_who_wrote_first(
+    database: Database, channel: ScriptedChannel, start: StartWorker
+) -> None:
+    channel.first_state = StateReport("restricted", "known", until=now_ms() + HOUR)
+    run = start()
+    (stranger,) = submit(database, now=now_ms())
+    (known,) = submit(database, phone="+201001234568", now=now_ms())
+    with database.write() as connection:
+        contacts.remember_wrote(connection, phone="+201001234568", at=now_ms())
+        database.ring(connection)
+    run.wait_for(known, "sent")
+    assert stored(database, stranger).status == "queued"
+
+
+def test_when_a_restriction_should_be_over_a_message_probes_it(
+    database: Database, channel: ScriptedChannel, start: StartWorker
+) -> None:
+    (stranger,) = submit(database, now=now_ms())
+    channel.first_state = StateReport("restricted", "known", until=now_ms() - 1)
+    start().wait_for(stranger, "sent")
+
+
+def test_the_first_message_goes_at_once_and_the_next_waits_its_gap(
+    database: Database, channel: ScriptedChannel, start: StartWorker
+) -> None:
+    first, second = submit(database, 2, now=now_ms())
+    before = now_ms()
+    run = start(Pace(HOUR, HOUR))
+    run.wait_for(first, "sent")
+    wait_until(lambda: run.sender().next_send_at >= before + HOUR, SECONDS, "the plan")
+    run.stop()
+    assert stored(database, second).status == "queued"
+    assert len(channel.sent) == 1
+
+
+def test_a_restart_keeps_the_turn(
+    database: Database, channel: ScriptedChannel, start: StartWorker
+) -> None:
+    submit(database, now=now_ms())
+    run = start(Pace(HOUR, HOUR, next_send_at=now_ms() + HOUR))
+    run.emit(CONNECTED)
+    assert run.stop() == 0
+    assert channel.sent == []
+
+
+def test_what_a_predecessor_held_is_sent_at_once(database: Database, start: StartWorker) -> None:
+    mine, others = submit(database, 2, now=now_ms())
+    for message, sender in ((mine, "main"), (others, "other")):
+        lease = now_ms() + HOUR
+        change(
+            database, message, status="sending", sender=sender, attempts=1, lease_expires_at=lease
+        )
+    run = start()
+    run.wait_for(mine, "sent")
+    assert stored(database, others).sender == "other"
+
+
+def test_receipts_and_messages_from_people_are_recorded(
+    database: Database, start: StartWorker
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    run = start()
+    run.wait_for(message, "sent")
+    run.emit(Receipt("p-1", "delivered", now_ms()))
+    run.emit(Receipt("p-1", "read", now_ms()))
+    run.emit(Inbound("m-1", PHONE, "thank you", now_ms()))
+    run.wait_for(message, "read")
+
+    def wrote() -> bool:
+        with database.read() as connection:
+            return contacts.has_written(connection, phone=PHONE)
+
+    wait_until(wrote, SECONDS, "the message")
+
+
+def test_the_state_and_a_heartbeat_are_recorded(start: StartWorker) -> None:
+    before = now_ms()
+    run = start()
+    run.emit(CONNECTED)
+    assert run.sender().state == "connected"
+    wait_until(lambda: run.sender().heartbeat_at >= before, SECONDS, "a heartbeat")
+    assert run.stop() == 0
+    assert run.sender().state == "stopped"
+    assert run.channel.stopped
+
+
+def test_a_stop_lets_a_send_in_progress_end_and_records_it(
+    database: Database, channel: ScriptedChannel, start: StartWorker
+) -> None:
+    sending, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        sending.set()
+        assert go_on.wait(SECONDS)
+
+    channel.on_send = hold
+    (message,) = submit(database, now=now_ms())
+    run = start()
+    assert sending.wait(SECONDS)
+    threading.Timer(0.2, go_on.set).start()
+    assert run.stop() == 0
+    assert stored(database, message).status == "sent"
+
+
+def test_a_send_that_does_not_end_gives_its_message_back_at_the_stop(
+    database: Database,
+    channel: ScriptedChannel,
+    start: StartWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "LAST_SEND_SECONDS", 0.1)
+    sending, go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        sending.set()
+        go_on.wait(SECONDS)
+
+    channel.on_send = hang
+    (message,) = submit(database, now=now_ms())
+    run = start()
+    assert sending.wait(SECONDS)
+    assert run.stop() == 0
+    row = stored(database, message)
+    assert (row.status, row.sender) == ("queued", None)
+    go_on.set()
+
+
+def test_a_channel_that_needs_a_new_process_gets_one(start: StartWorker) -> None:
+    run = start()
+    run.emit(StateReport("connected", "all", phone=PHONE, device="d"))
+    wait_until(lambda: run.sender().device == "d", SECONDS, "the device")
+    run.emit(Restart("Logged out.", forget_device=True))
+    assert run.wait_for_end() == RESTART_EXIT_CODE
+    row = run.sender()
+    assert (row.device, row.phone) == (None, None)
+    assert row.state == "connected"  # the new process tells what is next
+
+
+def test_commands_are_carried_out_with_their_results(
+    channel: ScriptedChannel, start: StartWorker
+) -> None:
+    run = start()
+    assert run.result(run.ask("pair_phone", PHONE)) == Result(DONE, "ABCD1234")
+    assert run.result(run.ask("pair_phone", "+1")) == Result(
+        FAILED, "This number cannot be paired."
+    )
+    assert run.result(run.ask("logout")).status == DONE
+    assert channel.logged_out
+    assert run.result(run.ask("reload")).status == DONE
+    assert run.wait_for_end() == RESTART_EXIT_CODE
+
+
+def test_an_outcome_that_cannot_be_recorded_yet_is_recorded_later_and_sent_once(
+    database: Database,
+    channel: ScriptedChannel,
+    start: StartWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
+    impatient = Database(database.url.render_as_string(hide_password=False))
+    (message,) = submit(database, now=now_ms())
+    locked, sent = threading.Event(), threading.Event()
+    waiting = "outcomes cannot be recorded, trying again"
+
+    def send_while_locked() -> None:
+        sent.set()
+        assert locked.wait(SECONDS)
+
+    channel.on_send = send_while_locked
+    with capture_logs() as lines:
+        run = start(used=impatient)
+        assert sent.wait(SECONDS)
+        with database.write() as connection:
+            if not database.is_sqlite:
+                connection.execute(text("LOCK TABLE messages, senders IN EXCLUSIVE MODE"))
+            locked.set()
+            wait_until(
+                lambda: waiting in [line["event"] for line in lines], SECONDS, "a try in vain"
+            )
+        run.wait_for(message, "sent")
+        run.stop()
+    assert len(channel.sent) == 1
+    impatient.close()
+
+
+def test_a_message_whose_lease_was_lost_meanwhile_is_left_to_its_new_holder(
+    database: Database, channel: ScriptedChannel, start: StartWorker
+) -> None:
+    (message,) = submit(database, now=now_ms())
+
+    def lose_the_lease() -> None:
+        with database.write() as connection:
+            queue.reclaim_of(connection, sender="main", now=now_ms())
+            assert queue.claim(connection, channel="sandbox", sender="other", limit=1, now=now_ms())
+
+    channel.on_send = lose_the_lease
+    run = start()
+    wait_until(lambda: len(channel.sent) == 1, SECONDS, "the send")
+    run.stop()
+    row = stored(database, message)
+    assert (row.status, row.sender, row.provider_message_id) == ("sending", "other", None)
