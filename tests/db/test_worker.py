@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Row, text
 from structlog.testing import capture_logs
 
-from hudhud import commands, contacts, queue, senders, worker
+from hudhud import commands, contacts, control, queue, senders, worker
 from hudhud.channels.base import Event, Restart
 from hudhud.clock import now_ms
 from hudhud.commands import DONE, FAILED, Kind, Result
@@ -105,8 +105,12 @@ def channel() -> ScriptedChannel:
 
 
 @pytest.fixture
-def start(database: Database, channel: ScriptedChannel) -> Iterator[Callable[..., Run]]:
+def start(
+    database: Database, channel: ScriptedChannel, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Run]]:
     """Starts workers; after the test none of their threads is left."""
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(control, "POLL_SECONDS", 0.1)
     before = set(threading.enumerate())
     runs: list[Run] = []
     put_sender(database, "main", "stopped")

@@ -10,15 +10,19 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
-from neonize import events
-from neonize._binder import ProxySettings
-from neonize.client import NewClient
-from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
-from neonize.utils.jid import build_jid
+# Without it neonize asks for a system library that it needs for media alone.
+sys.modules.setdefault("magic", ModuleType("magic"))
 
-from waemu.keypatch import patch_root_key
+from neonize import events  # noqa: E402 -- after the line above
+from neonize._binder import ProxySettings  # noqa: E402
+from neonize.client import NewClient  # noqa: E402
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402
+from neonize.utils.jid import build_jid  # noqa: E402
+
+from waemu.keypatch import patch_root_key  # noqa: E402
 
 # The Go library prints to standard output: the events get a descriptor of their own.
 _output = os.fdopen(os.dup(1), "w", buffering=1)

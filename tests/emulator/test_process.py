@@ -190,7 +190,7 @@ def test_the_key_patch_says_when_there_is_no_library_to_patch() -> None:
 
 def test_the_key_patch_works_once_only() -> None:
     script = (
-        "import neonize; from waemu.keypatch import patch_root_key; "
+        "import hudhud.channels.linked.client; from waemu.keypatch import patch_root_key; "
         "patch_root_key(bytes(range(32))); print('patched', flush=True); "
         "patch_root_key(bytes(32))"
     )

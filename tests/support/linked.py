@@ -158,19 +158,19 @@ class LinkedService:
         self.wait(is_there, f"the words {words!r}")
         return found[0]
 
-    def wait_for_qr(self) -> str:
-        """Wait for a QR code that was not returned before."""
-        seen = self._known_qr
+    def wait_for_qr(self, *, new: bool = False) -> str:
+        """Wait for a QR code, where that is asked one that was not returned before."""
+        shown: list[str] = []
 
-        def is_new() -> bool:
+        def is_shown() -> bool:
             qr = self.sender().qr
-            if qr is not None and qr != seen:
-                self._known_qr = str(qr)
-            return self._known_qr != seen
+            if qr is not None and not (new and qr == self._known_qr):
+                shown.append(qr)
+            return bool(shown)
 
-        self.wait(is_new, "a new QR code")
-        assert self._known_qr is not None
-        return self._known_qr
+        self.wait(is_shown, "a QR code")
+        self._known_qr = shown[0]
+        return shown[0]
 
     def wait_for_delivery(self, job_id: int, *words: str) -> dict[str, Any]:
         """Wait until the message is one of these, and return what the API says of it."""
@@ -187,7 +187,7 @@ class LinkedService:
     def make_ready(self) -> None:
         """Bring the sender back to where every test begins: linked, connected, no faults."""
         self.emulator.reset_faults()
-        self.emulator.set_receipts("read")
+        self.emulator.set_receipts("delivered+read")
 
         def is_connected() -> bool:
             row = self.sender()
@@ -233,3 +233,9 @@ class LinkedService:
 
         self.wait(is_done, f"the command {kind}")
         return results[0]
+
+    def reload(self) -> None:
+        """Ask for a new process of the sender and wait until it reports."""
+        asked = now_ms()
+        assert self.command("reload").status == "done"
+        self.wait(lambda: self.sender().state_since >= asked, "the new process")

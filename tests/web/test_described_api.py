@@ -52,7 +52,7 @@ def test_every_answer_is_as_described(
     operations: Operations, mode: GenerationMode, method: str, path: str
 ) -> None:
     @settings(
-        max_examples=25,
+        max_examples=15,
         deadline=None,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),

@@ -36,6 +36,9 @@ class Faults:
         receipts_withheld: numbers that send no automatic receipts (the phone is off).
         passkey: the phone asks for a passkey, as soon as QR codes or a pairing code are offered
             ("offer"), or when the code is scanned or entered ("link"). No pairing succeeds then.
+        qr_refs: how many QR codes a pairing offers before the client gives up: the first is shown
+            for 60 s where there are several, each other one for 20 s.
+        hide_numbers: messages of phones name their sender by LID only.
     """
 
     refuse_connections: bool = False
@@ -53,6 +56,8 @@ class Faults:
     unregistered: list[str] = field(default_factory=list)
     receipts_withheld: list[str] = field(default_factory=list)
     passkey: PasskeyMoment | None = None
+    qr_refs: int = 6
+    hide_numbers: bool = False
 
     def __post_init__(self) -> None:
         for name in _NUMBER_LISTS:

@@ -188,7 +188,9 @@ class Messages:
         if companion.prekeys and not sender.signal.has_session(address):
             sender.signal.start_session(address, companion.prekeys.take_bundle())
         kind, ciphertext = sender.signal.encrypt(address, pad(content))
-        attrs: dict[str, str | Jid] = {"from": sender.lid, "sender_pn": sender.jid}
+        attrs: dict[str, str | Jid] = {"from": sender.lid}
+        if not self._faults.hide_numbers:
+            attrs["sender_pn"] = sender.jid
         attrs |= {"id": message_id, "t": str(int(time.time())), "type": "text"}
         attrs["notify"] = f"Phone {sender.number}"
         if edited:

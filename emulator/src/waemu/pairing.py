@@ -29,7 +29,6 @@ from waemu.symmetric import ctr_crypt, hkdf, hmac_sha256
 
 _log = logging.getLogger(__name__)
 
-_REFS = 6
 _QR_FIELDS = 4
 _ACCOUNT_SIGNATURE = b"\x06\x00"
 _DEVICE_SIGNATURE = b"\x06\x01"
@@ -105,7 +104,7 @@ class Pairing:
         registration = payload.message(_PAIRING_DATA)
         if registration is None:
             raise StanzaError("a login without a user and without a registration")
-        refs = [base64.b64encode(secrets.token_bytes(24)) for _ in range(_REFS)]
+        refs = [base64.b64encode(secrets.token_bytes(24)) for _ in range(self._faults.qr_refs)]
         candidate = Candidate(connection, registration.need(_PAIRING_IDENTITY), refs)
         self._candidates[connection] = candidate
         offer = Node("pair-device", content=[Node("ref", content=ref) for ref in refs])

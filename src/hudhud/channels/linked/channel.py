@@ -16,7 +16,7 @@ from hudhud.channels.linked.connection import Connection
 from hudhud.channels.linked.faults import Refusal, class_refusal
 from hudhud.channels.linked.restriction import Restriction
 from hudhud.channels.linked.session import SessionStore
-from hudhud.channels.linked.signals import PairCodeGiven, RestrictionChanged, Trouble
+from hudhud.channels.linked.signals import Doubt, PairCodeGiven, RestrictionChanged, Trouble
 from hudhud.channels.linked.timing import Timing
 from hudhud.clock import now_ms
 from hudhud.errors import CommandFailed, PermanentFailure, Snoozed, TransientFailure
@@ -190,7 +190,7 @@ class LinkedChannel:
                 self._quiet_until = time.monotonic() + self._timing.too_much
                 return self._snooze(TOO_MUCH, self._timing.too_much)
             case Refusal.OFFLINE:
-                self._connection.tell(Trouble("dropped"))
+                self._connection.tell(Doubt())
                 return Snoozed(OFFLINE, self._timing.offline)
             case Refusal.OTHER:
                 return TransientFailure(f"WhatsApp did not take it: {mask_text(text)}.")

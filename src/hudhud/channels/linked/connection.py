@@ -22,6 +22,7 @@ from hudhud.channels.linked.faults import FAULTS, Reaction
 from hudhud.channels.linked.restriction import Restriction
 from hudhud.channels.linked.session import SessionStore
 from hudhud.channels.linked.signals import (
+    Doubt,
     Linked,
     Opened,
     PairCodeGiven,
@@ -217,10 +218,13 @@ class Connection:
         if self._deadline is not None:
             left = max(0.0, self._deadline - time.monotonic())
         try:
-            return self._signals.get(timeout=left)
+            signal = self._signals.get(timeout=left)
         except queue.Empty:
             if self._deadline is not None:
                 return Trouble("unreachable", "no answer in time")
+            signal = Doubt()
+        if not isinstance(signal, Doubt):
+            return signal
         if self.is_open and not self.client.is_connected(LOOK_PATIENCE_SECONDS):
             return Trouble("dropped")
         return None

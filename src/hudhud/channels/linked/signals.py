@@ -44,6 +44,11 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """A call found no connection where there should be one."""
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenByLid:
     """Somebody wrote whose phone number is not in the message and must be looked up."""
 
@@ -58,4 +63,6 @@ class RestrictionChanged:
     """The account may now reach more or fewer people."""
 
 
-Signal = QrShown | PairCodeGiven | Linked | Opened | Trouble | WrittenByLid | RestrictionChanged
+Signal = (
+    QrShown | PairCodeGiven | Linked | Opened | Trouble | Doubt | WrittenByLid | RestrictionChanged
+)
