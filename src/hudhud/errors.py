@@ -5,7 +5,7 @@ HudhudError
 ├── StartRefused           the database or the data folder does not fit this start
 ├── BadRequest             the caller's input is wrong; nothing was stored
 ├── QueueUnavailable       nothing was stored; retryable after `retry_after` seconds
-├── CommandFailed          a sender could not do what an operator asked
+├── CommandFailed          what an operator asked could not be done
 └── SendFailed             one message was not handed over
     ├── PermanentFailure   never retried: the number cannot be reached
     ├── TransientFailure   retried with backoff while the code is valid
@@ -38,7 +38,7 @@ class QueueUnavailable(HudhudError):
 
 
 class CommandFailed(HudhudError):
-    """A sender could not do what was asked; the text says why."""
+    """What an operator asked could not be done; the text says why."""
 
 
 class SendFailed(HudhudError):

@@ -28,7 +28,7 @@ from hudhud.settings import Settings
 
 COMPLAINT_SECONDS = 3600.0
 # Below a warning these print addresses with their secrets, rows of the database, or mere noise.
-QUIET_LOGGERS = ("alembic.runtime.plugins", "httpcore", "httpx", "sqlalchemy", "urllib3")
+QUIET_LOGGERS = ("alembic", "httpcore", "httpx", "sqlalchemy", "urllib3")
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 

@@ -7,18 +7,36 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+from hudhud.errors import StartRefused
+
 LOCK_POLL_SECONDS = 0.02
+NAME_BYTES = 8
 
 
 def machine_name(data_dir: Path) -> str:
-    """Return the random name of this machine, made once and kept in the data folder."""
+    """Return the random name of this machine, made once and kept in the data folder.
+
+    Raises StartRefused where it cannot be kept.
+    """
     path = data_dir / "machine"
     try:
-        with path.open("x") as file:
-            file.write(secrets.token_hex(8))
+        if not path.exists():
+            _keep_name(path, secrets.token_hex(NAME_BYTES))
+        return path.read_text(encoding="ascii")
+    except OSError as error:
+        raise StartRefused(f"{path} cannot be made or read: {error.strerror}.") from None
+
+
+def _keep_name(path: Path, name: str) -> None:
+    """Make the file whole at once: of two processes that start together, both take one name."""
+    draft = path.with_name(f".machine-{name}")
+    draft.write_text(name, encoding="ascii")
+    try:
+        path.hardlink_to(draft)
     except FileExistsError:
         pass
-    return path.read_text()
+    finally:
+        draft.unlink()
 
 
 def lock_sender(data_dir: Path, sender: str, *, patience: float) -> int | None:

@@ -121,6 +121,7 @@ def _config(settings: Settings, web: Litestar) -> uvicorn.Config:
         web,
         http="httptools",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),

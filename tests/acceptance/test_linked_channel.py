@@ -545,6 +545,17 @@ def test_what_people_write_is_handed_on_once(linked: LinkedService) -> None:
     assert written == [(phone, "What is this code?"), (phone, "Thank you")]
 
 
+def test_a_message_without_a_number_is_handed_on_with_the_number(linked: LinkedService) -> None:
+    phone = linked.add_phone()
+    linked.wait_for_delivery(linked.send(phone)["jobId"], "read")
+    linked.emulator.set_faults(Faults(hide_numbers=True))
+    sent = linked.emulator.send_text(phone, linked.account, "Thank you")
+    linked.wait(
+        lambda: (sent, phone) in {(row.provider_message_id, row.phone) for row in linked.inbound()},
+        "the message",
+    )
+
+
 # The link
 
 

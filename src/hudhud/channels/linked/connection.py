@@ -243,7 +243,9 @@ class Connection:
                 self._report_open()
             case WrittenByLid(message_id, lid, text, at):
                 sender = self.client.find_phone(lid)
-                if sender is not None:
+                if sender is None:
+                    log.warning("a message is lost: its sender's number is not known")
+                else:
                     self._deliver(Inbound(message_id, sender, text, at))
 
     def _show_offer(self, offer: StateReport) -> None:

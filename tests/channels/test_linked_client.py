@@ -1,0 +1,83 @@
+"""What is made of the library's events, by the library's own types, in a process of its own."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("linked_events.py")
+SOURCES = Path(__file__).parents[2] / "src" / "hudhud"
+SENT_AT = 1_800_000_000_000
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, Any]:
+    """What the script printed."""
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    printed: dict[str, Any] = json.loads(finished.stdout)
+    return printed
+
+
+@pytest.mark.parametrize(
+    ("event", "text"), [("text", "hello"), ("extended text", "see"), ("by phone", "hello")]
+)
+def test_what_a_person_writes_is_handed_on(made: dict[str, Any], event: str, text: str) -> None:
+    assert made["events"][event] == [
+        {
+            "type": "Inbound",
+            "provider_message_id": "3EB0",
+            "phone": "+201001234567",
+            "text": text,
+            "at": SENT_AT,
+        }
+    ]
+
+
+def test_a_sender_without_a_number_is_left_to_look_up(made: dict[str, Any]) -> None:
+    [told] = made["events"]["by lid alone"]
+    assert (told["type"], told["lid"], told["text"]) == ("WrittenByLid", "100000000000001", "hello")
+
+
+@pytest.mark.parametrize("event", ["image", "own", "group", "status", "channel", "edit"])
+def test_everything_else_that_is_written_is_passed_over(made: dict[str, Any], event: str) -> None:
+    assert made["events"][event] == []
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"), [("delivered", "delivered"), ("read", "read"), ("played", "read")]
+)
+def test_receipts_are_handed_on_for_each_message(
+    made: dict[str, Any], event: str, kind: str
+) -> None:
+    expected = {"type": "Receipt", "kind": kind, "at": SENT_AT}
+    ids = ("3EB0", "3EB1")
+    assert made["events"][event] == [
+        expected | {"provider_message_id": message_id} for message_id in ids
+    ]
+
+
+@pytest.mark.parametrize(
+    "event", ["sender", "retry", "read by oneself", "own device", "in a group", "of a status"]
+)
+def test_receipts_that_tell_nothing_of_the_recipient_are_passed_over(
+    made: dict[str, Any], event: str
+) -> None:
+    assert made["events"][event] == []
+
+
+def test_the_library_never_logs_finer_than_info(made: dict[str, Any]) -> None:
+    """Its finest level prints the QR code's secret, and no level means the finest."""
+    assert made["levels"] == {"silent": "ERROR", "error": "ERROR", "warn": "WARN", "info": "INFO"}
+
+
+def test_one_file_alone_imports_the_library() -> None:
+    importing = re.compile(r"^\s*(from|import) neonize", re.MULTILINE)
+    files = [path.name for path in SOURCES.rglob("*.py") if importing.search(path.read_text())]
+    assert files == ["client.py"]
