@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hudhud.db import engine
 from hudhud.db.engine import Database
 from hudhud.db.migrate import migrate
 from hudhud.settings import Settings
@@ -112,6 +113,17 @@ def migrated_url(database_kind: str, migrated_database: MigratedDatabase) -> Ite
 def database(migrated_url: str) -> Iterator[Database]:
     """A migrated database of each kind."""
     opened = Database(migrated_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def impatient(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The same database, opened so that it gives up on a lock after a moment."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
+    options = {"options": "-c lock_timeout=50"}
+    monkeypatch.setattr(engine, "POSTGRES_ARGUMENTS", engine.POSTGRES_ARGUMENTS | options)
+    opened = Database(database.url.render_as_string(hide_password=False))
     yield opened
     opened.close()
 

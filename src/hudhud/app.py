@@ -24,6 +24,8 @@ from hudhud.supervisor import Supervisor
 from hudhud.verifications import VerificationStarter
 from hudhud.worker import Worker
 
+SANDBOX_BATCH = 200
+
 
 def open_installation(settings: Settings) -> Database:
     """Open the database that the settings choose and bring it to this version's tables.
@@ -65,16 +67,19 @@ def build_worker(settings: Settings, name: str) -> Worker:
     if record is None:
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
     channel = _channel(settings, database, name, record.device)
+    is_sandbox = settings.channel == "sandbox"
     pace = Pace(
         settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms, record.next_send_at
     )
     return Worker(
         name=name,
+        machine=machine_name(settings.data_dir),
         channel_name=settings.channel,
         database=database,
         channel=channel,
         delivery=Delivery(database, channel, build_sealer(settings)),
-        pace=Pace(0, 0) if settings.channel == "sandbox" else pace,
+        pace=Pace(0, 0) if is_sandbox else pace,
+        largest_batch=SANDBOX_BATCH if is_sandbox else 1,
     )
 
 

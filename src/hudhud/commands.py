@@ -6,7 +6,7 @@ The process that holds the sender takes a command, does it, and writes the resul
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
 from hudhud.db.tables import commands
 
@@ -18,6 +18,7 @@ DONE = "done"
 FAILED = "failed"
 # A command that nobody took for this long is not carried out any more.
 STALE_MS = 60_000
+KEPT_MS = 10 * 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,20 @@ def take(connection: Connection, *, sender: str, now: int) -> list[Command]:
         .returning(commands.c.id, commands.c.kind, commands.c.argument)
     )
     return sorted((Command(*row) for row in rows), key=lambda command: command.id)
+
+
+def abandon(connection: Connection, *, sender: str, now: int) -> None:
+    """Fail what an earlier process of the sender took and did not finish."""
+    connection.execute(
+        update(commands)
+        .where(commands.c.sender == sender, commands.c.status == TAKEN)
+        .values(status=FAILED, result="The sender's process ended meanwhile.", finished_at=now)
+    )
+
+
+def purge(connection: Connection, *, now: int) -> None:
+    """Delete what was finished long enough ago: a result can be a code to link a device."""
+    connection.execute(delete(commands).where(commands.c.finished_at < now - KEPT_MS))
 
 
 def finish(connection: Connection, *, command: Command, result: Result, now: int) -> None:

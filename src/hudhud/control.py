@@ -1,14 +1,13 @@
-"""The side of a sender's process that answers to others: its heartbeat, and their commands."""
+"""A sender's process does what operators ask of it."""
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import closing
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import commands, queue, senders
+from hudhud import commands
 from hudhud.channels.base import Channel, Restart
 from hudhud.clock import now_ms
 from hudhud.commands import Command, Result
@@ -23,7 +22,7 @@ PAUSE_SECONDS = 0.2
 
 
 class Control:
-    """Beats while the sender moves, and carries out commands one after the other."""
+    """Carries out commands, one after the other; some take half a minute."""
 
     def __init__(
         self,
@@ -31,38 +30,24 @@ class Control:
         sender: str,
         database: Database,
         channel: Channel,
-        is_moving: Callable[[], bool],
         restart: Callable[[Restart], None],
     ) -> None:
         self._sender = sender
         self._database = database
         self._channel = channel
-        self._is_moving = is_moving
         self._restart = restart
 
     def run(self, stopping: threading.Event) -> None:
-        """Beat and obey until `stopping`."""
+        """Obey until `stopping`."""
         with closing(self._database.doorbell()) as doorbell:
-            next_beat = 0.0
             while not stopping.is_set():
                 try:
-                    if time.monotonic() >= next_beat:
-                        self._beat()
-                        next_beat = time.monotonic() + senders.HEARTBEAT_MS / 1000
                     self._carry_out_commands()
                     doorbell.wait(POLL_SECONDS)
                     stopping.wait(PAUSE_SECONDS)
                 except SQLAlchemyError as error:
                     log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
                     stopping.wait(POLL_SECONDS)
-
-    def _beat(self) -> None:
-        """Beat and keep the claims, unless the sending loop hangs: then the silence tells."""
-        if not self._is_moving():
-            return
-        with self._database.write() as connection:
-            senders.beat(connection, name=self._sender, now=now_ms())
-            queue.extend(connection, sender=self._sender, now=now_ms())
 
     def _carry_out_commands(self) -> None:
         with self._database.read() as connection:

@@ -1,6 +1,7 @@
 """Hand one claimed message to the channel and class what came of it."""
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import contacts
 from hudhud.channels.base import Channel
@@ -8,13 +9,24 @@ from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.phones import mask_phone
-from hudhud.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent, retry_delay
+from hudhud.queue import (
+    FIRST_RETRY_SECONDS,
+    LAST_CALL_MS,
+    Claimed,
+    Failed,
+    Outcome,
+    Returned,
+    Sent,
+    retry_delay,
+)
 from hudhud.sealing import CodeSealer, SealingError
 from hudhud.templates import with_code
 
 log = structlog.get_logger(__name__)
 
 NO_ACCOUNT = "There is no WhatsApp account for this number."
+TOO_LATE = "There was no time left to send it."
+NO_DATABASE = "The database could not be used."
 
 
 class Delivery:
@@ -39,6 +51,10 @@ class Delivery:
         except Snoozed as error:
             later = now_ms() + round(error.seconds * 1000)
             outcome = Returned(message.id, later, str(error), spends_attempt=False)
+        except SQLAlchemyError as error:
+            log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            later = now_ms() + round(FIRST_RETRY_SECONDS * 1000)
+            outcome = Returned(message.id, later, NO_DATABASE, spends_attempt=False)
         except TransientFailure as error:
             outcome = self._retry_or_fail(message, str(error))
         except Exception:
@@ -55,6 +71,8 @@ class Delivery:
         code = self._sealer.open(message.verification_id, message.code_sealed)
         if self._channel.checks_numbers and not self._has_account(message.phone):
             raise PermanentFailure(NO_ACCOUNT)
+        if message.expires_at <= now_ms() + LAST_CALL_MS:  # asking can take ten seconds
+            raise Snoozed(TOO_LATE, 0)
         return self._channel.send(message.phone, with_code(message.body, code))
 
     def _has_account(self, phone: str) -> bool:

@@ -113,9 +113,10 @@ def room(
     return Room(max(0, most + 1 - queued), max(1, math.ceil(mean_gap / carriers)))
 
 
-def has_work(connection: Connection, *, channel: str, now: int) -> bool:
+def has_work(connection: Connection, *, channel: str, now: int, only_known: bool = False) -> bool:
     """Tell whether a claim would find anything; reading is cheaper than a write lock."""
-    return connection.execute(_ready(channel, now).limit(1)).first() is not None
+    ready = _ready(channel, now, only_known=only_known).limit(1)
+    return connection.execute(ready).first() is not None
 
 
 def claim(
@@ -132,9 +133,8 @@ def claim(
     Another sender that claims at the same moment gets others: SQLite serialises the two, and
     PostgreSQL skips locked rows. `only_known` leaves all but people who wrote to us first.
     """
-    ready = _ready(channel, now).order_by(messages.c.available_at, messages.c.id).limit(limit)
-    if only_known:
-        ready = ready.where(_has_written())
+    ready = _ready(channel, now, only_known=only_known)
+    ready = ready.order_by(messages.c.available_at, messages.c.id).limit(limit)
     # A CTE runs once; some plans of PostgreSQL run a subquery for each row, and beyond `limit`.
     chosen = ready.with_for_update(skip_locked=True).cte("chosen")
     taken = connection.execute(
@@ -216,13 +216,14 @@ def retry_delay(attempt: int) -> float:
     return wait * random.uniform(0.75, 1.25)  # noqa: S311 -- jitter
 
 
-def _ready(channel: str, now: int) -> Select[int]:
-    return select(messages.c.id).where(
+def _ready(channel: str, now: int, *, only_known: bool) -> Select[int]:
+    ready = select(messages.c.id).where(
         messages.c.status == QUEUED,
         messages.c.channel == channel,
         messages.c.available_at <= now,
         messages.c.expires_at > now + LAST_CALL_MS,
     )
+    return ready.where(_has_written()) if only_known else ready
 
 
 def _has_written() -> ColumnElement[bool]:

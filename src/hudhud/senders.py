@@ -42,7 +42,7 @@ SENTENCES: dict[State, str] = {
     "logged_out": "The phone logged this device out. Scan the new QR code to link it again.",
     "restricted": "WhatsApp restricted this account. Sending goes on by itself when it is lifted.",
     "outdated": "WhatsApp no longer accepts this version of Hudhud. Update Hudhud.",
-    "replaced": "Another program uses this session. Stop the other one, then reload the session.",
+    "replaced": "Another program uses this session. Stop the other one, then restart Hudhud.",
     "stopped": "The sender is stopped. Start it with: hudhud serve",
 }
 
@@ -108,6 +108,12 @@ def drop_lease(connection: Connection, *, name: str, owner: str) -> None:
     )
 
 
+def belongs_to(connection: Connection, *, name: str, owner: str) -> bool:
+    """Tell whether the lease is still the owner's: another machine may have taken it."""
+    holder = connection.scalar(select(senders.c.lease_owner).where(senders.c.name == name))
+    return holder == owner
+
+
 def beat(connection: Connection, *, name: str, now: int) -> None:
     """Record that the sender's process is alive and at work."""
     connection.execute(update(senders).where(senders.c.name == name).values(heartbeat_at=now))
@@ -145,7 +151,7 @@ def plan_next_send(connection: Connection, *, name: str, at: int) -> None:
 
 
 def count_alive(connection: Connection, *, channel: str, now: int) -> int:
-    """Count the channel's senders with a running process, connected or not."""
+    """Count the channel's senders that a supervisor holds, connected or not."""
     return (
         connection.scalar(
             select(func.count())

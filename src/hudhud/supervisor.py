@@ -4,6 +4,7 @@ The supervisor holds the sender's lease in the database, so that no other machin
 pipe to its process, so that the process ends when the supervisor does.
 """
 
+import math
 import os
 import subprocess
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import inbound, queue, senders, verifications
+from hudhud import commands, inbound, queue, senders, verifications
 from hudhud.alerts import Alerts
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
@@ -99,6 +100,7 @@ class Supervisor:
         self._renew_at = 0.0
         self._tidy_at = 0.0
         self._told_of_other_machine = False
+        self._watching_since = -math.inf
 
     def run(self, stopping: threading.Event) -> None:
         """Supervise until `stopping`, then stop the sender."""
@@ -107,20 +109,35 @@ class Supervisor:
                 self._tick()
             except SQLAlchemyError as error:
                 log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+                self._watching_since = math.inf
+                stopping.wait(HOUSEKEEPING_SECONDS)
+            except Exception:
+                log.exception("the supervisor failed, and goes on")
                 stopping.wait(HOUSEKEEPING_SECONDS)
             stopping.wait(TICK_SECONDS)
         self._stop()
 
     def _tick(self) -> None:
         now = time.monotonic()
+        if self._watching_since == math.inf:
+            self._come_back()
         if now >= self._renew_at:
             self._keep_lease()
             self._renew_at = now + senders.HEARTBEAT_MS / 1000
         self._watch()
         if now >= self._tidy_at:
-            self._tidy()
+            more = self._tidy()
             self._alerts.check()
-            self._tidy_at = now + HOUSEKEEPING_SECONDS
+            self._tidy_at = now if more else now + HOUSEKEEPING_SECONDS
+
+    def _come_back(self) -> None:
+        """After a time without the database, let senders beat and record before they are judged."""
+        with self._database.write() as connection:
+            senders.register(connection, name=self._sender, channel=self._channel, now=now_ms())
+        self._watching_since = time.monotonic()
+
+    def _has_watched(self, milliseconds: int) -> bool:
+        return (time.monotonic() - self._watching_since) * 1000 >= milliseconds
 
     def _keep_lease(self) -> None:
         """Take or renew the lease; without it the sender belongs to another machine."""
@@ -149,7 +166,12 @@ class Supervisor:
             self._process = None
 
     def _start(self) -> None:
-        self._process = SenderProcess(self._command, self._sender)
+        try:
+            self._process = SenderProcess(self._command, self._sender)
+        except OSError as error:
+            log.error("the sender's process cannot be started", error=str(error))  # noqa: TRY400 -- the system's own words are enough
+            self._start_at = time.monotonic() + LONGEST_RESTART_SECONDS
+            return
         log.info("sender process started", sender=self._sender, pid=self._process.pid)
 
     def _watch(self) -> None:
@@ -170,6 +192,8 @@ class Supervisor:
         """Whether the process has not beaten for too long; read only once it has had the time."""
         if self._process is None or self._process.age() * 1000 < senders.SILENCE_MS:
             return False
+        if not self._has_watched(senders.SILENCE_MS):
+            return False
         with self._database.read() as connection:
             row = senders.find(connection, self._sender)
         return row is not None and now_ms() - (row.heartbeat_at or 0) > senders.SILENCE_MS
@@ -185,15 +209,19 @@ class Supervisor:
         if code != RESTART_EXIT_CODE:
             log.error("the sender's process ended", exit_code=code, restart_in_seconds=delay)
 
-    def _tidy(self) -> None:
+    def _tidy(self) -> bool:
+        """Put the queue in order; return whether there are more codes to erase than fit one go."""
         now = now_ms()
         with self._database.write() as connection:
-            reclaimed = queue.reclaim(connection, now=now)
+            grace = self._has_watched(2 * senders.HEARTBEAT_MS)
+            reclaimed = queue.reclaim(connection, now=now) if grace else 0
             expired = queue.expire(connection, now=now)
-            verifications.expire(connection, now=now)
+            erased = verifications.expire(connection, now=now)
             inbound.purge(connection, now=now)
+            commands.purge(connection, now=now)
         if reclaimed or expired:
             log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
+        return erased == verifications.EXPIRED_AT_ONCE
 
     def _stop(self) -> None:
         self._alerts.wait(ALERT_SECONDS)

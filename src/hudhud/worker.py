@@ -13,12 +13,13 @@ from contextlib import closing
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import queue, senders
+from hudhud import commands, queue, senders
 from hudhud.channels.base import Channel, Restart
 from hudhud.clock import now_ms
 from hudhud.control import Control
-from hudhud.db.engine import Database
+from hudhud.db.engine import Database, may_pass
 from hudhud.delivery import Delivery
+from hudhud.heartbeat import Heartbeat
 from hudhud.pace import Pace
 from hudhud.queue import Claimed, Outcome
 from hudhud.recorder import Recorder
@@ -26,9 +27,8 @@ from hudhud.senders import StateReport
 
 log = structlog.get_logger(__name__)
 
-LARGEST_BATCH = 200
-# Without a pace, what comes in during this time is sent together: few large transactions leave
-# SQLite's lock to those who accept.
+# What comes in during this time is sent together where batches are allowed: few large
+# transactions leave SQLite's lock to those who accept.
 BATCH_SECONDS = 0.02
 IDLE_SECONDS = 1.0
 # The supervisor allows 7 s for these together.
@@ -36,6 +36,7 @@ LAST_SEND_SECONDS = 4.0
 CHANNEL_STOP_SECONDS = 2.0
 LAST_RECORD_SECONDS = 0.5
 RESTART_EXIT_CODE = 10
+LOST_EXIT_CODE = 13
 
 
 class Worker:
@@ -45,18 +46,24 @@ class Worker:
         self,
         *,
         name: str,
+        machine: str,
         channel_name: str,
         database: Database,
         channel: Channel,
         delivery: Delivery,
         pace: Pace,
+        largest_batch: int,
     ) -> None:
         self._name = name
+        self._machine = machine
+        # Another machine's process of the same sender must not take our claims for its own.
+        self._holder = f"{name}@{machine}"
         self._channel_name = channel_name
         self._database = database
         self._channel = channel
         self._delivery = delivery
         self._pace = pace
+        self._largest_batch = largest_batch
         self._recorder = Recorder(
             sender=name, database=database, on_state=self._enter, on_restart=self._restart
         )
@@ -64,13 +71,21 @@ class Worker:
             sender=name,
             database=database,
             channel=channel,
-            is_moving=self._is_moving,
             restart=self._restart,
+        )
+        self._heartbeat = Heartbeat(
+            sender=name,
+            machine=machine,
+            holder=self._holder,
+            database=database,
+            is_moving=self._is_moving,
+            on_loss=self._lose_lease,
         )
         self._state = StateReport("starting")
         self._can_send = threading.Event()
         self._stopping = threading.Event()
         self._progress = time.monotonic()
+        self._may_hold_claims = False
         self._exit_code = 0
 
     def request_stop(self) -> None:
@@ -84,6 +99,7 @@ class Worker:
         sending = self._start(self._send_loop)
         recording = self._start(self._recorder.run)
         self._start(lambda: self._control.run(self._stopping))
+        self._start(lambda: self._heartbeat.run(self._stopping))
         self._channel.start(self._recorder.take)
         self._stopping.wait()
         self._wind_up(sending, recording)
@@ -98,7 +114,8 @@ class Worker:
         """Put back what this process's predecessor held; the lock file proves that it ended."""
         now = now_ms()
         with self._database.write() as connection:
-            back = queue.reclaim_of(connection, sender=self._name, now=now)
+            back = queue.reclaim_of(connection, sender=self._holder, now=now)
+            commands.abandon(connection, sender=self._name, now=now)
             senders.report(connection, name=self._name, new=self._state, now=now)
             senders.beat(connection, name=self._name, now=now)
         if back:
@@ -113,9 +130,10 @@ class Worker:
                         continue
                     if not self._send_some():
                         doorbell.wait(IDLE_SECONDS)
-                    elif self._pace.is_unlimited:
+                    elif self._largest_batch > 1:
                         self._stopping.wait(BATCH_SECONDS)
                 except SQLAlchemyError as error:
+                    self._may_hold_claims = True
                     log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
                     self._stopping.wait(IDLE_SECONDS)
 
@@ -126,27 +144,54 @@ class Worker:
 
     def _send_some(self) -> bool:
         """Claim what may go now, send it and record it; False where nothing waits."""
-        with self._database.read() as connection:
-            if not queue.has_work(connection, channel=self._channel_name, now=now_ms()):
-                return False
-        claimed = self._claim()
-        outcomes = [self._delivery.deliver(message) for message in claimed]
+        if self._may_hold_claims:
+            self._put_back_lost_claims()
+        claimed = self._claim() if self._has_work() else []
+        outcomes = []
+        for message in claimed:
+            self._progress = time.monotonic()
+            outcomes.append(self._delivery.deliver(message))
         if outcomes:
             self._record(outcomes)
         return bool(claimed)
 
+    def _put_back_lost_claims(self) -> None:
+        """Put back what is claimed although this loop holds nothing between two rounds.
+
+        A claim can be on disk while its answer was lost with the connection to the database.
+        """
+        with self._database.write() as connection:
+            queue.reclaim_of(connection, sender=self._holder, now=now_ms())
+        self._may_hold_claims = False
+
+    def _has_work(self) -> bool:
+        with self._database.read() as connection:
+            return queue.has_work(
+                connection,
+                channel=self._channel_name,
+                now=now_ms(),
+                only_known=self._reaches_only_known(),
+            )
+
+    def _reaches_only_known(self) -> bool:
+        """Whether strangers must wait; from `until` on one of them is the probe."""
+        state = self._state
+        probing = state.until is not None and now_ms() >= state.until
+        return state.carries == "known" and not probing
+
     def _claim(self) -> list[Claimed]:
         now = now_ms()
-        state = self._state
-        probing = state.until is not None and now >= state.until
         with self._database.write() as connection:
+            if not senders.belongs_to(connection, name=self._name, owner=self._machine):
+                self._lose_lease()
+                return []
             claimed = queue.claim(
                 connection,
                 channel=self._channel_name,
-                sender=self._name,
-                limit=LARGEST_BATCH if self._pace.is_unlimited else 1,
+                sender=self._holder,
+                limit=self._largest_batch,
                 now=now,
-                only_known=state.carries == "known" and not probing,
+                only_known=self._reaches_only_known(),
             )
             if claimed and not self._pace.is_unlimited:
                 next_turn = self._pace.take_turn(now)
@@ -158,9 +203,11 @@ class Worker:
         while True:
             try:
                 with self._database.write() as connection:
-                    queue.record(connection, sender=self._name, outcomes=outcomes)
+                    queue.record(connection, sender=self._holder, outcomes=outcomes)
                     self._database.ring(connection)
             except SQLAlchemyError as error:
+                if not may_pass(error):
+                    raise
                 log.error("outcomes cannot be recorded, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
                 time.sleep(IDLE_SECONDS / 4)
             else:
@@ -178,6 +225,12 @@ class Worker:
     def _restart(self, wanted: Restart) -> None:
         log.warning("the sender starts anew", reason=wanted.reason)
         self._exit_code = RESTART_EXIT_CODE
+        self.request_stop()
+
+    def _lose_lease(self) -> None:
+        """Leave the sender to the machine that has taken it, and its record with it."""
+        log.error("another machine has taken this sender; this process ends", sender=self._name)
+        self._exit_code = LOST_EXIT_CODE
         self.request_stop()
 
     def _is_moving(self) -> bool:
@@ -199,8 +252,8 @@ class Worker:
         with self._database.write() as connection:
             if not sent_all:
                 log.warning("a send did not end in time, its message goes back to the queue")
-                queue.reclaim_of(connection, sender=self._name, now=now)
-            if self._exit_code != RESTART_EXIT_CODE:
+                queue.reclaim_of(connection, sender=self._holder, now=now)
+            if self._exit_code == 0:
                 stopped = StateReport("stopped")
                 senders.report(connection, name=self._name, new=stopped, now=now)
             self._database.ring(connection)

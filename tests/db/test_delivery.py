@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
 from hudhud import contacts, queue
@@ -11,7 +11,7 @@ from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import contacts as contacts_table
 from hudhud.db.tables import verifications
-from hudhud.delivery import NO_ACCOUNT, Delivery
+from hudhud.delivery import NO_ACCOUNT, NO_DATABASE, Delivery
 from hudhud.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent
 from hudhud.sealing import CodeSealer
@@ -252,6 +252,21 @@ def test_a_check_that_gets_no_answer_is_classed_like_a_send_and_not_remembered(
     assert (row.status, row.attempts, checking.sent) == (status, attempts, [])
     with database.read() as connection:
         assert contacts.known_account(connection, phone=PHONE, now=now_ms()) is None
+
+
+def test_a_database_that_cannot_be_used_spends_no_attempt(
+    database: Database, checking: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    with database.write() as connection:
+        connection.execute(text("ALTER TABLE contacts RENAME TO elsewhere"))
+    with capture_logs():
+        deliver(database, checking)
+    with database.write() as connection:
+        connection.execute(text("ALTER TABLE elsewhere RENAME TO contacts"))
+    row = stored(database, message)
+    assert (row.status, row.attempts, row.error) == ("queued", 0, NO_DATABASE)
+    assert checking.sent == []
 
 
 def test_the_log_tells_of_every_outcome_without_the_number(

@@ -1,7 +1,6 @@
 """The database: what a transaction promises, and where SQLite and PostgreSQL differ."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -35,15 +34,6 @@ def put(database: Database, name: str) -> None:
 def names(database: Database) -> list[str]:
     with database.read() as connection:
         return sorted(connection.scalars(select(installation.c.name)))
-
-
-@pytest.fixture
-def impatient(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """The same database, opened so that it gives up on a lock after a moment."""
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
-    opened = Database(database.url.render_as_string(hide_password=False))
-    yield opened
-    opened.close()
 
 
 def run(database: Database, *statements: str) -> None:

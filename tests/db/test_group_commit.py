@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, event, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from hudhud.db import engine, group_commit
+from hudhud.db import group_commit
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.db.tables import installation
@@ -168,10 +168,8 @@ def test_an_error_of_the_group_reaches_each_and_stops_nobody_after_it(
 
 
 def test_a_lock_that_is_not_to_be_had_means_come_back_later(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, impatient: Database
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
-    impatient = Database(database.url.render_as_string(hide_password=False))
     store = Store(impatient)
 
     async def test() -> None:
@@ -184,7 +182,6 @@ def test_a_lock_that_is_not_to_be_had_means_come_back_later(
             assert await commits.submit("three") == "stored three"
 
     run(test)
-    impatient.close()
     assert names(database) == {"three"}
 
 

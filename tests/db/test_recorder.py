@@ -9,8 +9,6 @@ from structlog.testing import capture_logs
 
 from hudhud import contacts, queue, recorder, senders
 from hudhud.channels.base import Restart
-from hudhud.clock import now_ms
-from hudhud.db import engine
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages
 from hudhud.inbound import Inbound
@@ -223,11 +221,9 @@ def test_a_state_that_cannot_be_recorded_is_passed_on_all_the_same(
 
 
 def test_while_the_database_is_locked_events_wait_and_are_recorded_afterwards(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, impatient: Database
 ) -> None:
-    put_sender(database, "main", "starting", now=now_ms())
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
-    impatient = Database(database.url.render_as_string(hide_password=False))
+    put_sender(database, "main", "starting")
     watched = Watched(impatient)
     waiting = "events cannot be recorded, trying again"
     with capture_logs() as lines:
@@ -240,4 +236,3 @@ def test_while_the_database_is_locked_events_wait_and_are_recorded_afterwards(
             )
         watched.stop()
     assert texts(database) == ["hello"]
-    impatient.close()

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Row, text
+from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from hudhud import commands, contacts, control, queue, senders, worker
 from hudhud.channels.base import Event, Restart
 from hudhud.clock import now_ms
 from hudhud.commands import DONE, FAILED, Kind, Result
-from hudhud.db import engine
 from hudhud.db.engine import Database
 from hudhud.delivery import Delivery
 from hudhud.inbound import Inbound
@@ -20,12 +20,14 @@ from hudhud.messages import Receipt
 from hudhud.pace import Pace
 from hudhud.sealing import CodeSealer
 from hudhud.senders import StateReport
-from hudhud.worker import RESTART_EXIT_CODE, Worker
+from hudhud.worker import LOST_EXIT_CODE, RESTART_EXIT_CODE, Worker
 from support.queued import PHONE, SECRET, change, put_sender, stored, submit
 from support.scripted_channel import ScriptedChannel
 from support.services import wait_until
 
 SECONDS = 15.0
+MACHINE = "m"  # as put_sender has it
+HOLDER = f"main@{MACHINE}"
 HOUR = 3_600_000
 OFFLINE = StateReport("reconnecting")
 CONNECTED = StateReport("connected", "all")
@@ -42,11 +44,13 @@ class Run:
         self.exit_code: int | None = None
         self._worker = Worker(
             name="main",
+            machine=MACHINE,
             channel_name="sandbox",
             database=database,
             channel=channel,
             delivery=Delivery(database, channel, CodeSealer(SECRET)),
             pace=pace or Pace(0, 0),
+            largest_batch=1 if pace else 200,
         )
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -318,13 +322,8 @@ def test_commands_are_carried_out_with_their_results(
 
 
 def test_an_outcome_that_cannot_be_recorded_yet_is_recorded_later_and_sent_once(
-    database: Database,
-    channel: ScriptedChannel,
-    start: StartWorker,
-    monkeypatch: pytest.MonkeyPatch,
+    database: Database, impatient: Database, channel: ScriptedChannel, start: StartWorker
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
-    impatient = Database(database.url.render_as_string(hide_password=False))
     (message,) = submit(database, now=now_ms())
     locked, sent = threading.Event(), threading.Event()
     waiting = "outcomes cannot be recorded, trying again"
@@ -347,7 +346,6 @@ def test_an_outcome_that_cannot_be_recorded_yet_is_recorded_later_and_sent_once(
         run.wait_for(message, "sent")
         run.stop()
     assert len(channel.sent) == 1
-    impatient.close()
 
 
 def test_a_message_whose_lease_was_lost_meanwhile_is_left_to_its_new_holder(
@@ -357,7 +355,7 @@ def test_a_message_whose_lease_was_lost_meanwhile_is_left_to_its_new_holder(
 
     def lose_the_lease() -> None:
         with database.write() as connection:
-            queue.reclaim_of(connection, sender="main", now=now_ms())
+            queue.reclaim_of(connection, sender=HOLDER, now=now_ms())
             assert queue.claim(connection, channel="sandbox", sender="other", limit=1, now=now_ms())
 
     channel.on_send = lose_the_lease
@@ -366,3 +364,43 @@ def test_a_message_whose_lease_was_lost_meanwhile_is_left_to_its_new_holder(
     run.stop()
     row = stored(database, message)
     assert (row.status, row.sender, row.provider_message_id) == ("sending", "other", None)
+
+
+def test_a_sender_that_another_machine_has_taken_ends_and_leaves_its_record_alone(
+    database: Database, channel: ScriptedChannel, start: StartWorker
+) -> None:
+    run = start()
+    run.emit(CONNECTED)
+    with database.write() as connection:
+        later = now_ms() + senders.LEASE_MS + 1
+        assert senders.take_lease(connection, name="main", owner="elsewhere", now=later)
+    (message,) = submit(database, now=now_ms())
+    assert run.wait_for_end() == LOST_EXIT_CODE
+    assert channel.sent == []
+    assert stored(database, message).status == "queued"
+    assert run.sender().state == "connected"
+
+
+def test_a_claim_whose_answer_was_lost_goes_back_to_the_queue(
+    database: Database,
+    channel: ScriptedChannel,
+    start: StartWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    claims = []
+
+    def claim(*arguments: Any, **named: Any) -> list[queue.Claimed]:
+        claims.append(original(*arguments, **named))
+        if len(claims) == 1:
+            # The commit reaches the disk, the answer does not reach us.
+            arguments[0].commit()
+            raise OperationalError("COMMIT", {}, ConnectionResetError("the connection is lost"))
+        return claims[-1]
+
+    original = queue.claim
+    monkeypatch.setattr(queue, "claim", claim)
+    (message,) = submit(database, now=now_ms())
+    run = start()
+    run.emit(CONNECTED)
+    run.wait_for(message, "sent")
+    assert len(channel.sent) == 1

@@ -10,7 +10,6 @@ from sqlalchemy import text, update
 
 from hudhud import senders
 from hudhud.clock import now_ms
-from hudhud.db import engine
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD
 from hudhud.db.tables import senders as senders_table
@@ -102,10 +101,9 @@ def locked(path: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_a_locked_database_is_not_ready_but_the_process_lives(
-    serve_web: ServeWeb, database: Database, monkeypatch: pytest.MonkeyPatch
+    serve_web: ServeWeb, database: Database, impatient: Database
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
-    server = serve_web()
+    server = serve_web(impatient)
     assert ready(server)[0] == 200
     with locked(str(database.url.database)):
         status, body = ready(server)

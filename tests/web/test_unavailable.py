@@ -13,7 +13,6 @@ from structlog.testing import capture_logs
 
 from conftest import MigratedDatabase
 from hudhud.clock import now_ms
-from hudhud.db import engine
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages
 from hudhud.db.tables import senders as senders_table
@@ -42,15 +41,6 @@ def check_unavailable(response: httpx.Response) -> int:
 def check_unexpected(response: httpx.Response) -> None:
     assert (response.status_code, response.text) == (500, UNEXPECTED)
     assert response.headers["content-type"] == "application/json; charset=utf-8"
-
-
-@pytest.fixture
-def impatient(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """The same database, opened so that it gives up on a lock after a moment."""
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 100)
-    opened = Database(database.url.render_as_string(hide_password=False))
-    yield opened
-    opened.close()
 
 
 @contextmanager

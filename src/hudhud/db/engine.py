@@ -32,6 +32,20 @@ LOCK_OF_THE_MIGRATIONS = 0x687564687564
 LOCK_OF_THE_ADMISSION = LOCK_OF_THE_MIGRATIONS + 1
 
 
+# A server or a machine that vanishes must neither block us nor keep a lock for hours.
+POSTGRES_ARGUMENTS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "options": (
+        f"-c lock_timeout={BUSY_TIMEOUT_MS} -c statement_timeout=15000 "
+        "-c idle_in_transaction_session_timeout=15000"
+    ),
+}
+
+
 class Database:
     """One engine over SQLite or PostgreSQL, used from threads and never across a network send."""
 
@@ -88,7 +102,10 @@ class Database:
         return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     def lock_for_migrations(self, connection: Connection) -> None:
-        """Let only one process migrate at a time; ends with the transaction."""
+        """Let only one process migrate at a time, for as long as it takes."""
+        if not self.is_sqlite:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
         self._lock(connection, LOCK_OF_THE_MIGRATIONS)
 
     def lock_for_admission(self, connection: Connection) -> None:
@@ -231,5 +248,5 @@ def _postgres_engine(url: URL) -> Engine:
         pool_size=4,
         max_overflow=4,
         pool_timeout=5,
-        connect_args={"connect_timeout": 5, "options": f"-c lock_timeout={BUSY_TIMEOUT_MS}"},
+        connect_args=POSTGRES_ARGUMENTS,
     )

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import NoReturn
 
 from hudhud.channels.base import Event, Restart
 from hudhud.channels.linked.client import LibraryError, LogLevel, in_thread, keep_library_quiet
@@ -111,7 +110,7 @@ class LinkedChannel:
         try:
             message_id = sending.result(self._timing.send)
         except TimeoutError:
-            self._give_up(sending)
+            message_id = self._cut_off(sending)
         except LibraryError as error:
             raise self._class_error(phone, str(error)) from error
         if self._restriction.accept(phone):
@@ -195,11 +194,11 @@ class LinkedChannel:
             case Refusal.OTHER:
                 return TransientFailure(f"WhatsApp did not take it: {mask_text(text)}.")
 
-    def _give_up(self, sending: Future[str]) -> NoReturn:
-        """Close the connection under a call that hangs; one that hangs on ends the process."""
+    def _cut_off(self, sending: Future[str]) -> str:
+        """Close the connection under a send that hangs; one that hangs on ends the process."""
         self._connection.tell(Trouble("hung_send"))
         try:
-            sending.result(self._timing.freed)
+            return sending.result(self._timing.freed)  # the answer may have come just now
         except TimeoutError:
             self._emit(Restart("A call of the WhatsApp library hangs."))
         except LibraryError:

@@ -217,14 +217,14 @@ class Client:
             events.KeepAliveTimeoutEv: lambda _event: Trouble("silent"),
             events.StreamErrorEv: lambda event: Trouble("stream_error", event.Code),
             events.StreamReplacedEv: lambda _event: Trouble("replaced"),
-            events.LoggedOutEv: lambda event: Trouble(LOGOUTS[event.Reason]),
+            events.LoggedOutEv: lambda event: Trouble(LOGOUTS.get(event.Reason, "logged_out")),
             events.TemporaryBanEv: _class_ban,
             events.ClientOutdatedEv: lambda _event: Trouble("outdated"),
             events.ConnectFailureEv: _class_refusal,
         }
         for kind, trouble in troubles.items():
             self._on(kind, self._teller(trouble))
-        self._on(events.PairStatusEv, lambda event: self._tell(Linked(Jid2String(event.ID))))
+        self._on(events.PairStatusEv, self._linked)
         self._on(events.ConnectedEv, lambda _event: self._opened())
         self._on(events.ReceiptEv, self._receipt)
         self._on(events.MessageEv, self._message)
@@ -234,6 +234,10 @@ class Client:
 
     def _teller(self, trouble: Callable[[Any], Trouble]) -> Callable[[Any], None]:
         return lambda event: self._tell(trouble(event))
+
+    def _linked(self, event: Any) -> None:
+        if event.Status == events.PairStatusEv.SUCCESS:
+            self._tell(Linked(Jid2String(event.ID)))
 
     def _opened(self) -> None:
         # `me` came as the first event; asking the library for it can abort the process.

@@ -133,6 +133,13 @@ class Connection:
         self._emit(event)
 
     def _run(self) -> None:
+        try:
+            self._keep_connected()
+        except Exception:
+            log.exception("the connection's thread broke")
+            self._emit(Restart("The thread that keeps the connection broke; the log has why."))
+
+    def _keep_connected(self) -> None:
         while True:
             following = self._rest(self._connect_once())
             if self._stopping.is_set():

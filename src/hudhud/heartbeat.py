@@ -1,0 +1,57 @@
+"""A sender's process says that it is alive, and keeps what it has claimed, while it moves."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud import queue, senders
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+
+log = structlog.get_logger(__name__)
+
+
+class Heartbeat:
+    """Beats every `senders.HEARTBEAT_MS`, unless the sending loop hangs: then the silence tells.
+
+    A thread of its own, so that nothing which takes long elsewhere looks like a hung sender.
+    `on_loss` is called once another machine has taken the sender.
+    """
+
+    def __init__(
+        self,
+        *,
+        sender: str,
+        machine: str,
+        holder: str,
+        database: Database,
+        is_moving: Callable[[], bool],
+        on_loss: Callable[[], None],
+    ) -> None:
+        self._sender = sender
+        self._machine = machine
+        self._holder = holder
+        self._database = database
+        self._is_moving = is_moving
+        self._on_loss = on_loss
+
+    def run(self, stopping: threading.Event) -> None:
+        """Beat until `stopping`."""
+        while True:
+            try:
+                if self._is_moving():
+                    self._beat()
+            except SQLAlchemyError as error:
+                log.error("the heartbeat cannot be recorded", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            if stopping.wait(senders.HEARTBEAT_MS / 1000):
+                return
+
+    def _beat(self) -> None:
+        with self._database.write() as connection:
+            if not senders.belongs_to(connection, name=self._sender, owner=self._machine):
+                self._on_loss()
+                return
+            senders.beat(connection, name=self._sender, now=now_ms())
+            queue.extend(connection, sender=self._holder, now=now_ms())
