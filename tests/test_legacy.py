@@ -1,6 +1,8 @@
 """What is said about the earlier application's leftovers, and that none of them is touched."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -277,3 +279,22 @@ def test_a_folder_that_cannot_be_made_is_refused_by_the_name_of_its_setting(
     (name,) = changes
     with pytest.raises(SettingsError, match=f"^{name.upper()}: "):
         database_url(settings(**changes))
+
+
+def test_a_killed_applications_database_is_recognised_by_what_its_log_holds(tmp_path: Path) -> None:
+    file = tmp_path / "app_data.db"
+    code = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("PRAGMA journal_mode = WAL")
+connection.execute("CREATE TABLE otp_jobs (id INTEGER)")
+connection.commit()
+os._exit(0)  # as if killed: the table is still in the log alone
+"""
+    subprocess.run([sys.executable, "-c", code, str(file)], check=True)
+    parts = {part: part.read_bytes() for part in tmp_path.iterdir()}
+    assert len(parts) > 1
+    choice = database_url(settings(db_filename=file))
+    assert choice.file == tmp_path / "hudhud.db"
+    assert "otp_jobs" in (choice.notice or "")
+    assert {part: part.read_bytes() for part in parts} == parts

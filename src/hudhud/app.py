@@ -5,6 +5,9 @@ load the web framework.
 """
 
 from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
 
 from hudhud import contacts, senders
 from hudhud.alerts import Alerts
@@ -66,7 +69,7 @@ def build_worker(settings: Settings, name: str) -> Worker:
         record = senders.find(connection, name)
     if record is None:
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
-    channel = _channel(settings, database, name, record.device)
+    channel = _channel(settings, database, record)
     is_sandbox = settings.channel == "sandbox"
     pace = Pace(
         settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms, record.next_send_at
@@ -83,7 +86,7 @@ def build_worker(settings: Settings, name: str) -> Worker:
     )
 
 
-def _channel(settings: Settings, database: Database, name: str, device: str | None) -> Channel:
+def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channel:
     if settings.channel == "sandbox":
         return SandboxChannel()
     # Only this process may load the WhatsApp library, and only for this channel: it takes 60 MB.
@@ -91,18 +94,20 @@ def _channel(settings: Settings, database: Database, name: str, device: str | No
     from hudhud.channels.linked.session import session_store  # noqa: PLC0415
 
     return LinkedChannel(
-        sender=name,
+        sender=record.name,
         session=session_store(
             data_dir=settings.data_dir,
             folder=settings.baileys_session_dir_name,
-            sender=name,
+            sender=record.name,
             database_url=None if database.is_sqlite else database.libpq_url(),
         ),
-        device=device,
+        device=record.device,
         proxy=settings.whatsapp_proxy,
         initial_retry=settings.baileys_initial_retry_delay_ms / 1000,
         log_level=settings.baileys_internal_log_level,
         wrote_first=lambda phone: _wrote_first(database, phone),
+        banned_until=record.until if record.carries == "none" else None,
+        strangers_refused_until=record.until if record.carries == "known" else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Make one-time codes and check their form."""
+"""Make one-time codes."""
 
 import secrets
 

@@ -3,10 +3,12 @@
 Nothing here changes or deletes anything of it.
 """
 
+import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from sqlalchemy import URL, make_url
@@ -105,21 +107,36 @@ def _named_file(file: Path) -> DatabaseChoice:
 def _tables_of_another(file: Path) -> set[str]:
     """Return the tables of a database that is not Hudhud's; empty for a new or own one.
 
-    Opened as immutable, so that not even SQLite's side files appear beside it.
+    What a killed application left beside the file is part of the database, and opening the file
+    would write to it: then a copy is looked at.
     """
     if not file.exists():
         return set()
     _require_sqlite(file)
-    address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+    beside = [side for side in map(file.with_name, _side_files(file)) if side.exists()]
+    if not beside:
+        return _foreign_tables(f"{file.absolute().as_uri()}?mode=ro&immutable=1", file)
+    with TemporaryDirectory(prefix="hudhud-") as folder:
+        for part in (file, *beside):
+            shutil.copyfile(part, Path(folder) / part.name)
+        return _foreign_tables((Path(folder) / file.name).as_uri(), file)
+
+
+def _side_files(file: Path) -> tuple[str, str]:
+    return f"{file.name}-wal", f"{file.name}-journal"
+
+
+def _foreign_tables(address: str, file: Path) -> set[str]:
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
             rows = connection.execute(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
             )
             tables = {str(name) for (name,) in rows}
-    except sqlite3.DatabaseError:
-        # Without its log a database of ours that was killed can look damaged: opening it mends it.
-        return set()
+    except sqlite3.DatabaseError as error:
+        raise SettingsError(
+            f"DB_FILENAME: {file} cannot be read ({error}). Name another file, or leave it out."
+        ) from None
     return set() if tables >= OWN_TABLES else tables
 
 

@@ -132,6 +132,7 @@ def report(connection: Connection, *, name: str, new: StateReport, now: int) -> 
             pair_code=new.pair_code,
             phone=func.coalesce(new.phone, senders.c.phone),
             device=func.coalesce(new.device, senders.c.device),
+            carries=new.carries,
             until=new.until,
             failed_reconnects=new.failed_reconnects,
         )

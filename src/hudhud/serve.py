@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 # Requests in flight get this long; the sender has 8 s at the same time.
 REQUESTS_SECONDS = 5
 BACKLOG = 2048
+END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # The thread that commits gives the interpreter's lock up at each call of the database and must
 # wait this long to get it back from the event loop; Python's own 5 ms would halve what is accepted.
 SWITCH_SECONDS = 0.0005
@@ -78,11 +79,19 @@ def serve(
 def work(settings: Settings, database: Database, command: Sequence[str]) -> None:
     """Supervise without the web part, until SIGTERM or SIGINT."""
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stopping.set())
-    app.build_supervisor(settings, database, command).run(stopping)
+    supervisor = app.build_supervisor(settings, database, command)
+    with contextlib.suppress(SystemExit), _supervised(supervisor, stopping):
+        end_by_signal()
+        while True:
+            signal.pause()
     database.close()
     log.info("stopped")
+
+
+def end_by_signal() -> None:
+    """Let SIGTERM and SIGINT end this process by SystemExit, with exit code 0."""
+    for number in END_SIGNALS:
+        signal.signal(number, lambda _number, _frame: sys.exit(0))
 
 
 @contextlib.contextmanager
@@ -92,6 +101,8 @@ def _supervised(supervisor: Supervisor, stopping: threading.Event) -> Iterator[N
     try:
         yield
     finally:
+        for number in END_SIGNALS:  # a second one must not hinder the orderly end
+            signal.signal(number, signal.SIG_IGN)
         stopping.set()
         thread.join()
 
@@ -111,7 +122,7 @@ async def _serve_web(
         server.should_exit = True
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in END_SIGNALS:
         loop.add_signal_handler(number, stop)
     await server.serve(sockets=[listener])
 

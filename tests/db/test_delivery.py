@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
-from hudhud import contacts, queue
+from hudhud import contacts, delivery, queue
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import contacts as contacts_table
@@ -280,3 +280,18 @@ def test_the_log_tells_of_every_outcome_without_the_number(
     assert [line["event"] for line in lines] == ["sent", "failed", "will be tried again"]
     assert {line["phone"] for line in lines} == {"+2010*****67"}
     assert {line["request_id"] for line in lines} == {"r"}
+
+
+def test_a_code_that_expires_while_its_number_is_checked_is_not_sent(
+    database: Database, checking: ScriptedChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(database, now=now_ms())
+    claimed = claim(database)
+
+    def let_the_validity_pass() -> None:
+        monkeypatch.setattr(delivery, "now_ms", lambda: claimed.expires_at)
+
+    checking.on_check = let_the_validity_pass
+    outcome = Delivery(database, checking, CodeSealer(SECRET)).deliver(claimed)
+    assert isinstance(outcome, Returned)
+    assert checking.sent == []

@@ -216,7 +216,7 @@ def test_a_restart_keeps_the_turn(
 
 def test_what_a_predecessor_held_is_sent_at_once(database: Database, start: StartWorker) -> None:
     mine, others = submit(database, 2, now=now_ms())
-    for message, sender in ((mine, "main"), (others, "other")):
+    for message, sender in ((mine, HOLDER), (others, "other")):
         lease = now_ms() + HOUR
         change(
             database, message, status="sending", sender=sender, attempts=1, lease_expires_at=lease

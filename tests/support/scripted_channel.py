@@ -19,6 +19,7 @@ class ScriptedChannel:
         self.failure: Exception | None = None
         self.check_failure: Exception | None = None
         self.on_send: Callable[[], None] = lambda: None
+        self.on_check: Callable[[], None] = lambda: None
         self.first_state = StateReport("connected", "all")
         self.started = threading.Event()
         self.emit: Callable[[Event], None]
@@ -34,6 +35,7 @@ class ScriptedChannel:
     def has_account(self, phone: str) -> bool:
         """Answer as told."""
         self.checked.append(phone)
+        self.on_check()
         if self.check_failure is not None:
             raise self.check_failure
         return self.has_accounts

@@ -12,6 +12,7 @@ from hudhud.cli.terminal import progress
 from hudhud.credentials import FirstCredentials, announce, ensure_credentials
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision
+from hudhud.errors import SettingsError
 from hudhud.settings import Settings, load_settings, read_environment
 
 GREETING = """
@@ -47,6 +48,11 @@ def worker(context: typer.Context) -> None:
     from hudhud import serve as service  # noqa: PLC0415 -- as above
 
     settings, database, _ = _start("worker")
+    if database.is_sqlite:
+        raise SettingsError(
+            "`hudhud worker` works beside a `serve` on another machine, which needs PostgreSQL. "
+            "Set DATABASE_URL; on one machine `hudhud serve` is enough."
+        )
     with showing_qr(settings, database):
         service.work(settings, database, context.obj)
 
@@ -64,6 +70,9 @@ def migrate() -> None:
 
 def _start(process: str) -> tuple[Settings, Database, FirstCredentials | None]:
     """Read the settings, log what they leave to say, open the database, make credentials."""
+    from hudhud.serve import end_by_signal  # noqa: PLC0415 -- as above
+
+    end_by_signal()  # from the first moment on
     settings = load_settings()
     logs.configure(settings, process=process)
     for notice in legacy.notices(read_environment(), settings):

@@ -109,6 +109,7 @@ senders = Table(
     Column("pair_code", ForeignText),
     Column("phone", ForeignText),
     Column("device", ForeignText),  # the linked device's own address, as its session store names it
+    Column("carries", Text),  # whom it can send to: all, known or none
     Column("until", Moment),  # the end of a restriction, where it is known
     Column("failed_reconnects", Integer, nullable=False, default=0),
     Column("lease_owner", Text),

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import secrets
 from typing import Any
 
 import structlog
@@ -20,18 +19,12 @@ from hudhud.web.errors import NoSuchJob
 from hudhud.web.openapi import API_KEY_SECURITY, ApiOperation, SendOperation, responses
 from hudhud.web.parts import AnyRequest, parts_of
 from hudhud.web.phone_number import phone_number
+from hudhud.web.request_id import HEADER, request_id
 
 log = structlog.get_logger(__name__)
 
 ACCEPTED = "OTP request accepted and has been queued for sending."
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 JOB_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)  # what fits a 64-bit column
-
-
-def request_id(request: AnyRequest) -> str:
-    """Return the caller's X-Request-ID where it has a plain form, or a new one."""
-    given = request.headers.get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
 @post(
@@ -47,15 +40,15 @@ async def send(
     request: AnyRequest,
 ) -> Response[schemas.Accepted]:
     """Accept a phone number: 202 only after the code and its message are on disk."""
+    number = request_id(request)
     caller = authenticate(request)
     phone = phone_number(request.headers.get("content-type", ""), await request.body())
-    number = request_id(request)
     parts = parts_of(request)
     new = parts.starter.make(phone, api_key=caller, request_id=number, now=now_ms())
     accepted = await parts.commits.submit(new)
     log.debug("accepted", job=accepted.message_id, request_id=number)
     body = schemas.Accepted(ACCEPTED, new.code, accepted.message_id, iso(new.expires_at))
-    return answer(body, headers={"X-Request-ID": number})
+    return answer(body, headers={HEADER: number})
 
 
 @get(

@@ -12,6 +12,7 @@ from hudhud.db.engine import may_pass
 from hudhud.errors import BadRequest, HudhudError, QueueUnavailable
 from hudhud.web.answers import answer
 from hudhud.web.parts import AnyRequest
+from hudhud.web.request_id import HEADER, request_id
 from hudhud.web.schemas import Message, NotFound
 
 log = structlog.get_logger(__name__)
@@ -50,10 +51,13 @@ def no_such_job(_request: AnyRequest, error: NoSuchJob) -> Response[Message]:
     return answer(Message(str(error)), 404)
 
 
-def unavailable(_request: AnyRequest, error: QueueUnavailable) -> Response[Message]:
+def unavailable(request: AnyRequest, error: QueueUnavailable) -> Response[Message]:
     """503; the reason is for the operator's log, the caller learns when to come back."""
-    log.warning("request refused", reason=str(error), retry_after=error.retry_after)
-    headers = {"Retry-After": str(error.retry_after)}
+    number = request_id(request)
+    log.warning(
+        "request refused", reason=str(error), retry_after=error.retry_after, request_id=number
+    )
+    headers = {"Retry-After": str(error.retry_after), HEADER: number}
     return answer(Message(UNAVAILABLE), 503, headers)
 
 
@@ -80,10 +84,11 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     return answer(Message(error.detail), error.status_code)
 
 
-def unexpected(_request: AnyRequest, error: Exception) -> Response[Message]:
+def unexpected(request: AnyRequest, error: Exception) -> Response[Message]:
     """500 that tells the caller nothing and the log everything."""
-    log.error("unexpected error", exc_info=error)
-    return answer(Message(UNEXPECTED), HTTP_SERVER_ERROR)
+    number = request_id(request)
+    log.error("unexpected error", exc_info=error, request_id=number)
+    return answer(Message(UNEXPECTED), HTTP_SERVER_ERROR, {HEADER: number})
 
 
 HANDLERS: ExceptionHandlersMap = {

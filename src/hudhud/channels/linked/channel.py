@@ -41,6 +41,8 @@ class LinkedChannel:
         initial_retry: seconds before the first reconnect; they double with each failure.
         log_level: what the library may log.
         wrote_first: whether this person has ever written to us.
+        banned_until: the end of a ban that an earlier process learned of, in milliseconds.
+        strangers_refused_until: likewise, from when on strangers may be tried again.
         timing: other waits than the usual ones, for tests.
     """
 
@@ -56,10 +58,14 @@ class LinkedChannel:
         initial_retry: float,
         log_level: LogLevel,
         wrote_first: Callable[[str], bool],
+        banned_until: int | None = None,
+        strangers_refused_until: int | None = None,
         timing: Timing | None = None,
     ) -> None:
         self._timing = timing or Timing()
-        self._restriction = Restriction(self._timing.waits, wrote_first)
+        self._restriction = Restriction(
+            self._timing.waits, wrote_first, until=strangers_refused_until
+        )
         self._quiet_until = 0.0
         self._emit: Callable[[Event], None] = lambda _event: None
         keep_library_quiet(log_level)
@@ -70,6 +76,7 @@ class LinkedChannel:
             proxy=proxy,
             initial_retry=initial_retry,
             restriction=self._restriction,
+            banned_until=banned_until,
             timing=self._timing,
         )
 
@@ -215,7 +222,7 @@ class LinkedChannel:
             if self._connection.is_resting or time.monotonic() > ends:
                 raise CommandFailed(
                     "WhatsApp offers no link just now; see the sender's state. "
-                    "Reload the session, then try again."
+                    "Restart Hudhud, then try again."
                 )
             time.sleep(POLL_SECONDS)
         if offer_ends - time.monotonic() < SHORTEST_OFFER_SECONDS:

@@ -42,6 +42,8 @@ from hudhud.senders import StateReport
 LONGEST_DETAIL = 160
 # The library shows six codes: the first for 60 s, the others for 20 s each.
 OFFER_SECONDS = 160.0
+# Should the library's word for the end of an offer get lost, a dead code must not stay for ever.
+OFFER_GRACE_SECONDS = 30.0
 # Every opening costs the library one or two file descriptors that it never gives back.
 MOST_OPENINGS = 100
 STOP_SECONDS = 1.5
@@ -88,6 +90,7 @@ class Connection:
         proxy: str | None,
         initial_retry: float,
         restriction: Restriction,
+        banned_until: int | None,
         timing: Timing,
     ) -> None:
         self.client = Client(name=sender, proxy=proxy, tell=self.tell, deliver=self._deliver)
@@ -98,6 +101,7 @@ class Connection:
         self.offer_ends: float | None = None
         self._session = session
         self._restriction = restriction
+        self._banned_until = banned_until
         self._timing = timing
         self._backoff = Backoff(initial_retry, timing.longest_retry)
         self._signals: queue.SimpleQueue[Signal | None] = queue.SimpleQueue()
@@ -140,8 +144,12 @@ class Connection:
             self._emit(Restart("The thread that keeps the connection broke; the log has why."))
 
     def _keep_connected(self) -> None:
+        following = self._rest(self._wait_out_ban())
         while True:
-            following = self._rest(self._connect_once())
+            if following.restart is None:
+                following = self._rest(self._connect_once())
+            if self.is_leaving and not _forgets(following):  # whatever else came in between
+                following = self._rest(self._face(Trouble("operator_logout")))
             if self._stopping.is_set():
                 return
             if following.restart is not None:
@@ -149,6 +157,11 @@ class Connection:
                     self._forget_session()
                 self._emit(following.restart)
                 return
+
+    def _wait_out_ban(self) -> Next:
+        """Go on with a ban that an earlier process learned of."""
+        left = round(((self._banned_until or 0) - now_ms()) / 1000)
+        return self._face(Trouble("temporary_ban", seconds=left)) if left > 0 else Next(0)
 
     def _connect_once(self) -> Next:
         """Open the client, follow it to its end, and close it unless the process ends with it."""
@@ -256,11 +269,11 @@ class Connection:
                     self._deliver(Inbound(message_id, sender, text, at))
 
     def _show_offer(self, offer: StateReport) -> None:
-        self._deadline = None
         self._offer = offer
         self._emit(offer)
         if self.offer_ends is None:
             self.offer_ends = time.monotonic() + OFFER_SECONDS
+        self._deadline = self.offer_ends + OFFER_GRACE_SECONDS
 
     def _note_link(self, device: str | None) -> None:
         """Report the device at once: a process that ends now must find its session again."""

@@ -25,33 +25,38 @@ class Waits:
 class Restriction:
     """Remembers refusals; times are milliseconds since the epoch."""
 
-    def __init__(self, waits: Waits, wrote_first: Callable[[str], bool]) -> None:
+    def __init__(
+        self, waits: Waits, wrote_first: Callable[[str], bool], until: int | None = None
+    ) -> None:
         self._waits = waits
         self._person_ms = round(waits.person * 1000)
         self._wrote_first = wrote_first
         self._refused: dict[str, int] = {}
         self._probe_wait = waits.first_probe
         self._lock = threading.Lock()
-        self.until: int | None = None
+        self.until = until
         """From when on a probe may go; None where the account is not restricted."""
 
     def wait(self, phone: str, now: int) -> float:
         """Return the seconds to wait before a message to `phone` may be tried, 0 for none."""
+        # Asked outside the lock, which the library's threads take: they must not wait for it.
+        known = self.until is None or self._wrote_first(phone)
         with self._lock:
             again = self._refused[phone] + self._person_ms if phone in self._refused else now
-            if self.until is not None and not self._wrote_first(phone):
+            if self.until is not None and not known:
                 again = max(again, self.until)
         return max(0, again - now) / 1000
 
     def refuse(self, phone: str, now: int) -> bool:
         """Record that WhatsApp refused a message to `phone`; tell whether `until` changed."""
+        known = self.until is not None and self._wrote_first(phone)
         with self._lock:
             self._refused = {
                 other: at for other, at in self._refused.items() if at > now - WINDOW_MS
             }
             self._refused[phone] = now
             if self.until is not None:
-                if self._wrote_first(phone):
+                if known:
                     return False
                 self._probe_wait = min(self._waits.longest_probe, 2 * self._probe_wait)
             elif len(self._refused) < STRANGERS_THAT_RESTRICT:
@@ -61,9 +66,10 @@ class Restriction:
 
     def accept(self, phone: str) -> bool:
         """Record that WhatsApp took a message to `phone`; tell whether that lifts `until`."""
+        known = self.until is None or self._wrote_first(phone)
         with self._lock:
             self._refused.pop(phone, None)
-            if self.until is None or self._wrote_first(phone):
+            if self.until is None or known:
                 return False
             self.until = None
             self._probe_wait = self._waits.first_probe

@@ -70,6 +70,7 @@ def upgrade() -> None:
         sa.Column("pair_code", sa.Text(), nullable=True),
         sa.Column("phone", sa.Text(), nullable=True),
         sa.Column("device", sa.Text(), nullable=True),
+        sa.Column("carries", sa.Text(), nullable=True),
         sa.Column("until", sa.BigInteger(), nullable=True),
         sa.Column("failed_reconnects", sa.Integer(), nullable=False),
         sa.Column("lease_owner", sa.Text(), nullable=True),

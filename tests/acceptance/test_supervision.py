@@ -1,0 +1,42 @@
+"""What the supervisor does with a sender that hangs, and with one that cannot be started."""
+
+import signal
+
+import httpx
+import pytest
+
+from hudhud import senders
+from support.services import API_KEY, Service, StartService, wait_until
+
+KILL_SECONDS = 2 * senders.SILENCE_MS / 1000 + 30
+
+
+def accept(service: Service) -> str:
+    answer = httpx.post(
+        f"{service.url}/api/v1/otp/send",
+        headers={"X-API-KEY": API_KEY},
+        json={"phoneNumber": "+201001234567"},
+    )
+    assert answer.status_code == 202
+    return f"{service.url}/api/v1/otp/{answer.json()['jobId']}"
+
+
+def delivery_of(job: str) -> str:
+    return str(httpx.get(job, headers={"X-API-KEY": API_KEY}).json()["delivery"])
+
+
+def test_a_sender_that_hangs_is_killed_and_started_anew(start_service: StartService) -> None:
+    service = start_service(CHANNEL="sandbox")
+    hung = service.wait_for_sender()
+    job = accept(service)
+    wait_until(lambda: delivery_of(job) in ("sent", "delivered"), 15, "the first message")
+    hung.send_signal(signal.SIGSTOP)
+    job = accept(service)
+    wait_until(lambda: not hung.is_running(), KILL_SECONDS, "the end of the hung sender")
+    wait_until(lambda: delivery_of(job) in ("sent", "delivered"), 30, "the message")
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGINT"])
+def test_a_signal_during_the_start_ends_it_with_zero(start_service: StartService, end: str) -> None:
+    service = start_service(CHANNEL="sandbox")
+    assert service.stop(getattr(signal, end)) == 0
