@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import NamedTuple
 
 import structlog
@@ -115,6 +115,7 @@ class Connection:
         self._offer = StateReport("pairing")
         self._deadline: float | None = None
         self._in_grace = False
+        self._by_lid: list[WrittenByLid] = []
 
     def start(self, emit: Callable[[Event], None]) -> None:
         """Begin to connect."""
@@ -195,8 +196,8 @@ class Connection:
         return self._address
 
     def _begin(self, address: str) -> None:
-        while not self._signals.empty():
-            self._signals.get()  # of the connection before
+        while not self._signals.empty():  # of the connection before
+            self._keep_message(self._signals.get())
         self._openings += 1
         self._offer = StateReport("pairing")
         self._in_grace = False
@@ -212,11 +213,17 @@ class Connection:
                 signal = self._signals.get(timeout=left)
             except queue.Empty:
                 break
+            self._keep_message(signal)
             if signal == Trouble("operator_logout") and not _forgets(following):
                 following = self._face(Trouble("operator_logout"))
                 ends = time.monotonic() + following.seconds
         self.is_resting = False
         return following
+
+    def _keep_message(self, signal: Signal | None) -> None:
+        """Of the signals that are dropped, keep what a person wrote: it comes only once."""
+        if isinstance(signal, WrittenByLid):
+            self._by_lid.append(signal)
 
     def _follow(self) -> Next:
         while not self._stopping.is_set():
@@ -261,12 +268,19 @@ class Connection:
                 self._enter(phone, device)
             case RestrictionChanged():
                 self._report_open()
-            case WrittenByLid(message_id, lid, text, at):
-                sender = self.client.find_phone(lid)
-                if sender is None:
-                    log.warning("a message is lost: its sender's number is not known")
-                else:
-                    self._deliver(Inbound(message_id, sender, text, at))
+            case WrittenByLid():
+                self._by_lid.append(signal)
+                self._find_senders()
+
+    def _find_senders(self) -> None:
+        """Deliver the messages that name a LID; while disconnected they wait for the next time."""
+        while self.is_open and self._by_lid:
+            message_id, lid, text, at = astuple(self._by_lid.pop(0))
+            sender = self.client.find_phone(lid)
+            if sender is None:
+                log.warning("a message is lost: its sender's number is not known")
+            else:
+                self._deliver(Inbound(message_id, sender, text, at))
 
     def _show_offer(self, offer: StateReport) -> None:
         self._offer = offer
@@ -288,6 +302,7 @@ class Connection:
         self._deadline, self._in_grace = None, False
         self.is_open = True
         self._report_open()
+        self._find_senders()
 
     def _report_open(self) -> None:
         if not self.is_open:
