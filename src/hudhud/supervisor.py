@@ -202,8 +202,10 @@ class Supervisor:
         assert self._process is not None  # noqa: S101 -- for the type checker
         if self._process.age() > HEALTHY_SECONDS:
             self._restarts = 0
-        delay = min(LONGEST_RESTART_SECONDS, FIRST_RESTART_SECONDS * 2.0**self._restarts)
-        self._restarts += 1
+        delay = FIRST_RESTART_SECONDS
+        if code != RESTART_EXIT_CODE:  # a channel that asks for a new process has waited itself
+            delay = min(LONGEST_RESTART_SECONDS, delay * 2.0**self._restarts)
+            self._restarts += 1
         self._process = None
         self._start_at = time.monotonic() + delay
         if code != RESTART_EXIT_CODE:

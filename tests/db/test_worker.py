@@ -5,102 +5,29 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from hudhud import commands, contacts, control, queue, senders, worker
-from hudhud.channels.base import Event, Restart
+from hudhud import contacts, control, queue, senders, worker
+from hudhud.channels.base import Restart
 from hudhud.clock import now_ms
-from hudhud.commands import DONE, FAILED, Kind, Result
+from hudhud.commands import DONE, FAILED, Result
 from hudhud.db.engine import Database
-from hudhud.delivery import Delivery
 from hudhud.inbound import Inbound
 from hudhud.messages import Receipt
 from hudhud.pace import Pace
-from hudhud.sealing import CodeSealer
 from hudhud.senders import StateReport
-from hudhud.worker import LOST_EXIT_CODE, RESTART_EXIT_CODE, Worker
-from support.queued import PHONE, SECRET, change, put_sender, stored, submit
+from hudhud.worker import LOST_EXIT_CODE, RESTART_EXIT_CODE
+from support.queued import PHONE, change, put_sender, stored, submit
+from support.running_worker import MACHINE, SECONDS, RunningWorker
 from support.scripted_channel import ScriptedChannel
 from support.services import wait_until
 
-SECONDS = 15.0
-MACHINE = "m"  # as put_sender has it
 HOLDER = f"main@{MACHINE}"
 HOUR = 3_600_000
 OFFLINE = StateReport("reconnecting")
 CONNECTED = StateReport("connected", "all")
-
-
-class Run:
-    """A worker in a thread, as its process runs it."""
-
-    def __init__(
-        self, database: Database, channel: ScriptedChannel, pace: Pace | None = None
-    ) -> None:
-        self.database = database
-        self.channel = channel
-        self.exit_code: int | None = None
-        self._worker = Worker(
-            name="main",
-            machine=MACHINE,
-            channel_name="sandbox",
-            database=database,
-            channel=channel,
-            delivery=Delivery(database, channel, CodeSealer(SECRET)),
-            pace=pace or Pace(0, 0),
-            largest_batch=1 if pace else 200,
-        )
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        self.exit_code = self._worker.run()
-
-    def stop(self) -> int:
-        self._worker.request_stop()
-        return self.wait_for_end()
-
-    def wait_for_end(self) -> int:
-        self._thread.join(SECONDS)
-        assert self.exit_code is not None, "the worker did not end"
-        return self.exit_code
-
-    def emit(self, event: Event) -> None:
-        """Let the channel tell something, and wait until the worker knows of it."""
-        assert self.channel.started.wait(SECONDS)
-        self.channel.emit(event)
-        if isinstance(event, StateReport):
-            wait_until(lambda: self._worker._state == event, SECONDS, "the worker to know")
-
-    def sender(self) -> Row[Any]:
-        with self.database.read() as connection:
-            row = senders.find(connection, "main")
-        assert row is not None
-        return row
-
-    def wait_for(self, message: int, status: str) -> Row[Any]:
-        wait_until(lambda: stored(self.database, message).status == status, SECONDS, status)
-        return stored(self.database, message)
-
-    def ask(self, kind: Kind, argument: str | None = None) -> int:
-        with self.database.write() as connection:
-            number = commands.ask(
-                connection, sender="main", kind=kind, now=now_ms(), argument=argument
-            )
-            self.database.ring(connection)
-        return number
-
-    def result(self, command: int) -> Result:
-        def found() -> Result | None:
-            with self.database.read() as connection:
-                return commands.result_of(connection, command)
-
-        wait_until(lambda: found() is not None, SECONDS, "the command's result")
-        result = found()
-        assert result is not None
-        return result
 
 
 @pytest.fixture
@@ -111,16 +38,16 @@ def channel() -> ScriptedChannel:
 @pytest.fixture
 def start(
     database: Database, channel: ScriptedChannel, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Run]]:
+) -> Iterator[Callable[..., RunningWorker]]:
     """Starts workers; after the test none of their threads is left."""
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.1)
     monkeypatch.setattr(control, "POLL_SECONDS", 0.1)
     before = set(threading.enumerate())
-    runs: list[Run] = []
+    runs: list[RunningWorker] = []
     put_sender(database, "main", "stopped")
 
-    def begin(pace: Pace | None = None, used: Database = database) -> Run:
-        runs.append(Run(used, channel, pace))
+    def begin(pace: Pace | None = None, used: Database = database) -> RunningWorker:
+        runs.append(RunningWorker(used, channel, pace))
         return runs[-1]
 
     yield begin
@@ -129,7 +56,7 @@ def start(
     wait_until(lambda: set(threading.enumerate()) <= before, SECONDS, "the threads to end")
 
 
-StartWorker = Callable[..., Run]
+StartWorker = Callable[..., RunningWorker]
 
 
 def test_what_waits_is_sent_and_recorded(

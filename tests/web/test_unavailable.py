@@ -18,7 +18,7 @@ from hudhud.db.tables import messages
 from hudhud.db.tables import senders as senders_table
 from support.queued import put_sender
 from support.services import wait_until
-from support.web_server import ServeWeb, WebServer
+from support.web_server import SEND, ServeWeb, WebServer
 
 UNAVAILABLE = (
     '{"message":"Service temporarily unavailable due to a queueing issue. '
@@ -229,3 +229,20 @@ def test_one_defect_does_not_stop_the_requests_after_it(
     with database.write() as connection:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO verifications"))
     assert server.send().status_code == 202
+
+
+def test_the_id_of_a_request_that_fails_is_told_to_the_caller_and_to_the_log(
+    database: Database, impatient: Database, serve_web: ServeWeb
+) -> None:
+    server = serve_web(impatient)
+    ask = partial(server.client.post, SEND, json={"phoneNumber": "+201001234567"})
+    with capture_logs() as lines, locked(database):
+        refused = ask(headers={"X-Request-ID": "order-1"})
+    assert (refused.status_code, refused.headers["x-request-id"]) == (503, "order-1")
+    with database.write() as connection:
+        connection.execute(text("DROP TABLE messages"))
+    with capture_logs() as more_lines:
+        failed = ask(headers={"X-Request-ID": "order-2"})
+    assert (failed.status_code, failed.headers["x-request-id"]) == (500, "order-2")
+    ids = {line.get("request_id") for line in [*lines, *more_lines]}
+    assert {"order-1", "order-2"} <= ids

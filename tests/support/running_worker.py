@@ -1,0 +1,100 @@
+"""A worker in a thread, as its process runs it."""
+
+import threading
+from typing import Any
+
+from sqlalchemy import Row
+
+from hudhud import commands, senders
+from hudhud.channels.base import Event
+from hudhud.clock import now_ms
+from hudhud.commands import Kind, Result
+from hudhud.db.engine import Database
+from hudhud.delivery import Delivery
+from hudhud.pace import Pace
+from hudhud.sealing import CodeSealer
+from hudhud.senders import StateReport
+from hudhud.worker import Worker
+from support.queued import SECRET, stored
+from support.scripted_channel import ScriptedChannel
+from support.services import wait_until
+
+SECONDS = 15.0
+MACHINE = "m"  # as put_sender has it
+
+
+class RunningWorker:
+    """The sender `main` at work; a test asks and watches it as others would."""
+
+    def __init__(
+        self, database: Database, channel: ScriptedChannel, pace: Pace | None = None
+    ) -> None:
+        self.database = database
+        self.channel = channel
+        self.exit_code: int | None = None
+        self._worker = Worker(
+            name="main",
+            machine=MACHINE,
+            channel_name="sandbox",
+            database=database,
+            channel=channel,
+            delivery=Delivery(database, channel, CodeSealer(SECRET)),
+            pace=pace or Pace(0, 0),
+            largest_batch=1 if pace else 200,
+        )
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self.exit_code = self._worker.run()
+
+    def stop(self) -> int:
+        """Ask it to end, and return its exit code."""
+        self._worker.request_stop()
+        return self.wait_for_end()
+
+    def wait_for_end(self) -> int:
+        """Return the exit code once it has ended by itself."""
+        self._thread.join(SECONDS)
+        assert self.exit_code is not None, "the worker did not end"
+        return self.exit_code
+
+    def emit(self, event: Event) -> None:
+        """Let the channel tell something, and wait until the worker knows of it."""
+        assert self.channel.started.wait(SECONDS)
+        self.channel.emit(event)
+        if isinstance(event, StateReport):
+            wait_until(lambda: self._worker._state == event, SECONDS, "the worker to know")
+
+    def sender(self) -> Row[Any]:
+        """The sender's record."""
+        with self.database.read() as connection:
+            row = senders.find(connection, "main")
+        assert row is not None
+        return row
+
+    def wait_for(self, message: int, status: str) -> Row[Any]:
+        """Return the message once it has that status."""
+        wait_until(lambda: stored(self.database, message).status == status, SECONDS, status)
+        return stored(self.database, message)
+
+    def ask(self, kind: Kind, argument: str | None = None) -> int:
+        """Give a command as an operator does, and return its id."""
+        with self.database.write() as connection:
+            number = commands.ask(
+                connection, sender="main", kind=kind, now=now_ms(), argument=argument
+            )
+            self.database.ring(connection)
+        return number
+
+    def result(self, command: int) -> Result:
+        """Return what came of a command, once it is finished."""
+
+        def found() -> Result | None:
+            with self.database.read() as connection:
+                return commands.result_of(connection, command)
+
+        wait_until(lambda: found() is not None, SECONDS, "the command's result")
+        result = found()
+        assert result is not None
+        return result
