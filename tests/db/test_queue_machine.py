@@ -129,6 +129,9 @@ class QueueMachine(RuleBasedStateMachine):
     def tidy(self) -> None:
         with self.database.write() as connection:
             queue.reclaim(connection, now=self.now)
+        for sender, claims in self.claims.items():
+            held = [number for number, end in claims.items() if end > self.now]
+            assert all(self.row(number).sender == sender for number in held)
         self.look()
         with self.database.write() as connection:
             queue.expire(connection, now=self.now)

@@ -19,6 +19,9 @@ CTRL_C = b"\x03"
 LINES = 60
 
 
+SIZE_VARIABLES = ("COLUMNS", "LINES")
+
+
 class Terminal:
     """One command whose standard streams are a terminal of `columns` columns."""
 
@@ -34,7 +37,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=folder,
-            env={**os.environ, "TERM": "xterm-256color", **(variables or {})},
+            env={**_without_size(os.environ), "TERM": "xterm-256color", **(variables or {})},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -83,3 +86,8 @@ class Terminal:
 
 def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _without_size(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables without those that would overrule the terminal's own size."""
+    return {name: value for name, value in environment.items() if name not in SIZE_VARIABLES}
