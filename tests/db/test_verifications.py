@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, select, update
@@ -10,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from hudhud import verifications
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
+from hudhud.db.group_commit import LARGEST_GROUP
 from hudhud.db.tables import messages
 from hudhud.db.tables import verifications as table
 from hudhud.errors import QueueUnavailable
@@ -108,6 +110,39 @@ def test_a_group_is_stored_and_answered_in_its_order(database: Database) -> None
     assert [one.verification for one in accepted] == group
     found = [stored(database, one.message_id).verification_id for one in accepted]
     assert found == [new.id for new in group]
+
+
+def test_the_largest_group_is_stored_at_once(database: Database) -> None:
+    results = write(database, starter(database), LARGEST_GROUP)
+    assert count_of(results) == LARGEST_GROUP
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(messages)) == LARGEST_GROUP
+
+
+def test_no_id_is_given_twice_even_after_the_messages_are_deleted(database: Database) -> None:
+    before = [one.message_id for one in accept(database, 3)]
+    with database.write() as connection:
+        connection.execute(messages.delete())
+    after = [one.message_id for one in accept(database, 3)]
+    assert before + after == sorted({*before, *after})
+
+
+def test_groups_that_are_written_at_once_get_ids_of_their_own(database: Database) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        groups = list(threads.map(lambda _: accept(database, 10), range(18)))
+    ids = [one.message_id for group in groups for one in group]
+    assert len(set(ids)) == 180
+    for group in groups:
+        assert [one.message_id for one in group] == sorted(one.message_id for one in group)
+
+
+def test_a_group_that_fails_leaves_ids_that_can_go_on(database: Database) -> None:
+    start = starter(database)
+    twice = make(start)
+    with pytest.raises(IntegrityError), database.write() as connection:
+        start.write(connection, twice * 2)
+    (accepted,) = accept(database)
+    assert stored(database, accepted.message_id).verification_id == accepted.verification.id
 
 
 def test_an_empty_group_is_no_error(database: Database) -> None:
