@@ -1,9 +1,8 @@
-"""What the supervisor does with a sender that hangs, and with one that cannot be started."""
+"""What the supervisor does with a sender that hangs."""
 
 import signal
 
 import httpx
-import pytest
 
 from hudhud import senders
 from support.services import API_KEY, Service, StartService, wait_until
@@ -34,9 +33,3 @@ def test_a_sender_that_hangs_is_killed_and_started_anew(start_service: StartServ
     job = accept(service)
     wait_until(lambda: not hung.is_running(), KILL_SECONDS, "the end of the hung sender")
     wait_until(lambda: delivery_of(job) in ("sent", "delivered"), 30, "the message")
-
-
-@pytest.mark.parametrize("end", ["SIGTERM", "SIGINT"])
-def test_a_signal_during_the_start_ends_it_with_zero(start_service: StartService, end: str) -> None:
-    service = start_service(CHANNEL="sandbox")
-    assert service.stop(getattr(signal, end)) == 0
