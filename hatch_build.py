@@ -17,8 +17,11 @@ from typing import Any
 from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+# Files of npm packages; each lands in vendor/<package>/ under its own name.
 WANTED = {
+    "htmx.org": ("dist/htmx.min.js", "LICENSE"),
     "swagger-ui-dist": ("swagger-ui-bundle.js", "swagger-ui.css", "LICENSE", "NOTICE"),
+    "uplot": ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE"),
 }
 VENDOR = Path("src/hudhud/web/static/vendor")
 NPM_FILES = ("package.json", "package-lock.json", ".npmrc")
@@ -58,7 +61,9 @@ def is_current(root: Path) -> bool:
     stamp = vendor / ".stamp"
     if not stamp.is_file() or stamp.read_text() != _fingerprint(root):
         return False
-    return all((vendor / name / file).is_file() for name in WANTED for file in WANTED[name])
+    return all(
+        (vendor / name / Path(file).name).is_file() for name in WANTED for file in WANTED[name]
+    )
 
 
 def fetch(root: Path) -> None:
@@ -135,6 +140,7 @@ def _run(command: list[str], folder: Path | None = None) -> subprocess.Completed
 def _copy(package: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for file in WANTED[package.name]:
-        partial = target / f".{file}.partial"
+        name = Path(file).name
+        partial = target / f".{name}.partial"
         shutil.copyfile(package / file, partial)
-        partial.replace(target / file)
+        partial.replace(target / name)

@@ -7,7 +7,9 @@ which people choose.
 import hmac
 import secrets
 import threading
+from collections.abc import Iterable
 from hashlib import sha256
+from typing import Any, Final, Literal, get_args
 
 import structlog
 from sqlalchemy import Connection, Row, select, update
@@ -25,13 +27,18 @@ LONGEST_NAME = 60
 RENEW_SECONDS = 1.0
 ENVIRONMENT = "environment"
 
+# send: the API; admin: what an admin may do under /admin.
+Scope = Literal["send", "admin"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-def create(connection: Connection, name: str) -> str:
+def create(connection: Connection, name: str, scopes: Iterable[str] = ("send",)) -> str:
     """Make a key and return it: only its digest is stored, so this is the only time it is seen.
 
-    Raises BadRequest where the name is empty, too long or that of a key in use.
+    Raises BadRequest where the name is empty, too long or that of a key in use, or where the
+    scopes are none or unknown.
     """
     name = name.strip()
     if not 0 < len(name) <= LONGEST_NAME:
@@ -41,7 +48,11 @@ def create(connection: Connection, name: str) -> str:
     key = MARK + secrets.token_urlsafe(KEY_BYTES)
     connection.execute(
         api_keys.insert().values(
-            name=name, prefix=readable_prefix(key), digest=_digest(key), created_at=now_ms()
+            name=name,
+            prefix=readable_prefix(key),
+            digest=_digest(key),
+            scopes=_in_order(scopes),
+            created_at=now_ms(),
         )
     )
     return key
@@ -53,38 +64,39 @@ def readable_prefix(key: str) -> str:
 
 
 def any_in_use(connection: Connection) -> bool:
-    """Tell whether there is a key that is not revoked."""
-    return bool(_in_use(connection))
+    """Tell whether there is a key that may send and is not revoked."""
+    in_use = connection.execute(select(api_keys.c.scopes).where(api_keys.c.revoked_at.is_(None)))
+    return any(_may(key, "send") for key in in_use)
 
 
-def list_keys(connection: Connection) -> list[Row[str, str, int, int | None]]:
-    """Return name, prefix, created_at and revoked_at of every key, the oldest first."""
+def list_keys(connection: Connection) -> list[Row[Any]]:
+    """Return name, prefix, scopes, created_at and revoked_at of every key, the oldest first."""
+    columns = ("name", "prefix", "scopes", "created_at", "revoked_at")
     return list(
         connection.execute(
-            select(
-                api_keys.c.name, api_keys.c.prefix, api_keys.c.created_at, api_keys.c.revoked_at
-            ).order_by(api_keys.c.id)
+            select(*(api_keys.c[column] for column in columns)).order_by(api_keys.c.id)
         )
     )
 
 
-def revoke(connection: Connection, prefix_or_name: str) -> bool:
-    """Revoke the one key in use with this name, or whose prefix starts so; False for none.
+def revoke(connection: Connection, prefix_or_name: str) -> str | None:
+    """Revoke the one key in use with this name, or whose prefix starts so.
 
-    It stops working within two seconds. Raises BadRequest where several keys are meant.
+    It stops working within two seconds. Returns its name, None where there is no such key.
+    Raises BadRequest where several keys are meant.
     """
     found = [key for key in _in_use(connection) if _means(prefix_or_name, key)]
     if len(found) > 1:
         prefixes = ", ".join(key.prefix for key in found)
         raise BadRequest(f"Several keys fit {prefix_or_name}: {prefixes}. Write more of the one.")
     if not found:
-        return False
+        return None
     result = connection.execute(
         update(api_keys)
         .where(api_keys.c.id == found[0].id, api_keys.c.revoked_at.is_(None))
         .values(revoked_at=now_ms())
     )
-    return result.rowcount == 1
+    return found[0].name if result.rowcount == 1 else None
 
 
 def _in_use(connection: Connection) -> list[Row[int, str, str]]:
@@ -92,6 +104,14 @@ def _in_use(connection: Connection) -> list[Row[int, str, str]]:
     return list(
         connection.execute(columns.where(api_keys.c.revoked_at.is_(None)).order_by(api_keys.c.id))
     )
+
+
+def _in_order(scopes: Iterable[str]) -> str:
+    """Return the scopes as they are stored. Raises BadRequest."""
+    wanted = set(scopes)
+    if not wanted or not wanted.issubset(SCOPES):
+        raise BadRequest(f"A key needs one or more of these scopes: {', '.join(SCOPES)}.")
+    return " ".join(scope for scope in SCOPES if scope in wanted)
 
 
 def _means(text: str, key: Row[int, str, str]) -> bool:
@@ -110,7 +130,8 @@ class KeyRing:
     def __init__(self, database: Database, environment_key: str | None) -> None:
         self._database = database
         self._environment = None if environment_key is None else _digest(environment_key)
-        self._names: dict[bytes, str] = {}
+        self._senders: dict[bytes, str] = {}
+        self._admins: dict[bytes, str] = {}
         self._readable = True
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="key-ring", daemon=True)
@@ -126,22 +147,29 @@ class KeyRing:
         self._thread.join()
 
     def identify(self, presented: str) -> str | None:
-        """Return `environment` or the prefix of the key presented; None for a wrong one."""
+        """Return `environment` or the prefix of the key presented; None for one that may not send.
+
+        Those of the environment and of scope send may.
+        """
         digest = _digest(presented)
         if self._environment is not None and hmac.compare_digest(digest, self._environment):
             return ENVIRONMENT
         # How long a dictionary looks tells nothing of a digest that nobody can choose.
-        return self._names.get(digest)
+        return self._senders.get(digest)
+
+    def admin_name(self, presented: str) -> str | None:
+        """Return the name of the key presented where its scope is admin, else None."""
+        return self._admins.get(_digest(presented))
 
     def _run(self) -> None:
         while not self._stopping.wait(RENEW_SECONDS):
             self._renew()
 
     def _renew(self) -> None:
-        in_use = select(api_keys.c.digest, api_keys.c.prefix).where(api_keys.c.revoked_at.is_(None))
+        in_use = select(api_keys).where(api_keys.c.revoked_at.is_(None))
         try:
             with self._database.read() as connection:
-                self._names = {row.digest: row.prefix for row in connection.execute(in_use)}
+                rows = connection.execute(in_use).all()
         except SQLAlchemyError as error:
             if self._readable:
                 log.warning(
@@ -150,7 +178,13 @@ class KeyRing:
                 )
             self._readable = False
         else:
+            self._senders = {row.digest: row.prefix for row in rows if _may(row, "send")}
+            self._admins = {row.digest: row.name for row in rows if _may(row, "admin")}
             self._readable = True
+
+
+def _may(row: Row[Any], scope: Scope) -> bool:
+    return scope in row.scopes.split()
 
 
 def _digest(key: str) -> bytes:

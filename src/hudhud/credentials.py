@@ -16,7 +16,7 @@ import structlog
 from argon2 import PasswordHasher
 from sqlalchemy import Connection, select, update
 
-from hudhud import api_keys
+from hudhud import api_keys, audit
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import admins, installation
@@ -27,6 +27,7 @@ from hudhud.settings import SHORTEST_SECRET, Settings
 SECRET_BYTES = 48
 SECRET_CHECK = "secret_check"  # noqa: S105 -- the name of a row
 FIRST_KEY = "first"
+FIRST_START = "first start"  # who made it, as the audit says
 CREDENTIALS_FILE = "first-credentials.txt"
 # Without 0, 1, i, l and o, which are read wrongly from a screen: 20 of 31 characters are 99 bits.
 PASSWORD_ALPHABET = "".join(sorted(set(string.ascii_lowercase + string.digits) - set("01ilo")))
@@ -200,14 +201,23 @@ def check_secret(connection: Connection, secret: str, previous: str | None) -> N
         )
 
 
+def has_admin(connection: Connection, username: str) -> bool:
+    """Tell whether this admin has a stored password."""
+    found = select(admins.c.username).where(admins.c.username == username)
+    return connection.execute(found).first() is not None
+
+
 def _first_api_key(connection: Connection, settings: Settings) -> str | None:
     if settings.api_key is not None or api_keys.any_in_use(connection):
         return None
+    audit.note(
+        connection, who=FIRST_START, address=None, what="key_made", subject=FIRST_KEY, now=now_ms()
+    )
     return api_keys.create(connection, FIRST_KEY)
 
 
 def _first_admin_password(connection: Connection, settings: Settings) -> str | None:
-    if settings.admin_password is not None or connection.execute(select(admins)).first():
+    if settings.admin_password is not None or has_admin(connection, settings.admin_username):
         return None
     password = make_password()
     connection.execute(

@@ -8,13 +8,15 @@ A message is what the API and the dashboard call a job; they show the four words
 application (`legacy_status`) beside the exact state.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, Update, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
+from hudhud import tally
 from hudhud.db.tables import messages
 
 QUEUED = "queued"
@@ -25,6 +27,7 @@ READ = "read"
 FAILED = "failed"
 EXPIRED = "expired"
 CANCELED = "canceled"
+STATUSES = (QUEUED, SENDING, SENT, DELIVERED, READ, FAILED, EXPIRED, CANCELED)
 
 ReceiptKind = Literal["delivered", "read"]
 LegacyStatus = Literal["pending", "processing", "sent", "failed"]
@@ -61,21 +64,23 @@ def find(connection: Connection, message_id: int) -> Row[tuple[object, ...]] | N
     return connection.execute(select(messages).where(messages.c.id == message_id)).first()
 
 
-def record_receipts(connection: Connection, receipts: Sequence[Receipt]) -> set[str]:
+def record_receipts(connection: Connection, receipts: Sequence[Receipt], *, now: int) -> set[str]:
     """Move sent messages on to `delivered` or `read`; return the ids that nobody knows yet.
 
     `read` implies `delivered`. A receipt that says less than is known already changes nothing,
     so receipts may come twice and in any order.
     """
-    for kind, statement in _MOVE_ON.items():
-        rows = [
-            {"b_id": receipt.provider_message_id, "b_at": receipt.at}
-            for receipt in receipts
-            if receipt.kind == kind
-        ]
-        if rows:
-            connection.execute(statement, rows)
-    return unknown_of(connection, {receipt.provider_message_id for receipt in receipts})
+    ids = {receipt.provider_message_id for receipt in receipts}
+    if not ids:
+        return set()
+    known = messages.c.provider_message_id.in_(ids)
+    found = list(connection.execute(_RECEIPTED.where(known)))
+    times = _times(receipts)
+    moves = [move for row in found if (move := _move(row, times[row.provider_message_id]))]
+    if moves:
+        connection.execute(_MOVE_ON, [asdict(move) for move in moves])
+        _count(connection, moves, now)
+    return ids - {row.provider_message_id for row in found}
 
 
 def unknown_of(connection: Connection, ids: AbstractSet[str]) -> set[str]:
@@ -86,20 +91,65 @@ def unknown_of(connection: Connection, ids: AbstractSet[str]) -> set[str]:
     return set(ids) - set(connection.scalars(select(column).where(column.in_(ids))))
 
 
-def _move_on(kind: ReceiptKind, before: tuple[str, ...]) -> Update:
-    values: dict[str, object] = {
-        "status": kind,
-        "delivered_at": func.coalesce(messages.c.delivered_at, bindparam("b_at")),
-    }
-    if kind == READ:
-        values["read_at"] = bindparam("b_at")
-    same_id = messages.c.provider_message_id == bindparam("b_id")
-    # Not IN: SQLAlchemy cannot expand a list when it executes many rows at once.
-    movable = or_(*(messages.c.status == status for status in before))
-    return update(messages).where(same_id, movable).values(values)
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A message's way from the status `before`; the names are those of the update's parameters."""
+
+    b_id: int
+    before: str
+    b_status: ReceiptKind
+    b_delivered: int
+    b_read: int | None
+    delivered_after: int | None
 
 
-_MOVE_ON: dict[ReceiptKind, Update] = {
-    "delivered": _move_on("delivered", (SENT,)),
-    "read": _move_on("read", (SENT, DELIVERED)),
-}
+def _times(receipts: Sequence[Receipt]) -> dict[str, dict[ReceiptKind, int]]:
+    """Return, for each message, when what was told first."""
+    times: dict[str, dict[ReceiptKind, int]] = {}
+    for receipt in receipts:
+        times.setdefault(receipt.provider_message_id, {}).setdefault(receipt.kind, receipt.at)
+    return times
+
+
+def _move(row: Any, times: Mapping[ReceiptKind, int]) -> _Move | None:
+    status: ReceiptKind = "read" if "read" in times else "delivered"
+    if row.status not in _BEFORE[status]:
+        return None
+    delivered = row.delivered_at
+    if delivered is None:
+        delivered = times.get("delivered", times.get("read"))
+    took = delivered - row.created_at if row.status == SENT else None
+    return _Move(row.id, row.status, status, delivered, times.get("read"), took)
+
+
+def _count(connection: Connection, moves: Sequence[_Move], now: int) -> None:
+    moved: Counter[str] = Counter([move.b_status for move in moves])
+    moved.subtract(Counter(move.before for move in moves))
+    arrived = [move.delivered_after for move in moves if move.delivered_after is not None]
+    read = sum(move.b_status == READ for move in moves)
+    tally.add(
+        connection,
+        now=now,
+        moved=moved,
+        happened={"delivered": len(arrived), "read": read},
+        delivered_after=arrived,
+    )
+
+
+_BEFORE: dict[ReceiptKind, tuple[str, ...]] = {"delivered": (SENT,), "read": (SENT, DELIVERED)}
+_RECEIPTED = select(
+    messages.c.id,
+    messages.c.provider_message_id,
+    messages.c.status,
+    messages.c.created_at,
+    messages.c.delivered_at,
+).with_for_update()
+_MOVE_ON = (
+    update(messages)
+    .where(messages.c.id == bindparam("b_id"))
+    .values(
+        status=bindparam("b_status"),
+        delivered_at=bindparam("b_delivered"),
+        read_at=bindparam("b_read"),
+    )
+)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import senders
+from hudhud import senders, tally, texts, timeline
 from hudhud.db.tables import contacts, messages, verifications
 from hudhud.messages import EXPIRED, FAILED, QUEUED, SENDING, SENT
 
@@ -37,6 +37,8 @@ MOST_DOUBLINGS = 10  # more of them would only overflow
 # Somebody's process ended while it held the message. The first time is bad luck; each further
 # time the message waits longer, so that one that kills its sender lets the others pass.
 RECLAIM_DELAY_MS = 2000
+TOO_OLD = "The code expired before it could be sent."
+LOST = "The sender ended before it could tell what became of the message."
 
 
 class Room(NamedTuple):
@@ -157,6 +159,7 @@ def claim(
             messages.c.request_id,
         )
     ).all()
+    tally.add(connection, now=now, moved={QUEUED: -len(taken), SENDING: len(taken)})
     sealed = _sealed_codes(connection, [row.verification_id for row in taken])
     claimed = [Claimed(**row._asdict(), code_sealed=sealed[row.verification_id]) for row in taken]
     return sorted(claimed, key=lambda message: message.id)
@@ -171,23 +174,34 @@ def extend(connection: Connection, *, sender: str, now: int) -> None:
     )
 
 
-def record(connection: Connection, *, sender: str, outcomes: Sequence[Outcome]) -> None:
+def record(connection: Connection, *, sender: str, outcomes: Sequence[Outcome], now: int) -> None:
     """Record what became of claimed messages.
 
     Guarded by the lease: a message that was reclaimed meanwhile is left to its new holder.
     """
-    groups: dict[type, list[dict[str, object]]] = {Sent: [], Failed: [], Returned: []}
+    texts.keep(
+        connection, [one.error for one in outcomes if not isinstance(one, Sent) and one.error]
+    )
     for outcome in outcomes:
-        groups[type(outcome)].append(_parameters(outcome) | {"b_sender": sender})
-    for kind, parameters in groups.items():
-        if parameters:
-            connection.execute(_RECORD[kind], parameters)
+        if isinstance(outcome, Returned):
+            _keep_attempt(connection, sender, outcome, now)
+    recorded = dict.fromkeys(_RECORD, 0)
+    for kind, statement in _RECORD.items():
+        rows = [_parameters(one) | {"b_sender": sender} for one in outcomes if type(one) is kind]
+        if rows:
+            recorded[kind] = connection.execute(statement, rows).rowcount
+    sent, failed, returned = recorded[Sent], recorded[Failed], recorded[Returned]
+    tally.add(
+        connection,
+        now=now,
+        moved={SENDING: -sent - failed - returned, SENT: sent, FAILED: failed, QUEUED: returned},
+        happened={"sent": sent, "failed": failed},
+    )
 
 
 def reclaim(connection: Connection, *, now: int) -> int:
     """Put messages back whose lease ended without a record; return how many."""
-    lost = messages.c.lease_expires_at <= now
-    return _put_back(connection, now, lost)
+    return _put_back(connection, now, messages.c.lease_expires_at <= now)
 
 
 def reclaim_of(connection: Connection, *, sender: str, now: int) -> int:
@@ -197,16 +211,25 @@ def reclaim_of(connection: Connection, *, sender: str, now: int) -> int:
 
 def expire(connection: Connection, *, now: int) -> int:
     """Finish the queued messages that can no longer be sent in time; return how many."""
-    result = connection.execute(
+    over = select(messages.c.id).where(
+        messages.c.status == QUEUED, messages.c.expires_at <= now + LAST_CALL_MS
+    )
+    if connection.execute(over.limit(1)).first() is None:
+        return 0
+    key = texts.keep(connection, [TOO_OLD])[TOO_OLD]
+    expired = connection.execute(
         update(messages)
         .where(messages.c.status == QUEUED, messages.c.expires_at <= now + LAST_CALL_MS)
         .values(
             status=EXPIRED,
             finished_at=now,
-            error=func.coalesce(messages.c.error, "The code expired before it could be sent."),
+            error=func.coalesce(messages.c.error, TOO_OLD),
+            error_key=func.coalesce(messages.c.error_key, literal(key, BigInteger)),
         )
-    )
-    return result.rowcount
+    ).rowcount
+    moved = {QUEUED: -expired, EXPIRED: expired}
+    tally.add(connection, now=now, moved=moved, happened={"expired": expired})
+    return expired
 
 
 def retry_delay(attempt: int) -> float:
@@ -238,17 +261,36 @@ def _sealed_codes(connection: Connection, ids: Sequence[str]) -> dict[str, bytes
 
 
 def _put_back(connection: Connection, now: int, which: ColumnElement[bool]) -> int:
-    result = connection.execute(
+    held = select(messages.c.id).where(messages.c.status == SENDING, which)
+    ids = connection.scalars(held.with_for_update(skip_locked=True)).all()
+    if not ids:
+        return 0
+    lost = messages.c.id.in_(ids)
+    timeline.keep_attempts(
+        connection, select(messages.c.id).where(lost), kind="attempt_lost", at=now, text=LOST
+    )
+    back = connection.execute(
         update(messages)
-        .where(messages.c.status == SENDING, which)
+        .where(lost)
         .values(
             status=QUEUED,
             sender=None,
             lease_expires_at=None,
             available_at=literal(now, BigInteger) + (messages.c.attempts - 1) * RECLAIM_DELAY_MS,
         )
+    ).rowcount
+    tally.add(connection, now=now, moved={SENDING: -back, QUEUED: back})
+    return back
+
+
+def _keep_attempt(connection: Connection, sender: str, outcome: Returned, now: int) -> None:
+    held = select(messages.c.id).where(
+        messages.c.id == outcome.message_id,
+        messages.c.status == SENDING,
+        messages.c.sender == sender,
     )
-    return result.rowcount
+    kind: timeline.Kept = "attempt_failed" if outcome.spends_attempt else "put_off"
+    timeline.keep_attempts(connection, held, kind=kind, at=now, text=outcome.error)
 
 
 def _parameters(outcome: Outcome) -> dict[str, object]:
@@ -259,11 +301,17 @@ def _parameters(outcome: Outcome) -> dict[str, object]:
             "b_at": outcome.at,
         }
     if isinstance(outcome, Failed):
-        return {"b_id": outcome.message_id, "b_error": outcome.error, "b_at": outcome.at}
+        return {
+            "b_id": outcome.message_id,
+            "b_error": outcome.error,
+            "b_error_key": texts.key(outcome.error),
+            "b_at": outcome.at,
+        }
     return {
         "b_id": outcome.message_id,
         "b_available": outcome.available_at,
         "b_error": outcome.error,
+        "b_error_key": texts.key(outcome.error) if outcome.error else None,
         "b_refund": 0 if outcome.spends_attempt else 1,
     }
 
@@ -280,16 +328,19 @@ _RECORD = {
         sent_at=bindparam("b_at"),
         lease_expires_at=None,
         error=None,
+        error_key=None,
     ),
     Failed: _HELD.values(
         status=FAILED,
         error=bindparam("b_error"),
+        error_key=bindparam("b_error_key"),
         finished_at=bindparam("b_at"),
         lease_expires_at=None,
     ),
     Returned: _HELD.values(
         status=QUEUED,
         error=bindparam("b_error"),
+        error_key=bindparam("b_error_key"),
         available_at=bindparam("b_available"),
         attempts=messages.c.attempts - bindparam("b_refund"),
         sender=None,

@@ -100,7 +100,7 @@ class Recorder:
             return
         with self._database.write() as connection:
             receipts = [receipt for _end, receipt in self._held] + arrived
-            unknown = messages.record_receipts(connection, receipts)
+            unknown = messages.record_receipts(connection, receipts, now=now_ms())
             for event in events:
                 self._write_one(connection, event)
             self._database.ring(connection)

@@ -1,7 +1,7 @@
 """How codes are kept: to be checked (digest), found (index) and sent again (sealed).
 
-All keys are derived from the one secret (HKDF, RFC 5869). Every sealed code names its key, so
-that codes sealed under the secret before this one can still be opened while it is rotated.
+All keys are derived from the one secret (HKDF, RFC 5869). Whatever is sealed names its key, so
+that what was sealed under the secret before this one can still be opened while it is rotated.
 """
 
 import hmac
@@ -19,7 +19,7 @@ NONCE_BYTES = 12
 
 
 class SealingError(Exception):
-    """A sealed code cannot be opened: it is damaged, or its secret is no longer known."""
+    """What is sealed cannot be opened: it is damaged, or its secret is no longer known."""
 
 
 def derive(secret: str, purpose: str) -> bytes:
@@ -28,15 +28,49 @@ def derive(secret: str, purpose: str) -> bytes:
     return hkdf.derive(secret.encode())
 
 
+class _SealingKey:
+    """The key to seal for one purpose that comes of one secret."""
+
+    def __init__(self, secret: str, purpose: str) -> None:
+        key = derive(secret, purpose)
+        self.name = sha256(key).digest()[:KEY_NAME_BYTES]
+        self.cipher = AESGCM(key)
+
+
+class Sealer:
+    """Encrypts short texts for one purpose, each bound to what it belongs to."""
+
+    def __init__(self, purpose: str, secret: str, previous: str | None = None) -> None:
+        self._key = _SealingKey(secret, purpose)
+        self._all = [self._key]
+        if previous is not None:
+            self._all.append(_SealingKey(previous, purpose))
+
+    def seal(self, bound_to: str, text: str) -> bytes:
+        """Encrypt `text` so that it opens only for `bound_to`."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        sealed = self._key.cipher.encrypt(nonce, text.encode(), bound_to.encode())
+        return self._key.name + nonce + sealed
+
+    def open(self, bound_to: str, sealed: bytes) -> str:
+        """Decrypt what was sealed. Raises SealingError where no known secret opens it."""
+        name, nonce = sealed[:KEY_NAME_BYTES], sealed[KEY_NAME_BYTES:][:NONCE_BYTES]
+        for key in self._all:
+            if hmac.compare_digest(key.name, name):
+                return _open(key, nonce, sealed[KEY_NAME_BYTES + NONCE_BYTES :], bound_to)
+        raise SealingError("It was sealed with a secret that is no longer set.")
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Tell whether it was sealed under the present secret, not the one before."""
+        return sealed[:KEY_NAME_BYTES] == self._key.name
+
+
 class _Keys:
-    """The keys that come of one secret."""
+    """The keys of codes that come of one secret."""
 
     def __init__(self, secret: str) -> None:
         self.digest = derive(secret, "code digest")
         self.index = derive(secret, "code index")
-        encryption = derive(secret, "code encryption")
-        self.name = sha256(encryption).digest()[:KEY_NAME_BYTES]
-        self.cipher = AESGCM(encryption)
 
 
 class CodeSealer:
@@ -45,6 +79,7 @@ class CodeSealer:
     def __init__(self, secret: str, previous: str | None = None) -> None:
         self._keys = _Keys(secret)
         self._all = [self._keys] if previous is None else [self._keys, _Keys(previous)]
+        self._sealer = Sealer("code encryption", secret, previous)
 
     def digest(self, verification_id: str, code: str) -> bytes:
         """Return the HMAC by which a typed code is checked; it covers the verification."""
@@ -59,27 +94,25 @@ class CodeSealer:
         """Return the keyed index by which an admin finds a code."""
         return hmac.digest(self._keys.index, code.encode(), "sha256")
 
+    def indexes(self, code: str) -> list[bytes]:
+        """Return the index under this secret and under the one before it, to search with."""
+        return [hmac.digest(keys.index, code.encode(), "sha256") for keys in self._all]
+
     def seal(self, verification_id: str, code: str) -> bytes:
         """Encrypt a code so that it opens only for its verification."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = self._keys.cipher.encrypt(nonce, code.encode(), verification_id.encode())
-        return self._keys.name + nonce + sealed
+        return self._sealer.seal(verification_id, code)
 
     def open(self, verification_id: str, sealed: bytes) -> str:
         """Decrypt a sealed code. Raises SealingError where no known secret opens it."""
-        name, nonce = sealed[:KEY_NAME_BYTES], sealed[KEY_NAME_BYTES:][:NONCE_BYTES]
-        for keys in self._all:
-            if hmac.compare_digest(keys.name, name):
-                return _open(keys, nonce, sealed[KEY_NAME_BYTES + NONCE_BYTES :], verification_id)
-        raise SealingError("The code was sealed with a secret that is no longer set.")
+        return self._sealer.open(verification_id, sealed)
 
 
 def _digest(keys: _Keys, verification_id: str, code: str) -> bytes:
     return hmac.digest(keys.digest, f"{verification_id}\0{code}".encode(), "sha256")
 
 
-def _open(keys: _Keys, nonce: bytes, sealed: bytes, verification_id: str) -> str:
+def _open(key: _SealingKey, nonce: bytes, sealed: bytes, bound_to: str) -> str:
     try:
-        return keys.cipher.decrypt(nonce, sealed, verification_id.encode()).decode()
+        return key.cipher.decrypt(nonce, sealed, bound_to.encode()).decode()
     except (InvalidTag, ValueError) as error:  # ValueError: cut within the nonce
-        raise SealingError("The sealed code is damaged.") from error
+        raise SealingError("What is sealed is damaged.") from error

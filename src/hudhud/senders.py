@@ -10,10 +10,10 @@ A sender belongs to one supervisor at a time (the lease); its process beats (the
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Case, Connection, Row, case, func, or_, select, update
+from sqlalchemy import Case, Connection, Row, case, delete, func, literal, or_, select, update
 
 from hudhud.db.engine import insert_or_ignore
-from hudhud.db.tables import senders
+from hudhud.db.tables import sender_states, senders
 
 LEASE_MS = 30_000
 HEARTBEAT_MS = 3_000
@@ -21,6 +21,7 @@ HEARTBEAT_MS = 3_000
 SILENCE_MS = 30_000
 # Without one for this long, or without a lease, it counts as not running: three beats are missing.
 LATE_MS = 10_000
+STATES_KEPT_MS = 8 * 86_400_000
 
 State = Literal[
     "starting",
@@ -42,7 +43,7 @@ SENTENCES: dict[State, str] = {
     "logged_out": "The phone logged this device out. Scan the new QR code to link it again.",
     "restricted": "WhatsApp restricted this account. Sending goes on by itself when it is lifted.",
     "outdated": "WhatsApp no longer accepts this version of Hudhud. Update Hudhud.",
-    "replaced": "Another program uses this session. Stop the other one, then restart Hudhud.",
+    "replaced": "Another program uses this session. Stop the other one, then reload the session.",
     "stopped": "The sender is stopped. Start it with: hudhud serve",
 }
 
@@ -59,6 +60,7 @@ class StateReport:
     carries: Literal["all", "known", "none"] = "none"
     detail: str | None = None
     qr: str | None = None
+    qr_expires_at: int | None = None
     pair_code: str | None = None
     phone: str | None = None
     device: str | None = None
@@ -121,6 +123,9 @@ def beat(connection: Connection, *, name: str, now: int) -> None:
 
 def report(connection: Connection, *, name: str, new: StateReport, now: int) -> None:
     """Record a sender's state; the linked phone and device are kept until they change."""
+    changed = select(senders.c.name, literal(new.state), literal(now, senders.c.until.type))
+    changed = changed.where(senders.c.name == name, senders.c.state != new.state)
+    connection.execute(sender_states.insert().from_select(["sender", "state", "at"], changed))
     connection.execute(
         update(senders)
         .where(senders.c.name == name)
@@ -129,6 +134,7 @@ def report(connection: Connection, *, name: str, new: StateReport, now: int) -> 
             state_since=_since(new.state, now),
             detail=new.detail or SENTENCES[new.state],
             qr=new.qr,
+            qr_expires_at=new.qr_expires_at,
             pair_code=new.pair_code,
             phone=func.coalesce(new.phone, senders.c.phone),
             device=func.coalesce(new.device, senders.c.device),
@@ -137,6 +143,49 @@ def report(connection: Connection, *, name: str, new: StateReport, now: int) -> 
             failed_reconnects=new.failed_reconnects,
         )
     )
+
+
+def note_silence(connection: Connection, *, name: str, now: int) -> None:
+    """Record that the sender was not running since its last beat, where that is a while ago."""
+    silent = select(senders.c.name, literal("stopped"), senders.c.heartbeat_at).where(
+        senders.c.name == name,
+        senders.c.state != "stopped",
+        senders.c.heartbeat_at < now - LATE_MS,
+    )
+    connection.execute(sender_states.insert().from_select(["sender", "state", "at"], silent))
+
+
+def purge_states(connection: Connection, *, now: int) -> None:
+    """Delete the states of long ago, but of each sender the last one."""
+    last = select(func.max(sender_states.c.id)).group_by(sender_states.c.sender)
+    old = sender_states.c.at < now - STATES_KEPT_MS
+    connection.execute(delete(sender_states).where(old, sender_states.c.id.not_in(last)))
+
+
+def pause(connection: Connection, *, name: str, now: int) -> bool:
+    """Hold the sending back; False where it is paused already or there is no such sender."""
+    result = connection.execute(
+        update(senders)
+        .where(senders.c.name == name, senders.c.paused_at.is_(None))
+        .values(paused_at=now)
+    )
+    return result.rowcount == 1
+
+
+def resume(connection: Connection, *, name: str) -> bool:
+    """Let the sending go on; False where it is not paused or there is no such sender."""
+    result = connection.execute(
+        update(senders)
+        .where(senders.c.name == name, senders.c.paused_at.is_not(None))
+        .values(paused_at=None)
+    )
+    return result.rowcount == 1
+
+
+def is_paused(connection: Connection, *, name: str) -> bool:
+    """Tell whether an admin holds the sending back."""
+    paused = select(senders.c.paused_at).where(senders.c.name == name)
+    return connection.scalar(paused) is not None
 
 
 def forget_device(connection: Connection, *, name: str) -> None:

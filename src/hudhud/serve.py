@@ -115,10 +115,11 @@ async def _serve_web(
     on_listening: Callable[[int], None],
 ) -> None:
     port = listener.getsockname()[1]
-    server = _Server(_config(settings, web), lambda: on_listening(port))
+    server = _Server(server_config(settings, web), lambda: on_listening(port))
 
     def stop() -> None:
         stopping.set()
+        web.state.parts.feed.close()  # uvicorn waits for open streams
         server.should_exit = True
 
     loop = asyncio.get_running_loop()
@@ -127,7 +128,8 @@ async def _serve_web(
     await server.serve(sockets=[listener])
 
 
-def _config(settings: Settings, web: Litestar) -> uvicorn.Config:
+def server_config(settings: Settings, web: Litestar) -> uvicorn.Config:
+    """Return how uvicorn serves; forwarded headers of TRUSTED_PROXIES alone are believed."""
     return uvicorn.Config(
         web,
         http="httptools",

@@ -14,7 +14,17 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import commands, inbound, queue, senders, verifications
+from hudhud import (
+    audit,
+    commands,
+    inbound,
+    login_limit,
+    queue,
+    senders,
+    sessions,
+    tally,
+    verifications,
+)
 from hudhud.alerts import Alerts
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
@@ -221,6 +231,11 @@ class Supervisor:
             erased = verifications.expire(connection, now=now)
             inbound.purge(connection, now=now)
             commands.purge(connection, now=now)
+            tally.purge(connection, now=now)
+            senders.purge_states(connection, now=now)
+            sessions.purge(connection, now=now)
+            login_limit.purge(connection, now=now)
+            audit.purge(connection, now=now)
         if reclaimed or expired:
             log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
         return erased == verifications.EXPIRED_AT_ONCE

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, case, select, update
 
-from hudhud import queue
+from hudhud import queue, tally, texts
 from hudhud.clock import now_ms
 from hudhud.codes import new_code
 from hudhud.db.engine import Database, insert_rows
@@ -117,6 +117,9 @@ class VerificationStarter:
         insert_rows(connection, verifications, [_verification_row(new) for new in group])
         rows = [self._message_row(number, new) for number, new in zip(ids, group, strict=True)]
         insert_rows(connection, messages, rows)
+        texts.keep(connection, [new.body for new in group])
+        count = len(group)
+        tally.add(connection, now=now_ms(), moved={QUEUED: count}, happened={"accepted": count})
         return [Accepted(number, new) for number, new in zip(ids, group, strict=True)]
 
     def _message_row(self, number: int, new: NewVerification) -> dict[str, object]:
@@ -126,6 +129,7 @@ class VerificationStarter:
             "channel": self._settings.channel,
             "phone": new.phone.number,
             "body": new.body,
+            "body_key": texts.key(new.body),
             "status": QUEUED,
             "attempts": 0,
             "available_at": new.created_at,

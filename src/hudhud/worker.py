@@ -116,6 +116,7 @@ class Worker:
         with self._database.write() as connection:
             back = queue.reclaim_of(connection, sender=self._holder, now=now)
             commands.abandon(connection, sender=self._name, now=now)
+            senders.note_silence(connection, name=self._name, now=now)
             senders.report(connection, name=self._name, new=self._state, now=now)
             senders.beat(connection, name=self._name, now=now)
         if back:
@@ -166,6 +167,8 @@ class Worker:
 
     def _has_work(self) -> bool:
         with self._database.read() as connection:
+            if senders.is_paused(connection, name=self._name):
+                return False
             return queue.has_work(
                 connection,
                 channel=self._channel_name,
@@ -203,7 +206,7 @@ class Worker:
         while True:
             try:
                 with self._database.write() as connection:
-                    queue.record(connection, sender=self._holder, outcomes=outcomes)
+                    queue.record(connection, sender=self._holder, outcomes=outcomes, now=now_ms())
                     self._database.ring(connection)
             except SQLAlchemyError as error:
                 if not may_pass(error):

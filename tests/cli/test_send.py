@@ -73,7 +73,9 @@ def test_a_message_is_followed_until_it_arrived(run: Run, installation: Installa
         job = installation.claim()
         installation.record(Sent(job, "provider-1", now_ms()))
         with installation.database.write() as connection:
-            record_receipts(connection, [Receipt("provider-1", "delivered", now_ms())])
+            record_receipts(
+                connection, [Receipt("provider-1", "delivered", now_ms())], now=now_ms()
+            )
             installation.database.ring(connection)
 
     with in_background(carry):

@@ -43,7 +43,7 @@ def deliver(database: Database, channel: ScriptedChannel, secret: str = SECRET) 
     """Claim the next message, send it and record what came of it."""
     outcome = Delivery(database, channel, CodeSealer(secret)).deliver(claim(database))
     with database.write() as connection:
-        queue.record(connection, sender="a", outcomes=[outcome])
+        queue.record(connection, sender="a", outcomes=[outcome], now=now_ms())
     return outcome
 
 
@@ -81,7 +81,7 @@ def test_an_expired_code_is_never_sent(
     outcome = Delivery(database, channel, CodeSealer(SECRET)).deliver(late)
     assert channel.sent == []
     with database.write() as connection:
-        queue.record(connection, sender="a", outcomes=[outcome])
+        queue.record(connection, sender="a", outcomes=[outcome], now=now_ms())
         queue.expire(connection, now=now_ms())
     row = stored(database, message)
     assert (row.status, row.attempts) == ("expired", 0)

@@ -15,7 +15,7 @@ kinds = st.sampled_from(["delivered", "read"])
 
 def receive(database: Database, *receipts: Receipt) -> set[str]:
     with database.write() as connection:
-        return messages.record_receipts(connection, receipts)
+        return messages.record_receipts(connection, receipts, now=NOW)
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def sent(database: Database) -> int:
     (message,) = submit(database)
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="a", limit=1, now=NOW)
-        queue.record(connection, sender="a", outcomes=[Sent(message, "p-1", NOW)])
+        queue.record(connection, sender="a", outcomes=[Sent(message, "p-1", NOW)], now=NOW)
     return message
 
 

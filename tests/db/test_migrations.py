@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from conftest import MigratedDatabase
+from hudhud.db import fragments
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, MIGRATIONS, current_revision, migrate
 from hudhud.db.tables import metadata
@@ -47,6 +48,12 @@ def set_revision(database: Database, revision: str) -> None:
         connection.execute(statement, {"revision": revision})
 
 
+def is_a_table_of_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """The search for fragments has tables and indexes that SQLAlchemy cannot describe."""
+    is_of_the_search = kind in {"table", "index"} and "message_phones" in (name or "")
+    return not is_of_the_search and name != "messages_phone_pieces"
+
+
 def test_the_newest_revision_is_the_one_the_code_names() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
@@ -67,7 +74,8 @@ def test_an_empty_database_is_migrated_and_then_left_alone(empty: Database) -> N
 
 def test_migrated_tables_are_those_of_the_code(database: Database) -> None:
     with database.read() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        options = {"compare_type": True, "include_name": is_a_table_of_ours}
+        context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, metadata) == []
 
 
@@ -103,6 +111,7 @@ def test_migrated_tables_are_the_same_as_those_made_at_once(
 ) -> None:
     with empty.write() as connection:
         metadata.create_all(connection)
+        fragments.create(connection)
     with empty.read() as made, database.read() as migrated:
         assert definitions(made) == definitions(migrated)
 

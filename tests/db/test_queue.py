@@ -50,7 +50,7 @@ def has_work(database: Database, *, now: int = NOW) -> bool:
 
 def record(database: Database, *outcomes: Outcome, sender: str = "a") -> None:
     with database.write() as connection:
-        queue.record(connection, sender=sender, outcomes=outcomes)
+        queue.record(connection, sender=sender, outcomes=outcomes, now=NOW)
 
 
 def reclaim(database: Database, *, now: int) -> int:

@@ -94,7 +94,7 @@ class QueueMachine(RuleBasedStateMachine):
         }
         held = self.row(number).sender == sender and self.row(number).status == "sending"
         with self.database.write() as connection:
-            queue.record(connection, sender=sender, outcomes=[outcomes[outcome]])
+            queue.record(connection, sender=sender, outcomes=[outcomes[outcome]], now=NOW)
         if outcome == "sent":
             self.provider_ids[provider_id] = number
         if not held:
@@ -142,7 +142,9 @@ class QueueMachine(RuleBasedStateMachine):
     def receipt(self, data: st.DataObject, kind: messages.ReceiptKind) -> None:
         provider_id = data.draw(st.sampled_from(sorted(self.provider_ids)))
         with self.database.write() as connection:
-            messages.record_receipts(connection, [Receipt(provider_id, kind, self.now)])
+            messages.record_receipts(
+                connection, [Receipt(provider_id, kind, self.now)], now=self.now
+            )
         self.look()
 
     def row(self, number: int) -> Any:

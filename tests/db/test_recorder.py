@@ -61,7 +61,7 @@ def watched(database: Database) -> Iterator[Watched]:
 def record_sent(database: Database, message: int, provider_id: str) -> None:
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main", limit=1, now=NOW)
-        queue.record(connection, sender="main", outcomes=[Sent(message, provider_id, NOW)])
+        queue.record(connection, sender="main", outcomes=[Sent(message, provider_id, NOW)], now=NOW)
 
 
 def texts(database: Database) -> list[str]:

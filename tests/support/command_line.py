@@ -65,7 +65,9 @@ class Installation:
     def record(self, outcome: Outcome) -> None:
         """Record what became of the message."""
         with self.database.write() as connection:
-            queue.record(connection, sender=self.settings.sender_name, outcomes=[outcome])
+            queue.record(
+                connection, sender=self.settings.sender_name, outcomes=[outcome], now=now_ms()
+            )
             self.database.ring(connection)
 
 

@@ -12,6 +12,7 @@ import uvicorn
 
 from conftest import settings
 from hudhud.db.engine import Database
+from hudhud.serve import server_config
 from hudhud.web.application import build_web
 from support.services import wait_until
 
@@ -43,15 +44,14 @@ class WebServer:
 
 @contextmanager
 def web_server(database: Database, **changes: Any) -> Iterator[WebServer]:
-    """Serve the API over a migrated database, on the sandbox unless `changes` say otherwise."""
+    """Serve as `hudhud serve` does, over a migrated database.
+
+    On the sandbox, with one API key and without an admin's password, unless `changes` say otherwise.
+    """
     chosen = {"channel": "sandbox", "api_key": KEY, "session_secret": SECRET, **changes}
-    web = build_web(settings(**chosen), database)
+    served = settings(**chosen)
+    server = uvicorn.Server(server_config(served, build_web(served, database)))
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            web, http="httptools", log_config=None, access_log=False, server_header=False
-        )
-    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     port = listener.getsockname()[1]

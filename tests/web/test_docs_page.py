@@ -10,7 +10,7 @@ from litestar import Litestar, Response, get, post
 from litestar.params import FromPath
 from litestar.testing import TestClient
 
-from hudhud.web import errors, schemas, static_files
+from hudhud.web import errors, schemas
 from hudhud.web.docs_page import docs_routes
 from hudhud.web.openapi import (
     API_KEY_SECURITY,
@@ -21,6 +21,7 @@ from hudhud.web.openapi import (
     openapi_config,
     responses,
 )
+from hudhud.web.static_files import StaticFiles
 
 
 @post(
@@ -130,17 +131,24 @@ def test_browsers_keep_the_files_for_good_but_ask_for_the_page(
         assert "immutable" in client.get(address).headers["cache-control"]
 
 
-def test_a_changed_file_has_another_address(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(static_files, "STATIC_FOLDER", tmp_path)
+def test_a_changed_file_has_another_address(tmp_path: Path) -> None:
     style = tmp_path / "changing.css"
     style.write_text("a{}")
-    before = static_files.static_url(style.name)
-    static_files.static_url.cache_clear()
+    before = StaticFiles(tmp_path).digest
     style.write_text("b{}")
-    assert static_files.static_url(style.name) != before
-    static_files.static_url.cache_clear()
+    assert StaticFiles(tmp_path).digest != before
+
+
+def test_a_file_is_sent_compressed_to_whom_takes_it(
+    client: TestClient[Litestar], page: Page
+) -> None:
+    address = next(address for address in page.loads if address.endswith("swagger-ui.css"))
+    plain = client.get(address, headers={"Accept-Encoding": "identity"})
+    compressed = client.get(address, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert compressed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert compressed.content == plain.content
 
 
 @pytest.mark.parametrize(
@@ -149,6 +157,13 @@ def test_a_changed_file_has_another_address(
         "/static",
         "/static/vendor",
         "/static/vendor/",
+        "/static/digest",
+        "/static/digest/",
+        "/static/digest/vendor",
+        "/static/digest/vendor/.stamp",
+        "/static/digest/../openapi.py",
+        "/static/digest/%2e%2e/openapi.py",
+        "/static/digest//etc/passwd",
         "/static/vendor/../../openapi.py",
         "/static/%2e%2e/openapi.py",
         "/static//etc/passwd",

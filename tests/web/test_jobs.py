@@ -29,12 +29,12 @@ def claim(database: Database, now: int) -> None:
 
 def record(database: Database, outcome: Outcome) -> None:
     with database.write() as connection:
-        queue.record(connection, sender="s", outcomes=[outcome])
+        queue.record(connection, sender="s", outcomes=[outcome], now=NOW)
 
 
 def receipt(database: Database, kind: messages.ReceiptKind, at: int) -> None:
     with database.write() as connection:
-        assert not messages.record_receipts(connection, [Receipt("p-1", kind, at)])
+        assert not messages.record_receipts(connection, [Receipt("p-1", kind, at)], now=NOW)
 
 
 def test_a_job_that_waits_is_pending_and_its_body_is_exactly_this(empty_api: WebServer) -> None:

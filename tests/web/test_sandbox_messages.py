@@ -27,7 +27,7 @@ def send_all(database: Database) -> None:
         claimed = queue.claim(connection, channel="sandbox", sender="s", limit=100, now=now_ms())
     outcomes = [delivery.deliver(message) for message in claimed]
     with database.write() as connection:
-        queue.record(connection, sender="s", outcomes=outcomes)
+        queue.record(connection, sender="s", outcomes=outcomes, now=now_ms())
 
 
 def taken(server: WebServer, phone: str = PHONE) -> httpx.Response:

@@ -12,7 +12,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
-from hudhud.cli import demo, doctor, keys, pair, send, serve, status
+from hudhud.cli import admin, demo, doctor, keys, pair, send, serve, status
 from hudhud.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
 
 WORKER = (sys.executable, "-m", "hudhud.sender_process")
@@ -32,6 +32,7 @@ cli.command()(send.send)
 cli.command()(status.status)
 cli.command()(serve.migrate)
 cli.add_typer(keys.keys, name="keys")
+cli.add_typer(admin.admin, name="admin")
 cli.command()(doctor.doctor)
 cli.command()(demo.demo)
 

@@ -30,6 +30,7 @@ LAST_LOOK_MS = 10
 # Any two numbers that only Hudhud uses.
 LOCK_OF_THE_MIGRATIONS = 0x687564687564
 LOCK_OF_THE_ADMISSION = LOCK_OF_THE_MIGRATIONS + 1
+LOCK_OF_THE_LOGINS = LOCK_OF_THE_MIGRATIONS + 2
 
 
 # A server or a machine that vanishes must neither block us nor keep a lock for hours.
@@ -112,6 +113,10 @@ class Database:
         """Let only one process count and fill the queue at a time; ends with the transaction."""
         self._lock(connection, LOCK_OF_THE_ADMISSION)
 
+    def lock_for_logins(self, connection: Connection) -> None:
+        """Let only one process count attempts to log in at a time; ends with the transaction."""
+        self._lock(connection, LOCK_OF_THE_LOGINS)
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
@@ -156,12 +161,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
     sqlite3 gives the interpreter's lock up at every row that it inserts or returns, and gets it
     back late from a busy thread while it holds the database's lock: one statement, one such wait.
     """
-    columns = list(rows[0])
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    marks = f"({', '.join([mark] * len(columns))})"
-    into = f"INSERT INTO {table.name} ({', '.join(columns)})"  # names of our own tables
-    values = tuple(row[column] for row in rows for column in columns)
-    connection.exec_driver_sql(f"{into} VALUES {', '.join([marks] * len(rows))}", values)
+    _insert_values(connection, table, rows, "")
 
 
 def insert_or_ignore(connection: Connection, table: Table, values: Mapping[str, object]) -> None:
@@ -175,6 +175,30 @@ def insert_or_update(
     """Insert a row, or change `values` where one with this `key` exists."""
     statement = _insert(connection, table).values(**key, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+
+
+def insert_or_add(
+    connection: Connection,
+    table: Table,
+    keys: Sequence[Mapping[str, object]],
+    amounts: Sequence[Mapping[str, int]],
+) -> None:
+    """Insert rows, or add `amounts` to those with these `keys` that exist; all in one statement."""
+    rows = [{**key, **amount} for key, amount in zip(keys, amounts, strict=True)]
+    sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in amounts[0])
+    ending = f" ON CONFLICT ({', '.join(keys[0])}) DO UPDATE SET {sums}"
+    _insert_values(connection, table, rows, ending)
+
+
+def _insert_values(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, object]], ending: str
+) -> None:
+    columns = list(rows[0])
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    marks = f"({', '.join([mark] * len(columns))})"
+    into = f"INSERT INTO {table.name} ({', '.join(columns)})"  # names of our own tables
+    values = tuple(row[column] for row in rows for column in columns)
+    connection.exec_driver_sql(f"{into} VALUES {', '.join([marks] * len(rows))}{ending}", values)
 
 
 def _insert(connection: Connection, table: Table) -> "PostgresInsert | SqliteInsert":

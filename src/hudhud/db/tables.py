@@ -9,6 +9,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     TypeDecorator,
@@ -58,6 +59,12 @@ Index(
     postgresql_where=text("code_sealed IS NOT NULL"),
     sqlite_where=text("code_sealed IS NOT NULL"),
 )
+Index(
+    "verifications_code",
+    verifications.c.code_index,
+    postgresql_where=text("code_index IS NOT NULL"),
+    sqlite_where=text("code_index IS NOT NULL"),
+)
 
 messages = Table(
     "messages",
@@ -75,6 +82,9 @@ messages = Table(
     Column("lease_expires_at", Moment),
     Column("provider_message_id", ForeignText),
     Column("error", ForeignText),
+    # The keys of both in `texts`, by which an admin's search finds them.
+    Column("body_key", BigInteger),
+    Column("error_key", BigInteger),
     Column("request_id", Text),
     Column("created_at", Moment, nullable=False),
     Column("sending_at", Moment),
@@ -93,9 +103,75 @@ for name, columns, condition in (
         (messages.c.provider_message_id,),
         "provider_message_id IS NOT NULL",
     ),
+    ("messages_error", (messages.c.error_key, messages.c.id), "error_key IS NOT NULL"),
 ):
     Index(name, *columns, postgresql_where=text(condition), sqlite_where=text(condition))
 Index("messages_phone", messages.c.phone)
+Index("messages_verification", messages.c.verification_id)
+# Pages of one status, newest first; search by a fragment of a phone has `db/fragments.py`.
+Index("messages_status", messages.c.status, messages.c.id)
+Index("messages_body", messages.c.body_key, messages.c.id)
+
+# The bodies and errors that messages have had: few, though the messages are many.
+texts = Table(
+    "texts",
+    metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("text", ForeignText, nullable=False),
+)
+
+# What a message's own row cannot keep: attempts that came to nothing, and what admins did.
+message_steps = Table(
+    "message_steps",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("message_id", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("began_at", Moment),  # of the attempt that ended at `at`
+    Column("attempt", Integer),
+    Column("sender", Text),
+    Column("text", ForeignText),  # the error, or who did it
+    sqlite_autoincrement=True,
+)
+Index("message_steps_message", message_steps.c.message_id)
+
+# Numbers that are kept, not counted; each process adds to rows of its own shard (`tally.py`).
+message_counts = Table(
+    "message_counts",
+    metadata,
+    Column("status", Text, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("status", "shard"),
+)
+
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("unit", Text, nullable=False),  # minute or hour
+    Column("start", Moment, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("accepted", BigInteger, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("read", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("expired", BigInteger, nullable=False),
+    Column("canceled", BigInteger, nullable=False),
+    PrimaryKeyConstraint("unit", "start", "shard"),
+)
+
+delivery_times = Table(
+    "delivery_times",
+    metadata,
+    Column("unit", Text, nullable=False),
+    Column("start", Moment, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("bucket", Integer, nullable=False),  # see tally.py
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("unit", "start", "shard", "bucket"),
+)
 
 senders = Table(
     "senders",
@@ -106,6 +182,7 @@ senders = Table(
     Column("state_since", Moment, nullable=False),
     Column("detail", ForeignText),
     Column("qr", ForeignText),
+    Column("qr_expires_at", Moment),  # when the next QR code replaces this one
     Column("pair_code", ForeignText),
     Column("phone", ForeignText),
     Column("device", ForeignText),  # the linked device's own address, as its session store names it
@@ -117,7 +194,19 @@ senders = Table(
     Column("heartbeat_at", Moment),
     Column("next_send_at", Moment, nullable=False, default=0),
     Column("alerted_state", Text),
+    Column("paused_at", Moment),  # since when an admin holds the sending back
 )
+
+sender_states = Table(
+    "sender_states",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("sender", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("sender_states_at", sender_states.c.sender, sender_states.c.at)
 
 commands = Table(
     "commands",
@@ -164,6 +253,9 @@ api_keys = Table(
     Column("name", Text, nullable=False),
     Column("prefix", Text, nullable=False, unique=True),
     Column("digest", LargeBinary, nullable=False),
+    Column(
+        "scopes", Text, nullable=False, server_default="send"
+    ),  # words of `api_keys.SCOPES`, separated by spaces
     Column("created_at", Moment, nullable=False),
     Column("revoked_at", Moment),
     sqlite_autoincrement=True,
@@ -176,6 +268,65 @@ admins = Table(
     Column("password_hash", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # of the cookie's token
+    Column("username", Text, nullable=False),
+    # What the password was when the session began: another password ends it.
+    Column("password_mark", LargeBinary, nullable=False),
+    Column("is_complete", Boolean, nullable=False),  # False until the second factor is given
+    Column("address", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+Index("sessions_username", sessions.c.username)
+
+login_attempts = Table(
+    "login_attempts",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("address", Text, nullable=False),
+    Column("username", ForeignText, nullable=False),
+    Column("at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("login_attempts_address", login_attempts.c.address, login_attempts.c.at)
+Index("login_attempts_username", login_attempts.c.username, login_attempts.c.at)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("username", Text, primary_key=True),
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("confirmed_at", Moment),
+    Column("last_step", BigInteger),  # the 30 s in which a code was used last; each works once
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("username", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("used_at", Moment),
+    PrimaryKeyConstraint("username", "digest"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("who", ForeignText, nullable=False),
+    Column("address", Text),
+    Column("what", Text, nullable=False),  # a word of `audit.ACTIONS`
+    Column("subject", ForeignText),  # which job, sender, key
+    Column("outcome", Text, nullable=False),  # ok, refused or failed
+    Column("detail", ForeignText),
+    sqlite_autoincrement=True,
+)
+Index("audit_at", audit.c.at)
 
 installation = Table(
     "installation",

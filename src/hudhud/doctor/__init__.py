@@ -24,6 +24,7 @@ CHECKS: dict[str, Check] = {
     "writing": database.writing,
     "secret": database.secret,
     "credentials": database.credentials,
+    "forwarding": database.forwarding,
     "sender": database.sender,
     "clock": around.clock,
     "port": around.port,

@@ -1,17 +1,17 @@
 """Checks of the database and of what is in it."""
 
 import hmac
+from ipaddress import ip_address
 from pathlib import Path
 
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import api_keys, legacy, senders
+from hudhud import api_keys, legacy, senders, untrusted_proxy
 from hudhud.clock import now_ms
-from hudhud.credentials import CREDENTIALS_FILE, SECRET_CHECK, secret_check
+from hudhud.credentials import CREDENTIALS_FILE, SECRET_CHECK, has_admin, secret_check
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, current_revision
-from hudhud.db.tables import admins
 from hudhud.db.tables import installation as kept
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.settings import SHORTEST_SECRET, Settings
@@ -114,11 +114,28 @@ def credentials(installation: Installation) -> Finding:
         return LATER
     with database.read() as connection:
         has_key = settings.api_key is not None or api_keys.any_in_use(connection)
-        has_admin = settings.admin_password is not None or _has_admin(connection)
+        has_admin = _has_admin(connection, settings)
     if has_key and has_admin:
         return ok("An API key and an admin password exist.")
     missing = "API key" if not has_key else "admin password"
     return warn(f"There is no {missing}.", "The next start makes it, and shows it once.")
+
+
+def forwarding(installation: Installation) -> Finding:
+    """Does a proxy forward requests that TRUSTED_PROXIES does not name?"""
+    database = _ready(installation)
+    if database is None:
+        return LATER
+    with database.read() as connection:
+        address = untrusted_proxy.recall(connection, now=now_ms())
+    if address is None or _is_trusted(address, installation.settings):
+        return ok("No request was forwarded by an address that TRUSTED_PROXIES does not name.")
+    return warn(
+        f"{address} sends forwarded headers (X-Forwarded-For, X-Forwarded-Proto), which are not "
+        "believed: all who come through it count as one address, and HTTPS as HTTP.",
+        f"If {address} is your own proxy, add it to TRUSTED_PROXIES and start Hudhud again. If you "
+        "do not know it, leave the setting as it is.",
+    )
 
 
 def sender(installation: Installation) -> Finding:
@@ -137,6 +154,13 @@ def sender(installation: Installation) -> Finding:
     if record.state == "pairing":
         return warn(sentence, "Link WhatsApp with: hudhud pair")
     return warn(sentence, "Do what the sentence says; `hudhud status` shows how it goes on.")
+
+
+def _is_trusted(address: str, settings: Settings) -> bool:
+    try:
+        return any(ip_address(address) in network for network in settings.trusted_proxies)
+    except ValueError:
+        return False
 
 
 def _answers_as_file(file: Path) -> Finding:
@@ -205,5 +229,5 @@ def _without_secret(settings: Settings, file: Path, *, is_needed: bool) -> Findi
     return ok("There is no secret yet; the first start makes one.")
 
 
-def _has_admin(connection: Connection) -> bool:
-    return connection.execute(select(admins)).first() is not None
+def _has_admin(connection: Connection, settings: Settings) -> bool:
+    return settings.admin_password is not None or has_admin(connection, settings.admin_username)

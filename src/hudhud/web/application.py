@@ -12,6 +12,16 @@ from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.settings import Settings
 from hudhud.web import api, errors, health, sandbox
+from hudhud.web.admin import refusals
+from hudhud.web.admin.access import build_access
+from hudhud.web.admin.actions import action_routes
+from hudhud.web.admin.feed import Feed
+from hudhud.web.admin.json_api import json_routes
+from hudhud.web.admin.live import live
+from hudhud.web.admin.login import login_routes
+from hudhud.web.admin.second_factor import second_factor_routes
+from hudhud.web.admin.status_page import status_routes
+from hudhud.web.admin.status_parts import build_render
 from hudhud.web.docs_page import docs_routes
 from hudhud.web.drop_in import DropIn
 from hudhud.web.openapi import openapi_config
@@ -26,24 +36,43 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     key_ring = KeyRing(database, settings.api_key)
     starter = build_starter(settings, database)
     commits = GroupCommit(database, starter.write)
+    access = build_access(settings, database)
+    feed = Feed(database, settings, build_render(settings))
+
+    parts = Parts(database, sealer, key_ring, starter, commits, access, settings, feed)
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
         key_ring.start()
         commits.start()
+        feed.start()
         yield
+        feed.stop()
         commits.stop()
         key_ring.stop()
 
-    routes = [api.send, api.job, health.welcome, health.healthz, health.readyz, *docs_routes]
+    routes = [
+        api.send,
+        api.job,
+        health.welcome,
+        health.healthz,
+        health.readyz,
+        *docs_routes,
+        *login_routes,
+        *second_factor_routes,
+        *action_routes,
+        *json_routes,
+        *status_routes,
+        live,
+    ]
     if settings.channel == "sandbox":
         routes.append(sandbox.sandbox_messages)
     return DropIn(
         routes,
-        exception_handlers=errors.HANDLERS,
+        exception_handlers={**errors.HANDLERS, **refusals.HANDLERS},
         lifespan=[running],
         logging_config=None,
         openapi_config=openapi_config(),
         request_max_body_size=LARGEST_BODY,
-        state=State({"parts": Parts(database, sealer, key_ring, starter, commits)}),
+        state=State({"parts": parts}),
     )

@@ -7,7 +7,7 @@ from litestar import MediaType, get
 from litestar.types import ControllerRouterHandler
 
 from hudhud.web.openapi import OPENAPI_PATH
-from hudhud.web.static_files import static_router, static_url
+from hudhud.web.static_files import static_file, static_url
 
 ALLOWED = {
     "default-src": "'none'",
@@ -67,4 +67,4 @@ def docs_page() -> str:
     )
 
 
-docs_routes: list[ControllerRouterHandler] = [docs_page, static_router]
+docs_routes: list[ControllerRouterHandler] = [docs_page, static_file]

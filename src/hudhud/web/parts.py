@@ -5,7 +5,7 @@ a quarter of what the API can accept (measured with py-spy, see docs/decisions).
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Request
 
@@ -13,7 +13,12 @@ from hudhud.api_keys import KeyRing
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.sealing import CodeSealer
+from hudhud.settings import Settings
 from hudhud.verifications import Accepted, NewVerification, VerificationStarter
+from hudhud.web.admin.access import Access
+
+if TYPE_CHECKING:
+    from hudhud.web.admin.feed import Feed
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -27,6 +32,9 @@ class Parts:
     key_ring: KeyRing
     starter: VerificationStarter
     commits: GroupCommit[NewVerification, Accepted]
+    access: Access
+    settings: Settings
+    feed: "Feed"
 
 
 def parts_of(request: AnyRequest) -> Parts:

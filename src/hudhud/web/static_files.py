@@ -3,37 +3,98 @@
 `vendor/` holds the libraries that hatch_build.py takes from npm; everything else is ours.
 """
 
+import asyncio
+import gzip
 import hashlib
-import mimetypes
-from functools import cache
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from litestar.datastructures import CacheControlHeader
-from litestar.static_files import create_static_files_router
+from litestar import Request, Response, get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 STATIC_PATH = "/static"
 STATIC_FOLDER = Path(__file__).parent / "static"
 ONE_YEAR = 365 * 24 * 3600
+DIGEST_CHARACTERS = 12
 
 # Machines name scripts differently, some so that browsers refuse them; RFC 9239 names one type.
-mimetypes.add_type("text/javascript", ".js")
+TYPES = {
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+# Safe only because pages name every file through `static_url`.
+HEADERS = {
+    "Cache-Control": f"public, max-age={ONE_YEAR}, immutable",
+    "X-Content-Type-Options": "nosniff",
+    "Vary": "Accept-Encoding",
+}
 
-static_router = create_static_files_router(
-    path=STATIC_PATH,
-    directories=[STATIC_FOLDER],
-    # Safe only because pages name every file through `static_url`.
-    cache_control=CacheControlHeader(public=True, max_age=ONE_YEAR, immutable=True),
-)
+
+class StaticFiles:
+    """The files of a folder, read when they are first asked for; nothing else can be."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._bodies: dict[str, bytes] = {}
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The files' places below the folder, with `/`."""
+        found = (path for path in self._folder.rglob("*") if path.suffix in TYPES)
+        return frozenset(path.relative_to(self._folder).as_posix() for path in found)
+
+    @cached_property
+    def digest(self) -> str:
+        """A short digest of all the files together."""
+        digest = hashlib.sha256()
+        for name in sorted(self.names):
+            digest.update(f"{name}\0".encode() + self.body(name))
+        return digest.hexdigest()[:DIGEST_CHARACTERS]
+
+    def body(self, name: str) -> bytes:
+        """Return a file's content."""
+        return (self._folder / name).read_bytes()
+
+    def compressed(self, name: str) -> bytes:
+        """Return a file's content compressed, which is done once."""
+        if name not in self._bodies:
+            self._bodies[name] = gzip.compress(self.body(name), mtime=0)
+        return self._bodies[name]
 
 
-@cache
+FILES = StaticFiles(STATIC_FOLDER)
+
+
+@get(f"{STATIC_PATH}/{{digest:str}}/{{name:path}}", include_in_schema=False)
+async def static_file(
+    request: Request[Any, Any, Any], digest: FromPath[str], name: FromPath[PurePosixPath]
+) -> Response[bytes]:
+    """Send a file of the static folder; whatever digest stands in the address."""
+    del digest
+    wanted = str(name).lstrip("/")
+    if wanted not in FILES.names:
+        raise NotFoundException
+    media_type = TYPES[PurePosixPath(wanted).suffix]
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers = HEADERS | {"Content-Encoding": "gzip"}
+        body = await asyncio.to_thread(FILES.compressed, wanted)
+        return Response(body, headers=headers, media_type=media_type)
+    body = await asyncio.to_thread(FILES.body, wanted)
+    return Response(body, headers=HEADERS, media_type=media_type)
+
+
 def static_url(name: str) -> str:
-    """Return the address of a file of the static folder, e.g. `vendor/uplot/uplot.css`.
+    """Return the address of a file of the static folder, e.g. `vendor/uplot/uPlot.min.css`.
 
-    It carries a digest of the content, so that a changed file has another address.
+    It carries a digest of all the files, so that with any change they have other addresses: a
+    script may load another one by its place beside it.
 
     Raises:
         FileNotFoundError: no such file; those under `vendor/` come with `make install`.
     """
-    digest = hashlib.sha256((STATIC_FOLDER / name).read_bytes()).hexdigest()
-    return f"{STATIC_PATH}/{name}?v={digest[:12]}"
+    if name not in FILES.names:
+        raise FileNotFoundError(f"There is no static file {name}: make install")
+    return f"{STATIC_PATH}/{FILES.digest}/{name}"

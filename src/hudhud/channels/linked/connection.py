@@ -42,6 +42,9 @@ from hudhud.senders import StateReport
 LONGEST_DETAIL = 160
 # The library shows six codes: the first for 60 s, the others for 20 s each.
 OFFER_SECONDS = 160.0
+# How long a QR code is shown, measured.
+FIRST_QR_SECONDS = 60
+NEXT_QR_SECONDS = 20
 # Should the library's word for the end of an offer get lost, a dead code must not stay for ever.
 OFFER_GRACE_SECONDS = 30.0
 # Every opening costs the library one or two file descriptors that it never gives back.
@@ -259,7 +262,7 @@ class Connection:
     def _take(self, signal: Signal) -> None:
         match signal:
             case QrShown(code):
-                self._show_offer(replace(self._offer, qr=code))
+                self._show_offer(replace(self._offer, qr=code, qr_expires_at=self._qr_end()))
             case PairCodeGiven(code):
                 self._show_offer(replace(self._offer, pair_code=code, detail=TYPE_THE_CODE))
             case Linked(device):
@@ -288,6 +291,11 @@ class Connection:
         if self.offer_ends is None:
             self.offer_ends = time.monotonic() + OFFER_SECONDS
         self._deadline = self.offer_ends + OFFER_GRACE_SECONDS
+
+    def _qr_end(self) -> int:
+        """Return when the library will show the next QR code."""
+        lasts = FIRST_QR_SECONDS if self.offer_ends is None else NEXT_QR_SECONDS
+        return now_ms() + lasts * 1000
 
     def _note_link(self, device: str | None) -> None:
         """Report the device at once: a process that ends now must find its session again."""

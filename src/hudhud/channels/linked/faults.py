@@ -138,7 +138,7 @@ FAULTS: Mapping[FaultName, Fault] = {
     "replaced": Fault(
         "replaced",
         Reaction.WAIT,
-        "Another program uses this session. Stop the other one, then restart Hudhud; "
+        "Another program uses this session. Stop the other one, then reload the session; "
         "Hudhud tries again by itself in a quarter of an hour.",
     ),
     "temporary_ban": Fault(
@@ -171,9 +171,9 @@ FAULTS: Mapping[FaultName, Fault] = {
     "passkey": Fault(
         "pairing",
         Reaction.NEW_PROCESS,
-        "The phone asks for the account's passkey, which Hudhud cannot give. Restart Hudhud, "
-        "then link by phone code (hudhud pair --phone) or link another account. The WhatsApp "
-        "Business Cloud API, for a later version, needs no phone.",
+        "The phone asks for the account's passkey, which Hudhud cannot give. Reload the "
+        "session, then link by phone number or link another account. The WhatsApp Business Cloud "
+        "API, for a later version, needs no phone.",
     ),
 }
 

@@ -1,0 +1,124 @@
+"""Fill a database with the history of a busy month, to measure what history costs."""
+
+from sqlalchemy import Connection, text
+
+from hudhud import tally, texts
+from hudhud.db.engine import Database
+from hudhud.templates import WORDINGS
+
+MONTH_MS = 30 * 86_400_000
+VALIDITY_MS = 300_000
+ROWS_AT_ONCE = 50_000
+ERRORS = (
+    "There is no WhatsApp account for this number.",
+    "WhatsApp did not answer a number check.",
+    "WhatsApp refuses messages of this account to people who never wrote to it (error 463).",
+    "The sender is not connected to WhatsApp.",
+)
+TOO_OLD = "The code expired before it could be sent."
+
+# Of each hundred: 60 read, 30 delivered, 5 sent, 3 failed, 1 expired, 1 canceled.
+STATUS = """CASE WHEN i % 100 < 60 THEN 'read' WHEN i % 100 < 90 THEN 'delivered'
+    WHEN i % 100 < 95 THEN 'sent' WHEN i % 100 < 98 THEN 'failed'
+    WHEN i % 100 < 99 THEN 'expired' ELSE 'canceled' END"""
+PHONE = """CASE WHEN i % 10 < 7 THEN '+2010' || (10000000 + (i * 7919) % 90000000)
+    ELSE '+9665' || (10000000 + (i * 104729) % 90000000) END"""
+ARRIVED = "i % 100 < 90"
+
+VERIFICATIONS = f"""
+    INSERT INTO verifications (id, phone, status, code_digest, api_key, created_at, expires_at)
+    WITH RECURSIVE numbers(i) AS (
+        SELECT CAST(:first AS BIGINT) UNION ALL SELECT i + 1 FROM numbers WHERE i < :last
+    )
+    SELECT 'v' || (1000000000 + i), {PHONE}, 'expired', :digest, 'bench',
+        CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT), CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + {VALIDITY_MS}
+    FROM numbers
+"""
+MESSAGES = f"""
+    INSERT INTO messages (verification_id, channel, phone, body, body_key, status, attempts,
+        available_at, expires_at, sender, provider_message_id, error, error_key, created_at,
+        sending_at, sent_at, delivered_at, read_at, finished_at)
+    WITH RECURSIVE numbers(i) AS (
+        SELECT CAST(:first AS BIGINT) UNION ALL SELECT i + 1 FROM numbers WHERE i < :last
+    ), bodies(number, body, body_key) AS (VALUES {{bodies}}),
+    errors(number, error, error_key) AS (VALUES {{errors}})
+    SELECT 'v' || (1000000000 + i), 'sandbox', {PHONE}, body, body_key, {STATUS}, 1,
+        CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT), CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + {VALIDITY_MS}, 'main@bench', 'old-' || i,
+        CASE WHEN i % 100 BETWEEN 95 AND 98 THEN error END,
+        CASE WHEN i % 100 BETWEEN 95 AND 98 THEN error_key END,
+        CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT),
+        CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + 40,
+        CASE WHEN i % 100 < 95 THEN CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + 60 END,
+        CASE WHEN {ARRIVED} THEN CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + 1000 + (i * 31) % 4000 END,
+        CASE WHEN i % 100 < 60 THEN CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + 9000 END,
+        CASE WHEN i % 100 >= 95 THEN CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + 500 END
+    FROM numbers
+    JOIN bodies ON bodies.number = i % {{body_count}}
+    JOIN errors ON errors.number = i % {{error_count}}
+    ORDER BY i
+"""
+COUNTS = """
+    INSERT INTO message_counts (status, shard, count)
+    SELECT status, 0, count(*) FROM messages GROUP BY status
+"""
+TRAFFIC = """
+    INSERT INTO traffic
+        (unit, start, shard, accepted, sent, delivered, read, failed, expired, canceled)
+    SELECT :unit, created_at - created_at % :length, 0, count(*), count(sent_at),
+        count(delivered_at), count(read_at), sum(CASE WHEN status = 'failed' THEN 1 ELSE 0 END),
+        sum(CASE WHEN status = 'expired' THEN 1 ELSE 0 END),
+        sum(CASE WHEN status = 'canceled' THEN 1 ELSE 0 END)
+    FROM messages WHERE created_at >= :begin GROUP BY created_at - created_at % :length
+"""
+
+
+def fill(database: Database, *, count: int, now: int) -> None:
+    """Store `count` messages of the last month, with what is kept about them."""
+    step = MONTH_MS // count
+    moments = {"begin": now - count * step, "step": step}
+    with database.write() as connection:
+        statement = _messages(connection)
+    for first in range(1, count + 1, ROWS_AT_ONCE):
+        rows = {"first": first, "last": min(count, first + ROWS_AT_ONCE - 1), **moments}
+        with database.write() as connection:
+            _without_limits(connection)
+            connection.execute(text(VERIFICATIONS), rows | {"digest": b"\0" * 32})
+            connection.execute(text(statement), rows)
+    with database.write() as connection:
+        _without_limits(connection)
+        _keep_numbers(connection, now)
+    _analyze(database)
+
+
+def _without_limits(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+
+
+def _messages(connection: Connection) -> str:
+    bodies = texts.keep(connection, [body for wording in WORDINGS.values() for body in wording])
+    errors = texts.keep(connection, [*ERRORS, TOO_OLD])
+    return MESSAGES.format(
+        bodies=_values(bodies),
+        errors=_values(errors),
+        body_count=len(bodies),
+        error_count=len(errors),
+    )
+
+
+def _values(keys: dict[str, int]) -> str:
+    quoted = ((text.replace("'", "''").replace(":", r"\:"), key) for text, key in keys.items())
+    return ", ".join(f"({number}, '{one}', {key})" for number, (one, key) in enumerate(quoted))
+
+
+def _keep_numbers(connection: Connection, now: int) -> None:
+    connection.execute(text(COUNTS))
+    for unit, length in tally.UNIT_MS.items():
+        begin = now - tally.KEPT_MS[unit]
+        connection.execute(text(TRAFFIC), {"unit": unit, "length": length, "begin": begin})
+
+
+def _analyze(database: Database) -> None:
+    """Gather statistics and tidy, as the databases do by themselves after a while."""
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE" if database.is_sqlite else "VACUUM ANALYZE")

@@ -1,0 +1,118 @@
+"""The admin's name and password: where they are kept, and whether what was typed is right.
+
+There is one admin, `ADMIN_USERNAME`. The password of the environment wins over the stored one.
+"""
+
+import hmac
+import secrets
+import threading
+from hashlib import sha256
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import Connection, select
+
+from hudhud.clock import now_ms
+from hudhud.db.engine import insert_or_update
+from hudhud.db.tables import admins
+from hudhud.errors import BadRequest
+from hudhud.sealing import derive
+from hudhud.settings import Settings
+
+SHORTEST_PASSWORD = 12
+# Longer ones are refused before they are hashed; nobody types them.
+LONGEST_PASSWORD = 1024
+
+
+class AdminPassword:
+    """Knows the admin's name, and judges passwords."""
+
+    def __init__(self, settings: Settings, secret: str) -> None:
+        self.username = settings.admin_username
+        self._of_environment = settings.admin_password
+        self._mark_key = derive(secret, "password mark")
+        self._hasher = PasswordHasher()
+        self._making = threading.Lock()
+        self._environment_hash: str | None = None
+        self._decoy: str | None = None
+
+    def mark(self, connection: Connection) -> bytes:
+        """Return what sessions remember of the password, so that another one ends them."""
+        if self._of_environment is not None:
+            kept = f"environment\0{self._of_environment}"
+        else:
+            kept = f"stored\0{stored_hash(connection, self.username)}"
+        return hmac.digest(self._mark_key, f"{self.username}\0{kept}".encode(), "sha256")
+
+    def stored(self, connection: Connection) -> str | None:
+        """Return the stored hash that counts; None where the environment's password does."""
+        if self._of_environment is not None:
+            return None
+        return stored_hash(connection, self.username)
+
+    def is_right(self, username: str, password: str, *, stored: str | None) -> bool:
+        """Tell whether name and password are the admin's; takes 0.1 s and 64 MB whatever they are.
+
+        `stored` is what `stored()` returned: no connection is held while this computes.
+        """
+        known = stored if self._of_environment is None else self._hash_of_environment()
+        is_admin = _same(username, self.username)
+        asked = known if is_admin and known is not None else self._decoy_hash()
+        return self._fits(asked, password) and is_admin and known is not None
+
+    def _fits(self, stored: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored, _bytes(password))
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def _hash_of_environment(self) -> str:
+        with self._making:
+            if self._environment_hash is None:
+                password = self._of_environment or ""
+                self._environment_hash = self._hasher.hash(_bytes(password))
+            return self._environment_hash
+
+    def _decoy_hash(self) -> str:
+        """Return the hash of a password that nobody knows, to be as slow for an unknown name."""
+        with self._making:
+            if self._decoy is None:
+                self._decoy = self._hasher.hash(secrets.token_bytes())
+            return self._decoy
+
+
+def stored_hash(connection: Connection, username: str) -> str | None:
+    """Return the hash of this admin's stored password."""
+    found = select(admins.c.password_hash).where(admins.c.username == username)
+    stored: str | None = connection.scalar(found)
+    return stored
+
+
+def store(connection: Connection, *, username: str, password_hash: str) -> None:
+    """Keep a password's hash in the place of the one before."""
+    insert_or_update(
+        connection,
+        admins,
+        {"username": username},
+        {"password_hash": password_hash, "created_at": now_ms()},
+    )
+
+
+def hash_password(password: str) -> str:
+    """Return what is stored of a new password. Raises BadRequest for one that is no good."""
+    if len(password) < SHORTEST_PASSWORD:
+        raise BadRequest(f"A password needs at least {SHORTEST_PASSWORD} characters.")
+    if len(password) > LONGEST_PASSWORD:
+        raise BadRequest(f"A password has at most {LONGEST_PASSWORD} characters.")
+    return PasswordHasher().hash(_bytes(password))
+
+
+def _bytes(password: str) -> bytes:
+    # What is typed may hold what is no text: that must be a wrong password, not an error.
+    return password.encode("utf-8", "replace")
+
+
+def _same(one: str, other: str) -> bool:
+    """Compare in a time that tells neither where two names differ nor how long they are."""
+    digests = (sha256(name.encode("utf-8", "surrogatepass")).digest() for name in (one, other))
+    return hmac.compare_digest(*digests)

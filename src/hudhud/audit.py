@@ -1,0 +1,108 @@
+"""Who did what, when and from where; kept for 90 days.
+
+A note is written in the transaction of what it tells about, so that neither exists without the
+other. It never holds a password, a code or a key.
+"""
+
+from typing import Any, Final, Literal, get_args
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select
+
+from hudhud.db.tables import audit
+
+Outcome = Literal["ok", "refused", "failed"]
+What = Literal[
+    "login",
+    "login_failed",
+    "logout",
+    "code_search",
+    "retry",
+    "retry_all",
+    "cancel",
+    "reload",
+    "logout_whatsapp",
+    "pair_phone",
+    "pause",
+    "resume",
+    "key_made",
+    "key_revoked",
+    "second_factor_on",
+    "second_factor_off",
+    "password_changed",
+    "unlocked",
+]
+ACTIONS: Final[tuple[What, ...]] = get_args(What)
+
+Group = Literal["logins", "failed", "senders", "jobs", "keys", "account"]
+GROUPS: Final[dict[Group, tuple[What, ...]]] = {
+    "logins": ("login", "logout"),
+    "failed": ("login_failed",),
+    "senders": ("reload", "logout_whatsapp", "pair_phone", "pause", "resume"),
+    "jobs": ("retry", "retry_all", "cancel", "code_search"),
+    "keys": ("key_made", "key_revoked"),
+    "account": ("second_factor_on", "second_factor_off", "password_changed", "unlocked"),
+}
+
+COMMAND_LINE = "cli"
+LONGEST_NAME = 60
+KEPT_MS = 90 * 24 * 3600 * 1000
+
+
+def note(
+    connection: Connection,
+    *,
+    who: str,
+    address: str | None,
+    what: What,
+    subject: str | None = None,
+    outcome: Outcome = "ok",
+    detail: str | None = None,
+    now: int,
+) -> None:
+    """Write down that `who` did `what` to `subject`; `detail` is a sentence for the admin.
+
+    `who` may be what a stranger typed as a username: it is cut to `LONGEST_NAME`.
+    """
+    connection.execute(
+        insert(audit).values(
+            at=now,
+            who=who[:LONGEST_NAME],
+            address=address,
+            what=what,
+            subject=subject,
+            outcome=outcome,
+            detail=detail,
+        )
+    )
+
+
+def page(
+    connection: Connection,
+    *,
+    what: Group | None = None,
+    text: str | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[Row[Any]]:
+    """Return at most `limit` notes, newest first, those older than the note `before`.
+
+    `text` is looked for in who, address, subject and detail, in letters of either case.
+    """
+    statement = select(audit).order_by(audit.c.id.desc()).limit(limit)
+    if what is not None:
+        statement = statement.where(audit.c.what.in_(GROUPS[what]))
+    if text:
+        statement = statement.where(_mentions(text))
+    if before is not None:
+        statement = statement.where(audit.c.id < before)
+    return list(connection.execute(statement))
+
+
+def purge(connection: Connection, *, now: int) -> None:
+    """Delete what is older than `KEPT_MS`."""
+    connection.execute(delete(audit).where(audit.c.at < now - KEPT_MS))
+
+
+def _mentions(text: str) -> ColumnElement[bool]:
+    columns = (audit.c.who, audit.c.address, audit.c.subject, audit.c.detail)
+    return or_(*(column.icontains(text, autoescape=True) for column in columns))

@@ -1,0 +1,89 @@
+"""`hudhud admin`: the admin's password, second factor, and a way back in."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from hudhud import admin_password, app, audit, login_limit, second_factor
+from hudhud.audit import COMMAND_LINE, What
+from hudhud.cli.terminal import existing_installation, progress
+from hudhud.clock import now_ms
+from hudhud.errors import BadRequest, CommandFailed, SettingsError
+from hudhud.settings import Settings, load_settings
+
+admin = typer.Typer(
+    help="Change the admin's password, or find a way back in.", no_args_is_help=True
+)
+
+
+@admin.command("set-password")
+def set_password() -> None:
+    """Set the admin's password, and end every session.
+
+    Asks for it twice on a terminal, else reads one line of the standard input.
+    """
+    settings = load_settings()
+    if settings.admin_password is not None:
+        raise SettingsError(
+            "ADMIN_PASSWORD is set, and wins over every other password. Change it there and start "
+            "Hudhud again, or take it away and run this command once more."
+        )
+    password_hash = admin_password.hash_password(_read_password())
+    with progress("Opening the database …"):
+        database = app.open_installation(settings)
+    with closing(database), database.write() as connection:
+        admin_password.store(
+            connection, username=settings.admin_username, password_hash=password_hash
+        )
+        _note(connection, "password_changed", settings.admin_username)
+    typer.echo(f"The password of {settings.admin_username} is set. Every session has ended.")
+
+
+@admin.command()
+def unlock(
+    address: Annotated[
+        str | None,
+        typer.Argument(help="The address that failed too often; without it, every address."),
+    ] = None,
+) -> None:
+    """Forget failed logins, so that an address need not wait for 15 minutes."""
+    with _changing(load_settings()) as connection:
+        count = login_limit.unlock(connection, address)
+        _note(connection, "unlocked", address)
+    typer.echo(f"Failed logins forgotten: {count}.")
+
+
+@admin.command("reset-second-factor")
+def reset_second_factor() -> None:
+    """Turn the second factor off, for who has lost both the phone and the recovery codes."""
+    settings = load_settings()
+    with _changing(settings) as connection:
+        was_there = second_factor.turn_off(connection, settings.admin_username)
+        if was_there:
+            _note(connection, "second_factor_off", settings.admin_username)
+    if not was_there:
+        raise CommandFailed(f"{settings.admin_username} has no second factor.")
+    typer.echo("The second factor is off. Turn it on again at /admin/second-factor.")
+
+
+def _read_password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password: str = typer.prompt("New password", hide_input=True, err=True)
+    if typer.prompt("Once more", hide_input=True, err=True) != password:
+        raise BadRequest("The two passwords differ. Nothing was changed.")
+    return password
+
+
+@contextmanager
+def _changing(settings: Settings) -> Iterator[Connection]:
+    with existing_installation(settings) as database, database.write() as connection:
+        yield connection
+
+
+def _note(connection: Connection, what: What, subject: str | None) -> None:
+    audit.note(connection, who=COMMAND_LINE, address=None, what=what, subject=subject, now=now_ms())

@@ -1,0 +1,71 @@
+"""Search for messages by a fragment of their phone number, at a cost that history does not raise.
+
+SQLite has the trigram tokenizer of FTS5. PostgreSQL has a GIN index on the three-digit pieces of
+each number: pg_trgm would do the same, but is not installed everywhere.
+"""
+
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Integer,
+    Select,
+    Text,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    table,
+)
+
+from hudhud.db.tables import messages
+
+# Shorter fragments are in so many numbers that a scan of the newest messages finds enough.
+SHORTEST_INDEXED = 3
+_PHONES = table("message_phones", column("rowid", Integer), column("phone", Text))
+
+_SQLITE = (
+    "CREATE VIRTUAL TABLE message_phones USING fts5("
+    "phone, content='messages', content_rowid='id', tokenize='trigram')",
+    "CREATE TRIGGER message_phones_added AFTER INSERT ON messages BEGIN "
+    "INSERT INTO message_phones(rowid, phone) VALUES (new.id, new.phone); END",
+    "CREATE TRIGGER message_phones_removed AFTER DELETE ON messages BEGIN "
+    "INSERT INTO message_phones(message_phones, rowid, phone) "
+    "VALUES ('delete', old.id, old.phone); END",
+    "CREATE TRIGGER message_phones_changed AFTER UPDATE OF phone ON messages BEGIN "
+    "INSERT INTO message_phones(message_phones, rowid, phone) "
+    "VALUES ('delete', old.id, old.phone); "
+    "INSERT INTO message_phones(rowid, phone) VALUES (new.id, new.phone); END",
+    "INSERT INTO message_phones(message_phones) VALUES ('rebuild')",
+)
+_POSTGRES = (
+    "CREATE FUNCTION hudhud_pieces(phone text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT "
+    "PARALLEL SAFE AS $$ SELECT coalesce(array_agg(DISTINCT substr(phone, place, 3)), '{}') "
+    "FROM generate_series(1, length(phone) - 2) AS place $$",
+    "CREATE INDEX messages_phone_pieces ON messages USING gin (hudhud_pieces(phone))",
+)
+
+
+def create(connection: Connection) -> None:
+    """Make the index, over the messages that there are and those to come."""
+    for statement in _SQLITE if connection.dialect.name == "sqlite" else _POSTGRES:
+        connection.exec_driver_sql(statement)
+
+
+def holding(connection: Connection, fragment: str) -> Select[int]:
+    """Select the ids of messages whose phone holds `fragment`, by the index.
+
+    The fragment has `SHORTEST_INDEXED` characters or more, digits and plus signs alone. On SQLite
+    the rows come in the order of their ids, either way, and none is read before it is asked for.
+    """
+    if connection.dialect.name == "sqlite":
+        # The sum keeps SQLite from beginning with the messages and asking FTS5 about each.
+        in_order = _PHONES.join(messages, messages.c.id == _PHONES.c.rowid + literal_column("0"))
+        return (
+            select(_PHONES.c.rowid.label("id"))
+            .select_from(in_order)
+            .where(_PHONES.c.phone.bool_op("MATCH")(f'"{fragment}"'))
+        )
+    pieces = sorted({fragment[at : at + 3] for at in range(len(fragment) - 2)})
+    has_pieces = func.hudhud_pieces(messages.c.phone).bool_op("@>")(cast(pieces, ARRAY(Text)))
+    return select(messages.c.id).where(has_pieces, messages.c.phone.contains(fragment))

@@ -1,0 +1,105 @@
+"""What an admin does to jobs: try a failed one again, cancel one that waits.
+
+Each change is conditional. Where somebody else was faster, the job is judged as it is then.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select, update
+
+from hudhud import jobs, tally, timeline
+from hudhud.db.tables import messages, verifications
+from hudhud.jobs import Refusal
+from hudhud.messages import CANCELED, FAILED, QUEUED
+from hudhud.queue import LAST_CALL_MS
+from hudhud.verifications import PENDING
+
+# Of the failed messages only the newest can have a code that is still valid.
+LOOKED_AT = 1000
+
+Answer = Literal["done", "unknown"] | Refusal
+
+
+def retry(connection: Connection, number: int, *, who: str, now: int) -> Answer:
+    """Queue a failed job again, with fresh attempts, while its code is valid."""
+    if _queue_again(connection, [number], who=who, now=now):
+        return "done"
+    job = jobs.find(connection, number, now=now)
+    if job is None:
+        return "unknown"
+    return job.refusal or "not_failed"
+
+
+def retry_all(connection: Connection, *, who: str, now: int) -> int:
+    """Queue all failed jobs again whose codes are valid; return how many."""
+    ids = connection.scalars(retryable(now)).all()
+    return _queue_again(connection, ids, who=who, now=now)
+
+
+def retryable(now: int) -> Select[int]:
+    """Select the failed jobs whose codes are valid."""
+    newest = select(messages.c.id).where(messages.c.status == FAILED)
+    newest = newest.order_by(messages.c.id.desc()).limit(LOOKED_AT)
+    return select(messages.c.id).where(messages.c.id.in_(newest), _can_be_retried(now))
+
+
+def count_retryable(connection: Connection, *, now: int) -> int:
+    """Count the failed jobs whose codes are valid."""
+    return connection.scalar(select(func.count()).select_from(retryable(now).subquery())) or 0
+
+
+def cancel(connection: Connection, number: int, *, who: str, now: int) -> Answer:
+    """Cancel a job that waits, and erase its code."""
+    canceled = connection.execute(
+        update(messages)
+        .where(messages.c.id == number, messages.c.status == QUEUED)
+        .values(status=CANCELED, finished_at=now)
+        .returning(messages.c.verification_id)
+    ).first()
+    if canceled is None:
+        return "unknown" if jobs.find(connection, number, now=now) is None else "not_queued"
+    connection.execute(
+        update(verifications)
+        .where(verifications.c.id == canceled.verification_id, verifications.c.status == PENDING)
+        .values(status=CANCELED, code_index=None, code_sealed=None)
+    )
+    timeline.keep_deed(connection, [number], kind="canceled", at=now, who=who)
+    moved = {QUEUED: -1, CANCELED: 1}
+    tally.add(connection, now=now, moved=moved, happened={"canceled": 1})
+    return "done"
+
+
+def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: int) -> int:
+    chosen = and_(messages.c.id.in_(ids), _can_be_retried(now))
+    held = connection.scalars(select(messages.c.id).where(chosen).with_for_update()).all()
+    if not held:
+        return 0
+    failed = select(messages.c.id).where(messages.c.id.in_(held))
+    timeline.keep_attempts(connection, failed, kind="attempt_failed", at=messages.c.finished_at)
+    connection.execute(
+        update(messages)
+        .where(messages.c.id.in_(held))
+        .values(
+            status=QUEUED,
+            attempts=0,
+            available_at=now,
+            sender=None,
+            error=None,
+            error_key=None,
+            finished_at=None,
+        )
+    )
+    timeline.keep_deed(connection, held, kind="retried", at=now, who=who)
+    count = len(held)
+    tally.add(connection, now=now, moved={FAILED: -count, QUEUED: count})
+    return count
+
+
+def _can_be_retried(now: int) -> ColumnElement[bool]:
+    has_code = exists().where(
+        verifications.c.id == messages.c.verification_id,
+        verifications.c.code_sealed.is_not(None),
+    )
+    in_time = messages.c.expires_at > now + LAST_CALL_MS
+    return and_(messages.c.status == FAILED, in_time, has_code)

@@ -1,0 +1,153 @@
+"""Jobs as an admin sees them: filtered, paged, counted (`job_search.py` finds them)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, select
+
+from hudhud.db.tables import messages, verifications
+from hudhud.job_search import JobFilter, Place, Search, kept_count
+from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
+from hudhud.queue import LAST_CALL_MS
+from hudhud.sealing import CodeSealer
+
+# Totals are exact up to here, and pages by number reach as far.
+MOST_COUNTED = 10_000
+LARGEST_PAGE = 200
+
+Refusal = Literal["not_failed", "not_queued", "expired", "canceled", "erased"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One message with its times in milliseconds; `refusal` says why it cannot be retried."""
+
+    id: int
+    phone: str
+    status: str
+    attempts: int
+    error: str | None
+    sender: str | None
+    created_at: int
+    expires_at: int
+    sent_at: int | None
+    delivered_at: int | None
+    read_at: int | None
+    finished_at: int | None
+    refusal: Refusal | None
+
+    @property
+    def legacy_status(self) -> LegacyStatus:
+        """The earlier application's word for the status."""
+        return legacy_status(self.status)
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether it still waits."""
+        return self.status == QUEUED
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, newest first; `newer` and `older` are the cursors of the pages beside it."""
+
+    jobs: Sequence[Job]
+    newer: int | None
+    older: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many jobs fit a filter; beyond `MOST_COUNTED` only that there are more."""
+
+    count: int
+    is_exact: bool
+
+
+def page(
+    connection: Connection,
+    sealer: CodeSealer,
+    chosen: JobFilter,
+    *,
+    now: int,
+    limit: int,
+    before: int | None = None,
+    after: int | None = None,
+    skip: int = 0,
+) -> JobPage:
+    """Return the newest jobs that fit, those `before` an id, or the ones next `after` it.
+
+    `skip` leaves out as many first, which costs the more the larger it is.
+    """
+    search = Search(connection, sealer, chosen)
+    backwards = after is None
+    found = search.ids(Place(skip + limit + 1, before, after))[skip:]
+    ids = sorted(found[:limit], reverse=True)
+    more = len(found) > limit
+    has_newer = more if not backwards else before is not None or skip > 0
+    has_older = more if backwards else True
+    return JobPage(
+        jobs=_jobs(connection, ids, now),
+        newer=ids[0] if ids and has_newer else None,
+        older=ids[-1] if ids and has_older else None,
+    )
+
+
+def total(connection: Connection, sealer: CodeSealer, chosen: JobFilter) -> Total:
+    """Count the jobs that fit, up to `MOST_COUNTED`."""
+    if chosen.search:
+        count = Search(connection, sealer, chosen).count(MOST_COUNTED + 1)
+    else:
+        count = kept_count(connection, chosen.statuses)
+    return Total(min(count, MOST_COUNTED), count <= MOST_COUNTED)
+
+
+def newest(connection: Connection, *, now: int, limit: int) -> Sequence[Job]:
+    """Return the newest jobs of all."""
+    newest_ids = select(messages.c.id).order_by(messages.c.id.desc()).limit(limit)
+    return _jobs(connection, list(connection.scalars(newest_ids)), now)
+
+
+def find(connection: Connection, number: int, *, now: int) -> Job | None:
+    """Return one job, or None."""
+    found = _jobs(connection, [number], now)
+    return found[0] if found else None
+
+
+def _jobs(connection: Connection, ids: Sequence[int], now: int) -> list[Job]:
+    rows = connection.execute(_JOBS.where(messages.c.id.in_(ids))).all()
+    return sorted((_job(row, now) for row in rows), key=lambda job: -job.id)
+
+
+def _job(row: Row[Any], now: int) -> Job:
+    return Job(
+        id=row.id,
+        phone=row.phone,
+        status=row.status,
+        attempts=row.attempts,
+        error=row.error,
+        sender=row.sender,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        sent_at=row.sent_at,
+        delivered_at=row.delivered_at,
+        read_at=row.read_at,
+        finished_at=row.finished_at,
+        refusal=_refusal(row, now),
+    )
+
+
+def _refusal(row: Row[Any], now: int) -> Refusal | None:
+    if row.status == CANCELED:
+        return "canceled"
+    if row.status not in (FAILED, EXPIRED):
+        return "not_failed"
+    if row.status == EXPIRED or row.expires_at <= now + LAST_CALL_MS:
+        return "expired"
+    return None if row.has_code else "erased"
+
+
+_JOBS = select(messages, verifications.c.code_sealed.is_not(None).label("has_code")).outerjoin(
+    verifications, verifications.c.id == messages.c.verification_id
+)

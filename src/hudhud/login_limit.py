@@ -1,0 +1,120 @@
+"""How often a login may fail: 5 times in 15 minutes from an address, and per account only slower.
+
+An attempt is counted before anything is hashed, so that attempts at the same moment cannot exceed
+the limit, and uncounted when it succeeds. It stands in the database: a restart forgets nothing.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from hudhud.db.engine import Database
+from hudhud.db.tables import login_attempts
+from hudhud.errors import HudhudError
+
+WINDOW_MS = 15 * 60_000
+MOST_FAILURES = 5
+# From this many failures of one account on, its answers are slower; nobody can lock it out.
+FREELY_FAILED = 5
+FIRST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 4.0
+# A provider gives a customer this much of IPv6, so that it counts as one address.
+IPV6_PREFIX = 64
+LONGEST_TEXT = 200
+TOO_MANY = "Too many login attempts from this IP, please try again after 15 minutes."
+
+
+class TooManyAttempts(HudhudError):
+    """This address has failed too often; it may try again at `again_at`."""
+
+    def __init__(self, again_at: int) -> None:
+        super().__init__(TOO_MANY)
+        self.again_at = again_at
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A login that is being tried, counted as failed until it succeeds."""
+
+    id: int
+    address: str
+    is_last: bool  # another failure would have to wait
+    delay: float  # seconds to wait before the answer is looked for
+
+
+def reserve(
+    database: Database, connection: Connection, *, address: str, username: str, now: int
+) -> Attempt:
+    """Count an attempt, inside a writing transaction. Raises TooManyAttempts."""
+    database.lock_for_logins(connection)
+    place, name = limited(address), username[:LONGEST_TEXT]
+    times = list(
+        connection.scalars(
+            select(login_attempts.c.at)
+            .where(login_attempts.c.address == place, login_attempts.c.at > now - WINDOW_MS)
+            .order_by(login_attempts.c.at.desc())
+            .limit(MOST_FAILURES)
+        )
+    )
+    if len(times) == MOST_FAILURES:
+        raise TooManyAttempts(times[-1] + WINDOW_MS)
+    delay = _delay(_failures_of(connection, name, now))
+    row = {"address": place, "username": name, "at": now}
+    attempt: int = connection.scalars(
+        insert(login_attempts).returning(login_attempts.c.id), row
+    ).one()
+    return Attempt(attempt, place, len(times) == MOST_FAILURES - 1, delay)
+
+
+def release(connection: Connection, attempt: Attempt) -> None:
+    """Uncount this attempt alone: what was typed is right, but more is needed."""
+    connection.execute(delete(login_attempts).where(login_attempts.c.id == attempt.id))
+
+
+def forgive(connection: Connection, attempt: Attempt) -> None:
+    """Uncount every attempt from the address of this one, which succeeded."""
+    connection.execute(delete(login_attempts).where(login_attempts.c.address == attempt.address))
+
+
+def unlock(connection: Connection, address: str | None = None) -> int:
+    """Uncount the attempts from an address, or from everywhere; return how many there were."""
+    statement = delete(login_attempts)
+    if address is not None:
+        statement = statement.where(login_attempts.c.address == limited(address))
+    return connection.execute(statement).rowcount
+
+
+def purge(connection: Connection, *, now: int) -> None:
+    """Delete the attempts that count no more."""
+    connection.execute(delete(login_attempts).where(login_attempts.c.at <= now - WINDOW_MS))
+
+
+def limited(address: str) -> str:
+    """Return what is limited as one: an IPv4 address, or the network of an IPv6 address."""
+    try:
+        known = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:LONGEST_TEXT]
+    if isinstance(known, IPv6Address):
+        if known.ipv4_mapped is None:
+            return str(ip_network((known, IPV6_PREFIX), strict=False))
+        known = known.ipv4_mapped
+    return str(known)
+
+
+def _failures_of(connection: Connection, username: str, now: int) -> int:
+    recent = (
+        select(func.count())
+        .select_from(login_attempts)
+        .where(login_attempts.c.username == username, login_attempts.c.at > now - WINDOW_MS)
+    )
+    return connection.scalar(recent) or 0
+
+
+def _delay(failures: int) -> float:
+    if failures < FREELY_FAILED:
+        return 0.0
+    # The exponent is bounded, for a power of a great number of failures is no float any more.
+    doublings = min(failures - FREELY_FAILED, 10)
+    return min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0**doublings)

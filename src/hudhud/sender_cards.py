@@ -1,0 +1,178 @@
+"""What an admin sees of each sender: its state, its uptime, what came of the last action."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, func, select
+
+from hudhud import commands
+from hudhud.channels.linked.faults import FAULTS
+from hudhud.db.tables import commands as commands_table
+from hudhud.db.tables import messages, sender_states
+from hudhud.db.tables import senders as senders_table
+from hudhud.senders import SENTENCES, State, is_running
+
+UPTIME_MS = 24 * 3_600_000
+UPTIME_PARTS = 48
+PART_MS = UPTIME_MS // UPTIME_PARTS
+# A reload or logout is over when the sender has a lasting state again, or has none after this long.
+ACTION_MS = 20_000
+LATEST_MESSAGES = 200
+_LASTING = frozenset({"connected", "pairing", "restricted", "outdated", "replaced", "logged_out"})
+
+NOT_TAKEN = "The sender is not running, so nobody took this. Start it with: hudhud serve"
+NO_STATE_YET = "The sender did not come back within 20 s. Its log says why."
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """What came of the last thing that an admin asked of a sender.
+
+    `text` is a code to type on the phone, or why it failed; `seconds` says how long it took.
+    """
+
+    kind: commands.Kind
+    status: Literal["asked", "done", "failed"]
+    asked_at: int
+    text: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SenderCard:
+    """One sender as the dashboard shows it; times in milliseconds.
+
+    `uptime` has one share (0 to 1) for each half hour of the last day, None where nothing is known.
+    """
+
+    name: str
+    channel: str
+    state: State | Literal["paused"]
+    since: int
+    detail: str
+    phone: str | None
+    qr: str | None
+    qr_expires_at: int | None
+    pair_code: str | None
+    passkey_asked: bool
+    until: int | None
+    is_paused: bool
+    is_running: bool
+    last_sent_at: int | None
+    uptime: tuple[float | None, ...]
+    uptime_share: float | None
+    action: ActionResult | None
+
+
+def cards(connection: Connection, *, now: int) -> list[SenderCard]:
+    """Return a card for each sender that has ever run here, by name."""
+    rows = connection.execute(select(senders_table).order_by(senders_table.c.name))
+    return [_card(connection, row, now) for row in rows]
+
+
+def _card(connection: Connection, row: Row[Any], now: int) -> SenderCard:
+    running = is_running(row, now=now)
+    state, since, detail = row.state, row.state_since, row.detail or SENTENCES[row.state]
+    if not running:
+        if state != "stopped":
+            since = row.heartbeat_at or since
+        state, detail = "stopped", SENTENCES["stopped"]
+    elif row.paused_at is not None and state == "connected":
+        state, since = "paused", row.paused_at
+    uptime = _uptime(_history(connection, row, running=running, now=now), now)
+    known = [share for share in uptime if share is not None]
+    return SenderCard(
+        name=row.name,
+        channel=row.channel,
+        state=state,
+        since=since,
+        detail=detail,
+        phone=row.phone,
+        qr=row.qr if running else None,
+        qr_expires_at=row.qr_expires_at,
+        pair_code=row.pair_code if running else None,
+        passkey_asked=running and detail == FAULTS["passkey"].sentence,
+        until=row.until,
+        is_paused=row.paused_at is not None,
+        is_running=running,
+        last_sent_at=_last_sent(connection, row.name),
+        uptime=uptime,
+        uptime_share=sum(known) / len(known) if known else None,
+        action=_action(connection, row, now),
+    )
+
+
+def _last_sent(connection: Connection, name: str) -> int | None:
+    """Return when one of the newest messages was sent by this sender, on whatever machine."""
+    newest = select(messages.c.sender, messages.c.sent_at).order_by(messages.c.id.desc())
+    newest_rows = newest.limit(LATEST_MESSAGES).subquery()
+    of_sender = newest_rows.c.sender.startswith(f"{name}@", autoescape=True)
+    last: int | None = connection.scalar(select(func.max(newest_rows.c.sent_at)).where(of_sender))
+    return last
+
+
+def _history(
+    connection: Connection, row: Row[Any], *, running: bool, now: int
+) -> Sequence[tuple[str, int]]:
+    """Return states and when each began, the one that held when the day began first."""
+    begin = now - UPTIME_MS
+    of_sender = select(sender_states.c.state, sender_states.c.at).where(
+        sender_states.c.sender == row.name
+    )
+    before = of_sender.where(sender_states.c.at <= begin)
+    first = connection.execute(before.order_by(sender_states.c.at.desc()).limit(1)).all()
+    later = connection.execute(
+        of_sender.where(sender_states.c.at > begin).order_by(sender_states.c.at, sender_states.c.id)
+    ).all()
+    states = [(one.state, one.at) for one in (*first, *later)]
+    if not running and row.heartbeat_at is not None:
+        states.append(("stopped", row.heartbeat_at))
+    return states
+
+
+def _uptime(states: Sequence[tuple[str, int]], now: int) -> tuple[float | None, ...]:
+    begin = now - UPTIME_MS
+    ends = [at for _state, at in states[1:]] + [now]
+    spans = [(at, end, state) for (state, at), end in zip(states, ends, strict=True)]
+    parts = []
+    for number in range(UPTIME_PARTS):
+        start = begin + number * PART_MS
+        known = up = 0
+        for at, end, state in spans:
+            shared = max(0, min(end, start + PART_MS) - max(at, start))
+            known += shared
+            up += shared if state == "connected" else 0
+        parts.append(up / known if known else None)
+    return tuple(parts)
+
+
+def _action(connection: Connection, row: Row[Any], now: int) -> ActionResult | None:
+    last = connection.execute(
+        select(commands_table)
+        .where(commands_table.c.sender == row.name)
+        .order_by(commands_table.c.id.desc())
+        .limit(1)
+    ).first()
+    if last is None:
+        return None
+    if last.status == commands.FAILED:
+        return ActionResult(last.kind, "failed", last.created_at, last.result)
+    if last.status != commands.DONE:
+        if now - last.created_at > commands.STALE_MS:
+            return ActionResult(last.kind, "failed", last.created_at, NOT_TAKEN)
+        return ActionResult(last.kind, "asked", last.created_at)
+    if last.kind == "pair_phone":
+        return ActionResult(last.kind, "done", last.created_at, last.result)
+    return _new_start(last, row, now)
+
+
+def _new_start(last: Row[Any], row: Row[Any], now: int) -> ActionResult:
+    """Tell whether the sender is back after a reload or a logout."""
+    is_back = row.state in _LASTING and row.state_since >= last.finished_at
+    if is_back and not (last.kind == "logout" and row.state == "logged_out"):
+        seconds = (row.state_since - last.created_at) / 1000
+        return ActionResult(last.kind, "done", last.created_at, seconds=seconds)
+    if now - last.created_at > ACTION_MS:
+        return ActionResult(last.kind, "failed", last.created_at, NO_STATE_YET)
+    return ActionResult(last.kind, "asked", last.created_at)

@@ -1,0 +1,130 @@
+"""Sessions of the admin: they live in the database, so that ending one really ends it.
+
+The browser holds 256 random bits, the database their SHA-256. A session ends when it is logged
+out, unused for `IDLE_MS`, older than `ABSOLUTE_MS`, or when the password is another one.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+
+from hudhud.db.tables import sessions
+
+TOKEN_BYTES = 32
+IDLE_MS = 12 * 3600 * 1000
+ABSOLUTE_MS = 7 * 24 * 3600 * 1000
+# Between the password and the second factor.
+INCOMPLETE_MS = 10 * 60_000
+# How often the use of a session is written down at most.
+SEEN_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that has not ended; `is_complete` is False until the second factor is given."""
+
+    digest: bytes
+    username: str
+    is_complete: bool
+    created_at: int
+    seen_at: int
+
+
+def begin(
+    connection: Connection,
+    *,
+    username: str,
+    password_mark: bytes,
+    is_complete: bool,
+    address: str,
+    replaces: str | None = None,
+    now: int,
+) -> tuple[str, Session]:
+    """Begin a session, and return its token, which is not kept, beside it.
+
+    `replaces` is the token that the request presented: its session ends, so that nobody who knew
+    it before the login is logged in by it.
+    """
+    if replaces is not None:
+        end(connection, replaces)
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    session = Session(_digest(token), username, is_complete, now, now)
+    connection.execute(
+        insert(sessions).values(
+            digest=session.digest,
+            username=username,
+            password_mark=password_mark,
+            is_complete=is_complete,
+            address=address,
+            created_at=now,
+            seen_at=now,
+        )
+    )
+    return token, session
+
+
+def find(connection: Connection, token: str, *, password_mark: bytes, now: int) -> Session | None:
+    """Return the session of this token, or None where there is none or it has ended."""
+    row = connection.execute(select(sessions).where(sessions.c.digest == _digest(token))).first()
+    if row is None or not hmac.compare_digest(row.password_mark, password_mark):
+        return None
+    session = Session(row.digest, row.username, row.is_complete, row.created_at, row.seen_at)
+    return None if _has_ended(session, now) else session
+
+
+def wants_touch(session: Session, *, now: int) -> bool:
+    """Tell whether the session's use is to be written down again."""
+    return now - session.seen_at >= SEEN_MS
+
+
+def touch(connection: Connection, session: Session, *, now: int) -> None:
+    """Write down that the session is used; without effect on one that was ended meanwhile."""
+    connection.execute(
+        update(sessions)
+        .where(sessions.c.digest == session.digest, sessions.c.seen_at < now)
+        .values(seen_at=now)
+    )
+
+
+def end(connection: Connection, token: str) -> None:
+    """End the session of this token, if there is one."""
+    connection.execute(delete(sessions).where(sessions.c.digest == _digest(token)))
+
+
+def end_others(connection: Connection, session: Session) -> None:
+    """End every other session of the same admin."""
+    connection.execute(
+        delete(sessions).where(
+            sessions.c.username == session.username, sessions.c.digest != session.digest
+        )
+    )
+
+
+def purge(connection: Connection, *, now: int) -> None:
+    """Delete the sessions that time has ended."""
+    unfinished = and_(
+        sessions.c.is_complete.is_(False), sessions.c.created_at <= now - INCOMPLETE_MS
+    )
+    connection.execute(
+        delete(sessions).where(
+            or_(
+                sessions.c.seen_at <= now - IDLE_MS,
+                sessions.c.created_at <= now - ABSOLUTE_MS,
+                unfinished,
+            )
+        )
+    )
+
+
+def _has_ended(session: Session, now: int) -> bool:
+    age = now - session.created_at
+    longest = ABSOLUTE_MS if session.is_complete else INCOMPLETE_MS
+    return age >= longest or now - session.seen_at >= IDLE_MS
+
+
+def _digest(token: str) -> bytes:
+    # A cookie may hold what is no text: that must be a wrong token, not an error.
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,95 @@
+"""The numbers of the dashboard, kept at every change so that nobody has to count messages.
+
+Whoever changes messages calls `add` once, last in its transaction: numbers and messages agree at
+any moment. Processes add to different rows (`SHARD`), so that none waits for another.
+"""
+
+import math
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from sqlalchemy import Connection, delete
+
+from hudhud.db.engine import insert_or_add
+from hudhud.db.tables import delivery_times, message_counts, traffic
+
+Happening = Literal["accepted", "sent", "delivered", "read", "failed", "expired", "canceled"]
+Unit = Literal["minute", "hour"]
+
+HAPPENINGS: tuple[Happening, ...] = (
+    "accepted",
+    "sent",
+    "delivered",
+    "read",
+    "failed",
+    "expired",
+    "canceled",
+)
+UNIT_MS: Mapping[Unit, int] = {"minute": 60_000, "hour": 3_600_000}
+KEPT_MS: Mapping[Unit, int] = {"minute": 2 * 86_400_000, "hour": 400 * 86_400_000}
+SHARDS = 16
+SHARD = secrets.randbelow(SHARDS)
+# Times to delivery are counted in buckets, each a tenth wider than the one before.
+BUCKET_GROWTH = 1.1
+
+
+def add(
+    connection: Connection,
+    *,
+    now: int,
+    moved: Mapping[str, int],
+    happened: Mapping[Happening, int] | None = None,
+    delivered_after: Iterable[int] = (),
+) -> None:
+    """Add to the numbers of this moment.
+
+    `moved` says by how much the number of messages in each status changes, `happened` what took
+    place, `delivered_after` the milliseconds from acceptance of each message that arrived.
+    """
+    changed = {status: count for status, count in moved.items() if count}
+    if changed:
+        # In one order everywhere, so that two transactions cannot wait for each other.
+        keys = [{"status": status, "shard": SHARD} for status in sorted(changed)]
+        amounts = [{"count": changed[status]} for status in sorted(changed)]
+        insert_or_add(connection, message_counts, keys, amounts)
+    if happened and any(happened.values()):
+        amount = {str(name): happened.get(name, 0) for name in HAPPENINGS}
+        insert_or_add(connection, traffic, _places(now), [amount] * len(UNIT_MS))
+    _add_delivery_times(connection, now, delivered_after)
+
+
+def bucket(milliseconds: int) -> int:
+    """Return the bucket in which a time to delivery is counted."""
+    return int(math.log(max(1, milliseconds), BUCKET_GROWTH))
+
+
+def middle(number: int) -> int:
+    """Return the milliseconds that stand for a bucket, within 5 % of all that is in it."""
+    return round(math.pow(BUCKET_GROWTH, number + 0.5))
+
+
+def purge(connection: Connection, *, now: int) -> None:
+    """Delete what is too old to be drawn: minutes after 2 days, hours after 400."""
+    for unit, kept in KEPT_MS.items():
+        for table in (traffic, delivery_times):
+            connection.execute(
+                delete(table).where(table.c.unit == unit, table.c.start < now - kept)
+            )
+
+
+def _places(now: int) -> list[dict[str, object]]:
+    return [
+        {"unit": unit, "start": now - now % length, "shard": SHARD}
+        for unit, length in UNIT_MS.items()
+    ]
+
+
+def _add_delivery_times(connection: Connection, now: int, times: Iterable[int]) -> None:
+    counts: dict[int, int] = {}
+    for time in times:
+        counts[bucket(time)] = counts.get(bucket(time), 0) + 1
+    if counts:
+        keys = [place | {"bucket": one} for place in _places(now) for one in sorted(counts)]
+        amounts = [{"count": counts[one]} for one in sorted(counts)] * len(UNIT_MS)
+        insert_or_add(connection, delivery_times, keys, amounts)

@@ -1,0 +1,39 @@
+"""The texts that messages have had: their bodies and errors, each kept once.
+
+Millions of messages share a few texts. A search looks among these, then for the messages that have
+one of them, by its key.
+"""
+
+from collections.abc import Collection
+from hashlib import sha256
+
+from sqlalchemy import Connection, select
+
+from hudhud.db.engine import insert_or_ignore
+from hudhud.db.tables import texts
+from hudhud.templates import with_code
+
+KEY_BYTES = 8
+MOST_FOUND = 50
+MASK = "••••"
+
+
+def key(text: str) -> int:
+    """Return the key of a text: 64 bits of its SHA-256, with a sign as databases have it."""
+    return int.from_bytes(
+        sha256(text.encode("utf-8", "replace")).digest()[:KEY_BYTES], "big", signed=True
+    )
+
+
+def keep(connection: Connection, found: Collection[str]) -> dict[str, int]:
+    """Store texts that are not stored yet, with the code's place masked; return the key of each."""
+    keys = {text: key(text) for text in sorted(set(found))}
+    for text, number in keys.items():
+        insert_or_ignore(connection, texts, {"key": number, "text": with_code(text, MASK)})
+    return keys
+
+
+def containing(connection: Connection, fragment: str) -> list[int]:
+    """Return the keys of texts that hold `fragment`, in whatever case; at most `MOST_FOUND`."""
+    holds = texts.c.text.icontains(fragment, autoescape=True)
+    return list(connection.scalars(select(texts.c.key).where(holds).limit(MOST_FOUND)))

@@ -1,0 +1,192 @@
+"""The numbers of the dashboard: how many messages are where, and how it went lately.
+
+They are read from what `tally.py` keeps, so they cost the same with a million messages as with ten.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Select, func, select
+
+from hudhud import tally
+from hudhud.db.tables import delivery_times, message_counts, messages, senders, traffic
+from hudhud.messages import QUEUED, SENDING, STATUSES
+from hudhud.senders import LATE_MS
+from hudhud.tally import HAPPENINGS, Happening, Unit
+
+Range = Literal["hour", "day", "month"]
+RANGES: tuple[Range, ...] = get_args(Range)
+
+HOUR_MS = tally.UNIT_MS["hour"]
+MINUTE_MS = tally.UNIT_MS["minute"]
+DAY_HOURS = 24
+MONTH_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How it went during some time: `success_rate` from 0 to 1, the median time to delivery in ms.
+
+    The rate is the share of messages that arrived among those that were sent or came to nothing.
+    """
+
+    happened: Mapping[Happening, int]
+    success_rate: float | None
+    median_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What the dashboard counts; `counts` has the messages of each exact status."""
+
+    counts: Mapping[str, int]
+    oldest_waiting_at: int | None
+    next_expiry_at: int | None
+    expected_wait_ms: int | None
+    connected_senders: int
+    hour: Window
+    day: Window
+
+    @property
+    def pending(self) -> int:
+        """Messages that wait."""
+        return self.counts[QUEUED]
+
+    @property
+    def processing(self) -> int:
+        """Messages that are being sent."""
+        return self.counts[SENDING]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What the charts draw: one value for each of `starts`, times to delivery in ms."""
+
+    range: Range
+    starts: Sequence[int]
+    accepted: Sequence[int]
+    sent: Sequence[int]
+    delivered: Sequence[int]
+    failed: Sequence[int]
+    median: Sequence[int | None]
+    p95: Sequence[int | None]
+
+
+def numbers(connection: Connection, *, now: int, mean_gap: float) -> Numbers:
+    """Return the numbers of this moment; `mean_gap` is a sender's pace in seconds."""
+    counts = _counts(connection)
+    connected = _connected(connection, now)
+    first = select(messages.c.created_at).where(messages.c.status == QUEUED)
+    expiry = select(func.min(messages.c.expires_at)).where(messages.c.status == QUEUED)
+    waiting = counts[QUEUED] > 0
+    wait = round(counts[QUEUED] * mean_gap * 1000 / connected) if connected else None
+    return Numbers(
+        counts=counts,
+        oldest_waiting_at=connection.scalar(first.order_by(messages.c.id).limit(1))
+        if waiting
+        else None,
+        next_expiry_at=connection.scalar(expiry) if waiting else None,
+        expected_wait_ms=wait,
+        connected_senders=connected,
+        hour=_window(connection, "minute", now - now % MINUTE_MS - 59 * MINUTE_MS),
+        day=_window(connection, "hour", now - now % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS),
+    )
+
+
+def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -> Series:
+    """Return what happened in each minute of an hour, hour of a day, or day of a month.
+
+    Days are those of `zone`.
+    """
+    unit: Unit = "minute" if chosen == "hour" else "hour"
+    starts = _starts(chosen, zone, now)
+    begin = starts[0]
+    sums: dict[int, dict[str, int]] = {start: dict.fromkeys(HAPPENINGS, 0) for start in starts}
+    for row in connection.execute(_TRAFFIC.where(traffic.c.unit == unit, traffic.c.start >= begin)):
+        place = sums.get(_place(row.start, starts, chosen), {})  # a clock may run ahead of ours
+        for name in place:
+            place[name] += int(getattr(row, name))
+    times: dict[int, dict[int, int]] = {start: defaultdict(int) for start in starts}
+    for row in connection.execute(_times(unit, begin).add_columns(delivery_times.c.start)):
+        times.get(_place(row.start, starts, chosen), defaultdict(int))[row.bucket] += row.amount
+    return Series(
+        range=chosen,
+        starts=starts,
+        accepted=[sums[start]["accepted"] for start in starts],
+        sent=[sums[start]["sent"] for start in starts],
+        delivered=[sums[start]["delivered"] for start in starts],
+        failed=[sums[start]["failed"] + sums[start]["expired"] for start in starts],
+        median=[percentile(times[start], 0.5) for start in starts],
+        p95=[percentile(times[start], 0.95) for start in starts],
+    )
+
+
+def percentile(counts: Mapping[int, int], share: float) -> int | None:
+    """Return the milliseconds within which `share` of the counted deliveries came."""
+    wanted = sum(counts.values()) * share
+    for bucket in sorted(counts):
+        wanted -= counts[bucket]
+        if wanted <= 0:
+            return tally.middle(bucket)
+    return None
+
+
+def _counts(connection: Connection) -> dict[str, int]:
+    sums = select(message_counts.c.status, func.sum(message_counts.c.count))
+    found = {
+        row[0]: int(row[1]) for row in connection.execute(sums.group_by(message_counts.c.status))
+    }
+    return {status: found.get(status, 0) for status in STATUSES}
+
+
+def _connected(connection: Connection, now: int) -> int:
+    able = select(func.count()).where(
+        senders.c.state.in_(("connected", "restricted")),
+        senders.c.paused_at.is_(None),
+        senders.c.heartbeat_at > now - LATE_MS,
+    )
+    return connection.scalar(able) or 0
+
+
+def _window(connection: Connection, unit: Unit, begin: int) -> Window:
+    columns = [func.coalesce(func.sum(traffic.c[name]), 0).label(name) for name in HAPPENINGS]
+    row = connection.execute(
+        select(*columns).where(traffic.c.unit == unit, traffic.c.start >= begin)
+    ).one()
+    happened: dict[Happening, int] = {name: int(getattr(row, name)) for name in HAPPENINGS}
+    ended = happened["sent"] + happened["failed"] + happened["expired"]
+    rate = min(1.0, happened["delivered"] / ended) if ended else None
+    times: dict[int, int] = defaultdict(int)
+    for one in connection.execute(_times(unit, begin)):
+        times[one.bucket] += one.amount
+    return Window(happened, rate, percentile(times, 0.5))
+
+
+def _times(unit: Unit, begin: int) -> Select[Any]:
+    of_unit = (delivery_times.c.unit == unit, delivery_times.c.start >= begin)
+    amount = delivery_times.c.count.label("amount")
+    return select(delivery_times.c.bucket, amount).where(*of_unit)
+
+
+def _starts(chosen: Range, zone: ZoneInfo, now: int) -> list[int]:
+    if chosen == "hour":
+        return [now - now % MINUTE_MS - minute * MINUTE_MS for minute in reversed(range(60))]
+    if chosen == "day":
+        return [now - now % HOUR_MS - hour * HOUR_MS for hour in reversed(range(DAY_HOURS))]
+    today = datetime.fromtimestamp(now / 1000, zone).replace(hour=0, minute=0, second=0)
+    days = [today.replace(microsecond=0) - timedelta(days=day) for day in range(MONTH_DAYS)]
+    return [round(day.timestamp() * 1000) for day in reversed(days)]
+
+
+def _place(start: int, starts: Sequence[int], chosen: Range) -> int:
+    """Return the beginning of the minute, hour or day into which a kept number falls."""
+    if chosen == "month":
+        return max(day for day in starts if day <= start)
+    return start
+
+
+_TRAFFIC: Select[Any] = select(traffic)

@@ -1,0 +1,39 @@
+"""The parts that decide who may enter the dashboard."""
+
+import asyncio
+from dataclasses import dataclass
+
+from hudhud import second_factor
+from hudhud.admin_password import AdminPassword
+from hudhud.credentials import load_secret
+from hudhud.db.engine import Database
+from hudhud.sealing import Sealer
+from hudhud.settings import Settings
+from hudhud.web.admin.csrf import CsrfKey
+from hudhud.web.admin.proxies import ProxyWatch
+
+# Each takes 64 MB: twelve at once cost 769 MB.
+HASHES_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What judges passwords, second factors, tokens of forms, and forwarded addresses."""
+
+    password: AdminPassword
+    hashing: asyncio.Semaphore  # held while a password is hashed
+    second_factors: Sealer
+    csrf: CsrfKey
+    proxies: ProxyWatch
+
+
+def build_access(settings: Settings, database: Database) -> Access:
+    """Build them. Raises StartRefused without a secret."""
+    secret = load_secret(settings)
+    return Access(
+        password=AdminPassword(settings, secret),
+        hashing=asyncio.Semaphore(HASHES_AT_ONCE),
+        second_factors=Sealer(second_factor.PURPOSE, secret, settings.session_secret_previous),
+        csrf=CsrfKey(secret),
+        proxies=ProxyWatch(database, settings.trusted_proxies),
+    )

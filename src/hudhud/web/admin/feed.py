@@ -1,0 +1,273 @@
+"""What the open dashboards are told: read once, rendered once for each view, sent to all.
+
+One thread waits at the database's doorbell while anybody watches. What changed is told at most
+every `PAUSE_SECONDS`; what only grows older, every `REFRESH_SECONDS`.
+"""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud import interventions, jobs, sender_cards, traffic
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.jobs import LARGEST_PAGE, Job
+from hudhud.sender_cards import SenderCard
+from hudhud.settings import Settings
+from hudhud.traffic import Numbers
+from hudhud.web.admin.view import View
+
+PAUSE_SECONDS = 0.3
+IDLE_SECONDS = 1.0
+REFRESH_SECONDS = 15.0
+# A watcher that takes nothing for so many events is cut off; it comes back by itself.
+MOST_WAITING = 100
+# A page that was rendered this long ago may have missed what has changed since.
+MISSED_MS = 60_000
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of the stream."""
+
+    name: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the status page shows, read in one moment."""
+
+    cards: tuple[SenderCard, ...]
+    numbers: Numbers
+    retryable: int
+    newest: tuple[Job, ...] = ()
+
+    def essence(self) -> tuple[object, ...]:
+        """Return what is worth telling at once: all but what only grows older."""
+        cards = tuple(
+            replace(card, uptime=(), uptime_share=None, last_sent_at=None) for card in self.cards
+        )
+        return (cards, self.numbers, self.retryable)
+
+
+def read_snapshot(database: Database, settings: Settings, *, newest: int = 0) -> Snapshot:
+    """Read what the status page shows, with as many of the newest jobs."""
+    now = now_ms()
+    with database.read() as connection:
+        return Snapshot(
+            cards=tuple(sender_cards.cards(connection, now=now)),
+            numbers=traffic.numbers(connection, now=now, mean_gap=settings.mean_send_gap),
+            retryable=interventions.count_retryable(connection, now=now),
+            newest=tuple(jobs.newest(connection, now=now, limit=newest)) if newest else (),
+        )
+
+
+class Render:
+    """How the page's parts are rendered for the stream."""
+
+    def __init__(
+        self,
+        parts: Callable[[View, Snapshot], Mapping[str, str]],
+        row: Callable[[View, Job], str],
+    ) -> None:
+        self.parts = parts
+        self.row = row
+
+
+@dataclass(eq=False, slots=True)
+class Watcher:
+    """One open stream."""
+
+    view: View
+    loop: asyncio.AbstractEventLoop
+    events: asyncio.Queue[Event | None] = field(default_factory=asyncio.Queue)
+    is_new: bool = True
+
+    def tell(self, events: list[Event]) -> None:
+        """Pass events on, from any thread; a watcher that takes none is cut off."""
+        self.loop.call_soon_threadsafe(self._put, events)
+
+    def end(self) -> None:
+        """End the stream, from any thread."""
+        self.loop.call_soon_threadsafe(self.events.put_nowait, None)
+
+    def _put(self, events: list[Event]) -> None:
+        if self.events.qsize() > MOST_WAITING:
+            self.events.put_nowait(None)
+        else:
+            for event in events:
+                self.events.put_nowait(event)
+
+
+class Feed:
+    """Keeps everybody who watches up to date."""
+
+    def __init__(self, database: Database, settings: Settings, render: Render) -> None:
+        self._database = database
+        self._settings = settings
+        self._render = render
+        self._watchers: set[Watcher] = set()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End all streams, and those that would begin."""
+        with self._changed:
+            self._stopping = True
+            watchers = list(self._watchers)
+            self._changed.notify()
+        for watcher in watchers:
+            watcher.end()
+
+    def stop(self) -> None:
+        """Close, and wait for the thread."""
+        self.close()
+        self._thread.join()
+
+    def watch(self, view: View) -> Watcher:
+        """Begin to watch; the first events tell everything."""
+        watcher = Watcher(view, asyncio.get_running_loop())
+        with self._changed:
+            if self._stopping:
+                watcher.end()
+            else:
+                self._watchers.add(watcher)
+            self._changed.notify()
+        return watcher
+
+    def leave(self, watcher: Watcher) -> None:
+        """Stop watching."""
+        with self._changed:
+            self._watchers.discard(watcher)
+
+    def _run(self) -> None:
+        while self._wait_for_watchers():
+            try:
+                self._serve_watchers()
+            except SQLAlchemyError as error:
+                log.warning("the dashboards cannot be told", error=str(error.__cause__ or error))
+                time.sleep(IDLE_SECONDS)
+            except Exception:
+                log.exception("telling the dashboards broke")
+                time.sleep(IDLE_SECONDS)
+
+    def _wait_for_watchers(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self._watchers or self._stopping)
+            return not self._stopping
+
+    def _serve_watchers(self) -> None:
+        """Tell everybody what changes, until nobody is left."""
+        told = _Told()
+        with closing(self._database.doorbell()) as doorbell:
+            while (watchers := self._present()) and not self._stopping:
+                snapshot = read_snapshot(self._database, self._settings, newest=LARGEST_PAGE)
+                news = told.news(snapshot)
+                self._tell(watchers, snapshot, news)
+                self._pause(doorbell.wait)
+
+    def _present(self) -> list[Watcher]:
+        with self._changed:
+            return list(self._watchers)
+
+    def _pause(self, wait: Callable[[float], bool]) -> None:
+        time.sleep(PAUSE_SECONDS)
+        end = time.monotonic() + IDLE_SECONDS - PAUSE_SECONDS
+        while time.monotonic() < end and not self._stopping:
+            if any(watcher.is_new for watcher in self._present()) or wait(PAUSE_SECONDS / 3):
+                return
+
+    def _tell(self, watchers: list[Watcher], snapshot: Snapshot, news: "_News") -> None:
+        rendered = _Rendered(self._render, snapshot)
+        for watcher in watchers:
+            told = rendered.everything(watcher.view) if watcher.is_new else []
+            if not watcher.is_new:
+                told = rendered.news(watcher.view, news)
+            watcher.is_new = False
+            if told:
+                watcher.tell(told)
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What is new: whether the parts are, and which jobs."""
+
+    parts: bool
+    jobs: tuple[Job, ...]
+
+
+class _Told:
+    """What was told last."""
+
+    def __init__(self) -> None:
+        self._essence: tuple[object, ...] = ()
+        self._jobs: dict[int, Job] | None = None
+        self._refreshed = 0.0
+
+    def news(self, snapshot: Snapshot) -> _News:
+        essence, now = snapshot.essence(), time.monotonic()
+        parts = essence != self._essence or now - self._refreshed > REFRESH_SECONDS
+        if parts:
+            self._essence, self._refreshed = essence, now
+        before = self._jobs
+        self._jobs = {job.id: job for job in snapshot.newest}
+        if before is None:
+            return _News(parts, ())
+        return _News(parts, tuple(job for job in snapshot.newest if before.get(job.id) != job))
+
+
+class _Rendered:
+    """Events for one snapshot, each view rendered once."""
+
+    def __init__(self, render: Render, snapshot: Snapshot) -> None:
+        self._render = render
+        self._snapshot = snapshot
+        self._parts: dict[View, list[Event]] = {}
+        self._rows: dict[tuple[View, int], str] = {}
+
+    def everything(self, view: View) -> list[Event]:
+        since = now_ms() - MISSED_MS
+        fresh = tuple(job for job in self._snapshot.newest if _changed_at(job) >= since)
+        return [*self._of_parts(view), *self._of_jobs(view, fresh)]
+
+    def news(self, view: View, news: _News) -> list[Event]:
+        told = self._of_parts(view) if news.parts else []
+        return [*told, *self._of_jobs(view, news.jobs)]
+
+    def _of_parts(self, view: View) -> list[Event]:
+        if view not in self._parts:
+            html = self._render.parts(view, self._snapshot)
+            self._parts[view] = [Event(name, text) for name, text in html.items()]
+        return self._parts[view]
+
+    def _of_jobs(self, view: View, changed: tuple[Job, ...]) -> Iterator[Event]:
+        if changed:
+            rows = [{"id": job.id, "html": self._row(view, job)} for job in changed]
+            window = self._snapshot.newest[-1].id
+            yield Event("rows", json.dumps({"window": window, "rows": rows}))
+
+    def _row(self, view: View, job: Job) -> str:
+        key = (view, job.id)
+        if key not in self._rows:
+            self._rows[key] = self._render.row(view, job)
+        return self._rows[key]
+
+
+def _changed_at(job: Job) -> int:
+    times = (job.sent_at, job.delivered_at, job.read_at, job.finished_at)
+    return max(job.created_at, *(at for at in times if at is not None))

@@ -1,0 +1,139 @@
+"""Who asks: an admin with a session, or a script with an API key of scope admin."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from sqlalchemy.exc import OperationalError
+
+from hudhud import sessions
+from hudhud.clock import now_ms
+from hudhud.errors import HudhudError
+from hudhud.sessions import Session
+from hudhud.web.admin import csrf
+from hudhud.web.admin.forms import form_of
+from hudhud.web.auth import KEY_WRONG
+from hudhud.web.parts import AnyRequest, Parts, parts_of
+
+SESSION_COOKIE = "hudhud_session"
+LOGIN_PAGE = "/admin/login"
+# A page's script says so of what it asks for by itself: that is no use of the session.
+BACKGROUND_HEADER = "X-Background"
+
+AUTHENTICATION_REQUIRED = "Authentication required"
+KEY_WITHOUT_SCOPE = "This API key may not use the admin's routes: it lacks the scope admin."
+CSRF_WRONG = (
+    "The form's token is missing or no longer fits. Load the page again and repeat what you did."
+)
+
+
+class NotLoggedIn(HudhudError):
+    """There is no session, or it has ended: people are sent to the login."""
+
+
+class WrongKey(HudhudError):
+    """The API key presented is none."""
+
+
+class Forbidden(HudhudError):
+    """The caller is known, and may not do this, or not in this way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, and from where."""
+
+    name: str
+    address: str
+    session: Session | None  # None for an API key
+
+
+async def reader(request: AnyRequest) -> Actor:
+    """Return who asks to see something. Raises NotLoggedIn, WrongKey or Forbidden."""
+    await parts_of(request).access.proxies.watch(request)
+    key = request.headers.get("x-api-key")
+    if key:
+        return Actor(f"key {_key_name(parts_of(request), key)}", address_of(request), None)
+    session = await session_of(request)
+    if session is None or not session.is_complete:
+        raise NotLoggedIn(AUTHENTICATION_REQUIRED)
+    return Actor(session.username, address_of(request), session)
+
+
+async def changer(request: AnyRequest) -> Actor:
+    """Return who asks to change something, having proved that the request is its own.
+
+    Raises Forbidden without a CSRF token of the session, else what `reader` raises.
+    """
+    actor = await reader(request)
+    if actor.session is not None:
+        await check_csrf(request, actor.session)
+    return actor
+
+
+async def check_csrf(request: AnyRequest, session: Session) -> None:
+    """Raise Forbidden unless header or form bring a token of this session."""
+    token = request.headers.get(csrf.HEADER) or (await form_of(request)).one(csrf.FIELD)
+    if not parts_of(request).access.csrf.fits(token, session):
+        raise Forbidden(CSRF_WRONG)
+
+
+async def session_of(request: AnyRequest) -> Session | None:
+    """Return the session of the request's cookie, complete or not, where it has not ended."""
+    token = token_of(request)
+    if token is None:
+        return None
+    is_use = BACKGROUND_HEADER not in request.headers
+    return await asyncio.to_thread(_find, parts_of(request), token, is_use=is_use)
+
+
+async def is_still_in(request: AnyRequest, actor: Actor) -> bool:
+    """Tell whether who was let in would be let in again, for streams; it is no use of a session."""
+    parts = parts_of(request)
+    if actor.session is None:
+        key = request.headers.get("x-api-key", "")
+        return parts.key_ring.admin_name(key) is not None
+    token = token_of(request) or ""
+    session = await asyncio.to_thread(_find, parts, token, is_use=False)
+    return session is not None and session.is_complete
+
+
+def wants_page(request: AnyRequest) -> bool:
+    """Tell whether a person's browser asks; anything else gets JSON."""
+    return "text/html" in request.headers.get("accept", "").lower()
+
+
+def is_htmx(request: AnyRequest) -> bool:
+    """Tell whether the page's own script asks for a part of a page."""
+    return request.headers.get("hx-request") == "true"
+
+
+def address_of(request: AnyRequest) -> str:
+    """Return where the request comes from, as far as TRUSTED_PROXIES lets us believe it."""
+    return request.client.host if request.client is not None else "unknown"
+
+
+def token_of(request: AnyRequest) -> str | None:
+    """Return the session's token that the request presents."""
+    return request.cookies.get(SESSION_COOKIE)
+
+
+def _key_name(parts: Parts, key: str) -> str:
+    name = parts.key_ring.admin_name(key)
+    if name is not None:
+        return name
+    if parts.key_ring.identify(key) is not None:
+        raise Forbidden(KEY_WITHOUT_SCOPE)
+    raise WrongKey(KEY_WRONG)
+
+
+def _find(parts: Parts, token: str, *, is_use: bool) -> Session | None:
+    now = now_ms()
+    with parts.database.read() as connection:
+        mark = parts.access.password.mark(connection)
+        session = sessions.find(connection, token, password_mark=mark, now=now)
+    if session is not None and is_use and sessions.wants_touch(session, now=now):
+        # A page that can be read must not fail because a note beside it cannot be written.
+        with contextlib.suppress(OperationalError), parts.database.write() as connection:
+            sessions.touch(connection, session, now=now)
+    return session

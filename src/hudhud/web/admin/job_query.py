@@ -1,0 +1,133 @@
+"""The list of jobs that a request asks for, by the names of the earlier application.
+
+filterStatus   one of the four old words        filterDelivery   one of the eight exact ones
+searchQuery    phone, code, text or error       limit            jobs of a page
+before, after  an id: the pages of people       page, cursor     those of scripts
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast, get_args
+
+from sqlalchemy import Connection
+
+from hudhud import audit, jobs
+from hudhud.clock import now_ms
+from hudhud.errors import BadRequest
+from hudhud.job_search import JobFilter
+from hudhud.jobs import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
+from hudhud.messages import STATUSES, LegacyStatus
+from hudhud.web.admin.guard import Actor
+from hudhud.web.parts import Parts
+
+LONGEST_SEARCH = 100
+EVERYTHING = ("", "all")  # what a form sends for no choice
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """A filter and a place in its list."""
+
+    chosen: JobFilter
+    limit: int
+    before: int | None = None
+    after: int | None = None
+    page: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the list begins with the newest job."""
+        return self.before is None and self.after is None and self.page == 1
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """The answer to a query."""
+
+    query: JobQuery
+    page: JobPage
+    total: Total
+
+
+def parse(parameters: Mapping[str, str], *, usual_limit: int) -> JobQuery:
+    """Read a request's parameters. Raises BadRequest naming the one that is wrong."""
+    query = JobQuery(
+        chosen=JobFilter(
+            status=cast(
+                "LegacyStatus | None", _word(parameters, "filterStatus", get_args(LegacyStatus))
+            ),
+            delivery=_word(parameters, "filterDelivery", STATUSES),
+            search=_search(parameters.get("searchQuery", "")),
+        ),
+        limit=_number(parameters, "limit", LARGEST_PAGE) or usual_limit,
+        before=_number(parameters, "before") or _number(parameters, "cursor"),
+        after=_number(parameters, "after"),
+        page=_number(parameters, "page") or 1,
+    )
+    if query.page * query.limit > MOST_COUNTED:
+        raise BadRequest(
+            f"page: only the first {MOST_COUNTED:,} jobs have page numbers. Go on with "
+            "?cursor=, the nextCursor of the page before."
+        )
+    return query
+
+
+async def read(parts: Parts, actor: Actor, query: JobQuery) -> JobList:
+    """Find the jobs; a search that may be one for a code is noted in the audit."""
+    return await asyncio.to_thread(_read, parts, actor, query)
+
+
+def _read(parts: Parts, actor: Actor, query: JobQuery) -> JobList:
+    with parts.database.read() as connection:
+        found = _find(connection, parts, query)
+    if query.chosen.code is not None and query.is_first:
+        with parts.database.write() as connection:
+            audit.note(
+                connection,
+                who=actor.name,
+                address=actor.address,
+                what="code_search",
+                detail=f"{found.total.count} found",
+                now=now_ms(),
+            )
+    return found
+
+
+def _find(connection: Connection, parts: Parts, query: JobQuery) -> JobList:
+    page = jobs.page(
+        connection,
+        parts.sealer,
+        query.chosen,
+        now=now_ms(),
+        limit=query.limit,
+        before=query.before,
+        after=query.after,
+        skip=(query.page - 1) * query.limit,
+    )
+    return JobList(query, page, jobs.total(connection, parts.sealer, query.chosen))
+
+
+def _word(parameters: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | None:
+    value = parameters.get(name, "").strip().lower()
+    if value in EVERYTHING:
+        return None
+    if value not in words:
+        raise BadRequest(f"{name}: must be one of {', '.join(words)}.")
+    return value
+
+
+def _search(text: str) -> str:
+    text = text.replace("\0", "").encode("utf-8", "replace").decode().strip()
+    if len(text) > LONGEST_SEARCH:
+        raise BadRequest(f"searchQuery: at most {LONGEST_SEARCH} characters.")
+    return text
+
+
+def _number(parameters: Mapping[str, str], name: str, most: int = 2**53) -> int | None:
+    value = parameters.get(name, "").strip()
+    if not value:
+        return None
+    if not (value.isascii() and value.isdecimal() and 0 < int(value[:20]) <= most):
+        raise BadRequest(f"{name}: must be a whole number from 1 to {most}.")
+    return int(value)

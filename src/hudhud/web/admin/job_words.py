@@ -1,0 +1,79 @@
+"""What is said about jobs: their statuses, why one cannot be retried, the steps of their way."""
+
+from markupsafe import Markup
+
+from hudhud.jobs import Job
+from hudhud.timeline import Step
+from hudhud.web.admin.format import Format
+
+
+def status_words(fmt: Format) -> dict[str, str]:
+    """Return the word for each exact status."""
+    return {
+        "queued": fmt.gettext("Queued"),
+        "sending": fmt.gettext("Sending"),
+        "sent": fmt.gettext("Sent"),
+        "delivered": fmt.gettext("Delivered"),
+        "read": fmt.gettext("Read"),
+        "failed": fmt.gettext("Failed"),
+        "expired": fmt.gettext("Expired"),
+        "canceled": fmt.gettext("Canceled"),
+    }
+
+
+def why_not(job: Job, fmt: Format) -> Markup:
+    """Say how long a failed job can be retried, or why it cannot; nothing for any other."""
+    if job.refusal is None:
+        valid = fmt.gettext("Still valid for %(time)s.")
+        return fmt.fill(valid, time=fmt.left(job.expires_at))
+    texts = {
+        "expired": fmt.gettext("Cannot be retried. Expired: ask for a new code."),
+        "erased": fmt.gettext("Cannot be retried. A newer code has replaced this one."),
+    }
+    return fmt.fill(texts.get(job.refusal, ""))
+
+
+def step_look(step: Step) -> tuple[str, str]:
+    """Return the class and the icon of a step."""
+    looks = {
+        "accepted": ("", "in"),
+        "sending": ("sending", "sending"),
+        "attempt_failed": ("warn", "warn"),
+        "attempt_lost": ("warn", "warn"),
+        "put_off": ("queued", "queued"),
+        "retried": ("queued", "refresh"),
+        "expired": ("expired", "hourglass"),
+    }
+    return looks.get(step.kind, (step.kind, step.kind))
+
+
+def step_title(step: Step, fmt: Format) -> str:
+    """Name a step of a job's way."""
+    titles = {
+        **status_words(fmt),
+        "accepted": fmt.gettext("Accepted"),
+        "sending": fmt.gettext("Sending, attempt %(number)s"),
+        "attempt_failed": fmt.gettext("Attempt %(number)s failed"),
+        "attempt_lost": fmt.gettext("Attempt %(number)s was lost"),
+        "put_off": fmt.gettext("Put off"),
+        "retried": fmt.gettext("Queued again"),
+    }
+    return titles[step.kind] % {"number": step.attempt or 1}
+
+
+def step_text(step: Step, fmt: Format) -> Markup:
+    """Say what happened at a step."""
+    if step.kind == "sending" and step.sender:
+        return fmt.fill(fmt.gettext("Sender %(name)s."), name=fmt.ltr(step.sender))
+    if step.kind in {"retried", "canceled"} and step.text:
+        return fmt.fill(fmt.gettext("By %(name)s."), name=fmt.ltr(step.text))
+    if step.text:
+        return fmt.sentence(step.text)
+    texts = {
+        "accepted": fmt.gettext("Written to disk, then answered with 202."),
+        "sent": fmt.gettext("WhatsApp took the message."),
+        "delivered": fmt.gettext("The phone has it."),
+        "read": fmt.gettext("The message was opened."),
+        "put_off": fmt.gettext("No attempt was spent."),
+    }
+    return fmt.fill(texts.get(step.kind, ""))

@@ -1,0 +1,203 @@
+"""What scripts may read of the dashboard, by the names of the earlier application.
+
+Who asks has a session or an API key of scope admin. No answer holds a code.
+"""
+
+import asyncio
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from litestar import Response, get
+
+from hudhud import sender_cards, traffic
+from hudhud.clock import iso, now_ms
+from hudhud.errors import BadRequest
+from hudhud.jobs import Job
+from hudhud.messages import (
+    CANCELED,
+    DELIVERED,
+    EXPIRED,
+    FAILED,
+    QUEUED,
+    READ,
+    SENDING,
+    SENT,
+)
+from hudhud.sender_cards import SenderCard
+from hudhud.traffic import RANGES, Numbers, Range, Window
+from hudhud.web.admin import job_query
+from hudhud.web.admin.guard import reader
+from hudhud.web.admin.job_query import JobList
+from hudhud.web.admin.pages import HEADERS
+from hudhud.web.admin.view import view_of
+from hudhud.web.answers import answer
+from hudhud.web.parts import AnyRequest, Parts, parts_of
+
+USUAL_LIMIT = 20
+NO_SENDER = "No sender has run here yet. Start one with: hudhud serve"
+NOT_KEPT = {"Cache-Control": HEADERS["Cache-Control"]}
+# The states of a sender in the words that callers know; whatever else there is cannot send.
+WHATSAPP_STATUS = {
+    "connected": "READY",
+    "paused": "READY",
+    "pairing": "QR_REQUIRED",
+    "starting": "CONNECTING",
+    "reconnecting": "RECONNECTING",
+    "logged_out": "LOGGED_OUT",
+    "restricted": "RESTRICTED",
+    "outdated": "OUTDATED",
+}
+DISCONNECTED = "DISCONNECTED"
+
+
+@get("/admin/api/status-and-stats", include_in_schema=False)
+async def status_and_stats(request: AnyRequest) -> Response[dict[str, Any]]:
+    """Tell how the sender is and how many jobs are where."""
+    await reader(request)
+    return answer(await asyncio.to_thread(_status, parts_of(request)), headers=NOT_KEPT)
+
+
+@get("/admin/api/jobs", include_in_schema=False)
+async def list_jobs(request: AnyRequest) -> Response[dict[str, Any]]:
+    """List jobs, newest first."""
+    actor = await reader(request)
+    query = job_query.parse(request.query_params, usual_limit=USUAL_LIMIT)
+    found = await job_query.read(parts_of(request), actor, query)
+    return answer(_job_list(found), headers=NOT_KEPT)
+
+
+@get("/admin/api/traffic", include_in_schema=False)
+async def read_traffic(request: AnyRequest) -> Response[dict[str, Any]]:
+    """Tell what the charts draw: `?range=` hour, day or month, times in milliseconds."""
+    await reader(request)
+    chosen = request.query_params.get("range", "day")
+    if chosen not in RANGES:
+        raise BadRequest(f"range: must be one of {', '.join(RANGES)}.")
+    zone = view_of(request).zone
+    found = await asyncio.to_thread(_traffic, parts_of(request), chosen, zone)
+    return answer(found, headers=NOT_KEPT)
+
+
+def _status(parts: Parts) -> dict[str, Any]:
+    now = now_ms()
+    with parts.database.read() as connection:
+        cards = sender_cards.cards(connection, now=now)
+        numbers = traffic.numbers(connection, now=now, mean_gap=parts.settings.mean_send_gap)
+    card = _own_card(cards, parts.settings.sender_name)
+    return {
+        "whatsappStatus": DISCONNECTED if card is None else _whatsapp_status(card),
+        "statusDetails": NO_SENDER if card is None else card.qr or card.detail,
+        "lastUpdated": iso(now if card is None else card.since),
+        "stats": _stats(numbers, now),
+        "senders": [_sender(card) for card in cards],
+    }
+
+
+def _own_card(cards: list[SenderCard], name: str) -> SenderCard | None:
+    return next((card for card in cards if card.name == name), next(iter(cards), None))
+
+
+def _whatsapp_status(card: SenderCard) -> str:
+    return WHATSAPP_STATUS.get(card.state, DISCONNECTED)
+
+
+def _sender(card: SenderCard) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "channel": card.channel,
+        "whatsappStatus": _whatsapp_status(card),
+        "state": card.state,
+        "since": iso(card.since),
+        "details": card.detail,
+        "phoneNumber": card.phone,
+        "paused": card.is_paused,
+        "until": _iso(card.until),
+    }
+
+
+def _stats(numbers: Numbers, now: int) -> dict[str, Any]:
+    counts = numbers.counts
+    waits = numbers.oldest_waiting_at
+    return {
+        "pending": counts[QUEUED],
+        "processing": counts[SENDING],
+        "sent": counts[SENT] + counts[DELIVERED] + counts[READ],
+        "failed": counts[FAILED] + counts[EXPIRED] + counts[CANCELED],
+        "delivered": counts[DELIVERED] + counts[READ],
+        "read": counts[READ],
+        "expired": counts[EXPIRED],
+        "canceled": counts[CANCELED],
+        "oldestWaitingSeconds": None if waits is None else max(0, now - waits) / 1000,
+        "expectedWaitSeconds": _seconds(numbers.expected_wait_ms),
+        "lastHour": _window(numbers.hour),
+        "lastDay": _window(numbers.day),
+    }
+
+
+def _window(window: Window) -> dict[str, Any]:
+    return {
+        **{str(name): count for name, count in window.happened.items()},
+        "successRate": window.success_rate,
+        "medianSecondsToDelivery": _seconds(window.median_ms),
+    }
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _job_list(found: JobList) -> dict[str, Any]:
+    query, total = found.query, found.total
+    return {
+        "jobs": [_job(job) for job in found.page.jobs],
+        "pagination": {
+            "currentPage": query.page,
+            "totalPages": max(1, -(-total.count // query.limit)),
+            "limit": query.limit,
+            "totalJobs": total.count,
+            "totalIsExact": total.is_exact,
+            "nextCursor": found.page.older,
+        },
+    }
+
+
+def _job(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "phone_number": job.phone,
+        "status": job.legacy_status,
+        "delivery": job.status,
+        "created_at": iso(job.created_at),
+        "processed_at": _iso(job.sent_at or job.finished_at),
+        "error_message": job.error,
+        "attempts": job.attempts,
+        "otp_expires_at": iso(job.expires_at),
+        "sent_at": _iso(job.sent_at),
+        "delivered_at": _iso(job.delivered_at),
+        "read_at": _iso(job.read_at),
+        "finished_at": _iso(job.finished_at),
+        "sender": job.sender,
+        "can_retry": job.refusal is None,
+    }
+
+
+def _iso(at: int | None) -> str | None:
+    return None if at is None else iso(at)
+
+
+def _traffic(parts: Parts, chosen: Range, zone: ZoneInfo) -> dict[str, Any]:
+    with parts.database.read() as connection:
+        found = traffic.series(connection, chosen=chosen, zone=zone, now=now_ms())
+    return {
+        "range": found.range,
+        "starts": found.starts,
+        "accepted": found.accepted,
+        "sent": found.sent,
+        "delivered": found.delivered,
+        "failed": found.failed,
+        "median": found.median,
+        "p95": found.p95,
+    }
+
+
+json_routes = [status_and_stats, list_jobs, read_traffic]

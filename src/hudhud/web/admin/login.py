@@ -1,0 +1,243 @@
+"""/admin/login and /admin/logout: for people by form, for scripts by JSON."""
+
+import asyncio
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Response, get, post
+from litestar.datastructures import Cookie
+from litestar.types import ControllerRouterHandler
+
+from hudhud import audit, sessions
+from hudhud.clock import now_ms
+from hudhud.errors import BadRequest
+from hudhud.login_limit import TooManyAttempts
+from hudhud.sessions import Session
+from hudhud.web.admin import csrf
+from hudhud.web.admin.entrance import (
+    CodeNeeded,
+    Entered,
+    Entrance,
+    Given,
+    WrongCode,
+    WrongPassword,
+)
+from hudhud.web.admin.forms import Form, content_type, form_of
+from hudhud.web.admin.guard import (
+    AUTHENTICATION_REQUIRED,
+    CSRF_WRONG,
+    LOGIN_PAGE,
+    SESSION_COOKIE,
+    Forbidden,
+    NotLoggedIn,
+    address_of,
+    check_csrf,
+    session_of,
+    token_of,
+    wants_page,
+)
+from hudhud.web.admin.pages import page, see_other
+from hudhud.web.admin.refusals import NOT_KEPT, retry_after
+from hudhud.web.answers import answer
+from hudhud.web.parts import AnyRequest, parts_of
+
+FIRST_PAGE = "/admin/status"
+CODE_PATH = f"{LOGIN_PAGE}/second-factor"
+# Binds the login form to its browser, which has no session yet.
+FORM_COOKIE = "hudhud_login"
+LONGEST_COOKIE = 100
+LARGEST_BODY = 16 * 1024
+JSON = "application/json"
+MALFORMED = 'The body must be a JSON object with "username" and "password", both text.'
+CODE_MALFORMED = 'In the body, "totp" must be text.'
+
+
+@get("/admin/login", include_in_schema=False)
+async def login_page(request: AnyRequest) -> Response[Any]:
+    """Show the form, or the one for the code; whoever is logged in goes on."""
+    await parts_of(request).access.proxies.watch(request)
+    following = request.query_params.get("next", "")
+    session = await session_of(request)
+    if session is None:
+        return _password_form(request, following)
+    if session.is_complete:
+        return see_other(request, following)
+    return _code_form(request, session, following)
+
+
+@post("/admin/login", include_in_schema=False, request_max_body_size=LARGEST_BODY)
+async def log_in(request: AnyRequest) -> Response[Any]:
+    """Take name and password."""
+    await parts_of(request).access.proxies.watch(request)
+    if content_type(request) == JSON:
+        return await _log_in_script(request)
+    return await _log_in_person(request, await form_of(request))
+
+
+@post("/admin/login/second-factor", include_in_schema=False, request_max_body_size=LARGEST_BODY)
+async def give_code(request: AnyRequest) -> Response[Any]:
+    """Take the code of the second factor from who gave the right password."""
+    session = await session_of(request)
+    if session is None:
+        raise NotLoggedIn(AUTHENTICATION_REQUIRED)
+    form = await form_of(request)
+    following = form.one("next")
+    if session.is_complete:
+        return see_other(request, following)
+    await check_csrf(request, session)
+    try:
+        entered = await Entrance(request).complete(form.one("totp"))
+    except (WrongCode, CodeNeeded):
+        return _code_form(request, session, following, is_wrong=True)
+    except TooManyAttempts as error:
+        return _limited(request, following, error)
+    return _let_in(request, entered, see_other(request, following))
+
+
+@post("/admin/logout", include_in_schema=False, request_max_body_size=LARGEST_BODY)
+async def log_out(request: AnyRequest) -> Response[Any]:
+    """End the session."""
+    session = await session_of(request)
+    if session is None:
+        raise NotLoggedIn(AUTHENTICATION_REQUIRED)
+    await check_csrf(request, session)
+    await asyncio.to_thread(_end, request, session)
+    left: Response[Any] = answer({"success": True, "redirectTo": LOGIN_PAGE}, 200, NOT_KEPT)
+    if wants_page(request):
+        left = see_other(request, LOGIN_PAGE)
+    left.delete_cookie(SESSION_COOKIE)
+    return left
+
+
+login_routes: list[ControllerRouterHandler] = [login_page, log_in, give_code, log_out]
+
+
+class _ScriptLogin(msgspec.Struct):
+    username: str
+    password: str
+    totp: str = ""
+
+
+async def _log_in_script(request: AnyRequest) -> Response[Any]:
+    given = _read_json(await request.body())
+    try:
+        entered = await Entrance(request).log_in(given, may_be_incomplete=False)
+    except WrongPassword as error:
+        return answer({"success": False, "message": str(error)}, 401, NOT_KEPT)
+    except (CodeNeeded, WrongCode) as error:
+        body = {"success": False, "message": str(error), "secondFactor": True}
+        return answer(body, 401, NOT_KEPT)
+    token = parts_of(request).access.csrf.token_for(entered.session)
+    body = {"success": True, "redirectTo": FIRST_PAGE, "csrfToken": token}
+    return _let_in(request, entered, answer(body, 200, NOT_KEPT))
+
+
+def _read_json(body: bytes) -> Given:
+    try:
+        read = msgspec.json.decode(body, type=_ScriptLogin)
+    except msgspec.ValidationError as error:
+        raise BadRequest(CODE_MALFORMED if "$.totp" in str(error) else MALFORMED) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadRequest(MALFORMED) from None
+    return Given(read.username, read.password, read.totp)
+
+
+async def _log_in_person(request: AnyRequest, form: Form) -> Response[Any]:
+    following = form.one("next")
+    is_ours = parts_of(request).access.csrf.fits_login(
+        form.one(csrf.FIELD), request.cookies.get(FORM_COOKIE)
+    )
+    if not is_ours:
+        if not wants_page(request):
+            raise Forbidden(CSRF_WRONG)
+        return _password_form(request, following, status_code=403, problem="stale")
+    given = Given(form.one("username"), form.one("password"))
+    try:
+        entered = await Entrance(request).log_in(given, may_be_incomplete=True)
+    except WrongPassword:
+        return _password_form(
+            request, following, status_code=401, problem="wrong", username=given.username
+        )
+    except TooManyAttempts as error:
+        return _limited(request, following, error)
+    if entered.session.is_complete:
+        return _let_in(request, entered, see_other(request, following))
+    return _let_in(request, entered, see_other(request, _login_page(following)))
+
+
+def _password_form(
+    request: AnyRequest, following: str, *, status_code: int = 200, **context: Any
+) -> Response[str]:
+    cookie = request.cookies.get(FORM_COOKIE, "")
+    if not 0 < len(cookie) <= LONGEST_COOKIE:
+        cookie = csrf.new_cookie()
+    token = parts_of(request).access.csrf.token_for_login(cookie)
+    facts = {"problem": None, "again_at": None, "username": "", **context}
+    shown = page(
+        request,
+        "login.html",
+        actor=None,
+        status_code=status_code,
+        csrf=token,
+        following=following,
+        **facts,
+    )
+    shown.set_cookie(_cookie(request, FORM_COOKIE, cookie, path=LOGIN_PAGE))
+    return shown
+
+
+def _code_form(
+    request: AnyRequest, session: Session, following: str, *, is_wrong: bool = False
+) -> Response[str]:
+    return page(
+        request,
+        "login_code.html",
+        actor=None,
+        status_code=401 if is_wrong else 200,
+        csrf=parts_of(request).access.csrf.token_for(session),
+        following=following,
+        is_wrong=is_wrong,
+    )
+
+
+def _limited(request: AnyRequest, following: str, error: TooManyAttempts) -> Response[Any]:
+    if not wants_page(request):
+        raise error
+    shown = _password_form(
+        request, following, status_code=429, problem="limited", again_at=error.again_at
+    )
+    shown.headers.update(retry_after(error))
+    return shown
+
+
+def _login_page(following: str) -> str:
+    return f"{LOGIN_PAGE}?{urlencode({'next': following})}" if following else LOGIN_PAGE
+
+
+def _let_in(request: AnyRequest, entered: Entered, response: Response[Any]) -> Response[Any]:
+    response.set_cookie(_cookie(request, SESSION_COOKIE, entered.token, path="/"))
+    return response
+
+
+def _cookie(request: AnyRequest, name: str, value: str, *, path: str) -> Cookie:
+    return Cookie(
+        key=name,
+        value=value,
+        path=path,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _end(request: AnyRequest, session: Session) -> None:
+    with parts_of(request).database.write() as connection:
+        sessions.end(connection, token_of(request) or "")
+        audit.note(
+            connection,
+            who=session.username,
+            address=address_of(request),
+            what="logout",
+            now=now_ms(),
+        )

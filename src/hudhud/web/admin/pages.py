@@ -1,0 +1,230 @@
+"""Render the dashboard's pages, and the parts of them that the live stream brings."""
+
+import base64
+import binascii
+import gzip
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import MediaType, Response
+from litestar.datastructures import Cookie
+from litestar.serialization import default_serializer
+from litestar.types import Serializer
+
+from hudhud.clock import now_ms
+from hudhud.web.admin.format import Format
+from hudhud.web.admin.guard import Actor
+from hudhud.web.admin.view import (
+    LANGUAGE_COOKIE,
+    LANGUAGES,
+    THEMES,
+    Language,
+    View,
+    asked_language,
+    theme_of,
+    translations,
+    view_of,
+)
+from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.static_files import static_url
+
+TEMPLATE_FOLDER = Path(__file__).parents[1] / "pages"
+ADMIN_PATH = "/admin"
+FLASH_COOKIE = "hudhud_flash"
+FLASH_SECONDS = 60
+ONE_YEAR = 365 * 24 * 3600
+# Level 9 saves a hundredth more and takes twice as long.
+GZIP_LEVEL = 6
+# Below this, what gzip adds outweighs what it saves.
+SMALLEST_GZIP = 500
+
+ALLOWED = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "worker-src": "'self'",
+    "form-action": "'self'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+HEADERS = {
+    "Content-Security-Policy": "; ".join(f"{what} {where}" for what, where in ALLOWED.items()),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+Tone = Literal["ok", "info", "warn", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What came of a form, said on the page that follows."""
+
+    tone: Tone
+    text: str
+
+
+class Page(Response[str]):
+    """A page or a part of one, compressed where the browser takes it."""
+
+    def __init__(self, html: str, *, is_compressed: bool, status_code: int) -> None:
+        headers = {**HEADERS, "Vary": "Accept-Encoding"}
+        self._is_compressed = is_compressed and len(html) >= SMALLEST_GZIP
+        if self._is_compressed:
+            headers["Content-Encoding"] = "gzip"
+        super().__init__(html, status_code=status_code, headers=headers, media_type=MediaType.HTML)
+
+    def render(
+        self, content: Any, media_type: MediaType | str, enc_hook: Serializer = default_serializer
+    ) -> bytes:
+        """Return the body."""
+        body = super().render(content, media_type, enc_hook)
+        return gzip.compress(body, GZIP_LEVEL, mtime=0) if self._is_compressed else body
+
+
+def page(
+    request: AnyRequest,
+    template: str,
+    *,
+    actor: Actor | None,
+    status_code: int = 200,
+    **context: Any,
+) -> Response[str]:
+    """Answer with a page, or with a part of one, as the reader wants to see it.
+
+    `?lang=` is kept in a cookie and leaves the address. `csrf` in the context wins over the token
+    of the actor's session; without either forms have none.
+    """
+    chosen = asked_language(request)
+    if chosen is not None and request.method == "GET":
+        return _with_language(request, chosen)
+    view = view_of(request)
+    notice = _notice(request.cookies.get(FLASH_COOKIE))
+    if "csrf" not in context:
+        context["csrf"] = _csrf(request, actor)
+    html = _render(
+        view,
+        template,
+        {
+            "actor": actor,
+            "theme": theme_of(request),
+            "path": request.url.path,
+            "address": _address(request),
+            "notice": notice,
+            **context,
+        },
+    )
+    gzips = "gzip" in request.headers.get("accept-encoding", "")
+    answer = Page(html, is_compressed=gzips, status_code=status_code)
+    if notice is not None:
+        answer.delete_cookie(FLASH_COOKIE, path=ADMIN_PATH)
+    return answer
+
+
+def fragment(view: View, template: str, **context: Any) -> str:
+    """Render a part of a page for every reader with this view: its forms carry no CSRF token."""
+    return _render(view, template, {"csrf": None, "address": None, **context}).strip()
+
+
+def see_other(request: AnyRequest, address: str, notice: Notice | None = None) -> Response[None]:
+    """Send a person from a form to a page of ours, which says what came of it."""
+    answer = Response[None](None, status_code=303, headers={"Location": local(address)})
+    if notice is not None:
+        text = json.dumps([notice.tone, notice.text]).encode()
+        value = base64.urlsafe_b64encode(text).decode()
+        answer.set_cookie(_cookie(request, FLASH_COOKIE, value, FLASH_SECONDS))
+    return answer
+
+
+def keep_choice(request: AnyRequest, answer: Response[Any], name: str, value: str) -> None:
+    """Keep what the reader chose for a year."""
+    answer.set_cookie(_cookie(request, name, value, ONE_YEAR))
+
+
+def local(address: str) -> str:
+    """Return the address if it is a page of the dashboard, else the dashboard's first page."""
+    parts = urlsplit(address)
+    is_ours = not parts.scheme and not parts.netloc and "\\" not in address
+    is_ours = is_ours and (parts.path == ADMIN_PATH or parts.path.startswith(f"{ADMIN_PATH}/"))
+    return address if is_ours and address.isprintable() else f"{ADMIN_PATH}/status"
+
+
+def _render(view: View, template: str, context: Mapping[str, Any]) -> str:
+    facts = {
+        "now": now_ms(),
+        "view": view,
+        "language": view.language,
+        "dir": "rtl" if view.language == "ar" else "ltr",
+        **context,
+    }
+    facts["fmt"] = Format(view, facts["now"])
+    return _environment(view.language).get_template(template).render(facts)
+
+
+@cache
+def _environment(language: Language) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+    )
+    texts = translations(language)
+    environment.install_gettext_callables(  # type: ignore[attr-defined] # added by the extension
+        texts.gettext, texts.ngettext, newstyle=True, pgettext=texts.pgettext
+    )
+    environment.globals |= {"static_url": static_url, "languages": LANGUAGES, "themes": THEMES}
+    environment.globals["m"] = environment.get_template("macros.html").module
+    return environment
+
+
+def _csrf(request: AnyRequest, actor: Actor | None) -> str | None:
+    if actor is None or actor.session is None:
+        return None
+    return parts_of(request).access.csrf.token_for(actor.session)
+
+
+def _with_language(request: AnyRequest, chosen: Language) -> Response[str]:
+    answer = Response("", status_code=303, headers={"Location": local(_address(request))})
+    keep_choice(request, answer, LANGUAGE_COOKIE, chosen)
+    return answer
+
+
+def _address(request: AnyRequest) -> str:
+    """Return path and query of the request without `lang`."""
+    query = parse_qsl(request.url.query, keep_blank_values=True)
+    kept = urlencode([(name, value) for name, value in query if name != "lang"])
+    return f"{request.url.path}?{kept}" if kept else request.url.path
+
+
+def _cookie(request: AnyRequest, name: str, value: str, seconds: int) -> Cookie:
+    return Cookie(
+        key=name,
+        value=value,
+        path=ADMIN_PATH,
+        max_age=seconds,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def _notice(value: str | None) -> Notice | None:
+    """Return what a form left; a cookie that is not ours says nothing."""
+    try:
+        tone, text = json.loads(base64.urlsafe_b64decode((value or "").encode()))
+    except (ValueError, TypeError, binascii.Error):
+        return None
+    return Notice(tone, text) if tone in {"ok", "info", "warn", "bad"} else None

@@ -1,0 +1,87 @@
+"""What a caller under /admin gets who may not do what it asks."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Response
+from litestar.types import ExceptionHandlersMap
+
+from hudhud.clock import now_ms
+from hudhud.errors import HudhudError
+from hudhud.login_limit import TooManyAttempts
+from hudhud.web.admin.guard import (
+    LOGIN_PAGE,
+    Forbidden,
+    NotLoggedIn,
+    WrongKey,
+    is_htmx,
+    wants_page,
+)
+from hudhud.web.admin.pages import HEADERS, page, see_other
+from hudhud.web.answers import answer
+from hudhud.web.parts import AnyRequest
+
+NOT_KEPT = {"Cache-Control": HEADERS["Cache-Control"]}
+
+
+def not_logged_in(request: AnyRequest, error: NotLoggedIn) -> Response[Any]:
+    """Send people to the login, and back again afterwards; tell scripts where it is."""
+    if is_htmx(request):
+        # A login page must not land in the middle of the page that asked.
+        return answer(_body(error), 401, {"HX-Redirect": LOGIN_PAGE, **NOT_KEPT})
+    if wants_page(request):
+        return see_other(request, _login_page(request))
+    return answer({**_body(error), "redirectTo": LOGIN_PAGE}, 401, NOT_KEPT)
+
+
+def wrong_key(_request: AnyRequest, error: WrongKey) -> Response[Any]:
+    """401: only scripts have keys."""
+    return answer(_body(error), 401, NOT_KEPT)
+
+
+def forbidden(request: AnyRequest, error: Forbidden) -> Response[Any]:
+    """403, as a page for people."""
+    if wants_page(request) and not is_htmx(request):
+        return page(request, "refused.html", actor=None, status_code=403, text=str(error))
+    return answer(_body(error), 403, NOT_KEPT)
+
+
+def too_many_attempts(request: AnyRequest, error: TooManyAttempts) -> Response[Any]:
+    """429, saying when it is possible again."""
+    headers = retry_after(error)
+    if not wants_page(request) or is_htmx(request):
+        return answer({"message": str(error)}, 429, {**headers, **NOT_KEPT})
+    refused = page(
+        request,
+        "refused.html",
+        actor=None,
+        status_code=429,
+        text=str(error),
+        again_at=error.again_at,
+    )
+    refused.headers.update(headers)
+    return refused
+
+
+def retry_after(error: TooManyAttempts) -> dict[str, str]:
+    """Return the header that says in how many seconds it is possible again."""
+    return {"Retry-After": str(max(1, -(-(error.again_at - now_ms()) // 1000)))}
+
+
+def _body(error: HudhudError) -> dict[str, object]:
+    return {"success": False, "message": str(error)}
+
+
+def _login_page(request: AnyRequest) -> str:
+    if request.method != "GET":
+        return LOGIN_PAGE
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{LOGIN_PAGE}?{urlencode({'next': request.url.path + query})}"
+
+
+HANDLERS: ExceptionHandlersMap = {
+    NotLoggedIn: not_logged_in,
+    WrongKey: wrong_key,
+    Forbidden: forbidden,
+    TooManyAttempts: too_many_attempts,
+}

@@ -1,0 +1,148 @@
+"""/admin/second-factor: turn the second factor on with an authenticator app, and off again."""
+
+import asyncio
+from typing import Any
+
+import segno
+from litestar import Response, get, post
+from litestar.types import ControllerRouterHandler
+from markupsafe import Markup
+from sqlalchemy import Connection
+
+from hudhud import audit, second_factor, sessions
+from hudhud.audit import What
+from hudhud.clock import now_ms
+from hudhud.sealing import SealingError
+from hudhud.second_factor import Setup
+from hudhud.sessions import Session
+from hudhud.web.admin.entrance import Entrance, WrongCode
+from hudhud.web.admin.forms import form_of
+from hudhud.web.admin.guard import Actor, Forbidden, changer, reader
+from hudhud.web.admin.pages import Notice, page, see_other
+from hudhud.web.admin.view import view_of
+from hudhud.web.parts import AnyRequest, Parts, parts_of
+
+PATH = "/admin/second-factor"
+LARGEST_BODY = 16 * 1024
+FOR_PEOPLE = "Only who is logged in has a second factor; an API key needs none."
+
+
+@get(PATH, include_in_schema=False)
+async def second_factor_page(request: AnyRequest) -> Response[Any]:
+    """Show whether it is on, and what can be done."""
+    actor, _ = _person(await reader(request))
+    return await _show(request, actor)
+
+
+@post(f"{PATH}/begin", include_in_schema=False, request_max_body_size=LARGEST_BODY)
+async def begin(request: AnyRequest) -> Response[Any]:
+    """Make a new secret to be confirmed."""
+    _, session = _person(await changer(request))
+    await asyncio.to_thread(_begin, parts_of(request), session)
+    return see_other(request, PATH)
+
+
+@post(f"{PATH}/confirm", include_in_schema=False, request_max_body_size=LARGEST_BODY)
+async def confirm(request: AnyRequest) -> Response[Any]:
+    """Turn it on with a code of the app, and show the recovery codes this once."""
+    actor, session = _person(await changer(request))
+    code = (await form_of(request)).one("totp")
+    codes = await asyncio.to_thread(_confirm, parts_of(request), actor, session, code)
+    if codes is None:
+        return await _show(request, actor, status_code=400, is_wrong=True)
+    return page(request, "recovery_codes.html", actor=actor, codes=codes)
+
+
+@post(f"{PATH}/off", include_in_schema=False, request_max_body_size=LARGEST_BODY)
+async def turn_off(request: AnyRequest) -> Response[Any]:
+    """Turn it off, for who has the password or a code; or give a setup up."""
+    actor, session = _person(await changer(request))
+    parts = parts_of(request)
+    if await asyncio.to_thread(_is_on, parts, session):
+        try:
+            await Entrance(request).prove_again((await form_of(request)).one("proof"))
+        except WrongCode:
+            return await _show(request, actor, status_code=400, is_wrong=True)
+    was_on = await asyncio.to_thread(_turn_off, parts, actor, session)
+    said = Notice("ok", view_of(request).gettext("The second factor is off."))
+    return see_other(request, PATH, said if was_on else None)
+
+
+second_factor_routes: list[ControllerRouterHandler] = [
+    second_factor_page,
+    begin,
+    confirm,
+    turn_off,
+]
+
+
+def _person(actor: Actor) -> tuple[Actor, Session]:
+    if actor.session is None:
+        raise Forbidden(FOR_PEOPLE)
+    return actor, actor.session
+
+
+async def _show(
+    request: AnyRequest, actor: Actor, *, status_code: int = 200, is_wrong: bool = False
+) -> Response[str]:
+    state = await asyncio.to_thread(_state, parts_of(request), actor)
+    return page(
+        request,
+        "second_factor.html",
+        actor=actor,
+        status_code=status_code,
+        is_wrong=is_wrong,
+        **state,
+    )
+
+
+def _state(parts: Parts, actor: Actor) -> dict[str, Any]:
+    sealer = parts.access.second_factors
+    with parts.database.read() as connection:
+        is_on = second_factor.is_on(connection, actor.name)
+        left = second_factor.recovery_codes_left(connection, actor.name)
+        try:
+            setup = second_factor.pending(connection, sealer, actor.name)
+        except SealingError:  # whoever begins again gets another secret
+            setup = None
+    return {"is_on": is_on, "codes_left": left, "setup": setup, "qr": setup and _qr(setup)}
+
+
+def _qr(setup: Setup) -> Markup:
+    code = segno.make(setup.address, error="m", micro=False)
+    drawn = code.svg_inline(border=4, omitsize=True, svgclass="qr-code", lineclass=None)
+    return Markup(drawn)  # noqa: S704 -- drawn here, out of modules
+
+
+def _is_on(parts: Parts, session: Session) -> bool:
+    with parts.database.read() as connection:
+        return second_factor.is_on(connection, session.username)
+
+
+def _begin(parts: Parts, session: Session) -> None:
+    with parts.database.write() as connection:
+        second_factor.begin_setup(connection, parts.access.second_factors, session.username)
+
+
+def _confirm(parts: Parts, actor: Actor, session: Session, code: str) -> list[str] | None:
+    sealer = parts.access.second_factors
+    with parts.database.write() as connection:
+        codes = second_factor.confirm(connection, sealer, session.username, code, now=now_ms())
+        if codes is not None:
+            # What began without the second factor does not go on beside it.
+            sessions.end_others(connection, session)
+            _note(connection, actor, "second_factor_on")
+    return codes
+
+
+def _turn_off(parts: Parts, actor: Actor, session: Session) -> bool:
+    with parts.database.write() as connection:
+        was_on = second_factor.is_on(connection, session.username)
+        second_factor.turn_off(connection, session.username)
+        if was_on:
+            _note(connection, actor, "second_factor_off")
+    return was_on
+
+
+def _note(connection: Connection, actor: Actor, what: What) -> None:
+    audit.note(connection, who=actor.name, address=actor.address, what=what, now=now_ms())

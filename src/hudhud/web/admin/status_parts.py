@@ -1,0 +1,50 @@
+"""The parts of the status page that change by themselves, for the page and for its stream."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hudhud.jobs import Job
+from hudhud.settings import Settings
+from hudhud.web.admin.feed import Render, Snapshot
+from hudhud.web.admin.job_words import status_words, why_not
+from hudhud.web.admin.pages import fragment
+from hudhud.web.admin.qr import qr_svg
+from hudhud.web.admin.sender_state import look, sender_id, sentence
+from hudhud.web.admin.verdict import verdict
+from hudhud.web.admin.view import View
+
+# What the templates call.
+WORDS: Mapping[str, Callable[..., Any]] = {
+    "judge": verdict,
+    "look": look,
+    "qr_svg": qr_svg,
+    "sender_id": sender_id,
+    "sentence": sentence,
+    "status_words": status_words,
+    "why_not": why_not,
+}
+LIVE = ("verdict", "senders", "numbers")
+
+
+def context(snapshot: Snapshot, settings: Settings, *, pair: str = "qr") -> dict[str, Any]:
+    """Return what the templates of the parts need; `pair` is the way of linking that is shown."""
+    return {
+        **WORDS,
+        "cards": snapshot.cards,
+        "numbers": snapshot.numbers,
+        "pace": (settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms),
+        "pair": pair,
+    }
+
+
+def build_render(settings: Settings) -> Render:
+    """Build what renders the stream's events: a part each, named like its id, and rows."""
+
+    def parts(view: View, snapshot: Snapshot) -> dict[str, str]:
+        facts = context(snapshot, settings)
+        return {name: fragment(view, f"partials/{name}.html", **facts) for name in LIVE}
+
+    def row(view: View, job: Job) -> str:
+        return fragment(view, "partials/row.html", job=job, **WORDS)
+
+    return Render(parts, row)

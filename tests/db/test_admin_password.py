@@ -1,0 +1,116 @@
+"""The admin's password: of the environment or stored, and what sessions remember of it."""
+
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+
+from conftest import settings
+from hudhud import admin_password
+from hudhud.admin_password import AdminPassword
+from hudhud.db.engine import Database
+from hudhud.errors import BadRequest
+
+SECRET = "a secret of these tests"
+PASSWORD = "correct horse battery"
+
+
+def admin(secret: str = SECRET, **changes: Any) -> AdminPassword:
+    return AdminPassword(settings(**changes), secret)
+
+
+def store(database: Database, password: str = PASSWORD, username: str = "admin") -> None:
+    password_hash = admin_password.hash_password(password)
+    with database.write() as connection:
+        admin_password.store(connection, username=username, password_hash=password_hash)
+
+
+def is_right(
+    database: Database, judge: AdminPassword, username: str = "admin", password: str = PASSWORD
+) -> bool:
+    with database.read() as connection:
+        stored = judge.stored(connection)
+    return judge.is_right(username, password, stored=stored)
+
+
+def mark(database: Database, judge: AdminPassword) -> bytes:
+    with database.read() as connection:
+        return judge.mark(connection)
+
+
+def test_the_stored_password_is_right_for_its_admin_alone(database: Database) -> None:
+    store(database)
+    judge = admin()
+    assert is_right(database, judge)
+    assert not is_right(database, judge, password=PASSWORD + " ")
+    assert not is_right(database, judge, username="Admin")
+    assert not is_right(database, judge, username="")
+    assert not is_right(database, admin(admin_username="other"))
+
+
+def test_the_password_of_the_environment_wins(database: Database) -> None:
+    store(database)
+    judge = admin(admin_password="of the environment")
+    assert not is_right(database, judge)
+    assert is_right(database, judge, password="of the environment")
+    assert not is_right(database, judge, username="other", password="of the environment")
+
+
+def test_without_a_password_nothing_is_right(database: Database) -> None:
+    judge = admin()
+    assert not is_right(database, judge, password="")
+    assert not is_right(database, judge)
+
+
+@pytest.mark.parametrize("password", ["", "\0", "\udcff", "x" * 16_000, "كلمة السر الطويلة"])
+def test_any_text_can_be_tried(database: Database, password: str) -> None:
+    store(database)
+    assert not is_right(database, admin(), password=password)
+
+
+def test_a_damaged_hash_fits_nothing(database: Database) -> None:
+    with database.write() as connection:
+        admin_password.store(connection, username="admin", password_hash="no hash")
+    assert not is_right(database, admin())
+
+
+@pytest.mark.parametrize("of_environment", [None, PASSWORD])
+def test_every_attempt_costs_one_check(
+    database: Database, monkeypatch: pytest.MonkeyPatch, of_environment: str | None
+) -> None:
+    store(database)
+    judge = admin(admin_password=of_environment)
+    checked = []
+    check = PasswordHasher.verify
+
+    def verify(self: PasswordHasher, stored: str, password: bytes) -> bool:
+        checked.append(password)
+        return check(self, stored, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", verify)
+    tried = [("admin", PASSWORD), ("admin", "wrong"), ("stranger", PASSWORD), ("", "")]
+    right = [is_right(database, judge, *one) for one in tried]
+    assert right == [True, False, False, False]
+    assert len(checked) == len(tried)
+
+
+def test_sessions_end_with_the_password_the_name_and_the_secret(database: Database) -> None:
+    store(database)
+    before = mark(database, admin())
+    assert mark(database, admin()) == before
+    others = [
+        admin(admin_password=PASSWORD),
+        admin(admin_password="another one of it"),
+        admin(admin_username="other"),
+        admin("another secret of these tests"),
+    ]
+    marks = [mark(database, other) for other in others]
+    store(database, "another password")
+    marks.append(mark(database, admin()))
+    assert len({before, *marks}) == 6
+
+
+@pytest.mark.parametrize("password", ["", "x" * 11, "x" * 1025])
+def test_a_new_password_has_12_to_1024_characters(password: str) -> None:
+    with pytest.raises(BadRequest):
+        admin_password.hash_password(password)

@@ -1,0 +1,84 @@
+"""The audit: written with what it tells about, read page by page, kept for 90 days."""
+
+from typing import Any, get_args
+
+import pytest
+from sqlalchemy import select
+
+from hudhud import audit
+from hudhud.audit import ACTIONS, GROUPS, KEPT_MS, Group
+from hudhud.db.engine import Database
+from hudhud.db.tables import audit as table
+
+NOW = 1_800_000_000_000
+
+
+def note(database: Database, *, now: int = NOW, **changes: Any) -> None:
+    chosen = {"who": "admin", "address": "192.0.2.1", "what": "login", **changes}
+    with database.write() as connection:
+        audit.note(connection, now=now, **chosen)
+
+
+def subjects(database: Database, *, limit: int = 100, **asked: Any) -> list[str]:
+    with database.read() as connection:
+        return [row.subject for row in audit.page(connection, limit=limit, **asked)]
+
+
+def test_every_action_belongs_to_one_group() -> None:
+    grouped = [what for whats in GROUPS.values() for what in whats]
+    assert sorted(grouped) == sorted(ACTIONS)
+    assert tuple(GROUPS) == get_args(Group)
+
+
+def test_a_note_says_who_did_what_and_what_came_of_it(database: Database) -> None:
+    note(database, what="retry", subject="job 7", outcome="refused", detail="expired")
+    with database.read() as connection:
+        (row,) = audit.page(connection, limit=10)
+    assert (row.at, row.who, row.address, row.what) == (NOW, "admin", "192.0.2.1", "retry")
+    assert (row.subject, row.outcome, row.detail) == ("job 7", "refused", "expired")
+
+
+def test_pages_follow_each_other_newest_first(database: Database) -> None:
+    for number in range(5):
+        note(database, subject=str(number))
+    assert subjects(database, limit=2) == ["4", "3"]
+    with database.read() as connection:
+        last = audit.page(connection, limit=2)[-1].id
+    assert subjects(database, limit=2, before=last) == ["2", "1"]
+
+
+def test_a_group_is_shown_alone(database: Database) -> None:
+    note(database, what="login", subject="in")
+    note(database, what="login_failed", subject="failed")
+    note(database, what="cancel", subject="job")
+    assert subjects(database, what="failed") == ["failed"]
+    assert subjects(database, what="jobs") == ["job"]
+
+
+@pytest.mark.parametrize("searched", ["ROOT", "198.51.100.80", "backoffice", "5 failures"])
+def test_a_text_is_found_wherever_it_stands(database: Database, searched: str) -> None:
+    note(database, subject="other")
+    note(database, who="root", address="198.51.100.80", subject="backoffice", detail="5 failures")
+    assert subjects(database, text=searched) == ["backoffice"]
+
+
+def test_a_search_takes_signs_of_patterns_as_they_are(database: Database) -> None:
+    note(database, subject="100%")
+    note(database, subject="1000")
+    assert subjects(database, text="0%") == ["100%"]
+    assert subjects(database, text="_") == []
+
+
+def test_what_strangers_type_can_always_be_written(database: Database) -> None:
+    note(database, who="x" * 10_000 + "\0\udcff", subject="one")
+    note(database, who="a\0\udcffb", subject="two")
+    with database.read() as connection:
+        assert max(len(who) for who in connection.scalars(select(table.c.who))) == 60
+
+
+def test_notes_are_kept_for_90_days(database: Database) -> None:
+    note(database, now=NOW - KEPT_MS - 1, subject="old")
+    note(database, now=NOW - KEPT_MS, subject="kept")
+    with database.write() as connection:
+        audit.purge(connection, now=NOW)
+    assert subjects(database) == ["kept"]

@@ -1,0 +1,149 @@
+"""The limit of failed logins: per address it refuses, per account it only slows down."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select
+
+from hudhud import login_limit
+from hudhud.db.engine import Database
+from hudhud.db.tables import login_attempts
+from hudhud.login_limit import LONGEST_DELAY_SECONDS, WINDOW_MS, Attempt, TooManyAttempts
+
+NOW = 1_800_000_000_000
+HERE = "192.0.2.1"
+THERE = "192.0.2.2"
+
+
+def attempt(
+    database: Database, address: str = HERE, *, username: str = "admin", now: int = NOW
+) -> Attempt:
+    """Try once, and fail unless more is done."""
+    with database.write() as connection:
+        return login_limit.reserve(
+            database, connection, address=address, username=username, now=now
+        )
+
+
+def is_refused(database: Database, address: str = HERE, *, now: int = NOW) -> bool:
+    try:
+        attempt(database, address, now=now)
+    except TooManyAttempts:
+        return True
+    return False
+
+
+def count(database: Database) -> int:
+    with database.read() as connection:
+        return len(connection.execute(select(login_attempts)).all())
+
+
+def test_the_sixth_attempt_of_an_address_is_refused(database: Database) -> None:
+    assert [attempt(database).is_last for _ in range(5)] == [False] * 4 + [True]
+    assert is_refused(database)
+    assert not is_refused(database, THERE)
+
+
+def test_a_refusal_says_when_it_is_possible_again_and_does_not_put_that_off(
+    database: Database,
+) -> None:
+    for minute in range(5):
+        attempt(database, now=NOW + minute * 60_000)
+    for later in (5, 6):
+        with pytest.raises(TooManyAttempts) as refused:
+            attempt(database, now=NOW + later * 60_000)
+        assert refused.value.again_at == NOW + WINDOW_MS
+    assert is_refused(database, now=NOW + WINDOW_MS - 1)
+    assert not is_refused(database, now=NOW + WINDOW_MS)
+    assert is_refused(database, now=NOW + WINDOW_MS)
+
+
+def test_attempts_at_the_same_moment_cannot_exceed_the_limit(database: Database) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        refused = list(threads.map(lambda _: is_refused(database), range(12)))
+    assert refused.count(False) == 5
+    assert count(database) == 5
+
+
+def test_the_limit_is_kept_in_the_database(database: Database) -> None:
+    for _ in range(5):
+        attempt(database)
+    reopened = Database(database.url.render_as_string(hide_password=False))
+    assert is_refused(reopened)
+    reopened.close()
+
+
+def test_success_forgives_the_failures_of_its_address_alone(database: Database) -> None:
+    for _ in range(5):
+        attempt(database, THERE)
+    for _ in range(3):
+        attempt(database)
+    right = attempt(database)
+    with database.write() as connection:
+        login_limit.forgive(connection, right)
+    assert count(database) == 5
+    assert not is_refused(database)
+    assert is_refused(database, THERE)
+
+
+def test_what_was_right_but_not_enough_is_uncounted_alone(database: Database) -> None:
+    first = attempt(database)
+    attempt(database)
+    with database.write() as connection:
+        login_limit.release(connection, first)
+    assert count(database) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"),
+        ("2001:DB8:1:2::1", "2001:db8:1:2:0:0:0:9"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::2"),
+    ],
+)
+def test_what_belongs_to_one_customer_counts_as_one_address(one: str, other: str) -> None:
+    assert login_limit.limited(one) == login_limit.limited(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("2001:db8:1:2::1", "2001:db8:1:3::1"), ("192.0.2.1", "192.0.2.2"), ("unknown", "other")],
+)
+def test_others_count_for_themselves(one: str, other: str) -> None:
+    assert login_limit.limited(one) != login_limit.limited(other)
+
+
+def test_an_account_under_attack_from_everywhere_only_gets_slower(database: Database) -> None:
+    delays = [attempt(database, f"198.51.100.{number}").delay for number in range(30)]
+    assert delays[:5] == [0.0] * 5
+    assert delays[5] > 0
+    assert delays == sorted(delays)
+    assert delays[-1] == LONGEST_DELAY_SECONDS
+    assert attempt(database, THERE, username="somebody").delay == 0
+    assert attempt(database, THERE, now=NOW + WINDOW_MS).delay == 0
+
+
+def test_a_long_or_hostile_username_is_counted_like_any_other(database: Database) -> None:
+    for name in ("x" * 100_000, "nul\0", "\udcff"):
+        attempt(database, username=name)
+    assert count(database) == 3
+
+
+def test_an_operator_unlocks_one_address_or_all(database: Database) -> None:
+    for address in (HERE, HERE, "2001:db8::1"):
+        attempt(database, address)
+    with database.write() as connection:
+        assert login_limit.unlock(connection, "2001:db8::2") == 1
+        assert login_limit.unlock(connection, "2001:db8::2") == 0
+        assert login_limit.unlock(connection) == 2
+    assert count(database) == 0
+
+
+def test_what_counts_no_more_is_purged(database: Database) -> None:
+    attempt(database)
+    attempt(database, now=NOW + 1)
+    with database.write() as connection:
+        login_limit.purge(connection, now=NOW + WINDOW_MS)
+    assert count(database) == 1

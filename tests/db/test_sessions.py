@@ -1,0 +1,172 @@
+"""Sessions: known only by their token, ended by time, by logging out, and by another password."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from hudhud import sessions
+from hudhud.db.engine import Database
+from hudhud.db.tables import sessions as table
+from hudhud.sessions import ABSOLUTE_MS, IDLE_MS, INCOMPLETE_MS, SEEN_MS, Session
+
+NOW = 1_800_000_000_000
+MARK = b"the password's mark"
+
+
+def begin(database: Database, *, now: int = NOW, **changes: Any) -> str:
+    """The token of a new session."""
+    chosen = {
+        "username": "admin",
+        "password_mark": MARK,
+        "is_complete": True,
+        "address": "192.0.2.1",
+        **changes,
+    }
+    with database.write() as connection:
+        token, _ = sessions.begin(connection, now=now, **chosen)
+    return token
+
+
+def find(
+    database: Database, token: str, *, now: int = NOW, password_mark: bytes = MARK
+) -> Session | None:
+    with database.read() as connection:
+        return sessions.find(connection, token, password_mark=password_mark, now=now)
+
+
+def use(database: Database, token: str, *, now: int) -> None:
+    """Ask for a page with the session."""
+    session = find(database, token, now=now)
+    assert session is not None
+    with database.write() as connection:
+        sessions.touch(connection, session, now=now)
+
+
+def count(database: Database) -> int:
+    with database.read() as connection:
+        return len(connection.execute(select(table)).all())
+
+
+def test_a_token_has_256_random_bits_and_is_not_kept(database: Database) -> None:
+    first, second = begin(database), begin(database)
+    assert first != second
+    assert len(first) == 43
+    with database.read() as connection:
+        kept = str([tuple(row) for row in connection.execute(select(table))])
+    assert first not in kept
+    assert second not in kept
+
+
+def test_a_session_is_found_by_its_token_alone(database: Database) -> None:
+    token = begin(database)
+    found = find(database, token)
+    assert found is not None
+    assert (found.username, found.is_complete) == ("admin", True)
+    wrong = [token[:-1], token.swapcase(), token + "x", "", "\udcff", found.digest.hex()]
+    assert [find(database, other) for other in wrong] == [None] * len(wrong)
+
+
+def test_another_password_ends_a_session(database: Database) -> None:
+    token = begin(database)
+    assert find(database, token, password_mark=b"of another password") is None
+
+
+def test_a_session_that_is_not_used_ends(database: Database) -> None:
+    token = begin(database)
+    assert find(database, token, now=NOW + IDLE_MS - 1) is not None
+    assert find(database, token, now=NOW + IDLE_MS) is None
+
+
+def test_use_keeps_a_session_until_its_absolute_end(database: Database) -> None:
+    token = begin(database)
+    step = IDLE_MS - 1
+    for now in range(NOW + step, NOW + ABSOLUTE_MS, step):
+        use(database, token, now=now)
+    assert find(database, token, now=NOW + ABSOLUTE_MS - 1) is not None
+    assert find(database, token, now=NOW + ABSOLUTE_MS) is None
+
+
+def test_a_session_without_its_second_factor_ends_soon(database: Database) -> None:
+    token = begin(database, is_complete=False)
+    assert find(database, token, now=NOW + INCOMPLETE_MS - 1) is not None
+    assert find(database, token, now=NOW + INCOMPLETE_MS) is None
+
+
+def test_use_is_written_down_once_a_minute(database: Database) -> None:
+    found = find(database, begin(database))
+    assert found is not None
+    assert not sessions.wants_touch(found, now=NOW + SEEN_MS - 1)
+    assert sessions.wants_touch(found, now=NOW + SEEN_MS)
+
+
+def test_use_does_not_bring_a_session_back_that_was_ended(database: Database) -> None:
+    token = begin(database)
+    found = find(database, token)
+    assert found is not None
+    with database.write() as connection:
+        sessions.end(connection, token)
+        sessions.touch(connection, found, now=NOW + SEEN_MS)
+    assert count(database) == 0
+
+
+def test_a_late_note_of_an_earlier_use_changes_nothing(database: Database) -> None:
+    token = begin(database)
+    before = find(database, token)
+    assert before is not None
+    use(database, token, now=NOW + 2 * SEEN_MS)
+    with database.write() as connection:
+        sessions.touch(connection, before, now=NOW + SEEN_MS)
+    after = find(database, token)
+    assert after is not None
+    assert after.seen_at == NOW + 2 * SEEN_MS
+
+
+def test_a_login_ends_the_session_that_the_browser_had(database: Database) -> None:
+    other, before = begin(database), begin(database)
+    after = begin(database, replaces=before)
+    assert find(database, before) is None
+    assert find(database, after) is not None
+    assert find(database, other) is not None
+
+
+def test_every_other_session_of_an_admin_can_be_ended(database: Database) -> None:
+    mine, other = begin(database), begin(database)
+    strangers = begin(database, username="somebody")
+    session = find(database, mine)
+    assert session is not None
+    with database.write() as connection:
+        sessions.end_others(connection, session)
+    assert [find(database, token) is not None for token in (mine, other, strangers)] == [
+        True,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("age", "is_complete", "left"),
+    [
+        (IDLE_MS - 1, True, 1),
+        (IDLE_MS, True, 0),
+        (INCOMPLETE_MS - 1, False, 1),
+        (INCOMPLETE_MS, False, 0),
+    ],
+)
+def test_what_time_has_ended_is_purged(
+    database: Database, age: int, *, is_complete: bool, left: int
+) -> None:
+    begin(database, is_complete=is_complete)
+    with database.write() as connection:
+        sessions.purge(connection, now=NOW + age)
+    assert count(database) == left
+
+
+def test_a_session_in_use_is_purged_at_its_absolute_end(database: Database) -> None:
+    token = begin(database, now=NOW - ABSOLUTE_MS + 1)
+    with database.write() as connection:
+        connection.execute(table.update().values(seen_at=NOW))
+        sessions.purge(connection, now=NOW)
+        assert sessions.find(connection, token, password_mark=MARK, now=NOW) is not None
+        sessions.purge(connection, now=NOW + 1)
+    assert count(database) == 0

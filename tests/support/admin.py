@@ -1,0 +1,81 @@
+"""Who uses the dashboard: a person with a browser, and a script."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import unescape
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from support.web_server import SECONDS, WebServer
+
+USERNAME = "admin"
+PASSWORD = "correct horse battery"
+LOGIN = "/admin/login"
+HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
+HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
+FORM = re.compile(r'<form[^>]*action="([^"]+)"[^>]*>.*?</form>', re.DOTALL)
+
+
+class Person:
+    """A browser that sends forms as the pages offer them."""
+
+    def __init__(self, server: WebServer, **headers: str) -> None:
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{server.port}",
+            headers={"Accept": HTML, **headers},
+            timeout=SECONDS,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        self.client.close()
+
+    @property
+    def session(self) -> str | None:
+        """The session's cookie."""
+        return self.client.cookies.get("hudhud_session")
+
+    def get(self, path: str) -> httpx.Response:
+        """Open a page; what it redirects to is not followed."""
+        return self.client.get(path)
+
+    def fill(self, path: str, action: str, **fields: str) -> httpx.Response:
+        """Open a page, fill the form in that posts to `action`, and send it."""
+        page = self.get(path).text
+        found = next(form for form in FORM.finditer(page) if form[1] == action)
+        hidden = {name: unescape(value) for name, value in HIDDEN.findall(found[0])}
+        return self.client.post(action, data={**hidden, **fields})
+
+    def log_in(
+        self, username: str = USERNAME, password: str = PASSWORD, *, path: str = LOGIN
+    ) -> httpx.Response:
+        """Send the login form."""
+        return self.fill(path, LOGIN, username=username, password=password)
+
+    def is_in(self) -> bool:
+        """Whether the browser is logged in."""
+        answer = self.get(LOGIN)
+        return answer.status_code == 303
+
+
+def log_in_script(
+    client: httpx.Client, username: str = USERNAME, password: str = PASSWORD, **more: Any
+) -> httpx.Response:
+    """Log in as a script does."""
+    return client.post(LOGIN, json={"username": username, "password": password, **more})
+
+
+@contextmanager
+def script(server: WebServer, **headers: str) -> Iterator[httpx.Client]:
+    """A client without a key, which keeps cookies."""
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=SECONDS
+    ) as client:
+        yield client

@@ -1,0 +1,332 @@
+"""The login: for people by form, for scripts by JSON; sessions that begin, rotate and really end."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select, update
+
+from hudhud import admin_password, audit, sessions
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.db.tables import sessions as session_rows
+from support.admin import LOGIN, PASSWORD, USERNAME, Person, log_in_script, script
+from support.web_server import ServeWeb, WebServer
+
+WRONG = {"success": False, "message": "Invalid username or password"}
+
+
+@pytest.fixture
+def server(serve_web: ServeWeb) -> WebServer:
+    return serve_web(admin_password=PASSWORD)
+
+
+@pytest.fixture
+def person(server: WebServer) -> Iterator[Person]:
+    with Person(server) as one:
+        yield one
+
+
+@pytest.fixture
+def client(server: WebServer) -> Iterator[httpx.Client]:
+    with script(server) as one:
+        yield one
+
+
+def notes(database: Database) -> list[tuple[str, str, str | None]]:
+    """What the audit says, the oldest first."""
+    with database.read() as connection:
+        rows = audit.page(connection, limit=100)
+    return [(row.what, row.who, row.detail) for row in reversed(rows)]
+
+
+def age(database: Database, **columns: Any) -> None:
+    """Make every session older."""
+    with database.write() as connection:
+        connection.execute(update(session_rows).values(**columns))
+
+
+# ── people ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_person_logs_in_and_goes_to_the_status_page(person: Person) -> None:
+    assert not person.is_in()
+    answer = person.log_in()
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/status")
+    assert person.is_in()
+
+
+@pytest.mark.parametrize(
+    ("following", "leads_to"),
+    [
+        ("/admin/audit?what=jobs", "/admin/audit?what=jobs"),
+        ("/admin/status?searchQuery=a%20b&page=2", "/admin/status?searchQuery=a%20b&page=2"),
+        ("https://evil.example/admin/status", "/admin/status"),
+        ("//evil.example/admin/", "/admin/status"),
+        ("/\\evil.example/admin/", "/admin/status"),
+        ("/admin/../../evil", "/admin/status"),
+        ("/administrator", "/admin/status"),
+        ("/api/docs", "/admin/status"),
+        ("javascript:alert(1)", "/admin/status"),
+        ("http://[", "/admin/status"),
+        ("/admin/\r\nSet-Cookie: a=b", "/admin/status"),
+        ("", "/admin/status"),
+    ],
+)
+def test_afterwards_it_goes_on_to_pages_of_ours_alone(
+    person: Person, following: str, leads_to: str
+) -> None:
+    path = str(httpx.URL(LOGIN, params={"next": following}))
+    assert person.log_in(path=path).headers["Location"] == leads_to
+
+
+def test_a_wrong_password_and_a_wrong_name_look_the_same(person: Person) -> None:
+    answers = [person.log_in(password="wrong"), person.log_in("stranger"), person.log_in("", "")]
+    assert [answer.status_code for answer in answers] == [401] * 3
+    assert all("Invalid username or password." in answer.text for answer in answers)
+    assert person.session is None
+    assert not any("wrong" in answer.text and 'value="wrong"' in answer.text for answer in answers)
+
+
+def test_what_was_typed_as_a_name_is_shown_as_text(person: Person) -> None:
+    answer = person.log_in('"><script>alert(1)</script>')
+    assert "<script>alert" not in answer.text
+
+
+def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(person: Person) -> None:
+    (cookie,) = person.log_in().headers.get_list("set-cookie")
+    name, *attributes = cookie.split("; ")
+    assert name.startswith("hudhud_session=")
+    assert {one.lower() for one in attributes} == {"httponly", "path=/", "samesite=lax"}
+
+
+@pytest.mark.parametrize("spoil", ["no field", "no cookie", "another's field"])
+def test_a_login_form_that_is_not_ours_is_refused(
+    server: WebServer, person: Person, spoil: str
+) -> None:
+    token = person.get(LOGIN).text.partition('name="_csrf" value="')[2].partition('"')[0]
+    if spoil == "no cookie":
+        person.client.cookies.clear()
+    if spoil == "another's field":
+        with Person(server) as other:
+            token = other.get(LOGIN).text.partition('name="_csrf" value="')[2].partition('"')[0]
+    fields = {"username": USERNAME, "password": PASSWORD}
+    if spoil != "no field":
+        fields["_csrf"] = token
+    answer = person.client.post(LOGIN, data=fields)
+    assert answer.status_code == 403
+    assert "Log in once more" in answer.text
+    assert person.session is None
+
+
+def test_a_form_of_a_script_needs_the_token_too(client: httpx.Client) -> None:
+    answer = client.post(LOGIN, data={"username": USERNAME, "password": PASSWORD})
+    assert answer.status_code == 403
+    assert answer.json()["success"] is False
+
+
+def test_each_login_has_a_token_of_its_own(person: Person) -> None:
+    person.log_in()
+    first = person.session
+    person.client.cookies.set("hudhud_session", "chosen by an attacker", domain="127.0.0.1")
+    person.client.cookies.delete("hudhud_session", domain="127.0.0.1")
+    person.log_in()
+    assert person.session not in (None, first, "chosen by an attacker")
+
+
+def test_a_login_ends_the_session_that_the_request_presented(
+    server: WebServer, client: httpx.Client
+) -> None:
+    log_in_script(client)
+    before = client.cookies["hudhud_session"]
+    log_in_script(client)
+    assert client.cookies["hudhud_session"] != before
+    with Person(server, Cookie=f"hudhud_session={before}") as old:
+        assert not old.is_in()
+
+
+def test_logging_out_ends_the_session_on_the_server(server: WebServer, person: Person) -> None:
+    person.log_in()
+    kept = person.session
+    answer = person.fill("/admin/second-factor", "/admin/logout")
+    assert (answer.status_code, answer.headers["Location"]) == (303, LOGIN)
+    assert person.session is None
+    with Person(server, Cookie=f"hudhud_session={kept}") as thief:
+        assert not thief.is_in()
+
+
+def test_logging_out_needs_the_token_and_a_post(client: httpx.Client) -> None:
+    token = log_in_script(client).json()["csrfToken"]
+    assert client.get("/admin/logout").status_code == 404
+    assert client.post("/admin/logout").status_code == 403
+    answer = client.post("/admin/logout", headers={"X-CSRF-Token": token})
+    assert answer.json() == {"success": True, "redirectTo": LOGIN}
+    assert client.post("/admin/logout", headers={"X-CSRF-Token": token}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"seen_at": now_ms() - sessions.IDLE_MS},
+        {"created_at": now_ms() - sessions.ABSOLUTE_MS},
+    ],
+)
+def test_a_session_ends_by_time(server: WebServer, person: Person, columns: dict[str, int]) -> None:
+    person.log_in()
+    age(server.database, **columns)
+    assert not person.is_in()
+
+
+def test_use_is_written_down_but_not_of_what_a_page_asks_by_itself(
+    server: WebServer, person: Person
+) -> None:
+    def seen_at() -> int:
+        with server.database.read() as connection:
+            return connection.execute(select(session_rows.c.seen_at)).scalar_one()
+
+    person.log_in()
+    long_ago = now_ms() - sessions.IDLE_MS // 2
+    age(server.database, seen_at=long_ago)
+    person.client.get(LOGIN, headers={"X-Background": "1"})
+    assert seen_at() == long_ago
+    person.get(LOGIN)
+    assert seen_at() > long_ago
+
+
+def test_another_password_ends_the_sessions(serve_web: ServeWeb, database: Database) -> None:
+    def store(password: str) -> None:
+        with database.write() as connection:
+            hashed = admin_password.hash_password(password)
+            admin_password.store(connection, username=USERNAME, password_hash=hashed)
+
+    store(PASSWORD)
+    with Person(serve_web()) as person:
+        person.log_in()
+        assert person.is_in()
+        store("another password")
+        assert not person.is_in()
+        assert person.log_in(password="another password").status_code == 303
+
+
+def test_who_came_and_who_failed_is_audited(server: WebServer, person: Person) -> None:
+    person.log_in("root", "a guess")
+    person.log_in()
+    person.fill("/admin/second-factor", "/admin/logout")
+    assert notes(server.database) == [
+        ("login_failed", "root", "wrong username or password"),
+        ("login", "admin", None),
+        ("logout", "admin", None),
+    ]
+
+
+# ── scripts ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_script_logs_in_and_gets_its_token(client: httpx.Client) -> None:
+    answer = log_in_script(client)
+    body = answer.json()
+    assert answer.status_code == 200
+    assert list(body) == ["success", "redirectTo", "csrfToken"]
+    assert (body["success"], body["redirectTo"]) == (True, "/admin/status")
+    assert "hudhud_session" in client.cookies
+    begun = client.post("/admin/second-factor/begin", headers={"X-CSRF-Token": body["csrfToken"]})
+    assert begun.status_code == 303
+
+
+@pytest.mark.parametrize(("username", "password"), [("admin", "no"), ("root", PASSWORD), ("", "")])
+def test_a_wrong_login_of_a_script_is_401(
+    client: httpx.Client, username: str, password: str
+) -> None:
+    answer = log_in_script(client, username, password)
+    assert (answer.status_code, answer.json()) == (401, WRONG)
+    assert not client.cookies
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"text"',
+        b'{"username": "admin"}',
+        b'{"username": 1, "password": "x"}',
+        b'{"username": "admin", "password": null}',
+        b'{"username": "admin", "password": ["x"]}',
+        b'{"username": "\xff", "password": "x"}',
+        b"[" * 10_000,
+    ],
+)
+def test_a_malformed_body_is_the_scripts_mistake(client: httpx.Client, body: bytes) -> None:
+    answer = client.post(LOGIN, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert '"username" and "password"' in answer.json()["message"]
+
+
+def test_a_code_that_is_a_number_is_the_scripts_mistake(client: httpx.Client) -> None:
+    answer = log_in_script(client, totp=123456)
+    assert (answer.status_code, answer.json()["message"]) == (
+        400,
+        'In the body, "totp" must be text.',
+    )
+
+
+def test_a_large_body_is_refused(client: httpx.Client) -> None:
+    assert log_in_script(client, password="x" * 20_000).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Cookie": "hudhud_session="}, {"Cookie": "hudhud_session=\xff"}, {"Accept": "*/*"}],
+)
+def test_without_a_session_a_script_is_told_where_to_get_one(
+    server: WebServer, headers: dict[str, str]
+) -> None:
+    with script(server) as client:
+        encoded = {name: value.encode("latin-1") for name, value in headers.items()}
+        answer = client.get("/admin/second-factor", headers=encoded)
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "success": False,
+        "message": "Authentication required",
+        "redirectTo": "/admin/login",
+    }
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_without_a_session_a_person_is_sent_to_the_login_and_back(person: Person) -> None:
+    answer = person.get("/admin/second-factor?a=b&c=d")
+    assert answer.status_code == 303
+    leads_to = answer.headers["Location"]
+    assert leads_to == "/admin/login?next=%2Fadmin%2Fsecond-factor%3Fa%3Db%26c%3Dd"
+    assert person.log_in(path=leads_to).headers["Location"] == "/admin/second-factor?a=b&c=d"
+
+
+def test_after_a_form_whose_session_has_ended_nothing_is_repeated(person: Person) -> None:
+    answer = person.client.post("/admin/second-factor/begin")
+    assert (answer.status_code, answer.headers["Location"]) == (303, LOGIN)
+
+
+def test_a_part_of_a_page_never_becomes_the_login_page(person: Person) -> None:
+    answer = person.client.get("/admin/second-factor", headers={"HX-Request": "true"})
+    assert answer.status_code == 401
+    assert answer.headers["HX-Redirect"] == LOGIN
+
+
+# ── HTTPS ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("trusted", "is_secure"), [("127.0.0.1", True), ("192.0.2.0/24", False), ("", False)]
+)
+def test_cookies_are_for_https_alone_where_a_trusted_proxy_says_so(
+    serve_web: ServeWeb, trusted: str, *, is_secure: bool
+) -> None:
+    server = serve_web(admin_password=PASSWORD, trusted_proxies=trusted)
+    with script(server, **{"X-Forwarded-Proto": "https"}) as client:
+        cookie = log_in_script(client).headers["set-cookie"]
+        form_cookie = client.get(LOGIN, headers={"Cookie": ""}).headers["set-cookie"]
+    assert ("; Secure" in cookie) == is_secure
+    assert ("; Secure" in form_cookie) == is_secure
