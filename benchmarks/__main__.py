@@ -4,29 +4,27 @@ Each part starts what it needs anew. Numbers of different runs do not compare: t
 the same run is the measure for the accepts.
 """
 
-import json
-import os
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
-from benchmarks.service import Service
+from benchmarks.dashboard import dashboard_on_postgresql, dashboard_on_sqlite
+from benchmarks.load import CONNECTIONS, load
+from benchmarks.service import Service, free_port
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, senders
 from waemu.client import EmulatorProcess
 
-CONNECTIONS = 32
 SECONDS = 8
 STEADY_RATE = 500
 STEADY_SECONDS = 20
@@ -42,7 +40,7 @@ def main() -> None:
     table = Table("what", "measured", "goal", title="Hudhud on this machine")
     with tempfile.TemporaryDirectory(prefix="hudhud-bench-") as name:
         folder = Path(name)
-        for part in (throughput, latency, handover, memory):
+        for part in PARTS:
             with console.status(part.__doc__ or ""):
                 own = folder / part.__name__
                 own.mkdir()
@@ -54,9 +52,9 @@ def main() -> None:
 def throughput(folder: Path) -> Iterator[tuple[str, str, str]]:
     """How many are accepted durably, while the sandbox sender drains the queue."""
     with _bare_route() as url:
-        bare = _load(url, "none")["per_second"]
-    with Service(folder, _free_port(), SANDBOX) as service:
-        accepted = _load(service.url, service.key)["per_second"]
+        bare = load(url, "none", SECONDS)["per_second"]
+    with Service(folder, free_port(), SANDBOX) as service:
+        accepted = load(service.url, service.key, SECONDS)["per_second"]
         first = service.seconds_to_first_202
         drained = _seconds_to_drain(service.database())
     yield f"bare Litestar route, {CONNECTIONS} connections", f"{bare:,.0f}/s", ""
@@ -68,16 +66,16 @@ def throughput(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 def latency(folder: Path) -> Iterator[tuple[str, str, str]]:
     """How long a caller waits at a steady rate."""
-    with Service(folder, _free_port(), SANDBOX) as service:
-        result = _load(service.url, service.key, STEADY_SECONDS, STEADY_RATE)
+    with Service(folder, free_port(), SANDBOX) as service:
+        result = load(service.url, service.key, STEADY_SECONDS, STEADY_RATE)
     yield f"p50 at {STEADY_RATE} requests/s", f"{result['p50_ms']:.1f} ms", ""
     yield f"p99 at {STEADY_RATE} requests/s", f"{result['p99_ms']:.1f} ms", "≤ 10 ms"
 
 
 def handover(folder: Path) -> Iterator[tuple[str, str, str]]:
     """How long from the acceptance to the channel."""
-    with Service(folder, _free_port(), SANDBOX) as service:
-        _load(service.url, service.key, SPARSE_SECONDS, SPARSE_RATE)
+    with Service(folder, free_port(), SANDBOX) as service:
+        load(service.url, service.key, SPARSE_SECONDS, SPARSE_RATE)
         database = service.database()
         _seconds_to_drain(database)
         with database.read() as connection:
@@ -97,7 +95,7 @@ def memory(folder: Path) -> Iterator[tuple[str, str, str]]:
     with EmulatorProcess() as emulator:
         emulator.add_phone(PHONE)
         variables = emulator.environment()
-        with Service(folder, _free_port(), variables, module="waemu.hudhud") as service:
+        with Service(folder, free_port(), variables, module="waemu.hudhud") as service:
             _pair(emulator, service.database())
             sizes = service.proportional_set_size()
     for name, size in sizes.items():
@@ -135,7 +133,7 @@ def _seconds_to_drain(database: Database) -> float:
 
 @contextmanager
 def _bare_route() -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "benchmarks.bare", str(port)]
     process = subprocess.Popen(command)  # noqa: S603 -- our own command
     try:
@@ -156,22 +154,7 @@ def _wait_for(port: int) -> None:
     raise TimeoutError("the bare route did not start")
 
 
-def _load(url: str, key: str, seconds: int = SECONDS, rate: int | None = None) -> Mapping[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.load", url, key, str(CONNECTIONS), str(seconds)]
-    if rate is not None:
-        command.append(str(rate))
-    result = subprocess.run(command, capture_output=True, check=True, env=dict(os.environ))  # noqa: S603 -- our own command
-    parsed: Mapping[str, Any] = json.loads(result.stdout)
-    if set(parsed["statuses"]) != {"202"}:
-        raise RuntimeError(f"not every answer was 202: {parsed['statuses']}")
-    return parsed
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
+PARTS = (throughput, latency, handover, memory, dashboard_on_sqlite, dashboard_on_postgresql)
 
 if __name__ == "__main__":
     main()

@@ -24,6 +24,9 @@ STATUS = """CASE WHEN i % 100 < 60 THEN 'read' WHEN i % 100 < 90 THEN 'delivered
 PHONE = """CASE WHEN i % 10 < 7 THEN '+2010' || (10000000 + (i * 7919) % 90000000)
     ELSE '+9665' || (10000000 + (i * 104729) % 90000000) END"""
 ARRIVED = "i % 100 < 90"
+CREATED = "CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT)"
+# Within seconds, and one in twenty within a minute.
+DELIVERY_MS = "800 + (i * 31) % 4000 + CASE WHEN i % 20 = 0 THEN (i * 37) % 60000 ELSE 0 END"
 
 VERIFICATIONS = f"""
     INSERT INTO verifications (id, phone, status, code_digest, api_key, created_at, expires_at)
@@ -31,9 +34,9 @@ VERIFICATIONS = f"""
         SELECT CAST(:first AS BIGINT) UNION ALL SELECT i + 1 FROM numbers WHERE i < :last
     )
     SELECT 'v' || (1000000000 + i), {PHONE}, 'expired', :digest, 'bench',
-        CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT), CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + {VALIDITY_MS}
+        {CREATED}, {CREATED} + {VALIDITY_MS}
     FROM numbers
-"""
+"""  # noqa: S608 -- our own constants
 MESSAGES = f"""
     INSERT INTO messages (verification_id, channel, phone, body, body_key, status, attempts,
         available_at, expires_at, sender, provider_message_id, error, error_key, created_at,
@@ -43,20 +46,20 @@ MESSAGES = f"""
     ), bodies(number, body, body_key) AS (VALUES {{bodies}}),
     errors(number, error, error_key) AS (VALUES {{errors}})
     SELECT 'v' || (1000000000 + i), 'sandbox', {PHONE}, body, body_key, {STATUS}, 1,
-        CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT), CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + {VALIDITY_MS}, 'main@bench', 'old-' || i,
+        {CREATED}, {CREATED} + {VALIDITY_MS}, 'main@bench', 'old-' || i,
         CASE WHEN i % 100 BETWEEN 95 AND 98 THEN error END,
         CASE WHEN i % 100 BETWEEN 95 AND 98 THEN error_key END,
-        CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT),
-        CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + 40,
-        CASE WHEN i % 100 < 95 THEN CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + 60 END,
-        CASE WHEN {ARRIVED} THEN CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + 1000 + (i * 31) % 4000 END,
-        CASE WHEN i % 100 < 60 THEN CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + 9000 END,
-        CASE WHEN i % 100 >= 95 THEN CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT) + 500 END
+        {CREATED},
+        {CREATED} + 40,
+        CASE WHEN i % 100 < 95 THEN {CREATED} + 60 END,
+        CASE WHEN {ARRIVED} THEN {CREATED} + {DELIVERY_MS} END,
+        CASE WHEN i % 100 < 60 THEN {CREATED} + 9000 END,
+        CASE WHEN i % 100 >= 95 THEN {CREATED} + 500 END
     FROM numbers
     JOIN bodies ON bodies.number = i % {{body_count}}
     JOIN errors ON errors.number = i % {{error_count}}
     ORDER BY i
-"""
+"""  # noqa: S608 -- our own constants
 COUNTS = """
     INSERT INTO message_counts (status, shard, count)
     SELECT status, 0, count(*) FROM messages GROUP BY status
@@ -69,6 +72,15 @@ TRAFFIC = """
         sum(CASE WHEN status = 'expired' THEN 1 ELSE 0 END),
         sum(CASE WHEN status = 'canceled' THEN 1 ELSE 0 END)
     FROM messages WHERE created_at >= :begin GROUP BY created_at - created_at % :length
+"""
+# Two processes have counted: each hour has two rows for a bucket.
+DELIVERY_TIMES = """
+    INSERT INTO delivery_times (unit, start, shard, bucket, count)
+    WITH buckets(bucket, low, high) AS (VALUES {buckets})
+    SELECT :unit, created_at - created_at % :length, id % 2, bucket, count(*)
+    FROM messages JOIN buckets ON delivered_at - created_at BETWEEN low AND high
+    WHERE created_at >= :begin
+    GROUP BY created_at - created_at % :length, id % 2, bucket
 """
 
 
@@ -115,7 +127,22 @@ def _keep_numbers(connection: Connection, now: int) -> None:
     connection.execute(text(COUNTS))
     for unit, length in tally.UNIT_MS.items():
         begin = now - tally.KEPT_MS[unit]
-        connection.execute(text(TRAFFIC), {"unit": unit, "length": length, "begin": begin})
+        moments = {"unit": unit, "length": length, "begin": begin}
+        connection.execute(text(TRAFFIC), moments)
+        connection.execute(text(DELIVERY_TIMES.format(buckets=_buckets())), moments)
+
+
+def _buckets() -> str:
+    """Return each bucket of times to delivery with its first and its last millisecond."""
+    longest = tally.bucket(VALIDITY_MS)
+    times: dict[int, list[int]] = {}
+    for milliseconds in range(1, VALIDITY_MS):
+        times.setdefault(tally.bucket(milliseconds), []).append(milliseconds)
+    return ", ".join(
+        f"({number}, {times[number][0]}, {times[number][-1]})"
+        for number in range(longest)
+        if number in times
+    )
 
 
 def _analyze(database: Database) -> None:

@@ -8,16 +8,35 @@ more than the server that is measured.
 
 import asyncio
 import json
+import os
 import random
 import statistics
+import subprocess
 import sys
 import time
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import uvloop
 
 PATIENCE_SECONDS = 10
+CONNECTIONS = 32
+
+
+def load(url: str, key: str, seconds: int, rate: int | None = None) -> Mapping[str, Any]:
+    """Run a load and return what `main` prints.
+
+    Raises RuntimeError where not every answer was 202.
+    """
+    command = [sys.executable, "-m", "benchmarks.load", url, key, str(CONNECTIONS), str(seconds)]
+    if rate is not None:
+        command.append(str(rate))
+    result = subprocess.run(command, capture_output=True, check=True, env=dict(os.environ))  # noqa: S603 -- our own command
+    parsed: Mapping[str, Any] = json.loads(result.stdout)
+    if set(parsed["statuses"]) != {"202"}:
+        raise RuntimeError(f"not every answer was 202: {parsed['statuses']}")
+    return parsed
 
 
 class Connection(asyncio.Protocol):
@@ -119,22 +138,23 @@ class Load:
 def main() -> None:
     """Run the load that the command line describes."""
     url, key, connections, seconds, *rate = sys.argv[1:]
-    load = Load(url, key)
+    requests = Load(url, key)
 
     async def run() -> None:
         async with asyncio.timeout(float(seconds) + PATIENCE_SECONDS):
             if rate:
-                await load.at_a_rate(int(connections), float(seconds), float(rate[0]))
+                await requests.at_a_rate(int(connections), float(seconds), float(rate[0]))
             else:
-                await load.as_fast_as_it_answers(int(connections), float(seconds))
+                await requests.as_fast_as_it_answers(int(connections), float(seconds))
 
     started = time.perf_counter()
     uvloop.run(run())
-    cuts = statistics.quantiles(load.milliseconds, n=100)
+    cuts = statistics.quantiles(requests.milliseconds, n=100)
     result = {
-        "per_second": len(load.milliseconds) / (time.perf_counter() - started),
-        "statuses": load.statuses,
+        "per_second": len(requests.milliseconds) / (time.perf_counter() - started),
+        "statuses": requests.statuses,
         "p50_ms": cuts[49],
+        "p95_ms": cuts[94],
         "p99_ms": cuts[98],
     }
     sys.stdout.write(json.dumps(result) + "\n")

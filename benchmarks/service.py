@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +20,13 @@ START_SECONDS = 30
 POLL_SECONDS = 0.002
 
 
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Service(AbstractContextManager["Service"]):
     """A started service; the context's end stops it."""
 
@@ -30,7 +38,8 @@ class Service(AbstractContextManager["Service"]):
         module: str = "hudhud",
     ) -> None:
         self.key = "bench-" + secrets.token_hex(16)
-        self.url = f"http://127.0.0.1:{port}/api/v1/otp/send"
+        self.origin = f"http://127.0.0.1:{port}"
+        self.url = f"{self.origin}/api/v1/otp/send"
         self._folder = folder
         self._module = module
         self._environment = {
@@ -78,8 +87,16 @@ class Service(AbstractContextManager["Service"]):
         return answer.status_code == httpx.codes.ACCEPTED
 
     def database(self) -> Database:
-        """Open the service's database."""
-        return Database(f"sqlite:///{self._folder / 'data' / 'hudhud.db'}")
+        """Open the service's database, which the service itself makes unless it is there."""
+        path = self._folder / "data" / "hudhud.db"
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        return Database(self._environment.get("DATABASE_URL", f"sqlite:///{path}"))
+
+    def processor_seconds(self) -> float:
+        """Return the processor's seconds that the web process has taken."""
+        assert self._process is not None  # noqa: S101 -- for the type checker
+        times = psutil.Process(self._process.pid).cpu_times()
+        return float(times.user + times.system)
 
     def proportional_set_size(self) -> dict[str, float]:
         """Return the PSS of each of the service's processes, in megabytes."""

@@ -53,5 +53,6 @@ class Heartbeat:
             if not senders.belongs_to(connection, name=self._sender, owner=self._machine):
                 self._on_loss()
                 return
-            senders.beat(connection, name=self._sender, now=now_ms())
+            # Messages before senders, as everywhere, so that no two wait for each other.
             queue.extend(connection, sender=self._holder, now=now_ms())
+            senders.beat(connection, name=self._sender, now=now_ms())

@@ -76,7 +76,13 @@ def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: i
     if not held:
         return 0
     failed = select(messages.c.id).where(messages.c.id.in_(held))
-    timeline.keep_attempts(connection, failed, kind="attempt_failed", at=messages.c.finished_at)
+    timeline.keep_attempts(
+        connection,
+        failed,
+        kind="attempt_failed",
+        at=messages.c.finished_at,
+        text=messages.c.error,
+    )
     connection.execute(
         update(messages)
         .where(messages.c.id.in_(held))

@@ -1,13 +1,13 @@
 """Jobs as an admin sees them: filtered, paged, counted (`job_search.py` finds them)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select
 
 from hudhud.db.tables import messages, verifications
-from hudhud.job_search import JobFilter, Place, Search, kept_count
+from hudhud.job_search import JobFilter, Place, Search
 from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
 from hudhud.queue import LAST_CALL_MS
 from hudhud.sealing import CodeSealer
@@ -80,27 +80,21 @@ def page(
 
     `skip` leaves out as many first, which costs the more the larger it is.
     """
-    search = Search(connection, sealer, chosen)
-    backwards = after is None
-    found = search.ids(Place(skip + limit + 1, before, after))[skip:]
-    ids = sorted(found[:limit], reverse=True)
-    more = len(found) > limit
-    has_newer = more if not backwards else before is not None or skip > 0
-    has_older = more if backwards else True
-    return JobPage(
-        jobs=_jobs(connection, ids, now),
-        newer=ids[0] if ids and has_newer else None,
-        older=ids[-1] if ids and has_older else None,
-    )
+    search = Search(connection, sealer, chosen, MOST_COUNTED)
+    return _page(connection, search, Place(limit, before, after, skip), now)
 
 
 def total(connection: Connection, sealer: CodeSealer, chosen: JobFilter) -> Total:
     """Count the jobs that fit, up to `MOST_COUNTED`."""
-    if chosen.search:
-        count = Search(connection, sealer, chosen).count(MOST_COUNTED + 1)
-    else:
-        count = kept_count(connection, chosen.statuses)
-    return Total(min(count, MOST_COUNTED), count <= MOST_COUNTED)
+    return _total(Search(connection, sealer, chosen, MOST_COUNTED))
+
+
+def page_and_total(
+    connection: Connection, sealer: CodeSealer, chosen: JobFilter, place: Place, *, now: int
+) -> tuple[JobPage, Total]:
+    """Return what `page` and `total` do, at about the cost of one of them."""
+    search = Search(connection, sealer, chosen, MOST_COUNTED)
+    return _page(connection, search, place, now), _total(search)
 
 
 def newest(connection: Connection, *, now: int, limit: int) -> Sequence[Job]:
@@ -113,6 +107,25 @@ def find(connection: Connection, number: int, *, now: int) -> Job | None:
     """Return one job, or None."""
     found = _jobs(connection, [number], now)
     return found[0] if found else None
+
+
+def _page(connection: Connection, search: Search, place: Place, now: int) -> JobPage:
+    backwards = place.after is None
+    found = search.ids(replace(place, limit=place.limit + 1))
+    ids = sorted(found[: place.limit], reverse=True)
+    more = len(found) > place.limit
+    has_newer = more if not backwards else place.before is not None or place.skip > 0
+    has_older = more if backwards else True
+    return JobPage(
+        jobs=_jobs(connection, ids, now),
+        newer=ids[0] if ids and has_newer else None,
+        older=ids[-1] if ids and has_older else None,
+    )
+
+
+def _total(search: Search) -> Total:
+    count = search.count()
+    return Total(min(count, MOST_COUNTED), count <= MOST_COUNTED)
 
 
 def _jobs(connection: Connection, ids: Sequence[int], now: int) -> list[Job]:

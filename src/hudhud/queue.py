@@ -200,13 +200,16 @@ def record(connection: Connection, *, sender: str, outcomes: Sequence[Outcome], 
 
 
 def reclaim(connection: Connection, *, now: int) -> int:
-    """Put messages back whose lease ended without a record; return how many."""
-    return _put_back(connection, now, messages.c.lease_expires_at <= now)
+    """Put messages back whose lease ended without a record; return how many.
+
+    One that somebody records or renews at this moment is left to them.
+    """
+    return _put_back(connection, now, messages.c.lease_expires_at <= now, skip_locked=True)
 
 
 def reclaim_of(connection: Connection, *, sender: str, now: int) -> int:
     """Put back at once all that `sender` holds; only for one that is known to have ended."""
-    return _put_back(connection, now, messages.c.sender == sender)
+    return _put_back(connection, now, messages.c.sender == sender, skip_locked=False)
 
 
 def expire(connection: Connection, *, now: int) -> int:
@@ -260,9 +263,11 @@ def _sealed_codes(connection: Connection, ids: Sequence[str]) -> dict[str, bytes
     return {row.id: row.code_sealed for row in rows}
 
 
-def _put_back(connection: Connection, now: int, which: ColumnElement[bool]) -> int:
+def _put_back(
+    connection: Connection, now: int, which: ColumnElement[bool], *, skip_locked: bool
+) -> int:
     held = select(messages.c.id).where(messages.c.status == SENDING, which)
-    ids = connection.scalars(held.with_for_update(skip_locked=True)).all()
+    ids = connection.scalars(held.with_for_update(skip_locked=skip_locked)).all()
     if not ids:
         return 0
     lost = messages.c.id.in_(ids)

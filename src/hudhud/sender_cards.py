@@ -19,7 +19,7 @@ PART_MS = UPTIME_MS // UPTIME_PARTS
 # A reload or logout is over when the sender has a lasting state again, or has none after this long.
 ACTION_MS = 20_000
 LATEST_MESSAGES = 200
-_LASTING = frozenset({"connected", "pairing", "restricted", "outdated", "replaced", "logged_out"})
+_LASTING = {"connected", "pairing", "restricted", "outdated", "replaced", "logged_out"}
 
 NOT_TAKEN = "The sender is not running, so nobody took this. Start it with: hudhud serve"
 NO_STATE_YET = "The sender did not come back within 20 s. Its log says why."
@@ -99,7 +99,7 @@ def _card(connection: Connection, row: Row[Any], now: int) -> SenderCard:
         last_sent_at=_last_sent(connection, row.name),
         uptime=uptime,
         uptime_share=sum(known) / len(known) if known else None,
-        action=_action(connection, row, now),
+        action=_action(connection, row.name, now),
     )
 
 
@@ -127,11 +127,15 @@ def _history(
     ).all()
     states = [(one.state, one.at) for one in (*first, *later)]
     if not running and row.heartbeat_at is not None:
-        states.append(("stopped", row.heartbeat_at))
+        # Its last words can be younger than its last beat.
+        last_word = states[-1][1] if states else row.heartbeat_at
+        states.append(("stopped", max(row.heartbeat_at, last_word)))
     return states
 
 
 def _uptime(states: Sequence[tuple[str, int]], now: int) -> tuple[float | None, ...]:
+    if not states:
+        return (None,) * UPTIME_PARTS
     begin = now - UPTIME_MS
     ends = [at for _state, at in states[1:]] + [now]
     spans = [(at, end, state) for (state, at), end in zip(states, ends, strict=True)]
@@ -147,10 +151,10 @@ def _uptime(states: Sequence[tuple[str, int]], now: int) -> tuple[float | None, 
     return tuple(parts)
 
 
-def _action(connection: Connection, row: Row[Any], now: int) -> ActionResult | None:
+def _action(connection: Connection, name: str, now: int) -> ActionResult | None:
     last = connection.execute(
         select(commands_table)
-        .where(commands_table.c.sender == row.name)
+        .where(commands_table.c.sender == name)
         .order_by(commands_table.c.id.desc())
         .limit(1)
     ).first()
@@ -164,14 +168,24 @@ def _action(connection: Connection, row: Row[Any], now: int) -> ActionResult | N
         return ActionResult(last.kind, "asked", last.created_at)
     if last.kind == "pair_phone":
         return ActionResult(last.kind, "done", last.created_at, last.result)
-    return _new_start(last, row, now)
+    return _new_start(connection, last, now)
 
 
-def _new_start(last: Row[Any], row: Row[Any], now: int) -> ActionResult:
-    """Tell whether the sender is back after a reload or a logout."""
-    is_back = row.state in _LASTING and row.state_since >= last.finished_at
-    if is_back and not (last.kind == "logout" and row.state == "logged_out"):
-        seconds = (row.state_since - last.created_at) / 1000
+def _new_start(connection: Connection, last: Row[Any], now: int) -> ActionResult:
+    """Tell whether the sender came back after a reload or a logout, and how long that took.
+
+    What became of it later is no longer about this action.
+    """
+    back = _LASTING - {"logged_out"} if last.kind == "logout" else _LASTING
+    back_at = connection.scalar(
+        select(func.min(sender_states.c.at)).where(
+            sender_states.c.sender == last.sender,
+            sender_states.c.at >= last.finished_at,
+            sender_states.c.state.in_(back),
+        )
+    )
+    if back_at is not None:
+        seconds = (back_at - last.created_at) / 1000
         return ActionResult(last.kind, "done", last.created_at, seconds=seconds)
     if now - last.created_at > ACTION_MS:
         return ActionResult(last.kind, "failed", last.created_at, NO_STATE_YET)

@@ -224,10 +224,13 @@ class Supervisor:
     def _tidy(self) -> bool:
         """Put the queue in order; return whether there are more codes to erase than fit one go."""
         now = now_ms()
+        grace = self._has_watched(2 * senders.HEARTBEAT_MS)
+        # Each of these two adds to the kept numbers, last in its transaction (see tally.py).
         with self._database.write() as connection:
-            grace = self._has_watched(2 * senders.HEARTBEAT_MS)
             reclaimed = queue.reclaim(connection, now=now) if grace else 0
+        with self._database.write() as connection:
             expired = queue.expire(connection, now=now)
+        with self._database.write() as connection:
             erased = verifications.expire(connection, now=now)
             inbound.purge(connection, now=now)
             commands.purge(connection, now=now)

@@ -9,12 +9,12 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, select
 
-from hudhud.db.engine import insert_or_ignore
+from hudhud.db.engine import insert_missing
 from hudhud.db.tables import texts
 from hudhud.templates import with_code
 
 KEY_BYTES = 8
-MOST_FOUND = 50
+MOST_FOUND = 100
 MASK = "••••"
 
 
@@ -28,8 +28,9 @@ def key(text: str) -> int:
 def keep(connection: Connection, found: Collection[str]) -> dict[str, int]:
     """Store texts that are not stored yet, with the code's place masked; return the key of each."""
     keys = {text: key(text) for text in sorted(set(found))}
-    for text, number in keys.items():
-        insert_or_ignore(connection, texts, {"key": number, "text": with_code(text, MASK)})
+    if keys:
+        rows = [{"key": number, "text": _shown(text)} for text, number in keys.items()]
+        insert_missing(connection, texts, rows)
     return keys
 
 
@@ -37,3 +38,8 @@ def containing(connection: Connection, fragment: str) -> list[int]:
     """Return the keys of texts that hold `fragment`, in whatever case; at most `MOST_FOUND`."""
     holds = texts.c.text.icontains(fragment, autoescape=True)
     return list(connection.scalars(select(texts.c.key).where(holds).limit(MOST_FOUND)))
+
+
+def _shown(text: str) -> str:
+    """Mask the code's place, and leave out what no database takes."""
+    return with_code(text, MASK).replace("\0", "").encode("utf-8", "replace").decode()

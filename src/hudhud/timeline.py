@@ -11,14 +11,14 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, Row, Select, literal, select
 
 from hudhud.db.tables import message_steps, messages
-from hudhud.messages import QUEUED
+from hudhud.messages import CANCELED, EXPIRED, QUEUED
 
 Kept = Literal["attempt_failed", "put_off", "attempt_lost", "retried", "canceled"]
 Kind = Literal[
     "accepted", "sending", "sent", "delivered", "read", "failed", "expired", "canceled", Kept
 ]
-# After these the message's row tells of a later attempt, or of none.
-_ATTEMPTS_OVER: tuple[Kept, ...] = ("attempt_failed", "put_off", "attempt_lost")
+# What ended waiting: its last attempt, where there was one, is kept and not the row's own.
+_ENDED_WAITING = (EXPIRED, CANCELED)
 _COLUMNS = ("message_id", "kind", "at", "began_at", "attempt", "sender", "text")
 
 
@@ -39,14 +39,14 @@ def keep_attempts(
     *,
     kind: Kept,
     at: int | ColumnElement[Any],
-    text: str | None = None,
+    text: str | ColumnElement[Any] | None,
 ) -> None:
     """Keep the attempts of the messages whose ids `which` selects, before their rows change.
 
-    They ended at `at`, because of `text` or else of the messages' own errors.
+    They ended at `at` because of `text`; either can be a column of the messages.
     """
-    error = literal(text) if text is not None else messages.c.error
-    ended = literal(at, messages.c.created_at.type) if isinstance(at, int) else at
+    ended = at if isinstance(at, ColumnElement) else literal(at, message_steps.c.at.type)
+    error = text if isinstance(text, ColumnElement) else literal(text, message_steps.c.text.type)
     attempts = select(
         messages.c.id,
         literal(kind),
@@ -89,7 +89,7 @@ def _kept_steps(row: Row[Any]) -> Iterator[Step]:
 def _own_steps(message: Row[Any], already: Step) -> Iterator[Step]:
     if message.status == QUEUED:
         return
-    if message.sending_at is not None and message.sending_at >= already.at:
+    if message.sending_at is not None and message.status not in _ENDED_WAITING:
         yield Step("sending", message.sending_at, message.attempts, message.sender)
     times: tuple[tuple[Kind, int | None], ...] = (
         ("sent", message.sent_at),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hudhud import api_keys
+from hudhud import api_keys, audit
 from support.command_line import Installation, Run
 
 
@@ -46,3 +46,33 @@ def test_a_key_is_revoked_by_name_or_prefix(run: Run, by: str) -> None:
     again = run("keys", "revoke", shown)
     assert again.code == 1
     assert "hudhud keys list" in again.err
+
+
+@pytest.mark.usefixtures("installation")
+def test_a_key_may_send_unless_it_is_told_otherwise(run: Run) -> None:
+    run("keys", "create", "webshop")
+    run("keys", "create", "backoffice", "--scope", "admin", "--scope", "send")
+    webshop, backoffice = run("keys", "list").out.splitlines()
+    assert "  webshop  send  made " in webshop
+    assert "  backoffice  send admin  made " in backoffice
+
+
+@pytest.mark.usefixtures("installation")
+def test_an_unknown_scope_ends_with_two(run: Run) -> None:
+    ended = run("keys", "create", "webshop", "--scope", "everything")
+    assert ended.code == 2
+    assert "send, admin" in ended.err
+    assert not run("keys", "list").out
+
+
+def test_making_and_revoking_are_audited(run: Run, installation: Installation) -> None:
+    key = run("keys", "create", "webshop").out.strip()
+    run("keys", "create", "webshop")
+    run("keys", "revoke", api_keys.readable_prefix(key))
+    run("keys", "revoke", "webshop")
+    with installation.database.read() as connection:
+        rows = audit.page(connection, limit=10)
+    assert [(row.who, row.what, row.subject) for row in rows] == [
+        ("cli", "key_revoked", "webshop"),
+        ("cli", "key_made", "webshop"),
+    ]

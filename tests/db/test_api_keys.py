@@ -15,14 +15,14 @@ from hudhud.errors import BadRequest
 from support.services import wait_until
 
 
-def create(database: Database, name: str) -> str:
+def create(database: Database, name: str, *scopes: str) -> str:
     """A new key."""
     with database.write() as connection:
-        return api_keys.create(connection, name)
+        return api_keys.create(connection, name, scopes or ("send",))
 
 
-def revoke(database: Database, which: str) -> bool:
-    """Whether a key was revoked."""
+def revoke(database: Database, which: str) -> str | None:
+    """The name of the key that was revoked."""
     with database.write() as connection:
         return api_keys.revoke(connection, which)
 
@@ -187,3 +187,43 @@ def test_known_keys_go_on_while_the_database_cannot_be_read(database: Database) 
             connection.execute(text("UPDATE away SET revoked_at = 1"))
             connection.execute(text("ALTER TABLE away RENAME TO api_keys"))
         wait_until(lambda: ring.identify(key) is None, 10, "the ring to read again")
+
+
+def test_each_key_may_do_what_its_scopes_say(database: Database) -> None:
+    send, admin = create(database, "shop"), create(database, "office", "admin")
+    both = create(database, "all", "admin", "send")
+    with running(database, "key of the environment") as ring:
+        keys = (send, admin, both, "key of the environment", "wrong")
+        assert [ring.identify(key) for key in keys] == [
+            send[:14],
+            None,
+            both[:14],
+            "environment",
+            None,
+        ]
+        assert [ring.admin_name(key) for key in keys] == [None, "office", "all", None, None]
+
+
+@pytest.mark.parametrize("scopes", [(), ("everything",), ("send", "")])
+def test_a_key_without_a_known_scope_is_refused(
+    database: Database, scopes: tuple[str, ...]
+) -> None:
+    with database.write() as connection, pytest.raises(BadRequest):
+        api_keys.create(connection, "shop", scopes)
+    assert names_in_use(database) == []
+
+
+def test_a_key_for_admins_alone_does_not_stand_for_one_that_sends(database: Database) -> None:
+    def may_any_send() -> bool:
+        with database.read() as connection:
+            return api_keys.any_in_use(connection)
+
+    create(database, "office", "admin")
+    assert not may_any_send()
+    create(database, "shop")
+    assert may_any_send()
+
+
+def test_a_revoked_key_is_named_by_its_name(database: Database) -> None:
+    key = create(database, "shop")
+    assert revoke(database, key[:14]) == "shop"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import create_engine, make_url, text, update
 
-from hudhud import api_keys, app, senders
+from hudhud import api_keys, app, senders, untrusted_proxy
 from hudhud.clock import now_ms
 from hudhud.credentials import check_secret, ensure_credentials, load_secret
 from hudhud.db import tables
@@ -238,6 +238,35 @@ def test_missing_keys_are_told(database: Database) -> None:
     found = check("credentials")
     assert found.outcome == "warn"
     assert "API key" in found.sentence
+
+
+def test_a_password_of_another_admin_is_none(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.close()
+    monkeypatch.setenv("ADMIN_USERNAME", "somebody")
+    assert "admin password" in check("credentials").sentence
+
+
+def test_a_proxy_that_is_not_trusted_is_named_until_it_is(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check("forwarding").outcome == "ok"
+    with database.write() as connection:
+        untrusted_proxy.remember(connection, "192.0.2.7", now=now_ms())
+    found = check("forwarding")
+    assert found.outcome == "warn"
+    assert "192.0.2.7" in found.sentence
+    assert "TRUSTED_PROXIES" in (found.remedy or "")
+    monkeypatch.setenv("TRUSTED_PROXIES", "192.0.2.0/24")
+    assert check("forwarding").outcome == "ok"
+
+
+def test_a_proxy_of_yesterday_is_forgotten(database: Database) -> None:
+    with database.write() as connection:
+        long_ago = now_ms() - untrusted_proxy.RECENT_MS
+        untrusted_proxy.remember(connection, "192.0.2.7", now=long_ago)
+    assert check("forwarding").outcome == "ok"
 
 
 @pytest.mark.usefixtures("sqlite_database")

@@ -9,12 +9,15 @@ from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud import inbound, queue, senders, verifications
+from hudhud import audit, inbound, login_limit, queue, senders, sessions, verifications
 from hudhud.alerts import Alerts
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
+from hudhud.db.tables import audit as notes
 from hudhud.db.tables import inbound_messages
+from hudhud.db.tables import login_attempts as attempts
 from hudhud.db.tables import senders as senders_table
+from hudhud.db.tables import sessions as sessions_table
 from hudhud.db.tables import verifications as table
 from hudhud.inbound import KEPT_MS, Inbound
 from hudhud.supervisor import Supervisor
@@ -87,6 +90,37 @@ def test_old_messages_from_people_are_deleted(database: Database) -> None:
     def kept() -> int:
         with database.read() as connection:
             return connection.scalar(select(func.count()).select_from(inbound_messages)) or 0
+
+    wait_until(lambda: kept() == 0, SECONDS, "the deletion")
+
+
+@pytest.mark.usefixtures("supervised")
+def test_what_is_over_of_sessions_logins_and_audit_is_deleted(database: Database) -> None:
+    with database.write() as connection:
+        sessions.begin(
+            connection,
+            username="admin",
+            password_mark=b"",
+            is_complete=True,
+            address="192.0.2.1",
+            now=now_ms() - sessions.ABSOLUTE_MS,
+        )
+        login_limit.reserve(
+            database,
+            connection,
+            address="192.0.2.1",
+            username="admin",
+            now=now_ms() - login_limit.WINDOW_MS,
+        )
+        old = now_ms() - audit.KEPT_MS - 1
+        audit.note(connection, who="admin", address=None, what="login", now=old)
+
+    def kept() -> int:
+        counts = [
+            select(func.count()).select_from(one) for one in (sessions_table, attempts, notes)
+        ]
+        with database.read() as connection:
+            return sum(connection.scalar(count) or 0 for count in counts)
 
     wait_until(lambda: kept() == 0, SECONDS, "the deletion")
 

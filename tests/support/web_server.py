@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from litestar import Litestar
 
 from conftest import settings
 from hudhud.db.engine import Database
@@ -30,6 +31,11 @@ class WebServer:
     port: int
     database: Database
     client: httpx.Client
+    web: Litestar
+
+    def end_streams(self) -> None:
+        """End the open event streams, as `hudhud serve` does before it stops."""
+        self.web.state.parts.feed.close()
 
     def send(self, phone: object = PHONE) -> httpx.Response:
         """Ask for a code."""
@@ -46,11 +52,12 @@ class WebServer:
 def web_server(database: Database, **changes: Any) -> Iterator[WebServer]:
     """Serve as `hudhud serve` does, over a migrated database.
 
-    On the sandbox, with one API key and without an admin's password, unless `changes` say otherwise.
+    On the sandbox, with one API key and no admin's password, unless `changes` say otherwise.
     """
     chosen = {"channel": "sandbox", "api_key": KEY, "session_secret": SECRET, **changes}
     served = settings(**chosen)
-    server = uvicorn.Server(server_config(served, build_web(served, database)))
+    web = build_web(served, database)
+    server = uvicorn.Server(server_config(served, web))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -60,8 +67,9 @@ def web_server(database: Database, **changes: Any) -> Iterator[WebServer]:
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}", headers={"X-API-KEY": KEY}, timeout=SECONDS
         ) as client:
-            yield WebServer(port, database, client)
+            yield WebServer(port, database, client, web)
     finally:
+        web.state.parts.feed.close()
         server.should_exit = True
         thread.join()
         listener.close()

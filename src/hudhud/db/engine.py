@@ -90,8 +90,8 @@ class Database:
     def new_ids(self, connection: Connection, table: Table, count: int) -> list[int]:
         """Take the next `count` row numbers of a table, inside a writing transaction."""
         if self.is_sqlite:
-            last = text("SELECT seq FROM sqlite_sequence WHERE name = :t")
-            taken = connection.scalar(last, {"t": table.name}) or 0
+            last = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+            taken = connection.exec_driver_sql(last, (table.name,)).scalar() or 0
             return list(range(taken + 1, taken + count + 1))
         following = text(
             "SELECT nextval(pg_get_serial_sequence(:t, 'id')) FROM generate_series(1, :count)"
@@ -175,6 +175,13 @@ def insert_or_update(
     """Insert a row, or change `values` where one with this `key` exists."""
     statement = _insert(connection, table).values(**key, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+
+
+def insert_missing(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]
+) -> None:
+    """Insert the rows that do not exist yet, in one statement."""
+    _insert_values(connection, table, rows, " ON CONFLICT DO NOTHING")
 
 
 def insert_or_add(

@@ -52,20 +52,24 @@ def create(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-def holding(connection: Connection, fragment: str) -> Select[int]:
+def is_ordered(connection: Connection) -> bool:
+    """Tell whether `holding` finds rows in the order of their ids, none before it is asked for."""
+    return connection.dialect.name == "sqlite"
+
+
+def holding(connection: Connection, fragment: str, *, alone: bool) -> Select[int]:
     """Select the ids of messages whose phone holds `fragment`, by the index.
 
-    The fragment has `SHORTEST_INDEXED` characters or more, digits and plus signs alone. On SQLite
-    the rows come in the order of their ids, either way, and none is read before it is asked for.
+    The fragment has `SHORTEST_INDEXED` characters or more, digits and plus signs alone. Unless it
+    is `alone`, a condition on `messages` can be added.
     """
-    if connection.dialect.name == "sqlite":
-        # The sum keeps SQLite from beginning with the messages and asking FTS5 about each.
-        in_order = _PHONES.join(messages, messages.c.id == _PHONES.c.rowid + literal_column("0"))
-        return (
-            select(_PHONES.c.rowid.label("id"))
-            .select_from(in_order)
-            .where(_PHONES.c.phone.bool_op("MATCH")(f'"{fragment}"'))
-        )
+    if is_ordered(connection):
+        found = select(_PHONES.c.rowid.label("id"))
+        if not alone:
+            # The sum keeps SQLite from beginning with the messages and asking FTS5 about each.
+            same = messages.c.id == _PHONES.c.rowid + literal_column("0")
+            found = found.select_from(_PHONES.join(messages, same))
+        return found.where(_PHONES.c.phone.bool_op("MATCH")(f'"{fragment}"'))
     pieces = sorted({fragment[at : at + 3] for at in range(len(fragment) - 2)})
     has_pieces = func.hudhud_pieces(messages.c.phone).bool_op("@>")(cast(pieces, ARRAY(Text)))
     return select(messages.c.id).where(has_pieces, messages.c.phone.contains(fragment))

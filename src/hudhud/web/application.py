@@ -12,15 +12,9 @@ from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.settings import Settings
 from hudhud.web import api, errors, health, sandbox
-from hudhud.web.admin import refusals
 from hudhud.web.admin.access import build_access
-from hudhud.web.admin.actions import action_routes
 from hudhud.web.admin.feed import Feed
-from hudhud.web.admin.json_api import json_routes
-from hudhud.web.admin.live import live
-from hudhud.web.admin.login import login_routes
-from hudhud.web.admin.second_factor import second_factor_routes
-from hudhud.web.admin.status_page import status_routes
+from hudhud.web.admin.routes import ADMIN_HANDLERS, admin_routes
 from hudhud.web.admin.status_parts import build_render
 from hudhud.web.docs_page import docs_routes
 from hudhud.web.drop_in import DropIn
@@ -58,18 +52,13 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         health.healthz,
         health.readyz,
         *docs_routes,
-        *login_routes,
-        *second_factor_routes,
-        *action_routes,
-        *json_routes,
-        *status_routes,
-        live,
+        *admin_routes,
     ]
     if settings.channel == "sandbox":
         routes.append(sandbox.sandbox_messages)
     return DropIn(
         routes,
-        exception_handlers={**errors.HANDLERS, **refusals.HANDLERS},
+        exception_handlers={**errors.HANDLERS, **ADMIN_HANDLERS},
         lifespan=[running],
         logging_config=None,
         openapi_config=openapi_config(),

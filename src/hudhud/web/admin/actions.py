@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from hudhud import audit, commands, interventions, senders
 from hudhud.audit import What
 from hudhud.clock import now_ms
+from hudhud.errors import BadRequest
 from hudhud.interventions import Answer
 from hudhud.web.admin.forms import form_of
 from hudhud.web.admin.guard import Actor, changer, wants_page
@@ -140,8 +141,15 @@ async def log_out(request: AnyRequest) -> Response[Any]:
 @post("/admin/whatsapp/pair-phone", include_in_schema=False)
 async def pair_phone(request: AnyRequest) -> Response[Any]:
     """Ask for the eight characters that link the phone of a number."""
-    form = await form_of(request)
-    phone = parse_phone_number(form.one("phoneNumber").replace(" ", "").replace("-", ""))
+    await changer(request)  # before the form is judged
+    number = (await form_of(request)).one("phoneNumber")
+    try:
+        phone = parse_phone_number(number.replace(" ", "").replace("-", ""))
+    except BadRequest as error:
+        if not wants_page(request):
+            raise
+        notice = Notice("warn", view_of(request).gettext(str(error)))
+        return see_other(request, f"{STATUS_PAGE}?pair=phone", notice)
     return await _ask(
         request, "pair_phone", what="pair_phone", asked=PAIRING_ASKED, argument=phone.number
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import interventions, jobs, sender_cards, traffic
+from hudhud import jobs, sender_cards, traffic
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.jobs import LARGEST_PAGE, Job
@@ -49,15 +49,14 @@ class Snapshot:
 
     cards: tuple[SenderCard, ...]
     numbers: Numbers
-    retryable: int
     newest: tuple[Job, ...] = ()
 
-    def essence(self) -> tuple[object, ...]:
-        """Return what is worth telling at once: all but what only grows older."""
+    def essence(self) -> dict[str, object]:
+        """Return what of each part is worth telling at once: all but what only grows older."""
         cards = tuple(
             replace(card, uptime=(), uptime_share=None, last_sent_at=None) for card in self.cards
         )
-        return (cards, self.numbers, self.retryable)
+        return {"verdict": (cards, self.numbers), "senders": cards, "numbers": self.numbers}
 
 
 def read_snapshot(database: Database, settings: Settings, *, newest: int = 0) -> Snapshot:
@@ -67,7 +66,6 @@ def read_snapshot(database: Database, settings: Settings, *, newest: int = 0) ->
         return Snapshot(
             cards=tuple(sender_cards.cards(connection, now=now)),
             numbers=traffic.numbers(connection, now=now, mean_gap=settings.mean_send_gap),
-            retryable=interventions.count_retryable(connection, now=now),
             newest=tuple(jobs.newest(connection, now=now, limit=newest)) if newest else (),
         )
 
@@ -205,9 +203,9 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What is new: whether the parts are, and which jobs."""
+    """What is new: which parts, and which jobs."""
 
-    parts: bool
+    parts: frozenset[str]
     jobs: tuple[Job, ...]
 
 
@@ -215,20 +213,25 @@ class _Told:
     """What was told last."""
 
     def __init__(self) -> None:
-        self._essence: tuple[object, ...] = ()
+        self._essence: dict[str, object] = {}
         self._jobs: dict[int, Job] | None = None
         self._refreshed = 0.0
 
     def news(self, snapshot: Snapshot) -> _News:
-        essence, now = snapshot.essence(), time.monotonic()
-        parts = essence != self._essence or now - self._refreshed > REFRESH_SECONDS
-        if parts:
-            self._essence, self._refreshed = essence, now
+        parts = self._new_parts(snapshot.essence())
         before = self._jobs
         self._jobs = {job.id: job for job in snapshot.newest}
         if before is None:
             return _News(parts, ())
         return _News(parts, tuple(job for job in snapshot.newest if before.get(job.id) != job))
+
+    def _new_parts(self, essence: dict[str, object]) -> frozenset[str]:
+        known, self._essence = self._essence, essence
+        now = time.monotonic()
+        if now - self._refreshed > REFRESH_SECONDS:
+            self._refreshed = now
+            return frozenset(essence)
+        return frozenset(name for name in essence if essence[name] != known.get(name))
 
 
 class _Rendered:
@@ -237,22 +240,23 @@ class _Rendered:
     def __init__(self, render: Render, snapshot: Snapshot) -> None:
         self._render = render
         self._snapshot = snapshot
-        self._parts: dict[View, list[Event]] = {}
+        self._parts: dict[View, dict[str, Event]] = {}
         self._rows: dict[tuple[View, int], str] = {}
 
     def everything(self, view: View) -> list[Event]:
         since = now_ms() - MISSED_MS
         fresh = tuple(job for job in self._snapshot.newest if _changed_at(job) >= since)
-        return [*self._of_parts(view), *self._of_jobs(view, fresh)]
+        return [*self._of_parts(view).values(), *self._of_jobs(view, fresh)]
 
     def news(self, view: View, news: _News) -> list[Event]:
-        told = self._of_parts(view) if news.parts else []
+        parts = self._of_parts(view) if news.parts else {}
+        told = [event for name, event in parts.items() if name in news.parts]
         return [*told, *self._of_jobs(view, news.jobs)]
 
-    def _of_parts(self, view: View) -> list[Event]:
+    def _of_parts(self, view: View) -> dict[str, Event]:
         if view not in self._parts:
             html = self._render.parts(view, self._snapshot)
-            self._parts[view] = [Event(name, text) for name, text in html.items()]
+            self._parts[view] = {name: Event(name, text) for name, text in html.items()}
         return self._parts[view]
 
     def _of_jobs(self, view: View, changed: tuple[Job, ...]) -> Iterator[Event]:
@@ -270,4 +274,4 @@ class _Rendered:
 
 def _changed_at(job: Job) -> int:
     times = (job.sent_at, job.delivered_at, job.read_at, job.finished_at)
-    return max(job.created_at, *(at for at in times if at is not None))
+    return max((job.created_at, *(at for at in times if at is not None)))

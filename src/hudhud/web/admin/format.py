@@ -87,7 +87,7 @@ class Format:
         """Write a duration in its two largest units, e.g. `3 min 40 s`."""
         rest = max(0, milliseconds)
         parts: list[str] = []
-        for size, one, many in self._units():
+        for size, one, many in _UNITS:
             count, rest = divmod(rest, size)
             if count or (size == SECOND and not parts):
                 parts.append(self.ngettext(one, many, count) % {"num": count})
@@ -145,14 +145,15 @@ class Format:
 
     def units(self) -> str:
         """Return as JSON what the script needs to write durations as `span` does."""
-        forms = {
-            str(size): {name: self.ngettext(one, many, sample) for name, sample in _SAMPLES.items()}
-            for size, one, many in self._units()
-        }
+        forms = {str(size): self._forms(one, many) for size, one, many in _UNITS}
         return json.dumps({"units": forms, "joined": self._join()}, ensure_ascii=False)
 
-    def _units(self) -> tuple[tuple[int, str, str], ...]:
-        return _UNITS
+    def newer_jobs(self) -> str:
+        """Return as JSON what the script writes over jobs that came meanwhile, for each plural."""
+        return json.dumps(self._forms(*_NEWER), ensure_ascii=False)
+
+    def _forms(self, one: str, many: str) -> dict[str, str]:
+        return {name: self.ngettext(one, many, sample) for name, sample in _SAMPLES.items()}
 
     def _join(self) -> str:
         # Translators: two parts of a duration, e.g. "3 min" and "40 s".
@@ -206,6 +207,7 @@ _UNITS: tuple[tuple[int, str, str], ...] = (
     (MINUTE, *ngettext("%(num)d min", "%(num)d min")),
     (SECOND, *ngettext("%(num)d s", "%(num)d s")),
 )
+_NEWER = ngettext("%(num)d newer job: show it", "%(num)d newer jobs: show them")
 
 
 @lru_cache(maxsize=256)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from hudhud import audit, jobs
 from hudhud.clock import now_ms
 from hudhud.errors import BadRequest
-from hudhud.job_search import JobFilter
+from hudhud.job_search import JobFilter, Place
 from hudhud.jobs import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
 from hudhud.messages import STATUSES, LegacyStatus
 from hudhud.web.admin.guard import Actor
@@ -95,17 +95,9 @@ def _read(parts: Parts, actor: Actor, query: JobQuery) -> JobList:
 
 
 def _find(connection: Connection, parts: Parts, query: JobQuery) -> JobList:
-    page = jobs.page(
-        connection,
-        parts.sealer,
-        query.chosen,
-        now=now_ms(),
-        limit=query.limit,
-        before=query.before,
-        after=query.after,
-        skip=(query.page - 1) * query.limit,
-    )
-    return JobList(query, page, jobs.total(connection, parts.sealer, query.chosen))
+    place = Place(query.limit, query.before, query.after, (query.page - 1) * query.limit)
+    page, total = jobs.page_and_total(connection, parts.sealer, query.chosen, place, now=now_ms())
+    return JobList(query, page, total)
 
 
 def _word(parameters: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | None:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import gzip
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -36,6 +37,8 @@ from hudhud.web.static_files import static_url
 
 TEMPLATE_FOLDER = Path(__file__).parents[1] / "pages"
 ADMIN_PATH = "/admin"
+# A path of ours and a query, without dots that lead elsewhere and whatever is no plain address.
+LOCAL = re.compile(rf"{ADMIN_PATH}(/[\w~%-]+)*/?(\?[!$&-;=?-Z_a-z~%]*)?", re.ASCII)
 FLASH_COOKIE = "hudhud_flash"
 FLASH_SECONDS = 60
 ONE_YEAR = 365 * 24 * 3600
@@ -152,10 +155,7 @@ def keep_choice(request: AnyRequest, answer: Response[Any], name: str, value: st
 
 def local(address: str) -> str:
     """Return the address if it is a page of the dashboard, else the dashboard's first page."""
-    parts = urlsplit(address)
-    is_ours = not parts.scheme and not parts.netloc and "\\" not in address
-    is_ours = is_ours and (parts.path == ADMIN_PATH or parts.path.startswith(f"{ADMIN_PATH}/"))
-    return address if is_ours and address.isprintable() else f"{ADMIN_PATH}/status"
+    return address if LOCAL.fullmatch(address) else f"{ADMIN_PATH}/status"
 
 
 def _render(view: View, template: str, context: Mapping[str, Any]) -> str:

@@ -18,6 +18,8 @@ from hudhud.web.admin.guard import (
     wants_page,
 )
 from hudhud.web.admin.pages import HEADERS, page, see_other
+from hudhud.web.admin.sentences import translate
+from hudhud.web.admin.view import view_of
 from hudhud.web.answers import answer
 from hudhud.web.parts import AnyRequest
 
@@ -42,30 +44,36 @@ def wrong_key(_request: AnyRequest, error: WrongKey) -> Response[Any]:
 def forbidden(request: AnyRequest, error: Forbidden) -> Response[Any]:
     """403, as a page for people."""
     if wants_page(request) and not is_htmx(request):
-        return page(request, "refused.html", actor=None, status_code=403, text=str(error))
+        return _page(request, 403, str(error))
     return answer(_body(error), 403, NOT_KEPT)
 
 
 def too_many_attempts(request: AnyRequest, error: TooManyAttempts) -> Response[Any]:
     """429, saying when it is possible again."""
-    headers = retry_after(error)
-    if not wants_page(request) or is_htmx(request):
-        return answer({"message": str(error)}, 429, {**headers, **NOT_KEPT})
-    refused = page(
-        request,
-        "refused.html",
-        actor=None,
-        status_code=429,
-        text=str(error),
-        again_at=error.again_at,
-    )
-    refused.headers.update(headers)
+    if wants_page(request) and not is_htmx(request):
+        refused = _page(request, 429, str(error))
+    else:
+        refused = answer({"message": str(error)}, 429, NOT_KEPT)
+    refused.headers.update(retry_after(error))
     return refused
 
 
 def retry_after(error: TooManyAttempts) -> dict[str, str]:
     """Return the header that says in how many seconds it is possible again."""
     return {"Retry-After": str(max(1, -(-(error.again_at - now_ms()) // 1000)))}
+
+
+def _page(request: AnyRequest, status_code: int, sentence: str) -> Response[Any]:
+    view = view_of(request)
+    return page(
+        request,
+        "error.html",
+        actor=None,
+        status_code=status_code,
+        title=view.gettext("That is refused"),
+        text=translate(sentence, view.language) or sentence,
+        request_id=None,
+    )
 
 
 def _body(error: HudhudError) -> dict[str, object]:

@@ -1,0 +1,59 @@
+"""GET /admin/audit: who did what, newest first."""
+
+import asyncio
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from litestar import Response, get
+from sqlalchemy import Row
+
+from hudhud import audit
+from hudhud.audit import GROUPS, Group
+from hudhud.web.admin.audit_words import deed, group_words, outcome_look
+from hudhud.web.admin.guard import reader
+from hudhud.web.admin.pages import page
+from hudhud.web.parts import AnyRequest, Parts, parts_of
+
+ROWS = 50
+LONGEST_SEARCH = 100
+AUDIT_PAGE = "/admin/audit"
+
+
+@get(AUDIT_PAGE, include_in_schema=False)
+async def audit_page(request: AnyRequest) -> Response[str]:
+    """Show what was done."""
+    actor = await reader(request)
+    asked = request.query_params
+    group = cast("Group", asked["what"]) if asked.get("what") in GROUPS else None
+    text = asked.get("q", "").replace("\0", "").strip()[:LONGEST_SEARCH]
+    before = _number(asked.get("before", ""))
+    rows = await asyncio.to_thread(_read, parts_of(request), group, text, before)
+    older = rows[ROWS - 1].id if len(rows) > ROWS else None
+    kept = {name: value for name, value in (("what", group), ("q", text)) if value}
+    return page(
+        request,
+        "audit.html",
+        actor=actor,
+        rows=rows[:ROWS],
+        group=group,
+        text=text,
+        is_first=before is None,
+        first=_address(kept),
+        older=None if older is None else _address({**kept, "before": str(older)}),
+        deed=deed,
+        outcome_look=outcome_look,
+        group_words=group_words,
+    )
+
+
+def _read(parts: Parts, group: Group | None, text: str, before: int | None) -> list[Row[Any]]:
+    with parts.database.read() as connection:
+        return audit.page(connection, what=group, text=text or None, before=before, limit=ROWS + 1)
+
+
+def _address(query: dict[str, str]) -> str:
+    return f"{AUDIT_PAGE}?{urlencode(query)}" if query else AUDIT_PAGE
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else None  # noqa: PLR2004 -- digits that fit a column

@@ -1,0 +1,33 @@
+"""GET /admin/whatsapp/logout-session: ask before a device is logged out; by script a dialog."""
+
+import asyncio
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+
+from hudhud import senders
+from hudhud.web.admin.feed import read_snapshot
+from hudhud.web.admin.guard import is_htmx, reader
+from hudhud.web.admin.pages import page
+from hudhud.web.parts import AnyRequest, Parts, parts_of
+
+
+@get("/admin/whatsapp/logout-session", include_in_schema=False)
+async def confirm_logout(request: AnyRequest) -> Response[str]:
+    """Say what a logout means for the sender of `?sender=`, and ask."""
+    actor = await reader(request)
+    parts = parts_of(request)
+    sender = request.query_params.get("sender") or parts.settings.sender_name
+    waiting = await asyncio.to_thread(_waiting, parts, sender)
+    if waiting is None:
+        raise NotFoundException(f"There is no sender named {sender}.")
+    template = "partials/confirm_logout.html" if is_htmx(request) else "confirm_logout.html"
+    return page(request, template, actor=actor, sender=sender, waiting=waiting)
+
+
+def _waiting(parts: Parts, sender: str) -> int | None:
+    """Return how many codes wait, or None where there is no such sender."""
+    with parts.database.read() as connection:
+        if senders.find(connection, sender) is None:
+            return None
+    return read_snapshot(parts.database, parts.settings).numbers.pending

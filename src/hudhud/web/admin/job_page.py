@@ -1,0 +1,82 @@
+"""GET /admin/jobs/{id}: a job's facts and its way, in a drawer or on a page of their own."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Response, get
+from litestar.params import FromPath
+from sqlalchemy import Connection, select
+
+from hudhud import jobs, messages, timeline
+from hudhud.api_keys import ENVIRONMENT
+from hudhud.clock import now_ms
+from hudhud.db.tables import api_keys, verifications
+from hudhud.jobs import Job
+from hudhud.templates import with_code
+from hudhud.timeline import Step
+from hudhud.web.admin.guard import is_htmx, reader
+from hudhud.web.admin.job_words import step_look, step_text, step_title
+from hudhud.web.admin.pages import page
+from hudhud.web.admin.status_parts import WORDS
+from hudhud.web.api import JOB_ID
+from hudhud.web.errors import NoSuchJob
+from hudhud.web.parts import AnyRequest, Parts, parts_of
+
+HIDDEN_CODE = "••••"
+# What the template calls.
+STORY_WORDS: Mapping[str, Any] = {
+    **WORDS,
+    "step_look": step_look,
+    "step_text": step_text,
+    "step_title": step_title,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobStory:
+    """All that is told of a job; `key` is the name of the API key, None for the environment's."""
+
+    job: Job
+    body: str
+    key: str | None
+    request_id: str | None
+    steps: list[Step]
+
+
+@get("/admin/jobs/{job:str}", include_in_schema=False)
+async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
+    """Show a job; a script's request gets what goes into the drawer."""
+    actor = await reader(request)
+    number = int(job) if JOB_ID.fullmatch(job) else 0
+    story = await asyncio.to_thread(_read, parts_of(request), number)
+    if story is None:
+        raise NoSuchJob(f"Job with ID {job} not found.")
+    template = "partials/job.html" if is_htmx(request) else "job.html"
+    return page(request, template, actor=actor, story=story, job=story.job, **STORY_WORDS)
+
+
+def _read(parts: Parts, number: int) -> JobStory | None:
+    with parts.database.read() as connection:
+        job = jobs.find(connection, number, now=now_ms())
+        row = messages.find(connection, number)
+        if job is None or row is None:
+            return None
+        return JobStory(
+            job=job,
+            body=with_code(row.body, HIDDEN_CODE),
+            key=_key_name(connection, row.verification_id),
+            request_id=row.request_id,
+            steps=timeline.of(connection, row),
+        )
+
+
+def _key_name(connection: Connection, verification_id: str) -> str | None:
+    """Return the name of the key that asked for a code; its prefix where it is gone."""
+    asked = select(verifications.c.api_key).where(verifications.c.id == verification_id)
+    prefix = connection.scalar(asked)
+    if prefix is None or prefix == ENVIRONMENT:
+        return None
+    name = connection.scalar(select(api_keys.c.name).where(api_keys.c.prefix == prefix))
+    return str(name or prefix)

@@ -1,0 +1,20 @@
+"""POST /admin/theme: light, dark, or as the system has it."""
+
+from litestar import Response, post
+
+from hudhud.web.admin.forms import form_of
+from hudhud.web.admin.guard import changer
+from hudhud.web.admin.pages import keep_choice, see_other
+from hudhud.web.admin.view import THEME_COOKIE, THEMES
+from hudhud.web.parts import AnyRequest
+
+
+@post("/admin/theme", include_in_schema=False)
+async def choose_theme(request: AnyRequest) -> Response[None]:
+    """Keep the theme in a cookie, and go back."""
+    await changer(request)
+    form = await form_of(request)
+    answer = see_other(request, form.one("back"))
+    if form.one("theme") in THEMES:
+        keep_choice(request, answer, THEME_COOKIE, form.one("theme"))
+    return answer

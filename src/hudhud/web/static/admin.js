@@ -1,0 +1,7 @@
+// What every page of the dashboard does with scripts on; without them it works, too.
+import "./forms.js";
+import "./theme.js";
+import "./copy.js";
+import "./zone.js";
+
+document.documentElement.classList.add("scripted");

@@ -1,0 +1,14 @@
+// The steps of a fresh install: the one that is next, and none once a code was sent.
+export function showFirstStep() {
+  const steps = document.getElementById("first-steps");
+  if (!steps) return;
+  const next = Number(document.getElementById("verdict").dataset.firstStep);
+  if (!next) {
+    steps.remove();
+    return;
+  }
+  steps.querySelectorAll("li").forEach((step, index) => {
+    if (index + 1 === next) step.setAttribute("aria-current", "step");
+    else step.removeAttribute("aria-current");
+  });
+}

@@ -1,0 +1,15 @@
+// A theme is shown at once and kept by the server.
+const form = document.getElementById("theme");
+
+form?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const chosen = event.submitter.value;
+  if (chosen === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = chosen;
+  for (const button of form.querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button === event.submitter));
+  }
+  const fields = new URLSearchParams(new FormData(form, event.submitter));
+  // Where it leads is not of interest: the page stays.
+  fetch(form.action, { method: "POST", body: fields, redirect: "manual" });
+});

@@ -1,0 +1,105 @@
+"""What the browser tests share: Chromium, the services that it looks at, and who is logged in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from support.admin import PASSWORD
+from support.browser import OpenProfile, Profile, running_chromium
+from support.linked import IMPATIENT, LinkedService
+from support.services import Service
+from waemu.client import EmulatorProcess
+
+SERVE = ("hudhud", "serve")
+
+
+# Not for the whole run: Playwright keeps an event loop in this thread, and other modules need one.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, running."""
+    with running_chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def open_profile(browser: Browser) -> Iterator[OpenProfile]:
+    """Opens profiles, logged in unless told otherwise; the test fails if a page complains."""
+    opened: list[Profile] = []
+
+    def open_one(url: str, *, logged_in: bool = True, **options: object) -> Profile:
+        profile = Profile(browser, url, **options)
+        opened.append(profile)
+        if logged_in:
+            profile.log_in()
+        return profile
+
+    yield open_one
+    complaints = [complaint for profile in opened for complaint in profile.complaints]
+    for profile in opened:
+        profile.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service that sends nothing, for all tests that leave its sender as it is."""
+    yield from _served(Service(tmp_path_factory.mktemp("sandbox"), SERVE, _sandbox_variables()))
+
+
+@pytest.fixture
+def fresh_sandbox(tmp_path: Path) -> Iterator[Service]:
+    """A service that sends nothing, for one test."""
+    yield from _served(Service(tmp_path, SERVE, _sandbox_variables()))
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
+    """One emulated WhatsApp for all tests."""
+    folder = tmp_path_factory.mktemp("emulator")
+    with EmulatorProcess(folder, log=folder / "emulator.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def _linked_service(
+    emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LinkedService]:
+    service = _linked_service_in(tmp_path_factory.mktemp("linked"), emulator)
+    service.start()
+    yield service
+    service.clean_up()
+
+
+@pytest.fixture
+def linked(_linked_service: LinkedService) -> Iterator[LinkedService]:
+    """A service whose sender is a linked device, connected, with nothing paused."""
+    _linked_service.make_ready()
+    yield _linked_service
+    _linked_service.emulator.reset_faults()
+
+
+@pytest.fixture
+def unlinked(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[LinkedService]:
+    """A service that nobody linked yet."""
+    emulator.reset_faults()
+    emulator.set_receipts("delivered+read")
+    service = _linked_service_in(tmp_path / "service", emulator)
+    service.start()
+    yield service
+    service.clean_up()
+
+
+def _served(service: Service) -> Iterator[Service]:
+    service.start()
+    yield service
+    service.clean_up()
+
+
+def _sandbox_variables() -> dict[str, str]:
+    return {"CHANNEL": "sandbox", "ADMIN_PASSWORD": PASSWORD}
+
+
+def _linked_service_in(folder: Path, emulator: EmulatorProcess) -> LinkedService:
+    return LinkedService(folder, emulator, IMPATIENT, ADMIN_PASSWORD=PASSWORD)

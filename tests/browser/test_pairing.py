@@ -1,0 +1,118 @@
+"""A phone is linked from the page, which turns to connected by itself."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from support.browser import OpenProfile, card, expect_state, is_marked, mark, read_qr
+from support.linked import LinkedService
+from waemu.faults import Faults
+
+QR_PATH = ".qr svg path"
+COUNTDOWN = ".qr progress"
+
+
+def wait_for_qr(page: Page) -> str:
+    """Wait until the page shows a code, and read it from its pixels."""
+    expect(page.locator(QR_PATH)).to_be_visible()
+    return read_qr(page)
+
+
+def wait_for_another_qr(page: Page, path: str | None) -> str:
+    """Wait until the page shows another code than the one drawn by `path`."""
+    expect(page.locator(QR_PATH)).not_to_have_attribute("d", path or "")
+    return read_qr(page)
+
+
+def test_a_phone_that_scans_the_code_from_the_page_turns_the_card_to_connected(
+    unlinked: LinkedService, open_profile: OpenProfile
+) -> None:
+    page = open_profile(unlinked.service.url).open_live()
+    mark(page)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Two steps to the first code")
+    unlinked.emulator.scan(wait_for_qr(page), unlinked.account)
+    expect_state(page, "connected")
+    expect(card(page).locator(".state")).to_have_text("Connected")
+    expect(card(page).locator(".qr")).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ready for the first code")
+    expect(page.locator("#first-steps [aria-current=step]")).to_contain_text("Send yourself a code")
+    assert is_marked(page)
+    phone = unlinked.add_phone()
+    job = unlinked.send(phone)["jobId"]
+    expect(page.locator(f"#job-{job}")).to_have_attribute("data-delivery", "read")
+    expect(page.locator("#first-steps")).to_have_count(0)
+    assert is_marked(page)
+
+
+def test_eight_characters_typed_on_the_phone_turn_the_card_to_connected(
+    unlinked: LinkedService, open_profile: OpenProfile
+) -> None:
+    page = open_profile(unlinked.service.url).open_live()
+    mark(page)
+    wait_for_qr(page)
+    page.get_by_role("link", name="Phone number", exact=True).click()
+    expect(page.locator(".qr svg")).not_to_be_visible()
+    page.get_by_label("Number of the phone").fill(unlinked.account)
+    page.get_by_role("button", name="Get a code").click()
+    code = card(page).locator(".paircode")
+    expect(code).to_have_text(re.compile(r"^[0-9A-Z]{4}-[0-9A-Z]{4}$"))
+    unlinked.emulator.enter_code(unlinked.account, code.inner_text().replace("\n", ""))
+    expect_state(page, "connected")
+    expect(code).to_have_count(0)
+    assert is_marked(page)
+
+
+def test_a_number_that_is_none_is_refused_in_words(
+    unlinked: LinkedService, open_profile: OpenProfile
+) -> None:
+    profile = open_profile(unlinked.service.url)
+    page = profile.open_live("/admin/status?pair=phone")
+    page.get_by_label("Number of the phone").fill("0123")
+    page.get_by_role("button", name="Get a code").click()
+    expect(page.locator("#notices .note")).to_contain_text("phoneNumber")
+    expect(card(page)).to_have_attribute("data-state", "pairing")
+    profile.expect_complaints("status of 400")
+
+
+def test_a_new_code_replaces_the_old_one_and_the_countdown_starts_again(
+    unlinked: LinkedService, open_profile: OpenProfile
+) -> None:
+    page = open_profile(unlinked.service.url).open_live()
+    mark(page)
+    first = wait_for_qr(page)
+    path = page.locator(QR_PATH).get_attribute("d")
+    until = int(page.locator(COUNTDOWN).get_attribute("data-until") or 0)
+    unlinked.emulator.drop_pairings()  # what WhatsApp does when nobody scans for long
+    second = wait_for_another_qr(page, path)
+    assert second != first
+    assert int(page.locator(COUNTDOWN).get_attribute("data-until") or 0) > until
+    assert is_marked(page)
+    unlinked.emulator.scan(second, unlinked.account)
+    expect_state(page, "connected")
+
+
+def test_a_passkey_takes_the_place_of_the_code_and_a_code_comes_back(
+    unlinked: LinkedService, open_profile: OpenProfile
+) -> None:
+    page = open_profile(unlinked.service.url).open_live()
+    unlinked.emulator.set_faults(Faults(passkey="link"))
+    unlinked.emulator.scan(wait_for_qr(page), unlinked.account)
+    expect(card(page).get_by_role("alert")).to_contain_text("The phone asks for a passkey")
+    expect(page.locator(".qr")).to_have_count(0)
+    unlinked.emulator.reset_faults()
+    unlinked.emulator.scan(wait_for_qr(page), unlinked.account)
+    expect_state(page, "connected")
+
+
+@pytest.mark.parametrize("minutes", [0, 1])
+def test_a_hint_comes_once_codes_have_been_shown_for_a_minute(
+    unlinked: LinkedService, open_profile: OpenProfile, minutes: int
+) -> None:
+    profile = open_profile(unlinked.service.url)
+    profile.context.clock.install()
+    page = profile.open_live()
+    wait_for_qr(page)
+    profile.context.clock.fast_forward(minutes * 61_000)
+    hint = page.get_by_text("Scanned, and nothing happened?")
+    expect(hint).to_be_visible(visible=minutes > 0)

@@ -1,0 +1,138 @@
+"""`hudhud admin`: a password, and ways back in; each leaves a note in the audit."""
+
+import io
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from conftest import settings
+from hudhud import admin_password, audit, login_limit, second_factor
+from hudhud.admin_password import AdminPassword
+from hudhud.clock import now_ms
+from hudhud.sealing import Sealer
+from support.command_line import Installation, Run
+
+PASSWORD = "correct horse battery"
+Types = Callable[[str], None]
+
+
+@pytest.fixture
+def types(monkeypatch: pytest.MonkeyPatch) -> Types:
+    """Gives the standard input something to read."""
+    return lambda text: monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+
+def is_right(installation: Installation, password: str) -> bool:
+    judge = AdminPassword(settings(), "any secret")
+    with installation.database.read() as connection:
+        stored = judge.stored(connection)
+    return judge.is_right("admin", password, stored=stored)
+
+
+def notes(installation: Installation) -> list[tuple[str, str, str | None, str | None]]:
+    with installation.database.read() as connection:
+        rows = audit.page(connection, limit=10)
+    return [(row.who, row.what, row.subject, row.address) for row in rows]
+
+
+def fail_to_log_in(installation: Installation, *addresses: str) -> None:
+    database = installation.database
+    for address in addresses:
+        with database.write() as connection:
+            login_limit.reserve(
+                database, connection, address=address, username="admin", now=now_ms()
+            )
+
+
+def test_a_password_is_read_from_the_standard_input(
+    run: Run, installation: Installation, types: Types
+) -> None:
+    types(f"{PASSWORD}\nand another line\n")
+    ended = run("admin", "set-password")
+    assert (ended.code, ended.err) == (0, "")
+    assert PASSWORD not in ended.out
+    assert is_right(installation, PASSWORD)
+    assert notes(installation) == [("cli", "password_changed", "admin", None)]
+
+
+def test_another_password_takes_the_place_of_the_first(
+    run: Run, installation: Installation, types: Types
+) -> None:
+    types(PASSWORD)
+    run("admin", "set-password")
+    types("another long password\r\n")
+    run("admin", "set-password")
+    assert is_right(installation, "another long password")
+    assert not is_right(installation, PASSWORD)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "short\n", "x" * 2000])
+def test_a_password_that_is_no_good_changes_nothing(
+    run: Run, installation: Installation, types: Types, text: str
+) -> None:
+    types(text)
+    ended = run("admin", "set-password")
+    assert ended.code == 2
+    assert "characters" in ended.err
+    with installation.database.read() as connection:
+        assert admin_password.stored_hash(connection, "admin") is None
+    assert notes(installation) == []
+
+
+def test_on_a_terminal_the_password_is_asked_for_twice(
+    run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([PASSWORD, "something else", PASSWORD, PASSWORD])
+    monkeypatch.setattr("hudhud.cli.admin.sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.prompt", lambda *_, **__: next(answers))
+    ended = run("admin", "set-password")
+    assert ended.code == 2
+    assert "differ" in ended.err
+    assert run("admin", "set-password").code == 0
+    assert is_right(installation, PASSWORD)
+
+
+@pytest.mark.usefixtures("installation")
+def test_the_password_of_the_environment_is_changed_there(
+    run: Run, types: Types, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADMIN_PASSWORD", "of the environment")
+    types(PASSWORD)
+    ended = run("admin", "set-password")
+    assert ended.code == 2
+    assert "ADMIN_PASSWORD" in ended.err
+
+
+def test_a_password_can_be_set_before_the_first_start(run: Run, types: Types) -> None:
+    types(PASSWORD)
+    assert run("admin", "set-password").code == 0
+    assert is_right(Installation(), PASSWORD)
+
+
+def test_one_address_is_unlocked(run: Run, installation: Installation) -> None:
+    fail_to_log_in(installation, "192.0.2.1", "192.0.2.1", "192.0.2.2")
+    assert run("admin", "unlock", "192.0.2.1").out == "Failed logins forgotten: 2.\n"
+    assert run("admin", "unlock", "192.0.2.1").out == "Failed logins forgotten: 0.\n"
+    assert notes(installation)[0] == ("cli", "unlocked", "192.0.2.1", None)
+
+
+def test_every_address_is_unlocked(run: Run, installation: Installation) -> None:
+    fail_to_log_in(installation, "192.0.2.1", "2001:db8::1", "192.0.2.2")
+    assert run("admin", "unlock").out == "Failed logins forgotten: 3.\n"
+
+
+def test_the_second_factor_is_reset(run: Run, installation: Installation) -> None:
+    ended = run("admin", "reset-second-factor")
+    assert (ended.code, notes(installation)) == (1, [])
+    with installation.database.write() as connection:
+        second_factor.begin_setup(connection, Sealer("test", "a secret"), "admin")
+    assert run("admin", "reset-second-factor").code == 0
+    assert notes(installation) == [("cli", "second_factor_off", "admin", None)]
+
+
+@pytest.mark.parametrize("command", ["unlock", "reset-second-factor"])
+def test_without_an_installation_there_is_nothing_to_unlock(run: Run, command: str) -> None:
+    ended = run("admin", command)
+    assert ended.code == 1
+    assert "hudhud serve" in ended.err

@@ -1,0 +1,426 @@
+"""The search among jobs finds exactly what fits, whichever way it takes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, update
+
+from hudhud import job_search, jobs, texts, verifications
+from hudhud.db.engine import Database
+from hudhud.db.tables import messages as table
+from hudhud.job_search import JobFilter
+from hudhud.jobs import JobPage
+from hudhud.messages import STATUSES, LegacyStatus, legacy_status
+from hudhud.sealing import CodeSealer
+from hudhud.templates import with_code
+from support.queued import NOW, SECRET, VALIDITY_MS
+from support.stored_jobs import BODY, SEALER, StoredJob, forget_everything, put_jobs
+
+LEGACY = get_args(LegacyStatus)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Small ones, so that a few messages are as many as a million are to the real ones."""
+
+    scanned: int = job_search.SCANNED
+    dense: int = job_search.DENSE
+    most_counted: int = jobs.MOST_COUNTED
+
+
+# Every way: all at once, one by one, by the index.
+WAYS = {
+    "all are looked at": Limits(),
+    "one by one": Limits(scanned=1, dense=1000),
+    "by the index": Limits(scanned=1, dense=1),
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each way of the search, one after the other."""
+    with limited(WAYS[request.param]):
+        yield
+
+
+def limited(limits: Limits) -> Any:
+    """The search with other limits."""
+    return _Limited(limits)
+
+
+class _Limited:
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.patch = pytest.MonkeyPatch()
+
+    def __enter__(self) -> None:
+        self.patch.setattr(job_search, "SCANNED", self.limits.scanned)
+        self.patch.setattr(job_search, "DENSE", self.limits.dense)
+        self.patch.setattr(jobs, "MOST_COUNTED", self.limits.most_counted)
+
+    def __exit__(self, *_error: object) -> None:
+        self.patch.undo()
+
+
+def page(
+    database: Database,
+    search: str = "",
+    *,
+    limit: int = 100,
+    sealer: CodeSealer = SEALER,
+    status: LegacyStatus | None = None,
+    delivery: str | None = None,
+    **place: int | None,
+) -> JobPage:
+    chosen = JobFilter(status=status, delivery=delivery, search=search)
+    with database.read() as connection:
+        return jobs.page(connection, sealer, chosen, now=NOW, limit=limit, **cast("Any", place))
+
+
+def found(database: Database, search: str = "", **asked: Any) -> list[int]:
+    return [job.id for job in page(database, search, **asked).jobs]
+
+
+def total(database: Database, chosen: JobFilter) -> jobs.Total:
+    with database.read() as connection:
+        return jobs.total(connection, SEALER, chosen)
+
+
+def surround(database: Database, *wanted: StoredJob) -> list[int]:
+    """Store messages among others that have nothing of theirs; return the ids, newest first."""
+    other = StoredJob(phone="+4989000000", body="Other.", code=None)
+    ids = put_jobs(database, other, *wanted, other)
+    return ids[-2:0:-1]
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(
+    "search",
+    [
+        "+201001234567",
+        "201001234567",
+        "1001234",
+        "567",
+        "67",
+        "7",
+        "+2",
+        "+20 100-123 (45).67",
+        "١٠٠١٢٣٤",
+        "۱۰۰۱۲۳۴",
+        "\u2066+20 100 1234\u2069",
+        "100\u00a01234",
+    ],
+)
+def test_a_phone_is_found_by_any_piece_however_it_is_written(
+    database: Database, search: str
+) -> None:
+    ids = surround(database, StoredJob(), StoredJob())
+    assert found(database, search) == ids
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("search", ["100 1235", "+1001234", "0100", "2010012345678", "12+34"])
+def test_a_phone_is_not_found_by_what_is_no_piece_of_it(database: Database, search: str) -> None:
+    surround(database, StoredJob())
+    assert found(database, search) == []
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("search", ["ACME", "your acme code", "••••", "Never", "share it."])
+def test_a_job_is_found_by_its_text(database: Database, search: str) -> None:
+    ids = surround(database, StoredJob())
+    assert found(database, search) == ids
+    assert found(database, f"{search} and more") == []
+
+
+@pytest.mark.usefixtures("way")
+def test_a_job_is_found_by_its_error(database: Database) -> None:
+    ids = surround(database, StoredJob(error="No account."), StoredJob(error="Timed out"))
+    assert found(database, "account") == ids[1:]
+    assert found(database, "timed OUT") == ids[:1]
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(
+    "search",
+    [
+        '"',
+        "'",
+        '"100"',
+        "' OR 1=1 --",
+        "%",
+        "_",
+        "100%",
+        "1__1",
+        "\\",
+        "*",
+        "100*",
+        "^100",
+        "NEAR(100 123)",
+        "100 OR 999",
+        "100 AND 123",
+        "NOT 100",
+        "phone:100",
+        "{phone}: 100",
+        "-100 +999",
+        "(",
+        ")",
+        "+",
+        "++20",
+        ":x",
+        "%s",
+        "?",
+        "a\0b",
+        "\ud800",
+        "٪",
+        "½",
+        "²²²²",
+        " 1" * 500,
+    ],
+)
+def test_signs_of_search_languages_mean_nothing(database: Database, search: str) -> None:
+    surround(database, StoredJob(body="Plain.", code=None))
+    assert found(database, search) == []
+    assert total(database, JobFilter(search=search)) == jobs.Total(0, is_exact=True)
+
+
+@pytest.mark.usefixtures("way")
+def test_signs_of_search_languages_are_found_where_they_stand(database: Database) -> None:
+    strange = ('100% "sure"', "a_b", "x\\y", "it's (NEAR) * OR", "٪ رمز")
+    ids = surround(database, *(StoredJob(error=one) for one in strange))
+    newest_first = dict(zip(reversed(strange), ids, strict=True))
+    for error, number in newest_first.items():
+        assert found(database, error) == [number]
+    assert found(database, '% "S') == [newest_first[strange[0]]]
+    assert found(database, "_b") == [newest_first["a_b"]]
+    assert found(database, "axb") == []
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("code", ["4711", "123456", "A1b2C3", "0000000000"])
+def test_a_job_is_found_by_its_exact_code(database: Database, code: str) -> None:
+    codes = (code, code, "9999")
+    ids = surround(database, *(StoredJob(phone="+33755500000", code=one) for one in codes))
+    assert found(database, code) == ids[1:]
+    assert found(database, f" {code[:2]}-{code[2:]} ") == ids[1:]
+    assert found(database, code[:-1]) == []
+    assert found(database, f"{code}0") == []
+
+
+@pytest.mark.usefixtures("way")
+def test_a_code_that_is_erased_is_not_found_any_more(database: Database) -> None:
+    ids = surround(database, StoredJob(), StoredJob(created_at=NOW - 1000))
+    assert found(database, "4711") == ids
+    with database.write() as connection:
+        verifications.expire(connection, now=NOW + VALIDITY_MS - 1000)
+    assert found(database, "4711") == ids[1:]
+
+
+@pytest.mark.usefixtures("way")
+def test_a_code_of_the_secret_before_is_found_while_that_is_known(database: Database) -> None:
+    old = StoredJob(sealer=CodeSealer("the secret before"))
+    ids = surround(database, old, StoredJob())
+    assert found(database, "4711", sealer=CodeSealer(SECRET, "the secret before")) == ids
+    assert found(database, "4711", sealer=CodeSealer(SECRET)) == ids[:1]
+    assert found(database, "4711", sealer=CodeSealer("another")) == []
+
+
+def test_a_search_can_be_a_code_or_a_phone_or_both() -> None:
+    assert JobFilter(search="4711").code == JobFilter(search="4711").phone == "4711"
+    assert JobFilter(search="٤٧١١").code == "4711"
+    for search, code, phone in (
+        ("471", None, "471"),
+        ("12345678901", None, "12345678901"),
+        ("+4711", None, "+4711"),
+        ("abcd", "abcd", None),
+        ("Timeout", "Timeout", None),
+        ("two words", "twowords", None),
+        ("no!", None, None),
+        ("", None, None),
+        ("²²²²", None, None),
+    ):
+        chosen = JobFilter(search=search)
+        assert (chosen.code, chosen.phone) == (code, phone)
+
+
+def test_the_two_status_filters_must_both_fit() -> None:
+    assert JobFilter().statuses == STATUSES
+    assert JobFilter(status="failed").statuses == ("failed", "expired", "canceled")
+    assert JobFilter(status="failed", delivery="expired").statuses == ("expired",)
+    assert JobFilter(status="pending", delivery="read").statuses == ()
+    assert JobFilter(delivery="no such word").statuses == ()
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("search", ["", "1001234", "acme"])
+def test_where_no_status_fits_nothing_is_found(database: Database, search: str) -> None:
+    put_jobs(database, *(StoredJob(status=one) for one in STATUSES))
+    assert found(database, search, status="pending", delivery="read") == []
+    chosen = JobFilter(status="pending", delivery="read", search=search)
+    assert total(database, chosen) == jobs.Total(0, is_exact=True)
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("search", ["", "1001234", "acme", "4711"])
+def test_a_status_is_found_alone(database: Database, search: str) -> None:
+    ids = put_jobs(database, *(StoredJob(status=one) for one in STATUSES))
+    for number, status in zip(ids, STATUSES, strict=True):
+        assert found(database, search, delivery=status) == [number]
+    for word in LEGACY:
+        fitting = [
+            number
+            for number, status in zip(ids, STATUSES, strict=True)
+            if legacy_status(status) == word
+        ]
+        assert found(database, search, status=word) == fitting[::-1]
+
+
+@pytest.mark.usefixtures("way")
+def test_a_job_that_fits_in_every_way_is_found_once(database: Database) -> None:
+    ids = surround(database, StoredJob(error="1234", body="Code 1234.", code="1234"))
+    assert found(database, "1234") == ids
+    assert total(database, JobFilter(search="1234")) == jobs.Total(1, is_exact=True)
+
+
+@pytest.mark.usefixtures("way")
+def test_a_job_that_changes_or_goes_is_found_as_it_is_now(database: Database) -> None:
+    changed, gone, kept = put_jobs(database, *[StoredJob(code=None)] * 3)
+    with database.write() as connection:
+        statement = update(table).where(table.c.id == changed).values(phone="+4930999999")
+        connection.execute(statement)
+        connection.execute(delete(table).where(table.c.id == gone))
+    assert found(database, "1001234") == [kept]
+    assert found(database, "4930999") == [changed]
+
+
+def test_a_number_that_only_has_the_same_pieces_is_not_found(database: Database) -> None:
+    ids = put_jobs(
+        database,
+        *(StoredJob(phone=one, code=None) for one in ("+12345612", "+34561234", "+3456123499")),
+    )
+    with limited(WAYS["by the index"]):
+        assert found(database, "3456123") == ids[:0:-1]
+
+
+def test_the_index_is_used_for_what_is_rare_among_many(database: Database) -> None:
+    put_jobs(database, *[StoredJob(phone="+4989000000", body="Other.", code=None)] * 40)
+    (rare,) = put_jobs(database, StoredJob(error="Rare.", code="8642"))
+    put_jobs(database, *[StoredJob(phone="+4989000000", body="Other.", code=None)] * 40)
+    with limited(Limits(scanned=20, dense=10)):
+        for search in ("1001234", "67", "acme", "rare", "8642"):
+            assert found(database, search, limit=5) == [rare]
+            assert found(database, search, limit=5, before=rare) == []
+            assert found(database, search, limit=5, after=rare) == []
+            assert total(database, JobFilter(search=search)) == jobs.Total(1, is_exact=True)
+
+
+# What random messages are made of: little, so that searches find something.
+phones = st.text("0123", min_size=4, max_size=8).map(lambda digits: f"+{digits}")
+words = st.sampled_from(["No account.", "a%b", "a_b", 'say "hi"', "1230", "رمز", "Timed out", "x"])
+some_jobs = st.builds(
+    StoredJob,
+    phone=phones,
+    body=st.sampled_from([BODY, "{code}\n\nis yours", "Code from x"]),
+    error=st.none() | words,
+    status=st.sampled_from(STATUSES),
+    code=st.sampled_from([None, "1230", "0123", "abcd", "ABCD"]),
+)
+searches = st.one_of(
+    st.just(""),
+    st.text("0123", min_size=1, max_size=6),
+    st.text("0123", min_size=1, max_size=4).map(lambda digits: f"+{digits}"),
+    st.text("01 -٣", min_size=1, max_size=5).filter(str.strip),
+    words,
+    st.sampled_from(["abcd", "ABCD", "acme", "CODE", "%", "_", "••", "{code}", '"', "A_", "no a"]),
+)
+filters = st.builds(
+    JobFilter,
+    status=st.sampled_from([None, None, *LEGACY]),
+    delivery=st.sampled_from([None, None, *STATUSES]),
+    search=searches,
+)
+limits = st.builds(
+    Limits,
+    scanned=st.sampled_from([0, 1, 2, 4, 8, 2000]),
+    dense=st.sampled_from([1, 2, 10]),
+    most_counted=st.sampled_from([0, 1, 3, 10_000]),
+)
+
+
+def fits(job: StoredJob, chosen: JobFilter) -> bool:
+    """The whole search in plain Python."""
+    if chosen.status not in (None, legacy_status(job.status)):
+        return False
+    if chosen.delivery not in (None, job.status):
+        return False
+    if not chosen.search:
+        return True
+    digits = chosen.search.replace("٣", "3").replace(" ", "").replace("-", "")
+    is_phone = digits.removeprefix("+").isdecimal()
+    is_code = 4 <= len(digits) <= 10 and digits.isascii() and digits.isalnum()
+    wanted = chosen.search.lower()
+    return (
+        wanted in with_code(job.body, texts.MASK).lower()
+        or wanted in (job.error or "").lower()
+        or (is_phone and digits in job.phone)
+        or (is_code and digits == job.code)
+    )
+
+
+Turn = Callable[[JobPage], int | None]
+
+
+def walk(database: Database, chosen: JobFilter, limit: int, older: bool) -> list[list[int]]:
+    """Follow the cursors from the newest page, and back from the oldest where not `older`."""
+    asked: dict[str, Any] = {
+        "search": chosen.search,
+        "status": chosen.status,
+        "delivery": chosen.delivery,
+        "limit": limit,
+    }
+    here = page(database, **asked)
+    pages = [here]
+    while here.older is not None:
+        here = page(database, **asked, before=here.older)
+        pages.append(here)
+    if not older:
+        pages = pages[-1:]
+        while here.newer is not None:
+            here = page(database, **asked, after=here.newer)
+            pages.append(here)
+    return [[job.id for job in one.jobs] for one in pages]
+
+
+@settings(
+    max_examples=80,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    stored=st.lists(some_jobs, max_size=12), chosen=filters, limit=st.integers(1, 5), small=limits
+)
+def test_pages_and_totals_are_those_of_a_plain_filter(
+    database: Database, stored: list[StoredJob], chosen: JobFilter, limit: int, small: Limits
+) -> None:
+    forget_everything(database)
+    ids = put_jobs(database, *stored)
+    expected = [number for number, job in zip(ids, stored, strict=True) if fits(job, chosen)][::-1]
+    with limited(small):
+        forth = walk(database, chosen, limit, older=True)
+        assert [number for one in forth for number in one] == expected
+        assert all(len(one) == limit for one in forth[:-1])
+        assert all(forth) or expected == []
+        back = walk(database, chosen, limit, older=False)
+        assert [number for one in reversed(back) for number in one] == expected
+        for skip in range(0, len(expected) + 2, limit):
+            asked = {"status": chosen.status, "delivery": chosen.delivery}
+            skipped = found(database, chosen.search, limit=limit, skip=skip, **asked)
+            assert skipped == expected[skip : skip + limit]
+        counted = total(database, chosen)
+        assert counted.count == min(len(expected), small.most_counted)
+        assert counted.is_exact == (len(expected) <= small.most_counted)

@@ -1,0 +1,103 @@
+"""The texts that messages had: each kept once, without the code, and found by any piece."""
+
+import threading
+
+import pytest
+from sqlalchemy import select
+
+from hudhud import texts
+from hudhud.db.engine import Database
+from hudhud.db.tables import texts as table
+
+BODY = "Your Acme code:\n\n{code}\n\nNever share it."
+
+
+def keep(database: Database, *found: str) -> dict[str, int]:
+    with database.write() as connection:
+        return texts.keep(connection, found)
+
+
+def kept(database: Database) -> dict[int, str]:
+    with database.read() as connection:
+        return {row.key: row.text for row in connection.execute(select(table))}
+
+
+def containing(database: Database, fragment: str) -> list[int]:
+    with database.read() as connection:
+        return texts.containing(connection, fragment)
+
+
+def test_a_text_is_kept_once(database: Database) -> None:
+    first = keep(database, "No account.", "No account.")
+    assert keep(database, "No account.", "Offline.") == first | {"Offline.": texts.key("Offline.")}
+    assert kept(database) == {texts.key(one): one for one in ("No account.", "Offline.")}
+
+
+def test_a_key_is_the_same_everywhere_and_fits_the_column(database: Database) -> None:
+    # `printf %s text | sha256sum`, of which the first 8 bytes.
+    assert texts.key("text") == 0x982D9E3EB996F559 - 2**64
+    many = keep(database, *(str(number) for number in range(100)))
+    assert set(kept(database)) == set(many.values())
+    assert all(-(2**63) <= key < 2**63 for key in many.values())
+
+
+def test_the_place_of_the_code_is_masked(database: Database) -> None:
+    keys = keep(database, BODY)
+    assert kept(database)[keys[BODY]] == "Your Acme code:\n\n••••\n\nNever share it."
+    assert keys[BODY] == texts.key(BODY)
+
+
+def test_nothing_to_keep_is_no_error(database: Database) -> None:
+    assert keep(database) == {}
+
+
+def test_a_text_is_found_by_a_piece_in_whatever_case(database: Database) -> None:
+    keys = keep(database, BODY, "No account.", "رمز التحقق")
+    assert containing(database, "ACME CODE") == [keys[BODY]]
+    assert containing(database, "aCC") == [keys["No account."]]
+    assert containing(database, "••••\n\nnever") == [keys[BODY]]
+    assert containing(database, "التحقق") == [keys["رمز التحقق"]]
+    assert containing(database, "nowhere") == []
+
+
+@pytest.mark.parametrize("sign", ["%", "_", "\\", "/", "'", '"', "*", "--", "[a]", "?"])
+def test_a_sign_of_patterns_is_taken_as_it_is(database: Database, sign: str) -> None:
+    keys = keep(database, f"100{sign} x", "1000 x")
+    assert containing(database, f"100{sign}") == [keys[f"100{sign} x"]]
+    assert containing(database, f"100{sign}X") == []
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "a\ud800b\0", "{code}", "%s %(x)s :y ?"])
+def test_any_text_can_be_kept_and_searched_for(database: Database, text: str) -> None:
+    keys = keep(database, text)
+    assert set(kept(database)) == {keys[text]}
+    assert containing(database, text) in ([keys[text]], [])
+
+
+def test_a_search_that_fits_very_many_texts_ends(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts, "MOST_FOUND", 7)
+    keep(database, *(f"error {number}" for number in range(20)))
+    assert len(set(containing(database, "error"))) == 7
+
+
+def test_those_who_keep_the_same_texts_at_once_all_have_their_keys(database: Database) -> None:
+    start = threading.Barrier(4)
+    failures: list[Exception] = []
+
+    def work(first: int) -> None:
+        start.wait()
+        try:
+            for number in range(first, first + 12):
+                keep(database, *(f"text {one % 15}" for one in range(number, number + 4)))
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert set(kept(database).values()) == {f"text {number}" for number in range(15)}

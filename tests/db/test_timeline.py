@@ -1,0 +1,223 @@
+"""The way of one message as an admin reads it, step by step."""
+
+from hudhud import interventions, messages, queue, timeline, verifications
+from hudhud.db.engine import Database
+from hudhud.messages import Receipt, ReceiptKind
+from hudhud.queue import LEASE_MS, LOST, TOO_OLD, Failed, Outcome, Returned, Sent
+from hudhud.timeline import Step
+from support.queued import NOW, VALIDITY_MS, accept, change, stored, submit
+
+A, B = "main@a", "main@b"
+
+
+def claim(database: Database, *, now: int, sender: str = A) -> None:
+    with database.write() as connection:
+        assert queue.claim(connection, channel="sandbox", sender=sender, limit=9, now=now)
+
+
+def record(database: Database, outcome: Outcome, *, now: int, sender: str = A) -> None:
+    with database.write() as connection:
+        queue.record(connection, sender=sender, outcomes=[outcome], now=now)
+
+
+def receive(database: Database, kind: ReceiptKind, *, at: int) -> None:
+    with database.write() as connection:
+        messages.record_receipts(connection, [Receipt("p-1", kind, at)], now=at)
+
+
+def steps(database: Database, message: int) -> list[Step]:
+    with database.read() as connection:
+        row = messages.find(connection, message)
+        assert row is not None
+        return timeline.of(connection, row)
+
+
+def test_a_message_that_waits_was_accepted(database: Database) -> None:
+    (message,) = submit(database)
+    assert steps(database, message) == [Step("accepted", NOW)]
+
+
+def test_the_way_of_a_message_that_is_read(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database, now=NOW + 1)
+    expected = [Step("accepted", NOW), Step("sending", NOW + 1, 1, A)]
+    assert steps(database, message) == expected
+    record(database, Sent(message, "p-1", NOW + 2), now=NOW + 3)
+    receive(database, "delivered", at=NOW + 4)
+    receive(database, "read", at=NOW + 5)
+    expected += [
+        Step("sent", NOW + 2, sender=A),
+        Step("delivered", NOW + 4, sender=A),
+        Step("read", NOW + 5, sender=A),
+    ]
+    assert steps(database, message) == expected
+
+
+def test_attempts_that_came_to_nothing_stay_visible(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database, now=NOW + 1)
+    record(database, Returned(message, NOW + 10, "Broken.", spends_attempt=True), now=NOW + 2)
+    claim(database, now=NOW + 10, sender=B)
+    offline = Returned(message, NOW + 20, "Offline.", spends_attempt=False)
+    record(database, offline, now=NOW + 12, sender=B)
+    claim(database, now=NOW + 20)
+    record(database, Failed(message, "No account.", NOW + 21), now=NOW + 22)
+    assert steps(database, message) == [
+        Step("accepted", NOW),
+        Step("sending", NOW + 1, 1, A),
+        Step("attempt_failed", NOW + 2, 1, A, "Broken."),
+        Step("sending", NOW + 10, 2, B),
+        Step("put_off", NOW + 12, 2, B, "Offline."),
+        Step("sending", NOW + 20, 2, A),
+        Step("failed", NOW + 21, sender=A, text="No account."),
+    ]
+
+
+def test_an_attempt_that_began_and_ended_at_once_is_told_once(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database, now=NOW)
+    record(database, Returned(message, NOW, "Offline.", spends_attempt=False), now=NOW)
+    put_off = [
+        Step("accepted", NOW),
+        Step("sending", NOW, 1, A),
+        Step("put_off", NOW, 1, A, "Offline."),
+    ]
+    assert steps(database, message) == put_off
+    end = NOW + VALIDITY_MS
+    with database.write() as connection:
+        queue.expire(connection, now=end)
+    assert steps(database, message) == [*put_off, Step("expired", end, text="Offline.")]
+
+
+def test_an_attempt_whose_sender_ended_says_so(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database, now=NOW)
+    with database.write() as connection:
+        queue.reclaim(connection, now=NOW + LEASE_MS)
+    assert steps(database, message)[1:] == [
+        Step("sending", NOW, 1, A),
+        Step("attempt_lost", NOW + LEASE_MS, 1, A, LOST),
+    ]
+    claim(database, now=NOW + LEASE_MS, sender=B)
+    with database.write() as connection:
+        queue.reclaim_of(connection, sender=B, now=NOW + LEASE_MS + 1)
+    assert steps(database, message)[3:] == [
+        Step("sending", NOW + LEASE_MS, 2, B),
+        Step("attempt_lost", NOW + LEASE_MS + 1, 2, B, LOST),
+    ]
+
+
+def test_a_record_of_one_who_lost_the_message_leaves_no_trace(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database, now=NOW)
+    with database.write() as connection:
+        queue.reclaim(connection, now=NOW + LEASE_MS)
+    before = steps(database, message)
+    record(database, Returned(message, NOW, "Late.", spends_attempt=True), now=NOW + LEASE_MS)
+    assert steps(database, message) == before
+
+
+def test_a_message_that_expired_while_it_waited_was_never_sent(database: Database) -> None:
+    (message,) = submit(database)
+    with database.write() as connection:
+        queue.expire(connection, now=NOW + VALIDITY_MS)
+    assert steps(database, message) == [
+        Step("accepted", NOW),
+        Step("expired", NOW + VALIDITY_MS, text=TOO_OLD),
+    ]
+
+
+def test_a_retry_keeps_what_went_before(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database, now=NOW + 1)
+    record(database, Failed(message, "No account.", NOW + 2), now=NOW + 2)
+    with database.write() as connection:
+        assert interventions.retry(connection, message, who="admin", now=NOW + 5) == "done"
+    retried = [
+        Step("accepted", NOW),
+        Step("sending", NOW + 1, 1, A),
+        Step("attempt_failed", NOW + 2, 1, A, "No account."),
+        Step("retried", NOW + 5, text="admin"),
+    ]
+    assert steps(database, message) == retried
+    claim(database, now=NOW + 6, sender=B)
+    record(database, Sent(message, "p-1", NOW + 7), now=NOW + 7, sender=B)
+    assert steps(database, message) == [
+        *retried,
+        Step("sending", NOW + 6, 1, B),
+        Step("sent", NOW + 7, sender=B),
+    ]
+
+
+def test_a_retried_message_that_is_canceled_was_canceled_once_by_somebody(
+    database: Database,
+) -> None:
+    (message,) = submit(database)
+    claim(database, now=NOW)
+    record(database, Failed(message, "No account.", NOW), now=NOW)
+    with database.write() as connection:
+        interventions.retry(connection, message, who="admin", now=NOW)
+        assert interventions.cancel(connection, message, who="key shop", now=NOW) == "done"
+    assert [step.kind for step in steps(database, message)] == [
+        "accepted",
+        "sending",
+        "attempt_failed",
+        "retried",
+        "canceled",
+    ]
+    assert steps(database, message)[-1] == Step("canceled", NOW, text="key shop")
+
+
+def test_an_attempt_without_an_error_is_not_told_with_the_one_before(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database, now=NOW)
+    record(database, Returned(message, NOW + 1, "Broken.", spends_attempt=True), now=NOW)
+    claim(database, now=NOW + 1)
+    record(database, Returned(message, NOW + 2, None, spends_attempt=False), now=NOW + 2)
+    assert steps(database, message)[-1] == Step("put_off", NOW + 2, 2, A, None)
+
+
+def test_a_message_that_was_sent_twice_tells_of_both(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database, now=NOW)
+    with database.write() as connection:
+        queue.reclaim_of(connection, sender=A, now=NOW)
+    claim(database, now=NOW, sender=B)
+    record(database, Sent(message, "p-1", NOW), now=NOW, sender=B)
+    assert [(step.kind, step.sender) for step in steps(database, message)] == [
+        ("accepted", None),
+        ("sending", A),
+        ("attempt_lost", A),
+        ("sending", B),
+        ("sent", B),
+    ]
+
+
+def test_steps_belong_to_one_message(database: Database) -> None:
+    first, second = submit(database, 2)
+    claim(database, now=NOW)
+    record(database, Returned(first, NOW, "Broken.", spends_attempt=True), now=NOW)
+    assert [step.kind for step in steps(database, second)] == ["accepted", "sending"]
+
+
+def test_a_message_of_the_time_before_steps_were_kept_tells_what_its_row_knows(
+    database: Database,
+) -> None:
+    (message,) = submit(database)
+    change(database, message, status="sent", sender=A, sending_at=None, sent_at=NOW + 9)
+    assert steps(database, message) == [Step("accepted", NOW), Step("sent", NOW + 9, sender=A)]
+
+
+def test_the_end_of_a_code_is_no_step(database: Database) -> None:
+    (accepted,) = accept(database)
+    with database.write() as connection:
+        verifications.expire(connection, now=NOW + VALIDITY_MS)
+    assert stored(database, accepted.message_id).status == "queued"
+    assert steps(database, accepted.message_id) == [Step("accepted", NOW)]
+
+
+def test_an_error_that_no_database_can_hold_is_a_step_all_the_same(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database, now=NOW)
+    record(database, Returned(message, NOW, "a\0b\ud800c", spends_attempt=True), now=NOW)
+    assert steps(database, message)[-1].text == "ab?c"

@@ -1,0 +1,89 @@
+"""Messages put straight into the tables, in any state, with all that is kept beside them."""
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass
+
+from sqlalchemy import insert
+
+from hudhud import tally, texts
+from hudhud.db.engine import Database
+from hudhud.db.tables import messages, metadata, verifications
+from hudhud.sealing import CodeSealer
+from support.queued import NOW, PHONE, SECRET, VALIDITY_MS
+
+BODY = "Your Acme code:\n\n{code}\n\nNever share it."
+SEALER = CodeSealer(SECRET)
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True)
+class StoredJob:
+    """What a message is to look like; `code` is None once it is erased."""
+
+    phone: str = PHONE
+    body: str = BODY
+    error: str | None = None
+    status: str = "queued"
+    code: str | None = "4711"
+    sealer: CodeSealer = SEALER
+    created_at: int = NOW
+    validity_ms: int = VALIDITY_MS
+    sender: str | None = None
+    sent_at: int | None = None
+    finished_at: int | None = None
+
+
+def put_jobs(database: Database, *jobs: StoredJob) -> list[int]:
+    """Store messages as if all had happened that leads to them; return their ids."""
+    with database.write() as connection:
+        ids = database.new_ids(connection, messages, len(jobs))
+        rows = [_rows(number, job) for number, job in zip(ids, jobs, strict=True)]
+        if rows:
+            connection.execute(insert(verifications), [verification for verification, _ in rows])
+            connection.execute(insert(messages), [message for _, message in rows])
+        texts.keep(connection, [one for job in jobs for one in (job.body, job.error) if one])
+        tally.add(connection, now=NOW, moved=Counter(job.status for job in jobs))
+    return ids
+
+
+def forget_everything(database: Database) -> None:
+    """Empty every table."""
+    with database.write() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+
+
+def _rows(number: int, job: StoredJob) -> tuple[dict[str, object], dict[str, object]]:
+    name = f"v{next(_numbers)}"
+    code = job.code
+    verification = {
+        "id": name,
+        "phone": job.phone,
+        "status": "pending",
+        "code_digest": b"",
+        "code_index": None if code is None else job.sealer.index(code),
+        "code_sealed": None if code is None else job.sealer.seal(name, code),
+        "api_key": "k",
+        "created_at": job.created_at,
+        "expires_at": job.created_at + job.validity_ms,
+    }
+    message = {
+        "id": number,
+        "verification_id": name,
+        "channel": "sandbox",
+        "phone": job.phone,
+        "body": job.body,
+        "body_key": texts.key(job.body),
+        "error": job.error,
+        "error_key": None if job.error is None else texts.key(job.error),
+        "status": job.status,
+        "attempts": 0,
+        "available_at": job.created_at,
+        "created_at": job.created_at,
+        "expires_at": job.created_at + job.validity_ms,
+        "sender": job.sender,
+        "sent_at": job.sent_at,
+        "finished_at": job.finished_at,
+    }
+    return verification, message

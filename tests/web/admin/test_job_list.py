@@ -1,0 +1,188 @@
+"""GET /admin/api/jobs: names, pages, filters, and no code anywhere."""
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from hudhud import jobs
+from hudhud.clock import now_ms
+from hudhud.db.tables import audit
+from support.admin import PASSWORD, log_in_script, script
+from support.queued import PHONE, submit
+from support.web_server import ServeWeb, WebServer
+
+PATH = "/admin/api/jobs"
+NAMES = {
+    "id",
+    "phone_number",
+    "status",
+    "delivery",
+    "created_at",
+    "processed_at",
+    "error_message",
+    "attempts",
+    "otp_expires_at",
+    "sent_at",
+    "delivered_at",
+    "read_at",
+    "finished_at",
+    "sender",
+    "can_retry",
+}
+
+
+def ids(answer: httpx.Response) -> list[int]:
+    assert answer.status_code == 200, answer.text
+    return [job["id"] for job in answer.json()["jobs"]]
+
+
+def test_a_job_has_the_names_of_before_and_the_new_ones(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    (job,) = submit(dashboard.database, now=now_ms())
+    body = admin.get(PATH).json()
+    (found,) = body["jobs"]
+    assert set(found) == NAMES
+    assert (found["id"], found["phone_number"]) == (job, PHONE)
+    assert (found["status"], found["delivery"]) == ("pending", "queued")
+    assert (found["attempts"], found["error_message"], found["processed_at"]) == (0, None, None)
+    assert body["pagination"] == {
+        "currentPage": 1,
+        "totalPages": 1,
+        "limit": 20,
+        "totalJobs": 1,
+        "totalIsExact": True,
+        "nextCursor": None,
+    }
+
+
+def test_pages_by_number_and_by_cursor_show_the_same(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    made = submit(dashboard.database, 7, now=now_ms())[::-1]
+    first = admin.get(PATH, params={"limit": 3})
+    assert ids(first) == made[:3]
+    assert first.json()["pagination"]["totalPages"] == 3
+    assert ids(admin.get(PATH, params={"limit": 3, "page": 3})) == made[6:]
+    cursor = first.json()["pagination"]["nextCursor"]
+    second = admin.get(PATH, params={"limit": 3, "cursor": cursor})
+    assert ids(second) == made[3:6] == ids(admin.get(PATH, params={"limit": 3, "page": 2}))
+    cursor = second.json()["pagination"]["nextCursor"]
+    last = admin.get(PATH, params={"limit": 3, "cursor": cursor})
+    assert ids(last) == made[6:]
+    assert last.json()["pagination"]["nextCursor"] is None
+
+
+def test_a_page_too_deep_points_to_the_cursor(admin: httpx.Client) -> None:
+    assert admin.get(PATH, params={"page": 50, "limit": 200}).status_code == 200
+    answer = admin.get(PATH, params={"page": 51, "limit": 200})
+    assert answer.status_code == 400
+    assert "cursor" in answer.json()["message"]
+
+
+def test_beyond_the_most_counted_a_total_says_that_it_is_not_exact(
+    dashboard: WebServer, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MOST_COUNTED", 4)
+    submit(dashboard.database, 4, now=now_ms())
+    assert admin.get(PATH).json()["pagination"]["totalIsExact"]
+    submit(dashboard.database, 1, now=now_ms())
+    pagination = admin.get(PATH).json()["pagination"]
+    assert (pagination["totalJobs"], pagination["totalIsExact"]) == (4, False)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"limit": "201"},
+        {"limit": "0"},
+        {"limit": "-1"},
+        {"limit": "٥"},
+        {"limit": "1" * 400},
+        {"page": "x"},
+        {"page": "0"},
+        {"cursor": "1e3"},
+        {"filterStatus": "read"},
+        {"filterDelivery": "pending"},
+        {"searchQuery": "x" * 101},
+    ],
+)
+def test_a_wrong_parameter_is_named(admin: httpx.Client, parameters: dict[str, str]) -> None:
+    answer = admin.get(PATH, params=parameters)
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith(f"{next(iter(parameters))}: ")
+
+
+def test_filters_take_the_old_words_and_the_exact_ones(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    made = submit(dashboard.database, 2, now=now_ms())[::-1]
+    assert ids(admin.get(PATH, params={"filterStatus": "pending"})) == made
+    assert ids(admin.get(PATH, params={"filterDelivery": "queued"})) == made
+    assert ids(admin.get(PATH, params={"filterStatus": "failed"})) == []
+    both = {"filterStatus": "pending", "filterDelivery": "sent"}
+    assert ids(admin.get(PATH, params=both)) == []
+    assert ids(admin.get(PATH, params={"filterStatus": "all", "filterDelivery": ""})) == made
+
+
+def test_a_search_finds_a_piece_of_a_number(dashboard: WebServer, admin: httpx.Client) -> None:
+    (wanted,) = submit(dashboard.database, phone="+201009998877", now=now_ms())
+    submit(dashboard.database, phone="+447700900123", now=now_ms())
+    for piece in ("9998", "+20100999", "0100 999-88 77", "٩٩٩٨"):
+        assert ids(admin.get(PATH, params={"searchQuery": piece})) == [wanted]
+
+
+@pytest.mark.parametrize(
+    "hostile", ["'", '"', "%", "_", "\\", "a OR b", "NEAR(", "\0", "\ud83d", "*", "{code}", "--"]
+)
+def test_a_hostile_search_is_only_a_text(
+    dashboard: WebServer, admin: httpx.Client, hostile: str
+) -> None:
+    submit(dashboard.database, now=now_ms())
+    encoded = hostile.encode("utf-8", "surrogatepass")
+    assert admin.get(PATH, params={"searchQuery": encoded}).status_code == 200
+
+
+def test_a_code_is_found_and_neither_shown_nor_kept(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD, otp_length=10)
+    accepted = server.send().json()
+    code = accepted["otp"]
+    with script(server) as admin:
+        log_in_script(admin)
+        answer = admin.get(PATH, params={"searchQuery": code})
+    assert ids(answer) == [accepted["jobId"]]
+    assert code not in answer.text
+    with server.database.read() as connection:
+        noted = connection.execute(select(audit).where(audit.c.what == "code_search")).all()
+    assert len(noted) == 1
+    assert code not in repr(noted)
+    assert noted[0].who == "admin"
+
+
+def test_a_search_that_can_be_no_code_is_not_audited(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    admin.get(PATH, params={"searchQuery": "no account"})
+    with dashboard.database.read() as connection:
+        assert not connection.execute(select(audit).where(audit.c.what == "code_search")).all()
+
+
+def test_nobody_else_may_list(dashboard: WebServer) -> None:
+    with httpx.Client(base_url=str(dashboard.client.base_url)) as stranger:
+        assert stranger.get(PATH).status_code == 401
+        assert stranger.get("/admin/api/traffic").status_code == 401
+
+
+@pytest.mark.parametrize(("chosen", "count"), [("hour", 60), ("day", 24), ("month", 30)])
+def test_the_traffic_has_a_value_for_each_step_of_its_range(
+    dashboard: WebServer, admin: httpx.Client, chosen: str, count: int
+) -> None:
+    submit(dashboard.database, 2, now=now_ms())
+    body = admin.get("/admin/api/traffic", params={"range": chosen}).json()
+    assert body["range"] == chosen
+    assert {len(values) for name, values in body.items() if name != "range"} == {count}
+    assert sum(body["accepted"]) == 2
+
+
+def test_a_range_that_does_not_exist_is_refused(admin: httpx.Client) -> None:
+    assert admin.get("/admin/api/traffic", params={"range": "year"}).status_code == 400

@@ -1,0 +1,141 @@
+"""GET /admin/live: an open dashboard is told what changes, as long as its session lasts."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from hudhud import senders
+from hudhud.clock import now_ms
+from hudhud.senders import StateReport
+from support.admin import HTML, PASSWORD, log_in_script, script
+from support.queued import change, put_sender, submit
+from support.web_server import SECONDS, ServeWeb, WebServer
+
+SENDER = "main-sandbox"
+PARTS = {"verdict", "senders", "numbers"}
+
+
+class Stream:
+    """One open stream: its events, one after the other."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self._lines = answer.iter_lines()
+
+    def next(self) -> tuple[str, str]:
+        """The next event's name and data."""
+        name, data = "", []
+        for line in self._lines:
+            if line.startswith("event:"):
+                name = line.removeprefix("event:").strip()
+            elif line.startswith("data:"):
+                data.append(line.removeprefix("data:").removeprefix(" "))
+            elif not line and name:
+                return name, "\n".join(data)
+        return "closed", ""
+
+    def until(self, wanted: str) -> str:
+        """The data of the next event of this name; what comes before is left."""
+        for _ in range(200):
+            name, data = self.next()
+            if name == wanted:
+                return data
+            assert name != "closed"
+        raise AssertionError(f"no {wanted}")
+
+    def row(self, job: int, word: str) -> str:
+        """The row of a job as soon as it holds a word."""
+        for _ in range(50):
+            for row in json.loads(self.until("rows"))["rows"]:
+                if row["id"] == job and word in row["html"]:
+                    return str(row["html"])
+        raise AssertionError(f"job {job} was never told to be {word}")
+
+
+@contextmanager
+def stream(client: httpx.Client) -> Iterator[Stream]:
+    """An open stream."""
+    with client.stream("GET", "/admin/live", timeout=SECONDS) as answer:
+        assert answer.status_code == 200
+        yield Stream(answer)
+
+
+def test_a_new_stream_tells_everything(dashboard: WebServer, admin: httpx.Client) -> None:
+    put_sender(dashboard.database, SENDER)
+    (job,) = submit(dashboard.database, now=now_ms())
+    with stream(admin) as opened:
+        assert opened.answer.headers["content-type"].startswith("text/event-stream")
+        assert opened.answer.headers["cache-control"] == "no-store"
+        assert opened.next()[0] == "hello"
+        told = dict(opened.next() for _ in PARTS)
+        assert set(told) == PARTS
+        assert SENDER in told["senders"]
+        assert f"job-{job}" in opened.row(job, "data-delivery")
+
+
+def test_a_stream_tells_what_changes(dashboard: WebServer, admin: httpx.Client) -> None:
+    put_sender(dashboard.database, SENDER)
+    with stream(admin) as opened:
+        opened.until("numbers")
+        (job,) = submit(dashboard.database, now=now_ms())
+        assert 'data-delivery="queued"' in opened.row(job, "queued")
+        change(dashboard.database, job, status="read", read_at=now_ms())
+        assert 'data-delivery="read"' in opened.row(job, 'data-delivery="read"')
+        with dashboard.database.write() as connection:
+            new = StateReport("logged_out")
+            senders.report(connection, name=SENDER, new=new, now=now_ms())
+            dashboard.database.ring(connection)
+        while 'data-state="logged_out"' not in opened.until("senders"):
+            pass
+
+
+def test_each_reader_is_told_in_the_own_language(dashboard: WebServer, admin: httpx.Client) -> None:
+    put_sender(dashboard.database, SENDER)
+    with stream(admin) as english:
+        admin.headers["Accept-Language"] = "ar"
+        with stream(admin) as arabic:
+            assert "متصل" in arabic.until("senders")
+        assert "Connected" in english.until("senders")
+
+
+def test_what_is_told_holds_no_code(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD, otp_length=10)
+    with script(server) as client:
+        log_in_script(client)
+        with stream(client) as opened:
+            opened.until("numbers")
+            accepted = server.send().json()
+            assert accepted["otp"] not in opened.row(accepted["jobId"], "queued")
+
+
+def test_nobody_without_a_session_is_told_anything(dashboard: WebServer) -> None:
+    with script(dashboard) as stranger:
+        assert stranger.get("/admin/live").status_code == 401
+        answer = stranger.get("/admin/live", headers={"Accept": HTML})
+        assert (answer.status_code, answer.headers["location"][:12]) == (303, "/admin/login")
+
+
+def test_a_logout_ends_the_stream(admin: httpx.Client) -> None:
+    with stream(admin) as opened:
+        opened.until("numbers")
+        assert admin.post("/admin/logout").status_code in (200, 303)
+        opened.until("end")
+        assert opened.next()[0] == "closed"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_server_that_stops_ends_its_streams(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD)
+    with script(server) as client:
+        log_in_script(client)
+        with stream(client) as opened:
+            opened.until("numbers")
+            server.end_streams()
+            while opened.next()[0] != "closed":
+                pass
+        with stream(client) as opened:
+            assert opened.next()[0] == "hello"
+            assert opened.next()[0] == "closed"

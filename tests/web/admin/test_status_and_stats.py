@@ -1,0 +1,106 @@
+"""GET /admin/api/status-and-stats, for scripts of the earlier application."""
+
+from typing import get_args
+
+import httpx
+import pytest
+
+from hudhud import senders
+from hudhud.clock import iso, now_ms
+from hudhud.db.engine import Database
+from hudhud.senders import SENTENCES, State, StateReport
+from hudhud.web.admin.json_api import NO_SENDER
+from support.queued import put_sender, submit
+from support.web_server import WebServer
+
+PATH = "/admin/api/status-and-stats"
+SENDER = "main-sandbox"
+WORDS = {
+    "connected": "READY",
+    "pairing": "QR_REQUIRED",
+    "starting": "CONNECTING",
+    "reconnecting": "RECONNECTING",
+    "logged_out": "LOGGED_OUT",
+    "restricted": "RESTRICTED",
+    "outdated": "OUTDATED",
+    "replaced": "DISCONNECTED",
+    "stopped": "DISCONNECTED",
+}
+
+
+def report(database: Database, new: StateReport) -> None:
+    with database.write() as connection:
+        senders.report(connection, name=SENDER, new=new, now=now_ms())
+
+
+def test_a_new_installation_answers_with_every_name_of_before(admin: httpx.Client) -> None:
+    answer = admin.get(PATH)
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    body = answer.json()
+    assert (body["whatsappStatus"], body["statusDetails"]) == ("DISCONNECTED", NO_SENDER)
+    assert body["lastUpdated"].endswith("Z")
+    stats = body["stats"]
+    assert [stats[name] for name in ("pending", "sent", "failed", "processing")] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("state", get_args(State))
+def test_each_state_has_its_word(dashboard: WebServer, admin: httpx.Client, state: State) -> None:
+    put_sender(dashboard.database, SENDER, state=state)
+    body = admin.get(PATH).json()
+    assert body["whatsappStatus"] == WORDS[state]
+    assert body["statusDetails"] == SENTENCES[state]
+
+
+def test_the_qr_code_stands_in_the_details(dashboard: WebServer, admin: httpx.Client) -> None:
+    put_sender(dashboard.database, SENDER, state="pairing")
+    report(dashboard.database, StateReport("pairing", qr="2@abc,def"))
+    body = admin.get(PATH).json()
+    assert (body["whatsappStatus"], body["statusDetails"]) == ("QR_REQUIRED", "2@abc,def")
+
+
+def test_a_process_that_beats_no_more_is_disconnected(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    put_sender(dashboard.database, SENDER, now=now_ms() - 60_000)
+    body = admin.get(PATH).json()
+    assert (body["whatsappStatus"], body["statusDetails"]) == (
+        "DISCONNECTED",
+        SENTENCES["stopped"],
+    )
+
+
+def test_lastupdated_is_the_moment_of_the_state(dashboard: WebServer, admin: httpx.Client) -> None:
+    at = now_ms()
+    put_sender(dashboard.database, SENDER, now=at)
+    assert admin.get(PATH).json()["lastUpdated"] == iso(at)
+
+
+def test_the_stats_count_in_the_four_words_and_beside_them(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    submit(dashboard.database, 3, now=now_ms() - 2000)
+    stats = admin.get(PATH).json()["stats"]
+    assert (stats["pending"], stats["processing"], stats["sent"], stats["failed"]) == (3, 0, 0, 0)
+    assert stats["lastHour"]["accepted"] == 3
+    assert 2 <= stats["oldestWaitingSeconds"] < 60
+
+
+def test_a_key_of_scope_admin_may_ask(dashboard: WebServer, admin_key: str) -> None:
+    with httpx.Client(base_url=str(dashboard.client.base_url)) as client:
+        headers = {"X-API-KEY": admin_key}
+        end = now_ms() + 10_000
+        while client.get(PATH, headers=headers).status_code != 200:  # keys are renewed each second
+            assert now_ms() < end
+
+
+def test_nobody_else_may(dashboard: WebServer) -> None:
+    with httpx.Client(base_url=str(dashboard.client.base_url)) as stranger:
+        answer = stranger.get(PATH)
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "success": False,
+        "message": "Authentication required",
+        "redirectTo": "/admin/login",
+    }
+    assert dashboard.client.get(PATH).status_code == 403  # the key of the API is no admin's
