@@ -22,7 +22,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    union,
     union_all,
 )
 
@@ -35,8 +34,8 @@ from hudhud.sealing import CodeSealer
 SCANNED = 2_000
 # What one in so many messages has is found sooner by looking at them than by an index of pieces.
 DENSE = 10
-# How many messages are looked at where an index would have to sort too many.
-SCANNED_WIDELY = 50_000
+# So many can be looked at in an index of statuses, or where another index would have to sort.
+SCANNED_WIDELY = 100_000
 MOST_WITH_ONE_CODE = 200
 # A word without a digit is a word.
 CODE = re.compile(r"(?=.*\d)[A-Za-z0-9]{4,10}", re.ASCII)
@@ -122,7 +121,7 @@ class Search:
         self._most = most
         self._all = chosen.statuses == STATUSES
         self._texts = texts.containing(connection, chosen.search) if chosen.search else []
-        self._verifications = self._with_code(sealer)
+        self._with_code = self._find_code(sealer)
         self._share: float | None = None
         self._total: int | None = None
 
@@ -131,25 +130,24 @@ class Search:
         if not self._chosen.search:
             return self._run(self._by_status([messages.c.id], place), place)
         near = self._look(place, SCANNED)
-        if len(near) == place.limit or (self._is_rare and not place.skip):
+        if len(near) == place.limit or self._is_rare:
             return near
+        found = self._find(place)
+        if self._counted() <= self._most:
+            return found
         if self._is_dense():
             return self._run(self._by_status([messages.c.id], place, self._fits(messages)), place)
-        found = self._by_index(place)
-        return found if self._counted() <= self._most else self._among_many(place)
+        return self._among_many(place)
 
     def count(self) -> int:
         """Count what fits, up to one more than `most`."""
         if not self._chosen.search:
-            return sum(self._kept[status] for status in self._chosen.statuses)
+            return self._of_statuses()
         if self._total is None:
             nothing = Place(1)
             if self._share is None:
                 self._look(nothing, SCANNED)
-            if self._is_rare or self._is_dense():
-                self._total = self._count_one_by_one()
-            else:
-                self._by_index(nothing)
+            self._find(nothing)
         return self._counted()
 
     def _counted(self) -> int:
@@ -163,49 +161,58 @@ class Search:
         found = self._connection.execute(sums.group_by(message_counts.c.status)).all()
         return dict.fromkeys(STATUSES, 0) | {row[0]: int(row[1]) for row in found}
 
+    def _of_statuses(self) -> int:
+        return sum(self._kept[status] for status in self._chosen.statuses)
+
     @property
     def _is_rare(self) -> bool:
-        """Whether there are so few messages of these statuses that all can be looked at."""
-        return sum(self._kept[status] for status in self._chosen.statuses) <= SCANNED
+        """Whether there are so few messages of these statuses that all have been looked at."""
+        return self._of_statuses() <= SCANNED
 
     def _is_dense(self) -> bool:
         """Tell whether looking at messages of these statuses is the shortest way to many."""
-        if self._chosen.phone is not None and len(self._chosen.phone) < fragments.SHORTEST_INDEXED:
+        phone, share = self._chosen.phone, self._share or 0
+        if phone is not None and len(phone) < fragments.SHORTEST_INDEXED:
             return True
-        # By an index those of other statuses are met as well.
-        of_statuses = sum(self._kept[one] for one in self._chosen.statuses)
-        enough = of_statuses / max(1, sum(self._kept.values()))
-        if self._chosen.phone is not None:
-            enough = min(enough, 1 / DENSE)
-        return (self._share or 0) >= enough
+        if self._all:
+            indexed = phone is None or fragments.is_ordered(self._connection)
+            return not indexed and share >= 1 / DENSE
+        # An index finds those of other statuses too, and each must be read to tell.
+        return min(self._of_statuses(), self._most / max(share, 1e-9)) <= SCANNED_WIDELY
 
     def _look(self, place: Place, many: int) -> list[int]:
-        """Return what fits among the messages next to the place, and note how large its share is."""
+        """Return what fits among the messages next to the place, and note what share fits."""
         window = replace(place, limit=many, skip=0)
-        looked_at = self._merge(self._by_status(self._columns(), window), window).subquery()
+        looked_at = self._merge(self._by_status(_LOOKED_AT, window), window).subquery()
         fit = select(looked_at.c.id, func.count().over().label("fit")).where(self._fits(looked_at))
-        found = self._connection.execute(place.cut(place.order(fit))).all()
+        found = self._connection.execute(place.order(fit)).all()
         self._share = (found[0].fit if found else 0) / many
-        return [row.id for row in found]
+        return [row.id for row in found[place.skip :]]
 
-    def _by_index(self, place: Place) -> list[int]:
-        """Return what indexes find next to the place, and note how much they find anywhere.
+    def _find(self, place: Place) -> list[int]:
+        """Return what fits next to the place, and note how much fits anywhere.
 
-        That is not what is next to it where they find more than `most`.
+        Where that is more than `most`, what is returned is not what is next to the place.
         """
-        parts = [part.limit(self._most + 1) for part in self._by_indexes()]
-        if not parts:
-            self._total = 0
-            return []
-        hits = parts[0] if len(parts) == 1 else union(*(select(one.subquery()) for one in parts))
-        found = hits.cte("hits")
-        total = select(func.count().label("total")).select_from(found).subquery()
-        page = place.cut(place.order(select(found.c.id))).subquery()
+        found = self._once([self._one_by_one()] if self._is_dense() else self._by_indexes())
+        hits = found.cte("hits")
+        total = select(func.count().label("total")).select_from(hits).subquery()
+        page = place.cut(place.order(select(hits.c.id))).subquery()
         rows = self._connection.execute(
             select(total.c.total, page.c.id).select_from(total.outerjoin(page, true()))
         ).all()
         self._total = rows[0].total
         return sorted((row.id for row in rows if row.id is not None), reverse=place.after is None)
+
+    def _once(self, parts: Sequence[Select[Any]]) -> Select[Any]:
+        """Select what any part finds, once and in whatever order, up to one more than `most`."""
+        enough = [part.limit(self._most + 1) for part in parts]
+        if not enough:
+            return select(messages.c.id).where(false())
+        if len(enough) == 1:
+            return enough[0]
+        merged = union_all(*(select(part.subquery()) for part in enough)).subquery()
+        return select(merged.c.id).distinct().limit(self._most + 1)
 
     def _among_many(self, place: Place) -> list[int]:
         """Return what is next to the place where an index finds more than it should sort."""
@@ -213,35 +220,26 @@ class Search:
             near = self._look(place, SCANNED_WIDELY)
             if len(near) == place.limit:
                 return near
-        return self._run([place.order(part) for part in self._by_indexes(ordered=True)], place)
+        parts = [place.order(part) for part in self._by_indexes(ordered=True)]
+        return self._run(parts, place, overlap=True)
 
-    def _count_one_by_one(self) -> int:
+    def _one_by_one(self) -> Select[Any]:
         fits = select(messages.c.id).where(self._fits(messages))
-        if not self._all:
-            fits = fits.where(messages.c.status.in_(self._chosen.statuses))
-        counted = select(func.count()).select_from(fits.limit(self._most + 1).subquery())
-        return self._connection.scalar(counted) or 0
-
-    def _columns(self) -> list[ColumnElement[Any]]:
-        """Return what `_fits` looks at; id and phone alone are in the index of statuses."""
-        columns: list[ColumnElement[Any]] = [messages.c.id]
-        if self._chosen.phone is not None:
-            columns.append(messages.c.phone)
-        if self._texts:
-            columns += [messages.c.body_key, messages.c.error_key]
-        if self._verifications:
-            columns.append(messages.c.verification_id)
-        return columns
+        if self._all and not fragments.is_ordered(self._connection):
+            return fits
+        # By the index of statuses, not by that of phones: all that fits may be last in this one.
+        return fits.where(messages.c.status.in_(self._chosen.statuses))
 
     def _fits(self, looked_at: FromClause) -> ColumnElement[bool]:
         ways: list[ColumnElement[bool]] = [false()]
         if self._chosen.phone is not None:
             ways.append(looked_at.c.phone.like(f"%{self._chosen.phone}%"))
         if self._texts:
-            ways.append(looked_at.c.body_key.in_(self._texts))
-            ways.append(looked_at.c.error_key.in_(self._texts))
-        if self._verifications:
-            ways.append(looked_at.c.verification_id.in_(self._verifications))
+            # Expressions, or the databases would go through all messages with these texts.
+            keys = (looked_at.c.body_key, looked_at.c.error_key)
+            ways += [func.coalesce(key, _NO_KEY).in_(self._texts) for key in keys]
+        if self._with_code:
+            ways.append(looked_at.c.id.in_(self._with_code))
         return or_(*ways)
 
     def _by_status(
@@ -250,8 +248,8 @@ class Search:
         branch = select(*columns).where(*fits)
         if self._all:
             return [place.order(branch)]
-        statuses = self._chosen.statuses
-        return [place.order(branch.where(messages.c.status == status)) for status in statuses]
+        of_each = [branch.where(messages.c.status == one) for one in self._chosen.statuses]
+        return [place.order(one) for one in of_each or [branch.where(false())]]
 
     def _by_indexes(self, *, ordered: bool = False) -> list[Select[Any]]:
         """Select by each index; an index of texts is in the order of ids only for one text."""
@@ -262,8 +260,8 @@ class Search:
                 branches += [ids.where(column == key) for key in self._texts]
             else:
                 branches.append(ids.where(column.in_(self._texts)))
-        if self._verifications:
-            branches.append(ids.where(messages.c.verification_id.in_(self._verifications)))
+        if self._with_code:
+            branches.append(ids.where(messages.c.id.in_(self._with_code)))
         if self._chosen.phone is not None:
             branches.append(
                 fragments.holding(self._connection, self._chosen.phone, alone=self._all)
@@ -274,25 +272,41 @@ class Search:
         has_status = func.coalesce(messages.c.status, "").in_(self._chosen.statuses)
         return [branch.where(has_status) for branch in branches]
 
-    def _merge(self, parts: Sequence[Select[Any]], place: Place) -> Select[Any]:
-        """Select what any part finds, once."""
-        if not parts:
-            return select(messages.c.id).where(false())
+    def _merge(
+        self, parts: Sequence[Select[Any]], place: Place, *, overlap: bool = False
+    ) -> Select[Any]:
+        """Select what any part finds, once; `overlap` where several can find the same."""
         if len(parts) == 1:
             return parts[0]
         merged = select(union_all(*(select(part.subquery()) for part in parts)).subquery())
-        return place.order(merged.distinct())
+        return place.order(merged.distinct() if overlap else merged)
 
-    def _run(self, parts: Sequence[Select[Any]], place: Place) -> list[int]:
-        return list(self._connection.scalars(place.cut(self._merge(parts, place))))
+    def _run(
+        self, parts: Sequence[Select[Any]], place: Place, *, overlap: bool = False
+    ) -> list[int]:
+        merged = self._merge(parts, place, overlap=overlap)
+        return list(self._connection.scalars(place.cut(merged)))
 
-    def _with_code(self, sealer: CodeSealer) -> list[str]:
+    def _find_code(self, sealer: CodeSealer) -> list[int]:
         if self._chosen.code is None:
             return []
         indexes = sealer.indexes(self._chosen.code)
-        found = select(verifications.c.id).where(verifications.c.code_index.in_(indexes))
-        return list(self._connection.scalars(found.limit(MOST_WITH_ONE_CODE)))
+        same = messages.c.verification_id == verifications.c.id
+        found = select(messages.c.id).join(verifications, same)
+        found = found.where(verifications.c.code_index.in_(indexes)).limit(MOST_WITH_ONE_CODE)
+        return list(self._connection.scalars(found))
 
 
 def _compact(search: str) -> str:
     return search.translate(_DIGITS).translate(_PUNCTUATION)
+
+
+# Of no text: 2**64 to one.
+_NO_KEY = 0
+# All of it is in the index of statuses.
+_LOOKED_AT: tuple[ColumnElement[Any], ...] = (
+    messages.c.id,
+    messages.c.phone,
+    messages.c.body_key,
+    messages.c.error_key,
+)

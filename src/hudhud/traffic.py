@@ -3,17 +3,24 @@
 They are read from what `tally.py` keeps, so they cost the same with a million messages as with ten.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import CompoundSelect, Connection, Select, func, literal, select, union_all
 
 from hudhud import tally
-from hudhud.db.tables import delivery_times, message_counts, messages, senders, traffic
+from hudhud.db.tables import (
+    Moment,
+    delivery_times,
+    message_counts,
+    messages,
+    senders,
+    traffic,
+)
 from hudhud.messages import QUEUED, SENDING, STATUSES
 from hudhud.senders import LATE_MS
 from hudhud.tally import HAPPENINGS, Happening, Unit
@@ -110,9 +117,9 @@ def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -
         place = sums.get(_place(row.start, starts, chosen), {})  # a clock may run ahead of ours
         for name in place:
             place[name] += int(getattr(row, name))
-    times: dict[int, dict[int, int]] = {start: defaultdict(int) for start in starts}
-    for row in connection.execute(_times(unit, begin).add_columns(delivery_times.c.start)):
-        times.get(_place(row.start, starts, chosen), defaultdict(int))[row.bucket] += row.amount
+    times: dict[int, dict[int, int]] = {start: {} for start in starts}
+    for row in connection.execute(_times_of_each(unit, starts)):
+        times.get(row.place, {})[row.bucket] = int(row.amount)
     return Series(
         range=chosen,
         starts=starts,
@@ -160,16 +167,35 @@ def _window(connection: Connection, unit: Unit, begin: int) -> Window:
     happened: dict[Happening, int] = {name: int(getattr(row, name)) for name in HAPPENINGS}
     ended = happened["sent"] + happened["failed"] + happened["expired"]
     rate = min(1.0, happened["delivered"] / ended) if ended else None
-    times: dict[int, int] = defaultdict(int)
-    for one in connection.execute(_times(unit, begin)):
-        times[one.bucket] += one.amount
+    times = {row.bucket: int(row.amount) for row in connection.execute(_times(unit, begin))}
     return Window(happened, rate, percentile(times, 0.5))
 
 
-def _times(unit: Unit, begin: int) -> Select[Any]:
-    of_unit = (delivery_times.c.unit == unit, delivery_times.c.start >= begin)
-    amount = delivery_times.c.count.label("amount")
-    return select(delivery_times.c.bucket, amount).where(*of_unit)
+def _times(unit: Unit, begin: int, end: int | None = None) -> Select[Any]:
+    """Select how many deliveries took how long; `end` is no longer among the times."""
+    times = select(delivery_times.c.bucket, func.sum(delivery_times.c.count).label("amount"))
+    times = times.where(delivery_times.c.unit == unit, delivery_times.c.start >= begin)
+    if end is not None:
+        times = times.where(delivery_times.c.start < end)
+    return times.group_by(delivery_times.c.bucket)
+
+
+def _times_of_each(unit: Unit, starts: Sequence[int]) -> Select[Any] | CompoundSelect[Any]:
+    """Select how many deliveries took how long from each start to the next.
+
+    The database adds them up: a month has tens of thousands of rows. A sum for each day spares it
+    to sort them all for one.
+    """
+    if all(end - begin == tally.UNIT_MS[unit] for begin, end in pairwise(starts)):
+        start = delivery_times.c.start
+        return _times(unit, starts[0]).add_columns(start.label("place")).group_by(start)
+    spans = zip(starts, [*starts[1:], None], strict=True)
+    return union_all(
+        *(
+            _times(unit, *span).add_columns(literal(span[0], Moment).label("place"))
+            for span in spans
+        )
+    )
 
 
 def _starts(chosen: Range, zone: ZoneInfo, now: int) -> list[int]:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser
 
 from support.admin import PASSWORD
 from support.browser import OpenProfile, Profile, running_chromium
 from support.linked import IMPATIENT, LinkedService
-from support.services import Service
+from support.services import Service, wait_until
 from waemu.client import EmulatorProcess
 
 SERVE = ("hudhud", "serve")
@@ -75,6 +76,7 @@ def _linked_service(
 @pytest.fixture
 def linked(_linked_service: LinkedService) -> Iterator[LinkedService]:
     """A service whose sender is a linked device, connected, with nothing paused."""
+    _linked_service.resume()
     _linked_service.make_ready()
     yield _linked_service
     _linked_service.emulator.reset_faults()
@@ -93,8 +95,13 @@ def unlinked(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[LinkedServic
 
 def _served(service: Service) -> Iterator[Service]:
     service.start()
+    wait_until(lambda: _is_connected(service), 30, "a connected sender")
     yield service
     service.clean_up()
+
+
+def _is_connected(service: Service) -> bool:
+    return httpx.get(f"{service.url}/readyz?strict").status_code == httpx.codes.OK
 
 
 def _sandbox_variables() -> dict[str, str]:

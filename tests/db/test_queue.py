@@ -19,6 +19,7 @@ from hudhud.queue import (
     Sent,
 )
 from support.queued import NOW, PHONE, VALIDITY_MS, accept, change, stored, submit
+from support.services import wait_until
 
 SECOND = 1000
 ALL = 1000
@@ -242,6 +243,31 @@ def test_what_an_ended_process_held_is_put_back_at_once(database: Database) -> N
         assert queue.reclaim_of(connection, sender="a", now=NOW) == 1
     assert stored(database, first).status == "queued"
     assert stored(database, second).status == "sending"
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_what_a_process_held_is_put_back_even_while_its_lease_is_renewed(
+    database: Database,
+) -> None:
+    (message,) = submit(database)
+    claim(database)
+    put_back: list[int] = []
+
+    def reclaim_of() -> None:
+        with database.write() as connection:
+            put_back.append(queue.reclaim_of(connection, sender="a", now=NOW))
+
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    thread = threading.Thread(target=reclaim_of)
+    with database.write() as renewing, database.read() as watching:
+        queue.extend(renewing, sender="a", now=NOW)
+        thread.start()
+        wait_until(
+            lambda: bool(watching.scalar(waiting)) or not thread.is_alive(), 15, "the other one"
+        )
+    thread.join()
+    assert put_back == [1]
+    assert stored(database, message).status == "queued"
 
 
 def test_a_message_that_kills_its_sender_lets_the_others_pass(database: Database) -> None:

@@ -1,5 +1,6 @@
-"""The queue under any order of events: nothing is lost, stuck, sent late or held twice."""
+"""The queue under any order of events: nothing is lost, stuck, sent late, held or counted twice."""
 
+from collections import Counter
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -10,29 +11,35 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from hudhud import messages, queue
+from hudhud import interventions, messages, queue, timeline, verifications
 from hudhud.db.engine import Database
+from hudhud.db.tables import delivery_times, message_counts, traffic
 from hudhud.db.tables import messages as table
-from hudhud.db.tables import metadata
 from hudhud.messages import Receipt
 from hudhud.queue import LAST_CALL_MS, LEASE_MS, Failed, Returned, Sent
+from hudhud.tally import HAPPENINGS
 from support.queued import NOW, VALIDITY_MS, submit
+from support.stored_jobs import forget_everything
 
 SENDERS = ["a", "b", "c"]
-# The picture in hudhud/messages.py.
-ARROWS = {
-    ("queued", "sending"),
-    ("queued", "expired"),
-    ("sending", "queued"),
-    ("sending", "sent"),
-    ("sending", "failed"),
-    ("sent", "delivered"),
-    ("sent", "read"),
-    ("delivered", "read"),
+# The picture in hudhud/messages.py, and what counts as having happened on each way.
+ARROWS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("queued", "sending"): (),
+    ("queued", "expired"): ("expired",),
+    ("queued", "canceled"): ("canceled",),
+    ("sending", "queued"): (),
+    ("sending", "sent"): ("sent",),
+    ("sending", "failed"): ("failed",),
+    ("sent", "delivered"): ("delivered",),
+    ("sent", "read"): ("delivered", "read"),
+    ("delivered", "read"): ("read",),
+    ("failed", "queued"): (),
 }
-FINAL = {"sent", "delivered", "read", "failed", "expired"}
+FINAL = {"sent", "delivered", "read", "failed", "expired", "canceled"}
+WAITS = {"queued", "expired", "canceled"}
+outcomes = st.sampled_from(["sent", "failed", "retry", "snooze"])
 senders = st.sampled_from(SENDERS)
 
 
@@ -46,19 +53,20 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self, database: Database) -> None:
         super().__init__()
         self.database = database
-        with database.write() as connection:
-            for one in reversed(metadata.sorted_tables):
-                connection.execute(one.delete())
+        forget_everything(database)
         self.now = NOW
         self.accepted: dict[int, int] = {}  # the id, and when its code expires
         self.claims: dict[str, Claims] = {name: {} for name in SENDERS}
         self.provider_ids: dict[str, int] = {}
         self.seen: dict[int, str] = {}
+        self.happened: Counter[str] = Counter()
+        self.begun: Counter[int] = Counter()
 
     @rule(count=st.integers(1, 3))
     def submit(self, count: int) -> None:
         for message in submit(self.database, count, now=self.now):
             self.accepted[message] = self.now + VALIDITY_MS
+            self.happened["accepted"] += 1
         self.look()
 
     @rule(sender=senders, limit=st.integers(1, 3))
@@ -72,34 +80,37 @@ class QueueMachine(RuleBasedStateMachine):
             assert self.now < message.expires_at - LAST_CALL_MS
             assert all(claims.get(message.id, 0) <= self.now for claims in self.claims.values())
             self.claims[sender][message.id] = self.now + LEASE_MS
+            self.begun[message.id] += 1
         self.look()
 
     @precondition(lambda self: any(self.claims.values()))
-    @rule(
-        sender=senders,
-        data=st.data(),
-        outcome=st.sampled_from(["sent", "failed", "retry", "snooze"]),
-    )
-    def record(self, sender: str, data: st.DataObject, outcome: str) -> None:
-        if not self.claims[sender]:
-            return
-        number = data.draw(st.sampled_from(sorted(self.claims[sender])))
-        del self.claims[sender][number]
-        provider_id = f"{number}-{len(self.provider_ids)}"
-        outcomes: dict[str, queue.Outcome] = {
-            "sent": Sent(number, provider_id, self.now),
-            "failed": Failed(number, "No account.", self.now),
-            "retry": Returned(number, self.now + 2000, "Broken.", spends_attempt=True),
-            "snooze": Returned(number, self.now + 9000, "Offline.", spends_attempt=False),
-        }
-        held = self.row(number).sender == sender and self.row(number).status == "sending"
+    @rule(sender=senders, some=st.lists(outcomes, min_size=1, max_size=3), data=st.data())
+    def record(self, sender: str, some: list[str], data: st.DataObject) -> None:
+        claims = self.claims[sender]
+        numbers = data.draw(st.permutations(sorted(claims)))[: len(some)]
+        told: list[queue.Outcome] = []
+        lost: list[tuple[int, str]] = []
+        for number, outcome in zip(numbers, some, strict=False):
+            del claims[number]
+            provider_id = f"{number}-{len(self.provider_ids)}"
+            told.append(self.outcome(number, outcome, provider_id))
+            if outcome == "sent":
+                self.provider_ids[provider_id] = number
+            if (self.row(number).sender, self.row(number).status) != (sender, "sending"):
+                lost.append((number, provider_id))
         with self.database.write() as connection:
-            queue.record(connection, sender=sender, outcomes=[outcomes[outcome]], now=NOW)
-        if outcome == "sent":
-            self.provider_ids[provider_id] = number
-        if not held:
-            assert self.row(number).provider_message_id != provider_id
+            queue.record(connection, sender=sender, outcomes=told, now=self.now)
+        assert all(self.row(number).provider_message_id != one for number, one in lost)
         self.look()
+
+    def outcome(self, number: int, name: str, provider_id: str) -> queue.Outcome:
+        if name == "sent":
+            return Sent(number, provider_id, self.now)
+        if name == "failed":
+            return Failed(number, "No account.", self.now)
+        if name == "retry":
+            return Returned(number, self.now + 2000, "Broken.", spends_attempt=True)
+        return Returned(number, self.now + 9000, "Offline.", spends_attempt=False)
 
     @rule(sender=senders)
     def crash_and_come_back(self, sender: str) -> None:
@@ -135,16 +146,46 @@ class QueueMachine(RuleBasedStateMachine):
         self.look()
         with self.database.write() as connection:
             queue.expire(connection, now=self.now)
+            verifications.expire(connection, now=self.now)
         self.look()
 
     @precondition(lambda self: self.provider_ids)
-    @rule(data=st.data(), kind=st.sampled_from(["delivered", "read"]))
-    def receipt(self, data: st.DataObject, kind: messages.ReceiptKind) -> None:
-        provider_id = data.draw(st.sampled_from(sorted(self.provider_ids)))
+    @rule(data=st.data(), kinds=st.lists(st.sampled_from(["delivered", "read"]), min_size=1))
+    def receipts(self, data: st.DataObject, kinds: list[messages.ReceiptKind]) -> None:
+        provider_ids = st.sampled_from(sorted(self.provider_ids))
+        told = [Receipt(data.draw(provider_ids), kind, self.now) for kind in kinds]
         with self.database.write() as connection:
-            messages.record_receipts(
-                connection, [Receipt(provider_id, kind, self.now)], now=self.now
-            )
+            messages.record_receipts(connection, told, now=self.now)
+        self.look()
+
+    @precondition(lambda self: self.accepted)
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.accepted)))
+        before = self.row(number)
+        with self.database.write() as connection:
+            answer = interventions.retry(connection, number, who="admin", now=self.now)
+        in_time = before.expires_at > self.now + LAST_CALL_MS
+        assert (answer == "done") == (before.status == "failed" and in_time)
+        self.look()
+
+    @rule()
+    def retry_all(self) -> None:
+        before = list(self.seen.values()).count("queued")
+        with self.database.write() as connection:
+            possible = interventions.count_retryable(connection, now=self.now)
+            assert interventions.retry_all(connection, who="admin", now=self.now) == possible
+        self.look()
+        assert list(self.seen.values()).count("queued") == before + possible
+
+    @precondition(lambda self: self.accepted)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.accepted)))
+        before = self.row(number).status
+        with self.database.write() as connection:
+            answer = interventions.cancel(connection, number, who="admin", now=self.now)
+        assert answer == ("done" if before == "queued" else "not_queued")
         self.look()
 
     def row(self, number: int) -> Any:
@@ -158,8 +199,9 @@ class QueueMachine(RuleBasedStateMachine):
         assert found.keys() == self.accepted.keys()
         for number, row in found.items():
             before = self.seen.get(number, "queued")
-            assert before == row.status or (before, row.status) in ARROWS
-            assert (row.sender is None) == (row.status in ("queued", "expired"))
+            if before != row.status:
+                self.happened.update(ARROWS[before, row.status])
+            assert (row.sender is None) == (row.status in WAITS)
             assert (row.lease_expires_at is None) == (row.status != "sending")
             assert row.attempts >= 0
             if row.sent_at is not None:
@@ -167,12 +209,45 @@ class QueueMachine(RuleBasedStateMachine):
             if row.status == "read":
                 assert row.delivered_at is not None
             self.seen[number] = row.status
+        self.look_at_the_kept_numbers()
+
+    def look_at_the_kept_numbers(self) -> None:
+        """They are those of the messages, and of all that happened on their ways."""
+        sums = [func.sum(traffic.c[name]).label(name) for name in HAPPENINGS]
+        with self.database.read() as connection:
+            counts = connection.execute(select(message_counts)).all()
+            units = connection.execute(select(traffic.c.unit, *sums).group_by(traffic.c.unit)).all()
+            times = select(delivery_times.c.unit, func.sum(delivery_times.c.count))
+            arrived = connection.execute(times.group_by(delivery_times.c.unit)).all()
+        assert all(row.count >= 0 for row in counts)
+        kept = {row.status: row.count for row in counts if row.count}
+        assert kept == Counter(self.seen.values())
+        for row in units:
+            assert {name: getattr(row, name) for name in HAPPENINGS} == {
+                name: self.happened[name] for name in HAPPENINGS
+            }
+        assert {row.unit for row in units} == ({"minute", "hour"} if self.happened else set())
+        delivered = self.happened["delivered"]
+        assert {unit: int(count) for unit, count in arrived} == (
+            {"minute": delivered, "hour": delivered} if delivered else {}
+        )
+
+    def look_at_the_timelines(self) -> None:
+        """Each tells of every attempt once, and ends as its message did."""
+        with self.database.read() as connection:
+            for row in connection.execute(select(table)).all():
+                kinds = [step.kind for step in timeline.of(connection, row)]
+                assert kinds[0] == "accepted"
+                assert kinds.count("accepted") == kinds.count(kinds[-1]) == 1
+                assert kinds.count("sending") == self.begun[row.id]
+                assert kinds[-1] == row.status
 
     def teardown(self) -> None:
         """Whatever happened, every message ends once all codes have expired."""
         self.now = max([self.now, *self.accepted.values()]) + LEASE_MS
         self.tidy()
         assert all(status in FINAL for status in self.seen.values())
+        self.look_at_the_timelines()
 
 
 def test_nothing_is_lost_stuck_sent_late_or_held_twice(database: Database) -> None:

@@ -3,11 +3,12 @@
 import threading
 
 import pytest
-from sqlalchemy import Row
+from sqlalchemy import Row, select
 
 from hudhud import senders
 from hudhud.db.engine import Database
-from hudhud.senders import LATE_MS, LEASE_MS, SENTENCES, StateReport
+from hudhud.db.tables import sender_states
+from hudhud.senders import LATE_MS, LEASE_MS, SENTENCES, STATES_KEPT_MS, StateReport
 from support.queued import NOW
 
 
@@ -183,3 +184,134 @@ def test_a_sender_runs_while_it_is_held_and_beats(
         with database.write() as connection:
             senders.beat(connection, name="main", now=NOW - beat)
     assert senders.is_running(found(database), now=NOW) is running
+
+
+def history(database: Database, name: str = "main") -> list[tuple[str, int]]:
+    columns = select(sender_states.c.state, sender_states.c.at)
+    ordered = columns.where(sender_states.c.sender == name).order_by(sender_states.c.id)
+    with database.read() as connection:
+        return [(row.state, row.at) for row in connection.execute(ordered)]
+
+
+def test_the_code_to_scan_tells_when_the_next_one_comes(database: Database) -> None:
+    register(database)
+    report(database, StateReport("pairing", qr="2@a", qr_expires_at=NOW + 20_000))
+    assert found(database).qr_expires_at == NOW + 20_000
+    report(database, StateReport("connected", "all"))
+    assert found(database).qr_expires_at is None
+
+
+def test_each_change_of_state_is_kept_once(database: Database) -> None:
+    register(database)
+    register(database, "other")
+    report(database, StateReport("starting"), now=NOW + 1)
+    report(database, StateReport("pairing", qr="2@a"), now=NOW + 2)
+    report(database, StateReport("pairing", qr="2@b"), now=NOW + 3)
+    report(database, StateReport("connected", "all"), now=NOW + 4)
+    assert history(database) == [
+        ("starting", NOW + 1),
+        ("pairing", NOW + 2),
+        ("connected", NOW + 4),
+    ]
+    assert history(database, "other") == []
+
+
+def note_silence(database: Database, *, now: int) -> None:
+    with database.write() as connection:
+        senders.note_silence(connection, name="main", now=now)
+
+
+def test_a_silence_is_kept_as_a_stop_at_the_last_beat(database: Database) -> None:
+    register(database)
+    report(database, StateReport("connected", "all"))
+    with database.write() as connection:
+        senders.beat(connection, name="main", now=NOW + 5)
+    note_silence(database, now=NOW + 5 + LATE_MS)
+    assert history(database) == [("connected", NOW)]
+    note_silence(database, now=NOW + 6 + LATE_MS)
+    assert history(database) == [("connected", NOW), ("stopped", NOW + 5)]
+
+
+def test_a_sender_that_stopped_in_order_or_never_beat_was_not_silent(database: Database) -> None:
+    register(database)
+    report(database, StateReport("starting"))
+    note_silence(database, now=NOW + 9 * LATE_MS)
+    report(database, StateReport("stopped"), now=NOW + 1)
+    with database.write() as connection:
+        senders.beat(connection, name="main", now=NOW)
+    note_silence(database, now=NOW + 9 * LATE_MS)
+    assert history(database) == [("starting", NOW), ("stopped", NOW + 1)]
+
+
+def test_states_of_long_ago_are_forgotten_but_for_the_last_one(database: Database) -> None:
+    for name in ("main", "other"):
+        register(database, name)
+    report(database, StateReport("starting"), now=NOW)
+    report(database, StateReport("connected", "all"), now=NOW + 1)
+    with database.write() as connection:
+        new = StateReport("starting")
+        senders.report(connection, name="other", new=new, now=NOW)
+        senders.report(connection, name="other", new=StateReport("pairing"), now=NOW + 10)
+
+    def purge(now: int) -> None:
+        with database.write() as connection:
+            senders.purge_states(connection, now=now)
+
+    purge(NOW + STATES_KEPT_MS)
+    assert len(history(database)) == len(history(database, "other")) == 2
+    purge(NOW + STATES_KEPT_MS + 1)
+    assert history(database) == [("connected", NOW + 1)]
+    purge(NOW + 9 * STATES_KEPT_MS)
+    assert history(database) == [("connected", NOW + 1)]
+    assert history(database, "other") == [("pairing", NOW + 10)]
+
+
+def pause(database: Database, name: str = "main", *, now: int = NOW) -> bool:
+    with database.write() as connection:
+        return senders.pause(connection, name=name, now=now)
+
+
+def resume(database: Database, name: str = "main") -> bool:
+    with database.write() as connection:
+        return senders.resume(connection, name=name)
+
+
+def is_paused(database: Database, name: str = "main") -> bool:
+    with database.read() as connection:
+        return senders.is_paused(connection, name=name)
+
+
+def test_a_sender_is_paused_until_it_is_resumed(database: Database) -> None:
+    register(database)
+    register(database, "other")
+    assert not is_paused(database)
+    assert pause(database, now=NOW + 1)
+    assert is_paused(database)
+    assert not is_paused(database, "other")
+    assert found(database).paused_at == NOW + 1
+    assert resume(database)
+    assert not is_paused(database)
+    assert found(database).paused_at is None
+
+
+def test_who_pauses_or_resumes_twice_is_told(database: Database) -> None:
+    register(database)
+    assert not resume(database)
+    assert [pause(database, now=NOW), pause(database, now=NOW + 9)] == [True, False]
+    assert found(database).paused_at == NOW
+    assert [resume(database), resume(database)] == [True, False]
+
+
+def test_a_sender_that_nobody_registered_cannot_be_paused(database: Database) -> None:
+    assert not pause(database, "nobody")
+    assert not resume(database, "nobody")
+    assert not is_paused(database, "nobody")
+
+
+def test_a_pause_outlasts_states_and_restarts(database: Database) -> None:
+    register(database)
+    pause(database)
+    for state in SENTENCES:
+        report(database, StateReport(state))
+    register(database)
+    assert is_paused(database)

@@ -331,3 +331,83 @@ def test_a_claim_whose_answer_was_lost_goes_back_to_the_queue(
     run.emit(CONNECTED)
     run.wait_for(message, "sent")
     assert len(channel.sent) == 1
+
+
+def pause(database: Database) -> None:
+    with database.write() as connection:
+        assert senders.pause(connection, name="main", now=now_ms())
+        database.ring(connection)
+
+
+def resume(database: Database) -> None:
+    with database.write() as connection:
+        assert senders.resume(connection, name="main")
+        database.ring(connection)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether the worker was paused, each time that it looked for work."""
+    found: list[bool] = []
+    is_paused = senders.is_paused
+
+    def look(*arguments: Any, **named: Any) -> bool:
+        found.append(is_paused(*arguments, **named))
+        return found[-1]
+
+    monkeypatch.setattr(senders, "is_paused", look)
+    return found
+
+
+def test_a_paused_worker_sends_nothing_and_goes_on_when_it_is_resumed(
+    database: Database, channel: ScriptedChannel, start: StartWorker, looks: list[bool]
+) -> None:
+    pause(database)
+    run = start()
+    (message,) = submit(database, now=now_ms())
+    seen = len(looks)
+    wait_until(lambda: len(looks) > seen + 3, SECONDS, "the worker to look for work")
+    assert all(looks)
+    row = stored(database, message)
+    assert (row.status, row.attempts, channel.sent) == ("queued", 0, [])
+    resume(database)
+    run.wait_for(message, "sent")
+
+
+def test_a_pause_holds_back_what_comes_after_it_and_no_receipts(
+    database: Database, channel: ScriptedChannel, start: StartWorker, looks: list[bool]
+) -> None:
+    run = start()
+    (before,) = submit(database, now=now_ms())
+    run.wait_for(before, "sent")
+    pause(database)
+    wait_until(lambda: looks[-1], SECONDS, "the worker to see the pause")
+    (after,) = submit(database, now=now_ms())
+    run.emit(Receipt("p-1", "read", now_ms()))
+    run.wait_for(before, "read")
+    assert run.stop() == 0
+    assert (stored(database, after).status, len(channel.sent)) == ("queued", 1)
+
+
+def test_a_pause_outlasts_the_process(
+    database: Database, channel: ScriptedChannel, start: StartWorker
+) -> None:
+    pause(database)
+    (message,) = submit(database, now=now_ms())
+    for _ in range(2):
+        run = start()
+        run.emit(CONNECTED)
+        assert run.stop() == 0
+    assert (stored(database, message).status, channel.sent) == ("queued", [])
+
+
+def test_a_paused_worker_still_beats_and_obeys(
+    database: Database, channel: ScriptedChannel, start: StartWorker
+) -> None:
+    pause(database)
+    run = start()
+    assert run.result(run.ask("pair_phone", PHONE)) == Result(DONE, "ABCD1234")
+    wait_until(lambda: run.sender().heartbeat_at is not None, SECONDS, "a heartbeat")
+    assert run.result(run.ask("reload")).status == DONE
+    assert run.wait_for_end() == RESTART_EXIT_CODE
+    assert channel.sent == []

@@ -14,6 +14,7 @@ from hudhud.clock import now_ms
 from hudhud.commands import Kind, Result
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages
+from hudhud.db.tables import senders as senders_table
 from support.services import API_KEY, Service, wait_until
 from waemu.client import EmulatorProcess
 from waemu.records import ReceivedMessage
@@ -233,6 +234,19 @@ class LinkedService:
 
         self.wait(is_done, f"the command {kind}")
         return results[0]
+
+    def resume(self) -> None:
+        """Let the sending go on where somebody paused it."""
+        with self.database.write() as connection:
+            senders.resume(connection, name=SENDER)
+            self.database.ring(connection)
+
+    def show_code_since(self, at: int) -> None:
+        """Let the sender have shown codes since a moment in the past."""
+        with self.database.write() as connection:
+            connection.execute(
+                senders_table.update().where(senders_table.c.name == SENDER).values(state_since=at)
+            )
 
     def reload(self) -> None:
         """Ask for a new process of the sender and wait until it reports."""

@@ -103,13 +103,25 @@ for name, columns, condition in (
         (messages.c.provider_message_id,),
         "provider_message_id IS NOT NULL",
     ),
-    ("messages_error", (messages.c.error_key, messages.c.id), "error_key IS NOT NULL"),
+    (
+        "messages_error",
+        (messages.c.error_key, messages.c.id, messages.c.status),
+        "error_key IS NOT NULL",
+    ),
 ):
     Index(name, *columns, postgresql_where=text(condition), sqlite_where=text(condition))
 Index("messages_phone", messages.c.phone)
 Index("messages_verification", messages.c.verification_id)
-# Pages of one status, newest first; search by a fragment of a phone has `db/fragments.py`.
-Index("messages_status", messages.c.status, messages.c.id)
+# Pages of one status, newest first. A search within a status looks at the other columns without
+# reading the messages themselves. Search by a fragment of a phone has `db/fragments.py`.
+Index(
+    "messages_status",
+    messages.c.status,
+    messages.c.id,
+    messages.c.phone,
+    messages.c.body_key,
+    messages.c.error_key,
+)
 Index("messages_body", messages.c.body_key, messages.c.id)
 
 # The bodies and errors that messages have had: few, though the messages are many.

@@ -12,6 +12,7 @@ from hudhud.db.engine import Database
 from hudhud.web import application
 from hudhud.web.admin.guard import changer, is_still_in, reader
 from hudhud.web.answers import answer
+from hudhud.web.docs_page import docs_routes
 from hudhud.web.parts import AnyRequest
 from support.admin import PASSWORD, log_in_script, script
 from support.services import wait_until
@@ -44,7 +45,7 @@ async def changed(request: AnyRequest) -> Response[dict[str, object]]:
 def server(serve_web: ServeWeb, cheap_hashes: None, monkeypatch: pytest.MonkeyPatch) -> WebServer:
     """A server with a route to see something, and one to change something."""
     del cheap_hashes
-    monkeypatch.setattr(application, "docs_routes", [*application.docs_routes, seen, changed])
+    monkeypatch.setattr(application, "docs_routes", [*docs_routes, seen, changed])
     return serve_web(admin_password=PASSWORD)
 
 

@@ -188,7 +188,7 @@ def test_use_is_written_down_but_not_of_what_a_page_asks_by_itself(
 ) -> None:
     def seen_at() -> int:
         with dashboard.database.read() as connection:
-            return connection.execute(select(session_rows.c.seen_at)).scalar_one()
+            return int(connection.scalars(select(session_rows.c.seen_at)).one())
 
     person.log_in()
     long_ago = now_ms() - sessions.IDLE_MS // 2
@@ -220,7 +220,7 @@ def test_who_came_and_who_failed_is_audited(dashboard: WebServer, person: Person
     person.log_in()
     person.fill("/admin/second-factor", "/admin/logout")
     assert notes(dashboard.database) == [
-        ("login_failed", "root", "wrong username or password"),
+        ("login_failed", "root", "Wrong username or password"),
         ("login", "admin", None),
         ("logout", "admin", None),
     ]

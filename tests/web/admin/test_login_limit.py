@@ -141,8 +141,8 @@ def test_the_fifth_failure_says_in_the_audit_what_follows(
     with dashboard.database.read() as connection:
         details = [row.detail for row in audit.page(connection, limit=10)]
     assert details == [
-        "5 failures: no further attempt from this address for 15 minutes",
-        *["wrong username or password"] * 4,
+        "Failed 5 times: no further attempt from this address for 15 minutes",
+        *["Wrong username or password"] * 4,
     ]
 
 

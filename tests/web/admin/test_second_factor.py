@@ -236,8 +236,8 @@ def test_what_happens_is_audited(dashboard: WebServer, person: Person) -> None:
         ("login", None),
         ("second_factor_on", None),
         ("login_failed", entrance.CODE_WAS_WRONG),
-        ("login", "with second factor"),
-        ("login", "with a recovery code"),
+        ("login", "With second factor"),
+        ("login", "With a recovery code"),
         ("second_factor_off", None),
     ]
 

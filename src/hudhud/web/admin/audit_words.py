@@ -53,7 +53,7 @@ def outcome_look(row: Row[Any], fmt: Format) -> tuple[str, str, str]:
     words = {
         "ok": fmt.gettext("done"),
         "refused": fmt.gettext("refused"),
-        "failed": fmt.gettext("failed"),
+        "failed": fmt.gettext("did not work"),
     }
     tone, icon = _OUTCOMES[row.outcome]
     return tone, icon, words[row.outcome]

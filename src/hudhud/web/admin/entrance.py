@@ -29,12 +29,12 @@ SEAL_LOST = (
 
 # What the audit says beside a login.
 WITH_MEANS: dict[Means, str] = {
-    "app": "with second factor",
-    "recovery code": "with a recovery code",
+    "app": "With second factor",
+    "recovery code": "With a recovery code",
 }
-PASSWORD_WAS_WRONG = "wrong username or password"  # noqa: S105 -- a sentence
-CODE_WAS_WRONG = "wrong second factor"
-LIMIT_REACHED = "5 failures: no further attempt from this address for 15 minutes"
+PASSWORD_WAS_WRONG = "Wrong username or password"  # noqa: S105 -- a sentence
+CODE_WAS_WRONG = "Wrong second factor"
+LIMIT_REACHED = "Failed 5 times: no further attempt from this address for 15 minutes"
 
 
 class WrongPassword(HudhudError):

@@ -19,6 +19,8 @@ SESSION_COOKIE = "hudhud_session"
 LOGIN_PAGE = "/admin/login"
 # A page's script says so of what it asks for by itself: that is no use of the session.
 BACKGROUND_HEADER = "X-Background"
+# What a proxy forwards may be any text.
+LONGEST_ADDRESS = 64
 
 AUTHENTICATION_REQUIRED = "Authentication required"
 KEY_WITHOUT_SCOPE = "This API key may not use the admin's routes: it lacks the scope admin."
@@ -110,7 +112,7 @@ def is_htmx(request: AnyRequest) -> bool:
 
 def address_of(request: AnyRequest) -> str:
     """Return where the request comes from, as far as TRUSTED_PROXIES lets us believe it."""
-    return request.client.host if request.client is not None else "unknown"
+    return request.client.host[:LONGEST_ADDRESS] if request.client is not None else "unknown"
 
 
 def token_of(request: AnyRequest) -> str | None:

@@ -64,7 +64,8 @@ def step_title(step: Step, fmt: Format) -> str:
 def step_text(step: Step, fmt: Format) -> Markup:
     """Say what happened at a step."""
     if step.kind == "sending" and step.sender:
-        return fmt.fill(fmt.gettext("Sender %(name)s."), name=fmt.ltr(step.sender))
+        name = step.sender.rpartition("@")[0] or step.sender  # without the machine
+        return fmt.fill(fmt.gettext("Sender %(name)s."), name=fmt.ltr(name))
     if step.kind in {"retried", "canceled"} and step.text:
         return fmt.fill(fmt.gettext("By %(name)s."), name=fmt.ltr(step.text))
     if step.text:

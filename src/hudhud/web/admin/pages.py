@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
@@ -38,7 +38,7 @@ from hudhud.web.static_files import static_url
 TEMPLATE_FOLDER = Path(__file__).parents[1] / "pages"
 ADMIN_PATH = "/admin"
 # A path of ours and a query, without dots that lead elsewhere and whatever is no plain address.
-LOCAL = re.compile(rf"{ADMIN_PATH}(/[\w~%-]+)*/?(\?[!$&-;=?-Z_a-z~%]*)?", re.ASCII)
+LOCAL = re.compile(rf"{ADMIN_PATH}(/[\w~%-]+)*/?(\?[!$-;=?-\[\]-~]*)?", re.ASCII)
 FLASH_COOKIE = "hudhud_flash"
 FLASH_SECONDS = 60
 ONE_YEAR = 365 * 24 * 3600

@@ -1,6 +1,6 @@
 """Sentences that come from the database: translated where the catalog has them.
 
-Processes write them in English, some with a detail in them; in the catalog that is `{detail}`.
+Processes write them in English, some with a detail in them, which the catalog has as `{detail}`.
 """
 
 import re
@@ -8,7 +8,7 @@ from functools import cache
 
 from hudhud.web.admin.view import Language, catalog, translations
 
-_HOLE = re.compile(r"\\\{\w+\\\}")
+_HOLE = re.compile(r"\\\{(\w+)\\\}")
 
 
 def translate(sentence: str, language: Language) -> str | None:
@@ -21,20 +21,23 @@ def translate(sentence: str, language: Language) -> str | None:
     for pattern, text in _patterns(language):
         match = pattern.fullmatch(sentence)
         if match is not None:
-            return text.replace("{detail}", _isolated(match[1]))
+            return text.format(
+                **{name: _detail(value, language) for name, value in match.groupdict().items()}
+            )
     return None
 
 
-def _isolated(text: str) -> str:
-    """Keep a foreign text from mixing its direction with the sentence's (Unicode isolates)."""
-    return f"\u2068{text}\u2069"
+def _detail(text: str, language: Language) -> str:
+    """Keep a foreign text from mixing its direction with the sentence's, by Unicode's isolates."""
+    return translate(text, language) or f"\u2068{text}\u2069"
 
 
 @cache
 def _patterns(language: Language) -> list[tuple[re.Pattern[str], str]]:
+    """Return what recognises the sentences that hold a detail."""
     found = []
     for message in catalog(language):
-        if isinstance(message.id, str) and "{detail}" in message.id:
-            pattern = _HOLE.sub("(.+)", re.escape(message.id))
+        if isinstance(message.id, str) and "{" in message.id:
+            pattern = _HOLE.sub(r"(?P<\1>.+)", re.escape(message.id))
             found.append((re.compile(pattern, re.DOTALL), str(message.string)))
     return found

@@ -3,5 +3,3 @@ import "./forms.js";
 import "./theme.js";
 import "./copy.js";
 import "./zone.js";
-
-document.documentElement.classList.add("scripted");

@@ -2,7 +2,10 @@
 import { tell } from "./notices.js";
 
 document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
-  if (ctx.request.method === "GET") return;
+  if (ctx.request.method === "GET") {
+    dropEmpty(ctx.request.body);
+    return;
+  }
   const token = document.querySelector('meta[name="csrf-token"]')?.content;
   if (token) ctx.request.headers["X-CSRF-Token"] = token;
   // Parts that came by the stream know neither: they are the same for all who watch.
@@ -21,14 +24,25 @@ document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
 });
 
 // A swap that takes the focused element away must not send the keyboard back to the page's top.
-document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
-  if (document.activeElement !== document.body) return;
-  const target = ctx.target?.id && document.getElementById(ctx.target.id);
-  const heading = target && target.querySelector("h2");
-  if (!heading) return;
+let focused = null;
+
+document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
+  const target = ctx.target instanceof Element ? ctx.target : null;
+  focused = target?.contains(document.activeElement) ? target.id : null;
+});
+
+document.addEventListener("htmx:after:swap", () => {
+  const heading = focused && document.querySelector(`#${focused} h2`);
+  focused = null;
+  if (!heading || document.activeElement !== document.body) return;
   heading.tabIndex = -1;
   heading.focus({ preventScroll: true });
 });
+
+// What was not chosen needs no place in the address.
+function dropEmpty(fields) {
+  for (const [name, value] of [...fields]) if (value === "") fields.delete(name);
+}
 
 function message(text) {
   try {

@@ -13,7 +13,7 @@ self.addEventListener("connect", ({ ports: [port] }) => {
     if (data === "bye") ports.delete(port);
   };
   ports.add(port);
-  if (!ensureOpen) ensureOpen = openStream(pass);
+  if (!ensureOpen) ensureOpen = openStream(self.name.split(" ")[0], pass);
   else {
     ensureOpen();
     catchUp(port);

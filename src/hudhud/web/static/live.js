@@ -24,12 +24,12 @@ export function follow({ event, missed }) {
   }
 
   if (window.SharedWorker) followWorker(take);
-  else openStream(take);
+  else openStream(html.lang, take);
 }
 
 function followWorker(take) {
   // Tabs share what is written for the same language and time zone.
-  const name = `hudhud ${html.lang} ${html.dataset.zone}`;
+  const name = `${html.lang} ${html.dataset.zone}`;
   const worker = new SharedWorker(new URL("live-worker.js", import.meta.url), { name, type: "module" });
   worker.port.onmessage = ({ data }) => take(data);
   addEventListener("pagehide", () => worker.port.postMessage("bye"));

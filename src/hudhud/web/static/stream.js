@@ -5,10 +5,10 @@ const SILENCE = 12000;
 const LONGEST_WAIT = 30000;
 
 /**
- * Open the stream. `tell` gets {kind: "event", name, data}, {kind: "lost"} and {kind: "ended"}.
+ * Open the stream in a language. `tell` gets {kind: "event", name, data}, {kind: "lost"} and {kind: "ended"}.
  * Returns a function that makes sure that it is open.
  */
-export function openStream(tell) {
+export function openStream(language, tell) {
   let source = null;
   let watch;
   let retry;
@@ -17,7 +17,7 @@ export function openStream(tell) {
   function connect() {
     clearTimeout(retry);
     source?.close();
-    source = new EventSource("/admin/live");
+    source = new EventSource(`/admin/live?lang=${language}`);
     for (const name of NAMES) source.addEventListener(name, heard);
     source.addEventListener("end", ended);
     source.addEventListener("error", lost);

@@ -135,12 +135,17 @@ def upgrade() -> None:
     op.create_index(
         "messages_error",
         "messages",
-        ["error_key", "id"],
+        ["error_key", "id", "status"],
         unique=False,
         postgresql_where=sa.text("error_key IS NOT NULL"),
         sqlite_where=sa.text("error_key IS NOT NULL"),
     )
-    op.create_index("messages_status", "messages", ["status", "id"], unique=False)
+    op.create_index(
+        "messages_status",
+        "messages",
+        ["status", "id", "phone", "body_key", "error_key"],
+        unique=False,
+    )
     op.create_index("messages_verification", "messages", ["verification_id"], unique=False)
     op.add_column("senders", sa.Column("qr_expires_at", sa.BigInteger(), nullable=True))
     op.add_column("senders", sa.Column("paused_at", sa.BigInteger(), nullable=True))

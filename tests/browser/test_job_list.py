@@ -1,0 +1,200 @@
+"""The list of jobs: filters, searches, pages, and a job's timeline."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from hudhud.channels.sandbox import NOT_ON_WHATSAPP
+from support.browser import STATUS, OpenProfile, ask_for_code, expect_delivery, row
+from support.services import Service
+
+ROWS = 200
+PAGE = 50
+# All numbers of this file's history, and no other, have these digits.
+OURS = "1007731"
+
+
+@dataclass(frozen=True)
+class History:
+    """A service with many jobs of numbers that look alike, newest last, and a few that differ."""
+
+    url: str
+    jobs: list[dict[str, Any]]
+    failed: dict[str, Any]
+
+    def list_of_ours(self, **more: object) -> str:
+        """The address of the list of the many, 50 on a page."""
+        query = "".join(f"&{name}={value}" for name, value in more.items())
+        return f"{STATUS}?searchQuery={OURS}&limit={PAGE}{query}"
+
+
+@pytest.fixture(scope="module")
+def history(sandbox: Service) -> History:
+    """That service; only its sandbox took the codes."""
+    jobs = [ask_for_code(sandbox.url, f"+20{OURS}{number:03}") for number in range(ROWS)]
+    failed = ask_for_code(sandbox.url, NOT_ON_WHATSAPP)
+    return History(sandbox.url, jobs, failed)
+
+
+@pytest.fixture
+def page(history: History, open_profile: OpenProfile) -> Page:
+    """The status page, once all those jobs have come to their end."""
+    opened = open_profile(history.url).open_live(f"{STATUS}?limit=200")
+    expect_delivery(opened, history.failed["jobId"], "failed")
+    expect_delivery(opened, history.jobs[-1]["jobId"], "delivered")
+    return opened
+
+
+def shown(page: Page) -> list[int]:
+    """The jobs on the page, from top to bottom."""
+    return [int(number) for number in page.locator("#jobs-body th").all_inner_texts()]
+
+
+def search(page: Page, text: str) -> None:
+    """Type into the search field and press Enter."""
+    page.get_by_role("searchbox", name="Search").fill(text)
+    page.get_by_role("searchbox", name="Search").press("Enter")
+
+
+def expect_only(page: Page, *jobs: int) -> None:
+    """Wait until the list has these jobs and no other."""
+    expect(page.locator("#jobs-body tr")).to_have_count(len(jobs))
+    for job in jobs:
+        expect(row(page, job)).to_be_visible()
+
+
+def test_two_hundred_rows_are_paged_through_to_the_end_and_back(
+    history: History, page: Page
+) -> None:
+    page.goto(history.list_of_ours())
+    wanted = [job["jobId"] for job in reversed(history.jobs)]
+    pages = [wanted[start : start + PAGE] for start in range(0, ROWS, PAGE)]
+    for number, expected in enumerate(pages):
+        expect(row(page, expected[0])).to_be_visible()
+        assert shown(page) == expected
+        if number < len(pages) - 1:
+            page.get_by_role("link", name="Older").click()
+    expect(page.get_by_role("link", name="Older")).to_be_disabled()
+    for expected in reversed(pages[:-1]):
+        page.get_by_role("link", name="Newer", exact=True).click()
+        expect(row(page, expected[0])).to_be_visible()
+        assert shown(page) == expected
+    expect(page.get_by_role("link", name="Newer", exact=True)).to_be_disabled()
+
+
+def test_a_page_in_the_middle_can_be_reloaded_shared_and_left_by_the_back_button(
+    history: History, page: Page, open_profile: OpenProfile
+) -> None:
+    page.goto(history.list_of_ours())
+    wanted = [job["jobId"] for job in reversed(history.jobs)]
+    page.get_by_role("link", name="Older").click()
+    expect(row(page, wanted[PAGE])).to_be_visible()
+    address = page.url
+    assert "before=" in address
+    page.reload()
+    assert shown(page) == wanted[PAGE : 2 * PAGE]
+    other = open_profile(history.url).open(address)
+    assert shown(other) == wanted[PAGE : 2 * PAGE]
+    page.get_by_role("link", name="Older").click()
+    expect(row(page, wanted[2 * PAGE])).to_be_visible()
+    page.go_back()
+    expect(row(page, wanted[PAGE])).to_be_visible()
+    assert shown(page) == wanted[PAGE : 2 * PAGE]
+    expect(page).to_have_url(address)
+
+
+def test_filters_stand_in_the_address_and_survive_a_reload(history: History, page: Page) -> None:
+    page.get_by_label("Delivery", exact=True).select_option("failed")
+    page.get_by_role("button", name="Apply").click()
+    expect(page).to_have_url(re.compile("filterDelivery=failed"))
+    expect(row(page, history.failed["jobId"])).to_be_visible()
+    expect(row(page, history.jobs[-1]["jobId"])).to_have_count(0)
+    page.reload()
+    expect(page.get_by_label("Delivery", exact=True)).to_have_value("failed")
+    expect(row(page, history.failed["jobId"])).to_be_visible()
+    expect(row(page, history.jobs[-1]["jobId"])).to_have_count(0)
+    page.goto(STATUS)
+    page.get_by_label("Status", exact=True).select_option("sent")
+    page.get_by_role("button", name="Apply").click()
+    expect(row(page, history.failed["jobId"])).to_have_count(0)
+    expect(page).to_have_url(re.compile("filterStatus=sent"))
+
+
+@pytest.mark.parametrize("word", ["{number}", "+20 {operator} 773 1042", "{fragment}"])
+def test_a_job_is_found_by_its_phone_number_or_a_part_of_it(
+    history: History, page: Page, word: str
+) -> None:
+    search(page, word.format(number=f"+20{OURS}042", operator="100", fragment=f"{OURS[2:]}042"))
+    expect_only(page, history.jobs[42]["jobId"])
+
+
+def test_a_job_is_found_by_its_exact_code_which_is_nowhere_on_the_page(
+    history: History, page: Page
+) -> None:
+    job = history.jobs[100]
+    assert job["otp"] not in page.locator("#jobs-body").inner_text().split()
+    search(page, job["otp"])
+    expect(page.locator("#jobs-body tr")).not_to_have_count(0)
+    expect(row(page, job["jobId"])).to_be_visible()
+    page.goto("/admin/audit?what=jobs")
+    expect(page.locator('tr[data-what="code_search"]').first).to_be_visible()
+    assert job["otp"] not in page.locator("tbody").inner_text().split()
+
+
+def test_jobs_are_found_by_the_text_of_their_message_and_by_their_error(
+    history: History, page: Page
+) -> None:
+    search(page, "no WhatsApp account")
+    expect(row(page, history.failed["jobId"])).to_be_visible()
+    expect(row(page, history.jobs[-1]["jobId"])).to_have_count(0)
+    page.goto(f"/admin/jobs/{history.jobs[-1]['jobId']}")
+    text = page.locator(".message").inner_text()
+    page.goto(STATUS)
+    search(page, text.split("•")[0].strip())
+    expect(row(page, history.jobs[-1]["jobId"])).to_be_visible()
+
+
+def test_a_search_without_a_hit_says_so_and_can_be_cleared(history: History, page: Page) -> None:
+    search(page, "<b>nothing</b>")
+    expect(page.locator("#no-jobs")).to_contain_text("No job matches “<b>nothing</b>”")
+    page.get_by_role("link", name="Clear the filter").click()
+    expect(row(page, history.failed["jobId"])).to_be_visible()
+
+
+def test_a_job_opens_as_a_drawer_that_gives_the_focus_back(history: History, page: Page) -> None:
+    job = history.failed["jobId"]
+    link = row(page, job).get_by_role("link")
+    link.press("Enter")
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_role("heading", name=f"Job {job}")).to_be_visible()
+    expect(drawer.locator("[data-step]").first).to_have_attribute("data-step", "accepted")
+    expect(drawer.locator("[data-step]").last).to_have_attribute("data-step", "failed")
+    expect(drawer).to_contain_text("There is no WhatsApp account for this number.")
+    assert page.evaluate("document.activeElement.closest('dialog')?.id") == "drawer"
+    page.keyboard.press("Escape")
+    expect(drawer).to_have_count(0)
+    expect(link).to_be_focused()
+    link.click()
+    drawer.get_by_role("button", name="Close").click()
+    expect(link).to_be_focused()
+
+
+def test_a_job_opens_as_a_page_too(history: History, page: Page) -> None:
+    job = history.failed["jobId"]
+    page.goto(f"/admin/jobs/{job}")
+    expect(page).to_have_title(f"Job {job} · Hudhud")
+    expect(page.locator("[data-step]").last).to_have_attribute("data-step", "failed")
+    page.get_by_role("link", name="All jobs").click()
+    expect(page).to_have_url(re.compile(STATUS))
+
+
+def test_a_job_that_is_not_there_is_a_page_that_says_so(
+    sandbox: Service, open_profile: OpenProfile
+) -> None:
+    profile = open_profile(sandbox.url)
+    page = profile.open("/admin/jobs/999999")
+    expect(page.get_by_text("Job with ID 999999 not found.")).to_be_visible()
+    profile.expect_complaints("status of 404")

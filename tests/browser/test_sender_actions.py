@@ -1,0 +1,94 @@
+"""What an admin does with a sender: each says at once that it was taken, then what came of it."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from support.browser import (
+    OpenProfile,
+    card,
+    expect_delivery,
+    expect_state,
+    is_marked,
+    mark,
+    read_qr,
+)
+from support.linked import LinkedService
+
+LOGOUT = "Logout WA & new scan"
+
+
+@pytest.fixture
+def page(linked: LinkedService, open_profile: OpenProfile) -> Page:
+    """The status page of a connected sender."""
+    opened = open_profile(linked.service.url).open_live()
+    mark(opened)
+    return opened
+
+
+def test_a_paused_sender_keeps_codes_until_it_goes_on(linked: LinkedService, page: Page) -> None:
+    page.get_by_role("button", name="Pause sending").click()
+    expect(page.locator("#notices")).to_contain_text("Sender main is paused.")
+    expect_state(page, "paused")
+    job = linked.send(linked.add_phone())["jobId"]
+    expect_delivery(page, job, "queued")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sending is paused")
+    card(page).get_by_role("button", name="Resume sending").click()
+    expect(page.locator("#notices")).to_contain_text("Sender main sends again.")
+    expect_state(page, "connected")
+    expect_delivery(page, job, "read")
+    assert is_marked(page)
+
+
+def test_a_reload_says_that_it_was_taken_and_how_long_it_took(
+    linked: LinkedService, page: Page
+) -> None:
+    process = linked.service.wait_for_sender().pid
+    page.get_by_role("button", name="Reload session").click()
+    expect(page.locator("#notices")).to_contain_text("Reload of sender main was asked for.")
+    expect(card(page).locator("output")).to_have_text(
+        re.compile(r"Session reloaded: back after [\d.]+ s\.")
+    )
+    expect_state(page, "connected")
+    assert linked.service.wait_for_sender().pid != process
+    assert is_marked(page)
+
+
+def test_a_logout_is_asked_about_first_and_the_session_is_kept_where_in_doubt(
+    linked: LinkedService, page: Page
+) -> None:
+    device = linked.sender().device
+    link = page.get_by_role("link", name=LOGOUT)
+    link.click()
+    dialog = page.get_by_role("dialog")
+    keep = dialog.get_by_role("link", name="Keep the session")
+    expect(keep).to_be_focused()
+    keep.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(link).to_be_focused()
+    link.press("Enter")
+    expect(keep).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert linked.sender().device == device
+    assert is_marked(page)
+
+
+def test_after_a_logout_another_phone_links_by_the_new_code(
+    linked: LinkedService, page: Page
+) -> None:
+    device = linked.sender().device
+    page.get_by_role("link", name=LOGOUT).click()
+    page.get_by_role("dialog").get_by_role("button", name=LOGOUT).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("#notices")).to_contain_text("Logout of sender main was asked for")
+    expect(page.locator(".qr svg")).to_be_visible()
+    expect(card(page).locator("output")).to_have_text(
+        re.compile(r"Logged out: ready for a new scan after [\d.]+ s\.")
+    )
+    assert device not in linked.devices_on_the_phone()
+    linked.emulator.scan(read_qr(page), linked.account)
+    expect_state(page, "connected")
+    assert linked.sender().device != device
+    assert is_marked(page)

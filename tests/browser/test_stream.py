@@ -1,0 +1,62 @@
+"""The stream of what changes is cut, and comes back by itself."""
+
+from playwright.sync_api import expect
+
+from support.browser import OpenProfile, ask_for_code, expect_delivery, is_marked, mark
+from support.services import Service
+
+CUT = r"ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)"
+
+
+def test_a_restart_of_the_server_is_told_and_the_page_recovers_by_itself(
+    fresh_sandbox: Service, open_profile: OpenProfile
+) -> None:
+    profile = open_profile(fresh_sandbox.url)
+    pages = [profile.open_live(), profile.open_live()]
+    before = ask_for_code(fresh_sandbox.url, "+201006660001")["jobId"]
+    for page in pages:
+        mark(page)
+        expect_delivery(page, before, "delivered")
+    assert fresh_sandbox.stop() == 0
+    for page in pages:
+        expect(page.locator("#live")).to_contain_text("Reconnecting, as of")
+    fresh_sandbox.start()
+    meanwhile = ask_for_code(fresh_sandbox.url, "+201006660002")["jobId"]
+    for page in pages:
+        expect(page.locator("#live")).to_contain_text("Live")
+        expect_delivery(page, meanwhile, "delivered")
+        assert is_marked(page)
+    pages[0].get_by_role("button", name="Pause sending").click()
+    for page in pages:
+        expect(page.locator(".state")).to_have_text("Paused")
+    profile.expect_complaints(CUT)
+
+
+def test_a_browser_without_shared_workers_has_a_stream_for_each_tab(
+    fresh_sandbox: Service, open_profile: OpenProfile
+) -> None:
+    profile = open_profile(fresh_sandbox.url)
+    profile.context.add_init_script("delete window.SharedWorker")
+    page = profile.open_live()
+    job = ask_for_code(fresh_sandbox.url, "+201006660003")["jobId"]
+    expect_delivery(page, job, "delivered")
+    fresh_sandbox.stop()
+    expect(page.locator("#live")).to_contain_text("Reconnecting")
+    fresh_sandbox.start()
+    expect(page.locator("#live")).to_contain_text("Live")
+    profile.expect_complaints(CUT)
+
+
+def test_what_an_admin_types_or_opens_survives_what_the_stream_brings(
+    sandbox: Service, open_profile: OpenProfile
+) -> None:
+    page = open_profile(sandbox.url).open_live()
+    search = page.get_by_role("searchbox", name="Search")
+    search.fill("half a nu")
+    page.locator(".menu summary").click()
+    search.focus()
+    job = ask_for_code(sandbox.url, "+201006660004")["jobId"]
+    expect_delivery(page, job, "delivered")
+    expect(search).to_have_value("half a nu")
+    expect(search).to_be_focused()
+    expect(page.locator(".menu")).to_have_attribute("open", "")

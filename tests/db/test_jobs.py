@@ -1,0 +1,183 @@
+"""Jobs as an admin sees them: what is shown of one, what can be done with it, pages, totals."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from hudhud import jobs, queue
+from hudhud.db.engine import Database
+from hudhud.db.tables import verifications
+from hudhud.job_search import JobFilter
+from hudhud.jobs import Job, JobPage, Refusal, Total
+from hudhud.messages import STATUSES
+from hudhud.queue import LAST_CALL_MS, Failed, Sent
+from support.queued import NOW, PHONE, VALIDITY_MS, change, submit
+from support.stored_jobs import SEALER, StoredJob, put_jobs
+
+EVERY = JobFilter()
+
+
+def page(database: Database, chosen: JobFilter = EVERY, **asked: Any) -> JobPage:
+    with database.read() as connection:
+        return jobs.page(connection, SEALER, chosen, now=NOW, **{"limit": 3, **asked})
+
+
+def ids(found: JobPage) -> list[int]:
+    return [job.id for job in found.jobs]
+
+
+def find(database: Database, number: int, *, now: int = NOW) -> Job | None:
+    with database.read() as connection:
+        return jobs.find(connection, number, now=now)
+
+
+def refusal(database: Database, job: StoredJob, *, now: int = NOW) -> Refusal | None:
+    (number,) = put_jobs(database, job)
+    found = find(database, number, now=now)
+    assert found is not None
+    return found.refusal
+
+
+def test_a_job_shows_what_became_of_its_message(database: Database) -> None:
+    (number,) = submit(database)
+    with database.write() as connection:
+        queue.claim(connection, channel="sandbox", sender="main@m", limit=1, now=NOW + 1)
+        outcome = Failed(number, "No account.", NOW + 2)
+        queue.record(connection, sender="main@m", outcomes=[outcome], now=NOW + 3)
+    assert find(database, number) == Job(
+        id=number,
+        phone=PHONE,
+        status="failed",
+        attempts=1,
+        error="No account.",
+        sender="main@m",
+        created_at=NOW,
+        expires_at=NOW + VALIDITY_MS,
+        sent_at=None,
+        delivered_at=None,
+        read_at=None,
+        finished_at=NOW + 2,
+        refusal=None,
+    )
+
+
+def test_the_times_of_a_job_are_those_of_its_message(database: Database) -> None:
+    (number,) = submit(database)
+    with database.write() as connection:
+        queue.claim(connection, channel="sandbox", sender="main@m", limit=1, now=NOW + 1)
+        outcome = Sent(number, "p", NOW + 2)
+        queue.record(connection, sender="main@m", outcomes=[outcome], now=NOW + 3)
+    change(database, number, status="read", delivered_at=NOW + 4, read_at=NOW + 5)
+    job = find(database, number)
+    assert job is not None
+    assert (job.sent_at, job.delivered_at, job.read_at) == (NOW + 2, NOW + 4, NOW + 5)
+    assert (job.legacy_status, job.error, job.finished_at) == ("sent", None, None)
+
+
+def test_a_job_that_is_not_there_is_not_found(database: Database) -> None:
+    assert find(database, 1) is None
+
+
+def test_only_a_job_that_waits_can_be_canceled(database: Database) -> None:
+    numbers = put_jobs(database, *(StoredJob(status=one) for one in STATUSES))
+    found = [find(database, number) for number in numbers]
+    assert [job.status for job in found if job is not None and job.can_cancel] == ["queued"]
+
+
+def test_a_failed_job_whose_code_is_valid_can_be_retried(database: Database) -> None:
+    last = NOW + VALIDITY_MS - LAST_CALL_MS
+    assert refusal(database, StoredJob(status="failed")) is None
+    assert refusal(database, StoredJob(status="failed"), now=last - 1) is None
+    assert refusal(database, StoredJob(status="failed"), now=last) == "expired"
+
+
+def test_a_job_that_cannot_be_retried_says_why(database: Database) -> None:
+    for status in ("queued", "sending", "sent", "delivered", "read"):
+        assert refusal(database, StoredJob(status=status)) == "not_failed"
+    assert refusal(database, StoredJob(status="expired")) == "expired"
+    assert refusal(database, StoredJob(status="canceled")) == "canceled"
+    assert refusal(database, StoredJob(status="failed", code=None)) == "erased"
+    late = NOW + VALIDITY_MS
+    assert refusal(database, StoredJob(status="failed", code=None), now=late) == "expired"
+    assert refusal(database, StoredJob(status="canceled"), now=late) == "canceled"
+
+
+def test_the_newest_jobs_come_first(database: Database) -> None:
+    numbers = put_jobs(database, *[StoredJob()] * 5)
+    with database.read() as connection:
+        newest = jobs.newest(connection, now=NOW, limit=3)
+    assert [job.id for job in newest] == numbers[:1:-1]
+
+
+def test_without_jobs_there_is_a_page_without_ways_on(database: Database) -> None:
+    assert page(database) == JobPage([], None, None)
+    assert page(database, before=7) == JobPage([], None, None)
+    assert page(database, after=7) == JobPage([], None, None)
+    with database.read() as connection:
+        assert jobs.newest(connection, now=NOW, limit=3) == []
+        assert jobs.total(connection, SEALER, EVERY) == Total(0, is_exact=True)
+
+
+def test_cursors_lead_to_the_pages_beside(database: Database) -> None:
+    one, two, three, four, five, six, seven = put_jobs(database, *[StoredJob()] * 7)
+    first = page(database)
+    assert (ids(first), first.newer, first.older) == ([seven, six, five], None, five)
+    second = page(database, before=five)
+    assert (ids(second), second.newer, second.older) == ([four, three, two], four, two)
+    last = page(database, before=two)
+    assert (ids(last), last.newer, last.older) == ([one], one, None)
+    back = page(database, after=one)
+    assert (ids(back), back.newer, back.older) == ([four, three, two], four, two)
+    assert page(database, after=four) == first
+    assert ids(page(database, after=six)) == [seven]
+
+
+def test_a_page_that_just_fits_has_no_next_one(database: Database) -> None:
+    put_jobs(database, *[StoredJob()] * 3)
+    assert page(database).older is None
+
+
+def test_jobs_that_come_meanwhile_move_no_page(database: Database) -> None:
+    numbers = put_jobs(database, *[StoredJob()] * 6)
+    older = page(database).older
+    put_jobs(database, *[StoredJob()] * 4)
+    assert ids(page(database, before=older)) == numbers[2::-1]
+
+
+def test_pages_by_number_skip_what_is_newer(database: Database) -> None:
+    numbers = put_jobs(database, *[StoredJob()] * 7)
+    second = page(database, skip=3)
+    assert (ids(second), second.newer, second.older) == (numbers[3:0:-1], numbers[3], numbers[1])
+    assert ids(page(database, skip=6)) == numbers[:1]
+    assert ids(page(database, skip=7)) == []
+    failed = put_jobs(database, *[StoredJob(status="failed")] * 4)
+    assert ids(page(database, JobFilter(status="failed"), skip=3)) == failed[:1]
+
+
+def test_totals_are_exact_up_to_a_bound(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "MOST_COUNTED", 4)
+    put_jobs(database, *(StoredJob(status=one) for one in ("queued", "failed", "expired", "read")))
+    filters = (EVERY, JobFilter(search="Acme"), JobFilter(search="1001234"))
+    with database.read() as connection:
+        for chosen in filters:
+            assert jobs.total(connection, SEALER, chosen) == Total(4, is_exact=True)
+        for chosen in (JobFilter(status="failed"), JobFilter(status="failed", search="acme")):
+            assert jobs.total(connection, SEALER, chosen) == Total(2, is_exact=True)
+    put_jobs(database, StoredJob())
+    with database.read() as connection:
+        for chosen in filters:
+            assert jobs.total(connection, SEALER, chosen) == Total(4, is_exact=False)
+
+
+def test_a_job_whose_verification_was_superseded_says_that_its_code_is_erased(
+    database: Database,
+) -> None:
+    (number,) = put_jobs(database, StoredJob(status="failed"))
+    with database.write() as connection:
+        connection.execute(update(verifications).values(code_index=None, code_sealed=None))
+    job = find(database, number)
+    assert job is not None
+    assert job.refusal == "erased"

@@ -1,0 +1,372 @@
+"""The card of a sender: its state, its uptime, what came of the last action."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from hudhud import commands, sender_cards, senders
+from hudhud.channels.linked.faults import FAULTS
+from hudhud.commands import DONE, FAILED, STALE_MS, Kind, Result
+from hudhud.db.engine import Database
+from hudhud.db.tables import senders as senders_table
+from hudhud.sender_cards import (
+    ACTION_MS,
+    NO_STATE_YET,
+    NOT_TAKEN,
+    PART_MS,
+    UPTIME_MS,
+    UPTIME_PARTS,
+    ActionResult,
+    SenderCard,
+)
+from hudhud.senders import LATE_MS, SENTENCES, State, StateReport
+from support.queued import NOW, put_sender
+from support.stored_jobs import StoredJob, put_jobs
+
+HOUR = 3_600_000
+MINUTE = 60_000
+
+
+def card(database: Database, *, now: int = NOW) -> SenderCard:
+    with database.read() as connection:
+        (found,) = sender_cards.cards(connection, now=now)
+    return found
+
+
+def report(database: Database, state: State, *, now: int = NOW, **changes: Any) -> None:
+    with database.write() as connection:
+        senders.register(connection, name="main", channel="linked", now=now)
+        new = StateReport(state, **changes)
+        senders.report(connection, name="main", new=new, now=now)
+
+
+def keep_alive(database: Database, *, now: int = NOW) -> None:
+    with database.write() as connection:
+        assert senders.take_lease(connection, name="main", owner="m", now=now)
+        senders.beat(connection, name="main", now=now)
+
+
+def start_again(database: Database, *, now: int) -> None:
+    """A new process takes the sender over, as the worker does."""
+    with database.write() as connection:
+        senders.note_silence(connection, name="main", now=now)
+        senders.report(connection, name="main", new=StateReport("starting"), now=now)
+        senders.beat(connection, name="main", now=now)
+
+
+def ask(database: Database, kind: Kind, *, now: int = NOW) -> None:
+    with database.write() as connection:
+        commands.ask(connection, sender="main", kind=kind, now=now)
+
+
+def finish(database: Database, result: Result, *, now: int = NOW) -> None:
+    with database.write() as connection:
+        (command,) = commands.take(connection, sender="main", now=now)
+        commands.finish(connection, command=command, result=result, now=now)
+
+
+def test_without_senders_there_are_no_cards(database: Database) -> None:
+    with database.read() as connection:
+        assert sender_cards.cards(connection, now=NOW) == []
+
+
+def test_every_sender_has_a_card_in_the_order_of_names(database: Database) -> None:
+    for name in ("main", "backup", "second"):
+        put_sender(database, name, now=NOW)
+    with database.read() as connection:
+        cards = sender_cards.cards(connection, now=NOW)
+    assert [one.name for one in cards] == ["backup", "main", "second"]
+
+
+def test_a_connected_sender_shows_since_when_and_with_which_phone(database: Database) -> None:
+    report(database, "connected", now=NOW - HOUR, carries="all", phone="+20100")
+    keep_alive(database)
+    found = card(database)
+    assert (found.state, found.since, found.phone) == ("connected", NOW - HOUR, "+20100")
+    assert (found.channel, found.detail) == ("linked", SENTENCES["connected"])
+    assert (found.is_running, found.is_paused) == (True, False)
+    assert (found.qr, found.pair_code, found.until, found.action) == (None,) * 4
+
+
+def test_a_sender_that_pairs_shows_its_codes_while_it_runs(database: Database) -> None:
+    ends = NOW + 20_000
+    report(database, "pairing", qr="2@a", qr_expires_at=ends, pair_code="ABCD1234")
+    keep_alive(database)
+    found = card(database)
+    assert (found.qr, found.qr_expires_at, found.pair_code) == ("2@a", ends, "ABCD1234")
+    assert not found.passkey_asked
+    found = card(database, now=NOW + LATE_MS)
+    assert (found.state, found.qr, found.pair_code) == ("stopped", None, None)
+
+
+def test_a_phone_that_asks_for_a_passkey_is_told(database: Database) -> None:
+    report(database, "pairing", detail=FAULTS["passkey"].sentence)
+    keep_alive(database)
+    assert card(database).passkey_asked
+    assert not card(database, now=NOW + LATE_MS).passkey_asked
+
+
+def test_a_restricted_sender_shows_until_when(database: Database) -> None:
+    report(database, "restricted", carries="known", until=NOW + HOUR)
+    keep_alive(database)
+    assert (card(database).state, card(database).until) == ("restricted", NOW + HOUR)
+
+
+def test_a_process_that_fell_silent_counts_as_stopped_since_its_last_beat(
+    database: Database,
+) -> None:
+    report(database, "connected", now=NOW - HOUR)
+    keep_alive(database, now=NOW - MINUTE)
+    found = card(database)
+    assert (found.state, found.is_running, found.since) == ("stopped", False, NOW - MINUTE)
+    assert found.detail == SENTENCES["stopped"]
+
+
+def test_a_sender_without_a_supervisor_counts_as_stopped(database: Database) -> None:
+    report(database, "connected", now=NOW - HOUR)
+    keep_alive(database)
+    with database.write() as connection:
+        senders.drop_lease(connection, name="main", owner="m")
+    assert card(database).state == "stopped"
+
+
+def test_a_sender_that_stopped_in_order_is_stopped_since_then(database: Database) -> None:
+    report(database, "connected", now=NOW - HOUR)
+    keep_alive(database, now=NOW - 1000)
+    report(database, "stopped", now=NOW - 900)
+    assert (card(database).state, card(database).since) == ("stopped", NOW - 900)
+
+
+def test_a_sender_that_never_ran_is_stopped(database: Database) -> None:
+    with database.write() as connection:
+        senders.register(connection, name="main", channel="linked", now=NOW)
+    found = card(database)
+    assert (found.state, found.since, found.detail) == ("stopped", NOW, SENTENCES["stopped"])
+    assert (found.uptime, found.uptime_share) == ((None,) * UPTIME_PARTS, None)
+    assert found.last_sent_at is None
+
+
+def test_a_connected_sender_can_be_paused(database: Database) -> None:
+    report(database, "connected", now=NOW - HOUR)
+    keep_alive(database)
+    with database.write() as connection:
+        senders.pause(connection, name="main", now=NOW - MINUTE)
+    found = card(database)
+    assert (found.state, found.since, found.is_paused) == ("paused", NOW - MINUTE, True)
+    with database.write() as connection:
+        senders.resume(connection, name="main")
+    assert (card(database).state, card(database).since) == ("connected", NOW - HOUR)
+
+
+@pytest.mark.parametrize("state", ["pairing", "reconnecting", "logged_out"])
+def test_what_hinders_a_paused_sender_is_shown_before_the_pause(
+    database: Database, state: State
+) -> None:
+    report(database, state)
+    keep_alive(database)
+    with database.write() as connection:
+        senders.pause(connection, name="main", now=NOW)
+    assert (card(database).state, card(database).is_paused) == (state, True)
+    assert card(database, now=NOW + LATE_MS).state == "stopped"
+
+
+def test_the_last_message_of_a_sender_is_shown_whatever_its_machine(database: Database) -> None:
+    put_jobs(
+        database,
+        StoredJob(status="sent", sender="main@one", sent_at=NOW - 10),
+        StoredJob(status="sent", sender="main@two", sent_at=NOW - 20),
+        StoredJob(status="sent", sender="main_2@one", sent_at=NOW),
+        StoredJob(status="sent", sender="mainx@one", sent_at=NOW),
+        StoredJob(status="sending", sender="main@one"),
+    )
+    report(database, "connected")
+    assert card(database).last_sent_at == NOW - 10
+
+
+def test_a_name_with_a_sign_of_patterns_is_taken_as_it_is(database: Database) -> None:
+    put_jobs(database, StoredJob(status="sent", sender="mainX2@one", sent_at=NOW))
+    put_sender(database, "main_2", now=NOW)
+    assert card(database).last_sent_at is None
+
+
+def test_a_day_of_connection_is_a_day_of_uptime(database: Database) -> None:
+    report(database, "connected", now=NOW - 3 * UPTIME_MS)
+    keep_alive(database)
+    found = card(database)
+    assert (found.uptime, found.uptime_share) == ((1.0,) * UPTIME_PARTS, 1.0)
+
+
+def test_of_the_time_before_the_first_state_nothing_is_known(database: Database) -> None:
+    report(database, "connected", now=NOW - 3 * PART_MS)
+    keep_alive(database)
+    found = card(database)
+    assert found.uptime == (*(None,) * (UPTIME_PARTS - 3), 1.0, 1.0, 1.0)
+    assert found.uptime_share == 1.0
+
+
+def test_a_half_hour_shows_how_much_of_it_was_connected(database: Database) -> None:
+    begin = NOW - UPTIME_MS
+    report(database, "connected", now=begin - 5)
+    report(database, "reconnecting", now=begin + PART_MS // 4)
+    report(database, "connected", now=begin + PART_MS // 2)
+    report(database, "restricted", now=begin + 2 * PART_MS)
+    report(database, "connected", now=begin + 4 * PART_MS)
+    keep_alive(database)
+    found = card(database)
+    assert found.uptime[:5] == (0.75, 1.0, 0.0, 0.0, 1.0)
+    assert found.uptime_share == pytest.approx((UPTIME_PARTS - 2.25) / UPTIME_PARTS)
+
+
+def test_a_half_hour_that_is_known_in_part_counts_what_is_known(database: Database) -> None:
+    report(database, "starting", now=NOW - PART_MS // 2)
+    report(database, "connected", now=NOW - PART_MS // 4)
+    keep_alive(database)
+    assert card(database).uptime[-2:] == (None, 0.5)
+
+
+def test_since_its_last_beat_a_dead_process_was_not_up(database: Database) -> None:
+    report(database, "connected", now=NOW - 2 * UPTIME_MS)
+    keep_alive(database, now=NOW - 10 * PART_MS)
+    found = card(database)
+    assert found.uptime == (*(1.0,) * (UPTIME_PARTS - 10), *(0.0,) * 10)
+    assert found.uptime_share == pytest.approx((UPTIME_PARTS - 10) / UPTIME_PARTS)
+
+
+def test_a_process_that_died_before_the_day_began_was_never_up(database: Database) -> None:
+    report(database, "connected", now=NOW - 3 * UPTIME_MS)
+    keep_alive(database, now=NOW - 2 * UPTIME_MS)
+    assert card(database).uptime == (0.0,) * UPTIME_PARTS
+
+
+def test_the_silence_of_a_dead_process_stays_in_the_history(database: Database) -> None:
+    report(database, "connected", now=NOW - 2 * UPTIME_MS)
+    keep_alive(database, now=NOW - 10 * PART_MS)
+    start_again(database, now=NOW - 4 * PART_MS)
+    report(database, "connected", now=NOW - 2 * PART_MS)
+    keep_alive(database)
+    assert card(database).uptime[-12:] == (1.0, 1.0, *(0.0,) * 8, 1.0, 1.0)
+
+
+def test_a_process_that_is_replaced_at_once_leaves_no_gap_but_its_start(
+    database: Database,
+) -> None:
+    report(database, "connected", now=NOW - 2 * UPTIME_MS)
+    keep_alive(database, now=NOW - PART_MS - 3000)
+    start_again(database, now=NOW - PART_MS)
+    report(database, "connected", now=NOW - PART_MS // 2)
+    keep_alive(database)
+    assert card(database).uptime[-2:] == (1.0, 0.5)
+
+
+def test_a_stop_in_order_a_moment_after_the_last_beat_is_counted_once(
+    database: Database,
+) -> None:
+    report(database, "connected", now=NOW - 2 * UPTIME_MS)
+    keep_alive(database, now=NOW - PART_MS // 2 - 3000)
+    report(database, "stopped", now=NOW - PART_MS // 2)
+    assert card(database).uptime[-1] == 0.5
+
+
+def test_the_history_of_another_sender_is_its_own(database: Database) -> None:
+    put_sender(database, "other", now=NOW - 2 * PART_MS)
+    report(database, "connected", now=NOW - PART_MS)
+    keep_alive(database)
+    with database.read() as connection:
+        main, other = sender_cards.cards(connection, now=NOW)
+    assert main.uptime[-3:] == (None, None, 1.0)
+    assert other.uptime[-3:] == (None, 0.0, 0.0)
+
+
+def test_what_nobody_has_taken_yet_is_asked(database: Database) -> None:
+    report(database, "connected")
+    ask(database, "reload")
+    asked = ActionResult("reload", "asked", NOW)
+    assert card(database).action == asked
+    with database.write() as connection:
+        commands.take(connection, sender="main", now=NOW)
+    assert card(database, now=NOW + STALE_MS).action == asked
+
+
+def test_what_nobody_took_in_time_has_failed(database: Database) -> None:
+    report(database, "connected")
+    ask(database, "logout")
+    late = NOW + STALE_MS + 1
+    assert card(database, now=late).action == ActionResult("logout", "failed", NOW, NOT_TAKEN)
+
+
+def test_a_failure_says_why(database: Database) -> None:
+    report(database, "pairing")
+    ask(database, "pair_phone")
+    finish(database, Result(FAILED, "This number cannot be paired."))
+    expected = ActionResult("pair_phone", "failed", NOW, "This number cannot be paired.")
+    assert card(database).action == expected
+
+
+def test_a_pairing_by_phone_gives_its_code(database: Database) -> None:
+    report(database, "pairing")
+    ask(database, "pair_phone")
+    finish(database, Result(DONE, "ABCD1234"), now=NOW + 500)
+    assert card(database).action == ActionResult("pair_phone", "done", NOW, "ABCD1234")
+
+
+def test_only_the_last_action_is_shown(database: Database) -> None:
+    report(database, "pairing")
+    ask(database, "pair_phone")
+    finish(database, Result(DONE, "ABCD1234"))
+    ask(database, "reload", now=NOW + 5)
+    assert card(database).action == ActionResult("reload", "asked", NOW + 5)
+
+
+def test_a_reload_is_done_when_the_sender_has_a_lasting_state_again(database: Database) -> None:
+    report(database, "connected", now=NOW - HOUR)
+    ask(database, "reload")
+    finish(database, Result(DONE, "It starts anew."), now=NOW + 100)
+    assert card(database).action == ActionResult("reload", "asked", NOW)
+    start_again(database, now=NOW + 400)
+    assert card(database, now=NOW + 1000).action == ActionResult("reload", "asked", NOW)
+    report(database, "connected", now=NOW + 2500)
+    done = ActionResult("reload", "done", NOW, seconds=2.5)
+    assert card(database, now=NOW + 3000).action == done
+
+
+def test_what_happens_after_a_reload_changes_nothing_of_its_result(database: Database) -> None:
+    report(database, "connected", now=NOW - HOUR)
+    ask(database, "reload")
+    finish(database, Result(DONE, "It starts anew."), now=NOW + 100)
+    start_again(database, now=NOW + 400)
+    report(database, "connected", now=NOW + 2500)
+    done = ActionResult("reload", "done", NOW, seconds=2.5)
+    report(database, "reconnecting", now=NOW + 5 * MINUTE)
+    assert card(database, now=NOW + 5 * MINUTE + 1).action == done
+    report(database, "connected", now=NOW + 6 * MINUTE)
+    assert card(database, now=NOW + 6 * MINUTE + 1).action == done
+
+
+def test_a_sender_that_does_not_come_back_in_time_failed_to_reload(database: Database) -> None:
+    report(database, "connected", now=NOW - HOUR)
+    ask(database, "reload")
+    finish(database, Result(DONE, "It starts anew."), now=NOW + 100)
+    start_again(database, now=NOW + 400)
+    assert card(database, now=NOW + ACTION_MS).action == ActionResult("reload", "asked", NOW)
+    failed = ActionResult("reload", "failed", NOW, NO_STATE_YET)
+    assert card(database, now=NOW + ACTION_MS + 1).action == failed
+
+
+def test_a_logout_is_done_when_there_is_something_to_scan(database: Database) -> None:
+    report(database, "connected", now=NOW - HOUR)
+    ask(database, "logout")
+    finish(database, Result(DONE, "Logged out."), now=NOW + 100)
+    report(database, "logged_out", now=NOW + 200)
+    assert card(database, now=NOW + 300).action == ActionResult("logout", "asked", NOW)
+    start_again(database, now=NOW + 1000)
+    report(database, "pairing", now=NOW + 3000, qr="2@a")
+    done = ActionResult("logout", "done", NOW, seconds=3.0)
+    assert card(database, now=NOW + 4000).action == done
+
+
+def test_a_record_of_the_first_version_has_a_card_too(database: Database) -> None:
+    put_sender(database, now=NOW)
+    with database.write() as connection:
+        connection.execute(update(senders_table).values(detail=None))
+    assert card(database).detail == SENTENCES["connected"]
