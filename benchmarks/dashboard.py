@@ -34,7 +34,7 @@ SEND_SECONDS = 20
 READERS = 2
 STREAMS = 20
 KNOWN_PHONES = 500
-READ_GOAL = "≤ 50 ms"
+READ_GOAL = "p95 ≤ 50 ms"
 
 Row = tuple[str, str, str]
 
@@ -61,8 +61,8 @@ def _measure(name: str, folder: Path, variables: Mapping[str, str]) -> Iterator[
         reads = list(all_reads(_known(database, service)))
         yield f"{name}, {JOBS:,} jobs: load of the machine", f"{os.getloadavg()[0]:.1f}", ""
         for read in reads:
-            measured = f"{_p95(read, service.origin, admin_key):.1f} ms"
-            yield f"{name}: {read.name}, p95", measured, READ_GOAL
+            half, most = _p50_and_p95(read, service.origin, admin_key)
+            yield f"{name}: {read.name}, p50 / p95", f"{half:.0f} / {most:.0f} ms", READ_GOAL
         for what, measured, goal in _sends(service, reads, admin_key):
             yield f"{name}: {what}", measured, goal
     database.close()
@@ -85,11 +85,12 @@ def _known(database: Database, service: Service) -> Known:
         return Known(answer["jobId"], list(phones), answer["otp"])
 
 
-def _p95(read: Read, origin: str, key: str) -> float:
+def _p50_and_p95(read: Read, origin: str, key: str) -> tuple[float, float]:
     reader = Reader(origin, key)
     times = [reader.read(read.path()) for _ in range(WARM_UPS + TIMES)]
     reader.close()
-    return statistics.quantiles(times[WARM_UPS:], n=20)[-1]
+    cuts = statistics.quantiles(times[WARM_UPS:], n=20)
+    return cuts[9], cuts[18]
 
 
 def _sends(service: Service, reads: list[Read], key: str) -> Iterator[Row]:

@@ -27,6 +27,7 @@ NPM_FOLDERS = [ROOT, ROOT / "tests/emulator/crosscheck"]
 # Everything else that pyproject.toml asks for is imported.
 NOT_IMPORTED = {
     "httptools": "uvicorn parses requests with it where it is installed",
+    "tzdata": "zoneinfo reads the zones of the world from it where the machine has none",
     "pyaileys": "waemu loads its dictionary file alone; importing it would load a client",
 }
 MACHINE_PATH = re.compile(r"(?<![\w.~])/(work|root|home|Users)/\w")

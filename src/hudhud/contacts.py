@@ -1,9 +1,11 @@
 """What is known of a number: whether it has an account, and whether it wrote to us first."""
 
-from sqlalchemy import Connection, select
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, update
 
 from hudhud.db.engine import insert_or_update
-from hudhud.db.tables import contacts
+from hudhud.db.tables import contacts, messages
 
 YES_KEPT_MS = 30 * 24 * 3600 * 1000
 # Somebody may install WhatsApp in the very minute in which the first code did not arrive.
@@ -25,6 +27,16 @@ def remember_account(connection: Connection, *, phone: str, has_account: bool, n
     """Store the answer to a number check."""
     insert_or_update(
         connection, contacts, {"phone": phone}, {"on_whatsapp": has_account, "checked_at": now}
+    )
+
+
+def ask_again(connection: Connection, *, jobs: Sequence[int]) -> None:
+    """Forget that the numbers of these jobs had no account, so that the next attempt asks anew."""
+    phones = select(messages.c.phone).where(messages.c.id.in_(jobs))
+    connection.execute(
+        update(contacts)
+        .where(contacts.c.phone.in_(phones), contacts.c.on_whatsapp.is_(False))
+        .values(on_whatsapp=None, checked_at=None)
     )
 
 

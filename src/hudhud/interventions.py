@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select, update
 
-from hudhud import jobs, tally, timeline
+from hudhud import contacts, jobs, tally, timeline
 from hudhud.db.tables import messages, verifications
 from hudhud.jobs import Refusal
 from hudhud.messages import CANCELED, FAILED, QUEUED
@@ -97,6 +97,7 @@ def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: i
         )
     )
     timeline.keep_deed(connection, held, kind="retried", at=now, who=who)
+    contacts.ask_again(connection, jobs=held)
     count = len(held)
     tally.add(connection, now=now, moved={FAILED: -count, QUEUED: count})
     return count

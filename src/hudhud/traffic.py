@@ -10,7 +10,17 @@ from itertools import pairwise
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import CompoundSelect, Connection, Select, func, literal, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    CompoundSelect,
+    Connection,
+    Select,
+    cast,
+    func,
+    literal,
+    select,
+    union_all,
+)
 
 from hudhud import tally
 from hudhud.db.tables import (
@@ -119,7 +129,7 @@ def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -
             place[name] += int(getattr(row, name))
     times: dict[int, dict[int, int]] = {start: {} for start in starts}
     for row in connection.execute(_times_of_each(unit, starts)):
-        times.get(row.place, {})[row.bucket] = int(row.amount)
+        times.get(row.place, {})[row.bucket] = row.amount
     return Series(
         range=chosen,
         starts=starts,
@@ -167,13 +177,14 @@ def _window(connection: Connection, unit: Unit, begin: int) -> Window:
     happened: dict[Happening, int] = {name: int(getattr(row, name)) for name in HAPPENINGS}
     ended = happened["sent"] + happened["failed"] + happened["expired"]
     rate = min(1.0, happened["delivered"] / ended) if ended else None
-    times = {row.bucket: int(row.amount) for row in connection.execute(_times(unit, begin))}
+    times = {row.bucket: row.amount for row in connection.execute(_times(unit, begin))}
     return Window(happened, rate, percentile(times, 0.5))
 
 
 def _times(unit: Unit, begin: int, end: int | None = None) -> Select[Any]:
     """Select how many deliveries took how long; `end` is no longer among the times."""
-    times = select(delivery_times.c.bucket, func.sum(delivery_times.c.count).label("amount"))
+    amount = cast(func.sum(delivery_times.c.count), BigInteger)  # else a slow Decimal
+    times = select(delivery_times.c.bucket, amount.label("amount"))
     times = times.where(delivery_times.c.unit == unit, delivery_times.c.start >= begin)
     if end is not None:
         times = times.where(delivery_times.c.start < end)

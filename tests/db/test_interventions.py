@@ -2,16 +2,17 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from sqlalchemy import func, select
 
-from hudhud import interventions, jobs, queue, traffic, verifications
+from hudhud import contacts, interventions, jobs, queue, traffic, verifications
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_counts, message_steps, messages
 from hudhud.interventions import Answer
 from hudhud.queue import LAST_CALL_MS, Failed
-from support.queued import NOW, VALIDITY_MS, stored, submit, verification_of
+from support.queued import NOW, PHONE, VALIDITY_MS, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
 
 LATEST = NOW + VALIDITY_MS - LAST_CALL_MS - 1
@@ -223,6 +224,15 @@ def at_once(*works: Callable[[], object]) -> list[object]:
     return results
 
 
+def test_a_retry_asks_anew_whether_the_number_has_an_account(database: Database) -> None:
+    (number,) = fail(database)
+    with database.write() as connection:
+        contacts.remember_account(connection, phone=PHONE, has_account=False, now=NOW)
+    assert retry(database, number) == "done"
+    with database.read() as connection:
+        assert contacts.known_account(connection, phone=PHONE, now=NOW) is None
+
+
 def test_of_admins_who_retry_at_once_one_does(database: Database) -> None:
     (number,) = fail(database)
     answers = at_once(*[lambda: retry(database, number)] * 4)
@@ -232,14 +242,13 @@ def test_of_admins_who_retry_at_once_one_does(database: Database) -> None:
 
 
 def test_a_job_is_either_canceled_or_claimed(database: Database) -> None:
+    def claim() -> int:
+        with database.write() as connection:
+            return len(queue.claim(connection, channel="sandbox", sender="a", limit=1, now=NOW))
+
     for _ in range(5):
         (number,) = submit(database)
-
-        def claim() -> int:
-            with database.write() as connection:
-                return len(queue.claim(connection, channel="sandbox", sender="a", limit=1, now=NOW))
-
-        answer, claimed = at_once(lambda number=number: cancel(database, number), claim)
+        answer, claimed = at_once(partial(cancel, database, number), claim)
         assert (answer, claimed) in (("done", 0), ("not_queued", 1))
     assert sum(counts(database).values()) == 5
 

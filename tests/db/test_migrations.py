@@ -7,19 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 
 from conftest import MigratedDatabase
+from hudhud import api_keys, jobs, sender_cards, texts, timeline, traffic
 from hudhud.db import fragments
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, MIGRATIONS, current_revision, migrate
-from hudhud.db.tables import metadata
+from hudhud.db.tables import messages, metadata
 from hudhud.errors import StartRefused
-from support.queued import accept, stored
+from hudhud.job_search import JobFilter
+from hudhud.messages import STATUSES
+from support.queued import NOW, accept, stored, submit
+from support.stored_jobs import SEALER
 
 MIGRATOR = """
 import sys
@@ -170,3 +175,149 @@ def test_a_copied_database_is_complete(migrated_database: MigratedDatabase) -> N
         database = Database(url)
         assert current_revision(database) == HEAD
         database.close()
+
+
+BODIES = ("Your Acme code:\n\n{code}\n\nNever share it.", "{code}\n\nis your code")
+ERRORS = (None, "No account.", None, 'It said "no"', None, "No account.", None, None)
+SENT_AT = NOW + 7
+
+
+def upgrade_to(database: Database, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def insert(connection: Connection, table: str, row: dict[str, object]) -> None:
+    marks = ", ".join(f":{name}" for name in row)
+    connection.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})"), row)
+
+
+@pytest.fixture
+def grown(empty: Database) -> Database:
+    """A database of the first version that has been at work."""
+    upgrade_to(empty, "0001")
+    with empty.write() as connection:
+        insert(
+            connection,
+            "api_keys",
+            {"name": "shop", "prefix": "abc", "digest": b"d", "created_at": NOW},
+        )
+        insert(
+            connection,
+            "senders",
+            {
+                "name": "main",
+                "channel": "linked",
+                "state": "connected",
+                "state_since": NOW,
+                "failed_reconnects": 0,
+                "next_send_at": 0,
+            },
+        )
+        for number, status in enumerate(STATUSES):
+            _insert_message(connection, number, status)
+    return empty
+
+
+def _insert_message(connection: Connection, number: int, status: str) -> None:
+    phone = f"+2010012345{number:02}"
+    insert(
+        connection,
+        "verifications",
+        {
+            "id": f"v{number}",
+            "phone": phone,
+            "status": "pending",
+            "code_digest": b"",
+            "code_index": SEALER.index(f"471{number}"),
+            "code_sealed": SEALER.seal(f"v{number}", f"471{number}"),
+            "api_key": "k",
+            "created_at": NOW,
+            "expires_at": NOW + 1,
+        },
+    )
+    insert(
+        connection,
+        "messages",
+        {
+            "verification_id": f"v{number}",
+            "channel": "sandbox",
+            "phone": phone,
+            "body": BODIES[number % 2],
+            "status": status,
+            "attempts": 1,
+            "available_at": NOW,
+            "expires_at": NOW + 1,
+            "error": ERRORS[number],
+            "created_at": NOW,
+            "sent_at": SENT_AT if status == "sent" else None,
+        },
+    )
+
+
+def searched(database: Database, search: str) -> list[int]:
+    with database.read() as connection:
+        page = jobs.page(connection, SEALER, JobFilter(search=search), now=NOW, limit=20)
+    return [job.id for job in page.jobs]
+
+
+def test_the_messages_of_the_first_version_are_counted(grown: Database) -> None:
+    assert migrate(grown)
+    with grown.read() as connection:
+        numbers = traffic.numbers(connection, now=NOW, mean_gap=1.0)
+    assert numbers.counts == dict.fromkeys(STATUSES, 1)
+    submit(grown, 2)
+    with grown.read() as connection:
+        assert traffic.numbers(connection, now=NOW, mean_gap=1.0).pending == 3
+
+
+@pytest.mark.parametrize("scanned", [1, 2000])
+def test_the_messages_of_the_first_version_are_found(
+    grown: Database, monkeypatch: pytest.MonkeyPatch, scanned: int
+) -> None:
+    monkeypatch.setattr("hudhud.job_search.SCANNED", scanned)
+    migrate(grown)
+    everything = list(range(8, 0, -1))
+    assert searched(grown, "20100123450") == everything
+    assert searched(grown, "+201001234503") == [4]
+    assert searched(grown, "acme") == everything[1::2]
+    assert searched(grown, "••••") == everything
+    assert searched(grown, "no account") == [6, 2]
+    assert searched(grown, 'said "NO"') == [4]
+    assert searched(grown, "4715") == [6]
+    (number,) = submit(grown, phone="+491701234567")
+    assert searched(grown, "4917012") == [number]
+
+
+def test_the_texts_of_the_first_version_are_kept_once(grown: Database) -> None:
+    migrate(grown)
+    with grown.read() as connection:
+        kept = connection.execute(text("SELECT key, text FROM texts")).all()
+        rows = connection.execute(select(messages)).all()
+    wanted = {texts.key(one): one.replace("{code}", texts.MASK) for one in BODIES}
+    wanted |= {texts.key(one): one for one in ERRORS if one}
+    assert {row.key: row.text for row in kept} == wanted
+    for row in rows:
+        assert row.body_key == texts.key(row.body)
+        assert row.error_key == (texts.key(row.error) if row.error else None)
+
+
+def test_what_the_first_version_stored_is_shown(grown: Database) -> None:
+    migrate(grown)
+    with grown.read() as connection:
+        (card,) = sender_cards.cards(connection, now=NOW)
+        sent = connection.execute(select(messages).where(messages.c.status == "sent")).one()
+        steps = timeline.of(connection, sent)
+        (key,) = api_keys.list_keys(connection)
+    assert (card.state, card.is_paused, card.uptime_share) == ("stopped", False, None)
+    assert [(step.kind, step.at) for step in steps] == [("accepted", NOW), ("sent", SENT_AT)]
+    assert (key.name, key.scopes) == ("shop", "send")
+
+
+def test_the_form_is_the_same_whether_grown_or_new(grown: Database, database: Database) -> None:
+    migrate(grown)
+    with grown.read() as one, database.read() as other:
+        assert definitions(one) == definitions(other)

@@ -3,12 +3,16 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from html import unescape
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import pytest
+from argon2 import PasswordHasher
 
+from hudhud import admin_password
 from support.web_server import SECONDS, WebServer
 
 USERNAME = "admin"
@@ -63,6 +67,15 @@ class Person:
         """Whether the browser is logged in."""
         answer = self.get(LOGIN)
         return answer.status_code == 303
+
+
+@contextmanager
+def cheap_passwords() -> Iterator[None]:
+    """Passwords are hashed in a millisecond; how long it takes is not what is tested."""
+    cheap = partial(PasswordHasher, time_cost=1, memory_cost=64, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(admin_password, "PasswordHasher", cheap)
+        yield
 
 
 def log_in_script(

@@ -53,7 +53,8 @@ def marked() -> set[Message]:
 
 def sentences() -> set[Message]:
     """Return the sentences of `SPEAKERS`, with `{detail}` where something is put in."""
-    return {text for name in SPEAKERS for text in _sentences(PACKAGE / name)} - FOR_SCRIPTS
+    found: set[Message] = {text for name in SPEAKERS for text in _sentences(PACKAGE / name)}
+    return found - FOR_SCRIPTS
 
 
 def _sentences(path: Path) -> Iterator[str]:

@@ -57,7 +57,7 @@ def forget_everything(database: Database) -> None:
 def _rows(number: int, job: StoredJob) -> tuple[dict[str, object], dict[str, object]]:
     name = f"v{next(_numbers)}"
     code = job.code
-    verification = {
+    verification: dict[str, object] = {
         "id": name,
         "phone": job.phone,
         "status": "pending",
@@ -68,7 +68,7 @@ def _rows(number: int, job: StoredJob) -> tuple[dict[str, object], dict[str, obj
         "created_at": job.created_at,
         "expires_at": job.created_at + job.validity_ms,
     }
-    message = {
+    message: dict[str, object] = {
         "id": number,
         "verification_id": name,
         "channel": "sandbox",

@@ -42,7 +42,9 @@ POSTGRES_ARGUMENTS = {
     "tcp_user_timeout": 15_000,
     "options": (
         f"-c lock_timeout={BUSY_TIMEOUT_MS} -c statement_timeout=15000 "
-        "-c idle_in_transaction_session_timeout=15000"
+        "-c idle_in_transaction_session_timeout=15000 "
+        # Statements of milliseconds: to compile them or to start helpers takes longer.
+        "-c jit=off -c max_parallel_workers_per_gather=0"
     ),
 }
 

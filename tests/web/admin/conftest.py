@@ -1,22 +1,22 @@
 """A server with an admin, over this test's own database, and who uses it."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import httpx
 import pytest
-from argon2 import PasswordHasher
 
-from hudhud import admin_password, api_keys
-from support.admin import PASSWORD, Person, log_in_script, script
-from support.web_server import ServeWeb, WebServer
+from conftest import MigratedDatabase
+from hudhud import api_keys
+from hudhud.db.engine import Database
+from support.admin import PASSWORD, Person, cheap_passwords, log_in_script, script
+from support.web_server import ServeWeb, WebServer, web_server
 
 
 @pytest.fixture
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passwords are hashed in a millisecond; how long it takes is not what is tested."""
-    cheap = partial(PasswordHasher, time_cost=1, memory_cost=64, parallelism=1)
-    monkeypatch.setattr(admin_password, "PasswordHasher", cheap)
+def cheap_hashes() -> Iterator[None]:
+    """Passwords are hashed in a millisecond."""
+    with cheap_passwords():
+        yield
 
 
 @pytest.fixture
@@ -53,3 +53,35 @@ def admin_key(dashboard: WebServer) -> str:
     """An API key of scope admin, made before the server read the keys for the first time."""
     with dashboard.database.write() as connection:
         return api_keys.create(connection, "backoffice", scopes=("admin",))
+
+
+@pytest.fixture(scope="module")
+def served(migrated_database: MigratedDatabase) -> Iterator[WebServer]:
+    """One server for a module's tests of pages, which are the same over both kinds of database."""
+    with migrated_database("sqlite") as url, cheap_passwords():
+        database = Database(url)
+        with web_server(database, admin_password=PASSWORD) as server:
+            yield server
+        database.close()
+
+
+@pytest.fixture(scope="module")
+def session(served: WebServer) -> str:
+    """The session of somebody who is logged in."""
+    with Person(served) as person:
+        assert person.log_in().status_code == 303
+        return str(person.session)
+
+
+@pytest.fixture
+def stranger(served: WebServer) -> Iterator[Person]:
+    """A browser that is not logged in."""
+    with Person(served) as person:
+        yield person
+
+
+@pytest.fixture
+def member(stranger: Person, session: str) -> Person:
+    """A browser that is logged in and has chosen nothing."""
+    stranger.client.cookies.set("hudhud_session", session)
+    return stranger

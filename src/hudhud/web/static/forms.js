@@ -13,8 +13,14 @@ document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
   if (!ctx.request.body.get("back")) ctx.request.body.set("back", location.pathname + location.search);
 });
 
+// The end of a session is told by the stream; nobody is sent away from what they read.
+document.addEventListener("htmx:after:request", (event) => {
+  const { request, response } = event.detail.ctx;
+  if (request.headers["X-Background"] && response.status === 401) event.preventDefault();
+});
+
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
-  if (ctx.hx.redirect) return;
+  if (ctx.hx.redirect || ctx.request.headers["X-Background"]) return;
   tell("bad", message(ctx.text));
 });
 

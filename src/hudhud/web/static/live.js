@@ -51,7 +51,7 @@ function showEnded() {
   isLost = true;
   show("lost", "out", "");
   const link = document.createElement("a");
-  link.href = "/admin/login";
+  link.href = `/admin/login?next=${encodeURIComponent(location.pathname + location.search)}`;
   link.textContent = sign.dataset.ended;
   text.replaceChildren(link);
 }

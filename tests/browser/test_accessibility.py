@@ -1,0 +1,214 @@
+"""axe-core finds nothing on any page, in either language and theme."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyotp
+import pytest
+from playwright.sync_api import Page, expect
+
+from hudhud.channels.sandbox import NOT_ON_WHATSAPP
+from support.admin import LOGIN, PASSWORD, USERNAME
+from support.browser import (
+    STATUS,
+    OpenProfile,
+    Profile,
+    ask_for_code,
+    card,
+    expect_delivery,
+    expect_state,
+    row,
+)
+from support.linked import LinkedService
+from support.services import Service
+from support.troubled import put_troubled_senders
+
+AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
+JUDGE = """async (options) => {
+  const { violations } = await axe.run(options);
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) =>
+    `${id}: ${node.target.join(" ")}: ${node.failureSummary}`));
+}"""
+# A theme changes colours alone.
+RULES = {"light": {}, "dark": {"runOnly": ["cat.color"]}}
+LOOKS = [(language, theme) for language in ("en", "ar") for theme in RULES]
+REFUSED = r"status of 4\d\d"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges pages as they are for somebody with a language and a theme."""
+
+    language: str
+    theme: str
+    axe: str
+
+    def assert_faultless(self, page: Page) -> None:
+        """axe-core finds nothing."""
+        expect(page.locator("html")).to_have_attribute("lang", self.language)
+        page.evaluate(self.axe)
+        assert page.evaluate(JUDGE, RULES[self.theme]) == []
+
+    def open_profile(self, opener: OpenProfile, url: str, *, logged_in: bool = True) -> Profile:
+        """Open a profile with that language and theme."""
+        return opener(url, logged_in=logged_in, locale=self.language, color_scheme=self.theme)
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The text of axe-core."""
+    assert AXE.is_file(), "axe-core is not installed: npm ci --prefix tests/browser"
+    return AXE.read_text()
+
+
+@pytest.fixture(params=LOOKS, ids=" ".join)
+def judge(request: pytest.FixtureRequest, axe: str) -> Judge:
+    """Each language in each theme."""
+    language, theme = request.param
+    return Judge(language, theme, axe)
+
+
+@pytest.fixture
+def judges(axe: str) -> list[Judge]:
+    """All of them, for what takes long to bring about."""
+    return [Judge(language, theme, axe) for language, theme in LOOKS]
+
+
+def test_pages_of_somebody_logged_in(
+    sandbox: Service, open_profile: OpenProfile, judge: Judge
+) -> None:
+    delivered = ask_for_code(sandbox.url, "+201001234567")["jobId"]
+    failed = ask_for_code(sandbox.url, NOT_ON_WHATSAPP)["jobId"]
+    profile = judge.open_profile(open_profile, sandbox.url)
+    page = profile.open_live()
+    expect_delivery(page, delivered, "delivered")
+    expect_delivery(page, failed, "failed")
+    page.reload()  # with charts of what came meanwhile
+    page.locator("#traffic-table summary").click()
+    page.locator(".menu summary").click()
+    judge.assert_faultless(page)
+    page.locator(".menu summary").click()
+    row(page, failed).get_by_role("link").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    judge.assert_faultless(page)
+    for path in (
+        f"{STATUS}?searchQuery=nothing+at+all",
+        f"/admin/jobs/{failed}",
+        "/admin/audit",
+        "/admin/audit?q=nothing+at+all",
+        "/admin/keys",
+        "/admin/second-factor",
+        "/admin/whatsapp/logout-session",
+        "/admin/no-such-page",
+    ):
+        page.goto(path)
+        judge.assert_faultless(page)
+    profile.expect_complaints(REFUSED)
+
+
+def test_a_key_that_was_made_and_one_that_was_refused(
+    sandbox: Service, open_profile: OpenProfile, judge: Judge
+) -> None:
+    profile = judge.open_profile(open_profile, sandbox.url)
+    page = profile.open("/admin/keys")
+    page.locator("#key-name").fill(f"shop {judge.language} {judge.theme}")
+    page.locator("#new-key-form button").click()
+    expect(page.locator("#made-key")).to_be_visible()
+    page.locator("details.ask summary").first.click()
+    judge.assert_faultless(page)
+    page.locator("#key-name").fill("a name that is given away")
+    for checkbox in page.locator("#new-key-form input[type=checkbox]").all():
+        checkbox.uncheck()
+    page.locator("#new-key-form button").click()
+    expect(page.locator("#key-wrong")).to_be_visible()
+    judge.assert_faultless(page)
+    profile.expect_complaints(REFUSED)
+
+
+def test_the_way_in(sandbox: Service, open_profile: OpenProfile, judge: Judge) -> None:
+    profile = judge.open_profile(open_profile, sandbox.url, logged_in=False)
+    page = profile.open(LOGIN)
+    judge.assert_faultless(page)
+    page.locator("#user").fill(USERNAME)
+    page.locator("#pass").fill("a wrong password")
+    page.locator("#login button").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    judge.assert_faultless(page)
+    page.locator("#pass").fill(PASSWORD)
+    page.locator("#login button").click()
+    expect(page).to_have_url(sandbox.url + STATUS)
+    profile.expect_complaints(REFUSED)
+
+
+def test_the_second_factor_in_each_of_its_states(
+    fresh_sandbox: Service, open_profile: OpenProfile, judges: list[Judge]
+) -> None:
+    profiles = [judge.open_profile(open_profile, fresh_sandbox.url) for judge in judges]
+    page = profiles[0].open("/admin/second-factor")
+    page.locator("#factor-begin button").click()
+    app = pyotp.TOTP(page.locator("#factor-secret").inner_text())
+    everywhere(judges, profiles, "/admin/second-factor")
+    page.locator("#totp").fill("000")
+    page.locator("#factor-confirm button").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    judges[0].assert_faultless(page)
+    page.locator("#totp").fill(app.now())
+    page.locator("#factor-confirm button").click()
+    codes = page.locator("#recovery-codes").inner_text().split()
+    judges[0].assert_faultless(page)
+    page.goto("/admin/second-factor")
+    judges[0].assert_faultless(page)
+    for judge, code in zip(judges, codes, strict=False):
+        profile = judge.open_profile(open_profile, fresh_sandbox.url, logged_in=False)
+        page = profile.open(LOGIN)
+        page.locator("#user").fill(USERNAME)
+        page.locator("#pass").fill(PASSWORD)
+        page.locator("#login button").click()
+        expect(page.locator("#totp")).to_be_visible()
+        judge.assert_faultless(page)
+        page.locator("#totp").fill(code)
+        page.locator("#login-code button").click()
+        expect(page).to_have_url(fresh_sandbox.url + STATUS)
+
+
+def everywhere(judges: Sequence[Judge], profiles: Sequence[Profile], path: str) -> None:
+    """Judge a page in every look."""
+    for judge, profile in zip(judges, profiles, strict=True):
+        page = profile.open(path)
+        judge.assert_faultless(page)
+        page.close()
+
+
+def test_linking_a_phone(
+    unlinked: LinkedService, open_profile: OpenProfile, judges: list[Judge]
+) -> None:
+    url = unlinked.service.url
+    profiles = [judge.open_profile(open_profile, url) for judge in judges]
+    unlinked.wait_for_qr()
+    everywhere(judges, profiles, STATUS)
+    unlinked.command("pair_phone", unlinked.account)
+    everywhere(judges, profiles, f"{STATUS}?pair=phone")
+
+
+def test_a_linked_sender_and_the_question_before_its_logout(
+    linked: LinkedService, open_profile: OpenProfile, judge: Judge
+) -> None:
+    page = judge.open_profile(open_profile, linked.service.url).open_live()
+    expect_state(page, "connected")
+    judge.assert_faultless(page)
+    page.locator("[data-dialog=confirm]").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    judge.assert_faultless(page)
+
+
+def test_a_page_full_of_trouble(
+    fresh_sandbox: Service, open_profile: OpenProfile, judges: list[Judge]
+) -> None:
+    put_troubled_senders(fresh_sandbox)
+    profiles = [judge.open_profile(open_profile, fresh_sandbox.url) for judge in judges]
+    page = profiles[0].open_live()
+    expect(card(page)).to_have_count(9)
+    page.locator("#sender-main-sandbox").get_by_role("button", name="Pause sending").click()
+    expect(page.locator("#sender-main-sandbox .state")).to_have_text("Paused")
+    everywhere(judges, profiles, STATUS)

@@ -1,0 +1,202 @@
+"""Both languages and themes, a phone's width, and a browser without scripts."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from support.browser import (
+    STATUS,
+    OpenProfile,
+    ask_for_code,
+    card,
+    expect_delivery,
+    expect_state,
+    overflow,
+    row,
+)
+from support.linked import LinkedService
+from support.services import Service
+
+PHONE = {"width": 360, "height": 740}
+PAGES = (
+    "/admin/login",
+    STATUS,
+    f"{STATUS}?filterStatus=failed",
+    f"{STATUS}?searchQuery=nothing+at+all",
+    "/admin/jobs/1",
+    "/admin/audit",
+    "/admin/keys",
+    "/admin/second-factor",
+    "/admin/whatsapp/logout-session",
+    "/admin/no-such-page",
+)
+MISSING = "status of 404"
+
+
+def background(page: Page) -> str:
+    """The colour behind everything."""
+    colour: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return colour
+
+
+def open_menu(page: Page) -> None:
+    """Open the menu of language and theme."""
+    page.locator(".menu summary").click()
+
+
+@pytest.fixture
+def job(sandbox: Service) -> int:
+    """A job that failed, so that its row is as long as rows become."""
+    number: int = ask_for_code(sandbox.url, "+447700900001")["jobId"]
+    return number
+
+
+@pytest.mark.usefixtures("job")
+@pytest.mark.parametrize("language", ["en-GB", "ar-EG"])
+def test_no_page_is_wider_than_a_phone(
+    sandbox: Service, open_profile: OpenProfile, language: str
+) -> None:
+    profile = open_profile(sandbox.url, viewport=PHONE, has_touch=True, locale=language)
+    out = open_profile(sandbox.url, viewport=PHONE, locale=language, logged_in=False)
+    too_wide = {}
+    for path in PAGES:
+        page = (out if path == "/admin/login" else profile).open(path)
+        if over := overflow(page):
+            too_wide[path] = over
+        page.close()
+    assert too_wide == {}
+    profile.expect_complaints(MISSING)
+
+
+def test_drawer_menu_and_confirmation_fit_a_phone(
+    linked: LinkedService, open_profile: OpenProfile
+) -> None:
+    job = linked.send(linked.add_phone())["jobId"]
+    page = open_profile(linked.service.url, viewport=PHONE, has_touch=True).open_live()
+    row(page, job).get_by_role("link").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert overflow(page) == 0
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Logout WA & new scan").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert overflow(page) == 0
+    page.keyboard.press("Escape")
+    open_menu(page)
+    box = page.locator(".menu > div").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= PHONE["width"]
+
+
+def test_arabic_is_chosen_from_the_browser_and_can_be_switched(
+    sandbox: Service, open_profile: OpenProfile, job: int
+) -> None:
+    page = open_profile(sandbox.url, locale="ar-EG").open()
+    html = page.locator("html")
+    expect(html).to_have_attribute("lang", "ar")
+    expect(html).to_have_attribute("dir", "rtl")
+    assert overflow(page) == 0
+    expect_delivery(page, job, "failed")
+    phone = row(page, job).locator("bdi").first
+    expect(phone).to_have_text("+44 7700 900001")
+    expect(phone).to_have_attribute("dir", "ltr")
+    assert not re.search("[\u0660-\u0669]", page.locator("body").inner_text())
+    open_menu(page)
+    page.get_by_role("link", name="English").click()
+    expect(html).to_have_attribute("lang", "en")
+    page.goto("/admin/keys")
+    expect(html).to_have_attribute("dir", "ltr")
+
+
+def test_the_theme_follows_the_system_until_one_is_chosen(
+    sandbox: Service, open_profile: OpenProfile
+) -> None:
+    page = open_profile(sandbox.url, color_scheme="dark").open()
+    dark = background(page)
+    page.emulate_media(color_scheme="light")
+    light = background(page)
+    assert dark != light
+    open_menu(page)
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert background(page) == dark
+    page.reload()
+    assert background(page) == dark
+    open_menu(page)
+    page.get_by_role("button", name="System").click()
+    expect(page.locator("html")).not_to_have_attribute("data-theme", "dark")
+    assert background(page) == light
+
+
+def test_the_page_works_with_the_keyboard_alone(
+    sandbox: Service, open_profile: OpenProfile
+) -> None:
+    page = open_profile(sandbox.url).open_live()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("Boolean(document.activeElement.closest('main'))")
+
+
+# Without scripts
+
+
+def test_without_scripts_the_page_shows_the_state_and_filters_by_a_plain_form(
+    sandbox: Service, open_profile: OpenProfile, job: int
+) -> None:
+    page = open_profile(sandbox.url, java_script_enabled=False).open()
+    expect(page.locator("noscript")).to_contain_text("reload it to see what changed")
+    expect(card(page).locator(".state")).to_have_text("Connected")
+    page.get_by_role("combobox", name="Delivery").select_option("failed")
+    page.get_by_role("button", name="Apply").click()
+    expect(page).to_have_url(re.compile("filterDelivery=failed"))
+    expect_delivery(page, job, "failed")
+    row(page, job).get_by_role("link").click()
+    expect(page).to_have_title(f"Job {job} · Hudhud")
+
+
+def test_without_scripts_jobs_and_senders_are_managed_by_plain_forms(
+    linked: LinkedService, open_profile: OpenProfile
+) -> None:
+    number = linked.add_phone()
+    page = open_profile(linked.service.url, java_script_enabled=False).open()
+    page.get_by_role("button", name="Pause sending").click()
+    expect(page.locator("#notices")).to_contain_text("Sender main is paused.")
+    expect_state(page, "paused")
+    job = linked.send(number)["jobId"]
+    page.reload()
+    row(page, job).get_by_role("button", name="Cancel").click()
+    expect(page.locator("#notices")).to_contain_text(f"Job {job} has been canceled.")
+    expect_delivery(page, job, "canceled")
+    card(page).get_by_role("button", name="Resume sending").click()
+    expect_state(page, "connected")
+    page.get_by_role("button", name="Reload session").click()
+    expect(page.locator("#notices")).to_contain_text("Reload of sender main was asked for.")
+    linked.make_ready()
+
+
+def test_without_scripts_a_logout_is_confirmed_on_a_page_and_a_number_links_again(
+    linked: LinkedService, open_profile: OpenProfile
+) -> None:
+    page = open_profile(linked.service.url, java_script_enabled=False).open()
+    page.get_by_role("link", name="Logout WA & new scan").click()
+    expect(page).to_have_url(re.compile("/admin/whatsapp/logout-session"))
+    expect(page.get_by_role("link", name="Keep the session")).to_be_focused()
+    page.get_by_role("link", name="Keep the session").click()
+    expect_state(page, "connected")
+    page.get_by_role("link", name="Logout WA & new scan").click()
+    page.get_by_role("button", name="Logout WA & new scan").click()
+    expect(page.locator("#notices")).to_contain_text("a new QR code follows")
+    linked.wait_for_qr()
+    page.goto(f"{STATUS}?pair=phone")
+    page.get_by_label("Number of the phone").fill(linked.account)
+    page.get_by_role("button", name="Get a code").click()
+    linked.wait(lambda: linked.sender().pair_code is not None, "the code")
+    page.reload()
+    code = page.locator(".paircode").inner_text().replace("\n", "")
+    linked.emulator.enter_code(linked.account, code)
+    linked.wait(lambda: linked.sender().state == "connected", "the link")
+    page.reload()
+    expect_state(page, "connected")

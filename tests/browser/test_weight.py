@@ -1,0 +1,54 @@
+"""What the everyday page costs a browser that was never here, and what it asks of whom."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import expect
+
+from support.browser import STATUS, OpenProfile, ask_for_code
+from support.services import Service
+
+MOST_BYTES = 150_000
+
+
+def test_the_status_page_with_all_it_loads_is_below_its_limit_and_all_of_it_is_ours(
+    sandbox: Service, open_profile: OpenProfile
+) -> None:
+    for number in range(25):  # as many rows as a page has
+        ask_for_code(sandbox.url, f"+2010088800{number:02}")
+    profile = open_profile(sandbox.url)
+    page = profile.context.new_page()
+    network = profile.context.new_cdp_session(page)
+    loaded: dict[str, float] = {}
+    asked: list[str] = []
+
+    def note_size(event: dict[str, Any]) -> None:
+        loaded[event["requestId"]] = event["encodedDataLength"]
+
+    network.on("Network.loadingFinished", note_size)
+    network.on("Network.requestWillBeSent", lambda event: asked.append(event["request"]["url"]))
+    network.send("Network.enable")
+    page.goto(STATUS)
+    expect(page.locator("#live")).to_contain_text("Live")
+    expect(page.locator("#codes-chart canvas")).to_be_visible()
+    # The stream's own script is loaded by a worker, whose requests belong to no page.
+    worker = page.evaluate("document.querySelector('script[src*=\"status.js\"]').src")
+    total = sum(loaded.values())
+    for name in ("live-worker.js", "stream.js"):
+        total += len(profile.context.request.get(worker.replace("status.js", name)).body())
+    assert total < MOST_BYTES
+    assert {urlsplit(address).netloc for address in asked} == {urlsplit(sandbox.url).netloc}
+
+
+def test_what_was_loaded_once_is_not_loaded_again(
+    sandbox: Service, open_profile: OpenProfile
+) -> None:
+    profile = open_profile(sandbox.url)
+    profile.open_live().close()
+    page = profile.context.new_page()
+    page.goto(STATUS)
+    expect(page.locator("#live")).to_contain_text("Live")
+    sizes = page.evaluate(
+        "performance.getEntriesByType('resource').map((one) => [one.name, one.transferSize])"
+    )
+    assert [name for name, size in sizes if "/static/" in name and size > 0] == []

@@ -1,0 +1,69 @@
+"""Senders and numbers as the dashboard is given them, usual but for what a test changes."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hudhud.messages import STATUSES
+from hudhud.sender_cards import SenderCard
+from hudhud.senders import SENTENCES
+from hudhud.tally import HAPPENINGS, Happening
+from hudhud.traffic import Numbers, Window
+from hudhud.web.admin.format import Format
+from hudhud.web.admin.view import Language, View
+from support.queued import NOW
+
+CAIRO = ZoneInfo("Africa/Cairo")
+
+
+def view(language: Language = "en") -> View:
+    """A reader in Cairo."""
+    return View(language, CAIRO)
+
+
+def fmt(language: Language = "en", now: int = NOW) -> Format:
+    """How such a reader has it written."""
+    return Format(view(language), now)
+
+
+def card(state: Any = "connected", **changes: Any) -> SenderCard:
+    """A sender's card."""
+    usual = {
+        "name": "main",
+        "channel": "linked",
+        "state": state,
+        "since": NOW - 60_000,
+        "detail": SENTENCES.get(state, "Connected to WhatsApp."),
+        "phone": "+201001234567",
+        "qr": None,
+        "qr_expires_at": None,
+        "pair_code": None,
+        "passkey_asked": False,
+        "until": None,
+        "is_paused": state == "paused",
+        "is_running": state != "stopped",
+        "last_sent_at": NOW - 8000,
+        "uptime": (1.0,) * 48,
+        "uptime_share": 1.0,
+        "action": None,
+    }
+    return SenderCard(**{**usual, **changes})
+
+
+def window(rate: float | None = None, median_ms: int | None = None, **happened: int) -> Window:
+    """How it went during some time."""
+    counts: dict[Happening, int] = {name: happened.get(name, 0) for name in HAPPENINGS}
+    return Window(counts, rate, median_ms)
+
+
+def numbers(counts: dict[str, int] | None = None, **changes: Any) -> Numbers:
+    """The numbers, after a few codes that all arrived."""
+    usual = {
+        "counts": {status: (counts or {"read": 9}).get(status, 0) for status in STATUSES},
+        "oldest_waiting_at": None,
+        "next_expiry_at": None,
+        "expected_wait_ms": 0,
+        "connected_senders": 1,
+        "hour": window(1.0, 2100, sent=9, delivered=9),
+        "day": window(1.0, 2400, sent=9, delivered=9),
+    }
+    return Numbers(**{**usual, **changes})

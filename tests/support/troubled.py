@@ -1,0 +1,41 @@
+"""Senders in every state that one can be in, put into the database of a running service."""
+
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.db.tables import senders
+from hudhud.senders import State
+from support.queued import put_sender
+from support.services import Service
+
+HOUR_MS = 3_600_000
+STATES: tuple[State, ...] = (
+    "starting",
+    "reconnecting",
+    "logged_out",
+    "restricted",
+    "outdated",
+    "replaced",
+    "connected",
+)
+
+
+def put_troubled_senders(service: Service) -> None:
+    """Put a sender for each state beside the service's own, and one that does not run."""
+    database = Database(f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
+    later = now_ms() + HOUR_MS  # nobody beats for them
+    for state in STATES:
+        name = f"branch-{state.replace('_', '-')}"
+        put_sender(database, name, state, channel="linked")
+        with database.write() as connection:
+            connection.execute(
+                senders.update()
+                .where(senders.c.name == name)
+                .values(
+                    heartbeat_at=later,
+                    lease_expires_at=later,
+                    phone="+201001234567",
+                    until=later if state == "restricted" else None,
+                )
+            )
+    put_sender(database, "branch-stopped", channel="linked", now=now_ms() - HOUR_MS)
+    database.close()

@@ -1,0 +1,71 @@
+"""The audit on its page: every kind of note in words, filtered, searched and paged."""
+
+import pytest
+
+from hudhud import audit
+from hudhud.audit import ACTIONS, GROUPS
+from hudhud.clock import now_ms
+from support.admin import Person
+from support.html import Page
+from support.web_server import WebServer
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _notes(served: WebServer) -> None:
+    """A hundred and twenty notes of all kinds, the last ones in the order of `ACTIONS`."""
+    with served.database.write() as connection:
+        for number in range(120):
+            what = ACTIONS[-1 - number % len(ACTIONS)]
+            outcome = audit.Outcome.__args__[number % 3]  # type: ignore[attr-defined] # the words
+            audit.note(
+                connection,
+                who="root<b>" if number % 2 else "admin",
+                address=None if number % 5 == 0 else "2001:db8::9",
+                what=what,
+                subject=f"subject {number}",
+                outcome=outcome,
+                detail="No device is linked." if number % 4 == 0 else None,
+                now=now_ms(),
+            )
+
+
+def kinds(page: Page) -> list[str]:
+    return [found["data-what"] for _tag, found in page.elements if "data-what" in found]
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_every_kind_of_note_has_words(member: Person, language: str) -> None:
+    answer = member.client.get("/admin/audit", headers={"Accept-Language": language})
+    page = Page(answer.text)
+    assert set(kinds(page)) >= set(ACTIONS)
+    assert "root<b>" in page.text
+    assert "root<b>" not in answer.text
+    if language == "ar":
+        assert "لا جهاز مرتبط." in page.text
+
+
+@pytest.mark.parametrize("group", list(GROUPS))
+def test_a_group_shows_its_notes_alone(member: Person, group: audit.Group) -> None:
+    page = Page(member.get(f"/admin/audit?what={group}").text)
+    assert set(kinds(page)) == set(GROUPS[group])
+
+
+def test_pages_follow_each_other(member: Person) -> None:
+    seen = 0
+    address = "/admin/audit?q=subject"
+    while address:
+        page = Page(member.get(address).text)
+        seen += len(kinds(page))
+        older = [found["href"] for tag, found in page.elements if found.get("rel") == "next"]
+        address = older[0] if older else ""
+        assert not older or "q=subject" in address
+    assert seen == 120
+
+
+def test_a_search_without_a_hit_says_so(member: Person) -> None:
+    assert "No entry matches" in member.get("/admin/audit?q=nobody-did-this").text
+
+
+@pytest.mark.parametrize("query", ["what=nonsense", "before=x", "before=" + "9" * 30, "q=%00"])
+def test_what_makes_no_sense_is_ignored(member: Person, query: str) -> None:
+    assert member.get(f"/admin/audit?{query}").status_code == 200
