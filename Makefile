@@ -2,7 +2,9 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-CROSSCHECK := tests/emulator/crosscheck
+# Folders of tests with npm packages of their own: an independent client, and axe-core.
+NPM_TESTS := tests/emulator/crosscheck tests/browser
+NPM_INSTALLED := $(NPM_TESTS:%=%/node_modules/.package-lock.json)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo )
 
 # The system's own Python comes first, because the package python3-venv belongs to it.
@@ -40,7 +42,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install run demo check test bench lock audit lint browser
+.PHONY: help install run demo check test bench screenshots lock audit lint browser
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -54,13 +56,17 @@ demo: $(VENV)/.demo ## See a code arrive on a virtual phone, without WhatsApp
 	@exec $(BIN)/hudhud demo
 
 check: lint ## Style, types and all tests but the slow ones: about a minute
-	@$(WITH_NODE) $(PYTEST) -q --ignore=tests/acceptance --ignore=tests/emulator
+	@$(WITH_NODE) $(PYTEST) -q --ignore=tests/acceptance --ignore=tests/browser \
+		--ignore=tests/emulator
 
-test: lint audit $(CROSSCHECK)/node_modules/.package-lock.json ## Everything: style, types, advisories, all tests
+test: lint audit browser $(NPM_INSTALLED) ## Everything: style, types, advisories, all tests
 	@$(WITH_NODE) $(PYTEST)
 
 bench: $(VENV)/.dev ## Measure Hudhud on this machine
 	@exec $(BIN)/python -m benchmarks
+
+screenshots: browser $(VENV)/.dev ## Take the pictures in docs/screenshots anew
+	@cd tests && exec $(CURDIR)/$(BIN)/python -m browser.screenshots ../docs/screenshots
 
 lock: $(BIN)/uv ## Renew the locks; UPGRADE=1 takes newer versions
 	@$(UV_COMPILE) pyproject.toml --group build -o requirements/run.txt
@@ -86,7 +92,6 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy --no-error-summary
 
-# No test needs it yet; the first one that does adds `browser` to what `test` needs.
 browser:
 	@[ -n "$(BROWSER)" ] \
 		|| { [ -z "$(SUDO)" ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
@@ -110,5 +115,5 @@ $(VENV)/.%: requirements/%.txt requirements/node.txt $(PROJECT) | $(BIN)/pip
 $(BIN)/uv $(BIN)/pip-audit:
 	@$(MAKE) $(VENV)/.dev
 
-$(CROSSCHECK)/node_modules/.package-lock.json: $(CROSSCHECK)/package-lock.json | $(VENV)/.dev
-	@cd $(CROSSCHECK) && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error
+$(NPM_INSTALLED): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev
+	@cd $* && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error

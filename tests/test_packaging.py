@@ -22,7 +22,7 @@ import hudhud
 
 ROOT = Path(__file__).parent.parent
 LOCKS = [ROOT / f"requirements/{name}.txt" for name in ("run", "demo", "dev", "node")]
-NPM_FOLDERS = [ROOT, ROOT / "tests/emulator/crosscheck"]
+NPM_FOLDERS = [ROOT, ROOT / "tests/browser", ROOT / "tests/emulator/crosscheck"]
 
 # Everything else that pyproject.toml asks for is imported.
 NOT_IMPORTED = {

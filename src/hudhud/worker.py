@@ -188,6 +188,8 @@ class Worker:
             if not senders.belongs_to(connection, name=self._name, owner=self._machine):
                 self._lose_lease()
                 return []
+            if senders.is_paused(connection, name=self._name):
+                return []
             claimed = queue.claim(
                 connection,
                 channel=self._channel_name,

@@ -5,6 +5,7 @@ of numbers is put beside a few codes that really go through it. No number is a p
 Britain are reserved for drama, the others belong to virtual phones.
 """
 
+import io
 import math
 import random
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect
+from PIL import Image
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 from sqlalchemy import Connection, insert
 
 from hudhud import tally
@@ -35,6 +37,7 @@ HOUR_MS = 60 * MINUTE_MS
 LARGEST_BYTES = 200_000
 PHONE_WIDTH = {"width": 360, "height": 800}
 WINDOW = {"width": 1280, "height": 1150}
+SMALL_WINDOW: ViewportSize = {"width": 1280, "height": 640}
 NUMBERS = [
     *(f"+2010000{number}" for number in (10234, 11873, 20416, 31507, 42088, 57719, 68143)),
     *(f"+96650000{number}" for number in (1276, 2931, 4418, 6057, 8324)),
@@ -56,7 +59,9 @@ def shoot_all(folder: Path) -> None:
         page.mouse.move(0, 0)
         page.evaluate("document.activeElement?.blur()")
         file = folder / f"{name}.png"
-        page.screenshot(path=file, animations="disabled")
+        picture = page.screenshot(animations="disabled")
+        with Image.open(io.BytesIO(picture)) as image:
+            image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
         assert file.stat().st_size < LARGEST_BYTES, f"{file} is too large to be committed"
 
     with (
@@ -73,8 +78,8 @@ def shoot_all(folder: Path) -> None:
             PLAIN,
             ADMIN_PASSWORD=PASSWORD,
             BRAND_NAME="Acme",
-            WORKER_MIN_SEND_DELAY_MS="300",
-            WORKER_MAX_SEND_DELAY_MS="500",
+            WORKER_MIN_SEND_DELAY_MS="500",
+            WORKER_MAX_SEND_DELAY_MS="1500",
         )
         service.account = ACCOUNT
         try:
@@ -102,7 +107,9 @@ def log_in(profile: Profile) -> None:
 
 def shoot_before_the_link(browser: Browser, service: LinkedService, shoot: Shoot) -> None:
     profile = open_profile(browser, service)
-    shoot(profile.open(LOGIN), "login")
+    page = profile.open(LOGIN)
+    page.set_viewport_size(SMALL_WINDOW)
+    shoot(page, "login")
     profile.log_in()
     service.wait_for_qr()
     page = profile.open_live()
@@ -152,10 +159,13 @@ def send_codes(service: LinkedService) -> None:
         NOBODY,
         *chosen.choices(others, k=CODES_AFTER),
     ]
-    jobs = [service.send(number)["jobId"] for number in asked]
-    for job in jobs:
-        service.wait_for_delivery(job, "read", "failed")
-    spread(service, list(reversed(jobs)), chosen)
+    sent = []
+    for number in asked:
+        job = service.send(number)["jobId"]
+        service.wait_for_delivery(job, "sent", "delivered", "read", "failed")
+        sent.append(job)
+    service.wait_for_delivery(sent[-1], "read")
+    spread(service, list(reversed(sent)), chosen)
 
 
 def spread(service: LinkedService, jobs: list[int], chosen: random.Random) -> None:
@@ -164,7 +174,7 @@ def spread(service: LinkedService, jobs: list[int], chosen: random.Random) -> No
     of_job, of_step = messages.c, message_steps.c
     for job in jobs:
         earlier += chosen.randrange(3_000, 14_000)
-        slow = chosen.randrange(100, 1_200)
+        slow = chosen.randrange(1_000, 2_500)  # receipts tell whole seconds only
         with service.database.write() as connection:
             connection.execute(
                 messages.update()

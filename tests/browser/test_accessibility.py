@@ -31,7 +31,7 @@ JUDGE = """async (options) => {
     `${id}: ${node.target.join(" ")}: ${node.failureSummary}`));
 }"""
 # A theme changes colours alone.
-RULES = {"light": {}, "dark": {"runOnly": ["cat.color"]}}
+RULES = {"light": {}, "dark": {"runOnly": ["color-contrast", "link-in-text-block"]}}
 LOOKS = [(language, theme) for language in ("en", "ar") for theme in RULES]
 REFUSED = r"status of 4\d\d"
 

@@ -147,7 +147,7 @@ def test_without_scripts_the_page_shows_the_state_and_filters_by_a_plain_form(
     sandbox: Service, open_profile: OpenProfile, job: int
 ) -> None:
     page = open_profile(sandbox.url, java_script_enabled=False).open()
-    expect(page.locator("noscript")).to_contain_text("reload it to see what changed")
+    expect(page.locator("noscript p")).to_contain_text("reload it to see what changed")
     expect(card(page).locator(".state")).to_have_text("Connected")
     page.get_by_role("combobox", name="Delivery").select_option("failed")
     page.get_by_role("button", name="Apply").click()

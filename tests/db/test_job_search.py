@@ -320,6 +320,18 @@ def test_the_index_is_used_for_what_is_rare_among_many(database: Database) -> No
             assert total(database, JobFilter(search=search)) == counted(1)
 
 
+def test_of_what_very_many_have_the_newest_come_first(database: Database) -> None:
+    ids = put_jobs(database, *[StoredJob(body="Other.", code=None)] * 12)
+    newest_first = ids[::-1]
+    for widely in (1, 50_000):
+        with limited(Limits(scanned=1, dense=1, scanned_widely=widely, most_counted=5)):
+            assert found(database, "1001234", limit=3) == newest_first[:3]
+            assert found(database, "1001234", limit=3, before=ids[6]) == ids[5:2:-1]
+            assert found(database, "1001234", limit=3, after=ids[6]) == ids[9:6:-1]
+            assert found(database, "1001234", limit=3, skip=4) == newest_first[4:7]
+            assert total(database, JobFilter(search="1001234")) == counted(12)
+
+
 # What random messages are made of: little, so that searches find something.
 phones = st.text("0123", min_size=4, max_size=8).map(lambda digits: f"+{digits}")
 words = st.sampled_from(["No account.", "a%b", "a_b", 'say "hi"', "1230", "رمز", "Timed out", "x"])

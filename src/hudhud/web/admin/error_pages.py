@@ -15,15 +15,17 @@ from hudhud.web.admin.guard import is_htmx, wants_page
 from hudhud.web.admin.pages import ADMIN_PATH, page
 from hudhud.web.admin.sentences import translate
 from hudhud.web.admin.view import View, view_of
+from hudhud.web.answers import answer as json_answer
 from hudhud.web.errors import HTTP_METHOD_NOT_ALLOWED, HTTP_NOT_FOUND, HTTP_SERVER_ERROR, NoSuchJob
 from hudhud.web.parts import AnyRequest
 from hudhud.web.request_id import HEADER
 
+PREFIX = "Bad Request: "  # which the API says to scripts
 Handler = Callable[[AnyRequest, Any], Response[Any]]
 
 
 def _for_people(usual: Handler) -> Handler:
-    """Show the error on a page where a person's browser asked for one of the dashboard."""
+    """Show the error on a page where a person's browser asked; tell the page's script its words."""
 
     @wraps(usual)
     def handle(request: AnyRequest, error: Exception) -> Response[Any]:
@@ -32,6 +34,8 @@ def _for_people(usual: Handler) -> Handler:
             return answer
         status = answer.status_code or HTTP_SERVER_ERROR
         title, text = _words(view_of(request), status, error)
+        if is_htmx(request):
+            return json_answer({"message": text}, status)
         number = answer.headers.get(HEADER)
         shown = {"title": title, "text": text, "request_id": number}
         return page(request, "error.html", actor=None, status_code=status, **shown)
@@ -42,7 +46,7 @@ def _for_people(usual: Handler) -> Handler:
 def _is_for_person(request: AnyRequest) -> bool:
     path = request.scope["path"]
     is_ours = path == ADMIN_PATH or path.startswith(f"{ADMIN_PATH}/")
-    return is_ours and wants_page(request) and not is_htmx(request)
+    return is_ours and wants_page(request)
 
 
 def _words(view: View, status: int, error: Exception) -> tuple[str, str]:
@@ -64,7 +68,8 @@ def _words(view: View, status: int, error: Exception) -> tuple[str, str]:
 
 
 def _sentence(view: View, text: str) -> str:
-    return translate(text, view.language) or text
+    translated = translate(text, view.language) or text
+    return translated.removeprefix(PREFIX)
 
 
 HANDLERS: ExceptionHandlersMap = {

@@ -112,6 +112,12 @@ class Format:
         tenths = int(share * 1000 + (0.5 if share < NEARLY_ALL else 0))
         return f"{tenths / 10:.0f}" if tenths % 10 == 0 else f"{tenths / 10:.1f}"
 
+    def share(self, share: float | None) -> str:
+        """Write a share (0 to 1) in per cent."""
+        if share is None:
+            return NOTHING
+        return self.gettext("%(number)s %%") % {"number": self.percent(share)}
+
     def phone(self, number: str | None) -> Markup:
         """Write a phone number in groups, from left to right in every language."""
         if number is None:

@@ -116,7 +116,7 @@ def _good(card: SenderCard, numbers: Numbers, fmt: Format) -> Verdict:
         fmt.gettext(
             "In the last hour %(rate)s of codes arrived, half of them within %(median)s s."
         ),
-        rate=percent(hour.success_rate, fmt),
+        rate=fmt.ltr(fmt.share(hour.success_rate)),
         median=fmt.seconds(hour.median_ms),
     )
     return Verdict(
@@ -154,7 +154,7 @@ def _poor(numbers: Numbers, fmt: Format) -> Verdict | None:
                 "In the last hour only %(rate)s of codes arrived."
                 " The failed jobs say what went wrong."
             ),
-            rate=percent(hour.success_rate, fmt),
+            rate=fmt.ltr(fmt.share(hour.success_rate)),
         ),
         Action("link", "?filterStatus=failed#jobs", fmt.gettext("Show them"), "failed"),
     )
@@ -274,11 +274,6 @@ def _action(card: SenderCard, fmt: Format) -> Action | None:
     if card.state == "replaced":
         return Action("link", target, fmt.gettext("Go to the sender"), "down")
     return None
-
-
-def percent(share: float, fmt: Format) -> Markup:
-    """Write a share with its sign, from left to right."""
-    return fmt.ltr(fmt.gettext("%(number)s %%") % {"number": fmt.percent(share)})
 
 
 def _joined(*sentences: str | Markup) -> Markup:

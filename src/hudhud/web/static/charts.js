@@ -72,7 +72,7 @@ function options(place, lines) {
     scales: { x: { time: true }, y: { range: (_plot, _least, most) => [0, Math.max(4, most * 1.1)] } },
     axes: [
       { ...text, grid: { show: false }, ticks: { show: false }, values: writeTimes, size: 24, space: 56 },
-      { ...text, grid, ticks: { show: false }, size: 40, space: 32 },
+      { ...text, grid, ticks: { show: false }, values: writeNumbers, size: 40, space: 32 },
     ],
     series: [{}, ...lines.map((line) => ({ points: { show: false }, ...line }))],
     hooks: { setCursor: [(plot) => writeValues(place, plot)] },
@@ -92,6 +92,12 @@ function shape() {
 function writeTimes(_plot, moments) {
   const format = clock(shape());
   return moments.map((moment) => format.format(moment * 1000));
+}
+
+// Digits are Latin in every language, as in the rest of the page.
+function writeNumbers(_plot, values) {
+  const format = new Intl.NumberFormat("en");
+  return values.map((value) => format.format(value));
 }
 
 // The key beside the heading says what is under the pointer.

@@ -12,6 +12,7 @@ import { showFirstStep } from "./first-steps.js";
 const PARTS = {
   verdict(html) {
     swap("verdict", html);
+    document.title = `${document.getElementById("verdict").dataset.title} · Hudhud`;
     showFirstStep();
   },
   senders(html) {
