@@ -66,33 +66,9 @@ class Total:
 
 
 def page(
-    connection: Connection,
-    sealer: CodeSealer,
-    chosen: JobFilter,
-    *,
-    now: int,
-    limit: int,
-    before: int | None = None,
-    after: int | None = None,
-    skip: int = 0,
-) -> JobPage:
-    """Return the newest jobs that fit, those `before` an id, or the ones next `after` it.
-
-    `skip` leaves out as many first, which costs the more the larger it is.
-    """
-    search = Search(connection, sealer, chosen, MOST_COUNTED)
-    return _page(connection, search, Place(limit, before, after, skip), now)
-
-
-def total(connection: Connection, sealer: CodeSealer, chosen: JobFilter) -> Total:
-    """Count the jobs that fit, up to `MOST_COUNTED`."""
-    return _total(Search(connection, sealer, chosen, MOST_COUNTED))
-
-
-def page_and_total(
     connection: Connection, sealer: CodeSealer, chosen: JobFilter, place: Place, *, now: int
 ) -> tuple[JobPage, Total]:
-    """Return what `page` and `total` do, at about the cost of one of them."""
+    """Return the jobs at a place in the list of those that fit, and how many fit in all."""
     search = Search(connection, sealer, chosen, MOST_COUNTED)
     return _page(connection, search, place, now), _total(search)
 

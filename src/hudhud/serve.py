@@ -32,7 +32,7 @@ BACKLOG = 2048
 END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # The thread that commits gives the interpreter's lock up at each call of the database and must
 # wait this long to get it back from the event loop; Python's own 5 ms would halve what is accepted.
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0002
 
 
 class _Server(uvicorn.Server):

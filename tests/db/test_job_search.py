@@ -82,7 +82,7 @@ def page(
 ) -> JobPage:
     chosen = JobFilter(status=status, delivery=delivery, search=search)
     with database.read() as connection:
-        return jobs.page(connection, sealer, chosen, now=NOW, limit=limit, **cast("Any", place))
+        return jobs.page(connection, sealer, chosen, Place(limit, **cast("Any", place)), now=NOW)[0]
 
 
 def found(database: Database, search: str = "", **asked: Any) -> list[int]:
@@ -91,7 +91,7 @@ def found(database: Database, search: str = "", **asked: Any) -> list[int]:
 
 def total(database: Database, chosen: JobFilter) -> jobs.Total:
     with database.read() as connection:
-        return jobs.total(connection, SEALER, chosen)
+        return jobs.page(connection, SEALER, chosen, Place(1), now=NOW)[1]
 
 
 def counted(number: int) -> jobs.Total:
@@ -436,6 +436,6 @@ def test_pages_and_totals_are_those_of_a_plain_filter(
         assert total(database, chosen) == counted(len(expected))
         for place in (Place(limit), Place(limit, skip=1)):
             with database.read() as connection:
-                together = jobs.page_and_total(connection, SEALER, chosen, place, now=NOW)
+                together = jobs.page(connection, SEALER, chosen, place, now=NOW)
             assert [job.id for job in together[0].jobs] == expected[place.skip :][:limit]
             assert together[1] == counted(len(expected))

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from hudhud import jobs, queue
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
-from hudhud.job_search import JobFilter
+from hudhud.job_search import JobFilter, Place
 from hudhud.jobs import Job, JobPage, Refusal, Total
 from hudhud.messages import STATUSES
 from hudhud.queue import LAST_CALL_MS, Failed, Sent
@@ -20,7 +20,12 @@ EVERY = JobFilter()
 
 def page(database: Database, chosen: JobFilter = EVERY, **asked: Any) -> JobPage:
     with database.read() as connection:
-        return jobs.page(connection, SEALER, chosen, now=NOW, **{"limit": 3, **asked})
+        return jobs.page(connection, SEALER, chosen, Place(**{"limit": 3, **asked}), now=NOW)[0]
+
+
+def total(database: Database, chosen: JobFilter = EVERY) -> Total:
+    with database.read() as connection:
+        return jobs.page(connection, SEALER, chosen, Place(1), now=NOW)[1]
 
 
 def ids(found: JobPage) -> list[int]:
@@ -116,7 +121,7 @@ def test_without_jobs_there_is_a_page_without_ways_on(database: Database) -> Non
     assert page(database, after=7) == JobPage([], None, None)
     with database.read() as connection:
         assert jobs.newest(connection, now=NOW, limit=3) == []
-        assert jobs.total(connection, SEALER, EVERY) == Total(0, is_exact=True)
+    assert total(database) == Total(0, is_exact=True)
 
 
 def test_cursors_lead_to_the_pages_beside(database: Database) -> None:
@@ -161,15 +166,13 @@ def test_totals_are_exact_up_to_a_bound(
     monkeypatch.setattr(jobs, "MOST_COUNTED", 4)
     put_jobs(database, *(StoredJob(status=one) for one in ("queued", "failed", "expired", "read")))
     filters = (EVERY, JobFilter(search="Acme"), JobFilter(search="1001234"))
-    with database.read() as connection:
-        for chosen in filters:
-            assert jobs.total(connection, SEALER, chosen) == Total(4, is_exact=True)
-        for chosen in (JobFilter(status="failed"), JobFilter(status="failed", search="acme")):
-            assert jobs.total(connection, SEALER, chosen) == Total(2, is_exact=True)
+    for chosen in filters:
+        assert total(database, chosen) == Total(4, is_exact=True)
+    for chosen in (JobFilter(status="failed"), JobFilter(status="failed", search="acme")):
+        assert total(database, chosen) == Total(2, is_exact=True)
     put_jobs(database, StoredJob())
-    with database.read() as connection:
-        for chosen in filters:
-            assert jobs.total(connection, SEALER, chosen) == Total(4, is_exact=False)
+    for chosen in filters:
+        assert total(database, chosen) == Total(4, is_exact=False)
 
 
 def test_a_job_whose_verification_was_superseded_says_that_its_code_is_erased(

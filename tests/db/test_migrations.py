@@ -21,7 +21,7 @@ from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, MIGRATIONS, current_revision, migrate
 from hudhud.db.tables import messages, metadata
 from hudhud.errors import StartRefused
-from hudhud.job_search import JobFilter
+from hudhud.job_search import JobFilter, Place
 from hudhud.messages import STATUSES
 from support.queued import NOW, accept, stored, submit
 from support.stored_jobs import SEALER
@@ -260,7 +260,7 @@ def _insert_message(connection: Connection, number: int, status: str) -> None:
 
 def searched(database: Database, search: str) -> list[int]:
     with database.read() as connection:
-        page = jobs.page(connection, SEALER, JobFilter(search=search), now=NOW, limit=20)
+        page, _ = jobs.page(connection, SEALER, JobFilter(search=search), Place(20), now=NOW)
     return [job.id for job in page.jobs]
 
 

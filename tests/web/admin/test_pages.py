@@ -185,3 +185,16 @@ def test_a_parameter_that_makes_no_sense_is_said_on_a_page(member: Person) -> No
     answer = member.get("/admin/status?limit=many")
     assert answer.status_code == 400
     assert "limit: must be a whole number" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "Job with ID 999999 not found."), ("ar", "لا توجد مهمة برقم \u2068999999\u2069.")],
+)
+def test_the_pages_script_is_refused_in_the_readers_words(
+    member: Person, language: str, said: str
+) -> None:
+    headers = {"Accept-Language": language, "HX-Request": "true"}
+    answer = member.client.get("/admin/jobs/999999", headers=headers)
+    assert answer.status_code == 404
+    assert answer.json() == {"message": said}

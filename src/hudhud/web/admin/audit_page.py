@@ -1,6 +1,5 @@
 """GET /admin/audit: who did what, newest first."""
 
-import asyncio
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -9,6 +8,7 @@ from sqlalchemy import Row
 
 from hudhud import audit
 from hudhud.audit import GROUPS, Group
+from hudhud.web.admin.aside import aside
 from hudhud.web.admin.audit_words import deed, group_words, outcome_look
 from hudhud.web.admin.guard import reader
 from hudhud.web.admin.pages import page
@@ -27,7 +27,7 @@ async def audit_page(request: AnyRequest) -> Response[str]:
     group = cast("Group", asked["what"]) if asked.get("what") in GROUPS else None
     text = asked.get("q", "").replace("\0", "").strip()[:LONGEST_SEARCH]
     before = _number(asked.get("before", ""))
-    rows = await asyncio.to_thread(_read, parts_of(request), group, text, before)
+    rows = await aside(_read, parts_of(request), group, text, before)
     older = rows[ROWS - 1].id if len(rows) > ROWS else None
     kept = {name: value for name, value in (("what", group), ("q", text)) if value}
     return page(

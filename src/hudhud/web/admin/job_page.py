@@ -1,6 +1,5 @@
 """GET /admin/jobs/{id}: a job's facts and its way, in a drawer or on a page of their own."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from hudhud.db.tables import api_keys, verifications
 from hudhud.jobs import Job
 from hudhud.templates import with_code
 from hudhud.timeline import Step
+from hudhud.web.admin.aside import aside
 from hudhud.web.admin.guard import is_htmx, reader
 from hudhud.web.admin.job_words import step_look, step_text, step_title
 from hudhud.web.admin.pages import page
@@ -50,7 +50,7 @@ async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
     """Show a job; a script's request gets what goes into the drawer."""
     actor = await reader(request)
     number = int(job) if JOB_ID.fullmatch(job) else 0
-    story = await asyncio.to_thread(_read, parts_of(request), number)
+    story = await aside(_read, parts_of(request), number)
     if story is None:
         raise NoSuchJob(f"Job with ID {job} not found.")
     template = "partials/job.html" if is_htmx(request) else "job.html"

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast, get_args
 
-from sqlalchemy import Connection
-
 from hudhud import audit, jobs
 from hudhud.clock import now_ms
 from hudhud.errors import BadRequest
 from hudhud.job_search import JobFilter, Place
 from hudhud.jobs import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
 from hudhud.messages import STATUSES, LegacyStatus
+from hudhud.web.admin.aside import aside
 from hudhud.web.admin.guard import Actor
 from hudhud.web.parts import Parts
 
@@ -75,29 +74,29 @@ def parse(parameters: Mapping[str, str], *, usual_limit: int) -> JobQuery:
 
 async def read(parts: Parts, actor: Actor, query: JobQuery) -> JobList:
     """Find the jobs; a search that may be one for a code is noted in the audit."""
-    return await asyncio.to_thread(_read, parts, actor, query)
-
-
-def _read(parts: Parts, actor: Actor, query: JobQuery) -> JobList:
-    with parts.database.read() as connection:
-        found = _find(connection, parts, query)
+    found = await aside(_find, parts, query)
     if query.chosen.code is not None and query.is_first:
-        with parts.database.write() as connection:
-            audit.note(
-                connection,
-                who=actor.name,
-                address=actor.address,
-                what="code_search",
-                detail=f"{found.total.count} found",
-                now=now_ms(),
-            )
+        await asyncio.to_thread(_note_code_search, parts, actor, found.total.count)
     return found
 
 
-def _find(connection: Connection, parts: Parts, query: JobQuery) -> JobList:
+def _find(parts: Parts, query: JobQuery) -> JobList:
     place = Place(query.limit, query.before, query.after, (query.page - 1) * query.limit)
-    page, total = jobs.page_and_total(connection, parts.sealer, query.chosen, place, now=now_ms())
+    with parts.database.read() as connection:
+        page, total = jobs.page(connection, parts.sealer, query.chosen, place, now=now_ms())
     return JobList(query, page, total)
+
+
+def _note_code_search(parts: Parts, actor: Actor, count: int) -> None:
+    with parts.database.write() as connection:
+        audit.note(
+            connection,
+            who=actor.name,
+            address=actor.address,
+            what="code_search",
+            detail=f"{count} found",
+            now=now_ms(),
+        )
 
 
 def _word(parameters: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | None:

@@ -3,7 +3,6 @@
 Who asks has a session or an API key of scope admin. No answer holds a code.
 """
 
-import asyncio
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,6 +25,7 @@ from hudhud.messages import (
 from hudhud.sender_cards import SenderCard
 from hudhud.traffic import RANGES, Numbers, Range, Window
 from hudhud.web.admin import job_query
+from hudhud.web.admin.aside import aside
 from hudhud.web.admin.guard import reader
 from hudhud.web.admin.job_query import JobList
 from hudhud.web.admin.pages import HEADERS
@@ -54,7 +54,7 @@ DISCONNECTED = "DISCONNECTED"
 async def status_and_stats(request: AnyRequest) -> Response[dict[str, Any]]:
     """Tell how the sender is and how many jobs are where."""
     await reader(request)
-    return answer(await asyncio.to_thread(_status, parts_of(request)), headers=NOT_KEPT)
+    return answer(await aside(_status, parts_of(request)), headers=NOT_KEPT)
 
 
 @get("/admin/api/jobs", include_in_schema=False)
@@ -74,7 +74,7 @@ async def read_traffic(request: AnyRequest) -> Response[dict[str, Any]]:
     if chosen not in RANGES:
         raise BadRequest(f"range: must be one of {', '.join(RANGES)}.")
     zone = view_of(request).zone
-    found = await asyncio.to_thread(_traffic, parts_of(request), chosen, zone)
+    found = await aside(_traffic, parts_of(request), chosen, zone)
     return answer(found, headers=NOT_KEPT)
 
 

@@ -1,6 +1,5 @@
 """GET /admin/status: the everyday page, and those of its parts that links and forms ask for."""
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -15,6 +14,7 @@ from hudhud.clock import now_ms
 from hudhud.db.engine import may_pass
 from hudhud.traffic import RANGES, Range, Series
 from hudhud.web.admin import job_query
+from hudhud.web.admin.aside import aside
 from hudhud.web.admin.feed import read_snapshot
 from hudhud.web.admin.guard import Actor, is_htmx, reader
 from hudhud.web.admin.job_query import JobQuery
@@ -50,13 +50,13 @@ async def status_page(request: AnyRequest) -> Response[str]:
         shown = await _jobs(request, actor, query)
         return await _page(request, actor, "partials/jobs.html", shown)
     if wanted == "section#traffic":
-        shown = await asyncio.to_thread(_traffic, request)
+        shown = await aside(_traffic, request)
         return await _page(request, actor, "partials/traffic.html", shown)
-    shown = await asyncio.to_thread(_facts, request)
+    shown = await aside(_facts, request)
     if wanted == "div#notices":  # a form came back
         shown |= await _jobs(request, actor, query)
         return await _page(request, actor, "partials/outcome.html", shown)
-    shown |= await asyncio.to_thread(_traffic, request)
+    shown |= await aside(_traffic, request)
     shown |= await _jobs(request, actor, query)
     return await _page(request, actor, "status.html", shown)
 
@@ -65,7 +65,7 @@ async def _page(
     request: AnyRequest, actor: Actor, template: str, shown: Mapping[str, Any]
 ) -> Response[str]:
     everything = {"link": _links(request), **shown}
-    return await asyncio.to_thread(
+    return await aside(
         lambda: page(request, template, actor=actor, **everything)  # 200 rows take a while
     )
 
@@ -100,7 +100,7 @@ async def _jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> dict[str,
     shown = {**WORDS, "chosen": query.chosen, "limit": query.limit}
     try:
         found = await job_query.read(parts, actor, query)
-        retryable = await asyncio.to_thread(_count_retryable, parts)
+        retryable = await aside(_count_retryable, parts)
     except SQLAlchemyError as error:
         _raise_defect(error)
         return {**shown, "found": None, "retryable": 0}
