@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 from support.admin import PASSWORD
 from support.browser import OpenProfile, Profile, running_chromium
 from support.linked import IMPATIENT, LinkedService
-from support.services import Service, wait_until
+from support.services import HTTP, Service, wait_until
 from waemu.client import EmulatorProcess
 
 SERVE = ("hudhud", "serve")
@@ -84,13 +84,32 @@ def linked(_linked_service: LinkedService) -> Iterator[LinkedService]:
 
 @pytest.fixture
 def unlinked(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[LinkedService]:
-    """A service that nobody linked yet."""
+    """A service that nobody linked yet, for a test that links it."""
     emulator.reset_faults()
     emulator.set_receipts("delivered+read")
     service = _linked_service_in(tmp_path / "service", emulator)
     service.start()
     yield service
     service.clean_up()
+
+
+@pytest.fixture(scope="session")
+def _never_linked(
+    emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LinkedService]:
+    service = _linked_service_in(tmp_path_factory.mktemp("never-linked"), emulator)
+    service.start()
+    yield service
+    service.clean_up()
+
+
+@pytest.fixture
+def never_linked(_never_linked: LinkedService) -> Iterator[LinkedService]:
+    """A service that shows a QR code, for tests that do not link it."""
+    _never_linked.emulator.reset_faults()
+    _never_linked.wait_for_qr()
+    yield _never_linked
+    _never_linked.emulator.reset_faults()
 
 
 def _served(service: Service) -> Iterator[Service]:
@@ -101,7 +120,7 @@ def _served(service: Service) -> Iterator[Service]:
 
 
 def _is_connected(service: Service) -> bool:
-    return httpx.get(f"{service.url}/readyz?strict").status_code == httpx.codes.OK
+    return HTTP.get(f"{service.url}/readyz?strict").status_code == httpx.codes.OK
 
 
 def _sandbox_variables() -> dict[str, str]:

@@ -14,14 +14,13 @@ from support.browser import (
     STATUS,
     OpenProfile,
     Profile,
-    ask_for_code,
     card,
     expect_delivery,
     expect_state,
     row,
 )
 from support.linked import LinkedService
-from support.services import Service
+from support.services import Service, ask_for_code
 from support.troubled import put_troubled_senders
 
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
@@ -170,6 +169,7 @@ def test_the_second_factor_in_each_of_its_states(
         page.locator("#totp").fill(code)
         page.locator("#login-code button").click()
         expect(page).to_have_url(fresh_sandbox.url + STATUS)
+    profiles[0].expect_complaints(REFUSED)
 
 
 def everywhere(judges: Sequence[Judge], profiles: Sequence[Profile], path: str) -> None:
@@ -181,14 +181,14 @@ def everywhere(judges: Sequence[Judge], profiles: Sequence[Profile], path: str) 
 
 
 def test_linking_a_phone(
-    unlinked: LinkedService, open_profile: OpenProfile, judges: list[Judge]
+    never_linked: LinkedService, open_profile: OpenProfile, judges: list[Judge]
 ) -> None:
-    url = unlinked.service.url
+    url = never_linked.service.url
     profiles = [judge.open_profile(open_profile, url) for judge in judges]
-    unlinked.wait_for_qr()
     everywhere(judges, profiles, STATUS)
-    unlinked.command("pair_phone", unlinked.account)
+    never_linked.command("pair_phone", never_linked.account)
     everywhere(judges, profiles, f"{STATUS}?pair=phone")
+    never_linked.reload()  # or it would go on with the characters
 
 
 def test_a_linked_sender_and_the_question_before_its_logout(

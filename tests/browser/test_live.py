@@ -9,14 +9,13 @@ from hudhud.messages import STATUSES
 from support.admin import LOGIN
 from support.browser import (
     OpenProfile,
-    ask_for_code,
     expect_delivery,
     is_marked,
     mark,
     row,
 )
 from support.linked import LinkedService
-from support.services import Service
+from support.services import Service, ask_for_code
 
 # One more than the connections that Chromium opens to a server by HTTP/1.1.
 TABS = 7

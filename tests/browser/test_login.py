@@ -131,11 +131,11 @@ def end_all_sessions(service: Service) -> None:
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 def test_whoever_acts_after_the_session_has_ended_comes_to_the_login(
-    fresh_sandbox: Service, open_profile: OpenProfile, *, scripts: bool
+    sandbox: Service, open_profile: OpenProfile, *, scripts: bool
 ) -> None:
-    profile = open_profile(fresh_sandbox.url, java_script_enabled=scripts)
+    profile = open_profile(sandbox.url, java_script_enabled=scripts)
     page = profile.open()
-    end_all_sessions(fresh_sandbox)
+    end_all_sessions(sandbox)
     page.get_by_role("button", name="Pause sending").click()
     expect(page).to_have_title("Log in · Hudhud")
     fill_in(page, PASSWORD)

@@ -2,8 +2,8 @@
 
 from playwright.sync_api import expect
 
-from support.browser import OpenProfile, ask_for_code, expect_delivery, is_marked, mark
-from support.services import Service
+from support.browser import OpenProfile, expect_delivery, is_marked, mark
+from support.services import Service, ask_for_code
 
 CUT = r"ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)"
 

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
 
-from support.browser import STATUS, OpenProfile, ask_for_code
-from support.services import Service
+from support.browser import STATUS, OpenProfile
+from support.services import Service, ask_for_code
 
 MOST_BYTES = 150_000
 

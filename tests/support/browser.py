@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import zxingcpp
 from PIL import Image
 from playwright.sync_api import (
@@ -21,19 +20,23 @@ from playwright.sync_api import (
 )
 
 from support.admin import LOGIN, PASSWORD, USERNAME
-from support.services import API_KEY
 
 STATUS = "/admin/status"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",  # it refuses to run as root with one
+    "--disable-gpu",  # the machine has none, and imitating one costs more than doing without
     "--disable-quic",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 )
 PATIENCE_MS = 30_000
-DESKTOP = {"width": 1280, "height": 900}
+AS_USUAL = {
+    "viewport": {"width": 1280, "height": 900},
+    "locale": "en-GB",
+    "reduced_motion": "reduce",
+}
 
 
 @contextmanager
@@ -53,9 +56,7 @@ class Profile:
 
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:
         self.url = url
-        self.context = browser.new_context(
-            **{"base_url": url, "viewport": DESKTOP, "locale": "en-GB", **options}
-        )
+        self.context = browser.new_context(**{**AS_USUAL, "base_url": url, **options})
         self.context.set_default_timeout(PATIENCE_MS)
         self.context.on("console", self._note_message)
         self.context.on("weberror", self._note_error)
@@ -96,19 +97,6 @@ class Profile:
 
 
 OpenProfile = Callable[..., Profile]
-
-
-def ask_for_code(url: str, phone: str) -> dict[str, Any]:
-    """Ask for a code as a program does; return the answer."""
-    answer = httpx.post(
-        f"{url}/api/v1/otp/send",
-        headers={"X-API-KEY": API_KEY},
-        json={"phoneNumber": phone},
-        timeout=PATIENCE_MS / 1000,
-    )
-    assert answer.status_code == 202, answer.text
-    accepted: dict[str, Any] = answer.json()
-    return accepted
 
 
 def read_qr(page: Page) -> str:

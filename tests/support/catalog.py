@@ -27,7 +27,6 @@ SPEAKERS = [
     "sealing.py",
     "api_keys.py",
     "login_limit.py",
-    "web/phone_number.py",
     "web/admin/guard.py",
     "web/admin/entrance.py",
     "web/admin/second_factor.py",
@@ -38,8 +37,6 @@ ELSEWHERE = {"Restart", "warning", "error", "info"}
 FOR_SCRIPTS = {
     "Authentication required",
     "Second factor required",
-    "Bad Request: The request body is not valid JSON.",
-    "Bad Request: The form has too many fields.",
     "Several keys fit {prefix_or_name}: {prefixes}. Write more of the one.",
 }
 Message = str | tuple[str, ...]

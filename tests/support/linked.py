@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 from sqlalchemy import Row, select
 
 from hudhud import commands, senders
@@ -15,7 +14,7 @@ from hudhud.commands import Kind, Result
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages
 from hudhud.db.tables import senders as senders_table
-from support.services import API_KEY, Service, wait_until
+from support.services import API_KEY, HTTP, Service, ask_for_code, wait_until
 from waemu.client import EmulatorProcess
 from waemu.records import ReceivedMessage
 
@@ -86,9 +85,7 @@ class LinkedService:
 
     def job(self, job_id: int) -> dict[str, Any]:
         """What the API says of a message."""
-        answer = httpx.get(
-            f"{self.service.url}/api/v1/otp/{job_id}", headers={"X-API-KEY": API_KEY}, timeout=10
-        )
+        answer = HTTP.get(f"{self.service.url}/api/v1/otp/{job_id}", headers={"X-API-KEY": API_KEY})
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -201,15 +198,7 @@ class LinkedService:
 
     def send(self, phone: str) -> dict[str, Any]:
         """Ask for a code; return the API's answer."""
-        answer = httpx.post(
-            f"{self.service.url}/api/v1/otp/send",
-            headers={"X-API-KEY": API_KEY},
-            json={"phoneNumber": phone},
-            timeout=10,
-        )
-        assert answer.status_code == 202, answer.text
-        accepted: dict[str, Any] = answer.json()
-        return accepted
+        return ask_for_code(self.service.url, phone)
 
     def add_phone(self) -> str:
         """A new virtual phone's number."""

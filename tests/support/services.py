@@ -9,11 +9,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 
 API_KEY = "acceptance-" + secrets.token_hex(8)
+# One for all: each new client reads all certificates of the machine, which costs more than asking.
+HTTP = httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def free_port() -> int:
@@ -29,6 +32,16 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain for: {what}"
         time.sleep(0.02)
+
+
+def ask_for_code(url: str, phone: str) -> dict[str, Any]:
+    """Ask for a code as a program does; return the answer."""
+    answer = HTTP.post(
+        f"{url}/api/v1/otp/send", headers={"X-API-KEY": API_KEY}, json={"phoneNumber": phone}
+    )
+    assert answer.status_code == 202, answer.text
+    accepted: dict[str, Any] = answer.json()
+    return accepted
 
 
 class Service:
@@ -68,7 +81,7 @@ class Service:
         assert self.process is not None
         assert self.process.poll() is None, f"the process ended: {self.tail()}"
         try:
-            return httpx.get(self.url + "/healthz", timeout=2).status_code == 200
+            return HTTP.get(self.url + "/healthz", timeout=2).status_code == 200
         except httpx.TransportError:
             return False
 

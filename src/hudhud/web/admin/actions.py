@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 from hudhud import audit, commands, interventions, senders
 from hudhud.audit import What
 from hudhud.clock import now_ms
-from hudhud.errors import BadRequest
 from hudhud.interventions import Answer
+from hudhud.phones import parse_phone
 from hudhud.web.admin.forms import form_of
 from hudhud.web.admin.guard import Actor, changer, wants_page
 from hudhud.web.admin.pages import HEADERS, Notice, see_other
@@ -25,7 +25,6 @@ from hudhud.web.admin.view import View, view_of
 from hudhud.web.answers import answer
 from hudhud.web.api import JOB_ID
 from hudhud.web.parts import AnyRequest, Parts, parts_of
-from hudhud.web.phone_number import parse_phone_number
 
 STATUS_PAGE = "/admin/status"
 NOT_KEPT = {"Cache-Control": HEADERS["Cache-Control"]}
@@ -47,6 +46,9 @@ NO_SUCH_SENDER = N_("There is no sender named {sender}.")
 RELOAD_ASKED = N_("Reload of sender {sender} was asked for.")
 LOGOUT_ASKED = N_("Logout of sender {sender} was asked for; a new QR code follows.")
 PAIRING_ASKED = N_("A code for linking sender {sender} was asked for.")
+NOT_A_NUMBER = N_(
+    "That is no phone number in international form, beginning with + and the country."
+)
 PAUSED = N_("Sender {sender} is paused. New codes are accepted and wait.")
 PAUSED_ALREADY = N_("Sender {sender} is paused already.")
 RESUMED = N_("Sender {sender} sends again.")
@@ -142,14 +144,11 @@ async def log_out(request: AnyRequest) -> Response[Any]:
 async def pair_phone(request: AnyRequest) -> Response[Any]:
     """Ask for the eight characters that link the phone of a number."""
     await changer(request)  # before the form is judged
-    number = (await form_of(request)).one("phoneNumber")
-    try:
-        phone = parse_phone_number(number.replace(" ", "").replace("-", ""))
-    except BadRequest as error:
-        if not wants_page(request):
-            raise
-        notice = Notice("warn", view_of(request).gettext(str(error)))
-        return see_other(request, f"{STATUS_PAGE}?pair=phone", notice)
+    form = await form_of(request)
+    phone = parse_phone("".join(form.one("phoneNumber").split()).replace("-", ""))
+    if phone is None:
+        deed = Deed(400, NOT_A_NUMBER)
+        return await _respond(request, deed, {"success": False, "message": deed.sentence})
     return await _ask(
         request, "pair_phone", what="pair_phone", asked=PAIRING_ASKED, argument=phone.number
     )

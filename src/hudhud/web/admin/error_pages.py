@@ -20,7 +20,7 @@ from hudhud.web.errors import HTTP_METHOD_NOT_ALLOWED, HTTP_NOT_FOUND, HTTP_SERV
 from hudhud.web.parts import AnyRequest
 from hudhud.web.request_id import HEADER
 
-PREFIX = "Bad Request: "  # which the API says to scripts
+HTTP_UNAVAILABLE = 503
 Handler = Callable[[AnyRequest, Any], Response[Any]]
 
 
@@ -58,7 +58,7 @@ def _words(view: View, status: int, error: Exception) -> tuple[str, str]:
         return view.gettext("There is no such page"), view.gettext(
             "The address is wrong, or what it showed is gone."
         )
-    if isinstance(error, SQLAlchemyError) and status < HTTP_SERVER_ERROR + 100:
+    if status == HTTP_UNAVAILABLE:
         return view.gettext("The database does not answer"), view.gettext(
             "Hudhud cannot read or write just now. Try again in a moment."
         )
@@ -68,8 +68,7 @@ def _words(view: View, status: int, error: Exception) -> tuple[str, str]:
 
 
 def _sentence(view: View, text: str) -> str:
-    translated = translate(text, view.language) or text
-    return translated.removeprefix(PREFIX)
+    return translate(text, view.language) or text
 
 
 HANDLERS: ExceptionHandlersMap = {

@@ -3,22 +3,20 @@
 import asyncio
 from typing import Any
 
-import segno
 from litestar import Response, get, post
 from litestar.types import ControllerRouterHandler
-from markupsafe import Markup
 from sqlalchemy import Connection
 
 from hudhud import audit, second_factor, sessions
 from hudhud.audit import What
 from hudhud.clock import now_ms
 from hudhud.sealing import SealingError
-from hudhud.second_factor import Setup
 from hudhud.sessions import Session
 from hudhud.web.admin.entrance import Entrance, WrongCode
 from hudhud.web.admin.forms import form_of
 from hudhud.web.admin.guard import Actor, Forbidden, changer, reader
 from hudhud.web.admin.pages import Notice, page, see_other
+from hudhud.web.admin.qr import qr_svg
 from hudhud.web.admin.view import view_of
 from hudhud.web.parts import AnyRequest, Parts, parts_of
 
@@ -105,13 +103,7 @@ def _state(parts: Parts, actor: Actor) -> dict[str, Any]:
             setup = second_factor.pending(connection, sealer, actor.name)
         except SealingError:  # whoever begins again gets another secret
             setup = None
-    return {"is_on": is_on, "codes_left": left, "setup": setup, "qr": setup and _qr(setup)}
-
-
-def _qr(setup: Setup) -> Markup:
-    code = segno.make(setup.address, error="m", micro=False)
-    drawn = code.svg_inline(border=4, omitsize=True, svgclass="qr-code", lineclass=None)
-    return Markup(drawn)  # noqa: S704 -- drawn here, out of modules
+    return {"is_on": is_on, "codes_left": left, "setup": setup, "qr_svg": qr_svg}
 
 
 def _is_on(parts: Parts, session: Session) -> bool:
