@@ -70,7 +70,7 @@ def test_a_number_that_is_none_is_refused_in_words(
     page = profile.open_live("/admin/status?pair=phone")
     page.get_by_label("Number of the phone").fill("0123")
     page.get_by_role("button", name="Get a code").click()
-    expect(page.locator("#notices .note")).to_contain_text("Invalid phone number format")
+    expect(page.locator("#notices .note")).to_contain_text("no phone number in international form")
     expect_state(page, "pairing")
     profile.expect_complaints("status of 400")
 
