@@ -19,6 +19,7 @@ from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import api_keys
 from hudhud.errors import BadRequest
+from hudhud.plain_text import is_plain
 
 MARK = "hh_live_"
 KEY_BYTES = 32
@@ -37,12 +38,14 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 def create(connection: Connection, name: str, scopes: Iterable[str] = ("send",)) -> str:
     """Make a key and return it: only its digest is stored, so this is the only time it is seen.
 
-    Raises BadRequest where the name is empty, too long or that of a key in use, or where the
-    scopes are none or unknown.
+    Raises BadRequest where the name is empty, too long, that of a key in use or holds control
+    characters, or where the scopes are none or unknown.
     """
     name = name.strip()
     if not 0 < len(name) <= LONGEST_NAME:
         raise BadRequest(f"A key's name has 1 to {LONGEST_NAME} characters.")
+    if not is_plain(name):
+        raise BadRequest("A key's name holds no control characters.")
     if any(key.name == name for key in _in_use(connection)):
         raise BadRequest(f"A key named {name} exists already. Choose another name, or revoke it.")
     key = MARK + secrets.token_urlsafe(KEY_BYTES)

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, get_args
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select
 
 from hudhud.db.tables import audit
+from hudhud.plain_text import shortened
 
 Outcome = Literal["ok", "refused", "failed"]
 What = Literal[
@@ -45,6 +46,8 @@ GROUPS: Final[dict[Group, tuple[What, ...]]] = {
 
 COMMAND_LINE = "cli"
 LONGEST_NAME = 60
+LONGEST_SUBJECT = 100
+LONGEST_DETAIL = 500
 KEPT_MS = 90 * 24 * 3600 * 1000
 
 
@@ -61,17 +64,17 @@ def note(
 ) -> None:
     """Write down that `who` did `what` to `subject`; `detail` is a sentence for the admin.
 
-    `who` may be what a stranger typed as a username: it is cut to `LONGEST_NAME`.
+    All three may hold what a stranger typed, and are shortened.
     """
     connection.execute(
         insert(audit).values(
             at=now,
-            who=who[:LONGEST_NAME],
+            who=shortened(who, LONGEST_NAME),
             address=address,
             what=what,
-            subject=subject,
+            subject=None if subject is None else shortened(subject, LONGEST_SUBJECT),
             outcome=outcome,
-            detail=detail,
+            detail=None if detail is None else shortened(detail, LONGEST_DETAIL),
         )
     )
 

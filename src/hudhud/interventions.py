@@ -3,7 +3,8 @@
 Each change is conditional. Where somebody else was faster, the job is judged as it is then.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select, update
@@ -15,8 +16,7 @@ from hudhud.messages import CANCELED, FAILED, QUEUED
 from hudhud.queue import LAST_CALL_MS
 from hudhud.verifications import PENDING
 
-# Of the failed messages only the newest can have a code that is still valid.
-LOOKED_AT = 1000
+AT_ONCE = 500
 
 Answer = Literal["done", "unknown"] | Refusal
 
@@ -31,17 +31,20 @@ def retry(connection: Connection, number: int, *, who: str, now: int) -> Answer:
     return job.refusal or "not_failed"
 
 
-def retry_all(connection: Connection, *, who: str, now: int) -> int:
-    """Queue all failed jobs again whose codes are valid; return how many."""
-    ids = connection.scalars(retryable(now)).all()
-    return _queue_again(connection, ids, who=who, now=now)
+def retry_all(connection: Connection, *, who: str, now: int, most: int | None) -> int:
+    """Queue failed jobs again whose codes are valid, the newest first; return how many.
+
+    `most` is how many more the queue has room for; None where it has no bound.
+    """
+    newest = retryable(now).order_by(messages.c.id.desc()).limit(most)
+    ids = connection.scalars(newest).all()
+    groups = (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
+    return sum(_queue_again(connection, group, who=who, now=now) for group in groups)
 
 
 def retryable(now: int) -> Select[int]:
     """Select the failed jobs whose codes are valid."""
-    newest = select(messages.c.id).where(messages.c.status == FAILED)
-    newest = newest.order_by(messages.c.id.desc()).limit(LOOKED_AT)
-    return select(messages.c.id).where(messages.c.id.in_(newest), _can_be_retried(now))
+    return select(messages.c.id).where(_can_be_retried(now))
 
 
 def count_retryable(connection: Connection, *, now: int) -> int:
@@ -64,7 +67,7 @@ def cancel(connection: Connection, number: int, *, who: str, now: int) -> Answer
         .where(verifications.c.id == canceled.verification_id, verifications.c.status == PENDING)
         .values(status=CANCELED, code_index=None, code_sealed=None)
     )
-    timeline.keep_deed(connection, [number], kind="canceled", at=now, who=who)
+    timeline.keep_intervention(connection, [number], kind="canceled", at=now, who=who)
     moved = {QUEUED: -1, CANCELED: 1}
     tally.add(connection, now=now, moved=moved, happened={"canceled": 1})
     return "done"
@@ -72,9 +75,11 @@ def cancel(connection: Connection, number: int, *, who: str, now: int) -> Answer
 
 def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: int) -> int:
     chosen = and_(messages.c.id.in_(ids), _can_be_retried(now))
-    held = connection.scalars(select(messages.c.id).where(chosen).with_for_update()).all()
-    if not held:
+    found = select(messages.c.id, messages.c.finished_at).where(chosen).with_for_update()
+    failed_at = {row.id: row.finished_at for row in connection.execute(found)}
+    if not failed_at:
         return 0
+    held = list(failed_at)
     failed = select(messages.c.id).where(messages.c.id.in_(held))
     timeline.keep_attempts(
         connection,
@@ -96,11 +101,20 @@ def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: i
             finished_at=None,
         )
     )
-    timeline.keep_deed(connection, held, kind="retried", at=now, who=who)
+    timeline.keep_intervention(connection, held, kind="retried", at=now, who=who)
     contacts.ask_again(connection, jobs=held)
     count = len(held)
     tally.add(connection, now=now, moved={FAILED: -count, QUEUED: count})
+    _take_back_failures(connection, failed_at.values())
     return count
+
+
+def _take_back_failures(connection: Connection, times: Iterable[int]) -> None:
+    """What is tried again has not failed; what becomes of it now is what counts."""
+    minute = tally.UNIT_MS["minute"]
+    failures = Counter(at - at % minute for at in times)
+    for at in sorted(failures):
+        tally.add(connection, now=at, moved={}, happened={"failed": -failures[at]})
 
 
 def _can_be_retried(now: int) -> ColumnElement[bool]:

@@ -46,11 +46,15 @@ _DIGITS = {ord(digit): str(number % 10) for number, digit in enumerate("٠١٢٣
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs are wanted: one of the four old words, an exact status, a text to search for."""
+    """Which jobs are wanted: one of the four old words, an exact status, a text to search for.
+
+    `also` are pieces of texts that mean what is searched for; they count only beside a search.
+    """
 
     status: LegacyStatus | None = None
     delivery: str | None = None
     search: str = ""
+    also: tuple[str, ...] = ()
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -120,8 +124,9 @@ class Search:
         self._chosen = chosen
         self._most = most
         self._all = chosen.statuses == STATUSES
-        self._texts = texts.containing(connection, chosen.search) if chosen.search else []
-        self._with_code = self._find_code(sealer)
+        self._texts = self._find_texts()
+        code = chosen.code
+        self._with_code = [] if code is None else messages_with(connection, sealer, code)
         self._share: float | None = None
         self._total: int | None = None
 
@@ -287,14 +292,19 @@ class Search:
         merged = self._merge(parts, place, overlap=overlap)
         return list(self._connection.scalars(place.cut(merged)))
 
-    def _find_code(self, sealer: CodeSealer) -> list[int]:
-        if self._chosen.code is None:
+    def _find_texts(self) -> list[int]:
+        chosen = self._chosen
+        if not chosen.search:
             return []
-        indexes = sealer.indexes(self._chosen.code)
-        same = messages.c.verification_id == verifications.c.id
-        found = select(messages.c.id).join(verifications, same)
-        found = found.where(verifications.c.code_index.in_(indexes)).limit(MOST_WITH_ONE_CODE)
-        return list(self._connection.scalars(found))
+        return texts.containing(self._connection, chosen.search, *chosen.also)
+
+
+def messages_with(connection: Connection, sealer: CodeSealer, code: str) -> list[int]:
+    """Return the ids of messages that carry this code, as long as it is valid."""
+    same = messages.c.verification_id == verifications.c.id
+    found = select(messages.c.id).join(verifications, same)
+    found = found.where(verifications.c.code_index.in_(sealer.indexes(code)))
+    return list(connection.scalars(found.limit(MOST_WITH_ONE_CODE)))
 
 
 def _compact(search: str) -> str:

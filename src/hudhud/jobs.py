@@ -16,12 +16,26 @@ from hudhud.sealing import CodeSealer
 MOST_COUNTED = 10_000
 LARGEST_PAGE = 200
 
+# A retry, and a message that goes back to the queue, set `available_at`.
+_TIMES = (
+    "created_at",
+    "available_at",
+    "sending_at",
+    "sent_at",
+    "delivered_at",
+    "read_at",
+    "finished_at",
+)
+
 Refusal = Literal["not_failed", "not_queued", "expired", "canceled", "erased"]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One message with its times in milliseconds; `refusal` says why it cannot be retried."""
+    """One message with its times in milliseconds; `refusal` says why it cannot be retried.
+
+    `changed_at` is the latest of all its times: what changes a message sets one of them.
+    """
 
     id: int
     phone: str
@@ -35,6 +49,7 @@ class Job:
     delivered_at: int | None
     read_at: int | None
     finished_at: int | None
+    changed_at: int
     refusal: Refusal | None
 
     @property
@@ -123,6 +138,7 @@ def _job(row: Row[Any], now: int) -> Job:
         delivered_at=row.delivered_at,
         read_at=row.read_at,
         finished_at=row.finished_at,
+        changed_at=max(at for at in (getattr(row, name) for name in _TIMES) if at is not None),
         refusal=_refusal(row, now),
     )
 

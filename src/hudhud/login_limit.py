@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from hudhud.db.engine import Database
 from hudhud.db.tables import login_attempts
 from hudhud.errors import HudhudError
+from hudhud.plain_text import shortened
 
 WINDOW_MS = 15 * 60_000
 MOST_FAILURES = 5
@@ -48,7 +49,7 @@ def reserve(
 ) -> Attempt:
     """Count an attempt, inside a writing transaction. Raises TooManyAttempts."""
     database.lock_for_logins(connection)
-    place, name = limited(address), username[:LONGEST_TEXT]
+    place, name = limited(address), shortened(username, LONGEST_TEXT)
     times = list(
         connection.scalars(
             select(login_attempts.c.at)
@@ -95,7 +96,7 @@ def limited(address: str) -> str:
     try:
         known = ip_address(address.partition("%")[0])
     except ValueError:
-        return address[:LONGEST_TEXT]
+        return shortened(address, LONGEST_TEXT)
     if isinstance(known, IPv6Address):
         if known.ipv4_mapped is None:
             return str(ip_network((known, IPV6_PREFIX), strict=False))

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
 from hudhud import commands
 from hudhud.channels.linked.faults import FAULTS
 from hudhud.db.tables import commands as commands_table
-from hudhud.db.tables import messages, sender_states
+from hudhud.db.tables import sender_states
 from hudhud.db.tables import senders as senders_table
 from hudhud.senders import SENTENCES, State, is_running
 
@@ -18,7 +18,6 @@ UPTIME_PARTS = 48
 PART_MS = UPTIME_MS // UPTIME_PARTS
 # A reload or logout is over when the sender has a lasting state again, or has none after this long.
 ACTION_MS = 20_000
-LATEST_MESSAGES = 200
 _LASTING = {"connected", "pairing", "restricted", "outdated", "replaced", "logged_out"}
 
 NOT_TAKEN = "The sender is not running, so nobody took this. Start it with: hudhud serve"
@@ -65,6 +64,14 @@ class SenderCard:
     action: ActionResult | None
 
 
+class _Span(NamedTuple):
+    """A state that held from one moment to another."""
+
+    state: str
+    begin: int
+    end: int
+
+
 def cards(connection: Connection, *, now: int) -> list[SenderCard]:
     """Return a card for each sender that has ever run here, by name."""
     rows = connection.execute(select(senders_table).order_by(senders_table.c.name))
@@ -80,8 +87,7 @@ def _card(connection: Connection, row: Row[Any], now: int) -> SenderCard:
         state, detail = "stopped", SENTENCES["stopped"]
     elif row.paused_at is not None and state == "connected":
         state, since = "paused", row.paused_at
-    uptime = _uptime(_history(connection, row, running=running, now=now), now)
-    known = [share for share in uptime if share is not None]
+    spans = _spans(_history(connection, row, running=running, now=now), now)
     return SenderCard(
         name=row.name,
         channel=row.channel,
@@ -96,20 +102,11 @@ def _card(connection: Connection, row: Row[Any], now: int) -> SenderCard:
         until=row.until,
         is_paused=row.paused_at is not None,
         is_running=running,
-        last_sent_at=_last_sent(connection, row.name),
-        uptime=uptime,
-        uptime_share=sum(known) / len(known) if known else None,
+        last_sent_at=row.last_sent_at,
+        uptime=_uptime(spans, now),
+        uptime_share=_share(spans, now - UPTIME_MS, now),
         action=_action(connection, row.name, now),
     )
-
-
-def _last_sent(connection: Connection, name: str) -> int | None:
-    """Return when one of the newest messages was sent by this sender, on whatever machine."""
-    newest = select(messages.c.sender, messages.c.sent_at).order_by(messages.c.id.desc())
-    newest_rows = newest.limit(LATEST_MESSAGES).subquery()
-    of_sender = newest_rows.c.sender.startswith(f"{name}@", autoescape=True)
-    last: int | None = connection.scalar(select(func.max(newest_rows.c.sent_at)).where(of_sender))
-    return last
 
 
 def _history(
@@ -133,22 +130,25 @@ def _history(
     return states
 
 
-def _uptime(states: Sequence[tuple[str, int]], now: int) -> tuple[float | None, ...]:
-    if not states:
-        return (None,) * UPTIME_PARTS
+def _spans(states: Sequence[tuple[str, int]], now: int) -> list[_Span]:
+    ends = [*(at for _state, at in states[1:]), now]
+    return [_Span(state, at, end) for (state, at), end in zip(states, ends, strict=False)]
+
+
+def _uptime(spans: Sequence[_Span], now: int) -> tuple[float | None, ...]:
     begin = now - UPTIME_MS
-    ends = [at for _state, at in states[1:]] + [now]
-    spans = [(at, end, state) for (state, at), end in zip(states, ends, strict=True)]
-    parts = []
-    for number in range(UPTIME_PARTS):
-        start = begin + number * PART_MS
-        known = up = 0
-        for at, end, state in spans:
-            shared = max(0, min(end, start + PART_MS) - max(at, start))
-            known += shared
-            up += shared if state == "connected" else 0
-        parts.append(up / known if known else None)
-    return tuple(parts)
+    starts = (begin + number * PART_MS for number in range(UPTIME_PARTS))
+    return tuple(_share(spans, start, start + PART_MS) for start in starts)
+
+
+def _share(spans: Sequence[_Span], begin: int, end: int) -> float | None:
+    """Return the share of the known time between two moments in which it was connected."""
+    known = up = 0
+    for span in spans:
+        shared = max(0, min(span.end, end) - max(span.begin, begin))
+        known += shared
+        up += shared if span.state == "connected" else 0
+    return up / known if known else None
 
 
 def _action(connection: Connection, name: str, now: int) -> ActionResult | None:
@@ -187,6 +187,6 @@ def _new_start(connection: Connection, last: Row[Any], now: int) -> ActionResult
     if back_at is not None:
         seconds = (back_at - last.created_at) / 1000
         return ActionResult(last.kind, "done", last.created_at, seconds=seconds)
-    if now - last.created_at > ACTION_MS:
+    if now - last.finished_at > ACTION_MS:
         return ActionResult(last.kind, "failed", last.created_at, NO_STATE_YET)
     return ActionResult(last.kind, "asked", last.created_at)

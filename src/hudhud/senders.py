@@ -14,6 +14,7 @@ from sqlalchemy import Case, Connection, Row, case, delete, func, literal, or_, 
 
 from hudhud.db.engine import insert_or_ignore
 from hudhud.db.tables import sender_states, senders
+from hudhud.plain_text import is_plain
 
 LEASE_MS = 30_000
 HEARTBEAT_MS = 3_000
@@ -21,6 +22,7 @@ HEARTBEAT_MS = 3_000
 SILENCE_MS = 30_000
 # Without one for this long, or without a lease, it counts as not running: three beats are missing.
 LATE_MS = 10_000
+LONGEST_NAME = 100
 STATES_KEPT_MS = 8 * 86_400_000
 
 State = Literal[
@@ -72,6 +74,11 @@ def register(connection: Connection, *, name: str, channel: str, now: int) -> No
     """Make the sender's record where it does not exist yet."""
     row = {"name": name, "channel": channel, "state": "stopped", "state_since": now}
     insert_or_ignore(connection, senders, row)
+
+
+def may_be_name(text: str) -> bool:
+    """Tell whether a sender may be named so: nothing else needs to be looked for."""
+    return 0 < len(text) <= LONGEST_NAME and is_plain(text)
 
 
 def find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
@@ -147,7 +154,9 @@ def report(connection: Connection, *, name: str, new: StateReport, now: int) -> 
 
 def note_silence(connection: Connection, *, name: str, now: int) -> None:
     """Record that the sender was not running since its last beat, where that is a while ago."""
-    silent = select(senders.c.name, literal("stopped"), senders.c.heartbeat_at).where(
+    later = senders.c.state_since > senders.c.heartbeat_at  # it said more after its last beat
+    end = case((later, senders.c.state_since), else_=senders.c.heartbeat_at)
+    silent = select(senders.c.name, literal("stopped"), end).where(
         senders.c.name == name,
         senders.c.state != "stopped",
         senders.c.heartbeat_at < now - LATE_MS,
@@ -198,6 +207,11 @@ def forget_device(connection: Connection, *, name: str) -> None:
 def plan_next_send(connection: Connection, *, name: str, at: int) -> None:
     """Store from when on the sender may send again, so that a restart keeps the pace."""
     connection.execute(update(senders).where(senders.c.name == name).values(next_send_at=at))
+
+
+def note_sent(connection: Connection, *, name: str, at: int) -> None:
+    """Record when the sender sent a message last."""
+    connection.execute(update(senders).where(senders.c.name == name).values(last_sent_at=at))
 
 
 def count_alive(connection: Connection, *, channel: str, now: int) -> int:

@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.25
 HOUSEKEEPING_SECONDS = 1.0
+# Deleting what is old can wait; meanwhile nobody waits for the lock.
+PURGE_SECONDS = 60.0
 STOP_SECONDS = 7.0
 ALERT_SECONDS = 1.0
 FIRST_RESTART_SECONDS = 0.25
@@ -109,6 +111,7 @@ class Supervisor:
         self._start_at = 0.0
         self._renew_at = 0.0
         self._tidy_at = 0.0
+        self._purge_at = 0.0
         self._told_of_other_machine = False
         self._watching_since = -math.inf
 
@@ -139,6 +142,9 @@ class Supervisor:
             more = self._tidy()
             self._alerts.check()
             self._tidy_at = now if more else now + HOUSEKEEPING_SECONDS
+        if now >= self._purge_at:
+            self._purge()
+            self._purge_at = now + PURGE_SECONDS
 
     def _come_back(self) -> None:
         """After a time without the database, let senders beat and record before they are judged."""
@@ -232,6 +238,13 @@ class Supervisor:
             expired = queue.expire(connection, now=now)
         with self._database.write() as connection:
             erased = verifications.expire(connection, now=now)
+        if reclaimed or expired:
+            log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
+        return erased == verifications.EXPIRED_AT_ONCE
+
+    def _purge(self) -> None:
+        now = now_ms()
+        with self._database.write() as connection:
             inbound.purge(connection, now=now)
             commands.purge(connection, now=now)
             tally.purge(connection, now=now)
@@ -239,9 +252,6 @@ class Supervisor:
             sessions.purge(connection, now=now)
             login_limit.purge(connection, now=now)
             audit.purge(connection, now=now)
-        if reclaimed or expired:
-            log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
-        return erased == verifications.EXPIRED_AT_ONCE
 
     def _stop(self) -> None:
         self._alerts.wait(ALERT_SECONDS)

@@ -7,7 +7,7 @@ one of them, by its key.
 from collections.abc import Collection
 from hashlib import sha256
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from hudhud.db.engine import insert_missing
 from hudhud.db.tables import texts
@@ -34,9 +34,9 @@ def keep(connection: Connection, found: Collection[str]) -> dict[str, int]:
     return keys
 
 
-def containing(connection: Connection, fragment: str) -> list[int]:
-    """Return the keys of texts that hold `fragment`, in whatever case; at most `MOST_FOUND`."""
-    holds = texts.c.text.icontains(fragment, autoescape=True)
+def containing(connection: Connection, *fragments: str) -> list[int]:
+    """Return the keys of texts that hold any fragment, in whatever case; at most `MOST_FOUND`."""
+    holds = or_(*(texts.c.text.icontains(fragment, autoescape=True) for fragment in fragments))
     return list(connection.scalars(select(texts.c.key).where(holds).limit(MOST_FOUND)))
 
 

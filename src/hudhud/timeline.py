@@ -59,7 +59,9 @@ def keep_attempts(
     connection.execute(message_steps.insert().from_select(list(_COLUMNS), attempts))
 
 
-def keep_deed(connection: Connection, ids: Sequence[int], *, kind: Kept, at: int, who: str) -> None:
+def keep_intervention(
+    connection: Connection, ids: Sequence[int], *, kind: Kept, at: int, who: str
+) -> None:
     """Keep what a person did to messages."""
     rows = [{"message_id": number, "kind": kind, "at": at, "text": who} for number in ids]
     if rows:

@@ -32,7 +32,7 @@ from hudhud.db.tables import (
     senders,
     traffic,
 )
-from hudhud.messages import QUEUED, SENDING, STATUSES
+from hudhud.messages import QUEUED, SENDING, SENT, STATUSES
 from hudhud.senders import LATE_MS
 from hudhud.tally import HAPPENINGS, Happening, Unit
 
@@ -43,13 +43,18 @@ HOUR_MS = tally.UNIT_MS["hour"]
 MINUTE_MS = tally.UNIT_MS["minute"]
 DAY_HOURS = 24
 MONTH_DAYS = 30
+# A phone that is online has a message within a second or two.
+ON_THE_WAY_MS = 30_000
+MOST_ON_THE_WAY = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """How it went during some time: `success_rate` from 0 to 1, the median time to delivery in ms.
 
-    The rate is the share of messages that arrived among those that were sent or came to nothing.
+    The rate is the share of messages that arrived among those that were sent or came to nothing;
+    what was sent less than half a minute ago and is on its way is left out. An hour is the present
+    minute and the 59 before it, a day the present hour and the 23 before it.
     """
 
     happened: Mapping[Happening, int]
@@ -59,10 +64,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What the dashboard counts; `counts` has the messages of each exact status."""
+    """What the dashboard counts; `counts` has the messages of each exact status.
+
+    `oldest_ready_at` leaves out what waits for another try, or has just been put back.
+    """
 
     counts: Mapping[str, int]
     oldest_waiting_at: int | None
+    oldest_ready_at: int | None
     next_expiry_at: int | None
     expected_wait_ms: int | None
     connected_senders: int
@@ -100,18 +109,25 @@ def numbers(connection: Connection, *, now: int, mean_gap: float) -> Numbers:
     connected = _connected(connection, now)
     first = select(messages.c.created_at).where(messages.c.status == QUEUED)
     expiry = select(func.min(messages.c.expires_at)).where(messages.c.status == QUEUED)
+    ready = select(func.min(messages.c.available_at)).where(
+        messages.c.status == QUEUED, messages.c.available_at <= now
+    )
     waiting = counts[QUEUED] > 0
+    on_the_way = _on_the_way(connection, now)
     wait = round(counts[QUEUED] * mean_gap * 1000 / connected) if connected else None
     return Numbers(
         counts=counts,
         oldest_waiting_at=connection.scalar(first.order_by(messages.c.id).limit(1))
         if waiting
         else None,
+        oldest_ready_at=connection.scalar(ready) if waiting else None,
         next_expiry_at=connection.scalar(expiry) if waiting else None,
         expected_wait_ms=wait,
         connected_senders=connected,
-        hour=_window(connection, "minute", now - now % MINUTE_MS - 59 * MINUTE_MS),
-        day=_window(connection, "hour", now - now % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS),
+        hour=_window(connection, "minute", now - now % MINUTE_MS - 59 * MINUTE_MS, on_the_way),
+        day=_window(
+            connection, "hour", now - now % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS, on_the_way
+        ),
     )
 
 
@@ -163,21 +179,30 @@ def _counts(connection: Connection) -> dict[str, int]:
 
 def _connected(connection: Connection, now: int) -> int:
     able = select(func.count()).where(
-        senders.c.state.in_(("connected", "restricted")),
+        senders.c.carries != "none",
         senders.c.paused_at.is_(None),
+        senders.c.lease_expires_at > now,
         senders.c.heartbeat_at > now - LATE_MS,
     )
     return connection.scalar(able) or 0
 
 
-def _window(connection: Connection, unit: Unit, begin: int) -> Window:
+def _on_the_way(connection: Connection, now: int) -> int:
+    """Count what was sent just now and may still arrive: it has not failed to."""
+    newest = select(messages.c.sent_at).where(messages.c.status == SENT)
+    newest_rows = newest.order_by(messages.c.id.desc()).limit(MOST_ON_THE_WAY).subquery()
+    lately = select(func.count()).where(newest_rows.c.sent_at > now - ON_THE_WAY_MS)
+    return connection.scalar(lately) or 0
+
+
+def _window(connection: Connection, unit: Unit, begin: int, on_the_way: int) -> Window:
     columns = [func.coalesce(func.sum(traffic.c[name]), 0).label(name) for name in HAPPENINGS]
     row = connection.execute(
         select(*columns).where(traffic.c.unit == unit, traffic.c.start >= begin)
     ).one()
     happened: dict[Happening, int] = {name: int(getattr(row, name)) for name in HAPPENINGS}
-    ended = happened["sent"] + happened["failed"] + happened["expired"]
-    rate = min(1.0, happened["delivered"] / ended) if ended else None
+    ended = happened["sent"] - on_the_way + happened["failed"] + happened["expired"]
+    rate = min(1.0, happened["delivered"] / ended) if ended > 0 else None
     times = {row.bucket: row.amount for row in connection.execute(_times(unit, begin))}
     return Window(happened, rate, percentile(times, 0.5))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import commands, queue, senders
@@ -21,7 +22,7 @@ from hudhud.db.engine import Database, may_pass
 from hudhud.delivery import Delivery
 from hudhud.heartbeat import Heartbeat
 from hudhud.pace import Pace
-from hudhud.queue import Claimed, Outcome
+from hudhud.queue import Claimed, Outcome, Sent
 from hudhud.recorder import Recorder
 from hudhud.senders import StateReport
 
@@ -209,6 +210,7 @@ class Worker:
             try:
                 with self._database.write() as connection:
                     queue.record(connection, sender=self._holder, outcomes=outcomes, now=now_ms())
+                    self._note_sent(connection, outcomes)
                     self._database.ring(connection)
             except SQLAlchemyError as error:
                 if not may_pass(error):
@@ -217,6 +219,11 @@ class Worker:
                 time.sleep(IDLE_SECONDS / 4)
             else:
                 return
+
+    def _note_sent(self, connection: Connection, outcomes: list[Outcome]) -> None:
+        times = [outcome.at for outcome in outcomes if isinstance(outcome, Sent)]
+        if times:
+            senders.note_sent(connection, name=self._name, at=max(times))
 
     def _enter(self, state: StateReport) -> None:
         if state.state != self._state.state:

@@ -108,7 +108,7 @@ def test_a_retry_that_comes_too_late_is_refused_and_says_why(
     expect(button).to_be_visible()
     expire(linked, job)
     button.click()
-    expect(page.locator("#notices")).to_contain_text("expired: ask for a new code")
+    expect(page.locator("#notices")).to_contain_text("Expired: ask for a new code.")
     page.reload()
     expect(row(page, job)).to_contain_text("Cannot be retried. Expired: ask for a new code.")
     expect(row(page, job).get_by_role("button")).to_have_count(0)

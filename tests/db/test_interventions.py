@@ -33,9 +33,9 @@ def retry(database: Database, number: int, *, now: int = NOW) -> Answer:
         return interventions.retry(connection, number, who="admin", now=now)
 
 
-def retry_all(database: Database, *, now: int = NOW) -> int:
+def retry_all(database: Database, *, now: int = NOW, most: int | None = None) -> int:
     with database.write() as connection:
-        return interventions.retry_all(connection, who="admin", now=now)
+        return interventions.retry_all(connection, who="admin", now=now, most=most)
 
 
 def cancel(database: Database, number: int, *, now: int = NOW) -> Answer:
@@ -139,13 +139,25 @@ def test_all_that_failed_and_are_valid_are_retried_together(database: Database) 
     assert counts(database) == expected
 
 
-def test_only_the_newest_failed_jobs_are_looked_at(
+def test_no_more_are_retried_than_the_queue_has_room_for(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interventions, "LOOKED_AT", 2)
+    monkeypatch.setattr(interventions, "AT_ONCE", 2)
+    numbers = fail(database, 6)
+    assert retryable(database) == 6
+    assert retry_all(database, most=5) == 5
+    assert [stored(database, number).status for number in numbers] == ["failed", *["queued"] * 5]
+    assert retry_all(database, most=0) == 0
+
+
+def test_what_is_tried_again_has_not_failed(database: Database) -> None:
     fail(database, 3)
-    assert retryable(database) == 2
-    assert retry_all(database) == 2
+    with database.read() as connection:
+        before = traffic.numbers(connection, now=NOW, mean_gap=0).hour.happened["failed"]
+    retry_all(database)
+    with database.read() as connection:
+        after = traffic.numbers(connection, now=NOW, mean_gap=0).hour.happened["failed"]
+    assert (before, after) == (3, 0)
 
 
 def test_where_nothing_failed_nothing_is_retried(database: Database) -> None:

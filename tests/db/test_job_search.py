@@ -149,6 +149,17 @@ def test_a_job_is_found_by_its_error(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("way")
+def test_a_job_is_found_by_a_text_that_means_what_is_searched_for(database: Database) -> None:
+    ids = surround(database, StoredJob(error="No account."), StoredJob(error="Timed out"))
+    for also, wanted in ((("account",), ids[1:]), (("ACCOUNT", "timed"), ids), (("x",), [])):
+        chosen = JobFilter(search="كلمة", also=also)
+        with database.read() as connection:
+            shown, count = jobs.page(connection, SEALER, chosen, Place(100), now=NOW)
+        assert [job.id for job in shown.jobs] == wanted
+        assert count == counted(len(wanted))
+
+
+@pytest.mark.usefixtures("way")
 def test_signs_of_search_languages_mean_nothing(database: Database) -> None:
     surround(database, StoredJob(body="Plain.", code=None))
     for search in (

@@ -22,7 +22,6 @@ from hudhud.sender_cards import (
 )
 from hudhud.senders import LATE_MS, SENTENCES, State, StateReport
 from support.queued import NOW, put_sender
-from support.stored_jobs import StoredJob, put_jobs
 
 HOUR = 3_600_000
 MINUTE = 60_000
@@ -171,23 +170,11 @@ def test_what_hinders_a_paused_sender_is_shown_before_the_pause(
     assert card(database, now=NOW + LATE_MS).state == "stopped"
 
 
-def test_the_last_message_of_a_sender_is_shown_whatever_its_machine(database: Database) -> None:
-    put_jobs(
-        database,
-        StoredJob(status="sent", sender="main@one", sent_at=NOW - 10),
-        StoredJob(status="sent", sender="main@two", sent_at=NOW - 20),
-        StoredJob(status="sent", sender="main_2@one", sent_at=NOW),
-        StoredJob(status="sent", sender="mainx@one", sent_at=NOW),
-        StoredJob(status="sending", sender="main@one"),
-    )
-    report(database, "connected")
+def test_the_card_tells_when_a_code_was_sent_last(database: Database) -> None:
+    report(database, "connected", now=NOW)
+    with database.write() as connection:
+        senders.note_sent(connection, name="main", at=NOW - 10)
     assert card(database).last_sent_at == NOW - 10
-
-
-def test_a_name_with_a_sign_of_patterns_is_taken_as_it_is(database: Database) -> None:
-    put_jobs(database, StoredJob(status="sent", sender="mainX2@one", sent_at=NOW))
-    put_sender(database, "main_2", now=NOW)
-    assert card(database).last_sent_at is None
 
 
 def test_a_day_of_connection_is_a_day_of_uptime(database: Database) -> None:
@@ -195,6 +182,14 @@ def test_a_day_of_connection_is_a_day_of_uptime(database: Database) -> None:
     keep_alive(database)
     found = card(database)
     assert (found.uptime, found.uptime_share) == ((1.0,) * UPTIME_PARTS, 1.0)
+
+
+def test_the_share_counts_time_and_not_half_hours(database: Database) -> None:
+    begin = NOW - PART_MS - 15_000
+    report(database, "starting", now=begin)
+    report(database, "connected", now=begin + 15_000)
+    keep_alive(database)
+    assert card(database).uptime_share == PART_MS / (PART_MS + 15_000)
 
 
 def test_of_the_time_before_the_first_state_nothing_is_known(database: Database) -> None:
@@ -348,9 +343,9 @@ def test_a_sender_that_does_not_come_back_in_time_failed_to_reload(database: Dat
     ask(database, "reload")
     finish(database, Result(DONE, "It starts anew."), now=NOW + 100)
     start_again(database, now=NOW + 400)
-    assert card(database, now=NOW + ACTION_MS).action == ActionResult("reload", "asked", NOW)
+    assert card(database, now=NOW + 100 + ACTION_MS).action == ActionResult("reload", "asked", NOW)
     failed = ActionResult("reload", "failed", NOW, NO_STATE_YET)
-    assert card(database, now=NOW + ACTION_MS + 1).action == failed
+    assert card(database, now=NOW + 101 + ACTION_MS).action == failed
 
 
 def test_a_logout_is_done_when_there_is_something_to_scan(database: Database) -> None:

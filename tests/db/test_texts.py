@@ -22,9 +22,9 @@ def kept(database: Database) -> dict[int, str]:
         return {row.key: row.text for row in connection.execute(select(table))}
 
 
-def containing(database: Database, fragment: str) -> list[int]:
+def containing(database: Database, *fragments: str) -> list[int]:
     with database.read() as connection:
-        return texts.containing(connection, fragment)
+        return texts.containing(connection, *fragments)
 
 
 def test_a_text_is_kept_once(database: Database) -> None:
@@ -58,6 +58,13 @@ def test_a_text_is_found_by_a_piece_in_whatever_case(database: Database) -> None
     assert containing(database, "••••\n\nnever") == [keys[BODY]]
     assert containing(database, "التحقق") == [keys["رمز التحقق"]]
     assert containing(database, "nowhere") == []
+
+
+def test_texts_are_found_by_any_of_several_pieces(database: Database) -> None:
+    keys = keep(database, BODY, "No account.", "Offline.")
+    assert sorted(containing(database, "acme", "account", "x")) == sorted(
+        [keys[BODY], keys["No account."]]
+    )
 
 
 @pytest.mark.parametrize("sign", ["%", "_", "\\", "/", "'", '"', "*", "--", "[a]", "?"])

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud import senders, tally, traffic
+from hudhud import queue, senders, tally, traffic
+from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.messages import STATUSES
+from hudhud.queue import Sent
 from hudhud.senders import LATE_MS, StateReport
 from hudhud.tally import HAPPENINGS, Happening
 from hudhud.traffic import Numbers, Range, Series, Window
-from support.queued import NOW, put_sender
+from support.queued import NOW, put_sender, submit
 from support.stored_jobs import StoredJob, put_jobs
 
 MINUTE = 60_000
@@ -291,3 +293,17 @@ def test_a_sender_that_reports_again_counts_once(database: Database) -> None:
     with database.write() as connection:
         senders.report(connection, name="main", new=StateReport("connected", "all"), now=NOW)
     assert numbers(database).connected_senders == 1
+
+
+def test_what_was_sent_just_now_has_not_failed_to_arrive(database: Database) -> None:
+    now = now_ms()
+    (message,) = submit(database, now=now)
+    with database.write() as connection:
+        queue.claim(connection, channel="sandbox", sender="a", limit=1, now=now)
+        queue.record(connection, sender="a", outcomes=[Sent(message, "p-1", now)], now=now)
+    with database.read() as connection:
+        rates = [
+            traffic.numbers(connection, now=at, mean_gap=0).day.success_rate
+            for at in (now + 1000, now + 31_000)
+        ]
+    assert rates == [None, 0.0]

@@ -1,6 +1,7 @@
 """What the Arabic catalog must hold: texts of templates and code, and sentences of the database."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,48 +31,62 @@ SPEAKERS = [
     "web/admin/guard.py",
     "web/admin/entrance.py",
     "web/admin/second_factor.py",
+    "web/admin/keys_page.py",
+    "web/admin/job_query.py",
+    "web/admin/forms.py",
 ]
-# What these calls say goes to the log, to scripts or to the command line alone.
-ELSEWHERE = {"Restart", "warning", "error", "info"}
+# Of these, those that say why a message did not go out.
+OF_JOBS = ["queue.py", "delivery.py", "sealing.py", "channels/linked/channel.py"]
+# What these calls say goes to the log, to scripts, to the command line or to the type checker.
+ELSEWHERE = frozenset({"Restart", "warning", "error", "info", "cast"})
 # Of the refusals, those that only scripts can meet.
 FOR_SCRIPTS = {
     "Authentication required",
     "Second factor required",
     "Several keys fit {prefix_or_name}: {prefixes}. Write more of the one.",
 }
-Message = str | tuple[str, ...]
+# Sentences may begin with the parameter that they are about.
+BEGINNING = re.compile(r"[A-Z]|(\w+|\{name\}): ")
+# A text, or its forms, and its context.
+Message = tuple[str | tuple[str, ...], str | None]
 
 
 def marked() -> set[Message]:
     """Return the texts that templates and code mark for translation."""
     found = extract_from_dir(WEB, METHODS, OPTIONS)
-    return {message for _file, _line, message, _comments, _context in found}
+    return {(message, context) for _file, _line, message, _comments, context in found}
 
 
 def sentences() -> set[Message]:
     """Return the sentences of `SPEAKERS`, with `{detail}` where something is put in."""
-    found: set[Message] = {text for name in SPEAKERS for text in _sentences(PACKAGE / name)}
-    return found - FOR_SCRIPTS
+    found = {text for name in SPEAKERS for text in _sentences(PACKAGE / name)}
+    return {(text, None) for text in found - FOR_SCRIPTS}
 
 
-def _sentences(path: Path) -> Iterator[str]:
+def errors_of_jobs() -> set[str]:
+    """Return the sentences that can be a message's error."""
+    elsewhere = ELSEWHERE | {"CommandFailed"}
+    return {text for name in OF_JOBS for text in _sentences(PACKAGE / name, elsewhere)}
+
+
+def _sentences(path: Path, elsewhere: frozenset[str] = ELSEWHERE) -> Iterator[str]:
     tree = ast.parse(path.read_text())
-    skipped = {id(part) for node in ast.walk(tree) for part in _skipped(node)}
+    skipped = {id(part) for node in ast.walk(tree) for part in _skipped(node, elsewhere)}
     for node in ast.walk(tree):
         if id(node) in skipped:
             continue
         text = _text(node)
-        if text and text[0].isupper() and " " in text:
+        if text and BEGINNING.match(text) and " " in text:
             yield text
 
 
-def _skipped(node: ast.AST) -> Iterator[ast.AST]:
+def _skipped(node: ast.AST, elsewhere: frozenset[str]) -> Iterator[ast.AST]:
     """Yield what is no sentence of its own: docstrings, parts of f-strings, what goes elsewhere."""
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         yield node.value
     if isinstance(node, ast.JoinedStr):
         yield from node.values
-    if isinstance(node, ast.Call) and _name(node.func) in ELSEWHERE:
+    if isinstance(node, ast.Call) and _name(node.func) in elsewhere:
         yield from ast.walk(node)
 
 

@@ -1,6 +1,6 @@
 """Messages in a queue, put there as the API puts them."""
 
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select, update
 
@@ -18,6 +18,7 @@ NOW = 1_795_483_878_036
 VALIDITY_MS = 300_000
 PHONE = "+201001234567"
 SECRET = "a secret of the tests"
+CARRIES: dict[senders.State, Literal["all", "known"]] = {"connected": "all", "restricted": "known"}
 
 
 def starter(database: Database, **changes: Any) -> VerificationStarter:
@@ -61,7 +62,9 @@ def put_sender(
     with database.write() as connection:
         senders.register(connection, name=name, channel=channel, now=now)
         assert senders.take_lease(connection, name=name, owner="m", now=now)
-        senders.report(connection, name=name, new=StateReport(state), now=now)
+        senders.report(
+            connection, name=name, new=StateReport(state, CARRIES.get(state, "none")), now=now
+        )
         senders.beat(connection, name=name, now=now)
 
 

@@ -98,6 +98,7 @@ for name, columns, condition in (
     ("messages_queued", (messages.c.channel, messages.c.available_at), "status = 'queued'"),
     ("messages_queued_expiry", (messages.c.expires_at,), "status = 'queued'"),
     ("messages_sending", (messages.c.lease_expires_at,), "status = 'sending'"),
+    ("messages_failed", (messages.c.expires_at,), "status = 'failed'"),
     (
         "messages_provider_id",
         (messages.c.provider_message_id,),
@@ -206,6 +207,7 @@ senders = Table(
     Column("heartbeat_at", Moment),
     Column("next_send_at", Moment, nullable=False, default=0),
     Column("alerted_state", Text),
+    Column("last_sent_at", Moment),
     Column("paused_at", Moment),  # since when an admin holds the sending back
 )
 
@@ -219,6 +221,7 @@ sender_states = Table(
     sqlite_autoincrement=True,
 )
 Index("sender_states_at", sender_states.c.sender, sender_states.c.at)
+Index("sender_states_old", sender_states.c.at)
 
 commands = Table(
     "commands",

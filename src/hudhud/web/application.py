@@ -13,6 +13,7 @@ from hudhud.db.group_commit import GroupCommit
 from hudhud.settings import Settings
 from hudhud.web import api, errors, health, sandbox
 from hudhud.web.admin.access import build_access
+from hudhud.web.admin.code_searches import CodeSearches
 from hudhud.web.admin.feed import Feed
 from hudhud.web.admin.routes import ADMIN_HANDLERS, admin_routes
 from hudhud.web.admin.status_parts import build_render
@@ -33,7 +34,9 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     access = build_access(settings, database)
     feed = Feed(database, settings, build_render(settings))
 
-    parts = Parts(database, sealer, key_ring, starter, commits, access, settings, feed)
+    parts = Parts(
+        database, sealer, key_ring, starter, commits, access, settings, feed, CodeSearches(sealer)
+    )
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:

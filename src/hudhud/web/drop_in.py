@@ -3,6 +3,7 @@
 from typing import cast
 
 from litestar import Litestar
+from litestar.enums import ScopeType
 from litestar.types import (
     HTTPScope,
     LifeSpanReceive,
@@ -13,9 +14,14 @@ from litestar.types import (
     Send,
 )
 
+from hudhud.web.guarded_headers import guarded
+
 
 class DropIn(Litestar):
-    """Answers HEAD like GET; the server leaves the body out."""
+    """Answers HEAD like GET; the server leaves the body out.
+
+    It sets the headers that answers under some paths have (`guarded_headers.py`).
+    """
 
     async def __call__(
         self,
@@ -26,4 +32,6 @@ class DropIn(Litestar):
         """Answer one request."""
         if scope.get("method") == "HEAD":
             scope = cast("HTTPScope", {**scope, "method": "GET"})
+        if scope["type"] == ScopeType.HTTP:
+            send = guarded(cast("HTTPScope", scope), cast("Send", send))
         await super().__call__(scope, receive, send)

@@ -16,6 +16,7 @@ from hudhud.sealing import CodeSealer
 from hudhud.settings import Settings
 from hudhud.verifications import Accepted, NewVerification, VerificationStarter
 from hudhud.web.admin.access import Access
+from hudhud.web.admin.code_searches import CodeSearches
 
 if TYPE_CHECKING:
     from hudhud.web.admin.feed import Feed
@@ -35,6 +36,7 @@ class Parts:
     access: Access
     settings: Settings
     feed: "Feed"
+    code_searches: CodeSearches
 
 
 def parts_of(request: AnyRequest) -> Parts:

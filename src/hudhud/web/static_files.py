@@ -6,6 +6,7 @@
 import asyncio
 import gzip
 import hashlib
+import re
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +19,7 @@ STATIC_PATH = "/static"
 STATIC_FOLDER = Path(__file__).parent / "static"
 ONE_YEAR = 365 * 24 * 3600
 DIGEST_CHARACTERS = 12
+NO_WEIGHT = re.compile(r"q\s*=\s*0(\.0*)?")
 
 # Machines name scripts differently, some so that browsers refuse them; RFC 9239 names one type.
 TYPES = {
@@ -26,11 +28,9 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 # Safe only because pages name every file through `static_url`.
-HEADERS = {
-    "Cache-Control": f"public, max-age={ONE_YEAR}, immutable",
-    "X-Content-Type-Options": "nosniff",
-    "Vary": "Accept-Encoding",
-}
+KEPT = f"public, max-age={ONE_YEAR}, immutable"
+# During an update a page of another version may ask: what it gets is not the file of that address.
+NOT_KEPT = "no-store"
 
 
 class StaticFiles:
@@ -72,18 +72,31 @@ FILES = StaticFiles(STATIC_FOLDER)
 async def static_file(
     request: Request[Any, Any, Any], digest: FromPath[str], name: FromPath[PurePosixPath]
 ) -> Response[bytes]:
-    """Send a file of the static folder; whatever digest stands in the address."""
-    del digest
+    """Send a file of the static folder, to be kept for good only where the digest is right."""
     wanted = str(name).lstrip("/")
     if wanted not in FILES.names:
         raise NotFoundException
-    media_type = TYPES[PurePosixPath(wanted).suffix]
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        headers = HEADERS | {"Content-Encoding": "gzip"}
-        body = await asyncio.to_thread(FILES.compressed, wanted)
-        return Response(body, headers=headers, media_type=media_type)
-    body = await asyncio.to_thread(FILES.body, wanted)
-    return Response(body, headers=HEADERS, media_type=media_type)
+    return await asyncio.to_thread(_file, wanted, digest, is_compressed=takes_gzip(request))
+
+
+def _file(name: str, digest: str, *, is_compressed: bool) -> Response[bytes]:
+    headers = {
+        "Cache-Control": KEPT if digest == FILES.digest else NOT_KEPT,
+        "Vary": "Accept-Encoding",
+    }
+    if is_compressed:
+        headers["Content-Encoding"] = "gzip"
+    body = FILES.compressed(name) if is_compressed else FILES.body(name)
+    return Response(body, headers=headers, media_type=TYPES[PurePosixPath(name).suffix])
+
+
+def takes_gzip(request: Request[Any, Any, Any]) -> bool:
+    """Tell whether Accept-Encoding takes gzip, by name or by `*`; `q=0` refuses it."""
+    weights = {}
+    for part in request.headers.get("accept-encoding", "").lower().split(","):
+        coding, _, weight = part.partition(";")
+        weights[coding.strip()] = not NO_WEIGHT.fullmatch(weight.strip())
+    return weights.get("gzip", weights.get("*", False))
 
 
 def static_url(name: str) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import audit, commands
+from hudhud.plain_text import is_plain
 from support.admin import HTML
 from support.queued import change, put_sender, stored, submit, verification_of
 from support.web_server import WebServer
@@ -61,7 +62,7 @@ def test_a_job_whose_code_is_over_is_refused_with_the_reason(
     fail(dashboard.database, job, expires_at=now_ms() - 1)
     answer = admin.post(f"/admin/jobs/retry/{job}")
     assert answer.status_code == 409
-    assert "expired: ask for a new code" in answer.json()["message"]
+    assert "Expired: ask for a new code." in answer.json()["message"]
     assert stored(dashboard.database, job).status == "failed"
     assert notes(dashboard.database, "retry") == [("admin", str(job), "refused")]
 
@@ -128,6 +129,78 @@ def test_a_sender_that_does_not_exist_is_not_found(admin: httpx.Client) -> None:
     answer = admin.post("/admin/whatsapp/reinitialize", data={"sender": "nobody"})
     assert answer.status_code == 404
     assert answer.json() == {"success": False, "message": "There is no sender named nobody."}
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 101, "x" * 100_000, "main\0", "main\n", "\u202emain", "There is no " * 9000]
+)
+@pytest.mark.parametrize("accept", [HTML, "*/*"])
+def test_what_cannot_be_a_sender_is_not_even_looked_for(
+    dashboard: WebServer, admin: httpx.Client, name: str, accept: str
+) -> None:
+    headers = {"Accept": accept}
+    answer = admin.post("/admin/whatsapp/pause", data={"sender": name}, headers=headers)
+    assert answer.status_code == (303 if accept == HTML else 404)
+    assert len(answer.headers.get("set-cookie", "")) < 4096
+    assert notes(dashboard.database, "pause") == []
+    asked_for = admin.get("/admin/whatsapp/logout-session", params={"sender": name[:1000]})
+    assert asked_for.status_code == 404
+
+
+@pytest.mark.parametrize("job", ["%00", "1%0a", "%E2%80%AE1", "9" * 3000])
+def test_what_cannot_be_a_job_is_not_found_and_noted_in_one_short_line(
+    dashboard: WebServer, admin: httpx.Client, job: str
+) -> None:
+    assert admin.post(f"/admin/jobs/retry/{job}").status_code == 404
+    ((_, subject, outcome),) = notes(dashboard.database, "retry")
+    assert outcome == "refused"
+    assert is_plain(subject or "")
+    assert len(subject or "") <= 100
+
+
+def test_a_script_names_the_sender_in_json(dashboard: WebServer, admin: httpx.Client) -> None:
+    put_sender(dashboard.database, SENDER)
+    put_sender(dashboard.database, "second")
+    assert admin.post("/admin/whatsapp/logout-session", json={"sender": "second"}).is_success
+    named = {"sender": "second", "phoneNumber": "+201001234567"}
+    assert admin.post("/admin/whatsapp/pair-phone", json=named).is_success
+    assert admin.post("/admin/whatsapp/reinitialize", json={}).is_success
+    assert admin.post("/admin/whatsapp/reinitialize", json={"sender": None}).is_success
+    answer = admin.post("/admin/whatsapp/logout-session", json={"sender": "third"})
+    assert answer.status_code == 404
+    assert asked(dashboard.database) == [
+        ("second", "logout", None),
+        ("second", "pair_phone", "+201001234567"),
+        (SENDER, "reload", None),
+        (SENDER, "reload", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/json", b"{"),
+        ("application/json", b'["second"]'),
+        ("application/json", b'{"sender": 5}'),
+        ("application/json", b'{"sender": "\xff"}'),
+        ("application/json", b"[" * 100_000),
+        ("text/plain", b"sender=second"),
+        ("multipart/form-data; boundary=x", b"--x--"),
+        (None, b"sender=second"),
+    ],
+)
+def test_a_body_that_cannot_be_read_does_not_act_on_the_usual_sender(
+    dashboard: WebServer, admin: httpx.Client, kind: str | None, body: bytes
+) -> None:
+    put_sender(dashboard.database, SENDER)
+    headers = {} if kind is None else {"Content-Type": kind}
+    for path in ("logout-session", "reinitialize", "pause", "pair-phone"):
+        answer = admin.post(f"/admin/whatsapp/{path}", content=body, headers=headers)
+        assert answer.status_code == 400
+    del admin.headers["X-CSRF-Token"]
+    answer = admin.post("/admin/whatsapp/pause", content=body, headers=headers)
+    assert answer.status_code == 403  # who may comes first
+    assert asked(dashboard.database) == []
 
 
 def test_sending_is_paused_and_resumed_once(dashboard: WebServer, admin: httpx.Client) -> None:

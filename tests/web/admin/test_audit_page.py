@@ -1,10 +1,12 @@
 """The audit on its page: every kind of note in words, filtered, searched and paged."""
 
 import pytest
+from sqlalchemy import insert
 
 from hudhud import audit
 from hudhud.audit import ACTIONS, GROUPS
 from hudhud.clock import now_ms
+from hudhud.db.tables import audit as audit_notes
 from support.admin import Person
 from support.html import Page
 from support.web_server import WebServer
@@ -42,6 +44,20 @@ def test_every_kind_of_note_has_words(member: Person, language: str) -> None:
     assert "root<b>" not in answer.text
     if language == "ar":
         assert "لا جهاز مرتبط." in page.text
+
+
+def test_a_note_that_names_itself_without_end_is_shown(served: WebServer, member: Person) -> None:
+    detail = "There is no sender named " * 2000 + "x."
+    with served.database.write() as connection:
+        connection.execute(
+            insert(audit_notes).values(
+                at=now_ms(), who="nested", what="pause", outcome="refused", detail=detail
+            )
+        )
+    answer = member.client.get("/admin/audit?q=nested", headers={"Accept-Language": "ar"})
+    assert answer.status_code == 200
+    with served.database.write() as connection:
+        connection.execute(audit_notes.delete().where(audit_notes.c.who == "nested"))
 
 
 @pytest.mark.parametrize("group", list(GROUPS))

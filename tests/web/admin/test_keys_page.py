@@ -41,6 +41,7 @@ def test_a_key_is_shown_once_and_works(member: Person, served: WebServer) -> Non
     ("name", "scope", "said"),
     [
         ("", "send", "A key&#39;s name has 1 to 60 characters."),
+        ("\u202eevil", "send", "A key&#39;s name holds no control characters."),
         ("x" * 61, "send", "A key&#39;s name has 1 to 60 characters."),
         ("no scope", "", "A key needs one or more of these scopes"),
         ("odd scope", "root", "A key needs one or more of these scopes"),

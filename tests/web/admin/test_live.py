@@ -1,17 +1,25 @@
 """GET /admin/live: an open dashboard is told what changes, as long as its session lasts."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import httpx
 import pytest
 
-from hudhud import senders
+from conftest import settings
+from hudhud import interventions, senders
 from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.jobs import LARGEST_PAGE, Job
 from hudhud.senders import StateReport
+from hudhud.web.admin.feed import Event, Feed, Render, Snapshot, Watcher
+from hudhud.web.admin.view import View
 from support.admin import HTML, PASSWORD, log_in_script, script
 from support.queued import change, put_sender, submit
+from support.shown import view
 from support.web_server import SECONDS, ServeWeb, WebServer
 
 SENDER = "main-sandbox"
@@ -139,3 +147,88 @@ def test_a_server_that_stops_ends_its_streams(serve_web: ServeWeb) -> None:
         with stream(client) as opened:
             assert opened.next()[0] == "hello"
             assert opened.next()[0] == "closed"
+
+
+LONG_AGO_MS = 200_000  # within the time in which a code is valid
+
+
+def test_a_new_stream_tells_which_jobs_are_watched_and_how_many_there_are(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    long_ago = now_ms() - LONG_AGO_MS
+    submit(dashboard.database, now=long_ago)
+    with stream(admin) as opened:
+        assert json.loads(opened.until("rows")) == {"window": 0, "total": 1, "rows": []}
+    first = submit(dashboard.database, LARGEST_PAGE, now=long_ago)[0]
+    with stream(admin) as opened:
+        told = json.loads(opened.until("rows"))
+        assert told == {"window": first, "total": LARGEST_PAGE + 1, "rows": []}
+
+
+def test_a_new_stream_tells_what_was_retried_or_taken_up_lately(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    long_ago = now_ms() - LONG_AGO_MS
+    retried, taken = submit(dashboard.database, 2, now=long_ago)
+    change(dashboard.database, retried, status="failed", finished_at=long_ago)
+    with dashboard.database.write() as connection:
+        answer = interventions.retry(connection, retried, who="admin", now=now_ms())
+    assert answer == "done"
+    change(dashboard.database, taken, status="sending", sending_at=now_ms())
+    with stream(admin) as opened:
+        rows = {row["id"]: row["html"] for row in json.loads(opened.until("rows"))["rows"]}
+    assert 'data-delivery="queued"' in rows[retried]
+    assert 'data-delivery="sending"' in rows[taken]
+
+
+class Fragile(Render):
+    """Renders words, unless it is broken."""
+
+    def __init__(self) -> None:
+        super().__init__(self._parts, self._word)
+        self.is_broken = False
+        self.has_failed = threading.Event()
+
+    def _parts(self, _view: View, _snapshot: Snapshot) -> Mapping[str, str]:
+        if self.is_broken:
+            self.has_failed.set()
+            raise LookupError
+        return {"verdict": "", "senders": "", "numbers": ""}
+
+    @staticmethod
+    def _word(_view: View, job: Job) -> str:
+        return job.status
+
+
+async def _next_rows(watcher: Watcher) -> dict[int, str]:
+    async with asyncio.timeout(SECONDS):
+        while True:
+            event = await watcher.events.get()
+            assert isinstance(event, Event)
+            if event.name == "rows":
+                return {row["id"]: row["html"] for row in json.loads(event.data)["rows"]}
+
+
+async def _watch_through_a_failure(database: Database, render: Fragile, feed: Feed) -> None:
+    (job,) = await asyncio.to_thread(submit, database, now=now_ms())
+    watcher = feed.watch(view())
+    assert await _next_rows(watcher) == {job: "queued"}
+    render.is_broken = True
+    await asyncio.to_thread(change, database, job, status="failed", finished_at=now_ms())
+    put_sender(database)
+    assert await asyncio.to_thread(render.has_failed.wait, SECONDS)
+    render.is_broken = False
+    while (await _next_rows(watcher))[job] != "failed":
+        pass
+    feed.leave(watcher)
+
+
+@pytest.mark.usefixtures("capsys")  # the failure is logged
+def test_what_changes_while_the_feed_fails_is_told_afterwards(database: Database) -> None:
+    render = Fragile()
+    feed = Feed(database, settings(channel="sandbox"), render)
+    feed.start()
+    try:
+        asyncio.run(_watch_through_a_failure(database, render, feed))
+    finally:
+        feed.stop()

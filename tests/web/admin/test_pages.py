@@ -1,9 +1,13 @@
 """What every page of the dashboard has: headers, language, theme, no room for foreign scripts."""
 
+import base64
+
 import httpx
 import pytest
 
 from hudhud.clock import now_ms
+from hudhud.web.admin.notices import Notice, NoticeKey
+from hudhud.web.static_files import FILES
 from support.admin import Person
 from support.html import Page
 from support.queued import change, put_sender, submit
@@ -157,11 +161,25 @@ def test_what_came_of_a_form_is_said_once(member: Person, served: WebServer) -> 
     assert said not in member.get("/admin/status").text
 
 
-@pytest.mark.parametrize("cookie", ["x", "bnVsbA==", "WyJvayJd", "WyJ4IiwgInkiXQ==", "%%%"])
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "x",
+        "%%%",
+        base64.urlsafe_b64encode(b"null").decode(),
+        base64.urlsafe_b64encode(b'["ok", "planted"]').decode(),
+        base64.urlsafe_b64encode(b'[["ok"], "x"]').decode(),
+        base64.urlsafe_b64encode(b"[" * 5000).decode(),
+        base64.urlsafe_b64encode(bytes(32) + b'["ok", "planted"]').decode(),
+        NoticeKey("another secret").seal(Notice("ok", "planted")),
+    ],
+)
 def test_a_notice_that_is_not_ours_says_nothing(member: Person, cookie: str) -> None:
     member.client.cookies.set("hudhud_flash", cookie)
-    page = Page(member.get("/admin/keys").text)
-    assert not page.has("div", **{"class": "note ok"})
+    answer = member.get("/admin/keys")
+    assert answer.status_code == 200
+    assert "planted" not in answer.text
+    assert not Page(answer.text).has("div", **{"class": "note ok"})
 
 
 def test_pages_are_compressed_for_whom_takes_it(member: Person) -> None:
@@ -170,6 +188,38 @@ def test_pages_are_compressed_for_whom_takes_it(member: Person) -> None:
     assert "content-encoding" not in plain.headers
     assert packed.headers["content-encoding"] == "gzip"
     assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+
+
+@pytest.mark.parametrize("taken", ["gzip;q=0", "gzip; q=0.000, *", "*;q=0", "identity", ""])
+def test_pages_are_not_compressed_for_whom_refuses_it(member: Person, taken: str) -> None:
+    answer = member.client.get("/admin/keys", headers={"Accept-Encoding": taken})
+    assert "content-encoding" not in answer.headers
+
+
+@pytest.mark.parametrize("taken", ["GZIP", "br, gzip;q=0.1", "*", "deflate;q=0,gzip;q=1.0"])
+def test_pages_are_compressed_however_gzip_is_named(member: Person, taken: str) -> None:
+    answer = member.client.get("/admin/keys", headers={"Accept-Encoding": taken})
+    assert answer.headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("path", ["/admin/keys?lang=en", "/admin/login"])
+def test_what_leads_elsewhere_has_no_body_and_is_not_kept(member: Person, path: str) -> None:
+    answer = member.get(path)
+    assert answer.status_code == 303
+    assert answer.content == b""
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("digest", "kept"),
+    [("0" * 12, "no-store"), (FILES.digest, "public, max-age=31536000, immutable")],
+)
+def test_a_file_is_kept_for_good_at_its_right_address_alone(
+    stranger: Person, digest: str, kept: str
+) -> None:
+    answer = stranger.get(f"/static/{digest}/hudhud.svg")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, kept)
 
 
 def test_an_unknown_page_is_a_page_for_people_and_json_for_scripts(

@@ -57,6 +57,7 @@ def job(**changes: Any) -> Job:
         "delivered_at": None,
         "read_at": None,
         "finished_at": None,
+        "changed_at": NOW,
         "refusal": "not_failed",
     }
     return Job(**{**usual, **changes})
@@ -204,7 +205,8 @@ def test_a_failed_row_can_be_retried_while_its_code_is_valid() -> None:
     ("refusal", "said"),
     [
         ("expired", "Cannot be retried. Expired: ask for a new code."),
-        ("erased", "Cannot be retried. A newer code has replaced this one."),
+        ("canceled", "Cannot be retried. Canceled: ask for a new code."),
+        ("erased", "Cannot be retried. Its code is erased: ask for a new code."),
     ],
 )
 def test_a_row_that_cannot_be_retried_says_why(refusal: str, said: str) -> None:

@@ -138,7 +138,7 @@ def test_a_machine_without_any_sender_is_an_alarm() -> None:
 
 @pytest.mark.parametrize(("age", "title"), [(1, "Codes are late"), (-1000, "Codes are arriving")])
 def test_codes_that_wait_beside_a_free_sender_are_late(age: int, title: str) -> None:
-    waits = numbers({"queued": 2, "read": 9}, oldest_waiting_at=NOW - LATE_MS - age)
+    waits = numbers({"queued": 2, "read": 9}, oldest_ready_at=NOW - LATE_MS - age)
     found = judged([card()], waits)
     assert found.title == title
 
@@ -154,6 +154,22 @@ def test_too_few_arrivals_are_a_warning_that_leads_to_the_failed_jobs() -> None:
 def test_one_failure_among_a_few_is_no_pattern() -> None:
     found = judged([card()], numbers(hour=window(0.5, 2300, sent=1, delivered=1, failed=1)))
     assert found.title == "Codes are arriving"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "english", "arabic"),
+    [
+        (1, "1 code is waiting. It expires in", "تنتهي صلاحيته"),
+        (2, "2 codes are waiting. The next one expires in", "تنتهي صلاحية أقربهما"),
+        (12, "12 codes are waiting. The next one expires in", "تنتهي صلاحية أقربها"),
+    ],
+)
+def test_the_next_expiry_is_that_of_the_one_code_or_of_the_next(
+    waiting: int, english: str, arabic: str
+) -> None:
+    wait = numbers(**{**TWELVE_WAIT, "counts": {"queued": waiting}}, connected_senders=0)
+    assert english in judged([card("pairing")], wait).sentence
+    assert arabic in verdict([card("pairing")], wait, fmt("ar")).sentence
 
 
 def test_a_name_is_text_and_never_html() -> None:

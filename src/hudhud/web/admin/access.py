@@ -10,6 +10,7 @@ from hudhud.db.engine import Database
 from hudhud.sealing import Sealer
 from hudhud.settings import Settings
 from hudhud.web.admin.csrf import CsrfKey
+from hudhud.web.admin.notices import NoticeKey
 from hudhud.web.admin.proxies import ProxyWatch
 
 # Each takes 64 MB: twelve at once cost 769 MB.
@@ -18,12 +19,13 @@ HASHES_AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What judges passwords, second factors, tokens of forms, and forwarded addresses."""
+    """What judges passwords, second factors, tokens of forms, notices and forwarded addresses."""
 
     password: AdminPassword
     hashing: asyncio.Semaphore  # held while a password is hashed
     second_factors: Sealer
     csrf: CsrfKey
+    notices: NoticeKey
     proxies: ProxyWatch
 
 
@@ -35,5 +37,6 @@ def build_access(settings: Settings, database: Database) -> Access:
         hashing=asyncio.Semaphore(HASHES_AT_ONCE),
         second_factors=Sealer(second_factor.PURPOSE, secret, settings.session_secret_previous),
         csrf=CsrfKey(secret),
+        notices=NoticeKey(secret),
         proxies=ProxyWatch(database, settings.trusted_proxies),
     )

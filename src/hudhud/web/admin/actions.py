@@ -13,34 +13,31 @@ from litestar import Response, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from hudhud import audit, commands, interventions, senders
+from hudhud import audit, commands, interventions, queue, senders
 from hudhud.audit import What
 from hudhud.clock import now_ms
 from hudhud.interventions import Answer
 from hudhud.phones import parse_phone
-from hudhud.web.admin.forms import form_of
+from hudhud.plain_text import shortened
+from hudhud.web.admin.forms import fields_of, form_of
 from hudhud.web.admin.guard import Actor, changer, wants_page
-from hudhud.web.admin.pages import HEADERS, Notice, see_other
-from hudhud.web.admin.view import View, view_of
+from hudhud.web.admin.job_words import REASONS
+from hudhud.web.admin.notices import Notice
+from hudhud.web.admin.pages import see_other
+from hudhud.web.admin.view import N_, View, view_of
 from hudhud.web.answers import answer
 from hudhud.web.api import JOB_ID
 from hudhud.web.parts import AnyRequest, Parts, parts_of
 
 STATUS_PAGE = "/admin/status"
-NOT_KEPT = {"Cache-Control": HEADERS["Cache-Control"]}
 DONE = 200
-
-
-def N_(message: str) -> str:  # noqa: N802 -- gettext's own name for: translated later
-    """Mark a text for translation."""
-    return message
-
+LONGEST_JOB = 40  # characters of what a request names; more digits than any job's number has
 
 NO_SUCH_JOB = N_("Job with ID {job} not found.")
 RETRIED = N_("Job {job} has been successfully re-queued.")
-NOT_RETRIED = N_("Job {job} cannot be retried: {reason}.")
+NOT_RETRIED = N_("Job {job} cannot be retried. {reason}")
 CANCELED = N_("Job {job} has been canceled.")
-NOT_CANCELED = N_("Job {job} cannot be canceled: {reason}.")
+NOT_CANCELED = N_("Job {job} cannot be canceled. {reason}")
 RETRIED_ALL = N_("Jobs re-queued: {count}.")
 NO_SUCH_SENDER = N_("There is no sender named {sender}.")
 RELOAD_ASKED = N_("Reload of sender {sender} was asked for.")
@@ -54,17 +51,9 @@ PAUSED_ALREADY = N_("Sender {sender} is paused already.")
 RESUMED = N_("Sender {sender} sends again.")
 NOT_PAUSED = N_("Sender {sender} is not paused.")
 
-REASONS: dict[Answer, str] = {
-    "expired": N_("expired: ask for a new code"),
-    "canceled": N_("canceled: ask for a new code"),
-    "erased": N_("its code is erased: ask for a new code"),
-    "not_failed": N_("it has not failed"),
-    "not_queued": N_("it no longer waits"),
-}
-
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class Result:
     """What came of a request to change something; `text` names what `values` hold."""
 
     status_code: int
@@ -90,17 +79,17 @@ class Deed:
         return Notice("ok" if self.is_done else "warn", text)
 
 
-Change = Callable[[Connection, Parts, Actor, int], Deed]
+Change = Callable[[Connection, Parts, Actor, int], Result]
 
 
 @post("/admin/jobs/retry/{job:str}", include_in_schema=False)
 async def retry(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Queue a failed job again."""
 
-    def change(connection: Connection, _parts: Parts, actor: Actor, now: int) -> Deed:
+    def change(connection: Connection, _parts: Parts, actor: Actor, now: int) -> Result:
         number = int(job) if JOB_ID.fullmatch(job) else 0
         found = interventions.retry(connection, number, who=actor.name, now=now)
-        return _job_deed(found, job, done=RETRIED, refused=NOT_RETRIED)
+        return _job_result(found, job, done=RETRIED, refused=NOT_RETRIED)
 
     return await _change_job(request, change, what="retry", job=job)
 
@@ -109,10 +98,10 @@ async def retry(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
 async def cancel(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Cancel a job that waits."""
 
-    def change(connection: Connection, _parts: Parts, actor: Actor, now: int) -> Deed:
+    def change(connection: Connection, _parts: Parts, actor: Actor, now: int) -> Result:
         number = int(job) if JOB_ID.fullmatch(job) else 0
         found = interventions.cancel(connection, number, who=actor.name, now=now)
-        return _job_deed(found, job, done=CANCELED, refused=NOT_CANCELED)
+        return _job_result(found, job, done=CANCELED, refused=NOT_CANCELED)
 
     return await _change_job(request, change, what="cancel", job=job)
 
@@ -121,9 +110,11 @@ async def cancel(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
 async def retry_all(request: AnyRequest) -> Response[Any]:
     """Queue all failed jobs again whose codes are valid."""
 
-    def change(connection: Connection, _parts: Parts, actor: Actor, now: int) -> Deed:
-        count = interventions.retry_all(connection, who=actor.name, now=now)
-        return Deed(DONE, RETRIED_ALL, {"count": count})
+    def change(connection: Connection, parts: Parts, actor: Actor, now: int) -> Result:
+        count = interventions.retry_all(
+            connection, who=actor.name, now=now, most=_room(connection, parts, now)
+        )
+        return Result(DONE, RETRIED_ALL, {"count": count})
 
     return await _change_job(request, change, what="retry_all", job=None)
 
@@ -131,26 +122,28 @@ async def retry_all(request: AnyRequest) -> Response[Any]:
 @post("/admin/whatsapp/reinitialize", include_in_schema=False)
 async def reload_session(request: AnyRequest) -> Response[Any]:
     """Start a sender anew with its stored session."""
-    return await _ask(request, "reload", what="reload", asked=RELOAD_ASKED)
+    actor = await changer(request)
+    return await _ask(request, actor, "reload", what="reload", asked=RELOAD_ASKED)
 
 
 @post("/admin/whatsapp/logout-session", include_in_schema=False)
 async def log_out(request: AnyRequest) -> Response[Any]:
     """Log a sender's device out; a new QR code follows."""
-    return await _ask(request, "logout", what="logout_whatsapp", asked=LOGOUT_ASKED)
+    actor = await changer(request)
+    return await _ask(request, actor, "logout", what="logout_whatsapp", asked=LOGOUT_ASKED)
 
 
 @post("/admin/whatsapp/pair-phone", include_in_schema=False)
 async def pair_phone(request: AnyRequest) -> Response[Any]:
     """Ask for the eight characters that link the phone of a number."""
-    await changer(request)  # before the form is judged
-    form = await form_of(request)
-    phone = parse_phone("".join(form.one("phoneNumber").split()).replace("-", ""))
+    actor = await changer(request)  # before the body is judged
+    fields = await fields_of(request)
+    phone = parse_phone("".join(fields.one("phoneNumber").split()).replace("-", ""))
     if phone is None:
-        deed = Deed(400, NOT_A_NUMBER)
-        return await _respond(request, deed, {"success": False, "message": deed.sentence})
+        result = Result(400, NOT_A_NUMBER)
+        return await _respond(request, result, {"success": False, "message": result.sentence})
     return await _ask(
-        request, "pair_phone", what="pair_phone", asked=PAIRING_ASKED, argument=phone.number
+        request, actor, "pair_phone", what="pair_phone", asked=PAIRING_ASKED, argument=phone.number
     )
 
 
@@ -158,36 +151,50 @@ async def pair_phone(request: AnyRequest) -> Response[Any]:
 async def pause(request: AnyRequest) -> Response[Any]:
     """Hold a sender's sending back."""
 
-    def change(connection: Connection, sender: str, now: int) -> Deed:
+    def change(connection: Connection, sender: str, now: int) -> Result:
         if senders.pause(connection, name=sender, now=now):
-            return Deed(DONE, PAUSED, {"sender": sender})
-        return Deed(409, PAUSED_ALREADY, {"sender": sender})
+            return Result(DONE, PAUSED, {"sender": sender})
+        return Result(409, PAUSED_ALREADY, {"sender": sender})
 
-    return await _change_sender(request, change, what="pause")
+    return await _change_sender(request, await changer(request), change, what="pause")
 
 
 @post("/admin/whatsapp/resume", include_in_schema=False)
 async def resume(request: AnyRequest) -> Response[Any]:
     """Let a sender's sending go on."""
 
-    def change(connection: Connection, sender: str, _now: int) -> Deed:
+    def change(connection: Connection, sender: str, _now: int) -> Result:
         if senders.resume(connection, name=sender):
-            return Deed(DONE, RESUMED, {"sender": sender})
-        return Deed(409, NOT_PAUSED, {"sender": sender})
+            return Result(DONE, RESUMED, {"sender": sender})
+        return Result(409, NOT_PAUSED, {"sender": sender})
 
-    return await _change_sender(request, change, what="resume")
+    return await _change_sender(request, await changer(request), change, what="resume")
 
 
-def _job_deed(found: Answer, job: str, *, done: str, refused: str) -> Deed:
+def _room(connection: Connection, parts: Parts, now: int) -> int | None:
+    """Return how many more messages can arrive in time; None where there is no pace."""
+    settings = parts.settings
+    room = queue.room(
+        connection,
+        channel=settings.channel,
+        mean_gap=settings.mean_send_gap,
+        validity=settings.otp_ttl_seconds,
+        now=now,
+    )
+    return None if room is None else room.places
+
+
+def _job_result(found: Answer, job: str, *, done: str, refused: str) -> Result:
     if found == "done":
-        return Deed(DONE, done, {"job": job})
+        return Result(DONE, done, {"job": job})
     if found == "unknown":
-        return Deed(404, NO_SUCH_JOB, {"job": job})
-    return Deed(409, refused, {"job": job, "reason": REASONS[found]})
+        return Result(404, NO_SUCH_JOB, {"job": shortened(job, LONGEST_JOB)})
+    return Result(409, refused, {"job": job, "reason": REASONS[found]})
 
 
 async def _ask(
     request: AnyRequest,
+    actor: Actor,
     kind: commands.Kind,
     *,
     what: What,
@@ -196,66 +203,77 @@ async def _ask(
 ) -> Response[Any]:
     """Pass a command on to a sender's process; what comes of it shows on its card."""
 
-    def change(connection: Connection, sender: str, now: int) -> Deed:
+    def change(connection: Connection, sender: str, now: int) -> Result:
         commands.ask(connection, sender=sender, kind=kind, now=now, argument=argument)
-        return Deed(DONE, asked, {"sender": sender})
+        return Result(DONE, asked, {"sender": sender})
 
-    return await _change_sender(request, change, what=what)
+    return await _change_sender(request, actor, change, what=what)
 
 
 async def _change_job(
     request: AnyRequest, change: Change, *, what: What, job: str | None
 ) -> Response[Any]:
-    deed = await _carry_out(request, change, what=what, subject=job)
-    return await _respond(request, deed, {"message": deed.sentence})
+    actor = await changer(request)
+    result = await _carry_out(request, actor, change, what=what, subject=job)
+    return await _respond(request, result, {"message": result.sentence})
 
 
 async def _change_sender(
-    request: AnyRequest, change: Callable[[Connection, str, int], Deed], *, what: What
+    request: AnyRequest,
+    actor: Actor,
+    change: Callable[[Connection, str, int], Result],
+    *,
+    what: What,
 ) -> Response[Any]:
-    """Change the sender that the form names, else this machine's own."""
-    form = await form_of(request)
-    sender = form.one("sender") or parts_of(request).settings.sender_name
+    """Change the sender that the body names, else this machine's own."""
+    fields = await fields_of(request)
+    sender = fields.one("sender") or parts_of(request).settings.sender_name
+    if not senders.may_be_name(sender):
+        result = _no_such_sender(sender)
+        return await _respond(request, result, {"success": False, "message": result.sentence})
 
-    def change_known(connection: Connection, _parts: Parts, _actor: Actor, now: int) -> Deed:
+    def change_known(connection: Connection, _parts: Parts, _actor: Actor, now: int) -> Result:
         if senders.find(connection, sender) is None:
-            return Deed(404, NO_SUCH_SENDER, {"sender": sender})
+            return _no_such_sender(sender)
         return change(connection, sender, now)
 
-    deed = await _carry_out(request, change_known, what=what, subject=sender)
-    return await _respond(request, deed, {"success": deed.is_done, "message": deed.sentence})
+    result = await _carry_out(request, actor, change_known, what=what, subject=sender)
+    return await _respond(request, result, {"success": result.is_done, "message": result.sentence})
+
+
+def _no_such_sender(name: str) -> Result:
+    return Result(404, NO_SUCH_SENDER, {"sender": shortened(name, senders.LONGEST_NAME)})
 
 
 async def _carry_out(
-    request: AnyRequest, change: Change, *, what: What, subject: str | None
-) -> Deed:
-    actor = await changer(request)
+    request: AnyRequest, actor: Actor, change: Change, *, what: What, subject: str | None
+) -> Result:
     return await asyncio.to_thread(_write, parts_of(request), actor, change, what, subject)
 
 
-def _write(parts: Parts, actor: Actor, change: Change, what: What, subject: str | None) -> Deed:
+def _write(parts: Parts, actor: Actor, change: Change, what: What, subject: str | None) -> Result:
     now = now_ms()
     with parts.database.write() as connection:
-        deed = change(connection, parts, actor, now)
+        result = change(connection, parts, actor, now)
         audit.note(
             connection,
             who=actor.name,
             address=actor.address,
             what=what,
             subject=subject,
-            outcome="ok" if deed.is_done else "refused",
-            detail=deed.sentence,
+            outcome="ok" if result.is_done else "refused",
+            detail=result.sentence,
             now=now,
         )
         parts.database.ring(connection)
-    return deed
+    return result
 
 
-async def _respond(request: AnyRequest, deed: Deed, body: dict[str, object]) -> Response[Any]:
+async def _respond(request: AnyRequest, result: Result, body: dict[str, object]) -> Response[Any]:
     if not wants_page(request):
-        return answer(body, deed.status_code, NOT_KEPT)
+        return answer(body, result.status_code)
     back = (await form_of(request)).one("back") or STATUS_PAGE
-    return see_other(request, back, deed.notice(view_of(request)))
+    return see_other(request, back, result.notice(view_of(request)))
 
 
 action_routes = [retry, cancel, retry_all, reload_session, log_out, pair_phone, pause, resume]

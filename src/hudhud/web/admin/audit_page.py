@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from hudhud import audit
 from hudhud.audit import GROUPS, Group
 from hudhud.web.admin.aside import aside
-from hudhud.web.admin.audit_words import deed, group_words, outcome_look
+from hudhud.web.admin.audit_words import group_words, outcome_look, words_of
 from hudhud.web.admin.guard import reader
 from hudhud.web.admin.pages import page
 from hudhud.web.parts import AnyRequest, Parts, parts_of
@@ -30,7 +30,8 @@ async def audit_page(request: AnyRequest) -> Response[str]:
     rows = await aside(_read, parts_of(request), group, text, before)
     older = rows[ROWS - 1].id if len(rows) > ROWS else None
     kept = {name: value for name, value in (("what", group), ("q", text)) if value}
-    return page(
+    return await aside(
+        page,
         request,
         "audit.html",
         actor=actor,
@@ -40,9 +41,9 @@ async def audit_page(request: AnyRequest) -> Response[str]:
         is_first=before is None,
         first=_address(kept),
         older=None if older is None else _address({**kept, "before": str(older)}),
-        deed=deed,
         outcome_look=outcome_look,
         group_words=group_words,
+        words_of=words_of,
     )
 
 

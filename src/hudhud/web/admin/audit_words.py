@@ -23,7 +23,7 @@ def group_words(fmt: Format) -> dict[Group, str]:
     }
 
 
-def deed(row: Row[Any], fmt: Format) -> Markup:
+def words_of(row: Row[Any], fmt: Format) -> Markup:
     """Say what was done, and to what."""
     texts = {
         "login": fmt.gettext("Login"),

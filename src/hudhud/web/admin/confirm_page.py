@@ -1,11 +1,10 @@
 """GET /admin/whatsapp/logout-session: ask before a device is logged out; by script a dialog."""
 
-import asyncio
-
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
 
 from hudhud import senders
+from hudhud.web.admin.aside import aside
 from hudhud.web.admin.feed import read_snapshot
 from hudhud.web.admin.guard import is_htmx, reader
 from hudhud.web.admin.pages import page
@@ -18,11 +17,11 @@ async def confirm_logout(request: AnyRequest) -> Response[str]:
     actor = await reader(request)
     parts = parts_of(request)
     sender = request.query_params.get("sender") or parts.settings.sender_name
-    waiting = await asyncio.to_thread(_waiting, parts, sender)
+    waiting = await aside(_waiting, parts, sender) if senders.may_be_name(sender) else None
     if waiting is None:
-        raise NotFoundException(f"There is no sender named {sender}.")
+        raise NotFoundException
     template = "partials/confirm_logout.html" if is_htmx(request) else "confirm_logout.html"
-    return page(request, template, actor=actor, sender=sender, waiting=waiting)
+    return await aside(page, request, template, actor=actor, sender=sender, waiting=waiting)
 
 
 def _waiting(parts: Parts, sender: str) -> int | None:

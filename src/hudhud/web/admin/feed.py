@@ -8,7 +8,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -50,6 +50,12 @@ class Snapshot:
     cards: tuple[SenderCard, ...]
     numbers: Numbers
     newest: tuple[Job, ...] = ()
+    read_at: int = 0
+
+    @property
+    def window(self) -> int:
+        """The id of the oldest job that is watched; 0 where all are."""
+        return self.newest[-1].id if len(self.newest) == LARGEST_PAGE else 0
 
     def essence(self) -> dict[str, object]:
         """Return what of each part is worth telling at once: all but what only grows older."""
@@ -67,6 +73,7 @@ def read_snapshot(database: Database, settings: Settings, *, newest: int = 0) ->
             cards=tuple(sender_cards.cards(connection, now=now)),
             numbers=traffic.numbers(connection, now=now, mean_gap=settings.mean_send_gap),
             newest=tuple(jobs.newest(connection, now=now, limit=newest)) if newest else (),
+            read_at=now,
         )
 
 
@@ -84,12 +91,13 @@ class Render:
 
 @dataclass(eq=False, slots=True)
 class Watcher:
-    """One open stream."""
+    """One open stream; `told_at` is when all that it missed was last told."""
 
     view: View
     loop: asyncio.AbstractEventLoop
     events: asyncio.Queue[Event | None] = field(default_factory=asyncio.Queue)
     is_new: bool = True
+    told_at: int = field(default_factory=now_ms)
 
     def tell(self, events: list[Event]) -> None:
         """Pass events on, from any thread; a watcher that takes none is cut off."""
@@ -159,10 +167,16 @@ class Feed:
                 self._serve_watchers()
             except SQLAlchemyError as error:
                 log.warning("the dashboards cannot be told", error=str(error.__cause__ or error))
-                time.sleep(IDLE_SECONDS)
+                self._recover()
             except Exception:
                 log.exception("telling the dashboards broke")
-                time.sleep(IDLE_SECONDS)
+                self._recover()
+
+    def _recover(self) -> None:
+        """Wait, and let everybody be told what they miss meanwhile."""
+        for watcher in self._present():
+            watcher.is_new = True
+        time.sleep(IDLE_SECONDS)
 
     def _wait_for_watchers(self) -> bool:
         with self._changed:
@@ -193,12 +207,14 @@ class Feed:
     def _tell(self, watchers: list[Watcher], snapshot: Snapshot, news: "_News") -> None:
         rendered = _Rendered(self._render, snapshot)
         for watcher in watchers:
-            told = rendered.everything(watcher.view) if watcher.is_new else []
-            if not watcher.is_new:
+            if watcher.is_new:
+                told = rendered.everything(watcher.view, since=watcher.told_at - MISSED_MS)
+            else:
                 told = rendered.news(watcher.view, news)
-            watcher.is_new = False
             if told:
                 watcher.tell(told)
+            watcher.is_new = False
+            watcher.told_at = snapshot.read_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,15 +259,14 @@ class _Rendered:
         self._parts: dict[View, dict[str, Event]] = {}
         self._rows: dict[tuple[View, int], str] = {}
 
-    def everything(self, view: View) -> list[Event]:
-        since = now_ms() - MISSED_MS
-        fresh = tuple(job for job in self._snapshot.newest if _changed_at(job) >= since)
-        return [*self._of_parts(view).values(), *self._of_jobs(view, fresh)]
+    def everything(self, view: View, *, since: int) -> list[Event]:
+        fresh = tuple(job for job in self._snapshot.newest if job.changed_at >= since)
+        return [*self._of_parts(view).values(), self._of_jobs(view, fresh)]
 
     def news(self, view: View, news: _News) -> list[Event]:
         parts = self._of_parts(view) if news.parts else {}
         told = [event for name, event in parts.items() if name in news.parts]
-        return [*told, *self._of_jobs(view, news.jobs)]
+        return [*told, self._of_jobs(view, news.jobs)] if news.jobs else told
 
     def _of_parts(self, view: View) -> dict[str, Event]:
         if view not in self._parts:
@@ -259,19 +274,15 @@ class _Rendered:
             self._parts[view] = {name: Event(name, text) for name, text in html.items()}
         return self._parts[view]
 
-    def _of_jobs(self, view: View, changed: tuple[Job, ...]) -> Iterator[Event]:
-        if changed:
-            rows = [{"id": job.id, "html": self._row(view, job)} for job in changed]
-            window = self._snapshot.newest[-1].id
-            yield Event("rows", json.dumps({"window": window, "rows": rows}))
+    def _of_jobs(self, view: View, changed: tuple[Job, ...]) -> Event:
+        """Tell rows, below which id no rows are told, and how many jobs there are."""
+        rows = [{"id": job.id, "html": self._row(view, job)} for job in changed]
+        total = sum(self._snapshot.numbers.counts.values())
+        data = {"window": self._snapshot.window, "total": total, "rows": rows}
+        return Event("rows", json.dumps(data))
 
     def _row(self, view: View, job: Job) -> str:
         key = (view, job.id)
         if key not in self._rows:
             self._rows[key] = self._render.row(view, job)
         return self._rows[key]
-
-
-def _changed_at(job: Job) -> int:
-    times = (job.sent_at, job.delivered_at, job.read_at, job.finished_at)
-    return max((job.created_at, *(at for at in times if at is not None)))

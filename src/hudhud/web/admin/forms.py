@@ -1,13 +1,17 @@
-"""The fields of a form that a page posts."""
+"""The fields of a form that a page posts, or of a script's JSON object."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
+
+import msgspec
 
 from hudhud.errors import BadRequest
 from hudhud.web.parts import AnyRequest
 
 TYPE = "application/x-www-form-urlencoded"
+JSON = "application/json"
 MOST_FIELDS = 100
+NO_FIELDS = "The body must be a form, or a JSON object whose values are text."
 
 
 class Form:
@@ -37,6 +41,23 @@ async def form_of(request: AnyRequest) -> Form:
         return Form(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError:
         raise BadRequest("The form has too many fields.") from None
+
+
+async def fields_of(request: AnyRequest) -> Form:
+    """Read the fields of a form or of a JSON object; none of an empty body.
+
+    Raises BadRequest for any other body: what it names must not be overlooked.
+    """
+    kind, body = content_type(request), await request.body()
+    if kind == TYPE or not body:
+        return await form_of(request)
+    if kind != JSON:
+        raise BadRequest(NO_FIELDS)
+    try:
+        given = msgspec.json.decode(body, type=dict[str, str | None])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadRequest(NO_FIELDS) from None
+    return Form({name: [value] for name, value in given.items() if value is not None})
 
 
 def content_type(request: AnyRequest) -> str:

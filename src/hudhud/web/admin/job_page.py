@@ -54,7 +54,8 @@ async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
     if story is None:
         raise NoSuchJob(f"Job with ID {job} not found.")
     template = "partials/job.html" if is_htmx(request) else "job.html"
-    return page(request, template, actor=actor, story=story, job=story.job, **STORY_WORDS)
+    shown = {**STORY_WORDS, "story": story, "job": story.job}
+    return await aside(page, request, template, actor=actor, **shown)
 
 
 def _read(parts: Parts, number: int) -> JobStory | None:

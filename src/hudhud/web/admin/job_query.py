@@ -13,14 +13,17 @@ from typing import cast, get_args
 from hudhud import audit, jobs
 from hudhud.clock import now_ms
 from hudhud.errors import BadRequest
-from hudhud.job_search import JobFilter, Place
+from hudhud.job_search import JobFilter, Place, messages_with
 from hudhud.jobs import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
 from hudhud.messages import STATUSES, LegacyStatus
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.guard import Actor
+from hudhud.web.admin.sentences import errors_in_english
+from hudhud.web.admin.view import Language
 from hudhud.web.parts import Parts
 
 LONGEST_SEARCH = 100
+LONGEST_NUMBER = 16
 EVERYTHING = ("", "all")  # what a form sends for no choice
 
 
@@ -49,15 +52,22 @@ class JobList:
     total: Total
 
 
-def parse(parameters: Mapping[str, str], *, usual_limit: int) -> JobQuery:
-    """Read a request's parameters. Raises BadRequest naming the one that is wrong."""
+def parse(
+    parameters: Mapping[str, str], *, language: Language = "en", usual_limit: int
+) -> JobQuery:
+    """Read a request's parameters. Raises BadRequest naming the one that is wrong.
+
+    Errors are kept in English; what is searched for is looked for as `language` shows them too.
+    """
+    search = _search(parameters.get("searchQuery", ""))
     query = JobQuery(
         chosen=JobFilter(
             status=cast(
                 "LegacyStatus | None", _word(parameters, "filterStatus", get_args(LegacyStatus))
             ),
             delivery=_word(parameters, "filterDelivery", STATUSES),
-            search=_search(parameters.get("searchQuery", "")),
+            search=search,
+            also=errors_in_english(search, language) if search else (),
         ),
         limit=_number(parameters, "limit", LARGEST_PAGE) or usual_limit,
         before=_number(parameters, "before") or _number(parameters, "cursor"),
@@ -73,11 +83,11 @@ def parse(parameters: Mapping[str, str], *, usual_limit: int) -> JobQuery:
 
 
 async def read(parts: Parts, actor: Actor, query: JobQuery) -> JobList:
-    """Find the jobs; a search that may be one for a code is noted in the audit."""
-    found = await aside(_find, parts, query)
-    if query.chosen.code is not None and query.is_first:
-        await asyncio.to_thread(_note_code_search, parts, actor, found.total.count)
-    return found
+    """Find the jobs; a search that may be one for a code is noted in the audit first."""
+    code = query.chosen.code
+    if code is not None and parts.code_searches.is_new(actor.name, code, now=now_ms()):
+        await asyncio.to_thread(_note_code_search, parts, actor, code)
+    return await aside(_find, parts, query)
 
 
 def _find(parts: Parts, query: JobQuery) -> JobList:
@@ -87,14 +97,15 @@ def _find(parts: Parts, query: JobQuery) -> JobList:
     return JobList(query, page, total)
 
 
-def _note_code_search(parts: Parts, actor: Actor, count: int) -> None:
+def _note_code_search(parts: Parts, actor: Actor, code: str) -> None:
     with parts.database.write() as connection:
+        count = len(messages_with(connection, parts.sealer, code))
         audit.note(
             connection,
             who=actor.name,
             address=actor.address,
             what="code_search",
-            detail=f"{count} found",
+            detail=f"Codes found: {count}.",
             now=now_ms(),
         )
 
@@ -119,6 +130,7 @@ def _number(parameters: Mapping[str, str], name: str, most: int = 2**53) -> int 
     value = parameters.get(name, "").strip()
     if not value:
         return None
-    if not (value.isascii() and value.isdecimal() and 0 < int(value[:20]) <= most):
+    is_number = value.isascii() and value.isdecimal() and len(value) <= LONGEST_NUMBER
+    if not is_number or not 0 < int(value) <= most:
         raise BadRequest(f"{name}: must be a whole number from 1 to {most}.")
     return int(value)

@@ -2,9 +2,19 @@
 
 from markupsafe import Markup
 
-from hudhud.jobs import Job
+from hudhud.jobs import Job, Refusal
 from hudhud.timeline import Step
 from hudhud.web.admin.format import Format
+from hudhud.web.admin.view import N_
+
+# Why a job cannot be retried or canceled, on pages and to scripts.
+REASONS: dict[Refusal, str] = {
+    "expired": N_("Expired: ask for a new code."),
+    "canceled": N_("Canceled: ask for a new code."),
+    "erased": N_("Its code is erased: ask for a new code."),
+    "not_failed": N_("It has not failed."),
+    "not_queued": N_("It no longer waits."),
+}
 
 
 def status_words(fmt: Format) -> dict[str, str]:
@@ -22,15 +32,17 @@ def status_words(fmt: Format) -> dict[str, str]:
 
 
 def why_not(job: Job, fmt: Format) -> Markup:
-    """Say how long a failed job can be retried, or why it cannot; nothing for any other."""
+    """Say how long a job that ended without arriving can be retried, or why it cannot.
+
+    Nothing is said of any other.
+    """
     if job.refusal is None:
         valid = fmt.gettext("Still valid for %(time)s.")
         return fmt.fill(valid, time=fmt.left(job.expires_at))
-    texts = {
-        "expired": fmt.gettext("Cannot be retried. Expired: ask for a new code."),
-        "erased": fmt.gettext("Cannot be retried. A newer code has replaced this one."),
-    }
-    return fmt.fill(texts.get(job.refusal, ""))
+    if job.refusal in ("not_failed", "not_queued"):
+        return Markup()
+    reason = fmt.gettext(REASONS[job.refusal])
+    return fmt.fill(fmt.gettext("Cannot be retried. %(reason)s"), reason=reason)
 
 
 def step_look(step: Step) -> tuple[str, str]:

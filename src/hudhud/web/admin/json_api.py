@@ -28,14 +28,12 @@ from hudhud.web.admin import job_query
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.guard import reader
 from hudhud.web.admin.job_query import JobList
-from hudhud.web.admin.pages import HEADERS
 from hudhud.web.admin.view import view_of
 from hudhud.web.answers import answer
 from hudhud.web.parts import AnyRequest, Parts, parts_of
 
 USUAL_LIMIT = 20
 NO_SENDER = "No sender has run here yet. Start one with: hudhud serve"
-NOT_KEPT = {"Cache-Control": HEADERS["Cache-Control"]}
 # The states of a sender in the words that callers know; whatever else there is cannot send.
 WHATSAPP_STATUS = {
     "connected": "READY",
@@ -54,7 +52,7 @@ DISCONNECTED = "DISCONNECTED"
 async def status_and_stats(request: AnyRequest) -> Response[dict[str, Any]]:
     """Tell how the sender is and how many jobs are where."""
     await reader(request)
-    return answer(await aside(_status, parts_of(request)), headers=NOT_KEPT)
+    return answer(await aside(_status, parts_of(request)))
 
 
 @get("/admin/api/jobs", include_in_schema=False)
@@ -63,7 +61,7 @@ async def list_jobs(request: AnyRequest) -> Response[dict[str, Any]]:
     actor = await reader(request)
     query = job_query.parse(request.query_params, usual_limit=USUAL_LIMIT)
     found = await job_query.read(parts_of(request), actor, query)
-    return answer(_job_list(found), headers=NOT_KEPT)
+    return answer(await aside(_job_list, found))
 
 
 @get("/admin/api/traffic", include_in_schema=False)
@@ -75,7 +73,7 @@ async def read_traffic(request: AnyRequest) -> Response[dict[str, Any]]:
         raise BadRequest(f"range: must be one of {', '.join(RANGES)}.")
     zone = view_of(request).zone
     found = await aside(_traffic, parts_of(request), chosen, zone)
-    return answer(found, headers=NOT_KEPT)
+    return answer(found)
 
 
 def _status(parts: Parts) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from sqlalchemy import Row
 from hudhud import api_keys, audit
 from hudhud.clock import now_ms
 from hudhud.errors import BadRequest
+from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import Form, form_of
 from hudhud.web.admin.guard import Actor, changer, reader
-from hudhud.web.admin.pages import Notice, page, see_other
+from hudhud.web.admin.notices import Notice
+from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.view import view_of
 from hudhud.web.parts import AnyRequest, Parts, parts_of
 
@@ -61,8 +63,9 @@ async def _page(
     form: Form | None = None,
 ) -> Response[str]:
     parts = parts_of(request)
-    keys = await asyncio.to_thread(_in_use, parts)
-    return page(
+    keys = await aside(_in_use, parts)
+    return await aside(
+        page,
         request,
         "keys.html",
         actor=actor,
@@ -92,7 +95,7 @@ def _make(parts: Parts, actor: Actor, form: Form) -> str:
             address=actor.address,
             what="key_made",
             subject=name,
-            detail=f"scope {', '.join(scopes)}",
+            detail=f"Scopes: {', '.join(scopes)}.",
             now=now_ms(),
         )
     return key

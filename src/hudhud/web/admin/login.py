@@ -15,6 +15,7 @@ from hudhud.errors import BadRequest
 from hudhud.login_limit import TooManyAttempts
 from hudhud.sessions import Session
 from hudhud.web.admin import csrf
+from hudhud.web.admin.aside import aside
 from hudhud.web.admin.entrance import (
     CodeNeeded,
     Entered,
@@ -38,7 +39,7 @@ from hudhud.web.admin.guard import (
     wants_page,
 )
 from hudhud.web.admin.pages import page, see_other
-from hudhud.web.admin.refusals import NOT_KEPT, retry_after
+from hudhud.web.admin.refusals import retry_after
 from hudhud.web.answers import answer
 from hudhud.web.parts import AnyRequest, parts_of
 
@@ -60,10 +61,10 @@ async def login_page(request: AnyRequest) -> Response[Any]:
     following = request.query_params.get("next", "")
     session = await session_of(request)
     if session is None:
-        return _password_form(request, following)
+        return await aside(_password_form, request, following)
     if session.is_complete:
         return see_other(request, following)
-    return _code_form(request, session, following)
+    return await aside(_code_form, request, session, following)
 
 
 @post("/admin/login", include_in_schema=False, request_max_body_size=LARGEST_BODY)
@@ -103,7 +104,7 @@ async def log_out(request: AnyRequest) -> Response[Any]:
         raise NotLoggedIn(AUTHENTICATION_REQUIRED)
     await check_csrf(request, session)
     await asyncio.to_thread(_end, request, session)
-    left: Response[Any] = answer({"success": True, "redirectTo": LOGIN_PAGE}, 200, NOT_KEPT)
+    left: Response[Any] = answer({"success": True, "redirectTo": LOGIN_PAGE}, 200)
     if wants_page(request):
         left = see_other(request, LOGIN_PAGE)
     left.delete_cookie(SESSION_COOKIE)
@@ -124,13 +125,13 @@ async def _log_in_script(request: AnyRequest) -> Response[Any]:
     try:
         entered = await Entrance(request).log_in(given, may_be_incomplete=False)
     except WrongPassword as error:
-        return answer({"success": False, "message": str(error)}, 401, NOT_KEPT)
+        return answer({"success": False, "message": str(error)}, 401)
     except (CodeNeeded, WrongCode) as error:
         body = {"success": False, "message": str(error), "secondFactor": True}
-        return answer(body, 401, NOT_KEPT)
+        return answer(body, 401)
     token = parts_of(request).access.csrf.token_for(entered.session)
     body = {"success": True, "redirectTo": FIRST_PAGE, "csrfToken": token}
-    return _let_in(request, entered, answer(body, 200, NOT_KEPT))
+    return _let_in(request, entered, answer(body, 200))
 
 
 def _read_json(body: bytes) -> Given:

@@ -1,15 +1,11 @@
 """Render the dashboard's pages, and the parts of them that the live stream brings."""
 
-import base64
-import binascii
 import gzip
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -21,6 +17,7 @@ from litestar.types import Serializer
 from hudhud.clock import now_ms
 from hudhud.web.admin.format import Format
 from hudhud.web.admin.guard import Actor
+from hudhud.web.admin.notices import FLASH_COOKIE, FLASH_SECONDS, Notice
 from hudhud.web.admin.view import (
     LANGUAGE_COOKIE,
     LANGUAGES,
@@ -33,14 +30,12 @@ from hudhud.web.admin.view import (
     view_of,
 )
 from hudhud.web.parts import AnyRequest, parts_of
-from hudhud.web.static_files import static_url
+from hudhud.web.static_files import static_url, takes_gzip
 
 TEMPLATE_FOLDER = Path(__file__).parents[1] / "pages"
 ADMIN_PATH = "/admin"
 # A path of ours and a query, without dots that lead elsewhere and whatever is no plain address.
-LOCAL = re.compile(rf"{ADMIN_PATH}(/[\w~%-]+)*/?(\?[!$-;=?-\[\]-~]*)?", re.ASCII)
-FLASH_COOKIE = "hudhud_flash"
-FLASH_SECONDS = 60
+LOCAL = re.compile(rf"{ADMIN_PATH}(/[\w~-]+)*/?(\?[!$-;=?-\[\]-~]*)?", re.ASCII)
 ONE_YEAR = 365 * 24 * 3600
 # Level 9 saves a hundredth more and takes twice as long.
 GZIP_LEVEL = 6
@@ -58,40 +53,32 @@ ALLOWED = {
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
+# Beside those of every answer under /admin (`guarded_headers.py`).
 HEADERS = {
     "Content-Security-Policy": "; ".join(f"{what} {where}" for what, where in ALLOWED.items()),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
 }
-
-Tone = Literal["ok", "info", "warn", "bad"]
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What came of a form, said on the page that follows."""
-
-    tone: Tone
-    text: str
 
 
 class Page(Response[str]):
-    """A page or a part of one, compressed where the browser takes it."""
+    """A page or a part of one, compressed where the browser takes it.
+
+    The body is made at once, in the thread that renders, and not when the answer is sent.
+    """
 
     def __init__(self, html: str, *, is_compressed: bool, status_code: int) -> None:
         headers = {**HEADERS, "Vary": "Accept-Encoding"}
-        self._is_compressed = is_compressed and len(html) >= SMALLEST_GZIP
-        if self._is_compressed:
+        self._body = html.encode()
+        if is_compressed and len(html) >= SMALLEST_GZIP:
             headers["Content-Encoding"] = "gzip"
+            self._body = gzip.compress(self._body, GZIP_LEVEL, mtime=0)
         super().__init__(html, status_code=status_code, headers=headers, media_type=MediaType.HTML)
 
     def render(
         self, content: Any, media_type: MediaType | str, enc_hook: Serializer = default_serializer
     ) -> bytes:
         """Return the body."""
-        body = super().render(content, media_type, enc_hook)
-        return gzip.compress(body, GZIP_LEVEL, mtime=0) if self._is_compressed else body
+        del content, media_type, enc_hook
+        return self._body
 
 
 def page(
@@ -111,7 +98,7 @@ def page(
     if chosen is not None and request.method == "GET":
         return _with_language(request, chosen)
     view = view_of(request)
-    notice = _notice(request.cookies.get(FLASH_COOKIE))
+    notice = parts_of(request).access.notices.open(request.cookies.get(FLASH_COOKIE))
     if "csrf" not in context:
         context["csrf"] = _csrf(request, actor)
     html = _render(
@@ -126,8 +113,7 @@ def page(
             **context,
         },
     )
-    gzips = "gzip" in request.headers.get("accept-encoding", "")
-    answer = Page(html, is_compressed=gzips, status_code=status_code)
+    answer = Page(html, is_compressed=takes_gzip(request), status_code=status_code)
     if notice is not None:
         answer.delete_cookie(FLASH_COOKIE, path=ADMIN_PATH)
     return answer
@@ -138,12 +124,11 @@ def fragment(view: View, template: str, **context: Any) -> str:
     return _render(view, template, {"csrf": None, "address": None, **context}).strip()
 
 
-def see_other(request: AnyRequest, address: str, notice: Notice | None = None) -> Response[None]:
+def see_other(request: AnyRequest, address: str, notice: Notice | None = None) -> Response[str]:
     """Send a person from a form to a page of ours, which says what came of it."""
-    answer = Response[None](None, status_code=303, headers={"Location": local(address)})
+    answer = _redirect(local(address))
     if notice is not None:
-        text = json.dumps([notice.tone, notice.text]).encode()
-        value = base64.urlsafe_b64encode(text).decode()
+        value = parts_of(request).access.notices.seal(notice)
         answer.set_cookie(_cookie(request, FLASH_COOKIE, value, FLASH_SECONDS))
     return answer
 
@@ -197,9 +182,14 @@ def _csrf(request: AnyRequest, actor: Actor | None) -> str | None:
 
 
 def _with_language(request: AnyRequest, chosen: Language) -> Response[str]:
-    answer = Response("", status_code=303, headers={"Location": local(_address(request))})
+    answer = _redirect(local(_address(request)))
     keep_choice(request, answer, LANGUAGE_COOKIE, chosen)
     return answer
+
+
+def _redirect(address: str) -> Response[str]:
+    headers = {"Location": address, "Cache-Control": "no-store"}
+    return Response("", status_code=303, headers=headers, media_type=MediaType.TEXT)
 
 
 def _address(request: AnyRequest) -> str:
@@ -219,12 +209,3 @@ def _cookie(request: AnyRequest, name: str, value: str, seconds: int) -> Cookie:
         httponly=True,
         samesite="lax",
     )
-
-
-def _notice(value: str | None) -> Notice | None:
-    """Return what a form left; a cookie that is not ours says nothing."""
-    try:
-        tone, text = json.loads(base64.urlsafe_b64decode((value or "").encode()))
-    except (ValueError, TypeError, binascii.Error):
-        return None
-    return Notice(tone, text) if tone in {"ok", "info", "warn", "bad"} else None

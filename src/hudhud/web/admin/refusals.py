@@ -17,35 +17,33 @@ from hudhud.web.admin.guard import (
     is_htmx,
     wants_page,
 )
-from hudhud.web.admin.pages import HEADERS, page, see_other
+from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.sentences import translate
 from hudhud.web.admin.view import view_of
 from hudhud.web.answers import answer
 from hudhud.web.parts import AnyRequest
-
-NOT_KEPT = {"Cache-Control": HEADERS["Cache-Control"]}
 
 
 def not_logged_in(request: AnyRequest, error: NotLoggedIn) -> Response[Any]:
     """Send people to the login, and back again afterwards; tell scripts where it is."""
     if is_htmx(request):
         # A login page must not land in the middle of the page that asked.
-        return answer(_body(error), 401, {"HX-Redirect": LOGIN_PAGE, **NOT_KEPT})
+        return answer(_body(error), 401, {"HX-Redirect": LOGIN_PAGE})
     if wants_page(request):
         return see_other(request, _login_page(request))
-    return answer({**_body(error), "redirectTo": LOGIN_PAGE}, 401, NOT_KEPT)
+    return answer({**_body(error), "redirectTo": LOGIN_PAGE}, 401)
 
 
 def wrong_key(_request: AnyRequest, error: WrongKey) -> Response[Any]:
     """401: only scripts have keys."""
-    return answer(_body(error), 401, NOT_KEPT)
+    return answer(_body(error), 401)
 
 
 def forbidden(request: AnyRequest, error: Forbidden) -> Response[Any]:
     """403, as a page for people."""
     if wants_page(request) and not is_htmx(request):
         return _page(request, 403, str(error))
-    return answer(_body(error), 403, NOT_KEPT)
+    return answer(_body(error), 403)
 
 
 def too_many_attempts(request: AnyRequest, error: TooManyAttempts) -> Response[Any]:
@@ -53,7 +51,7 @@ def too_many_attempts(request: AnyRequest, error: TooManyAttempts) -> Response[A
     if wants_page(request) and not is_htmx(request):
         refused = _page(request, 429, str(error))
     else:
-        refused = answer({"message": str(error)}, 429, NOT_KEPT)
+        refused = answer({"message": str(error)}, 429)
     refused.headers.update(retry_after(error))
     return refused
 

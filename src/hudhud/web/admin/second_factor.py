@@ -12,10 +12,12 @@ from hudhud.audit import What
 from hudhud.clock import now_ms
 from hudhud.sealing import SealingError
 from hudhud.sessions import Session
+from hudhud.web.admin.aside import aside
 from hudhud.web.admin.entrance import Entrance, WrongCode
 from hudhud.web.admin.forms import form_of
 from hudhud.web.admin.guard import Actor, Forbidden, changer, reader
-from hudhud.web.admin.pages import Notice, page, see_other
+from hudhud.web.admin.notices import Notice
+from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.qr import qr_svg
 from hudhud.web.admin.view import view_of
 from hudhud.web.parts import AnyRequest, Parts, parts_of
@@ -83,8 +85,9 @@ def _person(actor: Actor) -> tuple[Actor, Session]:
 async def _show(
     request: AnyRequest, actor: Actor, *, status_code: int = 200, is_wrong: bool = False
 ) -> Response[str]:
-    state = await asyncio.to_thread(_state, parts_of(request), actor)
-    return page(
+    state = await aside(_state, parts_of(request), actor)
+    return await aside(
+        page,
         request,
         "second_factor.html",
         actor=actor,

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud import interventions, traffic
 from hudhud.clock import now_ms
 from hudhud.db.engine import may_pass
+from hudhud.jobs import MOST_COUNTED
 from hudhud.traffic import RANGES, Range, Series
 from hudhud.web.admin import job_query
 from hudhud.web.admin.aside import aside
@@ -44,7 +45,8 @@ async def front_door(request: AnyRequest) -> Response[None]:
 async def status_page(request: AnyRequest) -> Response[str]:
     """Show the page; a script's request gets the parts that it puts in their places."""
     actor = await reader(request)
-    query = job_query.parse(request.query_params, usual_limit=ROWS)
+    language = view_of(request).language
+    query = job_query.parse(request.query_params, language=language, usual_limit=ROWS)
     wanted = request.headers.get("hx-target") if is_htmx(request) else None
     if wanted == "section#jobs":
         shown = await _jobs(request, actor, query)
@@ -97,7 +99,8 @@ def _traffic(request: AnyRequest) -> dict[str, Any]:
 
 async def _jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> dict[str, Any]:
     parts = parts_of(request)
-    shown = {**WORDS, "chosen": query.chosen, "limit": query.limit}
+    facts = {"chosen": query.chosen, "limit": query.limit, "most_counted": MOST_COUNTED}
+    shown = {**WORDS, **facts}
     try:
         found = await job_query.read(parts, actor, query)
         retryable = await aside(_count_retryable, parts)

@@ -10,7 +10,7 @@ from hudhud.web.admin.job_words import status_words, why_not
 from hudhud.web.admin.pages import fragment
 from hudhud.web.admin.qr import qr_svg
 from hudhud.web.admin.sender_state import look, sender_id, sentence
-from hudhud.web.admin.verdict import verdict
+from hudhud.web.admin.verdict import POOR_RATE, verdict
 from hudhud.web.admin.view import View
 
 # What the templates call.
@@ -34,6 +34,7 @@ def context(snapshot: Snapshot, settings: Settings, *, pair: str = "qr") -> dict
         "numbers": snapshot.numbers,
         "pace": (settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms),
         "pair": pair,
+        "poor_rate": POOR_RATE,
     }
 
 

@@ -10,7 +10,7 @@ from hudhud.web.parts import AnyRequest
 
 
 @post("/admin/theme", include_in_schema=False)
-async def choose_theme(request: AnyRequest) -> Response[None]:
+async def choose_theme(request: AnyRequest) -> Response[str]:
     """Keep the theme in a cookie, and go back."""
     await changer(request)
     form = await form_of(request)

@@ -125,17 +125,18 @@ def _good(card: SenderCard, numbers: Numbers, fmt: Format) -> Verdict:
 
 
 def _late(numbers: Numbers, fmt: Format) -> Verdict | None:
-    oldest = numbers.oldest_waiting_at
+    oldest = numbers.oldest_ready_at
     if oldest is None or fmt.now - oldest < LATE_MS:
         return None
+    if (numbers.expected_wait_ms or 0) >= LATE_MS:
+        cause = fmt.gettext("More are asked for than the senders may carry at their pace.")
+    else:
+        cause = fmt.gettext("A sender is connected and does not send them; its log says why.")
     return Verdict(
         "warn",
         "queued",
         fmt.gettext("Codes are late"),
-        _joined(
-            _waiting(numbers, fmt),
-            fmt.gettext("More are asked for than the senders may carry at their pace."),
-        ),
+        _joined(_waiting(numbers, fmt), cause),
         Action("link", "?filterStatus=pending#jobs", fmt.gettext("Show them"), "queued"),
     )
 
@@ -219,11 +220,12 @@ def _waiting(numbers: Numbers, fmt: Format) -> Markup:
     waiting = fmt.fill(text, number=fmt.number(numbers.pending))
     if numbers.next_expiry_at is None or numbers.next_expiry_at <= fmt.now:
         return waiting
-    expiry = fmt.fill(
-        fmt.gettext("The first of them expires in <strong>%(time)s</strong>."),
-        time=fmt.left(numbers.next_expiry_at),
+    text = fmt.ngettext(
+        "It expires in <strong>%(time)s</strong>.",
+        "The next one expires in <strong>%(time)s</strong>.",
+        numbers.pending,
     )
-    return _joined(waiting, expiry)
+    return _joined(waiting, fmt.fill(text, time=fmt.left(numbers.next_expiry_at)))
 
 
 def _clause(card: SenderCard, fmt: Format) -> Markup:

@@ -50,6 +50,11 @@ class View:
         return translations(self.language).ngettext(one, many, number)
 
 
+def N_(message: str) -> str:  # noqa: N802 -- gettext's own name for: translated later
+    """Mark a text for translation."""
+    return message
+
+
 def view_of(request: AnyRequest) -> View:
     """Return the view that a request asks for by `?lang=`, cookies and Accept-Language."""
     return View(_language(request), _zone(request.cookies.get(ZONE_COOKIE)))

@@ -46,7 +46,12 @@ confirm.addEventListener("submit", () => {
 
 /** Load the open job again where it is among the ids that changed. */
 export function renewDrawer(ids) {
-  const job = drawer.querySelector("[data-job]")?.dataset.job;
-  if (!drawer.open || !ids.includes(job)) return;
-  load(`/admin/jobs/${job}`, drawer, { style: "innerMorph", background: true });
+  const job = openJob();
+  if (!job || !ids.includes(job)) return undefined;
+  return load(`/admin/jobs/${job}`, drawer, { style: "innerMorph", background: true });
+}
+
+/** Return the number of the job in the open drawer, as text. */
+export function openJob() {
+  return drawer.open ? drawer.querySelector("[data-job]")?.dataset.job : undefined;
 }

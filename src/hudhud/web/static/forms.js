@@ -38,7 +38,8 @@ document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
 });
 
 document.addEventListener("htmx:after:swap", () => {
-  const heading = focused && document.querySelector(`#${focused} h2`);
+  const place = focused && document.getElementById(focused);
+  const heading = place && (place.querySelector("h2") ?? place.closest("section")?.querySelector("h2"));
   focused = null;
   if (!heading || document.activeElement !== document.body) return;
   heading.tabIndex = -1;

@@ -1,27 +1,33 @@
 // The list of jobs: rows change in their places; new ones come in at the top of the first page.
-import { load, swap } from "./load.js";
+import { swap } from "./load.js";
 
 const FRESH = 1600;
 const unseen = new Set();
 
-/** Show rows that the stream brings, the newest first. */
-export function showRows(rows) {
+/** Show rows that the stream brings, the newest first; `total` is how many jobs there are. */
+export function showRows(rows, total) {
   const list = document.getElementById("jobs");
   for (const row of rows.toReversed()) {
     if (document.getElementById(`job-${row.id}`)) change(row);
     else if (isNew(row.id, list) && fits(row, list)) bring(row, list);
   }
   tellUnseen(list);
+  if (showsNewest(list)) tellTotal(list, total);
 }
 
-/** Load the list again: the stream was away for longer than it remembers. */
-export function renewList() {
-  load(location.pathname + location.search, document.getElementById("jobs"), { background: true });
+/** Tell whether the list is the first page of all jobs. */
+export function showsNewest({ dataset: { first, status, delivery, search } }) {
+  return first === "true" && !status && !delivery && !search;
 }
 
-// The list that a link or a form brings has seen everything.
+/** Tell whether the stream can judge what fits the list: the rest only the server knows. */
+export function isJudged({ dataset: { search } }) {
+  return !search || /^\+?\d{5,}$/.test(digitsOf(search));
+}
+
+// The list that the server sends has seen everything.
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
-  if (ctx.target?.id === "jobs") unseen.clear();
+  if (["jobs", "jobs-list"].includes(ctx.target?.id)) unseen.clear();
 });
 
 function change({ id, html }) {
@@ -60,9 +66,11 @@ function fits({ html }, list) {
   if (wanted.status && wanted.status !== status) return false;
   if (wanted.delivery && wanted.delivery !== delivery) return false;
   if (!wanted.search) return true;
-  // Whether a code, a text or an error fits, only the server knows.
-  const digits = wanted.search.replace(/[\s().-]/g, "");
-  return /^\+?\d{5,}$/.test(digits) && phone.includes(digits);
+  return isJudged(list) && phone.includes(digitsOf(wanted.search));
+}
+
+function digitsOf(search) {
+  return search.replace(/[\s().-]/g, "");
 }
 
 function parse(html) {
@@ -83,4 +91,18 @@ function tellUnseen(list) {
   const form = new Intl.PluralRules(document.documentElement.lang).select(unseen.size);
   place.querySelector("a").textContent = texts[form].replace("%(num)d", unseen.size);
   place.hidden = false;
+}
+
+function tellTotal(list, total) {
+  const place = document.getElementById("jobs-total");
+  if (!place) return;
+  const { exact, more, most } = place.dataset;
+  const text = total > Number(most) ? more : exact;
+  const count = list.querySelector("tbody").rows.length;
+  place.textContent = text.replace("%(count)s", number(count)).replace("%(total)s", number(Math.min(total, most)));
+}
+
+// As `format.py` writes numbers in every language.
+function number(value) {
+  return value.toLocaleString("en");
 }

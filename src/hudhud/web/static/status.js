@@ -2,10 +2,12 @@
 import "./clock.js";
 import "./dialogs.js";
 import { drawCharts, renewCharts } from "./charts.js";
-import { renewDrawer } from "./dialogs.js";
+import { openJob, renewDrawer } from "./dialogs.js";
 import { follow } from "./live.js";
-import { renewList, showRows } from "./rows.js";
+import { renewList } from "./renewal.js";
+import { showRows } from "./rows.js";
 import { swap } from "./load.js";
+import { noteChange } from "./unwatched.js";
 import { showTabs } from "./tabs.js";
 import { showFirstStep } from "./first-steps.js";
 
@@ -22,11 +24,13 @@ const PARTS = {
   numbers(html) {
     swap("numbers", html);
     renewCharts();
+    noteChange();
   },
   rows(data) {
-    const { rows } = JSON.parse(data);
-    showRows(rows);
+    const { window: smallest, total, rows } = JSON.parse(data);
+    showRows(rows, total);
     renewDrawer(rows.map((row) => String(row.id)));
+    noteChange({ smallest, total });
   },
 };
 
@@ -36,4 +40,10 @@ document.addEventListener("htmx:after:swap", () => {
   showTabs();
   drawCharts();
 });
-follow({ event: (name, data) => PARTS[name]?.(data), missed: renewList });
+follow({
+  event: (name, data) => PARTS[name]?.(data),
+  missed() {
+    renewList();
+    renewDrawer([openJob()]);
+  },
+});

@@ -15,7 +15,7 @@ ROW_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add the tables and indexes, and fill them from the messages that there are."""
+    """Add tables and indexes; count and index the messages there are. Charts begin empty."""
     op.create_table(
         "audit",
         sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
@@ -96,6 +96,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("sender_states_at", "sender_states", ["sender", "at"], unique=False)
+    op.create_index("sender_states_old", "sender_states", ["at"], unique=False)
     op.create_table(
         "sessions",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
@@ -146,8 +147,17 @@ def upgrade() -> None:
         ["status", "id", "phone", "body_key", "error_key"],
         unique=False,
     )
+    op.create_index(
+        "messages_failed",
+        "messages",
+        ["expires_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'failed'"),
+        sqlite_where=sa.text("status = 'failed'"),
+    )
     op.create_index("messages_verification", "messages", ["verification_id"], unique=False)
     op.add_column("senders", sa.Column("qr_expires_at", sa.BigInteger(), nullable=True))
+    op.add_column("senders", sa.Column("last_sent_at", sa.BigInteger(), nullable=True))
     op.add_column("senders", sa.Column("paused_at", sa.BigInteger(), nullable=True))
     op.create_index(
         "verifications_code",

@@ -1,0 +1,31 @@
+"""Which searches for a code are news: a page that reads its own list again makes no new ones."""
+
+import threading
+from collections import OrderedDict
+
+from hudhud.sealing import CodeSealer
+
+SAME_MS = 10 * 60_000
+MOST_KEPT = 1000
+
+
+class CodeSearches:
+    """Remembers, for a while and without the codes, who searched for which."""
+
+    def __init__(self, sealer: CodeSealer) -> None:
+        self._sealer = sealer
+        self._seen: OrderedDict[tuple[str, bytes], int] = OrderedDict()
+        self._changing = threading.Lock()
+
+    def is_new(self, who: str, code: str, *, now: int) -> bool:
+        """Tell whether `who` has not searched for this code within `SAME_MS`."""
+        key = (who, self._sealer.index(code))
+        with self._changing:
+            last = self._seen.get(key)
+            if last is not None and now - last < SAME_MS:
+                return False
+            self._seen[key] = now
+            self._seen.move_to_end(key)
+            while len(self._seen) > MOST_KEPT:
+                self._seen.popitem(last=False)
+        return True

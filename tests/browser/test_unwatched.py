@@ -1,0 +1,158 @@
+"""Jobs older than the newest, which alone the stream watches; what it says to tabs that come late."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from hudhud.channels.sandbox import NOT_ON_WHATSAPP
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.jobs import LARGEST_PAGE
+from support.browser import OpenProfile, expect_delivery, is_marked, mark, row
+from support.services import Service, ask_for_code
+from support.stored_jobs import StoredJob, put_jobs
+
+FAILED = "/admin/status?filterStatus=failed"
+# A worker's script in a page, with a stream and tabs that the test plays.
+PLAY = """async address => {
+  class Played extends EventTarget {
+    static CLOSED = 2;
+    readyState = 0;
+    constructor() { super(); Played.last = this; }
+    close() { this.readyState = 2; }
+  }
+  window.EventSource = Played;
+  window.say = (name, data) => Played.last.dispatchEvent(new MessageEvent(name, { data }));
+  window.openTab = () => {
+    const port = { told: [], postMessage(message) { this.told.push(message); } };
+    const event = new Event("connect");
+    event.ports = [port];
+    self.dispatchEvent(event);
+    return port.told;
+  };
+  await import(address);
+}"""
+
+
+def add_delivered(service: Service, count: int) -> None:
+    """Add jobs that are delivered, as if long since."""
+    database = Database(f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
+    one = StoredJob(status="delivered", code=None, created_at=now_ms(), sent_at=now_ms())
+    put_jobs(database, *[one] * count)
+    database.close()
+
+
+@pytest.fixture
+def failed(fresh_sandbox: Service, open_profile: OpenProfile) -> int:
+    """A failed job that newer ones have pushed out of what is watched; nothing is sent any more."""
+    page = open_profile(fresh_sandbox.url).open_live()
+    job: int = ask_for_code(fresh_sandbox.url, NOT_ON_WHATSAPP)["jobId"]
+    expect_delivery(page, job, "failed")
+    page.get_by_role("button", name="Pause sending").click()
+    expect(page.locator(".state")).to_have_text("Paused")
+    page.close()
+    add_delivered(fresh_sandbox, LARGEST_PAGE)
+    return job
+
+
+def retry_elsewhere(service: Service, open_profile: OpenProfile, job: int) -> None:
+    """Retry a job in somebody else's browser."""
+    other = open_profile(service.url).open(f"/admin/jobs/{job}")
+    other.get_by_role("button", name="Retry").click()
+    expect(other.locator(".head .st")).to_have_text("Queued")
+
+
+def test_a_filtered_list_follows_a_job_that_is_not_watched_and_keeps_what_is_typed(
+    fresh_sandbox: Service, failed: int, open_profile: OpenProfile
+) -> None:
+    page = open_profile(fresh_sandbox.url).open_live(FAILED)
+    expect_delivery(page, failed, "failed")
+    expect(page.get_by_role("button", name="Retry all still valid (1)")).to_be_visible()
+    mark(page)
+    search = page.get_by_role("searchbox", name="Search")
+    search.fill("half a nu")
+    retry_elsewhere(fresh_sandbox, open_profile, failed)
+    expect(row(page, failed)).to_have_count(0)
+    expect(page.get_by_role("button", name="Retry all")).to_have_count(0)
+    expect(page.locator("#no-jobs")).to_contain_text("No job matches")
+    expect(search).to_have_value("half a nu")
+    expect(search).to_be_focused()
+    assert is_marked(page)
+
+
+def test_a_deeper_page_and_an_open_drawer_follow_a_job_that_is_not_watched(
+    fresh_sandbox: Service, failed: int, open_profile: OpenProfile
+) -> None:
+    profile = open_profile(fresh_sandbox.url)
+    page = profile.open_live(f"/admin/status?before={failed + 1}")
+    link = row(page, failed).get_by_role("link")
+    link.click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer.locator(".head .st")).to_have_text("Failed")
+    retry_elsewhere(fresh_sandbox, open_profile, failed)
+    expect(drawer.locator(".head .st")).to_have_text("Queued")
+    expect_delivery(page, failed, "queued")
+    page.keyboard.press("Escape")
+    expect(link).to_be_focused()
+
+
+def test_the_first_page_of_all_jobs_is_not_loaded_again(
+    fresh_sandbox: Service, failed: int, open_profile: OpenProfile
+) -> None:
+    del failed
+    page = open_profile(fresh_sandbox.url).open_live()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    job = ask_for_code(fresh_sandbox.url, "+201009990001")["jobId"]
+    expect_delivery(page, job, "queued")
+    row(page, job).get_by_role("button", name="Cancel").click()
+    expect_delivery(page, job, "canceled")
+    lists = [url for url in asked if re.search(r"/admin/status(\?|$)", url)]
+    assert len(lists) <= 1, "only the form's way back"
+
+
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [("en-GB", "Newest {} of {}"), ("ar-EG", "أحدث {} من {}")],
+)
+def test_the_total_counts_on_while_jobs_come_in(
+    fresh_sandbox: Service, open_profile: OpenProfile, locale: str, words: str
+) -> None:
+    page = open_profile(fresh_sandbox.url, locale=locale).open_live()
+    expect(page.locator("#no-jobs")).to_be_visible()
+    total = page.locator("#jobs-total")
+    add_delivered(fresh_sandbox, 1)
+    expect(total).to_have_text(words.format(1, 1))
+    add_delivered(fresh_sandbox, 24)
+    expect(total).to_have_text(words.format(25, 25))
+    add_delivered(fresh_sandbox, 2)
+    expect(total).to_have_text(words.format(25, 27))
+    expect(page.locator("#older")).to_be_visible()
+
+
+def told(page: Page, tab: str) -> list[tuple[Any, ...]]:
+    """What a tab has been told."""
+    messages = page.evaluate(f"window.{tab}")
+    return [
+        (one["kind"], *(one[key] for key in ("name", "data") if key in one)) for one in messages
+    ]
+
+
+def test_a_tab_that_comes_late_is_told_how_the_stream_is_and_nothing_stale(
+    sandbox: Service, open_profile: OpenProfile
+) -> None:
+    page = open_profile(sandbox.url).open("/admin/keys")
+    script = page.locator('script[src$="/admin.js"]').get_attribute("src") or ""
+    page.evaluate(PLAY, script.replace("admin.js", "live-worker.js"))
+    page.evaluate("() => { window.first = openTab(); say('hello', ''); say('numbers', 'old'); }")
+    page.evaluate("() => { window.second = openTab(); }")
+    assert told(page, "second") == [("event", "numbers", "old")]
+    page.evaluate("() => { say('error'); window.third = openTab(); }")
+    assert told(page, "third") == [("lost",)]
+    page.evaluate("() => { say('hello', ''); say('numbers', 'new'); window.fourth = openTab(); }")
+    assert told(page, "fourth") == [("event", "numbers", "new")]
+    page.evaluate("() => { say('end', ''); window.fifth = openTab(); }")
+    assert told(page, "first")[-1] == ("ended",)
+    assert told(page, "fifth") == []

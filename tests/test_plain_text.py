@@ -1,0 +1,24 @@
+"""Texts that strangers typed, made harmless."""
+
+import pytest
+
+from hudhud.plain_text import is_plain, shortened
+
+
+@pytest.mark.parametrize("text", ["", "main-sandbox", "هدهد ١", "naïve 🙂", "a\u00a0b", "a\u200db"])
+def test_what_people_write_is_left_as_it_is(text: str) -> None:
+    assert is_plain(text)
+    assert shortened(text, 100) == text
+
+
+@pytest.mark.parametrize(
+    "sign", ["\0", "\n", "\x7f", "\x9f", "\ud800", "\u202e", "\u2066", "\u200f", "\u061c", "\u2028"]
+)
+def test_a_sign_that_is_not_seen_is_replaced(sign: str) -> None:
+    assert not is_plain(f"a{sign}b")
+    assert shortened(f"a{sign}b", 100) == "a\ufffdb"
+
+
+def test_a_long_text_is_cut_where_it_is_seen() -> None:
+    assert shortened("x" * 10, 10) == "x" * 10
+    assert shortened("x" * 11, 10) == "x" * 9 + "…"

@@ -1,0 +1,69 @@
+"""What every answer under /admin and /static says, whatever it answers."""
+
+from typing import Any
+
+import pytest
+
+from support.admin import HTML, Person
+from support.web_server import WebServer
+
+LOGGED_IN = [
+    ("GET", "/admin", 303, {}),
+    ("GET", "/admin/status", 200, {}),
+    ("HEAD", "/admin/status", 200, {}),
+    ("GET", "/admin/live/nowhere", 404, {}),
+    ("GET", "/admin/jobs/999999", 404, {"Accept": "*/*"}),
+    ("GET", "/admin/api/jobs", 200, {"Accept": "*/*"}),
+    ("HEAD", "/admin/api/jobs", 200, {"Accept": "*/*"}),
+    ("GET", "/admin/api/jobs?limit=none", 400, {"Accept": "*/*"}),
+    ("GET", "/admin/status?lang=ar", 303, {}),
+    ("POST", "/admin/jobs/retry/1", 403, {}),
+    ("OPTIONS", "/admin/status", 204, {}),
+]
+STRANGERS = [
+    ("GET", "/admin/status", 303, {}),
+    ("GET", "/admin/live", 401, {"Accept": "*/*"}),
+    ("GET", "/admin/api/jobs", 401, {"Accept": "*/*"}),
+    ("GET", "/admin/api/jobs", 401, {"X-API-KEY": "wrong"}),
+    ("POST", "/admin/logout", 303, {}),
+    ("PATCH", "/admin/keys", 404, {"Accept": "*/*"}),
+]
+
+
+def judge(person: Person, method: str, path: str, status: int, headers: dict[str, Any]) -> None:
+    """Ask, and look at the headers that are always there, each once."""
+    answer = person.client.request(method, path, headers={"Accept": HTML, **headers})
+    assert answer.status_code == status
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert answer.headers.get_list("referrer-policy") == ["no-referrer"]
+    assert answer.headers.get_list("cache-control") == ["no-store"]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "headers"), LOGGED_IN)
+def test_whatever_who_is_logged_in_asks_for(
+    member: Person, method: str, path: str, status: int, headers: dict[str, Any]
+) -> None:
+    judge(member, method, path, status, headers)
+
+
+@pytest.mark.parametrize(("method", "path", "status", "headers"), STRANGERS)
+def test_whatever_a_stranger_asks_for(
+    stranger: Person, method: str, path: str, status: int, headers: dict[str, Any]
+) -> None:
+    judge(stranger, method, path, status, headers)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(("name", "status"), [("admin.css", 200), ("nowhere.css", 404)])
+def test_a_static_file_and_its_absence(
+    stranger: Person, method: str, name: str, status: int
+) -> None:
+    answer = stranger.client.request(method, f"/static/any/{name}")
+    assert answer.status_code == status
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert answer.headers.get_list("referrer-policy") == ["no-referrer"]
+    assert ("immutable" in answer.headers.get("cache-control", "")) == (status == 200)
+
+
+def test_what_programs_ask_for_is_left_as_it_is(served: WebServer) -> None:
+    assert "referrer-policy" not in served.client.get("/healthz").headers
