@@ -7,9 +7,7 @@ a text look like another one.
 import re
 
 # Cc, surrogates, the separators of lines and paragraphs, and the property Bidi_Control.
-_ODD = re.compile(
-    "[\0-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-)
+_ODD = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _REPLACEMENT = "\ufffd"
 _MORE = "…"
 
