@@ -92,14 +92,22 @@ def revoke(connection: Connection, prefix_or_name: str) -> str | None:
     if len(found) > 1:
         prefixes = ", ".join(key.prefix for key in found)
         raise BadRequest(f"Several keys fit {prefix_or_name}: {prefixes}. Write more of the one.")
-    if not found:
-        return None
+    return _end(connection, found[0]) if found else None
+
+
+def revoke_exactly(connection: Connection, prefix: str) -> str | None:
+    """Revoke the key in use with this prefix, whatever others are named; return its name."""
+    found = [key for key in _in_use(connection) if key.prefix == prefix]
+    return _end(connection, found[0]) if found else None
+
+
+def _end(connection: Connection, key: Row[int, str, str]) -> str | None:
     result = connection.execute(
         update(api_keys)
-        .where(api_keys.c.id == found[0].id, api_keys.c.revoked_at.is_(None))
+        .where(api_keys.c.id == key.id, api_keys.c.revoked_at.is_(None))
         .values(revoked_at=now_ms())
     )
-    return found[0].name if result.rowcount == 1 else None
+    return key.name if result.rowcount == 1 else None
 
 
 def _in_use(connection: Connection) -> list[Row[int, str, str]]:

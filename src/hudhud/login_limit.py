@@ -44,28 +44,37 @@ class Attempt:
     delay: float  # seconds to wait before the answer is looked for
 
 
-def reserve(
-    database: Database, connection: Connection, *, address: str, username: str, now: int
-) -> Attempt:
-    """Count an attempt, inside a writing transaction. Raises TooManyAttempts."""
-    database.lock_for_logins(connection)
-    place, name = limited(address), shortened(username, LONGEST_TEXT)
+def check(connection: Connection, *, address: str, now: int) -> int:
+    """Return how often this address has failed, for a look alone. Raises TooManyAttempts."""
     times = list(
         connection.scalars(
             select(login_attempts.c.at)
-            .where(login_attempts.c.address == place, login_attempts.c.at > now - WINDOW_MS)
+            .where(
+                login_attempts.c.address == limited(address),
+                login_attempts.c.at > now - WINDOW_MS,
+            )
             .order_by(login_attempts.c.at.desc())
             .limit(MOST_FAILURES)
         )
     )
     if len(times) == MOST_FAILURES:
         raise TooManyAttempts(times[-1] + WINDOW_MS)
+    return len(times)
+
+
+def reserve(
+    database: Database, connection: Connection, *, address: str, username: str, now: int
+) -> Attempt:
+    """Count an attempt, inside a writing transaction. Raises TooManyAttempts."""
+    database.lock_for_logins(connection)
+    place, name = limited(address), shortened(username, LONGEST_TEXT)
+    failures = check(connection, address=address, now=now)
     delay = _delay(_failures_of(connection, name, now))
     row = {"address": place, "username": name, "at": now}
     attempt: int = connection.scalars(
         insert(login_attempts).returning(login_attempts.c.id), row
     ).one()
-    return Attempt(attempt, place, len(times) == MOST_FAILURES - 1, delay)
+    return Attempt(attempt, place, failures == MOST_FAILURES - 1, delay)
 
 
 def release(connection: Connection, attempt: Attempt) -> None:

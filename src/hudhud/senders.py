@@ -81,6 +81,11 @@ def may_be_name(text: str) -> bool:
     return 0 < len(text) <= LONGEST_NAME and is_plain(text)
 
 
+def name_in(holder: str) -> str:
+    """Return the sender's name out of what a job says who holds it: `name@machine`."""
+    return holder.rpartition("@")[0] or holder
+
+
 def find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
     """Return the sender's record, or None."""
     return connection.execute(select(senders).where(senders.c.name == name)).first()

@@ -150,6 +150,7 @@ def test_the_second_factor_in_each_of_its_states(
 ) -> None:
     profiles = [judge.open_profile(open_profile, fresh_sandbox.url) for judge in judges]
     page = profiles[0].open("/admin/second-factor")
+    page.locator("#proof").fill(PASSWORD)
     page.locator("#factor-begin button").click()
     app = pyotp.TOTP(page.locator("#factor-secret").inner_text())
     everywhere(judges, profiles, "/admin/second-factor")

@@ -30,6 +30,7 @@ SPEAKERS = [
     "login_limit.py",
     "web/admin/guard.py",
     "web/admin/entrance.py",
+    "web/admin/hashing.py",
     "web/admin/second_factor.py",
     "web/admin/keys_page.py",
     "web/admin/job_query.py",

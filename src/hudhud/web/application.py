@@ -13,8 +13,10 @@ from hudhud.db.group_commit import GroupCommit
 from hudhud.settings import Settings
 from hudhud.web import api, errors, health, sandbox
 from hudhud.web.admin.access import build_access
+from hudhud.web.admin.aside import aside_soon
 from hudhud.web.admin.code_searches import CodeSearches
 from hudhud.web.admin.feed import Feed
+from hudhud.web.admin.pages import warm
 from hudhud.web.admin.routes import ADMIN_HANDLERS, admin_routes
 from hudhud.web.admin.status_parts import build_render
 from hudhud.web.docs_page import docs_routes
@@ -23,6 +25,8 @@ from hudhud.web.openapi import openapi_config
 from hudhud.web.parts import Parts
 
 LARGEST_BODY = 1024 * 1024
+# What the first pages need is loaded when the first codes have been accepted.
+WARM_SECONDS = 1.0
 
 
 def build_web(settings: Settings, database: Database) -> Litestar:
@@ -43,7 +47,9 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         key_ring.start()
         commits.start()
         feed.start()
+        warming = aside_soon(warm, WARM_SECONDS)
         yield
+        warming.cancel()
         feed.stop()
         commits.stop()
         key_ring.stop()

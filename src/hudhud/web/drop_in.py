@@ -16,6 +16,9 @@ from litestar.types import (
 
 from hudhud.web.guarded_headers import guarded
 
+# In the scope's state, for routes whose answer to GET would never end.
+IS_HEAD = "is_head"
+
 
 class DropIn(Litestar):
     """Answers HEAD like GET; the server leaves the body out.
@@ -31,7 +34,8 @@ class DropIn(Litestar):
     ) -> None:
         """Answer one request."""
         if scope.get("method") == "HEAD":
-            scope = cast("HTTPScope", {**scope, "method": "GET"})
+            state = {**cast("HTTPScope", scope).get("state", {}), IS_HEAD: True}
+            scope = cast("HTTPScope", {**scope, "method": "GET", "state": state})
         if scope["type"] == ScopeType.HTTP:
             send = guarded(cast("HTTPScope", scope), cast("Send", send))
         await super().__call__(scope, receive, send)

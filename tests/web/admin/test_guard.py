@@ -195,6 +195,15 @@ def test_a_proxy_that_is_not_trusted_is_remembered_by_its_own_address(
     assert remembered(server.database) == "127.0.0.1"
 
 
+@pytest.mark.parametrize("forwarded", ["127.0.0.11", "x127.0.0.1", "1127.0.0.1, 198.51.100.1"])
+def test_an_address_that_only_holds_the_proxys_own_does_not_hide_it(
+    server: WebServer, forwarded: str
+) -> None:
+    with script(server) as client:
+        client.get(SEEN, headers={"X-Forwarded-For": forwarded})
+    assert remembered(server.database) == "127.0.0.1"
+
+
 @pytest.mark.usefixtures("cheap_hashes")
 def test_a_trusted_proxy_is_not_remembered(serve_web: ServeWeb) -> None:
     server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")

@@ -8,7 +8,7 @@ from hudhud import jobs
 from hudhud.clock import now_ms
 from hudhud.db.tables import audit
 from support.admin import PASSWORD, log_in_script, script
-from support.queued import PHONE, submit
+from support.queued import PHONE, change, submit
 from support.web_server import ServeWeb, WebServer
 
 PATH = "/admin/api/jobs"
@@ -78,6 +78,19 @@ def test_a_page_too_deep_points_to_the_cursor(admin: httpx.Client) -> None:
     answer = admin.get(PATH, params={"page": 51, "limit": 200})
     assert answer.status_code == 400
     assert "cursor" in answer.json()["message"]
+
+
+def test_the_last_page_that_is_counted_has_a_number(admin: httpx.Client) -> None:
+    assert admin.get(PATH, params={"page": 334, "limit": 30}).status_code == 200
+    assert admin.get(PATH, params={"page": 335, "limit": 30}).status_code == 400
+
+
+def test_a_jobs_sender_is_named_without_its_machine(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    (job,) = submit(dashboard.database, now=now_ms())
+    change(dashboard.database, job, sender="main@some-machine")
+    assert [one["sender"] for one in admin.get(PATH).json()["jobs"]] == ["main"]
 
 
 def test_beyond_the_most_counted_a_total_says_that_it_is_not_exact(

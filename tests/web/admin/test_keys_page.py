@@ -6,9 +6,10 @@ import httpx
 import pytest
 
 from hudhud import api_keys
-from support.admin import Person
+from support.admin import Person, script
 from support.html import Page
-from support.web_server import WebServer
+from support.services import wait_until
+from support.web_server import SECONDS, WebServer
 
 KEYS = "/admin/keys"
 
@@ -72,6 +73,29 @@ def test_a_revoked_key_is_gone(member: Person, served: WebServer) -> None:
     assert "short lived" not in in_use(served)
     assert "Key short lived is revoked." in member.get(KEYS).text
     assert "Key revoked:" in member.get("/admin/audit").text
+
+
+def test_a_key_that_is_named_like_anothers_prefix_hinders_nothing(
+    member: Person, served: WebServer
+) -> None:
+    make(member, name="target", scope="send")
+    with served.database.write() as connection:
+        keys = api_keys.list_keys(connection)
+        prefix = next(key.prefix for key in keys if key.name == "target")
+        api_keys.create(connection, prefix)
+    member.fill(KEYS, f"{KEYS}/revoke", prefix=prefix)
+    assert "target" not in in_use(served)
+    assert prefix in in_use(served)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize("path", [KEYS, f"{KEYS}/revoke"])
+def test_a_key_makes_and_revokes_no_keys(admin_key: str, dashboard: WebServer, path: str) -> None:
+    with script(dashboard, **{"X-API-KEY": admin_key}) as client:
+        wait_until(lambda: client.get(KEYS).status_code == 200, SECONDS, "the key to work")
+        fields = {"name": "another", "scope": "admin", "prefix": admin_key[:14]}
+        assert client.post(path, data=fields).status_code == 403
+    assert in_use(dashboard) == {"backoffice": "admin"}
 
 
 def test_an_unknown_key_cannot_be_revoked(member: Person) -> None:

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from conftest import settings
-from hudhud import interventions, senders
+from hudhud import interventions, senders, sessions
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.jobs import LARGEST_PAGE, Job
 from hudhud.senders import StateReport
+from hudhud.web.admin import live
 from hudhud.web.admin.feed import Event, Feed, Render, Snapshot, Watcher
 from hudhud.web.admin.view import View
 from support.admin import HTML, PASSWORD, log_in_script, script
@@ -124,6 +126,29 @@ def test_nobody_without_a_session_is_told_anything(dashboard: WebServer) -> None
         assert stranger.get("/admin/live").status_code == 401
         answer = stranger.get("/admin/live", headers={"Accept": HTML})
         assert (answer.status_code, answer.headers["location"][:12]) == (303, "/admin/login")
+
+
+def test_a_head_request_opens_no_stream(admin: httpx.Client) -> None:
+    answer = admin.head("/admin/live")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+
+def test_a_stream_outlasts_a_database_that_cannot_be_read(
+    admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "BEAT_SECONDS", 0.1)
+
+    def unreadable(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("disk I/O error"))
+
+    with stream(admin) as opened:
+        opened.until("numbers")
+        with monkeypatch.context() as broken:
+            broken.setattr(sessions, "find", unreadable)
+            for _ in range(3):
+                opened.until("beat")
+        opened.until("beat")
 
 
 def test_a_logout_ends_the_stream(admin: httpx.Client) -> None:

@@ -8,11 +8,15 @@ from sqlalchemy import select, update
 
 from hudhud import admin_password, audit, sessions
 from hudhud.clock import now_ms
+from hudhud.db import engine
 from hudhud.db.engine import Database
+from hudhud.db.tables import login_attempts
 from hudhud.db.tables import sessions as session_rows
+from hudhud.web.admin import hashing
 from hudhud.web.admin.pages import local
-from support.admin import LOGIN, PASSWORD, USERNAME, Person, log_in_script, script
-from support.web_server import ServeWeb, WebServer
+from support.admin import HIDDEN, HTML, LOGIN, PASSWORD, USERNAME, Person, log_in_script, script
+from support.services import wait_until
+from support.web_server import SECONDS, ServeWeb, WebServer
 
 WRONG = {"success": False, "message": "Invalid username or password"}
 
@@ -48,6 +52,7 @@ def test_a_person_logs_in_and_goes_to_the_status_page(person: Person) -> None:
         ("/admin/status?searchQuery=%D9%83+@x.y/z:;", "/admin/status?searchQuery=%D9%83+@x.y/z:;"),
         ("/admin/jobs/7", "/admin/jobs/7"),
         ("/admin", "/admin"),
+        ("/admin/%2e%2e/evil", "/admin/status"),
         ("https://evil.example/admin/status", "/admin/status"),
         ("//evil.example/admin/", "/admin/status"),
         ("/\\evil.example/admin/", "/admin/status"),
@@ -196,7 +201,16 @@ def test_use_is_written_down_but_not_of_what_a_page_asks_by_itself(
     person.client.get(LOGIN, headers={"X-Background": "1"})
     assert seen_at() == long_ago
     person.get(LOGIN)
-    assert seen_at() > long_ago
+    wait_until(lambda: seen_at() > long_ago, SECONDS, "the note of its use")
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_no_page_waits_for_the_note_of_its_use(dashboard: WebServer, person: Person) -> None:
+    person.log_in()
+    age(dashboard.database, seen_at=now_ms() - sessions.IDLE_MS // 2)
+    with dashboard.database.write():
+        for _ in range(20):
+            assert person.is_in()
 
 
 @pytest.mark.usefixtures("cheap_hashes")
@@ -236,8 +250,9 @@ def test_a_script_logs_in_and_gets_its_token(client: httpx.Client) -> None:
     assert list(body) == ["success", "redirectTo", "csrfToken"]
     assert (body["success"], body["redirectTo"]) == (True, "/admin/status")
     assert "hudhud_session" in client.cookies
-    begun = client.post("/admin/second-factor/begin", headers={"X-CSRF-Token": body["csrfToken"]})
-    assert begun.status_code == 303
+    headers = {"X-CSRF-Token": body["csrfToken"]}
+    assert client.post("/admin/second-factor/confirm", headers=headers).status_code == 400
+    assert client.post("/admin/logout", headers=headers).status_code == 200
 
 
 def test_a_wrong_login_of_a_script_is_401(client: httpx.Client) -> None:
@@ -272,6 +287,66 @@ def test_a_code_that_is_a_number_is_the_scripts_mistake(client: httpx.Client) ->
         400,
         'In the body, "totp" must be text.',
     )
+
+
+@pytest.mark.parametrize("accept", [HTML, "*/*"])
+def test_who_sends_json_gets_json_whatever_it_accepts(client: httpx.Client, accept: str) -> None:
+    client.headers["Accept"] = accept
+    malformed = client.post(LOGIN, content=b"{", headers={"Content-Type": "application/json"})
+    assert malformed.status_code == 400
+    assert "username" in malformed.json()["message"]
+    for _ in range(5):
+        assert log_in_script(client, password="wrong").json() == WRONG
+    refused = log_in_script(client)
+    assert refused.status_code == 429
+    assert "Too many login attempts" in refused.json()["message"]
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_a_body_that_is_too_large_is_no_defect_of_ours(person: Person) -> None:
+    answer = person.client.post(LOGIN, data={"username": "x" * 20_000})
+    assert answer.status_code == 413
+    assert "That is too large" in answer.text
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_who_failed_too_often_is_refused_without_the_write_lock(
+    dashboard: WebServer, client: httpx.Client
+) -> None:
+    for _ in range(5):
+        log_in_script(client, password="wrong")
+    with dashboard.database.write():
+        assert log_in_script(client).status_code == 429
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_while_too_many_wait_to_be_judged_others_are_told_to_come_back(
+    dashboard: WebServer, person: Person, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashing, "MOST_WAITING", 0)
+    by_form, by_json = person.log_in(), log_in_script(client)
+    for answer in (by_form, by_json):
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "5"
+    assert "Too many logins" in by_form.text
+    assert "Too many logins" in by_json.json()["message"]
+    with dashboard.database.read() as connection:
+        assert connection.execute(select(login_attempts)).first() is None
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_page_of_a_database_that_is_locked_says_when_to_come_back(
+    dashboard: WebServer, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = person.get(LOGIN).text
+    token = HIDDEN.findall(page)[0][1]
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
+    with dashboard.database.write():
+        fields = {"username": USERNAME, "password": PASSWORD, "_csrf": token}
+        answer = person.client.post(LOGIN, data=fields)
+    assert answer.status_code == 503
+    assert "The database does not answer" in answer.text
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 def test_a_large_body_is_refused(client: httpx.Client) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from hudhud import audit, login_limit
 from hudhud.db.engine import Database
 from hudhud.db.tables import login_attempts
-from hudhud.web.admin.access import HASHES_AT_ONCE
+from hudhud.web.admin.hashing import HASHES_AT_ONCE
 from support.admin import LOGIN, PASSWORD, USERNAME, Person, log_in_script, script
 from support.web_server import ServeWeb, WebServer
 

@@ -7,6 +7,7 @@ import pytest
 
 from hudhud.clock import now_ms
 from hudhud.web.admin.notices import Notice, NoticeKey
+from hudhud.web.admin.pages import warm
 from hudhud.web.static_files import FILES
 from support.admin import Person
 from support.html import Page
@@ -220,6 +221,10 @@ def test_a_file_is_kept_for_good_at_its_right_address_alone(
 ) -> None:
     answer = stranger.get(f"/static/{digest}/hudhud.svg")
     assert (answer.status_code, answer.headers["cache-control"]) == (200, kept)
+
+
+def test_what_pages_need_can_be_loaded_before_the_first_one() -> None:
+    warm()
 
 
 def test_an_unknown_page_is_a_page_for_people_and_json_for_scripts(

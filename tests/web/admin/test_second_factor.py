@@ -46,7 +46,7 @@ class Phone:
 
 def scan(dashboard: WebServer, person: Person) -> Phone:
     """Begin the setup and take the secret from the page."""
-    person.fill(PAGE, BEGIN)
+    person.fill(PAGE, BEGIN, proof=PASSWORD)
     secret = re.search(r'id="factor-secret">([A-Z2-7]+)<', person.get(PAGE).text)
     assert secret is not None
     return Phone(secret[1], dashboard.database)
@@ -74,6 +74,17 @@ def test_it_is_set_up_with_a_qr_code_and_shows_ten_recovery_codes_once(
     later = person.get(PAGE).text
     assert "The second factor is on" in later
     assert not RECOVERY_CODE.findall(later)
+
+
+@pytest.mark.parametrize("fields", [{}, {"proof": ""}, {"proof": "wrong"}])
+def test_it_is_not_set_up_without_the_password(
+    dashboard: WebServer, person: Person, fields: dict[str, str]
+) -> None:
+    answer = person.fill(PAGE, BEGIN, **fields)
+    assert answer.status_code == 400
+    assert "That is not the password." in answer.text
+    with dashboard.database.read() as connection:
+        assert connection.execute(select(second_factors)).first() is None
 
 
 def test_a_wrong_code_does_not_turn_it_on(dashboard: WebServer, person: Person) -> None:

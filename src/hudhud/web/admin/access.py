@@ -1,6 +1,5 @@
 """The parts that decide who may enter the dashboard."""
 
-import asyncio
 from dataclasses import dataclass
 
 from hudhud import second_factor
@@ -10,11 +9,10 @@ from hudhud.db.engine import Database
 from hudhud.sealing import Sealer
 from hudhud.settings import Settings
 from hudhud.web.admin.csrf import CsrfKey
+from hudhud.web.admin.hashing import HashSlots
 from hudhud.web.admin.notices import NoticeKey
 from hudhud.web.admin.proxies import ProxyWatch
-
-# Each takes 64 MB: twelve at once cost 769 MB.
-HASHES_AT_ONCE = 2
+from hudhud.web.admin.touches import Touches
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +20,12 @@ class Access:
     """What judges passwords, second factors, tokens of forms, notices and forwarded addresses."""
 
     password: AdminPassword
-    hashing: asyncio.Semaphore  # held while a password is hashed
+    hashing: HashSlots
     second_factors: Sealer
     csrf: CsrfKey
     notices: NoticeKey
     proxies: ProxyWatch
+    touches: Touches
 
 
 def build_access(settings: Settings, database: Database) -> Access:
@@ -34,9 +33,10 @@ def build_access(settings: Settings, database: Database) -> Access:
     secret = load_secret(settings)
     return Access(
         password=AdminPassword(settings, secret),
-        hashing=asyncio.Semaphore(HASHES_AT_ONCE),
+        hashing=HashSlots(),
         second_factors=Sealer(second_factor.PURPOSE, secret, settings.session_secret_previous),
         csrf=CsrfKey(secret),
         notices=NoticeKey(secret),
         proxies=ProxyWatch(database, settings.trusted_proxies),
+        touches=Touches(database),
     )

@@ -5,10 +5,14 @@ the event loop and from the thread that commits, and a code would wait for pages
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+from litestar import Litestar, Request, Response
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -20,6 +24,56 @@ async def aside(
     """Do the work in the dashboard's thread and return its result."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_thread(), partial(work, *args, **kwargs))
+
+
+def aside_soon(work: Callable[[], None], seconds: float) -> asyncio.TimerHandle:
+    """Do the work in the dashboard's thread when some time has passed; nobody waits for it."""
+    return asyncio.get_running_loop().call_later(seconds, _thread().submit, work)
+
+
+class Aside(Response[Any]):
+    """A response that is made in the dashboard's thread, for handlers of errors: they cannot wait.
+
+    `headers` are added to those of the response that `make` returns.
+    """
+
+    def __init__(
+        self, make: Callable[[], Response[Any]], headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(None, headers=headers)
+        self._make = make
+
+    def to_asgi_response(
+        self, app: Litestar | None, request: Request[Any, Any, Any], **kwargs: Any
+    ) -> ASGIResponse:
+        """Return what makes the response once it is sent."""
+        return _AsideASGI(self, app, request, kwargs)
+
+    async def made(self) -> Response[Any]:
+        """Make the response."""
+        response = await aside(self._make)
+        response.headers.update(self.headers)
+        return response
+
+
+class _AsideASGI(ASGIResponse):
+    def __init__(
+        self,
+        later: Aside,
+        app: Litestar | None,
+        request: Request[Any, Any, Any],
+        kwargs: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self._later = later
+        self._app = app
+        self._request = request
+        self._kwargs = kwargs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        made = await self._later.made()
+        response = made.to_asgi_response(self._app, self._request, **self._kwargs)
+        await response(scope, receive, send)
 
 
 @cache

@@ -16,6 +16,7 @@ from hudhud.sealing import SealingError
 from hudhud.second_factor import Means
 from hudhud.sessions import Session
 from hudhud.web.admin.guard import Forbidden, address_of, token_of
+from hudhud.web.admin.hashing import Busy
 from hudhud.web.parts import AnyRequest, parts_of
 
 WRONG_PASSWORD = "Invalid username or password"  # noqa: S105 -- a sentence
@@ -90,8 +91,9 @@ class Entrance:
         """Begin a session with name, password, and a code where the second factor is on.
 
         Without the code the session is incomplete, where that may be.
-        Raises TooManyAttempts, WrongPassword, CodeNeeded, WrongCode or Forbidden.
+        Raises Busy, TooManyAttempts, WrongPassword, CodeNeeded, WrongCode or Forbidden.
         """
+        self._access.hashing.check_room()
         tried = await self._try(given.username)
         if not await self._is_password(given.username, given.password, tried):
             await asyncio.to_thread(self._fail, tried, given.username, PASSWORD_WAS_WRONG)
@@ -111,8 +113,9 @@ class Entrance:
     async def prove_again(self, typed: str) -> None:
         """Make sure that who is logged in has the password, or a code of the second factor.
 
-        Raises TooManyAttempts or WrongCode.
+        Raises Busy, TooManyAttempts or WrongCode.
         """
+        self._access.hashing.check_room()
         tried = await self._try(self._admin)
         if await asyncio.to_thread(self._is_code, typed) or await self._is_password(
             self._admin, typed, tried
@@ -123,14 +126,24 @@ class Entrance:
         raise WrongCode(NOT_THE_OWNER)
 
     async def _try(self, username: str) -> _Try:
+        await asyncio.to_thread(self._refuse_early)
         tried = await asyncio.to_thread(self._reserve, username)
         await asyncio.sleep(tried.attempt.delay)
         return tried
 
     async def _is_password(self, username: str, password: str, tried: _Try) -> bool:
         judge = self._access.password.is_right
-        async with self._access.hashing:
-            return await asyncio.to_thread(judge, username, password, stored=tried.stored)
+        try:
+            async with self._access.hashing.one():
+                return await asyncio.to_thread(judge, username, password, stored=tried.stored)
+        except Busy:
+            await asyncio.to_thread(self._release, tried)
+            raise
+
+    def _refuse_early(self) -> None:
+        """Refuse who failed too often without taking the write lock, which codes need."""
+        with self._database.read() as connection:
+            login_limit.check(connection, address=self._address, now=now_ms())
 
     def _reserve(self, username: str) -> _Try:
         with self._database.write() as connection:

@@ -11,16 +11,50 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.errors import BadRequest
 from hudhud.web import errors
+from hudhud.web.admin.aside import Aside
 from hudhud.web.admin.guard import is_htmx, wants_page
 from hudhud.web.admin.pages import ADMIN_PATH, page
 from hudhud.web.admin.sentences import translate
-from hudhud.web.admin.view import View, view_of
+from hudhud.web.admin.view import N_, View, view_of
 from hudhud.web.answers import answer as json_answer
-from hudhud.web.errors import HTTP_METHOD_NOT_ALLOWED, HTTP_NOT_FOUND, HTTP_SERVER_ERROR, NoSuchJob
+from hudhud.web.errors import (
+    HTTP_METHOD_NOT_ALLOWED,
+    HTTP_NOT_FOUND,
+    HTTP_SERVER_ERROR,
+    HTTP_TOO_LARGE,
+    NoSuchJob,
+)
 from hudhud.web.parts import AnyRequest
 from hudhud.web.request_id import HEADER
 
 HTTP_UNAVAILABLE = 503
+# Headers of the usual answer that a page has too.
+KEPT = (HEADER, "Retry-After")
+NO_SUCH_PAGE = (
+    N_("There is no such page"),
+    N_("The address is wrong, or what it showed is gone."),
+)
+# Title and text of a page, by status; then those of all others below 500, and of the rest.
+WORDS = {
+    HTTP_NOT_FOUND: NO_SUCH_PAGE,
+    HTTP_METHOD_NOT_ALLOWED: NO_SUCH_PAGE,
+    HTTP_TOO_LARGE: (
+        N_("That is too large"),
+        N_("What was sent is larger than this page takes."),
+    ),
+    HTTP_UNAVAILABLE: (
+        N_("The database does not answer"),
+        N_("Hudhud cannot read or write just now. Try again in a moment."),
+    ),
+}
+UNREADABLE = (
+    N_("That cannot be asked for"),
+    N_("What was sent cannot be read. Load the page again and repeat what you did."),
+)
+DEFECT = (
+    N_("Something went wrong"),
+    N_("This is a defect of Hudhud, and nothing that you did."),
+)
 Handler = Callable[[AnyRequest, Any], Response[Any]]
 
 
@@ -32,15 +66,21 @@ def _for_people(usual: Handler) -> Handler:
         answer = usual(request, error)
         if not _is_for_person(request):
             return answer
+        kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}
         status = answer.status_code or HTTP_SERVER_ERROR
-        title, text = _words(view_of(request), status, error)
-        if is_htmx(request):
-            return json_answer({"message": text}, status)
-        number = answer.headers.get(HEADER)
-        shown = {"title": title, "text": text, "request_id": number}
-        return page(request, "error.html", actor=None, status_code=status, **shown)
+        return Aside(lambda: _answer(request, error, status, kept.get(HEADER)), kept)
 
     return handle
+
+
+def _answer(
+    request: AnyRequest, error: Exception, status: int, number: str | None
+) -> Response[Any]:
+    title, text = _words(view_of(request), status, error)
+    if is_htmx(request):
+        return json_answer({"message": text}, status)
+    shown = {"title": title, "text": text, "request_id": number}
+    return page(request, "error.html", actor=None, status_code=status, **shown)
 
 
 def _is_for_person(request: AnyRequest) -> bool:
@@ -54,17 +94,8 @@ def _words(view: View, status: int, error: Exception) -> tuple[str, str]:
         return view.gettext("There is no such job"), _sentence(view, str(error))
     if isinstance(error, BadRequest):
         return view.gettext("That cannot be asked for"), _sentence(view, str(error))
-    if status in (HTTP_NOT_FOUND, HTTP_METHOD_NOT_ALLOWED):
-        return view.gettext("There is no such page"), view.gettext(
-            "The address is wrong, or what it showed is gone."
-        )
-    if status == HTTP_UNAVAILABLE:
-        return view.gettext("The database does not answer"), view.gettext(
-            "Hudhud cannot read or write just now. Try again in a moment."
-        )
-    return view.gettext("Something went wrong"), view.gettext(
-        "This is a defect of Hudhud, and nothing that you did."
-    )
+    title, text = WORDS.get(status, UNREADABLE if status < HTTP_SERVER_ERROR else DEFECT)
+    return view.gettext(title), view.gettext(text)
 
 
 def _sentence(view: View, text: str) -> str:

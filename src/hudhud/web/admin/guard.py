@@ -1,17 +1,16 @@
 """Who asks: an admin with a session, or a script with an API key of scope admin."""
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import sessions
 from hudhud.clock import now_ms
 from hudhud.errors import HudhudError
 from hudhud.sessions import Session
 from hudhud.web.admin import csrf
-from hudhud.web.admin.forms import form_of
+from hudhud.web.admin.forms import JSON, content_type, form_of
 from hudhud.web.auth import KEY_WRONG
 from hudhud.web.parts import AnyRequest, Parts, parts_of
 
@@ -24,6 +23,7 @@ LONGEST_ADDRESS = 64
 
 AUTHENTICATION_REQUIRED = "Authentication required"
 KEY_WITHOUT_SCOPE = "This API key may not use the admin's routes: it lacks the scope admin."
+NOT_FOR_KEYS = "API keys are made and revoked by who is logged in, not with another key."
 CSRF_WRONG = (
     "The form's token is missing or no longer fits. Load the page again and repeat what you did."
 )
@@ -85,24 +85,34 @@ async def session_of(request: AnyRequest) -> Session | None:
     token = token_of(request)
     if token is None:
         return None
-    is_use = BACKGROUND_HEADER not in request.headers
-    return await asyncio.to_thread(_find, parts_of(request), token, is_use=is_use)
+    session = await asyncio.to_thread(_find, parts_of(request), token)
+    if session is not None and BACKGROUND_HEADER not in request.headers:
+        parts_of(request).access.touches.touch_soon(session)
+    return session
 
 
 async def is_still_in(request: AnyRequest, actor: Actor) -> bool:
-    """Tell whether who was let in would be let in again, for streams; it is no use of a session."""
+    """Tell whether who was let in would be let in again, for streams; it is no use of a session.
+
+    While the database cannot be read, nobody is sent away.
+    """
     parts = parts_of(request)
     if actor.session is None:
         key = request.headers.get("x-api-key", "")
         return parts.key_ring.admin_name(key) is not None
     token = token_of(request) or ""
-    session = await asyncio.to_thread(_find, parts, token, is_use=False)
+    try:
+        session = await asyncio.to_thread(_find, parts, token)
+    except SQLAlchemyError:
+        return True
     return session is not None and session.is_complete
 
 
 def wants_page(request: AnyRequest) -> bool:
-    """Tell whether a person's browser asks; anything else gets JSON."""
-    return "text/html" in request.headers.get("accept", "").lower()
+    """Tell whether a person's browser asks; anything else, and who sends JSON, gets JSON."""
+    return (
+        "text/html" in request.headers.get("accept", "").lower() and content_type(request) != JSON
+    )
 
 
 def is_htmx(request: AnyRequest) -> bool:
@@ -129,13 +139,7 @@ def _key_name(parts: Parts, key: str) -> str:
     raise WrongKey(KEY_WRONG)
 
 
-def _find(parts: Parts, token: str, *, is_use: bool) -> Session | None:
-    now = now_ms()
+def _find(parts: Parts, token: str) -> Session | None:
     with parts.database.read() as connection:
         mark = parts.access.password.mark(connection)
-        session = sessions.find(connection, token, password_mark=mark, now=now)
-    if session is not None and is_use and sessions.wants_touch(session, now=now):
-        # A page that can be read must not fail because a note beside it cannot be written.
-        with contextlib.suppress(OperationalError), parts.database.write() as connection:
-            sessions.touch(connection, session, now=now)
-    return session
+        return sessions.find(connection, token, password_mark=mark, now=now_ms())

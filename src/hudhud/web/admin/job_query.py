@@ -74,7 +74,7 @@ def parse(
         after=_number(parameters, "after"),
         page=_number(parameters, "page") or 1,
     )
-    if query.page * query.limit > MOST_COUNTED:
+    if (query.page - 1) * query.limit >= MOST_COUNTED:
         raise BadRequest(
             f"page: only the first {MOST_COUNTED:,} jobs have page numbers. Go on with "
             "?cursor=, the nextCursor of the page before."

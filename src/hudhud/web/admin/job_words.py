@@ -2,6 +2,7 @@
 
 from markupsafe import Markup
 
+from hudhud import senders
 from hudhud.jobs import Job, Refusal
 from hudhud.timeline import Step
 from hudhud.web.admin.format import Format
@@ -76,7 +77,7 @@ def step_title(step: Step, fmt: Format) -> str:
 def step_text(step: Step, fmt: Format) -> Markup:
     """Say what happened at a step."""
     if step.kind == "sending" and step.sender:
-        name = step.sender.rpartition("@")[0] or step.sender  # without the machine
+        name = senders.name_in(step.sender)
         return fmt.fill(fmt.gettext("Sender %(name)s."), name=fmt.ltr(name))
     if step.kind in {"retried", "canceled"} and step.text:
         return fmt.fill(fmt.gettext("By %(name)s."), name=fmt.ltr(step.text))

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from litestar import Response, get
 
-from hudhud import sender_cards, traffic
+from hudhud import sender_cards, senders, traffic
 from hudhud.clock import iso, now_ms
 from hudhud.errors import BadRequest
 from hudhud.jobs import Job
@@ -174,7 +174,7 @@ def _job(job: Job) -> dict[str, Any]:
         "delivered_at": _iso(job.delivered_at),
         "read_at": _iso(job.read_at),
         "finished_at": _iso(job.finished_at),
-        "sender": job.sender,
+        "sender": None if job.sender is None else senders.name_in(job.sender),
         "can_retry": job.refusal is None,
     }
 

@@ -11,7 +11,7 @@ from hudhud.clock import now_ms
 from hudhud.errors import BadRequest
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import Form, form_of
-from hudhud.web.admin.guard import Actor, changer, reader
+from hudhud.web.admin.guard import NOT_FOR_KEYS, Actor, Forbidden, changer, reader
 from hudhud.web.admin.notices import Notice
 from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.view import view_of
@@ -30,7 +30,7 @@ async def keys_page(request: AnyRequest) -> Response[str]:
 @post(KEYS_PAGE, include_in_schema=False, status_code=200)
 async def make_key(request: AnyRequest) -> Response[str]:
     """Make a key; this answer is the only place that ever shows it."""
-    actor = await changer(request)
+    actor = await _person(request)
     form = await form_of(request)
     try:
         key = await asyncio.to_thread(_make, parts_of(request), actor, form)
@@ -42,7 +42,7 @@ async def make_key(request: AnyRequest) -> Response[str]:
 @post(f"{KEYS_PAGE}/revoke", include_in_schema=False)
 async def revoke_key(request: AnyRequest) -> Response[Any]:
     """Revoke a key by its prefix."""
-    actor = await changer(request)
+    actor = await _person(request)
     form = await form_of(request)
     name = await asyncio.to_thread(_revoke, parts_of(request), actor, form.one("prefix"))
     view = view_of(request)
@@ -50,6 +50,14 @@ async def revoke_key(request: AnyRequest) -> Response[Any]:
         return see_other(request, KEYS_PAGE, Notice("warn", view.gettext("There is no such key.")))
     text = view.gettext("Key %(name)s is revoked. It stops working within two seconds.")
     return see_other(request, KEYS_PAGE, Notice("ok", text % {"name": name}))
+
+
+async def _person(request: AnyRequest) -> Actor:
+    """Return who asks for a change: a key makes no other, which would outlive it."""
+    actor = await changer(request)
+    if actor.session is None:
+        raise Forbidden(NOT_FOR_KEYS)
+    return actor
 
 
 async def _page(
@@ -103,7 +111,7 @@ def _make(parts: Parts, actor: Actor, form: Form) -> str:
 
 def _revoke(parts: Parts, actor: Actor, prefix: str) -> str | None:
     with parts.database.write() as connection:
-        name = api_keys.revoke(connection, prefix) if prefix else None
+        name = api_keys.revoke_exactly(connection, prefix)
         if name is not None:
             audit.note(
                 connection,

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
-from litestar import get
+from litestar import Response, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from hudhud.web.admin.feed import Watcher
 from hudhud.web.admin.guard import Actor, is_still_in, reader
 from hudhud.web.admin.pages import HEADERS
 from hudhud.web.admin.view import view_of
+from hudhud.web.drop_in import IS_HEAD
 from hudhud.web.parts import AnyRequest, parts_of
 
 BEAT_SECONDS = 5.0
@@ -19,9 +21,11 @@ STREAM_HEADERS = {**HEADERS, "X-Accel-Buffering": "no"}
 
 
 @get("/admin/live", include_in_schema=False)
-async def live(request: AnyRequest) -> ServerSentEvent:
+async def live(request: AnyRequest) -> Response[Any]:
     """Tell what changes on the status page, until the session ends."""
     actor = await reader(request)
+    if request.scope["state"].get(IS_HEAD):
+        return Response(b"", headers=STREAM_HEADERS, media_type="text/event-stream")
     return ServerSentEvent(_events(request, actor), headers=STREAM_HEADERS)
 
 

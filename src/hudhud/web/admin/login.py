@@ -24,7 +24,7 @@ from hudhud.web.admin.entrance import (
     WrongCode,
     WrongPassword,
 )
-from hudhud.web.admin.forms import Form, content_type, form_of
+from hudhud.web.admin.forms import JSON, Form, content_type, form_of
 from hudhud.web.admin.guard import (
     AUTHENTICATION_REQUIRED,
     CSRF_WRONG,
@@ -49,7 +49,6 @@ CODE_PATH = f"{LOGIN_PAGE}/second-factor"
 FORM_COOKIE = "hudhud_login"
 LONGEST_COOKIE = 100
 LARGEST_BODY = 16 * 1024
-JSON = "application/json"
 MALFORMED = 'The body must be a JSON object with "username" and "password", both text.'
 CODE_MALFORMED = 'In the body, "totp" must be text.'
 
@@ -90,9 +89,9 @@ async def give_code(request: AnyRequest) -> Response[Any]:
     try:
         entered = await Entrance(request).complete(form.one("totp"))
     except (WrongCode, CodeNeeded):
-        return _code_form(request, session, following, is_wrong=True)
+        return await aside(_code_form, request, session, following, is_wrong=True)
     except TooManyAttempts as error:
-        return _limited(request, following, error)
+        return await _limited(request, following, error)
     return _let_in(request, entered, see_other(request, following))
 
 
@@ -152,16 +151,15 @@ async def _log_in_person(request: AnyRequest, form: Form) -> Response[Any]:
     if not is_ours:
         if not wants_page(request):
             raise Forbidden(CSRF_WRONG)
-        return _password_form(request, following, status_code=403, problem="stale")
+        return await aside(_password_form, request, following, status_code=403, problem="stale")
     given = Given(form.one("username"), form.one("password"))
     try:
         entered = await Entrance(request).log_in(given, may_be_incomplete=True)
     except WrongPassword:
-        return _password_form(
-            request, following, status_code=401, problem="wrong", username=given.username
-        )
+        shown = {"problem": "wrong", "username": given.username}
+        return await aside(_password_form, request, following, status_code=401, **shown)
     except TooManyAttempts as error:
-        return _limited(request, following, error)
+        return await _limited(request, following, error)
     if entered.session.is_complete:
         return _let_in(request, entered, see_other(request, following))
     return _let_in(request, entered, see_other(request, _login_page(following)))
@@ -202,12 +200,11 @@ def _code_form(
     )
 
 
-def _limited(request: AnyRequest, following: str, error: TooManyAttempts) -> Response[Any]:
+async def _limited(request: AnyRequest, following: str, error: TooManyAttempts) -> Response[Any]:
     if not wants_page(request):
         raise error
-    shown = _password_form(
-        request, following, status_code=429, problem="limited", again_at=error.again_at
-    )
+    facts = {"problem": "limited", "again_at": error.again_at}
+    shown = await aside(_password_form, request, following, status_code=429, **facts)
     shown.headers.update(retry_after(error))
     return shown
 

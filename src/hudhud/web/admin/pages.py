@@ -18,6 +18,7 @@ from hudhud.clock import now_ms
 from hudhud.web.admin.format import Format
 from hudhud.web.admin.guard import Actor
 from hudhud.web.admin.notices import FLASH_COOKIE, FLASH_SECONDS, Notice
+from hudhud.web.admin.sentences import translate
 from hudhud.web.admin.view import (
     LANGUAGE_COOKIE,
     LANGUAGES,
@@ -25,6 +26,7 @@ from hudhud.web.admin.view import (
     Language,
     View,
     asked_language,
+    load_zones,
     theme_of,
     translations,
     view_of,
@@ -141,6 +143,17 @@ def keep_choice(request: AnyRequest, answer: Response[Any], name: str, value: st
 def local(address: str) -> str:
     """Return the address if it is a page of the dashboard, else the dashboard's first page."""
     return address if LOCAL.fullmatch(address) else f"{ADMIN_PATH}/status"
+
+
+def warm() -> None:
+    """Load what the first pages would else wait for: templates, catalogs, zones, digests."""
+    for language in LANGUAGES:
+        environment = _environment(language)
+        for template in environment.list_templates():
+            environment.get_template(template)
+        translate("", language)
+    load_zones()
+    static_url("hudhud.svg")
 
 
 def _render(view: View, template: str, context: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ class ProxyWatch:
         The server puts the address that a trusted peer forwards in the place of the peer's own:
         then it stands in the header.
         """
-        if address in request.headers.get(FORWARDED_FOR, ""):
+        if address in _forwarded(request.headers.get(FORWARDED_FOR, "")):
             return False
         try:
             return not any(ip_address(address) in network for network in self._trusted)
@@ -55,3 +55,9 @@ class ProxyWatch:
         # The request must not fail because a note about it cannot be written.
         with contextlib.suppress(OperationalError), self._database.write() as connection:
             untrusted_proxy.remember(connection, address, now=now_ms())
+
+
+def _forwarded(header: str) -> set[str]:
+    """Return the addresses of a list, each with and without the port that may follow it."""
+    entries = {entry.strip() for entry in header.split(",")}
+    return entries | {entry.rpartition(":")[0].strip("[]") for entry in entries}

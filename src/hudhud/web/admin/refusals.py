@@ -9,6 +9,7 @@ from litestar.types import ExceptionHandlersMap
 from hudhud.clock import now_ms
 from hudhud.errors import HudhudError
 from hudhud.login_limit import TooManyAttempts
+from hudhud.web.admin.aside import Aside
 from hudhud.web.admin.guard import (
     LOGIN_PAGE,
     Forbidden,
@@ -17,6 +18,7 @@ from hudhud.web.admin.guard import (
     is_htmx,
     wants_page,
 )
+from hudhud.web.admin.hashing import Busy
 from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.sentences import translate
 from hudhud.web.admin.view import view_of
@@ -42,18 +44,23 @@ def wrong_key(_request: AnyRequest, error: WrongKey) -> Response[Any]:
 def forbidden(request: AnyRequest, error: Forbidden) -> Response[Any]:
     """403, as a page for people."""
     if wants_page(request) and not is_htmx(request):
-        return _page(request, 403, str(error))
+        return Aside(lambda: _page(request, 403, str(error)))
     return answer(_body(error), 403)
 
 
 def too_many_attempts(request: AnyRequest, error: TooManyAttempts) -> Response[Any]:
     """429, saying when it is possible again."""
     if wants_page(request) and not is_htmx(request):
-        refused = _page(request, 429, str(error))
-    else:
-        refused = answer({"message": str(error)}, 429)
-    refused.headers.update(retry_after(error))
-    return refused
+        return Aside(lambda: _page(request, 429, str(error)), retry_after(error))
+    return answer({"message": str(error)}, 429, retry_after(error))
+
+
+def busy(request: AnyRequest, error: Busy) -> Response[Any]:
+    """503 while too many passwords are being checked."""
+    headers = {"Retry-After": str(error.retry_after)}
+    if wants_page(request) and not is_htmx(request):
+        return Aside(lambda: _page(request, 503, str(error)), headers)
+    return answer(_body(error), 503, headers)
 
 
 def retry_after(error: TooManyAttempts) -> dict[str, str]:
@@ -90,4 +97,5 @@ HANDLERS: ExceptionHandlersMap = {
     WrongKey: wrong_key,
     Forbidden: forbidden,
     TooManyAttempts: too_many_attempts,
+    Busy: busy,
 }

@@ -36,8 +36,12 @@ async def second_factor_page(request: AnyRequest) -> Response[Any]:
 
 @post(f"{PATH}/begin", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def begin(request: AnyRequest) -> Response[Any]:
-    """Make a new secret to be confirmed."""
-    _, session = _person(await changer(request))
+    """Make a new secret to be confirmed, for who has the password."""
+    actor, session = _person(await changer(request))
+    try:
+        await Entrance(request).prove_again((await form_of(request)).one("proof"))
+    except WrongCode:
+        return await _show(request, actor, status_code=400, is_wrong=True)
     await asyncio.to_thread(_begin, parts_of(request), session)
     return see_other(request, PATH)
 
@@ -50,7 +54,7 @@ async def confirm(request: AnyRequest) -> Response[Any]:
     codes = await asyncio.to_thread(_confirm, parts_of(request), actor, session, code)
     if codes is None:
         return await _show(request, actor, status_code=400, is_wrong=True)
-    return page(request, "recovery_codes.html", actor=actor, codes=codes)
+    return await aside(page, request, "recovery_codes.html", actor=actor, codes=codes)
 
 
 @post(f"{PATH}/off", include_in_schema=False, request_max_body_size=LARGEST_BODY)

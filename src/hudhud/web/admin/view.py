@@ -72,6 +72,12 @@ def asked_language(request: AnyRequest) -> Language | None:
     return cast("Language", asked) if asked in LANGUAGES else None
 
 
+def load_zones() -> None:
+    """Read the names of all zones and this machine's own, which takes a moment the first time."""
+    _zone_names()
+    _own_zone()
+
+
 @cache
 def translations(language: Language) -> NullTranslations:
     """Return the texts of a language; English needs none."""

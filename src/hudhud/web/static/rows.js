@@ -25,9 +25,12 @@ export function isJudged({ dataset: { search } }) {
   return !search || /^\+?\d{5,}$/.test(digitsOf(search));
 }
 
-// The list that the server sends has seen everything.
+// A list that a link or a form brings has seen everything; a renewed one, if it begins with the newest.
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
-  if (["jobs", "jobs-list"].includes(ctx.target?.id)) unseen.clear();
+  const id = ctx.target?.id;
+  const list = document.getElementById("jobs");
+  if (id === "jobs" || (id === "jobs-list" && list.dataset.first === "true")) unseen.clear();
+  else if (id === "jobs-list") tellUnseen(list);
 });
 
 function change({ id, html }) {

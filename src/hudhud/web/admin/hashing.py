@@ -1,0 +1,49 @@
+"""How many passwords are judged at a time, and how many may wait for it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from hudhud.errors import HudhudError
+
+# Each takes 64 MB: twelve at once cost 769 MB.
+HASHES_AT_ONCE = 2
+# They take some 0.1 s each: the last of so many waits a few seconds.
+MOST_WAITING = 50
+RETRY_SECONDS = 5
+BUSY = "Too many logins are being checked just now. Try again in a few seconds."
+
+
+class Busy(HudhudError):
+    """Too many wait already; it may be tried again after `retry_after` seconds."""
+
+    def __init__(self) -> None:
+        super().__init__(BUSY)
+        self.retry_after = RETRY_SECONDS
+
+
+class HashSlots:
+    """The places of those whose passwords are hashed, and of those who wait."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._waiting = 0
+
+    def check_room(self) -> None:
+        """Raise Busy where nobody more can wait."""
+        if self._waiting >= MOST_WAITING:
+            raise Busy
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Hold a slot, having waited for it. Raises Busy."""
+        self.check_room()
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._free.release()

@@ -1,0 +1,56 @@
+"""Writes down that sessions are used, beside the requests that use them.
+
+A request never waits for it: while somebody holds the write lock, each would wait for seconds.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud import sessions
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database, may_pass
+from hudhud.sessions import SEEN_MS, Session
+
+MOST_KEPT = 1000
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class Touches:
+    """Tries at most once in `SEEN_MS` for each session, whether or not it could be written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._tried: OrderedDict[bytes, float] = OrderedDict()
+        self._running: set[asyncio.Task[None]] = set()
+
+    def touch_soon(self, session: Session) -> None:
+        """Write it down in the background, if it is time; called on the event loop."""
+        if not sessions.wants_touch(session, now=now_ms()) or not self._is_time(session.digest):
+            return
+        task = asyncio.create_task(asyncio.to_thread(self._touch, session))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def _is_time(self, digest: bytes) -> bool:
+        now = time.monotonic()
+        last = self._tried.get(digest)
+        if last is not None and now - last < SEEN_MS / 1000:
+            return False
+        self._tried[digest] = now
+        self._tried.move_to_end(digest)
+        while len(self._tried) > MOST_KEPT:
+            self._tried.popitem(last=False)
+        return True
+
+    def _touch(self, session: Session) -> None:
+        try:
+            with self._database.write() as connection:
+                sessions.touch(connection, session, now=now_ms())
+        except SQLAlchemyError as error:
+            if not may_pass(error):
+                log.exception("the use of a session cannot be written down")
