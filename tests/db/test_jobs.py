@@ -63,6 +63,7 @@ def test_a_job_shows_what_became_of_its_message(database: Database) -> None:
         delivered_at=None,
         read_at=None,
         finished_at=NOW + 2,
+        changed_at=NOW + 2,
         refusal=None,
     )
 

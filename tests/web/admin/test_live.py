@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from hudhud.web.admin.feed import Event, Feed, Render, Snapshot, Watcher
 from hudhud.web.admin.view import View
 from support.admin import HTML, PASSWORD, log_in_script, script
 from support.queued import change, put_sender, submit
+from support.services import wait_until
 from support.shown import view
 from support.web_server import SECONDS, ServeWeb, WebServer
 
@@ -130,7 +132,7 @@ def test_nobody_without_a_session_is_told_anything(dashboard: WebServer) -> None
 
 def test_a_head_request_opens_no_stream(admin: httpx.Client) -> None:
     answer = admin.head("/admin/live")
-    assert answer.status_code == 200
+    assert (answer.status_code, answer.headers["content-length"]) == (200, "0")
     assert answer.headers["content-type"].startswith("text/event-stream")
 
 
@@ -257,3 +259,24 @@ def test_what_changes_while_the_feed_fails_is_told_afterwards(database: Database
         asyncio.run(_watch_through_a_failure(database, render, feed))
     finally:
         feed.stop()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_reader_that_takes_nothing_is_cut_off(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD)
+    feed = server.web.state.parts.feed
+    with script(server) as client, socket.create_connection(("127.0.0.1", server.port)) as deaf:
+        log_in_script(client)
+        session = client.cookies["hudhud_session"]
+        request = f"GET /admin/live HTTP/1.1\r\nHost: h\r\nCookie: hudhud_session={session}\r\n\r\n"
+        deaf.sendall(request.encode())
+        wait_until(lambda: len(feed._watchers) == 1, SECONDS, "the watcher")
+        (watcher,) = feed._watchers
+        flood = [Event("rows", "x" * 100_000)] * 50
+
+        def is_gone() -> bool:
+            watcher.tell(flood)
+            return not feed._watchers
+
+        wait_until(is_gone, SECONDS, "the end of the stream")
+        assert watcher.is_cut_off

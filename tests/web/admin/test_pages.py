@@ -203,7 +203,7 @@ def test_pages_are_compressed_however_gzip_is_named(member: Person, taken: str) 
     assert answer.headers["content-encoding"] == "gzip"
 
 
-@pytest.mark.parametrize("path", ["/admin/keys?lang=en", "/admin/login"])
+@pytest.mark.parametrize("path", ["/admin", "/admin/keys?lang=en", "/admin/login"])
 def test_what_leads_elsewhere_has_no_body_and_is_not_kept(member: Person, path: str) -> None:
     answer = member.get(path)
     assert answer.status_code == 303

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,6 +30,8 @@ IDLE_SECONDS = 1.0
 REFRESH_SECONDS = 15.0
 # A watcher that takes nothing for so many events is cut off; it comes back by itself.
 MOST_WAITING = 100
+# So long a stream that was cut off may take to end by itself.
+CUT_OFF_SECONDS = 2.0
 # A page that was rendered this long ago may have missed what has changed since.
 MISSED_MS = 60_000
 
@@ -95,8 +98,12 @@ class Watcher:
 
     view: View
     loop: asyncio.AbstractEventLoop
+    forget: Callable[["Watcher"], None]
     events: asyncio.Queue[Event | None] = field(default_factory=asyncio.Queue)
+    task: asyncio.Task[Any] | None = field(default_factory=asyncio.current_task)
     is_new: bool = True
+    is_cut_off: bool = False
+    has_left: bool = False
     told_at: int = field(default_factory=now_ms)
 
     def tell(self, events: list[Event]) -> None:
@@ -105,14 +112,33 @@ class Watcher:
 
     def end(self) -> None:
         """End the stream, from any thread."""
-        self.loop.call_soon_threadsafe(self.events.put_nowait, None)
+        self.loop.call_soon_threadsafe(self._cut_off)
+
+    def leave(self) -> None:
+        """Note that nobody reads any more."""
+        self.has_left = True
 
     def _put(self, events: list[Event]) -> None:
+        if self.is_cut_off:
+            return
         if self.events.qsize() > MOST_WAITING:
-            self.events.put_nowait(None)
-        else:
-            for event in events:
-                self.events.put_nowait(event)
+            self._cut_off()
+            return
+        for event in events:
+            self.events.put_nowait(event)
+
+    def _cut_off(self) -> None:
+        """Let the stream end; where its reader takes nothing, end it from outside."""
+        self.is_cut_off = True
+        while not self.events.empty():
+            self.events.get_nowait()
+        self.events.put_nowait(None)
+        self.loop.call_later(CUT_OFF_SECONDS, self._abort)
+
+    def _abort(self) -> None:
+        if not self.has_left and self.task is not None:
+            self.task.cancel()
+            self.forget(self)  # the stream's generator is left where it stands
 
 
 class Feed:
@@ -147,7 +173,7 @@ class Feed:
 
     def watch(self, view: View) -> Watcher:
         """Begin to watch; the first events tell everything."""
-        watcher = Watcher(view, asyncio.get_running_loop())
+        watcher = Watcher(view, asyncio.get_running_loop(), self.leave)
         with self._changed:
             if self._stopping:
                 watcher.end()
@@ -158,6 +184,7 @@ class Feed:
 
     def leave(self, watcher: Watcher) -> None:
         """Stop watching."""
+        watcher.leave()
         with self._changed:
             self._watchers.discard(watcher)
 

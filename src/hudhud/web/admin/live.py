@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Response, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
+from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.web.admin.feed import Watcher
 from hudhud.web.admin.guard import Actor, is_still_in, reader
@@ -47,16 +48,25 @@ async def _told(
     loop = asyncio.get_running_loop()
     beat_at = loop.time() + BEAT_SECONDS
     while True:
-        try:
-            async with asyncio.timeout_at(beat_at):
-                event = await watcher.events.get()
-        except TimeoutError:
-            if not await is_still_in(request, actor):
+        if loop.time() >= beat_at:  # also where one event follows the other
+            if not await _may_go_on(request, actor):
                 yield ServerSentEventMessage(event="end", data="logged out")
                 return
             beat_at = loop.time() + BEAT_SECONDS
             yield ServerSentEventMessage(event="beat", data="")
-        else:
-            if event is None:
-                return
-            yield ServerSentEventMessage(event=event.name, data=event.data)
+        try:
+            async with asyncio.timeout_at(beat_at):
+                event = await watcher.events.get()
+        except TimeoutError:
+            continue
+        if event is None:
+            return
+        yield ServerSentEventMessage(event=event.name, data=event.data)
+
+
+async def _may_go_on(request: AnyRequest, actor: Actor) -> bool:
+    """Tell whether the session lasts; while the database does not answer nobody can know."""
+    try:
+        return await is_still_in(request, actor)
+    except SQLAlchemyError:
+        return True

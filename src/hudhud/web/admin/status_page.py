@@ -19,7 +19,7 @@ from hudhud.web.admin.aside import aside
 from hudhud.web.admin.feed import read_snapshot
 from hudhud.web.admin.guard import Actor, is_htmx, reader
 from hudhud.web.admin.job_query import JobQuery
-from hudhud.web.admin.pages import page
+from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.status_parts import WORDS, context
 from hudhud.web.admin.view import view_of
 from hudhud.web.parts import AnyRequest, Parts, parts_of
@@ -35,10 +35,10 @@ PARAMETERS = frozenset(
 
 
 @get("/admin", include_in_schema=False)
-async def front_door(request: AnyRequest) -> Response[None]:
+async def front_door(request: AnyRequest) -> Response[str]:
     """Send everybody to the everyday page."""
     await reader(request)
-    return Response(None, status_code=303, headers={"Location": STATUS_PAGE})
+    return see_other(request, STATUS_PAGE)
 
 
 @get(STATUS_PAGE, include_in_schema=False)
