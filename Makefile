@@ -55,9 +55,9 @@ run: $(VENV)/.run ## Start Hudhud here: SQLite, data in ./data
 demo: $(VENV)/.demo ## See a code arrive on a virtual phone, without WhatsApp
 	@exec $(BIN)/hudhud demo
 
-check: lint ## Style, types and all tests but the slow ones: about a minute
-	@$(WITH_NODE) $(PYTEST) -q --ignore=tests/acceptance --ignore=tests/browser \
-		--ignore=tests/emulator
+check: lint ## Style, types, rules, and what the database does on SQLite: about a minute
+	@$(WITH_NODE) $(PYTEST) -q tests/test_*.py tests/db -k "not postgresql" \
+		--ignore=tests/db/test_queue_machine.py --ignore=tests/db/test_job_search.py
 
 test: lint audit browser $(NPM_INSTALLED) ## Everything: style, types, advisories, all tests
 	@$(WITH_NODE) $(PYTEST)

@@ -81,6 +81,7 @@ def test_the_second_factor_is_set_up_from_the_page_and_asked_for_from_then_on(
     page = open_profile(fresh_sandbox.url).open(STATUS)
     page.locator(".menu summary").click()
     page.get_by_role("link", name="Second factor").click()
+    page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Set up").click()
     app = pyotp.parse_uri(read_qr(page))
     assert isinstance(app, pyotp.TOTP)

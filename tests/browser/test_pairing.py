@@ -1,5 +1,6 @@
 """A phone is linked from the page, which turns to connected by itself."""
 
+import contextlib
 import re
 
 from playwright.sync_api import Page, expect
@@ -111,8 +112,12 @@ def test_a_hint_comes_once_codes_have_been_shown_for_a_minute(
     wait_for_qr(page)
     hint = page.get_by_text("Scanned, and nothing happened?")
     expect(hint).not_to_be_visible()
-    never_linked.show_code_since(now_ms() - 57_000)
-    page.reload()
-    mark(page)
+    for _ in range(3):  # an offer of codes ends every 160 s, and what follows it is new again
+        never_linked.show_code_since(now_ms() - 57_000)
+        page.reload()
+        mark(page)
+        with contextlib.suppress(AssertionError):
+            expect(hint).to_be_visible(timeout=10_000)
+            break
     expect(hint).to_be_visible()
     assert is_marked(page)

@@ -258,13 +258,16 @@ def test_what_a_process_held_is_put_back_even_while_its_lease_is_renewed(
             put_back.append(queue.reclaim_of(connection, sender="a", now=NOW))
 
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+
+    def is_waiting() -> bool:
+        with database.read() as watching:  # one transaction would see one moment for ever
+            return bool(watching.scalar(waiting))
+
     thread = threading.Thread(target=reclaim_of)
-    with database.write() as renewing, database.read() as watching:
+    with database.write() as renewing:
         queue.extend(renewing, sender="a", now=NOW)
         thread.start()
-        wait_until(
-            lambda: bool(watching.scalar(waiting)) or not thread.is_alive(), 15, "the other one"
-        )
+        wait_until(lambda: is_waiting() or not thread.is_alive(), 15, "the other one")
     thread.join()
     assert put_back == [1]
     assert stored(database, message).status == "queued"

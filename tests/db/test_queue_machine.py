@@ -217,6 +217,8 @@ class QueueMachine(RuleBasedStateMachine):
             before = self.seen.get(number, "queued")
             if before != row.status:
                 self.happened.update(ARROWS[before, row.status])
+                if (before, row.status) == ("failed", "queued"):  # what is retried has not failed
+                    self.happened["failed"] -= 1
             assert (row.sender is None) == (row.status in WAITS)
             assert (row.lease_expires_at is None) == (row.status != "sending")
             assert row.attempts >= 0
