@@ -13,3 +13,13 @@ def iso(milliseconds: int) -> str:
     """Write a stored time as ISO 8601 with milliseconds and `Z`, as JavaScript does."""
     moment = datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
     return f"{moment[:19]}.{milliseconds % 1000:03d}Z"
+
+
+def iso_or_none(milliseconds: int | None) -> str | None:
+    """Write a stored time that may be missing."""
+    return None if milliseconds is None else iso(milliseconds)
+
+
+def seconds_or_none(milliseconds: int | None) -> float | None:
+    """Return a span of time, which may be missing, in seconds."""
+    return None if milliseconds is None else milliseconds / 1000

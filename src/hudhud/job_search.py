@@ -25,9 +25,9 @@ from sqlalchemy import (
     union_all,
 )
 
-from hudhud import texts
+from hudhud import tally, texts
 from hudhud.db import fragments
-from hudhud.db.tables import message_counts, messages, verifications
+from hudhud.db.tables import messages, verifications
 from hudhud.messages import STATUSES, LegacyStatus, legacy_status
 from hudhud.sealing import CodeSealer
 
@@ -162,9 +162,7 @@ class Search:
     @cached_property
     def _kept(self) -> dict[str, int]:
         """How many messages have each status, as `tally.py` keeps it."""
-        sums = select(message_counts.c.status, func.sum(message_counts.c.count))
-        found = self._connection.execute(sums.group_by(message_counts.c.status)).all()
-        return dict.fromkeys(STATUSES, 0) | {row[0]: int(row[1]) for row in found}
+        return dict.fromkeys(STATUSES, 0) | tally.counts(self._connection)
 
     def _of_statuses(self) -> int:
         return sum(self._kept[status] for status in self._chosen.statuses)

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, func, select
 
 from hudhud.db.engine import insert_or_add
 from hudhud.db.tables import delivery_times, message_counts, traffic
@@ -57,6 +57,13 @@ def add(
         amount = {str(name): happened.get(name, 0) for name in HAPPENINGS}
         insert_or_add(connection, traffic, _places(now), [amount] * len(UNIT_MS))
     _add_delivery_times(connection, now, delivered_after)
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """Return how many messages have each status that any has had."""
+    sums = select(message_counts.c.status, func.sum(message_counts.c.count))
+    rows = connection.execute(sums.group_by(message_counts.c.status))
+    return {row[0]: int(row[1]) for row in rows}
 
 
 def bucket(milliseconds: int) -> int:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, or_, select
 
 from hudhud.db.engine import insert_missing
-from hudhud.db.tables import texts
+from hudhud.db.tables import storable, texts
 from hudhud.templates import with_code
 
 KEY_BYTES = 8
@@ -42,4 +42,4 @@ def containing(connection: Connection, *fragments: str) -> list[int]:
 
 def _shown(text: str) -> str:
     """Mask the code's place, and leave out what no database takes."""
-    return with_code(text, MASK).replace("\0", "").encode("utf-8", "replace").decode()
+    return storable(with_code(text, MASK))

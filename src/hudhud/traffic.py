@@ -27,7 +27,6 @@ from hudhud import tally
 from hudhud.db.tables import (
     Moment,
     delivery_times,
-    message_counts,
     messages,
     senders,
     traffic,
@@ -105,7 +104,7 @@ class Series:
 
 def numbers(connection: Connection, *, now: int, mean_gap: float) -> Numbers:
     """Return the numbers of this moment; `mean_gap` is a sender's pace in seconds."""
-    counts = _counts(connection)
+    counts = dict.fromkeys(STATUSES, 0) | tally.counts(connection)
     connected = _connected(connection, now)
     first = select(messages.c.created_at).where(messages.c.status == QUEUED)
     expiry = select(func.min(messages.c.expires_at)).where(messages.c.status == QUEUED)
@@ -167,14 +166,6 @@ def percentile(counts: Mapping[int, int], share: float) -> int | None:
         if wanted <= 0:
             return tally.middle(bucket)
     return None
-
-
-def _counts(connection: Connection) -> dict[str, int]:
-    sums = select(message_counts.c.status, func.sum(message_counts.c.count))
-    found = {
-        row[0]: int(row[1]) for row in connection.execute(sums.group_by(message_counts.c.status))
-    }
-    return {status: found.get(status, 0) for status in STATUSES}
 
 
 def _connected(connection: Connection, now: int) -> int:

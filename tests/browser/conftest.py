@@ -67,10 +67,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
 def _linked_service(
     emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LinkedService]:
-    service = _linked_service_in(tmp_path_factory.mktemp("linked"), emulator)
-    service.start()
-    yield service
-    service.clean_up()
+    yield from _running(_linked_service_in(tmp_path_factory.mktemp("linked"), emulator))
 
 
 @pytest.fixture
@@ -87,20 +84,14 @@ def unlinked(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[LinkedServic
     """A service that nobody linked yet, for a test that links it."""
     emulator.reset_faults()
     emulator.set_receipts("delivered+read")
-    service = _linked_service_in(tmp_path / "service", emulator)
-    service.start()
-    yield service
-    service.clean_up()
+    yield from _running(_linked_service_in(tmp_path / "service", emulator))
 
 
 @pytest.fixture(scope="session")
 def _never_linked(
     emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LinkedService]:
-    service = _linked_service_in(tmp_path_factory.mktemp("never-linked"), emulator)
-    service.start()
-    yield service
-    service.clean_up()
+    yield from _running(_linked_service_in(tmp_path_factory.mktemp("never-linked"), emulator))
 
 
 @pytest.fixture
@@ -110,6 +101,12 @@ def never_linked(_never_linked: LinkedService) -> Iterator[LinkedService]:
     _never_linked.wait_for_qr()
     yield _never_linked
     _never_linked.emulator.reset_faults()
+
+
+def _running(service: LinkedService) -> Iterator[LinkedService]:
+    service.start()
+    yield service
+    service.clean_up()
 
 
 def _served(service: Service) -> Iterator[Service]:

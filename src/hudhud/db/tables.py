@@ -32,7 +32,12 @@ class ForeignText(TypeDecorator[str]):
         del dialect
         if value is None:
             return None
-        return value.replace("\0", "").encode("utf-8", "replace").decode()
+        return storable(value)
+
+
+def storable(text: str) -> str:
+    """Return a text without what a database refuses."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 # SQLite numbers rows by itself only in a column typed exactly INTEGER.

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from sqlalchemy import Row
 
 from hudhud import messages
-from hudhud.clock import iso, now_ms
+from hudhud.clock import iso, iso_or_none, now_ms
 from hudhud.db.engine import Database
 from hudhud.web import schemas
 from hudhud.web.answers import answer
@@ -65,12 +65,17 @@ async def job(
 ) -> Response[schemas.Job]:
     """Tell what became of a message."""
     authenticate(request)
-    row = None
-    if JOB_ID.fullmatch(job_id):
-        row = await asyncio.to_thread(_find, parts_of(request).database, int(job_id))
+    row, number = None, job_number(job_id)
+    if number:
+        row = await asyncio.to_thread(_find, parts_of(request).database, number)
     if row is None:
         raise NoSuchJob(f"Job with ID {job_id} not found.")
     return answer(_job(row))
+
+
+def job_number(text: str) -> int:
+    """Return the number that names a job in an address; 0, which none has, for any other text."""
+    return int(text) if JOB_ID.fullmatch(text) else 0
 
 
 def _find(database: Database, number: int) -> Row[Any] | None:
@@ -87,13 +92,9 @@ def _job(row: Row[Any]) -> schemas.Job:
         attempts=row.attempts,
         created_at=iso(row.created_at),
         otp_expires_at=iso(row.expires_at),
-        sending_at=_iso_or_none(row.sending_at),
-        sent_at=_iso_or_none(row.sent_at),
-        delivered_at=_iso_or_none(row.delivered_at),
-        read_at=_iso_or_none(row.read_at),
-        finished_at=_iso_or_none(row.finished_at),
+        sending_at=iso_or_none(row.sending_at),
+        sent_at=iso_or_none(row.sent_at),
+        delivered_at=iso_or_none(row.delivered_at),
+        read_at=iso_or_none(row.read_at),
+        finished_at=iso_or_none(row.finished_at),
     )
-
-
-def _iso_or_none(at: int | None) -> str | None:
-    return None if at is None else iso(at)

@@ -7,14 +7,14 @@ with the page it stands on, which says what came of it.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from litestar import Response, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from hudhud import audit, commands, interventions, queue, senders
-from hudhud.audit import What
+from hudhud import commands, interventions, queue, senders
+from hudhud.audit import Outcome, What
 from hudhud.clock import now_ms
 from hudhud.interventions import Answer
 from hudhud.phones import parse_phone
@@ -23,13 +23,12 @@ from hudhud.web.admin.forms import fields_of, form_of
 from hudhud.web.admin.guard import Actor, changer, wants_page
 from hudhud.web.admin.job_words import REASONS
 from hudhud.web.admin.notices import Notice
-from hudhud.web.admin.pages import see_other
+from hudhud.web.admin.pages import STATUS_PAGE, see_other
 from hudhud.web.admin.view import N_, View, view_of
 from hudhud.web.answers import answer
-from hudhud.web.api import JOB_ID
+from hudhud.web.api import job_number
 from hudhud.web.parts import AnyRequest, Parts, parts_of
 
-STATUS_PAGE = "/admin/status"
 DONE = 200
 LONGEST_JOB = 40  # characters of what a request names; more digits than any job's number has
 
@@ -85,24 +84,14 @@ Change = Callable[[Connection, Parts, Actor, int], Result]
 @post("/admin/jobs/retry/{job:str}", include_in_schema=False)
 async def retry(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Queue a failed job again."""
-
-    def change(connection: Connection, _parts: Parts, actor: Actor, now: int) -> Result:
-        number = int(job) if JOB_ID.fullmatch(job) else 0
-        found = interventions.retry(connection, number, who=actor.name, now=now)
-        return _job_result(found, job, done=RETRIED, refused=NOT_RETRIED)
-
+    change = _intervention(interventions.retry, job, done=RETRIED, refused=NOT_RETRIED)
     return await _change_job(request, change, what="retry", job=job)
 
 
 @post("/admin/jobs/cancel/{job:str}", include_in_schema=False)
 async def cancel(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Cancel a job that waits."""
-
-    def change(connection: Connection, _parts: Parts, actor: Actor, now: int) -> Result:
-        number = int(job) if JOB_ID.fullmatch(job) else 0
-        found = interventions.cancel(connection, number, who=actor.name, now=now)
-        return _job_result(found, job, done=CANCELED, refused=NOT_CANCELED)
-
+    change = _intervention(interventions.cancel, job, done=CANCELED, refused=NOT_CANCELED)
     return await _change_job(request, change, what="cancel", job=job)
 
 
@@ -141,7 +130,7 @@ async def pair_phone(request: AnyRequest) -> Response[Any]:
     phone = parse_phone("".join(fields.one("phoneNumber").split()).replace("-", ""))
     if phone is None:
         result = Result(400, NOT_A_NUMBER)
-        return await _respond(request, result, {"success": False, "message": result.sentence})
+        return await _respond_of_sender(request, result)
     return await _ask(
         request, actor, "pair_phone", what="pair_phone", asked=PAIRING_ASKED, argument=phone.number
     )
@@ -182,6 +171,18 @@ def _room(connection: Connection, parts: Parts, now: int) -> int | None:
         now=now,
     )
     return None if room is None else room.places
+
+
+class _Intervene(Protocol):
+    def __call__(self, connection: Connection, number: int, *, who: str, now: int) -> Answer: ...
+
+
+def _intervention(intervene: _Intervene, job: str, *, done: str, refused: str) -> Change:
+    def change(connection: Connection, _parts: Parts, actor: Actor, now: int) -> Result:
+        found = intervene(connection, job_number(job), who=actor.name, now=now)
+        return _job_result(found, job, done=done, refused=refused)
+
+    return change
 
 
 def _job_result(found: Answer, job: str, *, done: str, refused: str) -> Result:
@@ -230,7 +231,7 @@ async def _change_sender(
     sender = fields.one("sender") or parts_of(request).settings.sender_name
     if not senders.may_be_name(sender):
         result = _no_such_sender(sender)
-        return await _respond(request, result, {"success": False, "message": result.sentence})
+        return await _respond_of_sender(request, result)
 
     def change_known(connection: Connection, _parts: Parts, _actor: Actor, now: int) -> Result:
         if senders.find(connection, sender) is None:
@@ -238,7 +239,7 @@ async def _change_sender(
         return change(connection, sender, now)
 
     result = await _carry_out(request, actor, change_known, what=what, subject=sender)
-    return await _respond(request, result, {"success": result.is_done, "message": result.sentence})
+    return await _respond_of_sender(request, result)
 
 
 def _no_such_sender(name: str) -> Result:
@@ -255,18 +256,15 @@ def _write(parts: Parts, actor: Actor, change: Change, what: What, subject: str 
     now = now_ms()
     with parts.database.write() as connection:
         result = change(connection, parts, actor, now)
-        audit.note(
-            connection,
-            who=actor.name,
-            address=actor.address,
-            what=what,
-            subject=subject,
-            outcome="ok" if result.is_done else "refused",
-            detail=result.sentence,
-            now=now,
-        )
+        outcome: Outcome = "ok" if result.is_done else "refused"
+        actor.note(connection, what, subject=subject, outcome=outcome, detail=result.sentence)
         parts.database.ring(connection)
     return result
+
+
+async def _respond_of_sender(request: AnyRequest, result: Result) -> Response[Any]:
+    body: dict[str, object] = {"success": result.is_done, "message": result.sentence}
+    return await _respond(request, result, body)
 
 
 async def _respond(request: AnyRequest, result: Result, body: dict[str, object]) -> Response[Any]:

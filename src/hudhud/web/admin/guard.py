@@ -3,9 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import sessions
+from hudhud import audit, sessions
+from hudhud.audit import Outcome, What
 from hudhud.clock import now_ms
 from hudhud.errors import HudhudError
 from hudhud.sessions import Session
@@ -48,6 +50,27 @@ class Actor:
     name: str
     address: str
     session: Session | None  # None for an API key
+
+    def note(
+        self,
+        connection: Connection,
+        what: What,
+        *,
+        subject: str | None = None,
+        outcome: Outcome = "ok",
+        detail: str | None = None,
+    ) -> None:
+        """Write down in the audit what this one did."""
+        audit.note(
+            connection,
+            who=self.name,
+            address=self.address,
+            what=what,
+            subject=subject,
+            outcome=outcome,
+            detail=detail,
+            now=now_ms(),
+        )
 
 
 async def reader(request: AnyRequest) -> Actor:

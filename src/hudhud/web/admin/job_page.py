@@ -14,17 +14,17 @@ from hudhud.clock import now_ms
 from hudhud.db.tables import api_keys, verifications
 from hudhud.jobs import Job
 from hudhud.templates import with_code
+from hudhud.texts import MASK
 from hudhud.timeline import Step
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.guard import is_htmx, reader
 from hudhud.web.admin.job_words import step_look, step_text, step_title
 from hudhud.web.admin.pages import page
 from hudhud.web.admin.status_parts import WORDS
-from hudhud.web.api import JOB_ID
+from hudhud.web.api import job_number
 from hudhud.web.errors import NoSuchJob
 from hudhud.web.parts import AnyRequest, Parts, parts_of
 
-HIDDEN_CODE = "••••"
 # What the template calls.
 STORY_WORDS: Mapping[str, Any] = {
     **WORDS,
@@ -49,7 +49,7 @@ class JobStory:
 async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
     """Show a job; a script's request gets what goes into the drawer."""
     actor = await reader(request)
-    number = int(job) if JOB_ID.fullmatch(job) else 0
+    number = job_number(job)
     story = await aside(_read, parts_of(request), number)
     if story is None:
         raise NoSuchJob(f"Job with ID {job} not found.")
@@ -66,7 +66,7 @@ def _read(parts: Parts, number: int) -> JobStory | None:
             return None
         return JobStory(
             job=job,
-            body=with_code(row.body, HIDDEN_CODE),
+            body=with_code(row.body, MASK),
             key=_key_name(connection, row.verification_id),
             request_id=row.request_id,
             steps=timeline.of(connection, row),

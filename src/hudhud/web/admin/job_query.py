@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast, get_args
 
-from hudhud import audit, jobs
+from hudhud import jobs
 from hudhud.clock import now_ms
+from hudhud.db.tables import storable
 from hudhud.errors import BadRequest
 from hudhud.job_search import JobFilter, Place, messages_with
 from hudhud.jobs import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
@@ -100,14 +101,7 @@ def _find(parts: Parts, query: JobQuery) -> JobList:
 def _note_code_search(parts: Parts, actor: Actor, code: str) -> None:
     with parts.database.write() as connection:
         count = len(messages_with(connection, parts.sealer, code))
-        audit.note(
-            connection,
-            who=actor.name,
-            address=actor.address,
-            what="code_search",
-            detail=f"Codes found: {count}.",
-            now=now_ms(),
-        )
+        actor.note(connection, "code_search", detail=f"Codes found: {count}.")
 
 
 def _word(parameters: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | None:
@@ -120,7 +114,7 @@ def _word(parameters: Mapping[str, str], name: str, words: tuple[str, ...]) -> s
 
 
 def _search(text: str) -> str:
-    text = text.replace("\0", "").encode("utf-8", "replace").decode().strip()
+    text = storable(text).strip()
     if len(text) > LONGEST_SEARCH:
         raise BadRequest(f"searchQuery: at most {LONGEST_SEARCH} characters.")
     return text

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from litestar import Response, get
 
 from hudhud import sender_cards, senders, traffic
-from hudhud.clock import iso, now_ms
+from hudhud.clock import iso, iso_or_none, now_ms, seconds_or_none
 from hudhud.errors import BadRequest
 from hudhud.jobs import Job
 from hudhud.messages import (
@@ -109,7 +109,7 @@ def _sender(card: SenderCard) -> dict[str, Any]:
         "details": card.detail,
         "phoneNumber": card.phone,
         "paused": card.is_paused,
-        "until": _iso(card.until),
+        "until": iso_or_none(card.until),
     }
 
 
@@ -126,7 +126,7 @@ def _stats(numbers: Numbers, now: int) -> dict[str, Any]:
         "expired": counts[EXPIRED],
         "canceled": counts[CANCELED],
         "oldestWaitingSeconds": None if waits is None else max(0, now - waits) / 1000,
-        "expectedWaitSeconds": _seconds(numbers.expected_wait_ms),
+        "expectedWaitSeconds": seconds_or_none(numbers.expected_wait_ms),
         "lastHour": _window(numbers.hour),
         "lastDay": _window(numbers.day),
     }
@@ -136,12 +136,8 @@ def _window(window: Window) -> dict[str, Any]:
     return {
         **{str(name): count for name, count in window.happened.items()},
         "successRate": window.success_rate,
-        "medianSecondsToDelivery": _seconds(window.median_ms),
+        "medianSecondsToDelivery": seconds_or_none(window.median_ms),
     }
-
-
-def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
 
 
 def _job_list(found: JobList) -> dict[str, Any]:
@@ -166,21 +162,17 @@ def _job(job: Job) -> dict[str, Any]:
         "status": job.legacy_status,
         "delivery": job.status,
         "created_at": iso(job.created_at),
-        "processed_at": _iso(job.sent_at or job.finished_at),
+        "processed_at": iso_or_none(job.sent_at or job.finished_at),
         "error_message": job.error,
         "attempts": job.attempts,
         "otp_expires_at": iso(job.expires_at),
-        "sent_at": _iso(job.sent_at),
-        "delivered_at": _iso(job.delivered_at),
-        "read_at": _iso(job.read_at),
-        "finished_at": _iso(job.finished_at),
+        "sent_at": iso_or_none(job.sent_at),
+        "delivered_at": iso_or_none(job.delivered_at),
+        "read_at": iso_or_none(job.read_at),
+        "finished_at": iso_or_none(job.finished_at),
         "sender": None if job.sender is None else senders.name_in(job.sender),
         "can_retry": job.refusal is None,
     }
-
-
-def _iso(at: int | None) -> str | None:
-    return None if at is None else iso(at)
 
 
 def _traffic(parts: Parts, chosen: Range, zone: ZoneInfo) -> dict[str, Any]:

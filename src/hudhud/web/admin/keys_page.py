@@ -6,8 +6,7 @@ from typing import Any
 from litestar import Response, get, post
 from sqlalchemy import Row
 
-from hudhud import api_keys, audit
-from hudhud.clock import now_ms
+from hudhud import api_keys
 from hudhud.errors import BadRequest
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import Form, form_of
@@ -97,15 +96,8 @@ def _make(parts: Parts, actor: Actor, form: Form) -> str:
     name, scopes = form.one("name").strip(), form.all("scope")
     with parts.database.write() as connection:
         key = api_keys.create(connection, name, scopes)
-        audit.note(
-            connection,
-            who=actor.name,
-            address=actor.address,
-            what="key_made",
-            subject=name,
-            detail=f"Scopes: {', '.join(scopes)}.",
-            now=now_ms(),
-        )
+        scopes_made = f"Scopes: {', '.join(scopes)}."
+        actor.note(connection, "key_made", subject=name, detail=scopes_made)
     return key
 
 
@@ -113,14 +105,7 @@ def _revoke(parts: Parts, actor: Actor, prefix: str) -> str | None:
     with parts.database.write() as connection:
         name = api_keys.revoke_exactly(connection, prefix)
         if name is not None:
-            audit.note(
-                connection,
-                who=actor.name,
-                address=actor.address,
-                what="key_revoked",
-                subject=name,
-                now=now_ms(),
-            )
+            actor.note(connection, "key_revoked", subject=name)
     return name
 
 

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
-from litestar.datastructures import Cookie
 from litestar.types import ControllerRouterHandler
 
 from hudhud import audit, sessions
@@ -38,12 +37,11 @@ from hudhud.web.admin.guard import (
     token_of,
     wants_page,
 )
-from hudhud.web.admin.pages import page, see_other
+from hudhud.web.admin.pages import STATUS_PAGE, cookie, page, see_other
 from hudhud.web.admin.refusals import retry_after
 from hudhud.web.answers import answer
 from hudhud.web.parts import AnyRequest, parts_of
 
-FIRST_PAGE = "/admin/status"
 CODE_PATH = f"{LOGIN_PAGE}/second-factor"
 # Binds the login form to its browser, which has no session yet.
 FORM_COOKIE = "hudhud_login"
@@ -129,7 +127,7 @@ async def _log_in_script(request: AnyRequest) -> Response[Any]:
         body = {"success": False, "message": str(error), "secondFactor": True}
         return answer(body, 401)
     token = parts_of(request).access.csrf.token_for(entered.session)
-    body = {"success": True, "redirectTo": FIRST_PAGE, "csrfToken": token}
+    body = {"success": True, "redirectTo": STATUS_PAGE, "csrfToken": token}
     return _let_in(request, entered, answer(body, 200))
 
 
@@ -168,10 +166,10 @@ async def _log_in_person(request: AnyRequest, form: Form) -> Response[Any]:
 def _password_form(
     request: AnyRequest, following: str, *, status_code: int = 200, **context: Any
 ) -> Response[str]:
-    cookie = request.cookies.get(FORM_COOKIE, "")
-    if not 0 < len(cookie) <= LONGEST_COOKIE:
-        cookie = csrf.new_cookie()
-    token = parts_of(request).access.csrf.token_for_login(cookie)
+    bound = request.cookies.get(FORM_COOKIE, "")
+    if not 0 < len(bound) <= LONGEST_COOKIE:
+        bound = csrf.new_cookie()
+    token = parts_of(request).access.csrf.token_for_login(bound)
     facts = {"problem": None, "again_at": None, "username": "", **context}
     shown = page(
         request,
@@ -182,7 +180,7 @@ def _password_form(
         following=following,
         **facts,
     )
-    shown.set_cookie(_cookie(request, FORM_COOKIE, cookie, path=LOGIN_PAGE))
+    shown.set_cookie(cookie(request, FORM_COOKIE, bound, path=LOGIN_PAGE))
     return shown
 
 
@@ -214,19 +212,8 @@ def _login_page(following: str) -> str:
 
 
 def _let_in(request: AnyRequest, entered: Entered, response: Response[Any]) -> Response[Any]:
-    response.set_cookie(_cookie(request, SESSION_COOKIE, entered.token, path="/"))
+    response.set_cookie(cookie(request, SESSION_COOKIE, entered.token, path="/"))
     return response
-
-
-def _cookie(request: AnyRequest, name: str, value: str, *, path: str) -> Cookie:
-    return Cookie(
-        key=name,
-        value=value,
-        path=path,
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
 
 
 def _end(request: AnyRequest, session: Session) -> None:

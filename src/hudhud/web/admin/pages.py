@@ -36,6 +36,7 @@ from hudhud.web.static_files import static_url, takes_gzip
 
 TEMPLATE_FOLDER = Path(__file__).parents[1] / "pages"
 ADMIN_PATH = "/admin"
+STATUS_PAGE = f"{ADMIN_PATH}/status"
 # A path of ours and a query, without dots that lead elsewhere and whatever is no plain address.
 LOCAL = re.compile(rf"{ADMIN_PATH}(/[\w~-]+)*/?(\?[!$-;=?-\[\]-~]*)?", re.ASCII)
 ONE_YEAR = 365 * 24 * 3600
@@ -131,18 +132,18 @@ def see_other(request: AnyRequest, address: str, notice: Notice | None = None) -
     answer = _redirect(local(address))
     if notice is not None:
         value = parts_of(request).access.notices.seal(notice)
-        answer.set_cookie(_cookie(request, FLASH_COOKIE, value, FLASH_SECONDS))
+        answer.set_cookie(cookie(request, FLASH_COOKIE, value, seconds=FLASH_SECONDS))
     return answer
 
 
 def keep_choice(request: AnyRequest, answer: Response[Any], name: str, value: str) -> None:
     """Keep what the reader chose for a year."""
-    answer.set_cookie(_cookie(request, name, value, ONE_YEAR))
+    answer.set_cookie(cookie(request, name, value, seconds=ONE_YEAR))
 
 
 def local(address: str) -> str:
     """Return the address if it is a page of the dashboard, else the dashboard's first page."""
-    return address if LOCAL.fullmatch(address) else f"{ADMIN_PATH}/status"
+    return address if LOCAL.fullmatch(address) else STATUS_PAGE
 
 
 def warm() -> None:
@@ -212,11 +213,19 @@ def _address(request: AnyRequest) -> str:
     return f"{request.url.path}?{kept}" if kept else request.url.path
 
 
-def _cookie(request: AnyRequest, name: str, value: str, seconds: int) -> Cookie:
+def cookie(
+    request: AnyRequest,
+    name: str,
+    value: str,
+    *,
+    path: str = ADMIN_PATH,
+    seconds: int | None = None,
+) -> Cookie:
+    """Return a cookie that only our own pages send back, kept until the browser ends or longer."""
     return Cookie(
         key=name,
         value=value,
-        path=ADMIN_PATH,
+        path=path,
         max_age=seconds,
         secure=request.url.scheme == "https",
         httponly=True,

@@ -5,10 +5,8 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.types import ControllerRouterHandler
-from sqlalchemy import Connection
 
-from hudhud import audit, second_factor, sessions
-from hudhud.audit import What
+from hudhud import second_factor, sessions
 from hudhud.clock import now_ms
 from hudhud.sealing import SealingError
 from hudhud.sessions import Session
@@ -130,7 +128,7 @@ def _confirm(parts: Parts, actor: Actor, session: Session, code: str) -> list[st
         if codes is not None:
             # What began without the second factor does not go on beside it.
             sessions.end_others(connection, session)
-            _note(connection, actor, "second_factor_on")
+            actor.note(connection, "second_factor_on")
     return codes
 
 
@@ -139,9 +137,5 @@ def _turn_off(parts: Parts, actor: Actor, session: Session) -> bool:
         was_on = second_factor.is_on(connection, session.username)
         second_factor.turn_off(connection, session.username)
         if was_on:
-            _note(connection, actor, "second_factor_off")
+            actor.note(connection, "second_factor_off")
     return was_on
-
-
-def _note(connection: Connection, actor: Actor, what: What) -> None:
-    audit.note(connection, who=actor.name, address=actor.address, what=what, now=now_ms())

@@ -10,7 +10,7 @@ from litestar import Response, get
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import interventions, traffic
-from hudhud.clock import now_ms
+from hudhud.clock import now_ms, seconds_or_none
 from hudhud.db.engine import may_pass
 from hudhud.jobs import MOST_COUNTED
 from hudhud.traffic import RANGES, Range, Series
@@ -19,7 +19,7 @@ from hudhud.web.admin.aside import aside
 from hudhud.web.admin.feed import read_snapshot
 from hudhud.web.admin.guard import Actor, is_htmx, reader
 from hudhud.web.admin.job_query import JobQuery
-from hudhud.web.admin.pages import page, see_other
+from hudhud.web.admin.pages import STATUS_PAGE, page, see_other
 from hudhud.web.admin.status_parts import WORDS, context
 from hudhud.web.admin.view import view_of
 from hudhud.web.parts import AnyRequest, Parts, parts_of
@@ -27,7 +27,6 @@ from hudhud.web.parts import AnyRequest, Parts, parts_of
 log = structlog.get_logger(__name__)
 
 ROWS = 25
-STATUS_PAGE = "/admin/status"
 # What an address of the page holds that its links keep.
 PARAMETERS = frozenset(
     {"filterStatus", "filterDelivery", "searchQuery", "limit", "before", "after", "range", "pair"}
@@ -124,15 +123,11 @@ def series_json(series: Series) -> str:
             "sent": series.sent,
             "delivered": series.delivered,
             "failed": series.failed,
-            "median": [_seconds(one) for one in series.median],
-            "p95": [_seconds(one) for one in series.p95],
+            "median": [seconds_or_none(one) for one in series.median],
+            "p95": [seconds_or_none(one) for one in series.p95],
         },
         separators=(",", ":"),
     )
-
-
-def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
 
 
 def _links(request: AnyRequest) -> Callable[..., str]:
