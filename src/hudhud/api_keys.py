@@ -8,6 +8,7 @@ import hmac
 import secrets
 import threading
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, Literal, get_args
 
@@ -20,6 +21,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import api_keys
 from hudhud.errors import BadRequest
 from hudhud.plain_text import is_plain
+from hudhud.settings import Network
 
 MARK = "hh_live_"
 KEY_BYTES = 32
@@ -28,11 +30,41 @@ LONGEST_NAME = 60
 RENEW_SECONDS = 1.0
 ENVIRONMENT = "environment"
 
-# send: the API; admin: what an admin may do under /admin.
-Scope = Literal["send", "admin"]
+# sandbox: read what the sandbox took; admin: everything, also under /admin.
+Scope = Literal["send", "verify", "read", "sandbox", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the owner of what the request makes, and what its key may do.
+
+    `limits` are the key's own; the key of the environment has none unless the settings say so.
+    """
+
+    owner: str
+    name: str
+    scopes: frozenset[Scope]
+    hides_code: bool = False
+    may_link_verify: bool = False
+    is_test: bool = False
+    limits: str | None = None
+    networks: tuple[Network, ...] = ()
+
+    @property
+    def is_environment(self) -> bool:
+        """Whether it is the key of `API_KEY`."""
+        return self.owner == ENVIRONMENT
+
+    def may(self, scope: Scope) -> bool:
+        """Tell whether the key has this scope; admin has all."""
+        return scope in self.scopes or "admin" in self.scopes
+
+    def sees(self, owner: str) -> bool:
+        """Tell whether what `owner` made exists for this key."""
+        return owner == self.owner or "admin" in self.scopes
 
 
 def create(connection: Connection, name: str, scopes: Iterable[str] = ("send",)) -> str:

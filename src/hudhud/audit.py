@@ -26,7 +26,14 @@ What = Literal[
     "pause",
     "resume",
     "key_made",
+    "key_rotated",
     "key_revoked",
+    "webhook_added",
+    "webhook_removed",
+    "webhook_rotated",
+    "webhook_enabled",
+    "webhook_replayed",
+    "number_forgotten",
     "second_factor_on",
     "second_factor_off",
     "password_changed",
@@ -34,13 +41,20 @@ What = Literal[
 ]
 ACTIONS: Final[tuple[What, ...]] = get_args(What)
 
-Group = Literal["logins", "failed", "senders", "jobs", "keys", "account"]
+Group = Literal["logins", "failed", "senders", "jobs", "keys", "webhooks", "account"]
 GROUPS: Final[dict[Group, tuple[What, ...]]] = {
     "logins": ("login", "logout"),
     "failed": ("login_failed",),
     "senders": ("reload", "logout_whatsapp", "pair_phone", "pause", "resume"),
-    "jobs": ("retry", "retry_all", "cancel", "code_search"),
-    "keys": ("key_made", "key_revoked"),
+    "jobs": ("retry", "retry_all", "cancel", "code_search", "number_forgotten"),
+    "keys": ("key_made", "key_rotated", "key_revoked"),
+    "webhooks": (
+        "webhook_added",
+        "webhook_removed",
+        "webhook_rotated",
+        "webhook_enabled",
+        "webhook_replayed",
+    ),
     "account": ("second_factor_on", "second_factor_off", "password_changed", "unlocked"),
 }
 

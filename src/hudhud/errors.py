@@ -3,7 +3,13 @@
 HudhudError
 ├── SettingsError          a setting is wrong: the start stops with this one line
 ├── StartRefused           the database or the data folder does not fit this start
-├── BadRequest             the caller's input is wrong; nothing was stored
+├── Refused                what the caller asked is not done; `word` is stable
+│   ├── BadRequest         the caller's input is wrong; nothing was stored
+│   ├── NotAllowed         this key, address or country may not
+│   ├── NotFound           there is no such thing, or it is another key's
+│   ├── Conflict           in its present state that cannot be done
+│   ├── Gone               its time is over
+│   └── TooMany            a limit is reached; retryable after `retry_after` seconds
 ├── QueueUnavailable       nothing was stored; retryable after `retry_after` seconds
 ├── CommandFailed          what an operator asked could not be done
 └── SendFailed             one message was not handed over
@@ -25,8 +31,43 @@ class StartRefused(HudhudError):
     """Starting would do harm; the text says what was found and what to do now."""
 
 
-class BadRequest(HudhudError):
-    """The caller's input is wrong; the text is the answer's `message`."""
+class Refused(HudhudError):
+    """The text is the answer's `message`, `word` its `error`, which programs read.
+
+    Without a word the answer has none, as that of the earlier application.
+    """
+
+    def __init__(self, sentence: str, word: str | None = None) -> None:
+        super().__init__(sentence)
+        self.word = word
+
+
+class BadRequest(Refused):
+    """The caller's input is wrong."""
+
+
+class NotAllowed(Refused):
+    """This key, address or country may not."""
+
+
+class NotFound(Refused):
+    """There is no such thing, or it is another key's."""
+
+
+class Conflict(Refused):
+    """In its present state that cannot be done."""
+
+
+class Gone(Refused):
+    """Its time is over."""
+
+
+class TooMany(Refused):
+    """A limit is reached; it may be tried again after `retry_after` seconds, None: never."""
+
+    def __init__(self, sentence: str, word: str, retry_after: int | None) -> None:
+        super().__init__(sentence, word)
+        self.retry_after = retry_after
 
 
 class QueueUnavailable(HudhudError):

@@ -254,6 +254,46 @@ class Settings(BaseModel):
     )
     otp_length: int = Field(4, ge=4, le=10, description="Digits of a code")
     otp_ttl_seconds: int = Field(300, ge=5, le=86_400, description="Seconds a code is valid")
+    otp_max_attempts: int = Field(
+        5, ge=1, le=10, description="Wrong codes after which a verification has failed"
+    )
+    link_ttl_seconds: int = Field(
+        600, ge=60, le=3600, description="Seconds a link by which the user writes first is valid"
+    )
+
+    limit_per_number: str | None = Field(
+        None,
+        description="Sends to one number, for example 1/30s,5/1h,10/1d; 0 for no limit. Where this "
+        "and the following limits are unset, API_KEY has none and other keys have the defaults",
+    )
+    limit_per_key: str | None = Field(None, description="Sends of one API key")
+    limit_per_client_ip: str | None = Field(
+        None, description="Sends for one address that the caller hands over as clientIp"
+    )
+    limit_per_country: str | None = Field(None, description="Sends to one country")
+    limit_per_prefix: str | None = Field(
+        None, description="Sends to neighbouring numbers, which differ in their last 4 digits"
+    )
+    limit_total: str | None = Field(None, description="Sends of the whole service")
+    allowed_countries: str | None = Field(
+        None, description="The only countries that codes are sent to, for example EG,SA,AE"
+    )
+    denied_countries: str | None = Field(
+        None, description="Countries that no code is sent to, for example KP,CU"
+    )
+    conversion_guard: Literal["off", "alert", "block"] = Field(
+        "alert",
+        description="What happens where far fewer codes of a country are checked than usual",
+    )
+
+    webhook_allow_private: bool = Field(
+        False, description="Let webhooks be delivered to private and loopback addresses"
+    )
+
+    retention_messages_days: int = Field(30, ge=1, description="Days messages are kept")
+    retention_verifications_days: int = Field(90, ge=1, description="Days verifications are kept")
+    retention_events_days: int = Field(30, ge=1, description="Days events are kept")
+    retention_audit_days: int = Field(90, ge=1, description="Days the audit is kept")
 
     log_level: Annotated[
         Literal["error", "warning", "info", "debug"], BeforeValidator(_log_level)

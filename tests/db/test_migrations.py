@@ -314,7 +314,7 @@ def test_what_the_first_version_stored_is_shown(grown: Database) -> None:
         (key,) = api_keys.list_keys(connection)
     assert (card.state, card.is_paused, card.uptime_share) == ("stopped", False, None)
     assert [(step.kind, step.at) for step in steps] == [("accepted", NOW), ("sent", SENT_AT)]
-    assert (key.name, key.scopes) == ("shop", "send")
+    assert (key.name, key.scopes) == ("shop", "send read sandbox")
 
 
 def test_the_form_is_the_same_whether_grown_or_new(grown: Database, database: Database) -> None:

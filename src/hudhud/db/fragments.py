@@ -24,9 +24,12 @@ from hudhud.db.tables import messages
 SHORTEST_INDEXED = 3
 _PHONES = table("message_phones", column("rowid", Integer), column("phone", Text))
 
-_SQLITE = (
+_SQLITE_INDEX = (
     "CREATE VIRTUAL TABLE message_phones USING fts5("
     "phone, content='messages', content_rowid='id', tokenize='trigram')",
+    "INSERT INTO message_phones(message_phones) VALUES ('rebuild')",
+)
+_SQLITE_TRIGGERS = (
     "CREATE TRIGGER message_phones_added AFTER INSERT ON messages BEGIN "
     "INSERT INTO message_phones(rowid, phone) VALUES (new.id, new.phone); END",
     "CREATE TRIGGER message_phones_removed AFTER DELETE ON messages BEGIN "
@@ -36,7 +39,6 @@ _SQLITE = (
     "INSERT INTO message_phones(message_phones, rowid, phone) "
     "VALUES ('delete', old.id, old.phone); "
     "INSERT INTO message_phones(rowid, phone) VALUES (new.id, new.phone); END",
-    "INSERT INTO message_phones(message_phones) VALUES ('rebuild')",
 )
 _POSTGRES = (
     "CREATE FUNCTION hudhud_pieces(phone text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT "
@@ -48,8 +50,16 @@ _POSTGRES = (
 
 def create(connection: Connection) -> None:
     """Make the index, over the messages that there are and those to come."""
-    for statement in _SQLITE if connection.dialect.name == "sqlite" else _POSTGRES:
+    is_sqlite = connection.dialect.name == "sqlite"
+    for statement in _SQLITE_INDEX + _SQLITE_TRIGGERS if is_sqlite else _POSTGRES:
         connection.exec_driver_sql(statement)
+
+
+def restore(connection: Connection) -> None:
+    """Make again what goes with the table of messages when SQLite must copy it."""
+    if connection.dialect.name == "sqlite":
+        for statement in _SQLITE_TRIGGERS:
+            connection.exec_driver_sql(statement)
 
 
 def is_ordered(connection: Connection) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -54,9 +55,40 @@ verifications = Table(
     # Both are erased when the code ends: the index finds a code, the seal gives it back.
     Column("code_index", LargeBinary),
     Column("code_sealed", LargeBinary),
-    Column("api_key", Text, nullable=False),
+    Column("api_key", Text, nullable=False),  # the owner: `api_keys.owner`, or `environment`
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
+    Column("template", Text, nullable=False, server_default="otp"),
+    Column("locale", Text),
+    Column("reference", ForeignText),  # the caller's own id
+    Column("metadata_json", ForeignText),  # the caller's own, handed back in events
+    Column("hides_code", Boolean, nullable=False, server_default=false()),
+    Column("attempts", Integer, nullable=False, server_default="0"),  # wrong ones
+    Column("resends", Integer, nullable=False, server_default="0"),
+    Column("ended_at", Moment),  # when it left pending
+    Column("reason", Text),  # why it was canceled: superseded, caller, admin or forgotten
+    # Where the user writes first (`links.py`); without a number, `phone` is empty until then.
+    Column("link_mode", Text),  # reply or verify
+    Column("link_index", LargeBinary),  # finds the token; erased once it is used
+    Column("redirect_url", ForeignText),
+    Column("proved_phone", ForeignText),  # the number that WhatsApp says wrote the token
+)
+# Their ids rise with time: the newest of a number is the last.
+Index("verifications_phone", verifications.c.phone, verifications.c.id)
+Index("verifications_owner", verifications.c.api_key, verifications.c.status, verifications.c.id)
+Index(
+    "verifications_reference",
+    verifications.c.reference,
+    verifications.c.id,
+    postgresql_where=text("reference IS NOT NULL"),
+    sqlite_where=text("reference IS NOT NULL"),
+)
+Index(
+    "verifications_link",
+    verifications.c.link_index,
+    unique=True,
+    postgresql_where=text("link_index IS NOT NULL"),
+    sqlite_where=text("link_index IS NOT NULL"),
 )
 Index(
     "verifications_with_code",
@@ -75,15 +107,17 @@ messages = Table(
     "messages",
     metadata,
     Column("id", RowNumber, primary_key=True, autoincrement=True),
-    Column("verification_id", Text, ForeignKey("verifications.id"), nullable=False),
+    # None of an answer to somebody whose token nobody knows.
+    Column("verification_id", Text, ForeignKey("verifications.id")),
     Column("channel", Text, nullable=False),
     Column("phone", Text, nullable=False),
-    Column("body", Text, nullable=False),  # still with {code} in the code's place
+    Column("body", Text, nullable=False),  # still with {code} in the code's place, if it has one
     Column("status", Text, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("available_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("sender", Text),
+    Column("only_sender", Text),  # the one whose chat it answers; None: any of the channel
     Column("lease_expires_at", Moment),
     Column("provider_message_id", ForeignText),
     Column("error", ForeignText),
@@ -272,14 +306,146 @@ api_keys = Table(
     Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("name", Text, nullable=False),
     Column("prefix", Text, nullable=False, unique=True),
+    # The prefix of the first of the secrets that replaced each other: what it made keeps its owner.
+    Column("owner", Text, nullable=False, server_default=""),
     Column("digest", LargeBinary, nullable=False),
     Column(
         "scopes", Text, nullable=False, server_default="send"
     ),  # words of `api_keys.SCOPES`, separated by spaces
+    Column("hides_code", Boolean, nullable=False, server_default=false()),
+    Column("may_link_verify", Boolean, nullable=False, server_default=false()),
+    Column("limits", Text),  # its own limits as `limits.py` reads them; None: those of the settings
+    Column("networks", Text),  # from where it may be used, separated by spaces; None: from anywhere
     Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("last_used_at", Moment),
     Column("revoked_at", Moment),
     sqlite_autoincrement=True,
 )
+
+# What a request with an Idempotency-Key brought about, for 24 hours.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("api_key", Text, nullable=False),
+    Column("key_digest", LargeBinary, nullable=False),
+    Column("body_digest", LargeBinary, nullable=False),
+    Column("verification_id", Text, nullable=False),
+    Column("message_id", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    PrimaryKeyConstraint("api_key", "key_digest"),
+)
+Index("idempotency_keys_created", idempotency_keys.c.created_at)
+
+# How often what a limit concerns took place, by the time at which it began (`limits.py`).
+limit_counts = Table(
+    "limit_counts",
+    metadata,
+    Column("subject", Text, nullable=False),
+    Column("start", Moment, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    PrimaryKeyConstraint("subject", "start"),
+)
+Index("limit_counts_expiry", limit_counts.c.expires_at)
+
+# How many verifications of a country were started, and how many of these approved.
+conversions = Table(
+    "conversions",
+    metadata,
+    Column("country", Text, nullable=False),
+    Column("start", Moment, nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("started", Integer, nullable=False),
+    Column("approved", Integer, nullable=False),
+    PrimaryKeyConstraint("country", "start", "shard"),
+)
+
+# Countries whose share of approvals fell far below its habit.
+country_guards = Table(
+    "country_guards",
+    metadata,
+    Column("country", Text, primary_key=True),
+    Column("since", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("blocks", Boolean, nullable=False),
+    Column("share", Integer, nullable=False),  # in percent
+    Column("habit", Integer, nullable=False),
+)
+
+# Who wrote a token that nobody waits for, and was told so: once an hour.
+link_answers = Table(
+    "link_answers",
+    metadata,
+    Column("phone", ForeignText, primary_key=True),
+    Column("answered_at", Moment, nullable=False),
+)
+
+# The outbox: written in the transaction of what it tells about, where an endpoint wants it.
+events = Table(
+    "events",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),  # the rising sequence
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # a verification's id, or a sender's name
+    Column("api_key", Text),  # the owner of the verification
+    Column("payload", ForeignText, nullable=False),  # JSON
+    Column("created_at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("events_created", events.c.created_at)
+Index("events_subject", events.c.subject)
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("url", Text, nullable=False),
+    Column("kinds", Text, nullable=False),  # words of `events.KINDS`, separated by spaces
+    Column("api_key", Text),  # whose events it gets; None: everybody's, and those of senders
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("previous_secret_sealed", LargeBinary),  # signs too, until `previous_until`
+    Column("previous_until", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("disabled_at", Moment),
+    Column("disabled_reason", Text),
+    sqlite_autoincrement=True,
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("endpoint_id", BigInteger, nullable=False),
+    Column("event_id", BigInteger, nullable=False),  # `events.id`
+    Column("subject", Text, nullable=False),
+    Column("status", Text, nullable=False),  # pending, delivered or failed
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Moment, nullable=False),
+    Column("lease_expires_at", Moment),
+    Column("last_status", Integer),  # HTTP's
+    Column("last_error", ForeignText),
+    Column("last_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index(
+    "webhook_deliveries_due",
+    webhook_deliveries.c.next_at,
+    postgresql_where=text("status = 'pending'"),
+    sqlite_where=text("status = 'pending'"),
+)
+Index(
+    "webhook_deliveries_order",
+    webhook_deliveries.c.endpoint_id,
+    webhook_deliveries.c.subject,
+    webhook_deliveries.c.id,
+    postgresql_where=text("status = 'pending'"),
+    sqlite_where=text("status = 'pending'"),
+)
+Index("webhook_deliveries_event", webhook_deliveries.c.event_id)
+Index("webhook_deliveries_endpoint", webhook_deliveries.c.endpoint_id, webhook_deliveries.c.id)
 
 admins = Table(
     "admins",

@@ -1,0 +1,200 @@
+"""Verification as a product: checks, limits, keys, links, events."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from hudhud.db import fragments
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+ROW_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    """Add tables, columns and indexes; what there is counts as made before them."""
+    op.create_table(
+        "conversions",
+        sa.Column("country", sa.Text(), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("started", sa.Integer(), nullable=False),
+        sa.Column("approved", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("country", "start", "shard"),
+    )
+    op.create_table(
+        "country_guards",
+        sa.Column("country", sa.Text(), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("blocks", sa.Boolean(), nullable=False),
+        sa.Column("share", sa.Integer(), nullable=False),
+        sa.Column("habit", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("country"),
+    )
+    op.create_table(
+        "events",
+        sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("api_key", sa.Text(), nullable=True),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("event_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("events_created", "events", ["created_at"], unique=False)
+    op.create_index("events_subject", "events", ["subject"], unique=False)
+    op.create_table(
+        "idempotency_keys",
+        sa.Column("api_key", sa.Text(), nullable=False),
+        sa.Column("key_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("body_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("verification_id", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("api_key", "key_digest"),
+    )
+    op.create_index("idempotency_keys_created", "idempotency_keys", ["created_at"], unique=False)
+    op.create_table(
+        "limit_counts",
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "start"),
+    )
+    op.create_index("limit_counts_expiry", "limit_counts", ["expires_at"], unique=False)
+    op.create_table(
+        "link_answers",
+        sa.Column("phone", sa.Text(), nullable=False),
+        sa.Column("answered_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("phone"),
+    )
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
+        sa.Column("endpoint_id", sa.BigInteger(), nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("lease_expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_status", sa.Integer(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("last_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "webhook_deliveries_due",
+        "webhook_deliveries",
+        ["next_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending'"),
+        sqlite_where=sa.text("status = 'pending'"),
+    )
+    op.create_index(
+        "webhook_deliveries_endpoint", "webhook_deliveries", ["endpoint_id", "id"], unique=False
+    )
+    op.create_index("webhook_deliveries_event", "webhook_deliveries", ["event_id"], unique=False)
+    op.create_index(
+        "webhook_deliveries_order",
+        "webhook_deliveries",
+        ["endpoint_id", "subject", "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending'"),
+        sqlite_where=sa.text("status = 'pending'"),
+    )
+    op.create_table(
+        "webhook_endpoints",
+        sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("kinds", sa.Text(), nullable=False),
+        sa.Column("api_key", sa.Text(), nullable=True),
+        sa.Column("secret_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("previous_secret_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("previous_until", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
+        sa.Column("disabled_reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.add_column("api_keys", sa.Column("owner", sa.Text(), server_default="", nullable=False))
+    op.add_column(
+        "api_keys", sa.Column("hides_code", sa.Boolean(), server_default=sa.false(), nullable=False)
+    )
+    op.add_column(
+        "api_keys",
+        sa.Column("may_link_verify", sa.Boolean(), server_default=sa.false(), nullable=False),
+    )
+    op.add_column("api_keys", sa.Column("limits", sa.Text(), nullable=True))
+    op.add_column("api_keys", sa.Column("networks", sa.Text(), nullable=True))
+    op.add_column("api_keys", sa.Column("expires_at", sa.BigInteger(), nullable=True))
+    op.add_column("api_keys", sa.Column("last_used_at", sa.BigInteger(), nullable=True))
+    op.add_column("messages", sa.Column("only_sender", sa.Text(), nullable=True))
+    op.add_column(
+        "verifications", sa.Column("template", sa.Text(), server_default="otp", nullable=False)
+    )
+    op.add_column("verifications", sa.Column("locale", sa.Text(), nullable=True))
+    op.add_column("verifications", sa.Column("reference", sa.Text(), nullable=True))
+    op.add_column("verifications", sa.Column("metadata_json", sa.Text(), nullable=True))
+    op.add_column(
+        "verifications",
+        sa.Column("hides_code", sa.Boolean(), server_default=sa.false(), nullable=False),
+    )
+    op.add_column(
+        "verifications", sa.Column("attempts", sa.Integer(), server_default="0", nullable=False)
+    )
+    op.add_column(
+        "verifications", sa.Column("resends", sa.Integer(), server_default="0", nullable=False)
+    )
+    op.add_column("verifications", sa.Column("ended_at", sa.BigInteger(), nullable=True))
+    op.add_column("verifications", sa.Column("reason", sa.Text(), nullable=True))
+    op.add_column("verifications", sa.Column("link_mode", sa.Text(), nullable=True))
+    op.add_column("verifications", sa.Column("link_index", sa.LargeBinary(), nullable=True))
+    op.add_column("verifications", sa.Column("redirect_url", sa.Text(), nullable=True))
+    op.add_column("verifications", sa.Column("proved_phone", sa.Text(), nullable=True))
+    op.create_index(
+        "verifications_link",
+        "verifications",
+        ["link_index"],
+        unique=True,
+        postgresql_where=sa.text("link_index IS NOT NULL"),
+        sqlite_where=sa.text("link_index IS NOT NULL"),
+    )
+    op.create_index(
+        "verifications_owner", "verifications", ["api_key", "status", "id"], unique=False
+    )
+    op.create_index("verifications_phone", "verifications", ["phone", "id"], unique=False)
+    op.create_index(
+        "verifications_reference",
+        "verifications",
+        ["reference", "id"],
+        unique=False,
+        postgresql_where=sa.text("reference IS NOT NULL"),
+        sqlite_where=sa.text("reference IS NOT NULL"),
+    )
+    op.execute(sa.text("UPDATE api_keys SET owner = prefix"))
+    # What a key could do before there were scopes for it, it can do still.
+    op.execute(sa.text("UPDATE api_keys SET scopes = 'send read sandbox' WHERE scopes = 'send'"))
+    op.execute(
+        sa.text(
+            "UPDATE api_keys SET scopes = 'send read sandbox admin' WHERE scopes = 'send admin'"
+        )
+    )
+    _let_messages_be_without_verification()
+
+
+def _let_messages_be_without_verification() -> None:
+    """SQLite cannot change a column: the table is copied, which takes its triggers away."""
+    with op.batch_alter_table("messages", table_kwargs={"sqlite_autoincrement": True}) as messages:
+        messages.alter_column("verification_id", existing_type=sa.Text(), nullable=True)
+    fragments.restore(op.get_bind())
