@@ -1,7 +1,8 @@
-"""Tell people, through Telegram and whatever else apprise reaches, when a sender needs them.
+"""Tell people, through Telegram and whatever else apprise reaches, when something needs them.
 
-One message when a sender gets into trouble, one when it is connected again. `senders.alerted_state`
-keeps what was told, so that a restart neither repeats nor forgets it:
+One message when a sender gets into trouble, one when it is connected again; likewise of a country
+that `conversion_guard.py` guards. `senders.alerted_state` and `country_guards.alerted` keep what
+was told, so that a restart neither repeats nor forgets it:
 
     NULL                        nothing is wrong, or nobody knows of it yet
     logged_out                  this was told
@@ -14,18 +15,20 @@ At least once: a machine that dies between the delivery and its record makes ano
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import structlog
-from sqlalchemy import Row, select, update
+from sqlalchemy import Column, Row, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from hudhud import conversion_guard
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
-from hudhud.db.tables import senders
+from hudhud.db.tables import country_guards, senders
 from hudhud.senders import SENTENCES
 from hudhud.settings import Settings
 
@@ -57,11 +60,14 @@ _WATCHED = select(
     senders.c.alerted_state,
 )
 
+# What ends a trouble.
+ENDINGS = frozenset({"connected", conversion_guard.OVER})
+
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class Telling(NamedTuple):
-    """What `senders.alerted_state` says: told already, being told, how often tried, until when."""
+    """What the column says: told already, being told, how often tried, until when."""
 
     told: str | None
     now: str | None = None
@@ -95,6 +101,32 @@ def due(state: str, failed_reconnects: int, told: str | None, most_reconnects: i
     return state if state in TITLES and state != told else None
 
 
+class Subject(NamedTuple):
+    """Something that people are told about: its row, what of it is due, and in which words."""
+
+    key: Column[str]  # which row
+    name: str
+    told: Column[str | None]
+    column: str | None  # what `told` holds
+    due: str | None
+    message: Callable[[str], tuple[str, str]]
+
+    @property
+    def label(self) -> str:
+        """By which threads and logs name it: a sender may have the name of a country."""
+        return f"{self.key.table} {self.name}"
+
+    def exchange(self, database: Database, new: Telling) -> bool:
+        """Change the column from what was read; False where another machine was faster."""
+        with database.write() as connection:
+            result = connection.execute(
+                update(self.key.table)
+                .where(self.key == self.name, self.told.is_not_distinct_from(self.column))
+                .values({self.told: new.column()})
+            )
+        return result.rowcount == 1
+
+
 def targets(settings: Settings) -> list[str]:
     """Return the apprise addresses that are alerted."""
     addresses = (settings.alert_urls or "").split()
@@ -117,7 +149,7 @@ def unusable_targets(settings: Settings) -> list[str]:
 
 
 class Alerts:
-    """Watches every sender's record; `check` is called about once a second and never waits."""
+    """Watches senders and guarded countries; `check`, about once a second, never waits."""
 
     def __init__(
         self, database: Database, settings: Settings, first_wait_ms: int = FIRST_WAIT_MS
@@ -138,10 +170,12 @@ class Alerts:
             return
         with self._database.read() as connection:
             rows = connection.execute(_WATCHED).all()
-        for row in rows:
-            thread = self._threads.get(row.name)
+            guards = connection.execute(select(country_guards)).all()
+        now = now_ms()
+        for subject in [*map(self._sender, rows), *(_country(guard, now) for guard in guards)]:
+            thread = self._threads.get(subject.label)
             if thread is None or not thread.is_alive():
-                self._consider(row, Telling.read(row.alerted_state))
+                self._consider(subject, now)
 
     def wait(self, seconds: float) -> None:
         """Give what is being delivered up to `seconds` to end; what does not is told again."""
@@ -149,62 +183,76 @@ class Alerts:
         for thread in self._threads.values():
             thread.join(max(0.0, (deadline - now_ms()) / 1000))
 
-    def _consider(self, row: SenderRow, telling: Telling) -> None:
-        now = now_ms()
-        what = due(row.state, row.failed_reconnects, telling.told, self._most_reconnects)
+    def _sender(self, row: SenderRow) -> Subject:
+        told = Telling.read(row.alerted_state).told
+        return Subject(
+            key=senders.c.name,
+            name=row.name,
+            told=senders.c.alerted_state,
+            column=row.alerted_state,
+            due=due(row.state, row.failed_reconnects, told, self._most_reconnects),
+            message=partial(message, row),
+        )
+
+    def _consider(self, subject: Subject, now: int) -> None:
+        telling, what = Telling.read(subject.column), subject.due
         if now < telling.others_wait_until and what in {telling.now, None}:
             return
         if what is None:
             if telling.now is not None:  # it ended before it could be told
-                self._exchange(row.name, row.alerted_state, Telling(telling.told))
+                subject.exchange(self._database, Telling(telling.told))
             return
         attempts = telling.attempts + 1 if what == telling.now else 1
         if attempts > MOST_ATTEMPTS:
-            log.error("alert given up", sender=row.name, state=what)
-            self._exchange(row.name, row.alerted_state, _told(what))
+            log.error("alert given up", subject=subject.label, what=what)
+            subject.exchange(self._database, _told(what))
             return
         claim = Telling(telling.told, what, attempts, now + self._wait_ms(attempts))
-        if self._exchange(row.name, row.alerted_state, claim):
-            self._start(row, claim)
+        if subject.exchange(self._database, claim):
+            self._start(subject._replace(column=claim.column()), claim)
 
     def _wait_ms(self, attempts: int) -> int:
         return min(LONGEST_WAIT_MS, self._first_wait_ms << (attempts - 1))  # doubled each time
 
-    def _exchange(self, sender: str, old: str | None, new: Telling) -> bool:
-        """Change the column from `old`; False where another machine was faster."""
-        with self._database.write() as connection:
-            result = connection.execute(
-                update(senders)
-                .where(senders.c.name == sender, senders.c.alerted_state.is_not_distinct_from(old))
-                .values(alerted_state=new.column())
-            )
-        return result.rowcount == 1
-
-    def _start(self, row: SenderRow, claim: Telling) -> None:
+    def _start(self, subject: Subject, claim: Telling) -> None:
         thread = threading.Thread(
-            target=self._deliver, args=(row, claim), name=f"alert-{row.name}", daemon=True
+            target=self._deliver, args=(subject, claim), name=f"alert-{subject.name}", daemon=True
         )
-        self._threads[row.name] = thread
+        self._threads[subject.label] = thread
         thread.start()
 
-    def _deliver(self, row: SenderRow, claim: Telling) -> None:
+    def _deliver(self, subject: Subject, claim: Telling) -> None:
         """Send to every target that has not had it yet; on a failure the claim just runs out."""
+        what = str(claim.now)
         if claim.attempts == 1:
-            self._done[row.name] = set()
-        done = self._done.setdefault(row.name, set())
-        title, body = message(row, str(claim.now))
+            self._done[subject.label] = set()
+        done = self._done.setdefault(subject.label, set())
+        title, body = subject.message(what)
         for address in self._targets:
-            if address not in done and _send(address, title, body, str(claim.now)):
+            if address not in done and _send(address, title, body, what):
                 done.add(address)
         if not done.issuperset(self._targets):
             return
         try:
-            self._exchange(row.name, claim.column(), _told(str(claim.now)))
+            subject.exchange(self._database, _told(what))
         except SQLAlchemyError as error:
             cause = str(error.__cause__ or error)
-            log.warning("alert not recorded, it will be repeated", sender=row.name, error=cause)
+            log.warning(
+                "alert not recorded, it will be repeated", subject=subject.label, error=cause
+            )
         else:
-            log.info("alert sent", sender=row.name, state=claim.now)
+            log.info("alert sent", subject=subject.label, what=what)
+
+
+def _country(guard: Row[Any], now: int) -> Subject:
+    return Subject(
+        key=country_guards.c.country,
+        name=guard.country,
+        told=country_guards.c.alerted,
+        column=guard.alerted,
+        due=conversion_guard.due(guard, Telling.read(guard.alerted).told, now),
+        message=partial(conversion_guard.message, guard),
+    )
 
 
 def message(row: SenderRow, what: str) -> tuple[str, str]:
@@ -221,13 +269,13 @@ def message(row: SenderRow, what: str) -> tuple[str, str]:
 
 
 def _told(what: str) -> Telling:
-    return Telling(None if what == "connected" else what)
+    return Telling(None if what in ENDINGS else what)
 
 
 def _send(address: str, title: str, body: str, what: str) -> bool:
     from apprise import NotifyType  # noqa: PLC0415 -- 28 MB that most runs never need
 
-    kind = NotifyType.SUCCESS if what == "connected" else NotifyType.FAILURE
+    kind = NotifyType.SUCCESS if what in ENDINGS else NotifyType.FAILURE
     try:
         target = _load(address)
         sent = target is not None and target.notify(body=body, title=title, notify_type=kind)

@@ -1,40 +1,58 @@
-"""API keys: made, listed, revoked, and recognised in a request within microseconds.
+"""API keys: made, listed, rotated and revoked; `key_ring.py` recognises them in a request.
 
-A key is 256 random bits, so its plain SHA-256 digest is enough to store; argon2 is for passwords,
-which people choose.
+A key has a name, settings and an owner, to which belongs what it makes. It has one secret, and
+after a rotation further ones, each a row of its own, until the earlier ones end.
+
+A secret is 256 random bits, so its plain SHA-256 digest is enough to store; argon2 is for
+passwords, which people choose.
 """
 
-import hmac
 import secrets
-import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
+from ipaddress import ip_network
 from typing import Any, Final, Literal, get_args
 
-import structlog
-from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
-from hudhud.clock import now_ms
-from hudhud.db.engine import Database
-from hudhud.db.tables import api_keys
+from hudhud.clock import iso
+from hudhud.db.tables import api_keys, installation
 from hudhud.errors import BadRequest
-from hudhud.plain_text import is_plain
+from hudhud.plain_text import is_plain, shortened
+from hudhud.rates import parse_own_limits, write_own_limits
 from hudhud.settings import Network
 
-MARK = "hh_live_"
+LIVE_MARK = "hh_live_"
+TEST_MARK = "hh_test_"
 KEY_BYTES = 32
 SHOWN_CHARACTERS = 6
 LONGEST_NAME = 60
-RENEW_SECONDS = 1.0
+MOST_NETWORKS = 50
+LONGEST_NETWORK = 50
 ENVIRONMENT = "environment"
+ENVIRONMENT_USED = "api_key_used_at"  # a row of `installation`
+DAY_MS = 24 * 3600 * 1000
+OVERLAP_MS = DAY_MS
+LONGEST_OVERLAP_MS = 30 * DAY_MS
 
 # sandbox: read what the sandbox took; admin: everything, also under /admin.
 Scope = Literal["send", "verify", "read", "sandbox", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+DEFAULT_SCOPES: Final[tuple[Scope, ...]] = ("send", "verify", "read")
+# What the one key of the earlier application could do.
+ENVIRONMENT_SCOPES: Final[frozenset[Scope]] = frozenset({"send", "read", "sandbox"})
 
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+KEPT_BY_ROTATION = (
+    "name",
+    "owner",
+    "scopes",
+    "hides_code",
+    "may_link_verify",
+    "limits",
+    "networks",
+)
+_SHOWN = [column for column in api_keys.c if column is not api_keys.c.digest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,169 +85,275 @@ class Caller:
         return owner == self.owner or "admin" in self.scopes
 
 
-def create(connection: Connection, name: str, scopes: Iterable[str] = ("send",)) -> str:
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """A key's new secret, which is seen only here, and when the earlier ones end at the latest."""
+
+    name: str
+    key: str = field(repr=False)
+    earlier_end_at: int
+
+
+def create(
+    connection: Connection,
+    name: str,
+    scopes: Iterable[str] = DEFAULT_SCOPES,
+    *,
+    is_test: bool = False,
+    hides_code: bool = False,
+    may_link_verify: bool = False,
+    limits: str | None = None,
+    networks: Iterable[str] = (),
+    expires_at: int | None = None,
+    now: int,
+) -> str:
     """Make a key and return it: only its digest is stored, so this is the only time it is seen.
 
+    The caller holds `Database.lock_for_keys`, so that no other takes the name. A test key also
+    gets the scope sandbox, where it can see what it sent. `limits` are those that differ from the
+    settings (`rates.py`); without `networks` the key may be used from anywhere.
     Raises BadRequest where the name is empty, too long, that of a key in use or holds control
-    characters, or where the scopes are none or unknown.
+    characters, where the scopes are none or unknown, or one of the others is wrong.
     """
-    name = name.strip()
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise BadRequest(f"A key's name has 1 to {LONGEST_NAME} characters.")
-    if not is_plain(name):
-        raise BadRequest("A key's name holds no control characters.")
-    if any(key.name == name for key in _in_use(connection)):
-        raise BadRequest(f"A key named {name} exists already. Choose another name, or revoke it.")
-    key = MARK + secrets.token_urlsafe(KEY_BYTES)
+    if expires_at is not None and expires_at <= now:
+        raise BadRequest("A key's expiry lies in the future.")
+    key = _new_key(TEST_MARK if is_test else LIVE_MARK)
     connection.execute(
         api_keys.insert().values(
-            name=name,
+            name=_free_name(connection, name, now=now),
             prefix=readable_prefix(key),
-            digest=_digest(key),
-            scopes=_in_order(scopes),
-            created_at=now_ms(),
+            owner=readable_prefix(key),
+            digest=digest(key),
+            scopes=_in_order(scopes, is_test=is_test),
+            hides_code=hides_code,
+            may_link_verify=may_link_verify,
+            limits=write_own_limits(parse_own_limits(limits)),
+            networks=_networks(networks),
+            created_at=now,
+            expires_at=expires_at,
         )
     )
     return key
 
 
-def readable_prefix(key: str) -> str:
-    """Return the part of a key by which lists and logs may name it."""
-    return key[: len(MARK) + SHOWN_CHARACTERS]
+def rotate(
+    connection: Connection, owner: str, *, overlap_ms: int = OVERLAP_MS, now: int
+) -> Rotated | None:
+    """Give the owner's key a new secret; the earlier ones work for `overlap_ms` more at most.
+
+    Name and settings stay. A key that expires gets as long a time as its last secret got. The
+    caller holds `Database.lock_for_keys`. Returns None where no secret of the owner is in use.
+    Raises BadRequest where the overlap is longer than 30 days.
+    """
+    if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
+        raise BadRequest("The overlap of a rotation lasts 30 days at most.")
+    if not any(row.owner == owner for row in _in_use(connection, now=now)):
+        return None
+    # Also where it is revoked: of the earlier ones, a rotation has changed the expiry.
+    of_owner = select(api_keys).where(api_keys.c.owner == owner)
+    last = connection.execute(of_owner.order_by(api_keys.c.id.desc()).limit(1)).mappings().one()
+    lifetime = None if last["expires_at"] is None else last["expires_at"] - last["created_at"]
+    end = now + overlap_ms if lifetime is None else now + min(overlap_ms, lifetime)
+    connection.execute(
+        update(api_keys)
+        .where(
+            api_keys.c.owner == owner,
+            api_keys.c.revoked_at.is_(None),
+            or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > end),
+        )
+        .values(expires_at=end)
+    )
+    key = _new_key(TEST_MARK if is_test_prefix(last["prefix"]) else LIVE_MARK)
+    new = {column: last[column] for column in KEPT_BY_ROTATION}
+    new |= {"prefix": readable_prefix(key), "digest": digest(key), "created_at": now}
+    new["expires_at"] = None if lifetime is None else now + lifetime
+    connection.execute(api_keys.insert().values(new))
+    return Rotated(last["name"], key, end)
 
 
-def any_in_use(connection: Connection) -> bool:
-    """Tell whether there is a key that may send and is not revoked."""
-    in_use = connection.execute(select(api_keys.c.scopes).where(api_keys.c.revoked_at.is_(None)))
-    return any(_may(key, "send") for key in in_use)
+def revoke(connection: Connection, text: str, *, now: int) -> str | None:
+    """End what `text` names, within two seconds, and return the key's name; None for nothing.
+
+    A name, or an owner, ends all secrets of the key; the beginning of a secret just that one.
+    Raises BadRequest where several are meant.
+    """
+    rows = _in_use(connection, now=now)
+    named = {row.owner: row for row in rows if row.name == text}
+    begun = [row for row in rows if _begins(text, row.prefix)]
+    _only_one(text, [*named.values(), *begun])
+    if begun:
+        return revoke_secret(connection, begun[0].prefix, now=now)
+    return revoke_owner(connection, next(iter(named), text), now=now)
+
+
+def revoke_owner(connection: Connection, owner: str, *, now: int) -> str | None:
+    """Revoke all secrets of the owner; return the key's name, None where none was in use."""
+    return _end(connection, api_keys.c.owner == owner, now=now)
+
+
+def revoke_secret(connection: Connection, prefix: str, *, now: int) -> str | None:
+    """Revoke the secret in use with this prefix; return the key's name, None for no such."""
+    return _end(connection, api_keys.c.prefix == prefix, now=now)
+
+
+def owner_of(connection: Connection, text: str, *, now: int) -> str | None:
+    """Return the owner of the key in use of this name or owner, or with a secret that begins so.
+
+    Raises BadRequest where several are meant.
+    """
+    meant = {
+        row.owner: row
+        for row in _in_use(connection, now=now)
+        if text in (row.name, row.owner) or _begins(text, row.prefix)
+    }
+    _only_one(text, list(meant.values()))
+    return next(iter(meant), None)
+
+
+def name_of(connection: Connection, owner: str) -> str | None:
+    """Return the name of an owner's key, in use or not; None where there never was one."""
+    named = select(api_keys.c.name).where(api_keys.c.owner == owner).limit(1)
+    return connection.scalar(named)
 
 
 def list_keys(connection: Connection) -> list[Row[Any]]:
-    """Return name, prefix, scopes, created_at and revoked_at of every key, the oldest first."""
-    columns = ("name", "prefix", "scopes", "created_at", "revoked_at")
-    return list(
-        connection.execute(
-            select(*(api_keys.c[column] for column in columns)).order_by(api_keys.c.id)
-        )
+    """Return every secret there was, the oldest first, with all columns but its digest."""
+    return list(connection.execute(select(*_SHOWN).order_by(api_keys.c.id)))
+
+
+def find(connection: Connection, prefix: str) -> Row[Any] | None:
+    """Return the secret with this prefix, in use or not, as `list_keys` does."""
+    return connection.execute(select(*_SHOWN).where(api_keys.c.prefix == prefix)).one_or_none()
+
+
+def described(key: Row[Any]) -> str:
+    """Write what is set of a key in the words of the command line, for lists and the audit."""
+    words = [
+        f"scopes {key.scopes}",
+        key.limits,
+        f"from {key.networks}" if key.networks else None,
+        "hide-code" if key.hides_code else None,
+        "allow-link-verify" if key.may_link_verify else None,
+        f"expires {iso(key.expires_at)}" if key.expires_at is not None else None,
+    ]
+    return "; ".join(word for word in words if word)
+
+
+def is_in_use(now: int) -> ColumnElement[bool]:
+    """Return the condition under which a secret works: neither revoked nor expired."""
+    return and_(
+        api_keys.c.revoked_at.is_(None),
+        or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now),
     )
 
 
-def revoke(connection: Connection, prefix_or_name: str) -> str | None:
-    """Revoke the one key in use with this name, or whose prefix starts so.
-
-    It stops working within two seconds. Returns its name, None where there is no such key.
-    Raises BadRequest where several keys are meant.
-    """
-    found = [key for key in _in_use(connection) if _means(prefix_or_name, key)]
-    if len(found) > 1:
-        prefixes = ", ".join(key.prefix for key in found)
-        raise BadRequest(f"Several keys fit {prefix_or_name}: {prefixes}. Write more of the one.")
-    return _end(connection, found[0]) if found else None
+def any_in_use(connection: Connection, *, now: int) -> bool:
+    """Tell whether there is a key in use that was made for sending."""
+    in_use = connection.scalars(select(api_keys.c.scopes).where(is_in_use(now)))
+    return any("send" in scopes.split() for scopes in in_use)
 
 
-def revoke_exactly(connection: Connection, prefix: str) -> str | None:
-    """Revoke the key in use with this prefix, whatever others are named; return its name."""
-    found = [key for key in _in_use(connection) if key.prefix == prefix]
-    return _end(connection, found[0]) if found else None
+def any_test_in_use(connection: Connection, *, now: int) -> bool:
+    """Tell whether there is a test key in use."""
+    of_tests = api_keys.c.prefix.startswith(TEST_MARK, autoescape=True)
+    found = connection.execute(select(api_keys.c.id).where(of_tests, is_in_use(now)).limit(1))
+    return found.first() is not None
 
 
-def _end(connection: Connection, key: Row[int, str, str]) -> str | None:
-    result = connection.execute(
+def environment_used_at(connection: Connection) -> int | None:
+    """Return when the key of `API_KEY` was last used, to the minute; None: never."""
+    row = select(installation.c.value).where(installation.c.name == ENVIRONMENT_USED)
+    used_at = connection.scalar(row)
+    return None if used_at is None else int(used_at)
+
+
+def readable_prefix(key: str) -> str:
+    """Return the part of a key by which lists and logs may name it; both marks are as long."""
+    return key[: len(LIVE_MARK) + SHOWN_CHARACTERS]
+
+
+def is_test_prefix(prefix: str) -> bool:
+    """Tell whether a key with this prefix is a test key, which sends to the sandbox alone."""
+    return prefix.startswith(TEST_MARK)
+
+
+def digest(key: str) -> bytes:
+    """Return what is stored of a key."""
+    # A header may hold bytes that are no text: they must be wrong keys, not errors.
+    return sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def _new_key(mark: str) -> str:
+    return mark + secrets.token_urlsafe(KEY_BYTES)
+
+
+def _in_use(connection: Connection, *, now: int) -> list[Row[Any]]:
+    columns = select(api_keys.c.name, api_keys.c.prefix, api_keys.c.owner)
+    return list(connection.execute(columns.where(is_in_use(now)).order_by(api_keys.c.id)))
+
+
+def _end(connection: Connection, which: ColumnElement[bool], *, now: int) -> str | None:
+    ended = connection.execute(
         update(api_keys)
-        .where(api_keys.c.id == key.id, api_keys.c.revoked_at.is_(None))
-        .values(revoked_at=now_ms())
+        .where(which, is_in_use(now))
+        .values(revoked_at=now)
+        .returning(api_keys.c.name)
     )
-    return key.name if result.rowcount == 1 else None
+    rows = ended.all()
+    return rows[0].name if rows else None
 
 
-def _in_use(connection: Connection) -> list[Row[int, str, str]]:
-    columns = select(api_keys.c.id, api_keys.c.name, api_keys.c.prefix)
-    return list(
-        connection.execute(columns.where(api_keys.c.revoked_at.is_(None)).order_by(api_keys.c.id))
-    )
+def _begins(text: str, prefix: str) -> bool:
+    """Tell whether `text` is the beginning of a secret, or the whole."""
+    if not text.startswith((LIVE_MARK, TEST_MARK)):
+        return False
+    return prefix.startswith(text) or text.startswith(prefix)
 
 
-def _in_order(scopes: Iterable[str]) -> str:
+def _only_one(text: str, meant: list[Row[Any]]) -> None:
+    if len(meant) > 1:
+        prefixes = ", ".join(row.prefix for row in meant)
+        raise BadRequest(f"Several keys fit {text}: {prefixes}. Write more of the one.")
+
+
+def _free_name(connection: Connection, name: str, *, now: int) -> str:
+    name = name.strip()
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise BadRequest(f"A key's name has 1 to {LONGEST_NAME} characters.")
+    if not is_plain(name):
+        raise BadRequest("A key's name holds no control characters.")
+    if any(row.name == name for row in _in_use(connection, now=now)):
+        raise BadRequest(
+            f"A key named {name} exists already. Choose another name, or rotate or revoke it."
+        )
+    return name
+
+
+def _in_order(scopes: Iterable[str], *, is_test: bool) -> str:
     """Return the scopes as they are stored. Raises BadRequest."""
     wanted = set(scopes)
     if not wanted or not wanted.issubset(SCOPES):
         raise BadRequest(f"A key needs one or more of these scopes: {', '.join(SCOPES)}.")
+    if is_test and "admin" in wanted:
+        raise BadRequest("A test key changes nothing of others: it cannot have the scope admin.")
+    if is_test:
+        wanted.add("sandbox")
     return " ".join(scope for scope in SCOPES if scope in wanted)
 
 
-def _means(text: str, key: Row[int, str, str]) -> bool:
-    """Tell whether `text` is the key's name, the beginning of its prefix, or the whole key."""
-    if text == key.name:
-        return True
-    return text.startswith(MARK) and (key.prefix.startswith(text) or text.startswith(key.prefix))
+def _networks(texts: Iterable[str]) -> str | None:
+    """Return the networks as they are stored, None for anywhere. Raises BadRequest."""
+    wanted = list(dict.fromkeys(_network(text) for text in texts))
+    if len(wanted) > MOST_NETWORKS:
+        raise BadRequest(f"A key may be used from {MOST_NETWORKS} addresses or networks at most.")
+    return " ".join(wanted) or None
 
 
-class KeyRing:
-    """The keys that work now, kept in memory and renewed once a second by a thread.
-
-    While the database cannot be read, the keys of before go on working.
-    """
-
-    def __init__(self, database: Database, environment_key: str | None) -> None:
-        self._database = database
-        self._environment = None if environment_key is None else _digest(environment_key)
-        self._senders: dict[bytes, str] = {}
-        self._admins: dict[bytes, str] = {}
-        self._readable = True
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="key-ring", daemon=True)
-
-    def start(self) -> None:
-        """Read the keys, then keep renewing them."""
-        self._renew()
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopping.set()
-        self._thread.join()
-
-    def identify(self, presented: str) -> str | None:
-        """Return `environment` or the prefix of the key presented; None for one that may not send.
-
-        Those of the environment and of scope send may.
-        """
-        digest = _digest(presented)
-        if self._environment is not None and hmac.compare_digest(digest, self._environment):
-            return ENVIRONMENT
-        # How long a dictionary looks tells nothing of a digest that nobody can choose.
-        return self._senders.get(digest)
-
-    def admin_name(self, presented: str) -> str | None:
-        """Return the name of the key presented where its scope is admin, else None."""
-        return self._admins.get(_digest(presented))
-
-    def _run(self) -> None:
-        while not self._stopping.wait(RENEW_SECONDS):
-            self._renew()
-
-    def _renew(self) -> None:
-        in_use = select(api_keys).where(api_keys.c.revoked_at.is_(None))
-        try:
-            with self._database.read() as connection:
-                rows = connection.execute(in_use).all()
-        except SQLAlchemyError as error:
-            if self._readable:
-                log.warning(
-                    "API keys cannot be renewed, the known ones go on",
-                    error=str(error.__cause__ or error),
-                )
-            self._readable = False
-        else:
-            self._senders = {row.digest: row.prefix for row in rows if _may(row, "send")}
-            self._admins = {row.digest: row.name for row in rows if _may(row, "admin")}
-            self._readable = True
-
-
-def _may(row: Row[Any], scope: Scope) -> bool:
-    return scope in row.scopes.split()
-
-
-def _digest(key: str) -> bytes:
-    # A header may hold bytes that are no text: they must be wrong keys, not errors.
-    return sha256(key.encode("utf-8", "surrogatepass")).digest()
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text.strip(), strict=False))
+    except ValueError:
+        raise BadRequest(
+            f"{shortened(text, LONGEST_NETWORK)} is no address and no network. Write it like "
+            "192.0.2.7 or 192.0.2.0/24."
+        ) from None

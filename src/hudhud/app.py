@@ -11,8 +11,10 @@ from sqlalchemy import Row
 
 from hudhud import contacts, senders
 from hudhud.alerts import Alerts
+from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Channel
 from hudhud.channels.sandbox import SandboxChannel
+from hudhud.countries import Countries
 from hudhud.credentials import load_secret
 from hudhud.db.engine import Database, open_database
 from hudhud.db.migrate import migrate
@@ -24,6 +26,7 @@ from hudhud.pace import Pace
 from hudhud.sealing import CodeSealer
 from hudhud.settings import Settings
 from hudhud.supervisor import Supervisor
+from hudhud.templates import Templates
 from hudhud.verifications import VerificationStarter
 from hudhud.worker import Worker
 
@@ -45,9 +48,16 @@ def open_installation(settings: Settings) -> Database:
     return database
 
 
-def build_starter(settings: Settings, database: Database) -> VerificationStarter:
+def build_starter(
+    settings: Settings, database: Database, templates: Templates, countries: Countries
+) -> VerificationStarter:
     """Build what makes verifications and writes them. Raises StartRefused without a secret."""
-    return VerificationStarter(settings, database, build_sealer(settings))
+    return VerificationStarter(settings, database, build_sealer(settings), templates, countries)
+
+
+def build_templates(settings: Settings) -> Templates:
+    """Build what words the messages. Raises SettingsError where `templates.toml` is wrong."""
+    return Templates(settings)
 
 
 def build_supervisor(settings: Settings, database: Database, command: Sequence[str]) -> Supervisor:
@@ -69,6 +79,7 @@ def build_worker(settings: Settings, name: str) -> Worker:
         record = senders.find(connection, name)
     if record is None:
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
+    sealer = build_sealer(settings)
     channel = _channel(settings, database, record)
     is_sandbox = settings.channel == "sandbox"
     pace = Pace(
@@ -80,10 +91,18 @@ def build_worker(settings: Settings, name: str) -> Worker:
         channel_name=settings.channel,
         database=database,
         channel=channel,
-        delivery=Delivery(database, channel, build_sealer(settings)),
+        delivery=Delivery(database, channel, sealer),
+        arrivals=build_arrivals(settings, database, sealer),
         pace=Pace(0, 0) if is_sandbox else pace,
         largest_batch=SANDBOX_BATCH if is_sandbox else 1,
     )
+
+
+def build_arrivals(settings: Settings, database: Database, sealer: CodeSealer) -> Arrivals:
+    """Build what answers the texts of links. Raises SettingsError where templates are wrong."""
+    # Not started: guarded countries are those of codes to strangers, and here the person wrote.
+    countries = Countries(settings, database)
+    return Arrivals(settings, database, sealer, build_templates(settings), countries)
 
 
 def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channel:

@@ -1,4 +1,4 @@
-"""Who did what, when and from where; kept for 90 days.
+"""Who did what, when and from where; kept as long as RETENTION_AUDIT_DAYS says.
 
 A note is written in the transaction of what it tells about, so that neither exists without the
 other. It never holds a password, a code or a key.
@@ -6,8 +6,9 @@ other. It never holds a password, a code or a key.
 
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select
 
+from hudhud.db.deleting import delete_some
 from hudhud.db.tables import audit
 from hudhud.plain_text import shortened
 
@@ -62,7 +63,6 @@ COMMAND_LINE = "cli"
 LONGEST_NAME = 60
 LONGEST_SUBJECT = 100
 LONGEST_DETAIL = 500
-KEPT_MS = 90 * 24 * 3600 * 1000
 
 
 def note(
@@ -115,9 +115,9 @@ def page(
     return list(connection.execute(statement))
 
 
-def purge(connection: Connection, *, now: int) -> None:
-    """Delete what is older than `KEPT_MS`."""
-    connection.execute(delete(audit).where(audit.c.at < now - KEPT_MS))
+def purge(connection: Connection, *, before: int, limit: int) -> int:
+    """Delete at most `limit` notes older than `before`; return how many."""
+    return delete_some(connection, audit, audit.c.at < before, order=audit.c.at, limit=limit)
 
 
 def _mentions(text: str) -> ColumnElement[bool]:

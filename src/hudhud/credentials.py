@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import structlog
 from argon2 import PasswordHasher
 from sqlalchemy import Connection, select, update
 
 from hudhud import api_keys, audit
+from hudhud.api_keys import Scope
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import admins, installation
@@ -27,6 +29,7 @@ from hudhud.settings import SHORTEST_SECRET, Settings
 SECRET_BYTES = 48
 SECRET_CHECK = "secret_check"  # noqa: S105 -- the name of a row
 FIRST_KEY = "first"
+FIRST_KEY_SCOPES: Final[tuple[Scope, ...]] = ("send", "verify", "read", "sandbox")
 FIRST_START = "first start"  # who made it, as the audit says
 CREDENTIALS_FILE = "first-credentials.txt"
 # Without 0, 1, i, l and o, which are read wrongly from a screen: 20 of 31 characters are 99 bits.
@@ -99,6 +102,7 @@ def ensure_credentials(
     secret = load_secret(settings)
     with database.write() as connection:
         database.lock_for_migrations(connection)
+        database.lock_for_keys(connection)
         check_secret(connection, secret, settings.session_secret_previous)
         made = FirstCredentials(
             admin_username=settings.admin_username,
@@ -208,12 +212,13 @@ def has_admin(connection: Connection, username: str) -> bool:
 
 
 def _first_api_key(connection: Connection, settings: Settings) -> str | None:
-    if settings.api_key is not None or api_keys.any_in_use(connection):
+    now = now_ms()
+    if settings.api_key is not None or api_keys.any_in_use(connection, now=now):
         return None
     audit.note(
-        connection, who=FIRST_START, address=None, what="key_made", subject=FIRST_KEY, now=now_ms()
+        connection, who=FIRST_START, address=None, what="key_made", subject=FIRST_KEY, now=now
     )
-    return api_keys.create(connection, FIRST_KEY)
+    return api_keys.create(connection, FIRST_KEY, FIRST_KEY_SCOPES, now=now)
 
 
 def _first_admin_password(connection: Connection, settings: Settings) -> str | None:

@@ -20,7 +20,7 @@ from hudhud.queue import (
     retry_delay,
 )
 from hudhud.sealing import CodeSealer, SealingError
-from hudhud.templates import with_code
+from hudhud.templates import CODE_LINE, with_code
 
 log = structlog.get_logger(__name__)
 
@@ -66,14 +66,20 @@ class Delivery:
         return outcome
 
     def _send(self, message: Claimed) -> str:
-        if message.code_sealed is None:
-            raise PermanentFailure("The code was erased before it could be sent.")
-        code = self._sealer.open(message.verification_id, message.code_sealed)
+        text = self._text(message)
         if self._channel.checks_numbers and not self._has_account(message.phone):
             raise PermanentFailure(NO_ACCOUNT)
         if message.expires_at <= now_ms() + LAST_CALL_MS:  # asking can take ten seconds
             raise Snoozed(TOO_LATE, 0)
-        return self._channel.send(message.phone, with_code(message.body, code))
+        return self._channel.send(message.phone, text)
+
+    def _text(self, message: Claimed) -> str:
+        if CODE_LINE.search(message.body) is None:
+            return message.body
+        if message.verification_id is None or message.code_sealed is None:
+            raise PermanentFailure("The code was erased before it could be sent.")
+        code = self._sealer.open(message.verification_id, message.code_sealed)
+        return with_code(message.body, code)
 
     def _has_account(self, phone: str) -> bool:
         with self._database.read() as connection:

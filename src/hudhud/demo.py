@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from hudhud import senders
-from hudhud.api_keys import MARK
+from hudhud.api_keys import LIVE_MARK
 from hudhud.db.engine import Database
 from hudhud.errors import CommandFailed
 from hudhud.settings import Settings
@@ -155,7 +155,7 @@ class _Service:
     """A `hudhud serve` of its own: other settings than the user's, and another folder."""
 
     def __init__(self, folder: Path, emulator_environment: dict[str, str], port: int) -> None:
-        self.api_key = MARK + secrets.token_urlsafe(32)
+        self.api_key = LIVE_MARK + secrets.token_urlsafe(32)
         self._folder = folder
         self._output = folder / "output.log"
         self._environment = {

@@ -8,7 +8,9 @@ HudhudError
 │   ├── NotAllowed         this key, address or country may not
 │   ├── NotFound           there is no such thing, or it is another key's
 │   ├── Conflict           in its present state that cannot be done
+│   ├── Contradiction      it contradicts what was asked before
 │   ├── Gone               its time is over
+│   ├── NotReady           something that it needs is not there yet
 │   └── TooMany            a limit is reached; retryable after `retry_after` seconds
 ├── QueueUnavailable       nothing was stored; retryable after `retry_after` seconds
 ├── CommandFailed          what an operator asked could not be done
@@ -58,8 +60,16 @@ class Conflict(Refused):
     """In its present state that cannot be done."""
 
 
+class Contradiction(Refused):
+    """It contradicts what was asked before under the same Idempotency-Key."""
+
+
 class Gone(Refused):
     """Its time is over."""
+
+
+class NotReady(Refused):
+    """Something that it needs is not there yet; an admin's action is asked for."""
 
 
 class TooMany(Refused):

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection
 
+from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_or_ignore
 from hudhud.db.tables import inbound_messages
 
@@ -20,8 +21,8 @@ class Inbound:
     at: int
 
 
-def keep(connection: Connection, *, sender: str, message: Inbound) -> None:
-    """Store a message once, however often the provider repeats it."""
+def keep(connection: Connection, *, sender: str, message: Inbound) -> bool:
+    """Store a message once, however often the provider repeats it; False for a repetition."""
     row = {
         "sender": sender,
         "provider_message_id": message.provider_message_id,
@@ -29,10 +30,11 @@ def keep(connection: Connection, *, sender: str, message: Inbound) -> None:
         "text": message.text,
         "received_at": message.at,
     }
-    insert_or_ignore(connection, inbound_messages, row)
+    return insert_or_ignore(connection, inbound_messages, row)
 
 
-def purge(connection: Connection, *, now: int) -> None:
-    """Delete what is older than `KEPT_MS`."""
-    old = inbound_messages.c.received_at < now - KEPT_MS
-    connection.execute(delete(inbound_messages).where(old))
+def purge(connection: Connection, *, now: int, limit: int) -> int:
+    """Delete at most `limit` messages older than `KEPT_MS`; return how many."""
+    received = inbound_messages.c.received_at
+    is_old = received < now - KEPT_MS
+    return delete_some(connection, inbound_messages, is_old, order=received, limit=limit)

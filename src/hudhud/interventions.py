@@ -9,12 +9,11 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select, update
 
-from hudhud import contacts, jobs, tally, timeline
+from hudhud import contacts, endings, jobs, tally, timeline
 from hudhud.db.tables import messages, verifications
 from hudhud.jobs import Refusal
 from hudhud.messages import CANCELED, FAILED, QUEUED
 from hudhud.queue import LAST_CALL_MS
-from hudhud.verifications import PENDING
 
 AT_ONCE = 500
 
@@ -53,20 +52,18 @@ def count_retryable(connection: Connection, *, now: int) -> int:
 
 
 def cancel(connection: Connection, number: int, *, who: str, now: int) -> Answer:
-    """Cancel a job that waits, and erase its code."""
+    """Cancel a job that waits; its verification too, unless another job carries the code."""
+    of_job = select(messages.c.verification_id).where(messages.c.id == number)
+    verification = connection.scalar(of_job)
+    endings.lock(connection, [verification] if verification else [])
     canceled = connection.execute(
         update(messages)
         .where(messages.c.id == number, messages.c.status == QUEUED)
         .values(status=CANCELED, finished_at=now)
-        .returning(messages.c.verification_id)
-    ).first()
-    if canceled is None:
+    ).rowcount
+    if not canceled:
         return "unknown" if jobs.find(connection, number, now=now) is None else "not_queued"
-    connection.execute(
-        update(verifications)
-        .where(verifications.c.id == canceled.verification_id, verifications.c.status == PENDING)
-        .values(status=CANCELED, code_index=None, code_sealed=None)
-    )
+    endings.cancel_uncarried(connection, [verification] if verification else [], now=now)
     timeline.keep_intervention(connection, [number], kind="canceled", at=now, who=who)
     moved = {QUEUED: -1, CANCELED: 1}
     tally.add(connection, now=now, moved=moved, happened={"canceled": 1})
@@ -75,6 +72,9 @@ def cancel(connection: Connection, number: int, *, who: str, now: int) -> Answer
 
 def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: int) -> int:
     chosen = and_(messages.c.id.in_(ids), _can_be_retried(now))
+    of_these = select(messages.c.verification_id).where(chosen)
+    verification_ids = [one for one in connection.scalars(of_these) if one is not None]
+    endings.lock(connection, verification_ids)
     found = select(messages.c.id, messages.c.finished_at).where(chosen).with_for_update()
     failed_at = {row.id: row.finished_at for row in connection.execute(found)}
     if not failed_at:
@@ -101,6 +101,7 @@ def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: i
             finished_at=None,
         )
     )
+    endings.reopen(connection, verification_ids)
     timeline.keep_intervention(connection, held, kind="retried", at=now, who=who)
     contacts.ask_again(connection, jobs=held)
     count = len(held)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from hudhud import tally
+from hudhud import tally, texts
 from hudhud.db.tables import messages
 
 QUEUED = "queued"
@@ -57,6 +57,40 @@ _LEGACY: dict[str, LegacyStatus] = {
 def legacy_status(status: str) -> LegacyStatus:
     """Return the earlier application's word: pending, processing, sent or failed."""
     return _LEGACY[status]
+
+
+def new_row(
+    number: int,
+    *,
+    verification_id: str | None,
+    channel: str,
+    phone: str,
+    body: str,
+    request_id: str | None,
+    created_at: int,
+    expires_at: int,
+    only_sender: str | None = None,
+    available_at: int | None = None,
+) -> dict[str, object]:
+    """Return the row of a message that is to be queued; `texts.keep` must keep its body.
+
+    `only_sender` alone may send it; it is taken in the order of `available_at`.
+    """
+    return {
+        "id": number,
+        "verification_id": verification_id,
+        "channel": channel,
+        "phone": phone,
+        "body": body,
+        "body_key": texts.key(body),
+        "status": QUEUED,
+        "attempts": 0,
+        "available_at": created_at if available_at is None else available_at,
+        "expires_at": expires_at,
+        "only_sender": only_sender,
+        "request_id": request_id,
+        "created_at": created_at,
+    }
 
 
 def find(connection: Connection, message_id: int) -> Row[tuple[object, ...]] | None:

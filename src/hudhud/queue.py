@@ -9,12 +9,13 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Row,
     Select,
     bindparam,
     exists,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import senders, tally, texts, timeline
+from hudhud import endings, senders, tally, texts, timeline
 from hudhud.db.tables import contacts, messages, verifications
 from hudhud.messages import EXPIRED, FAILED, QUEUED, SENDING, SENT
 
@@ -53,7 +54,7 @@ class Claimed:
     """A message that this sender, and no other, may send until its lease ends."""
 
     id: int
-    verification_id: str
+    verification_id: str | None  # None of an answer that belongs to no verification
     phone: str
     body: str
     attempts: int
@@ -115,10 +116,12 @@ def room(
     return Room(max(0, most + 1 - queued), max(1, math.ceil(mean_gap / carriers)))
 
 
-def has_work(connection: Connection, *, channel: str, now: int, only_known: bool = False) -> bool:
+def has_work(
+    connection: Connection, *, channel: str, sender: str, now: int, only_known: bool = False
+) -> bool:
     """Tell whether a claim would find anything; reading is cheaper than a write lock."""
-    ready = _ready(channel, now, only_known=only_known).limit(1)
-    return connection.execute(ready).first() is not None
+    waiting = (_answers(sender, now), _ready(channel, now, only_known=only_known))
+    return any(connection.execute(ready.limit(1)).first() is not None for ready in waiting)
 
 
 def claim(
@@ -130,12 +133,24 @@ def claim(
     now: int,
     only_known: bool = False,
 ) -> list[Claimed]:
-    """Take up to `limit` messages for `sender`, oldest first, for `LEASE_MS`.
+    """Take up to `limit` messages for `sender`, for `LEASE_MS`.
 
-    Another sender that claims at the same moment gets others: SQLite serialises the two, and
-    PostgreSQL skips locked rows. `only_known` leaves all but people who wrote to us first.
+    What answers people who wrote to this sender goes first, then the oldest. Another sender that
+    claims at the same moment gets others: SQLite serialises the two, and PostgreSQL skips locked
+    rows. `only_known` leaves all but people who wrote to us first.
     """
-    ready = _ready(channel, now, only_known=only_known)
+    taken = _take(connection, _answers(sender, now), sender=sender, limit=limit, now=now)
+    if len(taken) < limit:
+        ready = _ready(channel, now, only_known=only_known)
+        taken += _take(connection, ready, sender=sender, limit=limit - len(taken), now=now)
+    tally.add(connection, now=now, moved={QUEUED: -len(taken), SENDING: len(taken)})
+    sealed = _sealed_codes(connection, [row.verification_id for row in taken])
+    return [Claimed(**row._asdict(), code_sealed=sealed.get(row.verification_id)) for row in taken]
+
+
+def _take(
+    connection: Connection, ready: Select[int], *, sender: str, limit: int, now: int
+) -> list[Row[Any]]:
     ready = ready.order_by(messages.c.available_at, messages.c.id).limit(limit)
     # A CTE runs once; some plans of PostgreSQL run a subquery for each row, and beyond `limit`.
     chosen = ready.with_for_update(skip_locked=True).cte("chosen")
@@ -158,11 +173,8 @@ def claim(
             messages.c.expires_at,
             messages.c.request_id,
         )
-    ).all()
-    tally.add(connection, now=now, moved={QUEUED: -len(taken), SENDING: len(taken)})
-    sealed = _sealed_codes(connection, [row.verification_id for row in taken])
-    claimed = [Claimed(**row._asdict(), code_sealed=sealed[row.verification_id]) for row in taken]
-    return sorted(claimed, key=lambda message: message.id)
+    )
+    return sorted(taken, key=lambda row: row.id)
 
 
 def extend(connection: Connection, *, sender: str, now: int) -> None:
@@ -190,6 +202,9 @@ def record(connection: Connection, *, sender: str, outcomes: Sequence[Outcome], 
         rows = [_parameters(one) | {"b_sender": sender} for one in outcomes if type(one) is kind]
         if rows:
             recorded[kind] = connection.execute(statement, rows).rowcount
+    endings.fail(
+        connection, [one.message_id for one in outcomes if isinstance(one, Failed)], now=now
+    )
     sent, failed, returned = recorded[Sent], recorded[Failed], recorded[Returned]
     tally.add(
         connection,
@@ -243,20 +258,35 @@ def retry_delay(attempt: int) -> float:
 
 
 def _ready(channel: str, now: int, *, only_known: bool) -> Select[int]:
-    ready = select(messages.c.id).where(
+    """Select what any sender of the channel may take."""
+    for_all = messages.c.only_sender.is_(None)
+    ready = _due(now).where(messages.c.channel == channel, for_all)
+    return ready.where(_has_written()) if only_known else ready
+
+
+def _answers(sender: str, now: int) -> Select[int]:
+    """Select what goes back into chats that people began with this sender.
+
+    The channel is left out: SQLite would choose its index, and go through all that waits.
+    """
+    return _due(now).where(messages.c.only_sender == senders.name_in(sender))
+
+
+def _due(now: int) -> Select[int]:
+    return select(messages.c.id).where(
         messages.c.status == QUEUED,
-        messages.c.channel == channel,
         messages.c.available_at <= now,
         messages.c.expires_at > now + LAST_CALL_MS,
     )
-    return ready.where(_has_written()) if only_known else ready
 
 
 def _has_written() -> ColumnElement[bool]:
     return exists().where(contacts.c.phone == messages.c.phone, contacts.c.wrote_at.is_not(None))
 
 
-def _sealed_codes(connection: Connection, ids: Sequence[str]) -> dict[str, bytes | None]:
+def _sealed_codes(
+    connection: Connection, ids: Sequence[str | None]
+) -> dict[str | None, bytes | None]:
     """Return the codes of verifications; a subquery in RETURNING would scan the whole table."""
     columns = select(verifications.c.id, verifications.c.code_sealed)
     rows = connection.execute(columns.where(verifications.c.id.in_(ids)))

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import contacts, inbound, messages, senders
+from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Event, Restart
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database, may_pass
@@ -34,12 +35,16 @@ class Recorder:
         self,
         *,
         sender: str,
+        channel_name: str,
         database: Database,
+        arrivals: Arrivals,
         on_state: Callable[[StateReport], None],
         on_restart: Callable[[Restart], None],
     ) -> None:
         self._sender = sender
+        self._channel_name = channel_name
         self._database = database
+        self._arrivals = arrivals
         self._on_state = on_state
         self._on_restart = on_restart
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
@@ -111,10 +116,21 @@ class Recorder:
             case StateReport():
                 senders.report(connection, name=self._sender, new=event, now=now_ms())
             case Inbound():
-                inbound.keep(connection, sender=self._sender, message=event)
-                contacts.remember_wrote(connection, phone=event.phone, at=event.at)
+                self._write_inbound(connection, event)
             case Restart(forget_device=True):
                 senders.forget_device(connection, name=self._sender)
+
+    def _write_inbound(self, connection: Connection, message: Inbound) -> None:
+        is_new = inbound.keep(connection, sender=self._sender, message=message)
+        contacts.remember_wrote(connection, phone=message.phone, at=message.at)
+        if is_new:
+            self._arrivals.take(
+                connection,
+                message,
+                channel=self._channel_name,
+                sender=self._sender,
+                now=now_ms(),
+            )
 
     def _held_can_be_recorded(self) -> bool:
         ids = {receipt.provider_message_id for _end, receipt in self._held}

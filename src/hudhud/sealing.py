@@ -1,5 +1,8 @@
 """How codes are kept: to be checked (digest), found (index) and sent again (sealed).
 
+The links by which users write first are kept likewise: their tokens to be found, the whole to be
+shown once more.
+
 All keys are derived from the one secret (HKDF, RFC 5869). Whatever is sealed names its key, so
 that what was sealed under the secret before this one can still be opened while it is rotated.
 """
@@ -71,6 +74,7 @@ class _Keys:
     def __init__(self, secret: str) -> None:
         self.digest = derive(secret, "code digest")
         self.index = derive(secret, "code index")
+        self.link_index = derive(secret, "link index")
 
 
 class CodeSealer:
@@ -80,6 +84,7 @@ class CodeSealer:
         self._keys = _Keys(secret)
         self._all = [self._keys] if previous is None else [self._keys, _Keys(previous)]
         self._sealer = Sealer("code encryption", secret, previous)
+        self._link_sealer = Sealer("link encryption", secret, previous)
 
     def digest(self, verification_id: str, code: str) -> bytes:
         """Return the HMAC by which a typed code is checked; it covers the verification."""
@@ -105,6 +110,22 @@ class CodeSealer:
     def open(self, verification_id: str, sealed: bytes) -> str:
         """Decrypt a sealed code. Raises SealingError where no known secret opens it."""
         return self._sealer.open(verification_id, sealed)
+
+    def link_index(self, token: str) -> bytes:
+        """Return the keyed index by which the token of a link is found."""
+        return hmac.digest(self._keys.link_index, token.encode(), "sha256")
+
+    def link_indexes(self, token: str) -> list[bytes]:
+        """Return the index under this secret and under the one before it, to search with."""
+        return [hmac.digest(keys.link_index, token.encode(), "sha256") for keys in self._all]
+
+    def seal_link(self, verification_id: str, link: str) -> bytes:
+        """Encrypt a link, which holds its token, so that it opens only for its verification."""
+        return self._link_sealer.seal(verification_id, link)
+
+    def open_link(self, verification_id: str, sealed: bytes) -> str:
+        """Decrypt a sealed link. Raises SealingError where no known secret opens it."""
+        return self._link_sealer.open(verification_id, sealed)
 
 
 def _digest(keys: _Keys, verification_id: str, code: str) -> bytes:

@@ -27,6 +27,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from hudhud.errors import SettingsError
+from hudhud.plain_text import is_plain
+from hudhud.rates import Rates, parse_rates
 
 ENV_FILES = (Path(".env"), Path("config/.env"))
 
@@ -46,9 +48,13 @@ UNSET_PLACEHOLDERS = frozenset(
 )
 SHORTEST_SECRET = 16
 LONGEST_FILE_NAME = 64
+LONGEST_BRAND = 60
 LONGEST_DEFAULT_GAP_MS = 1500
+NO_COUNTRY = "001"  # of satellite telephones and other numbers that belong to the whole world
 
 Network = IPv4Network | IPv6Network
+# The languages whose texts ship, in `wordings/`.
+Locale = Literal["ar", "de", "en", "es", "fa", "fr", "hi", "id", "pt", "ru", "tr", "ur"]
 
 
 def read_environment(files: Iterable[Path] = ENV_FILES) -> dict[str, str]:
@@ -127,6 +133,16 @@ def _file_name(value: str) -> str:
     return value
 
 
+def brand(value: str) -> str:
+    """Return a brand as the texts name it. Raises ValueError where it would break them."""
+    name = value.strip()
+    if not 0 < len(name) <= LONGEST_BRAND:
+        raise ValueError(f"must have 1 to {LONGEST_BRAND} characters")
+    if not is_plain(name) or "{code}" in name or "{token}" in name:
+        raise ValueError("must not hold line breaks, control characters, {code} or {token}")
+    return name
+
+
 def _proxy(value: str | None) -> str | None:
     if value is None:
         return None
@@ -171,10 +187,28 @@ def _library_log_level(value: object) -> object:
     return pino.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
+def _rates(value: object) -> object:
+    return parse_rates(value) if isinstance(value, str) else value
+
+
+def _countries(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415 -- most runs name no country
+
+    countries = tuple(part.strip().upper() for part in value.split(",") if part.strip())
+    for country in countries:
+        if country not in SUPPORTED_REGIONS and country != NO_COUNTRY:
+            raise ValueError(f"{country[:40]!r} is no country: write two letters each, as EG,SA,AE")
+    return countries
+
+
 Secret = Annotated[str | None, AfterValidator(_no_placeholder)]
 LongSecret = Annotated[Secret, AfterValidator(_long_enough)]
 FileName = Annotated[str, Field(min_length=1), AfterValidator(_file_name)]
 Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
+LimitRates = Annotated[Rates | None, BeforeValidator(_rates)]
+Countries = Annotated[tuple[str, ...], BeforeValidator(_countries)]
 
 
 class Settings(BaseModel):
@@ -248,8 +282,10 @@ class Settings(BaseModel):
         description="Longest gap between two messages of one sender; never below the shortest",
     )
 
-    brand_name: str = Field("Hudhud", min_length=1, max_length=60, description="Name in the texts")
-    default_locale: Literal["ar", "en"] = Field(
+    brand_name: Annotated[str, AfterValidator(brand)] = Field(
+        "Hudhud", description="Name in the texts"
+    )
+    default_locale: Locale = Field(
         "en", description="Language where the number's country does not tell"
     )
     otp_length: int = Field(4, ge=4, le=10, description="Digits of a code")
@@ -261,25 +297,25 @@ class Settings(BaseModel):
         600, ge=60, le=3600, description="Seconds a link by which the user writes first is valid"
     )
 
-    limit_per_number: str | None = Field(
+    limit_per_number: LimitRates = Field(
         None,
         description="Sends to one number, for example 1/30s,5/1h,10/1d; 0 for no limit. Where this "
         "and the following limits are unset, API_KEY has none and other keys have the defaults",
     )
-    limit_per_key: str | None = Field(None, description="Sends of one API key")
-    limit_per_client_ip: str | None = Field(
+    limit_per_key: LimitRates = Field(None, description="Sends of one API key")
+    limit_per_client_ip: LimitRates = Field(
         None, description="Sends for one address that the caller hands over as clientIp"
     )
-    limit_per_country: str | None = Field(None, description="Sends to one country")
-    limit_per_prefix: str | None = Field(
+    limit_per_country: LimitRates = Field(None, description="Sends to one country")
+    limit_per_prefix: LimitRates = Field(
         None, description="Sends to neighbouring numbers, which differ in their last 4 digits"
     )
-    limit_total: str | None = Field(None, description="Sends of the whole service")
-    allowed_countries: str | None = Field(
-        None, description="The only countries that codes are sent to, for example EG,SA,AE"
+    limit_total: LimitRates = Field(None, description="Sends of the whole service")
+    allowed_countries: Countries = Field(
+        (), description="The only countries that codes are sent to, for example EG,SA,AE"
     )
-    denied_countries: str | None = Field(
-        None, description="Countries that no code is sent to, for example KP,CU"
+    denied_countries: Countries = Field(
+        (), description="Countries that no code is sent to, for example KP,CU"
     )
     conversion_guard: Literal["off", "alert", "block"] = Field(
         "alert",
@@ -318,6 +354,15 @@ class Settings(BaseModel):
     def _delays_in_order(self) -> Self:
         if self.worker_min_send_delay_ms > self.worker_max_send_delay_ms:
             raise ValueError("WORKER_MIN_SEND_DELAY_MS is above WORKER_MAX_SEND_DELAY_MS")
+        return self
+
+    @model_validator(mode="after")
+    def _countries_are_not_both(self) -> Self:
+        both = [country for country in self.allowed_countries if country in self.denied_countries]
+        if both:
+            raise ValueError(
+                f"{', '.join(both)} is in ALLOWED_COUNTRIES and in DENIED_COUNTRIES: choose one"
+            )
         return self
 
     @property

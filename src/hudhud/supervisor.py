@@ -17,13 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud import (
     audit,
     commands,
+    endings,
     inbound,
     login_limit,
     queue,
     senders,
     sessions,
     tally,
-    verifications,
 )
 from hudhud.alerts import Alerts
 from hudhud.clock import now_ms
@@ -237,10 +237,10 @@ class Supervisor:
         with self._database.write() as connection:
             expired = queue.expire(connection, now=now)
         with self._database.write() as connection:
-            erased = verifications.expire(connection, now=now)
+            erased = endings.expire(connection, now=now)
         if reclaimed or expired:
             log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
-        return erased == verifications.EXPIRED_AT_ONCE
+        return erased == endings.EXPIRED_AT_ONCE
 
     def _purge(self) -> None:
         now = now_ms()

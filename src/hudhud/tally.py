@@ -9,8 +9,9 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, and_, func, select
 
+from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_or_add
 from hudhud.db.tables import delivery_times, message_counts, traffic
 
@@ -76,13 +77,15 @@ def middle(number: int) -> int:
     return round(math.pow(BUCKET_GROWTH, number + 0.5))
 
 
-def purge(connection: Connection, *, now: int) -> None:
-    """Delete what is too old to be drawn: minutes after 2 days, hours after 400."""
+def purge(connection: Connection, *, now: int, limit: int) -> int:
+    """Delete at most `limit` rows too old to be drawn: minutes after 2 days, hours after 400."""
+    deleted = 0
     for unit, kept in KEPT_MS.items():
         for table in (traffic, delivery_times):
-            connection.execute(
-                delete(table).where(table.c.unit == unit, table.c.start < now - kept)
-            )
+            is_old = and_(table.c.unit == unit, table.c.start < now - kept)
+            left = limit - deleted
+            deleted += delete_some(connection, table, is_old, order=table.c.start, limit=left)
+    return deleted
 
 
 def _places(now: int) -> list[dict[str, object]]:

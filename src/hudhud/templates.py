@@ -1,69 +1,213 @@
-"""What the messages say: several wordings a language, the code on a line of its own."""
+"""What the messages say: the wording of a code, and the texts of the link by which a user begins.
 
-import re
+The code's place is a line of its own; the code itself comes into it when the message is sent.
+"""
+
 import secrets
-from collections.abc import Callable
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
-CODE = "{code}"
-CODE_LINE = re.compile(rf"^{re.escape(CODE)}$", re.MULTILINE)
+import structlog
 
-# Countries whose official language is Arabic (CLDR, territoryInfo).
-ARABIC_SPEAKING = frozenset(
-    "AE BH DJ DZ EG EH ER IQ JO KM KW LB LY MA MR OM PS QA SA SD SO SY TD TN YE".split()  # noqa: SIM905 -- one line reads better
-)
+from hudhud import locales
+from hudhud.errors import BadRequest, SettingsError
+from hudhud.plain_text import shortened
+from hudhud.settings import Settings
+from hudhud.templates_file import KeyTexts, TemplatesFile, read
+from hudhud.wordings import BRAND, CODE_LINE, DEFAULT_TEMPLATE, LINK_PLACES, MINUTES, TOKEN, shipped
 
-WORDINGS: dict[str, tuple[str, ...]] = {
-    "en": (
-        "Your {brand} code:\n\n{code}\n\nIt works for {minutes}. Never share it with anyone.",
-        "{brand} verification code\n\n{code}\n\nValid for {minutes}. "
-        "If you did not ask for it, ignore this message.",
-        "Here is your code for {brand}:\n\n{code}\n\n"
-        "Use it within {minutes} and keep it to yourself.",
-        "{code}\n\nThis is your {brand} code, good for {minutes}. "
-        "Nobody from {brand} will ever ask you for it.",
-    ),
-    "ar": (
-        "رمز {brand} الخاص بك:\n\n{code}\n\nصالح لمدة {minutes}. لا تشاركه مع أي شخص.",
-        "رمز التحقق من {brand}\n\n{code}\n\nينتهي خلال {minutes}. إن لم تطلبه فتجاهل هذه الرسالة.",
-        "إليك رمزك في {brand}:\n\n{code}\n\nاستخدمه خلال {minutes} واحتفظ به لنفسك.",
-        "{code}\n\nهذا رمزك في {brand}، وهو صالح لمدة {minutes}. لن يطلبه منك أحد من {brand}.",
-    ),
-}
+FILE = "templates.toml"
+LOOK_SECONDS = 1.0
+LONGEST_SHOWN = 40
+SECONDS_PER_MINUTE = 60
 
+LinkMode = Literal["reply", "verify"]
+LinkText = Literal["link_reply", "link_verify", "link_approved", "link_refused"]
 
-def locale_for(country: str, default: str) -> str:
-    """Return the language for a country, `default` where the country does not tell."""
-    return "ar" if country in ARABIC_SPEAKING else default
+NO_TEXTS = KeyTexts()
 
-
-def render(locale: str, *, brand: str, ttl_seconds: int) -> str:
-    """Return one of the language's wordings, complete but for `{code}`, chosen at random."""
-    wording = secrets.choice(WORDINGS[locale])
-    minutes = MINUTES[locale](max(1, ttl_seconds // 60))
-    # The brand last: what it holds is shown as it is.
-    return wording.replace("{minutes}", minutes).replace("{brand}", brand)
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 def with_code(body: str, code: str) -> str:
     """Put the code into its place, at the moment of sending and not before.
 
-    Its place is a line of its own: a brand that is called `{code}` is left alone.
+    Its place is a line of its own: what else a text holds in braces is left alone.
     """
     return CODE_LINE.sub(code, body)
 
 
-def _english_minutes(count: int) -> str:
-    return "1 minute" if count == 1 else f"{count} minutes"
+class Templates:
+    """The wordings of this installation, also those of `templates.toml` in the data folder.
+
+    The file is read again where it has changed, looked at once a second at most; while it is
+    wrong, the last good one holds. A file that is wrong at the start raises SettingsError, unless
+    `tolerant`: then the texts that ship hold until it is mended. A sender's process is tolerant,
+    for it may be restarted while somebody is writing the file.
+    """
+
+    def __init__(self, settings: Settings, *, tolerant: bool = False) -> None:
+        self._file = settings.data_dir / FILE
+        self._brand = settings.brand_name
+        self._default_locale = settings.default_locale
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        self._version = _version(self._file)
+        self._in_force = self._put_together(TemplatesFile())
+        self._read(tolerant=tolerant)
+
+    def choose_locale(self, phone_country: str, wanted: str | None, key_name: str | None) -> str:
+        """Return the language that the request names, else the key's, country's or default one.
+
+        `pt-BR` is `pt` where there are no texts for it alone.
+        Raises BadRequest (`unknown_locale`) where there are no texts in the language named.
+        """
+        return self._now().choose_locale(phone_country, wanted, key_name)
+
+    def render(
+        self, template: str | None, locale: str, *, key_name: str | None, ttl_seconds: int
+    ) -> tuple[str, str]:
+        """Return the template's name and one of its wordings, complete but for `{code}`.
+
+        Without a template it is the key's, else `otp`. Where it has no wordings in that language,
+        it speaks the one of DEFAULT_LOCALE, else its first.
+        Raises BadRequest (`unknown_template`) where there is no such template.
+        """
+        name, wordings = self.code_texts(
+            template, locale, key_name=key_name, ttl_seconds=ttl_seconds
+        )
+        return name, secrets.choice(wordings)
+
+    def code_texts(
+        self, template: str | None, locale: str, *, key_name: str | None, ttl_seconds: int
+    ) -> tuple[str, tuple[str, ...]]:
+        """Return the template's name and all wordings among which `render` chooses."""
+        now = self._now()
+        name = template or now.key(key_name).template or DEFAULT_TEMPLATE
+        if name in LINK_PLACES or name not in now.texts:
+            raise BadRequest(
+                f"There is no template {shortened(name, LONGEST_SHOWN)}.", "unknown_template"
+            )
+        return name, now.wordings(name, locale, key_name, max(1, ttl_seconds // SECONDS_PER_MINUTE))
+
+    def link_text(self, mode: LinkMode, locale: str, *, key_name: str | None, token: str) -> str:
+        """Return what a person sends to begin: the prefilled text of the link."""
+        name: LinkText = "link_verify" if mode == "verify" else "link_reply"
+        return secrets.choice(self.link_texts(name, locale, key_name=key_name, token=token))
+
+    def approved_text(self, locale: str, *, key_name: str | None) -> str:
+        """Return the confirmation that names what was approved."""
+        return secrets.choice(self.link_texts("link_approved", locale, key_name=key_name))
+
+    def refused_text(self, locale: str, *, key_name: str | None) -> str:
+        """Return the answer to a token that is unknown, used or too old."""
+        return secrets.choice(self.link_texts("link_refused", locale, key_name=key_name))
+
+    def link_texts(
+        self, name: LinkText, locale: str, *, key_name: str | None, token: str = TOKEN
+    ) -> tuple[str, ...]:
+        """Return all wordings of a text of the link."""
+        wordings = self._now().wordings(name, locale, key_name, minutes=0)
+        return tuple(wording.replace(TOKEN, token) for wording in wordings)
+
+    def _now(self) -> "_InForce":
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            self._look()
+        return self._in_force
+
+    def _look(self) -> None:
+        version = _version(self._file)
+        if version != self._version:
+            self._version = version
+            self._read(tolerant=True)
+
+    def _read(self, *, tolerant: bool) -> None:
+        try:
+            own = read(self._file)
+        except SettingsError as error:
+            if not tolerant:
+                raise
+            problems = str(error).splitlines()
+            log.warning("The texts are wrong, those of before go on", problems=problems)
+        else:
+            self._in_force = self._put_together(own)
+
+    def _put_together(self, own: TemplatesFile) -> "_InForce":
+        texts = {name: dict(by_locale) for name, by_locale in shipped().items()}
+        for name, by_locale in own.texts.items():
+            texts.setdefault(name, {}).update(by_locale)
+        known = frozenset(locale for by_locale in texts.values() for locale in by_locale)
+        return _InForce(texts, own.keys, known, self._brand, self._default_locale)
 
 
-def _arabic_minutes(count: int) -> str:
-    """Count minutes by the Arabic plural rules of CLDR, in the case that the wordings need."""
-    if count == 1:
-        return "دقيقة واحدة"
-    if count == 2:  # noqa: PLR2004 -- the dual
-        return "دقيقتين"
-    noun = "دقائق" if 3 <= count % 100 <= 10 else "دقيقة"  # noqa: PLR2004 -- CLDR's "few"
-    return f"{count} {noun}"
+@dataclass(frozen=True, slots=True)
+class _InForce:
+    """The texts that hold now: those that ship, and over them those of the file.
+
+    `filled` keeps what was put together once, by text, language, brand and minutes.
+    """
+
+    texts: dict[str, dict[str, tuple[str, ...]]]
+    keys: dict[str, KeyTexts]
+    known: frozenset[str]
+    brand: str
+    default_locale: str
+    filled: dict[tuple[str, str, str, int], tuple[str, ...]] = field(default_factory=dict)
+
+    def key(self, name: str | None) -> KeyTexts:
+        """Return what the file says of an API key."""
+        return self.keys.get(name or "", NO_TEXTS)
+
+    def choose_locale(self, country: str, wanted: str | None, key_name: str | None) -> str:
+        """See Templates."""
+        if wanted is None:
+            choice = self.key(key_name).locale or locales.language_of(country)
+            return (choice and locales.closest(choice, self.known)) or self.default_locale
+        locale = locales.closest(wanted, self.known)
+        if locale is None:
+            raise BadRequest(
+                f"There are no texts in {shortened(wanted, LONGEST_SHOWN)}. "
+                f"There are: {', '.join(sorted(self.known))}.",
+                "unknown_locale",
+            )
+        return locale
+
+    def wordings(
+        self, name: str, locale: str, key_name: str | None, minutes: int
+    ) -> tuple[str, ...]:
+        """Return the wordings of a text, complete but for the code or token."""
+        brand = self.key(key_name).brand or self.brand
+        filled = self.filled.get((name, locale, brand, minutes))
+        if filled is None:
+            spoken = self._spoken(name, locale)
+            filled = tuple(
+                _fill(wording, spoken, brand, minutes) for wording in self.texts[name][spoken]
+            )
+            self.filled[name, locale, brand, minutes] = filled
+        return filled
+
+    def _spoken(self, name: str, locale: str) -> str:
+        """Return the language in which a text has wordings, the wanted one if possible."""
+        by_locale = self.texts[name]
+        known = locales.closest(locale, by_locale)
+        if known is not None:
+            return known
+        return self.default_locale if self.default_locale in by_locale else next(iter(by_locale))
 
 
-MINUTES: dict[str, Callable[[int], str]] = {"en": _english_minutes, "ar": _arabic_minutes}
+def _version(file: Path) -> tuple[int, int] | None:
+    """Return what changes whenever the file does; None where it cannot be looked at."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _fill(wording: str, locale: str, brand: str, minutes: int) -> str:
+    if MINUTES in wording:
+        wording = wording.replace(MINUTES, locales.minutes(locale, minutes))
+    # The brand last: what it holds is shown as it is.
+    return wording.replace(BRAND, brand)

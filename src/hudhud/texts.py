@@ -7,15 +7,16 @@ one of them, by its key.
 from collections.abc import Collection
 from hashlib import sha256
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, and_, delete, or_, select
 
-from hudhud.db.engine import insert_missing
-from hudhud.db.tables import storable, texts
+from hudhud.db.engine import Database, insert_missing
+from hudhud.db.tables import messages, storable, texts
 from hudhud.templates import with_code
 
 KEY_BYTES = 8
 MOST_FOUND = 100
 MASK = "••••"
+ORPHANS_MS = 3_600_000
 
 
 def key(text: str) -> int:
@@ -38,6 +39,42 @@ def containing(connection: Connection, *fragments: str) -> list[int]:
     """Return the keys of texts that hold any fragment, in whatever case; at most `MOST_FOUND`."""
     holds = or_(*(texts.c.text.icontains(fragment, autoescape=True) for fragment in fragments))
     return list(connection.scalars(select(texts.c.key).where(holds).limit(MOST_FOUND)))
+
+
+class Orphans:
+    """The texts that no message has any more, looked for once an hour."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._after: int | None = None
+        self._next_at = 0
+
+    def purge(self, connection: Connection, *, now: int, limit: int) -> int:
+        """Look at the next `limit` texts and delete those of no message; return how many it saw."""
+        if now < self._next_at:
+            return 0
+        next_texts = select(texts.c.key).order_by(texts.c.key).limit(limit)
+        if self._after is not None:
+            next_texts = next_texts.where(texts.c.key > self._after)
+        keys = connection.scalars(next_texts).all()
+        if len(keys) < limit:
+            self._after, self._next_at = None, now + ORPHANS_MS
+        else:
+            self._after = keys[-1]
+        if self._are_unused(connection, keys):
+            # A text that somebody finds here, and whose message is not committed yet, has one.
+            self._database.lock_table(connection, texts)
+            unused = self._are_unused(connection, keys)
+            connection.execute(delete(texts).where(texts.c.key.in_(unused)))
+        return len(keys)
+
+    def _are_unused(self, connection: Connection, keys: Collection[int]) -> list[int]:
+        of_message = [
+            select(messages.c.id).where(column == texts.c.key).limit(1).scalar_subquery()
+            for column in (messages.c.body_key, messages.c.error_key)
+        ]
+        unused = and_(*(found.is_(None) for found in of_message))
+        return list(connection.scalars(select(texts.c.key).where(texts.c.key.in_(keys), unused)))
 
 
 def _shown(text: str) -> str:

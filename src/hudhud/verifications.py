@@ -1,28 +1,45 @@
 """Start a verification: make a code and, in one transaction, store it with its message."""
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from hudhud import queue, tally, texts
+from hudhud import (
+    admission,
+    conversions,
+    endings,
+    events,
+    idempotency,
+    limits,
+    messages,
+    tally,
+    texts,
+)
+from hudhud.admission import SANDBOX
+from hudhud.api_keys import Caller
 from hudhud.clock import now_ms
-from hudhud.codes import new_code
+from hudhud.codes import canonical, new_code
+from hudhud.countries import Countries
 from hudhud.db.engine import Database, insert_rows
-from hudhud.db.tables import messages, verifications
-from hudhud.errors import QueueUnavailable
-from hudhud.messages import QUEUED
+from hudhud.db.tables import messages as messages_table
+from hudhud.db.tables import verifications
+from hudhud.endings import PENDING
+from hudhud.errors import Contradiction
+from hudhud.idempotency import IdempotentRequest, Original
+from hudhud.limits import Limit, Limits, Quota
+from hudhud.messages import CANCELED, QUEUED
 from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer
 from hudhud.settings import Settings
-from hudhud.templates import locale_for, render
+from hudhud.templates import Templates
 
-PENDING = "pending"
-EXPIRED = "expired"
-# A bound on how long one transaction holds the lock.
-EXPIRED_AT_ONCE = 1000
 ID_BYTES = 16
+DAY_MS = 86_400_000
+NO_LIMITS = Quota(())
+OTHER_BODY = "This Idempotency-Key was used with another body before. Use a new key for it."
 
 
 def new_verification_id(now: int) -> str:
@@ -30,143 +47,349 @@ def new_verification_id(now: int) -> str:
     return f"v{now:011x}{secrets.token_hex(ID_BYTES)}"
 
 
+def first_id_since(at: int) -> str:
+    """Return what sorts before the id of any verification made at `at` or later."""
+    return f"v{at:011x}"
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """What a caller asks for; what it leaves open comes of its key, the country or the settings."""
+
+    phone: Phone
+    locale: str | None = None
+    template: str | None = None
+    length: int | None = None
+    ttl_seconds: int | None = None
+    code: str | None = None
+    reference: str | None = None
+    metadata_json: str | None = None
+    hides_code: bool = False
+    client_ip: str | None = None
+    idempotent: IdempotentRequest | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class NewVerification:
     """A verification that is made but not yet stored; `code` leaves memory only sealed."""
 
     id: str
-    phone: Phone
+    request: SendRequest
+    caller: Caller
     code: str
     code_digest: bytes
     code_index: bytes
     code_sealed: bytes
+    template: str
+    locale: str
     body: str
-    api_key: str
+    channel: str
+    limits: Sequence[Limit]
     request_id: str
     created_at: int
     expires_at: int
 
+    @property
+    def hides_code(self) -> bool:
+        """Whether the answer leaves the code out."""
+        return self.request.hides_code or self.caller.hides_code
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What a newer one of the same replaces."""
+        return self.request.phone.number, self.caller.owner, self.template
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A verification that is on disk."""
+    """A verification that is on disk; `code` is None where the caller is not to see it."""
 
+    verification_id: str
     message_id: int
-    verification: NewVerification
+    code: str | None
+    expires_at: int
+    quota: Quota = NO_LIMITS
+    is_repeated: bool = False
+
+
+class _Answers(dict[str, Accepted | Exception]):
+    """What is known already of a group, by the ids of its verifications."""
+
+    def open(self, group: Sequence[NewVerification]) -> list[NewVerification]:
+        """Return those that have no answer yet."""
+        return [new for new in group if new.id not in self]
 
 
 class VerificationStarter:
     """Makes verifications by the settings and writes them, many in one transaction."""
 
-    def __init__(self, settings: Settings, database: Database, sealer: CodeSealer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        sealer: CodeSealer,
+        templates: Templates,
+        countries: Countries,
+    ) -> None:
         self._settings = settings
         self._database = database
         self._sealer = sealer
+        self._templates = templates
+        self._countries = countries
+        self._limits = Limits(settings)
 
-    def make(self, phone: Phone, *, api_key: str, request_id: str, now: int) -> NewVerification:
-        """Choose the code and the wording for `phone`; nothing is stored yet."""
+    def make(
+        self, request: SendRequest, *, caller: Caller, request_id: str, now: int
+    ) -> NewVerification:
+        """Choose the code and the wording; nothing is stored yet.
+
+        Raises BadRequest for a template or locale that does not exist, NotAllowed for a country.
+        """
         settings = self._settings
-        locale = locale_for(phone.country, settings.default_locale)
+        self._countries.check(request.phone)
+        ttl = request.ttl_seconds or settings.otp_ttl_seconds
+        locale = self._templates.choose_locale(request.phone.country, request.locale, caller.name)
+        template, body = self._templates.render(
+            request.template, locale, key_name=caller.name, ttl_seconds=ttl
+        )
         verification_id = new_verification_id(now)
-        code = new_code(settings.otp_length)
+        code = request.code or new_code(request.length or settings.otp_length)
         return NewVerification(
             id=verification_id,
-            phone=phone,
+            request=request,
+            caller=caller,
             code=code,
-            code_digest=self._sealer.digest(verification_id, code),
-            code_index=self._sealer.index(code),
+            code_digest=self._sealer.digest(verification_id, canonical(code)),
+            code_index=self._sealer.index(canonical(code)),
             code_sealed=self._sealer.seal(verification_id, code),
-            body=render(locale, brand=settings.brand_name, ttl_seconds=settings.otp_ttl_seconds),
-            api_key=api_key,
+            template=template,
+            locale=locale,
+            body=body,
+            channel=SANDBOX if caller.is_test else settings.channel,
+            limits=self._limits.of(caller, request.phone, request.client_ip),
             request_id=request_id,
             created_at=now,
-            expires_at=now + settings.otp_ttl_seconds * 1000,
+            expires_at=now + ttl * 1000,
         )
 
     def write(
         self, connection: Connection, group: Sequence[NewVerification]
     ) -> list[Accepted | Exception]:
-        """Store as many of the group as can arrive in time; refuse the others.
+        """Store those of the group that no limit holds back and that can arrive in time.
 
-        The refused get QueueUnavailable with the seconds after which a place is free.
+        The refused get TooMany or QueueUnavailable, with the seconds after which to come back.
+        What was asked before under the same Idempotency-Key gets the answer of then.
         """
-        settings = self._settings
-        if settings.mean_send_gap > 0:
-            self._database.lock_for_admission(connection)
-        room = queue.room(
-            connection,
-            channel=settings.channel,
-            mean_gap=settings.mean_send_gap,
-            validity=settings.otp_ttl_seconds,
-            now=now_ms(),
+        now = now_ms()
+        answers = _Answers()
+        originals = self._claim_keys(connection, group, now)
+        answers.update(_contradicting(originals))
+        first = [new for new in group if new.id not in originals]
+        answers.update(self._beyond_room(connection, first, now))
+        quotas = self._take_limits(connection, answers, first, now)
+        _release_keys(connection, first, answers)
+        answers.update(self._insert(connection, answers.open(first), quotas, now))
+        for new in answers.open(group):
+            answers[new.id] = self._repeat(connection, new, originals[new.id], answers)
+        return [answers[new.id] for new in group]
+
+    def _claim_keys(
+        self, connection: Connection, group: Sequence[NewVerification], now: int
+    ) -> dict[str, Original]:
+        """Return who came before those that are not the first under their Idempotency-Key."""
+        with_key = [new for new in group if new.request.idempotent is not None]
+        found = idempotency.claim(connection, _keys(with_key), now=now)
+        return {
+            new.id: original
+            for new, original in zip(with_key, found, strict=True)
+            if original.verification_id != new.id
+        }
+
+    def _beyond_room(
+        self, connection: Connection, group: Sequence[NewVerification], now: int
+    ) -> dict[str, Exception]:
+        """Refuse what the linked senders cannot carry in time; the sandbox carries everything."""
+        paced = [new for new in group if new.channel != SANDBOX]
+        if not paced:
+            return {}
+        room = admission.room(
+            connection, self._database, self._settings, channel=paced[0].channel, now=now
         )
-        taken = group if room is None else group[: room.places]
-        results: list[Accepted | Exception] = []
-        if taken:
-            results.extend(self._insert(connection, taken))
-            self._database.ring(connection)
-        if room is not None:
-            refused = group[len(taken) :]
-            results.extend(QueueUnavailable("the queue is full", room.retry_after) for _ in refused)
-        return results
+        if room is None:
+            return {}
+        return {new.id: admission.full(room) for new in paced[room.places :]}
+
+    def _take_limits(
+        self,
+        connection: Connection,
+        answers: _Answers,
+        group: Sequence[NewVerification],
+        now: int,
+    ) -> dict[str, Quota]:
+        """Count what limits concern; who is beyond one is refused in `answers`."""
+        limited = [new for new in answers.open(group) if new.limits]
+        if not limited:
+            return {}
+        self._database.lock_for_limits(connection)
+        quotas = {}
+        taken = limits.take(connection, [new.limits for new in limited], now=now)
+        for new, result in zip(limited, taken, strict=True):
+            if isinstance(result, Quota):
+                quotas[new.id] = result
+            else:
+                answers[new.id] = result
+        return quotas
 
     def _insert(
-        self, connection: Connection, group: Sequence[NewVerification]
-    ) -> list[Accepted | Exception]:
-        ids = self._database.new_ids(connection, messages, len(group))
+        self,
+        connection: Connection,
+        group: Sequence[NewVerification],
+        quotas: Mapping[str, Quota],
+        now: int,
+    ) -> dict[str, Accepted]:
+        if not group:
+            return {}
+        checked = [new.request.phone.number for new in group if new.caller.may("verify")]
+        self._database.lock_for_numbers(connection, checked)
+        numbers = self._database.new_ids(connection, messages_table, len(group))
         insert_rows(connection, verifications, [_verification_row(new) for new in group])
-        rows = [self._message_row(number, new) for number, new in zip(ids, group, strict=True)]
-        insert_rows(connection, messages, rows)
+        rows = [_message_row(number, new) for number, new in zip(numbers, group, strict=True)]
+        insert_rows(connection, messages_table, rows)
         texts.keep(connection, [new.body for new in group])
-        count = len(group)
-        tally.add(connection, now=now_ms(), moved={QUEUED: count}, happened={"accepted": count})
-        return [Accepted(number, new) for number, new in zip(ids, group, strict=True)]
-
-    def _message_row(self, number: int, new: NewVerification) -> dict[str, object]:
+        canceled = self._supersede(connection, group, now)
+        conversions.note_started(connection, checked, now=now)
+        created = [new.id for new in group]
+        events.verification_changed(connection, "verification.created", created, now=now)
+        _count(connection, accepted=len(group), canceled=canceled, now=now)
+        self._database.ring(connection)
         return {
-            "id": number,
-            "verification_id": new.id,
-            "channel": self._settings.channel,
-            "phone": new.phone.number,
-            "body": new.body,
-            "body_key": texts.key(new.body),
-            "status": QUEUED,
-            "attempts": 0,
-            "available_at": new.created_at,
-            "expires_at": new.expires_at,
-            "request_id": new.request_id,
-            "created_at": new.created_at,
+            new.id: _accepted(new, number, quotas.get(new.id, NO_LIMITS))
+            for number, new in zip(numbers, group, strict=True)
         }
+
+    def _supersede(self, connection: Connection, group: Sequence[NewVerification], now: int) -> int:
+        """End the pending verifications that the group replaces; return the canceled messages."""
+        newest = {new.kind: new for new in group}
+        older = [
+            (row.id, newest[kind].caller)
+            for row in _pending_of(connection, [phone for phone, _, _ in newest], now)
+            if (kind := (row.phone, row.api_key, row.template)) in newest
+            and newest[kind].id != row.id
+        ]
+        checked_here = [one for one, caller in older if caller.may("verify")]
+        checked_there = [one for one, caller in older if not caller.may("verify")]
+        endings.replace(connection, checked_there, now=now)
+        return endings.cancel(connection, checked_here, reason="superseded", now=now).canceled
+
+    def _repeat(
+        self, connection: Connection, new: NewVerification, original: Original, answers: _Answers
+    ) -> Accepted | Exception:
+        """Answer as the request that came first under this Idempotency-Key was answered."""
+        id_of_first = original.verification_id
+        if id_of_first in answers:  # it came in this very group
+            answer = answers[id_of_first]
+            return answer if isinstance(answer, Exception) else replace(answer, is_repeated=True)
+        row = connection.execute(_ORIGINAL.where(verifications.c.id == id_of_first)).one()
+        code = None
+        if row.code_sealed is not None and not (new.hides_code or row.hides_code):
+            code = self._sealer.open(row.id, row.code_sealed)
+        return Accepted(row.id, row.message_id, code, row.expires_at, is_repeated=True)
+
+
+def _keys(group: Iterable[NewVerification]) -> list[tuple[IdempotentRequest, str]]:
+    return [(new.request.idempotent, new.id) for new in group if new.request.idempotent is not None]
+
+
+def _contradicting(originals: Mapping[str, Original]) -> dict[str, Exception]:
+    return {
+        id_of_new: Contradiction(OTHER_BODY, "idempotency_key_reused")
+        for id_of_new, original in originals.items()
+        if not original.same_body
+    }
+
+
+def _release_keys(
+    connection: Connection, group: Sequence[NewVerification], answers: _Answers
+) -> None:
+    idempotency.release(connection, _keys(new for new in group if new.id in answers))
+
+
+def _pending_of(connection: Connection, phones: Sequence[str], now: int) -> Sequence[Row[Any]]:
+    """Return the pending verifications of these numbers; none is valid for longer than a day."""
+    columns: tuple[ColumnElement[Any], ...] = (
+        verifications.c.id,
+        verifications.c.phone,
+        verifications.c.api_key,
+        verifications.c.template,
+    )
+    return connection.execute(
+        select(*columns)
+        .where(
+            verifications.c.phone.in_(phones),
+            verifications.c.id >= first_id_since(now - DAY_MS),
+            verifications.c.status == PENDING,
+            verifications.c.link_mode.is_(None),
+        )
+        .order_by(verifications.c.id)
+        .with_for_update()
+    ).all()
+
+
+def _accepted(new: NewVerification, number: int, quota: Quota) -> Accepted:
+    code = None if new.hides_code else new.code
+    return Accepted(new.id, number, code, new.expires_at, quota)
+
+
+def _count(connection: Connection, *, accepted: int, canceled: int, now: int) -> None:
+    tally.add(
+        connection,
+        now=now,
+        moved={QUEUED: accepted - canceled, CANCELED: canceled},
+        happened={"accepted": accepted, "canceled": canceled},
+    )
+
+
+def _message_row(number: int, new: NewVerification) -> dict[str, object]:
+    return messages.new_row(
+        number,
+        verification_id=new.id,
+        channel=new.channel,
+        phone=new.request.phone.number,
+        body=new.body,
+        request_id=new.request_id,
+        created_at=new.created_at,
+        expires_at=new.expires_at,
+    )
 
 
 def _verification_row(new: NewVerification) -> dict[str, object]:
     return {
         "id": new.id,
-        "phone": new.phone.number,
+        "phone": new.request.phone.number,
         "status": PENDING,
         "code_digest": new.code_digest,
         "code_index": new.code_index,
         "code_sealed": new.code_sealed,
-        "api_key": new.api_key,
+        "api_key": new.caller.owner,
         "created_at": new.created_at,
         "expires_at": new.expires_at,
+        "template": new.template,
+        "locale": new.locale,
+        "reference": new.request.reference,
+        "metadata_json": new.request.metadata_json,
+        "hides_code": new.hides_code,
     }
 
 
-def expire(connection: Connection, *, now: int) -> int:
-    """End verifications whose time is over and erase their codes; return how many."""
-    over = (
-        select(verifications.c.id)
-        .where(verifications.c.expires_at <= now, verifications.c.code_sealed.is_not(None))
-        .limit(EXPIRED_AT_ONCE)
-    )
-    result = connection.execute(
-        update(verifications)
-        .where(verifications.c.id.in_(over))
-        .values(
-            status=case((verifications.c.status == PENDING, EXPIRED), else_=verifications.c.status),
-            code_index=None,
-            code_sealed=None,
-        )
-    )
-    return result.rowcount
+_FIRST_MESSAGE = (
+    select(func.min(messages_table.c.id))
+    .where(messages_table.c.verification_id == verifications.c.id)
+    .scalar_subquery()
+)
+_ORIGINAL = select(
+    verifications.c.id,
+    verifications.c.code_sealed,
+    verifications.c.hides_code,
+    verifications.c.expires_at,
+    _FIRST_MESSAGE.label("message_id"),
+)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import commands, queue, senders
+from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Channel, Restart
 from hudhud.clock import now_ms
 from hudhud.control import Control
@@ -52,6 +53,7 @@ class Worker:
         database: Database,
         channel: Channel,
         delivery: Delivery,
+        arrivals: Arrivals,
         pace: Pace,
         largest_batch: int,
     ) -> None:
@@ -66,7 +68,12 @@ class Worker:
         self._pace = pace
         self._largest_batch = largest_batch
         self._recorder = Recorder(
-            sender=name, database=database, on_state=self._enter, on_restart=self._restart
+            sender=name,
+            channel_name=channel_name,
+            database=database,
+            arrivals=arrivals,
+            on_state=self._enter,
+            on_restart=self._restart,
         )
         self._control = Control(
             sender=name,
@@ -173,6 +180,7 @@ class Worker:
             return queue.has_work(
                 connection,
                 channel=self._channel_name,
+                sender=self._name,
                 now=now_ms(),
                 only_known=self._reaches_only_known(),
             )

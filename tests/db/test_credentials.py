@@ -9,11 +9,12 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import text
 
-from hudhud import api_keys, credentials
+from hudhud import credentials
 from hudhud.credentials import FirstCredentials, announce, ensure_credentials, load_secret
 from hudhud.db.engine import Database
 from hudhud.errors import StartRefused
 from hudhud.settings import Settings
+from support.keys import revoke_key
 
 ONE = "secret number one, long enough"
 TWO = "secret number two, long enough"
@@ -165,8 +166,7 @@ def test_what_is_configured_is_not_made(database: Database, known: str, missing:
 
 def test_a_new_key_is_made_when_every_key_was_revoked(database: Database) -> None:
     ensure(database)
-    with database.write() as connection:
-        api_keys.revoke(connection, "first")
+    revoke_key(database, "first")
     made = ensure(database)
     assert made is not None
     assert made.api_key is not None

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import create_engine, make_url, text, update
 
-from hudhud import api_keys, app, senders, untrusted_proxy
+from hudhud import app, senders, untrusted_proxy
 from hudhud.clock import now_ms
 from hudhud.credentials import check_secret, ensure_credentials, load_secret
 from hudhud.db import tables
@@ -23,6 +23,7 @@ from hudhud.doctor import database as database_checks
 from hudhud.doctor.finding import Finding
 from hudhud.senders import State, StateReport
 from hudhud.settings import load_settings
+from support.keys import revoke_key
 
 
 def check(name: str) -> Finding:
@@ -233,8 +234,7 @@ def test_a_weak_secret_is_told(
 
 def test_missing_keys_are_told(database: Database) -> None:
     assert check("credentials").outcome == "ok"
-    with database.write() as connection:
-        api_keys.revoke(connection, "first")
+    revoke_key(database, "first")
     found = check("credentials")
     assert found.outcome == "warn"
     assert "API key" in found.sentence

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from sqlalchemy import func, select
 
-from hudhud import contacts, interventions, jobs, queue, traffic, verifications
+from hudhud import contacts, endings, interventions, jobs, queue, traffic
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_counts, message_steps, messages
 from hudhud.interventions import Answer
@@ -115,7 +115,7 @@ def test_a_job_is_retried_until_its_code_has_no_time_left(database: Database) ->
 def test_a_code_that_was_erased_with_its_time_is_not_sent_again(database: Database) -> None:
     (number,) = fail(database)
     with database.write() as connection:
-        verifications.expire(connection, now=NOW + VALIDITY_MS)
+        endings.expire(connection, now=NOW + VALIDITY_MS)
     assert retry(database, number) == "erased"
 
 
@@ -204,7 +204,7 @@ def test_only_a_job_that_waits_is_canceled(database: Database) -> None:
 def test_a_verification_that_has_ended_keeps_how_it_ended(database: Database) -> None:
     (number,) = submit(database)
     with database.write() as connection:
-        verifications.expire(connection, now=NOW + VALIDITY_MS)
+        endings.expire(connection, now=NOW + VALIDITY_MS)
     assert cancel(database, number) == "done"
     assert verification_of(database, number).status == "expired"
 

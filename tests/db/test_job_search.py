@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
-from hudhud import job_search, jobs, texts, verifications
+from hudhud import endings, job_search, jobs, texts
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages as table
 from hudhud.job_search import JobFilter, Place
@@ -228,7 +228,7 @@ def test_a_code_that_is_erased_is_not_found_any_more(database: Database) -> None
     ids = surround(database, StoredJob(), StoredJob(created_at=NOW - 1000))
     assert found(database, "4711") == ids
     with database.write() as connection:
-        verifications.expire(connection, now=NOW + VALIDITY_MS - 1000)
+        endings.expire(connection, now=NOW + VALIDITY_MS - 1000)
     assert found(database, "4711") == ids[1:]
 
 

@@ -44,9 +44,9 @@ def ids(claimed: list[Claimed]) -> list[int]:
     return [message.id for message in claimed]
 
 
-def has_work(database: Database, *, now: int = NOW) -> bool:
+def has_work(database: Database, *, now: int = NOW, sender: str = "a") -> bool:
     with database.read() as connection:
-        return queue.has_work(connection, channel="sandbox", now=now)
+        return queue.has_work(connection, channel="sandbox", sender=sender, now=now)
 
 
 def record(database: Database, *outcomes: Outcome, sender: str = "a") -> None:
@@ -67,9 +67,10 @@ def expire(database: Database, *, now: int) -> int:
 def test_a_claim_gives_what_is_needed_to_send(database: Database) -> None:
     (accepted,) = accept(database)
     (claimed,) = claim(database)
-    new = accepted.verification
-    assert (claimed.id, claimed.verification_id) == (accepted.message_id, new.id)
-    assert (claimed.phone, claimed.body, claimed.request_id) == (PHONE, new.body, "r")
+    body = stored(database, accepted.message_id).body
+    expected = (accepted.message_id, accepted.verification_id)
+    assert (claimed.id, claimed.verification_id) == expected
+    assert (claimed.phone, claimed.body, claimed.request_id) == (PHONE, body, "r")
     assert (claimed.attempts, claimed.expires_at) == (1, NOW + VALIDITY_MS)
     assert claimed.code_sealed is not None
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from sqlalchemy import func, select
 
-from hudhud import interventions, messages, queue, timeline, verifications
+from hudhud import endings, interventions, messages, queue, timeline
 from hudhud.db.engine import Database
 from hudhud.db.tables import delivery_times, message_counts, traffic
 from hudhud.db.tables import messages as table
@@ -166,7 +166,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.look()
         with self.database.write() as connection:
             queue.expire(connection, now=self.now)
-            verifications.expire(connection, now=self.now)
+            endings.expire(connection, now=self.now)
         self.look()
 
     def receipts(self, data: st.DataObject) -> None:

@@ -16,7 +16,7 @@ from hudhud.messages import Receipt
 from hudhud.queue import Sent
 from hudhud.recorder import Recorder
 from hudhud.senders import StateReport
-from support.queued import NOW, put_sender, stored, submit
+from support.queued import NOW, arrivals, put_sender, stored, submit
 from support.services import wait_until
 
 PHONE = "+201001234567"
@@ -31,7 +31,9 @@ class Watched:
         self.restarts: list[Restart] = []
         self.recorder = Recorder(
             sender="main",
+            channel_name="sandbox",
             database=database,
+            arrivals=arrivals(database),
             on_state=self.states.append,
             on_restart=self.restarts.append,
         )

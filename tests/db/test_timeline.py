@@ -1,6 +1,6 @@
 """The way of one message as an admin reads it, step by step."""
 
-from hudhud import interventions, messages, queue, timeline, verifications
+from hudhud import endings, interventions, messages, queue, timeline
 from hudhud.db.engine import Database
 from hudhud.messages import Receipt, ReceiptKind
 from hudhud.queue import LEASE_MS, LOST, TOO_OLD, Failed, Outcome, Returned, Sent
@@ -211,7 +211,7 @@ def test_a_message_of_the_time_before_steps_were_kept_tells_what_its_row_knows(
 def test_the_end_of_a_code_is_no_step(database: Database) -> None:
     (accepted,) = accept(database)
     with database.write() as connection:
-        verifications.expire(connection, now=NOW + VALIDITY_MS)
+        endings.expire(connection, now=NOW + VALIDITY_MS)
     assert stored(database, accepted.message_id).status == "queued"
     assert steps(database, accepted.message_id) == [Step("accepted", NOW)]
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from hudhud import verifications
+from hudhud import endings
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import LARGEST_GROUP
@@ -17,13 +17,14 @@ from hudhud.db.tables import verifications as table
 from hudhud.errors import QueueUnavailable
 from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer
-from hudhud.verifications import Accepted, NewVerification, VerificationStarter
+from hudhud.verifications import Accepted, NewVerification, SendRequest, VerificationStarter
 from support.queued import (
     NOW,
     PHONE,
     SECRET,
     VALIDITY_MS,
     accept,
+    caller,
     put_sender,
     starter,
     stored,
@@ -42,7 +43,10 @@ PLACES = 11
 
 
 def make(start: VerificationStarter, count: int = 1) -> list[NewVerification]:
-    return [start.make(EGYPT, api_key="k", request_id="r", now=NOW) for _ in range(count)]
+    return [
+        start.make(SendRequest(EGYPT), caller=caller(f"k{one}"), request_id="r", now=NOW)
+        for one in range(count)
+    ]
 
 
 def write(database: Database, start: VerificationStarter, count: int) -> list[Accepted | Exception]:
@@ -56,31 +60,31 @@ def count_of(results: Sequence[Accepted | Exception]) -> int:
 
 def expire(database: Database, *, now: int) -> int:
     with database.write() as connection:
-        return verifications.expire(connection, now=now)
+        return endings.expire(connection, now=now)
 
 
 def test_a_verification_and_its_message_are_stored_together(database: Database) -> None:
     (accepted,) = accept(database)
-    new = accepted.verification
+    one = accepted.verification_id
     message = stored(database, accepted.message_id)
-    assert (message.verification_id, message.phone, message.status) == (new.id, PHONE, "queued")
+    assert (message.verification_id, message.phone, message.status) == (one, PHONE, "queued")
     assert (message.available_at, message.expires_at) == (NOW, NOW + VALIDITY_MS)
-    assert (message.request_id, message.body) == ("r", new.body)
+    assert message.request_id == "r"
     row = verification_of(database, accepted.message_id)
-    assert (row.id, row.phone, row.status, row.api_key) == (new.id, PHONE, "pending", "k")
+    assert (row.id, row.phone, row.status, row.api_key) == (one, PHONE, "pending", "k0")
     assert (row.created_at, row.expires_at) == (NOW, NOW + VALIDITY_MS)
 
 
 def test_a_code_is_stored_to_be_checked_found_and_sent_and_not_readably(database: Database) -> None:
     (accepted,) = accept(database, otp_length=10)
-    new = accepted.verification
+    code = str(accepted.code)
     row = verification_of(database, accepted.message_id)
     sealer = CodeSealer(SECRET)
-    assert sealer.matches(row.code_digest, new.id, new.code)
-    assert sealer.index(new.code) == row.code_index
-    assert sealer.open(new.id, row.code_sealed) == new.code
+    assert sealer.matches(row.code_digest, row.id, code)
+    assert sealer.index(code) == row.code_index
+    assert sealer.open(row.id, row.code_sealed) == code
     message = stored(database, accepted.message_id)
-    assert not any(new.code in str(value) for value in (*row, *message))
+    assert not any(code in str(value) for value in (*row, *message))
 
 
 def test_the_language_follows_the_number_and_the_default(database: Database) -> None:
@@ -88,7 +92,7 @@ def test_the_language_follows_the_number_and_the_default(database: Database) -> 
 
     def body(country: str) -> str:
         phone = Phone("+1", country)
-        return start.make(phone, api_key="k", request_id="r", now=NOW).body
+        return start.make(SendRequest(phone), caller=caller(), request_id="r", now=NOW).body
 
     assert "Hudhud" in body("EG")
     assert not body("EG").isascii()
@@ -107,7 +111,7 @@ def test_a_group_is_stored_and_answered_in_its_order(database: Database) -> None
     with database.write() as connection:
         results = start.write(connection, group)
     accepted = [result for result in results if isinstance(result, Accepted)]
-    assert [one.verification for one in accepted] == group
+    assert [one.verification_id for one in accepted] == [new.id for new in group]
     found = [stored(database, one.message_id).verification_id for one in accepted]
     assert found == [new.id for new in group]
 
@@ -142,7 +146,7 @@ def test_a_group_that_fails_leaves_ids_that_can_go_on(database: Database) -> Non
     with pytest.raises(IntegrityError), database.write() as connection:
         start.write(connection, twice * 2)
     (accepted,) = accept(database)
-    assert stored(database, accepted.message_id).verification_id == accepted.verification.id
+    assert stored(database, accepted.message_id).verification_id == accepted.verification_id
 
 
 def test_an_empty_group_is_no_error(database: Database) -> None:
@@ -156,7 +160,7 @@ def test_a_message_cannot_be_without_its_verification(database: Database) -> Non
         connection.execute(table.delete())
     with pytest.raises(IntegrityError), database.write() as connection:
         connection.execute(update(messages).values(verification_id="v_nothing"))
-    assert stored(database, accepted.message_id).verification_id == accepted.verification.id
+    assert stored(database, accepted.message_id).verification_id == accepted.verification_id
 
 
 def test_a_group_that_does_not_fit_is_taken_as_far_as_there_are_places(database: Database) -> None:
@@ -242,6 +246,6 @@ def test_a_verification_that_has_ended_otherwise_keeps_its_state_and_loses_its_c
 def test_many_expired_verifications_are_ended_in_portions(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verifications, "EXPIRED_AT_ONCE", 7)
+    monkeypatch.setattr(endings, "EXPIRED_AT_ONCE", 7)
     accept(database, 16)
     assert [expire(database, now=NOW + VALIDITY_MS) for _ in range(4)] == [7, 7, 2, 0]

@@ -6,13 +6,17 @@ from sqlalchemy import Connection, Row, select, update
 
 from conftest import settings
 from hudhud import senders
+from hudhud.api_keys import Caller, Scope
+from hudhud.arrivals import Arrivals
 from hudhud.clock import now_ms
+from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer
 from hudhud.senders import StateReport
-from hudhud.verifications import Accepted, VerificationStarter
+from hudhud.templates import Templates
+from hudhud.verifications import Accepted, SendRequest, VerificationStarter
 
 NOW = 1_795_483_878_036
 VALIDITY_MS = 300_000
@@ -24,7 +28,23 @@ CARRIES: dict[senders.State, Literal["all", "known"]] = {"connected": "all", "re
 def starter(database: Database, **changes: Any) -> VerificationStarter:
     """What makes and writes verifications, on the sandbox unless `changes` say otherwise."""
     chosen = settings(**{"channel": "sandbox", **changes})
-    return VerificationStarter(chosen, database, CodeSealer(SECRET))
+    return VerificationStarter(
+        chosen, database, CodeSealer(SECRET), Templates(chosen), Countries(chosen, database)
+    )
+
+
+def arrivals(database: Database, **changes: Any) -> Arrivals:
+    """What answers the texts of links, on the sandbox unless `changes` say otherwise."""
+    chosen = settings(**{"channel": "sandbox", **changes})
+    return Arrivals(
+        chosen, database, CodeSealer(SECRET), Templates(chosen), Countries(chosen, database)
+    )
+
+
+def caller(owner: str = "k", *scopes: Scope, **changes: Any) -> Caller:
+    """A key without limits, which may send unless `scopes` say otherwise."""
+    chosen = {"limits": "per_number=0 per_prefix=0", **changes}
+    return Caller(owner, owner, frozenset(scopes or ("send",)), **chosen)
 
 
 def submit(
@@ -39,8 +59,12 @@ def accept(
 ) -> list[Accepted]:
     """Queue messages and return what the API would answer from."""
     start = starter(database, **changes)
+    # Each of another key: none replaces another one.
     group = [
-        start.make(Phone(phone, "EG"), api_key="k", request_id="r", now=now) for _ in range(count)
+        start.make(
+            SendRequest(Phone(phone, "EG")), caller=caller(f"k{one}"), request_id="r", now=now
+        )
+        for one in range(count)
     ]
     with database.write() as connection:
         results = start.write(connection, group)

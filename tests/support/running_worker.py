@@ -15,7 +15,7 @@ from hudhud.pace import Pace
 from hudhud.sealing import CodeSealer
 from hudhud.senders import StateReport
 from hudhud.worker import Worker
-from support.queued import SECRET, stored
+from support.queued import SECRET, arrivals, stored
 from support.scripted_channel import ScriptedChannel
 from support.services import wait_until
 
@@ -39,6 +39,7 @@ class RunningWorker:
             database=database,
             channel=channel,
             delivery=Delivery(database, channel, CodeSealer(SECRET)),
+            arrivals=arrivals(database),
             pace=pace or Pace(0, 0),
             largest_batch=1 if pace else 200,
         )

@@ -14,6 +14,7 @@ from hudhud import api_keys
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
 from hudhud.sealing import CodeSealer
+from support.keys import make_key, revoke_key
 from support.queued import stored, verification_of
 from support.services import wait_until
 from support.web_server import KEY, PHONE, SECRET, SEND, ServeWeb, WebServer
@@ -238,8 +239,7 @@ def test_the_key_is_judged_before_the_body(api: WebServer, content: bytes) -> No
 def test_a_key_of_the_database_works_until_it_is_revoked(
     serve_web: ServeWeb, database: Database
 ) -> None:
-    with database.write() as connection:
-        key = api_keys.create(connection, "shop")
+    key = make_key(database, "shop")
     server = serve_web(api_key=None)
 
     def response() -> httpx.Response:
@@ -247,8 +247,7 @@ def test_a_key_of_the_database_works_until_it_is_revoked(
 
     job = int(accepted(response())["job"])
     assert verification_of(database, job).api_key == api_keys.readable_prefix(key)
-    with database.write() as connection:
-        assert api_keys.revoke(connection, "shop")
+    assert revoke_key(database, "shop")
     wait_until(lambda: response().status_code == 401, 10, "the key to be refused")
     check(response(), 401, KEY_WRONG)
 

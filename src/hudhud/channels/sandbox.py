@@ -2,7 +2,7 @@
 
 What it took can be read at `GET /api/v1/sandbox/messages`; the database keeps it, sealed, as long
 as the code is valid. Three numbers, which no person has (Ofcom reserves them for drama), fail on
-purpose.
+purpose; a fourth is its own.
 """
 
 import heapq
@@ -19,6 +19,8 @@ from hudhud.senders import StateReport
 
 NAME = "sandbox"
 
+# To whom links are written; what people would write is told by `POST /api/v1/sandbox/inbound`.
+NUMBER = "+447700900000"
 NOT_ON_WHATSAPP = "+447700900001"
 NEVER_DELIVERED = "+447700900002"
 SLOW = "+447700900003"

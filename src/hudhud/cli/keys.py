@@ -32,7 +32,8 @@ def create(
     with progress("Opening the database …"):
         database = app.open_installation(load_settings())
     with closing(database), database.write() as connection:
-        key = api_keys.create(connection, name, scope or ("send",))
+        database.lock_for_keys(connection)
+        key = api_keys.create(connection, name, scope or api_keys.DEFAULT_SCOPES, now=now_ms())
         _note(connection, "key_made", name.strip())
     warn(f"The key {name}, for the header X-API-KEY. Keep it safe, it is shown only this once:")
     typer.echo(key)
@@ -64,7 +65,7 @@ def revoke(
 ) -> None:
     """Revoke an API key: within two seconds nobody can use it any more."""
     with existing_installation(load_settings()) as database, database.write() as connection:
-        revoked = api_keys.revoke(connection, key.removesuffix("…"))
+        revoked = api_keys.revoke(connection, key.removesuffix("…"), now=now_ms())
         if revoked is not None:
             _note(connection, "key_revoked", revoked)
     if revoked is None:

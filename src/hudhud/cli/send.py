@@ -8,15 +8,20 @@ from typing import Annotated
 import typer
 
 from hudhud import app, credentials, messages, senders
+from hudhud.api_keys import Caller
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.clock import iso, now_ms
+from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.errors import CommandFailed
 from hudhud.phones import Phone
 from hudhud.settings import Settings, load_settings
-from hudhud.verifications import Accepted
+from hudhud.verifications import Accepted, SendRequest
 
-CALLER = "command line"
+# An operator who tries it out is under no limit of callers.
+CALLER = Caller(
+    "command line", "command line", frozenset({"send"}), limits="per_number=0 per_prefix=0"
+)
 POLL_SECONDS = 0.5
 ARRIVED = (messages.DELIVERED, messages.READ)
 ENDED_BADLY = (messages.FAILED, messages.EXPIRED, messages.CANCELED)
@@ -42,10 +47,10 @@ def send(
     settings = load_settings()
     with existing_installation(settings) as database:
         accepted = _accept(settings, database, number)
-        valid_until = iso(accepted.verification.expires_at)
+        valid_until = iso(accepted.expires_at)
         typer.echo(f"Job {accepted.message_id} is queued; its code is valid until {valid_until}.")
         if show_code:
-            typer.echo(f"Code: {accepted.verification.code}")
+            typer.echo(f"Code: {accepted.code}")
         _warn_without_sender(settings, database)
         if wait:
             _follow(database, accepted.message_id, seconds)
@@ -53,9 +58,10 @@ def send(
 
 def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
     secret = credentials.load_secret(settings)
-    starter = app.build_starter(settings, database)
+    countries = Countries(settings, database)
+    starter = app.build_starter(settings, database, app.build_templates(settings), countries)
     request_id = secrets.token_hex(8)
-    new = starter.make(phone, api_key=CALLER, request_id=request_id, now=now_ms())
+    new = starter.make(SendRequest(phone), caller=CALLER, request_id=request_id, now=now_ms())
     with database.write() as connection:
         credentials.check_secret(connection, secret, settings.session_secret_previous)
         (result,) = starter.write(connection, [new])

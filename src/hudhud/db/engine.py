@@ -2,11 +2,21 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
     DatabaseError,
@@ -31,6 +41,8 @@ LAST_LOOK_MS = 10
 LOCK_OF_THE_MIGRATIONS = 0x687564687564
 LOCK_OF_THE_ADMISSION = LOCK_OF_THE_MIGRATIONS + 1
 LOCK_OF_THE_LOGINS = LOCK_OF_THE_MIGRATIONS + 2
+LOCK_OF_THE_LIMITS = LOCK_OF_THE_MIGRATIONS + 4
+LOCK_OF_THE_KEYS = LOCK_OF_THE_MIGRATIONS + 3
 
 
 # A server or a machine that vanishes must neither block us nor keep a lock for hours.
@@ -119,6 +131,30 @@ class Database:
         """Let only one process count attempts to log in at a time; ends with the transaction."""
         self._lock(connection, LOCK_OF_THE_LOGINS)
 
+    def lock_for_keys(self, connection: Connection) -> None:
+        """Let only one process make or rotate API keys at a time; ends with the transaction."""
+        self._lock(connection, LOCK_OF_THE_KEYS)
+
+    def lock_for_numbers(self, connection: Connection, phones: Iterable[str]) -> None:
+        """Let only one process replace verifications of these numbers; ends with the transaction.
+
+        In one order everywhere, so that two transactions cannot wait for each other.
+        """
+        for number in sorted({_lock_of(phone) for phone in phones}):
+            self._lock(connection, number)
+
+    def lock_for_limits(self, connection: Connection) -> None:
+        """Let only one process count what limits allow at a time; ends with the transaction."""
+        self._lock(connection, LOCK_OF_THE_LIMITS)
+
+    def lock_table(self, connection: Connection, table: Table) -> None:
+        """Wait until nobody else has written to a table, and keep it so; ends with the transaction.
+
+        Only for a moment: whoever writes to it waits.
+        """
+        if not self.is_sqlite:
+            connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
@@ -166,17 +202,29 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
     _insert_values(connection, table, rows, "")
 
 
-def insert_or_ignore(connection: Connection, table: Table, values: Mapping[str, object]) -> None:
-    """Insert a row, or do nothing where it exists already."""
-    connection.execute(_insert(connection, table).values(**values).on_conflict_do_nothing())
+def insert_or_ignore(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:
+    """Insert a row, or do nothing and return False where it exists already."""
+    statement = _insert(connection, table).values(**values).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount == 1
 
 
 def insert_or_update(
-    connection: Connection, table: Table, key: Mapping[str, object], values: Mapping[str, object]
-) -> None:
-    """Insert a row, or change `values` where one with this `key` exists."""
+    connection: Connection,
+    table: Table,
+    key: Mapping[str, object],
+    values: Mapping[str, object],
+    *,
+    where: ColumnElement[bool] | None = None,
+) -> bool:
+    """Insert a row, or change `values` where one with this `key` exists and fits `where`.
+
+    Returns False where one exists that does not fit: then nothing was done.
+    """
     statement = _insert(connection, table).values(**key, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=values))
+    statement = statement.on_conflict_do_update(
+        index_elements=list(key), set_=values, where=where
+    )
+    return connection.execute(statement).rowcount == 1
 
 
 def insert_missing(
@@ -191,9 +239,17 @@ def insert_or_add(
     table: Table,
     keys: Sequence[Mapping[str, object]],
     amounts: Sequence[Mapping[str, int]],
+    *,
+    beside: Sequence[Mapping[str, object]] | None = None,
 ) -> None:
-    """Insert rows, or add `amounts` to those with these `keys` that exist; all in one statement."""
-    rows = [{**key, **amount} for key, amount in zip(keys, amounts, strict=True)]
+    """Insert rows, or add `amounts` to those with these `keys` that exist; all in one statement.
+
+    What stands `beside` is written into new rows only.
+    """
+    rows = [
+        {**key, **amount, **other}
+        for key, amount, other in zip(keys, amounts, beside or [{}] * len(keys), strict=True)
+    ]
     sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in amounts[0])
     ending = f" ON CONFLICT ({', '.join(keys[0])}) DO UPDATE SET {sums}"
     _insert_values(connection, table, rows, ending)
@@ -222,6 +278,11 @@ def _insert(connection: Connection, table: Table) -> "PostgresInsert | SqliteIns
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 -- see above
 
     return postgresql.insert(table)
+
+
+def _lock_of(phone: str) -> int:
+    """Return 64 bits that hardly anything else has, with a sign as PostgreSQL wants it."""
+    return int.from_bytes(sha256(phone.encode()).digest()[:8], "big", signed=True)
 
 
 def _with_driver(url: URL) -> URL:

@@ -69,7 +69,9 @@ verifications = Table(
     Column("reason", Text),  # why it was canceled: superseded, caller, admin or forgotten
     # Where the user writes first (`links.py`); without a number, `phone` is empty until then.
     Column("link_mode", Text),  # reply or verify
-    Column("link_index", LargeBinary),  # finds the token; erased once it is used
+    # Both are erased once the token is used: the index finds it, the seal gives the link back.
+    Column("link_index", LargeBinary),
+    Column("link_sealed", LargeBinary),
     Column("redirect_url", ForeignText),
     Column("proved_phone", ForeignText),  # the number that WhatsApp says wrote the token
 )
@@ -91,10 +93,16 @@ Index(
     sqlite_where=text("link_index IS NOT NULL"),
 )
 Index(
+    "verifications_proved",
+    verifications.c.proved_phone,
+    postgresql_where=text("proved_phone IS NOT NULL"),
+    sqlite_where=text("proved_phone IS NOT NULL"),
+)
+Index(
     "verifications_with_code",
     verifications.c.expires_at,
-    postgresql_where=text("code_sealed IS NOT NULL"),
-    sqlite_where=text("code_sealed IS NOT NULL"),
+    postgresql_where=text("code_sealed IS NOT NULL OR link_index IS NOT NULL"),
+    sqlite_where=text("code_sealed IS NOT NULL OR link_index IS NOT NULL"),
 )
 Index(
     "verifications_code",
@@ -136,6 +144,11 @@ messages = Table(
 for name, columns, condition in (
     ("messages_queued", (messages.c.channel, messages.c.available_at), "status = 'queued'"),
     ("messages_queued_expiry", (messages.c.expires_at,), "status = 'queued'"),
+    (
+        "messages_answers",
+        (messages.c.only_sender, messages.c.available_at),
+        "status = 'queued' AND only_sender IS NOT NULL",
+    ),
     ("messages_sending", (messages.c.lease_expires_at,), "status = 'sending'"),
     ("messages_failed", (messages.c.expires_at,), "status = 'failed'"),
     (
@@ -331,7 +344,6 @@ idempotency_keys = Table(
     Column("key_digest", LargeBinary, nullable=False),
     Column("body_digest", LargeBinary, nullable=False),
     Column("verification_id", Text, nullable=False),
-    Column("message_id", BigInteger, nullable=False),
     Column("created_at", Moment, nullable=False),
     PrimaryKeyConstraint("api_key", "key_digest"),
 )
@@ -360,6 +372,7 @@ conversions = Table(
     Column("approved", Integer, nullable=False),
     PrimaryKeyConstraint("country", "start", "shard"),
 )
+Index("conversions_start", conversions.c.start)
 
 # Countries whose share of approvals fell far below its habit.
 country_guards = Table(
@@ -371,6 +384,7 @@ country_guards = Table(
     Column("blocks", Boolean, nullable=False),
     Column("share", Integer, nullable=False),  # in percent
     Column("habit", Integer, nullable=False),
+    Column("alerted", Text),  # what was told of it, see alerts.py
 )
 
 # Who wrote a token that nobody waits for, and was told so: once an hour.
@@ -390,7 +404,7 @@ events = Table(
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),  # a verification's id, or a sender's name
     Column("api_key", Text),  # the owner of the verification
-    Column("payload", ForeignText, nullable=False),  # JSON
+    Column("payload", ForeignText, nullable=False),  # `data` as JSON; see `events.body`
     Column("created_at", Moment, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -408,6 +422,7 @@ webhook_endpoints = Table(
     Column("previous_secret_sealed", LargeBinary),  # signs too, until `previous_until`
     Column("previous_until", Moment),
     Column("created_at", Moment, nullable=False),
+    Column("failing_since", Moment),  # since its last success every delivery has failed
     Column("disabled_at", Moment),
     Column("disabled_reason", Text),
     sqlite_autoincrement=True,
@@ -422,7 +437,7 @@ webhook_deliveries = Table(
     Column("subject", Text, nullable=False),
     Column("status", Text, nullable=False),  # pending, delivered or failed
     Column("attempts", Integer, nullable=False),
-    Column("next_at", Moment, nullable=False),
+    Column("next_at", Moment, nullable=False),  # while it is being delivered: the lease's end
     Column("lease_expires_at", Moment),
     Column("last_status", Integer),  # HTTP's
     Column("last_error", ForeignText),
@@ -432,7 +447,9 @@ webhook_deliveries = Table(
 )
 Index(
     "webhook_deliveries_due",
+    webhook_deliveries.c.endpoint_id,
     webhook_deliveries.c.next_at,
+    webhook_deliveries.c.id,
     postgresql_where=text("status = 'pending'"),
     sqlite_where=text("status = 'pending'"),
 )
@@ -443,6 +460,13 @@ Index(
     webhook_deliveries.c.id,
     postgresql_where=text("status = 'pending'"),
     sqlite_where=text("status = 'pending'"),
+)
+Index(
+    "webhook_deliveries_failed",
+    webhook_deliveries.c.endpoint_id,
+    webhook_deliveries.c.id,
+    postgresql_where=text("status = 'failed'"),
+    sqlite_where=text("status = 'failed'"),
 )
 Index("webhook_deliveries_event", webhook_deliveries.c.event_id)
 Index("webhook_deliveries_endpoint", webhook_deliveries.c.endpoint_id, webhook_deliveries.c.id)

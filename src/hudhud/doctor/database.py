@@ -113,7 +113,7 @@ def credentials(installation: Installation) -> Finding:
     if database is None:
         return LATER
     with database.read() as connection:
-        has_key = settings.api_key is not None or api_keys.any_in_use(connection)
+        has_key = settings.api_key is not None or api_keys.any_in_use(connection, now=now_ms())
         has_admin = _has_admin(connection, settings)
     if has_key and has_admin:
         return ok("An API key and an admin password exist.")

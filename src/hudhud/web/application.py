@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hudhud.api_keys import KeyRing
-from hudhud.app import build_sealer, build_starter
+from hudhud.app import build_sealer, build_starter, build_templates
+from hudhud.checks import CodeChecker
+from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
+from hudhud.key_ring import KeyRing
+from hudhud.resends import Resends
 from hudhud.settings import Settings
-from hudhud.web import api, errors, health, sandbox
+from hudhud.web import check, errors, health, sandbox, send, verification
 from hudhud.web.admin.access import build_access
 from hudhud.web.admin.aside import aside_soon
 from hudhud.web.admin.code_searches import CodeSearches
@@ -33,38 +36,58 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     """Build the web application over a migrated database."""
     sealer = build_sealer(settings)
     key_ring = KeyRing(database, settings.api_key)
-    starter = build_starter(settings, database)
+    templates = build_templates(settings)
+    countries = Countries(settings, database)
+    starter = build_starter(settings, database, templates, countries)
     commits = GroupCommit(database, starter.write)
+    checks = GroupCommit(database, CodeChecker(sealer, settings.otp_max_attempts).write)
     access = build_access(settings, database)
     feed = Feed(database, settings, build_render(settings))
 
     parts = Parts(
-        database, sealer, key_ring, starter, commits, access, settings, feed, CodeSearches(sealer)
+        database=database,
+        sealer=sealer,
+        key_ring=key_ring,
+        starter=starter,
+        commits=commits,
+        checks=checks,
+        resends=Resends(settings, database, templates),
+        access=access,
+        settings=settings,
+        feed=feed,
+        code_searches=CodeSearches(sealer),
     )
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
         key_ring.start()
+        countries.start()
         commits.start()
+        checks.start()
         feed.start()
         warming = aside_soon(warm, WARM_SECONDS)
         yield
         warming.cancel()
         feed.stop()
+        checks.stop()
         commits.stop()
+        countries.stop()
         key_ring.stop()
 
     routes = [
-        api.send,
-        api.job,
+        send.send,
+        check.verify,
+        verification.show,
+        verification.list_all,
+        verification.cancel,
+        verification.resend,
         health.welcome,
         health.healthz,
         health.readyz,
+        sandbox.sandbox_messages,
         *docs_routes,
         *admin_routes,
     ]
-    if settings.channel == "sandbox":
-        routes.append(sandbox.sandbox_messages)
     return DropIn(
         routes,
         exception_handlers={**errors.HANDLERS, **ADMIN_HANDLERS},

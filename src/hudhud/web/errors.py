@@ -1,19 +1,34 @@
 """Errors become responses here and nowhere else; the domain knows nothing of HTTP."""
 
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
+from msgspec import UNSET
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.db.engine import may_pass
-from hudhud.errors import BadRequest, HudhudError, QueueUnavailable
+from hudhud.errors import (
+    BadRequest,
+    Conflict,
+    Contradiction,
+    Gone,
+    HudhudError,
+    NotAllowed,
+    NotFound,
+    NotReady,
+    QueueUnavailable,
+    Refused,
+    TooMany,
+)
+from hudhud.limits import LimitReached
+from hudhud.web import rate_limit
 from hudhud.web.answers import answer
 from hudhud.web.parts import AnyRequest
 from hudhud.web.request_id import HEADER, request_id
-from hudhud.web.schemas import Message, NotFound
+from hudhud.web.schemas import Message, NoPage
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +41,17 @@ HTTP_NOT_FOUND = 404
 HTTP_METHOD_NOT_ALLOWED = 405
 HTTP_TOO_LARGE = 413
 HTTP_SERVER_ERROR = 500
+STATUS_OF: Final[dict[type[Refused], int]] = {
+    BadRequest: 400,
+    NotAllowed: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Gone: 410,
+    Contradiction: 422,
+    TooMany: 429,
+    NotReady: 503,
+    LimitReached: 429,
+}
 
 
 class Unauthorized(HudhudError):
@@ -36,9 +62,15 @@ class NoSuchJob(HudhudError):
     """The job does not exist."""
 
 
-def bad_request(_request: AnyRequest, error: BadRequest) -> Response[Message]:
-    """400 with the error's sentence."""
-    return answer(Message(str(error)), 400)
+def refused(_request: AnyRequest, error: Refused) -> Response[Message]:
+    """Answer with the error's sentence and word, and with what a limit tells."""
+    headers = {}
+    if isinstance(error, LimitReached):
+        headers = rate_limit.headers(error.quota)
+    if isinstance(error, TooMany) and error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    body = Message(str(error), UNSET if error.word is None else error.word)
+    return answer(body, STATUS_OF[type(error)], headers)
 
 
 def unauthorized(_request: AnyRequest, error: Unauthorized) -> Response[Message]:
@@ -72,7 +104,7 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     """Answer what the framework refuses; an unknown path and a wrong method look the same."""
     if error.status_code in (HTTP_NOT_FOUND, HTTP_METHOD_NOT_ALLOWED):
         path = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
-        body = NotFound("Not Found", f"Cannot {request.method} {path}")
+        body = NoPage("Not Found", f"Cannot {request.method} {path}")
         return answer(body, HTTP_NOT_FOUND)
     if error.status_code == HTTP_TOO_LARGE:
         return answer(Message(TOO_LARGE), HTTP_TOO_LARGE)
@@ -92,7 +124,7 @@ def unexpected(request: AnyRequest, error: Exception) -> Response[Message]:
 
 
 HANDLERS: ExceptionHandlersMap = {
-    BadRequest: bad_request,
+    Refused: refused,
     Unauthorized: unauthorized,
     NoSuchJob: no_such_job,
     QueueUnavailable: unavailable,

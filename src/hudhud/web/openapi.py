@@ -15,6 +15,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     Components,
     Example,
+    OpenAPIFormat,
     OpenAPIHeader,
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -28,14 +29,27 @@ from litestar.openapi.spec import (
     SecurityScheme,
 )
 
-from hudhud import __version__
+from hudhud import __version__, codes
+from hudhud.endings import STATUSES
 from hudhud.phones import INTERNATIONAL
-from hudhud.web import auth, errors, phone_number
+from hudhud.verification_list import LARGEST_PAGE
+from hudhud.web import auth, bodies, errors, phone_number
 from hudhud.web.schemas import Message
 
 OPENAPI_PATH = "/api/openapi.json"
 API_KEY = "X-API-KEY"
 API_KEY_SECURITY: list[SecurityRequirement] = [{API_KEY: []}]
+# No control characters, halves of letters or marks of direction.
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
+
+
+def _whole(description: str, least: int, most: int) -> Schema:
+    return Schema(type=OpenAPIType.INTEGER, minimum=least, maximum=most, description=description)
+
+
+VERIFICATION_ID = Schema(
+    type=OpenAPIType.STRING, pattern="^v[0-9a-f]{43}$", description="The id that a send answered."
+)
 
 PHONE_NUMBER = Schema(
     type=OpenAPIType.STRING,
@@ -43,14 +57,76 @@ PHONE_NUMBER = Schema(
     description="The number in international format.",
     examples=["+201001234567"],
 )
-PHONE_NUMBER_BODY = Schema(
-    type=OpenAPIType.OBJECT, required=["phoneNumber"], properties={"phoneNumber": PHONE_NUMBER}
+REFERENCE = Schema(
+    type=OpenAPIType.STRING, max_length=64, pattern=PRINTABLE, description="The caller's own id."
+)
+SEND_BODY = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["phoneNumber"],
+    properties={
+        "phoneNumber": PHONE_NUMBER,
+        "locale": Schema(
+            type=OpenAPIType.STRING,
+            pattern="^[A-Za-z0-9_-]{1,64}$",
+            description="Language of the message; that of the key or the country where unset.",
+            examples=["ar"],
+        ),
+        "template": Schema(
+            type=OpenAPIType.STRING,
+            pattern="^[A-Za-z0-9_-]{1,64}$",
+            description="A template of templates.toml.",
+            examples=["otp"],
+        ),
+        "length": _whole("Digits of the code.", codes.SHORTEST, codes.LONGEST),
+        "ttlSeconds": _whole("How long the code is valid.", 60, 900),
+        "code": Schema(
+            type=OpenAPIType.STRING,
+            pattern=f"^{codes.OWN.pattern}$",
+            description="The caller's own code in place of one that Hudhud makes.",
+        ),
+        "reference": REFERENCE,
+        "metadata": Schema(
+            type=OpenAPIType.OBJECT, description="Handed back in events: 1,024 bytes as JSON."
+        ),
+        "hideCode": Schema(type=OpenAPIType.BOOLEAN, description="Leave `otp` out of the answer."),
+        "clientIp": Schema(
+            type=OpenAPIType.STRING,
+            format=OpenAPIFormat.IPV4,
+            description="Address of the user, for limits.",
+        ),
+    },
+)
+CHECK_BODY = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["otp"],
+    properties={
+        "otp": Schema(
+            type=OpenAPIType.STRING,
+            min_length=1,
+            max_length=codes.LONGEST_TYPED,
+            description="What the user typed.",
+        ),
+        "phoneNumber": PHONE_NUMBER,
+        "verificationId": VERIFICATION_ID,
+        "jobId": _whole("The job that a send answered.", 1, 10**18 - 1),
+    },
+    description="With exactly one of phoneNumber, verificationId and jobId.",
+    one_of=[
+        Schema(required=["phoneNumber"]),
+        Schema(required=["verificationId"]),
+        Schema(required=["jobId"]),
+    ],
 )
 PROBLEMS = {
     400: ("The sentence says what is wrong.", (phone_number.REQUIRED, phone_number.INVALID)),
     401: ("The API key is missing or wrong.", (auth.KEY_MISSING, auth.KEY_WRONG)),
-    404: ("There is no such job.", ()),
+    403: ("The key, its address or the number's country may not: `error` says which.", ()),
+    404: ("There is no such thing, or it is another key's.", ()),
+    409: ("Its state does not allow that: `error` says why.", ()),
+    410: ("Its time is over.", ()),
     413: ("The body is larger than 1 MB.", (errors.TOO_LARGE,)),
+    422: ("The Idempotency-Key was used with another body.", ()),
+    429: ("A limit is reached: try again after `Retry-After`, where there is one.", ()),
     500: ("Unexpected: Hudhud's log tells more.", (errors.UNEXPECTED,)),
     503: ("Nothing was stored: try again after `Retry-After`.", (errors.UNAVAILABLE,)),
 }
@@ -120,14 +196,70 @@ class SendOperation(ApiOperation):
     def __post_init__(self) -> None:
         """Describe what the handler reads and answers without Litestar's help."""
         super().__post_init__()
-        content = OpenAPIMediaType(schema=PHONE_NUMBER_BODY)
-        self.request_body = RequestBody(
-            required=True, content={phone_number.JSON: content, phone_number.FORM: content}
-        )
-        busy = (self.responses or {}).get("503")
-        if isinstance(busy, OpenAPIResponse):
-            seconds = Schema(type=OpenAPIType.INTEGER, minimum=1)
-            busy.headers = {"Retry-After": OpenAPIHeader(schema=seconds, description="Seconds.")}
+        self.request_body = _body(SEND_BODY)
+        self.parameters = [
+            Parameter(
+                name="Idempotency-Key",
+                param_in="header",
+                schema=Schema(type=OpenAPIType.STRING, pattern="^[!-~]{1,255}$"),
+                description="The same key and body within 24 hours: the same answer, sent once.",
+            )
+        ]
+        _say_when_to_come_back(self, "429", "503")
+
+
+@dataclass
+class CheckOperation(ApiOperation):
+    """Adds the body of POST /api/v1/otp/verify."""
+
+    def __post_init__(self) -> None:
+        """Describe what the handler reads without Litestar's help."""
+        super().__post_init__()
+        self.request_body = _body(CHECK_BODY)
+
+
+@dataclass
+class ShowOperation(ApiOperation):
+    """Adds the query of GET /api/v1/otp/{identifier}."""
+
+    def __post_init__(self) -> None:
+        """Describe what the handler reads without Litestar's help."""
+        super().__post_init__()
+        wait = _whole("Seconds to wait at most until the verification has ended.", 0, 60)
+        self.parameters = [
+            *(self.parameters or []),
+            Parameter(name="wait", param_in="query", schema=wait),
+        ]
+
+
+@dataclass
+class ListOperation(ApiOperation):
+    """Adds the query of GET /api/v1/otp."""
+
+    def __post_init__(self) -> None:
+        """Describe what the handler reads without Litestar's help."""
+        super().__post_init__()
+        status = Schema(type=OpenAPIType.STRING, enum=list(STATUSES))
+        query = {
+            "phoneNumber": PHONE_NUMBER,
+            "reference": REFERENCE,
+            "status": status,
+            "cursor": VERIFICATION_ID,
+            "limit": _whole("How many.", 1, LARGEST_PAGE),
+        }
+        self.parameters = [
+            Parameter(name=name, param_in="query", schema=schema) for name, schema in query.items()
+        ]
+
+
+@dataclass
+class ResendOperation(ApiOperation):
+    """Adds when to come back to POST /api/v1/otp/{identifier}/resend."""
+
+    def __post_init__(self) -> None:
+        """Describe what the handler answers without Litestar's help."""
+        super().__post_init__()
+        _say_when_to_come_back(self, "429", "503")
 
 
 @dataclass
@@ -139,6 +271,19 @@ class SandboxOperation(ApiOperation):
         super().__post_init__()
         query = Parameter(name="phoneNumber", param_in="query", required=True, schema=PHONE_NUMBER)
         self.parameters = [query]
+
+
+def _body(schema: Schema) -> RequestBody:
+    content = OpenAPIMediaType(schema=schema)
+    return RequestBody(required=True, content={bodies.JSON: content, bodies.FORM: content})
+
+
+def _say_when_to_come_back(operation: Operation, *statuses: str) -> None:
+    seconds = Schema(type=OpenAPIType.INTEGER, minimum=1)
+    for status in statuses:
+        answer = (operation.responses or {}).get(status)
+        if isinstance(answer, OpenAPIResponse):
+            answer.headers = {"Retry-After": OpenAPIHeader(schema=seconds, description="Seconds.")}
 
 
 def _is_litestars_own(answer: OpenAPIResponse | Reference | None) -> bool:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Request
 
-from hudhud.api_keys import KeyRing
+from hudhud.checks import Check, Checked
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
+from hudhud.key_ring import KeyRing
+from hudhud.resends import Resends
 from hudhud.sealing import CodeSealer
 from hudhud.settings import Settings
 from hudhud.verifications import Accepted, NewVerification, VerificationStarter
@@ -33,6 +35,8 @@ class Parts:
     key_ring: KeyRing
     starter: VerificationStarter
     commits: GroupCommit[NewVerification, Accepted]
+    checks: GroupCommit[Check, Checked]
+    resends: Resends
     access: Access
     settings: Settings
     feed: "Feed"

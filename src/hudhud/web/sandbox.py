@@ -15,7 +15,7 @@ from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate
 from hudhud.web.openapi import API_KEY_SECURITY, SandboxOperation, responses
 from hudhud.web.parts import AnyRequest, parts_of
-from hudhud.web.phone_number import parse_phone_number
+from hudhud.web.phone_number import phone_number_in_query
 from hudhud.web.schemas import SandboxMessage, SandboxMessages
 
 MOST_MESSAGES = 100
@@ -27,16 +27,15 @@ MOST_MESSAGES = 100
     tags=["Sandbox"],
     operation_class=SandboxOperation,
     security=API_KEY_SECURITY,
-    responses=responses(400, 401, 500, 503),
+    responses=responses(400, 401, 403, 500, 503),
 )
 async def sandbox_messages(
     request: AnyRequest,
 ) -> Response[SandboxMessages]:
     """List the messages taken for `?phoneNumber=`, newest first, while their codes are valid."""
-    authenticate(request)
+    authenticate(request, "sandbox")
     parts = parts_of(request)
-    # An unescaped + in a query is a space.
-    phone = parse_phone_number(request.query_params.get("phoneNumber", "").replace(" ", "+"))
+    phone = phone_number_in_query(request.query_params.get("phoneNumber", ""))
     taken = await asyncio.to_thread(_taken, parts.database, parts.sealer, phone.number)
     return answer(SandboxMessages(taken))
 

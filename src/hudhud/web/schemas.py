@@ -1,9 +1,10 @@
 """The bodies that the API answers with; their field names are the contract."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from hudhud.endings import Status as VerificationStatus
 from hudhud.messages import LegacyStatus
 
 Delivery = Literal[
@@ -11,22 +12,89 @@ Delivery = Literal[
 ]
 
 
-class Accepted(Struct, frozen=True):
-    """A code is stored and will be sent."""
+class Accepted(Struct, frozen=True, kw_only=True):
+    """A code is stored and will be sent; `otp` is left out where the caller is not to see it."""
 
     message: str
-    otp: str
+    otp: str | UnsetType = UNSET
     jobId: int  # noqa: N815 -- the contract's name
     otp_expires_at: str
+    verificationId: str  # noqa: N815 -- the contract's name
 
 
 class Message(Struct, frozen=True):
-    """A sentence for the caller's developer."""
+    """A sentence for the caller's developer; `error` is a stable word for the program.
+
+    What the earlier application answered too has no word.
+    """
 
     message: str
+    error: str | UnsetType = UNSET
 
 
-class NotFound(Struct, frozen=True):
+class Checked(Struct, frozen=True, kw_only=True):
+    """Whether the code was right; `attemptsRemaining` where it was not.
+
+    `provedNumber` is the one that WhatsApp says opened the link.
+    """
+
+    valid: bool
+    status: VerificationStatus
+    verificationId: str  # noqa: N815 -- the contract's name
+    attemptsRemaining: int | UnsetType = UNSET  # noqa: N815 -- the contract's name
+    provedNumber: str | UnsetType = UNSET  # noqa: N815 -- the contract's name
+
+
+class VerificationJob(Struct, frozen=True):
+    """One message that carried the code."""
+
+    jobId: int  # noqa: N815 -- the contract's name
+    status: LegacyStatus
+    delivery: Delivery
+    error: str | None
+    created_at: str
+
+
+class Verification(Struct, frozen=True):
+    """A verification; what is not known or has not happened is null."""
+
+    verificationId: str  # noqa: N815 -- the contract's name
+    status: VerificationStatus
+    reason: str | None
+    phoneNumber: str | None  # noqa: N815 -- the contract's name
+    provedNumber: str | None  # noqa: N815 -- the contract's name
+    mode: Literal["send", "reply", "verify"]
+    template: str
+    locale: str | None
+    reference: str | None
+    metadata: dict[str, Any] | None
+    redirectUrl: str | None  # noqa: N815 -- the contract's name
+    attemptsRemaining: int  # noqa: N815 -- the contract's name
+    resendsRemaining: int  # noqa: N815 -- the contract's name
+    created_at: str
+    otp_expires_at: str
+    ended_at: str | None
+    jobs: list[VerificationJob]
+
+
+class Verifications(Struct, frozen=True):
+    """Some verifications, newest first; `nextCursor` is null on the last page."""
+
+    verifications: list[Verification]
+    nextCursor: str | None  # noqa: N815 -- the contract's name
+
+
+class Resent(Struct, frozen=True):
+    """The code is queued once more."""
+
+    message: str
+    verificationId: str  # noqa: N815 -- the contract's name
+    jobId: int  # noqa: N815 -- the contract's name
+    otp_expires_at: str
+    resendsRemaining: int  # noqa: N815 -- the contract's name
+
+
+class NoPage(Struct, frozen=True):
     """There is nothing at this address."""
 
     error: str
@@ -48,6 +116,7 @@ class Job(Struct, frozen=True):
     delivered_at: str | None
     read_at: str | None
     finished_at: str | None
+    verificationId: str | None  # noqa: N815 -- the contract's name
 
 
 class Welcome(Struct, frozen=True):

@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from conftest import MigratedDatabase
-from hudhud import api_keys
 from hudhud.db.engine import Database
 from support.admin import PASSWORD, Person, cheap_passwords, log_in_script, script
+from support.keys import make_key
 from support.web_server import ServeWeb, WebServer, web_server
 
 
@@ -51,8 +51,7 @@ def admin(dashboard: WebServer) -> Iterator[httpx.Client]:
 @pytest.fixture
 def admin_key(dashboard: WebServer) -> str:
     """An API key of scope admin, made before the server read the keys for the first time."""
-    with dashboard.database.write() as connection:
-        return api_keys.create(connection, "backoffice", scopes=("admin",))
+    return make_key(dashboard.database, "backoffice", "admin")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from litestar import Response, get, post
 
-from hudhud import api_keys, untrusted_proxy
+from hudhud import untrusted_proxy
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.web import application
@@ -15,6 +15,7 @@ from hudhud.web.answers import answer
 from hudhud.web.docs_page import docs_routes
 from hudhud.web.parts import AnyRequest
 from support.admin import PASSWORD, log_in_script, script
+from support.keys import make_key, revoke_key
 from support.services import wait_until
 from support.web_server import KEY, SECONDS, SEND, ServeWeb, WebServer
 
@@ -54,11 +55,6 @@ def in_session(server: WebServer) -> Iterator[tuple[httpx.Client, str]]:
     """A script that is logged in, and its token."""
     with script(server) as client:
         yield client, log_in_script(client).json()["csrfToken"]
-
-
-def make_key(database: Database, name: str, *scopes: str) -> str:
-    with database.write() as connection:
-        return api_keys.create(connection, name, scopes)
 
 
 def with_key(server: WebServer, key: str, path: str = SEEN) -> httpx.Response:
@@ -140,18 +136,26 @@ def test_a_key_that_may_only_send_is_told_so(server: WebServer) -> None:
     assert "scope admin" in refused.json()["message"]
 
 
-def test_a_key_of_scope_admin_alone_does_not_send(server: WebServer) -> None:
+def test_a_key_of_scope_admin_may_use_the_api_too(server: WebServer) -> None:
     key = make_key(server.database, "backoffice", "admin")
     wait_until(lambda: with_key(server, key).status_code == 200, SECONDS, "the key to work")
     sent = server.client.post(SEND, json={}, headers={"X-API-KEY": key})
-    assert sent.status_code == 401
+    assert sent.status_code == 400
+
+
+def test_a_key_for_other_addresses_is_told_so(server: WebServer) -> None:
+    key = make_key(server.database, "far away", "admin", networks=["192.0.2.0/24"])
+    near = make_key(server.database, "near", "admin", networks=["127.0.0.1"])
+    wait_until(lambda: with_key(server, near).status_code == 200, SECONDS, "the key to work")
+    refused = with_key(server, key)
+    assert refused.status_code == 403
+    assert "address" in refused.json()["message"]
 
 
 def test_a_revoked_or_unknown_key_is_none(server: WebServer) -> None:
     key = make_key(server.database, "backoffice", "admin", "send")
     wait_until(lambda: with_key(server, key).status_code == 200, SECONDS, "the key to work")
-    with server.database.write() as connection:
-        api_keys.revoke(connection, "backoffice")
+    revoke_key(server.database, "backoffice")
     wait_until(lambda: with_key(server, key).status_code == 401, SECONDS, "the key to end")
     refused = with_key(server, key + "x")
     assert (refused.status_code, refused.json()["success"]) == (401, False)

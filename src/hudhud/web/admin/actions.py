@@ -13,7 +13,7 @@ from litestar import Response, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from hudhud import commands, interventions, queue, senders
+from hudhud import admission, commands, interventions, senders
 from hudhud.audit import Outcome, What
 from hudhud.clock import now_ms
 from hudhud.interventions import Answer
@@ -26,7 +26,7 @@ from hudhud.web.admin.notices import Notice
 from hudhud.web.admin.pages import STATUS_PAGE, see_other
 from hudhud.web.admin.view import N_, View, view_of
 from hudhud.web.answers import answer
-from hudhud.web.api import job_number
+from hudhud.web.verification import job_number
 from hudhud.web.parts import AnyRequest, Parts, parts_of
 
 DONE = 200
@@ -163,12 +163,8 @@ async def resume(request: AnyRequest) -> Response[Any]:
 def _room(connection: Connection, parts: Parts, now: int) -> int | None:
     """Return how many more messages can arrive in time; None where there is no pace."""
     settings = parts.settings
-    room = queue.room(
-        connection,
-        channel=settings.channel,
-        mean_gap=settings.mean_send_gap,
-        validity=settings.otp_ttl_seconds,
-        now=now,
+    room = admission.room(
+        connection, parts.database, settings, channel=settings.channel, now=now
     )
     return None if room is None else room.places
 

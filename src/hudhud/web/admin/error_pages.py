@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.errors import BadRequest
+from hudhud.errors import Refused
 from hudhud.web import errors
 from hudhud.web.admin.aside import Aside
 from hudhud.web.admin.guard import is_htmx, wants_page
@@ -92,7 +92,7 @@ def _is_for_person(request: AnyRequest) -> bool:
 def _words(view: View, status: int, error: Exception) -> tuple[str, str]:
     if isinstance(error, NoSuchJob):
         return view.gettext("There is no such job"), _sentence(view, str(error))
-    if isinstance(error, BadRequest):
+    if isinstance(error, Refused):
         return view.gettext("That cannot be asked for"), _sentence(view, str(error))
     title, text = WORDS.get(status, UNREADABLE if status < HTTP_SERVER_ERROR else DEFECT)
     return view.gettext(title), view.gettext(text)
@@ -103,7 +103,7 @@ def _sentence(view: View, text: str) -> str:
 
 
 HANDLERS: ExceptionHandlersMap = {
-    BadRequest: _for_people(errors.bad_request),
+    Refused: _for_people(errors.refused),
     NoSuchJob: _for_people(errors.no_such_job),
     SQLAlchemyError: _for_people(errors.database_error),
     HTTPException: _for_people(errors.http_error),

@@ -9,11 +9,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud import audit, sessions
 from hudhud.audit import Outcome, What
 from hudhud.clock import now_ms
-from hudhud.errors import HudhudError
+from hudhud.errors import HudhudError, NotAllowed
 from hudhud.sessions import Session
 from hudhud.web.admin import csrf
 from hudhud.web.admin.forms import JSON, content_type, form_of
-from hudhud.web.auth import KEY_WRONG
+from hudhud.web.auth import KEY_WRONG, require_address
 from hudhud.web.parts import AnyRequest, Parts, parts_of
 
 SESSION_COOKIE = "hudhud_session"
@@ -78,7 +78,7 @@ async def reader(request: AnyRequest) -> Actor:
     await parts_of(request).access.proxies.watch(request)
     key = request.headers.get("x-api-key")
     if key:
-        return Actor(f"key {_key_name(parts_of(request), key)}", address_of(request), None)
+        return Actor(f"key {_key_name(request, key)}", address_of(request), None)
     session = await session_of(request)
     if session is None or not session.is_complete:
         raise NotLoggedIn(AUTHENTICATION_REQUIRED)
@@ -153,13 +153,17 @@ def token_of(request: AnyRequest) -> str | None:
     return request.cookies.get(SESSION_COOKIE)
 
 
-def _key_name(parts: Parts, key: str) -> str:
-    name = parts.key_ring.admin_name(key)
-    if name is not None:
-        return name
-    if parts.key_ring.identify(key) is not None:
+def _key_name(request: AnyRequest, key: str) -> str:
+    caller = parts_of(request).key_ring.identify(key)
+    if caller is None:
+        raise WrongKey(KEY_WRONG)
+    try:
+        require_address(request, caller)
+    except NotAllowed as error:
+        raise Forbidden(str(error)) from None
+    if not caller.may("admin"):
         raise Forbidden(KEY_WITHOUT_SCOPE)
-    raise WrongKey(KEY_WRONG)
+    return caller.name
 
 
 def _find(parts: Parts, token: str) -> Session | None:

@@ -8,10 +8,10 @@ from litestar import Response, get
 from litestar.params import FromPath
 from sqlalchemy import Connection, select
 
-from hudhud import jobs, messages, timeline
+from hudhud import api_keys, jobs, messages, timeline
 from hudhud.api_keys import ENVIRONMENT
 from hudhud.clock import now_ms
-from hudhud.db.tables import api_keys, verifications
+from hudhud.db.tables import verifications
 from hudhud.jobs import Job
 from hudhud.templates import with_code
 from hudhud.texts import MASK
@@ -21,7 +21,7 @@ from hudhud.web.admin.guard import is_htmx, reader
 from hudhud.web.admin.job_words import step_look, step_text, step_title
 from hudhud.web.admin.pages import page
 from hudhud.web.admin.status_parts import WORDS
-from hudhud.web.api import job_number
+from hudhud.web.verification import job_number
 from hudhud.web.errors import NoSuchJob
 from hudhud.web.parts import AnyRequest, Parts, parts_of
 
@@ -74,10 +74,9 @@ def _read(parts: Parts, number: int) -> JobStory | None:
 
 
 def _key_name(connection: Connection, verification_id: str) -> str | None:
-    """Return the name of the key that asked for a code; its prefix where it is gone."""
+    """Return the name of the key that asked for a code; its owner's word where it is gone."""
     asked = select(verifications.c.api_key).where(verifications.c.id == verification_id)
-    prefix = connection.scalar(asked)
-    if prefix is None or prefix == ENVIRONMENT:
+    owner = connection.scalar(asked)
+    if owner is None or owner == ENVIRONMENT:
         return None
-    name = connection.scalar(select(api_keys.c.name).where(api_keys.c.prefix == prefix))
-    return str(name or prefix)
+    return api_keys.name_of(connection, owner) or owner

@@ -7,6 +7,7 @@ from litestar import Response, get, post
 from sqlalchemy import Row
 
 from hudhud import api_keys
+from hudhud.clock import now_ms
 from hudhud.errors import BadRequest
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import Form, form_of
@@ -95,7 +96,8 @@ def _in_use(parts: Parts) -> list[Row[Any]]:
 def _make(parts: Parts, actor: Actor, form: Form) -> str:
     name, scopes = form.one("name").strip(), form.all("scope")
     with parts.database.write() as connection:
-        key = api_keys.create(connection, name, scopes)
+        parts.database.lock_for_keys(connection)
+        key = api_keys.create(connection, name, scopes, now=now_ms())
         scopes_made = f"Scopes: {', '.join(scopes)}."
         actor.note(connection, "key_made", subject=name, detail=scopes_made)
     return key
@@ -103,7 +105,7 @@ def _make(parts: Parts, actor: Actor, form: Form) -> str:
 
 def _revoke(parts: Parts, actor: Actor, prefix: str) -> str | None:
     with parts.database.write() as connection:
-        name = api_keys.revoke_exactly(connection, prefix)
+        name = api_keys.revoke_secret(connection, prefix, now=now_ms())
         if name is not None:
             actor.note(connection, "key_revoked", subject=name)
     return name

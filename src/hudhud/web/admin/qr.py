@@ -1,5 +1,7 @@
 """QR codes as SVG: dark on white in every theme, or phones will not read them."""
 
+import io
+
 import segno
 from markupsafe import Markup
 
@@ -12,3 +14,12 @@ def qr_svg(text: str, label: str) -> Markup:
     drawn = code.svg_inline(border=QUIET_ZONE, omitsize=True, svgclass=None, lineclass=None)
     named = Markup('<svg role="img" aria-label="{}" shape-rendering="crispEdges"').format(label)
     return Markup(drawn.replace("<svg", named, 1))  # noqa: S704 -- drawn here, out of modules
+
+
+def qr_image(text: str) -> bytes:
+    """Draw a text as an image of its own, as large as whoever shows it wants."""
+    drawn = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(
+        drawn, kind="svg", border=QUIET_ZONE, omitsize=True, xmldecl=False, light="white"
+    )
+    return drawn.getvalue()

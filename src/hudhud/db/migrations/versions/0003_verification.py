@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("approved", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("country", "start", "shard"),
     )
+    op.create_index("conversions_start", "conversions", ["start"], unique=False)
     op.create_table(
         "country_guards",
         sa.Column("country", sa.Text(), nullable=False),
@@ -32,6 +33,7 @@ def upgrade() -> None:
         sa.Column("blocks", sa.Boolean(), nullable=False),
         sa.Column("share", sa.Integer(), nullable=False),
         sa.Column("habit", sa.Integer(), nullable=False),
+        sa.Column("alerted", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("country"),
     )
     op.create_table(
@@ -55,7 +57,6 @@ def upgrade() -> None:
         sa.Column("key_digest", sa.LargeBinary(), nullable=False),
         sa.Column("body_digest", sa.LargeBinary(), nullable=False),
         sa.Column("verification_id", sa.Text(), nullable=False),
-        sa.Column("message_id", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("api_key", "key_digest"),
     )
@@ -95,13 +96,21 @@ def upgrade() -> None:
     op.create_index(
         "webhook_deliveries_due",
         "webhook_deliveries",
-        ["next_at"],
+        ["endpoint_id", "next_at", "id"],
         unique=False,
         postgresql_where=sa.text("status = 'pending'"),
         sqlite_where=sa.text("status = 'pending'"),
     )
     op.create_index(
         "webhook_deliveries_endpoint", "webhook_deliveries", ["endpoint_id", "id"], unique=False
+    )
+    op.create_index(
+        "webhook_deliveries_failed",
+        "webhook_deliveries",
+        ["endpoint_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'failed'"),
+        sqlite_where=sa.text("status = 'failed'"),
     )
     op.create_index("webhook_deliveries_event", "webhook_deliveries", ["event_id"], unique=False)
     op.create_index(
@@ -122,6 +131,7 @@ def upgrade() -> None:
         sa.Column("previous_secret_sealed", sa.LargeBinary(), nullable=True),
         sa.Column("previous_until", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("failing_since", sa.BigInteger(), nullable=True),
         sa.Column("disabled_at", sa.BigInteger(), nullable=True),
         sa.Column("disabled_reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -160,6 +170,7 @@ def upgrade() -> None:
     op.add_column("verifications", sa.Column("reason", sa.Text(), nullable=True))
     op.add_column("verifications", sa.Column("link_mode", sa.Text(), nullable=True))
     op.add_column("verifications", sa.Column("link_index", sa.LargeBinary(), nullable=True))
+    op.add_column("verifications", sa.Column("link_sealed", sa.LargeBinary(), nullable=True))
     op.add_column("verifications", sa.Column("redirect_url", sa.Text(), nullable=True))
     op.add_column("verifications", sa.Column("proved_phone", sa.Text(), nullable=True))
     op.create_index(
@@ -170,10 +181,27 @@ def upgrade() -> None:
         postgresql_where=sa.text("link_index IS NOT NULL"),
         sqlite_where=sa.text("link_index IS NOT NULL"),
     )
+    op.drop_index("verifications_with_code", "verifications")
+    op.create_index(
+        "verifications_with_code",
+        "verifications",
+        ["expires_at"],
+        unique=False,
+        postgresql_where=sa.text("code_sealed IS NOT NULL OR link_index IS NOT NULL"),
+        sqlite_where=sa.text("code_sealed IS NOT NULL OR link_index IS NOT NULL"),
+    )
     op.create_index(
         "verifications_owner", "verifications", ["api_key", "status", "id"], unique=False
     )
     op.create_index("verifications_phone", "verifications", ["phone", "id"], unique=False)
+    op.create_index(
+        "verifications_proved",
+        "verifications",
+        ["proved_phone"],
+        unique=False,
+        postgresql_where=sa.text("proved_phone IS NOT NULL"),
+        sqlite_where=sa.text("proved_phone IS NOT NULL"),
+    )
     op.create_index(
         "verifications_reference",
         "verifications",
@@ -191,6 +219,14 @@ def upgrade() -> None:
         )
     )
     _let_messages_be_without_verification()
+    op.create_index(
+        "messages_answers",
+        "messages",
+        ["only_sender", "available_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'queued' AND only_sender IS NOT NULL"),
+        sqlite_where=sa.text("status = 'queued' AND only_sender IS NOT NULL"),
+    )
 
 
 def _let_messages_be_without_verification() -> None:

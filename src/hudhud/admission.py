@@ -1,0 +1,36 @@
+"""Whether what a caller asks for can still arrive in time; what cannot is not accepted."""
+
+from sqlalchemy import Connection
+
+from hudhud import queue
+from hudhud.db.engine import Database
+from hudhud.errors import QueueUnavailable
+from hudhud.queue import Room
+from hudhud.settings import Settings
+
+SANDBOX = "sandbox"
+
+
+def room(
+    connection: Connection, database: Database, settings: Settings, *, channel: str, now: int
+) -> Room | None:
+    """Return how many messages the channel's senders can still carry, None where it has no pace.
+
+    Until the transaction ends nobody else counts: what is found here may be filled.
+    """
+    if channel == SANDBOX:
+        return None
+    if settings.mean_send_gap > 0:
+        database.lock_for_admission(connection)
+    return queue.room(
+        connection,
+        channel=channel,
+        mean_gap=settings.mean_send_gap,
+        validity=settings.otp_ttl_seconds,
+        now=now,
+    )
+
+
+def full(room: Room) -> QueueUnavailable:
+    """Return the error for whom there is no place."""
+    return QueueUnavailable("the queue is full", room.retry_after)

@@ -1,0 +1,50 @@
+"""How many rows one transaction may change, so that others wait for it for milliseconds only.
+
+What is to be done to many rows is done in many small transactions. Each is measured, and the next
+one takes more or fewer rows; between two the lock is left to others.
+"""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from hudhud.db.engine import Database
+
+# Nobody is to wait longer than 20 ms; a disk that is slow for once must not reach that either.
+AIM_SECONDS = 0.005
+FIRST_ROWS = 20
+MOST_ROWS = 1000
+LEAST_PAUSE_SECONDS = 0.02
+# Others have the lock for at least this many times as long.
+PAUSES = 4
+
+
+class Batches:
+    """Work on rows in transactions of a size that it learns."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.rows = FIRST_ROWS
+        self.longest_seconds = 0.0
+        self.pause_seconds = LEAST_PAUSE_SECONDS
+
+    def write(self, work: Callable[[Connection, int], int]) -> int:
+        """Let `work` change at most `rows` rows in a transaction; return how many it says it did.
+
+        Then leave the lock free for `pause_seconds`.
+        """
+        with self._database.write() as connection:
+            began = time.monotonic()
+            done = work(connection, self.rows)
+        self.learn(time.monotonic() - began, is_full=done >= self.rows)
+        return done
+
+    def learn(self, seconds: float, *, is_full: bool) -> None:
+        """Take fewer rows after a transaction that was too long, more after a full one."""
+        self.longest_seconds = max(self.longest_seconds, seconds)
+        self.pause_seconds = max(LEAST_PAUSE_SECONDS, PAUSES * seconds)
+        if seconds > AIM_SECONDS:
+            self.rows = max(1, self.rows // 2)
+        elif is_full and seconds < AIM_SECONDS / 2:
+            self.rows = min(MOST_ROWS, self.rows + self.rows // 4 + 1)

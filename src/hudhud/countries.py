@@ -1,0 +1,96 @@
+"""Countries that codes are sent to: those of the settings, without those that are guarded now."""
+
+import threading
+from collections.abc import Sequence
+
+import phonenumbers
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.db.tables import country_guards
+from hudhud.errors import NotAllowed
+from hudhud.phones import Phone
+from hudhud.settings import Settings
+
+RENEW_SECONDS = 2.0
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+def region(phone: Phone) -> str:
+    """Return the country of the number itself: of those with +1 only some are in the USA.
+
+    Two letters (ISO 3166-1), or 001 for numbers of no country. Where nothing tells, it is the main
+    country of the code. Only codes that countries share cost a look at the number, about 0.1 ms.
+    """
+    code = phonenumbers.country_code_for_region(phone.country)
+    if len(_sharing(code)) < 2:  # noqa: PLR2004 -- two or more share it
+        return phone.country
+    national = int(phone.number[1 + len(str(code)) :])
+    number = phonenumbers.PhoneNumber(country_code=code, national_number=national)
+    return phonenumbers.region_code_for_number(number) or phone.country
+
+
+def _sharing(code: int) -> Sequence[str]:
+    return phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ())
+
+
+class Countries:
+    """Knows without a query whether a number may be sent to.
+
+    Guarded countries are kept in memory and renewed every two seconds by a thread; nothing is read
+    unless CONVERSION_GUARD is `block`.
+    """
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._allowed = frozenset(settings.allowed_countries)
+        self._denied = frozenset(settings.denied_countries)
+        self._blocks = settings.conversion_guard == "block"
+        self._database = database
+        self._blocked: frozenset[str] = frozenset()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="countries", daemon=True)
+
+    def start(self) -> None:
+        """Read which countries are guarded, then keep reading."""
+        if self._blocks:
+            self._renew()
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def check(self, phone: Phone) -> None:
+        """Raise NotAllowed, with a word that says why, where no code may be sent to this number."""
+        if not (self._allowed or self._denied or self._blocked):
+            return
+        country = region(phone)
+        if country in self._denied or (self._allowed and country not in self._allowed):
+            raise NotAllowed(f"No codes are sent to {country} here.", "country_not_allowed")
+        if country in self._blocked:
+            raise NotAllowed(
+                f"No codes are sent to {country} for now: far fewer of them are confirmed than "
+                "usual. Try again later.",
+                "country_blocked",
+            )
+
+    def _run(self) -> None:
+        while not self._stopping.wait(RENEW_SECONDS):
+            self._renew()
+
+    def _renew(self) -> None:
+        """While the database cannot be read, the countries of before stay as they are."""
+        blocked = select(country_guards.c.country).where(
+            country_guards.c.until > now_ms(), country_guards.c.blocks
+        )
+        try:
+            with self._database.read() as connection:
+                self._blocked = frozenset(connection.scalars(blocked))
+        except SQLAlchemyError as error:
+            log.debug("guarded countries not read", error=str(error.__cause__ or error))

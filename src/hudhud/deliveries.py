@@ -1,0 +1,451 @@
+"""Deliveries of events to webhooks: planned, claimed, recorded, retried, replayed, listed.
+
+    pending → delivered                  (a receiver answered 2xx)
+       ↑___→ failed                      (after the last attempt; a replay makes it pending again)
+
+A claim is a lease, as in the queue of messages: what is not recorded before it ends is delivered
+again, under the same id. Of one verification an endpoint gets one event after the other: a delivery
+is not claimed while an earlier one is pending, but put off until that one is due again, so that
+those who wait are not looked at over and over; whoever finishes a delivery calls the next one.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from hudhud.clock import iso
+from hudhud.db.tables import events, webhook_deliveries, webhook_endpoints
+
+Status = Literal["pending", "delivered", "failed"]
+
+PENDING: Status = "pending"
+DELIVERED: Status = "delivered"
+FAILED: Status = "failed"
+
+# Seconds from each attempt to the next; the first is made at once, the tenth is the last.
+RETRY_WAITS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+JITTER = 0.1
+# A receiver may ask for more time, but not for as long as it likes.
+LONGEST_ASKED_SECONDS = 3600
+LEASE_MS = 60_000
+LOOKED_AT = 50
+MOST_LOOKS = 20
+MOST_COUNTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this process, and no other, may make until `lease` (milliseconds).
+
+    `secrets_sealed` are those that sign; `attempts` came before this one.
+    """
+
+    id: int
+    endpoint_id: int
+    subject: str
+    attempts: int
+    lease: int
+    url: str
+    secrets_sealed: Sequence[bytes]
+    event_id: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver took it, at milliseconds `at`."""
+
+    claimed: Claimed
+    status: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotDelivered:
+    """The attempt failed; `retry_at` is None after the last one."""
+
+    claimed: Claimed
+    status: int | None
+    error: str
+    retry_at: int | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """It was not attempted to the end: whoever comes next may begin at once."""
+
+    claimed: Claimed
+    at: int
+
+
+Outcome = Delivered | NotDelivered | Released
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The endpoints to which deliveries began to fail, and those to which they arrive again."""
+
+    failing: Sequence[int]
+    recovered: Sequence[int]
+
+
+def plan(connection: Connection, event_ids: Sequence[str], endpoint_ids: Sequence[int]) -> None:
+    """Plan a delivery of each event to each of these endpoints that gets its owner's events."""
+    gets_it = or_(
+        webhook_endpoints.c.api_key.is_(None), webhook_endpoints.c.api_key == events.c.api_key
+    )
+    planned = (
+        select(
+            webhook_endpoints.c.id,
+            events.c.id,
+            events.c.subject,
+            literal(PENDING),
+            literal(0),
+            events.c.created_at,
+            events.c.created_at,
+        )
+        .join(webhook_endpoints, and_(webhook_endpoints.c.id.in_(endpoint_ids), gets_it))
+        .where(events.c.event_id.in_(event_ids))
+        .order_by(events.c.id, webhook_endpoints.c.id)
+    )
+    columns = ["endpoint_id", "event_id", "subject", "status", "attempts", "next_at", "created_at"]
+    connection.execute(webhook_deliveries.insert().from_select(columns, planned))
+
+
+def retry_at(attempts: int, waits: Sequence[float], *, asked: float | None, now: int) -> int | None:
+    """Return when to try again after so many attempts, with jitter; None after the last one.
+
+    A receiver that `asked` for more seconds gets them, up to `LONGEST_ASKED_SECONDS`.
+    """
+    if attempts > len(waits):
+        return None
+    wait = waits[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 -- jitter
+    return now + round(max(wait, min(asked or 0, LONGEST_ASKED_SECONDS)) * 1000)
+
+
+def next_due(connection: Connection) -> dict[int, int | None]:
+    """Return the enabled endpoints and when the next delivery to each is due, if any is pending."""
+    return {row.id: row.next_at for row in connection.execute(_NEXT_DUE)}
+
+
+def claim(
+    connection: Connection, *, spare: Mapping[int, int], now: int, lease_ms: int = LEASE_MS
+) -> list[Claimed]:
+    """Take up to `spare` due deliveries to each endpoint, those longest due first.
+
+    Another machine that claims at the same moment gets others: SQLite serialises the two, and
+    PostgreSQL skips locked rows.
+    """
+    lease = now + lease_ms
+    taken: list[int] = []
+    for endpoint_id, most in sorted(spare.items()):
+        taken += _take(connection, endpoint_id, most, lease=lease, now=now)
+    if not taken:
+        return []
+    rows = connection.execute(_CLAIMED.where(webhook_deliveries.c.id.in_(taken)))
+    return [_claimed(row, now) for row in rows]
+
+
+def record(connection: Connection, outcomes: Sequence[Outcome], *, now: int) -> Turns:
+    """Record what became of claimed deliveries.
+
+    Guarded by the lease: one that somebody else has claimed since is left to them.
+    """
+    for kind, statement in _RECORD.items():
+        rows = [_parameters(one) for one in outcomes if type(one) is kind]
+        if rows:
+            connection.execute(statement, rows)
+    finished = [one.claimed for one in outcomes if _is_final(one)]
+    if finished:
+        of_these = [{"b_endpoint": one.endpoint_id, "b_subject": one.subject} for one in finished]
+        connection.execute(_CALL_NEXT, [{**one, "b_now": now} for one in of_these])
+    return _mark_endpoints(connection, outcomes, now)
+
+
+def replay(connection: Connection, delivery_id: int, *, now: int) -> bool:
+    """Deliver once more, with fresh attempts; False where there is no such one or it is on its way.
+
+    The event keeps its id, so that a receiver knows it again.
+    """
+    again = _again(now).where(webhook_deliveries.c.id == delivery_id)
+    return connection.execute(again).rowcount == 1
+
+
+def replay_failed(
+    connection: Connection, *, endpoint_id: int, since: int, limit: int, now: int
+) -> int:
+    """Deliver again up to `limit` of the endpoint's failed ones whose events are of `since` on.
+
+    Returns how many; call it until that is less than `limit`.
+    """
+    failed = _log(endpoint_id, FAILED).with_only_columns(webhook_deliveries.c.id)
+    failed = failed.where(webhook_deliveries.c.created_at >= since)
+    ids = connection.scalars(failed.order_by(webhook_deliveries.c.id).limit(limit)).all()
+    return connection.execute(_again(now).where(webhook_deliveries.c.id.in_(ids))).rowcount
+
+
+def page(
+    connection: Connection,
+    *,
+    endpoint_id: int | None = None,
+    status: Status | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[Row[Any]]:
+    """Return at most `limit` deliveries with their events, the newest first.
+
+    Those to one endpoint or to all, of one status or of any, older than the delivery `before`.
+    """
+    statement = _log(endpoint_id, status).order_by(webhook_deliveries.c.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(webhook_deliveries.c.id < before)
+    return list(connection.execute(statement))
+
+
+def count(connection: Connection, *, endpoint_id: int, status: Status) -> int:
+    """Count an endpoint's deliveries of a status, no further than to one above `MOST_COUNTED`."""
+    some = _log(endpoint_id, status).with_only_columns(webhook_deliveries.c.id)
+    counted = select(func.count()).select_from(some.limit(MOST_COUNTED + 1).subquery())
+    return connection.scalar(counted) or 0
+
+
+def delete_of(connection: Connection, event_numbers: Sequence[int]) -> None:
+    """Delete the deliveries of events, which are named by `events.id`."""
+    of_these = webhook_deliveries.c.event_id.in_(event_numbers)
+    connection.execute(delete(webhook_deliveries).where(of_these))
+
+
+def _take(
+    connection: Connection, endpoint_id: int, most: int, *, lease: int, now: int
+) -> list[int]:
+    taken: list[int] = []
+    for _ in range(MOST_LOOKS):
+        rows = connection.execute(_due_of(endpoint_id, now)).all()
+        first = [row.id for row in rows if row.behind_until is None][: most - len(taken)]
+        behind = [row for row in rows if row.behind_until is not None]
+        if first:
+            leased = update(webhook_deliveries).where(webhook_deliveries.c.id.in_(first))
+            connection.execute(leased.values(next_at=lease, lease_expires_at=lease))
+        if behind:
+            put_off = [{"b_id": row.id, "b_at": max(row.behind_until, lease)} for row in behind]
+            connection.execute(_PUT_OFF, put_off)
+        taken += first
+        if len(taken) == most or len(rows) < LOOKED_AT:
+            break
+    return taken
+
+
+def _due_of(endpoint_id: int, now: int) -> Select[int, int | None]:
+    """Select what is due, each with the time until which an earlier one of its subject is."""
+    earlier = webhook_deliveries.alias("earlier")
+    behind_until = (
+        select(func.max(earlier.c.next_at))
+        .where(
+            earlier.c.endpoint_id == webhook_deliveries.c.endpoint_id,
+            earlier.c.subject == webhook_deliveries.c.subject,
+            earlier.c.status == PENDING,
+            earlier.c.id < webhook_deliveries.c.id,
+        )
+        .scalar_subquery()
+    )
+    return (
+        select(webhook_deliveries.c.id, behind_until.label("behind_until"))
+        .where(
+            webhook_deliveries.c.endpoint_id == endpoint_id,
+            webhook_deliveries.c.status == PENDING,
+            webhook_deliveries.c.next_at <= now,
+        )
+        .order_by(webhook_deliveries.c.next_at, webhook_deliveries.c.id)
+        .limit(LOOKED_AT)
+        .with_for_update(skip_locked=True, of=webhook_deliveries)
+    )
+
+
+def _claimed(row: Row[Any], now: int) -> Claimed:
+    sealed = [row.secret_sealed]
+    if row.previous_secret_sealed is not None and row.previous_until > now:
+        sealed.append(row.previous_secret_sealed)
+    return Claimed(
+        id=row.id,
+        endpoint_id=row.endpoint_id,
+        subject=row.subject,
+        attempts=row.attempts,
+        lease=row.lease_expires_at,
+        url=row.url,
+        secrets_sealed=tuple(sealed),
+        event_id=row.event_id,
+        body=_body(row),
+    )
+
+
+def _body(row: Row[Any]) -> str:
+    """Return what is posted: the same at every attempt."""
+    envelope = {
+        "type": row.kind,
+        "timestamp": iso(row.created_at),
+        "sequence": row.sequence,
+        "data": msgspec.Raw(row.payload.encode()),
+    }
+    return msgspec.json.encode(envelope).decode()
+
+
+def _is_final(outcome: Outcome) -> bool:
+    if isinstance(outcome, NotDelivered):
+        return outcome.retry_at is None
+    return isinstance(outcome, Delivered)
+
+
+def _parameters(outcome: Outcome) -> dict[str, object]:
+    held: dict[str, object] = {
+        "b_id": outcome.claimed.id,
+        "b_lease": outcome.claimed.lease,
+        "b_at": outcome.at,
+    }
+    if isinstance(outcome, Released):
+        return held
+    if isinstance(outcome, Delivered):
+        return {**held, "b_http": outcome.status}
+    return {
+        **held,
+        "b_http": outcome.status,
+        "b_error": outcome.error,
+        "b_status": FAILED if outcome.retry_at is None else PENDING,
+        "b_next": outcome.at if outcome.retry_at is None else outcome.retry_at,
+    }
+
+
+def _mark_endpoints(connection: Connection, outcomes: Sequence[Outcome], now: int) -> Turns:
+    arrived = {one.claimed.endpoint_id for one in outcomes if isinstance(one, Delivered)}
+    failed = {one.claimed.endpoint_id for one in outcomes if isinstance(one, NotDelivered)}
+    since = webhook_endpoints.c.failing_since
+    return Turns(
+        failing=_mark(connection, failed - arrived, since.is_(None), now),
+        recovered=_mark(connection, arrived, since.is_not(None), None),
+    )
+
+
+def _mark(
+    connection: Connection, ids: set[int], unless: ColumnElement[bool], since: int | None
+) -> Sequence[int]:
+    """Change since when endpoints fail; return those for which that is new."""
+    if not ids:
+        return ()
+    changed = update(webhook_endpoints).where(webhook_endpoints.c.id.in_(sorted(ids)), unless)
+    returned = changed.values(failing_since=since).returning(webhook_endpoints.c.id)
+    return connection.scalars(returned).all()
+
+
+def _again(now: int) -> Any:
+    free = or_(
+        webhook_deliveries.c.lease_expires_at.is_(None),
+        webhook_deliveries.c.lease_expires_at <= now,
+    )
+    fresh = {"status": PENDING, "attempts": 0, "next_at": now, "lease_expires_at": None}
+    return update(webhook_deliveries).where(free).values(fresh)
+
+
+def _log(endpoint_id: int | None, status: Status | None) -> Select[Any]:
+    statement = _LOG
+    if endpoint_id is not None:
+        statement = statement.where(webhook_deliveries.c.endpoint_id == endpoint_id)
+    if status is not None:
+        statement = statement.where(webhook_deliveries.c.status == status)
+    return statement
+
+
+_NEXT_DUE = select(
+    webhook_endpoints.c.id,
+    select(func.min(webhook_deliveries.c.next_at))
+    .where(
+        webhook_deliveries.c.endpoint_id == webhook_endpoints.c.id,
+        webhook_deliveries.c.status == PENDING,
+    )
+    .scalar_subquery()
+    .label("next_at"),
+).where(webhook_endpoints.c.disabled_at.is_(None))
+_CLAIMED: Select[Any] = (
+    select(
+        webhook_deliveries.c.id,
+        webhook_deliveries.c.endpoint_id,
+        webhook_deliveries.c.subject,
+        webhook_deliveries.c.attempts,
+        webhook_deliveries.c.lease_expires_at,
+        webhook_endpoints.c.url,
+        webhook_endpoints.c.secret_sealed,
+        webhook_endpoints.c.previous_secret_sealed,
+        webhook_endpoints.c.previous_until,
+        events.c.event_id,
+        events.c.id.label("sequence"),
+        events.c.kind,
+        events.c.created_at,
+        events.c.payload,
+    )
+    .join(webhook_endpoints, webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id)
+    .join(events, events.c.id == webhook_deliveries.c.event_id)
+    .order_by(webhook_deliveries.c.id)
+)
+_LOG: Select[Any] = select(
+    webhook_deliveries, events.c.kind, events.c.event_id.label("event")
+).join(events, events.c.id == webhook_deliveries.c.event_id)
+_PUT_OFF = (
+    update(webhook_deliveries)
+    .where(webhook_deliveries.c.id == bindparam("b_id"))
+    .values(next_at=bindparam("b_at"))
+)
+# Only one that waited: what was attempted before keeps its own time.
+_CALL_NEXT = (
+    update(webhook_deliveries)
+    .where(
+        webhook_deliveries.c.id
+        == select(func.min(webhook_deliveries.c.id))
+        .where(
+            webhook_deliveries.c.endpoint_id == bindparam("b_endpoint"),
+            webhook_deliveries.c.subject == bindparam("b_subject"),
+            webhook_deliveries.c.status == PENDING,
+        )
+        .scalar_subquery(),
+        webhook_deliveries.c.lease_expires_at.is_(None),
+        webhook_deliveries.c.attempts == 0,
+    )
+    .values(next_at=bindparam("b_now", type_=BigInteger))
+)
+_HELD = update(webhook_deliveries).where(
+    webhook_deliveries.c.id == bindparam("b_id"),
+    webhook_deliveries.c.status == PENDING,
+    webhook_deliveries.c.lease_expires_at == bindparam("b_lease"),
+)
+_ENDED = {
+    "attempts": webhook_deliveries.c.attempts + 1,
+    "last_status": bindparam("b_http"),
+    "last_at": bindparam("b_at"),
+    "lease_expires_at": None,
+}
+_RECORD = {
+    Delivered: _HELD.values(**_ENDED, status=DELIVERED, last_error=None),
+    NotDelivered: _HELD.values(
+        **_ENDED,
+        status=bindparam("b_status"),
+        last_error=bindparam("b_error"),
+        next_at=bindparam("b_next"),
+    ),
+    Released: _HELD.values(lease_expires_at=None, next_at=bindparam("b_at")),
+}

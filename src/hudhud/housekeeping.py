@@ -1,0 +1,91 @@
+"""Keep an installation in order: leases, expiry, alerts, and the deletion of what is old.
+
+Each `serve` and each `worker` does it in one loop; several beside each other do no harm.
+"""
+
+import math
+import threading
+import time
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud import endings, queue, senders
+from hudhud.alerts import Alerts
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.retention import Retention
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 0.25
+TIDY_SECONDS = 1.0
+# Deleting what is old can wait; meanwhile nobody waits for the lock.
+PURGE_SECONDS = 60.0
+ALERT_SECONDS = 1.0
+
+
+class Housekeeping:
+    """Tidies every second and deletes every minute."""
+
+    def __init__(self, *, database: Database, alerts: Alerts, retention: Retention) -> None:
+        self._database = database
+        self._alerts = alerts
+        self._retention = retention
+        self._tidy_at = 0.0
+        self._purge_at = 0.0
+        self._watching_since = -math.inf
+
+    def run(self, stopping: threading.Event) -> None:
+        """Keep order until `stopping`."""
+        while not stopping.is_set():
+            pause = TIDY_SECONDS
+            try:
+                pause = self._tick()
+            except SQLAlchemyError as error:
+                log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+                self._watching_since = math.inf
+            except Exception:
+                log.exception("the housekeeping failed, and goes on")
+            stopping.wait(pause)
+        self._alerts.wait(ALERT_SECONDS)
+
+    def _tick(self) -> float:
+        """Do what is due; return the seconds to wait before the next look."""
+        now = time.monotonic()
+        if self._watching_since == math.inf:
+            self._come_back()
+        if now >= self._tidy_at:
+            more = self._tidy()
+            self._alerts.check()
+            self._tidy_at = now if more else now + TIDY_SECONDS
+        if now < self._purge_at:
+            return TICK_SECONDS
+        pause = self._retention.delete_some()
+        if pause is None:
+            self._purge_at = now + PURGE_SECONDS
+            return TICK_SECONDS
+        return pause
+
+    def _come_back(self) -> None:
+        """After a time without the database, let senders beat and record before they are judged."""
+        with self._database.write():
+            self._watching_since = time.monotonic()
+
+    def _has_watched(self, milliseconds: int) -> bool:
+        return (time.monotonic() - self._watching_since) * 1000 >= milliseconds
+
+    def _tidy(self) -> bool:
+        """Put the queue in order; return whether there are more codes to erase than fit one go."""
+        now = now_ms()
+        grace = self._has_watched(2 * senders.HEARTBEAT_MS)
+        # Each of these two adds to the kept numbers, last in its transaction (see tally.py).
+        with self._database.write() as connection:
+            reclaimed = queue.reclaim(connection, now=now) if grace else 0
+        with self._database.write() as connection:
+            expired = queue.expire(connection, now=now)
+        with self._database.write() as connection:
+            erased = endings.expire(connection, now=now)
+        if reclaimed or expired:
+            log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
+        return erased == endings.EXPIRED_AT_ONCE

@@ -1,0 +1,100 @@
+"""The same request twice gives the same answer: `Idempotency-Key`, for 24 hours.
+
+Whoever writes a key's row first does what is asked. On PostgreSQL a second one waits there for the
+first one's commit; on SQLite there is only one writer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from sqlalchemy import Connection, delete, select, tuple_
+
+from hudhud.db.engine import insert_missing
+from hudhud.db.tables import idempotency_keys
+
+KEPT_MS = 86_400_000
+PURGED_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotentRequest:
+    """A key that a caller chose, and what was asked with it; only digests are kept."""
+
+    owner: str
+    key_digest: bytes
+    body_digest: bytes
+
+    @classmethod
+    def of(cls, owner: str, key: str, body: bytes) -> "IdempotentRequest":
+        """Digest a key and a body."""
+        digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
+        return cls(owner, digest, sha256(body).digest())
+
+    @property
+    def place(self) -> tuple[str, bytes]:
+        """What tells it from other requests."""
+        return self.owner, self.key_digest
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The request that came first under a key: what it started, and whether its body was this."""
+
+    verification_id: str
+    same_body: bool
+
+
+def claim(
+    connection: Connection, asked: Sequence[tuple[IdempotentRequest, str]], *, now: int
+) -> list[Original]:
+    """Write down keys with the verifications they start; return who was first for each."""
+    if not asked:
+        return []
+    places = sorted({request.place for request, _ in asked})
+    here = tuple_(idempotency_keys.c.api_key, idempotency_keys.c.key_digest).in_(places)
+    over = idempotency_keys.c.created_at <= now - KEPT_MS
+    connection.execute(delete(idempotency_keys).where(here, over))
+    # In one order everywhere, so that two transactions cannot wait for each other.
+    in_order = sorted(asked, key=lambda one: one[0].place)
+    insert_missing(connection, idempotency_keys, [_row(*one, now) for one in in_order])
+    found = {
+        (row.api_key, row.key_digest): row
+        for row in connection.execute(select(idempotency_keys).where(here))
+    }
+    first = [(found[request.place], request) for request, _ in asked]
+    return [Original(row.verification_id, row.body_digest == one.body_digest) for row, one in first]
+
+
+def release(connection: Connection, refused: Sequence[tuple[IdempotentRequest, str]]) -> None:
+    """Forget the keys of requests that were refused: they may be tried again."""
+    if not refused:
+        return
+    mine = tuple_(
+        idempotency_keys.c.api_key,
+        idempotency_keys.c.key_digest,
+        idempotency_keys.c.verification_id,
+    )
+    rows = [(*request.place, verification_id) for request, verification_id in refused]
+    connection.execute(delete(idempotency_keys).where(mine.in_(rows)))
+
+
+def purge(connection: Connection, *, now: int) -> int:
+    """Delete some that are older than 24 hours; return how many."""
+    old = (
+        select(idempotency_keys.c.api_key, idempotency_keys.c.key_digest)
+        .where(idempotency_keys.c.created_at <= now - KEPT_MS)
+        .limit(PURGED_AT_ONCE)
+    )
+    place = tuple_(idempotency_keys.c.api_key, idempotency_keys.c.key_digest)
+    return connection.execute(delete(idempotency_keys).where(place.in_(old))).rowcount
+
+
+def _row(request: IdempotentRequest, verification_id: str, now: int) -> dict[str, object]:
+    return {
+        "api_key": request.owner,
+        "key_digest": request.key_digest,
+        "body_digest": request.body_digest,
+        "verification_id": verification_id,
+        "created_at": now,
+    }

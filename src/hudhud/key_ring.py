@@ -1,0 +1,161 @@
+"""Recognises the API keys that requests present, within microseconds."""
+
+import hmac
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Any, Final, cast
+
+import structlog
+from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud.api_keys import (
+    ENVIRONMENT,
+    ENVIRONMENT_SCOPES,
+    ENVIRONMENT_USED,
+    Caller,
+    Scope,
+    digest,
+    is_in_use,
+    is_test_prefix,
+)
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database, insert_or_update
+from hudhud.db.tables import api_keys, installation
+
+RENEW_SECONDS = 1.0
+USED_MS = 60_000  # the least time between two notes of a key's use
+ENVIRONMENT_KEY = "API_KEY"
+_ENVIRONMENT_ID: Final = 0  # which no row has
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    id: int
+    caller: Caller
+    expires_at: int | None
+
+
+class KeyRing:
+    """The keys that work now, kept in memory and renewed once a second by a thread.
+
+    While the database cannot be read, the keys of before go on working, until they expire. The
+    thread also writes down when each key was last used, to the minute.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        environment_key: str | None,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._environment = None if environment_key is None else digest(environment_key)
+        self._environment_caller = Caller(ENVIRONMENT, ENVIRONMENT_KEY, ENVIRONMENT_SCOPES)
+        self._keys: dict[bytes, _Key] = {}
+        self._used: dict[int, int] = {}
+        self._noted: dict[int, int] = {}
+        self._readable = True
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="key-ring", daemon=True)
+
+    def start(self) -> None:
+        """Read the keys, then keep renewing them."""
+        self._renew()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, having written down the last uses."""
+        self._stopping.set()
+        self._thread.join()
+        self._note_uses(least_ms=1)
+
+    def identify(self, presented: str) -> Caller | None:
+        """Return whose key is presented; None for one that does not exist, or no more."""
+        presented_digest = digest(presented)
+        now = self._clock()
+        if self._environment is not None and hmac.compare_digest(
+            presented_digest, self._environment
+        ):
+            self._used[_ENVIRONMENT_ID] = now
+            return self._environment_caller
+        # How long a dictionary looks tells nothing of a digest that nobody can choose.
+        key = self._keys.get(presented_digest)
+        if key is None or (key.expires_at is not None and key.expires_at <= now):
+            return None
+        self._used[key.id] = now
+        return key.caller
+
+    def admin_name(self, presented: str) -> str | None:
+        """Return the name of the key presented where its scope is admin, else None."""
+        caller = self.identify(presented)
+        return caller.name if caller is not None and caller.may("admin") else None
+
+    def _run(self) -> None:
+        while not self._stopping.wait(RENEW_SECONDS):
+            self._renew()
+            self._note_uses(least_ms=USED_MS)
+
+    def _renew(self) -> None:
+        try:
+            with self._database.read() as connection:
+                rows = connection.execute(select(api_keys).where(is_in_use(self._clock()))).all()
+        except SQLAlchemyError as error:
+            if self._readable:
+                log.warning(
+                    "API keys cannot be renewed, the known ones go on",
+                    error=str(error.__cause__ or error),
+                )
+            self._readable = False
+        else:
+            self._keys = {row.digest: _Key(row.id, _caller(row), row.expires_at) for row in rows}
+            self._readable = True
+
+    def _note_uses(self, *, least_ms: int) -> None:
+        """Write down the uses that are at least so much later than those written before."""
+        uses = {
+            key: used_at
+            for key, used_at in list(self._used.items())
+            if used_at - self._noted.get(key, 0) >= least_ms
+        }
+        if not uses:
+            return
+        try:
+            with self._database.write() as connection:
+                _write_uses(connection, uses)
+        except SQLAlchemyError as error:
+            # Not worth a warning: the next round tries again.
+            log.debug("the use of keys is not written down", error=str(error.__cause__ or error))
+        else:
+            self._noted |= uses
+
+
+def _caller(row: Row[Any]) -> Caller:
+    return Caller(
+        owner=row.owner,
+        name=row.name,
+        scopes=frozenset(cast("list[Scope]", row.scopes.split())),
+        hides_code=row.hides_code,
+        may_link_verify=row.may_link_verify,
+        is_test=is_test_prefix(row.prefix),
+        limits=row.limits,
+        networks=tuple(ip_network(network) for network in (row.networks or "").split()),
+    )
+
+
+def _write_uses(connection: Connection, uses: dict[int, int]) -> None:
+    """Write when keys were used, unless another process saw a later use."""
+    for key, used_at in uses.items():
+        if key == _ENVIRONMENT_ID:
+            named = {"name": ENVIRONMENT_USED}
+            insert_or_update(connection, installation, named, {"value": str(used_at)})
+            continue
+        earlier = func.coalesce(api_keys.c.last_used_at, 0) < used_at
+        connection.execute(
+            update(api_keys).where(api_keys.c.id == key, earlier).values(last_used_at=used_at)
+        )

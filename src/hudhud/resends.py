@@ -1,0 +1,152 @@
+"""Send the same code again: while it is valid, after waits that grow, a few times."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from hudhud import admission, endings, limits, messages, tally, texts
+from hudhud.api_keys import Caller
+from hudhud.checks import OVER
+from hudhud.db.engine import Database, insert_rows
+from hudhud.db.tables import messages as messages_table
+from hudhud.db.tables import verifications
+from hudhud.endings import EXPIRED, FAILED, PENDING
+from hudhud.errors import Conflict, Gone, TooMany
+from hudhud.limits import Limits, Quota
+from hudhud.messages import QUEUED, SENDING
+from hudhud.phones import parse_phone
+from hudhud.queue import LAST_CALL_MS
+from hudhud.settings import Settings
+from hudhud.templates import Templates
+from hudhud.verifications import NO_LIMITS
+
+# Seconds from the message before it to the first, second and last one.
+WAITS = (30, 60, 120)
+ENDED = "This verification has ended. Send a new code."
+STILL_QUEUED = "Its message has not been sent yet."
+TOO_EARLY = "The code was sent a moment ago. Wait before it is sent again."
+NO_MORE = "The code was sent again as often as it may be. Send a new one."
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """The further message that carries the code."""
+
+    message_id: int
+    resends_left: int
+    quota: Quota
+
+
+class Resends:
+    """Queues further messages for verifications that wait for their code."""
+
+    def __init__(self, settings: Settings, database: Database, templates: Templates) -> None:
+        self._settings = settings
+        self._database = database
+        self._templates = templates
+        self._limits = Limits(settings)
+
+    def queue(
+        self,
+        connection: Connection,
+        verification_id: str,
+        *,
+        caller: Caller,
+        request_id: str,
+        now: int,
+    ) -> Resent:
+        """Queue the code of a verification that exists once more; nothing is extended by it.
+
+        Raises Gone, Conflict, TooMany or QueueUnavailable, and then nothing has changed.
+        """
+        row = connection.execute(_LOCKED.where(verifications.c.id == verification_id)).one()
+        last = connection.execute(
+            _LAST_MESSAGE.where(messages_table.c.verification_id == verification_id)
+        ).first()
+        if last is None:  # nobody has opened its link yet
+            raise Conflict(STILL_QUEUED, "still_queued")
+        _refuse_ended(row, now)
+        _refuse_early(row, last, now)
+        self._refuse_without_room(connection, last.channel, now)
+        quota = self._take_limits(connection, caller, row.phone, now)
+        number = self._insert(connection, row, last, caller, request_id, now)
+        return Resent(number, len(WAITS) - row.resends - 1, quota)
+
+    def _refuse_without_room(self, connection: Connection, channel: str, now: int) -> None:
+        room = admission.room(connection, self._database, self._settings, channel=channel, now=now)
+        if room is not None and room.places == 0:
+            raise admission.full(room)
+
+    def _take_limits(self, connection: Connection, caller: Caller, phone: str, now: int) -> Quota:
+        applying = self._limits.of(caller, parse_phone(phone), None)
+        if not applying:
+            return NO_LIMITS
+        self._database.lock_for_limits(connection)
+        (taken,) = limits.take(connection, [applying], now=now)
+        if isinstance(taken, TooMany):
+            raise taken
+        return taken
+
+    def _insert(
+        self,
+        connection: Connection,
+        row: Row[Any],
+        last: Row[Any],
+        caller: Caller,
+        request_id: str,
+        now: int,
+    ) -> int:
+        (number,) = self._database.new_ids(connection, messages_table, 1)
+        left = (row.expires_at - now) // 1000
+        _, body = self._templates.render(
+            row.template, row.locale, key_name=caller.name, ttl_seconds=left
+        )
+        new = messages.new_row(
+            number,
+            verification_id=row.id,
+            channel=last.channel,
+            phone=row.phone,
+            body=body,
+            request_id=request_id,
+            created_at=now,
+            expires_at=row.expires_at,
+            only_sender=last.only_sender,
+        )
+        insert_rows(connection, messages_table, [new])
+        texts.keep(connection, [body])
+        endings.reopen(connection, [row.id])
+        connection.execute(
+            update(verifications)
+            .where(verifications.c.id == row.id)
+            .values(resends=verifications.c.resends + 1)
+        )
+        tally.add(connection, now=now, moved={QUEUED: 1}, happened={"accepted": 1})
+        self._database.ring(connection)
+        return number
+
+
+def _refuse_ended(row: Row[Any], now: int) -> None:
+    if row.status == EXPIRED or row.expires_at <= now + LAST_CALL_MS:
+        raise Gone(OVER, "expired")
+    if row.status not in (PENDING, FAILED) or row.code_sealed is None:
+        raise Conflict(ENDED, "not_pending")
+
+
+def _refuse_early(row: Row[Any], last: Row[Any], now: int) -> None:
+    if last.status in (QUEUED, SENDING):
+        raise Conflict(STILL_QUEUED, "still_queued")
+    if row.resends >= len(WAITS):
+        raise TooMany(NO_MORE, "resends_used_up", None)
+    left = last.created_at + WAITS[row.resends] * 1000 - now
+    if left > 0:
+        raise TooMany(TOO_EARLY, "resend_too_early", math.ceil(left / 1000))
+
+
+_LOCKED = select(verifications).with_for_update()
+_LAST_MESSAGE = (
+    select(messages_table)
+    .order_by(messages_table.c.id.desc())
+    .limit(1)
+)

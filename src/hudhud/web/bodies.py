@@ -1,0 +1,132 @@
+"""Read a request's body, JSON or a form, into fields; each mistake gets its own words.
+
+A body of another type counts as empty, as it did in the earlier application; so does, in a field's
+place, what JavaScript takes for nothing.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+
+from hudhud.errors import BadRequest
+from hudhud.plain_text import is_plain
+from hudhud.web.parts import AnyRequest
+
+NOT_JSON = "Bad Request: The request body is not valid JSON."
+TOO_MANY_FIELDS = "Bad Request: The form has too many fields."
+INVALID = "invalid_parameter"
+MOST_FIELDS = 1000
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+WHOLE_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+FLAGS: Final[Mapping[Any, bool]] = {True: True, False: False, "true": True, "false": False}
+
+
+class Fields:
+    """The fields of a body; where nothing is given they are None."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def raw(self, name: str) -> Any:
+        """Return what stands in a field, whatever it is."""
+        return self._values.get(name)
+
+    def text(self, name: str, longest: int) -> str | None:
+        """Return a text of 1 to `longest` characters without control characters.
+
+        Raises BadRequest, as the others do.
+        """
+        value = self.raw(name)
+        if value in (None, ""):
+            return None
+        if not isinstance(value, str) or len(value) > longest or not is_plain(value):
+            raise _wrong(name, f"a text of at most {longest} characters")
+        return value
+
+    def whole(self, name: str, least: int, most: int) -> int | None:
+        """Return a whole number, which may also be written as a text."""
+        value = self.raw(name)
+        if value in (None, ""):
+            return None
+        if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value):
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise _wrong(name, f"a whole number from {least} to {most}")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Return whether a field is true; false where it is not given."""
+        value = self.raw(name)
+        if value in (None, ""):
+            return False
+        if not isinstance(value, bool | str) or value not in FLAGS:
+            raise _wrong(name, "true or false")
+        return FLAGS[value]
+
+    def matching(self, name: str, pattern: re.Pattern[str], what: str) -> str | None:
+        """Return a text of a certain form; `what` describes it."""
+        value = self.raw(name)
+        if value in (None, ""):
+            return None
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise _wrong(name, what)
+        return value
+
+    def small_object(self, name: str, largest: int) -> str | None:
+        """Return an object as JSON of at most `largest` bytes."""
+        value = self.raw(name)
+        if value in (None, ""):
+            return None
+        encoded = msgspec.json.encode(value) if isinstance(value, dict) else b""
+        if not encoded or len(encoded) > largest:
+            raise _wrong(name, f"an object of at most {largest} bytes as JSON")
+        return encoded.decode()
+
+    def encoded(self) -> bytes:
+        """Return all fields in one form, however they were written, to compare requests."""
+        return msgspec.json.encode(self._values, order="deterministic")
+
+
+async def fields_of(request: AnyRequest) -> Fields:
+    """Return the fields of a request's body. Raises BadRequest."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()
+    if content_type == FORM:
+        return Fields(_form_fields(body))
+    if content_type == JSON and body:
+        return Fields(_json_fields(body))
+    return Fields({})
+
+
+def _wrong(name: str, wanted: str) -> BadRequest:
+    return BadRequest(f'Bad Request: "{name}" must be {wanted}.', INVALID)
+
+
+def _json_fields(body: bytes) -> Mapping[str, Any]:
+    try:
+        # As before: a byte order mark is skipped, bytes that are no UTF-8 spoil only their field.
+        parsed = msgspec.json.decode(body.decode("utf-8-sig", "replace"))
+    except (msgspec.DecodeError, RecursionError):
+        raise BadRequest(NOT_JSON) from None
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _form_fields(body: bytes) -> Mapping[str, Any]:
+    """Return the fields; several of one name make a list, which no field may be."""
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise BadRequest(TOO_MANY_FIELDS) from None
+    return {
+        name: _plus_restored(values[0]) if len(values) == 1 else values
+        for name, values in fields.items()
+    }
+
+
+def _plus_restored(value: str) -> str:
+    """An unescaped + in a form is a space; only a number's first sign can have been one."""
+    return "+" + value[1:] if value[:1] == " " and value[1:2].isdigit() else value

@@ -1,0 +1,81 @@
+"""Check what a user typed."""
+
+import re
+
+from litestar import Response, post
+from msgspec import UNSET
+
+from hudhud.api_keys import Caller
+from hudhud.checks import Check, Checked
+from hudhud.codes import LONGEST_TYPED
+from hudhud.errors import BadRequest
+from hudhud.web import schemas
+from hudhud.web.answers import answer
+from hudhud.web.auth import authenticate
+from hudhud.web.bodies import INVALID, Fields, fields_of
+from hudhud.web.openapi import API_KEY_SECURITY, CheckOperation, responses
+from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.phone_number import parse_phone_number
+
+LARGEST_JOB = 10**18 - 1
+VERIFICATION_ID = re.compile(r"v[0-9a-f]{43}", re.ASCII)
+WHICH_ONE = (
+    'Bad Request: Name the verification by exactly one of "phoneNumber", "verificationId" and '
+    '"jobId".'
+)
+TYPED_REQUIRED = 'Bad Request: "otp" is required in the request body: what the user typed.'
+
+
+@post(
+    "/api/v1/otp/verify",
+    summary="Check a code",
+    tags=["OTP"],
+    status_code=200,
+    operation_class=CheckOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(400, 401, 403, 404, 409, 410, 413, 429, 500, 503),
+)
+async def verify(request: AnyRequest) -> Response[schemas.Checked]:
+    """Tell whether the code is right: yes at most once, and only while tries are left."""
+    caller = authenticate(request, "verify")
+    asked = check_request(await fields_of(request), caller)
+    return answer(_checked(await parts_of(request).checks.submit(asked)))
+
+
+def check_request(fields: Fields, caller: Caller) -> Check:
+    """Return what a body asks to check. Raises BadRequest."""
+    named = [name for name in ("phoneNumber", "verificationId", "jobId") if fields.raw(name)]
+    if len(named) != 1:
+        raise BadRequest(WHICH_ONE, INVALID)
+    phone = None
+    if named == ["phoneNumber"]:
+        phone = parse_phone_number(fields.raw("phoneNumber")).number
+    return Check(
+        caller=caller,
+        typed=_typed(fields),
+        verification_id=fields.matching(
+            "verificationId", VERIFICATION_ID, "an id that a send answered"
+        ),
+        job_id=fields.whole("jobId", 1, LARGEST_JOB),
+        phone=phone,
+    )
+
+
+def _typed(fields: Fields) -> str:
+    """Return what the user typed; a number in JSON has lost its zeros, but may have had none."""
+    typed = fields.raw("otp")
+    if isinstance(typed, int) and not isinstance(typed, bool):
+        typed = str(typed)
+    if not isinstance(typed, str) or not 0 < len(typed) <= LONGEST_TYPED:
+        raise BadRequest(TYPED_REQUIRED, INVALID)
+    return typed
+
+
+def _checked(result: Checked) -> schemas.Checked:
+    return schemas.Checked(
+        valid=result.is_valid,
+        status=result.status,
+        verificationId=result.verification_id,
+        attemptsRemaining=UNSET if result.is_valid else result.attempts_remaining,
+        provedNumber=UNSET if result.proved_phone is None else result.proved_phone,
+    )

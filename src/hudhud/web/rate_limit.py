@@ -1,0 +1,35 @@
+"""The headers by which callers learn of limits before they reach them.
+
+RateLimit-Policy and RateLimit as draft-ietf-httpapi-ratelimit-headers has them since version 08:
+lists of structured fields (RFC 9651), a policy's name with `q` (how many), `w` (in how many
+seconds), `r` (how many are left) and `t` (seconds until there are more).
+"""
+
+from hudhud.limits import Policy, Quota
+from hudhud.rates import span
+
+
+def headers(quota: Quota) -> dict[str, str]:
+    """Return the headers of an answer, accepted or refused; none where there is no limit.
+
+    On a refused one RateLimit holds only what refuses: no `t` may be later than Retry-After.
+    """
+    if not quota.policies:
+        return {}
+    shown = [one for one in quota.policies if one.remaining == 0 or not quota.is_reached]
+    return {
+        "RateLimit-Policy": ", ".join(map(_policy, quota.policies)),
+        "RateLimit": ", ".join(map(_left, shown)),
+    }
+
+
+def _policy(policy: Policy) -> str:
+    return f"{_name(policy)};q={policy.rate.most};w={policy.rate.window_ms // 1000}"
+
+
+def _left(policy: Policy) -> str:
+    return f"{_name(policy)};r={policy.remaining};t={policy.reset_seconds}"
+
+
+def _name(policy: Policy) -> str:
+    return f'"{policy.name}-{span(policy.rate.window_ms)}"'

@@ -1,0 +1,108 @@
+"""Send a code: the endpoint of the earlier application, and what is new beside it."""
+
+import re
+from ipaddress import ip_address
+
+import structlog
+from litestar import Response, post
+from msgspec import UNSET
+
+from hudhud import codes
+from hudhud.api_keys import Caller
+from hudhud.clock import iso, now_ms
+from hudhud.errors import BadRequest
+from hudhud.idempotency import IdempotentRequest
+from hudhud.verifications import SendRequest
+from hudhud.web import rate_limit, schemas
+from hudhud.web.answers import answer
+from hudhud.web.auth import authenticate
+from hudhud.web.bodies import INVALID, Fields, fields_of
+from hudhud.web.openapi import API_KEY_SECURITY, SendOperation, responses
+from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.phone_number import parse_phone_number
+from hudhud.web.request_id import HEADER, request_id
+
+log = structlog.get_logger(__name__)
+
+ACCEPTED = "OTP request accepted and has been queued for sending."
+IDEMPOTENCY_KEY = "Idempotency-Key"
+REPEATED = "Idempotency-Replayed"
+LONGEST_KEY = 255
+LONGEST_NAME = 64
+LARGEST_METADATA = 1024
+SHORTEST_TTL, LONGEST_TTL = 60, 900
+LONGEST_ADDRESS = 45
+NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_NAME}}}", re.ASCII)
+
+
+@post(
+    "/api/v1/otp/send",
+    summary="Send a code",
+    tags=["OTP"],
+    status_code=202,
+    operation_class=SendOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(400, 401, 403, 413, 422, 429, 500, 503),
+)
+async def send(request: AnyRequest) -> Response[schemas.Accepted]:
+    """Accept a phone number: 202 only after the code and its message are on disk."""
+    number = request_id(request)
+    caller = authenticate(request, "send")
+    asked = send_request(await fields_of(request), caller, _idempotency_key(request))
+    parts = parts_of(request)
+    new = parts.starter.make(asked, caller=caller, request_id=number, now=now_ms())
+    accepted = await parts.commits.submit(new)
+    log.debug("accepted", job=accepted.message_id, request_id=number)
+    headers = {HEADER: number, **rate_limit.headers(accepted.quota)}
+    if accepted.is_repeated:
+        headers[REPEATED] = "true"
+    body = schemas.Accepted(
+        message=ACCEPTED,
+        otp=UNSET if accepted.code is None else accepted.code,
+        jobId=accepted.message_id,
+        otp_expires_at=iso(accepted.expires_at),
+        verificationId=accepted.verification_id,
+    )
+    return answer(body, headers=headers)
+
+
+def send_request(fields: Fields, caller: Caller, idempotency_key: str | None) -> SendRequest:
+    """Return what a body asks for. Raises BadRequest."""
+    phone = parse_phone_number(fields.raw("phoneNumber"))
+    idempotent = None
+    if idempotency_key is not None:
+        idempotent = IdempotentRequest.of(caller.owner, idempotency_key, fields.encoded())
+    return SendRequest(
+        phone=phone,
+        locale=fields.matching("locale", NAME, "a language such as ar or pt-BR"),
+        template=fields.matching("template", NAME, "the name of a template"),
+        length=fields.whole("length", codes.SHORTEST, codes.LONGEST),
+        ttl_seconds=fields.whole("ttlSeconds", SHORTEST_TTL, LONGEST_TTL),
+        code=fields.matching("code", codes.OWN, "4 to 10 digits or letters"),
+        reference=fields.text("reference", LONGEST_NAME),
+        metadata_json=fields.small_object("metadata", LARGEST_METADATA),
+        hides_code=fields.flag("hideCode"),
+        client_ip=_client_ip(fields),
+        idempotent=idempotent,
+    )
+
+
+def _client_ip(fields: Fields) -> str | None:
+    given = fields.text("clientIp", LONGEST_ADDRESS)
+    if given is None:
+        return None
+    try:
+        return str(ip_address(given))
+    except ValueError:
+        raise BadRequest('Bad Request: "clientIp" must be an IP address.', INVALID) from None
+
+
+def _idempotency_key(request: AnyRequest) -> str | None:
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return None
+    if not 0 < len(key) <= LONGEST_KEY:
+        raise BadRequest(
+            f"Bad Request: {IDEMPOTENCY_KEY} must have 1 to {LONGEST_KEY} characters.", INVALID
+        )
+    return key

@@ -1,0 +1,277 @@
+"""What became of a verification or a job; cancel it, send its code again; the list of all."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Any, cast
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+from sqlalchemy import Connection, Row
+
+from hudhud import endings, messages, verification_list
+from hudhud.api_keys import Caller
+from hudhud.checks import OVER
+from hudhud.clock import iso, iso_or_none, now_ms
+from hudhud.endings import EXPIRED, PENDING, STATUSES
+from hudhud.errors import BadRequest, Conflict, Gone
+from hudhud.resends import ENDED, WAITS, Resent
+from hudhud.verification_list import LARGEST_PAGE, PAGE, ListFilter
+from hudhud.web import rate_limit, schemas
+from hudhud.web.answers import answer
+from hudhud.web.auth import authenticate
+from hudhud.web.bodies import INVALID
+from hudhud.web.check import VERIFICATION_ID
+from hudhud.web.drop_in import IS_HEAD
+from hudhud.web.errors import NoSuchJob
+from hudhud.web.openapi import (
+    API_KEY_SECURITY,
+    ApiOperation,
+    ListOperation,
+    ResendOperation,
+    ShowOperation,
+    responses,
+)
+from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.phone_number import phone_number_in_query
+from hudhud.web.request_id import HEADER, request_id
+
+JOB_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)  # what fits a 64-bit column
+SECONDS = re.compile(r"[1-5]?\d|60", re.ASCII)
+RESENT = "The code has been queued for sending again."
+
+
+@get(
+    "/api/v1/otp/{identifier:str}",
+    summary="What became of it",
+    tags=["OTP"],
+    operation_class=ShowOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(400, 401, 403, 404, 500, 503),
+)
+async def show(
+    request: AnyRequest, identifier: FromPath[str]
+) -> Response[schemas.Job | schemas.Verification]:
+    """Tell what became of a job (digits) or a verification; `?wait=` waits until it has ended."""
+    caller = authenticate(request, "read")
+    seconds = _seconds_to_wait(request)
+    parts = parts_of(request)
+    found = await asyncio.to_thread(_find, parts, caller, identifier)
+    if seconds and found.status == PENDING:
+        await parts.waiting.until_ended(found.id, seconds)
+        found = await asyncio.to_thread(_find, parts, caller, identifier)
+    if number := job_number(identifier):
+        return answer(await asyncio.to_thread(_job, parts, number))
+    return answer(await asyncio.to_thread(_shown, parts, found))
+
+
+@get(
+    "/api/v1/otp",
+    summary="List verifications",
+    tags=["OTP"],
+    operation_class=ListOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(400, 401, 403, 500, 503),
+)
+async def list_all(request: AnyRequest) -> Response[schemas.Verifications]:
+    """List the verifications that this key made, newest first."""
+    caller = authenticate(request, "read")
+    chosen, cursor, limit = _list_request(request)
+    page = await asyncio.to_thread(_page, parts_of(request), caller, chosen, cursor, limit)
+    return answer(page)
+
+
+@post(
+    "/api/v1/otp/{identifier:str}/cancel",
+    summary="Cancel",
+    tags=["OTP"],
+    status_code=200,
+    operation_class=ApiOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(401, 403, 404, 409, 410, 500, 503),
+)
+async def cancel(request: AnyRequest, identifier: FromPath[str]) -> Response[schemas.Verification]:
+    """End a pending verification; a message that waits is not sent."""
+    caller = authenticate(request, "send")
+    return answer(await asyncio.to_thread(_cancel, parts_of(request), caller, identifier))
+
+
+@post(
+    "/api/v1/otp/{identifier:str}/resend",
+    summary="Send the code again",
+    tags=["OTP"],
+    status_code=202,
+    operation_class=ResendOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(401, 403, 404, 409, 410, 429, 500, 503),
+)
+async def resend(request: AnyRequest, identifier: FromPath[str]) -> Response[schemas.Resent]:
+    """Queue the same code once more: after 30, 60 and 120 seconds, at most three times."""
+    caller = authenticate(request, "send")
+    number = request_id(request)
+    found, resent = await asyncio.to_thread(_resend, parts_of(request), caller, identifier, number)
+    body = schemas.Resent(
+        RESENT, found.id, resent.message_id, iso(found.expires_at), resent.resends_left
+    )
+    return answer(body, headers={HEADER: number, **rate_limit.headers(resent.quota)})
+
+
+def job_number(text: str) -> int:
+    """Return the number that names a job in an address; 0, which none has, for any other text."""
+    return int(text) if JOB_ID.fullmatch(text) else 0
+
+
+def _find(parts: Parts, caller: Caller, identifier: str) -> Row[Any]:
+    with parts.database.read() as connection:
+        return _found(connection, caller, identifier)
+
+
+def _found(connection: Connection, caller: Caller, identifier: str) -> Row[Any]:
+    """Return the key's verification of this id or job. Raises NoSuchJob."""
+    number = job_number(identifier)
+    row = None
+    if number or VERIFICATION_ID.fullmatch(identifier):
+        row = verification_list.find(
+            connection,
+            caller,
+            verification_id=None if number else identifier,
+            job_id=number or None,
+        )
+    if row is None:
+        raise NoSuchJob(f"Job with ID {identifier} not found.")
+    return row
+
+
+def _cancel(parts: Parts, caller: Caller, identifier: str) -> schemas.Verification:
+    now = now_ms()
+    with parts.database.write() as connection:
+        row = _found(connection, caller, identifier)
+        if _status(row, now) == EXPIRED:
+            raise Gone(OVER, "expired")
+        ended = endings.cancel(connection, [row.id], reason="caller", now=now)
+        if not ended.ids:
+            raise Conflict(ENDED, "not_pending")
+        ended.count(connection, now=now)
+        parts.database.ring(connection)
+        return _verification(connection, _found(connection, caller, row.id), parts, now)
+
+
+def _resend(parts: Parts, caller: Caller, identifier: str, number: str) -> tuple[Row[Any], Resent]:
+    now = now_ms()
+    with parts.database.write() as connection:
+        row = _found(connection, caller, identifier)
+        resent = parts.resends.queue(connection, row.id, caller=caller, request_id=number, now=now)
+    return row, resent
+
+
+def _seconds_to_wait(request: AnyRequest) -> int:
+    wanted = request.query_params.get("wait")
+    if not wanted:
+        return 0
+    if not SECONDS.fullmatch(wanted):
+        raise BadRequest('Bad Request: "wait" must be a number of seconds from 0 to 60.', INVALID)
+    return 0 if request.scope.get("state", {}).get(IS_HEAD) else int(wanted)
+
+
+def _list_request(request: AnyRequest) -> tuple[ListFilter, str | None, int]:
+    query = request.query_params
+    statuses = [one for one in query.get("status", "").split(",") if one]
+    if not set(statuses).issubset(STATUSES):
+        raise BadRequest(f'Bad Request: "status" is one of: {", ".join(STATUSES)}.', INVALID)
+    cursor = query.get("cursor") or None
+    if cursor is not None and not VERIFICATION_ID.fullmatch(cursor):
+        raise BadRequest('Bad Request: "cursor" is what "nextCursor" of a list says.', INVALID)
+    limit = query.get("limit") or str(PAGE)
+    if not JOB_ID.fullmatch(limit) or int(limit) > LARGEST_PAGE:
+        raise BadRequest(f'Bad Request: "limit" must be from 1 to {LARGEST_PAGE}.', INVALID)
+    phone, reference = query.get("phoneNumber"), query.get("reference") or None
+    chosen = ListFilter(
+        phone=phone_number_in_query(phone).number if phone else None,
+        reference=reference,
+        statuses=cast("list[endings.Status]", statuses),
+    )
+    return chosen, cursor, int(limit)
+
+
+def _page(
+    parts: Parts, caller: Caller, chosen: ListFilter, cursor: str | None, limit: int
+) -> schemas.Verifications:
+    now = now_ms()
+    with parts.database.read() as connection:
+        page = verification_list.page(connection, caller, chosen, before=cursor, limit=limit)
+        jobs = verification_list.jobs_of(connection, [row.id for row in page.rows])
+    most = parts.settings.otp_max_attempts
+    shown = [_described(row, jobs[row.id], most, now) for row in page.rows]
+    return schemas.Verifications(shown, page.following)
+
+
+def _shown(parts: Parts, row: Row[Any]) -> schemas.Verification:
+    with parts.database.read() as connection:
+        return _verification(connection, row, parts, now_ms())
+
+
+def _verification(
+    connection: Connection, row: Row[Any], parts: Parts, now: int
+) -> schemas.Verification:
+    jobs = verification_list.jobs_of(connection, [row.id])[row.id]
+    return _described(row, jobs, parts.settings.otp_max_attempts, now)
+
+
+def _described(
+    row: Row[Any], jobs: Sequence[Row[Any]], most_attempts: int, now: int
+) -> schemas.Verification:
+    return schemas.Verification(
+        verificationId=row.id,
+        status=_status(row, now),
+        reason=row.reason,
+        phoneNumber=row.phone or None,
+        provedNumber=row.proved_phone,
+        mode=row.link_mode or "send",
+        template=row.template,
+        locale=row.locale,
+        reference=row.reference,
+        metadata=None if row.metadata_json is None else msgspec.json.decode(row.metadata_json),
+        redirectUrl=row.redirect_url,
+        attemptsRemaining=max(0, most_attempts - row.attempts),
+        resendsRemaining=max(0, len(WAITS) - row.resends),
+        created_at=iso(row.created_at),
+        otp_expires_at=iso(row.expires_at),
+        ended_at=iso_or_none(row.ended_at),
+        jobs=[
+            schemas.VerificationJob(
+                job.id,
+                messages.legacy_status(job.status),
+                job.status,
+                job.error,
+                iso(job.created_at),
+            )
+            for job in jobs
+        ],
+    )
+
+
+def _status(row: Row[Any], now: int) -> endings.Status:
+    """Return its state; the time may be over before somebody has written that down."""
+    is_over = row.status == PENDING and row.expires_at <= now
+    return EXPIRED if is_over else cast("endings.Status", row.status)
+
+
+def _job(parts: Parts, number: int) -> schemas.Job:
+    with parts.database.read() as connection:
+        row: Any = messages.find(connection, number)
+    return schemas.Job(
+        jobId=row.id,
+        status=messages.legacy_status(row.status),
+        delivery=row.status,
+        error=row.error,
+        attempts=row.attempts,
+        created_at=iso(row.created_at),
+        otp_expires_at=iso(row.expires_at),
+        sending_at=iso_or_none(row.sending_at),
+        sent_at=iso_or_none(row.sent_at),
+        delivered_at=iso_or_none(row.delivered_at),
+        read_at=iso_or_none(row.read_at),
+        finished_at=iso_or_none(row.finished_at),
+        verificationId=row.verification_id,
+    )

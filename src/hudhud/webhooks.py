@@ -1,0 +1,204 @@
+"""Webhook endpoints: who is told of events, and the secrets that sign what they get.
+
+A secret is 32 random bytes in the form of Standard Webhooks, sealed in the database and shown once.
+After a rotation the former one signs too for a while, so that a receiver changes without a gap.
+"""
+
+import base64
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from hudhud import outgoing
+from hudhud.db.tables import webhook_endpoints
+from hudhud.errors import BadRequest
+from hudhud.events import KINDS, Kind
+from hudhud.sealing import Sealer
+
+PURPOSE: Final = "webhook secret"
+SECRET_MARK = "whsec_"  # noqa: S105 -- how each secret begins
+SECRET_BYTES = 32
+OVERLAP_MS = 24 * 3600 * 1000
+LONGEST_OVERLAP_MS = 30 * OVERLAP_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """An endpoint and its new secret, which nothing shows again."""
+
+    id: int
+    url: str
+    secret: str = field(repr=False)
+
+
+def add(
+    connection: Connection,
+    sealer: Sealer,
+    *,
+    url: str,
+    kinds: Iterable[str],
+    owner: str | None,
+    now: int,
+) -> Signed:
+    """Add an endpoint for these kinds of events, for all where none is named.
+
+    It gets what belongs to the API key's `owner`; with None everybody's, and what senders do.
+    Whether its address may be reached is asked before, outside of a transaction
+    (`outgoing.Outgoing.check`). Raises BadRequest for a wrong address or kind.
+    """
+    outgoing.check_form(url)
+    wanted = _in_order(kinds, owner)
+    secret = _new_secret()
+    row = {
+        "url": url,
+        "kinds": " ".join(wanted),
+        "api_key": owner,
+        "secret_sealed": sealer.seal(url, secret),
+        "created_at": now,
+    }
+    added: int = connection.scalars(
+        insert(webhook_endpoints).returning(webhook_endpoints.c.id), row
+    ).one()
+    return Signed(added, url, secret)
+
+
+def list_endpoints(connection: Connection) -> list[Row[Any]]:
+    """Return every endpoint, the oldest first, without its secrets."""
+    return list(connection.execute(_SHOWN.order_by(webhook_endpoints.c.id)))
+
+
+def find(connection: Connection, endpoint_id: int) -> Row[Any] | None:
+    """Return an endpoint without its secrets, or None."""
+    return connection.execute(_SHOWN.where(webhook_endpoints.c.id == endpoint_id)).first()
+
+
+def remove(connection: Connection, endpoint_id: int) -> str | None:
+    """Remove an endpoint and return its address; None where there is no such one.
+
+    What still waits for it is delivered no more, and deleted with its events.
+    """
+    gone = delete(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id)
+    url: str | None = connection.scalar(gone.returning(webhook_endpoints.c.url))
+    return url
+
+
+def disable(connection: Connection, endpoint_id: int, *, reason: str, now: int) -> bool:
+    """Deliver nothing more for now; False where it is disabled already.
+
+    What waits goes on waiting, so that a mistake of the receiver loses nothing.
+    """
+    changed = connection.execute(
+        update(webhook_endpoints)
+        .where(webhook_endpoints.c.id == endpoint_id, webhook_endpoints.c.disabled_at.is_(None))
+        .values(disabled_at=now, disabled_reason=reason)
+    )
+    return changed.rowcount == 1
+
+
+def enable(connection: Connection, endpoint_id: int) -> str | None:
+    """Deliver again and return the address; None where the endpoint is not disabled.
+
+    What waited goes out in order; of what happened meanwhile nothing was kept for it.
+    """
+    enabled = (
+        update(webhook_endpoints)
+        .where(webhook_endpoints.c.id == endpoint_id, webhook_endpoints.c.disabled_at.is_not(None))
+        .values(disabled_at=None, disabled_reason=None, failing_since=None)
+    )
+    return connection.scalar(enabled.returning(webhook_endpoints.c.url))
+
+
+def rotate(
+    connection: Connection,
+    sealer: Sealer,
+    endpoint_id: int,
+    *,
+    now: int,
+    overlap_ms: int = OVERLAP_MS,
+) -> Signed | None:
+    """Give an endpoint a new secret; None where there is no such one.
+
+    The present one signs too for `overlap_ms`, one from before it no longer.
+    Raises BadRequest where the overlap is too long.
+    """
+    if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
+        raise BadRequest("The former secret may sign for 30 days at most.")
+    columns = select(webhook_endpoints.c.url, webhook_endpoints.c.secret_sealed)
+    found = columns.where(webhook_endpoints.c.id == endpoint_id).with_for_update()
+    row = connection.execute(found).first()
+    if row is None:
+        return None
+    secret = _new_secret()
+    connection.execute(
+        update(webhook_endpoints)
+        .where(webhook_endpoints.c.id == endpoint_id)
+        .values(
+            secret_sealed=sealer.seal(row.url, secret),
+            previous_secret_sealed=row.secret_sealed if overlap_ms else None,
+            previous_until=now + overlap_ms if overlap_ms else None,
+        )
+    )
+    return Signed(endpoint_id, row.url, secret)
+
+
+def reseal(connection: Connection, sealer: Sealer) -> int:
+    """Seal anew what is sealed under the secret before the present one; return how many.
+
+    Raises SealingError where neither opens it.
+    """
+    columns = ("secret_sealed", "previous_secret_sealed")
+    changed = 0
+    for row in connection.execute(select(webhook_endpoints).with_for_update()).all():
+        stored = {name: getattr(row, name) for name in columns}
+        old = {name: sealed for name, sealed in stored.items() if _is_old(sealer, sealed)}
+        if not old:
+            continue
+        anew = {name: sealer.seal(row.url, sealer.open(row.url, old[name])) for name in old}
+        of_this = update(webhook_endpoints).where(webhook_endpoints.c.id == row.id)
+        connection.execute(of_this.values(**anew))
+        changed += len(anew)
+    return changed
+
+
+def _is_old(sealer: Sealer, sealed: bytes | None) -> bool:
+    return sealed is not None and not sealer.is_current(sealed)
+
+
+def _new_secret() -> str:
+    return SECRET_MARK + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def _in_order(kinds: Iterable[str], owner: str | None) -> Sequence[Kind]:
+    """Return the kinds as they are stored. Raises BadRequest."""
+    wanted = set(kinds)
+    unknown = wanted.difference(KINDS)
+    if unknown:
+        raise BadRequest(f"There are no such events. Known are: {', '.join(KINDS)}.")
+    chosen = [kind for kind in KINDS if not wanted or kind in wanted]
+    if owner is None:
+        return chosen
+    own = [kind for kind in chosen if not kind.startswith("sender.")]
+    if not own:
+        raise BadRequest("Events of senders belong to no API key: leave the key out for them.")
+    return own
+
+
+_SHOWN: Final = select(
+    *(
+        webhook_endpoints.c[name]
+        for name in (
+            "id",
+            "url",
+            "kinds",
+            "api_key",
+            "previous_until",
+            "created_at",
+            "failing_since",
+            "disabled_at",
+            "disabled_reason",
+        )
+    )
+)

@@ -1,0 +1,40 @@
+"""The texts that ship, a file for each language, and what may stand in braces in a text."""
+
+import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import get_args
+
+from hudhud.settings import Locale
+
+CODE = "{code}"
+CODE_LINE = re.compile(rf"^{re.escape(CODE)}$", re.MULTILINE)
+TOKEN = "{token}"  # noqa: S105 -- a placeholder
+BRAND = "{brand}"
+MINUTES = "{minutes}"
+
+CODE_PLACES = (CODE, BRAND, MINUTES)
+LINK_PLACES = {
+    "link_reply": (TOKEN, BRAND),
+    "link_verify": (TOKEN, BRAND),
+    "link_approved": (BRAND,),
+    "link_refused": (BRAND,),
+}
+DEFAULT_TEMPLATE = "otp"
+
+Texts = dict[str, dict[str, tuple[str, ...]]]
+"""The wordings of each text in each language, which is in its normal form (`locales.py`)."""
+
+SHIPPED: tuple[Locale, ...] = get_args(Locale)
+
+
+@cache
+def shipped() -> Texts:
+    """Return the wordings of each text in each language."""
+    texts: Texts = {}
+    for locale in SHIPPED:
+        file = files(__package__) / f"{locale}.toml"
+        for name, wordings in tomllib.loads(file.read_text(encoding="utf-8")).items():
+            texts.setdefault(name, {})[locale] = tuple(wordings)
+    return texts

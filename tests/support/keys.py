@@ -1,0 +1,21 @@
+"""API keys for tests."""
+
+from typing import Any
+
+from hudhud import api_keys
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+
+
+def make_key(database: Database, name: str = "shop", *scopes: str, **settings: Any) -> str:
+    """Make a key, with the default scopes where none is given, and return it."""
+    with database.write() as connection:
+        database.lock_for_keys(connection)
+        wanted = scopes or api_keys.DEFAULT_SCOPES
+        return api_keys.create(connection, name, wanted, **{"now": now_ms(), **settings})
+
+
+def revoke_key(database: Database, text: str) -> str | None:
+    """Revoke what `text` names; return the key's name."""
+    with database.write() as connection:
+        return api_keys.revoke(connection, text, now=now_ms())
