@@ -4,7 +4,7 @@ from sqlalchemy import Connection, text
 
 from hudhud import tally, texts
 from hudhud.db.engine import Database
-from hudhud.templates import WORDINGS
+from hudhud.wordings import shipped
 
 MONTH_MS = 30 * 86_400_000
 VALIDITY_MS = 300_000
@@ -108,7 +108,8 @@ def _without_limits(connection: Connection) -> None:
 
 
 def _messages(connection: Connection) -> str:
-    bodies = texts.keep(connection, [body for wording in WORDINGS.values() for body in wording])
+    wordings = shipped()["otp"]
+    bodies = texts.keep(connection, [*wordings["ar"], *wordings["en"]])
     errors = texts.keep(connection, [*ERRORS, TOO_OLD])
     return MESSAGES.format(
         bodies=_values(bodies),

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import hudhud
+from hudhud.wordings import SHIPPED
 
 ROOT = Path(__file__).parent.parent
 LOCKS = [ROOT / f"requirements/{name}.txt" for name in ("run", "demo", "dev", "node")]
@@ -170,6 +171,7 @@ def test_archives_hold_the_browsers_libraries_and_whatever_is_read_at_run_time(
         f"{static}/vendor/swagger-ui-dist/swagger-ui.css",
         f"{static}/vendor/swagger-ui-dist/LICENSE",
         "hudhud/db/migrations/env.py",
+        *(f"hudhud/wordings/{locale}.toml" for locale in SHIPPED),
     }
     assert needed <= set(wheel)
     assert {f"src/{name}" for name in needed} <= set(source)

@@ -194,7 +194,8 @@ def test_a_folder_called_env_is_not_a_settings_file() -> None:
         ("SESSION_SECRET_PREVIOUS", "hunter2"),
         ("ALERT_URLS", "json://127.0.0.1 hunter2"),
         ("BRAND_NAME", "x" * 61),
-        ("DEFAULT_LOCALE", "fr"),
+        ("BRAND_NAME", "Web {code}"),
+        ("DEFAULT_LOCALE", "it"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line_that_names_it_and_tells_no_secret(

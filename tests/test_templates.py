@@ -1,99 +1,350 @@
-"""The texts: languages, wordings, the code on a line of its own."""
+"""The texts: which ship, how they are put together, chosen, and read again when they change."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
+from structlog.testing import capture_logs
 
-from hudhud.templates import CODE, WORDINGS, locale_for, render, with_code
+from conftest import settings
+from hudhud import templates as module
+from hudhud.errors import BadRequest, SettingsError
+from hudhud.plain_text import is_plain
+from hudhud.templates import LinkMode, LinkText, Templates, with_code
+from hudhud.wordings import CODE, LINK_PLACES, SHIPPED, TOKEN, shipped
 
-LOCALES = sorted(WORDINGS)
-EVERY_WORDING = [(locale, wording) for locale in LOCALES for wording in WORDINGS[locale]]
 # Enough draws that each of a few wordings comes up.
 MANY = 200
+SHORT = 400
+EVERY_CODE_TEXT = [(locale, wording) for locale in SHIPPED for wording in shipped()["otp"][locale]]
+EVERY_LINK_TEXT = [
+    (name, locale, wording)
+    for name in LINK_PLACES
+    for locale in SHIPPED
+    for wording in shipped()[name][locale]
+]
+# What says in each language not to share it.
+NEVER_SHARE = {
+    "ar": r"لا تشاركه",
+    "de": r"Geben Sie ihn an niemanden weiter|nicht weiter",
+    "en": r"[Nn]ever share|not share",
+    "es": r"[Nn]o lo comparta",
+    "fa": r"در اختیار هیچ‌کس قرار ندهید",
+    "fr": r"[Nn]e le communiquez à personne",
+    "hi": r"किसी को न बताएँ",
+    "id": r"Jangan berikan kepada siapa pun",
+    "pt": r"[Nn]ão o compartilhe",
+    "ru": r"Никому его не сообщайте",
+    "tr": r"[Kk]imseyle paylaşmayın",
+    "ur": r"کسی کو نہ بتائیں",
+}
+MINUTES = {
+    "ar": ["دقيقة", "دقيقتان", "3 دقائق", "5 دقائق", "11 دقيقة", "21 دقيقة", "100 دقيقة"],
+    "de": ["1 Minute"] + [f"{count} Minuten" for count in (2, 3, 5, 11, 21, 100)],
+    "en": ["1 minute"] + [f"{count} minutes" for count in (2, 3, 5, 11, 21, 100)],
+    "es": ["1 minuto"] + [f"{count} minutos" for count in (2, 3, 5, 11, 21, 100)],
+    "fa": [f"{count} دقیقه" for count in (1, 2, 3, 5, 11, 21, 100)],
+    "fr": ["1 minute"] + [f"{count} minutes" for count in (2, 3, 5, 11, 21, 100)],
+    "hi": [f"{count} मिनट" for count in (1, 2, 3, 5, 11, 21, 100)],
+    "id": [f"{count} menit" for count in (1, 2, 3, 5, 11, 21, 100)],
+    "pt": ["1 minuto"] + [f"{count} minutos" for count in (2, 3, 5, 11, 21, 100)],
+    "ru": ["1 минута", "2 минуты", "3 минуты", "5 минут", "11 минут", "21 минута", "100 минут"],
+    "tr": [f"{count} dakika" for count in (1, 2, 3, 5, 11, 21, 100)],
+    "ur": [f"{count} منٹ" for count in (1, 2, 3, 5, 11, 21, 100)],
+}
+OWN = '''
+[templates.otp.en]
+wordings = ["""
+Own {brand}:
+{code}
+{minutes}
+"""]
+
+[templates.shop.ar]
+wordings = ["{code}\\nمتجر {brand}"]
+
+[templates.shop.it]
+wordings = ["{code}\\n{brand}, {minutes}"]
+
+[templates.link_reply.en]
+wordings = ["Hello, this is {token}"]
+
+[templates.otp.pt-PT]
+wordings = ["{code}\\nPT"]
+
+[keys.webshop]
+template = "shop"
+brand = "Web Shop"
+locale = "IT"
+'''
+
+Make = Callable[..., Templates]
 
 
-def rendered(locale: str, brand: str = "Acme", ttl_seconds: int = 300) -> set[str]:
-    return {render(locale, brand=brand, ttl_seconds=ttl_seconds) for _ in range(MANY)}
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Makes the texts of an installation, with this file of its own."""
+
+    def build(own: str | None = None, *, tolerant: bool = False, **changes: object) -> Templates:
+        if own is not None:
+            (tmp_path / "templates.toml").write_text(own, encoding="utf-8")
+        return Templates(settings(data_dir=tmp_path, **changes), tolerant=tolerant)
+
+    return build
+
+
+def rendered(
+    texts: Templates, locale: str, *, template: str | None = None, ttl: int = 300
+) -> set[str]:
+    return {texts.render(template, locale, key_name=None, ttl_seconds=ttl)[1] for _ in range(MANY)}
+
+
+def test_the_languages_that_ship_are_those_of_the_settings() -> None:
+    assert len(SHIPPED) == 12
+    assert {tuple(sorted(by_locale)) for by_locale in shipped().values()} == {SHIPPED}
+    assert set(shipped()) == {"otp", *LINK_PLACES}
+    assert set(get_args(LinkText)) == set(LINK_PLACES)
+
+
+@pytest.mark.parametrize("locale", SHIPPED)
+def test_each_language_has_several_different_wordings(locale: str) -> None:
+    wordings = shipped()["otp"][locale]
+    assert len(set(wordings)) == len(wordings) >= 4
+
+
+@pytest.mark.parametrize(("locale", "wording"), EVERY_CODE_TEXT)
+def test_a_wording_shows_the_code_alone_in_the_first_two_lines(locale: str, wording: str) -> None:
+    assert wording.count(CODE) == 1, locale
+    assert CODE in wording.split("\n")[:2]
+
+
+@pytest.mark.parametrize(("locale", "wording"), EVERY_CODE_TEXT)
+def test_a_wording_is_short_complete_and_never_asks_to_tap_or_share(
+    locale: str, wording: str
+) -> None:
+    assert "{brand}" in wording
+    assert wording.count("{minutes}") == 1
+    assert re.search(NEVER_SHARE[locale], wording)
+    assert not re.search(r"https?:|www\.|wa\.me", wording)
+    assert len(wording) <= SHORT / 2
+    assert wording == wording.strip()
+
+
+@pytest.mark.parametrize(("name", "locale", "wording"), EVERY_LINK_TEXT)
+def test_a_text_of_the_link_names_the_brand_and_holds_what_it_must(
+    name: str, locale: str, wording: str
+) -> None:
+    assert "{brand}" in wording, locale
+    assert wording.count(TOKEN) == (TOKEN in LINK_PLACES[name])
+    assert wording.split("\n").count(TOKEN) == wording.count(TOKEN)
+    assert len(wording) <= SHORT / 2
+    assert wording == wording.strip()
+
+
+@pytest.mark.parametrize("locale", ["ar", "fa", "ur"])
+def test_no_line_that_runs_from_the_right_begins_with_the_brand(locale: str) -> None:
+    for by_locale in shipped().values():
+        lines = [line for wording in by_locale[locale] for line in wording.split("\n")]
+        assert not any(line.startswith("{brand}") for line in lines)
+
+
+@pytest.mark.parametrize("locale", SHIPPED)
+def test_a_text_is_complete_but_for_the_code(make: Make, locale: str) -> None:
+    texts = make(brand_name="Acme")
+    bodies = rendered(texts, locale)
+    assert len(bodies) == len(shipped()["otp"][locale])
+    for body in bodies:
+        assert "Acme" in body
+        assert not re.search(r"[{}]", body.replace(CODE, ""))
+        assert with_code(body, "0345").split("\n").count("0345") == 1
+
+
+@pytest.mark.parametrize("locale", SHIPPED)
+def test_the_texts_of_the_link_are_complete(make: Make, locale: str) -> None:
+    texts = make(brand_name="Acme")
+    said = [
+        texts.link_text("reply", locale, key_name=None, token="ABCD-2345-XY"),
+        texts.link_text("verify", locale, key_name=None, token="ABCD-2345-XY"),
+        texts.approved_text(locale, key_name=None),
+        texts.refused_text(locale, key_name=None),
+    ]
+    assert ["ABCD-2345-XY" in text.split("\n") for text in said] == [True, True, False, False]
+    assert all("Acme" in text and not re.search(r"[{}]", text) for text in said)
+
+
+@pytest.mark.parametrize("locale", SHIPPED)
+def test_minutes_are_counted_as_the_language_does(make: Make, locale: str) -> None:
+    texts = make(brand_name="Acme")
+    for count, words in zip((1, 2, 3, 5, 11, 21, 100), MINUTES[locale], strict=True):
+        for body in rendered(texts, locale, ttl=count * 60):
+            assert re.search(rf"(^|\s){words}(\W|$)", body), (words, body)
+
+
+@pytest.mark.parametrize("seconds", [5, 59, 60, 119])
+def test_less_than_two_minutes_are_called_one(make: Make, seconds: int) -> None:
+    assert all(" 1 minute" in body for body in rendered(make(), "en", ttl=seconds))
+
+
+@pytest.mark.parametrize("brand", ["{minutes}", "{brand}", "{", "}{", "{0}", "%s", r"\1"])
+@pytest.mark.parametrize("locale", SHIPPED)
+def test_a_brand_with_braces_is_shown_as_it_is_and_breaks_nothing(
+    make: Make, locale: str, brand: str
+) -> None:
+    for body in rendered(make(brand_name=brand), locale):
+        text = with_code(body, "0345")
+        assert brand in text
+        assert text.split("\n").count("0345") == 1
+
+
+pieces = st.sampled_from(["{", "}", "code", "{code}", "{token}", "{brand}", "\n", " ", "a"])
+brands = st.lists(pieces).map("".join)
+
+
+@given(st.one_of(st.text(max_size=60), brands), st.sampled_from(SHIPPED))
+def test_a_brand_is_refused_or_leaves_the_code_alone_on_its_line(brand: str, locale: str) -> None:
+    try:
+        chosen = settings(data_dir=Path("none"), brand_name=brand)
+    except ValidationError:
+        refused = not 0 < len(brand.strip()) <= 60 or not is_plain(brand.strip())
+        assert refused or CODE in brand or TOKEN in brand
+        return
+    texts = Templates(chosen)
+    text = with_code(texts.render(None, locale, key_name=None, ttl_seconds=60)[1], "0345")
+    assert text.split("\n").count("0345") == 1
+    assert brand.strip() in text
+    modes: tuple[LinkMode, ...] = get_args(LinkMode)
+    for mode in modes:
+        sent = texts.link_text(mode, locale, key_name=None, token="ABCD-2345-XY")
+        assert sent.count("ABCD-2345-XY") == 1
 
 
 @pytest.mark.parametrize(
     ("country", "default", "locale"),
     [
-        ("EG", "en", "ar"),
-        ("SA", "en", "ar"),
-        ("MA", "en", "ar"),
-        ("US", "en", "en"),
-        ("US", "ar", "ar"),
-        ("001", "en", "en"),
-        ("ZZ", "ar", "ar"),
+        ("EG", "en", "ar"), ("SA", "en", "ar"), ("MA", "en", "ar"), ("FR", "en", "fr"),
+        ("DE", "en", "de"), ("BR", "en", "pt"), ("MX", "en", "es"), ("PE", "en", "es"),
+        ("TR", "en", "tr"), ("ID", "en", "id"), ("IR", "en", "fa"), ("RU", "en", "ru"),
+        ("PK", "en", "ur"), ("GB", "ar", "en"),
+        ("US", "en", "en"), ("US", "ar", "ar"), ("IN", "ar", "ar"), ("CH", "ar", "ar"),
+        ("CA", "ar", "ar"), ("KZ", "ar", "ar"), ("IT", "ar", "ar"), ("001", "en", "en"),
+        ("ZZ", "ar", "ar"), ("", "tr", "tr"),
     ],
-)
+)  # fmt: skip
 def test_the_country_chooses_the_language_and_the_default_where_it_does_not_tell(
-    country: str, default: str, locale: str
+    make: Make, country: str, default: str, locale: str
 ) -> None:
-    assert locale_for(country, default) == locale
-
-
-@pytest.mark.parametrize(("locale", "wording"), EVERY_WORDING)
-def test_every_wording_has_the_code_once_on_a_line_of_its_own(locale: str, wording: str) -> None:
-    assert wording.splitlines().count(CODE) == 1, locale
-    assert wording.count(CODE) == 1
-
-
-@pytest.mark.parametrize(("locale", "wording"), EVERY_WORDING)
-def test_every_wording_names_the_brand_and_the_minutes(locale: str, wording: str) -> None:
-    assert "{brand}" in wording, locale
-    assert wording.count("{minutes}") == 1
-
-
-@pytest.mark.parametrize("locale", LOCALES)
-def test_the_wording_is_chosen_at_random(locale: str) -> None:
-    assert len(rendered(locale)) == len(WORDINGS[locale]) >= 3
-
-
-@pytest.mark.parametrize("locale", LOCALES)
-def test_a_text_is_complete_but_for_the_code(locale: str) -> None:
-    for body in rendered(locale):
-        assert "Acme" in body
-        assert body.replace(CODE, "").count("{") == 0
-        assert "0345" in with_code(body, "0345").splitlines()
-
-
-@pytest.mark.parametrize("brand", ["{code}", "{minutes}", "{brand}", "{", "}{", "{0}", "%s", r"\1"])
-@pytest.mark.parametrize("locale", LOCALES)
-def test_a_brand_with_braces_is_shown_as_it_is_and_breaks_nothing(locale: str, brand: str) -> None:
-    for body in rendered(locale, brand):
-        text = with_code(body, "0345")
-        assert brand in text
-        assert text.count("0345") == 1
-        assert "0345" in text.splitlines()
-
-
-@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=60))
-def test_any_brand_leaves_the_code_on_its_line(brand: str) -> None:
-    text = with_code(render("en", brand=brand, ttl_seconds=300), "0345")
-    assert text.splitlines().count("0345") == 1
+    assert make(default_locale=default).choose_locale(country, None, None) == locale
 
 
 @pytest.mark.parametrize(
-    ("minutes", "english", "arabic"),
-    [
-        (1, "1 minute", "دقيقة واحدة"),
-        (2, "2 minutes", "دقيقتين"),
-        (3, "3 minutes", "3 دقائق"),
-        (5, "5 minutes", "5 دقائق"),
-        (10, "10 minutes", "10 دقائق"),
-        (11, "11 minutes", "11 دقيقة"),
-        (99, "99 minutes", "99 دقيقة"),
-        (100, "100 minutes", "100 دقيقة"),
-        (103, "103 minutes", "103 دقائق"),
-    ],
-)
-def test_minutes_are_counted_as_the_language_does(minutes: int, english: str, arabic: str) -> None:
-    assert all(f" {english}" in body for body in rendered("en", ttl_seconds=minutes * 60))
-    assert all(f" {arabic}" in body for body in rendered("ar", ttl_seconds=minutes * 60))
+    ("wanted", "locale"),
+    [("fr", "fr"), ("FR", "fr"), ("pt-BR", "pt"), ("pt_BR", "pt"), ("zh-Hant-TW", None),
+     ("xx", None), ("", None), ("-", None), ("fr" * 500, None), ("f\nr", None)],
+)  # fmt: skip
+def test_the_request_chooses_the_language_or_is_told_what_there_is(
+    make: Make, wanted: str, locale: str | None
+) -> None:
+    texts = make()
+    if locale is not None:
+        assert texts.choose_locale("EG", wanted, None) == locale
+        return
+    with pytest.raises(BadRequest) as refused:
+        texts.choose_locale("EG", wanted, None)
+    assert refused.value.word == "unknown_locale"
+    assert str(refused.value).endswith("There are: ar, de, en, es, fa, fr, hi, id, pt, ru, tr, ur.")
+    assert len(str(refused.value)) < 150
 
 
-@pytest.mark.parametrize("seconds", [5, 59, 60, 119])
-def test_less_than_two_minutes_are_called_one(seconds: int) -> None:
-    assert all(" 1 minute" in body for body in rendered("en", ttl_seconds=seconds))
+def test_own_texts_replace_what_ships_language_by_language(make: Make) -> None:
+    texts = make(OWN, brand_name="Acme")
+    assert rendered(texts, "en") == {"Own Acme:\n{code}\n5 minutes"}
+    assert len(rendered(texts, "fr")) == 4
+    assert texts.link_text("reply", "en", key_name=None, token="T") == "Hello, this is T"
+    assert "Acme" in texts.link_text("verify", "en", key_name=None, token="T")
+
+
+def test_a_key_has_its_own_template_brand_and_language(make: Make) -> None:
+    texts = make(OWN)
+    locale = texts.choose_locale("EG", None, "webshop")
+    assert locale == "it"
+    assert texts.render(None, locale, key_name="webshop", ttl_seconds=300) == (
+        "shop",
+        "{code}\nWeb Shop, 5 minuti",
+    )
+    assert texts.render("otp", "fr", key_name="webshop", ttl_seconds=300)[0] == "otp"
+    assert "Web Shop" in texts.approved_text("fr", key_name="webshop")
+    assert "Hudhud" in texts.approved_text("fr", key_name="other")
+    assert texts.choose_locale("EG", "de", "webshop") == "de"
+
+
+def test_own_languages_can_be_asked_for_and_are_those_of_their_country(make: Make) -> None:
+    texts = make(OWN)
+    assert texts.choose_locale("IT", None, None) == "it"
+    assert texts.choose_locale("EG", "it-CH", None) == "it"
+    assert texts.choose_locale("EG", "pt_PT", None) == "pt-pt"
+    assert rendered(texts, "pt-pt") == {"{code}\nPT"}
+
+
+def test_a_template_without_the_language_speaks_the_default_one_or_its_first(make: Make) -> None:
+    assert rendered(make(OWN, default_locale="ar"), "fr", template="shop") == {
+        "{code}\nمتجر Hudhud"
+    }
+    italian = '[templates.shop.it]\nwordings = ["{code}\\n{minutes}"]'
+    assert rendered(make(italian), "fr", template="shop") == {"{code}\n5 minuti"}
+
+
+@pytest.mark.parametrize("name", ["nothing", "link_reply", "x" * 1000, "otp.en"])
+def test_a_template_that_does_not_exist_is_refused(make: Make, name: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        make(OWN).render(name, "en", key_name=None, ttl_seconds=300)
+    assert refused.value.word == "unknown_template"
+    assert len(str(refused.value)) < 100
+
+
+def test_a_change_is_read_and_a_broken_one_leaves_the_texts_of_before(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "templates.toml"
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
+    texts = make(OWN)
+    own = rendered(texts, "en")
+
+    file.write_text('[templates.otp.en]\nwordings = ["changed\\n{code}"]')
+    changed = {"changed\n{code}"}
+    assert rendered(texts, "en") == changed != own
+
+    file.write_text('[templates.otp.en]\nwordings = ["broken"]')
+    with capture_logs() as logs:
+        assert rendered(texts, "en") == changed
+        assert rendered(texts, "fr") != changed
+    assert [line["log_level"] for line in logs] == ["warning"]
+    assert logs[0]["problems"] == [
+        f"{file}, line 2: {{code}} must stand in it exactly once, alone on its line, "
+        "without even a space."
+    ]
+
+    file.unlink()
+    assert len(rendered(texts, "en")) == 4
+
+
+def test_the_file_is_looked_at_once_a_second_at_most(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_SECONDS", 3600.0)
+    texts = make(OWN)
+    (tmp_path / "templates.toml").unlink()
+    assert rendered(texts, "en") == {"Own Hudhud:\n{code}\n5 minutes"}
+
+
+def test_a_wrong_file_stops_the_start_but_not_that_of_a_sender(make: Make) -> None:
+    with pytest.raises(SettingsError, match="line 1: not TOML"):
+        make("wordings")
+    with capture_logs() as logs:
+        texts = make("wordings", tolerant=True)
+    assert len(logs) == 1
+    assert len(rendered(texts, "en")) == 4

@@ -5,30 +5,37 @@ load the web framework.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
-from hudhud import contacts, senders
+from hudhud import api_keys, contacts, queue, senders, webhooks
 from hudhud.alerts import Alerts
 from hudhud.arrivals import Arrivals
+from hudhud.channels import sandbox
 from hudhud.channels.base import Channel
-from hudhud.channels.sandbox import SandboxChannel
+from hudhud.clock import now_ms
 from hudhud.countries import Countries
 from hudhud.credentials import load_secret
 from hudhud.db.engine import Database, open_database
 from hudhud.db.migrate import migrate
 from hudhud.delivery import Delivery
 from hudhud.errors import SettingsError, StartRefused
+from hudhud.housekeeping import Housekeeping
 from hudhud.legacy import database_url
 from hudhud.machine import machine_name
+from hudhud.outgoing import Outgoing
 from hudhud.pace import Pace
-from hudhud.sealing import CodeSealer
+from hudhud.retention import Retention
+from hudhud.sealing import CodeSealer, Sealer
 from hudhud.settings import Settings
 from hudhud.supervisor import Supervisor
 from hudhud.templates import Templates
 from hudhud.verifications import VerificationStarter
 from hudhud.worker import Worker
+
+if TYPE_CHECKING:
+    from hudhud.dispatcher import Dispatcher
 
 SANDBOX_BATCH = 200
 
@@ -60,16 +67,66 @@ def build_templates(settings: Settings) -> Templates:
     return Templates(settings)
 
 
-def build_supervisor(settings: Settings, database: Database, command: Sequence[str]) -> Supervisor:
-    """Build the supervisor of this machine's sender, which `command` starts."""
-    return Supervisor(
+def build_supervisors(
+    settings: Settings, database: Database, command: Sequence[str]
+) -> list[Supervisor]:
+    """Build the supervisors of this machine's senders, whose processes `command` starts.
+
+    Beside a linked device runs a sandbox, as long as there is a test key or something for it.
+    """
+    machine = machine_name(settings.data_dir)
+    chosen = Supervisor(
         sender=settings.sender_name,
         channel=settings.channel,
-        machine=machine_name(settings.data_dir),
+        machine=machine,
         database=database,
         command=command,
-        alerts=Alerts(database, settings),
     )
+    if settings.channel == sandbox.NAME:
+        return [chosen]
+    beside = Supervisor(
+        sender=settings.sandbox_name,
+        channel=sandbox.NAME,
+        machine=machine,
+        database=database,
+        command=command,
+        is_wanted=_sandbox_is_wanted,
+    )
+    return [chosen, beside]
+
+
+def _sandbox_is_wanted(connection: Connection) -> bool:
+    return api_keys.any_test_in_use(connection, now=now_ms()) or queue.is_waiting(
+        connection, channel=sandbox.NAME
+    )
+
+
+def build_housekeeping(settings: Settings, database: Database) -> Housekeeping:
+    """Build what keeps the installation in order."""
+    return Housekeeping(
+        database=database,
+        settings=settings,
+        alerts=Alerts(database, settings),
+        retention=Retention(database, settings),
+    )
+
+
+def build_dispatcher(settings: Settings, database: Database) -> "Dispatcher":
+    """Build what delivers events to webhooks. Raises StartRefused without a secret."""
+    # A sender's process delivers none: it need not load an HTTP client.
+    from hudhud.dispatcher import Dispatcher  # noqa: PLC0415
+
+    return Dispatcher(database, build_webhook_sealer(settings), build_outgoing(settings))
+
+
+def build_outgoing(settings: Settings) -> Outgoing:
+    """Build what judges where webhooks may lead."""
+    return Outgoing(allow_private=settings.webhook_allow_private)
+
+
+def build_webhook_sealer(settings: Settings) -> Sealer:
+    """Build what seals and opens the secrets of webhooks. Raises StartRefused without a secret."""
+    return Sealer(webhooks.PURPOSE, load_secret(settings), settings.session_secret_previous)
 
 
 def build_worker(settings: Settings, name: str) -> Worker:
@@ -81,14 +138,14 @@ def build_worker(settings: Settings, name: str) -> Worker:
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
     sealer = build_sealer(settings)
     channel = _channel(settings, database, record)
-    is_sandbox = settings.channel == "sandbox"
+    is_sandbox = record.channel == sandbox.NAME
     pace = Pace(
         settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms, record.next_send_at
     )
     return Worker(
         name=name,
         machine=machine_name(settings.data_dir),
-        channel_name=settings.channel,
+        channel_name=record.channel,
         database=database,
         channel=channel,
         delivery=Delivery(database, channel, sealer),
@@ -99,15 +156,16 @@ def build_worker(settings: Settings, name: str) -> Worker:
 
 
 def build_arrivals(settings: Settings, database: Database, sealer: CodeSealer) -> Arrivals:
-    """Build what answers the texts of links. Raises SettingsError where templates are wrong."""
+    """Build what answers the texts of links, in a sender's process."""
     # Not started: guarded countries are those of codes to strangers, and here the person wrote.
     countries = Countries(settings, database)
-    return Arrivals(settings, database, sealer, build_templates(settings), countries)
+    templates = Templates(settings, tolerant=True)
+    return Arrivals(settings, database, sealer, templates, countries)
 
 
 def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channel:
-    if settings.channel == "sandbox":
-        return SandboxChannel()
+    if record.channel == sandbox.NAME:
+        return sandbox.SandboxChannel()
     # Only this process may load the WhatsApp library, and only for this channel: it takes 60 MB.
     from hudhud.channels.linked.channel import LinkedChannel  # noqa: PLC0415
     from hudhud.channels.linked.session import session_store  # noqa: PLC0415

@@ -16,6 +16,7 @@ from hudhud import api_keys, conversions, endings, link_tokens, messages, tally,
 from hudhud.admission import SANDBOX
 from hudhud.codes import new_code
 from hudhud.countries import Countries
+from hudhud.db.deleting import delete_some
 from hudhud.db.engine import Database, insert_or_update, insert_rows
 from hudhud.db.tables import link_answers, verifications
 from hudhud.db.tables import messages as messages_table
@@ -207,6 +208,13 @@ def _note_answer(connection: Connection, phone: str, now: int) -> bool:
         {"answered_at": now},
         where=link_answers.c.answered_at <= now - ANSWERED_AGAIN_MS,
     )
+
+
+def purge(connection: Connection, *, now: int, limit: int) -> int:
+    """Delete at most `limit` notes of answers that another one may follow; return how many."""
+    answered = link_answers.c.answered_at
+    is_old = answered <= now - ANSWERED_AGAIN_MS
+    return delete_some(connection, link_answers, is_old, order=answered, limit=limit)
 
 
 def _key_name(connection: Connection, row: Row[Any]) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Row, Select, case, select, update
+from sqlalchemy import Connection, Row, Select, and_, case, select, update
 
 from hudhud import endings
 from hudhud.api_keys import Caller
@@ -156,11 +156,11 @@ def _verification_of(connection: Connection, check: Check, now: int) -> str | No
 
 
 def _newest_of_phone(check: Check, now: int) -> Select[str]:
-    """Select the newest pending verification of a number, else the newest; none is a day old."""
+    """Select the newest of a number that waits for its code, else the newest; none is a day old."""
     newest = select(verifications.c.id).where(
         verifications.c.phone == check.phone, verifications.c.id >= first_id_since(now - DAY_MS)
     )
     if "admin" not in check.caller.scopes:
         newest = newest.where(verifications.c.api_key == check.caller.owner)
-    is_pending = case((verifications.c.status == PENDING, 0), else_=1)
-    return newest.order_by(is_pending, verifications.c.id.desc()).limit(1)
+    waits = and_(verifications.c.status == PENDING, verifications.c.expires_at > now)
+    return newest.order_by(case((waits, 0), else_=1), verifications.c.id.desc()).limit(1)

@@ -101,6 +101,15 @@ Outcome = Delivered | NotDelivered | Released
 
 
 @dataclass(frozen=True, slots=True)
+class NextDue:
+    """When the next delivery to an endpoint is due, and whether the last ones failed."""
+
+    endpoint_id: int
+    at: int | None
+    is_failing: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Turns:
     """The endpoints to which deliveries began to fail, and those to which they arrive again."""
 
@@ -142,9 +151,9 @@ def retry_at(attempts: int, waits: Sequence[float], *, asked: float | None, now:
     return now + round(max(wait, min(asked or 0, LONGEST_ASKED_SECONDS)) * 1000)
 
 
-def next_due(connection: Connection) -> dict[int, int | None]:
+def next_due(connection: Connection) -> list[NextDue]:
     """Return the enabled endpoints and when the next delivery to each is due, if any is pending."""
-    return {row.id: row.next_at for row in connection.execute(_NEXT_DUE)}
+    return [NextDue(*row) for row in connection.execute(_NEXT_DUE)]
 
 
 def claim(
@@ -381,6 +390,7 @@ _NEXT_DUE = select(
     )
     .scalar_subquery()
     .label("next_at"),
+    webhook_endpoints.c.failing_since.is_not(None),
 ).where(webhook_endpoints.c.disabled_at.is_(None))
 _CLAIMED: Select[Any] = (
     select(

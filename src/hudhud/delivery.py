@@ -20,7 +20,8 @@ from hudhud.queue import (
     retry_delay,
 )
 from hudhud.sealing import CodeSealer, SealingError
-from hudhud.templates import CODE_LINE, with_code
+from hudhud.templates import with_code
+from hudhud.wordings import CODE_LINE
 
 log = structlog.get_logger(__name__)
 

@@ -35,6 +35,7 @@ from hudhud.db.tables import (
     sender_states,
     senders,
     verifications,
+    webhook_deliveries,
     webhook_endpoints,
 )
 
@@ -157,8 +158,23 @@ def are_wanted(connection: Connection, *kinds: Kind) -> bool:
 
 
 def purge(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete up to `limit` events older than `before` with their deliveries; return how many."""
-    old = select(events.c.id).where(events.c.created_at < before).order_by(events.c.created_at)
+    """Delete up to `limit` events older than `before` with their deliveries; return how many.
+
+    Those that still wait to be delivered are kept.
+    """
+    waits = (
+        select(webhook_deliveries.c.id)
+        .join(webhook_endpoints, webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id)
+        .where(
+            webhook_deliveries.c.event_id == events.c.id,
+            webhook_deliveries.c.status == deliveries.PENDING,
+            webhook_endpoints.c.disabled_at.is_(None),
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+    old = select(events.c.id).where(events.c.created_at < before, waits.is_(None))
+    old = old.order_by(events.c.created_at)
     ids = connection.scalars(old.limit(limit)).all()
     if ids:
         deliveries.delete_of(connection, ids)

@@ -10,16 +10,18 @@ import time
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import endings, queue, senders
+from hudhud import conversion_guard, endings, queue, senders
 from hudhud.alerts import Alerts
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.retention import Retention
+from hudhud.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.25
 TIDY_SECONDS = 1.0
+JUDGE_SECONDS = 60.0
 # Deleting what is old can wait; meanwhile nobody waits for the lock.
 PURGE_SECONDS = 60.0
 ALERT_SECONDS = 1.0
@@ -28,11 +30,15 @@ ALERT_SECONDS = 1.0
 class Housekeeping:
     """Tidies every second and deletes every minute."""
 
-    def __init__(self, *, database: Database, alerts: Alerts, retention: Retention) -> None:
+    def __init__(
+        self, *, database: Database, settings: Settings, alerts: Alerts, retention: Retention
+    ) -> None:
         self._database = database
+        self._guards_conversion = settings.conversion_guard
         self._alerts = alerts
         self._retention = retention
         self._tidy_at = 0.0
+        self._judge_at = 0.0
         self._purge_at = 0.0
         self._watching_since = -math.inf
 
@@ -59,6 +65,9 @@ class Housekeeping:
             more = self._tidy()
             self._alerts.check()
             self._tidy_at = now if more else now + TIDY_SECONDS
+        if now >= self._judge_at:
+            self._judge_at = now + JUDGE_SECONDS
+            conversion_guard.judge(self._database, mode=self._guards_conversion, now=now_ms())
         if now < self._purge_at:
             return TICK_SECONDS
         pause = self._retention.delete_some()

@@ -10,11 +10,11 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, delete, select, tuple_
 
+from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_missing
 from hudhud.db.tables import idempotency_keys
 
 KEPT_MS = 86_400_000
-PURGED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +79,11 @@ def release(connection: Connection, refused: Sequence[tuple[IdempotentRequest, s
     connection.execute(delete(idempotency_keys).where(mine.in_(rows)))
 
 
-def purge(connection: Connection, *, now: int) -> int:
-    """Delete some that are older than 24 hours; return how many."""
-    old = (
-        select(idempotency_keys.c.api_key, idempotency_keys.c.key_digest)
-        .where(idempotency_keys.c.created_at <= now - KEPT_MS)
-        .limit(PURGED_AT_ONCE)
-    )
-    place = tuple_(idempotency_keys.c.api_key, idempotency_keys.c.key_digest)
-    return connection.execute(delete(idempotency_keys).where(place.in_(old))).rowcount
+def purge(connection: Connection, *, now: int, limit: int) -> int:
+    """Delete at most `limit` keys that are older than 24 hours; return how many."""
+    created = idempotency_keys.c.created_at
+    is_old = created <= now - KEPT_MS
+    return delete_some(connection, idempotency_keys, is_old, order=created, limit=limit)
 
 
 def _row(request: IdempotentRequest, verification_id: str, now: int) -> dict[str, object]:

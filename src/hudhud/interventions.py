@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
 
 from hudhud import contacts, endings, jobs, tally, timeline
 from hudhud.db.tables import messages, verifications
@@ -21,7 +21,7 @@ Answer = Literal["done", "unknown"] | Refusal
 
 
 def retry(connection: Connection, number: int, *, who: str, now: int) -> Answer:
-    """Queue a failed job again, with fresh attempts, while its code is valid."""
+    """Queue a failed job again, with fresh attempts, while its code, if it has one, is valid."""
     if _queue_again(connection, [number], who=who, now=now):
         return "done"
     job = jobs.find(connection, number, now=now)
@@ -124,4 +124,4 @@ def _can_be_retried(now: int) -> ColumnElement[bool]:
         verifications.c.code_sealed.is_not(None),
     )
     in_time = messages.c.expires_at > now + LAST_CALL_MS
-    return and_(messages.c.status == FAILED, in_time, has_code)
+    return and_(messages.c.status == FAILED, in_time, or_(has_code, jobs.needs_no_code))

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, or_, select
 
 from hudhud.db.tables import messages, verifications
 from hudhud.job_search import JobFilter, Place, Search
 from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
 from hudhud.queue import LAST_CALL_MS
 from hudhud.sealing import CodeSealer
+from hudhud.wordings import CODE
 
 # Totals are exact up to here, and pages by number reach as far.
 MOST_COUNTED = 10_000
@@ -150,9 +151,11 @@ def _refusal(row: Row[Any], now: int) -> Refusal | None:
         return "not_failed"
     if row.status == EXPIRED or row.expires_at <= now + LAST_CALL_MS:
         return "expired"
-    return None if row.has_code else "erased"
+    return None if row.has_text else "erased"
 
 
-_JOBS = select(messages, verifications.c.code_sealed.is_not(None).label("has_code")).outerjoin(
-    verifications, verifications.c.id == messages.c.verification_id
-)
+# A message without a place for a code needs none.
+needs_no_code = ~messages.c.body.contains(CODE)
+_JOBS = select(
+    messages, or_(verifications.c.code_sealed.is_not(None), needs_no_code).label("has_text")
+).outerjoin(verifications, verifications.c.id == messages.c.verification_id)

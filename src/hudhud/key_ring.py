@@ -18,6 +18,7 @@ from hudhud.api_keys import (
     Caller,
     Scope,
     digest,
+    environment_used_at,
     is_in_use,
     is_test_prefix,
 )
@@ -151,11 +152,11 @@ def _caller(row: Row[Any]) -> Caller:
 def _write_uses(connection: Connection, uses: dict[int, int]) -> None:
     """Write when keys were used, unless another process saw a later use."""
     for key, used_at in uses.items():
-        if key == _ENVIRONMENT_ID:
-            named = {"name": ENVIRONMENT_USED}
-            insert_or_update(connection, installation, named, {"value": str(used_at)})
-            continue
-        earlier = func.coalesce(api_keys.c.last_used_at, 0) < used_at
-        connection.execute(
-            update(api_keys).where(api_keys.c.id == key, earlier).values(last_used_at=used_at)
-        )
+        if key != _ENVIRONMENT_ID:
+            earlier = func.coalesce(api_keys.c.last_used_at, 0) < used_at
+            connection.execute(
+                update(api_keys).where(api_keys.c.id == key, earlier).values(last_used_at=used_at)
+            )
+        elif used_at > (environment_used_at(connection) or 0):
+            row = {"name": ENVIRONMENT_USED}
+            insert_or_update(connection, installation, row, {"value": str(used_at)})

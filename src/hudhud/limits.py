@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, delete, or_, select
 
 from hudhud.api_keys import Caller
 from hudhud.countries import region
+from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_or_add
 from hudhud.db.tables import limit_counts
 from hudhud.errors import TooMany
@@ -38,7 +39,6 @@ PARTS = 60
 NEIGHBOURS_DIGITS = 4
 # The clocks of machines that share a database differ: counts are kept that much longer.
 CLOCK_DIFFERENCE_MS = 60_000
-PURGED_AT_ONCE = 1000
 WRITTEN_AT_ONCE = 5000  # rows of four values; SQLite takes 32766 values in a statement
 
 WHOM: Final[Mapping[str, str]] = {
@@ -170,16 +170,18 @@ def take(
     return results
 
 
-def purge(connection: Connection, *, now: int) -> int:
-    """Delete counts that no window needs any more, at most `PURGED_AT_ONCE`; return how many."""
-    over = (
-        select(limit_counts.c.subject, limit_counts.c.start)
-        .where(limit_counts.c.expires_at <= now)
-        .order_by(limit_counts.c.expires_at)
-        .limit(PURGED_AT_ONCE)
-    )
-    place = tuple_(limit_counts.c.subject, limit_counts.c.start)
-    return connection.execute(delete(limit_counts).where(place.in_(over))).rowcount
+def purge(connection: Connection, *, now: int, limit: int) -> int:
+    """Delete counts that no window needs any more, at most `limit`; return how many."""
+    expiry = limit_counts.c.expires_at
+    return delete_some(connection, limit_counts, expiry <= now, order=expiry, limit=limit)
+
+
+def forget(connection: Connection, number: str) -> int:
+    """Delete what was counted of a number, by whatever key; return how many rows."""
+    subject = limit_counts.c.subject
+    of_any = f"per_number {number}"
+    is_its = or_(subject == of_any, subject.startswith(f"{of_any} ", autoescape=True))
+    return connection.execute(delete(limit_counts).where(is_its)).rowcount
 
 
 def _take_one(counts: "_Counts", limits: Sequence[Limit]) -> Quota | LimitReached:
@@ -208,7 +210,7 @@ class _Counts:
             select(limit_counts.c.subject, limit_counts.c.start, limit_counts.c.count).where(
                 limit_counts.c.subject.in_(sorted(limits)),
                 limit_counts.c.start > self.now - longest,
-                # A clock that ran far ahead and was set back must not refuse until it is there again.
+                # A clock that ran ahead and was set back must not refuse until it is there again.
                 limit_counts.c.start <= self.now + CLOCK_DIFFERENCE_MS,
             )
         )

@@ -27,7 +27,7 @@ from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer
 from hudhud.settings import Settings
 from hudhud.templates import LinkMode, Templates
-from hudhud.verifications import new_verification_id
+from hudhud.verifications import NO_LIMITS, new_verification_id
 
 # As long as any digest, and of random bytes: no code matches it.
 NO_CODE_BYTES = 32
@@ -61,7 +61,7 @@ class StartedLink:
     url: str
     token: str
     expires_at: int
-    quota: Quota | None
+    quota: Quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +154,9 @@ class LinkStarter:
         if request.phone is not None:
             self._countries.check(request.phone)
 
-    def _take_limits(self, connection: Connection, applying: list[Limit], now: int) -> Quota | None:
+    def _take_limits(self, connection: Connection, applying: list[Limit], now: int) -> Quota:
         if not applying:
-            return None
+            return NO_LIMITS
         self._database.lock_for_limits(connection)
         (taken,) = limits.take(connection, [applying], now=now)
         if not isinstance(taken, Quota):

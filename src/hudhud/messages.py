@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from hudhud import tally, texts
+from hudhud import events, tally, texts
 from hudhud.db.tables import messages
 
 QUEUED = "queued"
@@ -113,6 +113,7 @@ def record_receipts(connection: Connection, receipts: Sequence[Receipt], *, now:
     moves = [move for row in found if (move := _move(row, times[row.provider_message_id]))]
     if moves:
         connection.execute(_MOVE_ON, [asdict(move) for move in moves])
+        _tell(connection, moves, now)
         _count(connection, moves, now)
     return ids - {row.provider_message_id for row in found}
 
@@ -154,6 +155,13 @@ def _move(row: Any, times: Mapping[ReceiptKind, int]) -> _Move | None:
         delivered = times.get("delivered", times.get("read"))
     took = delivered - row.created_at if row.status == SENT else None
     return _Move(row.id, row.status, status, delivered, times.get("read"), took)
+
+
+def _tell(connection: Connection, moves: Sequence[_Move], now: int) -> None:
+    arrived = [move.b_id for move in moves if move.before == SENT]
+    read = [move.b_id for move in moves if move.b_status == READ]
+    events.messages_changed(connection, "message.delivered", arrived, now=now)
+    events.messages_changed(connection, "message.read", read, now=now)
 
 
 def _count(connection: Connection, moves: Sequence[_Move], now: int) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import endings, senders, tally, texts, timeline
+from hudhud import endings, events, senders, tally, texts, timeline
 from hudhud.db.tables import contacts, messages, verifications
 from hudhud.messages import EXPIRED, FAILED, QUEUED, SENDING, SENT
 
@@ -124,6 +124,12 @@ def has_work(
     return any(connection.execute(ready.limit(1)).first() is not None for ready in waiting)
 
 
+def is_waiting(connection: Connection, *, channel: str) -> bool:
+    """Tell whether anything waits for a sender of this channel."""
+    found = select(messages.c.id).where(messages.c.status == QUEUED, messages.c.channel == channel)
+    return connection.execute(found.limit(1)).first() is not None
+
+
 def claim(
     connection: Connection,
     *,
@@ -197,11 +203,13 @@ def record(connection: Connection, *, sender: str, outcomes: Sequence[Outcome], 
     for outcome in outcomes:
         if isinstance(outcome, Returned):
             _keep_attempt(connection, sender, outcome, now)
+    told = _held_to_tell_of(connection, sender, outcomes)
     recorded = dict.fromkeys(_RECORD, 0)
     for kind, statement in _RECORD.items():
         rows = [_parameters(one) | {"b_sender": sender} for one in outcomes if type(one) is kind]
         if rows:
             recorded[kind] = connection.execute(statement, rows).rowcount
+    _tell(connection, [one for one in outcomes if one.message_id in told], now)
     endings.fail(
         connection, [one.message_id for one in outcomes if isinstance(one, Failed)], now=now
     )
@@ -244,10 +252,13 @@ def expire(connection: Connection, *, now: int) -> int:
             error=func.coalesce(messages.c.error, TOO_OLD),
             error_key=func.coalesce(messages.c.error_key, literal(key, BigInteger)),
         )
-    ).rowcount
-    moved = {QUEUED: -expired, EXPIRED: expired}
-    tally.add(connection, now=now, moved=moved, happened={"expired": expired})
-    return expired
+        .returning(messages.c.id)
+    ).all()
+    events.messages_changed(connection, "message.failed", [row.id for row in expired], now=now)
+    count = len(expired)
+    moved = {QUEUED: -count, EXPIRED: count}
+    tally.add(connection, now=now, moved=moved, happened={"expired": count})
+    return count
 
 
 def retry_delay(attempt: int) -> float:
@@ -326,6 +337,27 @@ def _keep_attempt(connection: Connection, sender: str, outcome: Returned, now: i
     )
     kind: timeline.Kept = "attempt_failed" if outcome.spends_attempt else "put_off"
     timeline.keep_attempts(connection, held, kind=kind, at=now, text=outcome.error)
+
+
+def _held_to_tell_of(
+    connection: Connection, sender: str, outcomes: Sequence[Outcome]
+) -> frozenset[int]:
+    """Return which of these messages `sender` still holds, where any webhook asks for them."""
+    if not events.are_wanted(connection, "message.sent", "message.failed"):
+        return frozenset()
+    held = select(messages.c.id).where(
+        messages.c.id.in_([one.message_id for one in outcomes]),
+        messages.c.status == SENDING,
+        messages.c.sender == sender,
+    )
+    return frozenset(connection.scalars(held.with_for_update()))
+
+
+def _tell(connection: Connection, outcomes: Sequence[Outcome], now: int) -> None:
+    sent = [one.message_id for one in outcomes if isinstance(one, Sent)]
+    failed = [one.message_id for one in outcomes if isinstance(one, Failed)]
+    events.messages_changed(connection, "message.sent", sent, now=now)
+    events.messages_changed(connection, "message.failed", failed, now=now)
 
 
 def _parameters(outcome: Outcome) -> dict[str, object]:

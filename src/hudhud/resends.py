@@ -6,17 +6,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from hudhud import admission, endings, limits, messages, tally, texts
+from hudhud import admission, api_keys, endings, limits, messages, tally, texts
 from hudhud.api_keys import Caller
 from hudhud.checks import OVER
 from hudhud.db.engine import Database, insert_rows
 from hudhud.db.tables import messages as messages_table
 from hudhud.db.tables import verifications
 from hudhud.endings import EXPIRED, FAILED, PENDING
-from hudhud.errors import Conflict, Gone, TooMany
+from hudhud.errors import BadRequest, Conflict, Gone, TooMany
 from hudhud.limits import Limits, Quota
 from hudhud.messages import QUEUED, SENDING
-from hudhud.phones import parse_phone
+from hudhud.phones import Phone, parse_phone
 from hudhud.queue import LAST_CALL_MS
 from hudhud.settings import Settings
 from hudhud.templates import Templates
@@ -70,8 +70,8 @@ class Resends:
         _refuse_ended(row, now)
         _refuse_early(row, last, now)
         self._refuse_without_room(connection, last.channel, now)
-        quota = self._take_limits(connection, caller, row.phone, now)
-        number = self._insert(connection, row, last, caller, request_id, now)
+        quota = self._take_limits(connection, caller, _phone(row), now)
+        number = self._insert(connection, row, last, request_id, now)
         return Resent(number, len(WAITS) - row.resends - 1, quota)
 
     def _refuse_without_room(self, connection: Connection, channel: str, now: int) -> None:
@@ -79,8 +79,8 @@ class Resends:
         if room is not None and room.places == 0:
             raise admission.full(room)
 
-    def _take_limits(self, connection: Connection, caller: Caller, phone: str, now: int) -> Quota:
-        applying = self._limits.of(caller, parse_phone(phone), None)
+    def _take_limits(self, connection: Connection, caller: Caller, phone: Phone, now: int) -> Quota:
+        applying = self._limits.of(caller, phone, None)
         if not applying:
             return NO_LIMITS
         self._database.lock_for_limits(connection)
@@ -94,15 +94,11 @@ class Resends:
         connection: Connection,
         row: Row[Any],
         last: Row[Any],
-        caller: Caller,
         request_id: str,
         now: int,
     ) -> int:
         (number,) = self._database.new_ids(connection, messages_table, 1)
-        left = (row.expires_at - now) // 1000
-        _, body = self._templates.render(
-            row.template, row.locale, key_name=caller.name, ttl_seconds=left
-        )
+        body = self._body(connection, row, now)
         new = messages.new_row(
             number,
             verification_id=row.id,
@@ -126,6 +122,26 @@ class Resends:
         self._database.ring(connection)
         return number
 
+    def _body(self, connection: Connection, row: Row[Any], now: int) -> str:
+        """Word it as its owner's messages are; by the usual template where its own is gone."""
+        key_name = api_keys.name_of(connection, row.api_key)
+        country = _phone(row).country
+        locale = row.locale or self._templates.choose_locale(country, None, key_name)
+        left = (row.expires_at - now) // 1000
+        try:
+            _, body = self._templates.render(
+                row.template, locale, key_name=key_name, ttl_seconds=left
+            )
+        except BadRequest:
+            _, body = self._templates.render(None, locale, key_name=key_name, ttl_seconds=left)
+        return body
+
+
+def _phone(row: Row[Any]) -> Phone:
+    phone = parse_phone(row.phone)
+    assert phone is not None  # noqa: S101 -- for the type checker: only such numbers are stored
+    return phone
+
 
 def _refuse_ended(row: Row[Any], now: int) -> None:
     if row.status == EXPIRED or row.expires_at <= now + LAST_CALL_MS:
@@ -145,8 +161,4 @@ def _refuse_early(row: Row[Any], last: Row[Any], now: int) -> None:
 
 
 _LOCKED = select(verifications).with_for_update()
-_LAST_MESSAGE = (
-    select(messages_table)
-    .order_by(messages_table.c.id.desc())
-    .limit(1)
-)
+_LAST_MESSAGE = select(messages_table).order_by(messages_table.c.id.desc()).limit(1)

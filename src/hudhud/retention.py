@@ -7,11 +7,12 @@ as long as it is of use. Nothing that still waits is deleted, however old it is.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from hudhud import (
+    arrivals,
     audit,
     commands,
     conversions,
@@ -97,6 +98,7 @@ def _by_settings(settings: Settings) -> Sequence[Purge]:
 def _by_use() -> Sequence[Purge]:
     return (
         inbound.purge,
+        arrivals.purge,
         idempotency.purge,
         limits.purge,
         conversions.purge,
@@ -125,11 +127,10 @@ def _at_once(purge: Callable[..., None]) -> Purge:
 
 def purge_messages(connection: Connection, *, before: int, limit: int) -> int:
     """Delete at most `limit` messages older than `before` with their steps; return how many."""
-    oldest = select(messages.c.id).order_by(messages.c.id).limit(LOOKED_AT)
     is_over = messages.c.status.not_in((QUEUED, SENDING))
     chosen = (
         select(messages.c.id, messages.c.status)
-        .where(messages.c.id <= _last(connection, oldest), messages.c.created_at < before, is_over)
+        .where(_among_the_oldest(messages.c.id), messages.c.created_at < before, is_over)
         .order_by(messages.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -147,7 +148,6 @@ def purge_messages(connection: Connection, *, before: int, limit: int) -> int:
 
 def purge_verifications(connection: Connection, *, before: int, limit: int) -> int:
     """Delete at most `limit` verifications older than `before` that have no message any more."""
-    oldest = select(verifications.c.id).order_by(verifications.c.id).limit(LOOKED_AT)
     # Not as a condition on each: PostgreSQL might read all messages for it.
     with_message = (
         select(messages.c.id)
@@ -158,7 +158,7 @@ def purge_verifications(connection: Connection, *, before: int, limit: int) -> i
     chosen = (
         select(verifications.c.id)
         .where(
-            verifications.c.id <= _last(connection, oldest),
+            _among_the_oldest(verifications.c.id),
             verifications.c.created_at < before,
             verifications.c.status != PENDING,
             with_message.is_(None),
@@ -173,7 +173,7 @@ def purge_verifications(connection: Connection, *, before: int, limit: int) -> i
     return len(ids)
 
 
-def _last(connection: Connection, oldest: Select[int] | Select[str]) -> int | str | None:
-    column = oldest.subquery().c.id
-    last: int | str | None = connection.scalar(select(func.max(column)))
-    return last
+def _among_the_oldest(number: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The condition that an id is among the first `LOOKED_AT`, as a bound that an index knows."""
+    oldest = select(number).order_by(number).limit(LOOKED_AT).subquery()
+    return number <= select(func.max(oldest.c.id)).scalar_subquery()

@@ -10,8 +10,21 @@ A sender belongs to one supervisor at a time (the lease); its process beats (the
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Case, Connection, Row, case, delete, func, literal, or_, select, update
+from sqlalchemy import (
+    Case,
+    Connection,
+    Row,
+    Select,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
+from hudhud import events
 from hudhud.db.engine import insert_or_ignore
 from hudhud.db.tables import sender_states, senders
 from hudhud.plain_text import is_plain
@@ -71,9 +84,11 @@ class StateReport:
 
 
 def register(connection: Connection, *, name: str, channel: str, now: int) -> None:
-    """Make the sender's record where it does not exist yet."""
+    """Make the sender's record where it does not exist yet; else its channel is this one now."""
     row = {"name": name, "channel": channel, "state": "stopped", "state_since": now}
-    insert_or_ignore(connection, senders, row)
+    if not insert_or_ignore(connection, senders, row):
+        of_other = (senders.c.name == name, senders.c.channel != channel)
+        connection.execute(update(senders).where(*of_other).values(channel=channel))
 
 
 def may_be_name(text: str) -> bool:
@@ -137,7 +152,7 @@ def report(connection: Connection, *, name: str, new: StateReport, now: int) -> 
     """Record a sender's state; the linked phone and device are kept until they change."""
     changed = select(senders.c.name, literal(new.state), literal(now, senders.c.until.type))
     changed = changed.where(senders.c.name == name, senders.c.state != new.state)
-    connection.execute(sender_states.insert().from_select(["sender", "state", "at"], changed))
+    has_changed = _keep_states(connection, changed)
     connection.execute(
         update(senders)
         .where(senders.c.name == name)
@@ -155,6 +170,8 @@ def report(connection: Connection, *, name: str, new: StateReport, now: int) -> 
             failed_reconnects=new.failed_reconnects,
         )
     )
+    if has_changed:
+        events.sender_changed(connection, name, new.state, now=now)
 
 
 def note_silence(connection: Connection, *, name: str, now: int) -> None:
@@ -166,7 +183,8 @@ def note_silence(connection: Connection, *, name: str, now: int) -> None:
         senders.c.state != "stopped",
         senders.c.heartbeat_at < now - LATE_MS,
     )
-    connection.execute(sender_states.insert().from_select(["sender", "state", "at"], silent))
+    if _keep_states(connection, silent):
+        events.sender_changed(connection, name, "stopped", now=now)
 
 
 def purge_states(connection: Connection, *, now: int) -> None:
@@ -229,6 +247,12 @@ def count_alive(connection: Connection, *, channel: str, now: int) -> int:
         )
         or 0
     )
+
+
+def _keep_states(connection: Connection, states: Select[Any]) -> bool:
+    """Add to the history of states; return whether there was anything to add."""
+    kept = sender_states.insert().from_select(["sender", "state", "at"], states)
+    return connection.execute(kept.returning(sender_states.c.id)).first() is not None
 
 
 def _since(state: State, now: int) -> Case[int]:

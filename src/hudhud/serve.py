@@ -1,7 +1,7 @@
-"""Run the service: the web application and the supervisor, until a signal ends both.
+"""Run the service: the web application, the senders and the housekeeping, until a signal ends it.
 
-The end, within 10 s: stop accepting, finish the requests in flight, let the sender finish what it
-sends, close the database.
+The end, within 10 s: stop accepting, finish the requests in flight, let the senders finish what
+they send, close the database.
 """
 
 import asyncio
@@ -21,12 +21,13 @@ from hudhud import app
 from hudhud.db.engine import Database
 from hudhud.errors import StartRefused
 from hudhud.settings import Settings
-from hudhud.supervisor import Supervisor
 from hudhud.web.application import build_web
 
 log = structlog.get_logger(__name__)
 
-# Requests in flight get this long; the sender has 8 s at the same time.
+Loop = Callable[[threading.Event], None]
+
+# Requests in flight get this long; the senders have 8 s at the same time.
 REQUESTS_SECONDS = 5
 BACKLOG = 2048
 END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -68,9 +69,9 @@ def serve(
     sys.setswitchinterval(SWITCH_SECONDS)
     listener = _listen(settings)
     stopping = threading.Event()
-    supervisor = app.build_supervisor(settings, database, command)
+    loops = _loops(settings, database, command)
     web = build_web(settings, database)
-    with _supervised(supervisor, stopping):
+    with _running(loops, stopping):
         uvloop.run(_serve_web(settings, web, listener, stopping, on_listening))
     database.close()
     log.info("stopped")
@@ -79,8 +80,8 @@ def serve(
 def work(settings: Settings, database: Database, command: Sequence[str]) -> None:
     """Supervise without the web part, until SIGTERM or SIGINT."""
     stopping = threading.Event()
-    supervisor = app.build_supervisor(settings, database, command)
-    with contextlib.suppress(SystemExit), _supervised(supervisor, stopping):
+    loops = _loops(settings, database, command)
+    with contextlib.suppress(SystemExit), _running(loops, stopping):
         end_by_signal()
         while True:
             signal.pause()
@@ -94,17 +95,31 @@ def end_by_signal() -> None:
         signal.signal(number, lambda _number, _frame: sys.exit(0))
 
 
+def _loops(
+    settings: Settings, database: Database, command: Sequence[str]
+) -> list[tuple[str, Loop]]:
+    """Build what runs beside the web part, each in a thread of this name."""
+    supervisors = app.build_supervisors(settings, database, command)
+    return [
+        ("housekeeping", app.build_housekeeping(settings, database).run),
+        ("webhooks", app.build_dispatcher(settings, database).run),
+        *((f"supervisor-{each.sender}", each.run) for each in supervisors),
+    ]
+
+
 @contextlib.contextmanager
-def _supervised(supervisor: Supervisor, stopping: threading.Event) -> Iterator[None]:
-    thread = threading.Thread(target=supervisor.run, args=(stopping,), name="supervisor")
-    thread.start()
+def _running(loops: Sequence[tuple[str, Loop]], stopping: threading.Event) -> Iterator[None]:
+    threads = [threading.Thread(target=run, args=(stopping,), name=name) for name, run in loops]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         for number in END_SIGNALS:  # a second one must not hinder the orderly end
             signal.signal(number, signal.SIG_IGN)
         stopping.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
 async def _serve_web(
@@ -120,6 +135,7 @@ async def _serve_web(
     def stop() -> None:
         stopping.set()
         web.state.parts.feed.close()  # uvicorn waits for open streams
+        web.state.parts.waiting.close()
         server.should_exit = True
 
     loop = asyncio.get_running_loop()

@@ -375,9 +375,12 @@ class Settings(BaseModel):
     @property
     def sender_name(self) -> str:
         """Name of this machine's sender; the sandbox has its own beside the linked device."""
-        if self.channel == "sandbox":
-            return f"{self.whatsapp_client_id}-sandbox"
-        return self.whatsapp_client_id
+        return self.sandbox_name if self.channel == "sandbox" else self.whatsapp_client_id
+
+    @property
+    def sandbox_name(self) -> str:
+        """Name of this machine's sandbox, which takes what test keys send, whatever CHANNEL is."""
+        return f"{self.whatsapp_client_id}-sandbox"
 
 
 def load_settings() -> Settings:

@@ -1,4 +1,4 @@
-"""Start, watch, restart and stop this machine's sender, and keep the queue tidy.
+"""Start, watch, restart and stop one sender of this machine.
 
 The supervisor holds the sender's lease in the database, so that no other machine runs it, and a
 pipe to its process, so that the process ends when the supervisor does.
@@ -9,23 +9,13 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import (
-    audit,
-    commands,
-    endings,
-    inbound,
-    login_limit,
-    queue,
-    senders,
-    sessions,
-    tally,
-)
-from hudhud.alerts import Alerts
+from hudhud import senders
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.worker import RESTART_EXIT_CODE
@@ -33,11 +23,9 @@ from hudhud.worker import RESTART_EXIT_CODE
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.25
-HOUSEKEEPING_SECONDS = 1.0
-# Deleting what is old can wait; meanwhile nobody waits for the lock.
-PURGE_SECONDS = 60.0
+# How long to wait after an error, and between two questions whether the sender is needed.
+PAUSE_SECONDS = 1.0
 STOP_SECONDS = 7.0
-ALERT_SECONDS = 1.0
 FIRST_RESTART_SECONDS = 0.25
 LONGEST_RESTART_SECONDS = 30.0
 # A process that ran this long was well; its next end is not a repetition.
@@ -88,7 +76,10 @@ class SenderProcess:
 
 
 class Supervisor:
-    """Keeps one sender running while it holds its lease."""
+    """Keeps one sender running while it holds its lease.
+
+    One that is not always wanted (`is_wanted`) has neither process nor lease while it is not.
+    """
 
     def __init__(
         self,
@@ -98,20 +89,20 @@ class Supervisor:
         machine: str,
         database: Database,
         command: Sequence[str],
-        alerts: Alerts,
+        is_wanted: Callable[[Connection], bool] | None = None,
     ) -> None:
-        self._sender = sender
+        self.sender = sender
         self._channel = channel
         self._machine = machine
         self._database = database
         self._command = command
-        self._alerts = alerts
+        self._is_wanted = is_wanted
         self._process: SenderProcess | None = None
         self._restarts = 0
         self._start_at = 0.0
         self._renew_at = 0.0
-        self._tidy_at = 0.0
-        self._purge_at = 0.0
+        self._ask_at = 0.0
+        self._wanted = is_wanted is None
         self._told_of_other_machine = False
         self._watching_since = -math.inf
 
@@ -123,10 +114,10 @@ class Supervisor:
             except SQLAlchemyError as error:
                 log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
                 self._watching_since = math.inf
-                stopping.wait(HOUSEKEEPING_SECONDS)
+                stopping.wait(PAUSE_SECONDS)
             except Exception:
                 log.exception("the supervisor failed, and goes on")
-                stopping.wait(HOUSEKEEPING_SECONDS)
+                stopping.wait(PAUSE_SECONDS)
             stopping.wait(TICK_SECONDS)
         self._stop()
 
@@ -134,23 +125,30 @@ class Supervisor:
         now = time.monotonic()
         if self._watching_since == math.inf:
             self._come_back()
+        if self._is_wanted is not None and now >= self._ask_at:
+            self._ask(self._is_wanted)
+            self._ask_at = now + PAUSE_SECONDS
+        if not self._wanted:
+            return
         if now >= self._renew_at:
             self._keep_lease()
             self._renew_at = now + senders.HEARTBEAT_MS / 1000
         self._watch()
-        if now >= self._tidy_at:
-            more = self._tidy()
-            self._alerts.check()
-            self._tidy_at = now if more else now + HOUSEKEEPING_SECONDS
-        if now >= self._purge_at:
-            self._purge()
-            self._purge_at = now + PURGE_SECONDS
+
+    def _ask(self, is_wanted: Callable[[Connection], bool]) -> None:
+        """Ask whether the sender is wanted; stop one that is so no longer."""
+        with self._database.read() as connection:
+            wanted = is_wanted(connection)
+        if self._wanted and not wanted:
+            log.info("nobody needs this sender now, it is stopped", sender=self.sender)
+            self._stop()
+            self._renew_at = 0.0
+        self._wanted = wanted
 
     def _come_back(self) -> None:
         """After a time without the database, let senders beat and record before they are judged."""
-        with self._database.write() as connection:
-            senders.register(connection, name=self._sender, channel=self._channel, now=now_ms())
-        self._watching_since = time.monotonic()
+        with self._database.write():
+            self._watching_since = time.monotonic()
 
     def _has_watched(self, milliseconds: int) -> bool:
         return (time.monotonic() - self._watching_since) * 1000 >= milliseconds
@@ -159,8 +157,8 @@ class Supervisor:
         """Take or renew the lease; without it the sender belongs to another machine."""
         now = now_ms()
         with self._database.write() as connection:
-            senders.register(connection, name=self._sender, channel=self._channel, now=now)
-            mine = senders.take_lease(connection, name=self._sender, owner=self._machine, now=now)
+            senders.register(connection, name=self.sender, channel=self._channel, now=now)
+            mine = senders.take_lease(connection, name=self.sender, owner=self._machine, now=now)
         if mine:
             self._told_of_other_machine = False
             if self._process is None and time.monotonic() >= self._start_at:
@@ -173,9 +171,12 @@ class Supervisor:
             log.warning(
                 "another machine runs this sender; this one stands by. "
                 "For a second sender set another WHATSAPP_CLIENT_ID here.",
-                sender=self._sender,
+                sender=self.sender,
             )
             self._told_of_other_machine = True
+        self._stop_process()
+
+    def _stop_process(self) -> None:
         if self._process is not None:
             self._process.ask_to_stop()
             self._process.end(STOP_SECONDS)
@@ -183,12 +184,12 @@ class Supervisor:
 
     def _start(self) -> None:
         try:
-            self._process = SenderProcess(self._command, self._sender)
+            self._process = SenderProcess(self._command, self.sender)
         except OSError as error:
             log.error("the sender's process cannot be started", error=str(error))  # noqa: TRY400 -- the system's own words are enough
             self._start_at = time.monotonic() + LONGEST_RESTART_SECONDS
             return
-        log.info("sender process started", sender=self._sender, pid=self._process.pid)
+        log.info("sender process started", sender=self.sender, pid=self._process.pid)
 
     def _watch(self) -> None:
         if self._process is None:
@@ -211,7 +212,7 @@ class Supervisor:
         if not self._has_watched(senders.SILENCE_MS):
             return False
         with self._database.read() as connection:
-            row = senders.find(connection, self._sender)
+            row = senders.find(connection, self.sender)
         return row is not None and now_ms() - (row.heartbeat_at or 0) > senders.SILENCE_MS
 
     def _plan_restart(self, code: int | None) -> None:
@@ -227,39 +228,10 @@ class Supervisor:
         if code != RESTART_EXIT_CODE:
             log.error("the sender's process ended", exit_code=code, restart_in_seconds=delay)
 
-    def _tidy(self) -> bool:
-        """Put the queue in order; return whether there are more codes to erase than fit one go."""
-        now = now_ms()
-        grace = self._has_watched(2 * senders.HEARTBEAT_MS)
-        # Each of these two adds to the kept numbers, last in its transaction (see tally.py).
-        with self._database.write() as connection:
-            reclaimed = queue.reclaim(connection, now=now) if grace else 0
-        with self._database.write() as connection:
-            expired = queue.expire(connection, now=now)
-        with self._database.write() as connection:
-            erased = endings.expire(connection, now=now)
-        if reclaimed or expired:
-            log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
-        return erased == endings.EXPIRED_AT_ONCE
-
-    def _purge(self) -> None:
-        now = now_ms()
-        with self._database.write() as connection:
-            inbound.purge(connection, now=now)
-            commands.purge(connection, now=now)
-            tally.purge(connection, now=now)
-            senders.purge_states(connection, now=now)
-            sessions.purge(connection, now=now)
-            login_limit.purge(connection, now=now)
-            audit.purge(connection, now=now)
-
     def _stop(self) -> None:
-        self._alerts.wait(ALERT_SECONDS)
-        if self._process is not None:
-            self._process.ask_to_stop()
-            self._process.end(STOP_SECONDS)
+        self._stop_process()
         try:
             with self._database.write() as connection:
-                senders.drop_lease(connection, name=self._sender, owner=self._machine)
+                senders.drop_lease(connection, name=self.sender, owner=self._machine)
         except SQLAlchemyError as error:
             log.error("the lease could not be given back", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it

@@ -9,6 +9,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,8 @@ def read(file: Path) -> TemplatesFile:
 
 def _lines(file: Path, text: str, problems: list[Problem]) -> list[str]:
     found = toml_lines.lines_of(text)
-    placed = sorted((toml_lines.line_of(found, path), sentence) for path, sentence in problems)
+    placed = [(toml_lines.line_of(found, path), sentence) for path, sentence in problems]
+    placed.sort(key=itemgetter(0))
     return [f"{file}, line {line}: {sentence}" for line, sentence in placed]
 
 

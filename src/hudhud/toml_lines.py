@@ -8,26 +8,30 @@ from typing import Any
 Path = tuple[str | int, ...]
 """The keys that lead to a value, and the numbers of items in lists."""
 
-_PLACE = re.compile(r" \(at line (\d+), column \d+\)$")
+_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_MARKS = re.compile(r"[\[,]")
+_GAP = re.compile(r"(?:\s|#[^\n]*)*")
 
 
 def lines_of(text: str) -> dict[Path, int]:
-    """Return the line, from 1, on which each key begins, and each item of a list of several lines.
+    """Return the line, from 1, on which each key begins, and each item of a list.
 
     A document is a row of statements, `[table]` or `key = value`, each of whole lines. A statement
     is over where the lines since the one before can be parsed by themselves.
     """
     found: dict[Path, int] = {}
     table: Path = ()
-    for first, lines in _statements(text):
-        parsed = tomllib.loads("\n".join(lines))
-        if lines[0].lstrip().startswith("["):
+    for first, statement in _statements(text):
+        if not _parses(statement):
+            break
+        parsed = tomllib.loads(statement)
+        if statement.lstrip().startswith("["):
             table = _chain(parsed)[0]
             _add(found, table, first)
             continue
         for path in _paths(parsed):
             _add(found, table + path, first)
-        for item, offset in _items(lines):
+        for item, offset in _items(statement):
             _add(found, table + item, first + offset)
     return found
 
@@ -42,52 +46,44 @@ def line_of(found: dict[Path, int], path: Path) -> int:
 def syntax_error(text: str, error: tomllib.TOMLDecodeError) -> tuple[int, str]:
     """Return the line of an error of tomllib, and its sentence without the place.
 
-    An end that is missed (a quote or bracket that is never closed) is told where its statement
-    begins: tomllib only says that the document was over.
+    Where tomllib misses something up to the end of the document, such as a closing quote, it is
+    told where its statement begins.
     """
     sentence = str(error)
     place = _PLACE.search(sentence)
-    if place is not None:
+    if place is not None and place[1]:
         return int(place[1]), sentence[: place.start()]
-    *_, (first, _) = _pieces(text)
-    return first, "what begins here has no end: a quote or a bracket is not closed"
+    *_, (first, _) = _statements(text)
+    return first, f"{_PLACE.sub('', sentence)}, in what begins on this line"
 
 
-def _statements(text: str) -> Iterator[tuple[int, list[str]]]:
-    for first, lines in _pieces(text):
-        if _parses("\n".join(lines)):
-            yield first, lines
-
-
-def _pieces(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each statement, comment or empty line with its first line; also one without an end."""
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each statement, comment or empty line with its first line; last one without an end."""
     first = 1
-    lines: list[str] = []
+    statement = ""
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
-        lines.append(line)
-        if _parses("\n".join(lines)):
-            yield first, lines
-            first, lines = number + 1, []
-    if lines:
-        yield first, lines
+        statement += line
+        if _parses(statement):
+            yield first, statement
+            first, statement = number + 1, ""
+        else:
+            statement += "\n"
+    if statement:
+        yield first, statement
 
 
-def _items(lines: list[str]) -> Iterator[tuple[Path, int]]:
-    """Yield the items of a list of several lines, each with the lines before it.
+def _items(text: str) -> Iterator[tuple[Path, int]]:
+    """Yield the items of a statement's list, each with the line breaks before it.
 
-    An item is over where a bracket could close the list.
+    An item begins after a bracket or comma at which the list could be closed. One item too many is
+    yielded where the last one is followed by a comma.
     """
-    known = begin = 0
-    for end in range(1, len(lines) + 1):
-        part = "\n".join(lines if end == len(lines) else [*lines[:end], "]"])
-        if not _parses(part):
-            continue
-        path, value = _chain(tomllib.loads(part))
-        if isinstance(value, list):
-            for number in range(known, len(value)):
-                yield (*path, number), begin
-            known = len(value)
-        begin = end
+    for mark in _MARKS.finditer(text):
+        closed = text[: mark.end()] + "]"
+        if _parses(closed):
+            path, value = _chain(tomllib.loads(closed))
+            gap = _GAP.match(text, mark.end())
+            yield (*path, len(value)), text.count("\n", 0, gap.end() if gap else 0)
 
 
 def _parses(text: str) -> bool:

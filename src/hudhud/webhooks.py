@@ -108,7 +108,8 @@ def enable(connection: Connection, endpoint_id: int) -> str | None:
         .where(webhook_endpoints.c.id == endpoint_id, webhook_endpoints.c.disabled_at.is_not(None))
         .values(disabled_at=None, disabled_reason=None, failing_since=None)
     )
-    return connection.scalar(enabled.returning(webhook_endpoints.c.url))
+    url: str | None = connection.scalar(enabled.returning(webhook_endpoints.c.url))
+    return url
 
 
 def rotate(

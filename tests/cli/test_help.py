@@ -30,6 +30,7 @@ NAMES = [" ".join(path) for path, _ in EVERY_COMMAND]
 def test_these_are_the_commands() -> None:
     assert set(NAMES) == {
         "serve", "worker", "pair", "send", "status", "migrate", "doctor", "demo",
+        "templates", "templates check", "templates preview",
         "keys", "keys create", "keys list", "keys revoke",
         "admin", "admin set-password", "admin unlock", "admin reset-second-factor",
     }  # fmt: skip

@@ -1,9 +1,7 @@
 """Alerts over a real HTTP target: once per trouble, once when it is over, and never lost."""
 
-import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -14,51 +12,11 @@ from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders
 from hudhud.settings import Settings
+from support.inbox import Inbox
 from support.services import wait_until
 
 # apprise still imports this module of Python's where it exists.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
-
-
-class Inbox:
-    """A local HTTP server that takes apprise's JSON messages, or refuses them."""
-
-    def __init__(self) -> None:
-        self.messages: list[dict[str, Any]] = []
-        self.answer = 200
-        self.tries = 0
-        self.open = threading.Event()
-        self.open.set()
-        inbox = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                inbox.tries += 1
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                inbox.open.wait(10)
-                if inbox.answer == 200:
-                    inbox.messages.append(body)
-                self.send_response(inbox.answer)
-                self.end_headers()
-
-            def log_message(self, *_parts: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"json://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def titles(self) -> list[str]:
-        """The titles of the messages taken."""
-        return [str(message["title"]) for message in self.messages]
-
-    def close(self) -> None:
-        """Stop the server."""
-        self.open.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture

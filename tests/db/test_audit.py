@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from hudhud import audit
-from hudhud.audit import ACTIONS, GROUPS, KEPT_MS, Group
+from hudhud.audit import ACTIONS, GROUPS, Group
 from hudhud.db.engine import Database
 from hudhud.db.tables import audit as table
 
@@ -76,9 +76,13 @@ def test_what_strangers_type_can_always_be_written(database: Database) -> None:
         assert max(len(who) for who in connection.scalars(select(table.c.who))) == 60
 
 
-def test_notes_are_kept_for_90_days(database: Database) -> None:
-    note(database, now=NOW - KEPT_MS - 1, subject="old")
-    note(database, now=NOW - KEPT_MS, subject="kept")
-    with database.write() as connection:
-        audit.purge(connection, now=NOW)
+def test_old_notes_are_deleted_a_few_at_a_time(database: Database) -> None:
+    for number in range(3):
+        note(database, now=NOW - 2, subject=f"old {number}")
+    note(database, now=NOW - 1, subject="kept")
+    deleted = []
+    for _ in range(3):
+        with database.write() as connection:
+            deleted.append(audit.purge(connection, before=NOW - 1, limit=2))
+    assert deleted == [2, 1, 0]
     assert subjects(database) == ["kept"]

@@ -47,6 +47,25 @@ def deliver(database: Database, channel: ScriptedChannel, secret: str = SECRET) 
     return outcome
 
 
+def test_a_message_without_a_place_for_a_code_needs_none(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    change(database, message, verification_id=None, body="Confirmed for {code} & Co.")
+    assert isinstance(deliver(database, channel), Sent)
+    assert channel.sent == [(PHONE, "Confirmed for {code} & Co.")]
+
+
+def test_a_code_of_no_verification_is_not_sent(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    change(database, message, verification_id=None)
+    outcome = deliver(database, channel)
+    assert isinstance(outcome, Failed)
+    assert "erased" in outcome.error
+
+
 def test_a_message_goes_out_with_its_code(database: Database, channel: ScriptedChannel) -> None:
     (accepted,) = accept(database, now=now_ms())
     outcome = deliver(database, channel)

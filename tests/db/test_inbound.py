@@ -11,9 +11,9 @@ from hudhud.inbound import KEPT_MS, Inbound
 from support.queued import NOW, PHONE
 
 
-def keep(database: Database, message: Inbound, sender: str = "main") -> None:
+def keep(database: Database, message: Inbound, sender: str = "main") -> bool:
     with database.write() as connection:
-        inbound.keep(connection, sender=sender, message=message)
+        return inbound.keep(connection, sender=sender, message=message)
 
 
 def kept(database: Database) -> list[Row[Any]]:
@@ -30,8 +30,8 @@ def test_a_message_is_kept_as_it_was_written(database: Database) -> None:
 
 
 def test_a_message_that_is_repeated_is_kept_once(database: Database) -> None:
-    for text in ("first", "second"):
-        keep(database, Inbound("m-1", PHONE, text, NOW))
+    assert keep(database, Inbound("m-1", PHONE, "first", NOW))
+    assert not keep(database, Inbound("m-1", PHONE, "second", NOW))
     assert [row.text for row in kept(database)] == ["first"]
 
 
@@ -45,7 +45,7 @@ def test_old_messages_are_deleted(database: Database) -> None:
     keep(database, Inbound("m-1", PHONE, "old", NOW))
     keep(database, Inbound("m-2", PHONE, "young", NOW + 1))
     with database.write() as connection:
-        inbound.purge(connection, now=NOW + KEPT_MS + 1)
+        assert inbound.purge(connection, now=NOW + KEPT_MS + 1, limit=9) == 1
     assert [row.text for row in kept(database)] == ["young"]
 
 

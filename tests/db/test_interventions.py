@@ -12,7 +12,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import message_counts, message_steps, messages
 from hudhud.interventions import Answer
 from hudhud.queue import LAST_CALL_MS, Failed
-from support.queued import NOW, PHONE, VALIDITY_MS, stored, submit, verification_of
+from support.queued import NOW, PHONE, VALIDITY_MS, change, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
 
 LATEST = NOW + VALIDITY_MS - LAST_CALL_MS - 1
@@ -117,6 +117,14 @@ def test_a_code_that_was_erased_with_its_time_is_not_sent_again(database: Databa
     with database.write() as connection:
         endings.expire(connection, now=NOW + VALIDITY_MS)
     assert retry(database, number) == "erased"
+
+
+def test_a_message_that_needs_no_code_is_retried_without_one(database: Database) -> None:
+    (number,) = fail(database)
+    change(database, number, verification_id=None, body="Confirmed.")
+    assert retryable(database) == 1
+    assert retry(database, number) == "done"
+    assert stored(database, number).status == "queued"
 
 
 def test_all_that_failed_and_are_valid_are_retried_together(database: Database) -> None:

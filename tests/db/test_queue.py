@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from hudhud import contacts, queue
 from hudhud.db.engine import Database
+from hudhud.db.tables import messages
 from hudhud.queue import (
     LAST_CALL_MS,
     LEASE_MS,
@@ -147,6 +148,67 @@ def test_a_sender_claims_only_for_its_channel(database: Database) -> None:
     (message,) = submit(database, channel="linked")
     assert claim(database, channel="sandbox") == []
     assert ids(claim(database, channel="linked")) == [message]
+
+
+def test_what_answers_a_person_is_claimed_by_the_sender_that_was_written_to_alone(
+    database: Database,
+) -> None:
+    (message,) = submit(database)
+    change(database, message, only_sender="main")
+    for other in ("other", "other@m", "main2", "mai", "main@m@n"):
+        assert not has_work(database, sender=other)
+        assert claim(database, sender=other) == []
+    assert has_work(database, sender="main@machine")
+    assert ids(claim(database, sender="main@machine")) == [message]
+
+
+def test_what_answers_a_person_goes_before_all_that_waits(database: Database) -> None:
+    *waiting, first, second = submit(database, 30)
+    for number, message in enumerate((first, second)):
+        change(database, message, only_sender="a", available_at=NOW + number)
+    assert [ids(claim(database, 1, now=NOW + 2)) for _ in range(3)] == [
+        [first],
+        [second],
+        [waiting[0]],
+    ]
+
+
+def test_an_answer_goes_first_on_its_second_try_too(database: Database) -> None:
+    *_, answer = submit(database, 30)
+    change(database, answer, only_sender="a")
+    claim(database, 1)
+    record(database, Returned(answer, NOW + SECOND, "once more", spends_attempt=True))
+    assert answer not in ids(claim(database, 1))
+    assert ids(claim(database, 1, now=NOW + SECOND)) == [answer]
+
+
+def test_a_claim_takes_answers_and_others_up_to_its_limit(database: Database) -> None:
+    queued = submit(database, 10)
+    answers = queued[7:]
+    for message in answers:
+        change(database, message, only_sender="a")
+    assert ids(claim(database, 5)) == answers + queued[:2]
+    assert stored(database, queued[0]).status == "sending"
+
+
+def test_a_restricted_sender_still_answers(database: Database) -> None:
+    submit(database)
+    (answer,) = submit(database)
+    change(database, answer, only_sender="a")
+    assert ids(claim(database, only_known=True)) == [answer]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_looking_for_answers_does_not_go_through_all_that_waits(database: Database) -> None:
+    statement = queue._answers("a@m", NOW).order_by(messages.c.available_at, messages.c.id)
+    compiled = statement.compile(database.engine)
+    with database.read() as connection:
+        plan = connection.exec_driver_sql(
+            f"EXPLAIN QUERY PLAN {compiled}", tuple(compiled.params.values())
+        )
+        assert [row.detail for row in plan] == [
+            "SEARCH messages USING INDEX messages_answers (only_sender=? AND available_at<?)"
+        ]
 
 
 def test_what_is_not_available_yet_is_left(database: Database) -> None:

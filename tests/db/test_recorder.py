@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
-from hudhud import contacts, queue, recorder, senders
+from hudhud import contacts, link_tokens, queue, recorder, senders
 from hudhud.channels.base import Restart
 from hudhud.db.engine import Database
-from hudhud.db.tables import inbound_messages
+from hudhud.db.tables import inbound_messages, messages
 from hudhud.inbound import Inbound
 from hudhud.messages import Receipt
 from hudhud.queue import Sent
@@ -112,6 +112,19 @@ def test_what_a_person_writes_is_kept_once_and_known_of_the_contact(
     assert texts(database) == ["hello"]
     with database.read() as connection:
         assert contacts.has_written(connection, phone=PHONE)
+
+
+def test_a_token_is_looked_for_in_a_text_once(database: Database, watched: Watched) -> None:
+    token = link_tokens.new_token()
+    first, second = written(1, f"hello {token}"), written(1, f"again {link_tokens.new_token()}")
+    watched.take(first)
+    watched.take(second)
+    watched.flush()
+    watched.take(first)
+    watched.flush()
+    with database.read() as connection:
+        answers = connection.execute(select(messages)).all()
+    assert [(answer.phone, answer.only_sender) for answer in answers] == [(PHONE, "main")]
 
 
 def test_a_logout_forgets_the_device_and_asks_for_a_new_process(

@@ -34,8 +34,8 @@ class WebServer:
     web: Litestar
 
     def end_streams(self) -> None:
-        """End the open event streams, as `hudhud serve` does before it stops."""
-        self.web.state.parts.feed.close()
+        """End the open event streams and long waits, as `hudhud serve` does before it stops."""
+        end_streams(self.web)
 
     def send(self, phone: object = PHONE) -> httpx.Response:
         """Ask for a code."""
@@ -46,6 +46,12 @@ class WebServer:
         with socket.create_connection(("127.0.0.1", self.port), SECONDS) as connection:
             connection.sendall(request)
             return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def end_streams(web: Litestar) -> None:
+    """End what would keep the server from stopping."""
+    web.state.parts.feed.close()
+    web.state.parts.waiting.close()
 
 
 @contextmanager
@@ -69,7 +75,7 @@ def web_server(database: Database, **changes: Any) -> Iterator[WebServer]:
         ) as client:
             yield WebServer(port, database, client, web)
     finally:
-        web.state.parts.feed.close()
+        end_streams(web)
         server.should_exit = True
         thread.join()
         listener.close()

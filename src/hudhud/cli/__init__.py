@@ -12,7 +12,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
-from hudhud.cli import admin, demo, doctor, keys, pair, send, serve, status
+from hudhud.cli import admin, demo, doctor, keys, pair, send, serve, status, templates
 from hudhud.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
 
 WORKER = (sys.executable, "-m", "hudhud.sender_process")
@@ -32,6 +32,7 @@ cli.command()(send.send)
 cli.command()(status.status)
 cli.command()(serve.migrate)
 cli.add_typer(keys.keys, name="keys")
+cli.add_typer(templates.templates, name="templates")
 cli.add_typer(admin.admin, name="admin")
 cli.command()(doctor.doctor)
 cli.command()(demo.demo)
@@ -43,17 +44,18 @@ def main(worker_command: Sequence[str] = WORKER) -> None:
     try:
         cli(prog_name="hudhud", obj=worker_command)
     except (SettingsError, BadRequest) as error:
-        _end(str(error), WRONG_USE)
+        _end(*str(error).splitlines(), exit_code=WRONG_USE)
     except QueueUnavailable as error:
-        _end(f"Not accepted: {error}. Try again in {error.retry_after} s.", FAILED)
+        _end(f"Not accepted: {error}. Try again in {error.retry_after} s.", exit_code=FAILED)
     except HudhudError as error:
-        _end(str(error), FAILED)
+        _end(str(error), exit_code=FAILED)
     except SQLAlchemyError as error:
-        _end(f"The database cannot be used: {error.__cause__ or error}", FAILED)
+        _end(f"The database cannot be used: {error.__cause__ or error}", exit_code=FAILED)
 
 
-def _end(sentence: str, exit_code: int) -> NoReturn:
-    typer.echo(f"hudhud: {' '.join(sentence.split())}", err=True)
+def _end(*sentences: str, exit_code: int) -> NoReturn:
+    for sentence in sentences:
+        typer.echo(f"hudhud: {' '.join(sentence.split())}", err=True)
     raise SystemExit(exit_code)
 
 

@@ -43,6 +43,7 @@ LOCK_OF_THE_ADMISSION = LOCK_OF_THE_MIGRATIONS + 1
 LOCK_OF_THE_LOGINS = LOCK_OF_THE_MIGRATIONS + 2
 LOCK_OF_THE_LIMITS = LOCK_OF_THE_MIGRATIONS + 4
 LOCK_OF_THE_KEYS = LOCK_OF_THE_MIGRATIONS + 3
+LOCKS_OF_THE_CONVERSIONS = LOCK_OF_THE_MIGRATIONS + 1000  # and as many after it as shards
 
 
 # A server or a machine that vanishes must neither block us nor keep a lock for hours.
@@ -121,19 +122,19 @@ class Database:
         if not self.is_sqlite:
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SET LOCAL lock_timeout = 0"))
-        self._lock(connection, LOCK_OF_THE_MIGRATIONS)
+        _lock(connection, LOCK_OF_THE_MIGRATIONS)
 
     def lock_for_admission(self, connection: Connection) -> None:
         """Let only one process count and fill the queue at a time; ends with the transaction."""
-        self._lock(connection, LOCK_OF_THE_ADMISSION)
+        _lock(connection, LOCK_OF_THE_ADMISSION)
 
     def lock_for_logins(self, connection: Connection) -> None:
         """Let only one process count attempts to log in at a time; ends with the transaction."""
-        self._lock(connection, LOCK_OF_THE_LOGINS)
+        _lock(connection, LOCK_OF_THE_LOGINS)
 
     def lock_for_keys(self, connection: Connection) -> None:
         """Let only one process make or rotate API keys at a time; ends with the transaction."""
-        self._lock(connection, LOCK_OF_THE_KEYS)
+        _lock(connection, LOCK_OF_THE_KEYS)
 
     def lock_for_numbers(self, connection: Connection, phones: Iterable[str]) -> None:
         """Let only one process replace verifications of these numbers; ends with the transaction.
@@ -141,11 +142,11 @@ class Database:
         In one order everywhere, so that two transactions cannot wait for each other.
         """
         for number in sorted({_lock_of(phone) for phone in phones}):
-            self._lock(connection, number)
+            _lock(connection, number)
 
     def lock_for_limits(self, connection: Connection) -> None:
         """Let only one process count what limits allow at a time; ends with the transaction."""
-        self._lock(connection, LOCK_OF_THE_LIMITS)
+        _lock(connection, LOCK_OF_THE_LIMITS)
 
     def lock_table(self, connection: Connection, table: Table) -> None:
         """Wait until nobody else has written to a table, and keep it so; ends with the transaction.
@@ -159,9 +160,18 @@ class Database:
         """Close every connection."""
         self.engine.dispose()
 
-    def _lock(self, connection: Connection, number: int) -> None:
-        if not self.is_sqlite:  # there the transaction itself is the lock
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
+
+def lock_for_conversions(connection: Connection, shard: int) -> None:
+    """Let only one transaction add to a shard's conversions at a time; ends with it.
+
+    It may then add to several countries in any order: nobody else waits for one of them.
+    """
+    _lock(connection, LOCKS_OF_THE_CONVERSIONS + shard)
+
+
+def _lock(connection: Connection, number: int) -> None:
+    if connection.dialect.name != "sqlite":  # there the transaction itself is the lock
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
 def open_database(url: str) -> Database:
@@ -205,7 +215,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
 def insert_or_ignore(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:
     """Insert a row, or do nothing and return False where it exists already."""
     statement = _insert(connection, table).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    return _has_written(connection, statement)
 
 
 def insert_or_update(
@@ -221,10 +231,8 @@ def insert_or_update(
     Returns False where one exists that does not fit: then nothing was done.
     """
     statement = _insert(connection, table).values(**key, **values)
-    statement = statement.on_conflict_do_update(
-        index_elements=list(key), set_=values, where=where
-    )
-    return connection.execute(statement).rowcount == 1
+    statement = statement.on_conflict_do_update(index_elements=list(key), set_=values, where=where)
+    return _has_written(connection, statement)
 
 
 def insert_missing(
@@ -264,6 +272,12 @@ def _insert_values(
     into = f"INSERT INTO {table.name} ({', '.join(columns)})"  # names of our own tables
     values = tuple(row[column] for row in rows for column in columns)
     connection.exec_driver_sql(f"{into} VALUES {', '.join([marks] * len(rows))}{ending}", values)
+
+
+def _has_written(connection: Connection, insert: "PostgresInsert | SqliteInsert") -> bool:
+    # Without the option SQLAlchemy keeps the count of updates alone.
+    counted = insert.execution_options(preserve_rowcount=True)
+    return connection.execute(counted).rowcount == 1
 
 
 def _insert(connection: Connection, table: Table) -> "PostgresInsert | SqliteInsert":

@@ -19,6 +19,7 @@ CHECKS: dict[str, Check] = {
     "private files": files.private_files,
     "disk space": files.disk_space,
     "log folder": files.log_folder,
+    "texts": files.own_texts,
     "database": database.answers,
     "tables": database.tables,
     "writing": database.writing,

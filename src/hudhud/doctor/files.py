@@ -6,8 +6,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hudhud import legacy
+from hudhud import legacy, templates, templates_file
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
+from hudhud.errors import SettingsError
 from hudhud.settings import ENV_FILES
 
 OTHERS = 0o077
@@ -68,6 +69,16 @@ def log_folder(installation: Installation) -> Finding:
     return ok(f"Log files go to {folder}.")
 
 
+def own_texts(installation: Installation) -> Finding:
+    """Is the file of own texts right, where there is one?"""
+    file = installation.settings.data_dir / templates.FILE
+    try:
+        templates_file.read(file)
+    except SettingsError as error:
+        return fail(str(error).splitlines()[0], "Mend it. All mistakes: hudhud templates check")
+    return ok(f"{file} is right." if file.exists() else "The texts are those that ship.")
+
+
 def _problem_with_folder(folder: Path, setting: str) -> Finding | None:
     """Return what keeps this user from writing in the folder, or from making it."""
     if folder.exists() and not folder.is_dir():
@@ -90,7 +101,8 @@ def _existing(folder: Path) -> Path:
 def _secret_files(installation: Installation) -> Iterator[Path]:
     yield from (file for file in ENV_FILES if file.is_file())
     folder = installation.settings.data_dir
-    yield from _regular(folder.rglob("*") if folder.is_dir() else ())
+    kept = _regular(folder.rglob("*") if folder.is_dir() else ())
+    yield from (file for file in kept if file != folder / templates.FILE)
     database = legacy.choose_database(installation.settings).file
     if database is not None and database.parent != folder:
         yield from _regular(database.with_name(database.name + end) for end in SIDE_FILES)

@@ -7,14 +7,16 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from hudhud.app import build_sealer, build_starter, build_templates
+from hudhud.arrivals import Arrivals
 from hudhud.checks import CodeChecker
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.key_ring import KeyRing
+from hudhud.links import LinkStarter
 from hudhud.resends import Resends
 from hudhud.settings import Settings
-from hudhud.web import check, errors, health, sandbox, send, verification
+from hudhud.web import check, errors, health, link, sandbox, send, verification
 from hudhud.web.admin.access import build_access
 from hudhud.web.admin.aside import aside_soon
 from hudhud.web.admin.code_searches import CodeSearches
@@ -26,6 +28,7 @@ from hudhud.web.docs_page import docs_routes
 from hudhud.web.drop_in import DropIn
 from hudhud.web.openapi import openapi_config
 from hudhud.web.parts import Parts
+from hudhud.web.waiting import Waiting
 
 LARGEST_BODY = 1024 * 1024
 # What the first pages need is loaded when the first codes have been accepted.
@@ -43,6 +46,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     checks = GroupCommit(database, CodeChecker(sealer, settings.otp_max_attempts).write)
     access = build_access(settings, database)
     feed = Feed(database, settings, build_render(settings))
+    waiting = Waiting(database)
 
     parts = Parts(
         database=database,
@@ -52,6 +56,9 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         commits=commits,
         checks=checks,
         resends=Resends(settings, database, templates),
+        links=LinkStarter(settings, database, sealer, templates, countries),
+        arrivals=Arrivals(settings, database, sealer, templates, countries),
+        waiting=waiting,
         access=access,
         settings=settings,
         feed=feed,
@@ -65,9 +72,11 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         commits.start()
         checks.start()
         feed.start()
+        waiting.start()
         warming = aside_soon(warm, WARM_SECONDS)
         yield
         warming.cancel()
+        waiting.stop()
         feed.stop()
         checks.stop()
         commits.stop()
@@ -77,6 +86,8 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     routes = [
         send.send,
         check.verify,
+        link.start,
+        link.qr,
         verification.show,
         verification.list_all,
         verification.cancel,
@@ -85,6 +96,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         health.healthz,
         health.readyz,
         sandbox.sandbox_messages,
+        sandbox.inbound,
         *docs_routes,
         *admin_routes,
     ]

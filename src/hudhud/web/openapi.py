@@ -60,17 +60,18 @@ PHONE_NUMBER = Schema(
 REFERENCE = Schema(
     type=OpenAPIType.STRING, max_length=64, pattern=PRINTABLE, description="The caller's own id."
 )
+LOCALE = Schema(
+    type=OpenAPIType.STRING,
+    pattern="^[A-Za-z0-9_-]{1,64}$",
+    description="Language of the message; that of the key or the country where unset.",
+    examples=["ar"],
+)
 SEND_BODY = Schema(
     type=OpenAPIType.OBJECT,
     required=["phoneNumber"],
     properties={
         "phoneNumber": PHONE_NUMBER,
-        "locale": Schema(
-            type=OpenAPIType.STRING,
-            pattern="^[A-Za-z0-9_-]{1,64}$",
-            description="Language of the message; that of the key or the country where unset.",
-            examples=["ar"],
-        ),
+        "locale": LOCALE,
         "template": Schema(
             type=OpenAPIType.STRING,
             pattern="^[A-Za-z0-9_-]{1,64}$",
@@ -116,6 +117,27 @@ CHECK_BODY = Schema(
         Schema(required=["verificationId"]),
         Schema(required=["jobId"]),
     ],
+)
+LINK_BODY = Schema(
+    type=OpenAPIType.OBJECT,
+    properties={
+        "mode": Schema(
+            type=OpenAPIType.STRING,
+            enum=["reply", "verify"],
+            default="reply",
+            description="Answer the user's text with a code, or let the text itself approve.",
+        ),
+        "phoneNumber": PHONE_NUMBER,
+        "reference": REFERENCE,
+        "locale": LOCALE,
+        "redirectUrl": Schema(
+            type=OpenAPIType.STRING,
+            max_length=2000,
+            pattern="^https?://[!-~]+$",
+            description="Where the caller's page goes afterwards; handed back as it is.",
+        ),
+    },
+    description="In mode verify phoneNumber is required.",
 )
 PROBLEMS = {
     400: ("The sentence says what is wrong.", (phone_number.REQUIRED, phone_number.INVALID)),
@@ -219,6 +241,17 @@ class CheckOperation(ApiOperation):
 
 
 @dataclass
+class LinkOperation(ApiOperation):
+    """Adds the body of POST /api/v1/otp/link."""
+
+    def __post_init__(self) -> None:
+        """Describe what the handler reads and answers without Litestar's help."""
+        super().__post_init__()
+        self.request_body = _body(LINK_BODY)
+        _say_when_to_come_back(self, "429", "503")
+
+
+@dataclass
 class ShowOperation(ApiOperation):
     """Adds the query of GET /api/v1/otp/{identifier}."""
 
@@ -271,6 +304,28 @@ class SandboxOperation(ApiOperation):
         super().__post_init__()
         query = Parameter(name="phoneNumber", param_in="query", required=True, schema=PHONE_NUMBER)
         self.parameters = [query]
+
+
+@dataclass
+class InboundOperation(ApiOperation):
+    """Adds the body of POST /api/v1/sandbox/inbound."""
+
+    def __post_init__(self) -> None:
+        """Describe what the handler reads without Litestar's help."""
+        super().__post_init__()
+        text = Schema(
+            type=OpenAPIType.STRING,
+            min_length=1,
+            max_length=4096,
+            description="What the person sends, with the token of a link in it.",
+        )
+        self.request_body = _body(
+            Schema(
+                type=OpenAPIType.OBJECT,
+                required=["phoneNumber", "text"],
+                properties={"phoneNumber": PHONE_NUMBER, "text": text},
+            )
+        )
 
 
 def _body(schema: Schema) -> RequestBody:

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 from litestar import Request
 
+from hudhud.arrivals import Arrivals
 from hudhud.checks import Check, Checked
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.key_ring import KeyRing
+from hudhud.links import LinkStarter
 from hudhud.resends import Resends
 from hudhud.sealing import CodeSealer
 from hudhud.settings import Settings
 from hudhud.verifications import Accepted, NewVerification, VerificationStarter
 from hudhud.web.admin.access import Access
 from hudhud.web.admin.code_searches import CodeSearches
+from hudhud.web.waiting import Waiting
 
 if TYPE_CHECKING:
     from hudhud.web.admin.feed import Feed
@@ -37,6 +40,9 @@ class Parts:
     commits: GroupCommit[NewVerification, Accepted]
     checks: GroupCommit[Check, Checked]
     resends: Resends
+    links: LinkStarter
+    arrivals: Arrivals
+    waiting: Waiting
     access: Access
     settings: Settings
     feed: "Feed"

@@ -1,24 +1,37 @@
-"""What the sandbox took instead of sending, so that integrations can be tested without a phone."""
+"""The sandbox, so that integrations can be tested without a phone.
+
+What it took instead of sending, and what a person would write to it.
+"""
 
 import asyncio
+import secrets
+from typing import Any
 
-from litestar import Response, get
-from sqlalchemy import select
+from litestar import Response, get, post
+from sqlalchemy import Row, or_, select
 
 from hudhud.channels.sandbox import NAME
 from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
+from hudhud.errors import BadRequest
+from hudhud.inbound import Inbound
+from hudhud.jobs import needs_no_code
+from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer
 from hudhud.templates import with_code
 from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate
-from hudhud.web.openapi import API_KEY_SECURITY, SandboxOperation, responses
-from hudhud.web.parts import AnyRequest, parts_of
-from hudhud.web.phone_number import phone_number_in_query
-from hudhud.web.schemas import SandboxMessage, SandboxMessages
+from hudhud.web.bodies import INVALID, fields_of
+from hudhud.web.openapi import API_KEY_SECURITY, InboundOperation, SandboxOperation, responses
+from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.phone_number import parse_phone_number, phone_number_in_query
+from hudhud.web.schemas import Message, SandboxMessage, SandboxMessages
 
 MOST_MESSAGES = 100
+LONGEST_TEXT = 4096
+TEXT_REQUIRED = f'Bad Request: "text" must be what a person writes, 1 to {LONGEST_TEXT} characters.'
+TAKEN = "The text was taken as if a person had sent it."
 
 
 @get(
@@ -32,7 +45,7 @@ MOST_MESSAGES = 100
 async def sandbox_messages(
     request: AnyRequest,
 ) -> Response[SandboxMessages]:
-    """List the messages taken for `?phoneNumber=`, newest first, while their codes are valid."""
+    """List the messages taken for `?phoneNumber=`, newest first, while they are valid."""
     authenticate(request, "sandbox")
     parts = parts_of(request)
     phone = phone_number_in_query(request.query_params.get("phoneNumber", ""))
@@ -40,16 +53,45 @@ async def sandbox_messages(
     return answer(SandboxMessages(taken))
 
 
+@post(
+    "/api/v1/sandbox/inbound",
+    summary="Write to the sandbox",
+    tags=["Sandbox"],
+    status_code=202,
+    operation_class=InboundOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(400, 401, 403, 413, 500, 503),
+)
+async def inbound(request: AnyRequest) -> Response[Message]:
+    """Do what happens when a person sends this text over WhatsApp, to links of the sandbox."""
+    authenticate(request, "sandbox")
+    fields = await fields_of(request)
+    phone = parse_phone_number(fields.raw("phoneNumber"))
+    text = fields.raw("text")
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT:
+        raise BadRequest(TEXT_REQUIRED, INVALID)
+    await asyncio.to_thread(_write, parts_of(request), phone, text)
+    return answer(Message(TAKEN))
+
+
+def _write(parts: Parts, phone: Phone, text: str) -> None:
+    now = now_ms()
+    message = Inbound(secrets.token_hex(8), phone.number, text, now)
+    with parts.database.write() as connection:
+        parts.arrivals.take(connection, message, channel=NAME, sender=None, now=now)
+        parts.database.ring(connection)
+
+
 def _taken(database: Database, sealer: CodeSealer, phone: str) -> list[SandboxMessage]:
     statement = (
         select(messages, verifications.c.code_sealed)
-        .join(verifications, verifications.c.id == messages.c.verification_id)
+        .outerjoin(verifications, verifications.c.id == messages.c.verification_id)
         .where(
             messages.c.phone == phone,
             messages.c.channel == NAME,
             messages.c.sent_at.is_not(None),
-            verifications.c.code_sealed.is_not(None),
-            verifications.c.expires_at > now_ms(),
+            or_(verifications.c.code_sealed.is_not(None), needs_no_code),
+            messages.c.expires_at > now_ms(),
         )
         .order_by(messages.c.id.desc())
         .limit(MOST_MESSAGES)
@@ -60,9 +102,15 @@ def _taken(database: Database, sealer: CodeSealer, phone: str) -> list[SandboxMe
         SandboxMessage(
             jobId=row.id,
             phoneNumber=row.phone,
-            text=with_code(row.body, sealer.open(row.verification_id, row.code_sealed)),
+            text=_text(row, sealer),
             delivery=row.status,
             sent_at=iso(row.sent_at),
         )
         for row in rows
     ]
+
+
+def _text(row: Row[Any], sealer: CodeSealer) -> str:
+    if row.code_sealed is None:
+        return str(row.body)
+    return with_code(row.body, sealer.open(row.verification_id, row.code_sealed))

@@ -151,6 +151,15 @@ class Readiness(Struct, frozen=True):
     senders: list[SenderReadiness]
 
 
+class Link(Struct, frozen=True):
+    """A link that opens WhatsApp with a text to send; `otp_expires_at` is until when it works."""
+
+    verificationId: str  # noqa: N815 -- the contract's name
+    whatsappLink: str  # noqa: N815 -- the contract's name
+    token: str
+    otp_expires_at: str
+
+
 class SandboxMessage(Struct, frozen=True):
     """A message that the sandbox took instead of sending it."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Response, get
 from litestar.params import FromPath
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from hudhud import api_keys, jobs, messages, timeline
 from hudhud.api_keys import ENVIRONMENT
@@ -18,12 +18,12 @@ from hudhud.texts import MASK
 from hudhud.timeline import Step
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.guard import is_htmx, reader
-from hudhud.web.admin.job_words import step_look, step_text, step_title
+from hudhud.web.admin.job_words import step_look, step_text, step_title, verification_text
 from hudhud.web.admin.pages import page
 from hudhud.web.admin.status_parts import WORDS
-from hudhud.web.verification import job_number
 from hudhud.web.errors import NoSuchJob
 from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.verification import job_number
 
 # What the template calls.
 STORY_WORDS: Mapping[str, Any] = {
@@ -31,6 +31,7 @@ STORY_WORDS: Mapping[str, Any] = {
     "step_look": step_look,
     "step_text": step_text,
     "step_title": step_title,
+    "verification_text": verification_text,
 }
 
 
@@ -43,6 +44,7 @@ class JobStory:
     key: str | None
     request_id: str | None
     steps: list[Step]
+    verification: Row[Any] | None
 
 
 @get("/admin/jobs/{job:str}", include_in_schema=False)
@@ -64,19 +66,21 @@ def _read(parts: Parts, number: int) -> JobStory | None:
         row = messages.find(connection, number)
         if job is None or row is None:
             return None
+        verification = connection.execute(
+            select(verifications).where(verifications.c.id == row.verification_id)
+        ).first()
         return JobStory(
             job=job,
             body=with_code(row.body, MASK),
-            key=_key_name(connection, row.verification_id),
+            key=None if verification is None else _key_name(connection, verification.api_key),
             request_id=row.request_id,
             steps=timeline.of(connection, row),
+            verification=verification,
         )
 
 
-def _key_name(connection: Connection, verification_id: str) -> str | None:
+def _key_name(connection: Connection, owner: str) -> str | None:
     """Return the name of the key that asked for a code; its owner's word where it is gone."""
-    asked = select(verifications.c.api_key).where(verifications.c.id == verification_id)
-    owner = connection.scalar(asked)
-    if owner is None or owner == ENVIRONMENT:
+    if owner == ENVIRONMENT:
         return None
     return api_keys.name_of(connection, owner) or owner

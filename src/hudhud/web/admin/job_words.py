@@ -1,6 +1,9 @@
 """What is said about jobs: their statuses, why one cannot be retried, the steps of their way."""
 
+from typing import Any
+
 from markupsafe import Markup
+from sqlalchemy import Row
 
 from hudhud import senders
 from hudhud.jobs import Job, Refusal
@@ -18,6 +21,22 @@ REASONS: dict[Refusal, str] = {
 }
 
 
+_VERIFICATION_WORDS: dict[str, str] = {
+    "pending": N_("Not checked yet"),
+    "approved": N_("Approved"),
+    "expired": N_("Expired"),
+    "canceled": N_("Canceled"),
+    "max_attempts_reached": N_("Too many wrong codes"),
+    "failed": N_("Failed"),
+}
+_CANCELED_BY: dict[str, str] = {
+    "superseded": N_("a newer one took its place"),
+    "caller": N_("by the caller"),
+    "admin": N_("by an admin"),
+    "forgotten": N_("the number is forgotten"),
+}
+
+
 def status_words(fmt: Format) -> dict[str, str]:
     """Return the word for each exact status."""
     return {
@@ -30,6 +49,19 @@ def status_words(fmt: Format) -> dict[str, str]:
         "expired": fmt.gettext("Expired"),
         "canceled": fmt.gettext("Canceled"),
     }
+
+
+def verification_text(verification: Row[Any], fmt: Format) -> Markup:
+    """Say how a verification stands, and what was tried."""
+    parts = [fmt.gettext(_VERIFICATION_WORDS[verification.status])]
+    if verification.reason is not None:
+        parts.append(fmt.gettext(_CANCELED_BY[verification.reason]))
+    if verification.attempts:
+        wrong = fmt.ngettext("%(num)d wrong code", "%(num)d wrong codes", verification.attempts)
+        parts.append(wrong % {"num": verification.attempts})
+    if verification.proved_phone is not None:
+        parts.append(fmt.gettext("the number wrote first"))
+    return fmt.fill(" · ".join(parts))
 
 
 def why_not(job: Job, fmt: Format) -> Markup:

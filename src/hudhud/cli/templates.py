@@ -1,0 +1,77 @@
+"""`hudhud templates`: check the file of an operator's own texts, and see texts as they are read."""
+
+from collections.abc import Sequence, Sized
+from typing import Annotated
+
+import typer
+
+from hudhud.cli.terminal import warn
+from hudhud.errors import SettingsError
+from hudhud.link_tokens import new_token
+from hudhud.settings import load_settings
+from hudhud.templates import FILE, SECONDS_PER_MINUTE, LinkText, Templates, with_code
+from hudhud.templates_file import read
+
+SAMPLE_CODE = "4728190536"
+LONGEST_MINUTES = 1440
+LINK_TEXTS: tuple[LinkText, ...] = ("link_reply", "link_verify", "link_approved", "link_refused")
+
+templates = typer.Typer(
+    help="Check your own texts, and see texts as they are read.", no_args_is_help=True
+)
+
+
+@templates.command()
+def check() -> None:
+    """Check templates.toml in the data folder; each mistake is a line with its place."""
+    file = load_settings().data_dir / FILE
+    try:
+        own = read(file)
+    except SettingsError as error:
+        for problem in str(error).splitlines():
+            warn(problem)
+        raise typer.Exit(code=1) from None
+    if not file.exists():
+        typer.echo(f"There is no {file}: the texts that ship are used.")
+        return
+    typer.echo(f"{file} is right: {_counted(own.texts, 'text')}, {_counted(own.keys, 'key')}.")
+
+
+@templates.command()
+def preview(
+    *,
+    template: Annotated[
+        str | None, typer.Option(help="The template; that of the key, else otp, where unset.")
+    ] = None,
+    locale: Annotated[
+        str | None,
+        typer.Option(help="The language; that of the key, else DEFAULT_LOCALE, where unset."),
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Name of the API key that asks.")] = None,
+    minutes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=LONGEST_MINUTES, help="Validity of the code; OTP_TTL_SECONDS where unset."
+        ),
+    ] = None,
+) -> None:
+    """Print every wording of a template and of the link's texts, with a made-up code."""
+    settings = load_settings()
+    texts = Templates(settings)
+    chosen = texts.choose_locale("", locale, key)
+    ttl_seconds = minutes * SECONDS_PER_MINUTE if minutes else settings.otp_ttl_seconds
+    name, bodies = texts.code_texts(template, chosen, key_name=key, ttl_seconds=ttl_seconds)
+    code = SAMPLE_CODE[: settings.otp_length]
+    _print(name, [with_code(body, code) for body in bodies])
+    for text in LINK_TEXTS:
+        _print(text, texts.link_texts(text, chosen, key_name=key, token=new_token()))
+
+
+def _print(name: str, wordings: Sequence[str]) -> None:
+    for number, wording in enumerate(wordings, start=1):
+        typer.echo(f"--- {name}, {number} of {len(wordings)}\n{wording}\n")
+
+
+def _counted(found: Sized, noun: str) -> str:
+    count = len(found)
+    return f"{count} {noun}{'' if count == 1 else 's'}"

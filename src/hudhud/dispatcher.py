@@ -1,0 +1,290 @@
+"""Deliver events to webhooks, in a thread of its own, so that a slow receiver holds nobody up.
+
+The thread runs an event loop that only posts; what the database takes time for happens beside it.
+Several machines do this at once: each claims what the others have not.
+"""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+from standardwebhooks import Webhook
+
+from hudhud import __version__, deliveries, webhooks
+from hudhud.clock import now_ms
+from hudhud.db.doorbell import Doorbell
+from hudhud.db.engine import Database
+from hudhud.deliveries import Claimed, Delivered, NextDue, NotDelivered, Outcome, Released
+from hudhud.outgoing import Outgoing
+from hudhud.posting import Answer, Poster
+from hudhud.sealing import Sealer, SealingError
+
+MOST_AT_ONCE = 48
+MOST_TO_ONE = 4
+MOST_TO_A_FAILING_ONE = 1  # those that do not answer must not take the places of the others
+IDLE_SECONDS = 1.0
+# What is due within it shares a transaction.
+GATHER_SECONDS = 0.02
+STOP_SECONDS = 3.0
+GONE = 410
+ANSWERED_GONE = "The receiver answered 410: it wants no more."
+SECRET_LOST = "The endpoint's secret cannot be opened. Give it a new one: rotate it."  # noqa: S105 -- a sentence
+OUR_FAULT = "Hudhud itself failed to deliver it; the log says how."
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things may take and how long is waited between attempts, in seconds."""
+
+    retry_waits: Sequence[float] = deliveries.RETRY_WAITS
+    answer: float = 15.0
+    lease: float = deliveries.LEASE_MS / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one look into the database brought: what to deliver, and when to look again."""
+
+    claimed: Sequence[Claimed]
+    wait: float
+    has_endpoints: bool
+
+
+class Dispatcher:
+    """Claims what is due, posts it signed, and records what came of it."""
+
+    def __init__(
+        self, database: Database, sealer: Sealer, outgoing: Outgoing, timing: Timing | None = None
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._outgoing = outgoing
+        self._timing = timing or Timing()
+        self._outcomes: list[Outcome] = []
+        self._tasks: dict[asyncio.Task[None], Claimed] = {}
+        self._held_until: dict[int, int] = {}
+        self._has_endpoints = False
+
+    def run(self, stopping: threading.Event) -> None:
+        """Deliver until `stopping`, then give what is on its way `STOP_SECONDS`."""
+        asyncio.run(self._work(stopping))
+
+    async def _work(self, stopping: threading.Event) -> None:
+        self._wake = asyncio.Event()
+        self._poster: Poster | None = None
+        listening = asyncio.create_task(self._listen(stopping))
+        while not stopping.is_set():
+            self._wake.clear()
+            wait = await self._next_round()
+            await asyncio.sleep(GATHER_SECONDS)
+            await self._sleep(wait)
+        await self._wind_up()
+        await listening
+
+    async def _next_round(self) -> float:
+        """Record, claim and begin to deliver; return how many seconds it may take to the next."""
+        outcomes, self._outcomes = self._outcomes, []
+        busy = Counter(claimed.endpoint_id for claimed in self._tasks.values())
+        try:
+            done = await asyncio.to_thread(self._exchange, outcomes, busy)
+        except Exception as error:
+            self._outcomes = outcomes + self._outcomes
+            _complain(error)
+            return IDLE_SECONDS
+        self._has_endpoints = done.has_endpoints
+        for claimed in done.claimed:
+            task = asyncio.create_task(self._deliver(claimed))
+            self._tasks[task] = claimed
+            task.add_done_callback(self._finish)
+        return done.wait
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        self._wake.set()
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _listen(self, stopping: threading.Event) -> None:
+        """Wake at each change of the database, while anybody wants to hear of changes."""
+        with closing(self._database.doorbell()) as doorbell:
+            while not stopping.is_set():
+                if not self._has_endpoints:
+                    await asyncio.sleep(IDLE_SECONDS)
+                elif await self._hears(doorbell):
+                    self._wake.set()
+                    await asyncio.sleep(GATHER_SECONDS)
+
+    async def _hears(self, doorbell: Doorbell) -> bool:
+        try:
+            return await asyncio.to_thread(doorbell.wait, IDLE_SECONDS)
+        except Exception as error:
+            _complain(error)
+            await asyncio.sleep(IDLE_SECONDS)
+            return False
+
+    def _exchange(self, outcomes: Sequence[Outcome], busy: Mapping[int, int]) -> _Round:
+        """Record what ended, and claim what is due while there is room for it."""
+        now = now_ms()
+        with self._database.read() as connection:
+            due = deliveries.next_due(connection)
+        spare = self._spare(due, busy, now)
+        claimed: Sequence[Claimed] = ()
+        if outcomes or spare:
+            with self._database.write() as connection:
+                self._record(connection, outcomes, now)
+                claimed = deliveries.claim(
+                    connection, spare=spare, now=now, lease_ms=round(self._timing.lease * 1000)
+                )
+        # What was recorded may have called others; what was claimed may not have been all.
+        wait = 0.0 if outcomes or claimed else self._wait(due, busy, now)
+        return _Round(claimed, wait, has_endpoints=bool(due))
+
+    def _spare(self, due: Sequence[NextDue], busy: Mapping[int, int], now: int) -> dict[int, int]:
+        """Return how many more may go to each endpoint for which something is due."""
+        left = MOST_AT_ONCE - sum(busy.values())
+        spare = {}
+        for one in sorted(due, key=lambda one: one.at or 0):
+            places = min(left, _places(one, busy))
+            begins_at = self._begins_at(one)
+            if places > 0 and begins_at is not None and begins_at <= now:
+                spare[one.endpoint_id] = places
+                left -= places
+        return spare
+
+    def _wait(self, due: Sequence[NextDue], busy: Mapping[int, int], now: int) -> float:
+        """Return the seconds until something can be begun; whatever ends meanwhile wakes."""
+        if sum(busy.values()) >= MOST_AT_ONCE:
+            return IDLE_SECONDS
+        times = [self._begins_at(one) for one in due if _places(one, busy) > 0]
+        waits = [(at - now) / 1000 for at in times if at is not None]
+        return max(0.0, min([IDLE_SECONDS, *waits]))
+
+    def _begins_at(self, one: NextDue) -> int | None:
+        """Return when something is due, and not before the time that the receiver asked for."""
+        return None if one.at is None else max(one.at, self._held_until.get(one.endpoint_id, 0))
+
+    def _record(self, connection: Connection, outcomes: Sequence[Outcome], now: int) -> None:
+        turns = deliveries.record(connection, outcomes, now=now)
+        errors = {one.claimed.endpoint_id: one.error for one in _failures(outcomes)}
+        for endpoint in turns.failing:
+            log.warning("webhook deliveries fail", endpoint=endpoint, error=errors[endpoint])
+        for endpoint in turns.recovered:
+            log.info("webhook deliveries arrive again", endpoint=endpoint)
+        for failed in _failures(outcomes):
+            _heed(connection, failed, now)
+
+    async def _deliver(self, claimed: Claimed) -> None:
+        try:
+            answer = await self._post(claimed)
+        except asyncio.CancelledError:
+            self._outcomes.append(Released(claimed, now_ms()))
+            raise
+        except SealingError:
+            answer = Answer(None, SECRET_LOST)
+        except Exception:
+            log.exception("a webhook delivery failed here", delivery=claimed.id)
+            answer = Answer(None, OUR_FAULT)
+        self._outcomes.append(self._outcome(claimed, answer, now_ms()))
+
+    async def _post(self, claimed: Claimed) -> Answer:
+        if self._poster is None:
+            self._poster = Poster(
+                self._outgoing, most_connections=MOST_AT_ONCE, answer_seconds=self._timing.answer
+            )
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"Hudhud/{__version__}",
+            **self._signed(claimed, datetime.now(UTC)),
+        }
+        return await self._poster.post(claimed.url, headers, claimed.body.encode())
+
+    def _signed(self, claimed: Claimed, at: datetime) -> dict[str, str]:
+        """Return the headers of Standard Webhooks, one signature for each secret that signs.
+
+        The time is the attempt's: receivers refuse an old one, which somebody may have kept.
+        Raises SealingError.
+        """
+        secrets = [self._sealer.open(claimed.url, sealed) for sealed in claimed.secrets_sealed]
+        signatures = [
+            Webhook(secret).sign(claimed.event_id, at, claimed.body) for secret in secrets
+        ]
+        return {
+            "webhook-id": claimed.event_id,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": " ".join(signatures),
+        }
+
+    def _outcome(self, claimed: Claimed, answer: Answer, now: int) -> Outcome:
+        if answer.error is None and answer.status is not None:
+            return Delivered(claimed, answer.status, now)
+        asked = answer.retry_after
+        if asked is not None:
+            asked = min(asked, deliveries.LONGEST_ASKED_SECONDS)
+            self._held_until[claimed.endpoint_id] = now + round(asked * 1000)
+        retry_at = deliveries.retry_at(
+            claimed.attempts + 1, self._timing.retry_waits, asked=asked, now=now
+        )
+        return NotDelivered(claimed, answer.status, str(answer.error), retry_at, now)
+
+    async def _wind_up(self) -> None:
+        """Let end what can end soon, give the rest back, and record both."""
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._poster is not None:
+            await self._poster.close()
+        try:
+            await asyncio.to_thread(self._write_last)
+        except SQLAlchemyError as error:
+            _complain(error)
+
+    def _write_last(self) -> None:
+        if self._outcomes:
+            with self._database.write() as connection:
+                self._record(connection, self._outcomes, now_ms())
+
+
+def _places(one: NextDue, busy: Mapping[int, int]) -> int:
+    """Return how many more deliveries may be on their way to an endpoint."""
+    most = MOST_TO_A_FAILING_ONE if one.is_failing else MOST_TO_ONE
+    return most - busy.get(one.endpoint_id, 0)
+
+
+def _failures(outcomes: Sequence[Outcome]) -> list[NotDelivered]:
+    return [one for one in outcomes if isinstance(one, NotDelivered)]
+
+
+def _heed(connection: Connection, failed: NotDelivered, now: int) -> None:
+    """Act on an answer that means more than that this one delivery did not arrive."""
+    claimed = failed.claimed
+    if failed.status == GONE:
+        if webhooks.disable(connection, claimed.endpoint_id, reason=ANSWERED_GONE, now=now):
+            log.warning("webhook endpoint disabled: it answered 410", endpoint=claimed.endpoint_id)
+    elif failed.retry_at is None:
+        log.error(
+            "webhook delivery given up", endpoint=claimed.endpoint_id, event_id=claimed.event_id
+        )
+
+
+def _complain(error: Exception) -> None:
+    if isinstance(error, SQLAlchemyError):
+        cause = str(error.__cause__ or error)
+        log.error("webhook deliveries wait for the database, trying again", error=cause)
+    else:
+        log.error("webhook deliveries failed, trying again", exc_info=error)

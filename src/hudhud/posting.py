@@ -1,0 +1,227 @@
+"""Post to a receiver: one request, one answer, and never to an address that is not allowed.
+
+httpcore alone: no proxy of the environment, no cookies, no redirects, nothing unpacked.
+"""
+
+import asyncio
+import os
+import ssl
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import httpcore
+
+from hudhud.clock import now_ms
+from hudhud.masking import mask_text
+from hudhud.outgoing import AddressRefused, Outgoing
+from hudhud.plain_text import shortened
+
+MOST_READ = 64 * 1024
+LONGEST_EXCERPT = 200
+MOST_ADDRESSES = 3
+CONNECT_SECONDS = 5.0
+KEPT_OPEN_SECONDS = 30.0
+SUCCESSES = range(200, 300)
+REDIRECTS = range(300, 400)
+MAY_ASK_FOR_TIME = (429, 503)
+DIGITS_OF_SECONDS = 9
+
+SocketOption = (
+    tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: HTTP's status if any, and a sentence where that is no success.
+
+    `retry_after` are the seconds that the receiver asked for.
+    """
+
+    status: int | None
+    error: str | None = None
+    retry_after: float | None = None
+
+
+class Poster:
+    """Posts over connections that it keeps open for a while; belongs to one event loop."""
+
+    def __init__(self, outgoing: Outgoing, *, most_connections: int, answer_seconds: float) -> None:
+        self._answer_seconds = answer_seconds
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpcore.default_ssl_context(),
+            max_connections=most_connections,
+            keepalive_expiry=KEPT_OPEN_SECONDS,
+            network_backend=_JudgingBackend(_Names(outgoing)),
+        )
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Post and return the answer; all of it must have come within `answer_seconds`."""
+        try:
+            async with asyncio.timeout(self._answer_seconds):
+                return await self._exchange(url, headers, body)
+        except TimeoutError:
+            return Answer(None, f"No answer within {self._answer_seconds:g} s.")
+        except _Refused as refused:
+            return Answer(None, str(refused))
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            return Answer(None, f"No connection: {_root_of(error)}.")
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+            return Answer(None, f"The connection ended before the answer: {_root_of(error)}.")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+
+    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        parts = urlsplit(url)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        address = httpcore.URL(
+            scheme=parts.scheme, host=parts.hostname or "", port=parts.port, target=target
+        )
+        given = [("Host", parts.netloc), *headers.items()]
+        async with self._pool.stream("POST", address, headers=given, content=body) as response:
+            return _answer(response, await _beginning(response))
+
+
+class _Refused(httpcore.ConnectError):
+    """The address may not be connected to; the text says why."""
+
+
+class _JudgingBackend(httpcore.AnyIOBackend):
+    """Connects to the addresses that were judged, which no second look-up can change."""
+
+    def __init__(self, names: "_Names") -> None:
+        self._names = names
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 -- httpcore's own signature
+        local_address: str | None = None,
+        socket_options: Iterable[SocketOption] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first address of the name that takes it. Raises _Refused."""
+        del timeout  # the whole answer has one
+        try:
+            addresses = await self._names.addresses(host, port)
+        except AddressRefused as refused:
+            raise _Refused(str(refused)) from None
+        failure: Exception = _Refused(f"The name {host} has no address.")
+        for address in addresses[:MOST_ADDRESSES]:
+            try:
+                return await super().connect_tcp(
+                    address, port, CONNECT_SECONDS, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 -- as above
+        socket_options: Iterable[SocketOption] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Refuse: no address leads there."""
+        del timeout, socket_options
+        raise _Refused(f"{path} is no address.")
+
+
+class _Names:
+    """Looks each name up in a thread of its own, once at a time.
+
+    A name server that does not answer holds a thread up for half a minute. Such a thread must
+    neither take the place of others nor keep the process from ending.
+    """
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+        self._running: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
+
+    async def addresses(self, host: str, port: int) -> Sequence[str]:
+        """Return where the name leads. Raises AddressRefused."""
+        name = (host, port)
+        if name not in self._running:
+            found = asyncio.get_running_loop().create_future()
+            self._running[name] = found
+            found.add_done_callback(lambda _: self._running.pop(name))
+            threading.Thread(target=self._look_up, args=(name, found), daemon=True).start()
+        return await asyncio.shield(self._running[name])
+
+    def _look_up(self, name: tuple[str, int], found: asyncio.Future[Sequence[str]]) -> None:
+        addresses: Sequence[str] | Exception
+        try:
+            addresses = self._outgoing.addresses(*name)
+        except Exception as error:  # whoever waits must get it
+            addresses = error
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            found.get_loop().call_soon_threadsafe(_settle, found, addresses)
+
+
+def _settle(found: asyncio.Future[Sequence[str]], addresses: Sequence[str] | Exception) -> None:
+    if found.cancelled():
+        return
+    if isinstance(addresses, Exception):
+        found.set_exception(addresses)
+        found.exception()  # those who waited may have given up
+    else:
+        found.set_result(addresses)
+
+
+async def _beginning(response: httpcore.Response) -> bytes:
+    """Read the body, no further than `MOST_READ`."""
+    read = b""
+    async for part in response.aiter_stream():
+        read += part
+        if len(read) >= MOST_READ:
+            break
+    return read[:MOST_READ]
+
+
+def _answer(response: httpcore.Response, body: bytes) -> Answer:
+    status = response.status
+    if status in SUCCESSES:
+        return Answer(status)
+    if status in REDIRECTS:
+        return Answer(status, f"The answer {status} leads elsewhere, and is not followed.")
+    # What it says may repeat what it got.
+    said = mask_text(" ".join(body.decode("utf-8", "replace").split()))
+    excerpt = f": {shortened(said, LONGEST_EXCERPT)}" if said else "."
+    return Answer(status, f"The receiver answered {status}{excerpt}", _retry_after(response))
+
+
+def _retry_after(response: httpcore.Response) -> float | None:
+    """Return the seconds of Retry-After, which may be a date (RFC 9110, 10.2.3)."""
+    if response.status not in MAY_ASK_FOR_TIME:
+        return None
+    values = [value for name, value in response.headers if name.lower() == b"retry-after"]
+    text = values[0].decode("latin-1").strip() if values else ""
+    if text.isascii() and text.isdecimal():
+        return float(text[:DIGITS_OF_SECONDS])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now_ms() / 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _root_of(error: BaseException) -> str:
+    """Return the words of the system, or of TLS, at the root of an error."""
+    root = error
+    # httpcore cuts the cause off, but not what it was raised in the course of.
+    while (beneath := root.__cause__ or root.__context__) is not None:
+        root = beneath
+    if isinstance(root, ssl.SSLCertVerificationError):
+        said = root.verify_message
+    elif isinstance(root, ssl.SSLError):
+        said = root.reason or "TLS failed"
+    elif isinstance(root, OSError) and root.errno:
+        said = os.strerror(root.errno)
+    else:
+        said = str(root) or type(root).__name__
+    return shortened(said.rstrip("."), LONGEST_EXCERPT)

@@ -1,0 +1,116 @@
+"""The user writes first: start a link, and show it as a QR code."""
+
+import asyncio
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from hudhud.api_keys import Caller
+from hudhud.clock import iso, now_ms
+from hudhud.errors import BadRequest, NotFound
+from hudhud.links import NO_LINK, LinkRequest
+from hudhud.templates import LinkMode
+from hudhud.web import rate_limit, schemas
+from hudhud.web.admin.qr import qr_image
+from hudhud.web.answers import answer
+from hudhud.web.auth import authenticate
+from hudhud.web.bodies import INVALID, Fields, fields_of
+from hudhud.web.check import VERIFICATION_ID
+from hudhud.web.openapi import API_KEY_SECURITY, ApiOperation, LinkOperation, responses
+from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.phone_number import parse_phone_number
+from hudhud.web.request_id import HEADER, request_id
+from hudhud.web.send import LONGEST_NAME, NAME
+
+MODES: Final[tuple[LinkMode, ...]] = ("reply", "verify")
+LONGEST_ADDRESS = 2000
+SVG = "image/svg+xml"
+# The link holds a token that is as good as a code until it is used.
+NO_STORE: Final = {"Cache-Control": "no-store"}
+
+
+@post(
+    "/api/v1/otp/link",
+    summary="Let the user write first",
+    tags=["OTP"],
+    status_code=201,
+    operation_class=LinkOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(400, 401, 403, 413, 429, 500, 503),
+)
+async def start(request: AnyRequest) -> Response[schemas.Link]:
+    """Start a verification whose user opens WhatsApp and sends a prepared text to us."""
+    number = request_id(request)
+    caller = _authenticated(request)
+    asked = link_request(await fields_of(request))
+    links = parts_of(request).links
+    started = await asyncio.to_thread(links.start, asked, caller=caller, now=now_ms())
+    body = schemas.Link(
+        verificationId=started.verification_id,
+        whatsappLink=started.url,
+        token=started.token,
+        otp_expires_at=iso(started.expires_at),
+    )
+    headers = {HEADER: number, **NO_STORE, **rate_limit.headers(started.quota)}
+    return answer(body, headers=headers)
+
+
+@get(
+    "/api/v1/otp/link/{verification_id:str}/qr",
+    summary="The link as a QR code",
+    tags=["OTP"],
+    media_type=SVG,
+    operation_class=ApiOperation,
+    security=API_KEY_SECURITY,
+    responses=responses(401, 403, 404, 410, 500, 503),
+)
+async def qr(request: AnyRequest, verification_id: FromPath[str]) -> Response[bytes]:
+    """Draw the link for a page on a computer, to be opened with the phone."""
+    caller = _authenticated(request)
+    if not VERIFICATION_ID.fullmatch(verification_id):
+        raise NotFound(NO_LINK, "not_found")
+    links = parts_of(request).links
+    address = await asyncio.to_thread(links.show, verification_id, caller=caller, now=now_ms())
+    return Response(qr_image(address), media_type=SVG, headers=NO_STORE)
+
+
+def link_request(fields: Fields) -> LinkRequest:
+    """Return what a body asks for. Raises BadRequest."""
+    mode = fields.raw("mode") or "reply"
+    if mode not in MODES:
+        raise BadRequest(f'Bad Request: "mode" is one of: {", ".join(MODES)}.', INVALID)
+    phone = fields.raw("phoneNumber")
+    return LinkRequest(
+        mode=cast("LinkMode", mode),
+        phone=None if phone in (None, "") else parse_phone_number(phone),
+        reference=fields.text("reference", LONGEST_NAME),
+        locale=fields.matching("locale", NAME, "a language such as ar or pt-BR"),
+        redirect_url=_redirect_url(fields),
+    )
+
+
+def _authenticated(request: AnyRequest) -> Caller:
+    """What a link starts is sent by us and checked here, so the key may do both."""
+    authenticate(request, "send")
+    return authenticate(request, "verify")
+
+
+def _redirect_url(fields: Fields) -> str | None:
+    """Return where the caller's page goes afterwards; it is only kept and handed back."""
+    given = fields.text("redirectUrl", LONGEST_ADDRESS)
+    if given is None:
+        return None
+    try:
+        address = urlsplit(given)
+        is_web = address.scheme in ("http", "https") and bool(address.hostname)
+    except ValueError:
+        is_web = False
+    if not is_web or not given.isascii() or " " in given:
+        raise BadRequest(
+            'Bad Request: "redirectUrl" must be an http:// or https:// address of at most '
+            f"{LONGEST_ADDRESS} characters.",
+            INVALID,
+        )
+    return given

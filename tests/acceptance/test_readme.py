@@ -1,0 +1,81 @@
+"""The login of the README works as it stands, against a real service."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.services import HTTP, Service, StartService, wait_until
+
+README = Path(__file__).parents[2] / "README.md"
+PHONE = "+201001234567"
+# The test reads the code where a phone would show it.
+SCOPES = [f"--scope={scope}" for scope in ("send", "verify", "read", "sandbox")]
+CODE = re.compile(r"^\d{4}$", re.MULTILINE)
+KEY = re.compile(r"hh_live_[\w-]+")
+
+
+def snippet(language: str) -> str:
+    """The login as the README has it."""
+    found = re.search(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+    assert found is not None
+    assert len(found[1].splitlines()) <= 10
+    return found[1]
+
+
+def make_key(service: Service) -> str:
+    """A key as `hudhud keys create` makes it."""
+    made = subprocess.run(
+        [sys.executable, "-m", "hudhud", "keys", "create", "login", *SCOPES],
+        cwd=service.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    found = KEY.search(made.stdout)
+    assert found is not None, made.stdout
+    return found[0]
+
+
+def received(service: Service, key: str) -> list[str]:
+    """The codes that arrived on the phone."""
+    answer = HTTP.get(
+        f"{service.url}/api/v1/sandbox/messages",
+        params={"phoneNumber": PHONE},
+        headers={"X-API-KEY": key},
+    )
+    answer.raise_for_status()
+    return [code for message in answer.json()["messages"] for code in CODE.findall(message["text"])]
+
+
+@pytest.mark.parametrize("language", ["python", "sh"])
+def test_the_login_of_the_readme_works_as_it_stands(
+    start_service: StartService, language: str
+) -> None:
+    service = start_service(CHANNEL="sandbox")
+    key = make_key(service)
+    program = snippet(language).replace("http://localhost:3000", service.url)
+    command = [sys.executable, "-c", program] if language == "python" else ["sh", "-c", program]
+    login = subprocess.Popen(
+        command,
+        env={**os.environ, "HUDHUD_KEY": key},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert login.stdin is not None
+        login.stdin.write(f"{PHONE}\n")
+        login.stdin.flush()
+        wait_until(lambda: bool(received(service, key)), 20, "the code")
+        (code,) = received(service, key)
+        output, _ = login.communicate(f"{code}\n", timeout=20)
+    finally:
+        login.kill()
+        login.wait()
+    assert login.returncode == 0
+    assert ("Welcome!" if language == "python" else '"valid":true') in output

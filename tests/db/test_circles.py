@@ -1,0 +1,140 @@
+"""Transactions that change the same verification wait for each other, but never in a circle.
+
+On PostgreSQL alone: SQLite has one lock, which is taken at the start. Each test holds a lock that
+both transactions come to, so that both have begun when it lets them go on.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection, select, text
+
+from hudhud import interventions, queue
+from hudhud.checks import Check, Checked
+from hudhud.db.engine import Database
+from hudhud.db.tables import conversions
+from hudhud.queue import Failed
+from hudhud.resends import Resent
+from hudhud.verifications import Accepted
+from support.queued import NOW, PHONE, caller, change
+from support.services import wait_until
+from support.verifying import (
+    Clock,
+    accepted,
+    check,
+    request,
+    resends,
+    start,
+    verification,
+)
+
+pytestmark = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+
+SHOP = caller("shop", "send", "verify", limits="per_number=100/1h")
+# Their countries, in the order of the alphabet: AE, EG, SA.
+NUMBERS = {"AE": "+971501230045", "EG": PHONE, "SA": "+966501230045"}
+SECONDS = 10.0
+BLOCKED = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time that sends and checks read."""
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """Threads with connections of their own."""
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+@contextmanager
+def held(database: Database, lock: Callable[[Connection], object]) -> Iterator[None]:
+    """Hold a lock until the block ends."""
+    with database.write() as connection:
+        lock(connection)
+        yield
+
+
+def wait_for_blocked(database: Database, count: int) -> None:
+    """Wait until as many transactions wait for locks."""
+
+    def blocked() -> bool:
+        with database.read() as connection:
+            return bool(connection.scalar(text(BLOCKED)) == count)
+
+    wait_until(blocked, SECONDS, f"{count} blocked transactions")
+
+
+def test_a_start_and_a_check_count_countries_in_the_same_order(
+    database: Database, clock: Clock, threads: ThreadPoolExecutor
+) -> None:
+    ones = [accepted(database, SHOP, phone=NUMBERS[country]) for country in ("SA", "EG", "AE")]
+    asked = [Check(SHOP, str(one.code), verification_id=one.verification_id) for one in ones]
+    more = [(SHOP, request(number[:-1] + "6")) for number in NUMBERS.values()]
+    egypt = select(conversions).where(conversions.c.country == "EG").with_for_update()
+    with held(database, lambda connection: connection.execute(egypt).all()):
+        checked = threads.submit(check, database, *asked)
+        wait_for_blocked(database, 1)
+        started = threads.submit(start, database, *more, now=clock.now)
+        wait_for_blocked(database, 2)
+    assert all(isinstance(one, Accepted) for one in started.result())
+    assert all(isinstance(one, Checked) and one.is_valid for one in checked.result())
+
+
+def test_a_new_send_and_a_resend_of_the_same_number_do_not_block_each_other(
+    database: Database, clock: Clock, threads: ThreadPoolExecutor
+) -> None:
+    one = accepted(database, SHOP)
+    change(database, one.message_id, status="sent")
+    clock.now += 30_000
+
+    def resend() -> Resent:
+        with database.write() as connection:
+            return resends(database).queue(
+                connection, one.verification_id, caller=SHOP, request_id="r", now=clock.now
+            )
+
+    with held(database, lambda connection: database.lock_for_numbers(connection, [PHONE])):
+        started = threads.submit(start, database, (SHOP, request()), now=clock.now)
+        wait_for_blocked(database, 1)
+        resent: Future[Resent] = threads.submit(resend)
+        wait_for_blocked(database, 2)
+    assert isinstance(started.result()[0], Accepted)
+    assert resent.exception() is None or "sent" in str(resent.exception())
+
+
+def test_a_verification_whose_last_message_fails_goes_on_if_another_is_retried_meanwhile(
+    database: Database, clock: Clock, threads: ThreadPoolExecutor
+) -> None:
+    one = accepted(database, SHOP)
+    change(database, one.message_id, status="sent")
+    with database.write() as connection:
+        again = resends(database).queue(
+            connection, one.verification_id, caller=SHOP, request_id="r", now=NOW + 30_000
+        )
+    change(database, one.message_id, status="sending", sender="main")
+    change(database, again.message_id, status="failed", error="Broken.", finished_at=NOW)
+
+    def fail() -> None:
+        with database.write() as connection:
+            outcome = Failed(one.message_id, "No account.", NOW)
+            queue.record(connection, sender="main", outcomes=[outcome], now=NOW)
+
+    def retry(connection: Connection) -> None:
+        answer = interventions.retry(connection, again.message_id, who="admin", now=NOW)
+        assert answer == "done"
+
+    with held(database, retry):
+        failed = threads.submit(fail)
+        wait_for_blocked(database, 1)
+    failed.result()
+    assert verification(database, one.verification_id).status == "pending"

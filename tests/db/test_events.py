@@ -1,0 +1,408 @@
+"""Events are written with what they tell about, for those who want them, and hold no secret."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import Row, select, text, update
+
+from hudhud import deliveries, endings, events, messages, queue, senders, webhooks
+from hudhud.db.engine import Database
+from hudhud.db.tables import events as events_table
+from hudhud.db.tables import verifications, webhook_deliveries
+from hudhud.events import KINDS
+from hudhud.messages import Receipt
+from hudhud.phones import Phone
+from hudhud.queue import Failed, Outcome, Returned, Sent
+from hudhud.senders import StateReport
+from hudhud.verifications import Accepted, SendRequest
+from support.queued import NOW, PHONE, VALIDITY_MS, accept, caller, starter
+from support.receivers import SEALER, add_endpoint
+
+URL = "https://shop.example/hudhud"
+OTHER = "+447700900118"
+
+
+def told(database: Database, kinds: str = "") -> list[Row[Any]]:
+    """The events whose kinds begin so, the oldest first."""
+    with database.read() as connection:
+        rows = connection.execute(select(events_table).order_by(events_table.c.id)).all()
+    return [row for row in rows if row.kind.startswith(kinds)]
+
+
+def kinds_of(database: Database, kinds: str = "") -> list[str]:
+    return [row.kind for row in told(database, kinds)]
+
+
+def data(row: Row[Any]) -> dict[str, Any]:
+    payload: dict[str, Any] = json.loads(row.payload)
+    return payload
+
+
+def send(database: Database, number: str = PHONE, **request: Any) -> Accepted:
+    """A verification with its message, as the API makes it."""
+    start = starter(database)
+    owner = request.pop("owner", "k")
+    new = start.make(
+        SendRequest(Phone(number, "EG"), **request), caller=caller(owner), request_id="r", now=NOW
+    )
+    with database.write() as connection:
+        (result,) = start.write(connection, [new])
+    assert isinstance(result, Accepted)
+    return result
+
+
+def claim(database: Database, count: int = 1) -> None:
+    with database.write() as connection:
+        taken = queue.claim(connection, channel="sandbox", sender="main", limit=count, now=NOW)
+    assert len(taken) == count
+
+
+def record(database: Database, *outcomes: Outcome, sender: str = "main") -> None:
+    with database.write() as connection:
+        queue.record(connection, sender=sender, outcomes=outcomes, now=NOW)
+
+
+def receipt(database: Database, kind: messages.ReceiptKind) -> None:
+    with database.write() as connection:
+        messages.record_receipts(connection, [Receipt("provider", kind, NOW + 9)], now=NOW + 9)
+
+
+def report(database: Database, *states: senders.State) -> None:
+    for state in states:
+        with database.write() as connection:
+            senders.register(connection, name="main", channel="sandbox", now=NOW)
+            senders.report(connection, name="main", new=StateReport(state), now=NOW)
+
+
+def report_and_fail(database: Database) -> None:
+    with database.write() as connection:
+        senders.register(connection, name="main", channel="sandbox", now=NOW)
+        senders.report(connection, name="main", new=StateReport("connected"), now=NOW)
+        raise ZeroDivisionError
+
+
+def test_nothing_is_written_while_nobody_wants_it(database: Database) -> None:
+    sent = send(database)
+    claim(database)
+    record(database, Sent(sent.message_id, "provider", NOW))
+    receipt(database, "read")
+    report(database, "connected")
+    assert told(database) == []
+
+
+def test_only_wanted_kinds_are_written(database: Database) -> None:
+    add_endpoint(database, URL, ["message.sent", "verification.approved"])
+    sent = send(database)
+    claim(database)
+    record(database, Sent(sent.message_id, "provider", NOW))
+    receipt(database, "read")
+    assert kinds_of(database) == ["message.sent"]
+
+
+def test_a_disabled_endpoint_wants_nothing(database: Database) -> None:
+    added = add_endpoint(database, URL)
+    with database.write() as connection:
+        webhooks.disable(connection, added.id, reason="r", now=NOW)
+    send(database)
+    assert told(database) == []
+
+
+def test_a_verification_is_described_without_its_code(database: Database) -> None:
+    add_endpoint(database, URL)
+    sent = send(
+        database,
+        code="73519462",
+        reference="order 7",
+        metadata_json='{"cart": [1, "é"]}',
+        locale="ar",
+    )
+    (row,) = told(database, "verification.created")
+    assert row.subject == sent.verification_id
+    assert data(row) == {
+        "verificationId": sent.verification_id,
+        "status": "pending",
+        "phoneNumber": PHONE,
+        "channel": "sandbox",
+        "reference": "order 7",
+        "metadata": {"cart": [1, "é"]},
+        "template": "otp",
+        "locale": "ar",
+        "createdAt": "2026-11-24T01:31:18.036Z",
+        "expiresAt": "2026-11-24T01:36:18.036Z",
+        "endedAt": None,
+        "reason": None,
+        "provedNumber": None,
+        "linkMode": None,
+    }
+    assert "73519462" not in "".join(each.payload for each in told(database))
+
+
+def test_the_ways_a_verification_ends_are_told(database: Database) -> None:
+    add_endpoint(database, URL)
+    sent = [send(database, owner=f"owner {number}").verification_id for number in range(4)]
+    with database.write() as connection:
+        endings.approve(connection, sent[0], now=NOW)
+        endings.cancel(connection, [sent[1]], reason="caller", now=NOW)
+        endings.use_up(connection, sent[2], now=NOW)
+        endings.expire(connection, now=NOW + VALIDITY_MS)
+    ended = {data(row)["verificationId"]: row for row in told(database, "verification.")[4:]}
+    assert [ended[one].kind for one in sent] == [
+        "verification.approved",
+        "verification.canceled",
+        "verification.failed",
+        "verification.expired",
+    ]
+    assert [data(ended[one])["status"] for one in sent] == [
+        "approved",
+        "canceled",
+        "max_attempts_reached",
+        "expired",
+    ]
+    assert data(ended[sent[1]])["reason"] == "caller"
+
+
+def test_a_message_is_followed_to_the_reader(database: Database) -> None:
+    add_endpoint(database, URL)
+    sent = send(database, reference="order 7")
+    claim(database)
+    record(database, Sent(sent.message_id, "provider", NOW + 3))
+    receipt(database, "delivered")
+    receipt(database, "read")
+    receipt(database, "read")
+    rows = told(database, "message.")
+    assert [row.kind for row in rows] == ["message.sent", "message.delivered", "message.read"]
+    assert {row.subject for row in rows} == {sent.verification_id}
+    assert data(rows[2]) == {
+        "jobId": sent.message_id,
+        "verificationId": sent.verification_id,
+        "status": "read",
+        "phoneNumber": PHONE,
+        "channel": "sandbox",
+        "reference": "order 7",
+        "metadata": None,
+        "error": None,
+        "createdAt": "2026-11-24T01:31:18.036Z",
+        "sentAt": "2026-11-24T01:31:18.039Z",
+        "deliveredAt": "2026-11-24T01:31:18.045Z",
+        "readAt": "2026-11-24T01:31:18.045Z",
+        "finishedAt": None,
+    }
+
+
+def test_a_message_that_is_read_was_delivered_too(database: Database) -> None:
+    add_endpoint(database, URL)
+    sent = send(database)
+    claim(database)
+    record(database, Sent(sent.message_id, "provider", NOW))
+    receipt(database, "read")
+    delivered, read = told(database, "message.")[1:]
+    assert (delivered.kind, data(delivered)["status"]) == ("message.delivered", "delivered")
+    assert data(delivered)["readAt"] is None
+    assert (read.kind, data(read)["status"]) == ("message.read", "read")
+
+
+def test_a_failure_is_told_with_its_error_before_what_follows_from_it(database: Database) -> None:
+    add_endpoint(database, URL)
+    sent = send(database)
+    claim(database)
+    record(database, Failed(sent.message_id, "No such account.", NOW + 1))
+    assert kinds_of(database)[1:] == ["message.failed", "verification.failed"]
+    failed = data(told(database, "message.failed")[0])
+    assert (failed["status"], failed["error"]) == ("failed", "No such account.")
+
+
+def test_what_went_back_to_the_queue_is_not_told(database: Database) -> None:
+    add_endpoint(database, URL)
+    sent = send(database)
+    claim(database)
+    record(database, Returned(sent.message_id, NOW, "Later.", spends_attempt=True))
+    assert told(database, "message.") == []
+
+
+def test_who_lost_the_message_tells_nothing_of_it(database: Database) -> None:
+    add_endpoint(database, URL)
+    sent = send(database)
+    claim(database)
+    record(database, Sent(sent.message_id, "provider", NOW), sender="another")
+    record(database, Sent(sent.message_id, "provider", NOW))
+    record(database, Sent(sent.message_id, "provider", NOW))
+    assert kinds_of(database, "message.") == ["message.sent"]
+
+
+def test_a_message_that_expired_has_failed_for_who_asked_for_it(database: Database) -> None:
+    add_endpoint(database, URL)
+    send(database)
+    with database.write() as connection:
+        assert queue.expire(connection, now=NOW + VALIDITY_MS) == 1
+    failed = data(told(database, "message.failed")[0])
+    assert (failed["status"], failed["error"]) == ("expired", queue.TOO_OLD)
+    assert failed["finishedAt"] == "2026-11-24T01:36:18.036Z"
+
+
+def test_a_sender_is_told_of_where_it_means_something_else(database: Database) -> None:
+    add_endpoint(database, URL)
+    report(database, "starting", "pairing", "connected", "connected")
+    report(database, "reconnecting", "starting", "replaced", "stopped")
+    report(database, "starting", "connected", "restricted", "connected", "logged_out", "pairing")
+    assert kinds_of(database) == [
+        "sender.connected",
+        "sender.disconnected",
+        "sender.connected",
+        "sender.restricted",
+        "sender.connected",
+        "sender.logged_out",
+    ]
+    disconnected = data(told(database, "sender.disconnected")[0])
+    assert disconnected == {
+        "name": "main",
+        "state": "reconnecting",
+        "detail": senders.SENTENCES["reconnecting"],
+        "until": None,
+    }
+
+
+def test_a_sender_that_never_was_connected_is_not_disconnected(database: Database) -> None:
+    add_endpoint(database, URL)
+    report(database, "starting", "reconnecting", "stopped")
+    assert told(database) == []
+
+
+def test_a_sender_that_fell_silent_was_disconnected(database: Database) -> None:
+    add_endpoint(database, URL)
+    report(database, "connected")
+    with database.write() as connection:
+        senders.beat(connection, name="main", now=NOW)
+        senders.note_silence(connection, name="main", now=NOW + 10 * senders.LATE_MS)
+    report(database, "starting", "connected")
+    assert kinds_of(database) == ["sender.connected", "sender.disconnected", "sender.connected"]
+
+
+def test_an_endpoint_of_a_key_gets_what_is_its_own(database: Database) -> None:
+    everything = add_endpoint(database, URL)
+    own = add_endpoint(database, URL, owner="shop")
+    mine, others = send(database, owner="shop"), send(database, owner="bank")
+    report(database, "connected")
+    with database.read() as connection:
+        to_all = deliveries.page(connection, endpoint_id=everything.id, limit=10)
+        to_one = deliveries.page(connection, endpoint_id=own.id, limit=10)
+    assert {row.subject for row in to_all} == {
+        mine.verification_id,
+        others.verification_id,
+        "main",
+    }
+    assert {row.subject for row in to_one} == {mine.verification_id}
+
+
+def test_nothing_is_written_that_only_belongs_to_others(database: Database) -> None:
+    add_endpoint(database, URL, owner="shop")
+    send(database, owner="bank")
+    assert told(database) == []
+
+
+def test_a_whole_group_is_told_in_order(database: Database) -> None:
+    add_endpoint(database, URL)
+    add_endpoint(database, URL)
+    count = events.AT_ONCE + 7
+    accepted = accept(database, count)
+    rows = told(database)
+    assert {row.subject for row in rows} == {one.verification_id for one in accepted}
+    assert len({row.event_id for row in rows}) == count
+    with database.read() as connection:
+        planned = connection.execute(
+            select(webhook_deliveries).order_by(webhook_deliveries.c.id)
+        ).all()
+    assert len(planned) == 2 * count
+    assert [row.event_id for row in planned] == sorted(row.event_id for row in planned)
+
+
+def test_an_event_that_is_rolled_back_was_none(database: Database) -> None:
+    add_endpoint(database, URL)
+    with pytest.raises(ZeroDivisionError):
+        report_and_fail(database)
+    assert told(database) == []
+
+
+def test_old_events_are_deleted_with_their_deliveries_a_few_at_a_time(database: Database) -> None:
+    add_endpoint(database, URL)
+    accept(database, 5)
+    with database.write() as connection:
+        connection.execute(update(webhook_deliveries).values(status="delivered"))
+        connection.execute(update(events_table).values(created_at=NOW))
+        connection.execute(
+            update(events_table)
+            .where(events_table.c.id.in_(select(events_table.c.id).limit(3)))
+            .values(created_at=NOW - 10)
+        )
+    counts = []
+    for _ in range(3):
+        with database.write() as connection:
+            counts.append(events.purge(connection, before=NOW, limit=2))
+    assert counts == [2, 1, 0]
+    with database.read() as connection:
+        left = connection.scalars(select(webhook_deliveries.c.event_id)).all()
+    assert sorted(left) == [row.id for row in told(database)]
+    assert len(left) == 2
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_a_number_is_forgotten_in_events(database: Database, comes_first: bool) -> None:  # noqa: FBT001 -- a case
+    add_endpoint(database, URL)
+    sent = send(database, reference="Mrs X", metadata_json='{"email": "x@example.com"}')
+    kept = send(database, OTHER, reference="stays", owner="bank")
+    claim(database, 2)
+    record(
+        database,
+        Failed(sent.message_id, f"{PHONE.removeprefix('+')}@s.whatsapp.net is unknown", NOW),
+        Sent(kept.message_id, "provider", NOW),
+    )
+    if comes_first:
+        with database.write() as connection:
+            connection.execute(
+                update(verifications)
+                .where(verifications.c.id == sent.verification_id)
+                .values(phone="forgotten-1")
+            )
+    counts = []
+    for _ in range(3):
+        with database.write() as connection:
+            counts.append(events.forget(connection, PHONE, "forgotten-1", 2))
+    assert counts == [2, 1, 0]
+    payloads = "".join(row.payload for row in told(database))
+    assert PHONE.removeprefix("+") not in payloads
+    assert "Mrs X" not in payloads
+    assert "x@example.com" not in payloads
+    assert payloads.count('"forgotten-1"') == 3
+    assert payloads.count(OTHER) == 2
+    assert payloads.count('"stays"') == 2
+
+
+def test_the_number_that_wrote_a_link_is_forgotten_too(database: Database) -> None:
+    add_endpoint(database, URL)
+    sent = send(database)
+    with database.write() as connection:
+        endings.approve(connection, sent.verification_id, now=NOW, proved_phone=OTHER)
+        assert events.forget(connection, OTHER, "forgotten-2", 10) == 1
+    approved = data(told(database, "verification.approved")[0])
+    assert (approved["phoneNumber"], approved["provedNumber"]) == (PHONE, "forgotten-2")
+
+
+def test_an_answer_without_a_verification_is_told_and_forgotten(database: Database) -> None:
+    add_endpoint(database, URL)
+    sent = send(database)
+    with database.write() as connection:
+        connection.execute(text("UPDATE messages SET verification_id = NULL"))
+        events.messages_changed(connection, "message.sent", [sent.message_id], now=NOW)
+    (row,) = told(database, "message.sent")
+    assert (row.subject, row.api_key) == (f"job {sent.message_id}", None)
+    with database.write() as connection:
+        assert events.forget(connection, PHONE, "forgotten-3", 10) == 2
+    assert data(told(database, "message.sent")[0])["phoneNumber"] == "forgotten-3"
+
+
+def test_every_kind_can_be_wanted(database: Database) -> None:
+    with database.write() as connection:
+        added = webhooks.add(connection, SEALER, url=URL, kinds=KINDS, owner=None, now=NOW)
+        found = webhooks.find(connection, added.id)
+    assert found is not None
+    assert tuple(found.kinds.split()) == KINDS

@@ -1,0 +1,237 @@
+"""The key ring: who presents a key, for how long it works, and when it was last used."""
+
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from hudhud import api_keys
+from hudhud.api_keys import Caller
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.key_ring import USED_MS, KeyRing
+from support.keys import make_key, revoke_key
+from support.services import wait_until
+
+NOW = 1_700_000_000_000
+OF_THE_ENVIRONMENT = "key of the environment"
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@contextmanager
+def running(database: Database, environment_key: str | None = None) -> Iterator[KeyRing]:
+    """A key ring that is stopped at the end of the block."""
+    ring = KeyRing(database, environment_key)
+    ring.start()
+    try:
+        yield ring
+    finally:
+        ring.stop()
+
+
+def last_uses(database: Database) -> dict[str, int | None]:
+    """When each key was last used, as the database has it."""
+    with database.read() as connection:
+        uses = {key.name: key.last_used_at for key in api_keys.list_keys(connection)}
+        return {**uses, "environment": api_keys.environment_used_at(connection)}
+
+
+def test_a_key_stands_for_its_owner_with_all_that_is_set_of_it(database: Database) -> None:
+    settings: dict[str, Any] = {"limits": "per_key=9/1h", "networks": ["192.0.2.0/24"]}
+    key = make_key(database, "shop", "send", hides_code=True, may_link_verify=True, **settings)
+    trial = make_key(database, "trial", is_test=True)
+    with running(database) as ring:
+        assert ring.identify(key) == Caller(
+            owner=key[:14],
+            name="shop",
+            scopes=frozenset({"send"}),
+            hides_code=True,
+            may_link_verify=True,
+            limits="per_key=9/1h",
+            networks=(ip_network("192.0.2.0/24"),),
+        )
+        caller = ring.identify(trial)
+    assert caller is not None
+    assert (caller.is_test, caller.is_environment) == (True, False)
+
+
+def test_the_key_of_the_environment_may_do_what_the_earlier_one_could(database: Database) -> None:
+    with running(database, OF_THE_ENVIRONMENT) as ring:
+        caller = ring.identify(OF_THE_ENVIRONMENT)
+    assert caller == Caller("environment", "API_KEY", frozenset({"send", "read", "sandbox"}))
+    assert caller.is_environment
+
+
+def test_a_rotated_key_stands_for_the_same_owner_with_both_secrets(database: Database) -> None:
+    old = make_key(database, "shop")
+    with database.write() as connection:
+        new = api_keys.rotate(connection, old[:14], now=now_ms())
+    assert new is not None
+    with running(database) as ring:
+        callers = [ring.identify(key) for key in (old, new.key)]
+    assert [caller.owner for caller in callers if caller is not None] == [old[:14], old[:14]]
+
+
+def test_anything_else_is_no_key(database: Database) -> None:
+    key = make_key(database, "shop")
+    wrong = [
+        key[:-1],
+        key + "x",
+        key.swapcase(),
+        f" {key}",
+        "",
+        "ключ",
+        "\udcff\xff\0",
+        "x" * 10**6,
+    ]
+    with running(database, "other key") as ring:
+        assert [ring.identify(presented) for presented in wrong] == [None] * len(wrong)
+
+
+def test_without_a_key_in_the_environment_nothing_passes_for_it(database: Database) -> None:
+    with running(database, None) as ring:
+        assert ring.identify("") is None
+        assert ring.identify("None") is None
+
+
+def test_the_environments_key_is_compared_in_constant_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return False
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    with running(database, OF_THE_ENVIRONMENT) as ring:
+        ring.identify("wrong")
+    assert [len(part) for part in compared[0]] == [32, 32]
+
+
+def test_a_new_key_works_and_a_revoked_one_stops_without_a_restart(database: Database) -> None:
+    with running(database) as ring:
+        key = make_key(database, "shop")
+        wait_until(lambda: ring.identify(key) is not None, 10, "the new key to work")
+        revoke_key(database, "shop")
+        wait_until(lambda: ring.identify(key) is None, 10, "the revoked key to stop working")
+
+
+def test_a_key_expires_on_the_millisecond_also_while_nothing_is_read(database: Database) -> None:
+    clock = Clock()
+    key = make_key(database, "shop", now=NOW, expires_at=NOW + 1000)
+    ring = KeyRing(database, None, clock)
+    ring._renew()
+    clock.now = NOW + 999
+    assert ring.identify(key) is not None
+    clock.now = NOW + 1000
+    assert ring.identify(key) is None
+
+
+def test_known_keys_go_on_while_the_database_cannot_be_read(database: Database) -> None:
+    key = make_key(database, "shop")
+    with running(database) as ring:
+        with database.write() as connection:
+            connection.execute(text("ALTER TABLE api_keys RENAME TO away"))
+        wait_until(lambda: not ring._readable, 10, "the ring to notice")
+        assert ring.identify(key) is not None
+        with database.write() as connection:
+            connection.execute(text("UPDATE away SET revoked_at = 1"))
+            connection.execute(text("ALTER TABLE away RENAME TO api_keys"))
+        wait_until(lambda: ring.identify(key) is None, 10, "the ring to read again")
+
+
+def test_only_scope_admin_names_an_admin(database: Database) -> None:
+    keys = [
+        make_key(database, "shop", "send"),
+        make_key(database, "office", "admin"),
+        make_key(database, "all", "admin", "send"),
+        OF_THE_ENVIRONMENT,
+        "wrong",
+    ]
+    with running(database, OF_THE_ENVIRONMENT) as ring:
+        assert [ring.admin_name(key) for key in keys] == [None, "office", "all", None, None]
+
+
+def test_scope_admin_may_do_and_see_everything() -> None:
+    admin = Caller("hh_live_office", "office", frozenset({"admin"}))
+    shop = Caller("hh_live_shop", "shop", frozenset({"send"}))
+    assert all(admin.may(scope) for scope in api_keys.SCOPES)
+    assert [scope for scope in api_keys.SCOPES if shop.may(scope)] == ["send"]
+    assert admin.sees("hh_live_shop")
+    assert not shop.sees("hh_live_office")
+    assert shop.sees("hh_live_shop")
+
+
+def test_the_last_use_is_written_beside_requests_and_once_a_minute(database: Database) -> None:
+    clock = Clock()
+    key = make_key(database, "shop")
+    make_key(database, "idle")
+    ring = KeyRing(database, OF_THE_ENVIRONMENT, clock)
+    ring._renew()
+    for presented in (key, OF_THE_ENVIRONMENT, "wrong"):
+        ring.identify(presented)
+    assert last_uses(database) == {"shop": None, "idle": None, "environment": None}
+    ring._note_uses(least_ms=USED_MS)
+    assert last_uses(database) == {"shop": NOW, "idle": None, "environment": NOW}
+    clock.now = NOW + USED_MS - 1
+    ring.identify(key)
+    ring._note_uses(least_ms=USED_MS)
+    assert last_uses(database)["shop"] == NOW
+    clock.now = NOW + USED_MS
+    ring.identify(key)
+    ring._note_uses(least_ms=USED_MS)
+    assert last_uses(database)["shop"] == NOW + USED_MS
+
+
+def test_a_later_use_that_another_process_saw_is_kept(database: Database) -> None:
+    clocks = Clock(), Clock()
+    key = make_key(database, "shop")
+    rings = [KeyRing(database, OF_THE_ENVIRONMENT, clock) for clock in clocks]
+    clocks[0].now = NOW + 5000
+    for ring in rings:
+        ring._renew()
+        ring.identify(key)
+        ring.identify(OF_THE_ENVIRONMENT)
+        ring._note_uses(least_ms=USED_MS)
+    assert last_uses(database) == {"shop": NOW + 5000, "environment": NOW + 5000}
+
+
+def test_an_orderly_stop_loses_no_use(database: Database) -> None:
+    key = make_key(database, "shop")
+    with running(database) as ring:
+        before = now_ms()
+        ring.identify(key)
+        wait_until(lambda: last_uses(database)["shop"] is not None, 10, "the first note")
+        ring.identify(key)
+        last = ring._used[ring._keys[api_keys.digest(key)].id]
+    assert before <= last
+    assert last_uses(database)["shop"] == last
+
+
+def test_uses_that_cannot_be_written_are_written_later(database: Database) -> None:
+    key = make_key(database, "shop")
+    ring = KeyRing(database, None, Clock())
+    ring._renew()
+    ring.identify(key)
+    with database.write() as connection:
+        connection.execute(text("ALTER TABLE api_keys RENAME TO away"))
+    ring._note_uses(least_ms=USED_MS)
+    with database.write() as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO api_keys"))
+    assert last_uses(database)["shop"] is None
+    ring._note_uses(least_ms=USED_MS)
+    assert last_uses(database)["shop"] == NOW

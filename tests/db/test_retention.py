@@ -1,0 +1,331 @@
+"""What is old is deleted, a few rows at a time; what waits, and the kept numbers, stay right."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Table, func, insert, select, update
+
+from conftest import settings
+from hudhud import arrivals, batches, conversions, idempotency, limits, tally, texts, timeline
+from hudhud.batches import AIM_SECONDS, FIRST_ROWS, MOST_ROWS, PAUSES, Batches
+from hudhud.clock import now_ms
+from hudhud.db import fragments
+from hudhud.db.engine import Database
+from hudhud.db.tables import (
+    conversions as conversions_table,
+)
+from hudhud.db.tables import (
+    events,
+    idempotency_keys,
+    limit_counts,
+    link_answers,
+    message_steps,
+    messages,
+    verifications,
+    webhook_deliveries,
+    webhook_endpoints,
+)
+from hudhud.db.tables import texts as texts_table
+from hudhud.messages import STATUSES
+from hudhud.retention import DAY_MS, Retention, purge_messages, purge_verifications
+from support.stored_jobs import BODY, StoredJob, put_jobs
+
+NOW = now_ms()
+OLD = NOW - 31 * DAY_MS
+VERY_OLD = NOW - 91 * DAY_MS
+YOUNG = NOW - 29 * DAY_MS
+
+
+def run(database: Database, **chosen: Any) -> Retention:
+    """Delete all that the settings let go, as the housekeeping does in one minute."""
+    retention = Retention(database, settings(**chosen))
+    while retention.delete_some() is not None:
+        pass
+    return retention
+
+
+def rows(database: Database, table: Table) -> list[Any]:
+    with database.read() as connection:
+        return list(connection.execute(select(table)))
+
+
+def ids(database: Database, table: Table = messages) -> list[Any]:
+    return sorted(row.id for row in rows(database, table))
+
+
+def end_all(database: Database) -> None:
+    """As if the time of all verifications were over."""
+    with database.write() as connection:
+        connection.execute(update(verifications).values(status="expired", code_sealed=None))
+
+
+def put_step(database: Database, message: int) -> None:
+    with database.write() as connection:
+        timeline.keep_intervention(connection, [message], kind="canceled", at=OLD, who="admin")
+
+
+def test_old_messages_go_with_their_steps(database: Database) -> None:
+    old, young = put_jobs(
+        database,
+        StoredJob(status="read", created_at=OLD),
+        StoredJob(status="read", created_at=YOUNG),
+    )
+    put_step(database, old)
+    put_step(database, young)
+    run(database)
+    assert ids(database) == [young]
+    assert [row.message_id for row in rows(database, message_steps)] == [young]
+
+
+def test_what_waits_is_kept_however_old_it_is(database: Database) -> None:
+    jobs = [StoredJob(status=status, created_at=OLD) for status in STATUSES]
+    put_jobs(database, *jobs)
+    run(database)
+    assert {row.status for row in rows(database, messages)} == {"queued", "sending"}
+
+
+def test_the_settings_say_how_long(database: Database) -> None:
+    put_jobs(database, StoredJob(status="read", created_at=OLD))
+    run(database, retention_messages_days=32)
+    assert len(ids(database)) == 1
+    run(database, retention_messages_days=31)
+    assert ids(database) == []
+
+
+def test_the_counts_are_of_the_messages_that_there_are(database: Database) -> None:
+    put_jobs(
+        database,
+        *[StoredJob(status="read", created_at=OLD)] * 30,
+        *[StoredJob(status="failed", created_at=OLD)] * 2,
+        StoredJob(status="read", created_at=YOUNG),
+    )
+    run(database)
+    with database.read() as connection:
+        assert tally.counts(connection) == {"read": 1, "failed": 0}
+
+
+def test_a_search_finds_nothing_of_what_was_deleted(database: Database) -> None:
+    put_jobs(
+        database,
+        StoredJob(phone="+201001111111", status="read", created_at=OLD),
+        StoredJob(phone="+201002222222", status="read", created_at=YOUNG),
+    )
+    run(database)
+    with database.read() as connection:
+        for piece, hits in (("1111", 0), ("2222", 1), ("+2010", 1)):
+            found = connection.execute(fragments.holding(connection, piece, alone=True)).all()
+            assert len(found) == hits
+
+
+def test_old_messages_behind_others_with_wrong_dates_are_found(database: Database) -> None:
+    in_a_year = NOW + 365 * DAY_MS
+    early = put_jobs(database, *[StoredJob(status="read", created_at=in_a_year)] * 50)
+    put_jobs(database, *[StoredJob(status="read", created_at=OLD)] * 50)
+    run(database)
+    assert ids(database) == early
+
+
+def test_a_verification_goes_after_its_messages(database: Database) -> None:
+    put_jobs(database, StoredJob(status="read", created_at=OLD))
+    put_jobs(database, StoredJob(status="read", created_at=VERY_OLD))
+    end_all(database)
+    run(database)
+    assert [row.created_at for row in rows(database, verifications)] == [OLD]
+
+
+def test_a_verification_stays_as_long_as_a_message_of_it(database: Database) -> None:
+    put_jobs(database, StoredJob(status="read", created_at=OLD))
+    end_all(database)
+    run(database, retention_messages_days=60, retention_verifications_days=1)
+    assert len(ids(database, verifications)) == 1
+    with database.write() as connection:
+        assert purge_verifications(connection, before=NOW, limit=9) == 0
+        assert purge_messages(connection, before=NOW, limit=9) == 1
+        assert purge_verifications(connection, before=NOW, limit=9) == 1
+
+
+def test_a_pending_verification_is_kept(database: Database) -> None:
+    put_jobs(database, StoredJob(status="read", created_at=VERY_OLD))
+    run(database)
+    assert ids(database) == []
+    assert [row.status for row in rows(database, verifications)] == ["pending"]
+
+
+def test_texts_that_no_message_has_any_more_go(database: Database) -> None:
+    unused = "Something broke at +201001234567."
+    put_jobs(
+        database,
+        StoredJob(status="failed", error=unused, created_at=OLD),
+        StoredJob(status="failed", error="No account.", created_at=YOUNG),
+    )
+    with database.write() as connection:
+        texts.keep(connection, [f"unused {number}" for number in range(3 * FIRST_ROWS)])
+    run(database)
+    kept = {row.key for row in rows(database, texts_table)}
+    assert kept == {texts.key(BODY), texts.key("No account.")}
+
+
+def test_texts_are_looked_through_once_an_hour(database: Database) -> None:
+    orphans = texts.Orphans(database)
+
+    def look(now: int) -> int:
+        with database.write() as connection:
+            texts.keep(connection, ["unused"])
+            return orphans.purge(connection, now=now, limit=9)
+
+    assert [look(NOW), look(NOW + 1), look(NOW + texts.ORPHANS_MS)] == [1, 0, 1]
+
+
+# Events
+
+
+def put_event(database: Database, created_at: int, *statuses: str, **endpoint: Any) -> int:
+    """An event and its deliveries, each to an endpoint of its own; return the event's id."""
+    with database.write() as connection:
+        event = {"event_id": str(next(_numbers)), "kind": "k", "subject": "s", "payload": "{}"}
+        number = _insert(connection, events, event | {"created_at": created_at})
+        for status in statuses:
+            target = {"url": "u", "kinds": "k", "secret_sealed": b"", "created_at": 1, **endpoint}
+            to = _insert(connection, webhook_endpoints, target)
+            delivery = {"endpoint_id": to, "event_id": number, "subject": "s", "status": status}
+            more = {"attempts": 1, "next_at": 1, "created_at": created_at}
+            _insert(connection, webhook_deliveries, delivery | more)
+    return number
+
+
+_numbers = count()
+
+
+def _insert(connection: Connection, table: Table, row: dict[str, Any]) -> int:
+    number: int = connection.scalars(insert(table).returning(table.c.id), row).one()
+    return number
+
+
+def test_old_events_go_with_their_deliveries(database: Database) -> None:
+    put_event(database, OLD, "delivered", "failed")
+    young = put_event(database, YOUNG, "delivered")
+    run(database)
+    assert ids(database, events) == [young]
+    assert [row.event_id for row in rows(database, webhook_deliveries)] == [young]
+
+
+def test_an_event_that_waits_to_be_delivered_is_kept(database: Database) -> None:
+    waits = put_event(database, OLD, "delivered", "pending")
+    put_event(database, OLD, "pending", disabled_at=OLD)
+    run(database)
+    assert ids(database, events) == [waits]
+
+
+# What is kept as long as it is of use
+
+
+def test_what_is_of_no_use_any_more_goes(database: Database) -> None:
+    with database.write() as connection:
+        for moment in (OLD, now_ms()):
+            key = {"api_key": "k", "key_digest": str(moment).encode(), "body_digest": b""}
+            more = {"verification_id": "v", "created_at": moment}
+            connection.execute(insert(idempotency_keys), key | more)
+            counted = {"subject": "s", "start": moment, "count": 1, "expires_at": moment + 99_999}
+            connection.execute(insert(limit_counts), counted)
+            converted = {"country": "EG", "start": moment, "shard": 1, "started": 1, "approved": 1}
+            connection.execute(insert(conversions_table), converted)
+            answered = {"phone": str(moment), "answered_at": moment}
+            connection.execute(insert(link_answers), answered)
+    run(database)
+    for table in (idempotency_keys, limit_counts, conversions_table, link_answers):
+        assert len(rows(database, table)) == 1, table.name
+
+
+@pytest.mark.parametrize(
+    ("purge", "table"),
+    [
+        (limits.purge, limit_counts),
+        (conversions.purge, conversions_table),
+        (idempotency.purge, idempotency_keys),
+        (arrivals.purge, link_answers),
+    ],
+)
+def test_each_deletes_no_more_than_it_may(database: Database, purge: Any, table: Table) -> None:
+    with database.write() as connection:
+        for number in range(5):
+            row = {
+                column.name: f"{number}".encode() if "digest" in column.name else number
+                for column in table.columns
+            }
+            as_text = ("subject", "country", "phone", "api_key", "verification_id")
+            row |= {name: str(number) for name in as_text if name in row}
+            connection.execute(insert(table), row)
+    deleted = []
+    for _ in range(4):
+        with database.write() as connection:
+            deleted.append(purge(connection, now=NOW, limit=2))
+    assert deleted == [2, 2, 1, 0]
+
+
+# The size of a batch
+
+
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """How many rows each transaction was allowed, and no clock that makes them fewer."""
+    found: list[int] = []
+    learn = Batches.learn
+
+    def note(self: Batches, seconds: float, *, is_full: bool) -> None:
+        del seconds
+        found.append(self.rows)
+        learn(self, 0.0, is_full=is_full)
+
+    monkeypatch.setattr(Batches, "learn", note)
+    yield found
+
+
+def test_a_long_history_goes_in_many_small_transactions(
+    database: Database, monkeypatch: pytest.MonkeyPatch, sizes: list[int]
+) -> None:
+    monkeypatch.setattr(batches, "MOST_ROWS", 40)
+    put_jobs(database, *[StoredJob(status="read", created_at=OLD)] * 200)
+    left = []
+    retention = Retention(database, settings())
+    while retention.delete_some() is not None:
+        with database.read() as connection:
+            left.append(connection.scalar(select(func.count()).select_from(messages)) or 0)
+    deleted = [before - after for before, after in zip([200, *left], left, strict=False)]
+    assert max(deleted) <= 40
+    assert sum(deleted) == 200
+    assert max(sizes) <= 40
+
+
+def test_others_are_not_kept_waiting_by_a_long_history(database: Database) -> None:
+    put_jobs(database, *[StoredJob(status="read", created_at=OLD)] * (3 * FIRST_ROWS))
+    with database.write() as connection:
+        over = {"subject": "s", "start": 1, "count": 1, "expires_at": 1}
+        connection.execute(insert(limit_counts), over)
+    retention = Retention(database, settings())
+    while rows(database, limit_counts):
+        assert retention.delete_some() is not None
+    assert len(ids(database)) == 2 * FIRST_ROWS
+
+
+def test_a_transaction_that_was_too_long_is_followed_by_a_smaller_one(database: Database) -> None:
+    one = Batches(database)
+    one.learn(2 * AIM_SECONDS, is_full=True)
+    assert one.rows == FIRST_ROWS // 2
+    assert one.pause_seconds == PAUSES * 2 * AIM_SECONDS
+    for _ in range(20):
+        one.learn(9.0, is_full=True)
+    assert one.rows == 1
+    assert one.longest_seconds == 9.0
+
+
+def test_quick_transactions_grow_but_only_while_there_is_enough_to_do(database: Database) -> None:
+    one = Batches(database)
+    one.learn(0.0, is_full=False)
+    assert one.rows == FIRST_ROWS
+    for _ in range(99):
+        before = one.rows
+        one.learn(0.0, is_full=True)
+        assert one.rows <= 1 + before * 5 // 4
+    assert one.rows == MOST_ROWS

@@ -1,0 +1,387 @@
+"""Webhooks lead nowhere but to the public internet, whatever a name or an address looks like."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+import pytest
+
+from hudhud.errors import BadRequest
+from hudhud.outgoing import Outgoing, Resolve, check_form, is_public, may_be_allowed
+from hudhud.phones import mask_phone
+from hudhud.posting import Answer, Poster
+from support.receivers import Received, Receiver, Reply, receiving
+from support.services import wait_until
+
+ANY = "0.0.0.0"  # noqa: S104 -- nothing is bound to it here
+NAME = "receiver.example"
+PUBLIC = "93.184.215.14"
+SECONDS = 20.0
+
+
+def leads_to(*addresses: str) -> Resolve:
+    """A name server that knows one answer."""
+    return lambda _host, _port: addresses
+
+
+def outgoing(*addresses: str, allow_private: bool = False) -> Outgoing:
+    return Outgoing(allow_private=allow_private, resolve=leads_to(*addresses))
+
+
+def post(
+    where: Outgoing, url: str, *, answer_seconds: float = SECONDS, body: bytes = b"{}"
+) -> Answer:
+    """Post once, as the dispatcher does."""
+
+    async def once() -> Answer:
+        poster = Poster(where, most_connections=4, answer_seconds=answer_seconds)
+        try:
+            return await poster.post(url, {"webhook-id": "evt_1"}, body)
+        finally:
+            await poster.close()
+
+    return asyncio.run(once())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.255.255.254",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "100.100.100.200",
+        ANY,
+        "0.1.2.3",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "192.0.0.192",
+        "192.0.2.1",
+        "192.88.99.1",
+        "198.18.0.1",
+        "168.63.129.16",
+        "::",
+        "::1",
+        "::127.0.0.1",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::1",
+        "2002:7f00:1::",
+        "2002:5db8:d70e::",
+        "2001:0:5db8:d70e::",
+        "2001:db8::1",
+        "3fff::1",
+        "fe80::1",
+        "fec0::1",
+        "fc00::1",
+        "fd00:ec2::254",
+        "ff02::1",
+        "ff0e::1",
+        "5f00::1",
+    ],
+)
+def test_an_address_that_is_not_of_the_public_internet_is_refused(address: str) -> None:
+    assert not is_public(ip_address(address))
+    with pytest.raises(BadRequest, match="not on the public internet"):
+        outgoing(address).check(f"https://{NAME}/")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [PUBLIC, "1.1.1.1", "2606:4700:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"],
+)
+def test_an_address_of_the_public_internet_is_taken(address: str) -> None:
+    assert is_public(ip_address(address))
+    outgoing(address).check(f"https://{NAME}/")
+
+
+@pytest.mark.parametrize(
+    ("address", "is_allowed"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("10.1.2.3", True),
+        ("100.64.0.1", True),
+        ("fd12::1", True),
+        ("169.254.169.254", False),
+        ("::ffff:169.254.169.254", False),
+        ("100.100.100.200", False),
+        ("fd00:ec2::254", False),
+        ("fe80::1", False),
+        (ANY, False),
+        ("::", False),
+        ("224.0.0.1", False),
+    ],
+)
+def test_where_private_addresses_are_allowed_metadata_of_clouds_is_not(
+    address: str,
+    is_allowed: bool,  # noqa: FBT001 -- a case
+) -> None:
+    assert may_be_allowed(ip_address(address)) is is_allowed
+    where = outgoing(address, allow_private=True)
+    if is_allowed:
+        where.check(f"https://{NAME}/")
+    else:
+        with pytest.raises(BadRequest):
+            where.check(f"https://{NAME}/")
+
+
+def test_a_name_with_one_bad_address_is_refused_whole() -> None:
+    with pytest.raises(BadRequest, match=r"10\.0\.0\.1"):
+        outgoing(PUBLIC, "10.0.0.1").check(f"https://{NAME}/")
+
+
+def test_a_name_without_an_address_is_refused_by_name() -> None:
+    def unknown(_host: str, _port: int) -> Sequence[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    with pytest.raises(BadRequest, match=r"The name nowhere\.example has no address"):
+        Outgoing(allow_private=False, resolve=unknown).check("https://nowhere.example/")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "[::1]",
+     "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "169.254.169.254", ANY, "[::]",
+     "localhost", "LOCALHOST", "localhost.", "[fe80::1%25lo]"],
+)  # fmt: skip
+def test_no_way_of_writing_this_machine_is_taken_or_connected_to(host: str) -> None:
+    where = Outgoing(allow_private=False)
+    with receiving() as receiver:
+        port = receiver.url.split(":")[2]
+        with pytest.raises(BadRequest):
+            where.check(f"http://{host}:{port}")
+        answer = post(where, f"http://{host}:{port}")
+        assert answer.status is None
+        assert answer.error is not None
+        assert receiver.received == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "shop.example",
+        "//shop.example/",
+        "ftp://shop.example/",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "unix:///run/docker.sock",
+        "http://",
+        "https:///path",
+        "https://shop.example:0/",
+        "https://shop.example:99999/",
+        "https://shop.example:http/",
+        "https://user@shop.example/",
+        "https://user:password@shop.example/",
+        "https://127.0.0.1\\@shop.example/",
+        "https://shop.example/#part",
+        "https://shop.example/a b",
+        "https://shop.example/\r\nHost: other",
+        "https://shop.example/\x00",
+        "https://bücher.example/",
+        "https://[::1",
+        "https://shop.example/" + "x" * 2000,
+    ],
+)
+def test_what_is_no_plain_web_address_is_refused(url: str) -> None:
+    with pytest.raises(BadRequest):
+        check_form(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://shop.example", "http://shop.example:8080/a;b?c=d%20e&f=@", "https://[2606:4700::1]/"],
+)
+def test_a_plain_web_address_is_taken(url: str) -> None:
+    check_form(url)
+
+
+def test_a_name_that_changes_between_the_look_and_the_connection_opens_nothing() -> None:
+    answers = iter([[PUBLIC], ["127.0.0.1"]])
+    where = Outgoing(allow_private=False, resolve=lambda _host, _port: next(answers))
+    with receiving() as receiver:
+        url = receiver.url.replace("127.0.0.1", NAME)
+        where.check(url)
+        answer = post(where, url)
+        assert answer.status is None
+        assert answer.error is not None
+        assert answer.error.startswith(f"{NAME} leads to 127.0.0.1, which is not")
+        assert receiver.received == []
+
+
+def test_the_connection_goes_to_the_address_that_was_judged_under_the_name() -> None:
+    with receiving() as receiver:
+        url = receiver.url.replace("127.0.0.1", NAME) + ";v=1?token=x"
+        answer = post(outgoing("127.0.0.1", allow_private=True), url, body=b'{"a":1}')
+        assert answer == Answer(204)
+        (request,) = receiver.received
+    assert request.path == "/hook;v=1?token=x"
+    assert request.headers["host"] == url.split("/")[2]
+    assert request.headers["webhook-id"] == "evt_1"
+    assert request.body == '{"a":1}'
+
+
+def test_the_next_address_of_a_name_is_tried() -> None:
+    with receiving() as receiver:
+        url = receiver.url.replace("127.0.0.1", NAME)
+        where = outgoing("127.0.0.2", "127.0.0.1", allow_private=True)
+        assert post(where, url) == Answer(204)
+
+
+def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiving() as proxy, receiving() as receiver:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/hook"))
+        assert post(Outgoing(allow_private=True), receiver.url) == Answer(204)
+        assert proxy.received == []
+
+
+def test_a_redirect_is_told_and_not_followed() -> None:
+    with receiving() as target:
+        elsewhere = Reply(307, {"Location": target.url})
+        with receiving(lambda _: elsewhere) as receiver:
+            answer = post(Outgoing(allow_private=True), receiver.url)
+        assert target.received == []
+    assert answer == Answer(307, "The answer 307 leads elsewhere, and is not followed.")
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(500), "The receiver answered 500."),
+        (Reply(400, body=b" bad\n signature "), "The receiver answered 400: bad signature"),
+        (
+            Reply(422, body=b"no +201001234567 \xff"),
+            f"The receiver answered 422: no {mask_phone('+201001234567')} \ufffd",
+        ),
+        (Reply(404, body=b"x" * 10**6), f"The receiver answered 404: {'x' * 199}…"),
+    ],
+)
+def test_what_a_receiver_says_is_kept_short_and_masked(reply: Reply, said: str) -> None:
+    with receiving(lambda _: reply) as receiver:
+        answer = post(Outgoing(allow_private=True), receiver.url)
+    assert (answer.status, answer.error) == (reply.status, said)
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "seconds"),
+    [
+        (429, "120", 120.0),
+        (503, "0", 0.0),
+        (503, "Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        (429, "soon", None),
+        (429, "-5", None),
+        (429, "9" * 5000, 999_999_999.0),
+        (500, "120", None),
+    ],
+)
+def test_the_time_that_a_receiver_asks_for_is_read(
+    status: int, header: str, seconds: float | None
+) -> None:
+    reply = Reply(status, {"Retry-After": header})
+    with receiving(lambda _: reply) as receiver:
+        assert post(Outgoing(allow_private=True), receiver.url).retry_after == seconds
+
+
+def test_who_does_not_answer_in_time_is_left() -> None:
+    release = threading.Event()
+
+    def wait(_: Received) -> Reply:
+        release.wait(SECONDS)
+        return Reply()
+
+    with receiving(wait) as receiver:
+        answer = post(Outgoing(allow_private=True), receiver.url, answer_seconds=0.2)
+        release.set()
+    assert answer == Answer(None, "No answer within 0.2 s.")
+
+
+def test_who_sends_an_answer_without_end_is_left() -> None:
+    ended = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n")
+            while not ended.wait(0.01):
+                try:
+                    connection.sendall(b"x")
+                except OSError:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        answer = post(Outgoing(allow_private=True), url, answer_seconds=0.3)
+        ended.set()
+        thread.join()
+    assert answer == Answer(None, "No answer within 0.3 s.")
+
+
+def test_who_is_not_there_or_speaks_no_http_is_told_in_words() -> None:
+    receiver = Receiver()
+    receiver.start()
+    url = receiver.url
+    receiver.stop()
+    refused = post(Outgoing(allow_private=True), url)
+    assert refused == Answer(None, "No connection: Connection refused.")
+
+    def hang_up(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        connection.recv(65536)
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=hang_up, args=(server,))
+        thread.start()
+        answer = post(Outgoing(allow_private=True), f"http://127.0.0.1:{server.getsockname()[1]}/")
+        thread.join()
+    assert answer.error is not None
+    assert answer.error.startswith("The connection ended before the answer: ")
+
+
+def test_tls_that_fails_is_told_in_words() -> None:
+    with receiving() as receiver:
+        url = receiver.url.replace("http://", "https://")
+        answer = post(Outgoing(allow_private=True), url)
+    assert answer.status is None
+    assert answer.error is not None
+    assert answer.error.startswith("No connection: ")
+
+
+def test_a_name_is_looked_up_once_for_all_who_ask_at_a_time() -> None:
+    asked: list[str] = []
+    release = threading.Event()
+
+    def slow(host: str, _port: int) -> Sequence[str]:
+        asked.append(host)
+        release.wait(SECONDS)
+        return ["127.0.0.1"]
+
+    async def thrice(url: str) -> list[Answer]:
+        where = Outgoing(allow_private=True, resolve=slow)
+        poster = Poster(where, most_connections=4, answer_seconds=SECONDS)
+        asking = [asyncio.create_task(poster.post(url, {}, b"")) for _ in range(3)]
+        await asyncio.to_thread(wait_until, lambda: bool(asked), SECONDS, "a look-up")
+        await asyncio.sleep(0)
+        release.set()
+        answers = await asyncio.gather(*asking)
+        await poster.close()
+        return answers
+
+    with receiving() as receiver:
+        answers = asyncio.run(thrice(receiver.url.replace("127.0.0.1", NAME)))
+    assert answers == [Answer(204)] * 3
+    assert asked == [NAME]

@@ -1,0 +1,400 @@
+"""POST /api/v1/otp/link, its QR code, and requests that wait for what comes of it."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+from sqlalchemy import select, update
+
+from hudhud import endings, link_tokens, senders
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.db.tables import messages, verifications
+from hudhud.senders import StateReport
+from support.keys import make_key
+from support.queued import put_sender
+from support.services import wait_until
+from support.web_server import PHONE, ServeWeb, WebServer
+
+LINK = "/api/v1/otp/link"
+INBOUND = "/api/v1/sandbox/inbound"
+ACCOUNT = "+201550000001"
+OTHER = "+201001234599"
+SECONDS = 20.0
+NOTHING = "v" + "0" * 43
+MISTAKES: list[dict[str, Any]] = [
+    {"mode": "call"},
+    {"mode": ["reply"]},
+    {"phoneNumber": "01001234567"},
+    {"phoneNumber": 5},
+    {"phoneNumber": []},
+    {"reference": "x" * 65},
+    {"reference": 7},
+    {"locale": "e n"},
+    {"redirectUrl": "javascript:alert(1)"},
+    {"redirectUrl": "//example.com"},
+    {"redirectUrl": "ftp://example.com"},
+    {"redirectUrl": "https://"},
+    {"redirectUrl": "https://["},
+    {"redirectUrl": "https://example.com/a b"},
+    {"redirectUrl": "https://example.com/" + "x" * 2000},
+    {"redirectUrl": {}},
+]
+
+
+Serve = Callable[..., WebServer]
+
+
+@pytest.fixture
+def serve(serve_web: ServeWeb, database: Database) -> Serve:
+    """Starts servers on the sandbox whose clients have a key with everything that links need."""
+
+    def begin(
+        name: str = "shop",
+        *scopes: str,
+        key: str | None = None,
+        channel: str = "sandbox",
+        **own: Any,
+    ) -> WebServer:
+        chosen = scopes or ("send", "verify", "read", "sandbox")
+        own = {"limits": "per_number=0 per_prefix=0", **own}
+        # Before the start, so that nobody waits until the server knows it.
+        used = key or make_key(database, name, *chosen, **own)
+        server = serve_web(channel=channel)
+        server.client.headers["X-API-KEY"] = used
+        return server
+
+    return begin
+
+
+@pytest.fixture
+def server(serve: Serve) -> WebServer:
+    """One whose key may let texts approve."""
+    return serve(may_link_verify=True)
+
+
+def get(server: WebServer, identifier: str, **query: Any) -> httpx.Response:
+    return server.client.get(f"/api/v1/otp/{identifier}", params=query)
+
+
+def start(server: WebServer, **fields: Any) -> dict[str, Any]:
+    answer = server.client.post(LINK, json=fields)
+    assert answer.status_code == 201, answer.text
+    started: dict[str, Any] = answer.json()
+    return started
+
+
+def write(server: WebServer, text: str, phone: str = PHONE) -> None:
+    """A person writes to the sandbox."""
+    answer = server.client.post(INBOUND, json={"phoneNumber": phone, "text": text})
+    assert answer.status_code == 202, answer.text
+
+
+def text_of(link: dict[str, Any]) -> str:
+    (text,) = parse_qs(urlsplit(link["whatsappLink"]).query, strict_parsing=True)["text"]
+    return str(text)
+
+
+def end(database: Database, verification_id: str) -> None:
+    with database.write() as connection:
+        endings.cancel(connection, [verification_id], reason="caller", now=now_ms())
+        database.ring(connection)
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]
+
+
+# The start
+
+
+def test_a_link_and_its_token_are_answered(server: WebServer) -> None:
+    before = now_ms()
+    answer = server.client.post(LINK, json={})
+    assert answer.status_code == 201
+    assert answer.headers["cache-control"] == "no-store"
+    link = answer.json()
+    assert list(link) == ["verificationId", "whatsappLink", "token", "otp_expires_at"]
+    assert re.fullmatch(r"https://wa\.me/447700900000\?text=[!-~]+", link["whatsappLink"])
+    assert link["token"] in text_of(link)
+    with server.database.read() as connection:
+        row = connection.execute(select(verifications)).one()
+    assert row.id == link["verificationId"]
+    assert before + 600_000 <= row.expires_at <= now_ms() + 600_000
+
+
+def test_an_empty_body_and_a_form_do_as_well(server: WebServer) -> None:
+    assert server.client.post(LINK).status_code == 201
+    answer = server.client.post(LINK, data={"phoneNumber": PHONE, "reference": "7"})
+    assert answer.status_code == 201
+    shown = get(server, answer.json()["verificationId"]).json()
+    assert (shown["phoneNumber"], shown["reference"], shown["mode"]) == (PHONE, "7", "reply")
+
+
+def test_what_was_asked_is_shown_with_the_verification(server: WebServer) -> None:
+    address = "https://example.com/done?order=7#paid"
+    link = start(server, mode="verify", phoneNumber=PHONE, locale="de", redirectUrl=address)
+    shown = get(server, link["verificationId"]).json()
+    assert (shown["status"], shown["mode"], shown["locale"]) == ("pending", "verify", "de")
+    assert (shown["redirectUrl"], shown["provedNumber"], shown["jobs"]) == (address, None, [])
+
+
+def test_a_body_with_a_mistake_starts_nothing(server: WebServer) -> None:
+    for fields in MISTAKES:
+        answer = server.client.post(LINK, json=fields)
+        assert answer.status_code == 400, fields
+        assert "Bad Request" in answer.json()["message"]
+    with server.database.read() as connection:
+        assert connection.execute(select(verifications)).all() == []
+
+
+def test_a_language_without_texts_is_refused(server: WebServer) -> None:
+    assert refusal(server.client.post(LINK, json={"locale": "xx"})) == (400, "unknown_locale")
+
+
+def test_in_mode_verify_a_number_is_required(server: WebServer) -> None:
+    answer = server.client.post(LINK, json={"mode": "verify"})
+    assert refusal(answer) == (400, "phone_number_required")
+
+
+def test_mode_verify_is_only_for_keys_that_may(serve: Serve) -> None:
+    server = serve()
+    answer = server.client.post(LINK, json={"mode": "verify", "phoneNumber": PHONE})
+    assert refusal(answer) == (403, "link_verify_not_allowed")
+
+
+@pytest.mark.parametrize("scope", ["send", "verify"])
+def test_a_link_needs_a_key_that_may_send_and_verify(serve: Serve, scope: str) -> None:
+    server = serve("half", scope, "read")
+    assert refusal(server.client.post(LINK, json={})) == (403, "scope_missing")
+    assert refusal(server.client.get(f"{LINK}/{NOTHING}/qr")) == (403, "scope_missing")
+
+
+def test_the_key_of_the_environment_checks_nothing_here_and_starts_no_link(
+    serve_web: ServeWeb,
+) -> None:
+    server = serve_web()
+    assert refusal(server.client.post(LINK, json={})) == (403, "scope_missing")
+    server.client.headers["X-API-KEY"] = "wrong"
+    assert server.client.post(LINK, json={}).status_code == 401
+
+
+def test_limits_are_told(serve: Serve) -> None:
+    server = serve(limits="per_number=1/1h")
+    first = server.client.post(LINK, json={"phoneNumber": PHONE})
+    assert first.headers["ratelimit"].startswith('"per_number-1h";r=0')
+    second = server.client.post(LINK, json={"phoneNumber": PHONE})
+    assert refusal(second) == (429, "rate_limited")
+    assert int(second.headers["retry-after"]) > 0
+
+
+def test_a_live_key_gets_the_number_of_a_linked_sender(serve: Serve) -> None:
+    server = serve(channel="linked")
+    answer = server.client.post(LINK, json={})
+    assert refusal(answer) == (503, "no_linked_sender")
+    put_sender(server.database, "main", channel="linked")
+    with server.database.write() as connection:
+        report = StateReport("connected", "all", phone=ACCOUNT)
+        senders.report(connection, name="main", new=report, now=now_ms())
+    assert f"wa.me/{ACCOUNT[1:]}?" in start(server)["whatsappLink"]
+
+
+def test_a_test_key_gets_the_number_of_the_sandbox_in_a_live_installation_too(
+    serve: Serve,
+) -> None:
+    server = serve(channel="linked", is_test=True)
+    link = start(server)
+    assert "wa.me/447700900000?" in link["whatsappLink"]
+    write(server, text_of(link))
+    assert get(server, link["verificationId"]).json()["provedNumber"] == PHONE
+
+
+# The QR code
+
+
+def test_the_link_is_drawn_dark_on_white_and_scales(server: WebServer) -> None:
+    link = start(server)
+    answer = server.client.get(f"{LINK}/{link['verificationId']}/qr")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert answer.headers["cache-control"] == "no-store"
+    drawn = ET.fromstring(answer.content)  # noqa: S314 -- drawn by us
+    assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "viewBox" in drawn.attrib
+    assert not {"width", "height"} & set(drawn.attrib)
+    assert drawn[0].get("fill") == "#fff"
+    assert drawn[1].get("stroke") == "#000"
+
+
+def test_the_drawing_is_the_link(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hudhud.web.link.qr_image", lambda text: text.encode())
+    link = start(server)
+    drawn = server.client.get(f"{LINK}/{link['verificationId']}/qr")
+    assert drawn.text == link["whatsappLink"]
+
+
+def test_only_the_key_that_made_a_link_sees_its_drawing(server: WebServer, serve: Serve) -> None:
+    link = start(server)
+    job = server.send().json()["verificationId"]
+    for identifier in (NOTHING, "7", "x", job):
+        assert server.client.get(f"{LINK}/{identifier}/qr").status_code == 404
+    other = serve("other")
+    assert other.client.get(f"{LINK}/{link['verificationId']}/qr").status_code == 404
+
+
+def test_a_used_link_is_not_drawn_any_more(server: WebServer) -> None:
+    link = start(server)
+    write(server, link["token"])
+    answer = server.client.get(f"{LINK}/{link['verificationId']}/qr")
+    assert refusal(answer) == (410, "link_over")
+
+
+# The sandbox
+
+
+def test_on_the_sandbox_a_text_brings_the_code(server: WebServer) -> None:
+    link = start(server)
+    write(server, text_of(link))
+    with server.database.write() as connection:  # no sender runs here
+        connection.execute(update(messages).values(status="sent", sent_at=now_ms()))
+    (taken,) = server.client.get("/api/v1/sandbox/messages", params={"phoneNumber": PHONE}).json()[
+        "messages"
+    ]
+    code = re.search(r"^\d{4}$", taken["text"], re.MULTILINE)
+    assert code is not None
+    body = {"verificationId": link["verificationId"], "otp": code.group()}
+    checked = server.client.post("/api/v1/otp/verify", json=body).json()
+    assert (checked["valid"], checked["provedNumber"]) == (True, PHONE)
+
+
+def test_on_the_sandbox_answers_without_a_code_are_listed_too(server: WebServer) -> None:
+    write(server, f"hello {link_tokens.new_token()}")
+    with server.database.write() as connection:
+        connection.execute(update(messages).values(status="sent", sent_at=now_ms()))
+    query = {"phoneNumber": PHONE}
+    taken = server.client.get("/api/v1/sandbox/messages", params=query).json()["messages"]
+    assert len(taken) == 1
+
+
+def test_what_a_person_writes_is_a_text(server: WebServer) -> None:
+    for text in (None, "", 7, "x" * 4097):
+        answer = server.client.post(INBOUND, json={"phoneNumber": PHONE, "text": text})
+        assert refusal(answer) == (400, "invalid_parameter")
+
+
+# Waiting
+
+
+@pytest.fixture
+def waiters() -> Iterator[ThreadPoolExecutor]:
+    """Threads for requests that wait."""
+    with ThreadPoolExecutor(64) as pool:
+        yield pool
+
+
+def asked(server: WebServer, count: int) -> None:
+    """Wait until so many requests wait."""
+    found = server.web.state.parts.waiting
+    wait_until(lambda: len(found._waiters) == count, SECONDS, f"{count} waiting requests")
+
+
+def wait_for(
+    pool: ThreadPoolExecutor, server: WebServer, link: dict[str, Any], seconds: int = 60
+) -> Future[httpx.Response]:
+    return pool.submit(get, server, link["verificationId"], wait=seconds)
+
+
+def test_a_waiting_request_learns_of_the_approval_and_the_number(
+    server: WebServer, waiters: ThreadPoolExecutor
+) -> None:
+    link = start(server, mode="verify", phoneNumber=PHONE)
+    answer = wait_for(waiters, server, link)
+    asked(server, 1)
+    write(server, text_of(link), OTHER)
+    write(server, text_of(link))
+    shown = answer.result(SECONDS).json()
+    assert (shown["status"], shown["provedNumber"]) == ("approved", PHONE)
+    asked(server, 0)
+
+
+def test_what_another_process_does_wakes_a_waiting_request(
+    server: WebServer, serve: Serve, waiters: ThreadPoolExecutor
+) -> None:
+    link = start(server, mode="verify", phoneNumber=PHONE)
+    other = serve(key=server.client.headers["X-API-KEY"])
+    answer = wait_for(waiters, server, link)
+    asked(server, 1)
+    write(other, text_of(link))
+    assert answer.result(SECONDS).json()["status"] == "approved"
+
+
+def test_only_those_are_woken_whose_verification_has_ended(
+    server: WebServer, waiters: ThreadPoolExecutor
+) -> None:
+    links = [start(server) for _ in range(5)]
+    answers = [wait_for(waiters, server, link) for link in links for _ in range(8)]
+    asked(server, 40)
+    end(server.database, links[3]["verificationId"])
+    for answer in answers[24:32]:
+        assert answer.result(SECONDS).json()["status"] == "canceled"
+    asked(server, 32)
+    assert not any(answer.done() for answer in answers[:24] + answers[32:])
+    server.end_streams()
+    for answer in answers[:24] + answers[32:]:
+        assert answer.result(SECONDS).json()["status"] == "pending"
+
+
+def test_a_request_that_waited_in_vain_gets_the_state_as_it_is(server: WebServer) -> None:
+    link = start(server)
+    answer = get(server, link["verificationId"], wait=1)
+    assert (answer.status_code, answer.json()["status"]) == (200, "pending")
+
+
+def test_what_has_ended_already_is_not_waited_for(server: WebServer) -> None:
+    link = start(server)
+    end(server.database, link["verificationId"])
+    assert get(server, link["verificationId"], wait=60).json()["status"] == "canceled"
+
+
+def test_what_ends_with_its_time_wakes_too(server: WebServer, waiters: ThreadPoolExecutor) -> None:
+    link = start(server)
+    answer = wait_for(waiters, server, link)
+    asked(server, 1)
+    with server.database.write() as connection:
+        connection.execute(update(verifications).values(expires_at=now_ms()))
+    assert answer.result(SECONDS).json()["status"] == "expired"
+
+
+def test_head_never_waits(server: WebServer) -> None:
+    link = start(server)
+    address = f"/api/v1/otp/{link['verificationId']}?wait=60"
+    assert server.client.head(address).status_code == 200
+
+
+def test_nobody_waits_longer_than_a_minute(server: WebServer) -> None:
+    link = start(server)
+    for wait in ("61", "-1", "x", "1.5", "1e1"):
+        answer = get(server, link["verificationId"], wait=wait)
+        assert refusal(answer) == (400, "invalid_parameter")
+
+
+def test_after_the_close_nobody_waits(server: WebServer) -> None:
+    link = start(server)
+    server.end_streams()
+    assert get(server, link["verificationId"], wait=60).json()["status"] == "pending"
+
+
+def test_the_thread_ends_with_the_server(server: WebServer, waiters: ThreadPoolExecutor) -> None:
+    answers = [wait_for(waiters, server, start(server)) for _ in range(3)]
+    asked(server, 3)
+    server.end_streams()
+    for answer in answers:
+        assert answer.result(SECONDS).json()["status"] == "pending"
+    left = [thread for thread in threading.enumerate() if thread.name == "waiting"]
+    wait_until(lambda: not any(thread.is_alive() for thread in left), SECONDS, "its end")

@@ -1,0 +1,92 @@
+"""Limits over HTTP: 429 with its headers, and headers beside what is accepted."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from hudhud.db.engine import Database
+from support.keys import make_key
+from support.web_server import KEY, PHONE, SEND, ServeWeb, WebServer
+
+ITEM = re.compile(r'"([a-z_]+-\d+[smhd])"((?:;[a-z]=\d+)+)')
+
+
+def items(header: str) -> dict[str, dict[str, int]]:
+    """Read a list of structured fields: strings with whole numbers as parameters."""
+    read = {}
+    for item in header.split(", "):
+        found = ITEM.fullmatch(item)
+        assert found is not None, item
+        pairs = (pair.split("=") for pair in found[2][1:].split(";"))
+        read[found[1]] = {name: int(value) for name, value in pairs}
+    return read
+
+
+def send(server: WebServer, key: str, phone: str = PHONE, **fields: object) -> httpx.Response:
+    return server.client.post(
+        SEND, json={"phoneNumber": phone, **fields}, headers={"X-API-KEY": key}
+    )
+
+
+def test_the_old_key_has_no_limits_and_no_headers_of_them(serve_web: ServeWeb) -> None:
+    server = serve_web()
+    for _ in range(12):
+        answer = send(server, KEY)
+        assert answer.status_code == 202
+        assert "RateLimit" not in answer.headers
+        assert "RateLimit-Policy" not in answer.headers
+
+
+def test_a_new_key_has_the_defaults_and_is_told_of_them(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    key = make_key(database)
+    server = serve_web()
+    accepted = send(server, key)
+    assert accepted.status_code == 202
+    assert items(accepted.headers["RateLimit-Policy"]) == {
+        "per_number-30s": {"q": 1, "w": 30},
+        "per_number-1h": {"q": 5, "w": 3600},
+        "per_number-1d": {"q": 10, "w": 86_400},
+        "per_prefix-10m": {"q": 1000, "w": 600},
+    }
+    left = items(accepted.headers["RateLimit"])
+    assert [one["r"] for one in left.values()] == [0, 4, 9, 999]
+    assert left["per_number-30s"]["t"] == 30
+    refused = send(server, key)
+    assert refused.status_code == 429
+    assert refused.json()["error"] == "rate_limited"
+    assert "to this number: at most 1 in 30s" in refused.json()["message"]
+    assert 0 < int(refused.headers["Retry-After"]) <= 30
+    assert items(refused.headers["RateLimit"])["per_number-30s"]["r"] == 0
+    assert refused.headers["RateLimit-Policy"] == accepted.headers["RateLimit-Policy"]
+    assert send(server, key, "+201001234568").status_code == 202
+
+
+def test_a_limit_that_is_set_holds_for_the_old_key_too(serve_web: ServeWeb) -> None:
+    server = serve_web(limit_per_client_ip="2/1h")
+    codes = [send(server, KEY, clientIp="2001:db8::1").status_code for _ in range(3)]
+    assert codes == [202, 202, 429]
+    assert send(server, KEY, clientIp="2001:db8::2").status_code == 429
+    assert send(server, KEY, clientIp="2001:db8:1::1").status_code == 202
+    assert send(server, KEY).status_code == 202
+
+
+def test_simultaneous_sends_never_pass_a_limit(serve_web: ServeWeb) -> None:
+    server = serve_web(limit_total="7/1h")
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: send(server, KEY), range(40)))
+    codes = [answer.status_code for answer in answers]
+    assert (codes.count(202), codes.count(429)) == (7, 33)
+
+
+def test_a_country_that_is_not_allowed_is_refused_with_a_word(serve_web: ServeWeb) -> None:
+    server = serve_web(allowed_countries="EG,US")
+    assert send(server, KEY).status_code == 202
+    refused = send(server, KEY, "+12645550123")
+    assert refused.status_code == 403
+    assert refused.json() == {
+        "message": "No codes are sent to AI here.",
+        "error": "country_not_allowed",
+    }
