@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud.phones import Phone, mask_phone, parse_phone
+from hudhud.phones import Phone, is_same_line, mask_phone, parse_phone
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,22 @@ def test_a_number_is_accepted_exactly_where_libphonenumber_accepts_it(number: st
     if phone is not None:
         region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
         assert phone.country == region
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_one_line"),
+    [
+        ("+201001234567", "+201001234567", True),
+        ("+201001234567", "+201001234568", False),
+        ("+525512345678", "+5215512345678", True),
+        ("+5561991674800", "+556191674800", True),
+        ("+5511953456789", "+551153456789", False),  # the second is a landline
+        ("+5561991674800", "+5561991674801", False),
+        ("+5561991674800", "+5511991674800", False),
+        ("+54911123456789", "+5411123456789", False),
+        ("+96652551234567", "+966512551234567", False),
+    ],
+)
+def test_one_line_may_be_written_in_two_ways(one: str, other: str, *, is_one_line: bool) -> None:
+    assert is_same_line(one, other) is is_one_line
+    assert is_same_line(other, one) is is_one_line

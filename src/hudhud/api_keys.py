@@ -11,16 +11,22 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from ipaddress import ip_network
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
 from hudhud.clock import iso
 from hudhud.db.tables import api_keys, installation
 from hudhud.errors import BadRequest
-from hudhud.plain_text import is_plain, shortened
-from hudhud.rates import parse_own_limits, write_own_limits
+from hudhud.key_settings import (
+    DEFAULT_SCOPES,
+    Scope,
+    WrongSetting,
+    write_limits,
+    write_networks,
+    write_scopes,
+)
+from hudhud.plain_text import is_plain
 from hudhud.settings import Network
 
 LIVE_MARK = "hh_live_"
@@ -28,18 +34,13 @@ TEST_MARK = "hh_test_"
 KEY_BYTES = 32
 SHOWN_CHARACTERS = 6
 LONGEST_NAME = 60
-MOST_NETWORKS = 50
-LONGEST_NETWORK = 50
 ENVIRONMENT = "environment"
+ENVIRONMENT_NAME = "API_KEY"
 ENVIRONMENT_USED = "api_key_used_at"  # a row of `installation`
 DAY_MS = 24 * 3600 * 1000
 OVERLAP_MS = DAY_MS
 LONGEST_OVERLAP_MS = 30 * DAY_MS
 
-# sandbox: read what the sandbox took; admin: everything, also under /admin.
-Scope = Literal["send", "verify", "read", "sandbox", "admin"]
-SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
-DEFAULT_SCOPES: Final[tuple[Scope, ...]] = ("send", "verify", "read")
 # What the one key of the earlier application could do.
 ENVIRONMENT_SCOPES: Final[frozenset[Scope]] = frozenset({"send", "read", "sandbox"})
 
@@ -93,6 +94,11 @@ class Rotated:
     key: str = field(repr=False)
     earlier_end_at: int
 
+    @property
+    def sentence(self) -> str:
+        """What an admin should know of it, for the audit too."""
+        return f"The earlier secret works until {iso(self.earlier_end_at)}."
+
 
 def create(
     connection: Connection,
@@ -112,11 +118,11 @@ def create(
     The caller holds `Database.lock_for_keys`, so that no other takes the name. A test key also
     gets the scope sandbox, where it can see what it sent. `limits` are those that differ from the
     settings (`rates.py`); without `networks` the key may be used from anywhere.
-    Raises BadRequest where the name is empty, too long, that of a key in use or holds control
+    Raises WrongSetting where the name is empty, too long, that of a key in use or holds control
     characters, where the scopes are none or unknown, or one of the others is wrong.
     """
     if expires_at is not None and expires_at <= now:
-        raise BadRequest("A key's expiry lies in the future.")
+        raise WrongSetting("expires_at", "A key's expiry lies in the future.")
     key = _new_key(TEST_MARK if is_test else LIVE_MARK)
     connection.execute(
         api_keys.insert().values(
@@ -124,11 +130,11 @@ def create(
             prefix=readable_prefix(key),
             owner=readable_prefix(key),
             digest=digest(key),
-            scopes=_in_order(scopes, is_test=is_test),
+            scopes=write_scopes(scopes, is_test=is_test),
             hides_code=hides_code,
             may_link_verify=may_link_verify,
-            limits=write_own_limits(parse_own_limits(limits)),
-            networks=_networks(networks),
+            limits=write_limits(limits),
+            networks=write_networks(networks),
             created_at=now,
             expires_at=expires_at,
         )
@@ -147,7 +153,7 @@ def rotate(
     """
     if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
         raise BadRequest("The overlap of a rotation lasts 30 days at most.")
-    if not any(row.owner == owner for row in _in_use(connection, now=now)):
+    if all(row.owner != owner for row in _in_use(connection, now=now)):
         return None
     # Also where it is revoked: of the earlier ones, a rotation has changed the expiry.
     of_owner = select(api_keys).where(api_keys.c.owner == owner)
@@ -221,15 +227,16 @@ def list_keys(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(select(*_SHOWN).order_by(api_keys.c.id)))
 
 
-def find(connection: Connection, prefix: str) -> Row[Any] | None:
-    """Return the secret with this prefix, in use or not, as `list_keys` does."""
-    return connection.execute(select(*_SHOWN).where(api_keys.c.prefix == prefix)).one_or_none()
+def stored(connection: Connection, key: str) -> Row[Any]:
+    """Return what is stored of a secret that exists, as `list_keys` does."""
+    found = select(*_SHOWN).where(api_keys.c.prefix == readable_prefix(key))
+    return connection.execute(found).one()
 
 
 def described(key: Row[Any]) -> str:
-    """Write what is set of a key in the words of the command line, for lists and the audit."""
+    """Write scopes and settings in the words of the command line, for lists and the audit."""
     words = [
-        f"scopes {key.scopes}",
+        ", ".join(key.scopes.split()),
         key.limits,
         f"from {key.networks}" if key.networks else None,
         "hide-code" if key.hides_code else None,
@@ -239,8 +246,13 @@ def described(key: Row[Any]) -> str:
     return "; ".join(word for word in words if word)
 
 
+def still_works(key: Row[Any], now: int) -> bool:
+    """Tell whether a secret works: it is neither revoked nor expired."""
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
+
+
 def is_in_use(now: int) -> ColumnElement[bool]:
-    """Return the condition under which a secret works: neither revoked nor expired."""
+    """Return `still_works` as a condition for the database."""
     return and_(
         api_keys.c.revoked_at.is_(None),
         or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now),
@@ -319,41 +331,13 @@ def _only_one(text: str, meant: list[Row[Any]]) -> None:
 def _free_name(connection: Connection, name: str, *, now: int) -> str:
     name = name.strip()
     if not 0 < len(name) <= LONGEST_NAME:
-        raise BadRequest(f"A key's name has 1 to {LONGEST_NAME} characters.")
+        raise WrongSetting("name", f"A key's name has 1 to {LONGEST_NAME} characters.")
     if not is_plain(name):
-        raise BadRequest("A key's name holds no control characters.")
-    if any(row.name == name for row in _in_use(connection, now=now)):
-        raise BadRequest(
-            f"A key named {name} exists already. Choose another name, or rotate or revoke it."
+        raise WrongSetting("name", "A key's name holds no control characters.")
+    taken = {ENVIRONMENT_NAME, *(row.name for row in _in_use(connection, now=now))}
+    if name in taken:
+        raise WrongSetting(
+            "name",
+            f"A key named {name} exists already. Choose another name, or rotate or revoke it.",
         )
     return name
-
-
-def _in_order(scopes: Iterable[str], *, is_test: bool) -> str:
-    """Return the scopes as they are stored. Raises BadRequest."""
-    wanted = set(scopes)
-    if not wanted or not wanted.issubset(SCOPES):
-        raise BadRequest(f"A key needs one or more of these scopes: {', '.join(SCOPES)}.")
-    if is_test and "admin" in wanted:
-        raise BadRequest("A test key changes nothing of others: it cannot have the scope admin.")
-    if is_test:
-        wanted.add("sandbox")
-    return " ".join(scope for scope in SCOPES if scope in wanted)
-
-
-def _networks(texts: Iterable[str]) -> str | None:
-    """Return the networks as they are stored, None for anywhere. Raises BadRequest."""
-    wanted = list(dict.fromkeys(_network(text) for text in texts))
-    if len(wanted) > MOST_NETWORKS:
-        raise BadRequest(f"A key may be used from {MOST_NETWORKS} addresses or networks at most.")
-    return " ".join(wanted) or None
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ip_network(text.strip(), strict=False))
-    except ValueError:
-        raise BadRequest(
-            f"{shortened(text, LONGEST_NETWORK)} is no address and no network. Write it like "
-            "192.0.2.7 or 192.0.2.0/24."
-        ) from None

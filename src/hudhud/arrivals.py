@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from hudhud import api_keys, conversions, endings, link_tokens, messages, tally, texts
 from hudhud.admission import SANDBOX
@@ -24,7 +24,7 @@ from hudhud.endings import PENDING
 from hudhud.errors import NotAllowed
 from hudhud.inbound import Inbound
 from hudhud.messages import QUEUED
-from hudhud.phones import mask_phone, parse_phone
+from hudhud.phones import is_same_line, mask_phone, parse_phone
 from hudhud.sealing import CodeSealer
 from hudhud.settings import Settings
 from hudhud.templates import Templates
@@ -101,7 +101,6 @@ class Arrivals:
                 verifications.c.link_index.in_(indexes),
                 verifications.c.status == PENDING,
                 verifications.c.expires_at > now,
-                or_(verifications.c.phone == chat.phone, verifications.c.phone == ""),
             )
             .order_by(verifications.c.id.desc())
             .with_for_update()
@@ -109,12 +108,12 @@ class Arrivals:
         return next((row for row in rows if self._may_be_proved(row, chat)), None)
 
     def _may_be_proved(self, row: Row[Any], chat: Chat) -> bool:
-        """Whether it is of this channel, and a number that nobody named may get codes at all."""
+        """Whether it is of this channel and expects this person, or anybody who may get codes."""
         is_of_tests = self._settings.channel == SANDBOX or api_keys.is_test_prefix(row.api_key)
         if is_of_tests != (chat.channel == SANDBOX):
             return False
         if row.phone:
-            return True
+            return is_same_line(row.phone, chat.phone)
         phone = parse_phone(chat.phone)
         if phone is None:
             return False
@@ -129,6 +128,7 @@ class Arrivals:
         settings = self._settings
         code = new_code(settings.otp_length)
         expires_at = now + settings.otp_ttl_seconds * 1000
+        proved = row.phone or chat.phone
         template, body = self._templates.render(
             None,
             row.locale,
@@ -139,9 +139,9 @@ class Arrivals:
             update(verifications)
             .where(verifications.c.id == row.id)
             .values(
-                phone=chat.phone,
+                phone=proved,
                 template=template,
-                proved_phone=chat.phone,
+                proved_phone=proved,
                 code_digest=self._sealer.digest(row.id, code),
                 code_index=self._sealer.index(code),
                 code_sealed=self._sealer.seal(row.id, code),
@@ -150,13 +150,13 @@ class Arrivals:
                 link_sealed=None,
             )
         )
-        conversions.note_started(connection, [chat.phone], now=row.created_at)
+        conversions.note_started(connection, [proved], now=row.created_at)
         self._queue(connection, chat, body, row.id, expires_at, now)
 
     def _approve(self, connection: Connection, row: Row[Any], chat: Chat, now: int) -> None:
         """Take the text itself for the proof, and tell the person what was approved."""
-        conversions.note_started(connection, [chat.phone], now=row.created_at)
-        endings.approve(connection, row.id, now=now, proved_phone=chat.phone)
+        conversions.note_started(connection, [row.phone], now=row.created_at)
+        endings.approve(connection, row.id, now=now, proved_phone=row.phone)
         body = self._templates.approved_text(row.locale, key_name=_key_name(connection, row))
         self._queue(connection, chat, body, row.id, self._answer_expires(now), now)
 

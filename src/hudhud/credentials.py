@@ -18,11 +18,11 @@ from argon2 import PasswordHasher
 from sqlalchemy import Connection, select, update
 
 from hudhud import api_keys, audit
-from hudhud.api_keys import Scope
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import admins, installation
 from hudhud.errors import StartRefused
+from hudhud.key_settings import Scope
 from hudhud.sealing import derive
 from hudhud.settings import SHORTEST_SECRET, Settings
 
@@ -215,10 +215,17 @@ def _first_api_key(connection: Connection, settings: Settings) -> str | None:
     now = now_ms()
     if settings.api_key is not None or api_keys.any_in_use(connection, now=now):
         return None
+    key = api_keys.create(connection, FIRST_KEY, FIRST_KEY_SCOPES, now=now)
     audit.note(
-        connection, who=FIRST_START, address=None, what="key_made", subject=FIRST_KEY, now=now
+        connection,
+        who=FIRST_START,
+        address=None,
+        what="key_made",
+        subject=FIRST_KEY,
+        detail=f"Scopes: {api_keys.described(api_keys.stored(connection, key))}.",
+        now=now,
     )
-    return api_keys.create(connection, FIRST_KEY, FIRST_KEY_SCOPES, now=now)
+    return key
 
 
 def _first_admin_password(connection: Connection, settings: Settings) -> str | None:

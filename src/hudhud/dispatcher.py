@@ -26,8 +26,8 @@ from hudhud.outgoing import Outgoing
 from hudhud.posting import Answer, Poster
 from hudhud.sealing import Sealer, SealingError
 
-MOST_AT_ONCE = 48
-MOST_TO_ONE = 4
+MOST_AT_ONCE = 100
+MOST_TO_ONE = 10
 MOST_TO_A_FAILING_ONE = 1  # those that do not answer must not take the places of the others
 IDLE_SECONDS = 1.0
 # What is due within it shares a transaction.

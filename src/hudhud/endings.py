@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, update
 
 from hudhud import conversions, events, tally, timeline
+from hudhud.api_keys import is_test_prefix
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import CANCELED as MESSAGE_CANCELED
 from hudhud.messages import DELIVERED, QUEUED, READ, SENDING, SENT
@@ -76,7 +77,8 @@ def approve(
     if not ended:
         return Ended()
     for row in ended:
-        conversions.note_approved(connection, row.phone, started_at=row.created_at, now=now)
+        if not is_test_prefix(row.api_key):
+            conversions.note_approved(connection, row.phone, started_at=row.created_at, now=now)
     events.verification_changed(connection, "verification.approved", [verification_id], now=now)
     return Ended([verification_id], _cancel_messages(connection, [verification_id], now=now))
 
@@ -128,6 +130,7 @@ def fail(connection: Connection, message_ids: Sequence[int], *, now: int) -> Non
         return
     of_these = select(messages.c.verification_id).where(messages.c.id.in_(message_ids))
     carried_by = [one for one in connection.scalars(of_these) if one is not None]
+    lock(connection, carried_by)  # nobody queues another message of these meanwhile
     ids = _without_hope(connection, carried_by, (PENDING,))
     ended = [row.id for row in _end(connection, ids, _Ending(FAILED), now=now, erases=False)]
     events.verification_changed(connection, "verification.failed", ended, now=now)
@@ -211,7 +214,12 @@ def _end(
         update(verifications)
         .where(fitting)
         .values(values | (ERASED if erases else {}))
-        .returning(verifications.c.id, verifications.c.phone, verifications.c.created_at)
+        .returning(
+            verifications.c.id,
+            verifications.c.phone,
+            verifications.c.api_key,
+            verifications.c.created_at,
+        )
     ).all()
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, select, tuple_
 from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_missing
 from hudhud.db.tables import idempotency_keys
+from hudhud.sealing import CodeSealer
 
 KEPT_MS = 86_400_000
 
@@ -23,13 +24,13 @@ class IdempotentRequest:
 
     owner: str
     key_digest: bytes
-    body_digest: bytes
+    body_digests: Sequence[bytes]  # under the secret in force, then under the one before it
 
     @classmethod
-    def of(cls, owner: str, key: str, body: bytes) -> "IdempotentRequest":
+    def of(cls, owner: str, key: str, body: bytes, sealer: CodeSealer) -> "IdempotentRequest":
         """Digest a key and a body."""
         digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
-        return cls(owner, digest, sha256(body).digest())
+        return cls(owner, digest, sealer.request_digests(body))
 
     @property
     def place(self) -> tuple[str, bytes]:
@@ -63,7 +64,9 @@ def claim(
         for row in connection.execute(select(idempotency_keys).where(here))
     }
     first = [(found[request.place], request) for request, _ in asked]
-    return [Original(row.verification_id, row.body_digest == one.body_digest) for row, one in first]
+    return [
+        Original(row.verification_id, row.body_digest in one.body_digests) for row, one in first
+    ]
 
 
 def release(connection: Connection, refused: Sequence[tuple[IdempotentRequest, str]]) -> None:
@@ -90,7 +93,7 @@ def _row(request: IdempotentRequest, verification_id: str, now: int) -> dict[str
     return {
         "api_key": request.owner,
         "key_digest": request.key_digest,
-        "body_digest": request.body_digest,
+        "body_digest": request.body_digests[0],
         "verification_id": verification_id,
         "created_at": now,
     }

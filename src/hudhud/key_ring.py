@@ -13,10 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.api_keys import (
     ENVIRONMENT,
+    ENVIRONMENT_NAME,
     ENVIRONMENT_SCOPES,
     ENVIRONMENT_USED,
     Caller,
-    Scope,
     digest,
     environment_used_at,
     is_in_use,
@@ -25,10 +25,10 @@ from hudhud.api_keys import (
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database, insert_or_update
 from hudhud.db.tables import api_keys, installation
+from hudhud.key_settings import Scope
 
 RENEW_SECONDS = 1.0
 USED_MS = 60_000  # the least time between two notes of a key's use
-ENVIRONMENT_KEY = "API_KEY"
 _ENVIRONMENT_ID: Final = 0  # which no row has
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ class KeyRing:
         self._database = database
         self._clock = clock
         self._environment = None if environment_key is None else digest(environment_key)
-        self._environment_caller = Caller(ENVIRONMENT, ENVIRONMENT_KEY, ENVIRONMENT_SCOPES)
+        self._environment_caller = Caller(ENVIRONMENT, ENVIRONMENT_NAME, ENVIRONMENT_SCOPES)
         self._keys: dict[bytes, _Key] = {}
         self._used: dict[int, int] = {}
         self._noted: dict[int, int] = {}

@@ -32,10 +32,10 @@ from hudhud.verifications import NO_LIMITS, new_verification_id
 # As long as any digest, and of random bytes: no code matches it.
 NO_CODE_BYTES = 32
 
-NEEDS_NUMBER = 'In mode "verify" the number that is expected to write is required.'
+NEEDS_NUMBER = 'Bad Request: "phoneNumber" is required in mode "verify": who is expected to write.'
 NOT_ALLOWED = (
     'This API key may not use the mode "verify". Use "reply", or make a key with: '
-    "hudhud keys create NAME --may-link-verify"
+    "hudhud keys create NAME --allow-link-verify"
 )
 NOT_LINKED = "No WhatsApp number is linked yet to which a person could write. Link one first."
 NO_LINK = "There is no such link."
@@ -150,7 +150,7 @@ class LinkStarter:
         if request.mode == "verify" and not caller.may_link_verify:
             raise NotAllowed(NOT_ALLOWED, "link_verify_not_allowed")
         if request.mode == "verify" and request.phone is None:
-            raise BadRequest(NEEDS_NUMBER, "phone_number_required")
+            raise BadRequest(NEEDS_NUMBER, "invalid_parameter")
         if request.phone is not None:
             self._countries.check(request.phone)
 

@@ -70,11 +70,10 @@ def new_row(
     created_at: int,
     expires_at: int,
     only_sender: str | None = None,
-    available_at: int | None = None,
 ) -> dict[str, object]:
     """Return the row of a message that is to be queued; `texts.keep` must keep its body.
 
-    `only_sender` alone may send it; it is taken in the order of `available_at`.
+    `only_sender` alone may send it, and does so before all else.
     """
     return {
         "id": number,
@@ -85,7 +84,7 @@ def new_row(
         "body_key": texts.key(body),
         "status": QUEUED,
         "attempts": 0,
-        "available_at": created_at if available_at is None else available_at,
+        "available_at": created_at,
         "expires_at": expires_at,
         "only_sender": only_sender,
         "request_id": request_id,

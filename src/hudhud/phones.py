@@ -55,6 +55,27 @@ def _parse(number: str) -> phonenumbers.PhoneNumber | None:
         return None
 
 
+def is_same_line(one: str, other: str) -> bool:
+    """Tell whether two numbers name one line: WhatsApp writes some as before a reform.
+
+    Mexico's mobiles have kept a 1 there that nobody dials any more, and many of Brazil's lack the 9
+    that was put before theirs (whatsmeow issue 874). Brazil's landlines begin with 2 to 5.
+    """
+    return _before_reforms(one) == _before_reforms(other)
+
+
+def _before_reforms(number: str) -> str:
+    for reformed, before in _REFORMS:
+        number = reformed.sub(before, number)
+    return number
+
+
+_REFORMS = (
+    (re.compile(r"^\+52(\d{10})$", re.ASCII), r"+521\1"),
+    (re.compile(r"^\+55(\d\d)9([6-9]\d{7})$", re.ASCII), r"+55\1\2"),
+)
+
+
 def mask_phone(phone: str) -> str:
     """Hide the middle of a number, and its length: `+201001234567` becomes `+2010*****67`."""
     if len(phone) <= SHOWN_AT_START + SHOWN_AT_END:

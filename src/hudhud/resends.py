@@ -61,6 +61,9 @@ class Resends:
 
         Raises Gone, Conflict, TooMany or QueueUnavailable, and then nothing has changed.
         """
+        # In the order in which a send locks.
+        self._database.lock_for_admission(connection)
+        self._database.lock_for_limits(connection)
         row = connection.execute(_LOCKED.where(verifications.c.id == verification_id)).one()
         last = connection.execute(
             _LAST_MESSAGE.where(messages_table.c.verification_id == verification_id)
@@ -83,7 +86,6 @@ class Resends:
         applying = self._limits.of(caller, phone, None)
         if not applying:
             return NO_LIMITS
-        self._database.lock_for_limits(connection)
         (taken,) = limits.take(connection, [applying], now=now)
         if isinstance(taken, TooMany):
             raise taken

@@ -95,6 +95,11 @@ class NewVerification:
         return self.request.hides_code or self.caller.hides_code
 
     @property
+    def is_conversion(self) -> bool:
+        """Whether it counts for the habit of its country: its code is checked here, in earnest."""
+        return self.caller.may("verify") and not self.caller.is_test
+
+    @property
     def kind(self) -> tuple[str, str, str]:
         """What a newer one of the same replaces."""
         return self.request.phone.number, self.caller.owner, self.template
@@ -257,7 +262,8 @@ class VerificationStarter:
         insert_rows(connection, messages_table, rows)
         texts.keep(connection, [new.body for new in group])
         canceled = self._supersede(connection, group, now)
-        conversions.note_started(connection, checked, now=now)
+        counted = [one.request.phone.number for one in group if one.is_conversion]
+        conversions.note_started(connection, counted, now=now)
         created = [new.id for new in group]
         events.verification_changed(connection, "verification.created", created, now=now)
         _count(connection, accepted=len(group), canceled=canceled, now=now)

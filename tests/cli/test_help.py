@@ -31,7 +31,9 @@ def test_these_are_the_commands() -> None:
     assert set(NAMES) == {
         "serve", "worker", "pair", "send", "status", "migrate", "doctor", "demo",
         "templates", "templates check", "templates preview",
-        "keys", "keys create", "keys list", "keys revoke",
+        "keys", "keys create", "keys list", "keys rotate", "keys revoke",
+        "webhooks", "webhooks add", "webhooks list", "webhooks remove", "webhooks enable",
+        "webhooks rotate", "webhooks deliveries", "webhooks replay",
         "admin", "admin set-password", "admin unlock", "admin reset-second-factor",
     }  # fmt: skip
 

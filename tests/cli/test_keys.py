@@ -1,21 +1,55 @@
-"""`hudhud keys`: made, shown once, listed, revoked."""
+"""`hudhud keys`: made, shown once, listed, rotated, revoked."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hudhud import api_keys, audit
+from hudhud.api_keys import Caller
+from hudhud.clock import now_ms
+from hudhud.key_ring import KeyRing
 from support.command_line import Installation, Run
+
+HOUR_MS = 3_600_000
+
+
+def who_presents(installation: Installation, key: str) -> Caller | None:
+    """Whose key a server would take it for."""
+    ring = KeyRing(installation.database, None)
+    ring.start()
+    try:
+        return ring.identify(key)
+    finally:
+        ring.stop()
+
+
+def stored(installation: Installation, key: str) -> Any:
+    """What is stored of a secret."""
+    with installation.database.read() as connection:
+        return api_keys.stored(connection, key)
+
+
+def notes(installation: Installation) -> list[tuple[str, str, str | None]]:
+    """Who did what to which key, newest first."""
+    with installation.database.read() as connection:
+        return [(row.who, row.what, row.subject) for row in audit.page(connection, limit=10)]
+
+
+def details(installation: Installation) -> list[str | None]:
+    """What the audit says of it, newest first."""
+    with installation.database.read() as connection:
+        return [row.detail for row in audit.page(connection, limit=10)]
 
 
 def test_a_key_is_printed_once_and_recognised(run: Run, installation: Installation) -> None:
     ended = run("keys", "create", "webshop")
     assert ended.code == 0
     key = ended.out.strip()
-    ring = api_keys.KeyRing(installation.database, None)
-    ring.start()
-    assert ring.identify(key) == api_keys.readable_prefix(key)
-    ring.stop()
+    caller = who_presents(installation, key)
+    assert caller is not None
+    assert (caller.name, caller.owner) == ("webshop", api_keys.readable_prefix(key))
     listed = run("keys", "list").out
     assert "webshop" in listed
     assert key not in listed
@@ -27,12 +61,63 @@ def test_keys_can_be_made_before_the_first_start(run: Run, tmp_path: Path) -> No
     assert (tmp_path / "data" / "hudhud.db").stat().st_mode & 0o777 == 0o600
 
 
+def test_all_that_can_be_set_is_set_and_audited(run: Run, installation: Installation) -> None:
+    before = now_ms()
+    ended = run(
+        *("keys", "create", "webshop", "--scope", "verify", "--scope", "send"),
+        *("--limit", "per_number=2/1m,9/1h", "--limit", "per_prefix=0"),
+        *("--hide-code", "--allow-link-verify"),
+        *("--from", "192.0.2.7", "--from", "2001:db8::/32", "--expires-in", "90d"),
+    )
+    assert ended.code == 0
+    row = stored(installation, ended.out.strip())
+    assert (row.scopes, row.hides_code, row.may_link_verify) == ("send verify", True, True)
+    assert row.limits == "per_number=2/1m,9/1h per_prefix=0"
+    assert row.networks == "192.0.2.7/32 2001:db8::/32"
+    assert before + 90 * 24 * HOUR_MS <= row.expires_at <= now_ms() + 90 * 24 * HOUR_MS
+    settings = api_keys.described(row)
+    assert details(installation) == [f"Scopes: {settings}."]
+    assert f"  webshop  {settings}  made " in run("keys", "list").out
+
+
+def test_a_test_key_is_marked_and_gets_the_sandbox(run: Run, installation: Installation) -> None:
+    key = run("keys", "create", "trial", "--test", "--scope", "send").out.strip()
+    assert key.startswith("hh_test_")
+    caller = who_presents(installation, key)
+    assert caller is not None
+    assert caller.is_test
+    assert caller.scopes == {"send", "sandbox"}
+
+
 @pytest.mark.usefixtures("installation")
-@pytest.mark.parametrize("name", ["webshop", ""])
+@pytest.mark.parametrize("name", ["webshop", "", "API_KEY"])
 def test_a_name_that_cannot_be_taken_ends_with_two(run: Run, name: str) -> None:
     run("keys", "create", "webshop")
     assert run("keys", "create", name).code == 2
     assert len(run("keys", "list").out.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("installation")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--scope", "everything"), "send, verify, read, sandbox, admin"),
+        (("--test", "--scope", "admin"), "admin"),
+        (("--limit", "per_number"), "per_number"),
+        (("--limit", "per_moon=1/1h"), "per_moon"),
+        (("--from", "the office"), "192.0.2.0/24"),
+        (("--expires-in", "soon"), "90d"),
+        (("--expires-in", "0d"), "future"),
+        (("--expires-in", "-1d"), "90d"),
+    ],
+)
+def test_what_cannot_be_set_ends_with_two_and_makes_nothing(
+    run: Run, options: tuple[str, ...], said: str
+) -> None:
+    ended = run("keys", "create", "webshop", *options)
+    assert ended.code == 2
+    assert said in ended.err
+    assert not run("keys", "list").out
 
 
 @pytest.mark.usefixtures("installation")
@@ -49,20 +134,84 @@ def test_a_key_is_revoked_by_name_or_prefix(run: Run, by: str) -> None:
 
 
 @pytest.mark.usefixtures("installation")
-def test_a_key_may_send_unless_it_is_told_otherwise(run: Run) -> None:
+def test_a_key_may_send_verify_and_read_unless_it_is_told_otherwise(run: Run) -> None:
     run("keys", "create", "webshop")
     run("keys", "create", "backoffice", "--scope", "admin", "--scope", "send")
     webshop, backoffice = run("keys", "list").out.splitlines()
-    assert "  webshop  send  made " in webshop
-    assert "  backoffice  send admin  made " in backoffice
+    assert "  webshop  send, verify, read  made " in webshop
+    assert "  backoffice  send, admin  made " in backoffice
+    assert "  never used  in use" in webshop
 
 
-@pytest.mark.usefixtures("installation")
-def test_an_unknown_scope_ends_with_two(run: Run) -> None:
-    ended = run("keys", "create", "webshop", "--scope", "everything")
-    assert ended.code == 2
-    assert "send, admin" in ended.err
-    assert not run("keys", "list").out
+@pytest.mark.parametrize("named", ["webshop", "its beginning"])
+def test_a_rotated_key_has_two_secrets_for_a_while(
+    run: Run, installation: Installation, named: str
+) -> None:
+    old = run("keys", "create", "webshop").out.strip()
+    shown = f"{api_keys.readable_prefix(old)}…" if named == "its beginning" else named
+    before = now_ms()
+    ended = run("keys", "rotate", shown, "--overlap", "2h")
+    assert ended.code == 0
+    new = ended.out.strip()
+    assert who_presents(installation, new) == who_presents(installation, old)
+    end = stored(installation, old).expires_at
+    assert before + 2 * HOUR_MS <= end <= now_ms() + 2 * HOUR_MS
+    replaced, present = run("keys", "list").out.splitlines()
+    assert replaced.endswith("  replaced, in use until it expires")
+    assert present.endswith("  in use")
+    assert notes(installation)[0] == ("cli", "key_rotated", "webshop")
+    detail = details(installation)[0]
+    assert detail is not None
+    assert re.fullmatch(r"The earlier secret works until \S+Z\.", detail)
+    assert detail in ended.err
+
+
+def test_the_earlier_secret_works_a_day_more_unless_it_is_told_otherwise(
+    run: Run, installation: Installation
+) -> None:
+    key = run("keys", "create", "webshop").out.strip()
+    before = now_ms()
+    run("keys", "rotate", "webshop")
+    assert 0 <= stored(installation, key).expires_at - before - 24 * HOUR_MS < HOUR_MS
+
+
+def test_without_an_overlap_the_earlier_secret_has_ended(
+    run: Run, installation: Installation
+) -> None:
+    old = run("keys", "create", "webshop").out.strip()
+    new = run("keys", "rotate", "webshop", "--overlap", "0s").out.strip()
+    assert who_presents(installation, old) is None
+    assert who_presents(installation, new) is not None
+    ended, present = run("keys", "list").out.splitlines()
+    assert ended.endswith("  expired")
+    assert present.endswith("  in use")
+
+
+def test_a_rotation_that_cannot_be_changes_nothing(run: Run, installation: Installation) -> None:
+    run("keys", "create", "webshop")
+    assert run("keys", "rotate", "webshop", "--overlap", "31d").code == 2
+    assert run("keys", "rotate", "webshop", "--overlap", "long").code == 2
+    unknown = run("keys", "rotate", "nobody")
+    assert unknown.code == 1
+    assert "hudhud keys list" in unknown.err
+    assert len(run("keys", "list").out.splitlines()) == 1
+    assert [what for _, what, _ in notes(installation)] == ["key_made"]
+
+
+def test_the_last_use_is_listed_that_of_the_settings_key_too(
+    run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEY", "key of the settings")
+    key = run("keys", "create", "webshop").out.strip()
+    assert "API_KEY of the settings works too, never used." in run("keys", "list").err
+    ring = KeyRing(installation.database, "key of the settings")
+    ring.start()
+    ring.identify(key)
+    ring.identify("key of the settings")
+    ring.stop()
+    listed = run("keys", "list")
+    assert re.search(r"  last used \S+Z  in use", listed.out)
+    assert re.search(r"works too, last used \S+Z\.", listed.err)
 
 
 def test_making_and_revoking_are_audited(run: Run, installation: Installation) -> None:
@@ -70,9 +219,8 @@ def test_making_and_revoking_are_audited(run: Run, installation: Installation) -
     run("keys", "create", "webshop")
     run("keys", "revoke", api_keys.readable_prefix(key))
     run("keys", "revoke", "webshop")
-    with installation.database.read() as connection:
-        rows = audit.page(connection, limit=10)
-    assert [(row.who, row.what, row.subject) for row in rows] == [
+    assert notes(installation) == [
         ("cli", "key_revoked", "webshop"),
         ("cli", "key_made", "webshop"),
     ]
+    assert key not in str(details(installation))

@@ -39,17 +39,14 @@ def rotated(database: Database, owner: str, **settings: Any) -> Rotated:
 def names_in_use(database: Database, now: int = NOW) -> list[str]:
     """The names of the secrets that work."""
     with database.read() as connection:
-        return [
-            key.name
-            for key in api_keys.list_keys(connection)
-            if key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
-        ]
+        keys = api_keys.list_keys(connection)
+        return [key.name for key in keys if api_keys.still_works(key, now)]
 
 
 def row_of(database: Database, key: str) -> Any:
     """What is stored of a secret."""
     with database.read() as connection:
-        return api_keys.find(connection, api_keys.readable_prefix(key))
+        return api_keys.stored(connection, key)
 
 
 def owner_of(database: Database, named: str, now: int = NOW) -> str | None:
@@ -141,7 +138,7 @@ def test_a_name_that_is_anothers_prefix_is_refused_rather_than_guessed(database:
     assert names_in_use(database) == ["shop", key[:14]]
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 61, "shop", " shop ", "\u202eevil"])
+@pytest.mark.parametrize("name", ["", "  ", "x" * 61, "shop", " shop ", "API_KEY", "\u202eevil"])
 def test_a_name_that_cannot_tell_keys_apart_is_refused(database: Database, name: str) -> None:
     make_key(database, "shop")
     with pytest.raises(BadRequest):
@@ -194,13 +191,13 @@ def test_what_is_set_is_stored_in_one_way_of_writing_and_described(database: Dat
     assert row.limits == "per_number=1/30s,5/1h per_prefix=0"
     assert row.networks == "192.0.2.7/32 2001:db8::/32 10.0.0.0/8"
     assert api_keys.described(row) == (
-        "scopes send read; per_number=1/30s,5/1h per_prefix=0; "
+        "send, read; per_number=1/30s,5/1h per_prefix=0; "
         "from 192.0.2.7/32 2001:db8::/32 10.0.0.0/8; hide-code; allow-link-verify; "
         "expires 2023-11-15T22:13:20.000Z"
     )
     plain = row_of(database, make_key(database, "plain"))
     assert (plain.limits, plain.networks, plain.expires_at) == (None, None, None)
-    assert api_keys.described(plain) == "scopes send verify read"
+    assert api_keys.described(plain) == "send, verify, read"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ SPEAKERS = [
     "commands.py",
     "sealing.py",
     "api_keys.py",
+    "key_settings.py",
     "login_limit.py",
     "web/admin/guard.py",
     "web/admin/entrance.py",

@@ -5,13 +5,14 @@ from typing import Any
 from hudhud import api_keys
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
+from hudhud.key_settings import DEFAULT_SCOPES
 
 
 def make_key(database: Database, name: str = "shop", *scopes: str, **settings: Any) -> str:
     """Make a key, with the default scopes where none is given, and return it."""
     with database.write() as connection:
         database.lock_for_keys(connection)
-        wanted = scopes or api_keys.DEFAULT_SCOPES
+        wanted = scopes or DEFAULT_SCOPES
         return api_keys.create(connection, name, wanted, **{"now": now_ms(), **settings})
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from conftest import settings
 from hudhud import senders
-from hudhud.api_keys import Caller, Scope
+from hudhud.api_keys import Caller
 from hudhud.arrivals import Arrivals
 from hudhud.clock import now_ms
 from hudhud.countries import Countries

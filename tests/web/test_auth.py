@@ -1,14 +1,15 @@
 """Keys at the API: what each scope opens, from where a key may be used, and when it ends."""
 
 import re
+import secrets
 from ipaddress import ip_network
 from typing import Any
 
 import httpx
 import pytest
 
-from hudhud.api_keys import SCOPES
 from hudhud.clock import now_ms
+from hudhud.key_settings import SCOPES
 from hudhud.web.auth import KEY_WRONG, is_within
 from support.keys import make_key
 from support.web_server import KEY, SEND, ServeWeb, WebServer
@@ -18,18 +19,18 @@ ROUTES = [
     ("POST", SEND, "send"),
     ("POST", f"{OTP}/verify", "verify"),
     ("GET", OTP, "read"),
-    ("GET", f"{OTP}/17", "read"),
-    ("POST", f"{OTP}/17/cancel", "send"),
-    ("POST", f"{OTP}/17/resend", "send"),
+    ("GET", f"{OTP}/999999999", "read"),
+    ("POST", f"{OTP}/999999999/cancel", "send"),
+    ("POST", f"{OTP}/999999999/resend", "send"),
     ("POST", f"{OTP}/link", "send"),
     ("POST", f"{OTP}/link", "verify"),
     ("GET", "/api/v1/sandbox/messages", "sandbox"),
 ]
 
 
-def known_key(server: WebServer, name: str, *scopes: str, **settings: Any) -> str:
-    """A key that the server has read already."""
-    key = make_key(server.database, name, *scopes, **settings)
+def known_key(server: WebServer, *scopes: str, **settings: Any) -> str:
+    """A key with a name of its own that the server has read already."""
+    key = make_key(server.database, secrets.token_hex(8), *scopes, **settings)
     server.web.state.parts.key_ring._renew()
     return key
 
@@ -38,21 +39,16 @@ def ask(
     server: WebServer, key: str, method: str = "POST", path: str = SEND, **headers: str
 ) -> httpx.Response:
     """A request whose body and query are wrong, so that nothing happens to who may make it."""
-    body = {"json": {}} if method == "POST" else {}
-    return server.client.request(method, path, headers={"X-API-KEY": key, **headers}, **body)
-
-
-def name_of(request: pytest.FixtureRequest) -> str:
-    """A name that no other test on the same server gives."""
-    return re.sub(r"\W", "", request.node.name)[-60:]
+    body: dict[str, Any] | None = {} if method == "POST" else None
+    return server.client.request(method, path, headers={"X-API-KEY": key, **headers}, json=body)
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
 def test_without_the_scope_a_request_is_refused_with_the_way_to_a_key_that_may(
-    api: WebServer, request: pytest.FixtureRequest, method: str, path: str, scope: str
+    api: WebServer, method: str, path: str, scope: str
 ) -> None:
     others = [one for one in SCOPES if one not in (scope, "admin")]
-    key = known_key(api, name_of(request), *others)
+    key = known_key(api, *others)
     answer = ask(api, key, method, path)
     assert answer.status_code == 403
     assert answer.json()["error"] == "scope_missing"
@@ -60,15 +56,15 @@ def test_without_the_scope_a_request_is_refused_with_the_way_to_a_key_that_may(
     assert f"it lacks the scope {scope}." in sentence
     made = re.search(r"hudhud keys create NAME ((?:--scope \w+ ?)+)$", sentence)
     assert made is not None
-    better = known_key(api, f"{name_of(request)[:-2]}2", *re.findall(r"--scope (\w+)", made[1]))
+    better = known_key(api, *re.findall(r"--scope (\w+)", made[1]))
     assert ask(api, better, method, path).status_code not in (401, 403)
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
 def test_scope_admin_opens_the_whole_api(
-    api: WebServer, request: pytest.FixtureRequest, method: str, path: str, scope: str
+    api: WebServer, method: str, path: str, scope: str
 ) -> None:
-    key = known_key(api, name_of(request), "admin")
+    key = known_key(api, "admin")
     assert ask(api, key, method, path).status_code not in (401, 403), scope
 
 
@@ -76,7 +72,7 @@ def test_the_key_of_the_environment_does_what_it_did_and_is_told_what_it_lacks(
     api: WebServer,
 ) -> None:
     assert ask(api, KEY).status_code == 400
-    assert ask(api, KEY, "GET", f"{OTP}/17").status_code == 404
+    assert ask(api, KEY, "GET", f"{OTP}/999999999").status_code == 404
     assert ask(api, KEY, "GET", "/api/v1/sandbox/messages").status_code == 400
     refused = ask(api, KEY, "POST", f"{OTP}/verify")
     assert refused.status_code == 403
@@ -88,8 +84,8 @@ def test_the_key_of_the_environment_does_what_it_did_and_is_told_what_it_lacks(
 def test_a_key_for_other_addresses_is_refused_before_its_scopes_are_looked_at(
     api: WebServer,
 ) -> None:
-    far = known_key(api, "far", "read", networks=["192.0.2.0/24", "2001:db8::/32"])
-    near = known_key(api, "near", "send", networks=["192.0.2.0/24", "127.0.0.1"])
+    far = known_key(api, "read", networks=["192.0.2.0/24", "2001:db8::/32"])
+    near = known_key(api, "send", networks=["192.0.2.0/24", "127.0.0.1"])
     refused = ask(api, far)
     assert refused.status_code == 403
     assert refused.json()["error"] == "address_not_allowed"
@@ -98,7 +94,7 @@ def test_a_key_for_other_addresses_is_refused_before_its_scopes_are_looked_at(
 
 
 def test_what_a_stranger_forwards_is_not_believed(api: WebServer) -> None:
-    key = known_key(api, "forwarded", "send", networks=["192.0.2.0/24"])
+    key = known_key(api, "send", networks=["192.0.2.0/24"])
     refused = ask(api, key, **{"X-Forwarded-For": "192.0.2.9"})
     assert refused.json()["error"] == "address_not_allowed"
 
@@ -117,13 +113,13 @@ def test_what_a_stranger_forwards_is_not_believed(api: WebServer) -> None:
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_trusted_proxy_says_from_where(serve_web: ServeWeb, forwarded: str, status: int) -> None:
     server = serve_web(trusted_proxies="127.0.0.1")
-    key = known_key(server, "shop", "send", networks=["192.0.2.0/24"])
+    key = known_key(server, "send", networks=["192.0.2.0/24"])
     assert ask(server, key, **{"X-Forwarded-For": forwarded}).status_code == status
 
 
 def test_an_expired_key_is_a_wrong_one(api: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     soon = now_ms() + 3_600_000
-    key = known_key(api, "short", "send", expires_at=soon, networks=["192.0.2.0/24"])
+    key = known_key(api, "send", expires_at=soon, networks=["192.0.2.0/24"])
     assert ask(api, key).status_code == 403
     monkeypatch.setattr(api.web.state.parts.key_ring, "_clock", lambda: soon)
     refused = ask(api, key)

@@ -12,7 +12,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
-from hudhud.cli import admin, demo, doctor, keys, pair, send, serve, status, templates
+from hudhud.cli import admin, demo, doctor, keys, pair, send, serve, status, templates, webhooks
 from hudhud.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
 
 WORKER = (sys.executable, "-m", "hudhud.sender_process")
@@ -33,6 +33,7 @@ cli.command()(status.status)
 cli.command()(serve.migrate)
 cli.add_typer(keys.keys, name="keys")
 cli.add_typer(templates.templates, name="templates")
+cli.add_typer(webhooks.hooks, name="webhooks")
 cli.add_typer(admin.admin, name="admin")
 cli.command()(doctor.doctor)
 cli.command()(demo.demo)

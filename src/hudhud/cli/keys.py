@@ -1,57 +1,141 @@
-"""`hudhud keys`: make, list and revoke the keys that callers of the API send."""
+"""`hudhud keys`: make, list, rotate and revoke the keys that callers of the API send."""
 
+import re
 from contextlib import closing
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from hudhud import api_keys, app, audit
 from hudhud.audit import COMMAND_LINE, What
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.clock import iso, now_ms
-from hudhud.errors import CommandFailed
+from hudhud.errors import BadRequest, CommandFailed
+from hudhud.key_settings import DEFAULT_SCOPES
+from hudhud.rates import KINDS, UNIT_MS
 from hudhud.settings import load_settings
 
-keys = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+SPAN = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+ONCE = "Keep it safe, it is shown only this once:"
+
+keys = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
 
 
 @keys.command()
 def create(
+    *,
     name: Annotated[str, typer.Argument(help="Who will use it, for example: webshop.")],
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            "--scope",
-            help="What it may do: send (the API) or admin (what is under /admin). Several may be "
-            "given; send where none is.",
+            help="What it may do: send (ask for codes), verify (check them), read (see what became "
+            "of them), sandbox (read what the sandbox took), admin (all, and what is under "
+            f"/admin). Give it several times; {', '.join(DEFAULT_SCOPES)} where none is given.",
         ),
+    ] = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="Make a test key: what it sends goes to the sandbox.")
+    ] = False,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=TEXT",
+            help="A limit of its own, for example per_number=1/30s,5/1h or per_prefix=0 for none. "
+            f"Kinds: {', '.join(KINDS)}. May be given several times.",
+        ),
+    ] = None,
+    hide_code: Annotated[
+        bool, typer.Option("--hide-code", help="Leave the code out of the answers.")
+    ] = False,
+    allow_link_verify: Annotated[
+        bool,
+        typer.Option(
+            "--allow-link-verify",
+            help="Let it use links whose text itself approves; docs/api.md says when not to.",
+        ),
+    ] = False,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="NETWORK",
+            help="Address or network from which alone it may be used. May be given several times.",
+        ),
+    ] = None,
+    expires_in: Annotated[
+        str | None, typer.Option(help="How long it works, for example 90d; for ever where unset.")
     ] = None,
 ) -> None:
     """Make an API key and print it. It is shown only this once: only its hash is kept."""
+    now = now_ms()
+    expires_at = None if expires_in is None else now + _milliseconds(expires_in)
     with progress("Opening the database …"):
         database = app.open_installation(load_settings())
     with closing(database), database.write() as connection:
         database.lock_for_keys(connection)
-        key = api_keys.create(connection, name, scope or api_keys.DEFAULT_SCOPES, now=now_ms())
-        _note(connection, "key_made", name.strip())
-    warn(f"The key {name}, for the header X-API-KEY. Keep it safe, it is shown only this once:")
+        key = api_keys.create(
+            connection,
+            name,
+            scope or DEFAULT_SCOPES,
+            is_test=test,
+            hides_code=hide_code,
+            may_link_verify=allow_link_verify,
+            limits=" ".join(limit or ()),
+            networks=source or (),
+            expires_at=expires_at,
+            now=now,
+        )
+        made = api_keys.stored(connection, key)
+        _note(connection, "key_made", made.name, f"Scopes: {api_keys.described(made)}.")
+    warn(f"The key {made.name}, for the header X-API-KEY. {ONCE}")
     typer.echo(key)
 
 
 @keys.command("list")
 def list_all() -> None:
-    """List the API keys: name, beginning, scopes, and since when they work or work no more."""
+    """List the API keys: beginning, name, what is set, last use, and until when they work."""
     settings = load_settings()
     with existing_installation(settings) as database, database.read() as connection:
         found = api_keys.list_keys(connection)
+        used_at = api_keys.environment_used_at(connection)
+    now = now_ms()
+    newest = {key.owner: key.prefix for key in found if api_keys.still_works(key, now)}
     for key in found:
-        ended = "in use" if key.revoked_at is None else f"revoked {iso(key.revoked_at)}"
-        typer.echo(f"{key.prefix}…  {key.name}  {key.scopes}  made {iso(key.created_at)}  {ended}")
+        is_newest = newest.get(key.owner) == key.prefix
+        typer.echo(_line(key, _state(key, now=now, is_newest=is_newest)))
     if settings.api_key is not None:
-        warn("API_KEY of the settings works too.")
+        warn(f"API_KEY of the settings works too, {_used(used_at)}.")
     elif not found:
         warn("There is no key yet. Make one with: hudhud keys create NAME")
+
+
+@keys.command()
+def rotate(
+    *,
+    key: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Its name, or its beginning as `keys list` shows it."),
+    ],
+    overlap: Annotated[
+        str, typer.Option(help="How long the earlier secret works beside the new: 0s to 30d.")
+    ] = "24h",
+) -> None:
+    """Give an API key a new secret and print it; the earlier one ends after the overlap.
+
+    Name, scopes and all that is set stay, and the new secret sees what the earlier one made.
+    """
+    overlap_ms = _milliseconds(overlap)
+    with existing_installation(load_settings()) as database, database.write() as connection:
+        database.lock_for_keys(connection)
+        now = now_ms()
+        owner = api_keys.owner_of(connection, key.removesuffix("…"), now=now)
+        new = owner and api_keys.rotate(connection, owner, overlap_ms=overlap_ms, now=now)
+        if not new:
+            raise CommandFailed(_unknown(key))
+        _note(connection, "key_rotated", new.name, new.sentence)
+    warn(f"The new secret of {new.name}. {new.sentence} {ONCE}")
+    typer.echo(new.key)
 
 
 @keys.command()
@@ -59,7 +143,9 @@ def revoke(
     key: Annotated[
         str,
         typer.Argument(
-            metavar="PREFIX_OR_NAME", help="Its name, or its beginning as `keys list` shows it."
+            metavar="PREFIX_OR_NAME",
+            help="Its name, which ends all its secrets, or the beginning of one, as `keys list` "
+            "shows it.",
         ),
     ],
 ) -> None:
@@ -69,9 +155,41 @@ def revoke(
         if revoked is not None:
             _note(connection, "key_revoked", revoked)
     if revoked is None:
-        raise CommandFailed(f"No key in use is named {key} or begins so. See: hudhud keys list")
+        raise CommandFailed(_unknown(key))
     typer.echo("The key is revoked.")
 
 
-def _note(connection: Connection, what: What, name: str) -> None:
-    audit.note(connection, who=COMMAND_LINE, address=None, what=what, subject=name, now=now_ms())
+def _line(key: Row[Any], state: str) -> str:
+    times = f"made {iso(key.created_at)}  {_used(key.last_used_at)}"
+    return f"{key.prefix}…  {key.name}  {api_keys.described(key)}  {times}  {state}"
+
+
+def _state(key: Row[Any], *, now: int, is_newest: bool) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {iso(key.revoked_at)}"
+    if not api_keys.still_works(key, now):
+        return "expired"
+    return "in use" if is_newest else "replaced, in use until it expires"
+
+
+def _used(used_at: int | None) -> str:
+    return "never used" if used_at is None else f"last used {iso(used_at)}"
+
+
+def _milliseconds(text: str) -> int:
+    """Return the length of a span of time like `24h`. Raises BadRequest."""
+    found = SPAN.fullmatch(text.strip())
+    if found is None:
+        raise BadRequest(f"{text!r} is no span of time: write it as 90d, 24h, 30m or 0s.")
+    return int(found[1]) * UNIT_MS[found[2]]
+
+
+def _unknown(key: str) -> str:
+    return f"No key in use is named {key} or begins so. See: hudhud keys list"
+
+
+def _note(connection: Connection, what: What, name: str, detail: str | None = None) -> None:
+    now = now_ms()
+    audit.note(
+        connection, who=COMMAND_LINE, address=None, what=what, subject=name, detail=detail, now=now
+    )

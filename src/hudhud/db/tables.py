@@ -324,7 +324,7 @@ api_keys = Table(
     Column("digest", LargeBinary, nullable=False),
     Column(
         "scopes", Text, nullable=False, server_default="send"
-    ),  # words of `api_keys.SCOPES`, separated by spaces
+    ),  # words of `key_settings.SCOPES`, separated by spaces
     Column("hides_code", Boolean, nullable=False, server_default=false()),
     Column("may_link_verify", Boolean, nullable=False, server_default=false()),
     Column("limits", Text),  # its own limits as `limits.py` reads them; None: those of the settings

@@ -2,8 +2,9 @@
 
 from ipaddress import ip_address
 
-from hudhud.api_keys import SCOPES, Caller, Scope
+from hudhud.api_keys import Caller
 from hudhud.errors import NotAllowed
+from hudhud.key_settings import SCOPES, Scope
 from hudhud.settings import Network
 from hudhud.web.errors import Unauthorized
 from hudhud.web.parts import AnyRequest, parts_of

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from hudhud.api_keys import Caller
 from hudhud.clock import iso, now_ms
 from hudhud.errors import BadRequest, NotFound
 from hudhud.links import NO_LINK, LinkRequest
@@ -43,7 +42,8 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 async def start(request: AnyRequest) -> Response[schemas.Link]:
     """Start a verification whose user opens WhatsApp and sends a prepared text to us."""
     number = request_id(request)
-    caller = _authenticated(request)
+    authenticate(request, "send")
+    caller = authenticate(request, "verify")  # what we send is checked here
     asked = link_request(await fields_of(request))
     links = parts_of(request).links
     started = await asyncio.to_thread(links.start, asked, caller=caller, now=now_ms())
@@ -68,7 +68,7 @@ async def start(request: AnyRequest) -> Response[schemas.Link]:
 )
 async def qr(request: AnyRequest, verification_id: FromPath[str]) -> Response[bytes]:
     """Draw the link for a page on a computer, to be opened with the phone."""
-    caller = _authenticated(request)
+    caller = authenticate(request, "read")
     if not VERIFICATION_ID.fullmatch(verification_id):
         raise NotFound(NO_LINK, "not_found")
     links = parts_of(request).links
@@ -89,12 +89,6 @@ def link_request(fields: Fields) -> LinkRequest:
         locale=fields.matching("locale", NAME, "a language such as ar or pt-BR"),
         redirect_url=_redirect_url(fields),
     )
-
-
-def _authenticated(request: AnyRequest) -> Caller:
-    """What a link starts is sent by us and checked here, so the key may do both."""
-    authenticate(request, "send")
-    return authenticate(request, "verify")
 
 
 def _redirect_url(fields: Fields) -> str | None:

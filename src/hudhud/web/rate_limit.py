@@ -1,8 +1,8 @@
 """The headers by which callers learn of limits before they reach them.
 
-RateLimit-Policy and RateLimit as draft-ietf-httpapi-ratelimit-headers has them since version 08:
-lists of structured fields (RFC 9651), a policy's name with `q` (how many), `w` (in how many
-seconds), `r` (how many are left) and `t` (seconds until there are more).
+RateLimit-Policy and RateLimit as draft-ietf-httpapi-ratelimit-headers-10 has them: lists of
+structured fields (RFC 9651), each a policy's name with `q` (how many), `w` (in how many seconds),
+`r` (how many are left) and `t` (seconds until there are more).
 """
 
 from hudhud.limits import Policy, Quota

@@ -48,8 +48,9 @@ async def send(request: AnyRequest) -> Response[schemas.Accepted]:
     """Accept a phone number: 202 only after the code and its message are on disk."""
     number = request_id(request)
     caller = authenticate(request, "send")
-    asked = send_request(await fields_of(request), caller, _idempotency_key(request))
     parts = parts_of(request)
+    fields = await fields_of(request)
+    asked = send_request(fields, _idempotent(request, fields, caller))
     new = parts.starter.make(asked, caller=caller, request_id=number, now=now_ms())
     accepted = await parts.commits.submit(new)
     log.debug("accepted", job=accepted.message_id, request_id=number)
@@ -66,14 +67,10 @@ async def send(request: AnyRequest) -> Response[schemas.Accepted]:
     return answer(body, headers=headers)
 
 
-def send_request(fields: Fields, caller: Caller, idempotency_key: str | None) -> SendRequest:
+def send_request(fields: Fields, idempotent: IdempotentRequest | None) -> SendRequest:
     """Return what a body asks for. Raises BadRequest."""
-    phone = parse_phone_number(fields.raw("phoneNumber"))
-    idempotent = None
-    if idempotency_key is not None:
-        idempotent = IdempotentRequest.of(caller.owner, idempotency_key, fields.encoded())
     return SendRequest(
-        phone=phone,
+        phone=parse_phone_number(fields.raw("phoneNumber")),
         locale=fields.matching("locale", NAME, "a language such as ar or pt-BR"),
         template=fields.matching("template", NAME, "the name of a template"),
         length=fields.whole("length", codes.SHORTEST, codes.LONGEST),
@@ -97,7 +94,7 @@ def _client_ip(fields: Fields) -> str | None:
         raise BadRequest('Bad Request: "clientIp" must be an IP address.', INVALID) from None
 
 
-def _idempotency_key(request: AnyRequest) -> str | None:
+def _idempotent(request: AnyRequest, fields: Fields, caller: Caller) -> IdempotentRequest | None:
     key = request.headers.get(IDEMPOTENCY_KEY)
     if key is None:
         return None
@@ -105,4 +102,4 @@ def _idempotency_key(request: AnyRequest) -> str | None:
         raise BadRequest(
             f"Bad Request: {IDEMPOTENCY_KEY} must have 1 to {LONGEST_KEY} characters.", INVALID
         )
-    return key
+    return IdempotentRequest.of(caller.owner, key, fields.encoded(), parts_of(request).sealer)

@@ -1,0 +1,305 @@
+"""`hudhud webhooks`: who is told of events, and what became of each delivery."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Connection, Row
+
+from hudhud import api_keys, app, audit, deliveries, webhooks
+from hudhud.audit import COMMAND_LINE, What
+from hudhud.cli.terminal import existing_installation, progress, warn
+from hudhud.clock import iso, now_ms
+from hudhud.credentials import check_secret, load_secret
+from hudhud.errors import BadRequest, CommandFailed
+from hudhud.events import KINDS
+from hudhud.sealing import Sealer
+from hudhud.settings import Settings, load_settings
+from hudhud.webhooks import Signed
+
+HOUR_MS = 3_600_000
+SPANS_MS = {"h": HOUR_MS, "d": 24 * HOUR_MS}
+AT_ONCE = 1000
+LISTED = 20
+
+Endpoint = Annotated[int, typer.Argument(metavar="ID", help="Its number in `webhooks list`.")]
+
+hooks = typer.Typer(
+    name="webhooks", help="Tell other programs what happened.", no_args_is_help=True
+)
+
+
+@hooks.command()
+def add(
+    url: Annotated[str, typer.Argument(help="Where to post, like https://shop.example/hudhud.")],
+    event: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--event",
+            help=f"One of {', '.join(KINDS)}. Several may be given; all where none is.",
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            metavar="NAME",
+            help="Only what this API key made (API_KEY for that of the settings); without it what "
+            "everybody made, and what senders do.",
+        ),
+    ] = None,
+) -> None:
+    """Add an endpoint and print its secret, which signs what it gets: it is shown only now."""
+    settings = load_settings()
+    with progress("Looking the address up …"):
+        app.build_outgoing(settings).check(url)
+    with _changing(settings) as connection:
+        added = webhooks.add(
+            connection,
+            _sealer(connection, settings),
+            url=url,
+            kinds=event or (),
+            owner=None if key is None else _owner_of(connection, key),
+            now=now_ms(),
+        )
+        _note(connection, "webhook_added", url)
+    _show(added, f"Endpoint {added.id} is added.")
+
+
+@hooks.command("list")
+def list_all() -> None:
+    """List the endpoints: number, address, events, whose, how it goes, and what waits or failed."""
+    with existing_installation(load_settings()) as database, database.read() as connection:
+        for row in webhooks.list_endpoints(connection):
+            typer.echo("  ".join(_described(connection, row)))
+
+
+@hooks.command()
+def remove(endpoint: Endpoint) -> None:
+    """Remove an endpoint: it is told of nothing more, nor of what waits."""
+    with _changing(load_settings()) as connection:
+        url = webhooks.remove(connection, endpoint)
+        if url is None:
+            raise _no_such_endpoint(endpoint)
+        _note(connection, "webhook_removed", url)
+    typer.echo(f"Endpoint {endpoint} is removed: {url}")
+
+
+@hooks.command()
+def enable(endpoint: Endpoint) -> None:
+    """Deliver again to an endpoint that was disabled because it answered 410."""
+    with _changing(load_settings()) as connection:
+        url = webhooks.enable(connection, endpoint)
+        if url is None and webhooks.find(connection, endpoint) is None:
+            raise _no_such_endpoint(endpoint)
+        if url is not None:
+            _note(connection, "webhook_enabled", url)
+    typer.echo(f"Endpoint {endpoint} is {'enabled already' if url is None else 'enabled'}.")
+
+
+@hooks.command()
+def rotate(
+    endpoint: Endpoint,
+    overlap: Annotated[
+        int, typer.Option(help="Hours in which the former secret signs too, at most 720.")
+    ] = webhooks.OVERLAP_MS // HOUR_MS,
+) -> None:
+    """Give an endpoint a new secret and print it; the former one signs too for a while."""
+    settings = load_settings()
+    with _changing(settings) as connection:
+        sealer = _sealer(connection, settings)
+        rotated = webhooks.rotate(
+            connection, sealer, endpoint, now=now_ms(), overlap_ms=overlap * HOUR_MS
+        )
+        if rotated is None:
+            raise _no_such_endpoint(endpoint)
+        _note(connection, "webhook_rotated", rotated.url)
+    _show(rotated, f"The former secret signs too for {overlap} h more.")
+
+
+@hooks.command("deliveries")
+def list_deliveries(
+    endpoint: Annotated[
+        int | None, typer.Argument(metavar="[ID]", help="Those to this endpoint; else to all.")
+    ] = None,
+    *,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those that were given up.")
+    ] = False,
+    before: Annotated[
+        int | None, typer.Option(help="Only those older than this delivery, for the next page.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=AT_ONCE, help="How many.")] = LISTED,
+) -> None:
+    """List the latest deliveries: number, endpoint, event, what became of it, and when."""
+    with existing_installation(load_settings()) as database, database.read() as connection:
+        rows = deliveries.page(
+            connection,
+            endpoint_id=endpoint,
+            status=deliveries.FAILED if failed else None,
+            before=before,
+            limit=limit,
+        )
+    for row in rows:
+        typer.echo("  ".join(_delivery(row)))
+
+
+@hooks.command()
+def replay(
+    delivery: Annotated[
+        int | None,
+        typer.Argument(metavar="[DELIVERY]", help="Its number in `webhooks deliveries`."),
+    ] = None,
+    endpoint: Annotated[
+        int | None,
+        typer.Option(metavar="ID", help="Instead: all that were given up for this endpoint."),
+    ] = None,
+    since: Annotated[
+        str, typer.Option(help="With --endpoint: from when on, like 24h, 7d or 2026-01-31T08:00Z.")
+    ] = "24h",
+) -> None:
+    """Deliver once more, under the same id: one delivery, or all that failed since a time."""
+    if (delivery is None) == (endpoint is None):
+        raise BadRequest("Name one delivery, or an endpoint with --endpoint.")
+    if delivery is not None:
+        _replay_one(delivery)
+    elif endpoint is not None:
+        _replay_failed(endpoint, _moment(since))
+
+
+def _replay_one(delivery: int) -> None:
+    with _changing(load_settings()) as connection:
+        if not deliveries.replay(connection, delivery, now=now_ms()):
+            raise CommandFailed(
+                f"There is no delivery {delivery}, or it is on its way. "
+                "See: hudhud webhooks deliveries"
+            )
+        _note(connection, "webhook_replayed", str(delivery))
+    typer.echo(f"Delivery {delivery} goes out again.")
+
+
+def _replay_failed(endpoint: int, since: int) -> None:
+    total = 0
+    with existing_installation(load_settings()) as database:
+        while True:
+            with database.write() as connection:
+                found = webhooks.find(connection, endpoint)
+                if found is None:
+                    raise _no_such_endpoint(endpoint)
+                count = deliveries.replay_failed(
+                    connection, endpoint_id=endpoint, since=since, limit=AT_ONCE, now=now_ms()
+                )
+                if count or not total:
+                    _note(connection, "webhook_replayed", found.url, f"Deliveries: {count}.")
+                database.ring(connection)
+            total += count
+            if count < AT_ONCE:
+                break
+    typer.echo(f"Deliveries that go out again: {total}.")
+
+
+@contextmanager
+def _changing(settings: Settings) -> Iterator[Connection]:
+    with existing_installation(settings) as database, database.write() as connection:
+        yield connection
+        database.ring(connection)
+
+
+def _sealer(connection: Connection, settings: Settings) -> Sealer:
+    """Build what seals secrets so that the service opens them. Raises StartRefused."""
+    check_secret(connection, load_secret(settings), settings.session_secret_previous)
+    return app.build_webhook_sealer(settings)
+
+
+def _owner_of(connection: Connection, key: str) -> str:
+    if key in (api_keys.ENVIRONMENT, "API_KEY"):
+        return api_keys.ENVIRONMENT
+    owner = api_keys.owner_of(connection, key, now=now_ms())
+    if owner is None:
+        raise CommandFailed(f"No key in use is named {key}. See: hudhud keys list")
+    return owner
+
+
+def _no_such_endpoint(endpoint: int) -> CommandFailed:
+    return CommandFailed(f"There is no endpoint {endpoint}. See: hudhud webhooks list")
+
+
+def _show(signed: Signed, sentence: str) -> None:
+    warn(f"{sentence} Its secret, for verifying signatures; keep it safe, it is shown only now:")
+    typer.echo(signed.secret)
+
+
+def _described(connection: Connection, row: Row[Any]) -> list[str]:
+    kinds = row.kinds.split()
+    return [
+        str(row.id),
+        row.url,
+        "all events" if len(kinds) == len(KINDS) else ", ".join(kinds),
+        "of everybody" if row.api_key is None else f"of {_name_of(connection, row.api_key)}",
+        _state(row),
+        *(
+            f"{status} {_counted(deliveries.count(connection, endpoint_id=row.id, status=status))}"
+            for status in (deliveries.PENDING, deliveries.FAILED)
+        ),
+    ]
+
+
+def _name_of(connection: Connection, owner: str) -> str:
+    if owner == api_keys.ENVIRONMENT:
+        return "API_KEY"
+    return api_keys.name_of(connection, owner) or owner
+
+
+def _state(row: Row[Any]) -> str:
+    if row.disabled_at is not None:
+        return f"disabled {iso(row.disabled_at)} ({row.disabled_reason})"
+    return "works" if row.failing_since is None else f"fails since {iso(row.failing_since)}"
+
+
+def _counted(count: int) -> str:
+    most = deliveries.MOST_COUNTED
+    return str(count) if count <= most else f"over {most}"
+
+
+def _delivery(row: Row[Any]) -> list[str]:
+    words = [
+        str(row.id),
+        f"endpoint {row.endpoint_id}",
+        row.kind,
+        row.event,
+        row.status,
+        f"attempts {row.attempts}",
+        f"at {iso(row.last_at or row.created_at)}",
+    ]
+    if row.status == deliveries.PENDING:
+        words.append(f"next {iso(row.next_at)}")
+    return [*words, row.last_error] if row.last_error else words
+
+
+def _moment(text: str) -> int:
+    """Return the time that is meant, as `24h`, `7d` ago or as ISO 8601. Raises BadRequest."""
+    ago = re.fullmatch(r"(\d{1,4})([hd])", text)
+    if ago is not None:
+        return now_ms() - int(ago[1]) * SPANS_MS[ago[2]]
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadRequest(f"{text} is no time. Write 24h, 7d or 2026-01-31T08:00Z.") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
+
+
+def _note(connection: Connection, what: What, subject: str, detail: str | None = None) -> None:
+    audit.note(
+        connection,
+        who=COMMAND_LINE,
+        address=None,
+        what=what,
+        subject=subject,
+        detail=detail,
+        now=now_ms(),
+    )

@@ -1,0 +1,77 @@
+"""What can be set of an API key, and how it is stored: words, separated by spaces."""
+
+from collections.abc import Iterable
+from ipaddress import ip_network
+from typing import Final, Literal, get_args
+
+from hudhud.errors import BadRequest
+from hudhud.plain_text import shortened
+from hudhud.rates import parse_own_limits, write_own_limits
+
+MOST_NETWORKS = 50
+LONGEST_NETWORK = 50
+
+# sandbox: read what the sandbox took; admin: everything, also under /admin.
+Scope = Literal["send", "verify", "read", "sandbox", "admin"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+DEFAULT_SCOPES: Final[tuple[Scope, ...]] = ("send", "verify", "read")
+
+
+class WrongSetting(BadRequest):
+    """A key cannot be made so; `setting` names the argument of `create` that is wrong."""
+
+    def __init__(self, setting: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.setting = setting
+
+
+def write_scopes(scopes: Iterable[str], *, is_test: bool) -> str:
+    """Return the scopes as they are stored. Raises WrongSetting where none or another is named.
+
+    A test key also gets the scope sandbox, where it can see what it sent.
+    """
+    wanted = set(scopes)
+    if not wanted or not wanted.issubset(SCOPES):
+        listed = ", ".join(SCOPES)
+        raise WrongSetting("scopes", f"A key needs one or more of these scopes: {listed}.")
+    if is_test and "admin" in wanted:
+        raise WrongSetting("scopes", "A test key cannot have the scope admin.")
+    if is_test:
+        wanted.add("sandbox")
+    return " ".join(scope for scope in SCOPES if scope in wanted)
+
+
+def write_limits(text: str | None) -> str | None:
+    """Return limits of a key's own as they are stored; None where it has none.
+
+    Raises WrongSetting where `rates.py` cannot read them.
+    """
+    try:
+        return write_own_limits(parse_own_limits(text))
+    except BadRequest as error:
+        raise WrongSetting("limits", str(error)) from None
+
+
+def write_networks(texts: Iterable[str]) -> str | None:
+    """Return addresses and networks as they are stored; None for anywhere.
+
+    Raises WrongSetting for what is neither, and for too many.
+    """
+    wanted = list(dict.fromkeys(_network(text) for text in texts))
+    if len(wanted) > MOST_NETWORKS:
+        raise WrongSetting(
+            "networks", f"A key may be used from {MOST_NETWORKS} addresses or networks at most."
+        )
+    return " ".join(wanted) or None
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text.strip(), strict=False))
+    except ValueError:
+        shown = shortened(text, LONGEST_NETWORK)
+        raise WrongSetting(
+            "networks",
+            f"A key cannot be used from {shown}: write addresses or networks, like 192.0.2.7 or "
+            "192.0.2.0/24.",
+        ) from None

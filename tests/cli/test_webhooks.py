@@ -1,0 +1,211 @@
+"""`hudhud webhooks`: endpoints are added, listed, rotated, removed; deliveries listed, replayed."""
+
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import select, update
+
+from hudhud import api_keys, app, audit, events, webhooks
+from hudhud.clock import now_ms
+from hudhud.db.tables import webhook_deliveries, webhook_endpoints
+from hudhud.events import KINDS
+from hudhud.outgoing import Outgoing
+from support.command_line import Installation, Run
+from support.queued import submit
+
+URL = "https://shop.example/hudhud"
+DAY_MS = 24 * 3_600_000
+
+
+@pytest.fixture(autouse=True)
+def _names_lead_to_the_internet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name is really looked up."""
+
+    def resolve(host: str, _port: int) -> Sequence[str]:
+        return ["10.0.0.1" if host == "intranet.example" else "93.184.215.14"]
+
+    monkeypatch.setattr(
+        app,
+        "build_outgoing",
+        lambda settings: Outgoing(allow_private=settings.webhook_allow_private, resolve=resolve),
+    )
+
+
+def stored_secrets(installation: Installation) -> list[str]:
+    """The secrets of the only endpoint, as the service opens them."""
+    sealer = app.build_webhook_sealer(installation.settings)
+    with installation.database.read() as connection:
+        row = connection.execute(select(webhook_endpoints)).one()
+    sealed = [row.secret_sealed, row.previous_secret_sealed]
+    return [sealer.open(row.url, one) for one in sealed if one is not None]
+
+
+def put_deliveries(installation: Installation, count: int, status: str = "failed") -> None:
+    """Deliveries of an hour ago that ended so."""
+    jobs = submit(installation.database, count, now=now_ms())
+    with installation.database.write() as connection:
+        events.messages_changed(connection, "message.sent", jobs, now=now_ms() - DAY_MS // 24)
+        ended = {"status": status, "attempts": 10, "last_error": "The receiver answered 500."}
+        of_these = webhook_deliveries.c.status == "pending"
+        connection.execute(update(webhook_deliveries).where(of_these).values(**ended))
+
+
+def statuses(installation: Installation) -> list[str]:
+    by_id = select(webhook_deliveries.c.status).order_by(webhook_deliveries.c.id)
+    with installation.database.read() as connection:
+        return list(connection.scalars(by_id))
+
+
+def test_the_secret_of_a_new_endpoint_is_printed_once(run: Run, installation: Installation) -> None:
+    ended = run("webhooks", "add", URL)
+    assert ended.code == 0
+    secret = ended.out.strip()
+    assert secret.startswith("whsec_")
+    assert stored_secrets(installation) == [secret]
+    listed = run("webhooks", "list").out
+    assert listed == f"1  {URL}  all events  of everybody  works  pending 0  failed 0\n"
+    assert secret not in ended.err
+
+
+@pytest.mark.usefixtures("installation")
+def test_an_endpoint_may_want_some_events_of_one_key(run: Run, installation: Installation) -> None:
+    with installation.database.write() as connection:
+        installation.database.lock_for_keys(connection)
+        api_keys.create(connection, "webshop", now=now_ms())
+    add = ("webhooks", "add", URL)
+    assert run(*add, "--key", "webshop", "--event", "message.read").code == 0
+    assert run(*add, "--key", "API_KEY").code == 0
+    some, own = run("webhooks", "list").out.splitlines()
+    assert some.startswith(f"1  {URL}  message.read  of webshop  works")
+    assert "of API_KEY" in own
+    assert KINDS[0] in own
+    assert "sender.connected" not in own
+    unknown = run(*add, "--key", "nobody")
+    assert (unknown.code, "hudhud keys list" in unknown.err) == (1, True)
+
+
+@pytest.mark.usefixtures("installation")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ftp://shop.example/"], "must look like"),
+        ([URL, "--event", "message.lost"], "message.failed"),
+        (["https://intranet.example/"], "WEBHOOK_ALLOW_PRIVATE=true"),
+    ],
+)
+def test_a_wrong_endpoint_ends_with_two_and_says_why(
+    run: Run, arguments: Sequence[str], said: str
+) -> None:
+    ended = run("webhooks", "add", *arguments)
+    assert ended.code == 2
+    assert said in ended.err
+    assert run("webhooks", "list").out == ""
+
+
+@pytest.mark.usefixtures("installation")
+def test_a_private_address_may_be_allowed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBHOOK_ALLOW_PRIVATE", "true")
+    assert run("webhooks", "add", "https://intranet.example/").code == 0
+
+
+def test_a_new_secret_signs_beside_the_former_one(run: Run, installation: Installation) -> None:
+    first = run("webhooks", "add", URL).out.strip()
+    ended = run("webhooks", "rotate", "1", "--overlap", "2")
+    assert ended.code == 0
+    assert "signs too for 2 h more" in ended.err
+    assert stored_secrets(installation) == [ended.out.strip(), first]
+    assert run("webhooks", "rotate", "1", "--overlap", "721").code == 2
+
+
+def test_another_secret_than_the_services_seals_nothing(
+    run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = run("webhooks", "add", URL).out.strip()
+    monkeypatch.setenv("SESSION_SECRET", "x" * 64)
+    ended = run("webhooks", "add", URL)
+    assert (ended.code, ended.out) == (1, "")
+    assert "belongs to another secret" in ended.err
+    assert run("webhooks", "rotate", "1").code == 1
+    assert stored_secrets(installation) == [secret]
+
+
+@pytest.mark.usefixtures("installation")
+@pytest.mark.parametrize("command", ["remove", "enable", "rotate", "replay"])
+def test_an_unknown_endpoint_is_told(run: Run, command: str) -> None:
+    named = ["--endpoint", "7"] if command == "replay" else ["7"]
+    ended = run("webhooks", command, *named)
+    assert ended.code == 1
+    assert "There is no endpoint 7. See: hudhud webhooks list" in ended.err
+
+
+def test_a_disabled_endpoint_is_enabled(run: Run, installation: Installation) -> None:
+    run("webhooks", "add", URL)
+    with installation.database.write() as connection:
+        webhooks.disable(connection, 1, reason="It answered 410.", now=now_ms())
+    assert "(It answered 410.)" in run("webhooks", "list").out
+    assert run("webhooks", "enable", "1").out == "Endpoint 1 is enabled.\n"
+    assert run("webhooks", "enable", "1").out == "Endpoint 1 is enabled already.\n"
+    assert "  works  " in run("webhooks", "list").out
+
+
+def test_deliveries_are_listed_and_those_that_failed_alone(
+    run: Run, installation: Installation
+) -> None:
+    run("webhooks", "add", URL, "--event", "message.sent")
+    put_deliveries(installation, 2)
+    put_deliveries(installation, 1, "delivered")
+    newest, *_, oldest = run("webhooks", "deliveries").out.splitlines()
+    assert newest.startswith("3  endpoint 1  message.sent  evt_")
+    assert "  delivered  attempts 10  at " in newest
+    assert oldest.startswith("1  endpoint 1  ")
+    assert oldest.endswith("  The receiver answered 500.")
+    failed = run("webhooks", "deliveries", "--failed").out.splitlines()
+    assert [line.split()[0] for line in failed] == ["2", "1"]
+    page = run("webhooks", "deliveries", "1", "--limit", "1", "--before", "3").out
+    assert page.startswith("2  ")
+    assert run("webhooks", "deliveries", "9").out == ""
+
+
+def test_one_delivery_or_all_that_failed_go_out_again(run: Run, installation: Installation) -> None:
+    run("webhooks", "add", URL, "--event", "message.sent")
+    put_deliveries(installation, 3)
+    assert run("webhooks", "replay", "2").out == "Delivery 2 goes out again.\n"
+    assert statuses(installation) == ["failed", "pending", "failed"]
+    assert run("webhooks", "replay", "99").code == 1
+    late = run("webhooks", "replay", "--endpoint", "1", "--since", "0h")
+    assert late.out == "Deliveries that go out again: 0.\n"
+    everything = run("webhooks", "replay", "--endpoint", "1", "--since", "2026-01-01T00:00")
+    assert everything.out == "Deliveries that go out again: 2.\n"
+    assert statuses(installation) == ["pending"] * 3
+
+
+@pytest.mark.usefixtures("installation")
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["1", "--endpoint", "1"], ["--endpoint", "1", "--since", "yesterday"]],
+)
+def test_a_replay_names_what_is_replayed(run: Run, arguments: Sequence[str]) -> None:
+    assert run("webhooks", "replay", *arguments).code == 2
+
+
+def test_changes_are_audited(run: Run, installation: Installation) -> None:
+    run("webhooks", "add", URL, "--event", "message.sent")
+    put_deliveries(installation, 1)
+    run("webhooks", "rotate", "1")
+    run("webhooks", "replay", "1")
+    run("webhooks", "replay", "--endpoint", "1")
+    run("webhooks", "enable", "1")
+    with installation.database.write() as connection:
+        webhooks.disable(connection, 1, reason="r", now=now_ms())
+    run("webhooks", "enable", "1")
+    run("webhooks", "remove", "1")
+    with installation.database.read() as connection:
+        rows = [(row.what, row.subject, row.detail) for row in audit.page(connection, limit=20)]
+    assert list(reversed(rows)) == [
+        ("webhook_added", URL, None),
+        ("webhook_rotated", URL, None),
+        ("webhook_replayed", "1", None),
+        ("webhook_replayed", URL, "Deliveries: 0."),
+        ("webhook_enabled", URL, None),
+        ("webhook_removed", URL, None),
+    ]

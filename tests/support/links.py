@@ -1,0 +1,102 @@
+"""Links by which users write first, and what people write, without a web server or WhatsApp."""
+
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+from sqlalchemy import Row, select
+
+from conftest import settings
+from hudhud import senders
+from hudhud.api_keys import Caller
+from hudhud.countries import Countries
+from hudhud.db.engine import Database
+from hudhud.db.tables import messages, verifications
+from hudhud.inbound import Inbound
+from hudhud.links import LinkRequest, LinkStarter, StartedLink
+from hudhud.phones import Phone
+from hudhud.sealing import CodeSealer
+from hudhud.senders import StateReport
+from hudhud.templates import Templates
+from support.queued import CARRIES, NOW, PHONE, SECRET, arrivals, caller, put_sender
+
+ACCOUNT = "+201550000001"
+SENDER = "main"
+LINK_MS = 600_000
+KEY = caller("k", "send", "verify", may_link_verify=True)
+
+
+def put_linked(
+    database: Database,
+    name: str = SENDER,
+    phone: str = ACCOUNT,
+    state: senders.State = "connected",
+) -> None:
+    """A sender that is linked to a phone."""
+    put_sender(database, name, state, channel="linked", now=NOW)
+    carries: Literal["all", "known", "none"] = CARRIES.get(state, "none")
+    with database.write() as connection:
+        report = StateReport(state, carries, phone=phone)
+        senders.report(connection, name=name, new=report, now=NOW)
+
+
+def link_starter(database: Database, **changes: Any) -> LinkStarter:
+    """What makes links, for live keys."""
+    chosen = settings(**changes)
+    return LinkStarter(
+        chosen, database, CodeSealer(SECRET), Templates(chosen), Countries(chosen, database)
+    )
+
+
+def start(
+    database: Database,
+    phone: Phone | None = None,
+    *,
+    by: Caller = KEY,
+    now: int = NOW,
+    changes: dict[str, Any] | None = None,
+    **fields: Any,
+) -> StartedLink:
+    """Start a link; `fields` are those of the request, `changes` settings."""
+    request = LinkRequest(phone=phone, **fields)
+    return link_starter(database, **changes or {}).start(request, caller=by, now=now)
+
+
+def write(
+    database: Database,
+    text: str,
+    phone: str = PHONE,
+    *,
+    now: int = NOW,
+    sender: str | None = SENDER,
+    channel: str = "linked",
+    **changes: Any,
+) -> None:
+    """A person writes a text to a sender."""
+    message = Inbound("m", phone, text, now)
+    taking = arrivals(database, **{"channel": "linked", **changes})
+    with database.write() as connection:
+        taking.take(connection, message, channel=channel, sender=sender, now=now)
+
+
+def stored(database: Database, verification_id: str) -> Row[Any]:
+    """A verification as it is stored."""
+    with database.read() as connection:
+        statement = select(verifications).where(verifications.c.id == verification_id)
+        return connection.execute(statement).one()
+
+
+def queued(database: Database) -> list[Row[Any]]:
+    """All messages, the oldest first."""
+    with database.read() as connection:
+        return list(connection.execute(select(messages).order_by(messages.c.id)))
+
+
+def code_of(row: Row[Any]) -> str:
+    """The code of a verification as it is stored."""
+    return CodeSealer(SECRET).open(row.id, row.code_sealed)
+
+
+def text_of(link: str) -> str:
+    """What WhatsApp shows, ready to be sent, where a link is opened."""
+    (text,) = parse_qs(urlsplit(link).query, strict_parsing=True)["text"]
+    return str(text)
