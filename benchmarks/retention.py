@@ -42,9 +42,7 @@ def retention(folder: Path) -> Iterator[tuple[str, str, str]]:
     yield "wait of others for the lock, longest", f"{max(waits) * 1000:.1f} ms", "≤ 20 ms"
 
 
-def _write_now_and_then(
-    database: Database, stopping: threading.Event, waits: list[float]
-) -> None:
+def _write_now_and_then(database: Database, stopping: threading.Event, waits: list[float]) -> None:
     """Be another one who writes, and note how long the lock was not to be had."""
     row = {"name": "bench", "value": "x"}
     while not stopping.wait(OTHERS_PAUSE_SECONDS):

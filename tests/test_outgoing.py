@@ -216,7 +216,7 @@ def test_a_name_that_changes_between_the_look_and_the_connection_opens_nothing()
         answer = post(where, url)
         assert answer.status is None
         assert answer.error is not None
-        assert answer.error.startswith(f"{NAME} leads to 127.0.0.1, which is not")
+        assert answer.error.startswith(f"The name {NAME} leads to 127.0.0.1, which is not")
         assert receiver.received == []
 
 

@@ -14,7 +14,9 @@ from hudhud.db.engine import Database
 # Nobody is to wait longer than 20 ms; a disk that is slow for once must not reach that either.
 AIM_SECONDS = 0.005
 FIRST_ROWS = 20
-MOST_ROWS = 1000
+# So few take no time: what was slow then was the disk or a busy machine, not the rows.
+LEAST_ROWS = 10
+MOST_ROWS = 500
 LEAST_PAUSE_SECONDS = 0.02
 # Others have the lock for at least this many times as long.
 PAUSES = 4
@@ -45,6 +47,6 @@ class Batches:
         self.longest_seconds = max(self.longest_seconds, seconds)
         self.pause_seconds = max(LEAST_PAUSE_SECONDS, PAUSES * seconds)
         if seconds > AIM_SECONDS:
-            self.rows = max(1, self.rows // 2)
+            self.rows = max(LEAST_ROWS, self.rows // 2)
         elif is_full and seconds < AIM_SECONDS / 2:
             self.rows = min(MOST_ROWS, self.rows + self.rows // 4 + 1)

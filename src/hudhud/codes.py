@@ -24,6 +24,8 @@ def canonical(typed: str) -> str:
     Spaces and dashes are left out, as are the marks that a keyboard adds between two directions of
     writing.
     """
+    if typed.isascii() and typed.isdigit():  # as nearly all are
+        return typed
     return "".join(map(_canonical_sign, typed[:LONGEST_TYPED]))
 
 

@@ -77,7 +77,9 @@ _MESSAGE_WORDS: Final[Mapping[str, str]] = {
 }
 
 _JOB = "job "
-_FORGOTTEN = '"reference":null,"metadata":null'
+# How a payload looks without the caller's own words, and with one of them.
+_WITHOUT_WORDS = '"reference":null,"metadata":null'
+_WITH_REDIRECT = '"redirectUrl":"'
 
 Id = TypeVar("Id", int, str)
 Data = dict[str, object]
@@ -185,12 +187,13 @@ def purge(connection: Connection, *, before: int, limit: int) -> int:
 def forget(connection: Connection, phone: str, pseudonym: str, limit: int) -> int:
     """Put `pseudonym` in the place of a phone number in up to `limit` events; return how many.
 
-    Reference and metadata, which are the caller's own words, go too. Call it until it returns 0;
-    verifications and messages may bear the number still, or the pseudonym already.
+    Reference, metadata and redirect, which are the caller's own words, go too. Call it until it
+    returns 0; verifications and messages may bear the number still, or the pseudonym already.
     """
     remembers = or_(
         events.c.payload.contains(f'"{phone}"', autoescape=True),
-        not_(events.c.payload.contains(_FORGOTTEN, autoescape=True)),
+        not_(events.c.payload.contains(_WITHOUT_WORDS, autoescape=True)),
+        events.c.payload.contains(_WITH_REDIRECT, autoescape=True),
     )
     of_this = events.c.subject.in_(_subjects((phone, pseudonym)))
     found = select(events.c.id, events.c.payload).where(of_this, remembers).limit(limit)
@@ -244,6 +247,7 @@ def _verification(row: Row[Any]) -> Data:
         "reason": row.reason,
         "provedNumber": row.proved_phone,
         "linkMode": row.link_mode,
+        "redirectUrl": row.redirect_url,
     }
 
 
@@ -297,7 +301,8 @@ def _without(data: Data, phone: str, pseudonym: str) -> str:
     error = named.get("error")
     if isinstance(error, str):
         named["error"] = error.replace(phone.removeprefix("+"), pseudonym)
-    return _encode({**named, "reference": None, "metadata": None})
+    erased = dict.fromkeys(named.keys() & {"reference", "metadata", "redirectUrl"})
+    return _encode(named | erased)
 
 
 def _decoded(text: str | None) -> object:
@@ -340,6 +345,7 @@ _VERIFICATIONS: Select[Any] = select(
             "reason",
             "proved_phone",
             "link_mode",
+            "redirect_url",
         )
     ),
     _CHANNEL.label("channel"),

@@ -67,7 +67,7 @@ def write_networks(texts: Iterable[str]) -> str | None:
 
 def _network(text: str) -> str:
     try:
-        return str(ip_network(text.strip(), strict=False))
+        network = ip_network(text.strip(), strict=False)
     except ValueError:
         shown = shortened(text, LONGEST_NETWORK)
         raise WrongSetting(
@@ -75,3 +75,4 @@ def _network(text: str) -> str:
             f"A key cannot be used from {shown}: write addresses or networks, like 192.0.2.7 or "
             "192.0.2.0/24.",
         ) from None
+    return str(network.network_address if network.num_addresses == 1 else network)

@@ -91,8 +91,8 @@ class Outgoing:
         if is_public(address) or (self._allow_private and may_be_allowed(address)):
             return
         raise AddressRefused(
-            f"{host} leads to {address}, which is not on the public internet. Where that is meant, "
-            "set WEBHOOK_ALLOW_PRIVATE=true."
+            f"The name {host} leads to {address}, which is not on the public internet. Where that "
+            "is meant, set WEBHOOK_ALLOW_PRIVATE=true."
         )
 
 

@@ -112,15 +112,12 @@ class _JudgingBackend(httpcore.AnyIOBackend):
             addresses = await self._names.addresses(host, port)
         except AddressRefused as refused:
             raise _Refused(str(refused)) from None
-        failure: Exception = _Refused(f"The name {host} has no address.")
-        for address in addresses[:MOST_ADDRESSES]:
-            try:
-                return await super().connect_tcp(
-                    address, port, CONNECT_SECONDS, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
+        *first, last = addresses[:MOST_ADDRESSES]
+        connect = super().connect_tcp
+        for address in first:
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await connect(address, port, CONNECT_SECONDS, local_address, socket_options)
+        return await connect(last, port, CONNECT_SECONDS, local_address, socket_options)
 
     async def connect_unix_socket(
         self,
@@ -192,8 +189,11 @@ def _answer(response: httpcore.Response, body: bytes) -> Answer:
         return Answer(status, f"The answer {status} leads elsewhere, and is not followed.")
     # What it says may repeat what it got.
     said = mask_text(" ".join(body.decode("utf-8", "replace").split()))
-    excerpt = f": {shortened(said, LONGEST_EXCERPT)}" if said else "."
-    return Answer(status, f"The receiver answered {status}{excerpt}", _retry_after(response))
+    excerpt = shortened(said, LONGEST_EXCERPT)
+    words = (
+        f"The receiver answered {status}: {excerpt}" if said else f"The receiver answered {status}."
+    )
+    return Answer(status, words, _retry_after(response))
 
 
 def _retry_after(response: httpcore.Response) -> float | None:

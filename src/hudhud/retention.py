@@ -6,10 +6,9 @@ as long as it is of use. Nothing that still waits is deleted, however old it is.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, delete, select
 
 from hudhud import (
     arrivals,
@@ -28,6 +27,7 @@ from hudhud import (
 )
 from hudhud.batches import Batches
 from hudhud.clock import now_ms
+from hudhud.db import fragments
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_steps, messages, verifications
 from hudhud.endings import PENDING
@@ -39,6 +39,8 @@ DAY_MS = 86_400_000
 # bears a wrong date, must not hide the others.
 LOOKED_AT = 2000
 
+Id = TypeVar("Id", int, str)
+
 
 class Purge(Protocol):
     """Deletes at most `limit` rows that are too old; returns how many, fewer where none is left."""
@@ -47,15 +49,23 @@ class Purge(Protocol):
         """Delete, inside a writing transaction."""
 
 
+class Kind(Protocol):
+    """One kind of row that is deleted."""
+
+    batches: Batches
+
+    def delete_some(self) -> bool:
+        """Delete a batch; return whether more may be left."""
+
+
 class Retention:
     """Deletes what is too old, a batch at a time, each kind of row in turn."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        orphans = texts.Orphans(database)
-        self._kinds = [
-            (purge, Batches(database))
-            for purge in (*_by_settings(settings), orphans.purge, *_by_use())
-        ]
+        self._kinds: Sequence[Kind] = (
+            *_oldest(database, settings),
+            *(_Indexed(database, purge) for purge in _indexed(database, settings)),
+        )
         self._left = list(self._kinds)
 
     def delete_some(self) -> float | None:
@@ -66,37 +76,81 @@ class Retention:
         if not self._left:
             self._left = list(self._kinds)
             return None
-        purge, batches = self._left.pop(0)
-        rows = batches.rows
-        deleted = batches.write(partial(_run, purge))
-        if deleted >= rows:
-            self._left.append((purge, batches))
-        return batches.pause_seconds
+        kind = self._left.pop(0)
+        if kind.delete_some():
+            self._left.append(kind)
+        return kind.batches.pause_seconds
 
     @property
     def longest_seconds(self) -> float:
         """The longest that a batch held the lock so far."""
-        return max(batches.longest_seconds for _purge, batches in self._kinds)
+        return max(kind.batches.longest_seconds for kind in self._kinds)
 
 
-def _run(purge: Purge, connection: Connection, rows: int) -> int:
-    return purge(connection, now=now_ms(), limit=rows)
+class _Indexed:
+    """Rows whose age has an index, so that the statement that deletes them finds them."""
+
+    def __init__(self, database: Database, purge: Purge) -> None:
+        self.batches = Batches(database)
+        self._purge = purge
+
+    def delete_some(self) -> bool:
+        rows = self.batches.rows
+        return self.batches.write(self._delete) >= rows
+
+    def _delete(self, connection: Connection, rows: int) -> int:
+        return self._purge(connection, now=now_ms(), limit=rows)
 
 
-def _by_settings(settings: Settings) -> Sequence[Purge]:
+class _Oldest(Generic[Id]):
+    """Rows whose ids rise with time; they are found before anybody has to wait for the lock."""
+
+    def __init__(
+        self,
+        database: Database,
+        kept_ms: int,
+        find: Callable[[Connection, int], Sequence[Id]],
+        delete: Callable[[Connection, Sequence[Id]], int],
+    ) -> None:
+        self.batches = Batches(database)
+        self._database = database
+        self._kept_ms = kept_ms
+        self._find: Callable[[Connection, int], Sequence[Id]] = find
+        self._delete: Callable[[Connection, Sequence[Id]], int] = delete
+        self._found: list[Id] = []
+        self._deleted = 0
+
+    def delete_some(self) -> bool:
+        if not self._found:
+            self._deleted = 0
+            with self._database.read() as connection:
+                self._found = list(self._find(connection, now_ms() - self._kept_ms))
+        if self._found:
+            self.batches.write(self._delete_next)
+        # What was found and is still there is somebody else's just now: it can wait a minute.
+        return bool(self._found or self._deleted)
+
+    def _delete_next(self, connection: Connection, rows: int) -> int:
+        chosen, self._found = self._found[:rows], self._found[rows:]
+        self._deleted += self._delete(connection, chosen)
+        return len(chosen)
+
+
+def _oldest(database: Database, settings: Settings) -> Sequence[Kind]:
     messages_ms = settings.retention_messages_days * DAY_MS
     # A verification stays as long as a message of it does.
     verifications_ms = max(messages_ms, settings.retention_verifications_days * DAY_MS)
     return (
-        _older_than(messages_ms, purge_messages),
-        _older_than(verifications_ms, purge_verifications),
-        _older_than(settings.retention_events_days * DAY_MS, events.purge),
-        _older_than(settings.retention_audit_days * DAY_MS, audit.purge),
+        _Oldest(database, messages_ms, old_messages, delete_messages),
+        _Oldest(database, verifications_ms, old_verifications, delete_verifications),
     )
 
 
-def _by_use() -> Sequence[Purge]:
+def _indexed(database: Database, settings: Settings) -> Sequence[Purge]:
     return (
+        _older_than(settings.retention_events_days * DAY_MS, events.purge),
+        _older_than(settings.retention_audit_days * DAY_MS, audit.purge),
+        texts.Orphans(database).purge,
         inbound.purge,
         arrivals.purge,
         idempotency.purge,
@@ -125,55 +179,66 @@ def _at_once(purge: Callable[..., None]) -> Purge:
     return run
 
 
-def purge_messages(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete at most `limit` messages older than `before` with their steps; return how many."""
-    is_over = messages.c.status.not_in((QUEUED, SENDING))
+def old_messages(connection: Connection, before: int) -> Sequence[int]:
+    """Return ids of messages older than `before` that neither wait nor are being sent."""
+    looked_at = _first(messages.c.id, messages.c.created_at, messages.c.status).subquery()
+    is_over = looked_at.c.status.not_in((QUEUED, SENDING))
+    found = select(looked_at.c.id).where(looked_at.c.created_at < before, is_over)
+    return connection.scalars(found.order_by(looked_at.c.id)).all()
+
+
+def delete_messages(connection: Connection, ids: Sequence[int]) -> int:
+    """Delete messages with their steps, but none that waits; return how many."""
     chosen = (
         select(messages.c.id, messages.c.status)
-        .where(_among_the_oldest(messages.c.id), messages.c.created_at < before, is_over)
+        .where(messages.c.id.in_(ids), messages.c.status.not_in((QUEUED, SENDING)))
         .order_by(messages.c.id)
-        .limit(limit)
         .with_for_update(skip_locked=True)
     )
     rows = connection.execute(chosen).all()
     if rows:
-        ids = [row.id for row in rows]
-        connection.execute(delete(message_steps).where(message_steps.c.message_id.in_(ids)))
-        connection.execute(delete(messages).where(messages.c.id.in_(ids)))
+        held = [row.id for row in rows]
+        connection.execute(delete(message_steps).where(message_steps.c.message_id.in_(held)))
+        with fragments.merging_little(connection, len(held)):
+            connection.execute(delete(messages).where(messages.c.id.in_(held)))
         gone = Counter(row.status for row in rows)
         moved = {status: -count for status, count in gone.items()}
         tally.add(connection, now=now_ms(), moved=moved)
     return len(rows)
 
 
-def purge_verifications(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete at most `limit` verifications older than `before` that have no message any more."""
-    # Not as a condition on each: PostgreSQL might read all messages for it.
-    with_message = (
-        select(messages.c.id)
-        .where(messages.c.verification_id == verifications.c.id)
-        .limit(1)
-        .scalar_subquery()
-    )
+def old_verifications(connection: Connection, before: int) -> Sequence[str]:
+    """Return ids of verifications older than `before` that have ended and have no message."""
+    looked_at = _first(verifications.c.id, verifications.c.created_at, verifications.c.status)
+    rows = looked_at.subquery()
+    ended = rows.c.status != PENDING
+    found = select(rows.c.id).where(rows.c.created_at < before, ended, _has_no_message(rows.c.id))
+    return connection.scalars(found.order_by(rows.c.id)).all()
+
+
+def delete_verifications(connection: Connection, ids: Sequence[str]) -> int:
+    """Delete verifications, but none that is pending or has a message; return how many."""
     chosen = (
         select(verifications.c.id)
         .where(
-            _among_the_oldest(verifications.c.id),
-            verifications.c.created_at < before,
+            verifications.c.id.in_(ids),
             verifications.c.status != PENDING,
-            with_message.is_(None),
+            _has_no_message(verifications.c.id),
         )
         .order_by(verifications.c.id)
-        .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = connection.scalars(chosen).all()
-    if ids:
-        connection.execute(delete(verifications).where(verifications.c.id.in_(ids)))
-    return len(ids)
+    held = connection.scalars(chosen).all()
+    if held:
+        connection.execute(delete(verifications).where(verifications.c.id.in_(held)))
+    return len(held)
 
 
-def _among_the_oldest(number: ColumnElement[Any]) -> ColumnElement[bool]:
-    """The condition that an id is among the first `LOOKED_AT`, as a bound that an index knows."""
-    oldest = select(number).order_by(number).limit(LOOKED_AT).subquery()
-    return number <= select(func.max(oldest.c.id)).scalar_subquery()
+def _first(number: Column[Any], *others: Column[Any]) -> Select[Any]:
+    return select(number, *others).order_by(number).limit(LOOKED_AT)
+
+
+def _has_no_message(verification_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """The condition; not as NOT EXISTS, for which PostgreSQL might read all messages."""
+    found = select(messages.c.id).where(messages.c.verification_id == verification_id).limit(1)
+    return found.scalar_subquery().is_(None)

@@ -159,13 +159,14 @@ class VerificationStarter:
         )
         verification_id = new_verification_id(now)
         code = request.code or new_code(request.length or settings.otp_length)
+        compared = canonical(code)
         return NewVerification(
             id=verification_id,
             request=request,
             caller=caller,
             code=code,
-            code_digest=self._sealer.digest(verification_id, canonical(code)),
-            code_index=self._sealer.index(canonical(code)),
+            code_digest=self._sealer.digest(verification_id, compared),
+            code_index=self._sealer.index(compared),
             code_sealed=self._sealer.seal(verification_id, code),
             template=template,
             locale=locale,

@@ -19,6 +19,7 @@ from hudhud import link_tokens, senders
 from hudhud.clock import now_ms
 from support.keys import make_key
 from support.linked import IMPATIENT, PATIENCE_SECONDS, SENDER, LinkedService
+from support.links import text_of
 from support.services import HTTP, Service, wait_until
 from waemu.client import EmulatorProcess
 from waemu.faults import Faults

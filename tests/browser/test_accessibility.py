@@ -102,6 +102,7 @@ def test_pages_of_somebody_logged_in(
         "/admin/audit",
         "/admin/audit?q=nothing+at+all",
         "/admin/keys",
+        "/admin/webhooks",
         "/admin/second-factor",
         "/admin/whatsapp/logout-session",
         "/admin/no-such-page",

@@ -73,7 +73,7 @@ def test_all_that_can_be_set_is_set_and_audited(run: Run, installation: Installa
     row = stored(installation, ended.out.strip())
     assert (row.scopes, row.hides_code, row.may_link_verify) == ("send verify", True, True)
     assert row.limits == "per_number=2/1m,9/1h per_prefix=0"
-    assert row.networks == "192.0.2.7/32 2001:db8::/32"
+    assert row.networks == "192.0.2.7 2001:db8::/32"
     assert before + 90 * 24 * HOUR_MS <= row.expires_at <= now_ms() + 90 * 24 * HOUR_MS
     settings = api_keys.described(row)
     assert details(installation) == [f"Scopes: {settings}."]

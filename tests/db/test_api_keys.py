@@ -189,10 +189,10 @@ def test_what_is_set_is_stored_in_one_way_of_writing_and_described(database: Dat
     row = row_of(database, key)
     assert (row.scopes, row.hides_code, row.may_link_verify) == ("send read", True, True)
     assert row.limits == "per_number=1/30s,5/1h per_prefix=0"
-    assert row.networks == "192.0.2.7/32 2001:db8::/32 10.0.0.0/8"
+    assert row.networks == "192.0.2.7 2001:db8::/32 10.0.0.0/8"
     assert api_keys.described(row) == (
         "send, read; per_number=1/30s,5/1h per_prefix=0; "
-        "from 192.0.2.7/32 2001:db8::/32 10.0.0.0/8; hide-code; allow-link-verify; "
+        "from 192.0.2.7 2001:db8::/32 10.0.0.0/8; hide-code; allow-link-verify; "
         "expires 2023-11-15T22:13:20.000Z"
     )
     plain = row_of(database, make_key(database, "plain"))

@@ -134,6 +134,7 @@ def test_a_verification_is_described_without_its_code(database: Database) -> Non
         "reason": None,
         "provedNumber": None,
         "linkMode": None,
+        "redirectUrl": None,
     }
     assert "73519462" not in "".join(each.payload for each in told(database))
 
@@ -385,6 +386,24 @@ def test_the_number_that_wrote_a_link_is_forgotten_too(database: Database) -> No
         assert events.forget(connection, OTHER, "forgotten-2", 10) == 1
     approved = data(told(database, "verification.approved")[0])
     assert (approved["phoneNumber"], approved["provedNumber"]) == (PHONE, "forgotten-2")
+
+
+def test_where_a_link_leads_back_to_is_forgotten_though_it_names_no_number(
+    database: Database,
+) -> None:
+    add_endpoint(database, URL)
+    sent = send(database)
+    with database.write() as connection:
+        of_this = update(verifications).where(verifications.c.id == sent.verification_id)
+        connection.execute(of_this.values(phone="", redirect_url="https://shop.example/?user=7"))
+        events.verification_changed(
+            connection, "verification.expired", [sent.verification_id], now=NOW
+        )
+        connection.execute(of_this.values(phone=PHONE))
+        assert events.forget(connection, PHONE, "forgotten-4", 10) == 2
+        assert events.forget(connection, PHONE, "forgotten-4", 10) == 0
+    (expired,) = told(database, "verification.expired")
+    assert (data(expired)["phoneNumber"], data(expired)["redirectUrl"]) == (None, None)
 
 
 def test_an_answer_without_a_verification_is_told_and_forgotten(database: Database) -> None:

@@ -1,6 +1,5 @@
 """What is old is deleted, a few rows at a time; what waits, and the kept numbers, stay right."""
 
-from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -9,7 +8,7 @@ from sqlalchemy import Connection, Table, func, insert, select, update
 
 from conftest import settings
 from hudhud import arrivals, batches, conversions, idempotency, limits, tally, texts, timeline
-from hudhud.batches import AIM_SECONDS, FIRST_ROWS, MOST_ROWS, PAUSES, Batches
+from hudhud.batches import AIM_SECONDS, FIRST_ROWS, LEAST_ROWS, MOST_ROWS, PAUSES, Batches
 from hudhud.clock import now_ms
 from hudhud.db import fragments
 from hudhud.db.engine import Database
@@ -29,7 +28,14 @@ from hudhud.db.tables import (
 )
 from hudhud.db.tables import texts as texts_table
 from hudhud.messages import STATUSES
-from hudhud.retention import DAY_MS, Retention, purge_messages, purge_verifications
+from hudhud.retention import (
+    DAY_MS,
+    Retention,
+    delete_messages,
+    delete_verifications,
+    old_messages,
+    old_verifications,
+)
 from support.stored_jobs import BODY, StoredJob, put_jobs
 
 NOW = now_ms()
@@ -141,9 +147,20 @@ def test_a_verification_stays_as_long_as_a_message_of_it(database: Database) -> 
     run(database, retention_messages_days=60, retention_verifications_days=1)
     assert len(ids(database, verifications)) == 1
     with database.write() as connection:
-        assert purge_verifications(connection, before=NOW, limit=9) == 0
-        assert purge_messages(connection, before=NOW, limit=9) == 1
-        assert purge_verifications(connection, before=NOW, limit=9) == 1
+        (verification,) = connection.scalars(select(verifications.c.id)).all()
+        assert old_verifications(connection, NOW) == []
+        assert delete_verifications(connection, [verification]) == 0
+        assert delete_messages(connection, old_messages(connection, NOW)) == 1
+        assert delete_verifications(connection, old_verifications(connection, NOW)) == 1
+
+
+def test_what_began_to_wait_meanwhile_is_kept(database: Database) -> None:
+    (message,) = put_jobs(database, StoredJob(status="failed", created_at=OLD))
+    with database.write() as connection:
+        (verification,) = connection.scalars(select(verifications.c.id)).all()
+        connection.execute(update(messages).values(status="queued"))
+        assert delete_messages(connection, [message]) == 0
+        assert delete_verifications(connection, [verification]) == 0
 
 
 def test_a_pending_verification_is_kept(database: Database) -> None:
@@ -268,7 +285,7 @@ def test_each_deletes_no_more_than_it_may(database: Database, purge: Any, table:
 
 
 @pytest.fixture
-def sizes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many rows each transaction was allowed, and no clock that makes them fewer."""
     found: list[int] = []
     learn = Batches.learn
@@ -279,7 +296,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         learn(self, 0.0, is_full=is_full)
 
     monkeypatch.setattr(Batches, "learn", note)
-    yield found
+    return found
 
 
 def test_a_long_history_goes_in_many_small_transactions(
@@ -316,7 +333,7 @@ def test_a_transaction_that_was_too_long_is_followed_by_a_smaller_one(database: 
     assert one.pause_seconds == PAUSES * 2 * AIM_SECONDS
     for _ in range(20):
         one.learn(9.0, is_full=True)
-    assert one.rows == 1
+    assert one.rows == LEAST_ROWS
     assert one.longest_seconds == 9.0
 
 

@@ -29,11 +29,18 @@ SPEAKERS = [
     "api_keys.py",
     "key_settings.py",
     "login_limit.py",
+    "webhooks.py",
+    "outgoing.py",
+    "posting.py",
+    "dispatcher.py",
     "web/admin/guard.py",
     "web/admin/entrance.py",
     "web/admin/hashing.py",
     "web/admin/second_factor.py",
     "web/admin/keys_page.py",
+    "web/admin/key_form.py",
+    "web/admin/webhooks_page.py",
+    "web/admin/deliveries_page.py",
     "web/admin/job_query.py",
     "web/admin/forms.py",
 ]
@@ -45,7 +52,7 @@ ELSEWHERE = frozenset({"Restart", "warning", "error", "info", "cast"})
 FOR_SCRIPTS = {
     "Authentication required",
     "Second factor required",
-    "Several keys fit {prefix_or_name}: {prefixes}. Write more of the one.",
+    "Several keys fit {text}: {prefixes}. Write more of the one.",
 }
 # Sentences may begin with the parameter that they are about.
 BEGINNING = re.compile(r"[A-Z]|(\w+|\{name\}): ")

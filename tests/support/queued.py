@@ -12,6 +12,7 @@ from hudhud.clock import now_ms
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
+from hudhud.key_settings import Scope
 from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer
 from hudhud.senders import StateReport

@@ -17,6 +17,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.senders import StateReport
 from support.keys import make_key
+from support.links import text_of
 from support.queued import put_sender
 from support.services import wait_until
 from support.web_server import PHONE, ServeWeb, WebServer

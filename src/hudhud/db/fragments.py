@@ -4,6 +4,9 @@ SQLite has the trigram tokenizer of FTS5. PostgreSQL has a GIN index on the thre
 each number: pg_trgm would do the same, but is not installed everywhere.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import (
     ARRAY,
     Connection,
@@ -22,6 +25,12 @@ from hudhud.db.tables import messages
 
 # Shorter fragments are in so many numbers that a scan of the newest messages finds enough.
 SHORTEST_INDEXED = 3
+# FTS5's own defaults, by the names of its commands.
+_USUAL_MERGES = {"automerge": 4, "crisismerge": 16}
+_NEVER = 1000
+# Measured: 50 rows leave 5 pages to merge.
+_FEWEST_PAGES = 4
+_ROWS_OF_A_PAGE = 8
 _PHONES = table("message_phones", column("rowid", Integer), column("phone", Text))
 
 _SQLITE_INDEX = (
@@ -60,6 +69,28 @@ def restore(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         for statement in _SQLITE_TRIGGERS:
             connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def merging_little(connection: Connection, rows: int) -> Iterator[None]:
+    """Let messages be deleted or renamed without the index merging more than these `rows` bring.
+
+    FTS5 merges its segments when so many were written, whoever wrote them: that can take 100 ms.
+    Here it merges a few pages at the end of the block, and nothing else; afterwards as always.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    _configure(connection, automerge=0, crisismerge=_NEVER)
+    yield
+    _configure(connection, merge=_FEWEST_PAGES + rows // _ROWS_OF_A_PAGE)
+    _configure(connection, **_USUAL_MERGES)
+
+
+def _configure(connection: Connection, **values: int) -> None:
+    for name, value in values.items():
+        command = "INSERT INTO message_phones(message_phones, rank) VALUES (?, ?)"
+        connection.exec_driver_sql(command, (name, value))
 
 
 def is_ordered(connection: Connection) -> bool:

@@ -6,7 +6,13 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hudhud.app import build_sealer, build_starter, build_templates
+from hudhud.app import (
+    build_outgoing,
+    build_sealer,
+    build_starter,
+    build_templates,
+    build_webhook_sealer,
+)
 from hudhud.arrivals import Arrivals
 from hudhud.checks import CodeChecker
 from hudhud.countries import Countries
@@ -60,6 +66,8 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         arrivals=Arrivals(settings, database, sealer, templates, countries),
         waiting=waiting,
         access=access,
+        outgoing=build_outgoing(settings),
+        webhook_secrets=build_webhook_sealer(settings),
         settings=settings,
         feed=feed,
         code_searches=CodeSearches(sealer),

@@ -15,8 +15,9 @@ from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.key_ring import KeyRing
 from hudhud.links import LinkStarter
+from hudhud.outgoing import Outgoing
 from hudhud.resends import Resends
-from hudhud.sealing import CodeSealer
+from hudhud.sealing import CodeSealer, Sealer
 from hudhud.settings import Settings
 from hudhud.verifications import Accepted, NewVerification, VerificationStarter
 from hudhud.web.admin.access import Access
@@ -44,6 +45,8 @@ class Parts:
     arrivals: Arrivals
     waiting: Waiting
     access: Access
+    outgoing: Outgoing
+    webhook_secrets: Sealer
     settings: Settings
     feed: "Feed"
     code_searches: CodeSearches

@@ -25,6 +25,7 @@ PAGES = [
     "/admin/jobs/{job}",
     "/admin/audit",
     "/admin/keys",
+    "/admin/webhooks",
     "/admin/second-factor",
     "/admin/whatsapp/logout-session?sender=main",
     "/admin/nowhere",

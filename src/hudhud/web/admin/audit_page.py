@@ -10,6 +10,7 @@ from hudhud import audit
 from hudhud.audit import GROUPS, Group
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.audit_words import group_words, outcome_look, words_of
+from hudhud.web.admin.forms import whole_number
 from hudhud.web.admin.guard import reader
 from hudhud.web.admin.pages import page
 from hudhud.web.parts import AnyRequest, Parts, parts_of
@@ -26,7 +27,7 @@ async def audit_page(request: AnyRequest) -> Response[str]:
     asked = request.query_params
     group = cast("Group", asked["what"]) if asked.get("what") in GROUPS else None
     text = asked.get("q", "").replace("\0", "").strip()[:LONGEST_SEARCH]
-    before = _number(asked.get("before", ""))
+    before = whole_number(asked.get("before", ""))
     rows = await aside(_read, parts_of(request), group, text, before)
     older = rows[ROWS - 1].id if len(rows) > ROWS else None
     kept = {name: value for name, value in (("what", group), ("q", text)) if value}
@@ -54,7 +55,3 @@ def _read(parts: Parts, group: Group | None, text: str, before: int | None) -> l
 
 def _address(query: dict[str, str]) -> str:
     return f"{AUDIT_PAGE}?{urlencode(query)}" if query else AUDIT_PAGE
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else None  # noqa: PLR2004 -- digits that fit a column

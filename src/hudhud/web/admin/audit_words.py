@@ -19,6 +19,7 @@ def group_words(fmt: Format) -> dict[Group, str]:
         "senders": fmt.gettext("Sender actions"),
         "jobs": fmt.gettext("Jobs"),
         "keys": fmt.gettext("Keys"),
+        "webhooks": fmt.gettext("Webhooks"),
         "account": fmt.gettext("Account"),
     }
 
@@ -39,7 +40,14 @@ def words_of(row: Row[Any], fmt: Format) -> Markup:
         "pause": fmt.gettext("Pause sending %(subject)s"),
         "resume": fmt.gettext("Resume sending %(subject)s"),
         "key_made": fmt.gettext("Key made: %(subject)s"),
+        "key_rotated": fmt.gettext("New secret of key %(subject)s"),
         "key_revoked": fmt.gettext("Key revoked: %(subject)s"),
+        "webhook_added": fmt.gettext("Webhook added: %(subject)s"),
+        "webhook_removed": fmt.gettext("Webhook removed: %(subject)s"),
+        "webhook_rotated": fmt.gettext("New secret of webhook %(subject)s"),
+        "webhook_enabled": fmt.gettext("Webhook enabled: %(subject)s"),
+        "webhook_replayed": fmt.gettext("Delivered again: %(subject)s"),
+        "number_forgotten": fmt.gettext("Number forgotten: %(subject)s"),
         "second_factor_on": fmt.gettext("Second factor turned on"),
         "second_factor_off": fmt.gettext("Second factor turned off"),
         "password_changed": fmt.gettext("Password changed"),

@@ -94,9 +94,7 @@ async def replay_failed(request: AnyRequest) -> Response[Any]:
     return see_other(request, _address(endpoint, {}), Notice("ok" if count else "info", said))
 
 
-def _read(
-    parts: Parts, endpoint: int, status: Status | None, before: int | None
-) -> list[Row[Any]]:
+def _read(parts: Parts, endpoint: int, status: Status | None, before: int | None) -> list[Row[Any]]:
     with parts.database.read() as connection:
         return deliveries.page(
             connection, endpoint_id=endpoint, status=status, before=before, limit=ROWS + 1

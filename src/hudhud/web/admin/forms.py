@@ -11,6 +11,7 @@ from hudhud.web.parts import AnyRequest
 TYPE = "application/x-www-form-urlencoded"
 JSON = "application/json"
 MOST_FIELDS = 100
+MOST_DIGITS = 18
 NO_FIELDS = "The body must be a form, or a JSON object whose values are text."
 
 
@@ -58,6 +59,12 @@ async def fields_of(request: AnyRequest) -> Form:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequest(NO_FIELDS) from None
     return Form({name: [value] for name, value in given.items() if value is not None})
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a field or an address names; None for anything else."""
+    fits_a_column = text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
+    return int(text) if fits_a_column else None
 
 
 def content_type(request: AnyRequest) -> str:

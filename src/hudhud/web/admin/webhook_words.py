@@ -1,5 +1,6 @@
 """What is said about webhooks: how an endpoint does, and what became of a delivery."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,11 +42,11 @@ def endpoint_of(connection: Connection, row: Row[Any]) -> Endpoint:
 def whose(endpoint: Endpoint, fmt: Format) -> Markup:
     """Say whose events an endpoint gets."""
     if endpoint.row.api_key is None:
-        return fmt.fill(fmt.gettext("everybody's, and what senders do"))
+        return fmt.fill(fmt.gettext("Everybody's, and what senders do"))
     if endpoint.row.api_key == ENVIRONMENT:
-        return fmt.fill(fmt.gettext("those of the key of the environment"))
+        return fmt.fill(fmt.gettext("Those of the key of the environment"))
     name = fmt.isolated(endpoint.key or endpoint.row.api_key)
-    return fmt.fill(fmt.gettext("those of key %(name)s"), name=name)
+    return fmt.fill(fmt.gettext("Those of key %(name)s"), name=name)
 
 
 def endpoint_look(row: Row[Any], fmt: Format) -> tuple[str, str, Markup]:
@@ -78,7 +79,7 @@ def counted(count: int, fmt: Format) -> str:
     return fmt.gettext("over %(count)s") % {"count": fmt.number(MOST_COUNTED)}
 
 
-WORDS = {
+WORDS: Mapping[str, Any] = {
     "counted": counted,
     "delivery_look": delivery_look,
     "endpoint_look": endpoint_look,

@@ -149,14 +149,10 @@ async def _page(
 
 def _read(parts: Parts) -> tuple[list[Endpoint], list[Row[Any]], dict[str, str]]:
     with parts.database.read() as connection:
-        endpoints = [
-            endpoint_of(connection, row) for row in webhooks.list_endpoints(connection)
-        ]
+        endpoints = [endpoint_of(connection, row) for row in webhooks.list_endpoints(connection)]
         latest = deliveries.page(connection, limit=LATEST)
         keys = {
-            key.owner: key.name
-            for key in api_keys.list_keys(connection)
-            if key.revoked_at is None
+            key.owner: key.name for key in api_keys.list_keys(connection) if key.revoked_at is None
         }
     return endpoints, latest, {**keys, **_environment_key(parts)}
 

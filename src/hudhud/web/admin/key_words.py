@@ -1,0 +1,38 @@
+"""What is said about API keys: scopes, kinds of limits, and how long secrets overlap."""
+
+from hudhud.key_settings import Scope
+from hudhud.rates import Kind
+from hudhud.web.admin.format import Format
+
+
+def scope_words(fmt: Format) -> dict[Scope, str]:
+    """Return what each scope lets a key do."""
+    return {
+        "send": fmt.gettext("asks for codes"),
+        "verify": fmt.gettext("checks codes"),
+        "read": fmt.gettext("sees what became of them"),
+        "sandbox": fmt.gettext("reads what the sandbox took"),
+        "admin": fmt.gettext("may do what this dashboard can"),
+    }
+
+
+def kind_words(fmt: Format) -> dict[Kind, str]:
+    """Return what each kind of limit counts."""
+    return {
+        "per_number": fmt.gettext("For one number"),
+        "per_key": fmt.gettext("For this key"),
+        "per_client_ip": fmt.gettext("For one client address"),
+        "per_country": fmt.gettext("For one country"),
+        "per_prefix": fmt.gettext("For neighbouring numbers"),
+    }
+
+
+def overlap_words(fmt: Format) -> dict[str, str]:
+    """Return the choices of how long the earlier secret works beside a new one."""
+    return {
+        "0": fmt.gettext("ends at once"),
+        "1h": fmt.gettext("works for 1 hour more"),
+        "24h": fmt.gettext("works for 1 day more"),
+        "7d": fmt.gettext("works for 7 days more"),
+        "30d": fmt.gettext("works for 30 days more"),
+    }
