@@ -73,7 +73,7 @@ def _prepare(database: Database) -> str:
     migrate(database)
     fill(database, count=JOBS, now=now_ms())
     with database.write() as connection:
-        return api_keys.create(connection, "bench", ["admin"])
+        return api_keys.create(connection, "bench", ["admin"], now=now_ms())
 
 
 def _known(database: Database, service: Service) -> Known:

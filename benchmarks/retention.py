@@ -12,7 +12,7 @@ from hudhud.db.engine import Database
 from hudhud.db.migrate import migrate
 from hudhud.db.tables import installation
 from hudhud.retention import Retention
-from hudhud.settings import Settings
+from hudhud.settings import load_settings
 
 OLD_MESSAGES = 200_000
 OTHERS_PAUSE_SECONDS = 0.005
@@ -23,7 +23,7 @@ def retention(folder: Path) -> Iterator[tuple[str, str, str]]:
     database = Database(f"sqlite:///{folder / 'hudhud.db'}")
     migrate(database)
     fill(database, count=OLD_MESSAGES, now=now_ms() - 4 * MONTH_MS)
-    deleting = Retention(database, Settings())
+    deleting = Retention(database, load_settings())
     waits: list[float] = []
     stopping = threading.Event()
     other = threading.Thread(target=_write_now_and_then, args=(database, stopping, waits))

@@ -22,6 +22,7 @@ STATUS = {
     "Conflict": "409",
     "Gone": "410",
     "Contradiction": "422",
+    "NotReady": "503",
     "TooMany": "429",
 }
 

@@ -88,7 +88,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """A key's new secret, which is seen only here, and when the earlier ones end at the latest."""
+    """A key's new secret, which is seen only here, and when the last of the earlier ones ends."""
 
     name: str
     key: str = field(repr=False)
@@ -153,13 +153,14 @@ def rotate(
     """
     if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
         raise BadRequest("The overlap of a rotation lasts 30 days at most.")
-    if all(row.owner != owner for row in _in_use(connection, now=now)):
+    ends = [row.expires_at for row in _in_use(connection, now=now) if row.owner == owner]
+    if not ends:
         return None
+    end = now + overlap_ms if None in ends else min(now + overlap_ms, max(ends))
     # Also where it is revoked: of the earlier ones, a rotation has changed the expiry.
     of_owner = select(api_keys).where(api_keys.c.owner == owner)
     last = connection.execute(of_owner.order_by(api_keys.c.id.desc()).limit(1)).mappings().one()
     lifetime = None if last["expires_at"] is None else last["expires_at"] - last["created_at"]
-    end = now + overlap_ms if lifetime is None else now + min(overlap_ms, lifetime)
     connection.execute(
         update(api_keys)
         .where(
@@ -300,7 +301,7 @@ def _new_key(mark: str) -> str:
 
 
 def _in_use(connection: Connection, *, now: int) -> list[Row[Any]]:
-    columns = select(api_keys.c.name, api_keys.c.prefix, api_keys.c.owner)
+    columns = select(api_keys.c.name, api_keys.c.prefix, api_keys.c.owner, api_keys.c.expires_at)
     return list(connection.execute(columns.where(is_in_use(now)).order_by(api_keys.c.id)))
 
 

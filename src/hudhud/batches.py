@@ -5,21 +5,24 @@ one takes more or fewer rows; between two the lock is left to others.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from hudhud.db.engine import Database
 
 # Nobody is to wait longer than 20 ms; a disk that is slow for once must not reach that either.
-AIM_SECONDS = 0.005
-FIRST_ROWS = 20
-# So few take no time: what was slow then was the disk or a busy machine, not the rows.
-LEAST_ROWS = 10
+AIM_SECONDS = 0.008
+# So few take a millisecond: what was slow then was the disk or a busy machine, not the rows.
+FIRST_ROWS = LEAST_ROWS = 25
 MOST_ROWS = 500
 LEAST_PAUSE_SECONDS = 0.02
 # Others have the lock for at least this many times as long.
 PAUSES = 4
+
+
+Item = TypeVar("Item")
 
 
 class Batches:
@@ -41,6 +44,22 @@ class Batches:
             done = work(connection, self.rows)
         self.learn(time.monotonic() - began, is_full=done >= self.rows)
         return done
+
+    def each(
+        self, items: Sequence[Item], work: Callable[[Connection, Sequence[Item]], None]
+    ) -> None:
+        """Do `work` for all items, in as many transactions as it takes, with pauses between."""
+        left = list(items)
+
+        def next_ones(connection: Connection, rows: int) -> int:
+            some = left[:rows]
+            del left[:rows]
+            work(connection, some)
+            return len(some)
+
+        while left:
+            self.write(next_ones)
+            time.sleep(self.pause_seconds)
 
     def learn(self, seconds: float, *, is_full: bool) -> None:
         """Take fewer rows after a transaction that was too long, more after a full one."""

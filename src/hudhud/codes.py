@@ -24,9 +24,10 @@ def canonical(typed: str) -> str:
     Spaces and dashes are left out, as are the marks that a keyboard adds between two directions of
     writing.
     """
-    if typed.isascii() and typed.isdigit():  # as nearly all are
-        return typed
-    return "".join(map(_canonical_sign, typed[:LONGEST_TYPED]))
+    looked_at = typed[:LONGEST_TYPED]
+    if looked_at.isascii() and looked_at.isdigit():  # as nearly all are
+        return looked_at
+    return "".join(map(_canonical_sign, looked_at))
 
 
 def _canonical_sign(sign: str) -> str:

@@ -1,4 +1,4 @@
-"""Deliveries of events to webhooks: planned, claimed, recorded, retried, replayed, listed.
+"""Deliveries of events to webhooks: planned, claimed, recorded, tried again.
 
     pending → delivered                  (a receiver answered 2xx)
        ↑___→ failed                      (after the last attempt; a replay makes it pending again)
@@ -48,7 +48,6 @@ LONGEST_ASKED_SECONDS = 3600
 LEASE_MS = 60_000
 LOOKED_AT = 50
 MOST_LOOKS = 20
-MOST_COUNTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,53 +189,6 @@ def record(connection: Connection, outcomes: Sequence[Outcome], *, now: int) -> 
     return _mark_endpoints(connection, outcomes, now)
 
 
-def replay(connection: Connection, delivery_id: int, *, now: int) -> bool:
-    """Deliver once more, with fresh attempts; False where there is no such one or it is on its way.
-
-    The event keeps its id, so that a receiver knows it again.
-    """
-    again = _again(now).where(webhook_deliveries.c.id == delivery_id)
-    return connection.execute(again).rowcount == 1
-
-
-def replay_failed(
-    connection: Connection, *, endpoint_id: int, since: int, limit: int, now: int
-) -> int:
-    """Deliver again up to `limit` of the endpoint's failed ones whose events are of `since` on.
-
-    Returns how many; call it until that is less than `limit`.
-    """
-    failed = _log(endpoint_id, FAILED).with_only_columns(webhook_deliveries.c.id)
-    failed = failed.where(webhook_deliveries.c.created_at >= since)
-    ids = connection.scalars(failed.order_by(webhook_deliveries.c.id).limit(limit)).all()
-    return connection.execute(_again(now).where(webhook_deliveries.c.id.in_(ids))).rowcount
-
-
-def page(
-    connection: Connection,
-    *,
-    endpoint_id: int | None = None,
-    status: Status | None = None,
-    before: int | None = None,
-    limit: int,
-) -> list[Row[Any]]:
-    """Return at most `limit` deliveries with their events, the newest first.
-
-    Those to one endpoint or to all, of one status or of any, older than the delivery `before`.
-    """
-    statement = _log(endpoint_id, status).order_by(webhook_deliveries.c.id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(webhook_deliveries.c.id < before)
-    return list(connection.execute(statement))
-
-
-def count(connection: Connection, *, endpoint_id: int, status: Status) -> int:
-    """Count an endpoint's deliveries of a status, no further than to one above `MOST_COUNTED`."""
-    some = _log(endpoint_id, status).with_only_columns(webhook_deliveries.c.id)
-    counted = select(func.count()).select_from(some.limit(MOST_COUNTED + 1).subquery())
-    return connection.scalar(counted) or 0
-
-
 def delete_of(connection: Connection, event_numbers: Sequence[int]) -> None:
     """Delete the deliveries of events, which are named by `events.id`."""
     of_these = webhook_deliveries.c.event_id.in_(event_numbers)
@@ -363,24 +315,6 @@ def _mark(
     return connection.scalars(returned).all()
 
 
-def _again(now: int) -> Any:
-    free = or_(
-        webhook_deliveries.c.lease_expires_at.is_(None),
-        webhook_deliveries.c.lease_expires_at <= now,
-    )
-    fresh = {"status": PENDING, "attempts": 0, "next_at": now, "lease_expires_at": None}
-    return update(webhook_deliveries).where(free).values(fresh)
-
-
-def _log(endpoint_id: int | None, status: Status | None) -> Select[Any]:
-    statement = _LOG
-    if endpoint_id is not None:
-        statement = statement.where(webhook_deliveries.c.endpoint_id == endpoint_id)
-    if status is not None:
-        statement = statement.where(webhook_deliveries.c.status == status)
-    return statement
-
-
 _NEXT_DUE = select(
     webhook_endpoints.c.id,
     select(func.min(webhook_deliveries.c.next_at))
@@ -413,9 +347,6 @@ _CLAIMED: Select[Any] = (
     .join(events, events.c.id == webhook_deliveries.c.event_id)
     .order_by(webhook_deliveries.c.id)
 )
-_LOG: Select[Any] = select(
-    webhook_deliveries, events.c.kind, events.c.event_id.label("event")
-).join(events, events.c.id == webhook_deliveries.c.event_id)
 _PUT_OFF = (
     update(webhook_deliveries)
     .where(webhook_deliveries.c.id == bindparam("b_id"))

@@ -62,6 +62,7 @@ class KeyRing:
         self._used: dict[int, int] = {}
         self._noted: dict[int, int] = {}
         self._readable = True
+        self._renewing = threading.Lock()  # an earlier look must not replace a later one
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="key-ring", daemon=True)
 
@@ -103,6 +104,10 @@ class KeyRing:
             self._note_uses(least_ms=USED_MS)
 
     def _renew(self) -> None:
+        with self._renewing:
+            self._read_keys()
+
+    def _read_keys(self) -> None:
         try:
             with self._database.read() as connection:
                 rows = connection.execute(select(api_keys).where(is_in_use(self._clock()))).all()

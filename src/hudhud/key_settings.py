@@ -72,7 +72,7 @@ def _network(text: str) -> str:
         shown = shortened(text, LONGEST_NETWORK)
         raise WrongSetting(
             "networks",
-            f"A key cannot be used from {shown}: write addresses or networks, like 192.0.2.7 or "
+            f"A key cannot be used from “{shown}”: write addresses or networks, like 192.0.2.7 or "
             "192.0.2.0/24.",
         ) from None
     return str(network.network_address if network.num_addresses == 1 else network)

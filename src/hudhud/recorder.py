@@ -110,27 +110,31 @@ class Recorder:
                 self._write_one(connection, event)
             self._database.ring(connection)
         self._hold(arrived, unknown)
+        for event in events:
+            if isinstance(event, Inbound):
+                self._write_inbound(event)
 
     def _write_one(self, connection: Connection, event: Event) -> None:
         match event:
             case StateReport():
                 senders.report(connection, name=self._sender, new=event, now=now_ms())
-            case Inbound():
-                self._write_inbound(connection, event)
             case Restart(forget_device=True):
                 senders.forget_device(connection, name=self._sender)
 
-    def _write_inbound(self, connection: Connection, message: Inbound) -> None:
-        is_new = inbound.keep(connection, sender=self._sender, message=message)
-        contacts.remember_wrote(connection, phone=message.phone, at=message.at)
-        if is_new:
-            self._arrivals.take(
-                connection,
-                message,
-                channel=self._channel_name,
-                sender=self._sender,
-                now=now_ms(),
-            )
+    def _write_inbound(self, message: Inbound) -> None:
+        """Record what a person wrote, apart: its answer adds to the kept numbers (`tally.py`)."""
+        with self._database.write() as connection:
+            is_new = inbound.keep(connection, sender=self._sender, message=message)
+            contacts.remember_wrote(connection, phone=message.phone, at=message.at)
+            if is_new:
+                self._arrivals.take(
+                    connection,
+                    message,
+                    channel=self._channel_name,
+                    sender=self._sender,
+                    now=now_ms(),
+                )
+            self._database.ring(connection)
 
     def _held_can_be_recorded(self) -> bool:
         ids = {receipt.provider_message_id for _end, receipt in self._held}

@@ -120,8 +120,9 @@ def test_a_key_that_was_made_and_one_that_was_refused(
     page.locator("#key-name").fill(f"shop {judge.language} {judge.theme}")
     page.locator("#new-key-form button").click()
     expect(page.locator("#made-key")).to_be_visible()
-    page.locator("details.ask summary").first.click()
-    judge.assert_faultless(page)
+    for summary in page.locator("details.ask summary").all()[:2]:
+        summary.click()
+        judge.assert_faultless(page)
     page.locator("#key-name").fill("a name that is given away")
     for checkbox in page.locator("#new-key-form input[type=checkbox]").all():
         checkbox.uncheck()

@@ -125,7 +125,7 @@ def test_a_database_of_another_version_is_told_with_what_to_do(
 
 def test_migrate_makes_the_tables(run: Run) -> None:
     ended = run("migrate")
-    assert (ended.code, ended.out) == (0, "The database is at revision 0002.\n")
+    assert (ended.code, ended.out) == (0, "The database is at revision 0003.\n")
 
 
 def test_migrate_where_the_data_folder_cannot_be_made_is_one_line(

@@ -391,8 +391,11 @@ class KeysMachine(RuleBasedStateMachine):
         assert owner_of(self.database, name, self.now) == owner
         if owner is None:
             return
+        end = min(
+            self.now + overlap_ms,
+            max(self.ends[key] for key in self.working() if self.owners[key] == owner),
+        )
         new = rotated(self.database, owner, overlap_ms=overlap_ms, now=self.now)
-        end = self.now + min(overlap_ms, self.lifetimes[owner])
         assert (new.name, new.earlier_end_at) == (name, end)
         for key, whose in self.owners.items():
             if whose == owner:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from hudhud import deliveries, events, webhooks
+from hudhud import deliveries, delivery_log, events, webhooks
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.deliveries import (
@@ -256,7 +256,7 @@ def test_a_failed_delivery_is_replayed_with_fresh_attempts(
 
 def replay(database: Database, delivery: int) -> bool:
     with database.write() as connection:
-        return deliveries.replay(connection, delivery, now=NOW)
+        return delivery_log.replay(connection, delivery, now=NOW)
 
 
 def test_what_failed_since_a_time_is_replayed_a_few_at_a_time(
@@ -268,7 +268,7 @@ def test_what_failed_since_a_time_is_replayed_a_few_at_a_time(
     with database.write() as connection:
         connection.execute(update(webhook_deliveries).values(status="failed", attempts=10))
         asked = {"endpoint_id": endpoint, "since": NOW + 2, "limit": 2, "now": NOW}
-        counts = [deliveries.replay_failed(connection, **asked) for _ in range(2)]
+        counts = [delivery_log.replay_failed(connection, **asked) for _ in range(2)]
     assert counts == [2, 1]
     rows = stored_deliveries(database)
     again = [row for row in rows if row.status == "pending"]
@@ -289,8 +289,8 @@ def test_the_log_is_read_page_by_page(database: Database, endpoint: int) -> None
     assert read_log(database) == list(range(14, 0, -1))
     assert read_log(database, endpoint_id=endpoint, status="failed") == [13, 9, 5, 1]
     with database.read() as connection:
-        assert deliveries.count(connection, endpoint_id=endpoint, status="failed") == 4
-        assert deliveries.count(connection, endpoint_id=endpoint, status="delivered") == 0
+        assert delivery_log.count(connection, endpoint_id=endpoint, status="failed") == 4
+        assert delivery_log.count(connection, endpoint_id=endpoint, status="delivered") == 0
 
 
 def read_log(database: Database, **chosen: Any) -> list[int]:
@@ -298,7 +298,7 @@ def read_log(database: Database, **chosen: Any) -> list[int]:
     while True:
         before = found[-1] if found else None
         with database.read() as connection:
-            rows = deliveries.page(connection, before=before, limit=3, **chosen)
+            rows = delivery_log.page(connection, before=before, limit=3, **chosen)
         if not rows:
             return found
         found += [row.id for row in rows]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, select, text, update
 
-from hudhud import deliveries, endings, events, messages, queue, senders, webhooks
+from hudhud import delivery_log, endings, events, messages, queue, senders, webhooks
 from hudhud.db.engine import Database
 from hudhud.db.tables import events as events_table
 from hudhud.db.tables import verifications, webhook_deliveries
@@ -285,8 +285,8 @@ def test_an_endpoint_of_a_key_gets_what_is_its_own(database: Database) -> None:
     mine, others = send(database, owner="shop"), send(database, owner="bank")
     report(database, "connected")
     with database.read() as connection:
-        to_all = deliveries.page(connection, endpoint_id=everything.id, limit=10)
-        to_one = deliveries.page(connection, endpoint_id=own.id, limit=10)
+        to_all = delivery_log.page(connection, endpoint_id=everything.id, limit=10)
+        to_one = delivery_log.page(connection, endpoint_id=own.id, limit=10)
     assert {row.subject for row in to_all} == {
         mine.verification_id,
         others.verification_id,

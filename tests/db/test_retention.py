@@ -267,7 +267,7 @@ def test_what_is_of_no_use_any_more_goes(database: Database) -> None:
 def test_each_deletes_no_more_than_it_may(database: Database, purge: Any, table: Table) -> None:
     with database.write() as connection:
         for number in range(5):
-            row = {
+            row: dict[str, object] = {
                 column.name: f"{number}".encode() if "digest" in column.name else number
                 for column in table.columns
             }
@@ -328,8 +328,9 @@ def test_others_are_not_kept_waiting_by_a_long_history(database: Database) -> No
 
 def test_a_transaction_that_was_too_long_is_followed_by_a_smaller_one(database: Database) -> None:
     one = Batches(database)
+    one.rows = MOST_ROWS
     one.learn(2 * AIM_SECONDS, is_full=True)
-    assert one.rows == FIRST_ROWS // 2
+    assert one.rows == MOST_ROWS // 2
     assert one.pause_seconds == PAUSES * 2 * AIM_SECONDS
     for _ in range(20):
         one.learn(9.0, is_full=True)

@@ -4,6 +4,7 @@ Whatever they answer, and whenever a dispatcher is killed.
 """
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ import pytest
 from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
-from hudhud import deliveries, dispatcher, endings, events, messages, queue, webhooks
+from hudhud import delivery_log, dispatcher, endings, events, messages, queue, webhooks
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
@@ -37,7 +38,7 @@ from support.receivers import (
     stored_deliveries,
     wait_for_status,
 )
-from support.services import wait_until
+from support.services import free_port, wait_until
 
 TESTS = Path(__file__).parents[1]
 # A machine that is killed; what it holds is taken over after a second.
@@ -265,7 +266,7 @@ def test_what_was_given_up_is_delivered_again_when_asked_to(database: Database) 
         with dispatching(database):
             wait_for_status(database, "failed")
             with database.write() as connection:
-                assert deliveries.replay(connection, 1, now=now_ms())
+                assert delivery_log.replay(connection, 1, now=now_ms())
                 database.ring(connection)
             wait_for_status(database, "delivered")
     assert len(set(receiver.ids)) == 1
@@ -456,3 +457,31 @@ def send(database: Database, outcome: Sent) -> None:
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main", limit=1, now=now)
         queue.record(connection, sender="main", outcomes=[outcome], now=now)
+
+
+def test_the_receiver_of_the_documentation_works(database: Database, tmp_path: Path) -> None:
+    page = (TESTS.parent / "docs/webhooks.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    port = free_port()
+    secret = add_endpoint(database, f"http://127.0.0.1:{port}/", ["message.sent"]).secret
+    output = tmp_path / "output"
+    with output.open("w") as file:
+        receiver = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", program.replace("8000", str(port))],
+            env={**os.environ, "WEBHOOK_SECRET": secret},
+            stdout=file,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            tell(database, *submit(database, now=now_ms()))
+            with dispatching(database, Timing(retry_waits=(0.1,) * 200)):
+                wait_for_status(database, "delivered")
+                with database.write() as connection:
+                    assert delivery_log.replay(connection, 1, now=now_ms())
+                    database.ring(connection)
+                wait_for_status(database, "delivered")
+        finally:
+            receiver.terminate()
+            receiver.wait()
+    (line,) = output.read_text().splitlines()
+    assert line.startswith("message.sent {'jobId': 1, ")

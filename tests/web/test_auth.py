@@ -25,6 +25,7 @@ ROUTES = [
     ("POST", f"{OTP}/link", "send"),
     ("POST", f"{OTP}/link", "verify"),
     ("GET", "/api/v1/sandbox/messages", "sandbox"),
+    ("POST", "/api/v1/sandbox/inbound", "sandbox"),
 ]
 
 

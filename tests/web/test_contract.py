@@ -31,7 +31,8 @@ ACCEPTED = re.compile(
     r'"otp":"(?P<otp>[0-9]+)",'
     r'"jobId":(?P<job>[1-9][0-9]*),'
     r'"otp_expires_at":"(?P<expires>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}'
-    r'\.[0-9]{3}Z)"\}'
+    r'\.[0-9]{3}Z)",'
+    r'"verificationId":"(?P<id>v[0-9a-f]{43})"\}'
 )
 
 

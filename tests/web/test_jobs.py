@@ -7,15 +7,25 @@ import httpx
 import pytest
 
 from hudhud import messages, queue
+from hudhud.api_keys import ENVIRONMENT
 from hudhud.db.engine import Database
 from hudhud.messages import Receipt
 from hudhud.queue import Failed, Outcome, Returned, Sent
-from support.queued import NOW, VALIDITY_MS, change, submit
+from hudhud.verifications import Accepted
+from support.queued import NOW, VALIDITY_MS, caller, change
+from support.verifying import request, start
 from support.web_server import KEY, ServeWeb, WebServer
 
 AT = "2026-11-24T01:31:18.036Z"  # NOW
 EXPIRES = "2026-11-24T01:36:18.036Z"
 SECOND = 1000
+
+
+def submit(database: Database) -> tuple[int, str]:
+    """Queue a message of the key that asks; return its job and its verification."""
+    (one,) = start(database, (caller(ENVIRONMENT), request()))
+    assert isinstance(one, Accepted)
+    return one.message_id, one.verification_id
 
 
 def get(server: WebServer, job: object) -> httpx.Response:
@@ -39,20 +49,21 @@ def receipt(database: Database, kind: messages.ReceiptKind, at: int) -> None:
 
 def test_a_job_that_waits_is_pending_and_its_body_is_exactly_this(empty_api: WebServer) -> None:
     database = empty_api.database
-    (job,) = submit(database)
+    job, verification = submit(database)
     response = get(empty_api, job)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json; charset=utf-8"
     assert response.text == (
         f'{{"jobId":{job},"status":"pending","delivery":"queued","error":null,"attempts":0,'
         f'"created_at":"{AT}","otp_expires_at":"{EXPIRES}","sending_at":null,"sent_at":null,'
-        '"delivered_at":null,"read_at":null,"finished_at":null}'
+        '"delivered_at":null,"read_at":null,"finished_at":null,'
+        f'"verificationId":"{verification}"}}'
     )
 
 
 def test_each_step_of_a_job_is_told_with_its_time(empty_api: WebServer) -> None:
     database = empty_api.database
-    (job,) = submit(database)
+    job, _ = submit(database)
     server = empty_api
     seen: dict[str, Any] = get(server, job).json()
 
@@ -72,7 +83,7 @@ def test_each_step_of_a_job_is_told_with_its_time(empty_api: WebServer) -> None:
 
 def test_a_failed_job_tells_why_in_words(empty_api: WebServer) -> None:
     database = empty_api.database
-    (job,) = submit(database)
+    job, _ = submit(database)
     claim(database, NOW)
     record(database, Failed(job, "There is no WhatsApp account for this number.", NOW + SECOND))
     body = get(empty_api, job).json()
@@ -83,7 +94,7 @@ def test_a_failed_job_tells_why_in_words(empty_api: WebServer) -> None:
 
 def test_a_job_that_will_be_tried_again_is_pending_and_tells_why(empty_api: WebServer) -> None:
     database = empty_api.database
-    (job,) = submit(database)
+    job, _ = submit(database)
     claim(database, NOW)
     record(database, Returned(job, NOW + 9 * SECOND, "The connection broke.", spends_attempt=True))
     body = get(empty_api, job).json()
@@ -93,7 +104,7 @@ def test_a_job_that_will_be_tried_again_is_pending_and_tells_why(empty_api: WebS
 
 def test_an_expired_job_has_failed_and_says_so(empty_api: WebServer) -> None:
     database = empty_api.database
-    (job,) = submit(database)
+    job, _ = submit(database)
     with database.write() as connection:
         queue.expire(connection, now=NOW + VALIDITY_MS)
     body = get(empty_api, job).json()
@@ -103,7 +114,7 @@ def test_an_expired_job_has_failed_and_says_so(empty_api: WebServer) -> None:
 
 def test_a_canceled_job_has_failed(empty_api: WebServer) -> None:
     database = empty_api.database
-    (job,) = submit(database)
+    job, _ = submit(database)
     change(database, job, status="canceled", finished_at=NOW)
     body = get(empty_api, job).json()
     assert (body["status"], body["delivery"]) == ("failed", "canceled")

@@ -13,7 +13,8 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.delivery import Delivery
 from hudhud.sealing import CodeSealer
-from support.web_server import KEY, PHONE, SECRET, ServeWeb, WebServer
+from support.keys import make_key
+from support.web_server import KEY, PHONE, SECRET, SEND, ServeWeb, WebServer
 
 PATH = "/api/v1/sandbox/messages"
 OTHER = "+966501234567"
@@ -30,8 +31,12 @@ def send_all(database: Database) -> None:
         queue.record(connection, sender="s", outcomes=outcomes, now=now_ms())
 
 
-def taken(server: WebServer, phone: str = PHONE) -> httpx.Response:
-    return server.client.get(PATH, params={"phoneNumber": phone})
+def taken(server: WebServer, phone: str = PHONE, *, key: str = KEY) -> httpx.Response:
+    return server.client.get(PATH, params={"phoneNumber": phone}, headers={"X-API-KEY": key})
+
+
+def ask(server: WebServer, key: str) -> httpx.Response:
+    return server.client.post(SEND, json={"phoneNumber": PHONE}, headers={"X-API-KEY": key})
 
 
 def test_a_message_that_was_taken_is_shown_with_its_code(empty_api: WebServer) -> None:
@@ -91,17 +96,42 @@ def test_the_key_is_needed(api: WebServer) -> None:
     assert (response.status_code, response.text) == (401, wrong)
 
 
-def test_with_a_linked_device_the_path_does_not_exist(serve_web: ServeWeb) -> None:
-    response = taken(serve_web(channel="linked"))
-    not_found = f'{{"error":"Not Found","message":"Cannot GET {PATH}"}}'
-    assert (response.status_code, response.text) == (404, not_found)
+def test_with_a_linked_device_only_what_test_keys_send_is_taken(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    key = make_key(database, "shop", "send", is_test=True)
+    server = serve_web(channel="linked")
+    server.send()
+    assert ask(server, key).status_code == 202
+    send_all(database)
+    assert taken(server).text == '{"messages":[]}'
+    assert len(taken(server, key=key).json()["messages"]) == 1
+
+
+def test_what_another_key_sent_is_not_shown_but_to_an_admin(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    shop, admin = make_key(database, "shop"), make_key(database, "root", "admin")
+    other = make_key(database, "other", "sandbox")
+    server = serve_web()
+    job = ask(server, shop).json()["jobId"]
+    send_all(database)
+    assert taken(server).text == taken(server, key=other).text == '{"messages":[]}'
+    shown = taken(server, key=admin).json()["messages"]
+    assert [message["jobId"] for message in shown] == [job]
+
+
+def test_without_the_scope_nothing_is_shown(serve_web: ServeWeb, database: Database) -> None:
+    shop = make_key(database, "shop")
+    response = taken(serve_web(), key=shop)
+    assert (response.status_code, response.json()["error"]) == (403, "scope_missing")
 
 
 def test_a_message_is_gone_with_the_validity_of_its_code(empty_api: WebServer) -> None:
     empty_api.send()
     send_all(empty_api.database)
     with empty_api.database.write() as connection:
-        connection.execute(update(verifications).values(expires_at=now_ms()))
+        connection.execute(update(messages).values(expires_at=now_ms()))
     assert taken(empty_api).text == '{"messages":[]}'
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection, Row
 
-from hudhud import api_keys, app, audit, deliveries, webhooks
+from hudhud import api_keys, app, audit, deliveries, delivery_log, webhooks
 from hudhud.audit import COMMAND_LINE, What
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.clock import iso, now_ms
@@ -136,7 +136,7 @@ def list_deliveries(
 ) -> None:
     """List the latest deliveries: number, endpoint, event, what became of it, and when."""
     with existing_installation(load_settings()) as database, database.read() as connection:
-        rows = deliveries.page(
+        rows = delivery_log.page(
             connection,
             endpoint_id=endpoint,
             status=deliveries.FAILED if failed else None,
@@ -172,7 +172,7 @@ def replay(
 
 def _replay_one(delivery: int) -> None:
     with _changing(load_settings()) as connection:
-        if not deliveries.replay(connection, delivery, now=now_ms()):
+        if not delivery_log.replay(connection, delivery, now=now_ms()):
             raise CommandFailed(
                 f"There is no delivery {delivery}, or it is on its way. "
                 "See: hudhud webhooks deliveries"
@@ -189,7 +189,7 @@ def _replay_failed(endpoint: int, since: int) -> None:
                 found = webhooks.find(connection, endpoint)
                 if found is None:
                     raise _no_such_endpoint(endpoint)
-                count = deliveries.replay_failed(
+                count = delivery_log.replay_failed(
                     connection, endpoint_id=endpoint, since=since, limit=AT_ONCE, now=now_ms()
                 )
                 if count or not total:
@@ -240,10 +240,8 @@ def _described(connection: Connection, row: Row[Any]) -> list[str]:
         "all events" if len(kinds) == len(KINDS) else ", ".join(kinds),
         "of everybody" if row.api_key is None else f"of {_name_of(connection, row.api_key)}",
         _state(row),
-        *(
-            f"{status} {_counted(deliveries.count(connection, endpoint_id=row.id, status=status))}"
-            for status in (deliveries.PENDING, deliveries.FAILED)
-        ),
+        _counted(connection, row.id, deliveries.PENDING),
+        _counted(connection, row.id, deliveries.FAILED),
     ]
 
 
@@ -259,9 +257,10 @@ def _state(row: Row[Any]) -> str:
     return "works" if row.failing_since is None else f"fails since {iso(row.failing_since)}"
 
 
-def _counted(count: int) -> str:
-    most = deliveries.MOST_COUNTED
-    return str(count) if count <= most else f"over {most}"
+def _counted(connection: Connection, endpoint: int, status: deliveries.Status) -> str:
+    count = delivery_log.count(connection, endpoint_id=endpoint, status=status)
+    most = delivery_log.MOST_COUNTED
+    return f"{status} {count}" if count <= most else f"{status} over {most}"
 
 
 def _delivery(row: Row[Any]) -> list[str]:

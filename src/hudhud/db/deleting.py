@@ -17,12 +17,10 @@ def delete_some(
     left to it.
     """
     key = list(table.primary_key.columns)
-    chosen = select(*key).where(is_old).order_by(order).limit(limit)
-    rows = connection.execute(chosen.with_for_update(skip_locked=True)).all()
-    if not rows:
-        return 0
-    if len(key) == 1:
-        these = key[0].in_([row[0] for row in rows])
-    else:
-        these = tuple_(*key).in_([tuple(row) for row in rows])
-    return connection.execute(delete(table).where(these)).rowcount
+    oldest = select(*key).where(is_old).order_by(order).limit(limit)
+    # A CTE runs once; some plans of PostgreSQL run a subquery for each row, and beyond `limit`.
+    chosen = oldest.with_for_update(skip_locked=True).cte("chosen")
+    # A subquery, for SQLite would compare every row of the table with a list of keys.
+    these = tuple_(*key).in_(select(*chosen.columns))
+    # Counted by what is returned: of a statement that begins with WITH, sqlite3 knows no number.
+    return len(connection.execute(delete(table).where(these).returning(key[0])).all())

@@ -119,8 +119,8 @@ class Database:
 
     def lock_for_migrations(self, connection: Connection) -> None:
         """Let only one process migrate at a time, for as long as it takes."""
+        self.lift_time_limit(connection)
         if not self.is_sqlite:
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SET LOCAL lock_timeout = 0"))
         _lock(connection, LOCK_OF_THE_MIGRATIONS)
 
@@ -147,6 +147,11 @@ class Database:
     def lock_for_limits(self, connection: Connection) -> None:
         """Let only one process count what limits allow at a time; ends with the transaction."""
         _lock(connection, LOCK_OF_THE_LIMITS)
+
+    def lift_time_limit(self, connection: Connection) -> None:
+        """Let statements take as long as they need; ends with the transaction."""
+        if not self.is_sqlite:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
 
     def lock_table(self, connection: Connection, table: Table) -> None:
         """Wait until nobody else has written to a table, and keep it so; ends with the transaction.
@@ -318,6 +323,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # What is erased is overwritten in the file too; some builds of SQLite do so anyway.
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:

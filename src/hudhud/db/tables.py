@@ -462,11 +462,10 @@ Index(
     sqlite_where=text("status = 'pending'"),
 )
 Index(
-    "webhook_deliveries_failed",
+    "webhook_deliveries_status",
     webhook_deliveries.c.endpoint_id,
+    webhook_deliveries.c.status,
     webhook_deliveries.c.id,
-    postgresql_where=text("status = 'failed'"),
-    sqlite_where=text("status = 'failed'"),
 )
 Index("webhook_deliveries_event", webhook_deliveries.c.event_id)
 Index("webhook_deliveries_endpoint", webhook_deliveries.c.endpoint_id, webhook_deliveries.c.id)

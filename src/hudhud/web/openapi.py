@@ -62,7 +62,7 @@ REFERENCE = Schema(
 )
 LOCALE = Schema(
     type=OpenAPIType.STRING,
-    pattern="^[A-Za-z0-9_-]{1,64}$",
+    pattern="^[A-Za-z0-9_.-]{1,64}$",
     description="Language of the message; that of the key or the country where unset.",
     examples=["ar"],
 )
@@ -74,7 +74,7 @@ SEND_BODY = Schema(
         "locale": LOCALE,
         "template": Schema(
             type=OpenAPIType.STRING,
-            pattern="^[A-Za-z0-9_-]{1,64}$",
+            pattern="^[A-Za-z0-9_.-]{1,64}$",
             description="A template of templates.toml.",
             examples=["otp"],
         ),

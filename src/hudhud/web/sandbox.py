@@ -8,11 +8,11 @@ import secrets
 from typing import Any
 
 from litestar import Response, get, post
-from sqlalchemy import Row, or_, select
+from sqlalchemy import ColumnElement, Row, or_, select, true
 
+from hudhud.api_keys import Caller
 from hudhud.channels.sandbox import NAME
 from hudhud.clock import iso, now_ms
-from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.errors import BadRequest
 from hudhud.inbound import Inbound
@@ -45,11 +45,11 @@ TAKEN = "The text was taken as if a person had sent it."
 async def sandbox_messages(
     request: AnyRequest,
 ) -> Response[SandboxMessages]:
-    """List the messages taken for `?phoneNumber=`, newest first, while they are valid."""
-    authenticate(request, "sandbox")
+    """List the key's messages taken for `?phoneNumber=`, newest first, while they are valid."""
+    caller = authenticate(request, "sandbox")
     parts = parts_of(request)
     phone = phone_number_in_query(request.query_params.get("phoneNumber", ""))
-    taken = await asyncio.to_thread(_taken, parts.database, parts.sealer, phone.number)
+    taken = await asyncio.to_thread(_taken, parts, caller, phone.number)
     return answer(SandboxMessages(taken))
 
 
@@ -82,11 +82,16 @@ def _write(parts: Parts, phone: Phone, text: str) -> None:
         parts.database.ring(connection)
 
 
-def _taken(database: Database, sealer: CodeSealer, phone: str) -> list[SandboxMessage]:
+def _taken(parts: Parts, caller: Caller, phone: str) -> list[SandboxMessage]:
+    is_seen: ColumnElement[bool] = true()
+    if "admin" not in caller.scopes:  # what belongs to no verification is nobody's, without a code
+        owner = verifications.c.api_key
+        is_seen = or_(owner == caller.owner, owner.is_(None))
     statement = (
         select(messages, verifications.c.code_sealed)
         .outerjoin(verifications, verifications.c.id == messages.c.verification_id)
         .where(
+            is_seen,
             messages.c.phone == phone,
             messages.c.channel == NAME,
             messages.c.sent_at.is_not(None),
@@ -96,13 +101,13 @@ def _taken(database: Database, sealer: CodeSealer, phone: str) -> list[SandboxMe
         .order_by(messages.c.id.desc())
         .limit(MOST_MESSAGES)
     )
-    with database.read() as connection:
+    with parts.database.read() as connection:
         rows = connection.execute(statement).all()
     return [
         SandboxMessage(
             jobId=row.id,
             phoneNumber=row.phone,
-            text=_text(row, sealer),
+            text=_text(row, parts.sealer),
             delivery=row.status,
             sent_at=iso(row.sent_at),
         )

@@ -32,7 +32,7 @@ LONGEST_NAME = 64
 LARGEST_METADATA = 1024
 SHORTEST_TTL, LONGEST_TTL = 60, 900
 LONGEST_ADDRESS = 45
-NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{LONGEST_NAME}}}", re.ASCII)
+NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{LONGEST_NAME}}}", re.ASCII)
 
 
 @post(

@@ -15,7 +15,7 @@ from hudhud.api_keys import Caller
 from hudhud.checks import OVER
 from hudhud.clock import iso, iso_or_none, now_ms
 from hudhud.endings import EXPIRED, PENDING, STATUSES
-from hudhud.errors import BadRequest, Conflict, Gone
+from hudhud.errors import BadRequest, Conflict, Gone, NotFound
 from hudhud.resends import ENDED, WAITS, Resent
 from hudhud.verification_list import LARGEST_PAGE, PAGE, ListFilter
 from hudhud.web import rate_limit, schemas
@@ -123,12 +123,18 @@ def job_number(text: str) -> int:
 
 
 def _find(parts: Parts, caller: Caller, identifier: str) -> Row[Any]:
+    """Return what is asked for. Raises NotFound, and for a job NoSuchJob: as it was before."""
     with parts.database.read() as connection:
-        return _found(connection, caller, identifier)
+        try:
+            return _found(connection, caller, identifier)
+        except NotFound:
+            if VERIFICATION_ID.fullmatch(identifier):
+                raise
+            raise NoSuchJob(f"Job with ID {identifier} not found.") from None
 
 
 def _found(connection: Connection, caller: Caller, identifier: str) -> Row[Any]:
-    """Return the key's verification of this id or job. Raises NoSuchJob."""
+    """Return the key's verification of this id or job. Raises NotFound."""
     number = job_number(identifier)
     row = None
     if number or VERIFICATION_ID.fullmatch(identifier):
@@ -139,7 +145,7 @@ def _found(connection: Connection, caller: Caller, identifier: str) -> Row[Any]:
             job_id=number or None,
         )
     if row is None:
-        raise NoSuchJob(f"Job with ID {identifier} not found.")
+        raise NotFound(f"There is no verification or job {identifier}.", "not_found")
     return row
 
 

@@ -1,5 +1,9 @@
 """The audit on its page: every kind of note in words, filtered, searched and paged."""
 
+from types import SimpleNamespace
+from typing import Any
+from zoneinfo import ZoneInfo
+
 import pytest
 from sqlalchemy import insert
 
@@ -7,6 +11,9 @@ from hudhud import audit
 from hudhud.audit import ACTIONS, GROUPS
 from hudhud.clock import now_ms
 from hudhud.db.tables import audit as audit_notes
+from hudhud.web.admin.audit_words import group_words, words_of
+from hudhud.web.admin.format import Format
+from hudhud.web.admin.view import Language, View
 from support.admin import Person
 from support.html import Page
 from support.web_server import WebServer
@@ -44,6 +51,16 @@ def test_every_kind_of_note_has_words(member: Person, language: str) -> None:
     assert "root<b>" not in answer.text
     if language == "ar":
         assert "لا جهاز مرتبط." in page.text
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_each_kind_and_each_group_has_words_of_its_own(language: Language) -> None:
+    fmt = Format(View(language, ZoneInfo("UTC")), now_ms())
+    notes: list[Any] = [SimpleNamespace(what=what, subject=None) for what in ACTIONS]
+    said = {str(words_of(note, fmt)) for note in notes}
+    assert len(said) == len(ACTIONS)
+    assert str(fmt.isolated("")) not in said
+    assert set(group_words(fmt)) == set(GROUPS)
 
 
 def test_a_note_that_names_itself_without_end_is_shown(served: WebServer, member: Person) -> None:

@@ -120,7 +120,7 @@ def test_the_form_begins_with_the_scopes_of_a_program_that_verifies(member: Pers
         ({"scope": ""}, None, "A key needs one or more of these scopes"),
         ({"scope": "root"}, None, "A key needs one or more of these scopes"),
         ({"scope": "admin", "test": "on"}, None, "A test key cannot have the scope admin."),
-        ({"networks": "the office"}, "key-networks", "A key cannot be used from the:"),
+        ({"networks": "the office"}, "key-networks", "A key cannot be used from “the”:"),
         ({"days": "0"}, "key-days", "A key expires after 1 to 3650 days, or never."),
         ({"days": "3651"}, "key-days", "A key expires after 1 to 3650 days, or never."),
         ({"days": "soon"}, "key-days", "A key expires after 1 to 3650 days, or never."),
@@ -171,7 +171,7 @@ def test_a_secret_that_was_replaced_can_be_ended_at_once(member: Person, served:
     old = make_key(served.database, "leaked", "send")
     new = shown_in(member.fill(KEYS, ROTATE, owner=old[:14], overlap="7d"))
     page = member.get(KEYS).text
-    assert "replaced, ends in" in row_of(page, old[:14])
+    assert "replaced ends in" in row_of(page, old[:14])
     assert "Revoke" not in row_of(page, old[:14])
     assert "Revoke" in row_of(page, new[:14])
     assert member.fill(KEYS, REVOKE_SECRET, prefix=old[:14]).status_code == 303

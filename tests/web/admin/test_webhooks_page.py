@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import Row, delete, update
 
-from hudhud import api_keys, audit, deliveries, events, webhooks
+from hudhud import api_keys, audit, delivery_log, events, webhooks
 from hudhud.clock import now_ms
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.events import KINDS
@@ -72,7 +72,7 @@ def put_deliveries(server: WebServer, count: int, status: str, *, age_ms: int = 
 
 def statuses(server: WebServer) -> list[str]:
     with server.database.read() as connection:
-        return [row.status for row in deliveries.page(connection, limit=100)]
+        return [row.status for row in delivery_log.page(connection, limit=100)]
 
 
 def shown(html: str) -> list[dict[str, str]]:

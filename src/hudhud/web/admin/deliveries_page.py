@@ -10,7 +10,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from sqlalchemy import Row
 
-from hudhud import deliveries, webhooks
+from hudhud import deliveries, delivery_log, webhooks
 from hudhud.clock import now_ms
 from hudhud.deliveries import Status
 from hudhud.web.admin.aside import aside
@@ -96,7 +96,7 @@ async def replay_failed(request: AnyRequest) -> Response[Any]:
 
 def _read(parts: Parts, endpoint: int, status: Status | None, before: int | None) -> list[Row[Any]]:
     with parts.database.read() as connection:
-        return deliveries.page(
+        return delivery_log.page(
             connection, endpoint_id=endpoint, status=status, before=before, limit=ROWS + 1
         )
 
@@ -105,7 +105,7 @@ def _replay(parts: Parts, actor: Actor, number: int | None) -> bool:
     if number is None:
         return False
     with parts.database.write() as connection:
-        is_done = deliveries.replay(connection, number, now=now_ms())
+        is_done = delivery_log.replay(connection, number, now=now_ms())
         if is_done:
             actor.note(connection, "webhook_replayed", subject=str(number))
             parts.database.ring(connection)
@@ -118,7 +118,7 @@ def _replay_failed(parts: Parts, actor: Actor, endpoint: int | None, hours: int 
         found = None if endpoint is None else webhooks.find(connection, endpoint)
         if found is None or hours not in SPANS_HOURS:
             return 0
-        count = deliveries.replay_failed(
+        count = delivery_log.replay_failed(
             connection,
             endpoint_id=found.id,
             since=now - hours * HOUR_MS,

@@ -7,9 +7,9 @@ from typing import Any
 from markupsafe import Markup
 from sqlalchemy import Connection, Row
 
-from hudhud import api_keys, deliveries
+from hudhud import api_keys, deliveries, delivery_log
 from hudhud.api_keys import ENVIRONMENT
-from hudhud.deliveries import MOST_COUNTED
+from hudhud.delivery_log import MOST_COUNTED
 from hudhud.events import KINDS
 from hudhud.web.admin.format import Format
 
@@ -34,8 +34,8 @@ def endpoint_of(connection: Connection, row: Row[Any]) -> Endpoint:
     return Endpoint(
         row=row,
         key=None if row.api_key is None else api_keys.name_of(connection, row.api_key),
-        waiting=deliveries.count(connection, endpoint_id=row.id, status=deliveries.PENDING),
-        failed=deliveries.count(connection, endpoint_id=row.id, status=deliveries.FAILED),
+        waiting=delivery_log.count(connection, endpoint_id=row.id, status=deliveries.PENDING),
+        failed=delivery_log.count(connection, endpoint_id=row.id, status=deliveries.FAILED),
     )
 
 

@@ -9,7 +9,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from sqlalchemy import Row
 
-from hudhud import api_keys, deliveries, webhooks
+from hudhud import api_keys, delivery_log, webhooks
 from hudhud.clock import now_ms
 from hudhud.errors import BadRequest
 from hudhud.events import KINDS
@@ -150,7 +150,7 @@ async def _page(
 def _read(parts: Parts) -> tuple[list[Endpoint], list[Row[Any]], dict[str, str]]:
     with parts.database.read() as connection:
         endpoints = [endpoint_of(connection, row) for row in webhooks.list_endpoints(connection)]
-        latest = deliveries.page(connection, limit=LATEST)
+        latest = delivery_log.page(connection, limit=LATEST)
         keys = {
             key.owner: key.name for key in api_keys.list_keys(connection) if key.revoked_at is None
         }

@@ -105,12 +105,10 @@ def upgrade() -> None:
         "webhook_deliveries_endpoint", "webhook_deliveries", ["endpoint_id", "id"], unique=False
     )
     op.create_index(
-        "webhook_deliveries_failed",
+        "webhook_deliveries_status",
         "webhook_deliveries",
-        ["endpoint_id", "id"],
+        ["endpoint_id", "status", "id"],
         unique=False,
-        postgresql_where=sa.text("status = 'failed'"),
-        sqlite_where=sa.text("status = 'failed'"),
     )
     op.create_index("webhook_deliveries_event", "webhook_deliveries", ["event_id"], unique=False)
     op.create_index(

@@ -1,0 +1,81 @@
+"""What became of deliveries to webhooks: read page by page, and delivered once more."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Update, func, or_, select, update
+
+from hudhud.db.tables import events, webhook_deliveries
+from hudhud.deliveries import FAILED, PENDING, Status
+
+MOST_COUNTED = 1000
+
+
+def replay(connection: Connection, delivery_id: int, *, now: int) -> bool:
+    """Deliver once more, with fresh attempts; False where there is no such one or it is on its way.
+
+    The event keeps its id, so that a receiver knows it again.
+    """
+    again = _again(now).where(webhook_deliveries.c.id == delivery_id)
+    return connection.execute(again).rowcount == 1
+
+
+def replay_failed(
+    connection: Connection, *, endpoint_id: int, since: int, limit: int, now: int
+) -> int:
+    """Deliver again up to `limit` of the endpoint's failed ones whose events are of `since` on.
+
+    Returns how many; call it until that is less than `limit`.
+    """
+    failed = _ids_of(endpoint_id, FAILED).where(webhook_deliveries.c.created_at >= since)
+    ids = connection.scalars(failed.order_by(webhook_deliveries.c.id).limit(limit)).all()
+    return connection.execute(_again(now).where(webhook_deliveries.c.id.in_(ids))).rowcount
+
+
+def page(
+    connection: Connection,
+    *,
+    endpoint_id: int | None = None,
+    status: Status | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[Row[Any]]:
+    """Return at most `limit` deliveries with their events, the newest first.
+
+    Those to one endpoint or to all, of one status or of any, older than the delivery `before`.
+    """
+    statement = _LOG
+    if endpoint_id is not None:
+        statement = statement.where(webhook_deliveries.c.endpoint_id == endpoint_id)
+    if status is not None:
+        statement = statement.where(webhook_deliveries.c.status == status)
+    if before is not None:
+        statement = statement.where(webhook_deliveries.c.id < before)
+    newest = statement.order_by(webhook_deliveries.c.id.desc())
+    return list(connection.execute(newest.limit(limit)))
+
+
+def count(connection: Connection, *, endpoint_id: int, status: Status) -> int:
+    """Count an endpoint's deliveries of a status, no further than to one above `MOST_COUNTED`."""
+    some = _ids_of(endpoint_id, status).limit(MOST_COUNTED + 1)
+    counted = select(func.count()).select_from(some.subquery())
+    return connection.scalar(counted) or 0
+
+
+def _again(now: int) -> Update:
+    free = or_(
+        webhook_deliveries.c.lease_expires_at.is_(None),
+        webhook_deliveries.c.lease_expires_at <= now,
+    )
+    fresh = {"status": PENDING, "attempts": 0, "next_at": now, "lease_expires_at": None}
+    return update(webhook_deliveries).where(free).values(fresh)
+
+
+def _ids_of(endpoint_id: int, status: Status) -> Select[int]:
+    return select(webhook_deliveries.c.id).where(
+        webhook_deliveries.c.endpoint_id == endpoint_id, webhook_deliveries.c.status == status
+    )
+
+
+_LOG: Select[Any] = select(
+    webhook_deliveries, events.c.kind, events.c.event_id.label("event")
+).join(events, events.c.id == webhook_deliveries.c.event_id)

@@ -1,0 +1,241 @@
+"""Forget a phone number: a pseudonym takes its place wherever it stands.
+
+The pseudonym is an HMAC of the number under a key that nobody keeps: rows of one person still
+belong together, and nobody can tell whose they are.
+"""
+
+import hmac
+import secrets
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    delete,
+    select,
+    tuple_,
+    update,
+)
+
+from hudhud import audit, endings, events, texts, traces
+from hudhud.batches import Batches
+from hudhud.clock import now_ms
+from hudhud.db import fragments
+from hudhud.db.engine import Database
+from hudhud.db.tables import (
+    contacts,
+    idempotency_keys,
+    inbound_messages,
+    link_answers,
+    messages,
+    metadata,
+    senders,
+    verifications,
+)
+from hudhud.db.tables import texts as texts_table
+from hudhud.endings import FAILED, PENDING, Ended
+from hudhud.errors import CommandFailed
+from hudhud.messages import CANCELED, QUEUED, SENDING
+from hudhud.traces import Needle, Trace
+
+KEY_BYTES = 32
+PSEUDONYM_DIGITS = 16
+# What becomes of a message that is just being sent may name the number once more.
+SENDING_SECONDS = 10.0
+POLL_SECONDS = 0.1
+# Meanwhile somebody may ask for a code for the number, or it may write to us.
+ROUNDS = 3
+ROUND_SECONDS = 1.0
+
+# Names and addresses that operators chose, by which things are found: told, never changed.
+CHOSEN: Final = frozenset(
+    {"admins", "api_keys", "recovery_codes", "second_factors", "sessions", "webhook_endpoints"}
+)
+# Rows that say nothing but something about the number; a text is kept anew where it is changed.
+DELETED: Final = (contacts.c.phone, inbound_messages.c.phone, link_answers.c.phone)
+ERASED: Final[Mapping[str, Any]] = {
+    **endings.ERASED,
+    "code_digest": b"",
+    "reference": None,
+    "metadata_json": None,
+    "redirect_url": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many rows of each table were changed or deleted, and where the number still is."""
+
+    pseudonym: str
+    rows: Mapping[str, int]
+    left: Sequence[str]
+
+
+def forget(database: Database, number: str, *, who: str) -> Forgotten:
+    """Put a pseudonym in the place of `number`, end what waits for it, and search for traces.
+
+    It takes small transactions, beside a running service.
+    Raises CommandFailed for the number of a sender.
+    """
+    forgetting = _Forgetting(database, number)
+    forgetting.begin(who)
+    for _ in range(ROUNDS):
+        forgetting.cancel()
+        forgetting.wait_for_sends()
+        forgetting.replace()
+        left = forgetting.search()
+        if CHOSEN.issuperset(left):
+            break
+        time.sleep(ROUND_SECONDS)
+    return Forgotten(forgetting.pseudonym, forgetting.rows, left)
+
+
+def new_pseudonym(number: str) -> str:
+    """Return a name for the number that cannot be made of it again."""
+    digest = hmac.digest(secrets.token_bytes(KEY_BYTES), number.encode(), "sha256")
+    return f"forgotten-{digest.hex()[:PSEUDONYM_DIGITS]}"
+
+
+class _Forgetting:
+    """One number that is being forgotten."""
+
+    def __init__(self, database: Database, number: str) -> None:
+        self.pseudonym = new_pseudonym(number)
+        self.rows: Counter[str] = Counter()
+        self._database = database
+        self._number = number
+        self._needle = Needle(number)
+        self._batches = Batches(database)
+
+    def begin(self, who: str) -> None:
+        """Write down that the number is forgotten. Raises CommandFailed for a sender's."""
+        with self._database.write() as connection:
+            for row in connection.execute(select(senders.c.name, senders.c.phone)):
+                if self._needle.is_in(row.phone or "") or self._needle.is_in(row.name):
+                    raise CommandFailed(
+                        f"This is the number of the sender {row.name}: only people can be "
+                        "forgotten. To stop sending from it, log the sender out."
+                    )
+            audit.note(
+                connection,
+                who=who,
+                address=None,
+                what="number_forgotten",
+                subject=self.pseudonym,
+                now=now_ms(),
+            )
+
+    def cancel(self) -> None:
+        """Cancel the verifications that are open, and the messages that wait."""
+        with self._database.write() as connection:
+            now = now_ms()
+            open_ones = select(verifications.c.id).where(
+                verifications.c.phone == self._number,
+                verifications.c.status.in_((PENDING, FAILED)),
+            )
+            ids = connection.scalars(open_ones).all()
+            ended = endings.cancel(connection, ids, reason="forgotten", now=now)
+            waiting = update(messages).where(self._of_person(QUEUED))
+            others = connection.execute(waiting.values(status=CANCELED, finished_at=now)).rowcount
+            Ended(ended.ids, ended.canceled + others).count(connection, now=now)
+            self._database.ring(connection)
+
+    def wait_for_sends(self) -> None:
+        """Let what is being sent go out, but wait no longer than a send takes."""
+        sending = select(messages.c.id).where(self._of_person(SENDING)).limit(1)
+        deadline = time.monotonic() + SENDING_SECONDS
+        while self._read(sending) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+
+    def replace(self) -> None:
+        """Put the pseudonym in the number's place, everywhere."""
+        self._release_idempotency_keys()
+        self._forget_events()
+        # The texts last: by then no message needs those that are deleted.
+        for table in sorted(metadata.tables.values(), key=lambda table: table is texts_table):
+            if table.name not in CHOSEN:
+                with self._database.read() as connection:
+                    self._database.lift_time_limit(connection)
+                    found = traces.find(connection, self._needle, table)
+                self._batches.each(found, partial(self._change, table))
+                self.rows[table.name] += len(found)
+
+    def search(self) -> Sequence[str]:
+        """Return the places in which the number is still to be found."""
+        with self._database.read() as connection:
+            self._database.lift_time_limit(connection)
+            return traces.places(connection, self._needle)
+
+    def _of_person(self, status: str) -> ColumnElement[bool]:
+        either = messages.c.phone.in_((self._number, self.pseudonym))
+        return and_(either, messages.c.status == status)
+
+    def _read(self, statement: Select[Any]) -> Sequence[Any]:
+        with self._database.read() as connection:
+            return connection.execute(statement).all()
+
+    def _release_idempotency_keys(self) -> None:
+        """Forget requests: their digest is of a body in which the number stands."""
+        key = (idempotency_keys.c.api_key, idempotency_keys.c.key_digest)
+        of_person = select(verifications.c.id).where(verifications.c.phone == self._number)
+        places = self._read(select(*key).where(idempotency_keys.c.verification_id.in_(of_person)))
+
+        def release(connection: Connection, some: Sequence[Any]) -> None:
+            for place in some:
+                this = tuple_(*key) == tuple_(*place)
+                connection.execute(delete(idempotency_keys).where(this))
+
+        self._batches.each(places, release)
+        self.rows[idempotency_keys.name] += len(places)
+
+    def _forget_events(self) -> None:
+        done = -1
+        while done != 0:
+            done = self._batches.write(
+                lambda connection, rows: events.forget(
+                    connection, self._number, self.pseudonym, rows
+                )
+            )
+            self.rows["events"] += done
+            time.sleep(self._batches.pause_seconds)
+
+    def _change(self, table: Table, connection: Connection, found: Sequence[Trace]) -> None:
+        """Change or delete rows that have the number."""
+        if table is messages:
+            with fragments.merging_little(connection, len(found)):
+                self._change_each(table, connection, found)
+        else:
+            self._change_each(table, connection, found)
+
+    def _change_each(self, table: Table, connection: Connection, found: Sequence[Trace]) -> None:
+        for trace in found:
+            row = tuple_(*table.primary_key.columns) == tuple_(*trace.key)
+            if table is texts_table or any(column in trace.texts for column in DELETED):
+                connection.execute(delete(table).where(row))
+            else:
+                values = self._values(connection, trace)
+                connection.execute(update(table).where(row).values(values))
+
+    def _values(self, connection: Connection, trace: Trace) -> dict[str, Any]:
+        """Return the row's new texts, and what changes with them."""
+        values: dict[str, Any] = {
+            column.name: self._needle.replaced(text, self.pseudonym)
+            for column, text in trace.texts.items()
+        }
+        if trace.table is messages:
+            keys = texts.keep(connection, [values[name] for name in _KEYED if name in values])
+            values |= {f"{name}_key": keys[values[name]] for name in _KEYED if name in values}
+        if verifications.c.phone in trace.texts or verifications.c.proved_phone in trace.texts:
+            values |= ERASED
+        return values
+
+
+_KEYED = ("body", "error")

@@ -1,0 +1,111 @@
+"""The API as a program with one key uses it, each time for numbers that nobody else has."""
+
+import itertools
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from sqlalchemy import Row, select, update
+
+from hudhud import api_keys
+from hudhud.db.tables import messages, verifications
+from support.keys import make_key
+from support.web_server import SEND, WebServer
+
+OTP = "/api/v1/otp"
+VERIFY = f"{OTP}/verify"
+NO_LIMITS = "per_number=0 per_prefix=0"
+_numbers = itertools.count(secrets.randbelow(10**7))
+
+
+def new_number() -> str:
+    """An Egyptian number that no other test of this run has."""
+    return f"+2010{next(_numbers) % 10**8:08d}"
+
+
+def wrong(code: str) -> str:
+    """A code of the same length that is another one."""
+    return code[:-1] + str((int(code[-1]) + 1) % 10)
+
+
+@dataclass(frozen=True)
+class KeyedApi:
+    """A server, and one of its keys."""
+
+    server: WebServer
+    key: str
+
+    @property
+    def owner(self) -> str:
+        """To whom belongs what the key makes."""
+        return api_keys.readable_prefix(self.key)
+
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """Send a request, whose body is JSON."""
+        chosen = {"X-API-KEY": self.key, **(headers or {})}
+        return self.server.client.request(method, path, json=body, headers=chosen)
+
+    def get(self, path: str = "", **query: object) -> httpx.Response:
+        """Ask for what is below /api/v1/otp."""
+        return self.server.client.get(
+            f"{OTP}{path}",
+            params={name: str(value) for name, value in query.items()},
+            headers={"X-API-KEY": self.key},
+        )
+
+    def form(self, path: str, **fields: str) -> httpx.Response:
+        """Send a form."""
+        return self.server.client.post(path, data=fields, headers={"X-API-KEY": self.key})
+
+    def send(self, phone: str | None = None, **fields: Any) -> httpx.Response:
+        """Ask for a code."""
+        return self.ask("POST", SEND, {"phoneNumber": phone or new_number(), **fields})
+
+    def accepted(self, phone: str | None = None, **fields: Any) -> dict[str, Any]:
+        """Ask for a code; return the answer, which must be yes."""
+        answer = self.send(phone, **fields)
+        assert answer.status_code == 202, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def check(self, **fields: Any) -> httpx.Response:
+        """Ask whether a code is right."""
+        return self.ask("POST", VERIFY, fields)
+
+    def verification(self, one: str) -> Row[Any]:
+        """A verification as it is stored."""
+        with self.server.database.read() as connection:
+            found = select(verifications).where(verifications.c.id == one)
+            return connection.execute(found).one()
+
+    def change(self, one: str, **values: Any) -> None:
+        """Change a verification behind the API's back."""
+        with self.server.database.write() as connection:
+            connection.execute(
+                update(verifications).where(verifications.c.id == one).values(values)
+            )
+
+    def change_job(self, number: int, **values: Any) -> None:
+        """Change a message behind the API's back."""
+        with self.server.database.write() as connection:
+            connection.execute(update(messages).where(messages.c.id == number).values(values))
+
+
+def keyed(server: WebServer, *scopes: str, **settings: Any) -> KeyedApi:
+    """The API with a new key, which has no limits unless `settings` give it some."""
+    chosen = {"limits": NO_LIMITS, **settings}
+    key = make_key(server.database, secrets.token_hex(8), *scopes, **chosen)
+    server.web.state.parts.key_ring._renew()
+    return KeyedApi(server, key)
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str | None]:
+    """The status and the word of an answer, which is a sentence for the developer too."""
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    body = answer.json()
+    assert body.keys() <= {"message", "error"}
+    assert body["message"].endswith((".", ".)")), body
+    return answer.status_code, body.get("error")

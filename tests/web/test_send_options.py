@@ -1,0 +1,339 @@
+"""POST /api/v1/otp/send: what may be asked for beside a number, and how mistakes are told."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from support.keyed_api import NO_LIMITS, KeyedApi, keyed, new_number, refusal
+from support.queued import stored
+from support.web_server import KEY, PHONE, SEND, ServeWeb, WebServer
+
+INVALID = (400, "invalid_parameter")
+TEXTS = '''
+[templates."pay.ment".en]
+wordings = ["""
+Confirm your payment at {brand}:
+{code}"""]
+'''
+
+
+WRONG: dict[str, list[Any]] = {
+    "length": [0, 3, 11, -4, 4.5, True, "4.0", "x", [4], {}, 10**30],
+    "ttlSeconds": [0, 59, 901, -60, 60.5, False, "٦٠", [], "1e2"],
+    "code": [1234, "123", "12345678901", "12 34", "١٢٣٤", "12-34", []],
+    "locale": ["e n", "é", 5, ["en"], "x" * 65, "en\n", True],
+    "template": ["o tp", "../otp", 5, {}, "x" * 65, "otp\n"],
+    "reference": ["x" * 65, 5, [], {}, "a\nb", "a\x00", "a\u202eb"],
+    "metadata": ["x", 5, [], [1], {"x": "y" * 1024}, True],
+    "hideCode": [1, 0, "yes", "True", [], {}, [True]],
+    "clientIp": ["x", 5, "1.2.3", "1.2.3.4/8", "::g", [], "1" * 46],
+}
+
+
+@pytest.fixture
+def shop(api: WebServer) -> KeyedApi:
+    """A key that sends and checks."""
+    return keyed(api)
+
+
+def body_of(shop: KeyedApi, answer: dict[str, Any]) -> str:
+    """The text of a message, with the code's place still in it."""
+    return str(stored(shop.server.database, answer["jobId"]).body)
+
+
+def ttl(shop: KeyedApi, answer: dict[str, Any]) -> int:
+    """For how many seconds a code is valid."""
+    row = shop.verification(answer["verificationId"])
+    expires = datetime.fromisoformat(answer["otp_expires_at"]).timestamp()
+    assert round(expires * 1000) == row.expires_at
+    return int((row.expires_at - row.created_at) / 1000)
+
+
+def test_the_answer_is_exactly_this(shop: KeyedApi) -> None:
+    answer = shop.send()
+    assert answer.status_code == 202
+    assert re.fullmatch(
+        r'\{"message":"OTP request accepted and has been queued for sending\.",'
+        r'"otp":"[0-9]{4}","jobId":[1-9][0-9]*,'
+        r'"otp_expires_at":"[0-9T:.-]{23}Z","verificationId":"v[0-9a-f]{43}"\}',
+        answer.text,
+    )
+
+
+def test_without_the_code_the_answer_is_exactly_this(shop: KeyedApi) -> None:
+    answer = shop.send(hideCode=True)
+    assert answer.status_code == 202
+    assert re.fullmatch(
+        r'\{"message":"OTP request accepted and has been queued for sending\.",'
+        r'"jobId":[1-9][0-9]*,'
+        r'"otp_expires_at":"[0-9T:.-]{23}Z","verificationId":"v[0-9a-f]{43}"\}',
+        answer.text,
+    )
+
+
+@pytest.mark.parametrize("field", ["locale", "template", "length", "ttlSeconds", "code"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_option_that_is_empty_is_not_given(shop: KeyedApi, field: str, value: Any) -> None:
+    assert len(shop.accepted(**{field: value})["otp"]) == 4
+
+
+@pytest.mark.parametrize("length", [4, 7, 10, "4", "10"])
+def test_a_code_may_have_4_to_10_digits(shop: KeyedApi, length: int | str) -> None:
+    assert re.fullmatch(f"[0-9]{{{length}}}", shop.accepted(length=length)["otp"])
+
+
+@pytest.mark.parametrize("seconds", [60, 61, 900, "300"])
+def test_a_code_may_be_valid_for_1_to_15_minutes(shop: KeyedApi, seconds: int | str) -> None:
+    assert ttl(shop, shop.accepted(ttlSeconds=seconds)) == int(seconds)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [(field, value) for field, values in WRONG.items() for value in values],
+)
+def test_a_wrong_option_is_refused_by_its_name(shop: KeyedApi, field: str, value: Any) -> None:
+    answer = shop.send(**{field: value})
+    assert refusal(answer) == INVALID
+    assert f'"{field}"' in answer.json()["message"]
+
+
+def test_a_wrong_option_changes_nothing(shop: KeyedApi) -> None:
+    phone = new_number()
+    assert refusal(shop.send(phone, length=3)) == INVALID
+    assert shop.get(phoneNumber=phone).json()["verifications"] == []
+
+
+@pytest.mark.parametrize("code", ["0000", "0471", "aB3x", "ABCDEFGHIJ", "0123456789"])
+def test_a_caller_may_bring_its_own_code(shop: KeyedApi, code: str) -> None:
+    answer = shop.accepted(code=code, length=8)
+    assert answer["otp"] == code
+    checked = shop.check(verificationId=answer["verificationId"], otp=code.lower())
+    assert checked.json()["valid"] is True
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"), [("en", "en"), ("ar", "ar"), ("pt-BR", "pt"), ("FR", "fr"), ("de_AT", "de")]
+)
+def test_the_language_may_be_chosen(shop: KeyedApi, wanted: str, kept: str) -> None:
+    answer = shop.accepted(locale=wanted)
+    assert shop.verification(answer["verificationId"]).locale == kept
+    assert body_of(shop, answer).isascii() == (kept == "en")
+
+
+def test_a_language_without_texts_is_refused_and_those_with_texts_are_listed(
+    shop: KeyedApi,
+) -> None:
+    answer = shop.send(locale="xx")
+    assert refusal(answer) == (400, "unknown_locale")
+    assert "ar, de, en" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("name", ["nothing", "link_reply", "otp2"])
+def test_a_template_that_does_not_exist_is_refused(shop: KeyedApi, name: str) -> None:
+    assert refusal(shop.send(template=name)) == (400, "unknown_template")
+
+
+def test_a_template_of_the_file_may_be_chosen(serve_web: ServeWeb, tmp_path: Path) -> None:
+    (tmp_path / "templates.toml").write_text(TEXTS)
+    shop = keyed(serve_web(data_dir=tmp_path))
+    answer = shop.accepted(template="pay.ment", locale="en")
+    assert body_of(shop, answer) == "Confirm your payment at Hudhud:\n{code}"
+    assert shop.verification(answer["verificationId"]).template == "pay.ment"
+
+
+def test_reference_and_metadata_are_handed_back(shop: KeyedApi) -> None:
+    metadata = {"order": 5, "who": "عمر", "deep": {"list": [1, None, True]}}
+    answer = shop.accepted(reference="الطلب 5", metadata=metadata)
+    shown = shop.get(f"/{answer['verificationId']}").json()
+    assert (shown["reference"], shown["metadata"]) == ("الطلب 5", metadata)
+
+
+@pytest.mark.parametrize(("largest", "is_accepted"), [(1014, True), (1015, False)])
+def test_metadata_has_1024_bytes_at_most(
+    shop: KeyedApi, largest: int, *, is_accepted: bool
+) -> None:
+    metadata = {"text": "x" * (largest - 1)}  # beside it stand 11 bytes
+    assert (shop.send(metadata=metadata).status_code == 202) == is_accepted
+
+
+@pytest.mark.parametrize("value", [True, "true"])
+def test_a_request_may_hide_the_code(shop: KeyedApi, value: Any) -> None:
+    answer = shop.accepted(hideCode=value)
+    assert "otp" not in answer
+    assert shop.verification(answer["verificationId"]).hides_code
+
+
+@pytest.mark.parametrize("value", [False, "false", None, ""])
+def test_a_key_that_hides_codes_hides_all(api: WebServer, value: Any) -> None:
+    hiding = keyed(api, hides_code=True)
+    assert "otp" not in hiding.accepted(hideCode=value)
+    assert "otp" in keyed(api).accepted(hideCode=value)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7"])
+def test_the_users_address_counts_for_its_limit(api: WebServer, address: str) -> None:
+    limited = keyed(api, limits=f"{NO_LIMITS} per_client_ip=2/1h")
+    for _ in range(2):
+        assert limited.send(clientIp=address).status_code == 202
+    answer = limited.send(clientIp=address)
+    assert refusal(answer) == (429, "rate_limited")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert limited.send(clientIp="198.51.100.9").status_code == 202
+
+
+def test_a_form_may_have_all_options(shop: KeyedApi) -> None:
+    phone = new_number()
+    answer = shop.form(
+        SEND,
+        phoneNumber=phone,
+        locale="en",
+        template="otp",
+        length="7",
+        ttlSeconds="120",
+        reference="order-1",
+        hideCode="false",
+        clientIp="192.0.2.7",
+    )
+    assert answer.status_code == 202, answer.text
+    assert len(answer.json()["otp"]) == 7
+    assert ttl(shop, answer.json()) == 120
+    row = shop.verification(answer.json()["verificationId"])
+    assert (row.phone, row.reference, row.locale) == (phone, "order-1", "en")
+
+
+def test_a_form_may_bring_its_own_code_and_keeps_its_zeros(shop: KeyedApi) -> None:
+    assert shop.form(SEND, phoneNumber=new_number(), code="0042").json()["otp"] == "0042"
+
+
+@pytest.mark.parametrize("twice", ["code=1111&code=2222", "length=4&length=4"])
+def test_a_form_may_name_an_option_once(shop: KeyedApi, twice: str) -> None:
+    content = f"phoneNumber=%2B201001234567&{twice}"
+    headers = {"X-API-KEY": shop.key, "Content-Type": "application/x-www-form-urlencoded"}
+    assert refusal(shop.server.client.post(SEND, content=content, headers=headers)) == INVALID
+
+
+def test_countries_may_be_left_out(serve_web: ServeWeb) -> None:
+    server = serve_web(allowed_countries=("SA",))
+    answer = server.send(PHONE)
+    assert refusal(answer) == (403, "country_not_allowed")
+    assert server.send("+966501234567").status_code == 202
+
+
+def test_a_new_send_takes_the_place_of_the_one_before(shop: KeyedApi) -> None:
+    phone = new_number()
+    old, new = shop.accepted(phone), shop.accepted(phone)
+    row = shop.verification(old["verificationId"])
+    assert (row.status, row.reason, row.code_sealed) == ("canceled", "superseded", None)
+    assert stored(shop.server.database, old["jobId"]).status == "canceled"
+    assert stored(shop.server.database, new["jobId"]).status == "queued"
+
+
+def test_a_caller_that_compares_codes_itself_gets_all_of_them_delivered(api: WebServer) -> None:
+    phone = new_number()
+    environment = KeyedApi(api, KEY)
+    jobs = [environment.accepted(phone) for _ in range(3)]
+    assert [stored(api.database, one["jobId"]).status for one in jobs] == ["queued"] * 3
+    rows = [environment.verification(one["verificationId"]) for one in jobs]
+    assert [row.status for row in rows] == ["canceled", "canceled", "pending"]
+    assert all(row.code_sealed is not None for row in rows)
+
+
+def test_what_other_keys_or_templates_sent_stays(shop: KeyedApi) -> None:
+    phone = new_number()
+    one = shop.accepted(phone)
+    keyed(shop.server).accepted(phone)
+    KeyedApi(shop.server, KEY).accepted(phone)
+    shop.accepted(new_number())
+    assert shop.verification(one["verificationId"]).status == "pending"
+
+
+def again(shop: KeyedApi, key: str, phone: str, **fields: Any) -> httpx.Response:
+    """A request with an Idempotency-Key."""
+    body = {"phoneNumber": phone, **fields}
+    return shop.ask("POST", SEND, body, {"Idempotency-Key": key})
+
+
+def test_the_same_request_again_gets_the_same_answer_marked_as_such(shop: KeyedApi) -> None:
+    phone = new_number()
+    first, second = (again(shop, "order-1", phone) for _ in range(2))
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.text == second.text
+    assert "Idempotency-Replayed" not in first.headers
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert len(shop.get(phoneNumber=phone).json()["verifications"]) == 1
+
+
+def test_the_same_fields_in_another_order_or_form_are_the_same_request(shop: KeyedApi) -> None:
+    phone = new_number()
+    headers = {"X-API-KEY": shop.key, "Idempotency-Key": "order-1"}
+    post = shop.server.client.post
+    json = {**headers, "Content-Type": "application/json"}
+    answers = [
+        post(SEND, json={"phoneNumber": phone, "locale": "en"}, headers=headers),
+        post(SEND, content=f' {{"locale":"en",  "phoneNumber":"{phone}"}}', headers=json),
+        post(SEND, data={"phoneNumber": phone, "locale": "en"}, headers=headers),
+    ]
+    assert len({answer.text for answer in answers}) == 1
+
+
+def test_another_body_under_the_same_key_is_refused(shop: KeyedApi) -> None:
+    phone = new_number()
+    assert again(shop, "order-1", phone).status_code == 202
+    assert refusal(again(shop, "order-1", new_number())) == (422, "idempotency_key_reused")
+    assert refusal(again(shop, "order-1", phone, length=5)) == (422, "idempotency_key_reused")
+
+
+def test_another_caller_may_use_the_same_key(shop: KeyedApi) -> None:
+    assert again(shop, "order-1", new_number()).status_code == 202
+    assert again(keyed(shop.server), "order-1", new_number()).status_code == 202
+
+
+def test_a_refused_request_may_be_mended_and_tried_again_under_its_key(api: WebServer) -> None:
+    shop = keyed(api, limits="per_number=1/1h per_prefix=0")
+    phone = new_number()
+    assert refusal(again(shop, "order-1", phone, length=3)) == INVALID
+    assert refusal(again(shop, "order-1", phone, template="nothing")) == (400, "unknown_template")
+    assert again(shop, "order-1", phone).status_code == 202
+    assert refusal(again(shop, "order-2", phone)) == (429, "rate_limited")
+    assert again(shop, "order-2", new_number()).status_code == 202
+
+
+def test_once_the_code_is_used_the_repeated_answer_has_none(shop: KeyedApi) -> None:
+    phone = new_number()
+    first = again(shop, "order-1", phone).json()
+    assert shop.check(phoneNumber=phone, otp=first["otp"]).json()["valid"]
+    repeated = again(shop, "order-1", phone)
+    assert repeated.status_code == 202
+    del first["otp"]
+    assert repeated.json() == first
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_an_idempotency_key_has_1_to_255_signs(shop: KeyedApi, key: str) -> None:
+    answer = again(shop, key, new_number())
+    assert refusal(answer) == INVALID
+    assert "Idempotency-Key" in answer.json()["message"]
+
+
+def test_many_at_once_with_one_key_are_one(shop: KeyedApi) -> None:
+    phone = new_number()
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda _: again(shop, "order-1", phone), range(48)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.text for answer in answers}) == 1
+    assert sum("Idempotency-Replayed" not in answer.headers for answer in answers) == 1
+    assert len(shop.get(phoneNumber=phone).json()["verifications"]) == 1
+
+
+def test_a_test_keys_message_goes_to_the_sandbox_of_a_live_installation(
+    serve_web: ServeWeb,
+) -> None:
+    server = serve_web(channel="linked")
+    live, test = keyed(server), keyed(server, is_test=True)
+    found = [stored(server.database, one.accepted()["jobId"]).channel for one in (live, test)]
+    assert found == ["linked", "sandbox"]

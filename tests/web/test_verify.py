@@ -1,0 +1,268 @@
+"""POST /api/v1/otp/verify: every answer, and of many right checks at once exactly one yes."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from hudhud.clock import now_ms
+from support.keyed_api import VERIFY, KeyedApi, keyed, new_number, refusal, wrong
+from support.web_server import KEY, ServeWeb, WebServer
+
+INVALID = (400, "invalid_parameter")
+NOTHING = "v" + "0" * 43
+OVER = '{"message":"The code has expired. Send a new one.","error":"expired"}'
+USED = '{"message":"This code was used already.","error":"already_used"}'
+USED_UP = (
+    '{"message":"Too many wrong codes were tried. Send a new one.","error":"max_attempts_reached"}'
+)
+NOTHING_PENDING = (
+    '{"message":"There is no pending verification for this. Send a new code.",'
+    '"error":"nothing_pending"}'
+)
+
+
+@pytest.fixture
+def shop(api: WebServer) -> KeyedApi:
+    """A key that sends and checks."""
+    return keyed(api)
+
+
+def told(answer: httpx.Response) -> tuple[int, str]:
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    return answer.status_code, answer.text
+
+
+def test_the_right_code_is_answered_exactly_so(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    answer = shop.check(verificationId=one["verificationId"], otp=one["otp"])
+    assert told(answer) == (
+        200,
+        f'{{"valid":true,"status":"approved","verificationId":"{one["verificationId"]}"}}',
+    )
+
+
+def test_a_wrong_code_is_answered_exactly_so(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    answer = shop.check(verificationId=one["verificationId"], otp=wrong(one["otp"]))
+    assert told(answer) == (
+        200,
+        '{"valid":false,"status":"pending",'
+        f'"verificationId":"{one["verificationId"]}","attemptsRemaining":4}}',
+    )
+
+
+@pytest.mark.parametrize("name", ["phoneNumber", "verificationId", "jobId", "jobId as text"])
+def test_a_verification_may_be_named_in_three_ways(shop: KeyedApi, name: str) -> None:
+    phone = new_number()
+    one = shop.accepted(phone)
+    named: dict[str, Any] = {
+        "phoneNumber": {"phoneNumber": phone},
+        "verificationId": {"verificationId": one["verificationId"]},
+        "jobId": {"jobId": one["jobId"]},
+        "jobId as text": {"jobId": str(one["jobId"])},
+    }[name]
+    assert shop.check(**named, otp=one["otp"]).json()["valid"] is True
+
+
+@pytest.mark.parametrize(
+    "typed", ["٠٤٧١", "۰۴۷۱", " 04 71 ", "04-71", "04\u201371", "0\u00a0471", "\u200f0471\u200e"]
+)
+def test_a_code_may_be_typed_as_people_type(shop: KeyedApi, typed: str) -> None:
+    one = shop.accepted(code="0471")
+    assert shop.check(jobId=one["jobId"], otp=typed).json()["valid"] is True
+
+
+def test_a_code_may_be_a_number_in_json(shop: KeyedApi) -> None:
+    one = shop.accepted(code="4711")
+    assert shop.check(jobId=one["jobId"], otp=4711).json()["valid"] is True
+
+
+def test_a_form_may_be_sent(shop: KeyedApi) -> None:
+    phone = new_number()
+    shop.accepted(phone, code="0471")
+    assert shop.form(VERIFY, phoneNumber=phone, otp="0472").json()["attemptsRemaining"] == 4
+    assert shop.form(VERIFY, phoneNumber=phone, otp="٠٤٧١").json()["valid"] is True
+
+
+def test_the_last_wrong_code_ends_it_and_what_follows_is_refused(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    named = {"verificationId": one["verificationId"]}
+    answers = [shop.check(**named, otp=wrong(one["otp"])).json() for _ in range(5)]
+    assert [answer["attemptsRemaining"] for answer in answers] == [4, 3, 2, 1, 0]
+    assert [answer["status"] for answer in answers] == ["pending"] * 4 + ["max_attempts_reached"]
+    refused = shop.check(**named, otp=one["otp"])
+    assert told(refused) == (429, USED_UP)
+    assert "Retry-After" not in refused.headers
+
+
+def test_how_many_attempts_there_are_can_be_set(serve_web: ServeWeb) -> None:
+    shop = keyed(serve_web(otp_max_attempts=1))
+    one = shop.accepted()
+    assert shop.check(jobId=one["jobId"], otp=wrong(one["otp"])).json() == {
+        "valid": False,
+        "status": "max_attempts_reached",
+        "verificationId": one["verificationId"],
+        "attemptsRemaining": 0,
+    }
+
+
+def test_a_used_code_is_refused(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    assert shop.check(jobId=one["jobId"], otp=one["otp"]).status_code == 200
+    for typed in (one["otp"], wrong(one["otp"])):
+        assert told(shop.check(jobId=one["jobId"], otp=typed)) == (409, USED)
+
+
+def test_a_code_whose_time_is_over_is_refused(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    shop.change(one["verificationId"], expires_at=now_ms())
+    for typed in (one["otp"], wrong(one["otp"])):
+        assert told(shop.check(jobId=one["jobId"], otp=typed)) == (410, OVER)
+    shop.change(one["verificationId"], status="expired")
+    assert told(shop.check(jobId=one["jobId"], otp=one["otp"])) == (410, OVER)
+
+
+@pytest.mark.parametrize("status", ["canceled", "failed"])
+def test_what_was_canceled_or_failed_is_not_pending(shop: KeyedApi, status: str) -> None:
+    one = shop.accepted()
+    shop.change(one["verificationId"], status=status)
+    assert told(shop.check(jobId=one["jobId"], otp=one["otp"])) == (404, NOTHING_PENDING)
+
+
+@pytest.mark.parametrize(
+    "named", [{"phoneNumber": "+201000000000"}, {"verificationId": NOTHING}, {"jobId": 10**17}]
+)
+def test_what_does_not_exist_is_not_pending(shop: KeyedApi, named: dict[str, Any]) -> None:
+    assert told(shop.check(**named, otp="1234")) == (404, NOTHING_PENDING)
+
+
+@pytest.mark.parametrize("name", ["phoneNumber", "verificationId", "jobId"])
+def test_what_another_key_sent_is_not_pending_and_loses_no_attempt(
+    shop: KeyedApi, name: str
+) -> None:
+    phone = new_number()
+    one = shop.accepted(phone)
+    named = {"phoneNumber": phone, **one}[name]
+    other = keyed(shop.server)
+    assert told(other.check(**{name: named}, otp=one["otp"])) == (404, NOTHING_PENDING)
+    assert shop.verification(one["verificationId"]).attempts == 0
+    admin = keyed(shop.server, "admin")
+    assert admin.check(**{name: named}, otp=one["otp"]).json()["valid"] is True
+
+
+def test_of_a_number_the_newest_code_is_checked(shop: KeyedApi) -> None:
+    phone = new_number()
+    shop.accepted(phone, code="1111")
+    shop.accepted(phone, code="2222")
+    assert shop.check(phoneNumber=phone, otp="1111").json()["valid"] is False
+    assert shop.check(phoneNumber=phone, otp="2222").json()["valid"] is True
+
+
+def test_without_the_scope_nothing_is_checked(api: WebServer) -> None:
+    environment = KeyedApi(api, KEY)
+    one = environment.accepted()
+    answer = environment.check(jobId=one["jobId"], otp=one["otp"])
+    assert refusal(answer) == (403, "scope_missing")
+    assert environment.verification(one["verificationId"]).status == "pending"
+
+
+def test_without_a_key_nothing_is_checked(api: WebServer) -> None:
+    answer = httpx.post(f"{api.client.base_url}{VERIFY}", json={"jobId": 1, "otp": "1"})
+    missing = '{"message":"Unauthorized: API Key is missing from headers."}'
+    assert told(answer) == (401, missing)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"phoneNumber": "", "jobId": None},
+        {"jobId": 0},
+        {"phoneNumber": "+201001234567", "jobId": 1},
+        {"phoneNumber": "+201001234567", "verificationId": NOTHING},
+        {"phoneNumber": "+201001234567", "verificationId": NOTHING, "jobId": 1},
+    ],
+)
+def test_exactly_one_verification_must_be_named(shop: KeyedApi, fields: dict[str, Any]) -> None:
+    answer = shop.check(**fields, otp="1234")
+    assert refusal(answer) == INVALID
+    assert "exactly one" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "verification", ["v", "V" + "0" * 43, NOTHING + "0", NOTHING[:-1] + "g", 5, [], [NOTHING]]
+)
+def test_an_id_of_another_form_is_refused(shop: KeyedApi, verification: Any) -> None:
+    assert refusal(shop.check(verificationId=verification, otp="1234")) == INVALID
+
+
+@pytest.mark.parametrize("job", [-1, 10**18, 1.5, "one", "0", True, [1], {"id": 1}])
+def test_a_job_that_is_no_number_of_one_is_refused(shop: KeyedApi, job: Any) -> None:
+    assert refusal(shop.check(jobId=job, otp="1234")) == INVALID
+
+
+@pytest.mark.parametrize("phone", ["201001234567", 5, "x", ["+201001234567"]])
+def test_a_wrong_number_is_told_as_it_is_at_a_send(shop: KeyedApi, phone: Any) -> None:
+    answer = shop.check(phoneNumber=phone, otp="1234")
+    assert refusal(answer) == (400, None)
+    assert "Invalid phone number format" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("typed", [None, "", [], {}, True, 1.5, "1" * 101, ["1234"]])
+def test_what_the_user_typed_is_required(shop: KeyedApi, typed: Any) -> None:
+    one = shop.accepted()
+    answer = shop.check(jobId=one["jobId"], otp=typed)
+    assert refusal(answer) == INVALID
+    assert '"otp"' in answer.json()["message"]
+    assert shop.verification(one["verificationId"]).attempts == 0
+
+
+def test_a_body_without_what_was_typed_is_told_so(shop: KeyedApi) -> None:
+    assert refusal(shop.check(jobId=1)) == INVALID
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"x"', b"null"])
+def test_a_body_that_is_no_object_is_refused(shop: KeyedApi, content: bytes) -> None:
+    headers = {"X-API-KEY": shop.key, "Content-Type": "application/json"}
+    answer = shop.server.client.post(VERIFY, content=content, headers=headers)
+    assert answer.status_code == 400
+
+
+def test_a_wrong_request_uses_no_attempt(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    shop.check(jobId=one["jobId"])
+    shop.check(jobId=one["jobId"], phoneNumber="x", otp="1")
+    assert shop.verification(one["verificationId"]).attempts == 0
+
+
+def test_of_a_hundred_right_checks_at_once_one_is_valid(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(
+            threads.map(lambda _: shop.check(jobId=one["jobId"], otp=one["otp"]), range(100))
+        )
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 99}
+    assert [answer.json()["valid"] for answer in answers if answer.status_code == 200] == [True]
+
+
+def test_of_a_hundred_wrong_checks_at_once_five_are_tried(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    typed = wrong(one["otp"])
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda _: shop.check(jobId=one["jobId"], otp=typed), range(100)))
+    assert Counter(answer.status_code for answer in answers) == {200: 5, 429: 95}
+    assert shop.verification(one["verificationId"]).attempts == 5
+
+
+def test_the_answer_never_holds_a_code(shop: KeyedApi) -> None:
+    one = shop.accepted(length=10)
+    typed = wrong(one["otp"])
+    answers = [
+        shop.check(jobId=one["jobId"], otp=typed),
+        shop.check(jobId=one["jobId"], otp=one["otp"]),
+        shop.check(jobId=one["jobId"], otp=one["otp"]),
+    ]
+    assert not any(one["otp"] in answer.text or typed in answer.text for answer in answers)
