@@ -30,7 +30,8 @@ class AdminPassword:
     def __init__(self, settings: Settings, secret: str) -> None:
         self.username = settings.admin_username
         self._of_environment = settings.admin_password
-        self._mark_key = derive(secret, "password mark")
+        both = (secret, settings.session_secret_previous)
+        self._mark_keys = [derive(one, "password mark") for one in both if one is not None]
         self._hasher = PasswordHasher()
         self._making = threading.Lock()
         self._environment_hash: str | None = None
@@ -38,11 +39,16 @@ class AdminPassword:
 
     def mark(self, connection: Connection) -> bytes:
         """Return what sessions remember of the password, so that another one ends them."""
+        return self.marks(connection)[0]
+
+    def marks(self, connection: Connection) -> list[bytes]:
+        """Return the mark under this secret, and that of sessions from before it was changed."""
         if self._of_environment is not None:
             kept = f"environment\0{self._of_environment}"
         else:
             kept = f"stored\0{stored_hash(connection, self.username)}"
-        return hmac.digest(self._mark_key, f"{self.username}\0{kept}".encode(), "sha256")
+        marked = f"{self.username}\0{kept}".encode()
+        return [hmac.digest(key, marked, "sha256") for key in self._mark_keys]
 
     def stored(self, connection: Connection) -> str | None:
         """Return the stored hash that counts; None where the environment's password does."""

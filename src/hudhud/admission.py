@@ -12,11 +12,18 @@ SANDBOX = "sandbox"
 
 
 def room(
-    connection: Connection, database: Database, settings: Settings, *, channel: str, now: int
+    connection: Connection,
+    database: Database,
+    settings: Settings,
+    *,
+    channel: str,
+    validity: float,
+    now: int,
 ) -> Room | None:
-    """Return how many messages the channel's senders can still carry, None where it has no pace.
+    """Return the room that the channel's senders have for codes valid for at most `validity` s.
 
-    Until the transaction ends nobody else counts: what is found here may be filled.
+    None where the channel has no pace. Until the transaction ends nobody else counts: what is
+    found here may be filled.
     """
     if channel == SANDBOX:
         return None
@@ -26,7 +33,7 @@ def room(
         connection,
         channel=channel,
         mean_gap=settings.mean_send_gap,
-        validity=settings.otp_ttl_seconds,
+        validity=validity,
         now=now,
     )
 

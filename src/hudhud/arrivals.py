@@ -102,10 +102,10 @@ class Arrivals:
                 verifications.c.status == PENDING,
                 verifications.c.expires_at > now,
             )
-            .order_by(verifications.c.id.desc())
+            .order_by(verifications.c.id)  # in the order in which everybody locks
             .with_for_update()
-        )
-        return next((row for row in rows if self._may_be_proved(row, chat)), None)
+        ).all()
+        return next((row for row in reversed(rows) if self._may_be_proved(row, chat)), None)
 
     def _may_be_proved(self, row: Row[Any], chat: Chat) -> bool:
         """Whether it is of this channel and expects this person, or anybody who may get codes."""
@@ -141,7 +141,7 @@ class Arrivals:
             .values(
                 phone=proved,
                 template=template,
-                proved_phone=proved,
+                proved_phone=chat.phone,
                 code_digest=self._sealer.digest(row.id, code),
                 code_index=self._sealer.index(code),
                 code_sealed=self._sealer.seal(row.id, code),
@@ -150,13 +150,13 @@ class Arrivals:
                 link_sealed=None,
             )
         )
-        conversions.note_started(connection, [proved], now=row.created_at)
+        _note_started(connection, row, proved)
         self._queue(connection, chat, body, row.id, expires_at, now)
 
     def _approve(self, connection: Connection, row: Row[Any], chat: Chat, now: int) -> None:
         """Take the text itself for the proof, and tell the person what was approved."""
-        conversions.note_started(connection, [row.phone], now=row.created_at)
-        endings.approve(connection, row.id, now=now, proved_phone=row.phone)
+        _note_started(connection, row, row.phone)
+        endings.approve(connection, row.id, now=now, proved_phone=chat.phone)
         body = self._templates.approved_text(row.locale, key_name=_key_name(connection, row))
         self._queue(connection, chat, body, row.id, self._answer_expires(now), now)
 
@@ -197,6 +197,12 @@ class Arrivals:
         insert_rows(connection, messages_table, [row])
         texts.keep(connection, [body])
         tally.add(connection, now=now, moved={QUEUED: 1}, happened={"accepted": 1})
+
+
+def _note_started(connection: Connection, row: Row[Any], phone: str) -> None:
+    """Count it for its country, in whose chat the person wrote; tests are in no country."""
+    if not api_keys.is_test_prefix(row.api_key):
+        conversions.note_started(connection, [phone], now=row.created_at)
 
 
 def _note_answer(connection: Connection, phone: str, now: int) -> bool:

@@ -87,7 +87,7 @@ class CodeChecker:
         results: list[Checked | Exception] = []
         for check, one in zip(group, ids, strict=True):
             row = rows.get(one or "")
-            if row is None or not check.caller.sees(row.api_key):
+            if row is None or not check.caller.sees(row.api_key) or _has_no_code_yet(row):
                 results.append(NotFound(NOTHING, "nothing_pending"))
             else:
                 results.append(self._check(check, row, standings, now))
@@ -109,6 +109,11 @@ class CodeChecker:
             attempts_remaining=max(0, self._most - after.attempts),
             proved_phone=row.proved_phone,
         )
+
+
+def _has_no_code_yet(row: Row[tuple[object, ...]]) -> bool:
+    """Tell whether nobody has opened its link: there is nothing that a check could be about."""
+    return row.status == PENDING and row.code_sealed is None
 
 
 def _write_down(
@@ -162,5 +167,9 @@ def _newest_of_phone(check: Check, now: int) -> Select[str]:
     )
     if "admin" not in check.caller.scopes:
         newest = newest.where(verifications.c.api_key == check.caller.owner)
-    waits = and_(verifications.c.status == PENDING, verifications.c.expires_at > now)
+    waits = and_(
+        verifications.c.status == PENDING,
+        verifications.c.expires_at > now,
+        verifications.c.code_sealed.is_not(None),
+    )
     return newest.order_by(case((waits, 0), else_=1), verifications.c.id.desc()).limit(1)

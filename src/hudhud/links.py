@@ -51,6 +51,7 @@ class LinkRequest:
     reference: str | None = None
     locale: str | None = None
     redirect_url: str | None = None
+    client_ip: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,8 @@ class LinkStarter:
         locale = self._templates.choose_locale(country, request.locale, caller.name)
         token = link_tokens.new_token()
         text = self._templates.link_text(request.mode, locale, key_name=caller.name, token=token)
-        applying = self._limits.of(caller, request.phone, None)
+        # Nothing is sent to the number before its owner writes: no limit of numbers is meant.
+        applying = self._limits.of(caller, None, request.client_ip)
         channel = SANDBOX if caller.is_test else self._settings.channel
         new = _NewLink(new_verification_id(now), request, caller.owner, locale, token, now)
         with self._database.write() as connection:

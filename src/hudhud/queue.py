@@ -27,7 +27,8 @@ from sqlalchemy import (
 
 from hudhud import endings, events, senders, tally, texts, timeline
 from hudhud.db.tables import contacts, messages, verifications
-from hudhud.messages import EXPIRED, FAILED, QUEUED, SENDING, SENT
+from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, SENDING, SENT
+from hudhud.wordings import CODE_LINE
 
 LEASE_MS = 30_000
 # A message with less time left is not begun: it would arrive too late to be typed.
@@ -43,10 +44,19 @@ LOST = "The sender ended before it could tell what became of the message."
 
 
 class Room(NamedTuple):
-    """How many messages more can arrive in time, and when the next place is free."""
+    """How many messages wait, at most as many as matter, and the seconds that each takes."""
 
-    places: int
-    retry_after: int
+    waiting: int
+    gap: float
+
+    def places(self, validity: float) -> int:
+        """Return how many messages more can arrive within `validity` seconds."""
+        return max(0, math.floor(validity / self.gap) + 1 - self.waiting)
+
+    @property
+    def retry_after(self) -> int:
+        """After how many seconds a place is free."""
+        return max(1, math.ceil(self.gap))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,11 @@ class Claimed:
     expires_at: int
     request_id: str | None
     code_sealed: bytes | None
+
+    @property
+    def is_void(self) -> bool:
+        """Whether it should carry a code that is erased: its verification has ended."""
+        return self.code_sealed is None and CODE_LINE.search(self.body) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +110,18 @@ Outcome = Sent | Failed | Returned
 
 
 def room(
-    connection: Connection, *, channel: str, mean_gap: float, validity: int, now: int
+    connection: Connection, *, channel: str, mean_gap: float, validity: float, now: int
 ) -> Room | None:
-    """Return how many messages can still be accepted, or None where there is no pace.
+    """Return what waits and what it takes, or None where there is no pace.
 
     What waits takes (messages queued) x `mean_gap` / (senders) seconds; that must not be longer
-    than `validity` seconds. No more rows are counted than there are places.
+    than a code is valid. No more rows are counted than matter for `validity` seconds.
     """
     if mean_gap == 0:
         return None
     carriers = max(1, senders.count_alive(connection, channel=channel, now=now))
-    most = math.floor(validity * carriers / mean_gap)
+    gap = mean_gap / carriers
+    most = math.floor(validity / gap)
     waiting = (
         select(messages.c.id)
         .where(messages.c.status == QUEUED, messages.c.channel == channel)
@@ -113,7 +129,7 @@ def room(
         .subquery()
     )
     queued = connection.scalar(select(func.count()).select_from(waiting)) or 0
-    return Room(max(0, most + 1 - queued), max(1, math.ceil(mean_gap / carriers)))
+    return Room(queued, gap)
 
 
 def has_work(
@@ -149,9 +165,29 @@ def claim(
     if len(taken) < limit:
         ready = _ready(channel, now, only_known=only_known)
         taken += _take(connection, ready, sender=sender, limit=limit - len(taken), now=now)
-    tally.add(connection, now=now, moved={QUEUED: -len(taken), SENDING: len(taken)})
     sealed = _sealed_codes(connection, [row.verification_id for row in taken])
-    return [Claimed(**row._asdict(), code_sealed=sealed.get(row.verification_id)) for row in taken]
+    claimed = [
+        Claimed(**row._asdict(), code_sealed=sealed.get(row.verification_id)) for row in taken
+    ]
+    void = [one.id for one in claimed if one.is_void]
+    _cancel(connection, void, now=now)
+    tally.add(
+        connection,
+        now=now,
+        moved={QUEUED: -len(taken), SENDING: len(taken) - len(void), CANCELED: len(void)},
+        happened={"canceled": len(void)},
+    )
+    return [one for one in claimed if not one.is_void]
+
+
+def _cancel(connection: Connection, ids: Sequence[int], *, now: int) -> None:
+    """Cancel messages whose verification ended while they were on their way back to the queue."""
+    if ids:
+        connection.execute(
+            update(messages)
+            .where(messages.c.id.in_(ids))
+            .values(status=CANCELED, finished_at=now, lease_expires_at=None)
+        )
 
 
 def _take(

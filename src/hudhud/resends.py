@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, select, update
 from hudhud import admission, api_keys, endings, limits, messages, tally, texts
 from hudhud.api_keys import Caller
 from hudhud.checks import OVER
+from hudhud.countries import Countries
 from hudhud.db.engine import Database, insert_rows
 from hudhud.db.tables import messages as messages_table
 from hudhud.db.tables import verifications
@@ -42,10 +43,17 @@ class Resent:
 class Resends:
     """Queues further messages for verifications that wait for their code."""
 
-    def __init__(self, settings: Settings, database: Database, templates: Templates) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        templates: Templates,
+        countries: Countries,
+    ) -> None:
         self._settings = settings
         self._database = database
         self._templates = templates
+        self._countries = countries
         self._limits = Limits(settings)
 
     def queue(
@@ -59,7 +67,7 @@ class Resends:
     ) -> Resent:
         """Queue the code of a verification that exists once more; nothing is extended by it.
 
-        Raises Gone, Conflict, TooMany or QueueUnavailable, and then nothing has changed.
+        Raises Gone, Conflict, NotAllowed, TooMany or QueueUnavailable: then nothing has changed.
         """
         # In the order in which a send locks.
         self._database.lock_for_admission(connection)
@@ -72,14 +80,20 @@ class Resends:
             raise Conflict(STILL_QUEUED, "still_queued")
         _refuse_ended(row, now)
         _refuse_early(row, last, now)
-        self._refuse_without_room(connection, last.channel, now)
+        self._countries.check(_phone(row))
+        self._refuse_without_room(connection, last.channel, row.expires_at, now)
         quota = self._take_limits(connection, caller, _phone(row), now)
         number = self._insert(connection, row, last, request_id, now)
         return Resent(number, len(WAITS) - row.resends - 1, quota)
 
-    def _refuse_without_room(self, connection: Connection, channel: str, now: int) -> None:
-        room = admission.room(connection, self._database, self._settings, channel=channel, now=now)
-        if room is not None and room.places == 0:
+    def _refuse_without_room(
+        self, connection: Connection, channel: str, expires_at: int, now: int
+    ) -> None:
+        left = (expires_at - now) / 1000
+        room = admission.room(
+            connection, self._database, self._settings, channel=channel, validity=left, now=now
+        )
+        if room is not None and room.places(left) == 0:
             raise admission.full(room)
 
     def _take_limits(self, connection: Connection, caller: Caller, phone: Phone, now: int) -> Quota:
@@ -105,7 +119,7 @@ class Resends:
             number,
             verification_id=row.id,
             channel=last.channel,
-            phone=row.phone,
+            phone=last.phone,
             body=body,
             request_id=request_id,
             created_at=now,

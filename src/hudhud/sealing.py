@@ -63,6 +63,11 @@ class Sealer:
                 return _open(key, nonce, sealed[KEY_NAME_BYTES + NONCE_BYTES :], bound_to)
         raise SealingError("It was sealed with a secret that is no longer set.")
 
+    @property
+    def key_name(self) -> bytes:
+        """The `KEY_NAME_BYTES` with which all begins that is sealed under the present secret."""
+        return self._key.name
+
     def is_current(self, sealed: bytes) -> bool:
         """Tell whether it was sealed under the present secret, not the one before."""
         return sealed[:KEY_NAME_BYTES] == self._key.name
@@ -86,6 +91,11 @@ class CodeSealer:
         self._all = [self._keys] if previous is None else [self._keys, _Keys(previous)]
         self._sealer = Sealer("code encryption", secret, previous)
         self._link_sealer = Sealer("link encryption", secret, previous)
+
+    @property
+    def key_names(self) -> tuple[bytes, bytes]:
+        """What a code and a link begin with that are sealed under the present secret."""
+        return self._sealer.key_name, self._link_sealer.key_name
 
     def digest(self, verification_id: str, code: str) -> bytes:
         """Return the HMAC by which a typed code is checked; it covers the verification."""

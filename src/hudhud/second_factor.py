@@ -113,6 +113,20 @@ def turn_off(connection: Connection, username: str) -> bool:
     return result.rowcount > 0
 
 
+def reseal(connection: Connection, sealer: Sealer) -> int:
+    """Seal anew what is sealed under the secret before the present one; return how many.
+
+    Raises SealingError where neither opens it.
+    """
+    rows = connection.execute(select(second_factors).with_for_update()).all()
+    old = [row for row in rows if not sealer.is_current(row.secret_sealed)]
+    for row in old:
+        anew = sealer.seal(row.username, sealer.open(row.username, row.secret_sealed))
+        of_this = update(second_factors).where(second_factors.c.username == row.username)
+        connection.execute(of_this.values(secret_sealed=anew))
+    return len(old)
+
+
 def _spend_totp(
     connection: Connection, sealer: Sealer, username: str, code: str, *, now: int
 ) -> bool:

@@ -6,6 +6,7 @@ out, unused for `IDLE_MS`, older than `ABSOLUTE_MS`, or when the password is ano
 
 import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -66,13 +67,23 @@ def begin(
     return token, session
 
 
-def find(connection: Connection, token: str, *, password_mark: bytes, now: int) -> Session | None:
+def find(
+    connection: Connection, token: str, *, password_marks: Iterable[bytes], now: int
+) -> Session | None:
     """Return the session of this token, or None where there is none or it has ended."""
     row = connection.execute(select(sessions).where(sessions.c.digest == _digest(token))).first()
-    if row is None or not hmac.compare_digest(row.password_mark, password_mark):
+    if row is None:
+        return None
+    if not any(hmac.compare_digest(row.password_mark, mark) for mark in password_marks):
         return None
     session = Session(row.digest, row.username, row.is_complete, row.created_at, row.seen_at)
     return None if _has_ended(session, now) else session
+
+
+def remark(connection: Connection, *, before: bytes, now: bytes) -> int:
+    """Let sessions remember the password by another mark of it; return how many."""
+    marked_before = update(sessions).where(sessions.c.password_mark == before)
+    return connection.execute(marked_before.values(password_mark=now)).rowcount
 
 
 def wants_touch(session: Session, *, now: int) -> bool:

@@ -323,7 +323,7 @@ class Settings(BaseModel):
     )
 
     webhook_allow_private: bool = Field(
-        False, description="Let webhooks be delivered to private and loopback addresses"
+        default=False, description="Let webhooks be delivered to private and loopback addresses"
     )
 
     retention_messages_days: int = Field(30, ge=1, description="Days messages are kept")

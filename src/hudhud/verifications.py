@@ -27,7 +27,7 @@ from hudhud.db.engine import Database, insert_rows
 from hudhud.db.tables import messages as messages_table
 from hudhud.db.tables import verifications
 from hudhud.endings import PENDING
-from hudhud.errors import Contradiction
+from hudhud.errors import Contradiction, NotAllowed
 from hudhud.idempotency import IdempotentRequest, Original
 from hudhud.limits import Limit, Limits, Quota
 from hudhud.messages import CANCELED, QUEUED
@@ -95,6 +95,11 @@ class NewVerification:
         return self.request.hides_code or self.caller.hides_code
 
     @property
+    def validity(self) -> float:
+        """The seconds for which the code is good."""
+        return (self.expires_at - self.created_at) / 1000
+
+    @property
     def is_conversion(self) -> bool:
         """Whether it counts for the habit of its country: its code is checked here, in earnest."""
         return self.caller.may("verify") and not self.caller.is_test
@@ -148,10 +153,9 @@ class VerificationStarter:
     ) -> NewVerification:
         """Choose the code and the wording; nothing is stored yet.
 
-        Raises BadRequest for a template or locale that does not exist, NotAllowed for a country.
+        Raises BadRequest for a template or locale that does not exist.
         """
         settings = self._settings
-        self._countries.check(request.phone)
         ttl = request.ttl_seconds or settings.otp_ttl_seconds
         locale = self._templates.choose_locale(request.phone.country, request.locale, caller.name)
         template, body = self._templates.render(
@@ -183,7 +187,7 @@ class VerificationStarter:
     ) -> list[Accepted | Exception]:
         """Store those of the group that no limit holds back and that can arrive in time.
 
-        The refused get TooMany or QueueUnavailable, with the seconds after which to come back.
+        The refused get NotAllowed, or TooMany or QueueUnavailable with when to come back.
         What was asked before under the same Idempotency-Key gets the answer of then.
         """
         now = now_ms()
@@ -191,7 +195,8 @@ class VerificationStarter:
         originals = self._claim_keys(connection, group, now)
         answers.update(_contradicting(originals))
         first = [new for new in group if new.id not in originals]
-        answers.update(self._beyond_room(connection, first, now))
+        answers.update(self._beyond_borders(first))
+        answers.update(self._beyond_room(connection, answers.open(first), now))
         quotas = self._take_limits(connection, answers, first, now)
         _release_keys(connection, first, answers)
         answers.update(self._insert(connection, answers.open(first), quotas, now))
@@ -211,6 +216,16 @@ class VerificationStarter:
             if original.verification_id != new.id
         }
 
+    def _beyond_borders(self, group: Sequence[NewVerification]) -> dict[str, Exception]:
+        """Refuse the countries that no code may go to; a repetition is answered as before."""
+        refused: dict[str, Exception] = {}
+        for new in group:
+            try:
+                self._countries.check(new.request.phone)
+            except NotAllowed as error:
+                refused[new.id] = error
+        return refused
+
     def _beyond_room(
         self, connection: Connection, group: Sequence[NewVerification], now: int
     ) -> dict[str, Exception]:
@@ -219,11 +234,23 @@ class VerificationStarter:
         if not paced:
             return {}
         room = admission.room(
-            connection, self._database, self._settings, channel=paced[0].channel, now=now
+            connection,
+            self._database,
+            self._settings,
+            channel=paced[0].channel,
+            validity=max(new.validity for new in paced),
+            now=now,
         )
         if room is None:
             return {}
-        return {new.id: admission.full(room) for new in paced[room.places :]}
+        refused: dict[str, Exception] = {}
+        taken = 0
+        for new in paced:
+            if taken < room.places(new.validity):
+                taken += 1
+            else:
+                refused[new.id] = admission.full(room)
+        return refused
 
     def _take_limits(
         self,

@@ -29,7 +29,7 @@ NAMES = [" ".join(path) for path, _ in EVERY_COMMAND]
 
 def test_these_are_the_commands() -> None:
     assert set(NAMES) == {
-        "serve", "worker", "pair", "send", "status", "migrate", "doctor", "demo",
+        "serve", "worker", "pair", "send", "status", "migrate", "forget", "doctor", "demo",
         "templates", "templates check", "templates preview",
         "keys", "keys create", "keys list", "keys rotate", "keys revoke",
         "webhooks", "webhooks add", "webhooks list", "webhooks remove", "webhooks enable",
@@ -80,7 +80,7 @@ def test_a_wrong_setting_ends_with_two_and_one_line(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["status"], ["keys", "list"], ["keys", "revoke", "x"], ["pair"], ["send", PHONE]]
+    "arguments", [["status"], ["keys", "list"], ["keys", "revoke", "x"], ["pair"], ["send", PHONE], ["forget", PHONE]]
 )
 def test_without_an_installation_nothing_is_made(
     run: Run, tmp_path: Path, arguments: list[str]

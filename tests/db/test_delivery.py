@@ -10,7 +10,6 @@ from hudhud import contacts, delivery, queue
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import contacts as contacts_table
-from hudhud.db.tables import verifications
 from hudhud.delivery import NO_ACCOUNT, NO_DATABASE, Delivery
 from hudhud.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent
@@ -54,16 +53,6 @@ def test_a_message_without_a_place_for_a_code_needs_none(
     change(database, message, verification_id=None, body="Confirmed for {code} & Co.")
     assert isinstance(deliver(database, channel), Sent)
     assert channel.sent == [(PHONE, "Confirmed for {code} & Co.")]
-
-
-def test_a_code_of_no_verification_is_not_sent(
-    database: Database, channel: ScriptedChannel
-) -> None:
-    (message,) = submit(database, now=now_ms())
-    change(database, message, verification_id=None)
-    outcome = deliver(database, channel)
-    assert isinstance(outcome, Failed)
-    assert "erased" in outcome.error
 
 
 def test_a_message_goes_out_with_its_code(database: Database, channel: ScriptedChannel) -> None:
@@ -198,15 +187,6 @@ def test_a_code_that_cannot_be_opened_fails_for_good(
     row = stored(database, message)
     assert (row.status, channel.sent) == ("failed", [])
     assert "secret" in row.error
-
-
-def test_an_erased_code_fails_for_good(database: Database, channel: ScriptedChannel) -> None:
-    (message,) = submit(database, now=now_ms())
-    with database.write() as connection:
-        connection.execute(update(verifications).values(code_sealed=None))
-    deliver(database, channel)
-    assert stored(database, message).error == "The code was erased before it could be sent."
-    assert channel.sent == []
 
 
 def test_a_number_is_checked_before_the_first_message_and_remembered(

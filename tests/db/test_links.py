@@ -11,6 +11,8 @@ from conftest import settings
 from hudhud import endings, link_tokens, senders, tally
 from hudhud.api_keys import Caller
 from hudhud.arrivals import ANSWERED_AGAIN_MS, Arrivals
+from hudhud.checks import Check, Checked, CodeChecker
+from hudhud.clock import now_ms
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, link_answers, verifications
@@ -35,7 +37,7 @@ from support.links import (
     text_of,
     write,
 )
-from support.queued import NOW, PHONE, SECRET, VALIDITY_MS, arrivals, caller
+from support.queued import NOW, PHONE, SECRET, VALIDITY_MS, accept, arrivals, caller
 
 OTHER = "+201001234599"
 EGYPT = Phone(PHONE, "EG")
@@ -139,23 +141,22 @@ def test_a_number_that_is_paused_or_does_not_run_is_only_the_last_choice(
     assert len(chosen) == 2
 
 
-def test_limits_hold_for_links_whose_number_is_known(database: Database) -> None:
-    limited = caller("k", "send", "verify", limits="per_number=2/1h")
-    for _ in range(2):
+def test_no_limit_of_numbers_holds_for_links_for_nothing_is_sent_to_them(
+    database: Database,
+) -> None:
+    limited = caller("k", "send", "verify", limits="per_number=1/1h per_prefix=1/1h")
+    for _ in range(3):
         start(database, EGYPT, by=limited)
-    with pytest.raises(TooMany) as refused:
-        start(database, EGYPT, by=limited)
-    assert refused.value.word == "rate_limited"
-    with database.read() as connection:
-        assert connection.scalar(select(func.count()).select_from(verifications)) == 2
-    start(database, by=limited)
 
 
 def test_the_limit_of_a_key_holds_for_links_without_a_number_too(database: Database) -> None:
     limited = caller("k", "send", "verify", limits="per_key=1/1h")
     start(database, by=limited)
-    with pytest.raises(TooMany):
+    with pytest.raises(TooMany) as refused:
         start(database, by=limited)
+    assert refused.value.word == "rate_limited"
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(verifications)) == 1
 
 
 def test_countries_that_get_no_codes_get_no_links(database: Database) -> None:
@@ -267,7 +268,7 @@ def test_an_expected_number_may_be_written_otherwise_by_whatsapp(database: Datab
     link = start(database, Phone(expected, "BR"))
     write(database, link.token, written)
     row = stored(database, link.verification_id)
-    assert (row.phone, row.proved_phone) == (expected, expected)
+    assert (row.phone, row.proved_phone) == (expected, written)
     (message,) = queued(database)
     assert message.phone == written
 
@@ -490,3 +491,30 @@ def test_on_the_sandbox_a_link_needs_no_linked_number(database: Database) -> Non
         senders.forget_device(connection, name=SENDER)
     link = start(database, changes={"channel": "sandbox"})
     assert link.url.startswith("https://wa.me/447700900")
+
+
+def test_a_link_that_nobody_opened_takes_no_checks(database: Database) -> None:
+    (accepted,) = accept(database, now=now_ms())
+    link = start(database, EGYPT, now=now_ms())
+    checker = CodeChecker(CodeSealer(SECRET), 5)
+    admin = caller("boss", "admin")
+    with database.write() as connection:
+        by_number, by_link = checker.write(
+            connection,
+            [
+                Check(admin, str(accepted.code), phone=PHONE),
+                Check(admin, "1234", verification_id=link.verification_id),
+            ],
+        )
+    assert isinstance(by_number, Checked)
+    assert by_number.is_valid
+    assert isinstance(by_link, NotFound)
+    assert stored(database, link.verification_id).attempts == 0
+
+
+def test_links_of_tests_are_no_conversions(database: Database) -> None:
+    tester = caller("hh_test_abcdef", "send", "verify", is_test=True)
+    link = start(database, EGYPT, by=tester)
+    write(database, link.token, PHONE, channel="sandbox")
+    with database.read() as connection:
+        assert connection.execute(select(conversions)).all() == []

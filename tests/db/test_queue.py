@@ -6,7 +6,7 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from hudhud import contacts, queue
+from hudhud import contacts, queue, tally
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages
 from hudhud.queue import (
@@ -443,9 +443,13 @@ def test_an_error_that_no_database_can_hold_is_recorded_without_what_offends(
     assert stored(database, message).error == "ab?c"
 
 
-def test_a_claim_of_an_erased_code_says_so(database: Database) -> None:
-    submit(database)
+def test_a_message_whose_code_was_erased_on_its_way_back_is_canceled(database: Database) -> None:
+    (message,) = submit(database)
     with database.write() as connection:
         connection.execute(text("UPDATE verifications SET code_sealed = NULL"))
-    (claimed,) = claim(database)
-    assert claimed.code_sealed is None
+    assert claim(database) == []
+    row = stored(database, message)
+    assert (row.status, row.finished_at) == ("canceled", NOW)
+    with database.read() as connection:
+        kept = {status: count for status, count in tally.counts(connection).items() if count}
+    assert kept == {"canceled": 1}

@@ -11,7 +11,7 @@ from hudhud.api_keys import Caller
 from hudhud.db.engine import Database
 from hudhud.db.tables import texts
 from hudhud.db.tables import verifications as table
-from hudhud.errors import Conflict, Gone, QueueUnavailable, Refused, TooMany
+from hudhud.errors import Conflict, Gone, NotAllowed, QueueUnavailable, Refused, TooMany
 from hudhud.limits import LimitReached
 from hudhud.queue import LAST_CALL_MS
 from hudhud.resends import WAITS, Resent
@@ -215,7 +215,8 @@ def test_there_must_be_room_for_it(database: Database) -> None:
     one = first.verification_id
     with pytest.raises(QueueUnavailable):
         send_again(database, one, after=30 * SECOND, **paced)
-    change(database, first.message_id + 1, status="canceled")
+    for number in range(1, 5):  # in the half minute that is left there are places for four
+        change(database, first.message_id + number, status="canceled")
     send_again(database, one, after=30 * SECOND, **paced)
 
 
@@ -257,3 +258,10 @@ def test_where_its_template_is_gone_the_usual_one_serves(
     send_all(database, first.verification_id)
     again = send_again(database, first.verification_id, after=30 * SECOND)
     assert "Hudhud" in stored(database, again.message_id).body
+
+
+def test_a_country_that_gets_no_codes_any_more_gets_none_again(database: Database) -> None:
+    one = sent(database)
+    with pytest.raises(NotAllowed):
+        send_again(database, one, after=30 * SECOND, denied_countries="EG")
+    assert len(jobs_of(database, one)) == 1

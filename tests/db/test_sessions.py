@@ -32,7 +32,7 @@ def find(
     database: Database, token: str, *, now: int = NOW, password_mark: bytes = MARK
 ) -> Session | None:
     with database.read() as connection:
-        return sessions.find(connection, token, password_mark=password_mark, now=now)
+        return sessions.find(connection, token, password_marks=[password_mark], now=now)
 
 
 def use(database: Database, token: str, *, now: int) -> None:
@@ -167,6 +167,6 @@ def test_a_session_in_use_is_purged_at_its_absolute_end(database: Database) -> N
     with database.write() as connection:
         connection.execute(table.update().values(seen_at=NOW))
         sessions.purge(connection, now=NOW)
-        assert sessions.find(connection, token, password_mark=MARK, now=NOW) is not None
+        assert sessions.find(connection, token, password_marks=[MARK], now=NOW) is not None
         sessions.purge(connection, now=NOW + 1)
     assert count(database) == 0

@@ -136,7 +136,7 @@ def test_no_more_is_deleted_at_once_than_is_allowed(database: Database) -> None:
     for minute in range(5):
         start = NOW - 3 * DAY - minute * MINUTE
         add(database, now=start, happened={"sent": 1}, delivered_after=[7])
-    deleted = []
+    deleted: list[int] = []
     while not deleted or deleted[-1]:
         with database.write() as connection:
             deleted.append(tally.purge(connection, now=NOW, limit=4))

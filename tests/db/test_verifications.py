@@ -249,3 +249,21 @@ def test_many_expired_verifications_are_ended_in_portions(
     monkeypatch.setattr(endings, "EXPIRED_AT_ONCE", 7)
     accept(database, 16)
     assert [expire(database, now=NOW + VALIDITY_MS) for _ in range(4)] == [7, 7, 2, 0]
+
+
+def test_a_code_of_short_validity_is_refused_where_it_could_only_expire(database: Database) -> None:
+    start = starter(database, **(PACED | {"otp_ttl_seconds": 300}))
+    short, long = (
+        start.make(
+            SendRequest(EGYPT, ttl_seconds=seconds),
+            caller=caller(f"of {seconds} s"),
+            request_id="r",
+            now=now_ms(),
+        )
+        for seconds in (60, 300)
+    )
+    with database.write() as connection:
+        start.write(connection, make(start, 100))
+        refused, accepted = start.write(connection, [short, long])
+    assert isinstance(refused, QueueUnavailable)
+    assert isinstance(accepted, Accepted)

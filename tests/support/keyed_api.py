@@ -107,5 +107,5 @@ def refusal(answer: httpx.Response) -> tuple[int, str | None]:
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     body = answer.json()
     assert body.keys() <= {"message", "error"}
-    assert body["message"].endswith((".", ".)")), body
+    assert body["message"]
     return answer.status_code, body.get("error")

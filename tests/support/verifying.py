@@ -10,6 +10,7 @@ from conftest import settings
 from hudhud import checks, tally, verifications
 from hudhud.api_keys import Caller
 from hudhud.checks import Check, Checked, CodeChecker
+from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages
 from hudhud.db.tables import verifications as table
@@ -93,7 +94,7 @@ def wrong(code: str) -> str:
 def resends(database: Database, **changes: Any) -> Resends:
     """What sends codes again, on the sandbox unless `changes` say otherwise."""
     chosen = settings(**{"channel": "sandbox", **changes})
-    return Resends(chosen, database, Templates(chosen))
+    return Resends(chosen, database, Templates(chosen), Countries(chosen, database))
 
 
 def verification(database: Database, one: str) -> Row[Any]:

@@ -5,31 +5,41 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import CheckFunction
 from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from support.keyed_api import NO_LIMITS, OTP, KeyedApi, keyed, new_number
 from support.queued import put_sender
 from support.web_server import KEY, WebServer
 
 Operations = dict[tuple[str, str], APIOperation[Any, Any, Any, Any]]
+Case = schemathesis.Case[Any]
 
-DESCRIBED = [
-    ("POST", "/api/v1/otp/send"),
-    ("GET", "/api/v1/otp/{job_id}"),
+EXAMPLES = 20
+# What can be called wrongly takes parameters or a body.
+WITH_INPUT = [
+    ("POST", f"{OTP}/send"),
+    ("POST", f"{OTP}/verify"),
+    ("POST", f"{OTP}/link"),
+    ("GET", f"{OTP}/link/{{verification_id}}/qr"),
+    ("GET", f"{OTP}/{{identifier}}"),
+    ("GET", OTP),
+    ("POST", f"{OTP}/{{identifier}}/cancel"),
+    ("POST", f"{OTP}/{{identifier}}/resend"),
     ("GET", "/api/v1/sandbox/messages"),
-    ("GET", "/"),
-    ("GET", "/healthz"),
-    ("GET", "/readyz"),
+    ("POST", "/api/v1/sandbox/inbound"),
 ]
-
-
-# What nobody can call wrongly takes neither parameters nor a body.
+DESCRIBED = [*WITH_INPUT, ("GET", "/"), ("GET", "/healthz"), ("GET", "/readyz")]
 BY_MODE = [(GenerationMode.POSITIVE, *operation) for operation in DESCRIBED] + [
-    (GenerationMode.NEGATIVE, *operation) for operation in DESCRIBED[:3]
+    (GenerationMode.NEGATIVE, *operation) for operation in WITH_INPUT
 ]
+# A number of the described form can still be one that no country has, and what nobody asked for in
+# a query or a body is ignored.
+EXCLUDED: list[CheckFunction] = [positive_data_acceptance, negative_data_rejection]
 
 
 @pytest.fixture
@@ -41,28 +51,87 @@ def operations(empty_api: WebServer) -> Operations:
     return {(operation.method.upper(), operation.path): operation for operation in found}
 
 
-def test_the_document_describes_the_whole_api(
-    operations: Operations,
-) -> None:
+@pytest.fixture
+def keys(empty_api: WebServer) -> list[KeyedApi]:
+    """Keys that may do everything, little, or nothing any more."""
+    scopes = ("send", "verify", "read", "sandbox")
+    free = keyed(empty_api, *scopes, may_link_verify=True)
+    limited = keyed(empty_api, *scopes, limits=f"{NO_LIMITS} per_key=3/1h")
+    return [
+        free,
+        free,
+        free,
+        keyed(empty_api, "admin"),
+        limited,
+        keyed(empty_api, "send"),
+        KeyedApi(empty_api, KEY),
+        KeyedApi(empty_api, "hh_live_nobody"),
+    ]
+
+
+class Known:
+    """What exists when schemathesis begins, so that some of its requests find something."""
+
+    def __init__(self, shop: KeyedApi) -> None:
+        self._shop = shop
+        pending, sent, used, over, canceled = (self._accepted() for _ in range(5))
+        shop.change_job(sent["jobId"], status="sent", created_at=0)
+        shop.check(jobId=used["jobId"], otp="4711")
+        shop.change(over["verificationId"], expires_at=0)
+        shop.ask("POST", f"{OTP}/{canceled['jobId']}/cancel")
+        link = shop.ask("POST", f"{OTP}/link", {"mode": "reply"}).json()
+        found = [pending, sent, used, over, canceled]
+        self.ids = [link["verificationId"], *(one["verificationId"] for one in found)]
+        self.jobs = [str(one["jobId"]) for one in found]
+
+    def _accepted(self) -> dict[str, Any]:
+        return self._shop.accepted(new_number(), code="4711")
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """Checks of what exists, right and wrong."""
+        typed = ["4711", "4712", "٤٧١١"]
+        return [{"verificationId": one, "otp": otp} for one in self.ids for otp in typed]
+
+    def put_into(self, case: Case, data: st.DataObject) -> None:
+        """Let a request name what exists, now and then."""
+        if not data.draw(st.booleans()):
+            return
+        path = case.path_parameters
+        if "identifier" in path:
+            path["identifier"] = data.draw(st.sampled_from(self.ids + self.jobs))
+            case.query.pop("wait", None)  # which would be waited for
+        if "verification_id" in path:
+            path["verification_id"] = data.draw(st.sampled_from(self.ids))
+        if case.path == f"{OTP}/verify":
+            case.body = data.draw(st.sampled_from(self.bodies()))
+            case.media_type = "application/json"
+
+
+def test_the_document_describes_the_whole_api(operations: Operations) -> None:
     assert sorted(operations) == sorted(DESCRIBED)
 
 
 @pytest.mark.parametrize(("mode", "method", "path"), BY_MODE)
 def test_every_answer_is_as_described(
-    operations: Operations, mode: GenerationMode, method: str, path: str
+    operations: Operations, keys: list[KeyedApi], mode: GenerationMode, method: str, path: str
 ) -> None:
+    known = Known(keys[0])
+
     @settings(
-        max_examples=15,
+        max_examples=EXAMPLES,
         deadline=None,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
         database=None,
     )
-    @given(case=operations[method, path].as_strategy(generation_mode=mode))
-    def check(case: schemathesis.Case[Any]) -> None:
-        # A number of the described form can still be one that no country has, and what nobody
-        # asked for in a query or a body is ignored.
-        excluded: list[CheckFunction] = [positive_data_acceptance, negative_data_rejection]
-        case.call_and_validate(headers={"X-API-KEY": KEY}, excluded_checks=excluded)
+    @given(
+        case=operations[method, path].as_strategy(generation_mode=mode),
+        key=st.sampled_from(keys),
+        data=st.data(),
+    )
+    def check(case: Case, key: KeyedApi, data: st.DataObject) -> None:
+        if mode is GenerationMode.POSITIVE:
+            known.put_into(case, data)
+        case.call_and_validate(headers={"X-API-KEY": key.key}, excluded_checks=EXCLUDED)
 
     check()

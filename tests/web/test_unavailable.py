@@ -69,7 +69,7 @@ def test_a_refused_request_leaves_nothing_behind(
     server = serve_web(impatient)
     with locked(database):
         check_unavailable(server.send())
-    server.send()
+    assert server.send().status_code == 202
     with database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(messages)) == 1
 

@@ -12,7 +12,19 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
-from hudhud.cli import admin, demo, doctor, keys, pair, send, serve, status, templates, webhooks
+from hudhud.cli import (
+    admin,
+    demo,
+    doctor,
+    forget,
+    keys,
+    pair,
+    send,
+    serve,
+    status,
+    templates,
+    webhooks,
+)
 from hudhud.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
 
 WORKER = (sys.executable, "-m", "hudhud.sender_process")
@@ -35,6 +47,7 @@ cli.add_typer(keys.keys, name="keys")
 cli.add_typer(templates.templates, name="templates")
 cli.add_typer(webhooks.hooks, name="webhooks")
 cli.add_typer(admin.admin, name="admin")
+cli.command()(forget.forget)
 cli.command()(doctor.doctor)
 cli.command()(demo.demo)
 

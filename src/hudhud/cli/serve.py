@@ -6,7 +6,7 @@ from contextlib import closing
 import structlog
 import typer
 
-from hudhud import __version__, app, legacy, logs
+from hudhud import __version__, app, legacy, logs, resealing
 from hudhud.cli.qr import showing_qr
 from hudhud.cli.terminal import progress
 from hudhud.credentials import FirstCredentials, announce, ensure_credentials
@@ -79,6 +79,7 @@ def _start(process: str) -> tuple[Settings, Database, FirstCredentials | None]:
         log.warning(notice)
     database = app.open_installation(settings)
     made = ensure_credentials(database, settings, lambda made: announce(made, settings))
+    resealing.take_over(database, settings)
     return settings, database, made
 
 

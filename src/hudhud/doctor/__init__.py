@@ -24,6 +24,7 @@ CHECKS: dict[str, Check] = {
     "tables": database.tables,
     "writing": database.writing,
     "secret": database.secret,
+    "former secret": database.former_secret,
     "credentials": database.credentials,
     "forwarding": database.forwarding,
     "sender": database.sender,

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import api_keys, legacy, senders, untrusted_proxy
+from hudhud import api_keys, legacy, resealing, senders, untrusted_proxy
 from hudhud.clock import now_ms
 from hudhud.credentials import CREDENTIALS_FILE, SECRET_CHECK, has_admin, secret_check
 from hudhud.db.engine import Database
@@ -80,9 +80,7 @@ def secret(installation: Installation) -> Finding:
     """Is there a secret, a strong one, and the one of this database?"""
     settings = installation.settings
     file = settings.data_dir / "secret"
-    value = settings.session_secret
-    if value is None and file.exists():
-        value = file.read_text(encoding="ascii").strip()
+    value = _known_secret(settings)
     stored = _stored_check(installation)
     if value is None:
         return _without_secret(settings, file, is_needed=stored is not None)
@@ -101,6 +99,21 @@ def secret(installation: Installation) -> Finding:
             "SESSION_SECRET_PREVIOUS.",
         )
     return ok("The secret is strong and fits the database.")
+
+
+def former_secret(installation: Installation) -> Finding:
+    """Is the secret that was changed still needed?"""
+    settings = installation.settings
+    if settings.session_secret_previous is None:
+        return ok("SESSION_SECRET_PREVIOUS is not set: the secret is not being changed.")
+    database = _ready(installation)
+    if database is None or _known_secret(settings) is None:
+        return LATER
+    with database.read() as connection:
+        left = resealing.find_left(connection, settings)
+    if left.is_nothing:
+        return warn(left.sentence, "Take it out of the settings, and start Hudhud again.")
+    return ok(left.sentence)
 
 
 def credentials(installation: Installation) -> Finding:
@@ -194,6 +207,14 @@ def _ready(installation: Installation) -> Database | None:
     """Return the database where it answers and has this version's tables."""
     database = installation.database
     return database if database is not None and current_revision(database) == HEAD else None
+
+
+def _known_secret(settings: Settings) -> str | None:
+    """Return the secret where there is one; makes none."""
+    file = settings.data_dir / "secret"
+    if settings.session_secret is None and file.exists():
+        return file.read_text(encoding="ascii").strip()
+    return settings.session_secret
 
 
 def _stored_check(installation: Installation) -> str | None:

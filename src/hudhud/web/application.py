@@ -61,7 +61,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         starter=starter,
         commits=commits,
         checks=checks,
-        resends=Resends(settings, database, templates),
+        resends=Resends(settings, database, templates, countries),
         links=LinkStarter(settings, database, sealer, templates, countries),
         arrivals=Arrivals(settings, database, sealer, templates, countries),
         waiting=waiting,

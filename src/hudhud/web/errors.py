@@ -6,7 +6,7 @@ import structlog
 from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.db.engine import may_pass
@@ -37,6 +37,9 @@ UNAVAILABLE = "Service temporarily unavailable due to a queueing issue. Please t
 UNEXPECTED = "Internal Server Error while processing OTP request."
 CALLER_LEFT = "client disconnected prematurely"  # Litestar's words
 
+OUR_API = "/api/v1/"
+EARLIER_SEND = "/api/v1/otp/send"
+INVALID_PARAMETER = "invalid_parameter"
 HTTP_NOT_FOUND = 404
 HTTP_METHOD_NOT_ALLOWED = 405
 HTTP_TOO_LARGE = 413
@@ -62,15 +65,23 @@ class NoSuchJob(HudhudError):
     """The job does not exist."""
 
 
-def refused(_request: AnyRequest, error: Refused) -> Response[Message]:
+def refused(request: AnyRequest, error: Refused) -> Response[Message]:
     """Answer with the error's sentence and word, and with what a limit tells."""
     headers = {}
     if isinstance(error, LimitReached):
         headers = rate_limit.headers(error.quota)
     if isinstance(error, TooMany) and error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    body = Message(str(error), UNSET if error.word is None else error.word)
+    body = Message(str(error), _word(request, error))
     return answer(body, STATUS_OF[type(error)], headers)
+
+
+def _word(request: AnyRequest, error: Refused) -> str | UnsetType:
+    """Return the error's word; the sends of the earlier application had none for a bad request."""
+    if error.word is not None:
+        return error.word
+    is_ours = request.url.path.startswith(OUR_API) and request.url.path != EARLIER_SEND
+    return INVALID_PARAMETER if is_ours and isinstance(error, BadRequest) else UNSET
 
 
 def unauthorized(_request: AnyRequest, error: Unauthorized) -> Response[Message]:

@@ -21,10 +21,10 @@ from hudhud.web.openapi import API_KEY_SECURITY, ApiOperation, LinkOperation, re
 from hudhud.web.parts import AnyRequest, parts_of
 from hudhud.web.phone_number import parse_phone_number
 from hudhud.web.request_id import HEADER, request_id
-from hudhud.web.send import LONGEST_NAME, NAME
+from hudhud.web.send import LONGEST_NAME, NAME, client_ip
 
 MODES: Final[tuple[LinkMode, ...]] = ("reply", "verify")
-LONGEST_ADDRESS = 2000
+LONGEST_URL = 2000
 SVG = "image/svg+xml"
 # The link holds a token that is as good as a code until it is used.
 NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -78,7 +78,8 @@ async def qr(request: AnyRequest, verification_id: FromPath[str]) -> Response[by
 
 def link_request(fields: Fields) -> LinkRequest:
     """Return what a body asks for. Raises BadRequest."""
-    mode = fields.raw("mode") or "reply"
+    mode = fields.raw("mode")
+    mode = "reply" if mode in (None, "") else mode
     if mode not in MODES:
         raise BadRequest(f'Bad Request: "mode" is one of: {", ".join(MODES)}.', INVALID)
     phone = fields.raw("phoneNumber")
@@ -88,23 +89,25 @@ def link_request(fields: Fields) -> LinkRequest:
         reference=fields.text("reference", LONGEST_NAME),
         locale=fields.matching("locale", NAME, "a language such as ar or pt-BR"),
         redirect_url=_redirect_url(fields),
+        client_ip=client_ip(fields),
     )
 
 
 def _redirect_url(fields: Fields) -> str | None:
     """Return where the caller's page goes afterwards; it is only kept and handed back."""
-    given = fields.text("redirectUrl", LONGEST_ADDRESS)
+    given = fields.text("redirectUrl", LONGEST_URL)
     if given is None:
         return None
     try:
         address = urlsplit(given)
         is_web = address.scheme in ("http", "https") and bool(address.hostname)
+        _ = address.port  # raises where it is none
     except ValueError:
         is_web = False
     if not is_web or not given.isascii() or " " in given:
         raise BadRequest(
             'Bad Request: "redirectUrl" must be an http:// or https:// address of at most '
-            f"{LONGEST_ADDRESS} characters.",
+            f"{LONGEST_URL} characters.",
             INVALID,
         )
     return given

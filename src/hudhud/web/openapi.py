@@ -5,6 +5,7 @@ they read and answer is therefore described here. Litestar builds the document a
 for it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,13 @@ VERIFICATION_ID = Schema(
     type=OpenAPIType.STRING, pattern="^v[0-9a-f]{43}$", description="The id that a send answered."
 )
 
+IDENTIFIER = Schema(
+    type=OpenAPIType.STRING,
+    pattern="^([1-9][0-9]{0,17}|v[0-9a-f]{43})$",
+    description="A jobId, or the verificationId.",
+)
+# What stands in an address.
+IN_PATHS = {"identifier": IDENTIFIER, "verification_id": VERIFICATION_ID}
 PHONE_NUMBER = Schema(
     type=OpenAPIType.STRING,
     pattern=rf"^\s*{INTERNATIONAL.pattern}\s*$",
@@ -91,8 +99,10 @@ SEND_BODY = Schema(
         ),
         "hideCode": Schema(type=OpenAPIType.BOOLEAN, description="Leave `otp` out of the answer."),
         "clientIp": Schema(
-            type=OpenAPIType.STRING,
-            format=OpenAPIFormat.IPV4,
+            any_of=[
+                Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.IPV4),
+                Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.IPV6),
+            ],
             description="Address of the user, for limits.",
         ),
     },
@@ -139,6 +149,21 @@ LINK_BODY = Schema(
     },
     description="In mode verify phoneNumber is required.",
 )
+TEXT = Schema(type=OpenAPIType.STRING)
+RATE_LIMIT_HEADERS = {
+    "RateLimit-Policy": OpenAPIHeader(schema=TEXT, description="The limits that hold."),
+    "RateLimit": OpenAPIHeader(schema=TEXT, description="What is left of each."),
+}
+RETRY_AFTER = {
+    "Retry-After": OpenAPIHeader(
+        schema=Schema(type=OpenAPIType.INTEGER, minimum=1), description="Seconds."
+    )
+}
+REPLAYED = {
+    "Idempotency-Replayed": OpenAPIHeader(
+        schema=Schema(const="true"), description="There was such a request before."
+    )
+}
 PROBLEMS = {
     400: ("The sentence says what is wrong.", (phone_number.REQUIRED, phone_number.INVALID)),
     401: ("The API key is missing or wrong.", (auth.KEY_MISSING, auth.KEY_WRONG)),
@@ -202,18 +227,24 @@ def _nothing_below(request: Request[Any, Any, Any]) -> None:
 
 @dataclass
 class ApiOperation(Operation):
-    """Leaves out the 400 that Litestar expects of every parameter: ours are free text."""
+    """Leaves out the 400 that Litestar expects of every parameter: ours are free text.
+
+    Says of those in the address what they are.
+    """
 
     def __post_init__(self) -> None:
         """Drop the answer that no `responses` describes."""
         answers = self.responses or {}
         if _is_litestars_own(answers.get("400")):
             del answers["400"]
+        for one in self.parameters or []:
+            if isinstance(one, Parameter) and one.name in IN_PATHS:
+                one.schema = IN_PATHS[one.name]
 
 
 @dataclass
 class SendOperation(ApiOperation):
-    """Adds the body of POST /api/v1/otp/send, as JSON or as a form, and Retry-After."""
+    """Adds the body of POST /api/v1/otp/send, as JSON or as a form, and the headers."""
 
     def __post_init__(self) -> None:
         """Describe what the handler reads and answers without Litestar's help."""
@@ -227,7 +258,8 @@ class SendOperation(ApiOperation):
                 description="The same key and body within 24 hours: the same answer, sent once.",
             )
         ]
-        _say_when_to_come_back(self, "429", "503")
+        _add_headers(self, REPLAYED, "202")
+        _tell_of_limits(self)
 
 
 @dataclass
@@ -248,7 +280,7 @@ class LinkOperation(ApiOperation):
         """Describe what the handler reads and answers without Litestar's help."""
         super().__post_init__()
         self.request_body = _body(LINK_BODY)
-        _say_when_to_come_back(self, "429", "503")
+        _tell_of_limits(self)
 
 
 @dataclass
@@ -276,23 +308,26 @@ class ListOperation(ApiOperation):
         query = {
             "phoneNumber": PHONE_NUMBER,
             "reference": REFERENCE,
-            "status": status,
+            "status": Schema(
+                type=OpenAPIType.ARRAY, items=status, description="One or several, with commas."
+            ),
             "cursor": VERIFICATION_ID,
             "limit": _whole("How many.", 1, LARGEST_PAGE),
         }
         self.parameters = [
-            Parameter(name=name, param_in="query", schema=schema) for name, schema in query.items()
+            Parameter(name=name, param_in="query", schema=schema, style="form", explode=False)
+            for name, schema in query.items()
         ]
 
 
 @dataclass
 class ResendOperation(ApiOperation):
-    """Adds when to come back to POST /api/v1/otp/{identifier}/resend."""
+    """Adds what limits tell to POST /api/v1/otp/{identifier}/resend."""
 
     def __post_init__(self) -> None:
         """Describe what the handler answers without Litestar's help."""
         super().__post_init__()
-        _say_when_to_come_back(self, "429", "503")
+        _tell_of_limits(self)
 
 
 @dataclass
@@ -333,12 +368,18 @@ def _body(schema: Schema) -> RequestBody:
     return RequestBody(required=True, content={bodies.JSON: content, bodies.FORM: content})
 
 
-def _say_when_to_come_back(operation: Operation, *statuses: str) -> None:
-    seconds = Schema(type=OpenAPIType.INTEGER, minimum=1)
+def _tell_of_limits(operation: Operation) -> None:
+    _add_headers(operation, RATE_LIMIT_HEADERS, "201", "202", "429")
+    _add_headers(operation, RETRY_AFTER, "429", "503")
+
+
+def _add_headers(
+    operation: Operation, headers: Mapping[str, OpenAPIHeader], *statuses: str
+) -> None:
     for status in statuses:
         answer = (operation.responses or {}).get(status)
         if isinstance(answer, OpenAPIResponse):
-            answer.headers = {"Retry-After": OpenAPIHeader(schema=seconds, description="Seconds.")}
+            answer.headers = {**(answer.headers or {}), **headers}
 
 
 def _is_litestars_own(answer: OpenAPIResponse | Reference | None) -> bool:

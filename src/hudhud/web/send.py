@@ -79,12 +79,13 @@ def send_request(fields: Fields, idempotent: IdempotentRequest | None) -> SendRe
         reference=fields.text("reference", LONGEST_NAME),
         metadata_json=fields.small_object("metadata", LARGEST_METADATA),
         hides_code=fields.flag("hideCode"),
-        client_ip=_client_ip(fields),
+        client_ip=client_ip(fields),
         idempotent=idempotent,
     )
 
 
-def _client_ip(fields: Fields) -> str | None:
+def client_ip(fields: Fields) -> str | None:
+    """Return the address that the caller hands over for its user. Raises BadRequest."""
     given = fields.text("clientIp", LONGEST_ADDRESS)
     if given is None:
         return None

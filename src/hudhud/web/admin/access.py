@@ -35,7 +35,7 @@ def build_access(settings: Settings, database: Database) -> Access:
         password=AdminPassword(settings, secret),
         hashing=HashSlots(),
         second_factors=Sealer(second_factor.PURPOSE, secret, settings.session_secret_previous),
-        csrf=CsrfKey(secret),
+        csrf=CsrfKey(secret, settings.session_secret_previous),
         notices=NoticeKey(secret),
         proxies=ProxyWatch(database, settings.trusted_proxies),
         touches=Touches(database),

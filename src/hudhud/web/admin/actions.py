@@ -164,9 +164,14 @@ def _room(connection: Connection, parts: Parts, now: int) -> int | None:
     """Return how many more messages can arrive in time; None where there is no pace."""
     settings = parts.settings
     room = admission.room(
-        connection, parts.database, settings, channel=settings.channel, now=now
+        connection,
+        parts.database,
+        settings,
+        channel=settings.channel,
+        validity=settings.otp_ttl_seconds,
+        now=now,
     )
-    return None if room is None else room.places
+    return None if room is None else room.places(settings.otp_ttl_seconds)
 
 
 class _Intervene(Protocol):

@@ -20,12 +20,13 @@ COOKIE_BYTES = 32
 class CsrfKey:
     """Makes tokens and recognises its own."""
 
-    def __init__(self, secret: str) -> None:
-        self._key = derive(secret, "csrf")
+    def __init__(self, secret: str, previous: str | None = None) -> None:
+        both = (secret, previous)
+        self._keys = [derive(one, "csrf") for one in both if one is not None]
 
     def token_for(self, session: Session) -> str:
         """Return a token for a page or a script of this session."""
-        return self._salted(secrets.token_urlsafe(SALT_BYTES), _of_session(session))
+        return self._new(_of_session(session))
 
     def fits(self, token: str | None, session: Session) -> bool:
         """Tell in constant time whether the token was made for this session."""
@@ -33,7 +34,7 @@ class CsrfKey:
 
     def token_for_login(self, cookie: str) -> str:
         """Return a token for the login form of the browser that holds `cookie`."""
-        return self._salted(secrets.token_urlsafe(SALT_BYTES), _of_cookie(cookie))
+        return self._new(_of_cookie(cookie))
 
     def fits_login(self, token: str | None, cookie: str | None) -> bool:
         """Tell in constant time whether the token was made for the browser with this cookie."""
@@ -41,12 +42,16 @@ class CsrfKey:
 
     def _is_own(self, token: str | None, bound_to: bytes) -> bool:
         salt = (token or "").partition(".")[0]
-        expected = self._salted(salt, bound_to)
-        return hmac.compare_digest(_bytes(token or ""), _bytes(expected))
+        own = [_bytes(_salted(key, salt, bound_to)) for key in self._keys]
+        return any([hmac.compare_digest(_bytes(token or ""), one) for one in own])  # noqa: C419 -- a generator would stop at the first match
 
-    def _salted(self, salt: str, bound_to: bytes) -> str:
-        digest = hmac.new(self._key, _bytes(salt) + b"\0" + bound_to, "sha256")
-        return f"{salt}.{digest.hexdigest()}"
+    def _new(self, bound_to: bytes) -> str:
+        return _salted(self._keys[0], secrets.token_urlsafe(SALT_BYTES), bound_to)
+
+
+def _salted(key: bytes, salt: str, bound_to: bytes) -> str:
+    digest = hmac.new(key, _bytes(salt) + b"\0" + bound_to, "sha256")
+    return f"{salt}.{digest.hexdigest()}"
 
 
 def new_cookie() -> str:

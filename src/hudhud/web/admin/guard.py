@@ -168,5 +168,5 @@ def _key_name(request: AnyRequest, key: str) -> str:
 
 def _find(parts: Parts, token: str) -> Session | None:
     with parts.database.read() as connection:
-        mark = parts.access.password.mark(connection)
-        return sessions.find(connection, token, password_mark=mark, now=now_ms())
+        marks = parts.access.password.marks(connection)
+        return sessions.find(connection, token, password_marks=marks, now=now_ms())

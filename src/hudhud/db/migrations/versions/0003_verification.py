@@ -37,21 +37,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("country"),
     )
     op.create_table(
-        "events",
-        sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
-        sa.Column("event_id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("api_key", sa.Text(), nullable=True),
-        sa.Column("payload", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("event_id"),
-        sqlite_autoincrement=True,
-    )
-    op.create_index("events_created", "events", ["created_at"], unique=False)
-    op.create_index("events_subject", "events", ["subject"], unique=False)
-    op.create_table(
         "idempotency_keys",
         sa.Column("api_key", sa.Text(), nullable=False),
         sa.Column("key_digest", sa.LargeBinary(), nullable=False),
@@ -76,65 +61,7 @@ def upgrade() -> None:
         sa.Column("answered_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("phone"),
     )
-    op.create_table(
-        "webhook_deliveries",
-        sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
-        sa.Column("endpoint_id", sa.BigInteger(), nullable=False),
-        sa.Column("event_id", sa.BigInteger(), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("next_at", sa.BigInteger(), nullable=False),
-        sa.Column("lease_expires_at", sa.BigInteger(), nullable=True),
-        sa.Column("last_status", sa.Integer(), nullable=True),
-        sa.Column("last_error", sa.Text(), nullable=True),
-        sa.Column("last_at", sa.BigInteger(), nullable=True),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sqlite_autoincrement=True,
-    )
-    op.create_index(
-        "webhook_deliveries_due",
-        "webhook_deliveries",
-        ["endpoint_id", "next_at", "id"],
-        unique=False,
-        postgresql_where=sa.text("status = 'pending'"),
-        sqlite_where=sa.text("status = 'pending'"),
-    )
-    op.create_index(
-        "webhook_deliveries_endpoint", "webhook_deliveries", ["endpoint_id", "id"], unique=False
-    )
-    op.create_index(
-        "webhook_deliveries_status",
-        "webhook_deliveries",
-        ["endpoint_id", "status", "id"],
-        unique=False,
-    )
-    op.create_index("webhook_deliveries_event", "webhook_deliveries", ["event_id"], unique=False)
-    op.create_index(
-        "webhook_deliveries_order",
-        "webhook_deliveries",
-        ["endpoint_id", "subject", "id"],
-        unique=False,
-        postgresql_where=sa.text("status = 'pending'"),
-        sqlite_where=sa.text("status = 'pending'"),
-    )
-    op.create_table(
-        "webhook_endpoints",
-        sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
-        sa.Column("url", sa.Text(), nullable=False),
-        sa.Column("kinds", sa.Text(), nullable=False),
-        sa.Column("api_key", sa.Text(), nullable=True),
-        sa.Column("secret_sealed", sa.LargeBinary(), nullable=False),
-        sa.Column("previous_secret_sealed", sa.LargeBinary(), nullable=True),
-        sa.Column("previous_until", sa.BigInteger(), nullable=True),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("failing_since", sa.BigInteger(), nullable=True),
-        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
-        sa.Column("disabled_reason", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-        sqlite_autoincrement=True,
-    )
+    _create_outbox()
     op.add_column("api_keys", sa.Column("owner", sa.Text(), server_default="", nullable=False))
     op.add_column(
         "api_keys", sa.Column("hides_code", sa.Boolean(), server_default=sa.false(), nullable=False)
@@ -224,6 +151,84 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'queued' AND only_sender IS NOT NULL"),
         sqlite_where=sa.text("status = 'queued' AND only_sender IS NOT NULL"),
+    )
+
+
+def _create_outbox() -> None:
+    """Events, who wants them, and their deliveries."""
+    op.create_table(
+        "events",
+        sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("api_key", sa.Text(), nullable=True),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("event_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("events_created", "events", ["created_at"], unique=False)
+    op.create_index("events_subject", "events", ["subject"], unique=False)
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
+        sa.Column("endpoint_id", sa.BigInteger(), nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("lease_expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("last_status", sa.Integer(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("last_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "webhook_deliveries_due",
+        "webhook_deliveries",
+        ["endpoint_id", "next_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending'"),
+        sqlite_where=sa.text("status = 'pending'"),
+    )
+    op.create_index(
+        "webhook_deliveries_endpoint", "webhook_deliveries", ["endpoint_id", "id"], unique=False
+    )
+    op.create_index(
+        "webhook_deliveries_status",
+        "webhook_deliveries",
+        ["endpoint_id", "status", "id"],
+        unique=False,
+    )
+    op.create_index("webhook_deliveries_event", "webhook_deliveries", ["event_id"], unique=False)
+    op.create_index(
+        "webhook_deliveries_order",
+        "webhook_deliveries",
+        ["endpoint_id", "subject", "id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'pending'"),
+        sqlite_where=sa.text("status = 'pending'"),
+    )
+    op.create_table(
+        "webhook_endpoints",
+        sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("kinds", sa.Text(), nullable=False),
+        sa.Column("api_key", sa.Text(), nullable=True),
+        sa.Column("secret_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("previous_secret_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("previous_until", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("failing_since", sa.BigInteger(), nullable=True),
+        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
+        sa.Column("disabled_reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
 
 

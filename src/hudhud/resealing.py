@@ -1,0 +1,124 @@
+"""A new secret takes over from the one before it, SESSION_SECRET_PREVIOUS.
+
+Codes and links end by themselves within their validity; what is kept for longer is sealed anew at
+the start. When nothing is left, the former secret can go.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, and_, func, or_, select
+
+from hudhud import second_factor, sessions, webhooks
+from hudhud.admin_password import AdminPassword
+from hudhud.clock import iso, now_ms
+from hudhud.credentials import load_secret
+from hudhud.db.engine import Database
+from hudhud.db.tables import second_factors, verifications, webhook_endpoints
+from hudhud.sealing import KEY_NAME_BYTES, CodeSealer, Sealer, SealingError
+from hudhud.settings import Settings
+
+DONE = "SESSION_SECRET_PREVIOUS is no longer needed: nothing is sealed under it."
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is sealed under the former secret: codes and links that are valid until `until`, in
+    milliseconds, and `kept` secrets of other things.
+    """
+
+    until: int | None
+    kept: int
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the former secret can go."""
+        return self.until is None and self.kept == 0
+
+    @property
+    def sentence(self) -> str:
+        """What that means."""
+        if self.is_nothing:
+            return DONE
+        if self.kept:
+            return (
+                "SESSION_SECRET_PREVIOUS is needed: secrets of webhooks or of the second factor "
+                "are sealed under it, which the next start seals anew."
+            )
+        return (
+            f"SESSION_SECRET_PREVIOUS is needed until {iso(self.until or 0)}, for codes and links "
+            "that are sealed under it."
+        )
+
+
+def take_over(database: Database, settings: Settings) -> None:
+    """Seal anew what is kept, and log how long the former secret is needed; nothing without one.
+
+    What neither secret opens is left as it is, and told.
+    """
+    if settings.session_secret_previous is None:
+        return
+    factors, hooks = _sealers(settings)
+    with database.write() as connection:
+        _reseal(connection, second_factor.reseal, factors)
+        _reseal(connection, webhooks.reseal, hooks)
+        now, *before = AdminPassword(settings, load_secret(settings)).marks(connection)
+        for mark in before:
+            sessions.remark(connection, before=mark, now=now)
+        left = find_left(connection, settings)
+    log.warning(left.sentence if left.is_nothing else left.sentence + " `hudhud doctor` tells.")
+
+
+def find_left(connection: Connection, settings: Settings) -> Left:
+    """Return what is sealed under the former secret."""
+    sealer = CodeSealer(load_secret(settings), settings.session_secret_previous)
+    code, link = sealer.key_names
+    until = connection.scalar(
+        select(func.max(verifications.c.expires_at)).where(
+            # As the index has it.
+            or_(verifications.c.code_sealed.is_not(None), verifications.c.link_index.is_not(None)),
+            verifications.c.expires_at > now_ms(),
+            or_(
+                _is_old(verifications.c.code_sealed, code),
+                _is_old(verifications.c.link_sealed, link),
+            ),
+        )
+    )
+    factors, hooks = _sealers(settings)
+    kept = (
+        _count_old(connection, second_factors.c.secret_sealed, factors)
+        + _count_old(connection, webhook_endpoints.c.secret_sealed, hooks)
+        + _count_old(connection, webhook_endpoints.c.previous_secret_sealed, hooks)
+    )
+    return Left(until, kept)
+
+
+def _sealers(settings: Settings) -> tuple[Sealer, Sealer]:
+    """Return what seals second factors, and what seals secrets of webhooks."""
+    secret, previous = load_secret(settings), settings.session_secret_previous
+    factors = Sealer(second_factor.PURPOSE, secret, previous)
+    return factors, Sealer(webhooks.PURPOSE, secret, previous)
+
+
+def _reseal(
+    connection: Connection, reseal: Callable[[Connection, Sealer], int], sealer: Sealer
+) -> None:
+    try:
+        with connection.begin_nested():
+            reseal(connection, sealer)
+    except SealingError as error:
+        log.error("what is sealed cannot be sealed anew", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+
+
+def _count_old(connection: Connection, column: Column[Any], sealer: Sealer) -> int:
+    old = select(func.count()).where(_is_old(column, sealer.key_name))
+    return connection.scalar(old) or 0
+
+
+def _is_old(column: Column[Any], key_name: bytes) -> ColumnElement[bool]:
+    name = func.substr(column, 1, KEY_NAME_BYTES, type_=LargeBinary)
+    return and_(column.is_not(None), name != key_name)

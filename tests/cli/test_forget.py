@@ -1,0 +1,63 @@
+"""`hudhud forget`: says what it did, and whether anything is left."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+
+from hudhud import senders
+from hudhud.clock import now_ms
+from hudhud.db.tables import verifications, webhook_endpoints
+from support.command_line import PHONE, Installation, Run
+from support.queued import submit
+
+
+def phones(installation: Installation) -> list[Any]:
+    with installation.database.read() as connection:
+        return list(connection.scalars(select(verifications.c.phone)))
+
+
+def test_a_number_is_forgotten(run: Run, installation: Installation) -> None:
+    submit(installation.database, 2, now=now_ms())
+    ended = run("forget", PHONE)
+    assert ended.code == 0
+    assert "Rows changed or deleted: 2 messages, 2 verifications." in ended.out
+    assert "No trace is left." in ended.out
+    (name,) = set(phones(installation))
+    assert name.startswith("forgotten-")
+    assert name in ended.out
+    assert PHONE[1:] not in ended.out + ended.err
+
+
+def test_a_number_of_which_nothing_is_known_is_no_failure(
+    run: Run, installation: Installation
+) -> None:
+    assert phones(installation) == []
+    ended = run("forget", PHONE)
+    assert ended.code == 0
+    assert "Rows changed or deleted: none." in ended.out
+
+
+def test_what_is_left_is_named_and_the_command_fails(run: Run, installation: Installation) -> None:
+    with installation.database.write() as connection:
+        endpoint = {"url": f"https://shop/{PHONE[1:]}", "kinds": "k", "secret_sealed": b"x"}
+        connection.execute(insert(webhook_endpoints), endpoint | {"created_at": 1})
+    ended = run("forget", PHONE)
+    assert ended.code == 1
+    assert "The number is left in: webhook_endpoints." in ended.err
+    assert "No trace" not in ended.out
+
+
+def test_the_number_of_a_sender_is_refused(run: Run, installation: Installation) -> None:
+    installation.play_sender(senders.StateReport("connected", phone=PHONE))
+    ended = run("forget", PHONE)
+    assert ended.code == 1
+    assert "This is the number of the sender" in ended.err
+
+
+@pytest.mark.parametrize("text", ["201001234567", "+20", "nobody"])
+def test_what_is_no_number_is_wrong_use(run: Run, installation: Installation, text: str) -> None:
+    del installation
+    ended = run("forget", text)
+    assert ended.code == 2
+    assert "is not a phone number" in ended.err

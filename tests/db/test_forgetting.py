@@ -1,0 +1,362 @@
+"""A forgotten number is nowhere any more; what belongs together still does; others stay."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, select, update
+
+from hudhud import contacts, events, forgetting, inbound, queue, senders, tally, texts, timeline
+from hudhud.audit import note
+from hudhud.channels.linked.faults import FAULTS
+from hudhud.clock import now_ms
+from hudhud.db import fragments
+from hudhud.db.engine import Database
+from hudhud.db.tables import (
+    audit,
+    idempotency_keys,
+    inbound_messages,
+    messages,
+    metadata,
+    verifications,
+    webhook_endpoints,
+)
+from hudhud.db.tables import contacts as contacts_table
+from hudhud.db.tables import events as events_table
+from hudhud.errors import CommandFailed
+from hudhud.forgetting import CHOSEN, Forgotten, forget, new_pseudonym
+from hudhud.inbound import Inbound
+from hudhud.traces import Needle
+from support.queued import PHONE, accept, put_sender, stored, submit, verification_of
+from support.stored_jobs import StoredJob, put_jobs
+
+OTHER = "+201001234568"
+LONGER = "+2010012345678"
+PSEUDONYM = re.compile(r"forgotten-[0-9a-f]{16}")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is to be waited for is waited for briefly."""
+    monkeypatch.setattr(forgetting, "SENDING_SECONDS", 0.2)
+    monkeypatch.setattr(forgetting, "ROUND_SECONDS", 0.0)
+
+
+def done(database: Database, phone: str = PHONE) -> Forgotten:
+    return forget(database, phone, who="cli")
+
+
+def dump(database: Database) -> str:
+    """All that the database holds, as one text."""
+    with database.read() as connection:
+        return "\n".join(
+            repr(tuple(row))
+            for table in metadata.sorted_tables
+            for row in connection.execute(select(table))
+        )
+
+
+def rows(database: Database, table: Table) -> list[Any]:
+    with database.read() as connection:
+        return list(connection.execute(select(table).order_by(*table.primary_key)))
+
+
+def found_by_search(database: Database, piece: str) -> list[int]:
+    with database.read() as connection:
+        return list(connection.scalars(fragments.holding(connection, piece, alone=True)))
+
+
+def test_rows_of_one_person_bear_one_pseudonym_and_the_others_their_number(
+    database: Database,
+) -> None:
+    mine, other = submit(database, 2, now=now_ms()), submit(database, now=now_ms(), phone=OTHER)
+    forgotten = done(database)
+    assert PSEUDONYM.fullmatch(forgotten.pseudonym)
+    assert not forgotten.left
+    for message in mine:
+        assert stored(database, message).phone == forgotten.pseudonym
+        assert verification_of(database, message).phone == forgotten.pseudonym
+    assert stored(database, other[0]).phone == verification_of(database, other[0]).phone == OTHER
+    assert {name: count for name, count in forgotten.rows.items() if count} == {
+        "messages": 2,
+        "verifications": 2,
+    }
+
+
+def test_a_pseudonym_tells_nothing_of_the_number(database: Database) -> None:
+    assert new_pseudonym(PHONE) != new_pseudonym(PHONE)
+    first = done(database).pseudonym
+    assert done(database).pseudonym != first
+
+
+def test_what_is_open_is_canceled_first(database: Database) -> None:
+    (waiting,) = submit(database, now=now_ms())
+    done(database)
+    row = verification_of(database, waiting)
+    assert (row.status, row.reason) == ("canceled", "forgotten")
+    assert stored(database, waiting).status == "canceled"
+    with database.read() as connection:
+        assert tally.counts(connection) == {"queued": 0, "canceled": 1}
+
+
+def test_codes_references_and_metadata_are_erased(database: Database) -> None:
+    (message,) = submit(database, now=now_ms())
+    values = {"reference": "order 7", "metadata_json": "{}", "redirect_url": "https://shop"}
+    with database.write() as connection:
+        connection.execute(update(verifications).values(values | {"link_index": b"x"}))
+    done(database)
+    row = verification_of(database, message)
+    assert (row.code_sealed, row.code_index, row.link_index, row.code_digest) == (None,) * 3 + (
+        b"",
+    )
+    assert (row.reference, row.metadata_json, row.redirect_url) == (None, None, None)
+
+
+def test_a_number_that_was_only_proved_is_found_too(database: Database) -> None:
+    (message,) = submit(database, now=now_ms(), phone=OTHER)
+    with database.write() as connection:
+        connection.execute(update(verifications).values(proved_phone=PHONE, reference="me"))
+    forgotten = done(database)
+    row = verification_of(database, message)
+    assert (row.phone, row.proved_phone) == (OTHER, forgotten.pseudonym)
+    assert row.reference is None
+
+
+def test_the_search_finds_the_pseudonym_and_no_longer_the_number(database: Database) -> None:
+    mine, other = submit(database, now=now_ms()), submit(database, now=now_ms(), phone=OTHER)
+    digits = PHONE.removeprefix("+")
+    assert found_by_search(database, digits) == mine
+    forgotten = done(database)
+    assert found_by_search(database, digits) == []
+    assert found_by_search(database, digits[:-1]) == other
+    assert found_by_search(database, forgotten.pseudonym[-16:]) == mine
+
+
+def test_errors_and_steps_that_name_the_number_are_rewritten(database: Database) -> None:
+    error = f"No session with {PHONE[1:]}@s.whatsapp.net, called {PHONE}."
+    (message,) = put_jobs(database, StoredJob(status="failed", error=error, phone=OTHER))
+    with database.write() as connection:
+        steps = select(messages.c.id)
+        timeline.keep_attempts(connection, steps, kind="attempt_failed", at=1, text=error)
+    forgotten = done(database)
+    name = forgotten.pseudonym
+    row = stored(database, message)
+    assert row.error == f"No session with {name}@s.whatsapp.net, called {name}."
+    assert row.error_key == texts.key(row.error)
+    with database.read() as connection:
+        assert texts.containing(connection, PHONE[1:]) == []
+        assert texts.containing(connection, name) == [row.error_key]
+        (step,) = [one for one in timeline.of(connection, row) if one.kind == "attempt_failed"]
+    assert step.text == row.error
+
+
+def test_what_the_person_wrote_is_deleted(database: Database) -> None:
+    with database.write() as connection:
+        for number, phone in enumerate((PHONE, OTHER)):
+            said = Inbound(f"m-{number}", phone, f"my other number is {PHONE}", now_ms())
+            inbound.keep(connection, sender="main", message=said)
+            contacts.remember_wrote(connection, phone=phone, at=1)
+    forgotten = done(database)
+    (kept,) = rows(database, inbound_messages)
+    assert (kept.phone, kept.text) == (OTHER, f"my other number is {forgotten.pseudonym}")
+    assert [row.phone for row in rows(database, contacts_table)] == [OTHER]
+
+
+def test_a_repeated_request_finds_nothing_to_repeat(database: Database) -> None:
+    submit(database, now=now_ms())
+    submit(database, now=now_ms(), phone=OTHER)
+    for number, row in enumerate(rows(database, verifications)):
+        key = {"api_key": "k", "key_digest": str(number).encode(), "body_digest": b""}
+        with database.write() as connection:
+            more = {"verification_id": row.id, "created_at": now_ms()}
+            connection.execute(insert(idempotency_keys), key | more)
+    done(database)
+    (kept,) = rows(database, idempotency_keys)
+    (other,) = [row for row in rows(database, verifications) if row.phone == OTHER]
+    assert kept.verification_id == other.id
+
+
+def test_events_forget_number_reference_and_metadata(database: Database) -> None:
+    with database.write() as connection:
+        endpoint = {"url": "https://shop", "kinds": " ".join(events.KINDS), "secret_sealed": b"x"}
+        connection.execute(insert(webhook_endpoints), endpoint | {"created_at": 1})
+    submit(database, now=now_ms())
+    with database.write() as connection:
+        values = {"reference": "order 7", "metadata_json": '{"name":"Amal"}'}
+        connection.execute(update(verifications).values(values))
+        ids = connection.scalars(select(verifications.c.id)).all()
+        events.verification_changed(connection, "verification.approved", ids, now=now_ms())
+    forgotten = done(database)
+    payloads = [json.loads(row.payload) for row in rows(database, events_table)]
+    assert len(payloads) >= 2
+    assert {one["phoneNumber"] for one in payloads} == {forgotten.pseudonym}
+    assert {one["metadata"] for one in payloads} == {None}
+    assert "order 7" not in dump(database)
+
+
+def test_the_audit_tells_that_a_number_was_forgotten_but_not_which(database: Database) -> None:
+    with database.write() as connection:
+        note(connection, who="admin", address=None, what="code_search", subject=PHONE, now=1)
+    forgotten = done(database)
+    first, last = rows(database, audit)
+    assert first.subject == forgotten.pseudonym
+    assert (last.what, last.who, last.outcome) == ("number_forgotten", "cli", "ok")
+    assert last.subject == forgotten.pseudonym
+
+
+def test_no_text_of_any_table_keeps_the_number(database: Database) -> None:
+    put_sender(database, "main")
+    submit(database, now=now_ms(), phone=OTHER)
+    for table in metadata.sorted_tables:
+        if table.name not in CHOSEN and table.name not in ("senders", "verifications"):
+            put_row_about(database, table, PHONE)
+    with database.write() as connection:
+        connection.execute(update(verifications).values(reference=f"customer {PHONE}"))
+    assert PHONE in dump(database)
+    forgotten = done(database)
+    assert not forgotten.left
+    assert PHONE[1:] not in dump(database)
+    assert forgotten.pseudonym in dump(database)
+
+
+def put_row_about(database: Database, table: Table, phone: str) -> None:
+    """A row whose every text is about a number."""
+    with database.write() as connection:
+        row: dict[str, Any] = {}
+        for column in table.columns:
+            if column.foreign_keys:
+                row[column.name] = _any_of(connection, next(iter(column.foreign_keys)))
+            elif isinstance(column.type, LargeBinary):
+                row[column.name] = b"x"
+            elif isinstance(column.type, Text) or "Text" in type(column.type).__name__:
+                row[column.name] = f"{column.name} of {phone} and {phone[1:]}"
+            elif not (column.primary_key and column.name == "id"):
+                row[column.name] = 1
+        connection.execute(insert(table), row)
+
+
+def _any_of(connection: Any, key: ForeignKey) -> Any:
+    return connection.scalar(select(key.column).limit(1))
+
+
+def test_a_longer_number_that_begins_alike_is_another_one(database: Database) -> None:
+    (message,) = submit(database, now=now_ms(), phone=LONGER)
+    forgotten = done(database)
+    assert stored(database, message).phone == LONGER
+    assert not forgotten.left
+
+
+@pytest.mark.parametrize(
+    ("text", "is_in"),
+    [
+        (PHONE, True),
+        (PHONE[1:], True),
+        (f"00{PHONE[1:]}", True),
+        (f"tel:{PHONE};x", True),
+        (f"{PHONE}0", False),
+        (f"1{PHONE[1:]}", False),
+        (PHONE[:-1], False),
+    ],
+)
+def test_a_number_is_found_as_it_is_written(text: str, *, is_in: bool) -> None:
+    needle = Needle(PHONE)
+    assert needle.is_in(text) is is_in
+    assert (PHONE[1:] in needle.replaced(text, "x")) is (not is_in and PHONE[1:] in text)
+
+
+@pytest.mark.parametrize("phone", [PHONE, PHONE[1:]])
+def test_the_number_of_a_sender_is_not_forgotten(database: Database, phone: str) -> None:
+    put_sender(database, "main")
+    with database.write() as connection:
+        report = senders.StateReport("connected", phone=phone)
+        senders.report(connection, name="main", new=report, now=now_ms())
+    before = dump(database)
+    with pytest.raises(CommandFailed, match="the number of the sender main"):
+        done(database)
+    assert dump(database) == before
+
+
+def test_what_an_operator_chose_is_told_and_not_changed(database: Database) -> None:
+    with database.write() as connection:
+        endpoint = {"url": f"https://shop/{PHONE[1:]}", "kinds": "k", "secret_sealed": b"x"}
+        connection.execute(insert(webhook_endpoints), endpoint | {"created_at": 1})
+    assert done(database).left == ["webhook_endpoints"]
+    assert PHONE[1:] in rows(database, webhook_endpoints)[0].url
+
+
+def test_a_message_that_is_being_sent_is_let_go(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "SENDING_SECONDS", 20.0)
+    submit(database, now=now_ms())
+    with database.write() as connection:
+        (claimed,) = queue.claim(
+            connection, channel="sandbox", sender="main@m", limit=1, now=now_ms()
+        )
+    thread = threading.Thread(target=done, args=(database,))
+    thread.start()
+    error = f"{FAULTS['passkey'].sentence} {PHONE}"
+    while not rows(database, audit):
+        assert thread.is_alive()
+    assert stored(database, claimed.id).phone == PHONE
+    with database.write() as connection:
+        failed = queue.Failed(claimed.id, error, now_ms())
+        queue.record(connection, sender="main@m", outcomes=[failed], now=now_ms())
+    thread.join()
+    assert stored(database, claimed.id).status == "failed"
+    assert PHONE[1:] not in dump(database)
+
+
+def test_what_comes_back_from_a_sender_is_not_sent_to_a_pseudonym(database: Database) -> None:
+    (message,) = submit(database, now=now_ms())
+    with database.write() as connection:
+        connection.execute(update(messages).values(status="sending", sender="gone@m"))
+    forgotten = done(database)
+    with database.write() as connection:
+        queue.reclaim_of(connection, sender="gone@m", now=now_ms())
+    assert stored(database, message).phone == forgotten.pseudonym
+    assert verification_of(database, message).code_sealed is None
+
+
+def test_many_rows_are_changed_a_few_at_a_time(database: Database) -> None:
+    accept(database, 60, now=now_ms())
+    forgotten = done(database)
+    with database.read() as connection:
+        of_person = select(func.count()).where(messages.c.phone == forgotten.pseudonym)
+        assert connection.scalar(of_person) == 60
+    assert forgotten.rows["messages"] == 60
+
+
+def test_the_number_may_come_back_as_a_stranger(database: Database) -> None:
+    submit(database, now=now_ms())
+    done(database)
+    (again,) = submit(database, now=now_ms())
+    assert stored(database, again).phone == PHONE
+    assert verification_of(database, again).status == "pending"
+
+
+@pytest.fixture
+def someone_asks_on(database: Database) -> Iterator[None]:
+    """Somebody asks for codes for the number, again and again."""
+    stopping = threading.Event()
+
+    def ask() -> None:
+        while not stopping.wait(0.01):
+            submit(database, now=now_ms())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    yield
+    stopping.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("someone_asks_on")
+def test_where_somebody_asks_on_the_tables_are_told(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "ROUND_SECONDS", 0.3)
+    assert {"messages", "verifications"} <= set(done(database).left)

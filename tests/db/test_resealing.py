@@ -1,0 +1,257 @@
+"""While the secret is changed, what came of the old one and of the new one works side by side."""
+
+from typing import Any
+
+import pyotp
+import pytest
+from sqlalchemy import select, update
+from structlog.testing import capture_logs
+
+from conftest import settings
+from hudhud import job_search, resealing, second_factor, sessions, webhooks
+from hudhud.admin_password import AdminPassword
+from hudhud.arrivals import Arrivals
+from hudhud.checks import Check, Checked, CodeChecker
+from hudhud.clock import iso, now_ms
+from hudhud.countries import Countries
+from hudhud.db.engine import Database
+from hudhud.db.tables import second_factors, verifications, webhook_endpoints
+from hudhud.events import KINDS
+from hudhud.inbound import Inbound
+from hudhud.links import LinkRequest, LinkStarter
+from hudhud.phones import Phone
+from hudhud.resealing import DONE, Left
+from hudhud.sealing import CodeSealer, Sealer
+from hudhud.settings import Settings
+from hudhud.templates import Templates
+from hudhud.verifications import Accepted, VerificationStarter
+from support.links import put_linked
+from support.queued import PHONE, verification_of
+from support.verifying import SHOP, request, start, verification
+
+OLD = "the secret before, of the tests"
+NEW = "the secret after, of the tests"
+URL = "https://shop.example/hooks"
+
+
+def chosen(secret: str, previous: str | None = None, **changes: Any) -> Settings:
+    return settings(session_secret=secret, session_secret_previous=previous, **changes)
+
+
+BEFORE = chosen(OLD)
+CHANGING = chosen(NEW, OLD)
+AFTER = chosen(NEW)
+# The first step on several machines: the next secret is known everywhere before anyone uses it.
+PREPARED = chosen(OLD, NEW)
+
+
+def sealer(used: Settings) -> CodeSealer:
+    assert used.session_secret is not None
+    return CodeSealer(used.session_secret, used.session_secret_previous)
+
+
+def of_purpose(purpose: str, used: Settings) -> Sealer:
+    assert used.session_secret is not None
+    return Sealer(purpose, used.session_secret, used.session_secret_previous)
+
+
+def accept(database: Database, used: Settings, phone: str = PHONE) -> Accepted:
+    """A code that was asked for while these settings held."""
+    starter = VerificationStarter(
+        used, database, sealer(used), Templates(used), Countries(used, database)
+    )
+    (result,) = start(database, (SHOP, request(phone)), now=now_ms(), starter=starter)
+    assert isinstance(result, Accepted)
+    return result
+
+
+def check(database: Database, used: Settings, accepted: Accepted) -> Checked | Exception:
+    asked = Check(SHOP, accepted.code or "", verification_id=accepted.verification_id)
+    with database.write() as connection:
+        (result,) = CodeChecker(sealer(used), 5).write(connection, [asked])
+    return result
+
+
+PAIRS = pytest.mark.parametrize(
+    ("made", "used"),
+    [(BEFORE, CHANGING), (CHANGING, CHANGING), (CHANGING, AFTER), (CHANGING, PREPARED)],
+    ids=["old", "new", "new afterwards", "on a machine that is not changed yet"],
+)
+
+
+@PAIRS
+def test_a_code_is_checked_sent_and_found(
+    database: Database, made: Settings, used: Settings
+) -> None:
+    accepted = accept(database, made)
+    row = verification_of(database, accepted.message_id)
+    assert accepted.code == sealer(used).open(row.id, row.code_sealed)
+    with database.read() as connection:
+        found = job_search.messages_with(connection, sealer(used), str(accepted.code))
+    assert found == [accepted.message_id]
+    result = check(database, used, accepted)
+    assert isinstance(result, Checked)
+    assert result.is_valid
+
+
+@PAIRS
+def test_the_text_of_a_link_arrives(database: Database, made: Settings, used: Settings) -> None:
+    put_linked(database)
+    starter = LinkStarter(made, database, sealer(made), Templates(made), Countries(made, database))
+    now = now_ms()
+    link = starter.start(LinkRequest(phone=Phone(PHONE, "EG")), caller=SHOP, now=now)
+    taking = Arrivals(used, database, sealer(used), Templates(used), Countries(used, database))
+    text = Inbound("m", PHONE, f"Hello {link.token}", now)
+    with database.write() as connection:
+        taking.take(connection, text, channel="linked", sender="main", now=now)
+    assert verification(database, link.verification_id).proved_phone == PHONE
+
+
+def turn_second_factor_on(database: Database, used: Settings) -> str:
+    sealing = of_purpose(second_factor.PURPOSE, used)
+    with database.write() as connection:
+        second_factor.begin_setup(connection, sealing, "admin")
+        setup = second_factor.pending(connection, sealing, "admin")
+        assert setup is not None
+        code = pyotp.TOTP(setup.secret).at(now_ms() // 1000 - 60)
+        assert second_factor.confirm(connection, sealing, "admin", code, now=now_ms() - 60_000)
+    return setup.secret
+
+
+def log_in_with(database: Database, used: Settings, secret: str) -> bool:
+    code = pyotp.TOTP(secret).at(now_ms() // 1000)
+    sealing = of_purpose(second_factor.PURPOSE, used)
+    with database.write() as connection:
+        return bool(second_factor.spend(connection, sealing, "admin", code, now=now_ms()))
+
+
+def add_webhook(database: Database, used: Settings) -> str:
+    with database.write() as connection:
+        added = webhooks.add(
+            connection,
+            of_purpose(webhooks.PURPOSE, used),
+            url=URL,
+            kinds=KINDS,
+            owner=None,
+            now=now_ms(),
+        )
+    return added.secret
+
+
+def webhook_secret(database: Database, used: Settings) -> str:
+    with database.read() as connection:
+        sealed = connection.scalar(select(webhook_endpoints.c.secret_sealed))
+    assert sealed is not None
+    return of_purpose(webhooks.PURPOSE, used).open(URL, sealed)
+
+
+def test_the_second_factor_and_webhooks_are_sealed_anew_at_the_start(database: Database) -> None:
+    secret, signs = turn_second_factor_on(database, BEFORE), add_webhook(database, BEFORE)
+    assert webhook_secret(database, CHANGING) == signs
+    resealing.take_over(database, CHANGING)
+    assert webhook_secret(database, AFTER) == signs
+    assert log_in_with(database, AFTER, secret)
+
+
+def test_the_second_factor_works_before_it_is_sealed_anew(database: Database) -> None:
+    secret = turn_second_factor_on(database, BEFORE)
+    assert log_in_with(database, CHANGING, secret)
+
+
+def test_a_session_outlives_the_change(database: Database) -> None:
+    before, changing, after = (
+        AdminPassword(used, str(used.session_secret)) for used in (BEFORE, CHANGING, AFTER)
+    )
+    with database.write() as connection:
+        token, _ = sessions.begin(
+            connection,
+            username="admin",
+            password_mark=before.mark(connection),
+            is_complete=True,
+            address="192.0.2.1",
+            now=now_ms(),
+        )
+
+    def is_in(password: AdminPassword) -> bool:
+        with database.read() as connection:
+            marks = password.marks(connection)
+            found = sessions.find(connection, token, password_marks=marks, now=now_ms())
+        return found is not None
+
+    assert is_in(before)
+    assert is_in(changing)
+    assert not is_in(after)
+    resealing.take_over(database, CHANGING)
+    assert is_in(changing)
+    assert is_in(after)
+
+
+def test_another_password_still_ends_a_session_while_the_secret_is_changed(
+    database: Database,
+) -> None:
+    old = AdminPassword(chosen(OLD, admin_password="the first password"), OLD)
+    new = AdminPassword(chosen(NEW, OLD, admin_password="the second password"), NEW)
+    with database.read() as connection:
+        assert old.mark(connection) not in new.marks(connection)
+
+
+# When the former secret can go
+
+
+def left(database: Database, used: Settings = CHANGING) -> Left:
+    with database.read() as connection:
+        return resealing.find_left(connection, used)
+
+
+def logged_at_start(database: Database, used: Settings) -> list[str]:
+    with capture_logs() as logs:
+        resealing.take_over(database, used)
+    return [line["event"] for line in logs]
+
+
+def test_without_a_former_secret_nothing_is_said(database: Database) -> None:
+    assert logged_at_start(database, AFTER) == []
+
+
+def test_the_former_secret_is_needed_until_its_last_code_is_over(database: Database) -> None:
+    last = accept(database, BEFORE)
+    accept(database, CHANGING, "+201001230000")
+    assert left(database) == Left(last.expires_at, 0)
+    (line,) = logged_at_start(database, CHANGING)
+    assert f"is needed until {iso(last.expires_at)}" in line
+    with database.write() as connection:
+        connection.execute(update(verifications).values(code_sealed=None, code_index=None))
+    assert left(database) == Left(None, 0)
+    assert logged_at_start(database, CHANGING) == [DONE]
+
+
+def test_codes_of_the_new_secret_do_not_need_the_former_one(database: Database) -> None:
+    accept(database, CHANGING)
+    assert left(database).is_nothing
+
+
+def test_a_link_of_the_former_secret_needs_it(database: Database) -> None:
+    put_linked(database)
+    starter = LinkStarter(
+        BEFORE, database, sealer(BEFORE), Templates(BEFORE), Countries(BEFORE, database)
+    )
+    link = starter.start(LinkRequest(), caller=SHOP, now=now_ms())
+    assert left(database).until == link.expires_at
+
+
+def test_what_is_not_sealed_anew_yet_needs_it(database: Database) -> None:
+    add_webhook(database, BEFORE)
+    turn_second_factor_on(database, BEFORE)
+    assert left(database) == Left(None, 2)
+    assert "next start" in left(database).sentence
+    assert logged_at_start(database, CHANGING) == [DONE]
+
+
+def test_what_no_secret_opens_stops_neither_the_start_nor_the_rest(database: Database) -> None:
+    signs = add_webhook(database, BEFORE)
+    turn_second_factor_on(database, chosen("a third secret, of the tests"))
+    lines = logged_at_start(database, CHANGING)
+    assert lines[0] == "what is sealed cannot be sealed anew"
+    assert webhook_secret(database, AFTER) == signs
+    with database.read() as connection:
+        assert connection.scalar(select(second_factors.c.secret_sealed)) is not None

@@ -1,0 +1,441 @@
+"""What became of verifications: shown, canceled, sent again, listed; each key sees its own."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from hudhud import api_keys
+from hudhud.clock import iso, now_ms
+from support.keyed_api import OTP, KeyedApi, keyed, new_number, refusal, wrong
+from support.queued import stored
+from support.web_server import KEY, WebServer
+
+INVALID = (400, "invalid_parameter")
+NOT_FOUND = (404, "not_found")
+NOTHING = "v" + "0" * 43
+IDS = ["verificationId", "jobId"]
+
+
+@pytest.fixture
+def shop(api: WebServer) -> KeyedApi:
+    """A key that sends, checks and reads."""
+    return keyed(api)
+
+
+def post(shop: KeyedApi, one: object, what: str) -> httpx.Response:
+    return shop.ask("POST", f"{OTP}/{one}/{what}")
+
+
+def sent(shop: KeyedApi, *, seconds_ago: int = 30, **fields: Any) -> dict[str, Any]:
+    """A code whose message was sent so long ago."""
+    one = shop.accepted(**fields)
+    at = now_ms() - seconds_ago * 1000
+    shop.change_job(one["jobId"], status="sent", sent_at=at, created_at=at)
+    return one
+
+
+def shown(shop: KeyedApi, one: dict[str, Any]) -> dict[str, Any]:
+    answer = shop.get(f"/{one['verificationId']}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_a_verification_is_shown_with_all_that_is_known_and_no_code(shop: KeyedApi) -> None:
+    phone = new_number()
+    one = shop.accepted(phone, locale="en", reference="order-1", metadata={"a": 1}, length=10)
+    row = shop.verification(one["verificationId"])
+    answer = shop.get(f"/{one['verificationId']}")
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
+    assert answer.json() == {
+        "verificationId": one["verificationId"],
+        "status": "pending",
+        "reason": None,
+        "phoneNumber": phone,
+        "provedNumber": None,
+        "mode": "send",
+        "template": "otp",
+        "locale": "en",
+        "reference": "order-1",
+        "metadata": {"a": 1},
+        "redirectUrl": None,
+        "attemptsRemaining": 5,
+        "resendsRemaining": 3,
+        "created_at": iso(row.created_at),
+        "otp_expires_at": one["otp_expires_at"],
+        "ended_at": None,
+        "jobs": [
+            {
+                "jobId": one["jobId"],
+                "status": "pending",
+                "delivery": "queued",
+                "error": None,
+                "created_at": iso(row.created_at),
+            }
+        ],
+    }
+    assert one["otp"] not in answer.text
+
+
+def test_each_step_of_a_verification_is_told(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    shop.check(jobId=one["jobId"], otp=wrong(one["otp"]))
+    assert shown(shop, one)["attemptsRemaining"] == 4
+    shop.check(jobId=one["jobId"], otp=one["otp"])
+    found = shown(shop, one)
+    assert (found["status"], found["attemptsRemaining"]) == ("approved", 4)
+    assert found["ended_at"] == iso(shop.verification(one["verificationId"]).ended_at)
+    assert found["jobs"][0]["delivery"] == "canceled"
+
+
+def test_one_whose_time_is_over_is_expired_before_anybody_has_written_that_down(
+    shop: KeyedApi,
+) -> None:
+    one = shop.accepted()
+    shop.change(one["verificationId"], expires_at=now_ms())
+    assert shown(shop, one)["status"] == "expired"
+    assert shop.verification(one["verificationId"]).status == "pending"
+
+
+def test_a_job_names_its_verification(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    job = shop.get(f"/{one['jobId']}").json()
+    assert (job["jobId"], job["verificationId"]) == (one["jobId"], one["verificationId"])
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_head_answers_as_get_does_without_a_body(shop: KeyedApi, name: str) -> None:
+    one = shop.accepted()
+    answer = shop.ask("HEAD", f"{OTP}/{one[name]}?wait=60")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize("wait", ["-1", "61", "1.5", "x", "٢", "0x1", "1e1", "1000", "05"])
+@pytest.mark.parametrize("name", IDS)
+def test_a_wait_is_0_to_60_seconds(shop: KeyedApi, name: str, wait: str) -> None:
+    one = shop.accepted()
+    assert refusal(shop.get(f"/{one[name]}", wait=wait)) == INVALID
+
+
+@pytest.mark.parametrize("wait", ["", "0"])
+def test_who_does_not_wait_is_answered_at_once(shop: KeyedApi, wait: str) -> None:
+    assert shop.get(f"/{shop.accepted()['verificationId']}", wait=wait).status_code == 200
+
+
+def test_who_waits_is_answered_when_it_ends(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(shop.get, f"/{one['verificationId']}", wait=60)
+        shop.check(jobId=one["jobId"], otp=one["otp"])
+        assert waiting.result().json()["status"] == "approved"
+
+
+def test_what_has_ended_keeps_nobody_waiting(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    shop.check(jobId=one["jobId"], otp=one["otp"])
+    assert shop.get(f"/{one['jobId']}", wait=60).status_code == 200
+
+
+@pytest.mark.parametrize("one", [NOTHING, NOTHING.upper(), "v", "v1", "x", NOTHING + "0"])
+def test_what_does_not_exist_is_not_found(shop: KeyedApi, one: str) -> None:
+    word = "not_found" if one == NOTHING else None  # the others are as they were before
+    assert refusal(shop.get(f"/{one}")) == (404, word)
+    assert refusal(post(shop, one, "cancel")) == NOT_FOUND
+    assert refusal(post(shop, one, "resend")) == NOT_FOUND
+
+
+@pytest.mark.parametrize("job", ["0", "-1", "007", "9" * 18, "9" * 19, "1.0", "%D9%A1"])
+def test_a_job_that_does_not_exist_is_not_found(shop: KeyedApi, job: str) -> None:
+    assert refusal(shop.get(f"/{job}")) == (404, None)
+    assert refusal(post(shop, job, "cancel")) == NOT_FOUND
+    assert refusal(post(shop, job, "resend")) == NOT_FOUND
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_what_another_key_made_does_not_exist(shop: KeyedApi, name: str) -> None:
+    one = sent(shop)
+    for other in (keyed(shop.server), KeyedApi(shop.server, KEY)):
+        assert other.get(f"/{one[name]}").status_code == 404
+        assert refusal(post(other, one[name], "cancel")) == NOT_FOUND
+        assert refusal(post(other, one[name], "resend")) == NOT_FOUND
+        nothing = "1" * 18 if name == "jobId" else NOTHING
+        told = other.get(f"/{one[name]}").text.replace(str(one[name]), nothing)
+        assert told == other.get(f"/{nothing}").text
+    assert shown(shop, one)["status"] == "pending"
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_an_admin_sees_and_changes_what_any_key_made(shop: KeyedApi, name: str) -> None:
+    admin = keyed(shop.server, "admin")
+    environment = KeyedApi(shop.server, KEY)
+    for maker in (shop, environment):
+        one = sent(maker)
+        assert admin.get(f"/{one[name]}").status_code == 200
+        assert post(admin, one[name], "resend").status_code == 202
+        assert post(admin, one[name], "cancel").status_code == 200
+
+
+def test_after_a_rotation_the_new_key_sees_what_the_old_one_made(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    with shop.server.database.write() as connection:
+        rotated = api_keys.rotate(connection, shop.owner, now=now_ms())
+    assert rotated is not None
+    shop.server.web.state.parts.key_ring._renew()
+    renewed = KeyedApi(shop.server, rotated.key)
+    assert shown(renewed, one)["status"] == "pending"
+    assert renewed.check(jobId=one["jobId"], otp=one["otp"]).json()["valid"] is True
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_a_canceled_verification_is_shown_and_its_message_is_not_sent(
+    shop: KeyedApi, name: str
+) -> None:
+    one = shop.accepted()
+    answer = post(shop, one[name], "cancel")
+    assert answer.status_code == 200
+    assert answer.json() == shown(shop, one)
+    assert (answer.json()["status"], answer.json()["reason"]) == ("canceled", "caller")
+    assert answer.json()["jobs"][0]["delivery"] == "canceled"
+    row = shop.verification(one["verificationId"])
+    assert (row.code_sealed, row.code_index) == (None, None)
+    assert shop.check(jobId=one["jobId"], otp=one["otp"]).status_code == 404
+
+
+def test_what_has_ended_cannot_be_canceled(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    assert post(shop, one["jobId"], "cancel").status_code == 200
+    assert refusal(post(shop, one["jobId"], "cancel")) == (409, "not_pending")
+    used = shop.accepted()
+    shop.check(jobId=used["jobId"], otp=used["otp"])
+    assert refusal(post(shop, used["jobId"], "cancel")) == (409, "not_pending")
+    over = shop.accepted()
+    shop.change(over["verificationId"], expires_at=now_ms())
+    assert refusal(post(shop, over["jobId"], "cancel")) == (410, "expired")
+
+
+def test_one_that_failed_can_be_canceled(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    shop.change(one["verificationId"], status="failed", ended_at=now_ms())
+    assert post(shop, one["jobId"], "cancel").json()["status"] == "canceled"
+
+
+def test_of_many_cancels_at_once_one_succeeds(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    with ThreadPoolExecutor(8) as threads:
+        answers = threads.map(lambda _: post(shop, one["jobId"], "cancel"), range(16))
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 15
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_a_code_is_sent_again_and_the_answer_is_exactly_this(shop: KeyedApi, name: str) -> None:
+    one = sent(shop)
+    answer = shop.ask("POST", f"{OTP}/{one[name]}/resend", headers={"X-Request-ID": "again-1"})
+    assert answer.status_code == 202
+    assert answer.headers["x-request-id"] == "again-1"
+    assert "otp" not in answer.json()
+    found = re.fullmatch(
+        r'\{"message":"The code has been queued for sending again\.",'
+        rf'"verificationId":"{one["verificationId"]}","jobId":([1-9][0-9]*),'
+        rf'"otp_expires_at":"{re.escape(one["otp_expires_at"])}","resendsRemaining":2\}}',
+        answer.text,
+    )
+    assert found, answer.text
+    again = stored(shop.server.database, int(found[1]))
+    assert (again.status, again.request_id) == ("queued", "again-1")
+    assert [job["jobId"] for job in shown(shop, one)["jobs"]] == [one["jobId"], again.id]
+    assert shop.check(jobId=again.id, otp=one["otp"]).json()["valid"] is True
+
+
+def test_while_its_message_waits_there_is_no_other(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    assert refusal(post(shop, one["jobId"], "resend")) == (409, "still_queued")
+
+
+def test_who_comes_too_early_learns_when_to_come_back(shop: KeyedApi) -> None:
+    one = sent(shop, seconds_ago=10)
+    answer = post(shop, one["jobId"], "resend")
+    assert refusal(answer) == (429, "resend_too_early")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 20
+
+
+def test_after_three_there_is_no_other(shop: KeyedApi) -> None:
+    one = sent(shop)
+    shop.change(one["verificationId"], resends=3)
+    answer = post(shop, one["jobId"], "resend")
+    assert refusal(answer) == (429, "resends_used_up")
+    assert "Retry-After" not in answer.headers
+    assert shown(shop, one)["resendsRemaining"] == 0
+
+
+def test_what_has_ended_is_not_sent_again(shop: KeyedApi) -> None:
+    used, over = sent(shop), sent(shop)
+    shop.check(jobId=used["jobId"], otp=used["otp"])
+    assert refusal(post(shop, used["jobId"], "resend")) == (409, "not_pending")
+    shop.change(over["verificationId"], expires_at=now_ms())
+    assert refusal(post(shop, over["jobId"], "resend")) == (410, "expired")
+
+
+def test_a_resend_counts_for_the_limits_and_tells_what_is_left(api: WebServer) -> None:
+    shop = keyed(api, limits="per_number=2/1h per_prefix=0")
+    one = sent(shop)
+    answer = post(shop, one["jobId"], "resend")
+    assert answer.headers["RateLimit"].startswith('"per_number-1h";r=0;t=')
+    second = shown(shop, one)["jobs"][1]["jobId"]
+    shop.change_job(second, status="sent", created_at=now_ms() - 60_000)
+    refused = post(shop, one["jobId"], "resend")
+    assert refusal(refused) == (429, "rate_limited")
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_of_many_resends_at_once_one_succeeds(shop: KeyedApi) -> None:
+    one = sent(shop)
+    with ThreadPoolExecutor(8) as threads:
+        answers = threads.map(lambda _: post(shop, one["jobId"], "resend"), range(16))
+    assert sorted(answer.status_code for answer in answers) == [202] + [409] * 15
+    assert len(shown(shop, one)["jobs"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("scope", "method", "path"),
+    [
+        ("read", "GET", f"/{NOTHING}"),
+        ("read", "GET", "/1"),
+        ("read", "GET", ""),
+        ("send", "POST", f"/{NOTHING}/cancel"),
+        ("send", "POST", f"/{NOTHING}/resend"),
+    ],
+)
+def test_each_request_needs_its_scope_and_a_key(
+    api: WebServer, scope: str, method: str, path: str
+) -> None:
+    others = {"send", "verify", "read", "sandbox"} - {scope}
+    lacking = keyed(api, *others)
+    assert refusal(lacking.ask(method, OTP + path)) == (403, "scope_missing")
+    nobody = KeyedApi(api, "hh_live_nobody")
+    assert refusal(nobody.ask(method, OTP + path)) == (401, None)
+
+
+def ids(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [one["verificationId"] for one in answer.json()["verifications"]]
+
+
+def test_a_key_lists_what_it_made_the_newest_first(shop: KeyedApi) -> None:
+    made = [shop.accepted()["verificationId"] for _ in range(3)]
+    keyed(shop.server).accepted()
+    KeyedApi(shop.server, KEY).accepted()
+    assert ids(shop.get()) == made[::-1]
+    assert ids(shop.get("/")) == made[::-1]
+
+
+def test_each_is_listed_as_it_is_shown(shop: KeyedApi) -> None:
+    one = sent(shop, reference="order-1", metadata={"a": [1]})
+    post(shop, one["jobId"], "resend")
+    assert shop.get().json() == {"verifications": [shown(shop, one)], "nextCursor": None}
+
+
+def test_a_list_goes_on_where_its_cursor_says(shop: KeyedApi) -> None:
+    made = [shop.accepted()["verificationId"] for _ in range(5)]
+    found: list[str] = []
+    cursor = ""
+    while True:
+        page = shop.get(limit=2, cursor=cursor)
+        found += ids(page)
+        cursor = page.json()["nextCursor"]
+        if cursor is None:
+            break
+        assert cursor == found[-1]
+    assert found == made[::-1]
+
+
+def test_a_full_last_page_has_no_cursor(shop: KeyedApi) -> None:
+    for _ in range(2):
+        shop.accepted()
+    assert shop.get(limit=2).json()["nextCursor"] is None
+
+
+def test_a_list_may_be_narrowed(shop: KeyedApi) -> None:
+    phone = new_number()
+    one = shop.accepted(phone, reference="order-1")
+    other = shop.accepted(reference="order-1")
+    third = shop.accepted(reference="order-2")
+    post(shop, third["jobId"], "cancel")
+    shop.check(jobId=other["jobId"], otp=other["otp"])
+    first, second, last = (one["verificationId"], other["verificationId"], third["verificationId"])
+    assert ids(shop.get(phoneNumber=phone)) == [first]
+    assert ids(shop.get(reference="order-1")) == [second, first]
+    assert ids(shop.get(reference="order-1", status="approved")) == [second]
+    assert ids(shop.get(status="canceled")) == [last]
+    assert ids(shop.get(status="pending,canceled")) == [last, first]
+    assert ids(shop.get(phoneNumber=phone, reference="order-2")) == []
+    assert ids(shop.get(reference="order-3")) == []
+
+
+@pytest.mark.parametrize("written", ["+{}", " {}", "%2B{}"])
+def test_a_plus_in_the_query_need_not_be_escaped(shop: KeyedApi, written: str) -> None:
+    phone = new_number()
+    one = shop.accepted(phone)
+    address = f"{OTP}?phoneNumber={written.format(phone[1:])}"
+    assert ids(shop.ask("GET", address)) == [one["verificationId"]]
+
+
+def test_another_keys_number_or_reference_lists_nothing(shop: KeyedApi) -> None:
+    phone = new_number()
+    one = shop.accepted(phone, reference="order-77")
+    other = keyed(shop.server)
+    assert ids(other.get(phoneNumber=phone)) == ids(other.get(reference="order-77")) == []
+    assert ids(other.get(cursor=one["verificationId"])) == []
+
+
+def test_an_admin_lists_what_all_keys_made(shop: KeyedApi) -> None:
+    phone = new_number()
+    environment = KeyedApi(shop.server, KEY)
+    made = [maker.accepted(phone)["verificationId"] for maker in (shop, environment)]
+    admin = keyed(shop.server, "admin")
+    assert ids(admin.get(phoneNumber=phone)) == made[::-1]
+    assert ids(admin.get(limit=2)) == made[::-1]
+    assert ids(admin.get(limit=2, status="pending")) == made[::-1]
+
+
+@pytest.mark.parametrize(
+    ("query", "word"),
+    [
+        ({"status": "done"}, "invalid_parameter"),
+        ({"status": "pending,done"}, "invalid_parameter"),
+        ({"cursor": "v1"}, "invalid_parameter"),
+        ({"cursor": "1"}, "invalid_parameter"),
+        ({"limit": "0"}, "invalid_parameter"),
+        ({"limit": "201"}, "invalid_parameter"),
+        ({"limit": "-1"}, "invalid_parameter"),
+        ({"limit": "x"}, "invalid_parameter"),
+        ({"limit": "٥"}, "invalid_parameter"),
+        ({"phoneNumber": "201001234567"}, None),
+        ({"phoneNumber": "x"}, None),
+    ],
+)
+def test_a_wrong_query_is_refused(shop: KeyedApi, query: dict[str, str], word: str | None) -> None:
+    assert refusal(shop.get(**query)) == (400, word)
+
+
+@pytest.mark.parametrize("reference", ["\x00", "a\x00b", "'; --", "%", "\u202e", "x" * 9000])
+def test_a_strange_reference_finds_nothing_and_breaks_nothing(
+    shop: KeyedApi, reference: str
+) -> None:
+    shop.accepted(reference="order-1")
+    assert ids(shop.get(reference=reference)) == []
+
+
+def test_an_empty_filter_is_none(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    empty = {"phoneNumber": "", "reference": "", "status": "", "cursor": "", "limit": ""}
+    assert ids(shop.get(**empty)) == [one["verificationId"]]
+
+
+def test_a_number_that_is_not_known_yet_is_null(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    shop.change(one["verificationId"], phone="", link_mode="reply", locale=None)
+    found = shown(shop, one)
+    assert (found["phoneNumber"], found["mode"], found["locale"]) == (None, "reply", None)
