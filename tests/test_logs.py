@@ -248,7 +248,8 @@ def test_secrets_and_phone_numbers_do_not_reach_a_line() -> None:
         key = "hh_live_abcdef" + "x" * 37
         log.info("+201001234567 sent", otp="7391", jid="201001234567:3@s.whatsapp.net",
                  nested=[{"password": "7391", "to": "+20 100 123 4567"}], url="http://a:7391@h/",
-                 phone=201001234567, error=ValueError("+201001234567"), key=key)
+                 phone=201001234567, error=ValueError("+201001234567"), key=key,
+                 others=[key.replace("live", "test"), "whsec_xxxx+xxxx/xxxx="])
         """
     )
     text = done.stderr + Path("logs/combined.log").read_text(encoding="utf-8")
@@ -256,6 +257,7 @@ def test_secrets_and_phone_numbers_do_not_reach_a_line() -> None:
     assert "1234567" not in text
     assert "xxxx" not in text
     assert "hh_live_abcdef…" in text
+    assert "hh_test_abcdef…" in text
 
 
 def test_a_caller_cannot_break_or_forge_a_line() -> None:

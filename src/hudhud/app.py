@@ -152,6 +152,7 @@ def build_worker(settings: Settings, name: str) -> Worker:
         arrivals=build_arrivals(settings, database, sealer),
         pace=Pace(0, 0) if is_sandbox else pace,
         largest_batch=SANDBOX_BATCH if is_sandbox else 1,
+        counts_traffic=record.channel == settings.channel,
     )
 
 

@@ -33,13 +33,14 @@ DEEPEST = 6
 
 # Most texts have nothing of all this, and one search of each kind shows it.
 _NUMBER_LIKE = re.compile(r"\d{6}|\+\d")
-_SECRET_LIKE = re.compile(r"://|hh_live_|bot\d|linked_devices#")
+_SECRET_LIKE = re.compile(r"://|hh_(?:live|test)_|whsec_|bot\d|linked_devices#")
 # After a plus digits may be grouped; without one, 10 digits and more count as a number.
 _PHONE = re.compile(
     r"\+\d(?:[ ().-]{0,2}\d){7,14}|(?:(?<![A-Za-z0-9.])|(?<=%2[Bb]))\d{10,17}(?![A-Za-z0-9])"
 )
 _SECRETS = (
-    (re.compile(r"(hh_live_[\w-]{6})[\w-]+"), r"\1…"),
+    (re.compile(r"(hh_(?:live|test)_[\w-]{6})[\w-]+"), r"\1…"),
+    (re.compile(r"(whsec_)[\w+/=-]+"), rf"\1{HIDDEN}"),  # what signs webhooks
     (re.compile(r"(://)[^\s/@]+@"), rf"\1{HIDDEN}@"),  # name and password in an address
     (re.compile(r"\b(bot|tgram://)\d+:[\w-]+"), rf"\1{HIDDEN}"),  # a Telegram bot's token
     (re.compile(r"(linked_devices#)\S+"), rf"\1{HIDDEN}"),  # what a pairing QR code holds

@@ -97,11 +97,14 @@ def find(connection: Connection, message_id: int) -> Row[tuple[object, ...]] | N
     return connection.execute(select(messages).where(messages.c.id == message_id)).first()
 
 
-def record_receipts(connection: Connection, receipts: Sequence[Receipt], *, now: int) -> set[str]:
+def record_receipts(
+    connection: Connection, receipts: Sequence[Receipt], *, now: int, counts_traffic: bool = True
+) -> set[str]:
     """Move sent messages on to `delivered` or `read`; return the ids that nobody knows yet.
 
     `read` implies `delivered`. A receipt that says less than is known already changes nothing,
-    so receipts may come twice and in any order.
+    so receipts may come twice and in any order. Unless it `counts_traffic`, what happened is left
+    out of the charts.
     """
     ids = {receipt.provider_message_id for receipt in receipts}
     if not ids:
@@ -113,7 +116,7 @@ def record_receipts(connection: Connection, receipts: Sequence[Receipt], *, now:
     if moves:
         connection.execute(_MOVE_ON, [asdict(move) for move in moves])
         _tell(connection, moves, now)
-        _count(connection, moves, now)
+        _count(connection, moves, now, counts_traffic=counts_traffic)
     return ids - {row.provider_message_id for row in found}
 
 
@@ -163,11 +166,16 @@ def _tell(connection: Connection, moves: Sequence[_Move], now: int) -> None:
     events.messages_changed(connection, "message.read", read, now=now)
 
 
-def _count(connection: Connection, moves: Sequence[_Move], now: int) -> None:
+def _count(
+    connection: Connection, moves: Sequence[_Move], now: int, *, counts_traffic: bool
+) -> None:
     moved: Counter[str] = Counter([move.b_status for move in moves])
     moved.subtract(Counter(move.before for move in moves))
     arrived = [move.delivered_after for move in moves if move.delivered_after is not None]
     read = sum(move.b_status == READ for move in moves)
+    if not counts_traffic:
+        tally.add(connection, now=now, moved=moved)
+        return
     tally.add(
         connection,
         now=now,

@@ -228,10 +228,18 @@ def extend(connection: Connection, *, sender: str, now: int) -> None:
     )
 
 
-def record(connection: Connection, *, sender: str, outcomes: Sequence[Outcome], now: int) -> None:
+def record(
+    connection: Connection,
+    *,
+    sender: str,
+    outcomes: Sequence[Outcome],
+    now: int,
+    counts_traffic: bool = True,
+) -> None:
     """Record what became of claimed messages.
 
-    Guarded by the lease: a message that was reclaimed meanwhile is left to its new holder.
+    Guarded by the lease: a message that was reclaimed meanwhile is left to its new holder. Unless
+    it `counts_traffic`, what happened is left out of the charts.
     """
     texts.keep(
         connection, [one.error for one in outcomes if not isinstance(one, Sent) and one.error]
@@ -254,7 +262,7 @@ def record(connection: Connection, *, sender: str, outcomes: Sequence[Outcome], 
         connection,
         now=now,
         moved={SENDING: -sent - failed - returned, SENT: sent, FAILED: failed, QUEUED: returned},
-        happened={"sent": sent, "failed": failed},
+        happened={"sent": sent, "failed": failed} if counts_traffic else None,
     )
 
 

@@ -40,6 +40,7 @@ class Recorder:
         arrivals: Arrivals,
         on_state: Callable[[StateReport], None],
         on_restart: Callable[[Restart], None],
+        counts_traffic: bool = True,
     ) -> None:
         self._sender = sender
         self._channel_name = channel_name
@@ -47,6 +48,7 @@ class Recorder:
         self._arrivals = arrivals
         self._on_state = on_state
         self._on_restart = on_restart
+        self._counts_traffic = counts_traffic
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._stopping = False
         self._held: list[tuple[float, Receipt]] = []
@@ -105,7 +107,9 @@ class Recorder:
             return
         with self._database.write() as connection:
             receipts = [receipt for _end, receipt in self._held] + arrived
-            unknown = messages.record_receipts(connection, receipts, now=now_ms())
+            unknown = messages.record_receipts(
+                connection, receipts, now=now_ms(), counts_traffic=self._counts_traffic
+            )
             for event in events:
                 self._write_one(connection, event)
             self._database.ring(connection)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     Select,
+    and_,
     cast,
     func,
     literal,
@@ -102,17 +103,20 @@ class Series:
     p95: Sequence[int | None]
 
 
-def numbers(connection: Connection, *, now: int, mean_gap: float) -> Numbers:
-    """Return the numbers of this moment; `mean_gap` is a sender's pace in seconds."""
+def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) -> Numbers:
+    """Return the numbers of this moment; `mean_gap` is a sender's pace in seconds.
+
+    How long something waits, and for which senders, is told of the installation's own `channel`:
+    what test keys send over the sandbox beside it reaches nobody.
+    """
     counts = dict.fromkeys(STATUSES, 0) | tally.counts(connection)
-    connected = _connected(connection, now)
-    first = select(messages.c.created_at).where(messages.c.status == QUEUED)
-    expiry = select(func.min(messages.c.expires_at)).where(messages.c.status == QUEUED)
-    ready = select(func.min(messages.c.available_at)).where(
-        messages.c.status == QUEUED, messages.c.available_at <= now
-    )
+    connected = _connected(connection, channel, now)
+    waits = and_(messages.c.status == QUEUED, messages.c.channel == channel)
+    first = select(messages.c.created_at).where(waits)
+    expiry = select(func.min(messages.c.expires_at)).where(waits)
+    ready = select(func.min(messages.c.available_at)).where(waits, messages.c.available_at <= now)
     waiting = counts[QUEUED] > 0
-    on_the_way = _on_the_way(connection, now)
+    on_the_way = _on_the_way(connection, channel, now)
     wait = round(counts[QUEUED] * mean_gap * 1000 / connected) if connected else None
     return Numbers(
         counts=counts,
@@ -168,8 +172,9 @@ def percentile(counts: Mapping[int, int], share: float) -> int | None:
     return None
 
 
-def _connected(connection: Connection, now: int) -> int:
+def _connected(connection: Connection, channel: str, now: int) -> int:
     able = select(func.count()).where(
+        senders.c.channel == channel,
         senders.c.carries != "none",
         senders.c.paused_at.is_(None),
         senders.c.lease_expires_at > now,
@@ -178,11 +183,13 @@ def _connected(connection: Connection, now: int) -> int:
     return connection.scalar(able) or 0
 
 
-def _on_the_way(connection: Connection, now: int) -> int:
+def _on_the_way(connection: Connection, channel: str, now: int) -> int:
     """Count what was sent just now and may still arrive: it has not failed to."""
-    newest = select(messages.c.sent_at).where(messages.c.status == SENT)
+    newest = select(messages.c.sent_at, messages.c.channel).where(messages.c.status == SENT)
     newest_rows = newest.order_by(messages.c.id.desc()).limit(MOST_ON_THE_WAY).subquery()
-    lately = select(func.count()).where(newest_rows.c.sent_at > now - ON_THE_WAY_MS)
+    lately = select(func.count()).where(
+        newest_rows.c.sent_at > now - ON_THE_WAY_MS, newest_rows.c.channel == channel
+    )
     return connection.scalar(lately) or 0
 
 

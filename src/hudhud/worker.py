@@ -56,6 +56,7 @@ class Worker:
         arrivals: Arrivals,
         pace: Pace,
         largest_batch: int,
+        counts_traffic: bool = True,
     ) -> None:
         self._name = name
         self._machine = machine
@@ -67,6 +68,8 @@ class Worker:
         self._delivery = delivery
         self._pace = pace
         self._largest_batch = largest_batch
+        # What the sandbox beside a linked device takes says nothing about how codes arrive.
+        self._counts_traffic = counts_traffic
         self._recorder = Recorder(
             sender=name,
             channel_name=channel_name,
@@ -74,6 +77,7 @@ class Worker:
             arrivals=arrivals,
             on_state=self._enter,
             on_restart=self._restart,
+            counts_traffic=counts_traffic,
         )
         self._control = Control(
             sender=name,
@@ -217,7 +221,13 @@ class Worker:
         while True:
             try:
                 with self._database.write() as connection:
-                    queue.record(connection, sender=self._holder, outcomes=outcomes, now=now_ms())
+                    queue.record(
+                        connection,
+                        sender=self._holder,
+                        outcomes=outcomes,
+                        now=now_ms(),
+                        counts_traffic=self._counts_traffic,
+                    )
                     self._note_sent(connection, outcomes)
                     self._database.ring(connection)
             except SQLAlchemyError as error:

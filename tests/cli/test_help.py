@@ -80,7 +80,15 @@ def test_a_wrong_setting_ends_with_two_and_one_line(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["status"], ["keys", "list"], ["keys", "revoke", "x"], ["pair"], ["send", PHONE], ["forget", PHONE]]
+    "arguments",
+    [
+        ["status"],
+        ["keys", "list"],
+        ["keys", "revoke", "x"],
+        ["pair"],
+        ["send", PHONE],
+        ["forget", PHONE],
+    ],
 )
 def test_without_an_installation_nothing_is_made(
     run: Run, tmp_path: Path, arguments: list[str]

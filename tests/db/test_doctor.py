@@ -24,6 +24,7 @@ from hudhud.doctor.finding import Finding
 from hudhud.senders import State, StateReport
 from hudhud.settings import load_settings
 from support.keys import revoke_key
+from support.queued import submit
 
 
 def check(name: str) -> Finding:
@@ -217,6 +218,21 @@ def test_a_missing_secret_beside_postgresql_is_told(
     found = check("secret")
     assert found.outcome == "fail"
     assert "openssl" in (found.remedy or "")
+
+
+def test_a_former_secret_that_is_no_longer_needed_is_told(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "not set" in check("former secret").sentence
+    monkeypatch.setenv("SESSION_SECRET_PREVIOUS", load_secret(load_settings()))
+    monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
+    found = check("former secret")
+    assert found.outcome == "warn"
+    assert "no longer needed" in found.sentence
+    submit(database, now=now_ms())
+    found = check("former secret")
+    assert found.outcome == "ok"
+    assert "is needed until" in found.sentence
 
 
 @pytest.mark.parametrize("weak", ["a" * 64, "hunter2hunter2hunter2"])

@@ -161,10 +161,14 @@ def test_no_more_are_retried_than_the_queue_has_room_for(
 def test_what_is_tried_again_has_not_failed(database: Database) -> None:
     fail(database, 3)
     with database.read() as connection:
-        before = traffic.numbers(connection, now=NOW, mean_gap=0).hour.happened["failed"]
+        before = traffic.numbers(connection, channel="sandbox", now=NOW, mean_gap=0).hour.happened[
+            "failed"
+        ]
     retry_all(database)
     with database.read() as connection:
-        after = traffic.numbers(connection, now=NOW, mean_gap=0).hour.happened["failed"]
+        after = traffic.numbers(connection, channel="sandbox", now=NOW, mean_gap=0).hour.happened[
+            "failed"
+        ]
     assert (before, after) == (3, 0)
 
 
@@ -194,7 +198,7 @@ def test_a_cancellation_counts_as_what_happened(database: Database) -> None:
     cancel(database, number)
     cancel(database, number)
     with database.read() as connection:
-        numbers = traffic.numbers(connection, now=NOW, mean_gap=1.0)
+        numbers = traffic.numbers(connection, channel="sandbox", now=NOW, mean_gap=1.0)
     assert numbers.hour.happened["canceled"] == numbers.day.happened["canceled"] == 1
     assert sum(numbers.hour.happened.values()) == 1
 

@@ -267,11 +267,11 @@ def searched(database: Database, search: str) -> list[int]:
 def test_the_messages_of_the_first_version_are_counted(grown: Database) -> None:
     assert migrate(grown)
     with grown.read() as connection:
-        numbers = traffic.numbers(connection, now=NOW, mean_gap=1.0)
+        numbers = traffic.numbers(connection, channel="linked", now=NOW, mean_gap=1.0)
     assert numbers.counts == dict.fromkeys(STATUSES, 1)
     submit(grown, 2)
     with grown.read() as connection:
-        assert traffic.numbers(connection, now=NOW, mean_gap=1.0).pending == 3
+        assert traffic.numbers(connection, channel="linked", now=NOW, mean_gap=1.0).pending == 3
 
 
 @pytest.mark.parametrize("scanned", [1, 2000])

@@ -37,7 +37,7 @@ def add(database: Database, now: int, times: Sequence[int] = (), **happened: int
 
 def numbers(database: Database, *, now: int = NOW, mean_gap: float = 1.0) -> Numbers:
     with database.read() as connection:
-        return traffic.numbers(connection, now=now, mean_gap=mean_gap)
+        return traffic.numbers(connection, channel="sandbox", now=now, mean_gap=mean_gap)
 
 
 def series(database: Database, chosen: Range, *, zone: ZoneInfo = UTC, now: int = NOW) -> Series:
@@ -303,7 +303,7 @@ def test_what_was_sent_just_now_has_not_failed_to_arrive(database: Database) -> 
         queue.record(connection, sender="a", outcomes=[Sent(message, "p-1", now)], now=now)
     with database.read() as connection:
         rates = [
-            traffic.numbers(connection, now=at, mean_gap=0).day.success_rate
+            traffic.numbers(connection, channel="sandbox", now=at, mean_gap=0).day.success_rate
             for at in (now + 1000, now + 31_000)
         ]
     assert rates == [None, 0.0]

@@ -89,6 +89,19 @@ def test_a_sender_whose_process_hangs_is_strictly_not_ready(empty_api: WebServer
     assert ready(empty_api, "?strict")[0] == 503
 
 
+@pytest.mark.parametrize("state", ["connected", "starting", "reconnecting"])
+def test_the_sandbox_of_test_keys_makes_a_linked_device_neither_ready_nor_unready(
+    serve_web: ServeWeb, database: Database, state: senders.State
+) -> None:
+    server = serve_web(channel="linked")
+    put_sender(database, "main-sandbox", state, channel="sandbox")
+    assert ready(server, "?strict")[0] == 503
+    put_sender(database, "main", channel="linked")
+    status, body = ready(server, "?strict")
+    assert status == 200
+    assert [one["name"] for one in body["senders"]] == ["main", "main-sandbox"]
+
+
 @contextmanager
 def locked(path: str) -> Iterator[None]:
     """Another program holds SQLite's write lock."""

@@ -1,7 +1,6 @@
 """POST /api/v1/otp/link, its QR code, and requests that wait for what comes of it."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -187,9 +186,9 @@ def test_the_key_of_the_environment_checks_nothing_here_and_starts_no_link(
 
 
 def test_limits_are_told(serve: Serve) -> None:
-    server = serve(limits="per_number=1/1h")
+    server = serve(limits="per_key=1/1h")
     first = server.client.post(LINK, json={"phoneNumber": PHONE})
-    assert first.headers["ratelimit"].startswith('"per_number-1h";r=0')
+    assert first.headers["ratelimit"].startswith('"per_key-1h";r=0')
     second = server.client.post(LINK, json={"phoneNumber": PHONE})
     assert refusal(second) == (429, "rate_limited")
     assert int(second.headers["retry-after"]) > 0
@@ -397,5 +396,5 @@ def test_the_thread_ends_with_the_server(server: WebServer, waiters: ThreadPoolE
     server.end_streams()
     for answer in answers:
         assert answer.result(SECONDS).json()["status"] == "pending"
-    left = [thread for thread in threading.enumerate() if thread.name == "waiting"]
-    wait_until(lambda: not any(thread.is_alive() for thread in left), SECONDS, "its end")
+    thread = server.web.state.parts.waiting._thread
+    wait_until(lambda: not thread.is_alive(), SECONDS, "its end")

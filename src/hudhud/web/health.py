@@ -49,14 +49,16 @@ async def readyz(request: AnyRequest, strict: FromQuery[str | None] = None) -> R
 
     Senders are reported beside it; without `?strict` an installation that is not paired yet can
     still be reached for pairing. With it, every sender that a supervisor holds must be connected,
-    and there must be one.
+    and there must be one; the sandbox beside a linked device does not count.
     """
-    database = parts_of(request).database
-    readiness = await asyncio.to_thread(_readiness, database, strict=strict is not None)
+    parts = parts_of(request)
+    readiness = await asyncio.to_thread(
+        _readiness, parts.database, parts.settings.channel, strict=strict is not None
+    )
     return answer(readiness, 200 if readiness.status == "ready" else 503)
 
 
-def _readiness(database: Database, *, strict: bool) -> Readiness:
+def _readiness(database: Database, channel: str, *, strict: bool) -> Readiness:
     try:
         revision = current_revision(database)
         if revision != HEAD:
@@ -68,7 +70,8 @@ def _readiness(database: Database, *, strict: bool) -> Readiness:
     reported = [_sender(row) for row in rows]
     if not _is_writable(database):
         return Readiness("not ready", "cannot be written", "current", reported)
-    held = [one for row, one in zip(rows, reported, strict=True) if _is_held(row)]
+    pairs = zip(rows, reported, strict=True)
+    held = [one for row, one in pairs if _is_held(row) and row.channel == channel]
     connected = bool(held) and all(one.running and one.state == "connected" for one in held)
     ready = connected or not strict
     return Readiness("ready" if ready else "not ready", "writable", "current", reported)

@@ -17,6 +17,15 @@ def test_a_token_fits_its_own_session_alone() -> None:
     assert not CsrfKey("another secret of them").fits(token, MINE)
 
 
+def test_a_token_from_before_the_secret_was_changed_fits_as_long_as_the_former_one_is_known() -> (
+    None
+):
+    token = KEY.token_for(MINE)
+    assert CsrfKey("the next secret", "a secret of these tests").fits(token, MINE)
+    assert not CsrfKey("the next secret").fits(token, MINE)
+    assert KEY.fits(CsrfKey("a secret of these tests", "another").token_for(MINE), MINE)
+
+
 def test_no_two_pages_have_the_same_token() -> None:
     tokens = {KEY.token_for(MINE) for _ in range(20)}
     assert len(tokens) == 20

@@ -19,8 +19,10 @@ TWELVE_WAIT: dict[str, Any] = {
 }
 
 
-def judged(cards: Sequence[SenderCard], of: Numbers | None = None) -> Verdict:
-    return verdict(cards, of or numbers(), fmt())
+def judged(
+    cards: Sequence[SenderCard], of: Numbers | None = None, channel: str = "linked"
+) -> Verdict:
+    return verdict(cards, of or numbers(), fmt(), channel=channel)
 
 
 def test_all_is_well() -> None:
@@ -54,7 +56,19 @@ def test_after_the_first_code_there_are_no_steps_any_more() -> None:
 
 
 def test_the_sandbox_says_that_it_sends_nothing() -> None:
-    assert "sandbox" in judged([card(channel="sandbox")]).sentence
+    assert "sandbox" in judged([card(channel="sandbox")], channel="sandbox").sentence
+
+
+@pytest.mark.parametrize("state", ["connected", "stopped", "starting", "reconnecting", "paused"])
+def test_the_sandbox_of_test_keys_changes_nothing(state: str) -> None:
+    beside = card(state, name="main-sandbox", channel="sandbox")
+    for cards in ([card()], [card("pairing")], [card("logged_out")], []):
+        assert judged([*cards, beside]) == judged(cards)
+
+
+def test_a_linked_device_of_before_does_not_trouble_a_sandbox() -> None:
+    found = judged([card("stopped"), card(channel="sandbox", name="s")], channel="sandbox")
+    assert (found.tone, found.title) == ("ok", "Codes are arriving")
 
 
 def test_a_phone_is_to_be_linked_while_codes_wait() -> None:
@@ -169,7 +183,7 @@ def test_the_next_expiry_is_that_of_the_one_code_or_of_the_next(
 ) -> None:
     wait = numbers(**{**TWELVE_WAIT, "counts": {"queued": waiting}}, connected_senders=0)
     assert english in judged([card("pairing")], wait).sentence
-    assert arabic in verdict([card("pairing")], wait, fmt("ar")).sentence
+    assert arabic in verdict([card("pairing")], wait, fmt("ar"), channel="linked").sentence
 
 
 def test_a_name_is_text_and_never_html() -> None:
@@ -183,5 +197,5 @@ def test_a_name_is_text_and_never_html() -> None:
 def test_every_case_is_told_in_arabic() -> None:
     cases = [[card()], [card("pairing")], [card("logged_out")], [card("paused")], []]
     for cards in cases:
-        found = verdict(cards, numbers(**TWELVE_WAIT), fmt("ar"))
+        found = verdict(cards, numbers(**TWELVE_WAIT), fmt("ar"), channel="linked")
         assert not any(letter.isascii() and letter.isalpha() for letter in found.title)

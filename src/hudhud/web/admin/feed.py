@@ -74,7 +74,9 @@ def read_snapshot(database: Database, settings: Settings, *, newest: int = 0) ->
     with database.read() as connection:
         return Snapshot(
             cards=tuple(sender_cards.cards(connection, now=now)),
-            numbers=traffic.numbers(connection, now=now, mean_gap=settings.mean_send_gap),
+            numbers=traffic.numbers(
+                connection, channel=settings.channel, now=now, mean_gap=settings.mean_send_gap
+            ),
             newest=tuple(jobs.newest(connection, now=now, limit=newest)) if newest else (),
             read_at=now,
         )

@@ -80,8 +80,11 @@ def _status(parts: Parts) -> dict[str, Any]:
     now = now_ms()
     with parts.database.read() as connection:
         cards = sender_cards.cards(connection, now=now)
-        numbers = traffic.numbers(connection, now=now, mean_gap=parts.settings.mean_send_gap)
-    card = _own_card(cards, parts.settings.sender_name)
+        settings = parts.settings
+        numbers = traffic.numbers(
+            connection, channel=settings.channel, now=now, mean_gap=settings.mean_send_gap
+        )
+    card = _own_card(cards, settings.sender_name)
     return {
         "whatsappStatus": DISCONNECTED if card is None else _whatsapp_status(card),
         "statusDetails": NO_SENDER if card is None else card.qr or card.detail,

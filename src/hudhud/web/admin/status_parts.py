@@ -1,6 +1,7 @@
 """The parts of the status page that change by themselves, for the page and for its stream."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from hudhud.jobs import Job
@@ -15,7 +16,6 @@ from hudhud.web.admin.view import View
 
 # What the templates call.
 WORDS: Mapping[str, Callable[..., Any]] = {
-    "judge": verdict,
     "look": look,
     "qr_svg": qr_svg,
     "sender_id": sender_id,
@@ -30,6 +30,7 @@ def context(snapshot: Snapshot, settings: Settings, *, pair: str = "qr") -> dict
     """Return what the templates of the parts need; `pair` is the way of linking that is shown."""
     return {
         **WORDS,
+        "judge": partial(verdict, channel=settings.channel),
         "cards": snapshot.cards,
         "numbers": snapshot.numbers,
         "pace": (settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms),

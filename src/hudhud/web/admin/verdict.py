@@ -58,8 +58,12 @@ class Verdict:
         return self.tone in {"warn", "bad"}
 
 
-def verdict(cards: Sequence[SenderCard], numbers: Numbers, fmt: Format) -> Verdict:
-    """Judge what senders and numbers say together."""
+def verdict(cards: Sequence[SenderCard], numbers: Numbers, fmt: Format, *, channel: str) -> Verdict:
+    """Judge what the senders of the installation's channel and the numbers say together.
+
+    Those of another one, as the sandbox that test keys use, neither help nor harm.
+    """
+    cards = [card for card in cards if card.channel == channel]
     able = [card for card in cards if card.state == "connected"]
     others = sorted(
         (card for card in cards if card.state != "connected"),

@@ -1,0 +1,52 @@
+"""A server that starts with a new secret goes on with what the one before it began."""
+
+import pytest
+
+from hudhud import resealing
+from hudhud.db.engine import Database
+from support.admin import LOGIN, PASSWORD, Person
+from support.keyed_api import keyed
+from support.web_server import SECRET, ServeWeb, WebServer
+
+NEW = "the secret after it, of the web tests"
+
+
+def moved(person: Person, server: WebServer) -> Person:
+    """The same browser, at the server that took the place of the first one."""
+    other = Person(server)
+    other.client.cookies.update(person.client.cookies)
+    return other
+
+
+@pytest.mark.usefixtures("cheap_hashes")
+def test_whoever_is_logged_in_stays_so_and_a_page_that_is_open_works(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    before = serve_web(admin_password=PASSWORD)
+    changes = {"session_secret": NEW, "session_secret_previous": SECRET}
+    with Person(before) as person:
+        assert person.log_in().status_code == 303
+        token = person.get("/admin/status").text.split('name="_csrf" value="')[1].split('"')[0]
+        during = serve_web(admin_password=PASSWORD, **changes)
+        resealing.take_over(database, during.web.state.parts.settings)
+        with moved(person, during) as there:
+            assert there.is_in()
+            answer = there.client.post("/admin/logout", data={"_csrf": "x"})
+            assert answer.status_code == 403
+            after = serve_web(admin_password=PASSWORD, session_secret=NEW)
+            with moved(there, after) as later:
+                assert later.is_in()
+            assert there.client.post("/admin/logout", data={"_csrf": token}).status_code == 303
+            assert there.get(LOGIN).status_code == 200
+
+
+def test_a_code_of_before_is_checked_by_the_api(serve_web: ServeWeb) -> None:
+    before = keyed(serve_web())
+    accepted = before.accepted("+201001234567")
+    during = serve_web(session_secret=NEW, session_secret_previous=SECRET)
+    answer = during.client.post(
+        "/api/v1/otp/verify",
+        json={"verificationId": accepted["verificationId"], "otp": accepted["otp"]},
+        headers={"X-API-KEY": before.key},
+    )
+    assert (answer.status_code, answer.json()["valid"]) == (200, True)
