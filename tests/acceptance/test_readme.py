@@ -38,6 +38,12 @@ def make_key(service: Service) -> str:
     )
     found = KEY.search(made.stdout)
     assert found is not None, made.stdout
+    headers = {"X-API-KEY": found[0]}
+    wait_until(
+        lambda: HTTP.get(f"{service.url}/api/v1/otp", headers=headers).is_success,
+        10,
+        "the new key to work",
+    )
     return found[0]
 
 
@@ -76,6 +82,6 @@ def test_the_login_of_the_readme_works_as_it_stands(
         output, _ = login.communicate(f"{code}\n", timeout=20)
     finally:
         login.kill()
-        login.wait()
+        login.communicate()
     assert login.returncode == 0
     assert ("Welcome!" if language == "python" else '"valid":true') in output

@@ -1,0 +1,157 @@
+"""A test key of a live installation: its messages go to the sandbox, whatever else waits."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from sqlalchemy import select
+
+from hudhud import senders
+from hudhud.db.tables import messages
+from support.linked import PLAIN, SENDER, LinkedService
+from support.services import HTTP, ask_for_code, wait_until
+from waemu.client import EmulatorProcess
+
+PHONE = "+201001234567"
+SANDBOX = f"{SENDER}-sandbox"
+SECONDS = 30
+
+
+class TestKey:
+    """A test key, made and revoked beside the running service as an operator does."""
+
+    __test__ = False  # it is no test
+
+    def __init__(self, live: LinkedService, variables: dict[str, str]) -> None:
+        self._live = live
+        self._environment = {**os.environ, **variables}
+        self.key = self._keys("create", "ci", "--test").strip()
+        wait_until(self._is_known, SECONDS, "the key to be known")
+
+    def _keys(self, *arguments: str) -> str:
+        command = [sys.executable, "-m", "hudhud", "keys", *arguments]
+        folder = self._live.service.folder
+        ended = subprocess.run(
+            command, cwd=folder, env=self._environment, capture_output=True, text=True, check=True
+        )
+        return ended.stdout
+
+    def _is_known(self) -> bool:
+        return self._get("/api/v1/otp").status_code == 200
+
+    def _get(self, path: str, **query: str) -> httpx.Response:
+        url = self._live.service.url + path
+        return HTTP.get(url, headers={"X-API-KEY": self.key}, params=query)
+
+    def revoke(self) -> None:
+        """Revoke it."""
+        self._keys("revoke", "ci")
+
+    def ask_for_code(self) -> dict[str, Any]:
+        """Ask for a code with it."""
+        url = f"{self._live.service.url}/api/v1/otp/send"
+        answer = HTTP.post(url, headers={"X-API-KEY": self.key}, json={"phoneNumber": PHONE})
+        assert answer.status_code == 202, answer.text
+        accepted: dict[str, Any] = answer.json()
+        return accepted
+
+    def taken(self) -> list[dict[str, Any]]:
+        """What the sandbox took of it."""
+        answer = self._get("/api/v1/sandbox/messages", phoneNumber=PHONE)
+        assert answer.status_code == 200, answer.text
+        found: list[dict[str, Any]] = answer.json()["messages"]
+        return found
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[EmulatorProcess]:
+    """The WhatsApp to which nobody links a phone here."""
+    with EmulatorProcess(tmp_path, log=tmp_path / "emulator.log") as running:
+        yield running
+
+
+@pytest.fixture
+def live(
+    emulator: EmulatorProcess, tmp_path: Path, database_variables: dict[str, str]
+) -> Iterator[LinkedService]:
+    """A live installation that is not paired, on each kind of database."""
+    service = LinkedService(tmp_path / "service", emulator, PLAIN, **database_variables)
+    service.start()
+    yield service
+    service.clean_up()
+
+
+def processes(live: LinkedService) -> dict[str, int]:
+    """The senders that have a process, and its id."""
+    running = {}
+    for child in live.service.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            running[child.cmdline()[-1]] = child.pid
+    return {name: pid for name, pid in running.items() if name in (SENDER, SANDBOX)}
+
+
+def is_given_back(live: LinkedService) -> bool:
+    with live.database.read() as connection:
+        record: Any = senders.find(connection, SANDBOX)
+    assert (record.channel, record.state) == ("sandbox", "stopped")
+    return record.lease_owner is None
+
+
+def is_strictly_ready(live: LinkedService) -> bool:
+    return HTTP.get(f"{live.service.url}/readyz?strict").status_code == 200
+
+
+def test_what_a_test_key_sends_arrives_while_live_messages_wait(
+    live: LinkedService, database_variables: dict[str, str]
+) -> None:
+    live.wait_for_qr()
+    waiting = ask_for_code(live.service.url, PHONE)
+    linked = processes(live)[SENDER]
+    with live.database.read() as connection:
+        assert senders.find(connection, SANDBOX) is None
+
+    test_key = TestKey(live, database_variables)
+    wait_until(lambda: SANDBOX in processes(live), SECONDS, "the sandbox's process")
+    accepted = test_key.ask_for_code()
+    wait_until(lambda: bool(test_key.taken()), SECONDS, "the message in the sandbox")
+    (message,) = test_key.taken()
+    assert message["jobId"] == accepted["jobId"]
+    assert accepted["otp"] in message["text"]
+    assert live.job(waiting["jobId"])["delivery"] == "queued"
+    assert not is_strictly_ready(live)
+
+    test_key.revoke()
+    gone = {SENDER: linked}
+    wait_until(lambda: processes(live) == gone, SECONDS, "the end of the sandbox's process")
+    wait_until(lambda: is_given_back(live), SECONDS, "the end of its lease")
+    assert live.job(waiting["jobId"])["delivery"] == "queued"
+    assert live.service.stop() == 0
+
+
+def test_a_message_that_waits_for_the_sandbox_is_still_taken(
+    live: LinkedService, database_variables: dict[str, str]
+) -> None:
+    test_key = TestKey(live, database_variables)
+    wait_until(lambda: SANDBOX in processes(live), SECONDS, "the sandbox's process")
+    with live.database.write() as connection:
+        senders.pause(connection, name=SANDBOX, now=1)
+    job = test_key.ask_for_code()["jobId"]
+    test_key.revoke()
+    assert HTTP.get(f"{live.service.url}/healthz").status_code == 200
+    with live.database.write() as connection:
+        senders.resume(connection, name=SANDBOX)
+        live.database.ring(connection)
+    live.wait(lambda: _delivery(live, job) in ("sent", "delivered"), "the message to be taken")
+    wait_until(lambda: SANDBOX not in processes(live), SECONDS, "the end of its process")
+
+
+def _delivery(live: LinkedService, job: int) -> str:
+    with live.database.read() as connection:
+        return str(connection.scalar(select(messages.c.status).where(messages.c.id == job)))
