@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud import queue, senders, tally, traffic
+from hudhud import messages, queue, senders, tally, traffic
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
-from hudhud.messages import STATUSES
+from hudhud.messages import STATUSES, Receipt
 from hudhud.queue import Sent
 from hudhud.senders import LATE_MS, StateReport
 from hudhud.tally import HAPPENINGS, Happening
 from hudhud.traffic import Numbers, Range, Series, Window
+from support import queued, verifying
 from support.queued import NOW, put_sender, submit
 from support.stored_jobs import StoredJob, put_jobs
 
@@ -307,3 +308,33 @@ def test_what_was_sent_just_now_has_not_failed_to_arrive(database: Database) -> 
             for at in (now + 1000, now + 31_000)
         ]
     assert rates == [None, 0.0]
+
+
+def test_test_keys_are_counted_but_say_nothing_of_a_live_installation(database: Database) -> None:
+    now = now_ms()
+    live, tested = queued.caller("live"), queued.caller("tested", is_test=True)
+    asked = [
+        (live, verifying.request("+201001110000")),
+        (tested, verifying.request()),
+        (tested, verifying.request("+2010011122")),
+    ]
+    verifying.start(database, *asked, now=now, starter=queued.starter(database, channel="linked"))
+    put_sender(database, "main-sandbox", now=now)
+    with database.write() as connection:
+        (first, _) = queue.claim(connection, channel="sandbox", sender="s", limit=2, now=now + 9)
+        told: dict[str, Any] = {"now": now, "counts_traffic": False}
+        queue.record(connection, sender="s", outcomes=[Sent(first.id, "p-1", now)], **told)
+        messages.record_receipts(connection, [Receipt("p-1", "delivered", now)], **told)
+    with database.read() as connection:
+        found = traffic.numbers(connection, channel="linked", now=now + 40_000, mean_gap=1.0)
+        of_sandbox = traffic.numbers(connection, channel="sandbox", now=now + 40_000, mean_gap=1.0)
+    assert {status: count for status, count in found.counts.items() if count} == {
+        "queued": 1,
+        "sending": 1,
+        "delivered": 1,
+    }
+    assert found.hour == Window(dict.fromkeys(HAPPENINGS, 0) | {"accepted": 1}, None, None)
+    assert (found.connected_senders, found.expected_wait_ms) == (0, None)
+    assert found.oldest_ready_at == now
+    assert of_sandbox.connected_senders == 0
+    assert of_sandbox.oldest_ready_at is None

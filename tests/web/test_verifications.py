@@ -439,3 +439,12 @@ def test_a_number_that_is_not_known_yet_is_null(shop: KeyedApi) -> None:
     shop.change(one["verificationId"], phone="", link_mode="reply", locale=None)
     found = shown(shop, one)
     assert (found["phoneNumber"], found["mode"], found["locale"]) == (None, "reply", None)
+
+
+@pytest.mark.parametrize("query", ["status=approved,pending", "status=approved&status=pending"])
+def test_several_statuses_are_listed_however_they_are_given(shop: KeyedApi, query: str) -> None:
+    one, other, third = shop.accepted(), shop.accepted(), shop.accepted()
+    assert shop.check(jobId=one["jobId"], otp=one["otp"]).json()["valid"]
+    shop.ask("POST", f"{OTP}/{third['jobId']}/cancel")
+    answer = shop.ask("GET", f"{OTP}?{query}")
+    assert ids(answer) == [other["verificationId"], one["verificationId"]]

@@ -182,7 +182,7 @@ def _seconds_to_wait(request: AnyRequest) -> int:
 
 def _list_request(request: AnyRequest) -> tuple[ListFilter, str | None, int]:
     query = request.query_params
-    statuses = [one for one in query.get("status", "").split(",") if one]
+    statuses = [one for given in query.getall("status", []) for one in given.split(",") if one]
     if not set(statuses).issubset(STATUSES):
         raise BadRequest(f'Bad Request: "status" is one of: {", ".join(STATUSES)}.', INVALID)
     cursor = query.get("cursor") or None

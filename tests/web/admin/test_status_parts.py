@@ -218,3 +218,13 @@ def test_a_row_that_cannot_be_retried_says_why(refusal: str, said: str) -> None:
 def test_only_a_queued_row_can_be_canceled() -> None:
     assert 'action="/admin/jobs/cancel/7"' in row()
     assert "<form" not in row(status="sending")
+
+
+def test_the_sandbox_of_test_keys_has_a_card_while_it_runs() -> None:
+    beside = card(name="main-sandbox", channel="sandbox")
+    html = senders(card(), beside)
+    assert "WhatsApp sender <b" in html
+    assert "Sandbox <b" in html
+    stopped = senders(card(), card("stopped", name="main-sandbox", channel="sandbox"))
+    assert "main-sandbox" not in stopped
+    assert stopped == senders(card())

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from hudhud.jobs import Job
+from hudhud.sender_cards import SenderCard
 from hudhud.settings import Settings
 from hudhud.web.admin.feed import Render, Snapshot
 from hudhud.web.admin.job_words import status_words, why_not
@@ -31,12 +32,17 @@ def context(snapshot: Snapshot, settings: Settings, *, pair: str = "qr") -> dict
     return {
         **WORDS,
         "judge": partial(verdict, channel=settings.channel),
-        "cards": snapshot.cards,
+        "cards": [card for card in snapshot.cards if _concerns(card, settings)],
         "numbers": snapshot.numbers,
         "pace": (settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms),
         "pair": pair,
         "poor_rate": POOR_RATE,
     }
+
+
+def _concerns(card: SenderCard, settings: Settings) -> bool:
+    """Leave out what is of another channel and not needed now, as the sandbox of test keys."""
+    return card.channel == settings.channel or card.is_running
 
 
 def build_render(settings: Settings) -> Render:
