@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 
 from benchmarks.dashboard import dashboard_on_postgresql, dashboard_on_sqlite
 from benchmarks.load import CONNECTIONS, load
+from benchmarks.retention import retention
 from benchmarks.service import Service, free_port
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, senders
@@ -154,7 +155,15 @@ def _wait_for(port: int) -> None:
     raise TimeoutError("the bare route did not start")
 
 
-PARTS = (throughput, latency, handover, memory, dashboard_on_sqlite, dashboard_on_postgresql)
+PARTS = (
+    throughput,
+    latency,
+    handover,
+    memory,
+    retention,
+    dashboard_on_sqlite,
+    dashboard_on_postgresql,
+)
 
 if __name__ == "__main__":
     main()

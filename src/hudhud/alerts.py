@@ -1,8 +1,8 @@
 """Tell people, through Telegram and whatever else apprise reaches, when something needs them.
 
 One message when a sender gets into trouble, one when it is connected again; likewise of a country
-that `conversion_guard.py` guards. `senders.alerted_state` and `country_guards.alerted` keep what
-was told, so that a restart neither repeats nor forgets it:
+that `conversion_guard.py` guards and of a webhook endpoint. `senders.alerted_state` and the columns
+`alerted` keep what was told, so that a restart neither repeats nor forgets it:
 
     NULL                        nothing is wrong, or nobody knows of it yet
     logged_out                  this was told
@@ -25,10 +25,10 @@ import structlog
 from sqlalchemy import Column, Row, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import conversion_guard
+from hudhud import conversion_guard, webhook_alerts, webhooks
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
-from hudhud.db.tables import country_guards, senders
+from hudhud.db.tables import country_guards, senders, webhook_endpoints
 from hudhud.senders import SENTENCES
 from hudhud.settings import Settings
 
@@ -61,7 +61,7 @@ _WATCHED = select(
 )
 
 # What ends a trouble.
-ENDINGS = frozenset({"connected", conversion_guard.OVER})
+ENDINGS = frozenset({"connected", conversion_guard.OVER, webhook_alerts.WORKS})
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -104,8 +104,8 @@ def due(state: str, failed_reconnects: int, told: str | None, most_reconnects: i
 class Subject(NamedTuple):
     """Something that people are told about: its row, what of it is due, and in which words."""
 
-    key: Column[str]  # which row
-    name: str
+    key: Column[Any]  # which row
+    name: str | int
     told: Column[str | None]
     column: str | None  # what `told` holds
     due: str | None
@@ -149,7 +149,7 @@ def unusable_targets(settings: Settings) -> list[str]:
 
 
 class Alerts:
-    """Watches senders and guarded countries; `check`, about once a second, never waits."""
+    """Watches senders, guarded countries and webhooks; `check`, about once a second, never waits."""
 
     def __init__(
         self, database: Database, settings: Settings, first_wait_ms: int = FIRST_WAIT_MS
@@ -171,8 +171,13 @@ class Alerts:
         with self._database.read() as connection:
             rows = connection.execute(_WATCHED).all()
             guards = connection.execute(select(country_guards)).all()
+            endpoints = webhooks.list_endpoints(connection)
         now = now_ms()
-        for subject in [*map(self._sender, rows), *(_country(guard, now) for guard in guards)]:
+        for subject in (
+            *map(self._sender, rows),
+            *(_country(guard, now) for guard in guards),
+            *(_endpoint(endpoint, now) for endpoint in endpoints),
+        ):
             thread = self._threads.get(subject.label)
             if thread is None or not thread.is_alive():
                 self._consider(subject, now)
@@ -252,6 +257,17 @@ def _country(guard: Row[Any], now: int) -> Subject:
         column=guard.alerted,
         due=conversion_guard.due(guard, Telling.read(guard.alerted).told, now),
         message=partial(conversion_guard.message, guard),
+    )
+
+
+def _endpoint(endpoint: Row[Any], now: int) -> Subject:
+    return Subject(
+        key=webhook_endpoints.c.id,
+        name=endpoint.id,
+        told=webhook_endpoints.c.alerted,
+        column=endpoint.alerted,
+        due=webhook_alerts.due(endpoint, Telling.read(endpoint.alerted).told, now),
+        message=partial(webhook_alerts.message, endpoint),
     )
 
 

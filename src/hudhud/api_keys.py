@@ -37,6 +37,8 @@ LONGEST_NAME = 60
 ENVIRONMENT = "environment"
 ENVIRONMENT_NAME = "API_KEY"
 ENVIRONMENT_USED = "api_key_used_at"  # a row of `installation`
+# By these the command line and the lists mean the key of the environment.
+RESERVED_NAMES = frozenset({ENVIRONMENT, ENVIRONMENT_NAME})
 DAY_MS = 24 * 3600 * 1000
 OVERLAP_MS = DAY_MS
 LONGEST_OVERLAP_MS = 30 * DAY_MS
@@ -118,8 +120,8 @@ def create(
     The caller holds `Database.lock_for_keys`, so that no other takes the name. A test key also
     gets the scope sandbox, where it can see what it sent. `limits` are those that differ from the
     settings (`rates.py`); without `networks` the key may be used from anywhere.
-    Raises WrongSetting where the name is empty, too long, that of a key in use or holds control
-    characters, where the scopes are none or unknown, or one of the others is wrong.
+    Raises WrongSetting where the name is empty, too long, that of a key in use or of `API_KEY`, or
+    holds control characters, where the scopes are none or unknown, or one of the others is wrong.
     """
     if expires_at is not None and expires_at <= now:
         raise WrongSetting("expires_at", "A key's expiry lies in the future.")
@@ -221,6 +223,11 @@ def name_of(connection: Connection, owner: str) -> str | None:
     """Return the name of an owner's key, in use or not; None where there never was one."""
     named = select(api_keys.c.name).where(api_keys.c.owner == owner).limit(1)
     return connection.scalar(named)
+
+
+def names_in_use(connection: Connection, *, now: int) -> set[str]:
+    """Return the names that no new key can have before their keys have ended."""
+    return {row.name for row in _in_use(connection, now=now)}
 
 
 def list_keys(connection: Connection) -> list[Row[Any]]:
@@ -335,8 +342,9 @@ def _free_name(connection: Connection, name: str, *, now: int) -> str:
         raise WrongSetting("name", f"A key's name has 1 to {LONGEST_NAME} characters.")
     if not is_plain(name):
         raise WrongSetting("name", "A key's name holds no control characters.")
-    taken = {ENVIRONMENT_NAME, *(row.name for row in _in_use(connection, now=now))}
-    if name in taken:
+    if name in RESERVED_NAMES:
+        raise WrongSetting("name", "This name means the key of API_KEY. Choose another name.")
+    if name in names_in_use(connection, now=now):
         raise WrongSetting(
             "name",
             f"A key named {name} exists already. Choose another name, or rotate or revoke it.",

@@ -4,6 +4,7 @@ There are no default credentials: what is missing is made, shown once, and kept 
 """
 
 import hmac
+import itertools
 import os
 import secrets
 import string
@@ -215,17 +216,25 @@ def _first_api_key(connection: Connection, settings: Settings) -> str | None:
     now = now_ms()
     if settings.api_key is not None or api_keys.any_in_use(connection, now=now):
         return None
-    key = api_keys.create(connection, FIRST_KEY, FIRST_KEY_SCOPES, now=now)
+    name = _first_key_name(connection, now)
+    key = api_keys.create(connection, name, FIRST_KEY_SCOPES, now=now)
     audit.note(
         connection,
         who=FIRST_START,
         address=None,
         what="key_made",
-        subject=FIRST_KEY,
+        subject=name,
         detail=f"Scopes: {api_keys.described(api_keys.stored(connection, key))}.",
         now=now,
     )
     return key
+
+
+def _first_key_name(connection: Connection, now: int) -> str:
+    """Return `first`, or `first-2` and so on where a key that cannot send is named so."""
+    taken = api_keys.names_in_use(connection, now=now)
+    further = (f"{FIRST_KEY}-{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain([FIRST_KEY], further) if name not in taken)
 
 
 def _first_admin_password(connection: Connection, settings: Settings) -> str | None:

@@ -10,6 +10,7 @@ those who wait are not looked at over and over; whoever finishes a delivery call
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,9 +18,11 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy import (
     BigInteger,
+    Column,
     ColumnElement,
     Connection,
     Row,
+    ScalarSelect,
     Select,
     and_,
     bindparam,
@@ -47,7 +50,14 @@ JITTER = 0.1
 LONGEST_ASKED_SECONDS = 3600
 LEASE_MS = 60_000
 LOOKED_AT = 50
-MOST_LOOKS = 20
+MOST_LOOKS = 10
+# A receiver that hangs takes what waits for it one by one: by then the last attempt would be over.
+GIVEN_UP_AFTER_MS = round(sum(RETRY_WAITS) * (1 + JITTER) + 3600) * 1000
+TOO_OLD = "It waited longer than all attempts take, and was given up."
+# So long an endpoint must have failed before its next success hastens what waits for a retry:
+# one event that it never takes would else use up its attempts between the others.
+REPAIRED_AFTER_MS = 300_000
+MOST_FOUND = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,7 @@ class Turns:
 
     failing: Sequence[int]
     recovered: Sequence[int]
+    repaired: Sequence[int]  # those of the recovered that failed for `REPAIRED_AFTER_MS`
 
 
 def plan(connection: Connection, event_ids: Sequence[str], endpoint_ids: Sequence[int]) -> None:
@@ -130,12 +141,14 @@ def plan(connection: Connection, event_ids: Sequence[str], endpoint_ids: Sequenc
             literal(0),
             events.c.created_at,
             events.c.created_at,
+            events.c.created_at,
         )
         .join(webhook_endpoints, and_(webhook_endpoints.c.id.in_(endpoint_ids), gets_it))
         .where(events.c.event_id.in_(event_ids))
         .order_by(events.c.id, webhook_endpoints.c.id)
     )
-    columns = ["endpoint_id", "event_id", "subject", "status", "attempts", "next_at", "created_at"]
+    columns = ["endpoint_id", "event_id", "subject", "status", "attempts", "next_at"]
+    columns += ["created_at", "waits_since"]
     connection.execute(webhook_deliveries.insert().from_select(columns, planned))
 
 
@@ -183,10 +196,77 @@ def record(connection: Connection, outcomes: Sequence[Outcome], *, now: int) -> 
         if rows:
             connection.execute(statement, rows)
     finished = [one.claimed for one in outcomes if _is_final(one)]
-    if finished:
-        of_these = [{"b_endpoint": one.endpoint_id, "b_subject": one.subject} for one in finished]
-        connection.execute(_CALL_NEXT, [{**one, "b_now": now} for one in of_these])
+    _call_next(connection, [(one.endpoint_id, one.subject) for one in finished], now)
     return _mark_endpoints(connection, outcomes, now)
+
+
+def find_overdue(connection: Connection, before: int) -> Sequence[int]:
+    """Return deliveries that have waited since `before` for endpoints that are enabled."""
+    started = func.coalesce(webhook_endpoints.c.enabled_at, 0)
+    overdue = (
+        select(webhook_deliveries.c.id)
+        .join(webhook_endpoints, webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id)
+        .where(
+            webhook_deliveries.c.status == PENDING,
+            webhook_deliveries.c.waits_since < before,
+            webhook_endpoints.c.disabled_at.is_(None),
+            started < before,
+        )
+    )
+    return connection.scalars(overdue.order_by(webhook_deliveries.c.id).limit(MOST_FOUND)).all()
+
+
+def give_up(connection: Connection, ids: Sequence[int], *, now: int) -> int:
+    """Give up those of these that are not on their way; return how many."""
+    given_up = (
+        update(webhook_deliveries)
+        .where(webhook_deliveries.c.id.in_(ids), webhook_deliveries.c.status == PENDING, is_free(now))
+        .values(
+            status=FAILED,
+            last_error=func.coalesce(webhook_deliveries.c.last_error, TOO_OLD),
+            lease_expires_at=None,
+        )
+        .returning(webhook_deliveries.c.endpoint_id, webhook_deliveries.c.subject)
+    )
+    rows = connection.execute(given_up).all()
+    _call_next(connection, [(row.endpoint_id, row.subject) for row in rows], now)
+    return len(rows)
+
+
+def find_retries(connection: Connection, endpoint_id: int, *, now: int) -> Sequence[int]:
+    """Return the deliveries to an endpoint that failed and wait to be tried again."""
+    waits = _NEXT_TRIES.where(
+        webhook_deliveries.c.endpoint_id == endpoint_id, webhook_deliveries.c.next_at > now
+    )
+    return connection.scalars(waits.order_by(webhook_deliveries.c.id).limit(MOST_FOUND)).all()
+
+
+def hasten(connection: Connection, ids: Sequence[int], *, now: int) -> int:
+    """Let these be tried again now; return how many."""
+    waiting = update(webhook_deliveries).where(
+        webhook_deliveries.c.id.in_(ids),
+        webhook_deliveries.c.status == PENDING,
+        webhook_deliveries.c.lease_expires_at.is_(None),
+        webhook_deliveries.c.next_at > now,
+    )
+    return connection.execute(waiting.values(next_at=now)).rowcount
+
+
+def head_of(column: Column[Any]) -> ScalarSelect[Any]:
+    """Select a column of the delivery behind which one waits; NULL where it waits for none."""
+    head = webhook_deliveries.alias("head")
+    return (
+        select(head.c[column.name])
+        .where(
+            head.c.endpoint_id == webhook_deliveries.c.endpoint_id,
+            head.c.subject == webhook_deliveries.c.subject,
+            head.c.status == PENDING,
+            head.c.id < webhook_deliveries.c.id,
+        )
+        .order_by(head.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def delete_of(connection: Connection, event_numbers: Sequence[int]) -> None:
@@ -207,8 +287,7 @@ def _take(
             leased = update(webhook_deliveries).where(webhook_deliveries.c.id.in_(first))
             connection.execute(leased.values(next_at=lease, lease_expires_at=lease))
         if behind:
-            put_off = [{"b_id": row.id, "b_at": max(row.behind_until, lease)} for row in behind]
-            connection.execute(_PUT_OFF, put_off)
+            _put_off(connection, behind, lease)
         taken += first
         if len(taken) == most or len(rows) < LOOKED_AT:
             break
@@ -216,20 +295,10 @@ def _take(
 
 
 def _due_of(endpoint_id: int, now: int) -> Select[int, int | None]:
-    """Select what is due, each with the time until which an earlier one of its subject is."""
-    earlier = webhook_deliveries.alias("earlier")
-    behind_until = (
-        select(func.max(earlier.c.next_at))
-        .where(
-            earlier.c.endpoint_id == webhook_deliveries.c.endpoint_id,
-            earlier.c.subject == webhook_deliveries.c.subject,
-            earlier.c.status == PENDING,
-            earlier.c.id < webhook_deliveries.c.id,
-        )
-        .scalar_subquery()
-    )
+    """Select what is due, each with the time of the one behind which it waits."""
+    behind_until = head_of(webhook_deliveries.c.next_at).label("behind_until")
     return (
-        select(webhook_deliveries.c.id, behind_until.label("behind_until"))
+        select(webhook_deliveries.c.id, behind_until)
         .where(
             webhook_deliveries.c.endpoint_id == endpoint_id,
             webhook_deliveries.c.status == PENDING,
@@ -239,6 +308,32 @@ def _due_of(endpoint_id: int, now: int) -> Select[int, int | None]:
         .limit(LOOKED_AT)
         .with_for_update(skip_locked=True, of=webhook_deliveries)
     )
+
+
+def _put_off(connection: Connection, behind: Sequence[Row[int, Any]], lease: int) -> None:
+    """Put off those that wait until what they wait for is due; few statements, for few times."""
+    times: dict[int, list[int]] = defaultdict(list)
+    for row in behind:
+        times[max(row.behind_until, lease)].append(row.id)
+    for at, ids in times.items():
+        put_off = update(webhook_deliveries).where(webhook_deliveries.c.id.in_(ids))
+        connection.execute(put_off.values(next_at=at))
+
+
+def _call_next(connection: Connection, finished: Sequence[tuple[int, str]], now: int) -> None:
+    """Call what waits behind finished deliveries, which are named by endpoint and subject."""
+    called = [
+        {"b_endpoint": endpoint, "b_subject": subject, "b_now": now}
+        for endpoint, subject in dict.fromkeys(finished)
+    ]
+    if called:
+        connection.execute(_CALL_NEXT, called)
+
+
+def is_free(now: int) -> ColumnElement[bool]:
+    """Return the condition that a delivery is not on its way."""
+    lease = webhook_deliveries.c.lease_expires_at
+    return or_(lease.is_(None), lease <= now)
 
 
 def _claimed(row: Row[Any], now: int) -> Claimed:
@@ -299,9 +394,18 @@ def _mark_endpoints(connection: Connection, outcomes: Sequence[Outcome], now: in
     failed = {one.claimed.endpoint_id for one in outcomes if isinstance(one, NotDelivered)}
     since = webhook_endpoints.c.failing_since
     return Turns(
+        repaired=_repaired(connection, arrived, now),
         failing=_mark(connection, failed - arrived, since.is_(None), now),
         recovered=_mark(connection, arrived, since.is_not(None), None),
     )
+
+
+def _repaired(connection: Connection, ids: set[int], now: int) -> Sequence[int]:
+    if not ids:
+        return ()
+    long_ago = webhook_endpoints.c.failing_since <= now - REPAIRED_AFTER_MS
+    found = select(webhook_endpoints.c.id).where(webhook_endpoints.c.id.in_(ids), long_ago)
+    return connection.scalars(found).all()
 
 
 def _mark(
@@ -347,10 +451,10 @@ _CLAIMED: Select[Any] = (
     .join(events, events.c.id == webhook_deliveries.c.event_id)
     .order_by(webhook_deliveries.c.id)
 )
-_PUT_OFF = (
-    update(webhook_deliveries)
-    .where(webhook_deliveries.c.id == bindparam("b_id"))
-    .values(next_at=bindparam("b_at"))
+_NEXT_TRIES = select(webhook_deliveries.c.id).where(
+    webhook_deliveries.c.status == PENDING,
+    webhook_deliveries.c.attempts > 0,
+    webhook_deliveries.c.lease_expires_at.is_(None),
 )
 # Only one that waited: what was attempted before keeps its own time.
 _CALL_NEXT = (

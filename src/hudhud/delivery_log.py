@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, Update, case, func, select, update
 
 from hudhud.db.tables import events, webhook_deliveries
-from hudhud.deliveries import FAILED, PENDING, Status
+from hudhud.deliveries import FAILED, PENDING, Status, head_of, is_free
 
 MOST_COUNTED = 1000
 
@@ -17,6 +17,13 @@ def replay(connection: Connection, delivery_id: int, *, now: int) -> bool:
     """
     again = _again(now).where(webhook_deliveries.c.id == delivery_id)
     return connection.execute(again).rowcount == 1
+
+
+def behind(connection: Connection, delivery_id: int) -> int | None:
+    """Return the delivery behind which this one waits, if any."""
+    found = select(_BEHIND).where(webhook_deliveries.c.id == delivery_id)
+    number: int | None = connection.scalar(found)
+    return number
 
 
 def replay_failed(
@@ -62,12 +69,9 @@ def count(connection: Connection, *, endpoint_id: int, status: Status) -> int:
 
 
 def _again(now: int) -> Update:
-    free = or_(
-        webhook_deliveries.c.lease_expires_at.is_(None),
-        webhook_deliveries.c.lease_expires_at <= now,
-    )
     fresh = {"status": PENDING, "attempts": 0, "next_at": now, "lease_expires_at": None}
-    return update(webhook_deliveries).where(free).values(fresh)
+    again = update(webhook_deliveries).where(is_free(now))
+    return again.values({**fresh, "waits_since": now})
 
 
 def _ids_of(endpoint_id: int, status: Status) -> Select[int]:
@@ -76,6 +80,11 @@ def _ids_of(endpoint_id: int, status: Status) -> Select[int]:
     )
 
 
+# Of one that waits: behind which other.
+_BEHIND = case((webhook_deliveries.c.status == PENDING, head_of(webhook_deliveries.c.id)))
 _LOG: Select[Any] = select(
-    webhook_deliveries, events.c.kind, events.c.event_id.label("event")
+    webhook_deliveries,
+    events.c.kind,
+    events.c.event_id.label("event"),
+    _BEHIND.label("behind"),
 ).join(events, events.c.id == webhook_deliveries.c.event_id)

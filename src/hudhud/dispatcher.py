@@ -33,6 +33,7 @@ IDLE_SECONDS = 1.0
 # What is due within it shares a transaction.
 GATHER_SECONDS = 0.02
 STOP_SECONDS = 3.0
+HASTENED_AT_ONCE = 100
 GONE = 410
 ANSWERED_GONE = "The receiver answered 410: it wants no more."
 SECRET_LOST = "The endpoint's secret cannot be opened. Give it a new one: rotate it."  # noqa: S105 -- a sentence
@@ -72,6 +73,8 @@ class Dispatcher:
         self._outcomes: list[Outcome] = []
         self._tasks: dict[asyncio.Task[None], Claimed] = {}
         self._held_until: dict[int, int] = {}
+        self._repaired: set[int] = set()
+        self._hastened: list[int] = []
         self._has_endpoints = False
 
     def run(self, stopping: threading.Event) -> None:
@@ -141,16 +144,22 @@ class Dispatcher:
         now = now_ms()
         with self._database.read() as connection:
             due = deliveries.next_due(connection)
+            while self._repaired:
+                endpoint = self._repaired.pop()
+                self._hastened += deliveries.find_retries(connection, endpoint, now=now)
         spare = self._spare(due, busy, now)
         claimed: Sequence[Claimed] = ()
-        if outcomes or spare:
+        some = self._hastened[:HASTENED_AT_ONCE]
+        if outcomes or spare or some:
             with self._database.write() as connection:
                 self._record(connection, outcomes, now)
+                deliveries.hasten(connection, some, now=now)
                 claimed = deliveries.claim(
                     connection, spare=spare, now=now, lease_ms=round(self._timing.lease * 1000)
                 )
+            del self._hastened[: len(some)]
         # What was recorded may have called others; what was claimed may not have been all.
-        wait = 0.0 if outcomes or claimed else self._wait(due, busy, now)
+        wait = 0.0 if outcomes or claimed or some else self._wait(due, busy, now)
         return _Round(claimed, wait, has_endpoints=bool(due))
 
     def _spare(self, due: Sequence[NextDue], busy: Mapping[int, int], now: int) -> dict[int, int]:
@@ -179,9 +188,11 @@ class Dispatcher:
 
     def _record(self, connection: Connection, outcomes: Sequence[Outcome], now: int) -> None:
         turns = deliveries.record(connection, outcomes, now=now)
-        errors = {one.claimed.endpoint_id: one.error for one in _failures(outcomes)}
+        # The status alone: what a receiver says may repeat what it got.
+        answers = {one.claimed.endpoint_id: one.status for one in _failures(outcomes)}
         for endpoint in turns.failing:
-            log.warning("webhook deliveries fail", endpoint=endpoint, error=errors[endpoint])
+            log.warning("webhook deliveries fail", endpoint=endpoint, status=answers[endpoint])
+        self._repaired.update(turns.repaired)
         for endpoint in turns.recovered:
             log.info("webhook deliveries arrive again", endpoint=endpoint)
         for failed in _failures(outcomes):

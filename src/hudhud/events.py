@@ -14,6 +14,7 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     Row,
+    ScalarSelect,
     Select,
     Text,
     cast,
@@ -58,6 +59,7 @@ KINDS: Final[tuple[Kind, ...]] = (
 )
 
 AT_ONCE = 500
+MOST_FOUND = 2000
 ID_BYTES = 16
 # What a sender's state means to somebody who waits for codes; the others mean nothing yet.
 _SENDER_KINDS: Final[Mapping[str, SenderKind]] = {
@@ -159,12 +161,25 @@ def are_wanted(connection: Connection, *kinds: Kind) -> bool:
     return any(kind in row.kinds.split() for row in connection.execute(_ENABLED) for kind in kinds)
 
 
-def purge(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete up to `limit` events older than `before` with their deliveries; return how many.
+def find_old(connection: Connection, before: int) -> Sequence[int]:
+    """Return the numbers of events older than `before`, but of none that waits to be delivered."""
+    old = select(events.c.id).where(events.c.created_at < before, _waits().is_(None))
+    return connection.scalars(old.order_by(events.c.created_at).limit(MOST_FOUND)).all()
 
-    Those that still wait to be delivered are kept.
-    """
-    waits = (
+
+def delete_old(connection: Connection, numbers: Sequence[int]) -> int:
+    """Delete events with their deliveries, but none that waits again; return how many."""
+    still_old = select(events.c.id).where(events.c.id.in_(numbers), _waits().is_(None))
+    ids = connection.scalars(still_old).all()
+    if ids:
+        deliveries.delete_of(connection, ids)
+        connection.execute(delete(events).where(events.c.id.in_(ids)))
+    return len(ids)
+
+
+def _waits() -> ScalarSelect[int]:
+    """Select a delivery of an event that waits for an enabled endpoint; NULL where none does."""
+    return (
         select(webhook_deliveries.c.id)
         .join(webhook_endpoints, webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id)
         .where(
@@ -175,20 +190,13 @@ def purge(connection: Connection, *, before: int, limit: int) -> int:
         .limit(1)
         .scalar_subquery()
     )
-    old = select(events.c.id).where(events.c.created_at < before, waits.is_(None))
-    old = old.order_by(events.c.created_at)
-    ids = connection.scalars(old.limit(limit)).all()
-    if ids:
-        deliveries.delete_of(connection, ids)
-        connection.execute(delete(events).where(events.c.id.in_(ids)))
-    return len(ids)
 
 
 def forget(connection: Connection, phone: str, pseudonym: str, limit: int) -> int:
     """Put `pseudonym` in the place of a phone number in up to `limit` events; return how many.
 
-    Reference, metadata and redirect, which are the caller's own words, go too. Call it until it
-    returns 0; verifications and messages may bear the number still, or the pseudonym already.
+    Reference, metadata and redirect, which are the caller's own words, go too, and what receivers
+    answered. Call it until it returns 0; verifications and messages may bear the number still, or the pseudonym already.
     """
     remembers = or_(
         events.c.payload.contains(f'"{phone}"', autoescape=True),
@@ -201,6 +209,8 @@ def forget(connection: Connection, phone: str, pseudonym: str, limit: int) -> in
     for row in rows:
         payload = _without(msgspec.json.decode(row.payload), phone, pseudonym)
         connection.execute(update(events).where(events.c.id == row.id).values(payload=payload))
+    of_these = webhook_deliveries.c.event_id.in_([row.id for row in rows])
+    connection.execute(update(webhook_deliveries).where(of_these).values(last_error=None))
     return len(rows)
 
 

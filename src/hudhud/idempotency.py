@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
 
 from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_missing
@@ -52,8 +52,7 @@ def claim(
     """Write down keys with the verifications they start; return who was first for each."""
     if not asked:
         return []
-    places = sorted({request.place for request, _ in asked})
-    here = tuple_(idempotency_keys.c.api_key, idempotency_keys.c.key_digest).in_(places)
+    here = _at([request for request, _ in asked])
     over = idempotency_keys.c.created_at <= now - KEPT_MS
     connection.execute(delete(idempotency_keys).where(here, over))
     # In one order everywhere, so that two transactions cannot wait for each other.
@@ -73,13 +72,9 @@ def release(connection: Connection, refused: Sequence[tuple[IdempotentRequest, s
     """Forget the keys of requests that were refused: they may be tried again."""
     if not refused:
         return
-    mine = tuple_(
-        idempotency_keys.c.api_key,
-        idempotency_keys.c.key_digest,
-        idempotency_keys.c.verification_id,
-    )
-    rows = [(*request.place, verification_id) for request, verification_id in refused]
-    connection.execute(delete(idempotency_keys).where(mine.in_(rows)))
+    mine = idempotency_keys.c.verification_id.in_([one for _, one in refused])
+    here = _at([request for request, _ in refused])
+    connection.execute(delete(idempotency_keys).where(here, mine))
 
 
 def purge(connection: Connection, *, now: int, limit: int) -> int:
@@ -87,6 +82,22 @@ def purge(connection: Connection, *, now: int, limit: int) -> int:
     created = idempotency_keys.c.created_at
     is_old = created <= now - KEPT_MS
     return delete_some(connection, idempotency_keys, is_old, order=created, limit=limit)
+
+
+def _at(requests: Sequence[IdempotentRequest]) -> ColumnElement[bool]:
+    """The condition of these keys, an index look-up each.
+
+    Not as a list of pairs, with which SQLite compares every row there is.
+    """
+    digests: dict[str, set[bytes]] = {}
+    for request in requests:
+        digests.setdefault(request.owner, set()).add(request.key_digest)
+    return or_(
+        *(
+            and_(idempotency_keys.c.api_key == owner, idempotency_keys.c.key_digest.in_(of_owner))
+            for owner, of_owner in sorted(digests.items())
+        )
+    )
 
 
 def _row(request: IdempotentRequest, verification_id: str, now: int) -> dict[str, object]:

@@ -116,6 +116,12 @@ def check_form(url: str) -> SplitResult:
     return parts
 
 
+def shown(url: str) -> str:
+    """Return an address without what it asks for, which may hold a token."""
+    path, mark, _ = url.partition("?")
+    return f"{path}?…" if mark else path
+
+
 def is_public(address: Address) -> bool:
     """Tell whether an address belongs to the public internet."""
     inner = _carried(address)

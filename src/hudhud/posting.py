@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpcore
@@ -21,6 +22,8 @@ from hudhud.outgoing import AddressRefused, Outgoing
 from hudhud.plain_text import shortened
 
 MOST_READ = 64 * 1024
+# Of one answer with the interim ones (1xx) before it, which may follow each other endlessly.
+MOST_RECEIVED = 128 * 1024
 LONGEST_EXCERPT = 200
 MOST_ADDRESSES = 3
 CONNECT_SECONDS = 5.0
@@ -113,11 +116,18 @@ class _JudgingBackend(httpcore.AnyIOBackend):
         except AddressRefused as refused:
             raise _Refused(str(refused)) from None
         *first, last = addresses[:MOST_ADDRESSES]
-        connect = super().connect_tcp
+
+        async def connect(address: str) -> httpcore.AsyncNetworkStream:
+            return _BoundedStream(
+                await super(_JudgingBackend, self).connect_tcp(
+                    address, port, CONNECT_SECONDS, local_address, socket_options
+                )
+            )
+
         for address in first:
             with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await connect(address, port, CONNECT_SECONDS, local_address, socket_options)
-        return await connect(last, port, CONNECT_SECONDS, local_address, socket_options)
+                return await connect(address)
+        return await connect(last)
 
     async def connect_unix_socket(
         self,
@@ -128,6 +138,46 @@ class _JudgingBackend(httpcore.AnyIOBackend):
         """Refuse: no address leads there."""
         del timeout, socket_options
         raise _Refused(f"{path} is no address.")
+
+
+class _BoundedStream(httpcore.AsyncNetworkStream):
+    """A connection on which no more than `MOST_RECEIVED` may follow on what was written."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._received = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 -- as above
+        """Read what came. Raises httpcore.ReadError where it is too much."""
+        part = await self._stream.read(max_bytes, timeout)
+        self._received += len(part)
+        if self._received > MOST_RECEIVED:
+            raise httpcore.ReadError(f"over {MOST_RECEIVED // 1024} KiB came")
+        return part
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 -- as above
+        """Write; another answer begins."""
+        self._received = 0
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 -- as above
+    ) -> httpcore.AsyncNetworkStream:
+        """Return the connection with TLS, as bounded."""
+        return _BoundedStream(
+            await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        )
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what the connection itself knows."""
+        return self._stream.get_extra_info(info)
 
 
 class _Names:

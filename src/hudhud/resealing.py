@@ -4,7 +4,6 @@ Codes and links end by themselves within their validity; what is kept for longer
 the start. When nothing is left, the former secret can go.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from hudhud.clock import iso, now_ms
 from hudhud.credentials import load_secret
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
-from hudhud.sealing import KEY_NAME_BYTES, CodeSealer, Sealer, SealingError
+from hudhud.sealing import KEY_NAME_BYTES, CodeSealer, Sealer
 from hudhud.settings import Settings
 
 DONE = "SESSION_SECRET_PREVIOUS is no longer needed: nothing is sealed under it."
@@ -64,8 +63,8 @@ def take_over(database: Database, settings: Settings) -> None:
         return
     factors, hooks = _sealers(settings)
     with database.write() as connection:
-        _reseal(connection, second_factor.reseal, factors)
-        _reseal(connection, webhooks.reseal, hooks)
+        second_factor.reseal(connection, factors)
+        webhooks.reseal(connection, hooks)
         now, *before = AdminPassword(settings, load_secret(settings)).marks(connection)
         for mark in before:
             sessions.remark(connection, before=mark, now=now)
@@ -102,16 +101,6 @@ def _sealers(settings: Settings) -> tuple[Sealer, Sealer]:
     secret, previous = load_secret(settings), settings.session_secret_previous
     factors = Sealer(second_factor.PURPOSE, secret, previous)
     return factors, Sealer(webhooks.PURPOSE, secret, previous)
-
-
-def _reseal(
-    connection: Connection, reseal: Callable[[Connection, Sealer], int], sealer: Sealer
-) -> None:
-    try:
-        with connection.begin_nested():
-            reseal(connection, sealer)
-    except SealingError as error:
-        log.error("what is sealed cannot be sealed anew", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
 
 
 def _count_old(connection: Connection, column: Column[Any], sealer: Sealer) -> int:

@@ -15,6 +15,7 @@ from hudhud import (
     audit,
     commands,
     conversions,
+    deliveries,
     events,
     idempotency,
     inbound,
@@ -24,6 +25,7 @@ from hudhud import (
     sessions,
     tally,
     texts,
+    webhooks,
 )
 from hudhud.batches import Batches
 from hudhud.clock import now_ms
@@ -143,12 +145,15 @@ def _oldest(database: Database, settings: Settings) -> Sequence[Kind]:
     return (
         _Oldest(database, messages_ms, old_messages, delete_messages),
         _Oldest(database, verifications_ms, old_verifications, delete_verifications),
+        _Oldest(database, deliveries.GIVEN_UP_AFTER_MS, deliveries.find_overdue, _give_up),
+        _Oldest(
+            database, settings.retention_events_days * DAY_MS, events.find_old, events.delete_old
+        ),
     )
 
 
 def _indexed(database: Database, settings: Settings) -> Sequence[Purge]:
     return (
-        _older_than(settings.retention_events_days * DAY_MS, events.purge),
         _older_than(settings.retention_audit_days * DAY_MS, audit.purge),
         texts.Orphans(database).purge,
         inbound.purge,
@@ -158,7 +163,12 @@ def _indexed(database: Database, settings: Settings) -> Sequence[Purge]:
         conversions.purge,
         tally.purge,
         *map(_at_once, (commands.purge, senders.purge_states, sessions.purge, login_limit.purge)),
+        _at_once(webhooks.erase_former_secrets),
     )
+
+
+def _give_up(connection: Connection, ids: Sequence[int]) -> int:
+    return deliveries.give_up(connection, ids, now=now_ms())
 
 
 def _older_than(kept_ms: int, purge: Callable[..., int]) -> Purge:

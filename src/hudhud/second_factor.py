@@ -11,12 +11,13 @@ from hashlib import sha256
 from typing import Literal
 
 import pyotp
+import structlog
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from hudhud.credentials import PASSWORD_ALPHABET
 from hudhud.db.engine import insert_or_update
 from hudhud.db.tables import recovery_codes, second_factors
-from hudhud.sealing import Sealer
+from hudhud.sealing import Sealer, SealingError
 
 PURPOSE = "second factor"
 ISSUER = "Hudhud"
@@ -30,6 +31,8 @@ GROUP_CHARACTERS = 4
 
 
 Means = Literal["app", "recovery code"]
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +119,21 @@ def turn_off(connection: Connection, username: str) -> bool:
 def reseal(connection: Connection, sealer: Sealer) -> int:
     """Seal anew what is sealed under the secret before the present one; return how many.
 
-    Raises SealingError where neither opens it.
+    What neither secret opens is left as it is, and logged.
     """
-    rows = connection.execute(select(second_factors).with_for_update()).all()
-    old = [row for row in rows if not sealer.is_current(row.secret_sealed)]
-    for row in old:
-        anew = sealer.seal(row.username, sealer.open(row.username, row.secret_sealed))
+    changed = 0
+    for row in connection.execute(select(second_factors).with_for_update()).all():
+        if sealer.is_current(row.secret_sealed):
+            continue
+        try:
+            anew = sealer.seal(row.username, sealer.open(row.username, row.secret_sealed))
+        except SealingError as error:
+            log.error("a second factor is lost", username=row.username, error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            continue
         of_this = update(second_factors).where(second_factors.c.username == row.username)
         connection.execute(of_this.values(secret_sealed=anew))
-    return len(old)
+        changed += 1
+    return changed
 
 
 def _spend_totp(

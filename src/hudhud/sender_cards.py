@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
-from hudhud import commands
+from hudhud import commands, senders
 from hudhud.channels.linked.faults import FAULTS
 from hudhud.db.tables import commands as commands_table
 from hudhud.db.tables import sender_states
@@ -84,7 +84,7 @@ def _card(connection: Connection, row: Row[Any], now: int) -> SenderCard:
     if not running:
         if state != "stopped":
             since = row.heartbeat_at or since
-        state, detail = "stopped", SENTENCES["stopped"]
+        state, detail = "stopped", senders.why_stopped(connection, name=row.name, now=now)
     elif row.paused_at is not None and state == "connected":
         state, since = "paused", row.paused_at
     spans = _spans(_history(connection, row, running=running, now=now), now)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import events
+from hudhud import api_keys, events
 from hudhud.db.engine import insert_or_ignore
 from hudhud.db.tables import sender_states, senders
 from hudhud.plain_text import is_plain
@@ -61,6 +61,7 @@ SENTENCES: dict[State, str] = {
     "replaced": "Another program uses this session. Stop the other one, then reload the session.",
     "stopped": "The sender is stopped. Start it with: hudhud serve",
 }
+NOT_NEEDED = "Not needed: no test key is in use."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,22 @@ def find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
 def is_running(record: Row[Any], *, now: int) -> bool:
     """Tell whether a supervisor holds the sender of this record and its process beat lately."""
     return (record.lease_expires_at or 0) > now and (record.heartbeat_at or 0) > now - LATE_MS
+
+
+def is_for_test_keys(connection: Connection, *, name: str) -> bool:
+    """Tell whether this is the sandbox beside a linked device, which only test keys use."""
+    others = senders.alias("others")
+    linked = select(others.c.name).where(others.c.channel == "linked")
+    sandbox = select(senders.c.name).where(senders.c.name == name, senders.c.channel == "sandbox")
+    return connection.scalar(sandbox.where(linked.exists())) is not None
+
+
+def why_stopped(connection: Connection, *, name: str, now: int) -> str:
+    """Return what an admin should know of a sender that does not run."""
+    for_tests = is_for_test_keys(connection, name=name)
+    if for_tests and not api_keys.any_test_in_use(connection, now=now):
+        return NOT_NEEDED
+    return SENTENCES["stopped"]
 
 
 def take_lease(connection: Connection, *, name: str, owner: str, now: int) -> bool:
@@ -171,7 +188,7 @@ def report(connection: Connection, *, name: str, new: StateReport, now: int) -> 
         )
     )
     if has_changed:
-        events.sender_changed(connection, name, new.state, now=now)
+        _tell(connection, name, new.state, now=now)
 
 
 def note_silence(connection: Connection, *, name: str, now: int) -> None:
@@ -184,7 +201,7 @@ def note_silence(connection: Connection, *, name: str, now: int) -> None:
         senders.c.heartbeat_at < now - LATE_MS,
     )
     if _keep_states(connection, silent):
-        events.sender_changed(connection, name, "stopped", now=now)
+        _tell(connection, name, "stopped", now=now)
 
 
 def purge_states(connection: Connection, *, now: int) -> None:
@@ -253,6 +270,12 @@ def _keep_states(connection: Connection, states: Select[Any]) -> bool:
     """Add to the history of states; return whether there was anything to add."""
     kept = sender_states.insert().from_select(["sender", "state", "at"], states)
     return connection.execute(kept.returning(sender_states.c.id)).first() is not None
+
+
+def _tell(connection: Connection, name: str, state: State, *, now: int) -> None:
+    """Tell webhooks, but not of the sandbox that comes and goes with test keys."""
+    if not is_for_test_keys(connection, name=name):
+        events.sender_changed(connection, name, state, now=now)
 
 
 def _since(state: State, now: int) -> Case[int]:

@@ -46,7 +46,9 @@ def find(connection: Connection, needle: Needle, table: Table) -> list[Trace]:
     key = list(table.primary_key.columns)
     with_digits = or_(*(column.contains(needle.digits, autoescape=True) for column in columns))
     traces = []
-    for row in connection.execute(select(*key, *columns).where(with_digits)):
+    # In one order everywhere, so that two transactions cannot wait for each other.
+    found = select(*key, *columns).where(with_digits).order_by(*key)
+    for row in connection.execute(found):
         values = zip(columns, row[len(key) :], strict=True)
         texts = {column: text for column, text in values if text and needle.is_in(text)}
         if texts:

@@ -10,19 +10,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from hudhud import outgoing
+from hudhud.clock import iso
 from hudhud.db.tables import webhook_endpoints
-from hudhud.errors import BadRequest
+from hudhud.errors import BadRequest, Conflict
 from hudhud.events import KINDS, Kind
-from hudhud.sealing import Sealer
+from hudhud.sealing import Sealer, SealingError
 
 PURPOSE: Final = "webhook secret"
 SECRET_MARK = "whsec_"  # noqa: S105 -- how each secret begins
 SECRET_BYTES = 32
 OVERLAP_MS = 24 * 3600 * 1000
 LONGEST_OVERLAP_MS = 30 * OVERLAP_MS
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ def disable(connection: Connection, endpoint_id: int, *, reason: str, now: int) 
     return changed.rowcount == 1
 
 
-def enable(connection: Connection, endpoint_id: int) -> str | None:
+def enable(connection: Connection, endpoint_id: int, *, now: int) -> str | None:
     """Deliver again and return the address; None where the endpoint is not disabled.
 
     What waited goes out in order; of what happened meanwhile nothing was kept for it.
@@ -106,7 +110,7 @@ def enable(connection: Connection, endpoint_id: int) -> str | None:
     enabled = (
         update(webhook_endpoints)
         .where(webhook_endpoints.c.id == endpoint_id, webhook_endpoints.c.disabled_at.is_not(None))
-        .values(disabled_at=None, disabled_reason=None, failing_since=None)
+        .values(disabled_at=None, disabled_reason=None, failing_since=None, enabled_at=now)
     )
     url: str | None = connection.scalar(enabled.returning(webhook_endpoints.c.url))
     return url
@@ -122,16 +126,28 @@ def rotate(
 ) -> Signed | None:
     """Give an endpoint a new secret; None where there is no such one.
 
-    The present one signs too for `overlap_ms`, one from before it no longer.
-    Raises BadRequest where the overlap is too long.
+    The present one signs too for `overlap_ms`, one from before it no longer: while one from
+    before it signs, a further rotation would take from a receiver the one that it uses.
+    Raises BadRequest where the overlap is too long, Conflict while one from before it signs;
+    with an overlap of 0 every former one ends.
     """
     if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
         raise BadRequest("The former secret may sign for 30 days at most.")
-    columns = select(webhook_endpoints.c.url, webhook_endpoints.c.secret_sealed)
+    columns = select(
+        webhook_endpoints.c.url,
+        webhook_endpoints.c.secret_sealed,
+        webhook_endpoints.c.previous_until,
+    )
     found = columns.where(webhook_endpoints.c.id == endpoint_id).with_for_update()
     row = connection.execute(found).first()
     if row is None:
         return None
+    if overlap_ms and (row.previous_until or 0) > now:
+        until = iso(row.previous_until)
+        raise Conflict(
+            f"There is a new secret already, and the former one signs too until {until}. "
+            "Make another one after that."
+        )
     secret = _new_secret()
     connection.execute(
         update(webhook_endpoints)
@@ -145,27 +161,34 @@ def rotate(
     return Signed(endpoint_id, row.url, secret)
 
 
+def erase_former_secrets(connection: Connection, *, now: int) -> None:
+    """Erase the secrets that sign no more."""
+    over = update(webhook_endpoints).where(webhook_endpoints.c.previous_until <= now)
+    connection.execute(over.values(previous_secret_sealed=None, previous_until=None))
+
+
 def reseal(connection: Connection, sealer: Sealer) -> int:
     """Seal anew what is sealed under the secret before the present one; return how many.
 
-    Raises SealingError where neither opens it.
+    What neither secret opens is left as it is, and logged.
     """
-    columns = ("secret_sealed", "previous_secret_sealed")
     changed = 0
     for row in connection.execute(select(webhook_endpoints).with_for_update()).all():
-        stored = {name: getattr(row, name) for name in columns}
-        old = {name: sealed for name, sealed in stored.items() if _is_old(sealer, sealed)}
-        if not old:
-            continue
-        anew = {name: sealer.seal(row.url, sealer.open(row.url, old[name])) for name in old}
-        of_this = update(webhook_endpoints).where(webhook_endpoints.c.id == row.id)
-        connection.execute(of_this.values(**anew))
-        changed += len(anew)
+        for column in ("secret_sealed", "previous_secret_sealed"):
+            sealed = getattr(row, column)
+            if sealed is None or sealer.is_current(sealed):
+                continue
+            try:
+                anew = sealer.seal(row.url, sealer.open(row.url, sealed))
+            except SealingError as error:
+                log.error(  # noqa: TRY400 -- an operator needs no traceback for it
+                    "a webhook's secret is lost: rotate it", endpoint=row.id, error=str(error)
+                )
+                continue
+            of_this = update(webhook_endpoints).where(webhook_endpoints.c.id == row.id)
+            connection.execute(of_this.values({column: anew}))
+            changed += 1
     return changed
-
-
-def _is_old(sealer: Sealer, sealed: bytes | None) -> bool:
-    return sealed is not None and not sealer.is_current(sealed)
 
 
 def _new_secret() -> str:
@@ -200,6 +223,7 @@ _SHOWN: Final = select(
             "failing_since",
             "disabled_at",
             "disabled_reason",
+            "alerted",
         )
     )
 )

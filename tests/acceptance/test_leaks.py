@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_lowercase
@@ -20,6 +20,7 @@ from sqlalchemy import Row, func, inspect, select, text, update
 
 from hudhud.channels.sandbox import NOT_ON_WHATSAPP
 from hudhud.clock import now_ms
+from hudhud.codes import new_code
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications, webhook_deliveries
 from hudhud.sealing import CodeSealer
@@ -181,8 +182,6 @@ def site(start_service: StartService, database_variables: dict[str, str]) -> Ite
     }
     with receiving() as receiver:
         service = start_service(**variables)
-        file = service.folder / "data" / "hudhud.db"
-        database = Database(variables.get("DATABASE_URL", f"sqlite:///{file}"))
         subprocess.run(
             [sys.executable, "-m", "hudhud", "webhooks", "add", receiver.url],
             cwd=service.folder,
@@ -190,12 +189,18 @@ def site(start_service: StartService, database_variables: dict[str, str]) -> Ite
             capture_output=True,
             check=True,
         )
-        scopes = ("send", "verify", "read", "sandbox")
-        key = make_key(database, "shop", *scopes, limits=NO_LIMITS)
-        with httpx.Client(base_url=service.url, headers={"X-API-KEY": key}, timeout=20) as client:
-            wait_until(lambda: client.get(OTP).status_code == 200, 10, "the key to be known")
+        file = service.folder / "data" / "hudhud.db"
+        opened = Database(variables.get("DATABASE_URL", f"sqlite:///{file}"))
+        with closing(opened) as database, closing(new_client(service, database)) as client:
             yield Site(service, database, receiver, Business(client), secret)
-        database.close()
+
+
+def new_client(service: Service, database: Database) -> httpx.Client:
+    """What sends the right key, once the service knows it."""
+    key = make_key(database, "shop", "send", "verify", "read", "sandbox", limits=NO_LIMITS)
+    client = httpx.Client(base_url=service.url, headers={"X-API-KEY": key}, timeout=20)
+    wait_until(lambda: client.get(OTP).status_code == 200, 10, "the key to be known")
+    return client
 
 
 def test_no_code_and_no_number_is_left_anywhere_it_does_not_belong(
@@ -237,16 +242,17 @@ def live_through(site: Site) -> list[dict[str, Any]]:
 def send_one(business: Business, number: int) -> dict[str, Any]:
     """Ask for a code in one way or another."""
     kind = number % 10
-    metadata = {"cart": number}
     if kind == 6:  # the second takes the place of the first
         business.send(phone := new_number())
         return business.send(phone)
     if kind == 8:
-        fields = {"code": f"{secrets.randbelow(10**LENGTH):0{LENGTH}d}", "phone": new_number()}
+        fields = {"code": new_code(LENGTH), "phone": new_number()}
         first, again = (business.send(key=f"order-{number}", **fields) for _ in range(2))
         assert first == again
         return first
-    one = business.send(reference=f"order-{number}", metadata=metadata)
+    # Of letters, for logs mask what looks like a telephone number, whatever it is.
+    own = {"code": letters()} if kind == 3 else {}
+    one = business.send(reference=f"order-{number}", metadata={"cart": number}, **own)
     if kind == 5:
         business.ask(f"{OTP}/{one['verificationId']}/cancel")
     return one
@@ -271,6 +277,11 @@ def finish(site: Site, one: dict[str, Any], kind: int) -> bool:
         assert business.check(one, typed)["valid"] is True
         assert business.check(one, code)["error"] == "already_used"
     return True
+
+
+def letters() -> str:
+    """A caller's own code."""
+    return "".join(secrets.choice(ascii_lowercase) for _ in range(LENGTH))
 
 
 def send_again(site: Site, one: dict[str, Any]) -> None:
@@ -368,8 +379,7 @@ def check_waiting(site: Site, waiting: Sequence[dict[str, Any]]) -> None:
 def plant(site: Site) -> str:
     """Write a code, and a number, where they do not belong; return the code."""
     business = site.business
-    # Of letters, for logs mask what looks like a number, wherever it comes from.
-    code = "".join(secrets.choice(ascii_lowercase) for _ in range(LENGTH))
+    code = letters()
     fields = {"phoneNumber": new_number(), "code": code, "reference": code, "metadata": {"a": code}}
     sent = business.client.post(SEND, json=fields, headers={"X-Request-ID": f"{code}-{code[::-1]}"})
     business.show(f"{OTP}/{sent.json()['verificationId']}")

@@ -138,7 +138,7 @@ def test_a_name_that_is_anothers_prefix_is_refused_rather_than_guessed(database:
     assert names_in_use(database) == ["shop", key[:14]]
 
 
-@pytest.mark.parametrize("name", ["", "  ", "x" * 61, "shop", " shop ", "API_KEY", "\u202eevil"])
+@pytest.mark.parametrize("name", ["", "  ", "x" * 61, "shop", " shop ", "\u202eevil"])
 def test_a_name_that_cannot_tell_keys_apart_is_refused(database: Database, name: str) -> None:
     make_key(database, "shop")
     with pytest.raises(BadRequest):

@@ -173,6 +173,18 @@ def test_a_new_key_is_made_when_every_key_was_revoked(database: Database) -> Non
     assert made.admin_password is None
 
 
+def test_the_first_key_takes_no_name_of_one_that_cannot_send(database: Database) -> None:
+    for name in ("first", "first-2"):
+        make_key(database, name, "read")
+    made = ensure(database)
+    assert made is not None
+    assert made.api_key is not None
+    with database.read() as connection:
+        assert api_keys.stored(connection, made.api_key).name == "first-3"
+        notes = audit.page(connection, what="keys", text=None, before=None, limit=10)
+    assert [note.subject for note in notes] == ["first-3"]
+
+
 def test_machines_that_start_at_once_make_the_credentials_once(database: Database) -> None:
     count = 4
     barrier = threading.Barrier(count)

@@ -330,8 +330,8 @@ def test_a_disabled_endpoint_gets_nothing_until_it_is_enabled(
         found = webhooks.find(connection, endpoint)
         assert found is not None
         assert (found.disabled_at, found.disabled_reason) == (NOW, "It said so.")
-        assert webhooks.enable(connection, endpoint) == URL
-        assert webhooks.enable(connection, endpoint) is None
+        assert webhooks.enable(connection, endpoint, now=NOW) == URL
+        assert webhooks.enable(connection, endpoint, now=NOW) is None
     assert due_at(database) == [NextDue(endpoint, NOW, is_failing=False)]
 
 

@@ -279,6 +279,18 @@ def test_a_sender_that_fell_silent_was_disconnected(database: Database) -> None:
     assert kinds_of(database) == ["sender.connected", "sender.disconnected", "sender.connected"]
 
 
+def test_the_sandbox_beside_a_linked_device_comes_and_goes_untold(database: Database) -> None:
+    add_endpoint(database, URL)
+    with database.write() as connection:
+        senders.register(connection, name="phone", channel="linked", now=NOW)
+    report(database, "connected", "stopped", "connected")
+    with database.write() as connection:
+        senders.beat(connection, name="main", now=NOW)
+        senders.note_silence(connection, name="main", now=NOW + 10 * senders.LATE_MS)
+        senders.report(connection, name="phone", new=StateReport("connected"), now=NOW)
+    assert [data(row)["name"] for row in told(database)] == ["phone"]
+
+
 def test_an_endpoint_of_a_key_gets_what_is_its_own(database: Database) -> None:
     everything = add_endpoint(database, URL)
     own = add_endpoint(database, URL, owner="shop")

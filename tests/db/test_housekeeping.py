@@ -12,7 +12,7 @@ from hudhud import app, audit, endings, inbound, login_limit, queue, sessions
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import audit as notes
-from hudhud.db.tables import inbound_messages
+from hudhud.db.tables import inbound_messages, messages
 from hudhud.db.tables import login_attempts as attempts
 from hudhud.db.tables import sessions as sessions_table
 from hudhud.db.tables import verifications as table
@@ -20,6 +20,7 @@ from hudhud.inbound import KEPT_MS, Inbound
 from hudhud.retention import DAY_MS
 from support.queued import PHONE, VALIDITY_MS, change, stored, submit
 from support.services import wait_until
+from support.stored_jobs import StoredJob, put_jobs
 
 SECONDS = 15.0
 
@@ -67,6 +68,22 @@ def test_codes_are_erased_as_fast_as_they_expire(
             return connection.scalar(sealed) or 0
 
     wait_until(lambda: left() == 5, SECONDS, "the codes to be erased")
+
+
+def test_old_jobs_are_deleted_and_what_waits_goes_on(
+    database: Database, request: pytest.FixtureRequest
+) -> None:
+    old = now_ms() - settings().retention_messages_days * DAY_MS - 1
+    put_jobs(database, *[StoredJob(status="read", created_at=old)] * 60)
+    (young,) = submit(database, now=now_ms())
+    request.getfixturevalue("kept_in_order")
+
+    def kept() -> list[int]:
+        with database.read() as connection:
+            return list(connection.scalars(select(messages.c.id)))
+
+    wait_until(lambda: kept() == [young], SECONDS, "the deletion")
+    assert stored(database, young).status == "queued"
 
 
 @pytest.mark.usefixtures("kept_in_order")

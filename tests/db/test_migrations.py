@@ -22,7 +22,9 @@ from hudhud.db.migrate import HEAD, MIGRATIONS, current_revision, migrate
 from hudhud.db.tables import messages, metadata
 from hudhud.errors import StartRefused
 from hudhud.job_search import JobFilter, Place
+from hudhud.limits import DEFAULTS
 from hudhud.messages import STATUSES
+from hudhud.rates import Kind, Rates, write_own_limits
 from support.queued import NOW, accept, stored, submit
 from support.stored_jobs import SEALER
 
@@ -315,6 +317,35 @@ def test_what_the_first_version_stored_is_shown(grown: Database) -> None:
     assert (card.state, card.is_paused, card.uptime_share) == ("stopped", False, None)
     assert [(step.kind, step.at) for step in steps] == [("accepted", NOW), ("sent", SENT_AT)]
     assert (key.name, key.scopes) == ("shop", "send read sandbox")
+
+
+def test_keys_of_the_first_version_get_no_limits_and_keep_that(grown: Database) -> None:
+    migrate(grown)
+    none: dict[Kind, Rates] = {kind: () for kind, rates in DEFAULTS.items() if rates}
+    with grown.write() as connection:
+        (key,) = api_keys.list_keys(connection)
+        assert key.limits == write_own_limits(none)
+        grown.lock_for_keys(connection)
+        new = api_keys.rotate(connection, key.owner, now=NOW)
+        assert new is not None
+        assert api_keys.stored(connection, new.key).limits == key.limits
+
+
+@pytest.mark.parametrize("kept", [5, 0])
+def test_a_job_number_that_was_given_before_is_given_to_no_other(
+    grown: Database, kept: int
+) -> None:
+    given = len(STATUSES)
+    with grown.write() as connection:
+        connection.execute(text("DELETE FROM messages WHERE id > :kept"), {"kept": kept})
+    migrate(grown)
+    assert submit(grown) == [given + 1]
+
+
+def test_a_database_without_messages_is_counted_from_one(empty: Database) -> None:
+    upgrade_to(empty, "0002")
+    migrate(empty)
+    assert submit(empty) == [1]
 
 
 def test_the_form_is_the_same_whether_grown_or_new(grown: Database, database: Database) -> None:

@@ -20,7 +20,7 @@ from hudhud.sender_cards import (
     ActionResult,
     SenderCard,
 )
-from hudhud.senders import LATE_MS, SENTENCES, State, StateReport
+from hudhud.senders import LATE_MS, NOT_NEEDED, SENTENCES, State, StateReport
 from support.queued import NOW, put_sender
 
 HOUR = 3_600_000

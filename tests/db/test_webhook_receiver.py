@@ -225,7 +225,7 @@ def test_a_receiver_that_is_gone_is_disabled_and_may_come_back(database: Databas
             tell(database, job)
             with database.write() as connection:
                 found = webhooks.find(connection, endpoint)
-                webhooks.enable(connection, endpoint)
+                webhooks.enable(connection, endpoint, now=now_ms())
             wait_for_status(database, "delivered", "delivered")
     assert found is not None
     assert found.disabled_reason == dispatcher.ANSWERED_GONE

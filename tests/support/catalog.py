@@ -32,6 +32,7 @@ SPEAKERS = [
     "webhooks.py",
     "outgoing.py",
     "posting.py",
+    "deliveries.py",
     "dispatcher.py",
     "web/admin/guard.py",
     "web/admin/entrance.py",

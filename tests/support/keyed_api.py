@@ -26,7 +26,7 @@ def new_number() -> str:
 
 def wrong(code: str) -> str:
     """A code of the same length that is another one."""
-    return code[:-1] + str((int(code[-1]) + 1) % 10)
+    return code[:-1] + ("1" if code[-1] == "0" else "0")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD
 from hudhud.db.tables import senders as senders_table
+from support.keys import make_key
 from support.queued import put_sender
 from support.web_server import ServeWeb, WebServer
 
@@ -100,6 +101,15 @@ def test_the_sandbox_of_test_keys_makes_a_linked_device_neither_ready_nor_unread
     status, body = ready(server, "?strict")
     assert status == 200
     assert [one["name"] for one in body["senders"]] == ["main", "main-sandbox"]
+
+
+def test_a_sandbox_that_no_test_key_needs_says_so(serve_web: ServeWeb, database: Database) -> None:
+    server = serve_web(channel="linked")
+    put_sender(database, "main", channel="linked")
+    put_sender(database, "main-sandbox", "stopped", channel="sandbox")
+    assert ready(server)[1]["senders"][1]["detail"] == senders.NOT_NEEDED
+    make_key(database, "trial", is_test=True)
+    assert ready(server)[1]["senders"][1]["detail"] == senders.SENTENCES["stopped"]
 
 
 @contextmanager

@@ -51,18 +51,19 @@ def _database(database: Database) -> dict[str, str]:
 
 def _senders(connection: Connection, now: int) -> list[dict[str, Any]]:
     rows = connection.execute(select(tables.senders).order_by(tables.senders.c.name))
-    return [_sender(row, now) for row in rows]
+    return [_sender(connection, row, now) for row in rows]
 
 
-def _sender(row: Row[Any], now: int) -> dict[str, Any]:
+def _sender(connection: Connection, row: Row[Any], now: int) -> dict[str, Any]:
     running = senders.is_running(row, now=now)
+    stopped = senders.why_stopped(connection, name=row.name, now=now)
     return {
         "name": row.name,
         "channel": row.channel,
         "running": running,
         "state": row.state,
         "since": iso(row.state_since),
-        "sentence": row.detail if running else senders.SENTENCES["stopped"],
+        "sentence": row.detail if running else stopped,
         "phone": None if row.phone is None else mask_phone(row.phone),
     }
 

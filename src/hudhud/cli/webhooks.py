@@ -1,9 +1,10 @@
 """`hudhud webhooks`: who is told of events, and what became of each delivery."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -11,11 +12,14 @@ from sqlalchemy import Connection, Row
 
 from hudhud import api_keys, app, audit, deliveries, delivery_log, webhooks
 from hudhud.audit import COMMAND_LINE, What
+from hudhud.batches import Batches
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.clock import iso, now_ms
 from hudhud.credentials import check_secret, load_secret
+from hudhud.db.engine import Database
 from hudhud.errors import BadRequest, CommandFailed
 from hudhud.events import KINDS
+from hudhud.outgoing import shown
 from hudhud.sealing import Sealer
 from hudhud.settings import Settings, load_settings
 from hudhud.webhooks import Signed
@@ -65,7 +69,7 @@ def add(
             owner=None if key is None else _owner_of(connection, key),
             now=now_ms(),
         )
-        _note(connection, "webhook_added", url)
+        _note(connection, "webhook_added", shown(url))
     _show(added, f"Endpoint {added.id} is added.")
 
 
@@ -84,19 +88,19 @@ def remove(endpoint: Endpoint) -> None:
         url = webhooks.remove(connection, endpoint)
         if url is None:
             raise _no_such_endpoint(endpoint)
-        _note(connection, "webhook_removed", url)
-    typer.echo(f"Endpoint {endpoint} is removed: {url}")
+        _note(connection, "webhook_removed", shown(url))
+    typer.echo(f"Endpoint {endpoint} is removed: {shown(url)}")
 
 
 @hooks.command()
 def enable(endpoint: Endpoint) -> None:
     """Deliver again to an endpoint that was disabled because it answered 410."""
     with _changing(load_settings()) as connection:
-        url = webhooks.enable(connection, endpoint)
+        url = webhooks.enable(connection, endpoint, now=now_ms())
         if url is None and webhooks.find(connection, endpoint) is None:
             raise _no_such_endpoint(endpoint)
         if url is not None:
-            _note(connection, "webhook_enabled", url)
+            _note(connection, "webhook_enabled", shown(url))
     typer.echo(f"Endpoint {endpoint} is {'enabled already' if url is None else 'enabled'}.")
 
 
@@ -116,7 +120,7 @@ def rotate(
         )
         if rotated is None:
             raise _no_such_endpoint(endpoint)
-        _note(connection, "webhook_rotated", rotated.url)
+        _note(connection, "webhook_rotated", shown(rotated.url))
     _show(rotated, f"The former secret signs too for {overlap} h more.")
 
 
@@ -178,7 +182,11 @@ def _replay_one(delivery: int) -> None:
                 "See: hudhud webhooks deliveries"
             )
         _note(connection, "webhook_replayed", str(delivery))
-    typer.echo(f"Delivery {delivery} goes out again.")
+        behind = delivery_log.behind(connection, delivery)
+    if behind is None:
+        typer.echo(f"Delivery {delivery} goes out again.")
+    else:
+        typer.echo(f"Delivery {delivery} waits behind delivery {behind}, and goes out after it.")
 
 
 def _replay_failed(endpoint: int, since: int) -> None:
@@ -193,12 +201,29 @@ def _replay_failed(endpoint: int, since: int) -> None:
                     connection, endpoint_id=endpoint, since=since, limit=AT_ONCE, now=now_ms()
                 )
                 if count or not total:
-                    _note(connection, "webhook_replayed", found.url, f"Deliveries: {count}.")
+                    detail = f"Deliveries: {count}."
+                    _note(connection, "webhook_replayed", shown(found.url), detail)
                 database.ring(connection)
             total += count
             if count < AT_ONCE:
                 break
+        _hasten(database, endpoint)
     typer.echo(f"Deliveries that go out again: {total}.")
+
+
+def _hasten(database: Database, endpoint: int) -> None:
+    """Let what waits for a retry be tried now too, so that it holds up nothing behind it."""
+    now = now_ms()
+    with database.read() as connection:
+        waiting = deliveries.find_retries(connection, endpoint, now=now)
+    Batches(database).each(waiting, partial(_hasten_some, database, now))
+
+
+def _hasten_some(
+    database: Database, now: int, connection: Connection, some: Sequence[int]
+) -> None:
+    deliveries.hasten(connection, some, now=now)
+    database.ring(connection)
 
 
 @contextmanager
@@ -236,7 +261,7 @@ def _described(connection: Connection, row: Row[Any]) -> list[str]:
     kinds = row.kinds.split()
     return [
         str(row.id),
-        row.url,
+        shown(row.url),
         "all events" if len(kinds) == len(KINDS) else ", ".join(kinds),
         "of everybody" if row.api_key is None else f"of {_name_of(connection, row.api_key)}",
         _state(row),
@@ -275,6 +300,8 @@ def _delivery(row: Row[Any]) -> list[str]:
     ]
     if row.status == deliveries.PENDING:
         words.append(f"next {iso(row.next_at)}")
+    if row.behind is not None:
+        words.append(f"behind {row.behind}")
     return [*words, row.last_error] if row.last_error else words
 
 

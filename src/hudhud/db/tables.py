@@ -425,6 +425,8 @@ webhook_endpoints = Table(
     Column("failing_since", Moment),  # since its last success every delivery has failed
     Column("disabled_at", Moment),
     Column("disabled_reason", Text),
+    Column("enabled_at", Moment),  # again; what waited meanwhile has waited since then
+    Column("alerted", Text),  # what was told of it, see alerts.py
     sqlite_autoincrement=True,
 )
 
@@ -443,6 +445,7 @@ webhook_deliveries = Table(
     Column("last_error", ForeignText),
     Column("last_at", Moment),
     Column("created_at", Moment, nullable=False),
+    Column("waits_since", Moment, nullable=False),  # since its last replay, else `created_at`
     sqlite_autoincrement=True,
 )
 Index(

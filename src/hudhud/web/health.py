@@ -6,7 +6,7 @@ from typing import Any
 from litestar import Response, get
 from litestar.openapi import ResponseSpec
 from litestar.params import FromQuery
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
@@ -14,7 +14,7 @@ from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, current_revision
 from hudhud.db.tables import installation, senders
-from hudhud.senders import is_running
+from hudhud.senders import is_running, why_stopped
 from hudhud.web.answers import answer
 from hudhud.web.openapi import ApiOperation
 from hudhud.web.parts import AnyRequest, parts_of
@@ -64,10 +64,11 @@ def _readiness(database: Database, channel: str, *, strict: bool) -> Readiness:
         if revision != HEAD:
             migrations = f"at {revision or 'none'}, this version needs {HEAD}"
             return Readiness("not ready", "readable", migrations, [])
-        rows = _senders(database)
+        with database.read() as connection:
+            rows = connection.execute(select(senders).order_by(senders.c.name)).all()
+            reported = [_sender(connection, row) for row in rows]
     except SQLAlchemyError:
         return Readiness("not ready", "cannot be read", "unknown", [])
-    reported = [_sender(row) for row in rows]
     if not _is_writable(database):
         return Readiness("not ready", "cannot be written", "current", reported)
     pairs = zip(rows, reported, strict=True)
@@ -86,13 +87,12 @@ def _is_writable(database: Database) -> bool:
     return True
 
 
-def _senders(database: Database) -> list[Row[Any]]:
-    with database.read() as connection:
-        return list(connection.execute(select(senders).order_by(senders.c.name)))
-
-
-def _sender(row: Row[Any]) -> SenderReadiness:
-    return SenderReadiness(row.name, row.state, row.detail, is_running(row, now=now_ms()))
+def _sender(connection: Connection, row: Row[Any]) -> SenderReadiness:
+    now = now_ms()
+    detail = row.detail
+    if row.state == "stopped":
+        detail = why_stopped(connection, name=row.name, now=now)
+    return SenderReadiness(row.name, row.state, detail, is_running(row, now=now))
 
 
 def _is_held(row: Row[Any]) -> bool:

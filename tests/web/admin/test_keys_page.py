@@ -109,6 +109,7 @@ def test_the_form_begins_with_the_scopes_of_a_program_that_verifies(member: Pers
     checked = re.findall(r'name="scope" value="(\w+)" checked', page)
     assert checked == ["send", "verify", "read"]
     assert Page(page).attributes("input", id="key-per_number")["placeholder"] == "1/30s,5/1h,10/1d"
+    assert Page(page).attributes("input", id="key-per_key")["placeholder"] == "no limit"
 
 
 @pytest.mark.parametrize(
@@ -174,8 +175,21 @@ def test_a_secret_that_was_replaced_can_be_ended_at_once(member: Person, served:
     assert "replaced ends in" in row_of(page, old[:14])
     assert "Revoke" not in row_of(page, old[:14])
     assert "Revoke" in row_of(page, new[:14])
+    assert f"Really end {old[:14]}…" in row_of(page, old[:14])
+    assert "ends in 7 days" in row_of(page, old[:14])
     assert member.fill(KEYS, REVOKE_SECRET, prefix=old[:14]).status_code == 303
     assert [key.prefix for key in listed(served) if key.name == "leaked"] == [new[:14]]
+
+
+def test_the_secrets_of_a_key_stand_together_the_newest_first(
+    member: Person, served: WebServer
+) -> None:
+    old = make_key(served.database, "together", "read")
+    other = make_key(served.database, "between", "read")
+    new = shown_in(member.fill(KEYS, ROTATE, owner=old[:14], overlap="1h"))
+    shown = re.findall(r'data-key="(hh_[^"]+)"', member.get(KEYS).text)
+    first = shown.index(new[:14])
+    assert shown[first : first + 3] == [new[:14], old[:14], other[:14]]
 
 
 def test_an_overlap_that_nobody_offers_is_refused(member: Person, served: WebServer) -> None:
@@ -220,9 +234,9 @@ def test_the_last_use_and_an_expiry_that_is_near_are_shown(
     wait_until(lambda: stored(served, used).last_used_at, SECONDS, "the note of the use")
     page = member.get(KEYS).text
     assert re.search(r"\d+ s ago", row_of(page, used[:14]))
-    assert "in 2 days" in row_of(page, used[:14])
+    assert "in 3 days" in row_of(page, used[:14])
     assert "not yet" in row_of(page, far[:14])
-    assert "in 29 days" not in row_of(page, far[:14])
+    assert "in 30 days" not in row_of(page, far[:14])
 
 
 def test_the_key_of_the_environment_is_listed_and_cannot_be_changed(

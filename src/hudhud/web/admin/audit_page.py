@@ -10,6 +10,7 @@ from hudhud import audit
 from hudhud.audit import GROUPS, Group
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.audit_words import group_words, outcome_look, words_of
+from hudhud.web.admin.format import DAY
 from hudhud.web.admin.forms import whole_number
 from hudhud.web.admin.guard import reader
 from hudhud.web.admin.pages import page
@@ -41,6 +42,7 @@ async def audit_page(request: AnyRequest) -> Response[str]:
         text=text,
         is_first=before is None,
         first=_address(kept),
+        kept_ms=parts_of(request).settings.retention_audit_days * DAY,
         older=None if older is None else _address({**kept, "before": str(older)}),
         outcome_look=outcome_look,
         group_words=group_words,

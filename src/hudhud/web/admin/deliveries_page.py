@@ -1,7 +1,7 @@
 """/admin/webhooks/{id}: what became of each delivery to an endpoint; one or all go out again."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -13,6 +13,7 @@ from sqlalchemy import Row
 from hudhud import deliveries, delivery_log, webhooks
 from hudhud.clock import now_ms
 from hudhud.deliveries import Status
+from hudhud.outgoing import shown
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import form_of, whole_number
 from hudhud.web.admin.guard import Actor, changer, reader
@@ -28,7 +29,7 @@ STATUSES: tuple[Status, ...] = (deliveries.FAILED, deliveries.PENDING, deliverie
 HOUR_MS = 3_600_000
 SPANS_HOURS = (1, 24, 7 * 24, 30 * 24)
 # A bound on how long one transaction holds the lock; who asks again gets the rest.
-MOST_REPLAYED = 2000
+MOST_REPLAYED = 500
 
 
 @get(f"{WEBHOOKS_PAGE}/{{endpoint:str}}", include_in_schema=False)
@@ -67,13 +68,15 @@ async def replay(request: AnyRequest) -> Response[Any]:
     actor = await changer(request)
     form = await form_of(request)
     number = whole_number(form.one("delivery"))
-    is_done = await asyncio.to_thread(_replay, parts_of(request), actor, number)
+    is_done, behind = await asyncio.to_thread(_replay, parts_of(request), actor, number)
     gettext = view_of(request).gettext
-    said = (
-        Notice("ok", gettext("The delivery goes out again."))
-        if is_done
-        else Notice("warn", gettext("There is no such delivery, or it is on its way."))
-    )
+    if not is_done:
+        said = Notice("warn", gettext("There is no such delivery, or it is on its way."))
+    elif behind is None:
+        said = Notice("ok", gettext("The delivery goes out again."))
+    else:
+        text = gettext("The delivery waits behind delivery %(number)s, and goes out after it.")
+        said = Notice("info", text % {"number": behind})
     return see_other(request, form.one("back") or WEBHOOKS_PAGE, said)
 
 
@@ -101,19 +104,24 @@ def _read(parts: Parts, endpoint: int, status: Status | None, before: int | None
         )
 
 
-def _replay(parts: Parts, actor: Actor, number: int | None) -> bool:
+def _replay(parts: Parts, actor: Actor, number: int | None) -> tuple[bool, int | None]:
+    """Return whether it goes out again, and behind which other one it waits first."""
     if number is None:
-        return False
+        return False, None
     with parts.database.write() as connection:
         is_done = delivery_log.replay(connection, number, now=now_ms())
         if is_done:
             actor.note(connection, "webhook_replayed", subject=str(number))
             parts.database.ring(connection)
-    return is_done
+        return is_done, delivery_log.behind(connection, number)
 
 
 def _replay_failed(parts: Parts, actor: Actor, endpoint: int | None, hours: int | None) -> int:
     now = now_ms()
+    waiting: Sequence[int] = ()
+    if endpoint is not None:
+        with parts.database.read() as connection:
+            waiting = deliveries.find_retries(connection, endpoint, now=now)
     with parts.database.write() as connection:
         found = None if endpoint is None else webhooks.find(connection, endpoint)
         if found is None or hours not in SPANS_HOURS:
@@ -126,7 +134,8 @@ def _replay_failed(parts: Parts, actor: Actor, endpoint: int | None, hours: int 
             now=now,
         )
         detail = f"Deliveries: {count}."
-        actor.note(connection, "webhook_replayed", subject=found.url, detail=detail)
+        actor.note(connection, "webhook_replayed", subject=shown(found.url), detail=detail)
+        deliveries.hasten(connection, waiting[:MOST_REPLAYED], now=now)
         parts.database.ring(connection)
     return count
 

@@ -1,7 +1,7 @@
-"""What is said about API keys: scopes, kinds of limits, and how long secrets overlap."""
+"""What is said about API keys: scopes, kinds of limits, how long secrets overlap and last."""
 
 from hudhud.key_settings import Scope
-from hudhud.rates import Kind
+from hudhud.rates import UNIT_MS, Kind
 from hudhud.web.admin.format import Format
 
 
@@ -36,3 +36,10 @@ def overlap_words(fmt: Format) -> dict[str, str]:
         "7d": fmt.gettext("works for 7 days more"),
         "30d": fmt.gettext("works for 30 days more"),
     }
+
+
+def time_left(fmt: Format, until: int) -> str:
+    """Write how long a secret still works, in days that have begun, as somebody chose them."""
+    day = UNIT_MS["d"]
+    left = until - fmt.now
+    return fmt.left(until) if left < day else fmt.span(-(-left // day) * day)

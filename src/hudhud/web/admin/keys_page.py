@@ -20,7 +20,7 @@ from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import form_of
 from hudhud.web.admin.guard import NOT_FOR_KEYS, Actor, Forbidden, changer, reader
 from hudhud.web.admin.key_form import LONGEST_DAYS, KeyForm, typed_in
-from hudhud.web.admin.key_words import kind_words, overlap_words, scope_words
+from hudhud.web.admin.key_words import kind_words, overlap_words, scope_words, time_left
 from hudhud.web.admin.notices import Notice
 from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.view import view_of
@@ -52,7 +52,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What the page lists. Of a key in use, the newest secret stands for the whole key."""
+    """What the page lists: the secrets of a key together, of which the newest stands for it."""
 
     in_use: list[Row[Any]]
     newest: frozenset[str]  # prefixes
@@ -146,6 +146,7 @@ async def _page(
         kind_words=kind_words,
         overlap_words=overlap_words,
         scope_words=scope_words,
+        time_left=time_left,
         is_test_prefix=api_keys.is_test_prefix,
     )
 
@@ -155,10 +156,14 @@ def _read(parts: Parts) -> Secrets:
     with parts.database.read() as connection:
         found = api_keys.list_keys(connection)
         used_at = api_keys.environment_used_at(connection)
-    in_use = [key for key in found if api_keys.still_works(key, now)]
-    newest = {key.owner: key.prefix for key in in_use}
+    of_owner: dict[str, list[Row[Any]]] = {}
+    for key in found:
+        if api_keys.still_works(key, now):
+            of_owner.setdefault(key.owner, []).insert(0, key)
+    in_use = [key for secrets in of_owner.values() for key in secrets]
+    newest = frozenset(secrets[0].prefix for secrets in of_owner.values())
     ended = [key for key in reversed(found) if not api_keys.still_works(key, now)]
-    return Secrets(in_use, frozenset(newest.values()), ended[:MOST_ENDED], used_at)
+    return Secrets(in_use, newest, ended[:MOST_ENDED], used_at)
 
 
 def _usual_limits(settings: Settings) -> dict[Kind, str]:

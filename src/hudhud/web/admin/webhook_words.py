@@ -11,6 +11,7 @@ from hudhud import api_keys, deliveries, delivery_log
 from hudhud.api_keys import ENVIRONMENT
 from hudhud.delivery_log import MOST_COUNTED
 from hudhud.events import KINDS
+from hudhud.outgoing import shown
 from hudhud.web.admin.format import Format
 
 
@@ -83,5 +84,6 @@ WORDS: Mapping[str, Any] = {
     "counted": counted,
     "delivery_look": delivery_look,
     "endpoint_look": endpoint_look,
+    "shown": shown,
     "whose": whose,
 }

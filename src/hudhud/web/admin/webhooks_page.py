@@ -11,8 +11,9 @@ from sqlalchemy import Row
 
 from hudhud import api_keys, delivery_log, webhooks
 from hudhud.clock import now_ms
-from hudhud.errors import BadRequest
+from hudhud.errors import BadRequest, Conflict
 from hudhud.events import KINDS
+from hudhud.outgoing import shown
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import Form, form_of, whole_number
 from hudhud.web.admin.guard import Actor, Forbidden, changer, reader
@@ -49,10 +50,16 @@ async def add_webhook(request: AnyRequest) -> Response[str]:
 
 @post(f"{WEBHOOKS_PAGE}/rotate", include_in_schema=False, status_code=200)
 async def rotate_webhook(request: AnyRequest) -> Response[str]:
-    """Give an endpoint a new secret, which this answer alone shows."""
+    """Give an endpoint a new secret, which this answer alone shows.
+
+    Whoever sends the form twice is refused, and the first secret holds.
+    """
     actor = await _person(request)
     endpoint = whole_number((await form_of(request)).one("endpoint"))
-    rotated = await asyncio.to_thread(_rotate, parts_of(request), actor, endpoint)
+    try:
+        rotated = await asyncio.to_thread(_rotate, parts_of(request), actor, endpoint)
+    except Conflict as error:
+        return await _page(request, actor, status_code=409, refusal=str(error))
     if rotated is None:
         return _no_such_endpoint(request)
     return await _page(request, actor, signed=rotated, is_rotated=True)
@@ -67,7 +74,7 @@ async def enable_webhook(request: AnyRequest) -> Response[Any]:
     if url is None:
         return _no_such_endpoint(request)
     text = view_of(request).gettext("Deliveries to %(url)s go on.")
-    return see_other(request, WEBHOOKS_PAGE, Notice("ok", text % {"url": url}))
+    return see_other(request, WEBHOOKS_PAGE, Notice("ok", text % {"url": shown(url)}))
 
 
 @get(f"{WEBHOOKS_PAGE}/{{endpoint:str}}/remove", include_in_schema=False)
@@ -78,7 +85,7 @@ async def confirm_removal(request: AnyRequest, endpoint: FromPath[str]) -> Respo
     if found is None:
         raise NotFoundException
     return await aside(
-        page, request, "webhook_remove.html", actor=actor, endpoint=found, counted=WORDS["counted"]
+        page, request, "webhook_remove.html", actor=actor, endpoint=found, **WORDS
     )
 
 
@@ -91,7 +98,7 @@ async def remove_webhook(request: AnyRequest) -> Response[Any]:
     if url is None:
         return _no_such_endpoint(request)
     text = view_of(request).gettext("%(url)s is told of nothing any more.")
-    return see_other(request, WEBHOOKS_PAGE, Notice("ok", text % {"url": url}))
+    return see_other(request, WEBHOOKS_PAGE, Notice("ok", text % {"url": shown(url)}))
 
 
 def read_endpoint(parts: Parts, number: int | None) -> Endpoint | None:
@@ -121,6 +128,7 @@ async def _page(
     status_code: int = 200,
     signed: Signed | None = None,
     is_rotated: bool = False,
+    refusal: str | None = None,
     problem: str | None = None,
     form: Form | None = None,
 ) -> Response[str]:
@@ -134,11 +142,12 @@ async def _page(
         status_code=status_code,
         endpoints=endpoints,
         latest=latest,
-        urls={endpoint.row.id: endpoint.row.url for endpoint in endpoints},
+        urls={endpoint.row.id: shown(endpoint.row.url) for endpoint in endpoints},
         keys=keys,
         kinds=KINDS,
         signed=signed,
         is_rotated=is_rotated,
+        refusal=refusal,
         problem=problem,
         typed_url="" if form is None else form.one("url"),
         typed_key="" if form is None else form.one("key"),
@@ -174,7 +183,7 @@ def _add(parts: Parts, actor: Actor, form: Form) -> Signed:
         added = webhooks.add(
             connection, parts.webhook_secrets, url=url, kinds=kinds, owner=owner, now=now_ms()
         )
-        actor.note(connection, "webhook_added", subject=url)
+        actor.note(connection, "webhook_added", subject=shown(url))
         parts.database.ring(connection)
     return added
 
@@ -185,7 +194,7 @@ def _rotate(parts: Parts, actor: Actor, endpoint: int | None) -> Signed | None:
     with parts.database.write() as connection:
         rotated = webhooks.rotate(connection, parts.webhook_secrets, endpoint, now=now_ms())
         if rotated is not None:
-            actor.note(connection, "webhook_rotated", subject=rotated.url)
+            actor.note(connection, "webhook_rotated", subject=shown(rotated.url))
     return rotated
 
 
@@ -193,9 +202,9 @@ def _enable(parts: Parts, actor: Actor, endpoint: int | None) -> str | None:
     if endpoint is None:
         return None
     with parts.database.write() as connection:
-        url = webhooks.enable(connection, endpoint)
+        url = webhooks.enable(connection, endpoint, now=now_ms())
         if url is not None:
-            actor.note(connection, "webhook_enabled", subject=url)
+            actor.note(connection, "webhook_enabled", subject=shown(url))
             parts.database.ring(connection)
     return url
 
@@ -206,7 +215,7 @@ def _remove(parts: Parts, actor: Actor, endpoint: int | None) -> str | None:
     with parts.database.write() as connection:
         url = webhooks.remove(connection, endpoint)
         if url is not None:
-            actor.note(connection, "webhook_removed", subject=url)
+            actor.note(connection, "webhook_removed", subject=shown(url))
     return url
 
 

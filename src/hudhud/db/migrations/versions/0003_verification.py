@@ -143,6 +143,7 @@ def upgrade() -> None:
             "UPDATE api_keys SET scopes = 'send read sandbox admin' WHERE scopes = 'send admin'"
         )
     )
+    op.execute(sa.text("UPDATE api_keys SET limits = 'per_number=0 per_prefix=0'"))
     _let_messages_be_without_verification()
     op.create_index(
         "messages_answers",
@@ -185,6 +186,7 @@ def _create_outbox() -> None:
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.Column("last_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("waits_since", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
@@ -227,6 +229,8 @@ def _create_outbox() -> None:
         sa.Column("failing_since", sa.BigInteger(), nullable=True),
         sa.Column("disabled_at", sa.BigInteger(), nullable=True),
         sa.Column("disabled_reason", sa.Text(), nullable=True),
+        sa.Column("enabled_at", sa.BigInteger(), nullable=True),
+        sa.Column("alerted", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
@@ -234,6 +238,25 @@ def _create_outbox() -> None:
 
 def _let_messages_be_without_verification() -> None:
     """SQLite cannot change a column: the table is copied, which takes its triggers away."""
+    last_id = _last_message_id()
     with op.batch_alter_table("messages", table_kwargs={"sqlite_autoincrement": True}) as messages:
         messages.alter_column("verification_id", existing_type=sa.Text(), nullable=True)
+    if last_id is not None:
+        _continue_message_ids(last_id)
     fragments.restore(op.get_bind())
+
+
+def _last_message_id() -> int | None:
+    """Return the greatest id that SQLite ever gave a message, be it deleted; None for none."""
+    if op.get_bind().dialect.name != "sqlite":
+        return None
+    counter = sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'messages'")
+    last_id: int | None = op.get_bind().scalar(counter)
+    return last_id
+
+
+def _continue_message_ids(last_id: int) -> None:
+    """The copy counts from its newest row: an id that was given is given to nobody else."""
+    op.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = 'messages'"))
+    counter = sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES ('messages', :last_id)")
+    op.execute(counter.bindparams(last_id=last_id))
