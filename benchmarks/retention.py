@@ -1,5 +1,6 @@
 """How long the deletion of a long history holds the database's lock, and lets others wait."""
 
+import gc
 import statistics
 import threading
 import time
@@ -23,6 +24,7 @@ def retention(folder: Path) -> Iterator[tuple[str, str, str]]:
     database = Database(f"sqlite:///{folder / 'hudhud.db'}")
     migrate(database)
     fill(database, count=OLD_MESSAGES, now=now_ms() - 4 * MONTH_MS)
+    gc.freeze()  # as `serve` does
     deleting = Retention(database, load_settings())
     waits: list[float] = []
     stopping = threading.Event()

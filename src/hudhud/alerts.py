@@ -149,7 +149,7 @@ def unusable_targets(settings: Settings) -> list[str]:
 
 
 class Alerts:
-    """Watches senders, guarded countries and webhooks; `check`, about once a second, never waits."""
+    """Watches senders, guarded countries, webhooks; `check`, about once a second, never waits."""
 
     def __init__(
         self, database: Database, settings: Settings, first_wait_ms: int = FIRST_WAIT_MS

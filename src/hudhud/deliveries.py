@@ -49,8 +49,8 @@ JITTER = 0.1
 # A receiver may ask for more time, but not for as long as it likes.
 LONGEST_ASKED_SECONDS = 3600
 LEASE_MS = 60_000
-LOOKED_AT = 50
-MOST_LOOKS = 10
+LOOKED_AT = 100
+MOST_LOOKS = 4
 # A receiver that hangs takes what waits for it one by one: by then the last attempt would be over.
 GIVEN_UP_AFTER_MS = round(sum(RETRY_WAITS) * (1 + JITTER) + 3600) * 1000
 TOO_OLD = "It waited longer than all attempts take, and was given up."
@@ -220,7 +220,11 @@ def give_up(connection: Connection, ids: Sequence[int], *, now: int) -> int:
     """Give up those of these that are not on their way; return how many."""
     given_up = (
         update(webhook_deliveries)
-        .where(webhook_deliveries.c.id.in_(ids), webhook_deliveries.c.status == PENDING, is_free(now))
+        .where(
+            webhook_deliveries.c.id.in_(ids),
+            webhook_deliveries.c.status == PENDING,
+            is_free(now),
+        )
         .values(
             status=FAILED,
             last_error=func.coalesce(webhook_deliveries.c.last_error, TOO_OLD),
@@ -280,7 +284,7 @@ def _take(
 ) -> list[int]:
     taken: list[int] = []
     for _ in range(MOST_LOOKS):
-        rows = connection.execute(_due_of(endpoint_id, now)).all()
+        rows = connection.execute(_DUE, {"b_endpoint": endpoint_id, "b_now": now}).all()
         first = [row.id for row in rows if row.behind_until is None][: most - len(taken)]
         behind = [row for row in rows if row.behind_until is not None]
         if first:
@@ -292,22 +296,6 @@ def _take(
         if len(taken) == most or len(rows) < LOOKED_AT:
             break
     return taken
-
-
-def _due_of(endpoint_id: int, now: int) -> Select[int, int | None]:
-    """Select what is due, each with the time of the one behind which it waits."""
-    behind_until = head_of(webhook_deliveries.c.next_at).label("behind_until")
-    return (
-        select(webhook_deliveries.c.id, behind_until)
-        .where(
-            webhook_deliveries.c.endpoint_id == endpoint_id,
-            webhook_deliveries.c.status == PENDING,
-            webhook_deliveries.c.next_at <= now,
-        )
-        .order_by(webhook_deliveries.c.next_at, webhook_deliveries.c.id)
-        .limit(LOOKED_AT)
-        .with_for_update(skip_locked=True, of=webhook_deliveries)
-    )
 
 
 def _put_off(connection: Connection, behind: Sequence[Row[int, Any]], lease: int) -> None:
@@ -430,6 +418,18 @@ _NEXT_DUE = select(
     .label("next_at"),
     webhook_endpoints.c.failing_since.is_not(None),
 ).where(webhook_endpoints.c.disabled_at.is_(None))
+# What is due, each with the time of the one behind which it waits.
+_DUE = (
+    select(webhook_deliveries.c.id, head_of(webhook_deliveries.c.next_at).label("behind_until"))
+    .where(
+        webhook_deliveries.c.endpoint_id == bindparam("b_endpoint"),
+        webhook_deliveries.c.status == PENDING,
+        webhook_deliveries.c.next_at <= bindparam("b_now", type_=BigInteger),
+    )
+    .order_by(webhook_deliveries.c.next_at, webhook_deliveries.c.id)
+    .limit(LOOKED_AT)
+    .with_for_update(skip_locked=True, of=webhook_deliveries)
+)
 _CLAIMED: Select[Any] = (
     select(
         webhook_deliveries.c.id,

@@ -196,7 +196,8 @@ def forget(connection: Connection, phone: str, pseudonym: str, limit: int) -> in
     """Put `pseudonym` in the place of a phone number in up to `limit` events; return how many.
 
     Reference, metadata and redirect, which are the caller's own words, go too, and what receivers
-    answered. Call it until it returns 0; verifications and messages may bear the number still, or the pseudonym already.
+    answered. Call it until it returns 0; verifications and messages may bear the number still, or
+    the pseudonym already.
     """
     remembers = or_(
         events.c.payload.contains(f'"{phone}"', autoescape=True),

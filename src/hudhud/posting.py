@@ -171,9 +171,7 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 -- as above
     ) -> httpcore.AsyncNetworkStream:
         """Return the connection with TLS, as bounded."""
-        return _BoundedStream(
-            await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        )
+        return _BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
         """Return what the connection itself knows."""

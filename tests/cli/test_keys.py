@@ -90,7 +90,7 @@ def test_a_test_key_is_marked_and_gets_the_sandbox(run: Run, installation: Insta
 
 
 @pytest.mark.usefixtures("installation")
-@pytest.mark.parametrize("name", ["webshop", "", "API_KEY"])
+@pytest.mark.parametrize("name", ["webshop", "", "API_KEY", "environment"])
 def test_a_name_that_cannot_be_taken_ends_with_two(run: Run, name: str) -> None:
     run("keys", "create", "webshop")
     assert run("keys", "create", name).code == 2

@@ -117,6 +117,47 @@ def test_a_new_secret_signs_beside_the_former_one(run: Run, installation: Instal
     assert run("webhooks", "rotate", "1", "--overlap", "721").code == 2
 
 
+def test_a_second_rotation_waits_until_the_former_secret_signs_no_more(
+    run: Run, installation: Installation
+) -> None:
+    run("webhooks", "add", URL)
+    run("webhooks", "rotate", "1")
+    before = stored_secrets(installation)
+    ended = run("webhooks", "rotate", "1")
+    assert (ended.code, ended.out) == (1, "")
+    assert "There is a new secret already" in ended.err
+    assert stored_secrets(installation) == before
+    assert run("webhooks", "rotate", "1", "--overlap", "0").code == 0
+
+
+def test_a_replay_says_what_a_delivery_waits_behind(run: Run, installation: Installation) -> None:
+    run("webhooks", "add", f"{URL}?token=abc123", "--event", "message.sent")
+    (job,) = submit(installation.database, 1, now=now_ms())
+    with installation.database.write() as connection:
+        for _ in range(2):
+            events.messages_changed(connection, "message.sent", [job], now=now_ms())
+    said = run("webhooks", "replay", "2").out
+    assert said == "Delivery 2 waits behind delivery 1, and goes out after it.\n"
+    assert "  behind 1" in run("webhooks", "deliveries").out.splitlines()[0]
+    assert f"{URL}?…" in run("webhooks", "list").out
+    with installation.database.read() as connection:
+        assert "abc123" not in str(audit.page(connection, limit=9))
+
+
+def test_a_replay_of_all_hastens_what_waits_for_a_retry(
+    run: Run, installation: Installation
+) -> None:
+    run("webhooks", "add", URL, "--event", "message.sent")
+    put_deliveries(installation, 2, "pending")
+    with installation.database.write() as connection:
+        later = now_ms() + DAY_MS
+        connection.execute(update(webhook_deliveries).values(attempts=3, next_at=later))
+    run("webhooks", "replay", "--endpoint", "1")
+    with installation.database.read() as connection:
+        times = connection.scalars(select(webhook_deliveries.c.next_at)).all()
+    assert max(times) <= now_ms()
+
+
 def test_another_secret_than_the_services_seals_nothing(
     run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,6 +146,12 @@ def test_a_name_that_cannot_tell_keys_apart_is_refused(database: Database, name:
     assert names_in_use(database) == ["shop"]
 
 
+@pytest.mark.parametrize("name", ["API_KEY", "environment", " environment "])
+def test_the_names_of_the_environments_key_are_refused(database: Database, name: str) -> None:
+    with pytest.raises(BadRequest, match="means the key of API_KEY"):
+        make_key(database, name)
+
+
 @pytest.mark.parametrize("end", ["revoked", "expired"])
 def test_the_name_of_a_key_that_has_ended_is_free_again(database: Database, end: str) -> None:
     make_key(database, "shop", now=NOW, expires_at=NOW + 1)

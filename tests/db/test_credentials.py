@@ -9,12 +9,12 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import text
 
-from hudhud import credentials
+from hudhud import api_keys, audit, credentials
 from hudhud.credentials import FirstCredentials, announce, ensure_credentials, load_secret
 from hudhud.db.engine import Database
 from hudhud.errors import StartRefused
 from hudhud.settings import Settings
-from support.keys import revoke_key
+from support.keys import make_key, revoke_key
 
 ONE = "secret number one, long enough"
 TWO = "secret number two, long enough"

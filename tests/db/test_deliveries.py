@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
+from structlog.testing import capture_logs
 
 from hudhud import deliveries, delivery_log, events, webhooks
 from hudhud.db.engine import Database
@@ -21,7 +22,7 @@ from hudhud.deliveries import (
     Outcome,
     Released,
 )
-from hudhud.errors import BadRequest
+from hudhud.errors import BadRequest, Conflict
 from hudhud.sealing import Sealer, SealingError
 from support.queued import NOW, submit, verification_of
 from support.receivers import SEALER, add_endpoint, stored_deliveries
@@ -308,11 +309,15 @@ def test_what_waits_for_a_working_endpoint_is_not_purged(database: Database, end
     add_endpoint(database, URL)
     tell(database, *jobs(database, 1))
     with database.write() as connection:
-        assert events.purge(connection, before=NOW + 1, limit=9) == 0
+        assert events.find_old(connection, NOW + 1) == []
         webhooks.disable(connection, endpoint, reason="r", now=NOW)
-        assert events.purge(connection, before=NOW + 1, limit=9) == 0
+        assert events.find_old(connection, NOW + 1) == []
         connection.execute(update(webhook_endpoints).values(disabled_at=NOW))
-        assert events.purge(connection, before=NOW + 1, limit=9) == 1
+        found = events.find_old(connection, NOW + 1)
+        connection.execute(update(webhook_endpoints).values(disabled_at=None))
+        assert events.delete_old(connection, found) == 0, "it waits again"
+        connection.execute(update(webhook_endpoints).values(disabled_at=NOW))
+        assert events.delete_old(connection, found) == 1
     assert stored_deliveries(database) == []
 
 
@@ -365,6 +370,168 @@ def test_secrets_are_stored_sealed_and_sealed_anew_after_a_change_of_secret(
     assert alone.open(URL, row.previous_secret_sealed) == added.secret
     with pytest.raises(SealingError):
         alone.open("https://elsewhere.example/", row.secret_sealed)
+
+
+def test_a_secret_that_no_secret_opens_keeps_no_other_from_being_sealed_anew(
+    database: Database,
+) -> None:
+    lost, kept = add_endpoint(database, URL), add_endpoint(database, URL)
+    following = Sealer(webhooks.PURPOSE, "another secret", "a secret of the tests")
+    foreign = Sealer(webhooks.PURPOSE, "a third secret").seal(URL, "x")
+    with database.write() as connection, capture_logs() as logs:
+        of_lost = update(webhook_endpoints).where(webhook_endpoints.c.id == lost.id)
+        connection.execute(of_lost.values(secret_sealed=foreign))
+        assert webhooks.reseal(connection, following) == 1
+        rows = connection.execute(select(webhook_endpoints).order_by(webhook_endpoints.c.id)).all()
+    assert rows[0].secret_sealed == foreign
+    assert Sealer(webhooks.PURPOSE, "another secret").open(URL, rows[1].secret_sealed)
+    assert [line["endpoint"] for line in logs] == [lost.id] != [kept.id]
+
+
+def test_a_rotation_is_refused_while_the_secret_before_signs(database: Database) -> None:
+    added = add_endpoint(database, URL)
+
+    def rotate(now: int, overlap_ms: int = 1000) -> str | None:
+        with database.write() as connection:
+            signed = webhooks.rotate(connection, SEALER, added.id, now=now, overlap_ms=overlap_ms)
+        return None if signed is None else signed.secret
+
+    second = rotate(NOW)
+    with pytest.raises(Conflict, match="signs too until 2026-11-24T01:31:19"):
+        rotate(NOW + 999)
+    assert signing(database) == [second, added.secret]
+    third = rotate(NOW + 1000)
+    assert signing(database) == [third, second]
+    leaked = rotate(NOW + 1001, 0)
+    assert signing(database) == [leaked], "after a leak every former one ends"
+
+
+def test_a_secret_that_signs_no_more_is_erased(database: Database) -> None:
+    added = add_endpoint(database, URL)
+    with database.write() as connection:
+        webhooks.rotate(connection, SEALER, added.id, now=NOW, overlap_ms=1000)
+        webhooks.erase_former_secrets(connection, now=NOW + 999)
+    assert len(signing(database)) == 2
+    with database.write() as connection:
+        webhooks.erase_former_secrets(connection, now=NOW + 1000)
+    assert len(signing(database)) == 1
+
+
+def signing(database: Database) -> list[str]:
+    """The secrets that the only endpoint has, the present one first."""
+    with database.read() as connection:
+        row = connection.execute(select(webhook_endpoints)).one()
+    sealed = (row.secret_sealed, row.previous_secret_sealed)
+    return [SEALER.open(URL, one) for one in sealed if one is not None]
+
+
+def test_what_waited_longer_than_all_attempts_take_is_given_up(
+    database: Database, endpoint: int
+) -> None:
+    one, other = jobs(database, 2)
+    tell(database, one)
+    tell(database, other)
+    tell(database, one, now=NOW + 1)
+    (first, second) = claim(database, endpoint)
+    record(database, failed(first, NOW + 60 * MINUTE))
+    later = NOW + LEASE_MS
+    assert overdue(database, NOW) == []
+    found = overdue(database, NOW + 1)
+    assert found == [1, 2]
+    with database.write() as connection:
+        assert deliveries.give_up(connection, found, now=NOW) == 1, "one is on its way"
+        assert deliveries.give_up(connection, [2], now=later) == 1
+    rows = stored_deliveries(database)
+    assert [row.status for row in rows] == ["failed", "failed", "pending"]
+    assert [row.last_error for row in rows[:2]] == [
+        "The receiver answered 500.",
+        deliveries.TOO_OLD,
+    ]
+    assert numbers(claim(database, endpoint)) == [3], "it waits behind nothing any more"
+    assert second.id == 2
+
+
+def test_a_replay_and_an_enabled_endpoint_have_their_time_anew(
+    database: Database, endpoint: int
+) -> None:
+    for job in jobs(database, 2):
+        tell(database, job)
+    (first, _) = claim(database, endpoint)
+    record(database, failed(first, None))
+    with database.write() as connection:
+        assert delivery_log.replay(connection, first.id, now=NOW + 5)
+    assert overdue(database, NOW + 5) == [2]
+    with database.write() as connection:
+        webhooks.disable(connection, endpoint, reason="r", now=NOW)
+    assert overdue(database, NOW + 9) == []
+    with database.write() as connection:
+        webhooks.enable(connection, endpoint, now=NOW + 9)
+    assert overdue(database, NOW + 9) == []
+    assert overdue(database, NOW + 10) == [1, 2]
+
+
+def overdue(database: Database, before: int) -> list[int]:
+    with database.read() as connection:
+        return list(deliveries.find_overdue(connection, before))
+
+
+def test_a_claim_looks_at_a_bounded_number_of_those_that_wait(
+    database: Database, endpoint: int
+) -> None:
+    most = deliveries.LOOKED_AT * deliveries.MOST_LOOKS
+    (job,) = jobs(database, 1)
+    for _ in range(most + 10):
+        tell(database, job)
+    (first,) = claim(database, endpoint)
+    assert first.id == 1
+    with database.read() as connection:
+        put_off = select(func.count()).where(webhook_deliveries.c.next_at > NOW)
+        assert connection.scalar(put_off) == most
+
+
+def test_a_delivery_names_the_one_behind_which_it_waits(database: Database, endpoint: int) -> None:
+    one, other = jobs(database, 2)
+    for job in (one, one, other, one):
+        tell(database, job)
+    with database.read() as connection:
+        shown = {row.id: row.behind for row in delivery_log.page(connection, limit=9)}
+        assert delivery_log.behind(connection, 4) == 1
+    assert shown == {1: None, 2: 1, 3: None, 4: 1}
+    (first, _) = claim(database, endpoint)
+    record(database, arrived(first))
+    with database.read() as connection:
+        assert delivery_log.behind(connection, 4) == 2
+        assert delivery_log.behind(connection, 1) is None
+
+
+def test_a_repaired_endpoint_gets_at_once_what_waits_for_a_retry(
+    database: Database, endpoint: int
+) -> None:
+    one, other, last = jobs(database, 3)
+    for job in (one, one, other, last):
+        tell(database, job)
+    first, second, third = claim(database, endpoint)
+    hour = 60 * MINUTE
+    record(database, failed(first, NOW + hour), failed(second, NOW + 2 * hour))
+    turns = record(database, arrived(third), now=NOW + deliveries.REPAIRED_AFTER_MS)
+    assert turns.recovered == turns.repaired == [endpoint]
+    with database.write() as connection:
+        found = deliveries.find_retries(connection, endpoint, now=NOW)
+        assert found == [1, 3], "not what only waits behind another"
+        assert deliveries.hasten(connection, found, now=NOW) == 2
+        assert deliveries.find_retries(connection, endpoint, now=NOW) == []
+    assert numbers(claim(database, endpoint)) == [1, 3]
+
+
+def test_an_endpoint_that_failed_for_a_moment_hastens_nothing(
+    database: Database, endpoint: int
+) -> None:
+    for job in jobs(database, 2):
+        tell(database, job)
+    first, second = claim(database, endpoint)
+    record(database, failed(first, NOW + MINUTE))
+    turns = record(database, arrived(second), now=NOW + deliveries.REPAIRED_AFTER_MS - 1)
+    assert (turns.recovered, turns.repaired) == ([endpoint], [])
 
 
 def test_an_unknown_endpoint_has_no_secret_to_rotate(database: Database) -> None:

@@ -350,7 +350,8 @@ def test_old_events_are_deleted_with_their_deliveries_a_few_at_a_time(database: 
     counts = []
     for _ in range(3):
         with database.write() as connection:
-            counts.append(events.purge(connection, before=NOW, limit=2))
+            found = events.find_old(connection, NOW)
+            counts.append(events.delete_old(connection, found[:2]))
     assert counts == [2, 1, 0]
     with database.read() as connection:
         left = connection.scalars(select(webhook_deliveries.c.event_id)).all()
@@ -388,6 +389,21 @@ def test_a_number_is_forgotten_in_events(database: Database, comes_first: bool) 
     assert payloads.count('"forgotten-1"') == 3
     assert payloads.count(OTHER) == 2
     assert payloads.count('"stays"') == 2
+
+
+def test_what_receivers_answered_to_events_of_a_number_is_forgotten_too(
+    database: Database,
+) -> None:
+    add_endpoint(database, URL)
+    send(database)
+    send(database, OTHER)
+    with database.write() as connection:
+        connection.execute(update(webhook_deliveries).values(last_error="Mrs X, you again?"))
+        assert events.forget(connection, PHONE, "forgotten-1", 10) == 1
+        kept = connection.scalars(
+            select(webhook_deliveries.c.last_error).order_by(webhook_deliveries.c.id)
+        ).all()
+    assert kept == [None, "Mrs X, you again?"]
 
 
 def test_the_number_that_wrote_a_link_is_forgotten_too(database: Database) -> None:

@@ -251,7 +251,7 @@ def test_what_no_secret_opens_stops_neither_the_start_nor_the_rest(database: Dat
     signs = add_webhook(database, BEFORE)
     turn_second_factor_on(database, chosen("a third secret, of the tests"))
     lines = logged_at_start(database, CHANGING)
-    assert lines[0] == "what is sealed cannot be sealed anew"
+    assert lines[0] == "a second factor is lost"
     assert webhook_secret(database, AFTER) == signs
     with database.read() as connection:
         assert connection.scalar(select(second_factors.c.secret_sealed)) is not None

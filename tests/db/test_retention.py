@@ -207,7 +207,7 @@ def put_event(database: Database, created_at: int, *statuses: str, **endpoint: A
             target = {"url": "u", "kinds": "k", "secret_sealed": b"", "created_at": 1, **endpoint}
             to = _insert(connection, webhook_endpoints, target)
             delivery = {"endpoint_id": to, "event_id": number, "subject": "s", "status": status}
-            more = {"attempts": 1, "next_at": 1, "created_at": created_at}
+            more = {"attempts": 1, "next_at": 1, "created_at": created_at, "waits_since": NOW}
             _insert(connection, webhook_deliveries, delivery | more)
     return number
 
@@ -233,6 +233,18 @@ def test_an_event_that_waits_to_be_delivered_is_kept(database: Database) -> None
     put_event(database, OLD, "pending", disabled_at=OLD)
     run(database)
     assert ids(database, events) == [waits]
+
+
+def test_what_waited_longer_than_all_attempts_take_is_given_up_and_its_event_deleted(
+    database: Database,
+) -> None:
+    put_event(database, OLD, "pending")
+    kept = put_event(database, OLD, "pending")
+    with database.write() as connection:
+        too_long = webhook_deliveries.c.event_id < kept
+        connection.execute(update(webhook_deliveries).where(too_long).values(waits_since=OLD))
+    run(database)
+    assert ids(database, events) == [kept]
 
 
 # What is kept as long as it is of use

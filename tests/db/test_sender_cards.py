@@ -21,6 +21,7 @@ from hudhud.sender_cards import (
     SenderCard,
 )
 from hudhud.senders import LATE_MS, NOT_NEEDED, SENTENCES, State, StateReport
+from support.keys import make_key
 from support.queued import NOW, put_sender
 
 HOUR = 3_600_000
@@ -119,6 +120,28 @@ def test_a_process_that_fell_silent_counts_as_stopped_since_its_last_beat(
     keep_alive(database, now=NOW - MINUTE)
     found = card(database)
     assert (found.state, found.is_running, found.since) == ("stopped", False, NOW - MINUTE)
+    assert found.detail == SENTENCES["stopped"]
+
+
+def test_the_sandbox_beside_a_linked_device_says_that_no_test_key_needs_it(
+    database: Database,
+) -> None:
+    for name, channel in (("main", "linked"), ("main-sandbox", "sandbox")):
+        put_sender(database, name, "stopped", channel=channel, now=NOW)
+    later = NOW + LATE_MS
+    with database.read() as connection:
+        cards = sender_cards.cards(connection, now=later)
+    assert [one.detail for one in cards] == [SENTENCES["stopped"], NOT_NEEDED]
+    make_key(database, "trial", is_test=True, now=NOW)
+    with database.read() as connection:
+        cards = sender_cards.cards(connection, now=later)
+    assert [one.detail for one in cards] == [SENTENCES["stopped"]] * 2
+
+
+def test_a_sandbox_alone_is_started_by_hand(database: Database) -> None:
+    put_sender(database, "main-sandbox", "stopped", channel="sandbox", now=NOW)
+    with database.read() as connection:
+        (found,) = sender_cards.cards(connection, now=NOW + LATE_MS)
     assert found.detail == SENTENCES["stopped"]
 
 

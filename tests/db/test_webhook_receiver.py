@@ -5,11 +5,12 @@ Whatever they answer, and whenever a dispatcher is killed.
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
-from hudhud import delivery_log, dispatcher, endings, events, messages, queue, webhooks
+from hudhud import deliveries, delivery_log, dispatcher, endings, events, messages, queue, webhooks
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
@@ -409,6 +410,64 @@ def test_logs_name_the_endpoint_and_no_number(database: Database) -> None:
     errors = [row.last_error or "" for row in stored_deliveries(database)]
     assert "1001234567" not in "".join(errors)
     assert "The receiver answered 410: " in errors[1]
+
+
+def test_what_a_receiver_says_reaches_no_log(database: Database) -> None:
+    with receiving(lambda _: Reply(500, body=b"Mrs X lives here")) as receiver:
+        add_endpoint(database, receiver.url, ["message.sent"])
+        tell(database, *submit(database, now=now_ms()))
+        with capture_logs() as logs, dispatching(database):
+            wait_for_status(database, "failed")
+    assert [line["status"] for line in logs if line["event"] == "webhook deliveries fail"] == [500]
+    assert "Mrs X" not in str(logs)
+    assert stored_deliveries(database)[0].last_error.endswith("500: Mrs X lives here")
+
+
+def test_a_receiver_that_answers_without_end_holds_nobody_up(database: Database) -> None:
+    """Interim answers, one after the other, as fast as they are read."""
+    hints = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * 500
+    endless = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        connection, _ = endless.accept()
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            while True:
+                connection.sendall(hints)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    with endless, receiving() as other:
+        url = f"http://127.0.0.1:{endless.getsockname()[1]}/"
+        add_endpoint(database, url, ["message.sent"])
+        add_endpoint(database, other.url, ["message.sent"])
+        tell(database, *submit(database, now=now_ms()))
+        with dispatching(database, NO_RETRY_SOON):
+            wait_until(
+                lambda: all(row.attempts for row in stored_deliveries(database)), SECONDS, "both"
+            )
+        thread.join()
+    first, second = stored_deliveries(database)
+    assert first.last_error == "The connection ended before the answer: over 128 KiB came."
+    assert second.status == "delivered"
+
+
+def test_a_repaired_receiver_gets_at_once_what_waited_for_hours(database: Database) -> None:
+    broken = threading.Event()
+    broken.set()
+    with receiving(lambda _: Reply(500 if broken.is_set() else 204)) as receiver:
+        add_endpoint(database, receiver.url, ["message.sent"])
+        with dispatching(database, NO_RETRY_SOON):
+            tell(database, *submit(database, 3, now=now_ms()))
+            wait_until(
+                lambda: all(row.attempts for row in stored_deliveries(database)), SECONDS, "all"
+            )
+            with database.write() as connection:
+                long_ago = now_ms() - deliveries.REPAIRED_AFTER_MS
+                connection.execute(update(webhook_endpoints).values(failing_since=long_ago))
+            broken.clear()
+            tell(database, *submit(database, now=now_ms()))
+            wait_for_status(database, *["delivered"] * 4)
 
 
 def test_a_delivery_that_waited_is_no_burden_for_those_who_come_later(database: Database) -> None:

@@ -219,9 +219,7 @@ def _hasten(database: Database, endpoint: int) -> None:
     Batches(database).each(waiting, partial(_hasten_some, database, now))
 
 
-def _hasten_some(
-    database: Database, now: int, connection: Connection, some: Sequence[int]
-) -> None:
+def _hasten_some(database: Database, now: int, connection: Connection, some: Sequence[int]) -> None:
     deliveries.hasten(connection, some, now=now)
     database.ring(connection)
 

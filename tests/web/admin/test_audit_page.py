@@ -14,9 +14,9 @@ from hudhud.db.tables import audit as audit_notes
 from hudhud.web.admin.audit_words import group_words, words_of
 from hudhud.web.admin.format import Format
 from hudhud.web.admin.view import Language, View
-from support.admin import Person
+from support.admin import PASSWORD, Person
 from support.html import Page
-from support.web_server import WebServer
+from support.web_server import ServeWeb, WebServer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,3 +102,15 @@ def test_a_search_without_a_hit_says_so(member: Person) -> None:
 @pytest.mark.parametrize("query", ["what=nonsense", "before=x", "before=" + "9" * 30, "q=%00"])
 def test_what_makes_no_sense_is_ignored(member: Person, query: str) -> None:
     assert member.get(f"/admin/audit?{query}").status_code == 200
+
+
+@pytest.mark.parametrize(("days", "said"), [(1, "1 day and"), (30, "30 days and")])
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_the_page_tells_how_long_notes_are_kept(
+    serve_web: ServeWeb, cheap_hashes: None, days: int, said: str
+) -> None:
+    del cheap_hashes
+    server = serve_web(admin_password=PASSWORD, retention_audit_days=days)
+    with Person(server) as person:
+        person.log_in()
+        assert f"Entries are kept for {said}" in person.get("/admin/audit").text

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import httpx
 import pytest
-from sqlalchemy import Row, delete, update
+from sqlalchemy import Row, delete, select, update
 
 from hudhud import api_keys, audit, delivery_log, events, webhooks
 from hudhud.clock import now_ms
@@ -136,6 +136,48 @@ def test_a_new_secret_is_shown_once_too(member: Person, served: WebServer, endpo
     assert 'id="new-secret">whsec_' in answer.text
     assert stored(served)[0].previous_until > now_ms()
     assert "New secret of webhook" in member.get("/admin/audit").text
+
+
+def test_a_form_for_a_new_secret_that_is_sent_twice_makes_one(
+    member: Person, served: WebServer, endpoint: int
+) -> None:
+    assert "The former one goes on signing for 24 hours." in member.get(HOOKS).text
+    member.fill(HOOKS, f"{HOOKS}/rotate", endpoint=str(endpoint))
+    with served.database.read() as connection:
+        before = connection.execute(select(webhook_endpoints)).one()
+    answer = member.fill(HOOKS, f"{HOOKS}/rotate", endpoint=str(endpoint))
+    assert answer.status_code == 409
+    assert "There is a new secret already, and the former one signs too until" in answer.text
+    assert "whsec_" not in answer.text
+    with served.database.read() as connection:
+        assert connection.execute(select(webhook_endpoints)).one() == before
+
+
+def test_what_an_address_asks_for_is_shown_and_noted_nowhere(
+    member: Person, served: WebServer, endpoint: int
+) -> None:
+    answer = add(member, url=f"{URL}?token=abc123")
+    endpoint = stored(served)[-1].id
+    put_deliveries(served, 1, "failed")
+    paths = (HOOKS, f"{HOOKS}/{endpoint}", f"{HOOKS}/{endpoint}/remove", "/admin/audit")
+    pages = [answer.text, *(member.get(path).text for path in paths)]
+    assert [f"{URL}?…" in page for page in pages] == [True] * 5
+    assert "abc123" not in "".join(pages)
+
+
+def test_a_delivery_that_waits_behind_another_says_so(
+    member: Person, served: WebServer, endpoint: int
+) -> None:
+    (job,) = submit(served.database, 1, now=now_ms())
+    with served.database.write() as connection:
+        for _ in range(2):
+            events.messages_changed(connection, "message.sent", [job], now=now_ms())
+    log = f"{HOOKS}/{endpoint}"
+    second, first = (row["data-delivery"] for row in shown(member.get(log).text))
+    assert f"after delivery {first}" in member.get(log).text
+    member.fill(log, f"{HOOKS}/replay", delivery=second)
+    said = f"The delivery waits behind delivery {first}, and goes out after it."
+    assert said in member.get(log).text
 
 
 def test_a_removal_is_asked_for_and_done(member: Person, served: WebServer, endpoint: int) -> None:

@@ -84,9 +84,7 @@ async def confirm_removal(request: AnyRequest, endpoint: FromPath[str]) -> Respo
     found = await aside(read_endpoint, parts_of(request), whole_number(endpoint))
     if found is None:
         raise NotFoundException
-    return await aside(
-        page, request, "webhook_remove.html", actor=actor, endpoint=found, **WORDS
-    )
+    return await aside(page, request, "webhook_remove.html", actor=actor, endpoint=found, **WORDS)
 
 
 @post(f"{WEBHOOKS_PAGE}/remove", include_in_schema=False)

@@ -1,0 +1,72 @@
+"""People are told of an endpoint that is disabled or fails for a day, once, and of its end."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import update
+
+from conftest import settings
+from hudhud import webhooks
+from hudhud.alerts import Alerts
+from hudhud.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.db.tables import webhook_endpoints
+from hudhud.webhook_alerts import FAILING_MS
+from support.inbox import Inbox
+from support.receivers import add_endpoint
+
+# apprise still imports this module of Python's where it exists.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    """A target that is reached."""
+    opened = Inbox()
+    yield opened
+    opened.close()
+
+
+def settle(database: Database, inbox: Inbox, machines: int = 2) -> None:
+    """Several machines look, and what they start ends."""
+    for _ in range(machines):
+        alerts = Alerts(database, settings(alert_urls=inbox.address))
+        alerts.check()
+        alerts.wait(20)
+
+
+def fail_since(database: Database, moment: int | None) -> None:
+    with database.write() as connection:
+        connection.execute(update(webhook_endpoints).values(failing_since=moment))
+
+
+def test_a_disabled_endpoint_is_told_once_and_its_return_once(
+    database: Database, inbox: Inbox
+) -> None:
+    added = add_endpoint(database, "https://shop.example/hudhud?token=secret")
+    settle(database, inbox)
+    with database.write() as connection:
+        webhooks.disable(connection, added.id, reason="It answered 410.", now=now_ms())
+    settle(database, inbox)
+    assert inbox.titles() == ["Hudhud: webhook endpoint 1 is disabled"]
+    body = str(inbox.messages[0]["message"])
+    assert "It answered 410." in body
+    assert "hudhud webhooks enable 1" in body
+    assert "secret" not in body
+    with database.write() as connection:
+        webhooks.enable(connection, added.id, now=now_ms())
+    settle(database, inbox)
+    assert inbox.titles()[1:] == ["Hudhud: webhook endpoint 1 is in order again"]
+
+
+def test_an_endpoint_that_fails_for_a_day_is_told_once(database: Database, inbox: Inbox) -> None:
+    add_endpoint(database, "https://shop.example/hudhud")
+    fail_since(database, now_ms() - FAILING_MS + 3_600_000)
+    settle(database, inbox)
+    assert inbox.tries == 0
+    fail_since(database, now_ms() - FAILING_MS)
+    settle(database, inbox)
+    assert inbox.titles() == ["Hudhud: webhook endpoint 1 fails"]
+    fail_since(database, None)
+    settle(database, inbox)
+    assert len(inbox.messages) == 2
