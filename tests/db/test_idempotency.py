@@ -7,17 +7,18 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from hudhud import endings, idempotency
 from hudhud.api_keys import Caller
 from hudhud.checks import Check
-from hudhud.db.engine import Database
+from hudhud.db.engine import Database, insert_rows
 from hudhud.db.tables import idempotency_keys, messages
 from hudhud.errors import Contradiction, QueueUnavailable
 from hudhud.idempotency import KEPT_MS, IdempotentRequest
 from hudhud.sealing import CodeSealer
 from hudhud.verifications import Accepted, SendRequest
+from support.plans import postgres_rows, sqlite_steps, statements_of
 from support.queued import PHONE, SECRET, VALIDITY_MS, caller, starter
 from support.verifying import (
     OTHER_SHOP,
@@ -272,3 +273,33 @@ def test_old_keys_are_deleted_in_small_numbers(database: Database, clock: Clock)
         later = clock.now + KEPT_MS
         deleted = [idempotency.purge(connection, now=later, limit=2) for _ in range(4)]
     assert deleted == [2, 2, 1, 0]
+
+
+def test_what_a_claim_costs_does_not_grow_with_the_keys_of_the_day(
+    database: Database, clock: Clock
+) -> None:
+    rows = [
+        {
+            "api_key": SHOP.owner,
+            "key_digest": sha256(str(number).encode()).digest(),
+            "body_digest": b"",
+            "verification_id": "v",
+            "created_at": clock.now,
+        }
+        for number in range(4000)
+    ]
+    group = [keyed(key="order-1"), keyed(OTHER_SHOP, key="order-2"), keyed(key="order-3")]
+    wanted = [(one.idempotent, f"v{place}") for place, (_, one) in enumerate(group)]
+    asked = [(one, name) for one, name in wanted if one is not None]
+    with database.write() as connection:
+        insert_rows(connection, idempotency_keys, rows)
+        if database.is_sqlite:
+            with sqlite_steps(connection) as steps:
+                idempotency.claim(connection, asked, now=clock.now)
+            assert steps[0] < 20
+        else:
+            connection.execute(text("ANALYZE idempotency_keys"))
+            with statements_of(connection) as statements:
+                idempotency.claim(connection, asked, now=clock.now)
+            reading = [one for one in statements if one[0].startswith("SELECT")]
+            assert postgres_rows(connection, reading) < 20

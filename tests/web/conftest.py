@@ -37,6 +37,7 @@ def serve_web(database: Database) -> Iterator[ServeWeb]:
     with ExitStack() as stack:
 
         def serve(used: Database = database, **changes: Any) -> WebServer:
+            stack.callback(used.close)  # once the server, which uses it until its end, has ended
             return stack.enter_context(web_server(used, **changes))
 
         yield serve

@@ -152,7 +152,6 @@ def test_a_read_only_database_is_not_ready(
     status, body = ready(server)
     assert (status, body["status"], body["database"]) == (503, "not ready", "cannot be written")
     assert server.send().status_code == 503
-    used.close()
 
 
 def test_a_database_without_tables_is_not_ready(serve_web: ServeWeb, database_url: str) -> None:
@@ -160,7 +159,6 @@ def test_a_database_without_tables_is_not_ready(serve_web: ServeWeb, database_ur
     status, body = ready(serve_web(empty))
     assert (status, body["status"]) == (503, "not ready")
     assert body["migrations"] == f"at none, this version needs {HEAD}"
-    empty.close()
 
 
 def test_a_database_of_another_version_is_not_ready(
@@ -178,4 +176,3 @@ def test_without_its_server_the_database_is_not_ready(serve_web: ServeWeb) -> No
     nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
     status, body = ready(serve_web(nowhere))
     assert (status, body["database"], body["migrations"]) == (503, "cannot be read", "unknown")
-    nowhere.close()

@@ -105,7 +105,6 @@ def test_while_the_disk_is_full_requests_are_refused(
     assert server.client.get("/healthz").status_code == 200
     limits[0] = "PRAGMA max_page_count = 100000"
     assert server.send().status_code == 202
-    used.close()
 
 
 @only_on_postgresql

@@ -1,0 +1,62 @@
+"""How much a database looks at to answer, whatever its machine."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+from sqlalchemy import Connection, event
+
+Asked = list[tuple[str, Any]]
+
+
+@contextmanager
+def sqlite_steps(connection: Connection) -> Iterator[list[int]]:
+    """Count the steps that SQLite's machine takes, in hundreds."""
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    steps = [0]
+
+    def one_more() -> int:
+        steps[0] += 1
+        return 0
+
+    driver.set_progress_handler(one_more, 100)
+    yield steps
+    driver.set_progress_handler(None, 0)
+
+
+@contextmanager
+def statements_of(connection: Connection) -> Iterator[Asked]:
+    """Note what is asked on a connection."""
+    asked: Asked = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(connection, "after_cursor_execute", note)
+    yield asked
+    event.remove(connection, "after_cursor_execute", note)
+
+
+def postgres_rows(connection: Connection, asked: Asked) -> float:
+    """How many rows the scans of statements take, those left out again included."""
+    plans = []
+    for statement, values in asked:
+        explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
+        (answer,) = connection.exec_driver_sql(explain, values).scalar_one()
+        plans.append(answer["Plan"])
+    return sum(_rows(node) for plan in plans for node in _nodes(plan))
+
+
+def _rows(node: dict[str, Any]) -> float:
+    """What a node of a plan takes from a table or an index."""
+    if "Scan" not in node["Node Type"] or "Relation Name" not in node:
+        return 0
+    taken = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    return float(taken * node["Actual Loops"])
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from _nodes(below)
