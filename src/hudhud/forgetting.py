@@ -95,6 +95,9 @@ def forget(database: Database, number: str, *, who: str) -> Forgotten:
         if CHOSEN.issuperset(left):
             break
         time.sleep(ROUND_SECONDS)
+    forgetting.clean_index()
+    if not forgetting.empty_log():
+        left = [*left, "the database's log, which somebody reads"]
     return Forgotten(forgetting.pseudonym, forgetting.rows, left)
 
 
@@ -167,6 +170,19 @@ class _Forgetting:
                     found = traces.find(connection, self._needle, table)
                 self._batches.each(found, partial(self._change, table))
                 self.rows[table.name] += len(found)
+
+    def clean_index(self) -> None:
+        """Let the index of fragments merge, until nothing deleted is left in it."""
+        is_first, goes_on = True, True
+        while goes_on:
+            with self._database.write() as connection:
+                goes_on = fragments.merge_some(connection, is_first=is_first)
+            is_first = False
+            time.sleep(self._batches.pause_seconds)
+
+    def empty_log(self) -> bool:
+        """Leave nothing of the number in the log of the database."""
+        return any(self._database.empty_log() for _ in range(ROUNDS))
 
     def search(self) -> Sequence[str]:
         """Return the places in which the number is still to be found."""

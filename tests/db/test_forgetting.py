@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -360,3 +361,27 @@ def test_where_somebody_asks_on_the_tables_are_told(
 ) -> None:
     monkeypatch.setattr(forgetting, "ROUND_SECONDS", 0.3)
     assert {"messages", "verifications"} <= set(done(database).left)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_no_byte_of_the_files_keeps_the_number(database: Database) -> None:
+    submit(database, 3)
+    submit(database, 40, phone=OTHER)
+    log, file = (Path(f"{database.url.database}{ending}") for ending in ("-wal", ""))
+    assert PHONE.encode() in log.read_bytes() + file.read_bytes()
+    assert done(database).left == []
+    assert PHONE.encode() not in log.read_bytes() + file.read_bytes()
+    with database.read() as connection:
+        segments = connection.exec_driver_sql(
+            "SELECT count(DISTINCT segid) FROM message_phones_idx"
+        ).scalar_one()
+    assert segments == 1
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_a_log_that_somebody_reads_is_told(database: Database) -> None:
+    submit(database)
+    with database.read() as connection:
+        connection.execute(select(messages)).all()
+        assert done(database).left == ["the database's log, which somebody reads"]
+    assert done(database).left == []

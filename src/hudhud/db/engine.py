@@ -161,6 +161,21 @@ class Database:
         if not self.is_sqlite:
             connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
 
+    def empty_log(self) -> bool:
+        """Write SQLite's log into its file and empty it; False while somebody still reads in it.
+
+        What was overwritten in the file stands in the log until then.
+        """
+        if not self.is_sqlite:
+            return True
+        connection = self.engine.raw_connection()
+        try:
+            driver = cast("sqlite3.Connection", connection.driver_connection)
+            (is_busy, _pages, _done) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            connection.close()
+        return not is_busy
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()

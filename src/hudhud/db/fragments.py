@@ -29,6 +29,7 @@ SHORTEST_INDEXED = 3
 _USUAL_MERGES = {"automerge": 4, "crisismerge": 16}
 _NEVER = 1000
 # Measured: 50 rows leave 5 pages to merge.
+_PAGES_OF_A_STEP = 16
 _FEWEST_PAGES = 4
 _ROWS_OF_A_PAGE = 8
 _PHONES = table("message_phones", column("rowid", Integer), column("phone", Text))
@@ -85,6 +86,20 @@ def merging_little(connection: Connection, rows: int) -> Iterator[None]:
     yield
     _configure(connection, merge=_FEWEST_PAGES + rows // _ROWS_OF_A_PAGE)
     _configure(connection, **_USUAL_MERGES)
+
+
+def merge_some(connection: Connection, *, is_first: bool) -> bool:
+    """Merge a part of the index, after which what was deleted is gone from it; False at its end.
+
+    The first call begins anew with all segments. PostgreSQL's VACUUM does the same by itself.
+    """
+    if connection.dialect.name != "sqlite":
+        return False
+    before = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
+    _configure(connection, merge=-_PAGES_OF_A_STEP if is_first else _PAGES_OF_A_STEP)
+    after = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
+    # The command itself counts as one change (FTS5's documentation of `merge`).
+    return bool(is_first or after - before > 1)
 
 
 def _configure(connection: Connection, **values: int) -> None:
