@@ -25,7 +25,7 @@ from hudhud.queue import LAST_CALL_MS, Failed, Outcome, Returned, Sent
 from hudhud.resends import Resent
 from hudhud.sealing import CodeSealer
 from hudhud.verifications import Accepted
-from support.queued import NOW, SECRET, starter
+from support.queued import NOW, SECRET, starter, stored
 from support.stored_jobs import forget_everything
 from support.verifying import (
     ADMIN,
@@ -295,18 +295,28 @@ class VerificationMachine(RuleBasedStateMachine):
             one = self.of_job(message.id)
             assert self.jobs[message.id] == "queued"
             assert self.now < message.expires_at - LAST_CALL_MS
-            assert (message.code_sealed is not None) == one.has_code
-            if message.code_sealed is not None:
-                assert SEALER.open(one.id, message.code_sealed) == one.code
+            assert message.code_sealed is not None
+            assert SEALER.open(one.id, message.code_sealed) == one.code
             self.jobs[message.id] = "sending"
+        assert len(claimed) + self.cancel_void() <= limit
         if data.draw(st.booleans()):
             self.record(data)
 
+    def cancel_void(self) -> int:
+        """Of the messages that were taken, those are canceled whose code was erased meanwhile."""
+        void = [
+            number
+            for number in self.jobs_in("queued")
+            if stored(self.database, number).status == "canceled"
+        ]
+        assert not any(self.of_job(number).has_code for number in void)
+        self.jobs.update(dict.fromkeys(void, "canceled"))
+        return len(void)
+
     def record(self, data: st.DataObject) -> None:
         """The channel took messages, refused them for good, or asks to come back."""
-        sending = [number for number, status in self.jobs.items() if status == "sending"]
         told: list[Outcome] = []
-        for number in sending:
+        for number in self.jobs_in("sending"):
             status = data.draw(st.sampled_from(["sent", "sent", "failed", "queued", "sending"]))
             if status != "sending":
                 told.append(self.outcome(number, status))
@@ -331,7 +341,7 @@ class VerificationMachine(RuleBasedStateMachine):
         """The sender's process was killed, and starts again."""
         with self.database.write() as connection:
             queue.reclaim_of(connection, sender="main", now=self.now)
-        self.move("sending", "queued")
+        self.jobs.update(dict.fromkeys(self.jobs_in("sending"), "queued"))
 
     def cancel_job(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.jobs)))
@@ -345,8 +355,7 @@ class VerificationMachine(RuleBasedStateMachine):
                 one.end("canceled", "admin")
 
     def retry(self, data: st.DataObject) -> None:
-        failed = [number for number, status in self.jobs.items() if status == "failed"]
-        number = data.draw(st.sampled_from(sorted(failed)))
+        number = data.draw(st.sampled_from(self.jobs_in("failed")))
         with self.database.write() as connection:
             answer = interventions.retry(connection, number, who="admin", now=self.now)
         one = self.of_job(number)
@@ -397,9 +406,8 @@ class VerificationMachine(RuleBasedStateMachine):
     def is_hopeless(self, one: Model) -> bool:
         return not any(self.jobs[number] in HOPEFUL for number in one.jobs)
 
-    def move(self, before: str, after: str) -> None:
-        moved = [number for number, status in self.jobs.items() if status == before]
-        self.jobs.update(dict.fromkeys(moved, after))
+    def jobs_in(self, status: str) -> list[int]:
+        return [number for number, found in self.jobs.items() if found == status]
 
     def look(self) -> None:
         """The database holds what the model does, and nothing else."""

@@ -39,10 +39,10 @@ def test_a_job_is_found_by_the_words_of_its_error_in_the_readers_language(
 
 
 @pytest.mark.parametrize(
-    "words", ["مُحي الرمز", "محي الرمز", "مُحي الرمز قبل أن يُرسَل.", "محي الرمز قبل ان يرسل"]
+    "words", ["صلاحية الرمز قبل أن", "انتهت صلاحية الرمز قبل أن يُرسَل.", "الرمز قبل ان يرسل"]
 )
 def test_vowel_signs_and_the_seats_of_hamza_do_not_matter(words: str) -> None:
-    assert errors_in_english(words, "ar") == ("The code was erased before it could be sent.",)
+    assert errors_in_english(words, "ar") == ("The code expired before it could be sent.",)
 
 
 def test_of_an_error_with_a_detail_the_longest_piece_is_searched_for() -> None:
