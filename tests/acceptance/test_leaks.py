@@ -30,7 +30,7 @@ from support.keys import make_key
 from support.links import text_of
 from support.receivers import Receiver, receiving
 from support.services import Service, StartService, wait_until
-from support.web_server import SEND, WebServer
+from support.web_server import LIMITS, SEND, WebServer
 
 SECONDS = 30.0
 LENGTH = 10
@@ -198,7 +198,8 @@ def site(start_service: StartService, database_variables: dict[str, str]) -> Ite
 def new_client(service: Service, database: Database) -> httpx.Client:
     """What sends the right key, once the service knows it."""
     key = make_key(database, "shop", "send", "verify", "read", "sandbox", limits=NO_LIMITS)
-    client = httpx.Client(base_url=service.url, headers={"X-API-KEY": key}, timeout=20)
+    headers = {"X-API-KEY": key}
+    client = httpx.Client(base_url=service.url, headers=headers, timeout=20, limits=LIMITS)
     wait_until(lambda: client.get(OTP).status_code == 200, 10, "the key to be known")
     return client
 

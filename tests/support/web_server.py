@@ -22,6 +22,8 @@ SECRET = "a secret of the web tests"
 SEND = "/api/v1/otp/send"
 PHONE = "+201001234567"
 SECONDS = 20.0
+# A connection must not be used again at the moment at which the server gives it up, after 5 s.
+LIMITS = httpx.Limits(keepalive_expiry=2)
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,9 @@ def web_server(database: Database, **changes: Any) -> Iterator[WebServer]:
     port = listener.getsockname()[1]
     try:
         wait_until(lambda: server.started, SECONDS, "the web server")
+        address = f"http://127.0.0.1:{port}"
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", headers={"X-API-KEY": KEY}, timeout=SECONDS
+            base_url=address, headers={"X-API-KEY": KEY}, timeout=SECONDS, limits=LIMITS
         ) as client:
             yield WebServer(port, database, client, web)
     finally:
