@@ -9,6 +9,7 @@ from hudhud.doctor import CHECKS
 from support.command_line import Run
 
 
+@pytest.mark.system_clock
 def test_doctor_has_a_line_for_each_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "0")
     ended = run("doctor")

@@ -78,6 +78,7 @@ def play_sender(database: Database, state: State) -> None:
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.system_clock
 def test_a_sound_installation_has_nothing_to_mend(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_sound_installation_has_nothing_to_mend(
     assert set(findings) == {"settings", *CHECKS}
 
 
+@pytest.mark.system_clock
 def test_before_the_first_start_nothing_fails_and_nothing_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +105,7 @@ def test_wrong_settings_are_the_only_finding(monkeypatch: pytest.MonkeyPatch) ->
     assert "PORT" in found.sentence
 
 
+@pytest.mark.system_clock
 def test_a_database_that_does_not_answer_stops_no_other_check(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -379,6 +382,7 @@ def test_a_clock_that_was_never_set_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     assert check("clock").outcome == "fail"
 
 
+@pytest.mark.system_clock
 def test_jobs_of_the_future_are_told(database: Database) -> None:
     later = now_ms() + 3_600_000
     with database.write() as connection:

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from hudhud import contacts, link_tokens, queue, recorder, senders
 from hudhud.channels.base import Restart
+from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages
 from hudhud.inbound import Inbound
@@ -73,7 +74,7 @@ def texts(database: Database) -> list[str]:
 
 
 def written(number: int, words: str = "hello") -> Inbound:
-    return Inbound(f"m-{number}", PHONE, words, NOW)
+    return Inbound(f"m-{number}", PHONE, words, now_ms())
 
 
 def test_a_state_is_recorded_and_passed_on(database: Database, watched: Watched) -> None:

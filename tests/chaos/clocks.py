@@ -1,0 +1,80 @@
+"""Run the tests that depend on the date with the process clock at other moments: `make chaos`.
+
+The tests of whole processes with Chromium, Go or PostgreSQL are left out: their clocks are the
+machine's. So are tests marked `system_clock`.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+TESTS = Path(__file__).parents[1]
+SELECTED = ("-m", "not system_clock", "-k", "not postgresql")
+# pytest would like to import this plugin itself; `sitecustomize` needs it earlier.
+QUIET = ("-W", "ignore:Module already imported so cannot be rewritten; time_machine")
+LEFT_OUT = [f"--ignore={TESTS / folder}" for folder in ("acceptance", "browser", "emulator")]
+# The change of the clock comes while the first tests run.
+LEAD = timedelta(seconds=5)
+
+
+class Moment(NamedTuple):
+    """Where the clock of a run begins, and the time zone of its processes."""
+
+    name: str
+    at: datetime
+    zone: str = "UTC"
+
+
+def moments(now: datetime) -> Iterator[Moment]:
+    """Yield the moments that a run must survive, each after `now`."""
+    for days in (8, 60, 500):
+        yield Moment(f"+{days} days", now + timedelta(days=days))
+    leap_year = next(year for year in range(now.year + 1, now.year + 9) if _is_leap(year))
+    yield Moment("29 February", datetime(leap_year, 2, 29, 12, tzinfo=UTC))
+    yield Moment("new year", datetime(now.year, 12, 31, 23, 59, 50, tzinfo=UTC))
+    for zone in ("Africa/Cairo", "Europe/Berlin"):
+        for change in _summer_time_changes(now, ZoneInfo(zone)):
+            yield Moment(f"summer time in {zone}", change - LEAD, zone)
+
+
+def _is_leap(year: int) -> bool:
+    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+
+
+def _summer_time_changes(now: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    """Yield the two hours of the next year at whose beginning the offset of a zone changes."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    for _ in range(365 * 24):
+        following = hour + timedelta(hours=1)
+        if hour.astimezone(zone).utcoffset() != following.astimezone(zone).utcoffset():
+            yield following
+        hour = following
+
+
+def run_at(moment: Moment, arguments: list[str]) -> int:
+    """Run pytest at a moment; return its exit code."""
+    ahead = (moment.at - datetime.now(UTC)).total_seconds()
+    print(f"── {moment.name}: {moment.at:%Y-%m-%d %H:%M:%S} UTC", flush=True)  # noqa: T201 -- a report
+    environment = os.environ | {
+        "CLOCK_AHEAD_SECONDS": str(ahead),
+        "PYTHONPATH": str(TESTS),
+        "TZ": moment.zone,
+    }
+    command = [sys.executable, "-m", "pytest", *QUIET, *SELECTED, *arguments]
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def main() -> None:
+    """Run at each moment; exit with 1 if a run failed."""
+    arguments = sys.argv[1:] or ["-q", "-n", "2", *LEFT_OUT, str(TESTS)]
+    failed = [moment for moment in moments(datetime.now(UTC)) if run_at(moment, arguments) != 0]
+    sys.exit(f"failed at: {', '.join(each.name for each in failed)}" if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
