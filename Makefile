@@ -42,7 +42,7 @@ WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help install run demo check test bench screenshots lock audit lint browser
+.PHONY: help install run demo check test chaos bench screenshots lock audit lint browser
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -61,6 +61,9 @@ check: lint ## Style, types, rules, and what the database does on SQLite: about 
 
 test: lint audit browser $(NPM_INSTALLED) ## Everything: style, types, advisories, all tests
 	@$(WITH_NODE) $(PYTEST)
+
+chaos: $(VENV)/.dev ## The tests with the clock at other dates: half an hour
+	@$(BIN)/python tests/chaos/clocks.py
 
 bench: $(VENV)/.dev ## Measure Hudhud on this machine
 	@exec $(BIN)/python -m benchmarks

@@ -39,7 +39,7 @@ def moments(now: datetime) -> Iterator[Moment]:
     yield Moment("new year", datetime(now.year, 12, 31, 23, 59, 50, tzinfo=UTC))
     for zone in ("Africa/Cairo", "Europe/Berlin"):
         for change in _summer_time_changes(now, ZoneInfo(zone)):
-            yield Moment(f"summer time in {zone}", change - LEAD, zone)
+            yield Moment(f"{zone} in {change:%B}", change - LEAD, zone)
 
 
 def _is_leap(year: int) -> bool:
