@@ -18,7 +18,7 @@ from hudhud.db.tables import messages
 from support.services import API_KEY, Service, StartService, wait_until
 
 REQUESTS = 5000
-LOAD_SECONDS = 60  # a slow machine accepts fewer requests in this time
+LOAD_SECONDS = 40  # a slow machine accepts fewer requests in this time
 KILLS = 5
 PROGRESS_SECONDS = 60
 PER_SECOND = 250
