@@ -3,12 +3,11 @@
 from sqlalchemy import Connection
 
 from hudhud import queue
+from hudhud.channels.base import SANDBOX
 from hudhud.db.engine import Database
 from hudhud.errors import QueueUnavailable
 from hudhud.queue import Room
 from hudhud.settings import Settings
-
-SANDBOX = "sandbox"
 
 
 def room(

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row
 from hudhud import api_keys, contacts, queue, senders, webhooks
 from hudhud.alerts import Alerts
 from hudhud.arrivals import Arrivals
-from hudhud.channels import sandbox
-from hudhud.channels.base import Channel
+from hudhud.channels.base import SANDBOX, Channel
+from hudhud.channels.sandbox import SandboxChannel
 from hudhud.clock import now_ms
 from hudhud.countries import Countries
 from hudhud.credentials import load_secret
@@ -82,11 +82,11 @@ def build_supervisors(
         database=database,
         command=command,
     )
-    if settings.channel == sandbox.NAME:
+    if settings.channel == SANDBOX:
         return [chosen]
     beside = Supervisor(
         sender=settings.sandbox_name,
-        channel=sandbox.NAME,
+        channel=SANDBOX,
         machine=machine,
         database=database,
         command=command,
@@ -97,7 +97,7 @@ def build_supervisors(
 
 def _sandbox_is_wanted(connection: Connection) -> bool:
     return api_keys.any_test_in_use(connection, now=now_ms()) or queue.is_waiting(
-        connection, channel=sandbox.NAME
+        connection, channel=SANDBOX
     )
 
 
@@ -138,7 +138,7 @@ def build_worker(settings: Settings, name: str) -> Worker:
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
     sealer = build_sealer(settings)
     channel = _channel(settings, database, record)
-    is_sandbox = record.channel == sandbox.NAME
+    is_sandbox = record.channel == SANDBOX
     pace = Pace(
         settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms, record.next_send_at
     )
@@ -165,8 +165,8 @@ def build_arrivals(settings: Settings, database: Database, sealer: CodeSealer) -
 
 
 def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channel:
-    if record.channel == sandbox.NAME:
-        return sandbox.SandboxChannel()
+    if record.channel == SANDBOX:
+        return SandboxChannel()
     # Only this process may load the WhatsApp library, and only for this channel: it takes 60 MB.
     from hudhud.channels.linked.channel import LinkedChannel  # noqa: PLC0415
     from hudhud.channels.linked.session import session_store  # noqa: PLC0415

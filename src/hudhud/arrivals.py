@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Connection, Row, select, update
 
 from hudhud import api_keys, conversions, endings, link_tokens, messages, tally, texts
-from hudhud.admission import SANDBOX
+from hudhud.channels.base import SANDBOX, Inbound
 from hudhud.codes import new_code
 from hudhud.countries import Countries
 from hudhud.db.deleting import delete_some
@@ -22,7 +22,6 @@ from hudhud.db.tables import link_answers, verifications
 from hudhud.db.tables import messages as messages_table
 from hudhud.endings import PENDING
 from hudhud.errors import NotAllowed
-from hudhud.inbound import Inbound
 from hudhud.messages import QUEUED
 from hudhud.phones import is_same_line, mask_phone, parse_phone
 from hudhud.sealing import CodeSealer

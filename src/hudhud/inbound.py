@@ -1,24 +1,13 @@
 """Messages that people write to a sender, kept for what will read them."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import Connection
 
+from hudhud.channels.base import Inbound
 from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_or_ignore
 from hudhud.db.tables import inbound_messages
 
 KEPT_MS = 7 * 24 * 3600 * 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Inbound:
-    """A person wrote to the sender; `phone` is resolved to international form."""
-
-    provider_message_id: str
-    phone: str
-    text: str
-    at: int
 
 
 def keep(connection: Connection, *, sender: str, message: Inbound) -> bool:

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row, select
 
 from hudhud import events, limits, link_tokens
 from hudhud import senders as sender_records
-from hudhud.admission import SANDBOX
 from hudhud.api_keys import Caller
 from hudhud.channels import sandbox
+from hudhud.channels.base import SANDBOX
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders, verifications

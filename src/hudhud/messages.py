@@ -17,6 +17,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from hudhud import events, tally, texts
+from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.tables import messages
 
 QUEUED = "queued"
@@ -29,17 +30,7 @@ EXPIRED = "expired"
 CANCELED = "canceled"
 STATUSES = (QUEUED, SENDING, SENT, DELIVERED, READ, FAILED, EXPIRED, CANCELED)
 
-ReceiptKind = Literal["delivered", "read"]
 LegacyStatus = Literal["pending", "processing", "sent", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """A provider tells that a message arrived or was read, at milliseconds `at`."""
-
-    provider_message_id: str
-    kind: ReceiptKind
-    at: int
 
 
 _LEGACY: dict[str, LegacyStatus] = {

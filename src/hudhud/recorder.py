@@ -10,12 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import contacts, inbound, messages, senders
 from hudhud.arrivals import Arrivals
-from hudhud.channels.base import Event, Restart
+from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database, may_pass
-from hudhud.inbound import Inbound
-from hudhud.messages import Receipt
-from hudhud.senders import StateReport
 
 log = structlog.get_logger(__name__)
 

@@ -7,11 +7,12 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, Row, func, select
 
 from hudhud import commands, senders
+from hudhud.channels.base import State
 from hudhud.channels.linked.faults import FAULTS
 from hudhud.db.tables import commands as commands_table
 from hudhud.db.tables import sender_states
 from hudhud.db.tables import senders as senders_table
-from hudhud.senders import SENTENCES, State, is_running
+from hudhud.senders import SENTENCES, is_running
 
 UPTIME_MS = 24 * 3_600_000
 UPTIME_PARTS = 48

@@ -7,8 +7,7 @@
 A sender belongs to one supervisor at a time (the lease); its process beats (the heartbeat).
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import (
     Case,
@@ -25,6 +24,7 @@ from sqlalchemy import (
 )
 
 from hudhud import api_keys, events
+from hudhud.channels.base import LINKED, SANDBOX, State, StateReport
 from hudhud.db.engine import insert_or_ignore
 from hudhud.db.tables import sender_states, senders
 from hudhud.plain_text import is_plain
@@ -38,18 +38,6 @@ LATE_MS = 10_000
 LONGEST_NAME = 100
 STATES_KEPT_MS = 8 * 86_400_000
 
-State = Literal[
-    "starting",
-    "pairing",
-    "connected",
-    "reconnecting",
-    "logged_out",
-    "restricted",
-    "outdated",
-    "replaced",
-    "stopped",
-]
-
 SENTENCES: dict[State, str] = {
     "starting": "The sender is starting.",
     "pairing": "Open WhatsApp on the phone: Linked devices, Link a device, then scan the QR code.",
@@ -62,26 +50,6 @@ SENTENCES: dict[State, str] = {
     "stopped": "The sender is stopped. Start it with: hudhud serve",
 }
 NOT_NEEDED = "Not needed: no test key is in use."
-
-
-@dataclass(frozen=True, slots=True)
-class StateReport:
-    """A sender's new state, with what an admin needs to know beside it.
-
-    `carries` says whom it can send to: a restricted account may still reach those who wrote to
-    it first (`known`). From `until` on one message tries whether the restriction is over.
-    """
-
-    state: State
-    carries: Literal["all", "known", "none"] = "none"
-    detail: str | None = None
-    qr: str | None = None
-    qr_expires_at: int | None = None
-    pair_code: str | None = None
-    phone: str | None = None
-    device: str | None = None
-    until: int | None = None
-    failed_reconnects: int = 0
 
 
 def register(connection: Connection, *, name: str, channel: str, now: int) -> None:
@@ -115,8 +83,8 @@ def is_running(record: Row[Any], *, now: int) -> bool:
 def is_for_test_keys(connection: Connection, *, name: str) -> bool:
     """Tell whether this is the sandbox beside a linked device, which only test keys use."""
     others = senders.alias("others")
-    linked = select(others.c.name).where(others.c.channel == "linked")
-    sandbox = select(senders.c.name).where(senders.c.name == name, senders.c.channel == "sandbox")
+    linked = select(others.c.name).where(others.c.channel == LINKED)
+    sandbox = select(senders.c.name).where(senders.c.name == name, senders.c.channel == SANDBOX)
     return connection.scalar(sandbox.where(linked.exists())) is not None
 
 

@@ -18,8 +18,8 @@ from hudhud import (
     tally,
     texts,
 )
-from hudhud.admission import SANDBOX
 from hudhud.api_keys import Caller
+from hudhud.channels.base import SANDBOX
 from hudhud.clock import now_ms
 from hudhud.codes import canonical, new_code
 from hudhud.countries import Countries

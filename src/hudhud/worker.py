@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import commands, queue, senders
 from hudhud.arrivals import Arrivals
-from hudhud.channels.base import Channel, Restart
+from hudhud.channels.base import Channel, Restart, StateReport
 from hudhud.clock import now_ms
 from hudhud.control import Control
 from hudhud.db.engine import Database, may_pass
@@ -25,7 +25,6 @@ from hudhud.heartbeat import Heartbeat
 from hudhud.pace import Pace
 from hudhud.queue import Claimed, Outcome, Sent
 from hudhud.recorder import Recorder
-from hudhud.senders import StateReport
 
 log = structlog.get_logger(__name__)
 

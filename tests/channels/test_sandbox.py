@@ -6,13 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from hudhud.channels import sandbox
-from hudhud.channels.base import Event
+from hudhud.channels.base import Event, Receipt, StateReport
 from hudhud.channels.sandbox import NEVER_DELIVERED, NOT_ON_WHATSAPP, SLOW, SandboxChannel
 from hudhud.clock import now_ms
 from hudhud.errors import CommandFailed, PermanentFailure
-from hudhud.messages import Receipt
 from hudhud.phones import parse_phone
-from hudhud.senders import StateReport
 from support.services import wait_until
 
 PHONE = "+201001234567"

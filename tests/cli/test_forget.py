@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from hudhud import senders
+from hudhud.channels.base import StateReport
 from hudhud.clock import now_ms
 from hudhud.db.tables import verifications, webhook_endpoints
 from support.command_line import PHONE, Installation, Run
@@ -49,7 +49,7 @@ def test_what_is_left_is_named_and_the_command_fails(run: Run, installation: Ins
 
 
 def test_the_number_of_a_sender_is_refused(run: Run, installation: Installation) -> None:
-    installation.play_sender(senders.StateReport("connected", phone=PHONE))
+    installation.play_sender(StateReport("connected", phone=PHONE))
     ended = run("forget", PHONE)
     assert ended.code == 1
     assert "This is the number of the sender" in ended.err

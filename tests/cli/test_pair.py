@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from hudhud import commands
+from hudhud.channels.base import StateReport
 from hudhud.cli.qr import QR_FILE, drawing
 from hudhud.clock import now_ms
 from hudhud.commands import Result
-from hudhud.senders import StateReport
 from support.command_line import PHONE, QR, Installation, Run, in_background
 from support.services import wait_until
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from hudhud.channels.base import StateReport
 from hudhud.cli.qr import QR_FILE, drawing, showing_qr, width_of
 from hudhud.db import tables
-from hudhud.senders import StateReport
 from support.command_line import PHONE, QR, Installation
 from support.services import wait_until
 

@@ -6,10 +6,11 @@ import secrets
 import pytest
 from sqlalchemy import select
 
+from hudhud.channels.base import Receipt
 from hudhud.clock import now_ms
 from hudhud.credentials import load_secret
 from hudhud.db.tables import verifications
-from hudhud.messages import Receipt, record_receipts
+from hudhud.messages import record_receipts
 from hudhud.queue import Failed, Sent
 from hudhud.sealing import CodeSealer
 from support.command_line import PHONE, Installation, Run, in_background

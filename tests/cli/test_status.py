@@ -5,10 +5,10 @@ import json
 from sqlalchemy import update
 
 from hudhud import __version__, senders
+from hudhud.channels.base import StateReport
 from hudhud.clock import now_ms
 from hudhud.db import tables
 from hudhud.queue import Failed
-from hudhud.senders import StateReport
 from support.command_line import PHONE, QR, Installation, Run
 
 

@@ -7,14 +7,13 @@ import pytest
 from sqlalchemy import Row, select, text, update
 
 from hudhud import delivery_log, endings, events, messages, queue, senders, webhooks
+from hudhud.channels.base import Receipt, ReceiptKind, State, StateReport
 from hudhud.db.engine import Database
 from hudhud.db.tables import events as events_table
 from hudhud.db.tables import verifications, webhook_deliveries
 from hudhud.events import KINDS
-from hudhud.messages import Receipt
 from hudhud.phones import Phone
 from hudhud.queue import Failed, Outcome, Returned, Sent
-from hudhud.senders import StateReport
 from hudhud.verifications import Accepted, SendRequest
 from support.queued import NOW, PHONE, VALIDITY_MS, accept, caller, starter
 from support.receivers import SEALER, add_endpoint
@@ -63,12 +62,12 @@ def record(database: Database, *outcomes: Outcome, sender: str = "main") -> None
         queue.record(connection, sender=sender, outcomes=outcomes, now=NOW)
 
 
-def receipt(database: Database, kind: messages.ReceiptKind) -> None:
+def receipt(database: Database, kind: ReceiptKind) -> None:
     with database.write() as connection:
         messages.record_receipts(connection, [Receipt("provider", kind, NOW + 9)], now=NOW + 9)
 
 
-def report(database: Database, *states: senders.State) -> None:
+def report(database: Database, *states: State) -> None:
     for state in states:
         with database.write() as connection:
             senders.register(connection, name="main", channel="sandbox", now=NOW)

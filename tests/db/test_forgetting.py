@@ -12,6 +12,7 @@ from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, selec
 
 from hudhud import contacts, events, forgetting, inbound, queue, senders, tally, texts, timeline
 from hudhud.audit import note
+from hudhud.channels.base import Inbound, StateReport
 from hudhud.channels.linked.faults import FAULTS
 from hudhud.clock import now_ms
 from hudhud.db import fragments
@@ -29,7 +30,6 @@ from hudhud.db.tables import contacts as contacts_table
 from hudhud.db.tables import events as events_table
 from hudhud.errors import CommandFailed
 from hudhud.forgetting import CHOSEN, Forgotten, forget, new_pseudonym
-from hudhud.inbound import Inbound
 from hudhud.traces import Needle
 from support.queued import PHONE, accept, put_sender, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
@@ -272,7 +272,7 @@ def test_a_number_is_found_as_it_is_written(text: str, *, is_in: bool) -> None:
 def test_the_number_of_a_sender_is_not_forgotten(database: Database, phone: str) -> None:
     put_sender(database, "main")
     with database.write() as connection:
-        report = senders.StateReport("connected", phone=phone)
+        report = StateReport("connected", phone=phone)
         senders.report(connection, name="main", new=report, now=now_ms())
     before = dump(database)
     with pytest.raises(CommandFailed, match="the number of the sender main"):

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from conftest import settings
 from hudhud import app, audit, endings, inbound, login_limit, queue, sessions
+from hudhud.channels.base import Inbound
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import audit as notes
@@ -16,7 +17,7 @@ from hudhud.db.tables import inbound_messages, messages
 from hudhud.db.tables import login_attempts as attempts
 from hudhud.db.tables import sessions as sessions_table
 from hudhud.db.tables import verifications as table
-from hudhud.inbound import KEPT_MS, Inbound
+from hudhud.inbound import KEPT_MS
 from hudhud.retention import DAY_MS
 from support.queued import PHONE, VALIDITY_MS, change, stored, submit
 from support.services import wait_until

@@ -11,13 +11,13 @@ from conftest import settings
 from hudhud import endings, link_tokens, senders, tally
 from hudhud.api_keys import Caller
 from hudhud.arrivals import ANSWERED_AGAIN_MS, Arrivals
+from hudhud.channels.base import Inbound
 from hudhud.checks import Check, Checked, CodeChecker
 from hudhud.clock import now_ms
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, link_answers, verifications
 from hudhud.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady, TooMany
-from hudhud.inbound import Inbound
 from hudhud.links import LinkStarter
 from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer

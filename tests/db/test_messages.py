@@ -5,8 +5,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hudhud import messages, queue
+from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.engine import Database
-from hudhud.messages import Receipt, legacy_status
+from hudhud.messages import legacy_status
 from hudhud.queue import Sent
 from support.queued import NOW, change, stored, submit
 
@@ -92,7 +93,7 @@ def test_a_receipt_does_not_move_a_message_that_is_not_sent(
 )
 @given(groups=st.lists(st.lists(st.tuples(kinds, st.integers(0, 9)), max_size=3), max_size=4))
 def test_receipts_in_any_order_and_number_end_in_the_same_state(
-    database: Database, sent: int, groups: list[list[tuple[messages.ReceiptKind, int]]]
+    database: Database, sent: int, groups: list[list[tuple[ReceiptKind, int]]]
 ) -> None:
     change(database, sent, status="sent", delivered_at=None, read_at=None)
     for group in groups:

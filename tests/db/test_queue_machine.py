@@ -9,10 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from sqlalchemy import func, select
 
 from hudhud import endings, interventions, messages, queue, timeline
+from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.engine import Database
 from hudhud.db.tables import delivery_times, message_counts, traffic
 from hudhud.db.tables import messages as table
-from hudhud.messages import Receipt
 from hudhud.queue import LAST_CALL_MS, LEASE_MS, Failed, Returned, Sent
 from hudhud.tally import HAPPENINGS
 from support.queued import NOW, VALIDITY_MS, submit
@@ -35,7 +35,7 @@ ARROWS: dict[tuple[str, str], tuple[str, ...]] = {
 FINAL = {"sent", "delivered", "read", "failed", "expired", "canceled"}
 WAITS = {"queued", "expired", "canceled"}
 WAITS_MS = (1, 1000, 2000, 5000, 9000, VALIDITY_MS - LAST_CALL_MS)
-KINDS: tuple[messages.ReceiptKind, ...] = ("delivered", "read")
+KINDS: tuple[ReceiptKind, ...] = ("delivered", "read")
 outcomes = st.sampled_from(["sent", "failed", "retry", "snooze"])
 senders = st.sampled_from(SENDERS)
 

@@ -8,15 +8,12 @@ from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
 from hudhud import contacts, link_tokens, queue, recorder, senders
-from hudhud.channels.base import Restart
+from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages
-from hudhud.inbound import Inbound
-from hudhud.messages import Receipt
 from hudhud.queue import Sent
 from hudhud.recorder import Recorder
-from hudhud.senders import StateReport
 from support.queued import NOW, arrivals, put_sender, stored, submit
 from support.services import wait_until
 

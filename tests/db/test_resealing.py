@@ -11,13 +11,13 @@ from conftest import settings
 from hudhud import job_search, resealing, second_factor, sessions, webhooks
 from hudhud.admin_password import AdminPassword
 from hudhud.arrivals import Arrivals
+from hudhud.channels.base import Inbound
 from hudhud.checks import Check, Checked, CodeChecker
 from hudhud.clock import iso, now_ms
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
 from hudhud.events import KINDS
-from hudhud.inbound import Inbound
 from hudhud.links import LinkRequest, LinkStarter
 from hudhud.phones import Phone
 from hudhud.resealing import DONE, Left

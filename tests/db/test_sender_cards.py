@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from hudhud import commands, sender_cards, senders
+from hudhud.channels.base import State, StateReport
 from hudhud.channels.linked.faults import FAULTS
 from hudhud.commands import DONE, FAILED, STALE_MS, Kind, Result
 from hudhud.db.engine import Database
@@ -20,7 +21,7 @@ from hudhud.sender_cards import (
     ActionResult,
     SenderCard,
 )
-from hudhud.senders import LATE_MS, NOT_NEEDED, SENTENCES, State, StateReport
+from hudhud.senders import LATE_MS, NOT_NEEDED, SENTENCES
 from support.keys import make_key
 from support.queued import NOW, put_sender
 

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import Row, select
 
 from hudhud import senders
+from hudhud.channels.base import StateReport
 from hudhud.db.engine import Database
 from hudhud.db.tables import sender_states
-from hudhud.senders import LATE_MS, LEASE_MS, SENTENCES, STATES_KEPT_MS, StateReport
+from hudhud.senders import LATE_MS, LEASE_MS, SENTENCES, STATES_KEPT_MS
 from support.queued import NOW
 
 

@@ -1,8 +1,8 @@
 """The way of one message as an admin reads it, step by step."""
 
 from hudhud import endings, interventions, messages, queue, timeline
+from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.engine import Database
-from hudhud.messages import Receipt, ReceiptKind
 from hudhud.queue import LEASE_MS, LOST, TOO_OLD, Failed, Outcome, Returned, Sent
 from hudhud.timeline import Step
 from support.queued import NOW, VALIDITY_MS, accept, change, stored, submit

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hudhud import messages, queue, senders, tally, traffic
+from hudhud.channels.base import Receipt, StateReport
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
-from hudhud.messages import STATUSES, Receipt
+from hudhud.messages import STATUSES
 from hudhud.queue import Sent
-from hudhud.senders import LATE_MS, StateReport
+from hudhud.senders import LATE_MS
 from hudhud.tally import HAPPENINGS, Happening
 from hudhud.traffic import Numbers, Range, Series, Window
 from support import queued, verifying

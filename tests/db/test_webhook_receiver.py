@@ -19,11 +19,11 @@ from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
 from hudhud import deliveries, delivery_log, dispatcher, endings, events, messages, queue, webhooks
+from hudhud.channels.base import Receipt
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
 from hudhud.dispatcher import Dispatcher, Timing
-from hudhud.messages import Receipt
 from hudhud.outgoing import Outgoing
 from hudhud.queue import Sent
 from hudhud.sealing import Sealer

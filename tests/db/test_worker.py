@@ -10,14 +10,11 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from hudhud import contacts, control, queue, senders, worker
-from hudhud.channels.base import Restart
+from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
 from hudhud.clock import now_ms
 from hudhud.commands import DONE, FAILED, Result
 from hudhud.db.engine import Database
-from hudhud.inbound import Inbound
-from hudhud.messages import Receipt
 from hudhud.pace import Pace
-from hudhud.senders import StateReport
 from hudhud.worker import LOST_EXIT_CODE, RESTART_EXIT_CODE
 from support.queued import PHONE, change, put_sender, stored, submit
 from support.running_worker import MACHINE, SECONDS, RunningWorker

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 
 from hudhud import app, queue, senders
+from hudhud.channels.base import StateReport
 from hudhud.clock import now_ms
 from hudhud.db.tables import messages
 from hudhud.queue import Outcome
-from hudhud.senders import StateReport
 from hudhud.settings import load_settings
 from support.services import wait_until
 

@@ -8,14 +8,13 @@ from sqlalchemy import Row, select
 from conftest import settings
 from hudhud import senders
 from hudhud.api_keys import Caller
+from hudhud.channels.base import Inbound, State, StateReport
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
-from hudhud.inbound import Inbound
 from hudhud.links import LinkRequest, LinkStarter, StartedLink
 from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer
-from hudhud.senders import StateReport
 from hudhud.templates import Templates
 from support.queued import CARRIES, NOW, PHONE, SECRET, arrivals, caller, put_sender
 
@@ -29,7 +28,7 @@ def put_linked(
     database: Database,
     name: str = SENDER,
     phone: str = ACCOUNT,
-    state: senders.State = "connected",
+    state: State = "connected",
 ) -> None:
     """A sender that is linked to a phone."""
     put_sender(database, name, state, channel="linked", now=NOW)

@@ -8,6 +8,7 @@ from conftest import settings
 from hudhud import senders
 from hudhud.api_keys import Caller
 from hudhud.arrivals import Arrivals
+from hudhud.channels.base import State, StateReport
 from hudhud.clock import now_ms
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
@@ -15,7 +16,6 @@ from hudhud.db.tables import messages, verifications
 from hudhud.key_settings import Scope
 from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer
-from hudhud.senders import StateReport
 from hudhud.templates import Templates
 from hudhud.verifications import Accepted, SendRequest, VerificationStarter
 
@@ -23,7 +23,7 @@ NOW = 1_795_483_878_036
 VALIDITY_MS = 300_000
 PHONE = "+201001234567"
 SECRET = "a secret of the tests"
-CARRIES: dict[senders.State, Literal["all", "known"]] = {"connected": "all", "restricted": "known"}
+CARRIES: dict[State, Literal["all", "known"]] = {"connected": "all", "restricted": "known"}
 
 
 def starter(database: Database, **changes: Any) -> VerificationStarter:
@@ -77,7 +77,7 @@ def accept(
 def put_sender(
     database: Database,
     name: str = "main",
-    state: senders.State = "connected",
+    state: State = "connected",
     *,
     channel: str = "sandbox",
     now: int | None = None,

@@ -6,14 +6,13 @@ from typing import Any
 from sqlalchemy import Row
 
 from hudhud import commands, senders
-from hudhud.channels.base import Event
+from hudhud.channels.base import Event, StateReport
 from hudhud.clock import now_ms
 from hudhud.commands import Kind, Result
 from hudhud.db.engine import Database
 from hudhud.delivery import Delivery
 from hudhud.pace import Pace
 from hudhud.sealing import CodeSealer
-from hudhud.senders import StateReport
 from hudhud.worker import Worker
 from support.queued import SECRET, arrivals, stored
 from support.scripted_channel import ScriptedChannel

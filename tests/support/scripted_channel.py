@@ -3,9 +3,8 @@
 import threading
 from collections.abc import Callable
 
-from hudhud.channels.base import Event
+from hudhud.channels.base import Event, StateReport
 from hudhud.errors import CommandFailed
-from hudhud.senders import StateReport
 
 
 class ScriptedChannel:

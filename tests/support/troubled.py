@@ -1,9 +1,9 @@
 """Senders in every state that one can be in, put into the database of a running service."""
 
+from hudhud.channels.base import State
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders
-from hudhud.senders import State
 from support.queued import put_sender
 from support.services import Service
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text, update
 
 from hudhud import senders
+from hudhud.channels.base import State
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD
@@ -47,7 +48,7 @@ def test_strictly_an_installation_without_senders_is_not_ready(
 
 @pytest.mark.parametrize("state", ["pairing", "logged_out", "reconnecting", "restricted"])
 def test_a_sender_that_cannot_send_fails_only_the_strict_question(
-    empty_api: WebServer, state: senders.State
+    empty_api: WebServer, state: State
 ) -> None:
     put_sender(empty_api.database, state=state)
     status, body = ready(empty_api)
@@ -92,7 +93,7 @@ def test_a_sender_whose_process_hangs_is_strictly_not_ready(empty_api: WebServer
 
 @pytest.mark.parametrize("state", ["connected", "starting", "reconnecting"])
 def test_the_sandbox_of_test_keys_makes_a_linked_device_neither_ready_nor_unready(
-    serve_web: ServeWeb, database: Database, state: senders.State
+    serve_web: ServeWeb, database: Database, state: State
 ) -> None:
     server = serve_web(channel="linked")
     put_sender(database, "main-sandbox", state, channel="sandbox")

@@ -8,8 +8,8 @@ import pytest
 
 from hudhud import messages, queue
 from hudhud.api_keys import ENVIRONMENT
+from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.engine import Database
-from hudhud.messages import Receipt
 from hudhud.queue import Failed, Outcome, Returned, Sent
 from hudhud.verifications import Accepted
 from support.queued import NOW, VALIDITY_MS, caller, change
@@ -42,7 +42,7 @@ def record(database: Database, outcome: Outcome) -> None:
         queue.record(connection, sender="s", outcomes=[outcome], now=NOW)
 
 
-def receipt(database: Database, kind: messages.ReceiptKind, at: int) -> None:
+def receipt(database: Database, kind: ReceiptKind, at: int) -> None:
     with database.write() as connection:
         assert not messages.record_receipts(connection, [Receipt("p-1", kind, at)], now=NOW)
 

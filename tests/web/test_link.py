@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import select, update
 
 from hudhud import endings, link_tokens, senders
+from hudhud.channels.base import StateReport
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
-from hudhud.senders import StateReport
 from support.keys import make_key
 from support.links import text_of
 from support.queued import put_sender

@@ -6,11 +6,64 @@ over from any thread and must be taken without blocking.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
-from hudhud.inbound import Inbound
-from hudhud.messages import Receipt
-from hudhud.senders import StateReport
+# The channels that there are.
+LINKED: Final = "linked"
+SANDBOX: Final = "sandbox"
+
+State = Literal[
+    "starting",
+    "pairing",
+    "connected",
+    "reconnecting",
+    "logged_out",
+    "restricted",
+    "outdated",
+    "replaced",
+    "stopped",
+]
+
+ReceiptKind = Literal["delivered", "read"]
+
+
+@dataclass(frozen=True, slots=True)
+class StateReport:
+    """A sender's new state, with what an admin needs to know beside it.
+
+    `carries` says whom it can send to: a restricted account may still reach those who wrote to
+    it first (`known`). From `until` on one message tries whether the restriction is over.
+    """
+
+    state: State
+    carries: Literal["all", "known", "none"] = "none"
+    detail: str | None = None
+    qr: str | None = None
+    qr_expires_at: int | None = None
+    pair_code: str | None = None
+    phone: str | None = None
+    device: str | None = None
+    until: int | None = None
+    failed_reconnects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A provider tells that a message arrived or was read, at milliseconds `at`."""
+
+    provider_message_id: str
+    kind: ReceiptKind
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A person wrote to the sender; `phone` is resolved to international form."""
+
+    provider_message_id: str
+    phone: str
+    text: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from hudhud.channels.base import Event
+from hudhud.channels.base import Event, Receipt, StateReport
 from hudhud.clock import now_ms
 from hudhud.errors import CommandFailed, PermanentFailure
-from hudhud.messages import Receipt
-from hudhud.senders import StateReport
-
-NAME = "sandbox"
 
 # To whom links are written; what people would write is told by `POST /api/v1/sandbox/inbound`.
 NUMBER = "+447700900000"

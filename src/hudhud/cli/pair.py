@@ -10,6 +10,7 @@ import typer
 from sqlalchemy import Row
 
 from hudhud import commands, senders
+from hudhud.channels.base import SANDBOX
 from hudhud.cli.qr import QrDisplay, drawing, width_of
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.clock import now_ms
@@ -45,7 +46,7 @@ def pair(
     Needs `hudhud serve` or `hudhud worker` running, for example in another terminal.
     """
     settings = load_settings()
-    if settings.channel == "sandbox":
+    if settings.channel == SANDBOX:
         raise SettingsError("CHANNEL=sandbox needs no phone. Set CHANNEL=linked to link one.")
     number = None if phone is None else phone_from(phone).number
     with existing_installation(settings) as database:

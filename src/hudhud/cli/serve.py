@@ -7,6 +7,7 @@ import structlog
 import typer
 
 from hudhud import __version__, app, legacy, logs, resealing
+from hudhud.channels.base import SANDBOX
 from hudhud.cli.qr import showing_qr
 from hudhud.cli.terminal import progress
 from hudhud.credentials import FirstCredentials, announce, ensure_credentials
@@ -93,7 +94,7 @@ def _greet(settings: Settings, port: int, made: FirstCredentials | None) -> None
 
 
 def _greeting(settings: Settings, address: str, new_key: str | None) -> str:
-    sandbox = settings.channel == "sandbox"
+    sandbox = settings.channel == SANDBOX
     return GREETING.format(
         version=__version__,
         address=address,

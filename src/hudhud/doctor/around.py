@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select, text
 
 from hudhud import __version__, legacy
+from hudhud.channels.base import SANDBOX
 from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, current_revision
@@ -80,7 +81,7 @@ def port(installation: Installation) -> Finding:
 def proxy(installation: Installation) -> Finding:
     """Can the proxy towards WhatsApp be reached?"""
     address = installation.settings.whatsapp_proxy
-    if installation.settings.channel == "sandbox":
+    if installation.settings.channel == SANDBOX:
         return ok("The sandbox sends nothing and needs no proxy.")
     if address is None:
         return ok("WHATSAPP_PROXY is not set: WhatsApp is reached directly.")
@@ -98,7 +99,7 @@ def proxy(installation: Installation) -> Finding:
 
 def library(installation: Installation) -> Finding:
     """Does the WhatsApp library load, in the version that Hudhud was made for?"""
-    verdict = warn if installation.settings.channel == "sandbox" else fail
+    verdict = warn if installation.settings.channel == SANDBOX else fail
     wanted = _wanted_version()
     try:
         found = importlib.metadata.version(LIBRARY)

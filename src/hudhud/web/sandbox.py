@@ -11,11 +11,10 @@ from litestar import Response, get, post
 from sqlalchemy import ColumnElement, Row, or_, select, true
 
 from hudhud.api_keys import Caller
-from hudhud.channels.sandbox import NAME
+from hudhud.channels.base import SANDBOX, Inbound
 from hudhud.clock import iso, now_ms
 from hudhud.db.tables import messages, verifications
 from hudhud.errors import BadRequest
-from hudhud.inbound import Inbound
 from hudhud.jobs import needs_no_code
 from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer
@@ -78,7 +77,7 @@ def _write(parts: Parts, phone: Phone, text: str) -> None:
     now = now_ms()
     message = Inbound(secrets.token_hex(8), phone.number, text, now)
     with parts.database.write() as connection:
-        parts.arrivals.take(connection, message, channel=NAME, sender=None, now=now)
+        parts.arrivals.take(connection, message, channel=SANDBOX, sender=None, now=now)
         parts.database.ring(connection)
 
 
@@ -93,7 +92,7 @@ def _taken(parts: Parts, caller: Caller, phone: str) -> list[SandboxMessage]:
         .where(
             is_seen,
             messages.c.phone == phone,
-            messages.c.channel == NAME,
+            messages.c.channel == SANDBOX,
             messages.c.sent_at.is_not(None),
             or_(verifications.c.code_sealed.is_not(None), needs_no_code),
             messages.c.expires_at > now_ms(),

@@ -13,10 +13,10 @@ from sqlalchemy.exc import OperationalError
 
 from conftest import settings
 from hudhud import interventions, senders, sessions
+from hudhud.channels.base import StateReport
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.jobs import LARGEST_PAGE, Job
-from hudhud.senders import StateReport
 from hudhud.web.admin import live
 from hudhud.web.admin.feed import Event, Feed, Render, Snapshot, Watcher
 from hudhud.web.admin.view import View

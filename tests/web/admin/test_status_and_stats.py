@@ -6,9 +6,10 @@ import httpx
 import pytest
 
 from hudhud import senders
+from hudhud.channels.base import State, StateReport
 from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
-from hudhud.senders import SENTENCES, State, StateReport
+from hudhud.senders import SENTENCES
 from hudhud.web.admin.json_api import NO_SENDER
 from support.queued import put_sender, submit
 from support.web_server import WebServer

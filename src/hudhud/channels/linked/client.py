@@ -29,11 +29,10 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402
 from neonize.utils.enum import ClientName, ClientType  # noqa: E402
 from neonize.utils.jid import Jid2String, build_jid  # noqa: E402
 
+from hudhud.channels.base import Inbound, Receipt, ReceiptKind  # noqa: E402
 from hudhud.channels.linked.faults import FaultName  # noqa: E402
 from hudhud.channels.linked.signals import Linked, Opened, QrShown, Signal, Trouble, WrittenByLid  # noqa: E402
 from hudhud.clock import now_ms  # noqa: E402
-from hudhud.inbound import Inbound  # noqa: E402
-from hudhud.messages import Receipt, ReceiptKind  # noqa: E402
 
 LogLevel = Literal["silent", "error", "warn", "info"]
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import structlog
 
-from hudhud.channels.base import Event, Restart
+from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
 from hudhud.channels.linked.client import Client
 from hudhud.channels.linked.faults import FAULTS, Reaction
 from hudhud.channels.linked.restriction import Restriction
@@ -34,10 +34,7 @@ from hudhud.channels.linked.signals import (
 )
 from hudhud.channels.linked.timing import Backoff, Timing
 from hudhud.clock import now_ms
-from hudhud.inbound import Inbound
 from hudhud.masking import mask_text
-from hudhud.messages import Receipt
-from hudhud.senders import StateReport
 
 LONGEST_DETAIL = 160
 # The library shows six codes: the first for 60 s, the others for 20 s each.

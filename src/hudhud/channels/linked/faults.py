@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal
 
-from hudhud.senders import State
+from hudhud.channels.base import State
 
 FaultName = Literal[
     "dropped",

@@ -6,6 +6,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
+from hudhud.channels.base import SANDBOX
 from hudhud.sender_cards import SenderCard
 from hudhud.traffic import Numbers
 from hudhud.web.admin.format import SECOND, Format
@@ -107,7 +108,7 @@ def _good(card: SenderCard, numbers: Numbers, fmt: Format) -> Verdict:
     hour = numbers.hour
     connected = (
         fmt.gettext("The sandbox takes every code and sends none.")
-        if card.channel == "sandbox"
+        if card.channel == SANDBOX
         else fmt.gettext("WhatsApp is connected.")
     )
     nothing = fmt.gettext("Nothing needs you.")
