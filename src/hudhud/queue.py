@@ -7,7 +7,7 @@ somebody else was faster.
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import endings, events, senders, tally, texts, timeline
+from hudhud import events, senders, tally, texts, timeline
 from hudhud.db.tables import contacts, messages, verifications
 from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, SENDING, SENT
 from hudhud.wordings import CODE_LINE
@@ -107,6 +107,25 @@ class Returned:
 
 
 Outcome = Sent | Failed | Returned
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Which messages failed, and how many outcomes of each kind changed a message."""
+
+    failed: Sequence[int]
+    changed: Mapping[type[Outcome], int]
+
+    def count(self, connection: Connection, *, now: int, counts_traffic: bool = True) -> None:
+        """Add to the kept numbers, last in the transaction; without `counts_traffic` no chart."""
+        sent, failed, returned = (self.changed[kind] for kind in (Sent, Failed, Returned))
+        left = sent + failed + returned
+        tally.add(
+            connection,
+            now=now,
+            moved={SENDING: -left, SENT: sent, FAILED: failed, QUEUED: returned},
+            happened={"sent": sent, "failed": failed} if counts_traffic else None,
+        )
 
 
 def room(
@@ -229,17 +248,11 @@ def extend(connection: Connection, *, sender: str, now: int) -> None:
 
 
 def record(
-    connection: Connection,
-    *,
-    sender: str,
-    outcomes: Sequence[Outcome],
-    now: int,
-    counts_traffic: bool = True,
-) -> None:
+    connection: Connection, *, sender: str, outcomes: Sequence[Outcome], now: int
+) -> Recorded:
     """Record what became of claimed messages.
 
-    Guarded by the lease: a message that was reclaimed meanwhile is left to its new holder. Unless
-    it `counts_traffic`, what happened is left out of the charts.
+    Guarded by the lease: a message that was reclaimed meanwhile is left to its new holder.
     """
     texts.keep(
         connection, [one.error for one in outcomes if not isinstance(one, Sent) and one.error]
@@ -248,22 +261,14 @@ def record(
         if isinstance(outcome, Returned):
             _keep_attempt(connection, sender, outcome, now)
     told = _held_to_tell_of(connection, sender, outcomes)
-    recorded = dict.fromkeys(_RECORD, 0)
+    changed = dict.fromkeys(_RECORD, 0)
     for kind, statement in _RECORD.items():
         rows = [_parameters(one) | {"b_sender": sender} for one in outcomes if type(one) is kind]
         if rows:
-            recorded[kind] = connection.execute(statement, rows).rowcount
+            changed[kind] = connection.execute(statement, rows).rowcount
     _tell(connection, [one for one in outcomes if one.message_id in told], now)
-    endings.fail(
-        connection, [one.message_id for one in outcomes if isinstance(one, Failed)], now=now
-    )
-    sent, failed, returned = recorded[Sent], recorded[Failed], recorded[Returned]
-    tally.add(
-        connection,
-        now=now,
-        moved={SENDING: -sent - failed - returned, SENT: sent, FAILED: failed, QUEUED: returned},
-        happened={"sent": sent, "failed": failed} if counts_traffic else None,
-    )
+    failed = [one.message_id for one in outcomes if isinstance(one, Failed)]
+    return Recorded(failed, changed)
 
 
 def reclaim(connection: Connection, *, now: int) -> int:

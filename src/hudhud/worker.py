@@ -7,14 +7,14 @@ waits for the end.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import commands, queue, senders
+from hudhud import commands, endings, queue, senders
 from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Channel, Restart, StateReport
 from hudhud.clock import now_ms
@@ -38,6 +38,23 @@ CHANNEL_STOP_SECONDS = 2.0
 LAST_RECORD_SECONDS = 0.5
 RESTART_EXIT_CODE = 10
 LOST_EXIT_CODE = 13
+
+
+def record_outcomes(
+    connection: Connection,
+    *,
+    sender: str,
+    outcomes: Sequence[Outcome],
+    now: int,
+    counts_traffic: bool = True,
+) -> None:
+    """Record the outcomes of claimed messages and fail verifications without any message left.
+
+    Unless it `counts_traffic`, the outcomes are left out of the charts.
+    """
+    recorded = queue.record(connection, sender=sender, outcomes=outcomes, now=now)
+    endings.fail(connection, recorded.failed, now=now)
+    recorded.count(connection, now=now, counts_traffic=counts_traffic)
 
 
 class Worker:
@@ -220,7 +237,7 @@ class Worker:
         while True:
             try:
                 with self._database.write() as connection:
-                    queue.record(
+                    record_outcomes(
                         connection,
                         sender=self._holder,
                         outcomes=outcomes,

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, text
 
-from hudhud import interventions, queue
+from hudhud import interventions
 from hudhud.db.engine import Database
 from hudhud.errors import Conflict
 from hudhud.queue import Failed
 from hudhud.resends import Resent
 from hudhud.verifications import Accepted
+from hudhud.worker import record_outcomes
 from support.queued import NOW, PHONE, caller, change
 from support.services import wait_until
 from support.verifying import (
@@ -109,7 +110,7 @@ def test_a_verification_whose_last_message_fails_goes_on_if_another_is_retried_m
     def fail() -> None:
         with database.write() as connection:
             outcome = Failed(one.message_id, "No account.", NOW)
-            queue.record(connection, sender="main", outcomes=[outcome], now=NOW)
+            record_outcomes(connection, sender="main", outcomes=[outcome], now=NOW)
 
     def retry(connection: Connection) -> None:
         answer = interventions.retry(connection, again.message_id, who="admin", now=NOW)

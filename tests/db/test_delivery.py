@@ -14,6 +14,7 @@ from hudhud.delivery import NO_ACCOUNT, NO_DATABASE, Delivery
 from hudhud.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent
 from hudhud.sealing import CodeSealer
+from hudhud.worker import record_outcomes
 from support.queued import PHONE, SECRET, accept, change, stored, submit
 from support.scripted_channel import ScriptedChannel
 
@@ -42,7 +43,7 @@ def deliver(database: Database, channel: ScriptedChannel, secret: str = SECRET) 
     """Claim the next message, send it and record what came of it."""
     outcome = Delivery(database, channel, CodeSealer(secret)).deliver(claim(database))
     with database.write() as connection:
-        queue.record(connection, sender="a", outcomes=[outcome], now=now_ms())
+        record_outcomes(connection, sender="a", outcomes=[outcome], now=now_ms())
     return outcome
 
 
@@ -89,7 +90,7 @@ def test_an_expired_code_is_never_sent(
     outcome = Delivery(database, channel, CodeSealer(SECRET)).deliver(late)
     assert channel.sent == []
     with database.write() as connection:
-        queue.record(connection, sender="a", outcomes=[outcome], now=now_ms())
+        record_outcomes(connection, sender="a", outcomes=[outcome], now=now_ms())
         queue.expire(connection, now=now_ms())
     row = stored(database, message)
     assert (row.status, row.attempts) == ("expired", 0)

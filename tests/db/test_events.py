@@ -15,6 +15,7 @@ from hudhud.events import KINDS
 from hudhud.phones import Phone
 from hudhud.queue import Failed, Outcome, Returned, Sent
 from hudhud.verifications import Accepted, SendRequest
+from hudhud.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, accept, caller, starter
 from support.receivers import SEALER, add_endpoint
 
@@ -59,7 +60,7 @@ def claim(database: Database, count: int = 1) -> None:
 
 def record(database: Database, *outcomes: Outcome, sender: str = "main") -> None:
     with database.write() as connection:
-        queue.record(connection, sender=sender, outcomes=outcomes, now=NOW)
+        record_outcomes(connection, sender=sender, outcomes=outcomes, now=NOW)
 
 
 def receipt(database: Database, kind: ReceiptKind) -> None:

@@ -31,6 +31,7 @@ from hudhud.db.tables import events as events_table
 from hudhud.errors import CommandFailed
 from hudhud.forgetting import CHOSEN, Forgotten, forget, new_pseudonym
 from hudhud.traces import Needle
+from hudhud.worker import record_outcomes
 from support.queued import PHONE, accept, put_sender, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
 
@@ -305,7 +306,7 @@ def test_a_message_that_is_being_sent_is_let_go(
     assert stored(database, claimed.id).phone == PHONE
     with database.write() as connection:
         failed = queue.Failed(claimed.id, error, now_ms())
-        queue.record(connection, sender="main@m", outcomes=[failed], now=now_ms())
+        record_outcomes(connection, sender="main@m", outcomes=[failed], now=now_ms())
     thread.join()
     assert stored(database, claimed.id).status == "failed"
     assert PHONE[1:] not in dump(database)

@@ -12,6 +12,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import message_counts, message_steps, messages
 from hudhud.interventions import Answer
 from hudhud.queue import LAST_CALL_MS, Failed
+from hudhud.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
 
@@ -24,7 +25,7 @@ def fail(database: Database, count: int = 1) -> list[int]:
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main@m", limit=count, now=NOW)
         outcomes = [Failed(number, "No account.", NOW) for number in numbers]
-        queue.record(connection, sender="main@m", outcomes=outcomes, now=NOW)
+        record_outcomes(connection, sender="main@m", outcomes=outcomes, now=NOW)
     return numbers
 
 

@@ -12,6 +12,7 @@ from hudhud.job_search import JobFilter, Place
 from hudhud.jobs import Job, JobPage, Refusal, Total
 from hudhud.messages import STATUSES
 from hudhud.queue import LAST_CALL_MS, Failed, Sent
+from hudhud.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, submit
 from support.stored_jobs import SEALER, StoredJob, put_jobs
 
@@ -49,7 +50,7 @@ def test_a_job_shows_what_became_of_its_message(database: Database) -> None:
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main@m", limit=1, now=NOW + 1)
         outcome = Failed(number, "No account.", NOW + 2)
-        queue.record(connection, sender="main@m", outcomes=[outcome], now=NOW + 3)
+        record_outcomes(connection, sender="main@m", outcomes=[outcome], now=NOW + 3)
     assert find(database, number) == Job(
         id=number,
         phone=PHONE,
@@ -73,7 +74,7 @@ def test_the_times_of_a_job_are_those_of_its_message(database: Database) -> None
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main@m", limit=1, now=NOW + 1)
         outcome = Sent(number, "p", NOW + 2)
-        queue.record(connection, sender="main@m", outcomes=[outcome], now=NOW + 3)
+        record_outcomes(connection, sender="main@m", outcomes=[outcome], now=NOW + 3)
     change(database, number, status="read", delivered_at=NOW + 4, read_at=NOW + 5)
     job = find(database, number)
     assert job is not None

@@ -9,6 +9,7 @@ from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.engine import Database
 from hudhud.messages import legacy_status
 from hudhud.queue import Sent
+from hudhud.worker import record_outcomes
 from support.queued import NOW, change, stored, submit
 
 kinds = st.sampled_from(["delivered", "read"])
@@ -25,7 +26,7 @@ def sent(database: Database) -> int:
     (message,) = submit(database)
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="a", limit=1, now=NOW)
-        queue.record(connection, sender="a", outcomes=[Sent(message, "p-1", NOW)], now=NOW)
+        record_outcomes(connection, sender="a", outcomes=[Sent(message, "p-1", NOW)], now=NOW)
     return message
 
 

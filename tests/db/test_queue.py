@@ -19,6 +19,7 @@ from hudhud.queue import (
     Returned,
     Sent,
 )
+from hudhud.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, accept, change, stored, submit
 from support.services import wait_until
 
@@ -52,7 +53,7 @@ def has_work(database: Database, *, now: int = NOW, sender: str = "a") -> bool:
 
 def record(database: Database, *outcomes: Outcome, sender: str = "a") -> None:
     with database.write() as connection:
-        queue.record(connection, sender=sender, outcomes=outcomes, now=NOW)
+        record_outcomes(connection, sender=sender, outcomes=outcomes, now=NOW)
 
 
 def reclaim(database: Database, *, now: int) -> int:

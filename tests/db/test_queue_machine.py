@@ -15,6 +15,7 @@ from hudhud.db.tables import delivery_times, message_counts, traffic
 from hudhud.db.tables import messages as table
 from hudhud.queue import LAST_CALL_MS, LEASE_MS, Failed, Returned, Sent
 from hudhud.tally import HAPPENINGS
+from hudhud.worker import record_outcomes
 from support.queued import NOW, VALIDITY_MS, submit
 from support.stored_jobs import forget_everything
 
@@ -116,7 +117,7 @@ class QueueMachine(RuleBasedStateMachine):
             if (self.row(number).sender, self.row(number).status) != (sender, "sending"):
                 lost.append((number, provider_id))
         with self.database.write() as connection:
-            queue.record(connection, sender=sender, outcomes=told, now=self.now)
+            record_outcomes(connection, sender=sender, outcomes=told, now=self.now)
         assert all(self.row(number).provider_message_id != one for number, one in lost)
         self.look()
 

@@ -14,6 +14,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages
 from hudhud.queue import Sent
 from hudhud.recorder import Recorder
+from hudhud.worker import record_outcomes
 from support.queued import NOW, arrivals, put_sender, stored, submit
 from support.services import wait_until
 
@@ -61,7 +62,9 @@ def watched(database: Database) -> Iterator[Watched]:
 def record_sent(database: Database, message: int, provider_id: str) -> None:
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main", limit=1, now=NOW)
-        queue.record(connection, sender="main", outcomes=[Sent(message, provider_id, NOW)], now=NOW)
+        record_outcomes(
+            connection, sender="main", outcomes=[Sent(message, provider_id, NOW)], now=NOW
+        )
 
 
 def texts(database: Database) -> list[str]:

@@ -17,6 +17,7 @@ from hudhud.queue import LAST_CALL_MS
 from hudhud.resends import WAITS, Resent
 from hudhud.sealing import CodeSealer
 from hudhud.verifications import Accepted
+from hudhud.worker import record_outcomes
 from support.keys import make_key
 from support.queued import NOW, SECRET, VALIDITY_MS, caller, change, starter, stored
 from support.verifying import (
@@ -58,7 +59,7 @@ def send_all(database: Database, one: str, status: str = "sent") -> None:
         took = queue.Sent(job.id, f"p-{job.id}", now)
         broke = queue.Failed(job.id, "No account.", now)
         outcome: queue.Outcome = took if status == "sent" else broke
-        queue.record(connection, sender="main", outcomes=[outcome], now=now)
+        record_outcomes(connection, sender="main", outcomes=[outcome], now=now)
 
 
 def send_again(

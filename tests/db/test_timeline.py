@@ -5,6 +5,7 @@ from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.engine import Database
 from hudhud.queue import LEASE_MS, LOST, TOO_OLD, Failed, Outcome, Returned, Sent
 from hudhud.timeline import Step
+from hudhud.worker import record_outcomes
 from support.queued import NOW, VALIDITY_MS, accept, change, stored, submit
 
 A, B = "main@a", "main@b"
@@ -17,7 +18,7 @@ def claim(database: Database, *, now: int, sender: str = A) -> None:
 
 def record(database: Database, outcome: Outcome, *, now: int, sender: str = A) -> None:
     with database.write() as connection:
-        queue.record(connection, sender=sender, outcomes=[outcome], now=now)
+        record_outcomes(connection, sender=sender, outcomes=[outcome], now=now)
 
 
 def receive(database: Database, kind: ReceiptKind, *, at: int) -> None:

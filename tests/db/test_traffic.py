@@ -18,6 +18,7 @@ from hudhud.queue import Sent
 from hudhud.senders import LATE_MS
 from hudhud.tally import HAPPENINGS, Happening
 from hudhud.traffic import Numbers, Range, Series, Window
+from hudhud.worker import record_outcomes
 from support import queued, verifying
 from support.queued import NOW, put_sender, submit
 from support.stored_jobs import StoredJob, put_jobs
@@ -302,7 +303,7 @@ def test_what_was_sent_just_now_has_not_failed_to_arrive(database: Database) -> 
     (message,) = submit(database, now=now)
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="a", limit=1, now=now)
-        queue.record(connection, sender="a", outcomes=[Sent(message, "p-1", now)], now=now)
+        record_outcomes(connection, sender="a", outcomes=[Sent(message, "p-1", now)], now=now)
     with database.read() as connection:
         rates = [
             traffic.numbers(connection, channel="sandbox", now=at, mean_gap=0).day.success_rate
@@ -324,7 +325,7 @@ def test_test_keys_are_counted_but_say_nothing_of_a_live_installation(database: 
     with database.write() as connection:
         (first, _) = queue.claim(connection, channel="sandbox", sender="s", limit=2, now=now + 9)
         told: dict[str, Any] = {"now": now, "counts_traffic": False}
-        queue.record(connection, sender="s", outcomes=[Sent(first.id, "p-1", now)], **told)
+        record_outcomes(connection, sender="s", outcomes=[Sent(first.id, "p-1", now)], **told)
         messages.record_receipts(connection, [Receipt("p-1", "delivered", now)], **told)
     with database.read() as connection:
         found = traffic.numbers(connection, channel="linked", now=now + 40_000, mean_gap=1.0)

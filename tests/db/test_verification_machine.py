@@ -25,6 +25,7 @@ from hudhud.queue import LAST_CALL_MS, Failed, Outcome, Returned, Sent
 from hudhud.resends import Resent
 from hudhud.sealing import CodeSealer
 from hudhud.verifications import Accepted
+from hudhud.worker import record_outcomes
 from support.queued import NOW, SECRET, starter, stored
 from support.stored_jobs import forget_everything
 from support.verifying import (
@@ -322,7 +323,7 @@ class VerificationMachine(RuleBasedStateMachine):
                 told.append(self.outcome(number, status))
                 self.jobs[number] = status
         with self.database.write() as connection:
-            queue.record(connection, sender="main", outcomes=told, now=self.now)
+            record_outcomes(connection, sender="main", outcomes=told, now=self.now)
         for one in {self.of_job(outcome.message_id).id for outcome in told}:
             self.fail_without_hope(self.all[one])
 

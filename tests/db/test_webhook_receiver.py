@@ -27,6 +27,7 @@ from hudhud.dispatcher import Dispatcher, Timing
 from hudhud.outgoing import Outgoing
 from hudhud.queue import Sent
 from hudhud.sealing import Sealer
+from hudhud.worker import record_outcomes
 from support.queued import submit, verification_of
 from support.receivers import (
     SEALER,
@@ -515,7 +516,7 @@ def send(database: Database, outcome: Sent) -> None:
     now = now_ms()
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main", limit=1, now=now)
-        queue.record(connection, sender="main", outcomes=[outcome], now=now)
+        record_outcomes(connection, sender="main", outcomes=[outcome], now=now)
 
 
 def test_the_receiver_of_the_documentation_works(database: Database, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hudhud.clock import now_ms
 from hudhud.db.tables import messages
 from hudhud.queue import Outcome
 from hudhud.settings import load_settings
+from hudhud.worker import record_outcomes
 from support.services import wait_until
 
 PHONE = "+201001234567"
@@ -65,7 +66,7 @@ class Installation:
     def record(self, outcome: Outcome) -> None:
         """Record what became of the message."""
         with self.database.write() as connection:
-            queue.record(
+            record_outcomes(
                 connection, sender=self.settings.sender_name, outcomes=[outcome], now=now_ms()
             )
             self.database.ring(connection)

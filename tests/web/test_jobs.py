@@ -12,6 +12,7 @@ from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.engine import Database
 from hudhud.queue import Failed, Outcome, Returned, Sent
 from hudhud.verifications import Accepted
+from hudhud.worker import record_outcomes
 from support.queued import NOW, VALIDITY_MS, caller, change
 from support.verifying import request, start
 from support.web_server import KEY, ServeWeb, WebServer
@@ -39,7 +40,7 @@ def claim(database: Database, now: int) -> None:
 
 def record(database: Database, outcome: Outcome) -> None:
     with database.write() as connection:
-        queue.record(connection, sender="s", outcomes=[outcome], now=NOW)
+        record_outcomes(connection, sender="s", outcomes=[outcome], now=NOW)
 
 
 def receipt(database: Database, kind: ReceiptKind, at: int) -> None:

@@ -13,6 +13,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.delivery import Delivery
 from hudhud.sealing import CodeSealer
+from hudhud.worker import record_outcomes
 from support.keys import make_key
 from support.web_server import KEY, PHONE, SECRET, SEND, ServeWeb, WebServer
 
@@ -28,7 +29,7 @@ def send_all(database: Database) -> None:
         claimed = queue.claim(connection, channel="sandbox", sender="s", limit=100, now=now_ms())
     outcomes = [delivery.deliver(message) for message in claimed]
     with database.write() as connection:
-        queue.record(connection, sender="s", outcomes=outcomes, now=now_ms())
+        record_outcomes(connection, sender="s", outcomes=outcomes, now=now_ms())
 
 
 def taken(server: WebServer, phone: str = PHONE, *, key: str = KEY) -> httpx.Response:
