@@ -1,7 +1,7 @@
 """Search for messages by a fragment of their phone number, at a cost that history does not raise.
 
 SQLite has the trigram tokenizer of FTS5. PostgreSQL has a GIN index on the three-digit pieces of
-each number: pg_trgm would do the same, but is not installed everywhere.
+each number: pg_trgm would do the same, but is not installed everywhere. Revision 0002 makes both.
 """
 
 from collections.abc import Iterator
@@ -33,43 +33,6 @@ _PAGES_OF_A_STEP = 16
 _FEWEST_PAGES = 4
 _ROWS_OF_A_PAGE = 8
 _PHONES = table("message_phones", column("rowid", Integer), column("phone", Text))
-
-_SQLITE_INDEX = (
-    "CREATE VIRTUAL TABLE message_phones USING fts5("
-    "phone, content='messages', content_rowid='id', tokenize='trigram')",
-    "INSERT INTO message_phones(message_phones) VALUES ('rebuild')",
-)
-_SQLITE_TRIGGERS = (
-    "CREATE TRIGGER message_phones_added AFTER INSERT ON messages BEGIN "
-    "INSERT INTO message_phones(rowid, phone) VALUES (new.id, new.phone); END",
-    "CREATE TRIGGER message_phones_removed AFTER DELETE ON messages BEGIN "
-    "INSERT INTO message_phones(message_phones, rowid, phone) "
-    "VALUES ('delete', old.id, old.phone); END",
-    "CREATE TRIGGER message_phones_changed AFTER UPDATE OF phone ON messages BEGIN "
-    "INSERT INTO message_phones(message_phones, rowid, phone) "
-    "VALUES ('delete', old.id, old.phone); "
-    "INSERT INTO message_phones(rowid, phone) VALUES (new.id, new.phone); END",
-)
-_POSTGRES = (
-    "CREATE FUNCTION hudhud_pieces(phone text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT "
-    "PARALLEL SAFE AS $$ SELECT coalesce(array_agg(DISTINCT substr(phone, place, 3)), '{}') "
-    "FROM generate_series(1, length(phone) - 2) AS place $$",
-    "CREATE INDEX messages_phone_pieces ON messages USING gin (hudhud_pieces(phone))",
-)
-
-
-def create(connection: Connection) -> None:
-    """Make the index, over the messages that there are and those to come."""
-    is_sqlite = connection.dialect.name == "sqlite"
-    for statement in _SQLITE_INDEX + _SQLITE_TRIGGERS if is_sqlite else _POSTGRES:
-        connection.exec_driver_sql(statement)
-
-
-def restore(connection: Connection) -> None:
-    """Make again what goes with the table of messages when SQLite must copy it."""
-    if connection.dialect.name == "sqlite":
-        for statement in _SQLITE_TRIGGERS:
-            connection.exec_driver_sql(statement)
 
 
 @contextmanager

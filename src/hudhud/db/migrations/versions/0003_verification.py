@@ -3,14 +3,24 @@
 import sqlalchemy as sa
 from alembic import op
 
-from hudhud.db import fragments
-
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 
 ROW_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# Those of revision 0002.
+SQLITE_TRIGGERS = (
+    "CREATE TRIGGER message_phones_added AFTER INSERT ON messages BEGIN "
+    "INSERT INTO message_phones(rowid, phone) VALUES (new.id, new.phone); END",
+    "CREATE TRIGGER message_phones_removed AFTER DELETE ON messages BEGIN "
+    "INSERT INTO message_phones(message_phones, rowid, phone) "
+    "VALUES ('delete', old.id, old.phone); END",
+    "CREATE TRIGGER message_phones_changed AFTER UPDATE OF phone ON messages BEGIN "
+    "INSERT INTO message_phones(message_phones, rowid, phone) "
+    "VALUES ('delete', old.id, old.phone); "
+    "INSERT INTO message_phones(rowid, phone) VALUES (new.id, new.phone); END",
+)
 
 
 def upgrade() -> None:
@@ -243,7 +253,14 @@ def _let_messages_be_without_verification() -> None:
         messages.alter_column("verification_id", existing_type=sa.Text(), nullable=True)
     if last_id is not None:
         _continue_message_ids(last_id)
-    fragments.restore(op.get_bind())
+    _create_phone_triggers()
+
+
+def _create_phone_triggers() -> None:
+    connection = op.get_bind()
+    if connection.dialect.name == "sqlite":
+        for statement in SQLITE_TRIGGERS:
+            connection.exec_driver_sql(statement)
 
 
 def _last_message_id() -> int | None:
