@@ -1,43 +1,36 @@
-"""The place that constructs things out of the settings: what every process needs.
+"""The place that constructs things out of the settings: what `hudhud serve` and `worker` run.
 
-The web application is constructed in `web/application.py`, so that a sender's process need not
-load the web framework.
+The web application is constructed in `web/application.py`, a sender's worker in `worker_build.py`,
+so that neither process loads what only the other one needs.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
-from hudhud import api_keys, contacts, queue, senders, webhooks
+from hudhud import api_keys, queue, webhooks
 from hudhud.alerts import Alerts
-from hudhud.arrivals import Arrivals
-from hudhud.channels.base import SANDBOX, Channel
-from hudhud.channels.sandbox import SandboxChannel
+from hudhud.channels.base import SANDBOX
 from hudhud.clock import now_ms
 from hudhud.countries import Countries
-from hudhud.credentials import load_secret
+from hudhud.credentials import build_sealer, load_secret
 from hudhud.db.engine import Database, open_database
 from hudhud.db.migrate import migrate
-from hudhud.delivery import Delivery
-from hudhud.errors import SettingsError, StartRefused
+from hudhud.errors import SettingsError
 from hudhud.housekeeping import Housekeeping
 from hudhud.legacy import database_url
 from hudhud.machine import machine_name
 from hudhud.outgoing import Outgoing
-from hudhud.pace import Pace
 from hudhud.retention import Retention
-from hudhud.sealing import CodeSealer, Sealer
+from hudhud.sealing import Sealer
 from hudhud.settings import Settings
 from hudhud.supervisor import Supervisor
 from hudhud.templates import Templates
 from hudhud.verifications import VerificationStarter
-from hudhud.worker import Worker
 
 if TYPE_CHECKING:
     from hudhud.dispatcher import Dispatcher
-
-SANDBOX_BATCH = 200
 
 
 def open_installation(settings: Settings) -> Database:
@@ -127,73 +120,3 @@ def build_outgoing(settings: Settings) -> Outgoing:
 def build_webhook_sealer(settings: Settings) -> Sealer:
     """Build what seals and opens the secrets of webhooks. Raises StartRefused without a secret."""
     return Sealer(webhooks.PURPOSE, load_secret(settings), settings.session_secret_previous)
-
-
-def build_worker(settings: Settings, name: str) -> Worker:
-    """Build the sender's worker, in its own process. Raises StartRefused."""
-    database = open_database(database_url(settings).url)
-    with database.read() as connection:
-        record = senders.find(connection, name)
-    if record is None:
-        raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
-    sealer = build_sealer(settings)
-    channel = _channel(settings, database, record)
-    is_sandbox = record.channel == SANDBOX
-    pace = Pace(
-        settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms, record.next_send_at
-    )
-    return Worker(
-        name=name,
-        machine=machine_name(settings.data_dir),
-        channel_name=record.channel,
-        database=database,
-        channel=channel,
-        delivery=Delivery(database, channel, sealer),
-        arrivals=build_arrivals(settings, database, sealer),
-        pace=Pace(0, 0) if is_sandbox else pace,
-        largest_batch=SANDBOX_BATCH if is_sandbox else 1,
-        counts_traffic=record.channel == settings.channel,
-    )
-
-
-def build_arrivals(settings: Settings, database: Database, sealer: CodeSealer) -> Arrivals:
-    """Build what answers the texts of links, in a sender's process."""
-    # Not started: guarded countries are those of codes to strangers, and here the person wrote.
-    countries = Countries(settings, database)
-    templates = Templates(settings, tolerant=True)
-    return Arrivals(settings, database, sealer, templates, countries)
-
-
-def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channel:
-    if record.channel == SANDBOX:
-        return SandboxChannel()
-    # Only this process may load the WhatsApp library, and only for this channel: it takes 60 MB.
-    from hudhud.channels.linked.channel import LinkedChannel  # noqa: PLC0415
-    from hudhud.channels.linked.session import session_store  # noqa: PLC0415
-
-    return LinkedChannel(
-        sender=record.name,
-        session=session_store(
-            data_dir=settings.data_dir,
-            folder=settings.baileys_session_dir_name,
-            sender=record.name,
-            database_url=None if database.is_sqlite else database.libpq_url(),
-        ),
-        device=record.device,
-        proxy=settings.whatsapp_proxy,
-        initial_retry=settings.baileys_initial_retry_delay_ms / 1000,
-        log_level=settings.baileys_internal_log_level,
-        wrote_first=lambda phone: _wrote_first(database, phone),
-        banned_until=record.until if record.carries == "none" else None,
-        strangers_refused_until=record.until if record.carries == "known" else None,
-    )
-
-
-def _wrote_first(database: Database, phone: str) -> bool:
-    with database.read() as connection:
-        return contacts.has_written(connection, phone=phone)
-
-
-def build_sealer(settings: Settings) -> CodeSealer:
-    """Build what seals and opens codes. Raises StartRefused without a secret."""
-    return CodeSealer(load_secret(settings), settings.session_secret_previous)

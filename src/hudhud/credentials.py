@@ -24,7 +24,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import admins, installation
 from hudhud.errors import StartRefused
 from hudhud.key_settings import Scope
-from hudhud.sealing import derive
+from hudhud.sealing import CodeSealer, derive
 from hudhud.settings import SHORTEST_SECRET, Settings
 
 SECRET_BYTES = 48
@@ -88,6 +88,11 @@ def load_secret(settings: Settings) -> str:
             "it together with the database."
         )
     return secret
+
+
+def build_sealer(settings: Settings) -> CodeSealer:
+    """Build what seals and opens codes. Raises StartRefused without a secret."""
+    return CodeSealer(load_secret(settings), settings.session_secret_previous)
 
 
 def ensure_credentials(

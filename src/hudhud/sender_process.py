@@ -14,10 +14,11 @@ from collections.abc import Callable
 
 import structlog
 
-from hudhud import app, logs
+from hudhud import logs
 from hudhud.errors import HudhudError
 from hudhud.machine import lock_sender
 from hudhud.settings import load_settings
+from hudhud.worker_build import build_worker
 
 LOCK_PATIENCE_SECONDS = 10.0
 # sqlite3 gives the interpreter's lock up at each row. A thread in a transaction must get it back
@@ -45,7 +46,7 @@ def _run(name: str) -> int:
         if lock_sender(settings.data_dir, name, patience=LOCK_PATIENCE_SECONDS) is None:
             log.error("another process on this machine runs this sender", sender=name)
             return LOCKED_EXIT_CODE
-        worker = app.build_worker(settings, name)
+        worker = build_worker(settings, name)
     except HudhudError as error:
         log.error("the sender cannot start", sender=name, error=str(error))  # noqa: TRY400 -- the sentence is for an operator
         return 1

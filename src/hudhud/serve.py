@@ -138,7 +138,7 @@ async def _serve_web(
 
     def stop() -> None:
         stopping.set()
-        web.state.parts.feed.close()  # uvicorn waits for open streams
+        web.state.feed.close()  # uvicorn waits for open streams
         web.state.parts.waiting.close()
         server.should_exit = True
 

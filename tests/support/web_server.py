@@ -52,7 +52,7 @@ class WebServer:
 
 def end_streams(web: Litestar) -> None:
     """End what would keep the server from stopping."""
-    web.state.parts.feed.close()
+    web.state.feed.close()
     web.state.parts.waiting.close()
 
 

@@ -4,16 +4,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from waemu import noise
 from waemu.binary import Node, decode, encode
-
-if TYPE_CHECKING:
-    from waemu.phone import Companion
+from waemu.phone import Companion
 
 _log = logging.getLogger(__name__)
 _LENGTH_SIZE = 3

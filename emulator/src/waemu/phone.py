@@ -3,11 +3,10 @@
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from waemu import signal
 from waemu.binary import LID_SERVER, Jid, Node
-from waemu.connection import Connection
 
 _MAX_UNANSWERED = 10_000
 _MAX_LOGINS = 1_000
@@ -44,6 +43,24 @@ class Prekeys:
         )
 
 
+class Wire(Protocol):
+    """What a companion is reached over: its client's connection."""
+
+    companion: "Companion | None"
+
+    def send(self, stanza: Node) -> None:
+        """Queues a stanza."""
+
+    def send_last(self, stanza: Node) -> None:
+        """Queues a stanza after which the connection is closed."""
+
+    def close(self) -> None:
+        """Closes the connection once all that is queued is sent."""
+
+    def abort(self) -> None:
+        """Cuts the connection at once."""
+
+
 @dataclass(eq=False)
 class Companion:
     """A linked device of an account, known by the static key of its Noise handshakes."""
@@ -52,7 +69,7 @@ class Companion:
     device: int
     noise_key: bytes
     prekeys: Prekeys | None = None
-    connection: Connection | None = None
+    connection: Wire | None = None
     logins: deque[float] = field(default_factory=lambda: deque(maxlen=_MAX_LOGINS))
     _unanswered: OrderedDict[StanzaKey, Node] = field(default_factory=OrderedDict)
 

@@ -8,7 +8,6 @@ from litestar.datastructures import State
 
 from hudhud.app import (
     build_outgoing,
-    build_sealer,
     build_starter,
     build_templates,
     build_webhook_sealer,
@@ -16,6 +15,7 @@ from hudhud.app import (
 from hudhud.arrivals import Arrivals
 from hudhud.checks import CodeChecker
 from hudhud.countries import Countries
+from hudhud.credentials import build_sealer
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.key_ring import KeyRing
@@ -65,12 +65,9 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         links=LinkStarter(settings, database, sealer, templates, countries),
         arrivals=Arrivals(settings, database, sealer, templates, countries),
         waiting=waiting,
-        access=access,
         outgoing=build_outgoing(settings),
         webhook_secrets=build_webhook_sealer(settings),
         settings=settings,
-        feed=feed,
-        code_searches=CodeSearches(sealer),
     )
 
     @asynccontextmanager
@@ -115,5 +112,12 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         logging_config=None,
         openapi_config=openapi_config(),
         request_max_body_size=LARGEST_BODY,
-        state=State({"parts": parts}),
+        state=State(
+            {
+                "parts": parts,
+                "access": access,
+                "feed": feed,
+                "code_searches": CodeSearches(sealer),
+            }
+        ),
     )

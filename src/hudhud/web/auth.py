@@ -7,7 +7,8 @@ from hudhud.errors import NotAllowed
 from hudhud.key_settings import SCOPES, Scope
 from hudhud.settings import Network
 from hudhud.web.errors import Unauthorized
-from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.parts import parts_of
+from hudhud.web.request import AnyRequest
 
 KEY_MISSING = "Unauthorized: API Key is missing from headers."
 KEY_WRONG = "Unauthorized: Invalid API Key."

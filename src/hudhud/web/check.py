@@ -14,8 +14,9 @@ from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate
 from hudhud.web.bodies import INVALID, Fields, fields_of
 from hudhud.web.openapi import API_KEY_SECURITY, CheckOperation, responses
-from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.parts import parts_of
 from hudhud.web.phone_number import parse_phone_number
+from hudhud.web.request import AnyRequest
 
 LARGEST_JOB = 10**18 - 1
 VERIFICATION_ID = re.compile(r"v[0-9a-f]{43}", re.ASCII)

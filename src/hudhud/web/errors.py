@@ -26,7 +26,7 @@ from hudhud.errors import (
 from hudhud.limits import LimitReached
 from hudhud.web import rate_limit
 from hudhud.web.answers import answer
-from hudhud.web.parts import AnyRequest
+from hudhud.web.request import AnyRequest
 from hudhud.web.request_id import HEADER, request_id
 from hudhud.web.schemas import Message, NoPage
 

@@ -17,7 +17,8 @@ from hudhud.db.tables import installation, senders
 from hudhud.senders import is_running, why_stopped
 from hudhud.web.answers import answer
 from hudhud.web.openapi import ApiOperation
-from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.parts import parts_of
+from hudhud.web.request import AnyRequest
 from hudhud.web.schemas import Health, Readiness, SenderReadiness, Welcome
 
 NOT_READY = ResponseSpec(

@@ -18,8 +18,9 @@ from hudhud.web.auth import authenticate
 from hudhud.web.bodies import INVALID, Fields, fields_of
 from hudhud.web.check import VERIFICATION_ID
 from hudhud.web.openapi import API_KEY_SECURITY, ApiOperation, LinkOperation, responses
-from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.parts import parts_of
 from hudhud.web.phone_number import parse_phone_number
+from hudhud.web.request import AnyRequest
 from hudhud.web.request_id import HEADER, request_id
 from hudhud.web.send import LONGEST_NAME, NAME, client_ip
 

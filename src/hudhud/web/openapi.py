@@ -7,9 +7,8 @@ for it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from litestar import MediaType, Request, Router
+from litestar import MediaType, Router
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -35,6 +34,7 @@ from hudhud.endings import STATUSES
 from hudhud.phones import INTERNATIONAL
 from hudhud.verification_list import LARGEST_PAGE
 from hudhud.web import auth, bodies, errors, phone_number
+from hudhud.web.request import AnyRequest
 from hudhud.web.schemas import Message
 
 OPENAPI_PATH = "/api/openapi.json"
@@ -219,7 +219,7 @@ def _api_key() -> SecurityScheme:
     )
 
 
-def _nothing_below(request: Request[Any, Any, Any]) -> None:
+def _nothing_below(request: AnyRequest) -> None:
     """Undo the pages that Litestar adds below the document's own path."""
     if request.url.path.rstrip("/") != OPENAPI_PATH:
         raise NotFoundException

@@ -5,9 +5,7 @@ a quarter of what the API can accept (measured with py-spy, see docs/decisions).
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
-
-from litestar import Request
+from typing import cast
 
 from hudhud.arrivals import Arrivals
 from hudhud.checks import Check, Checked
@@ -20,14 +18,8 @@ from hudhud.resends import Resends
 from hudhud.sealing import CodeSealer, Sealer
 from hudhud.settings import Settings
 from hudhud.verifications import Accepted, NewVerification, VerificationStarter
-from hudhud.web.admin.access import Access
-from hudhud.web.admin.code_searches import CodeSearches
+from hudhud.web.request import AnyRequest
 from hudhud.web.waiting import Waiting
-
-if TYPE_CHECKING:
-    from hudhud.web.admin.feed import Feed
-
-AnyRequest = Request[Any, Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +36,9 @@ class Parts:
     links: LinkStarter
     arrivals: Arrivals
     waiting: Waiting
-    access: Access
     outgoing: Outgoing
     webhook_secrets: Sealer
     settings: Settings
-    feed: "Feed"
-    code_searches: CodeSearches
 
 
 def parts_of(request: AnyRequest) -> Parts:

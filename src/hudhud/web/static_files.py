@@ -9,11 +9,12 @@ import hashlib
 import re
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
+
+from hudhud.web.request import AnyRequest
 
 STATIC_PATH = "/static"
 STATIC_FOLDER = Path(__file__).parent / "static"
@@ -70,7 +71,7 @@ FILES = StaticFiles(STATIC_FOLDER)
 
 @get(f"{STATIC_PATH}/{{digest:str}}/{{name:path}}", include_in_schema=False)
 async def static_file(
-    request: Request[Any, Any, Any], digest: FromPath[str], name: FromPath[PurePosixPath]
+    request: AnyRequest, digest: FromPath[str], name: FromPath[PurePosixPath]
 ) -> Response[bytes]:
     """Send a file of the static folder, to be kept for good only where the digest is right."""
     wanted = str(name).lstrip("/")
@@ -90,7 +91,7 @@ def _file(name: str, digest: str, *, is_compressed: bool) -> Response[bytes]:
     return Response(body, headers=headers, media_type=TYPES[PurePosixPath(name).suffix])
 
 
-def takes_gzip(request: Request[Any, Any, Any]) -> bool:
+def takes_gzip(request: AnyRequest) -> bool:
     """Tell whether Accept-Encoding takes gzip, by name or by `*`; `q=0` refuses it."""
     weights = {}
     for part in request.headers.get("accept-encoding", "").lower().split(","):

@@ -33,8 +33,9 @@ from hudhud.web.openapi import (
     ShowOperation,
     responses,
 )
-from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.parts import Parts, parts_of
 from hudhud.web.phone_number import phone_number_in_query
+from hudhud.web.request import AnyRequest
 from hudhud.web.request_id import HEADER, request_id
 
 JOB_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)  # what fits a 64-bit column

@@ -13,7 +13,7 @@ from hudhud.web import application
 from hudhud.web.admin.guard import changer, is_still_in, reader
 from hudhud.web.answers import answer
 from hudhud.web.docs_page import docs_routes
-from hudhud.web.parts import AnyRequest
+from hudhud.web.request import AnyRequest
 from support.admin import PASSWORD, log_in_script, script
 from support.keys import make_key, revoke_key
 from support.services import wait_until

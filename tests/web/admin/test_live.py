@@ -264,7 +264,7 @@ def test_what_changes_while_the_feed_fails_is_told_afterwards(database: Database
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_reader_that_takes_nothing_is_cut_off(serve_web: ServeWeb) -> None:
     server = serve_web(admin_password=PASSWORD)
-    feed = server.web.state.parts.feed
+    feed = server.web.state.feed
     with script(server) as client, socket.create_connection(("127.0.0.1", server.port)) as deaf:
         log_in_script(client)
         session = client.cookies["hudhud_session"]

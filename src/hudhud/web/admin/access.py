@@ -1,6 +1,7 @@
 """The parts that decide who may enter the dashboard."""
 
 from dataclasses import dataclass
+from typing import cast
 
 from hudhud import second_factor
 from hudhud.admin_password import AdminPassword
@@ -13,6 +14,7 @@ from hudhud.web.admin.hashing import HashSlots
 from hudhud.web.admin.notices import NoticeKey
 from hudhud.web.admin.proxies import ProxyWatch
 from hudhud.web.admin.touches import Touches
+from hudhud.web.request import AnyRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +42,8 @@ def build_access(settings: Settings, database: Database) -> Access:
         proxies=ProxyWatch(database, settings.trusted_proxies),
         touches=Touches(database),
     )
+
+
+def access_of(request: AnyRequest) -> Access:
+    """Return the access of the application that got the request."""
+    return cast("Access", request.app.state.access)

@@ -26,7 +26,8 @@ from hudhud.web.admin.notices import Notice
 from hudhud.web.admin.pages import STATUS_PAGE, see_other
 from hudhud.web.admin.view import N_, View, view_of
 from hudhud.web.answers import answer
-from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.parts import Parts, parts_of
+from hudhud.web.request import AnyRequest
 from hudhud.web.verification import job_number
 
 DONE = 200

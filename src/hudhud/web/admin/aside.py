@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any, ParamSpec, TypeVar
 
-from litestar import Litestar, Request, Response
+from litestar import Litestar, Response
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
+
+from hudhud.web.request import AnyRequest
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -44,7 +46,7 @@ class Aside(Response[Any]):
         self._make = make
 
     def to_asgi_response(
-        self, app: Litestar | None, request: Request[Any, Any, Any], **kwargs: Any
+        self, app: Litestar | None, request: AnyRequest, **kwargs: Any
     ) -> ASGIResponse:
         """Return what makes the response once it is sent."""
         return _AsideASGI(self, app, request, kwargs)
@@ -61,7 +63,7 @@ class _AsideASGI(ASGIResponse):
         self,
         later: Aside,
         app: Litestar | None,
-        request: Request[Any, Any, Any],
+        request: AnyRequest,
         kwargs: dict[str, Any],
     ) -> None:
         super().__init__()

@@ -2,8 +2,10 @@
 
 import threading
 from collections import OrderedDict
+from typing import cast
 
 from hudhud.sealing import CodeSealer
+from hudhud.web.request import AnyRequest
 
 SAME_MS = 10 * 60_000
 MOST_KEPT = 1000
@@ -29,3 +31,8 @@ class CodeSearches:
             while len(self._seen) > MOST_KEPT:
                 self._seen.popitem(last=False)
         return True
+
+
+def code_searches_of(request: AnyRequest) -> CodeSearches:
+    """Return the code searches of the application that got the request."""
+    return cast("CodeSearches", request.app.state.code_searches)

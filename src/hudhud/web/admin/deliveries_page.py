@@ -22,7 +22,8 @@ from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.view import view_of
 from hudhud.web.admin.webhook_words import WORDS
 from hudhud.web.admin.webhooks_page import WEBHOOKS_PAGE, read_endpoint
-from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.parts import Parts, parts_of
+from hudhud.web.request import AnyRequest
 
 ROWS = 50
 STATUSES: tuple[Status, ...] = (deliveries.FAILED, deliveries.PENDING, deliveries.DELIVERED)

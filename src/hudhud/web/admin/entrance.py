@@ -15,9 +15,11 @@ from hudhud.login_limit import Attempt
 from hudhud.sealing import SealingError
 from hudhud.second_factor import Means
 from hudhud.sessions import Session
+from hudhud.web.admin.access import access_of
 from hudhud.web.admin.guard import Forbidden, address_of, token_of
 from hudhud.web.admin.hashing import Busy
-from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.parts import parts_of
+from hudhud.web.request import AnyRequest
 
 WRONG_PASSWORD = "Invalid username or password"  # noqa: S105 -- a sentence
 CODE_NEEDED = "Second factor required"
@@ -80,10 +82,9 @@ class Entrance:
     """Judges what one request brings to get in."""
 
     def __init__(self, request: AnyRequest) -> None:
-        parts = parts_of(request)
-        self._database = parts.database
-        self._access = parts.access
-        self._admin = parts.access.password.username
+        self._database = parts_of(request).database
+        self._access = access_of(request)
+        self._admin = self._access.password.username
         self._address = address_of(request)
         self._presented = token_of(request)
 

@@ -24,7 +24,7 @@ from hudhud.web.errors import (
     HTTP_TOO_LARGE,
     NoSuchJob,
 )
-from hudhud.web.parts import AnyRequest
+from hudhud.web.request import AnyRequest
 from hudhud.web.request_id import HEADER
 
 HTTP_UNAVAILABLE = 503

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +24,7 @@ from hudhud.sender_cards import SenderCard
 from hudhud.settings import Settings
 from hudhud.traffic import Numbers
 from hudhud.web.admin.view import View
+from hudhud.web.request import AnyRequest
 
 PAUSE_SECONDS = 0.3
 IDLE_SECONDS = 1.0
@@ -244,6 +245,11 @@ class Feed:
                 watcher.tell(told)
             watcher.is_new = False
             watcher.told_at = snapshot.read_at
+
+
+def feed_of(request: AnyRequest) -> Feed:
+    """Return the feed of the application that got the request."""
+    return cast("Feed", request.app.state.feed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from hudhud.errors import BadRequest
-from hudhud.web.parts import AnyRequest
+from hudhud.web.request import AnyRequest
 
 TYPE = "application/x-www-form-urlencoded"
 JSON = "application/json"

@@ -12,9 +12,11 @@ from hudhud.clock import now_ms
 from hudhud.errors import HudhudError, NotAllowed
 from hudhud.sessions import Session
 from hudhud.web.admin import csrf
+from hudhud.web.admin.access import access_of
 from hudhud.web.admin.forms import JSON, content_type, form_of
 from hudhud.web.auth import KEY_WRONG, require_address
-from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.parts import parts_of
+from hudhud.web.request import AnyRequest
 
 SESSION_COOKIE = "hudhud_session"
 LOGIN_PAGE = "/admin/login"
@@ -75,7 +77,7 @@ class Actor:
 
 async def reader(request: AnyRequest) -> Actor:
     """Return who asks to see something. Raises NotLoggedIn, WrongKey or Forbidden."""
-    await parts_of(request).access.proxies.watch(request)
+    await access_of(request).proxies.watch(request)
     key = request.headers.get("x-api-key")
     if key:
         return Actor(f"key {_key_name(request, key)}", address_of(request), None)
@@ -99,7 +101,7 @@ async def changer(request: AnyRequest) -> Actor:
 async def check_csrf(request: AnyRequest, session: Session) -> None:
     """Raise Forbidden unless header or form bring a token of this session."""
     token = request.headers.get(csrf.HEADER) or (await form_of(request)).one(csrf.FIELD)
-    if not parts_of(request).access.csrf.fits(token, session):
+    if not access_of(request).csrf.fits(token, session):
         raise Forbidden(CSRF_WRONG)
 
 
@@ -108,9 +110,9 @@ async def session_of(request: AnyRequest) -> Session | None:
     token = token_of(request)
     if token is None:
         return None
-    session = await asyncio.to_thread(_find, parts_of(request), token)
+    session = await asyncio.to_thread(_find, request, token)
     if session is not None and BACKGROUND_HEADER not in request.headers:
-        parts_of(request).access.touches.touch_soon(session)
+        access_of(request).touches.touch_soon(session)
     return session
 
 
@@ -119,13 +121,12 @@ async def is_still_in(request: AnyRequest, actor: Actor) -> bool:
 
     While the database cannot be read, nobody is sent away.
     """
-    parts = parts_of(request)
     if actor.session is None:
         key = request.headers.get("x-api-key", "")
-        return parts.key_ring.admin_name(key) is not None
+        return parts_of(request).key_ring.admin_name(key) is not None
     token = token_of(request) or ""
     try:
-        session = await asyncio.to_thread(_find, parts, token)
+        session = await asyncio.to_thread(_find, request, token)
     except SQLAlchemyError:
         return True
     return session is not None and session.is_complete
@@ -166,7 +167,7 @@ def _key_name(request: AnyRequest, key: str) -> str:
     return caller.name
 
 
-def _find(parts: Parts, token: str) -> Session | None:
-    with parts.database.read() as connection:
-        marks = parts.access.password.marks(connection)
+def _find(request: AnyRequest, token: str) -> Session | None:
+    with parts_of(request).database.read() as connection:
+        marks = access_of(request).password.marks(connection)
         return sessions.find(connection, token, password_marks=marks, now=now_ms())

@@ -22,7 +22,8 @@ from hudhud.web.admin.job_words import step_look, step_text, step_title, verific
 from hudhud.web.admin.pages import page
 from hudhud.web.admin.status_parts import WORDS
 from hudhud.web.errors import NoSuchJob
-from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.parts import Parts, parts_of
+from hudhud.web.request import AnyRequest
 from hudhud.web.verification import job_number
 
 # What the template calls.

@@ -18,10 +18,12 @@ from hudhud.job_search import JobFilter, Place, messages_with
 from hudhud.jobs import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
 from hudhud.messages import STATUSES, LegacyStatus
 from hudhud.web.admin.aside import aside
+from hudhud.web.admin.code_searches import code_searches_of
 from hudhud.web.admin.guard import Actor
 from hudhud.web.admin.sentences import errors_in_english
 from hudhud.web.admin.view import Language
-from hudhud.web.parts import Parts
+from hudhud.web.parts import Parts, parts_of
+from hudhud.web.request import AnyRequest
 
 LONGEST_SEARCH = 100
 LONGEST_NUMBER = 16
@@ -83,10 +85,11 @@ def parse(
     return query
 
 
-async def read(parts: Parts, actor: Actor, query: JobQuery) -> JobList:
+async def read(request: AnyRequest, actor: Actor, query: JobQuery) -> JobList:
     """Find the jobs; a search that may be one for a code is noted in the audit first."""
+    parts = parts_of(request)
     code = query.chosen.code
-    if code is not None and parts.code_searches.is_new(actor.name, code, now=now_ms()):
+    if code is not None and code_searches_of(request).is_new(actor.name, code, now=now_ms()):
         await asyncio.to_thread(_note_code_search, parts, actor, code)
     return await aside(_find, parts, query)
 

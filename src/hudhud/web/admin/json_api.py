@@ -30,7 +30,8 @@ from hudhud.web.admin.guard import reader
 from hudhud.web.admin.job_query import JobList
 from hudhud.web.admin.view import view_of
 from hudhud.web.answers import answer
-from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.parts import Parts, parts_of
+from hudhud.web.request import AnyRequest
 
 USUAL_LIMIT = 20
 NO_SENDER = "No sender has run here yet. Start one with: hudhud serve"
@@ -60,7 +61,7 @@ async def list_jobs(request: AnyRequest) -> Response[dict[str, Any]]:
     """List jobs, newest first."""
     actor = await reader(request)
     query = job_query.parse(request.query_params, usual_limit=USUAL_LIMIT)
-    found = await job_query.read(parts_of(request), actor, query)
+    found = await job_query.read(request, actor, query)
     return answer(await aside(_job_list, found))
 
 

@@ -8,12 +8,12 @@ from litestar import Response, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.web.admin.feed import Watcher
+from hudhud.web.admin.feed import Watcher, feed_of
 from hudhud.web.admin.guard import Actor, is_still_in, reader
 from hudhud.web.admin.pages import HEADERS
 from hudhud.web.admin.view import view_of
 from hudhud.web.drop_in import IS_HEAD
-from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.request import AnyRequest
 
 BEAT_SECONDS = 5.0
 RETRY_MS = 1500
@@ -31,7 +31,7 @@ async def live(request: AnyRequest) -> Response[Any]:
 
 
 async def _events(request: AnyRequest, actor: Actor) -> AsyncIterator[ServerSentEventMessage]:
-    feed = parts_of(request).feed
+    feed = feed_of(request)
     watcher = feed.watch(view_of(request))
     try:
         yield ServerSentEventMessage(event="hello", data="", retry=RETRY_MS)

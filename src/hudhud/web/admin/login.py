@@ -14,6 +14,7 @@ from hudhud.errors import BadRequest
 from hudhud.login_limit import TooManyAttempts
 from hudhud.sessions import Session
 from hudhud.web.admin import csrf
+from hudhud.web.admin.access import access_of
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.entrance import (
     CodeNeeded,
@@ -40,7 +41,8 @@ from hudhud.web.admin.guard import (
 from hudhud.web.admin.pages import STATUS_PAGE, cookie, page, see_other
 from hudhud.web.admin.refusals import retry_after
 from hudhud.web.answers import answer
-from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.parts import parts_of
+from hudhud.web.request import AnyRequest
 
 CODE_PATH = f"{LOGIN_PAGE}/second-factor"
 # Binds the login form to its browser, which has no session yet.
@@ -54,7 +56,7 @@ CODE_MALFORMED = 'In the body, "totp" must be text.'
 @get("/admin/login", include_in_schema=False)
 async def login_page(request: AnyRequest) -> Response[Any]:
     """Show the form, or the one for the code; whoever is logged in goes on."""
-    await parts_of(request).access.proxies.watch(request)
+    await access_of(request).proxies.watch(request)
     following = request.query_params.get("next", "")
     session = await session_of(request)
     if session is None:
@@ -67,7 +69,7 @@ async def login_page(request: AnyRequest) -> Response[Any]:
 @post("/admin/login", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def log_in(request: AnyRequest) -> Response[Any]:
     """Take name and password."""
-    await parts_of(request).access.proxies.watch(request)
+    await access_of(request).proxies.watch(request)
     if content_type(request) == JSON:
         return await _log_in_script(request)
     return await _log_in_person(request, await form_of(request))
@@ -126,7 +128,7 @@ async def _log_in_script(request: AnyRequest) -> Response[Any]:
     except (CodeNeeded, WrongCode) as error:
         body = {"success": False, "message": str(error), "secondFactor": True}
         return answer(body, 401)
-    token = parts_of(request).access.csrf.token_for(entered.session)
+    token = access_of(request).csrf.token_for(entered.session)
     body = {"success": True, "redirectTo": STATUS_PAGE, "csrfToken": token}
     return _let_in(request, entered, answer(body, 200))
 
@@ -143,7 +145,7 @@ def _read_json(body: bytes) -> Given:
 
 async def _log_in_person(request: AnyRequest, form: Form) -> Response[Any]:
     following = form.one("next")
-    is_ours = parts_of(request).access.csrf.fits_login(
+    is_ours = access_of(request).csrf.fits_login(
         form.one(csrf.FIELD), request.cookies.get(FORM_COOKIE)
     )
     if not is_ours:
@@ -169,7 +171,7 @@ def _password_form(
     bound = request.cookies.get(FORM_COOKIE, "")
     if not 0 < len(bound) <= LONGEST_COOKIE:
         bound = csrf.new_cookie()
-    token = parts_of(request).access.csrf.token_for_login(bound)
+    token = access_of(request).csrf.token_for_login(bound)
     facts = {"problem": None, "again_at": None, "username": "", **context}
     shown = page(
         request,
@@ -192,7 +194,7 @@ def _code_form(
         "login_code.html",
         actor=None,
         status_code=401 if is_wrong else 200,
-        csrf=parts_of(request).access.csrf.token_for(session),
+        csrf=access_of(request).csrf.token_for(session),
         following=following,
         is_wrong=is_wrong,
     )

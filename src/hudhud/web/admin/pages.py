@@ -15,6 +15,7 @@ from litestar.serialization import default_serializer
 from litestar.types import Serializer
 
 from hudhud.clock import now_ms
+from hudhud.web.admin.access import access_of
 from hudhud.web.admin.format import Format
 from hudhud.web.admin.guard import Actor
 from hudhud.web.admin.notices import FLASH_COOKIE, FLASH_SECONDS, Notice
@@ -31,7 +32,7 @@ from hudhud.web.admin.view import (
     translations,
     view_of,
 )
-from hudhud.web.parts import AnyRequest, parts_of
+from hudhud.web.request import AnyRequest
 from hudhud.web.static_files import static_url, takes_gzip
 
 TEMPLATE_FOLDER = Path(__file__).parents[1] / "pages"
@@ -101,7 +102,7 @@ def page(
     if chosen is not None and request.method == "GET":
         return _with_language(request, chosen)
     view = view_of(request)
-    notice = parts_of(request).access.notices.open(request.cookies.get(FLASH_COOKIE))
+    notice = access_of(request).notices.open(request.cookies.get(FLASH_COOKIE))
     if "csrf" not in context:
         context["csrf"] = _csrf(request, actor)
     html = _render(
@@ -131,7 +132,7 @@ def see_other(request: AnyRequest, address: str, notice: Notice | None = None) -
     """Send a person from a form to a page of ours, which says what came of it."""
     answer = _redirect(local(address))
     if notice is not None:
-        value = parts_of(request).access.notices.seal(notice)
+        value = access_of(request).notices.seal(notice)
         answer.set_cookie(cookie(request, FLASH_COOKIE, value, seconds=FLASH_SECONDS))
     return answer
 
@@ -192,7 +193,7 @@ def _environment(language: Language) -> Environment:
 def _csrf(request: AnyRequest, actor: Actor | None) -> str | None:
     if actor is None or actor.session is None:
         return None
-    return parts_of(request).access.csrf.token_for(actor.session)
+    return access_of(request).csrf.token_for(actor.session)
 
 
 def _with_language(request: AnyRequest, chosen: Language) -> Response[str]:

@@ -5,15 +5,14 @@ import contextlib
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import Any
 
-from litestar import Request
 from sqlalchemy.exc import OperationalError
 
 from hudhud import untrusted_proxy
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.settings import Network
+from hudhud.web.request import AnyRequest
 
 FORWARDED_FOR = "x-forwarded-for"
 HEADERS = (FORWARDED_FOR, "x-forwarded-proto", "forwarded")
@@ -28,7 +27,7 @@ class ProxyWatch:
         self._trusted = trusted
         self._write_at = 0.0
 
-    async def watch(self, request: Request[Any, Any, Any]) -> None:
+    async def watch(self, request: AnyRequest) -> None:
         """Look at a request."""
         if not any(name in request.headers for name in HEADERS) or request.client is None:
             return
@@ -38,7 +37,7 @@ class ProxyWatch:
         self._write_at = time.monotonic() + WRITE_SECONDS
         await asyncio.to_thread(self._remember, address)
 
-    def _is_untrusted(self, request: Request[Any, Any, Any], address: str) -> bool:
+    def _is_untrusted(self, request: AnyRequest, address: str) -> bool:
         """Tell whether `address` is a direct peer that is not trusted.
 
         The server puts the address that a trusted peer forwards in the place of the peer's own:

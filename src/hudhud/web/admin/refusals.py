@@ -23,7 +23,7 @@ from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.sentences import translate
 from hudhud.web.admin.view import view_of
 from hudhud.web.answers import answer
-from hudhud.web.parts import AnyRequest
+from hudhud.web.request import AnyRequest
 
 
 def not_logged_in(request: AnyRequest, error: NotLoggedIn) -> Response[Any]:

@@ -10,6 +10,7 @@ from hudhud import second_factor, sessions
 from hudhud.clock import now_ms
 from hudhud.sealing import SealingError
 from hudhud.sessions import Session
+from hudhud.web.admin.access import access_of
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.entrance import Entrance, WrongCode
 from hudhud.web.admin.forms import form_of
@@ -18,7 +19,8 @@ from hudhud.web.admin.notices import Notice
 from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.qr import qr_svg
 from hudhud.web.admin.view import view_of
-from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.parts import Parts, parts_of
+from hudhud.web.request import AnyRequest
 
 PATH = "/admin/second-factor"
 LARGEST_BODY = 16 * 1024
@@ -40,7 +42,7 @@ async def begin(request: AnyRequest) -> Response[Any]:
         await Entrance(request).prove_again((await form_of(request)).one("proof"))
     except WrongCode:
         return await _show(request, actor, status_code=400, is_wrong=True)
-    await asyncio.to_thread(_begin, parts_of(request), session)
+    await asyncio.to_thread(_begin, request, session)
     return see_other(request, PATH)
 
 
@@ -49,7 +51,7 @@ async def confirm(request: AnyRequest) -> Response[Any]:
     """Turn it on with a code of the app, and show the recovery codes this once."""
     actor, session = _person(await changer(request))
     code = (await form_of(request)).one("totp")
-    codes = await asyncio.to_thread(_confirm, parts_of(request), actor, session, code)
+    codes = await asyncio.to_thread(_confirm, request, actor, session, code)
     if codes is None:
         return await _show(request, actor, status_code=400, is_wrong=True)
     return await aside(page, request, "recovery_codes.html", actor=actor, codes=codes)
@@ -87,7 +89,7 @@ def _person(actor: Actor) -> tuple[Actor, Session]:
 async def _show(
     request: AnyRequest, actor: Actor, *, status_code: int = 200, is_wrong: bool = False
 ) -> Response[str]:
-    state = await aside(_state, parts_of(request), actor)
+    state = await aside(_state, request, actor)
     return await aside(
         page,
         request,
@@ -99,9 +101,9 @@ async def _show(
     )
 
 
-def _state(parts: Parts, actor: Actor) -> dict[str, Any]:
-    sealer = parts.access.second_factors
-    with parts.database.read() as connection:
+def _state(request: AnyRequest, actor: Actor) -> dict[str, Any]:
+    sealer = access_of(request).second_factors
+    with parts_of(request).database.read() as connection:
         is_on = second_factor.is_on(connection, actor.name)
         left = second_factor.recovery_codes_left(connection, actor.name)
         try:
@@ -116,14 +118,15 @@ def _is_on(parts: Parts, session: Session) -> bool:
         return second_factor.is_on(connection, session.username)
 
 
-def _begin(parts: Parts, session: Session) -> None:
-    with parts.database.write() as connection:
-        second_factor.begin_setup(connection, parts.access.second_factors, session.username)
+def _begin(request: AnyRequest, session: Session) -> None:
+    sealer = access_of(request).second_factors
+    with parts_of(request).database.write() as connection:
+        second_factor.begin_setup(connection, sealer, session.username)
 
 
-def _confirm(parts: Parts, actor: Actor, session: Session, code: str) -> list[str] | None:
-    sealer = parts.access.second_factors
-    with parts.database.write() as connection:
+def _confirm(request: AnyRequest, actor: Actor, session: Session, code: str) -> list[str] | None:
+    sealer = access_of(request).second_factors
+    with parts_of(request).database.write() as connection:
         codes = second_factor.confirm(connection, sealer, session.username, code, now=now_ms())
         if codes is not None:
             # What began without the second factor does not go on beside it.

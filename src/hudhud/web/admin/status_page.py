@@ -22,7 +22,8 @@ from hudhud.web.admin.job_query import JobQuery
 from hudhud.web.admin.pages import STATUS_PAGE, page, see_other
 from hudhud.web.admin.status_parts import WORDS, context
 from hudhud.web.admin.view import view_of
-from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.parts import Parts, parts_of
+from hudhud.web.request import AnyRequest
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +102,7 @@ async def _jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> dict[str,
     facts = {"chosen": query.chosen, "limit": query.limit, "most_counted": MOST_COUNTED}
     shown = {**WORDS, **facts}
     try:
-        found = await job_query.read(parts, actor, query)
+        found = await job_query.read(request, actor, query)
         retryable = await aside(_count_retryable, parts)
     except SQLAlchemyError as error:
         _raise_defect(error)

@@ -21,7 +21,8 @@ from hudhud.web.admin.notices import Notice
 from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.view import view_of
 from hudhud.web.admin.webhook_words import WORDS, Endpoint, endpoint_of
-from hudhud.web.parts import AnyRequest, Parts, parts_of
+from hudhud.web.parts import Parts, parts_of
+from hudhud.web.request import AnyRequest
 from hudhud.webhooks import Signed
 
 WEBHOOKS_PAGE = "/admin/webhooks"

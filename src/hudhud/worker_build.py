@@ -1,0 +1,89 @@
+"""Construct a sender's worker out of the settings, in the sender's own process."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from hudhud import contacts, senders
+from hudhud.arrivals import Arrivals
+from hudhud.channels.base import SANDBOX, Channel
+from hudhud.channels.sandbox import SandboxChannel
+from hudhud.countries import Countries
+from hudhud.credentials import build_sealer
+from hudhud.db.engine import Database, open_database
+from hudhud.delivery import Delivery
+from hudhud.errors import StartRefused
+from hudhud.legacy import database_url
+from hudhud.machine import machine_name
+from hudhud.pace import Pace
+from hudhud.sealing import CodeSealer
+from hudhud.settings import Settings
+from hudhud.templates import Templates
+from hudhud.worker import Worker
+
+SANDBOX_BATCH = 200
+
+
+def build_worker(settings: Settings, name: str) -> Worker:
+    """Build the sender's worker. Raises StartRefused."""
+    database = open_database(database_url(settings).url)
+    with database.read() as connection:
+        record = senders.find(connection, name)
+    if record is None:
+        raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
+    sealer = build_sealer(settings)
+    channel = _channel(settings, database, record)
+    is_sandbox = record.channel == SANDBOX
+    pace = Pace(
+        settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms, record.next_send_at
+    )
+    return Worker(
+        name=name,
+        machine=machine_name(settings.data_dir),
+        channel_name=record.channel,
+        database=database,
+        channel=channel,
+        delivery=Delivery(database, channel, sealer),
+        arrivals=_arrivals(settings, database, sealer),
+        pace=Pace(0, 0) if is_sandbox else pace,
+        largest_batch=SANDBOX_BATCH if is_sandbox else 1,
+        counts_traffic=record.channel == settings.channel,
+    )
+
+
+def _arrivals(settings: Settings, database: Database, sealer: CodeSealer) -> Arrivals:
+    """Build what answers the texts of links."""
+    # Not started: guarded countries are those of codes to strangers, and here the person wrote.
+    countries = Countries(settings, database)
+    templates = Templates(settings, tolerant=True)
+    return Arrivals(settings, database, sealer, templates, countries)
+
+
+def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channel:
+    if record.channel == SANDBOX:
+        return SandboxChannel()
+    # Only this process may load the WhatsApp library, and only for this channel: it takes 60 MB.
+    from hudhud.channels.linked.channel import LinkedChannel  # noqa: PLC0415
+    from hudhud.channels.linked.session import session_store  # noqa: PLC0415
+
+    return LinkedChannel(
+        sender=record.name,
+        session=session_store(
+            data_dir=settings.data_dir,
+            folder=settings.baileys_session_dir_name,
+            sender=record.name,
+            database_url=None if database.is_sqlite else database.libpq_url(),
+        ),
+        device=record.device,
+        proxy=settings.whatsapp_proxy,
+        initial_retry=settings.baileys_initial_retry_delay_ms / 1000,
+        log_level=settings.baileys_internal_log_level,
+        wrote_first=lambda phone: _wrote_first(database, phone),
+        banned_until=record.until if record.carries == "none" else None,
+        strangers_refused_until=record.until if record.carries == "known" else None,
+    )
+
+
+def _wrote_first(database: Database, phone: str) -> bool:
+    with database.read() as connection:
+        return contacts.has_written(connection, phone=phone)
