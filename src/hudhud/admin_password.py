@@ -5,6 +5,7 @@ There is one admin, `ADMIN_USERNAME`. The password of the environment wins over 
 
 import hmac
 import secrets
+import string
 import threading
 from hashlib import sha256
 
@@ -22,6 +23,10 @@ from hudhud.settings import Settings
 SHORTEST_PASSWORD = 12
 # Longer ones are refused before they are hashed; nobody types them.
 LONGEST_PASSWORD = 1024
+# Without 0, 1, i, l and o, which are read wrongly from a screen: 20 of 31 characters are 99 bits.
+PASSWORD_ALPHABET = "".join(sorted(set(string.ascii_lowercase + string.digits) - set("01ilo")))
+PASSWORD_GROUPS = 4
+GROUP_CHARACTERS = 5
 
 
 class AdminPassword:
@@ -87,6 +92,13 @@ class AdminPassword:
             return self._decoy
 
 
+def is_set(connection: Connection, settings: Settings) -> bool:
+    """Tell whether the admin has a password, in the environment or stored."""
+    if settings.admin_password is not None:
+        return True
+    return stored_hash(connection, settings.admin_username) is not None
+
+
 def stored_hash(connection: Connection, username: str) -> str | None:
     """Return the hash of this admin's stored password."""
     found = select(admins.c.password_hash).where(admins.c.username == username)
@@ -102,6 +114,15 @@ def store(connection: Connection, *, username: str, password_hash: str) -> None:
         {"username": username},
         {"password_hash": password_hash, "created_at": now_ms()},
     )
+
+
+def make_password() -> str:
+    """Return a password of 99 bits that can be read aloud."""
+    groups = (
+        "".join(secrets.choice(PASSWORD_ALPHABET) for _ in range(GROUP_CHARACTERS))
+        for _ in range(PASSWORD_GROUPS)
+    )
+    return "-".join(groups)
 
 
 def hash_password(password: str) -> str:

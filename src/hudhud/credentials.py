@@ -7,7 +7,6 @@ import hmac
 import itertools
 import os
 import secrets
-import string
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,13 +14,12 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from argon2 import PasswordHasher
 from sqlalchemy import Connection, select, update
 
-from hudhud import api_keys, audit
+from hudhud import admin_password, api_keys, audit
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
-from hudhud.db.tables import admins, installation
+from hudhud.db.tables import installation
 from hudhud.errors import StartRefused
 from hudhud.key_settings import Scope
 from hudhud.sealing import CodeSealer, derive
@@ -33,10 +31,6 @@ FIRST_KEY = "first"
 FIRST_KEY_SCOPES: Final[tuple[Scope, ...]] = ("send", "verify", "read", "sandbox")
 FIRST_START = "first start"  # who made it, as the audit says
 CREDENTIALS_FILE = "first-credentials.txt"
-# Without 0, 1, i, l and o, which are read wrongly from a screen: 20 of 31 characters are 99 bits.
-PASSWORD_ALPHABET = "".join(sorted(set(string.ascii_lowercase + string.digits) - set("01ilo")))
-PASSWORD_GROUPS = 4
-GROUP_CHARACTERS = 5
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -72,11 +66,11 @@ def load_secret(settings: Settings) -> str:
             "SESSION_SECRET is not set. With DATABASE_URL every machine needs the same one: make "
             "it once with `openssl rand -hex 32` and set it on all of them."
         )
-    file = settings.data_dir / "secret"
+    file = secret_file(settings)
     try:
         if not file.exists():
             _keep_new_secret(file)
-        secret = file.read_text(encoding="ascii").strip()
+        secret = _read_secret(file)
     except (OSError, UnicodeDecodeError) as error:
         raise StartRefused(
             f"The secret in {file} cannot be read or made ({error}). Mend that, or set "
@@ -88,6 +82,19 @@ def load_secret(settings: Settings) -> str:
             "it together with the database."
         )
     return secret
+
+
+def find_secret(settings: Settings) -> str | None:
+    """Return the secret where there is one; make none."""
+    file = secret_file(settings)
+    if settings.session_secret is None and file.exists():
+        return _read_secret(file)
+    return settings.session_secret
+
+
+def secret_file(settings: Settings) -> Path:
+    """Return the file that holds the secret where the settings do not."""
+    return settings.data_dir / "secret"
 
 
 def build_sealer(settings: Settings) -> CodeSealer:
@@ -147,13 +154,8 @@ def secret_check(secret: str) -> str:
     return derive(secret, "secret check").hex()
 
 
-def make_password() -> str:
-    """Return a password of 99 bits that can be read aloud."""
-    groups = (
-        "".join(secrets.choice(PASSWORD_ALPHABET) for _ in range(GROUP_CHARACTERS))
-        for _ in range(PASSWORD_GROUPS)
-    )
-    return "-".join(groups)
+def _read_secret(file: Path) -> str:
+    return file.read_text(encoding="ascii").strip()
 
 
 def _keep_new_secret(file: Path) -> None:
@@ -193,14 +195,14 @@ def check_secret(connection: Connection, secret: str, previous: str | None) -> N
 
     Raises StartRefused where it is not.
     """
-    row = installation.c.name == SECRET_CHECK
-    stored = connection.scalar(select(installation.c.value).where(row))
+    stored = stored_check(connection)
     value = secret_check(secret)
     if stored is None:
         connection.execute(installation.insert().values(name=SECRET_CHECK, value=value))
-    elif hmac.compare_digest(stored, value):
+    elif proves(secret, stored):
         return
-    elif previous is not None and hmac.compare_digest(stored, secret_check(previous)):
+    elif previous is not None and proves(previous, stored):
+        row = installation.c.name == SECRET_CHECK
         connection.execute(update(installation).where(row).values(value=value))
         log.info("The secret is a new one from now on")
     else:
@@ -211,10 +213,16 @@ def check_secret(connection: Connection, secret: str, previous: str | None) -> N
         )
 
 
-def has_admin(connection: Connection, username: str) -> bool:
-    """Tell whether this admin has a stored password."""
-    found = select(admins.c.username).where(admins.c.username == username)
-    return connection.execute(found).first() is not None
+def stored_check(connection: Connection) -> str | None:
+    """Return what the database keeps of its secret; None before the first start."""
+    kept = select(installation.c.value).where(installation.c.name == SECRET_CHECK)
+    stored: str | None = connection.scalar(kept)
+    return stored
+
+
+def proves(secret: str, stored: str) -> bool:
+    """Tell whether the stored check was made with this secret."""
+    return hmac.compare_digest(stored, secret_check(secret))
 
 
 def _first_api_key(connection: Connection, settings: Settings) -> str | None:
@@ -243,14 +251,9 @@ def _first_key_name(connection: Connection, now: int) -> str:
 
 
 def _first_admin_password(connection: Connection, settings: Settings) -> str | None:
-    if settings.admin_password is not None or has_admin(connection, settings.admin_username):
+    if admin_password.is_set(connection, settings):
         return None
-    password = make_password()
-    connection.execute(
-        admins.insert().values(
-            username=settings.admin_username,
-            password_hash=PasswordHasher().hash(password),
-            created_at=now_ms(),
-        )
-    )
+    password = admin_password.make_password()
+    hashed = admin_password.hash_password(password)
+    admin_password.store(connection, username=settings.admin_username, password_hash=hashed)
     return password

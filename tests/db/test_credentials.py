@@ -9,21 +9,16 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import text
 
-from hudhud import api_keys, audit, credentials
+from conftest import settings
+from hudhud import admin_password, api_keys, audit, credentials
 from hudhud.credentials import FirstCredentials, announce, ensure_credentials, load_secret
 from hudhud.db.engine import Database
 from hudhud.errors import StartRefused
-from hudhud.settings import Settings
 from support.keys import make_key, revoke_key
 
 ONE = "secret number one, long enough"
 TWO = "secret number two, long enough"
 KNOWN = {"api_key": "known", "admin_password": "known"}
-
-
-def settings(**changes: Any) -> Settings:
-    """Settings with nothing from outside but `changes`."""
-    return Settings.model_validate(changes)
 
 
 def keep(_made: FirstCredentials) -> None:
@@ -218,11 +213,11 @@ def test_credentials_that_reached_nobody_do_not_exist(database: Database) -> Non
 
 
 def test_a_password_is_strong_and_reads_without_doubt() -> None:
-    password = credentials.make_password()
+    password = admin_password.make_password()
     assert [len(group) for group in password.split("-")] == [5, 5, 5, 5]
     assert not set("01iloIO") & set(password)
-    assert len(credentials.PASSWORD_ALPHABET) ** 20 > 2**80
-    assert credentials.make_password() != password
+    assert len(admin_password.PASSWORD_ALPHABET) ** 20 > 2**80
+    assert admin_password.make_password() != password
 
 
 def test_credentials_do_not_show_in_the_objects_text() -> None:

@@ -1,15 +1,14 @@
 """Checks of the database and of what is in it."""
 
-import hmac
 from ipaddress import ip_address
 from pathlib import Path
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import api_keys, legacy, resealing, senders, untrusted_proxy
+from hudhud import admin_password, api_keys, legacy, resealing, senders, untrusted_proxy
 from hudhud.clock import now_ms
-from hudhud.credentials import CREDENTIALS_FILE, SECRET_CHECK, has_admin, secret_check
+from hudhud.credentials import CREDENTIALS_FILE, find_secret, proves, secret_file, stored_check
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, current_revision
 from hudhud.db.tables import installation as kept
@@ -79,12 +78,13 @@ def writing(installation: Installation) -> Finding:
 def secret(installation: Installation) -> Finding:
     """Is there a secret, a strong one, and the one of this database?"""
     settings = installation.settings
-    file = settings.data_dir / "secret"
-    value = _known_secret(settings)
+    file = secret_file(settings)
+    value = find_secret(settings)
     stored = _stored_check(installation)
     if value is None:
         return _without_secret(settings, file, is_needed=stored is not None)
-    if stored is not None and not _proves(stored, value, settings.session_secret_previous):
+    known = [one for one in (value, settings.session_secret_previous) if one is not None]
+    if stored is not None and not any(proves(one, stored) for one in known):
         return fail(
             "The database belongs to another secret: its codes cannot be read.",
             f"Set SESSION_SECRET, or restore {file}, as it was; to change the secret, set the "
@@ -107,7 +107,7 @@ def former_secret(installation: Installation) -> Finding:
     if settings.session_secret_previous is None:
         return ok("SESSION_SECRET_PREVIOUS is not set: the secret is not being changed.")
     database = _ready(installation)
-    if database is None or _known_secret(settings) is None:
+    if database is None or find_secret(settings) is None:
         return LATER
     with database.read() as connection:
         left = resealing.find_left(connection, settings)
@@ -127,7 +127,7 @@ def credentials(installation: Installation) -> Finding:
         return LATER
     with database.read() as connection:
         has_key = settings.api_key is not None or api_keys.any_in_use(connection, now=now_ms())
-        has_admin = _has_admin(connection, settings)
+        has_admin = admin_password.is_set(connection, settings)
     if has_key and has_admin:
         return ok("An API key and an admin password exist.")
     missing = "API key" if not has_key else "admin password"
@@ -209,31 +209,12 @@ def _ready(installation: Installation) -> Database | None:
     return database if database is not None and current_revision(database) == HEAD else None
 
 
-def _known_secret(settings: Settings) -> str | None:
-    """Return the secret where there is one; makes none."""
-    file = settings.data_dir / "secret"
-    if settings.session_secret is None and file.exists():
-        return file.read_text(encoding="ascii").strip()
-    return settings.session_secret
-
-
 def _stored_check(installation: Installation) -> str | None:
     database = _ready(installation)
     if database is None:
         return None
     with database.read() as connection:
-        value: str | None = connection.scalar(
-            select(kept.c.value).where(kept.c.name == SECRET_CHECK)
-        )
-    return value
-
-
-def _proves(stored: str, *secrets: str | None) -> bool:
-    return any(
-        hmac.compare_digest(stored, secret_check(candidate))
-        for candidate in secrets
-        if candidate is not None
-    )
+        return stored_check(connection)
 
 
 def _without_secret(settings: Settings, file: Path, *, is_needed: bool) -> Finding:
@@ -248,7 +229,3 @@ def _without_secret(settings: Settings, file: Path, *, is_needed: bool) -> Findi
             f"Restore {file} from a backup, or set SESSION_SECRET as it was.",
         )
     return ok("There is no secret yet; the first start makes one.")
-
-
-def _has_admin(connection: Connection, settings: Settings) -> bool:
-    return settings.admin_password is not None or has_admin(connection, settings.admin_username)
