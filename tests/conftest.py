@@ -130,4 +130,4 @@ def impatient(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[D
 
 def settings(**changes: Any) -> Settings:
     """Settings with nothing from outside but `changes`."""
-    return Settings(_env_file=None, **changes)  # type: ignore[call-arg]
+    return Settings(**changes)

@@ -11,16 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
+from conftest import settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.migrate import migrate
 from hudhud.errors import SettingsError
 from hudhud.legacy import choose_database, database_url, notices
-from hudhud.settings import Settings, read_environment
-
-
-def settings(**changes: Any) -> Settings:
-    """Settings with nothing from outside but `changes`."""
-    return Settings.model_validate(changes)
+from hudhud.settings import read_environment
 
 
 def lines(environment: dict[str, str] | None = None, **changes: Any) -> list[str]:

@@ -4,7 +4,7 @@ A note is written in the transaction of what it tells about, so that neither exi
 other. It never holds a password, a code or a key.
 """
 
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select
 
@@ -40,7 +40,6 @@ What = Literal[
     "password_changed",
     "unlocked",
 ]
-ACTIONS: Final[tuple[What, ...]] = get_args(What)
 
 Group = Literal["logins", "failed", "senders", "jobs", "keys", "webhooks", "account"]
 GROUPS: Final[dict[Group, tuple[What, ...]]] = {

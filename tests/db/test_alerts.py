@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
+from conftest import settings
 from hudhud.alerts import MOST_ATTEMPTS, Alerts, Telling, due, targets, unusable_targets
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders
-from hudhud.settings import Settings
 from support.inbox import Inbox
 from support.services import wait_until
 
@@ -33,11 +33,6 @@ def second_inbox() -> Iterator[Inbox]:
     opened = Inbox()
     yield opened
     opened.close()
-
-
-def settings(**changes: Any) -> Settings:
-    """Settings with nothing from outside but `changes`."""
-    return Settings.model_validate(changes)
 
 
 def alerts_to(database: Database, *inboxes: Inbox, first_wait_ms: int = 60_000) -> Alerts:

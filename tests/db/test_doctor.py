@@ -494,3 +494,17 @@ def test_what_the_earlier_application_left_is_told(
     assert found.outcome == "warn"
     assert "NODE_ENV" in found.sentence
     assert "scan the new QR code" in found.sentence
+
+
+def test_targets_of_alerts_that_are_not_understood_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert check("alerts").outcome == "ok"
+    monkeypatch.setenv("ALERT_URLS", "json://localhost/hunter2")
+    assert check("alerts").outcome == "ok"
+    monkeypatch.setenv("ALERT_URLS", "json://localhost nosuch://hunter2")
+    found = check("alerts")
+    assert found.outcome == "warn"
+    assert "nosuch://…" in found.sentence
+    assert "hunter2" not in str(found)
+    assert "ALERT_URLS" in (found.remedy or "")

@@ -33,6 +33,7 @@ CHECKS: dict[str, Check] = {
     "proxy": around.proxy,
     "library": around.library,
     "pace": around.pace,
+    "alerts": around.alerts,
     "leftovers": around.leftovers,
 }
 

@@ -1,4 +1,4 @@
-"""Checks of what is around Hudhud: settings, clock, port, proxy, library, earlier application."""
+"""Checks of what is around Hudhud: settings, clock, port, proxy, library, alerts, leftovers."""
 
 import errno
 import http.client
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select, text
 
 from hudhud import __version__, legacy
+from hudhud.alerts import targets, unusable_targets
 from hudhud.channels.base import SANDBOX
 from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
@@ -129,6 +130,20 @@ def pace(installation: Installation) -> Finding:
         return ok("Messages follow each other without a gap.")
     codes = int(settings.otp_ttl_seconds / settings.mean_send_gap)
     return ok(f"One sender carries about {codes} codes within a code's validity.")
+
+
+def alerts(installation: Installation) -> Finding:
+    """Can alerts be sent to each target of the settings?"""
+    count = len(targets(installation.settings))
+    if count == 0:
+        return ok("No target is set for alerts.")
+    unusable = unusable_targets(installation.settings)
+    if unusable:
+        return warn(
+            " ".join(unusable),
+            "Correct it in ALERT_URLS, or TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID.",
+        )
+    return ok(f"The addresses of all targets for alerts are understood: {count}.")
 
 
 def leftovers(installation: Installation) -> Finding:

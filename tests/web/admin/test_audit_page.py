@@ -1,14 +1,14 @@
 """The audit on its page: every kind of note in words, filtered, searched and paged."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import insert
 
 from hudhud import audit
-from hudhud.audit import ACTIONS, GROUPS
+from hudhud.audit import GROUPS, What
 from hudhud.clock import now_ms
 from hudhud.db.tables import audit as audit_notes
 from hudhud.web.admin.audit_words import group_words, words_of
@@ -17,6 +17,8 @@ from hudhud.web.admin.view import Language, View
 from support.admin import PASSWORD, Person
 from support.html import Page
 from support.web_server import ServeWeb, WebServer
+
+ACTIONS: tuple[What, ...] = get_args(What)
 
 
 @pytest.fixture(scope="module", autouse=True)

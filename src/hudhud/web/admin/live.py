@@ -6,7 +6,6 @@ from typing import Any
 
 from litestar import Response, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
-from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.web.admin.feed import Watcher, feed_of
 from hudhud.web.admin.guard import Actor, is_still_in, reader
@@ -49,7 +48,7 @@ async def _told(
     beat_at = loop.time() + BEAT_SECONDS
     while True:
         if loop.time() >= beat_at:  # also where one event follows the other
-            if not await _may_go_on(request, actor):
+            if not await is_still_in(request, actor):
                 yield ServerSentEventMessage(event="end", data="logged out")
                 return
             beat_at = loop.time() + BEAT_SECONDS
@@ -62,11 +61,3 @@ async def _told(
         if event is None:
             return
         yield ServerSentEventMessage(event=event.name, data=event.data)
-
-
-async def _may_go_on(request: AnyRequest, actor: Actor) -> bool:
-    """Tell whether the session lasts; while the database does not answer nobody can know."""
-    try:
-        return await is_still_in(request, actor)
-    except SQLAlchemyError:
-        return True

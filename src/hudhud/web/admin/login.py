@@ -44,7 +44,6 @@ from hudhud.web.answers import answer
 from hudhud.web.parts import parts_of
 from hudhud.web.request import AnyRequest
 
-CODE_PATH = f"{LOGIN_PAGE}/second-factor"
 # Binds the login form to its browser, which has no session yet.
 FORM_COOKIE = "hudhud_login"
 LONGEST_COOKIE = 100
