@@ -37,15 +37,13 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_MS = 3000
 LOCK_POLL_SECONDS = 0.0003
 LAST_LOOK_MS = 10
-# Any two numbers that only Hudhud uses.
+# PostgreSQL's advisory locks are numbers; these begin at "hudhud", which no other program takes.
 LOCK_OF_THE_MIGRATIONS = 0x687564687564
 LOCK_OF_THE_ADMISSION = LOCK_OF_THE_MIGRATIONS + 1
 LOCK_OF_THE_LOGINS = LOCK_OF_THE_MIGRATIONS + 2
-LOCK_OF_THE_LIMITS = LOCK_OF_THE_MIGRATIONS + 4
 LOCK_OF_THE_KEYS = LOCK_OF_THE_MIGRATIONS + 3
+LOCK_OF_THE_LIMITS = LOCK_OF_THE_MIGRATIONS + 4
 LOCKS_OF_THE_CONVERSIONS = LOCK_OF_THE_MIGRATIONS + 1000  # and as many after it as shards
-
-
 # A server or a machine that vanishes must neither block us nor keep a lock for hours.
 POSTGRES_ARGUMENTS = {
     "connect_timeout": 5,

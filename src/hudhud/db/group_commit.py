@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LARGEST_GROUP = 500
-# SQLite's lock is unfair: without a pause other processes starve (design.md, Queue rules).
+# SQLite's lock is unfair: without a pause other processes starve.
 PAUSE_SECONDS = 0.002
 
 

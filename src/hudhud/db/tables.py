@@ -404,7 +404,7 @@ events = Table(
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),  # a verification's id, or a sender's name
     Column("api_key", Text),  # the owner of the verification
-    Column("payload", ForeignText, nullable=False),  # `data` as JSON; see `events.body`
+    Column("payload", ForeignText, nullable=False),  # the event's `data` as JSON
     Column("created_at", Moment, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -532,7 +532,7 @@ audit = Table(
     Column("at", Moment, nullable=False),
     Column("who", ForeignText, nullable=False),
     Column("address", Text),
-    Column("what", Text, nullable=False),  # a word of `audit.ACTIONS`
+    Column("what", Text, nullable=False),  # a word of `audit.What`
     Column("subject", ForeignText),  # which job, sender, key
     Column("outcome", Text, nullable=False),  # ok, refused or failed
     Column("detail", ForeignText),
