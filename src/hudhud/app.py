@@ -5,7 +5,6 @@ so that neither process loads what only the other one needs.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -17,6 +16,7 @@ from hudhud.countries import Countries
 from hudhud.credentials import build_sealer, load_secret
 from hudhud.db.engine import Database, open_database
 from hudhud.db.migrate import migrate
+from hudhud.dispatcher import Dispatcher
 from hudhud.errors import SettingsError
 from hudhud.housekeeping import Housekeeping
 from hudhud.legacy import database_url
@@ -28,9 +28,6 @@ from hudhud.settings import Settings
 from hudhud.supervisor import Supervisor
 from hudhud.templates import Templates
 from hudhud.verifications import VerificationStarter
-
-if TYPE_CHECKING:
-    from hudhud.dispatcher import Dispatcher
 
 
 def open_installation(settings: Settings) -> Database:
@@ -104,11 +101,8 @@ def build_housekeeping(settings: Settings, database: Database) -> Housekeeping:
     )
 
 
-def build_dispatcher(settings: Settings, database: Database) -> "Dispatcher":
+def build_dispatcher(settings: Settings, database: Database) -> Dispatcher:
     """Build what delivers events to webhooks. Raises StartRefused without a secret."""
-    # A sender's process delivers none: it need not load an HTTP client.
-    from hudhud.dispatcher import Dispatcher  # noqa: PLC0415
-
     return Dispatcher(database, build_webhook_sealer(settings), build_outgoing(settings))
 
 
