@@ -16,10 +16,9 @@ from hudhud import api_keys, conversions, endings, link_tokens, messages, tally,
 from hudhud.channels.base import SANDBOX, Inbound
 from hudhud.codes import new_code
 from hudhud.countries import Countries
+from hudhud.db import tables
 from hudhud.db.deleting import delete_some
 from hudhud.db.engine import Database, insert_or_update, insert_rows
-from hudhud.db.tables import link_answers, verifications
-from hudhud.db.tables import messages as messages_table
 from hudhud.endings import PENDING
 from hudhud.errors import NotAllowed
 from hudhud.messages import QUEUED
@@ -95,13 +94,13 @@ class Arrivals:
         """Return the newest verification that waits for one of these tokens from this person."""
         indexes = [index for token in tokens for index in self._sealer.link_indexes(token)]
         rows = connection.execute(
-            select(verifications)
+            select(tables.verifications)
             .where(
-                verifications.c.link_index.in_(indexes),
-                verifications.c.status == PENDING,
-                verifications.c.expires_at > now,
+                tables.verifications.c.link_index.in_(indexes),
+                tables.verifications.c.status == PENDING,
+                tables.verifications.c.expires_at > now,
             )
-            .order_by(verifications.c.id)  # in the order in which everybody locks
+            .order_by(tables.verifications.c.id)  # in the order in which everybody locks
             .with_for_update()
         ).all()
         return next((row for row in reversed(rows) if self._may_be_proved(row, chat)), None)
@@ -135,8 +134,8 @@ class Arrivals:
             ttl_seconds=settings.otp_ttl_seconds,
         )
         connection.execute(
-            update(verifications)
-            .where(verifications.c.id == row.id)
+            update(tables.verifications)
+            .where(tables.verifications.c.id == row.id)
             .values(
                 phone=proved,
                 template=template,
@@ -181,7 +180,7 @@ class Arrivals:
         expires_at: int,
         now: int,
     ) -> None:
-        (number,) = self._database.new_ids(connection, messages_table, 1)
+        (number,) = self._database.new_ids(connection, tables.messages, 1)
         row = messages.new_row(
             number,
             verification_id=verification_id,
@@ -193,7 +192,7 @@ class Arrivals:
             expires_at=expires_at,
             only_sender=chat.sender,
         )
-        insert_rows(connection, messages_table, [row])
+        insert_rows(connection, tables.messages, [row])
         texts.keep(connection, [body])
         tally.add(connection, now=now, moved={QUEUED: 1}, happened={"accepted": 1})
 
@@ -208,18 +207,18 @@ def _note_answer(connection: Connection, phone: str, now: int) -> bool:
     """Write down that this person is answered now; False where somebody just did."""
     return insert_or_update(
         connection,
-        link_answers,
+        tables.link_answers,
         {"phone": phone},
         {"answered_at": now},
-        where=link_answers.c.answered_at <= now - ANSWERED_AGAIN_MS,
+        where=tables.link_answers.c.answered_at <= now - ANSWERED_AGAIN_MS,
     )
 
 
 def purge(connection: Connection, *, now: int, limit: int) -> int:
     """Delete at most `limit` notes of answers that another one may follow; return how many."""
-    answered = link_answers.c.answered_at
+    answered = tables.link_answers.c.answered_at
     is_old = answered <= now - ANSWERED_AGAIN_MS
-    return delete_some(connection, link_answers, is_old, order=answered, limit=limit)
+    return delete_some(connection, tables.link_answers, is_old, order=answered, limit=limit)
 
 
 def _key_name(connection: Connection, row: Row[Any]) -> str | None:

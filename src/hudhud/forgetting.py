@@ -28,19 +28,8 @@ from sqlalchemy import (
 from hudhud import audit, endings, events, texts, traces
 from hudhud.batches import Batches
 from hudhud.clock import now_ms
-from hudhud.db import fragments
+from hudhud.db import fragments, tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import (
-    contacts,
-    idempotency_keys,
-    inbound_messages,
-    link_answers,
-    messages,
-    metadata,
-    senders,
-    verifications,
-)
-from hudhud.db.tables import texts as texts_table
 from hudhud.endings import FAILED, PENDING, Ended
 from hudhud.errors import CommandFailed
 from hudhud.messages import CANCELED, QUEUED, SENDING
@@ -60,7 +49,11 @@ CHOSEN: Final = frozenset(
     {"admins", "api_keys", "recovery_codes", "second_factors", "sessions", "webhook_endpoints"}
 )
 # Rows that say nothing but something about the number; a text is kept anew where it is changed.
-DELETED: Final = (contacts.c.phone, inbound_messages.c.phone, link_answers.c.phone)
+DELETED: Final = (
+    tables.contacts.c.phone,
+    tables.inbound_messages.c.phone,
+    tables.link_answers.c.phone,
+)
 ERASED: Final[Mapping[str, Any]] = {
     **endings.ERASED,
     "code_digest": b"",
@@ -121,7 +114,7 @@ class _Forgetting:
     def begin(self, who: str) -> None:
         """Write down that the number is forgotten. Raises CommandFailed for a sender's."""
         with self._database.write() as connection:
-            for row in connection.execute(select(senders.c.name, senders.c.phone)):
+            for row in connection.execute(select(tables.senders.c.name, tables.senders.c.phone)):
                 if self._needle.is_in(row.phone or "") or self._needle.is_in(row.name):
                     raise CommandFailed(
                         f"This is the number of the sender {row.name}: only people can be "
@@ -140,20 +133,20 @@ class _Forgetting:
         """Cancel the verifications that are open, and the messages that wait."""
         with self._database.write() as connection:
             now = now_ms()
-            open_ones = select(verifications.c.id).where(
-                verifications.c.phone == self._number,
-                verifications.c.status.in_((PENDING, FAILED)),
+            open_ones = select(tables.verifications.c.id).where(
+                tables.verifications.c.phone == self._number,
+                tables.verifications.c.status.in_((PENDING, FAILED)),
             )
             ids = connection.scalars(open_ones).all()
             ended = endings.cancel(connection, ids, reason="forgotten", now=now)
-            waiting = update(messages).where(self._of_person(QUEUED))
+            waiting = update(tables.messages).where(self._of_person(QUEUED))
             others = connection.execute(waiting.values(status=CANCELED, finished_at=now)).rowcount
             Ended(ended.ids, ended.canceled + others).count(connection, now=now)
             self._database.ring(connection)
 
     def wait_for_sends(self) -> None:
         """Let what is being sent go out, but wait no longer than a send takes."""
-        sending = select(messages.c.id).where(self._of_person(SENDING)).limit(1)
+        sending = select(tables.messages.c.id).where(self._of_person(SENDING)).limit(1)
         deadline = time.monotonic() + SENDING_SECONDS
         while self._read(sending) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
@@ -163,7 +156,9 @@ class _Forgetting:
         self._release_idempotency_keys()
         self._forget_events()
         # The texts last: by then no message needs those that are deleted.
-        for table in sorted(metadata.tables.values(), key=lambda table: table is texts_table):
+        for table in sorted(
+            tables.metadata.tables.values(), key=lambda table: table is tables.texts
+        ):
             if table.name not in CHOSEN:
                 with self._database.read() as connection:
                     self._database.lift_time_limit(connection)
@@ -191,8 +186,8 @@ class _Forgetting:
             return traces.places(connection, self._needle)
 
     def _of_person(self, status: str) -> ColumnElement[bool]:
-        either = messages.c.phone.in_((self._number, self.pseudonym))
-        return and_(either, messages.c.status == status)
+        either = tables.messages.c.phone.in_((self._number, self.pseudonym))
+        return and_(either, tables.messages.c.status == status)
 
     def _read(self, statement: Select[Any]) -> Sequence[Any]:
         with self._database.read() as connection:
@@ -200,17 +195,21 @@ class _Forgetting:
 
     def _release_idempotency_keys(self) -> None:
         """Forget requests: their digest is of a body in which the number stands."""
-        key = (idempotency_keys.c.api_key, idempotency_keys.c.key_digest)
-        of_person = select(verifications.c.id).where(verifications.c.phone == self._number)
-        places = self._read(select(*key).where(idempotency_keys.c.verification_id.in_(of_person)))
+        key = (tables.idempotency_keys.c.api_key, tables.idempotency_keys.c.key_digest)
+        of_person = select(tables.verifications.c.id).where(
+            tables.verifications.c.phone == self._number
+        )
+        places = self._read(
+            select(*key).where(tables.idempotency_keys.c.verification_id.in_(of_person))
+        )
 
         def release(connection: Connection, some: Sequence[Any]) -> None:
             for place in some:
                 this = tuple_(*key) == tuple_(*place)
-                connection.execute(delete(idempotency_keys).where(this))
+                connection.execute(delete(tables.idempotency_keys).where(this))
 
         self._batches.each(places, release)
-        self.rows[idempotency_keys.name] += len(places)
+        self.rows[tables.idempotency_keys.name] += len(places)
 
     def _forget_events(self) -> None:
         done = -1
@@ -225,7 +224,7 @@ class _Forgetting:
 
     def _change(self, table: Table, connection: Connection, found: Sequence[Trace]) -> None:
         """Change or delete rows that have the number."""
-        if table is messages:
+        if table is tables.messages:
             with fragments.merging_little(connection, len(found)):
                 self._change_each(table, connection, found)
         else:
@@ -234,7 +233,7 @@ class _Forgetting:
     def _change_each(self, table: Table, connection: Connection, found: Sequence[Trace]) -> None:
         for trace in found:
             row = tuple_(*table.primary_key.columns) == tuple_(*trace.key)
-            if table is texts_table or any(column in trace.texts for column in DELETED):
+            if table is tables.texts or any(column in trace.texts for column in DELETED):
                 connection.execute(delete(table).where(row))
             else:
                 values = self._values(connection, trace)
@@ -246,10 +245,13 @@ class _Forgetting:
             column.name: self._needle.replaced(text, self.pseudonym)
             for column, text in trace.texts.items()
         }
-        if trace.table is messages:
+        if trace.table is tables.messages:
             keys = texts.keep(connection, [values[name] for name in _KEYED if name in values])
             values |= {f"{name}_key": keys[values[name]] for name in _KEYED if name in values}
-        if verifications.c.phone in trace.texts or verifications.c.proved_phone in trace.texts:
+        if (
+            tables.verifications.c.phone in trace.texts
+            or tables.verifications.c.proved_phone in trace.texts
+        ):
             values |= ERASED
         return values
 

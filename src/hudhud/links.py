@@ -12,14 +12,13 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Row, select
 
-from hudhud import events, limits, link_tokens
-from hudhud import senders as sender_records
+from hudhud import events, limits, link_tokens, senders
 from hudhud.api_keys import Caller
 from hudhud.channels import sandbox
 from hudhud.channels.base import SANDBOX
 from hudhud.countries import Countries
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import senders, verifications
 from hudhud.endings import PENDING
 from hudhud.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady
 from hudhud.limits import Limit, Limits, Quota
@@ -114,14 +113,14 @@ class LinkStarter:
             url = _address(_number_to_write_to(connection, channel, now=now), text)
             quota = self._take_limits(connection, applying, now)
             row = self._row(new, url)
-            connection.execute(verifications.insert().values(row))
+            connection.execute(tables.verifications.insert().values(row))
             events.verification_changed(connection, "verification.created", [new.id], now=now)
             self._database.ring(connection)
         return StartedLink(new.id, url, token, row["expires_at"], quota)
 
     def show(self, verification_id: str, *, caller: Caller, now: int) -> str:
         """Return the address of a link once more. Raises NotFound, and Gone where it is over."""
-        found = select(verifications).where(verifications.c.id == verification_id)
+        found = select(tables.verifications).where(tables.verifications.c.id == verification_id)
         with self._database.read() as connection:
             row = connection.execute(found).first()
         if row is None or row.link_mode is None or not caller.sees(row.api_key):
@@ -178,7 +177,9 @@ def _number_to_write_to(connection: Connection, channel: str, *, now: int) -> st
     """
     if channel == SANDBOX:
         return sandbox.NUMBER
-    linked = select(senders).where(senders.c.channel == channel, senders.c.phone.is_not(None))
+    linked = select(tables.senders).where(
+        tables.senders.c.channel == channel, tables.senders.c.phone.is_not(None)
+    )
     rows = connection.execute(linked).all()
     if not rows:
         raise NotReady(NOT_LINKED, "no_linked_sender")
@@ -189,4 +190,4 @@ def _number_to_write_to(connection: Connection, channel: str, *, now: int) -> st
 def _can_answer(row: Row[Any], now: int) -> bool:
     """Whether the sender sends now; a restricted one does, to those who wrote to it."""
     is_sending = row.carries in ("all", "known") and row.paused_at is None
-    return is_sending and sender_records.is_running(row, now=now)
+    return is_sending and senders.is_running(row, now=now)

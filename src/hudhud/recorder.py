@@ -1,8 +1,8 @@
 """Write down what a channel tells on its own: states, receipts, people's messages."""
 
-import queue
 import time
 from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
 
 import structlog
 from sqlalchemy import Connection
@@ -46,7 +46,7 @@ class Recorder:
         self._on_state = on_state
         self._on_restart = on_restart
         self._counts_traffic = counts_traffic
-        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._events: SimpleQueue[Event | None] = SimpleQueue()
         self._stopping = False
         self._held: list[tuple[float, Receipt]] = []
 
@@ -66,7 +66,7 @@ class Recorder:
     def _next_events(self) -> list[Event]:
         try:
             taken = [self._events.get(timeout=POLL_SECONDS)]
-        except queue.Empty:
+        except Empty:
             return []
         time.sleep(GATHER_SECONDS)
         while not self._events.empty():

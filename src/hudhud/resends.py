@@ -10,9 +10,8 @@ from hudhud import admission, api_keys, endings, limits, messages, tally, texts
 from hudhud.api_keys import Caller
 from hudhud.checks import OVER
 from hudhud.countries import Countries
+from hudhud.db import tables
 from hudhud.db.engine import Database, insert_rows
-from hudhud.db.tables import messages as messages_table
-from hudhud.db.tables import verifications
 from hudhud.endings import EXPIRED, FAILED, PENDING
 from hudhud.errors import BadRequest, Conflict, Gone, TooMany
 from hudhud.limits import Limits, Quota
@@ -72,9 +71,9 @@ class Resends:
         # In the order in which a send locks.
         self._database.lock_for_admission(connection)
         self._database.lock_for_limits(connection)
-        row = connection.execute(_LOCKED.where(verifications.c.id == verification_id)).one()
+        row = connection.execute(_LOCKED.where(tables.verifications.c.id == verification_id)).one()
         last = connection.execute(
-            _LAST_MESSAGE.where(messages_table.c.verification_id == verification_id)
+            _LAST_MESSAGE.where(tables.messages.c.verification_id == verification_id)
         ).first()
         if last is None:  # nobody has opened its link yet
             raise Conflict(STILL_QUEUED, "still_queued")
@@ -113,7 +112,7 @@ class Resends:
         request_id: str,
         now: int,
     ) -> int:
-        (number,) = self._database.new_ids(connection, messages_table, 1)
+        (number,) = self._database.new_ids(connection, tables.messages, 1)
         body = self._body(connection, row, now)
         new = messages.new_row(
             number,
@@ -126,13 +125,13 @@ class Resends:
             expires_at=row.expires_at,
             only_sender=last.only_sender,
         )
-        insert_rows(connection, messages_table, [new])
+        insert_rows(connection, tables.messages, [new])
         texts.keep(connection, [body])
         endings.reopen(connection, [row.id])
         connection.execute(
-            update(verifications)
-            .where(verifications.c.id == row.id)
-            .values(resends=verifications.c.resends + 1)
+            update(tables.verifications)
+            .where(tables.verifications.c.id == row.id)
+            .values(resends=tables.verifications.c.resends + 1)
         )
         tally.add(connection, now=now, moved={QUEUED: 1}, happened={"accepted": 1})
         self._database.ring(connection)
@@ -176,5 +175,5 @@ def _refuse_early(row: Row[Any], last: Row[Any], now: int) -> None:
         raise TooMany(TOO_EARLY, "resend_too_early", math.ceil(left / 1000))
 
 
-_LOCKED = select(verifications).with_for_update()
-_LAST_MESSAGE = select(messages_table).order_by(messages_table.c.id.desc()).limit(1)
+_LOCKED = select(tables.verifications).with_for_update()
+_LAST_MESSAGE = select(tables.messages).order_by(tables.messages.c.id.desc()).limit(1)

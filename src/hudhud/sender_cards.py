@@ -9,9 +9,7 @@ from sqlalchemy import Connection, Row, func, select
 from hudhud import commands, senders
 from hudhud.channels.base import State
 from hudhud.channels.linked.faults import FAULTS
-from hudhud.db.tables import commands as commands_table
-from hudhud.db.tables import sender_states
-from hudhud.db.tables import senders as senders_table
+from hudhud.db import tables
 from hudhud.senders import SENTENCES, is_running
 
 UPTIME_MS = 24 * 3_600_000
@@ -75,7 +73,7 @@ class _Span(NamedTuple):
 
 def cards(connection: Connection, *, now: int) -> list[SenderCard]:
     """Return a card for each sender that has ever run here, by name."""
-    rows = connection.execute(select(senders_table).order_by(senders_table.c.name))
+    rows = connection.execute(select(tables.senders).order_by(tables.senders.c.name))
     return [_card(connection, row, now) for row in rows]
 
 
@@ -115,13 +113,15 @@ def _history(
 ) -> Sequence[tuple[str, int]]:
     """Return states and when each began, the one that held when the day began first."""
     begin = now - UPTIME_MS
-    of_sender = select(sender_states.c.state, sender_states.c.at).where(
-        sender_states.c.sender == row.name
+    of_sender = select(tables.sender_states.c.state, tables.sender_states.c.at).where(
+        tables.sender_states.c.sender == row.name
     )
-    before = of_sender.where(sender_states.c.at <= begin)
-    first = connection.execute(before.order_by(sender_states.c.at.desc()).limit(1)).all()
+    before = of_sender.where(tables.sender_states.c.at <= begin)
+    first = connection.execute(before.order_by(tables.sender_states.c.at.desc()).limit(1)).all()
     later = connection.execute(
-        of_sender.where(sender_states.c.at > begin).order_by(sender_states.c.at, sender_states.c.id)
+        of_sender.where(tables.sender_states.c.at > begin).order_by(
+            tables.sender_states.c.at, tables.sender_states.c.id
+        )
     ).all()
     states = [(one.state, one.at) for one in (*first, *later)]
     if not running and row.heartbeat_at is not None:
@@ -154,9 +154,9 @@ def _share(spans: Sequence[_Span], begin: int, end: int) -> float | None:
 
 def _action(connection: Connection, name: str, now: int) -> ActionResult | None:
     last = connection.execute(
-        select(commands_table)
-        .where(commands_table.c.sender == name)
-        .order_by(commands_table.c.id.desc())
+        select(tables.commands)
+        .where(tables.commands.c.sender == name)
+        .order_by(tables.commands.c.id.desc())
         .limit(1)
     ).first()
     if last is None:
@@ -179,10 +179,10 @@ def _new_start(connection: Connection, last: Row[Any], now: int) -> ActionResult
     """
     back = _LASTING - {"logged_out"} if last.kind == "logout" else _LASTING
     back_at = connection.scalar(
-        select(func.min(sender_states.c.at)).where(
-            sender_states.c.sender == last.sender,
-            sender_states.c.at >= last.finished_at,
-            sender_states.c.state.in_(back),
+        select(func.min(tables.sender_states.c.at)).where(
+            tables.sender_states.c.sender == last.sender,
+            tables.sender_states.c.at >= last.finished_at,
+            tables.sender_states.c.state.in_(back),
         )
     )
     if back_at is not None:

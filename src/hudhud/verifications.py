@@ -23,9 +23,8 @@ from hudhud.channels.base import SANDBOX
 from hudhud.clock import now_ms
 from hudhud.codes import canonical, new_code
 from hudhud.countries import Countries
+from hudhud.db import tables
 from hudhud.db.engine import Database, insert_rows
-from hudhud.db.tables import messages as messages_table
-from hudhud.db.tables import verifications
 from hudhud.endings import PENDING
 from hudhud.errors import Contradiction, NotAllowed
 from hudhud.idempotency import IdempotentRequest, Original
@@ -284,10 +283,10 @@ class VerificationStarter:
             return {}
         checked = [new.request.phone.number for new in group if new.caller.may("verify")]
         self._database.lock_for_numbers(connection, checked)
-        numbers = self._database.new_ids(connection, messages_table, len(group))
-        insert_rows(connection, verifications, [_verification_row(new) for new in group])
+        numbers = self._database.new_ids(connection, tables.messages, len(group))
+        insert_rows(connection, tables.verifications, [_verification_row(new) for new in group])
         rows = [_message_row(number, new) for number, new in zip(numbers, group, strict=True)]
-        insert_rows(connection, messages_table, rows)
+        insert_rows(connection, tables.messages, rows)
         texts.keep(connection, [new.body for new in group])
         canceled = self._supersede(connection, group, now)
         counted = [one.request.phone.number for one in group if one.is_conversion]
@@ -324,7 +323,7 @@ class VerificationStarter:
         if id_of_first in answers:  # it came in this very group
             answer = answers[id_of_first]
             return answer if isinstance(answer, Exception) else replace(answer, is_repeated=True)
-        row = connection.execute(_ORIGINAL.where(verifications.c.id == id_of_first)).one()
+        row = connection.execute(_ORIGINAL.where(tables.verifications.c.id == id_of_first)).one()
         code = None
         if row.code_sealed is not None and not (new.hides_code or row.hides_code):
             code = self._sealer.open(row.id, row.code_sealed)
@@ -352,20 +351,20 @@ def _release_keys(
 def _pending_of(connection: Connection, phones: Sequence[str], now: int) -> Sequence[Row[Any]]:
     """Return the pending verifications of these numbers; none is valid for longer than a day."""
     columns: tuple[ColumnElement[Any], ...] = (
-        verifications.c.id,
-        verifications.c.phone,
-        verifications.c.api_key,
-        verifications.c.template,
+        tables.verifications.c.id,
+        tables.verifications.c.phone,
+        tables.verifications.c.api_key,
+        tables.verifications.c.template,
     )
     return connection.execute(
         select(*columns)
         .where(
-            verifications.c.phone.in_(phones),
-            verifications.c.id >= first_id_since(now - DAY_MS),
-            verifications.c.status == PENDING,
-            verifications.c.link_mode.is_(None),
+            tables.verifications.c.phone.in_(phones),
+            tables.verifications.c.id >= first_id_since(now - DAY_MS),
+            tables.verifications.c.status == PENDING,
+            tables.verifications.c.link_mode.is_(None),
         )
-        .order_by(verifications.c.id)
+        .order_by(tables.verifications.c.id)
         .with_for_update()
     ).all()
 
@@ -418,14 +417,14 @@ def _verification_row(new: NewVerification) -> dict[str, object]:
 
 
 _FIRST_MESSAGE = (
-    select(func.min(messages_table.c.id))
-    .where(messages_table.c.verification_id == verifications.c.id)
+    select(func.min(tables.messages.c.id))
+    .where(tables.messages.c.verification_id == tables.verifications.c.id)
     .scalar_subquery()
 )
 _ORIGINAL = select(
-    verifications.c.id,
-    verifications.c.code_sealed,
-    verifications.c.hides_code,
-    verifications.c.expires_at,
+    tables.verifications.c.id,
+    tables.verifications.c.code_sealed,
+    tables.verifications.c.hides_code,
+    tables.verifications.c.expires_at,
     _FIRST_MESSAGE.label("message_id"),
 )

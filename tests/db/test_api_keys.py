@@ -12,8 +12,8 @@ from sqlalchemy import delete, text
 
 from hudhud import api_keys
 from hudhud.api_keys import DAY_MS, Rotated
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import api_keys as table
 from hudhud.errors import BadRequest
 from hudhud.key_ring import KeyRing
 from support.keys import make_key, revoke_key
@@ -351,7 +351,7 @@ class KeysMachine(RuleBasedStateMachine):
         super().__init__()
         self.database = database
         with database.write() as connection:
-            connection.execute(delete(table))
+            connection.execute(delete(tables.api_keys))
         self.now = NOW
         self.ring = KeyRing(database, None, clock=lambda: self.now)
         self.owners: dict[str, str] = {}  # of the secrets

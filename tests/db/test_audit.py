@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from hudhud import audit
 from hudhud.audit import GROUPS, Group, What
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import audit as table
 
 NOW = 1_800_000_000_000
 
@@ -73,7 +73,7 @@ def test_what_strangers_type_can_always_be_written(database: Database) -> None:
     note(database, who="x" * 10_000 + "\0\udcff", subject="one")
     note(database, who="a\0\udcffb", subject="two")
     with database.read() as connection:
-        assert max(len(who) for who in connection.scalars(select(table.c.who))) == 60
+        assert max(len(who) for who in connection.scalars(select(tables.audit.c.who))) == 60
 
 
 def test_old_notes_are_deleted_a_few_at_a_time(database: Database) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from hudhud import conversions
 from hudhud.conversions import KEPT_MS, PART_MS
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import conversions as table
 from hudhud.phones import parse_phone
 
 NOW = 1_800_000_000_000
@@ -35,10 +35,15 @@ def approve(database: Database, phone: str, *, started_at: int = NOW, now: int =
 def counted(database: Database) -> dict[tuple[str, int], tuple[int, int]]:
     """Started and approved, by country and by how many parts after NOW."""
     sums = select(
-        table.c.country, table.c.start, func.sum(table.c.started), func.sum(table.c.approved)
+        tables.conversions.c.country,
+        tables.conversions.c.start,
+        func.sum(tables.conversions.c.started),
+        func.sum(tables.conversions.c.approved),
     )
     with database.read() as connection:
-        rows = connection.execute(sums.group_by(table.c.country, table.c.start)).all()
+        rows = connection.execute(
+            sums.group_by(tables.conversions.c.country, tables.conversions.c.start)
+        ).all()
     return {
         (country, (at - NOW) // PART_MS): (int(started), int(approved))
         for country, at, started, approved in rows

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from hudhud import contacts, delivery, queue
 from hudhud.clock import now_ms
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import contacts as contacts_table
 from hudhud.delivery import NO_ACCOUNT, NO_DATABASE, Delivery
 from hudhud.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent
@@ -226,8 +226,8 @@ def test_a_no_is_forgotten_after_ten_minutes(database: Database, checking: Scrip
     checking.has_accounts = False
     deliver(database, checking)
     with database.write() as connection:
-        age = contacts_table.c.checked_at - contacts.NO_KEPT_MS
-        connection.execute(update(contacts_table).values(checked_at=age))
+        age = tables.contacts.c.checked_at - contacts.NO_KEPT_MS
+        connection.execute(update(tables.contacts).values(checked_at=age))
     checking.has_accounts = True
     assert isinstance(deliver(database, checking), Sent)
     assert checking.checked == [PHONE, PHONE]

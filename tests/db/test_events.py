@@ -8,9 +8,8 @@ from sqlalchemy import Row, select, text, update
 
 from hudhud import delivery_log, endings, events, messages, queue, senders, webhooks
 from hudhud.channels.base import Receipt, ReceiptKind, State, StateReport
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import events as events_table
-from hudhud.db.tables import verifications, webhook_deliveries
 from hudhud.events import KINDS
 from hudhud.phones import Phone
 from hudhud.queue import Failed, Outcome, Returned, Sent
@@ -26,7 +25,7 @@ OTHER = "+447700900118"
 def told(database: Database, kinds: str = "") -> list[Row[Any]]:
     """The events whose kinds begin so, the oldest first."""
     with database.read() as connection:
-        rows = connection.execute(select(events_table).order_by(events_table.c.id)).all()
+        rows = connection.execute(select(tables.events).order_by(tables.events.c.id)).all()
     return [row for row in rows if row.kind.startswith(kinds)]
 
 
@@ -323,7 +322,7 @@ def test_a_whole_group_is_told_in_order(database: Database) -> None:
     assert len({row.event_id for row in rows}) == count
     with database.read() as connection:
         planned = connection.execute(
-            select(webhook_deliveries).order_by(webhook_deliveries.c.id)
+            select(tables.webhook_deliveries).order_by(tables.webhook_deliveries.c.id)
         ).all()
     assert len(planned) == 2 * count
     assert [row.event_id for row in planned] == sorted(row.event_id for row in planned)
@@ -340,11 +339,11 @@ def test_old_events_are_deleted_with_their_deliveries_a_few_at_a_time(database: 
     add_endpoint(database, URL)
     accept(database, 5)
     with database.write() as connection:
-        connection.execute(update(webhook_deliveries).values(status="delivered"))
-        connection.execute(update(events_table).values(created_at=NOW))
+        connection.execute(update(tables.webhook_deliveries).values(status="delivered"))
+        connection.execute(update(tables.events).values(created_at=NOW))
         connection.execute(
-            update(events_table)
-            .where(events_table.c.id.in_(select(events_table.c.id).limit(3)))
+            update(tables.events)
+            .where(tables.events.c.id.in_(select(tables.events.c.id).limit(3)))
             .values(created_at=NOW - 10)
         )
     counts = []
@@ -354,7 +353,7 @@ def test_old_events_are_deleted_with_their_deliveries_a_few_at_a_time(database: 
             counts.append(events.delete_old(connection, found[:2]))
     assert counts == [2, 1, 0]
     with database.read() as connection:
-        left = connection.scalars(select(webhook_deliveries.c.event_id)).all()
+        left = connection.scalars(select(tables.webhook_deliveries.c.event_id)).all()
     assert sorted(left) == [row.id for row in told(database)]
     assert len(left) == 2
 
@@ -373,8 +372,8 @@ def test_a_number_is_forgotten_in_events(database: Database, comes_first: bool) 
     if comes_first:
         with database.write() as connection:
             connection.execute(
-                update(verifications)
-                .where(verifications.c.id == sent.verification_id)
+                update(tables.verifications)
+                .where(tables.verifications.c.id == sent.verification_id)
                 .values(phone="forgotten-1")
             )
     counts = []
@@ -398,10 +397,10 @@ def test_what_receivers_answered_to_events_of_a_number_is_forgotten_too(
     send(database)
     send(database, OTHER)
     with database.write() as connection:
-        connection.execute(update(webhook_deliveries).values(last_error="Mrs X, you again?"))
+        connection.execute(update(tables.webhook_deliveries).values(last_error="Mrs X, you again?"))
         assert events.forget(connection, PHONE, "forgotten-1", 10) == 1
         kept = connection.scalars(
-            select(webhook_deliveries.c.last_error).order_by(webhook_deliveries.c.id)
+            select(tables.webhook_deliveries.c.last_error).order_by(tables.webhook_deliveries.c.id)
         ).all()
     assert kept == [None, "Mrs X, you again?"]
 
@@ -422,7 +421,9 @@ def test_where_a_link_leads_back_to_is_forgotten_though_it_names_no_number(
     add_endpoint(database, URL)
     sent = send(database)
     with database.write() as connection:
-        of_this = update(verifications).where(verifications.c.id == sent.verification_id)
+        of_this = update(tables.verifications).where(
+            tables.verifications.c.id == sent.verification_id
+        )
         connection.execute(of_this.values(phone="", redirect_url="https://shop.example/?user=7"))
         events.verification_changed(
             connection, "verification.expired", [sent.verification_id], now=NOW

@@ -15,19 +15,9 @@ from hudhud.audit import note
 from hudhud.channels.base import Inbound, StateReport
 from hudhud.channels.linked.faults import FAULTS
 from hudhud.clock import now_ms
-from hudhud.db import fragments
+from hudhud.db import fragments, tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import (
-    audit,
-    idempotency_keys,
-    inbound_messages,
-    messages,
-    metadata,
-    verifications,
-    webhook_endpoints,
-)
-from hudhud.db.tables import contacts as contacts_table
-from hudhud.db.tables import events as events_table
+from hudhud.db.tables import metadata
 from hudhud.errors import CommandFailed
 from hudhud.forgetting import CHOSEN, Forgotten, forget, new_pseudonym
 from hudhud.traces import Needle
@@ -108,7 +98,7 @@ def test_codes_references_and_metadata_are_erased(database: Database) -> None:
     (message,) = submit(database, now=now_ms())
     values = {"reference": "order 7", "metadata_json": "{}", "redirect_url": "https://shop"}
     with database.write() as connection:
-        connection.execute(update(verifications).values(values | {"link_index": b"x"}))
+        connection.execute(update(tables.verifications).values(values | {"link_index": b"x"}))
     done(database)
     row = verification_of(database, message)
     assert (row.code_sealed, row.code_index, row.link_index, row.code_digest) == (None,) * 3 + (
@@ -120,7 +110,7 @@ def test_codes_references_and_metadata_are_erased(database: Database) -> None:
 def test_a_number_that_was_only_proved_is_found_too(database: Database) -> None:
     (message,) = submit(database, now=now_ms(), phone=OTHER)
     with database.write() as connection:
-        connection.execute(update(verifications).values(proved_phone=PHONE, reference="me"))
+        connection.execute(update(tables.verifications).values(proved_phone=PHONE, reference="me"))
     forgotten = done(database)
     row = verification_of(database, message)
     assert (row.phone, row.proved_phone) == (OTHER, forgotten.pseudonym)
@@ -141,7 +131,7 @@ def test_errors_and_steps_that_name_the_number_are_rewritten(database: Database)
     error = f"No session with {PHONE[1:]}@s.whatsapp.net, called {PHONE}."
     (message,) = put_jobs(database, StoredJob(status="failed", error=error, phone=OTHER))
     with database.write() as connection:
-        steps = select(messages.c.id)
+        steps = select(tables.messages.c.id)
         timeline.keep_attempts(connection, steps, kind="attempt_failed", at=1, text=error)
     forgotten = done(database)
     name = forgotten.pseudonym
@@ -162,37 +152,37 @@ def test_what_the_person_wrote_is_deleted(database: Database) -> None:
             inbound.keep(connection, sender="main", message=said)
             contacts.remember_wrote(connection, phone=phone, at=1)
     forgotten = done(database)
-    (kept,) = rows(database, inbound_messages)
+    (kept,) = rows(database, tables.inbound_messages)
     assert (kept.phone, kept.text) == (OTHER, f"my other number is {forgotten.pseudonym}")
-    assert [row.phone for row in rows(database, contacts_table)] == [OTHER]
+    assert [row.phone for row in rows(database, tables.contacts)] == [OTHER]
 
 
 def test_a_repeated_request_finds_nothing_to_repeat(database: Database) -> None:
     submit(database, now=now_ms())
     submit(database, now=now_ms(), phone=OTHER)
-    for number, row in enumerate(rows(database, verifications)):
+    for number, row in enumerate(rows(database, tables.verifications)):
         key = {"api_key": "k", "key_digest": str(number).encode(), "body_digest": b""}
         with database.write() as connection:
             more = {"verification_id": row.id, "created_at": now_ms()}
-            connection.execute(insert(idempotency_keys), key | more)
+            connection.execute(insert(tables.idempotency_keys), key | more)
     done(database)
-    (kept,) = rows(database, idempotency_keys)
-    (other,) = [row for row in rows(database, verifications) if row.phone == OTHER]
+    (kept,) = rows(database, tables.idempotency_keys)
+    (other,) = [row for row in rows(database, tables.verifications) if row.phone == OTHER]
     assert kept.verification_id == other.id
 
 
 def test_events_forget_number_reference_and_metadata(database: Database) -> None:
     with database.write() as connection:
         endpoint = {"url": "https://shop", "kinds": " ".join(events.KINDS), "secret_sealed": b"x"}
-        connection.execute(insert(webhook_endpoints), endpoint | {"created_at": 1})
+        connection.execute(insert(tables.webhook_endpoints), endpoint | {"created_at": 1})
     submit(database, now=now_ms())
     with database.write() as connection:
         values = {"reference": "order 7", "metadata_json": '{"name":"Amal"}'}
-        connection.execute(update(verifications).values(values))
-        ids = connection.scalars(select(verifications.c.id)).all()
+        connection.execute(update(tables.verifications).values(values))
+        ids = connection.scalars(select(tables.verifications.c.id)).all()
         events.verification_changed(connection, "verification.approved", ids, now=now_ms())
     forgotten = done(database)
-    payloads = [json.loads(row.payload) for row in rows(database, events_table)]
+    payloads = [json.loads(row.payload) for row in rows(database, tables.events)]
     assert len(payloads) >= 2
     assert {one["phoneNumber"] for one in payloads} == {forgotten.pseudonym}
     assert {one["metadata"] for one in payloads} == {None}
@@ -203,7 +193,7 @@ def test_the_audit_tells_that_a_number_was_forgotten_but_not_which(database: Dat
     with database.write() as connection:
         note(connection, who="admin", address=None, what="code_search", subject=PHONE, now=1)
     forgotten = done(database)
-    first, last = rows(database, audit)
+    first, last = rows(database, tables.audit)
     assert first.subject == forgotten.pseudonym
     assert (last.what, last.who, last.outcome) == ("number_forgotten", "cli", "ok")
     assert last.subject == forgotten.pseudonym
@@ -216,7 +206,7 @@ def test_no_text_of_any_table_keeps_the_number(database: Database) -> None:
         if table.name not in CHOSEN and table.name not in ("senders", "verifications"):
             put_row_about(database, table, PHONE)
     with database.write() as connection:
-        connection.execute(update(verifications).values(reference=f"customer {PHONE}"))
+        connection.execute(update(tables.verifications).values(reference=f"customer {PHONE}"))
     assert PHONE in dump(database)
     forgotten = done(database)
     assert not forgotten.left
@@ -284,9 +274,9 @@ def test_the_number_of_a_sender_is_not_forgotten(database: Database, phone: str)
 def test_what_an_operator_chose_is_told_and_not_changed(database: Database) -> None:
     with database.write() as connection:
         endpoint = {"url": f"https://shop/{PHONE[1:]}", "kinds": "k", "secret_sealed": b"x"}
-        connection.execute(insert(webhook_endpoints), endpoint | {"created_at": 1})
+        connection.execute(insert(tables.webhook_endpoints), endpoint | {"created_at": 1})
     assert done(database).left == ["webhook_endpoints"]
-    assert PHONE[1:] in rows(database, webhook_endpoints)[0].url
+    assert PHONE[1:] in rows(database, tables.webhook_endpoints)[0].url
 
 
 def test_a_message_that_is_being_sent_is_let_go(
@@ -301,7 +291,7 @@ def test_a_message_that_is_being_sent_is_let_go(
     thread = threading.Thread(target=done, args=(database,))
     thread.start()
     error = f"{FAULTS['passkey'].sentence} {PHONE}"
-    while not rows(database, audit):
+    while not rows(database, tables.audit):
         assert thread.is_alive()
     assert stored(database, claimed.id).phone == PHONE
     with database.write() as connection:
@@ -315,7 +305,7 @@ def test_a_message_that_is_being_sent_is_let_go(
 def test_what_comes_back_from_a_sender_is_not_sent_to_a_pseudonym(database: Database) -> None:
     (message,) = submit(database, now=now_ms())
     with database.write() as connection:
-        connection.execute(update(messages).values(status="sending", sender="gone@m"))
+        connection.execute(update(tables.messages).values(status="sending", sender="gone@m"))
     forgotten = done(database)
     with database.write() as connection:
         queue.reclaim_of(connection, sender="gone@m", now=now_ms())
@@ -327,7 +317,7 @@ def test_many_rows_are_changed_a_few_at_a_time(database: Database) -> None:
     accept(database, 60, now=now_ms())
     forgotten = done(database)
     with database.read() as connection:
-        of_person = select(func.count()).where(messages.c.phone == forgotten.pseudonym)
+        of_person = select(func.count()).where(tables.messages.c.phone == forgotten.pseudonym)
         assert connection.scalar(of_person) == 60
     assert forgotten.rows["messages"] == 60
 
@@ -383,6 +373,6 @@ def test_no_byte_of_the_files_keeps_the_number(database: Database) -> None:
 def test_a_log_that_somebody_reads_is_told(database: Database) -> None:
     submit(database)
     with database.read() as connection:
-        connection.execute(select(messages)).all()
+        connection.execute(select(tables.messages)).all()
         assert done(database).left == ["the database's log, which somebody reads"]
     assert done(database).left == []

@@ -11,12 +11,8 @@ from conftest import settings
 from hudhud import app, audit, endings, inbound, login_limit, queue, sessions
 from hudhud.channels.base import Inbound
 from hudhud.clock import now_ms
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import audit as notes
-from hudhud.db.tables import inbound_messages, messages
-from hudhud.db.tables import login_attempts as attempts
-from hudhud.db.tables import sessions as sessions_table
-from hudhud.db.tables import verifications as table
 from hudhud.inbound import KEPT_MS
 from hudhud.retention import DAY_MS
 from support.queued import PHONE, VALIDITY_MS, change, stored, submit
@@ -65,7 +61,7 @@ def test_codes_are_erased_as_fast_as_they_expire(
 
     def left() -> int:
         with database.read() as connection:
-            sealed = select(func.count()).where(table.c.code_sealed.is_not(None))
+            sealed = select(func.count()).where(tables.verifications.c.code_sealed.is_not(None))
             return connection.scalar(sealed) or 0
 
     wait_until(lambda: left() == 5, SECONDS, "the codes to be erased")
@@ -81,7 +77,7 @@ def test_old_jobs_are_deleted_and_what_waits_goes_on(
 
     def kept() -> list[int]:
         with database.read() as connection:
-            return list(connection.scalars(select(messages.c.id)))
+            return list(connection.scalars(select(tables.messages.c.id)))
 
     wait_until(lambda: kept() == [young], SECONDS, "the deletion")
     assert stored(database, young).status == "queued"
@@ -95,7 +91,7 @@ def test_old_messages_from_people_are_deleted(database: Database) -> None:
 
     def kept() -> int:
         with database.read() as connection:
-            return connection.scalar(select(func.count()).select_from(inbound_messages)) or 0
+            return connection.scalar(select(func.count()).select_from(tables.inbound_messages)) or 0
 
     wait_until(lambda: kept() == 0, SECONDS, "the deletion")
 
@@ -123,7 +119,8 @@ def test_what_is_over_of_sessions_logins_and_audit_is_deleted(database: Database
 
     def kept() -> int:
         counts = [
-            select(func.count()).select_from(one) for one in (sessions_table, attempts, notes)
+            select(func.count()).select_from(one)
+            for one in (tables.sessions, tables.login_attempts, tables.audit)
         ]
         with database.read() as connection:
             return sum(connection.scalar(count) or 0 for count in counts)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
 from hudhud import endings, job_search, jobs, texts
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import messages as table
 from hudhud.job_search import JobFilter, Place
 from hudhud.jobs import JobPage
 from hudhud.messages import STATUSES, LegacyStatus, legacy_status
@@ -303,9 +303,13 @@ def test_a_job_that_fits_in_every_way_is_found_once(database: Database) -> None:
 def test_a_job_that_changes_or_goes_is_found_as_it_is_now(database: Database) -> None:
     changed, gone, kept = put_jobs(database, *[StoredJob(code=None)] * 3)
     with database.write() as connection:
-        statement = update(table).where(table.c.id == changed).values(phone="+4930999999")
+        statement = (
+            update(tables.messages)
+            .where(tables.messages.c.id == changed)
+            .values(phone="+4930999999")
+        )
         connection.execute(statement)
-        connection.execute(delete(table).where(table.c.id == gone))
+        connection.execute(delete(tables.messages).where(tables.messages.c.id == gone))
     assert found(database, "1001234") == [kept]
     assert found(database, "4930999") == [changed]
 

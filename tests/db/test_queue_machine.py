@@ -10,9 +10,8 @@ from sqlalchemy import func, select
 
 from hudhud import endings, interventions, messages, queue, timeline
 from hudhud.channels.base import Receipt, ReceiptKind
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import delivery_times, message_counts, traffic
-from hudhud.db.tables import messages as table
 from hudhud.queue import LAST_CALL_MS, LEASE_MS, Failed, Returned, Sent
 from hudhud.tally import HAPPENINGS
 from hudhud.worker import record_outcomes
@@ -207,12 +206,14 @@ class QueueMachine(RuleBasedStateMachine):
 
     def row(self, number: int) -> Any:
         with self.database.read() as connection:
-            return connection.execute(select(table).where(table.c.id == number)).one()
+            return connection.execute(
+                select(tables.messages).where(tables.messages.c.id == number)
+            ).one()
 
     def look(self) -> None:
         """Every message is where an arrow of the picture leads from where it was."""
         with self.database.read() as connection:
-            found = {row.id: row for row in connection.execute(select(table))}
+            found = {row.id: row for row in connection.execute(select(tables.messages))}
         assert found.keys() == self.accepted.keys()
         for number, row in found.items():
             before = self.seen.get(number, "queued")
@@ -232,13 +233,15 @@ class QueueMachine(RuleBasedStateMachine):
 
     def look_at_the_kept_numbers(self) -> None:
         """They are those of the messages, and of all that happened on their ways."""
-        sums = [func.sum(traffic.c[name]).label(name) for name in HAPPENINGS]
+        sums = [func.sum(tables.traffic.c[name]).label(name) for name in HAPPENINGS]
         with self.database.read() as connection:
-            columns = select(message_counts.c.status, message_counts.c.count)
+            columns = select(tables.message_counts.c.status, tables.message_counts.c.count)
             counts = connection.execute(columns).all()
-            units = connection.execute(select(traffic.c.unit, *sums).group_by(traffic.c.unit)).all()
-            times = select(delivery_times.c.unit, func.sum(delivery_times.c.count))
-            arrived = connection.execute(times.group_by(delivery_times.c.unit)).all()
+            units = connection.execute(
+                select(tables.traffic.c.unit, *sums).group_by(tables.traffic.c.unit)
+            ).all()
+            times = select(tables.delivery_times.c.unit, func.sum(tables.delivery_times.c.count))
+            arrived = connection.execute(times.group_by(tables.delivery_times.c.unit)).all()
         assert all(amount >= 0 for _status, amount in counts)
         kept = {status: amount for status, amount in counts if amount}
         assert kept == Counter(self.seen.values())
@@ -255,7 +258,7 @@ class QueueMachine(RuleBasedStateMachine):
     def look_at_the_timelines(self) -> None:
         """Each tells of every attempt once, and ends as its message did."""
         with self.database.read() as connection:
-            for row in connection.execute(select(table)).all():
+            for row in connection.execute(select(tables.messages)).all():
                 kinds = [step.kind for step in timeline.of(connection, row)]
                 assert kinds[0] == "accepted"
                 assert kinds.count("accepted") == kinds.count(kinds[-1]) == 1

@@ -8,9 +8,8 @@ from sqlalchemy import select, update
 
 from hudhud import api_keys, queue
 from hudhud.api_keys import Caller
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import texts
-from hudhud.db.tables import verifications as table
 from hudhud.errors import Conflict, Gone, NotAllowed, QueueUnavailable, Refused, TooMany
 from hudhud.limits import LimitReached
 from hudhud.queue import LAST_CALL_MS
@@ -95,7 +94,7 @@ def test_another_message_carries_the_same_code(database: Database) -> None:
     assert (row.status, row.resends, row.attempts) == ("pending", 1, 0)
     assert kept_numbers(database) == {"sent": 1, "queued": 1}
     with database.read() as connection:
-        assert second.body_key in connection.scalars(select(texts.c.key)).all()
+        assert second.body_key in connection.scalars(select(tables.texts.c.key)).all()
 
 
 def test_the_code_is_sealed_as_before_and_opens(database: Database) -> None:
@@ -176,7 +175,7 @@ def test_with_less_time_than_a_message_takes_it_counts_as_expired(database: Data
 def test_what_has_ended_is_not_sent_again(database: Database, status: str) -> None:
     one = sent(database)
     with database.write() as connection:
-        connection.execute(update(table).values(status=status, code_sealed=None))
+        connection.execute(update(tables.verifications).values(status=status, code_sealed=None))
     error = refused(database, one, after=60 * SECOND)
     assert isinstance(error, Conflict)
     assert error.word == "not_pending"

@@ -10,23 +10,8 @@ from conftest import settings
 from hudhud import arrivals, batches, conversions, idempotency, limits, tally, texts, timeline
 from hudhud.batches import AIM_SECONDS, FIRST_ROWS, LEAST_ROWS, MOST_ROWS, PAUSES, Batches
 from hudhud.clock import now_ms
-from hudhud.db import fragments
+from hudhud.db import fragments, tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import (
-    conversions as conversions_table,
-)
-from hudhud.db.tables import (
-    events,
-    idempotency_keys,
-    limit_counts,
-    link_answers,
-    message_steps,
-    messages,
-    verifications,
-    webhook_deliveries,
-    webhook_endpoints,
-)
-from hudhud.db.tables import texts as texts_table
 from hudhud.messages import STATUSES
 from hudhud.retention import (
     DAY_MS,
@@ -57,14 +42,14 @@ def rows(database: Database, table: Table) -> list[Any]:
         return list(connection.execute(select(table)))
 
 
-def ids(database: Database, table: Table = messages) -> list[Any]:
+def ids(database: Database, table: Table = tables.messages) -> list[Any]:
     return sorted(row.id for row in rows(database, table))
 
 
 def end_all(database: Database) -> None:
     """As if the time of all verifications were over."""
     with database.write() as connection:
-        connection.execute(update(verifications).values(status="expired", code_sealed=None))
+        connection.execute(update(tables.verifications).values(status="expired", code_sealed=None))
 
 
 def put_step(database: Database, message: int) -> None:
@@ -82,14 +67,14 @@ def test_old_messages_go_with_their_steps(database: Database) -> None:
     put_step(database, young)
     run(database)
     assert ids(database) == [young]
-    assert [row.message_id for row in rows(database, message_steps)] == [young]
+    assert [row.message_id for row in rows(database, tables.message_steps)] == [young]
 
 
 def test_what_waits_is_kept_however_old_it_is(database: Database) -> None:
     jobs = [StoredJob(status=status, created_at=OLD) for status in STATUSES]
     put_jobs(database, *jobs)
     run(database)
-    assert {row.status for row in rows(database, messages)} == {"queued", "sending"}
+    assert {row.status for row in rows(database, tables.messages)} == {"queued", "sending"}
 
 
 def test_the_settings_say_how_long(database: Database) -> None:
@@ -138,16 +123,16 @@ def test_a_verification_goes_after_its_messages(database: Database) -> None:
     put_jobs(database, StoredJob(status="read", created_at=VERY_OLD))
     end_all(database)
     run(database)
-    assert [row.created_at for row in rows(database, verifications)] == [OLD]
+    assert [row.created_at for row in rows(database, tables.verifications)] == [OLD]
 
 
 def test_a_verification_stays_as_long_as_a_message_of_it(database: Database) -> None:
     put_jobs(database, StoredJob(status="read", created_at=OLD))
     end_all(database)
     run(database, retention_messages_days=60, retention_verifications_days=1)
-    assert len(ids(database, verifications)) == 1
+    assert len(ids(database, tables.verifications)) == 1
     with database.write() as connection:
-        (verification,) = connection.scalars(select(verifications.c.id)).all()
+        (verification,) = connection.scalars(select(tables.verifications.c.id)).all()
         assert old_verifications(connection, NOW) == []
         assert delete_verifications(connection, [verification]) == 0
         assert delete_messages(connection, old_messages(connection, NOW)) == 1
@@ -157,8 +142,8 @@ def test_a_verification_stays_as_long_as_a_message_of_it(database: Database) -> 
 def test_what_began_to_wait_meanwhile_is_kept(database: Database) -> None:
     (message,) = put_jobs(database, StoredJob(status="failed", created_at=OLD))
     with database.write() as connection:
-        (verification,) = connection.scalars(select(verifications.c.id)).all()
-        connection.execute(update(messages).values(status="queued"))
+        (verification,) = connection.scalars(select(tables.verifications.c.id)).all()
+        connection.execute(update(tables.messages).values(status="queued"))
         assert delete_messages(connection, [message]) == 0
         assert delete_verifications(connection, [verification]) == 0
 
@@ -167,7 +152,7 @@ def test_a_pending_verification_is_kept(database: Database) -> None:
     put_jobs(database, StoredJob(status="read", created_at=VERY_OLD))
     run(database)
     assert ids(database) == []
-    assert [row.status for row in rows(database, verifications)] == ["pending"]
+    assert [row.status for row in rows(database, tables.verifications)] == ["pending"]
 
 
 def test_texts_that_no_message_has_any_more_go(database: Database) -> None:
@@ -180,7 +165,7 @@ def test_texts_that_no_message_has_any_more_go(database: Database) -> None:
     with database.write() as connection:
         texts.keep(connection, [f"unused {number}" for number in range(3 * FIRST_ROWS)])
     run(database)
-    kept = {row.key for row in rows(database, texts_table)}
+    kept = {row.key for row in rows(database, tables.texts)}
     assert kept == {texts.key(BODY), texts.key("No account.")}
 
 
@@ -202,13 +187,13 @@ def put_event(database: Database, created_at: int, *statuses: str, **endpoint: A
     """An event and its deliveries, each to an endpoint of its own; return the event's id."""
     with database.write() as connection:
         event = {"event_id": str(next(_numbers)), "kind": "k", "subject": "s", "payload": "{}"}
-        number = _insert(connection, events, event | {"created_at": created_at})
+        number = _insert(connection, tables.events, event | {"created_at": created_at})
         for status in statuses:
             target = {"url": "u", "kinds": "k", "secret_sealed": b"", "created_at": 1, **endpoint}
-            to = _insert(connection, webhook_endpoints, target)
+            to = _insert(connection, tables.webhook_endpoints, target)
             delivery = {"endpoint_id": to, "event_id": number, "subject": "s", "status": status}
             more = {"attempts": 1, "next_at": 1, "created_at": created_at, "waits_since": NOW}
-            _insert(connection, webhook_deliveries, delivery | more)
+            _insert(connection, tables.webhook_deliveries, delivery | more)
     return number
 
 
@@ -224,15 +209,15 @@ def test_old_events_go_with_their_deliveries(database: Database) -> None:
     put_event(database, OLD, "delivered", "failed")
     young = put_event(database, YOUNG, "delivered")
     run(database)
-    assert ids(database, events) == [young]
-    assert [row.event_id for row in rows(database, webhook_deliveries)] == [young]
+    assert ids(database, tables.events) == [young]
+    assert [row.event_id for row in rows(database, tables.webhook_deliveries)] == [young]
 
 
 def test_an_event_that_waits_to_be_delivered_is_kept(database: Database) -> None:
     waits = put_event(database, OLD, "delivered", "pending")
     put_event(database, OLD, "pending", disabled_at=OLD)
     run(database)
-    assert ids(database, events) == [waits]
+    assert ids(database, tables.events) == [waits]
 
 
 def test_what_waited_longer_than_all_attempts_take_is_given_up_and_its_event_deleted(
@@ -241,10 +226,12 @@ def test_what_waited_longer_than_all_attempts_take_is_given_up_and_its_event_del
     put_event(database, OLD, "pending")
     kept = put_event(database, OLD, "pending")
     with database.write() as connection:
-        too_long = webhook_deliveries.c.event_id < kept
-        connection.execute(update(webhook_deliveries).where(too_long).values(waits_since=OLD))
+        too_long = tables.webhook_deliveries.c.event_id < kept
+        connection.execute(
+            update(tables.webhook_deliveries).where(too_long).values(waits_since=OLD)
+        )
     run(database)
-    assert ids(database, events) == [kept]
+    assert ids(database, tables.events) == [kept]
 
 
 # What is kept as long as it is of use
@@ -255,25 +242,30 @@ def test_what_is_of_no_use_any_more_goes(database: Database) -> None:
         for moment in (OLD, now_ms()):
             key = {"api_key": "k", "key_digest": str(moment).encode(), "body_digest": b""}
             more = {"verification_id": "v", "created_at": moment}
-            connection.execute(insert(idempotency_keys), key | more)
+            connection.execute(insert(tables.idempotency_keys), key | more)
             counted = {"subject": "s", "start": moment, "count": 1, "expires_at": moment + 99_999}
-            connection.execute(insert(limit_counts), counted)
+            connection.execute(insert(tables.limit_counts), counted)
             converted = {"country": "EG", "start": moment, "shard": 1, "started": 1, "approved": 1}
-            connection.execute(insert(conversions_table), converted)
+            connection.execute(insert(tables.conversions), converted)
             answered = {"phone": str(moment), "answered_at": moment}
-            connection.execute(insert(link_answers), answered)
+            connection.execute(insert(tables.link_answers), answered)
     run(database)
-    for table in (idempotency_keys, limit_counts, conversions_table, link_answers):
+    for table in (
+        tables.idempotency_keys,
+        tables.limit_counts,
+        tables.conversions,
+        tables.link_answers,
+    ):
         assert len(rows(database, table)) == 1, table.name
 
 
 @pytest.mark.parametrize(
     ("purge", "table"),
     [
-        (limits.purge, limit_counts),
-        (conversions.purge, conversions_table),
-        (idempotency.purge, idempotency_keys),
-        (arrivals.purge, link_answers),
+        (limits.purge, tables.limit_counts),
+        (conversions.purge, tables.conversions),
+        (idempotency.purge, tables.idempotency_keys),
+        (arrivals.purge, tables.link_answers),
     ],
 )
 def test_each_deletes_no_more_than_it_may(database: Database, purge: Any, table: Table) -> None:
@@ -320,7 +312,7 @@ def test_a_long_history_goes_in_many_small_transactions(
     retention = Retention(database, settings())
     while retention.delete_some() is not None:
         with database.read() as connection:
-            left.append(connection.scalar(select(func.count()).select_from(messages)) or 0)
+            left.append(connection.scalar(select(func.count()).select_from(tables.messages)) or 0)
     deleted = [before - after for before, after in zip([200, *left], left, strict=False)]
     assert max(deleted) <= 40
     assert sum(deleted) == 200
@@ -331,9 +323,9 @@ def test_others_are_not_kept_waiting_by_a_long_history(database: Database) -> No
     put_jobs(database, *[StoredJob(status="read", created_at=OLD)] * (3 * FIRST_ROWS))
     with database.write() as connection:
         over = {"subject": "s", "start": 1, "count": 1, "expires_at": 1}
-        connection.execute(insert(limit_counts), over)
+        connection.execute(insert(tables.limit_counts), over)
     retention = Retention(database, settings())
-    while rows(database, limit_counts):
+    while rows(database, tables.limit_counts):
         assert retention.delete_some() is not None
     assert len(ids(database)) == 2 * FIRST_ROWS
 

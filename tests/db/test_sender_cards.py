@@ -9,8 +9,8 @@ from hudhud import commands, sender_cards, senders
 from hudhud.channels.base import State, StateReport
 from hudhud.channels.linked.faults import FAULTS
 from hudhud.commands import DONE, FAILED, STALE_MS, Kind, Result
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import senders as senders_table
 from hudhud.sender_cards import (
     ACTION_MS,
     NO_STATE_YET,
@@ -387,5 +387,5 @@ def test_a_logout_is_done_when_there_is_something_to_scan(database: Database) ->
 def test_a_record_of_the_first_version_has_a_card_too(database: Database) -> None:
     put_sender(database, now=NOW)
     with database.write() as connection:
-        connection.execute(update(senders_table).values(detail=None))
+        connection.execute(update(tables.senders).values(detail=None))
     assert card(database).detail == SENTENCES["connected"]

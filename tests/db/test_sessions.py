@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from hudhud import sessions
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import sessions as table
 from hudhud.sessions import ABSOLUTE_MS, IDLE_MS, INCOMPLETE_MS, SEEN_MS, Session
 
 NOW = 1_800_000_000_000
@@ -45,7 +45,7 @@ def use(database: Database, token: str, *, now: int) -> None:
 
 def count(database: Database) -> int:
     with database.read() as connection:
-        return len(connection.execute(select(table)).all())
+        return len(connection.execute(select(tables.sessions)).all())
 
 
 def test_a_token_has_256_random_bits_and_is_not_kept(database: Database) -> None:
@@ -53,7 +53,7 @@ def test_a_token_has_256_random_bits_and_is_not_kept(database: Database) -> None
     assert first != second
     assert len(first) == 43
     with database.read() as connection:
-        kept = str([tuple(row) for row in connection.execute(select(table))])
+        kept = str([tuple(row) for row in connection.execute(select(tables.sessions))])
     assert first not in kept
     assert second not in kept
 
@@ -165,7 +165,7 @@ def test_what_time_has_ended_is_purged(
 def test_a_session_in_use_is_purged_at_its_absolute_end(database: Database) -> None:
     token = begin(database, now=NOW - ABSOLUTE_MS + 1)
     with database.write() as connection:
-        connection.execute(table.update().values(seen_at=NOW))
+        connection.execute(tables.sessions.update().values(seen_at=NOW))
         sessions.purge(connection, now=NOW)
         assert sessions.find(connection, token, password_marks=[MARK], now=NOW) is not None
         sessions.purge(connection, now=NOW + 1)

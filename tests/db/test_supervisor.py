@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from hudhud import senders
 from hudhud.clock import now_ms
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import senders as senders_table
 from hudhud.supervisor import Supervisor
 from support.services import wait_until
 
@@ -73,7 +73,7 @@ def test_the_lease_is_held_and_renewed(database: Database) -> None:
         wait_until(lambda: lease(database) > now_ms(), SECONDS, "the lease")
         nearly = now_ms() + 1000
         with database.write() as connection:
-            connection.execute(update(senders_table).values(lease_expires_at=nearly))
+            connection.execute(update(tables.senders).values(lease_expires_at=nearly))
         wait_until(lambda: lease(database) > nearly, SECONDS, "its renewal")
     assert lease(database) == 0
 

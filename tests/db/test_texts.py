@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from hudhud import texts
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import texts as table
 
 BODY = "Your Acme code:\n\n{code}\n\nNever share it."
 
@@ -19,7 +19,7 @@ def keep(database: Database, *found: str) -> dict[str, int]:
 
 def kept(database: Database) -> dict[int, str]:
     with database.read() as connection:
-        return {row.key: row.text for row in connection.execute(select(table))}
+        return {row.key: row.text for row in connection.execute(select(tables.texts))}
 
 
 def containing(database: Database, *fragments: str) -> list[int]:

@@ -17,9 +17,8 @@ from sqlalchemy import select
 from hudhud import endings, interventions, queue
 from hudhud.api_keys import Caller
 from hudhud.checks import Check, Checked
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import messages
-from hudhud.db.tables import verifications as table
 from hudhud.errors import Refused
 from hudhud.queue import LAST_CALL_MS, Failed, Outcome, Returned, Sent
 from hudhud.resends import Resent
@@ -413,8 +412,8 @@ class VerificationMachine(RuleBasedStateMachine):
     def look(self) -> None:
         """The database holds what the model does, and nothing else."""
         with self.database.read() as connection:
-            rows = {row.id: row for row in connection.execute(select(table))}
-            jobs = {row.id: row.status for row in connection.execute(select(messages))}
+            rows = {row.id: row for row in connection.execute(select(tables.verifications))}
+            jobs = {row.id: row.status for row in connection.execute(select(tables.messages))}
         assert rows.keys() == self.all.keys()
         for one in self.all.values():
             self.look_at(one, rows[one.id])

@@ -10,10 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from hudhud import endings
 from hudhud.clock import now_ms
+from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import LARGEST_GROUP
-from hudhud.db.tables import messages
-from hudhud.db.tables import verifications as table
 from hudhud.errors import QueueUnavailable
 from hudhud.phones import Phone
 from hudhud.sealing import CodeSealer
@@ -120,13 +119,13 @@ def test_the_largest_group_is_stored_at_once(database: Database) -> None:
     results = write(database, starter(database), LARGEST_GROUP)
     assert count_of(results) == LARGEST_GROUP
     with database.read() as connection:
-        assert connection.scalar(select(func.count()).select_from(messages)) == LARGEST_GROUP
+        assert connection.scalar(select(func.count()).select_from(tables.messages)) == LARGEST_GROUP
 
 
 def test_no_id_is_given_twice_even_after_the_messages_are_deleted(database: Database) -> None:
     before = [one.message_id for one in accept(database, 3)]
     with database.write() as connection:
-        connection.execute(messages.delete())
+        connection.execute(tables.messages.delete())
     after = [one.message_id for one in accept(database, 3)]
     assert before + after == sorted({*before, *after})
 
@@ -157,9 +156,9 @@ def test_an_empty_group_is_no_error(database: Database) -> None:
 def test_a_message_cannot_be_without_its_verification(database: Database) -> None:
     (accepted,) = accept(database)
     with pytest.raises(IntegrityError), database.write() as connection:
-        connection.execute(table.delete())
+        connection.execute(tables.verifications.delete())
     with pytest.raises(IntegrityError), database.write() as connection:
-        connection.execute(update(messages).values(verification_id="v_nothing"))
+        connection.execute(update(tables.messages).values(verification_id="v_nothing"))
     assert stored(database, accepted.message_id).verification_id == accepted.verification_id
 
 
@@ -191,7 +190,7 @@ def test_only_what_waits_takes_a_place(database: Database) -> None:
     with database.write() as connection:
         for number, status in enumerate(["sending", "sent", "failed", "expired"], start=1):
             connection.execute(
-                update(messages).where(messages.c.id == number).values(status=status)
+                update(tables.messages).where(tables.messages.c.id == number).values(status=status)
             )
     assert count_of(write(database, starter(database, **PACED), 100)) == 4
 
@@ -219,7 +218,7 @@ def test_groups_that_are_written_at_once_do_not_take_more_places_than_there_are(
     assert len(counts) == 4
     assert sum(counts) == PLACES
     with database.read() as connection:
-        assert connection.scalar(select(func.count()).select_from(messages)) == PLACES
+        assert connection.scalar(select(func.count()).select_from(tables.messages)) == PLACES
 
 
 def test_with_its_validity_a_verification_ends_and_its_code_is_erased(database: Database) -> None:
@@ -237,7 +236,7 @@ def test_a_verification_that_has_ended_otherwise_keeps_its_state_and_loses_its_c
 ) -> None:
     (accepted,) = accept(database)
     with database.write() as connection:
-        connection.execute(update(table).values(status="failed"))
+        connection.execute(update(tables.verifications).values(status="failed"))
     expire(database, now=NOW + VALIDITY_MS)
     row = verification_of(database, accepted.message_id)
     assert (row.status, row.code_index, row.code_sealed) == ("failed", None, None)

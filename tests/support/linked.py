@@ -11,9 +11,8 @@ from sqlalchemy import Row, select
 from hudhud import commands, senders
 from hudhud.clock import now_ms
 from hudhud.commands import Kind, Result
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import inbound_messages, messages
-from hudhud.db.tables import senders as senders_table
 from support.services import API_KEY, HTTP, Service, ask_for_code, wait_until
 from waemu.client import EmulatorProcess
 from waemu.records import ReceivedMessage
@@ -93,12 +92,16 @@ class LinkedService:
     def body(self, job_id: int) -> str:
         """The wording that was chosen, with {code} in the code's place."""
         with self.database.read() as connection:
-            return str(connection.scalar(select(messages.c.body).where(messages.c.id == job_id)))
+            return str(
+                connection.scalar(
+                    select(tables.messages.c.body).where(tables.messages.c.id == job_id)
+                )
+            )
 
     def inbound(self) -> list[Row[Any]]:
         """The messages that people wrote, oldest first."""
         with self.database.read() as connection:
-            statement = select(inbound_messages).order_by(inbound_messages.c.id)
+            statement = select(tables.inbound_messages).order_by(tables.inbound_messages.c.id)
             return list(connection.execute(statement))
 
     def received(self, phone: str) -> list[ReceivedMessage]:
@@ -234,7 +237,9 @@ class LinkedService:
         """Let the sender have shown codes since a moment in the past."""
         with self.database.write() as connection:
             connection.execute(
-                senders_table.update().where(senders_table.c.name == SENDER).values(state_since=at)
+                tables.senders.update()
+                .where(tables.senders.c.name == SENDER)
+                .values(state_since=at)
             )
 
     def reload(self) -> None:

@@ -11,9 +11,8 @@ from hudhud import checks, tally, verifications
 from hudhud.api_keys import Caller
 from hudhud.checks import Check, Checked, CodeChecker
 from hudhud.countries import Countries
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import messages
-from hudhud.db.tables import verifications as table
 from hudhud.errors import Refused
 from hudhud.phones import Phone
 from hudhud.resends import Resends
@@ -100,19 +99,25 @@ def resends(database: Database, **changes: Any) -> Resends:
 def verification(database: Database, one: str) -> Row[Any]:
     """A verification as it is stored."""
     with database.read() as connection:
-        return connection.execute(select(table).where(table.c.id == one)).one()
+        return connection.execute(
+            select(tables.verifications).where(tables.verifications.c.id == one)
+        ).one()
 
 
 def jobs_of(database: Database, one: str) -> Sequence[Row[Any]]:
     """The messages of a verification, the first one first."""
-    found = select(messages).where(messages.c.verification_id == one).order_by(messages.c.id)
+    found = (
+        select(tables.messages)
+        .where(tables.messages.c.verification_id == one)
+        .order_by(tables.messages.c.id)
+    )
     with database.read() as connection:
         return connection.execute(found).all()
 
 
 def kept_numbers(database: Database) -> dict[str, int]:
     """The kept numbers of messages, which must be the same as counting them all."""
-    counted = select(messages.c.status, func.count()).group_by(messages.c.status)
+    counted = select(tables.messages.c.status, func.count()).group_by(tables.messages.c.status)
     with database.read() as connection:
         kept = {status: count for status, count in tally.counts(connection).items() if count}
         assert kept == {row[0]: row[1] for row in connection.execute(counted)}

@@ -11,9 +11,9 @@ from sqlalchemy import text, update
 from hudhud import senders
 from hudhud.channels.base import State
 from hudhud.clock import now_ms
+from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD
-from hudhud.db.tables import senders as senders_table
 from support.keys import make_key
 from support.queued import put_sender
 from support.web_server import ServeWeb, WebServer
@@ -87,7 +87,7 @@ def test_a_sender_whose_process_hangs_is_strictly_not_ready(empty_api: WebServer
     put_sender(empty_api.database)
     long_ago = now_ms() - senders.SILENCE_MS
     with empty_api.database.write() as connection:
-        connection.execute(update(senders_table).values(heartbeat_at=long_ago))
+        connection.execute(update(tables.senders).values(heartbeat_at=long_ago))
     assert ready(empty_api, "?strict")[0] == 503
 
 

@@ -13,9 +13,8 @@ from structlog.testing import capture_logs
 
 from conftest import MigratedDatabase
 from hudhud.clock import now_ms
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import messages
-from hudhud.db.tables import senders as senders_table
 from support.queued import put_sender
 from support.services import wait_until
 from support.web_server import SEND, ServeWeb, WebServer
@@ -71,7 +70,7 @@ def test_a_refused_request_leaves_nothing_behind(
         check_unavailable(server.send())
     assert server.send().status_code == 202
     with database.read() as connection:
-        assert connection.scalar(select(func.count()).select_from(messages)) == 1
+        assert connection.scalar(select(func.count()).select_from(tables.messages)) == 1
 
 
 def test_a_lock_that_ends_in_time_delays_a_request_only(
@@ -181,8 +180,8 @@ def test_a_sender_that_nobody_holds_any_more_carries_nothing(
 ) -> None:
     put_senders(database, 3)
     with database.write() as connection:
-        gone = senders_table.c.name != "sender-0"
-        connection.execute(update(senders_table).where(gone).values(lease_expires_at=now_ms()))
+        gone = tables.senders.c.name != "sender-0"
+        connection.execute(update(tables.senders).where(gone).values(lease_expires_at=now_ms()))
     assert fill(paced(serve_web)) == 11
 
 
@@ -192,7 +191,9 @@ def test_a_place_that_becomes_free_is_given_to_the_next(
     server = paced(serve_web)
     fill(server)
     with database.write() as connection:
-        connection.execute(update(messages).where(messages.c.id == 1).values(status="sent"))
+        connection.execute(
+            update(tables.messages).where(tables.messages.c.id == 1).values(status="sent")
+        )
     assert server.send().status_code == 202
     check_unavailable(server.send())
 

@@ -19,7 +19,7 @@ _MAX_QUEUED = 10_000
 _SECONDS_FOR_LAST_STANZA = 0.1
 
 
-class Connection:
+class ClientConnection:
     """One client. Sending never waits: a task of its own encrypts and writes what is queued."""
 
     def __init__(self, websocket: ServerConnection) -> None:

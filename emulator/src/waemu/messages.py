@@ -7,7 +7,7 @@ from collections import Counter
 
 from waemu import protobuf
 from waemu.binary import Jid, Node, StanzaError
-from waemu.connection import Connection
+from waemu.connection import ClientConnection
 from waemu.directory import Directory
 from waemu.faults import Faults
 from waemu.inbox import Inbox
@@ -49,7 +49,7 @@ class Messages:
         self.receipts: ReceiptMode = "none"
         self.receipt_delay = 0.0
 
-    def take(self, connection: Connection, stanza: Node) -> None:
+    def take(self, connection: ClientConnection, stanza: Node) -> None:
         """Takes a message that a linked device sends: delivers it and acknowledges it.
 
         Raises:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from waemu import protobuf
 from waemu.binary import SERVER, Jid, Node, StanzaError
-from waemu.connection import Connection
+from waemu.connection import ClientConnection
 from waemu.curve import KEY_SIZE, SIGNATURE_SIZE, KeyPair, verify
 from waemu.directory import Directory
 from waemu.faults import Faults
@@ -74,7 +74,7 @@ class Acceptance:
 class Candidate:
     """A client that wants to be linked."""
 
-    connection: Connection
+    connection: ClientConnection
     identity: bytes
     refs: list[bytes]
     code: PhoneCode | None = None
@@ -92,10 +92,10 @@ class Pairing:
     def __init__(self, directory: Directory, faults: Faults) -> None:
         self._directory = directory
         self._faults = faults
-        self._candidates: dict[Connection, Candidate] = {}
+        self._candidates: dict[ClientConnection, Candidate] = {}
         self.failures: deque[str] = deque(maxlen=_KEPT_FAILURES)
 
-    def offer(self, connection: Connection, payload: protobuf.Message) -> None:
+    def offer(self, connection: ClientConnection, payload: protobuf.Message) -> None:
         """Gives a new client the references for its QR codes.
 
         Raises:
@@ -114,7 +114,7 @@ class Pairing:
         if self._faults.passkey == "offer":
             _ask_for_passkey(connection)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: ClientConnection) -> None:
         self._candidates.pop(connection, None)
 
     def drop(self) -> None:
@@ -151,7 +151,7 @@ class Pairing:
         candidate.tamper = tamper
         self._accept(candidate, phone, secret)
 
-    def request_code(self, connection: Connection, request: Node) -> Node | None:
+    def request_code(self, connection: ClientConnection, request: Node) -> Node | None:
         """A client wants to be linked by phone code. None if no phone has the number.
 
         Raises:
@@ -203,7 +203,7 @@ class Pairing:
             )
         )
 
-    def finish_code(self, connection: Connection, request: Node) -> None:
+    def finish_code(self, connection: ClientConnection, request: Node) -> None:
         """The client has answered the phone's hello with its identity.
 
         Raises:
@@ -222,7 +222,7 @@ class Pairing:
             return
         self._accept(candidate, phone, secret)
 
-    def answered(self, connection: Connection, answer: Node) -> None:
+    def answered(self, connection: ClientConnection, answer: Node) -> None:
         """The client has answered the phone's signature, by its own or by an error.
 
         Raises:
@@ -247,7 +247,7 @@ class Pairing:
         self.forget(connection)
         connection.send_last(Node("stream:error", {"code": "515"}))
 
-    def _candidate(self, connection: Connection) -> Candidate:
+    def _candidate(self, connection: ClientConnection) -> Candidate:
         if connection not in self._candidates:
             raise StanzaError("a pairing on a connection that is not for pairing")
         return self._candidates[connection]
@@ -285,7 +285,7 @@ def _notification(kind: str, content: Node) -> Node:
     return Node("notification", attrs | {"t": str(int(time.time()))}, [content])
 
 
-def _ask_for_passkey(connection: Connection) -> None:
+def _ask_for_passkey(connection: ClientConnection) -> None:
     """What a client gets whose phone wants a passkey first; the secret of its QR codes is void."""
     options = {
         "challenge": base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode(),

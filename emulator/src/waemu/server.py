@@ -15,7 +15,7 @@ from websockets.http11 import Request, Response
 
 from waemu import noise, protobuf
 from waemu.binary import SERVER, Jid, Node
-from waemu.connection import Connection
+from waemu.connection import ClientConnection
 from waemu.directory import Directory
 from waemu.faults import Faults
 from waemu.inbox import Inbox
@@ -58,7 +58,7 @@ class Server:
         self.pairing = Pairing(self.directory, self.faults)
         self.queries = Queries(self.directory, self.pairing, self.faults)
         self.messages = Messages(self.directory, self.inbox, self.faults)
-        self.connections: set[Connection] = set()
+        self.connections: set[ClientConnection] = set()
         self.dials: deque[Dial] = deque(maxlen=_KEPT_DIALS)
         self.stanzas: Counter[str] = Counter()
         self.client_errors = 0
@@ -109,7 +109,7 @@ class Server:
         return None if status is None else Response(status, "refused", Headers(), b"")
 
     async def _serve(self, websocket: ServerConnection) -> None:
-        connection = Connection(websocket)
+        connection = ClientConnection(websocket)
         self.connections.add(connection)
         writer: asyncio.Task[None] | None = None
         try:
@@ -129,7 +129,7 @@ class Server:
                 connection.close()
                 await writer
 
-    def _log_in(self, connection: Connection, session: noise.Session) -> None:
+    def _log_in(self, connection: ClientConnection, session: noise.Session) -> None:
         payload = protobuf.decode(session.payload)
         is_new = payload.integer(_USERNAME) is None
         companion = None if is_new else self.directory.companion(session.client_key)
@@ -147,7 +147,7 @@ class Server:
         else:
             self._admit_companion(connection, companion)
 
-    def _admit_companion(self, connection: Connection, companion: Companion) -> None:
+    def _admit_companion(self, connection: ClientConnection, companion: Companion) -> None:
         """Lets a linked device in, in place of an older connection, and sends what it missed."""
         if companion.connection is not None:
             companion.connection.companion = None
@@ -161,7 +161,7 @@ class Server:
         offline = Node("offline", {"count": str(len(missed))})
         connection.send(Node("ib", {"from": SERVER}, [offline]))
 
-    def _receive(self, connection: Connection, stanza: Node) -> None:
+    def _receive(self, connection: ClientConnection, stanza: Node) -> None:
         _log.debug("from client: %s", stanza)
         self.stanzas[_kind(stanza)] += 1
         if stanza.tag == "iq":
@@ -173,7 +173,7 @@ class Server:
             if key is not None:
                 connection.companion.answered(key)
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: ClientConnection) -> None:
         self.connections.discard(connection)
         self.pairing.forget(connection)
         companion = connection.companion

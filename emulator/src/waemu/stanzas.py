@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from waemu import signal
 from waemu.binary import SERVER, Jid, Node, StanzaError
-from waemu.connection import Connection
+from waemu.connection import ClientConnection
 from waemu.directory import Directory
 from waemu.faults import Faults
 from waemu.pairing import Pairing
@@ -23,13 +23,13 @@ class Queries:
         self._directory = directory
         self._pairing = pairing
         self._faults = faults
-        self._handlers: dict[str, Callable[[Connection, Node], None]] = {
+        self._handlers: dict[str, Callable[[ClientConnection, Node], None]] = {
             "encrypt": self._encrypt,
             "usync": self._usync,
             "md": self._md,
         }
 
-    def handle(self, connection: Connection, query: Node) -> None:
+    def handle(self, connection: ClientConnection, query: Node) -> None:
         """Answers a query, or takes the client's answer to one of the server's.
 
         Raises:
@@ -53,7 +53,7 @@ class Queries:
         if companion.connection is not None:
             companion.connection.send_last(_DEVICE_REMOVED)
 
-    def _md(self, connection: Connection, query: Node) -> None:
+    def _md(self, connection: ClientConnection, query: Node) -> None:
         registration = query.find("link_code_companion_reg")
         if registration is not None and registration.text("stage") == "companion_hello":
             answer = self._pairing.request_code(connection, registration)
@@ -67,7 +67,7 @@ class Queries:
             if query.find("remove-companion-device") is not None:
                 self.unlink(_companion(connection))
 
-    def _encrypt(self, connection: Connection, query: Node) -> None:
+    def _encrypt(self, connection: ClientConnection, query: Node) -> None:
         wanted = query.find("key")
         if query.text("type") == "set" and query.find("list") is not None:
             self._store_prekeys(_companion(connection), query)
@@ -108,7 +108,7 @@ class Queries:
         companion = phone.companions.get(device)
         return companion.prekeys.take_bundle() if companion and companion.prekeys else None
 
-    def _usync(self, connection: Connection, query: Node) -> None:
+    def _usync(self, connection: ClientConnection, query: Node) -> None:
         """Answers who has WhatsApp, which devices an account has, and what its LID is."""
         usync = query.need("usync")
         wanted = [child.tag for child in usync.need("query").children]
@@ -155,7 +155,7 @@ def bundle_nodes(bundle: signal.Bundle) -> list[Node]:
     return nodes
 
 
-def _companion(connection: Connection) -> Companion:
+def _companion(connection: ClientConnection) -> Companion:
     if connection.companion is None:
         raise StanzaError("a query that needs a login")
     return connection.companion
@@ -170,7 +170,7 @@ def _error(query: Node, code: str, text: str) -> Node:
     return Node("iq", {"from": SERVER, "id": query.text("id"), "type": "error"}, [error])
 
 
-def _answer_empty(connection: Connection, query: Node) -> None:
+def _answer_empty(connection: ClientConnection, query: Node) -> None:
     connection.send(_result(query))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from hudhud import audit
 from hudhud.audit import GROUPS, What
 from hudhud.clock import now_ms
-from hudhud.db.tables import audit as audit_notes
+from hudhud.db import tables
 from hudhud.web.admin.audit_words import group_words, words_of
 from hudhud.web.admin.format import Format
 from hudhud.web.admin.view import Language, View
@@ -69,14 +69,14 @@ def test_a_note_that_names_itself_without_end_is_shown(served: WebServer, member
     detail = "There is no sender named " * 2000 + "x."
     with served.database.write() as connection:
         connection.execute(
-            insert(audit_notes).values(
+            insert(tables.audit).values(
                 at=now_ms(), who="nested", what="pause", outcome="refused", detail=detail
             )
         )
     answer = member.client.get("/admin/audit?q=nested", headers={"Accept-Language": "ar"})
     assert answer.status_code == 200
     with served.database.write() as connection:
-        connection.execute(audit_notes.delete().where(audit_notes.c.who == "nested"))
+        connection.execute(tables.audit.delete().where(tables.audit.c.who == "nested"))
 
 
 @pytest.mark.parametrize("group", list(GROUPS))

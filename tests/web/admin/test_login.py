@@ -8,10 +8,8 @@ from sqlalchemy import select, update
 
 from hudhud import admin_password, audit, sessions
 from hudhud.clock import now_ms
-from hudhud.db import engine
+from hudhud.db import engine, tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import login_attempts
-from hudhud.db.tables import sessions as session_rows
 from hudhud.web.admin import hashing
 from hudhud.web.admin.pages import local
 from support.admin import HIDDEN, HTML, LOGIN, PASSWORD, USERNAME, Person, log_in_script, script
@@ -31,7 +29,7 @@ def notes(database: Database) -> list[tuple[str, str, str | None]]:
 def age(database: Database, **columns: Any) -> None:
     """Make every session older."""
     with database.write() as connection:
-        connection.execute(update(session_rows).values(**columns))
+        connection.execute(update(tables.sessions).values(**columns))
 
 
 # ── people ──────────────────────────────────────────────────────────────────────────────────────
@@ -193,7 +191,7 @@ def test_use_is_written_down_but_not_of_what_a_page_asks_by_itself(
 ) -> None:
     def seen_at() -> int:
         with dashboard.database.read() as connection:
-            return int(connection.scalars(select(session_rows.c.seen_at)).one())
+            return int(connection.scalars(select(tables.sessions.c.seen_at)).one())
 
     person.log_in()
     long_ago = now_ms() - sessions.IDLE_MS // 2
@@ -331,7 +329,7 @@ def test_while_too_many_wait_to_be_judged_others_are_told_to_come_back(
     assert "Too many logins" in by_form.text
     assert "Too many logins" in by_json.json()["message"]
     with dashboard.database.read() as connection:
-        assert connection.execute(select(login_attempts)).first() is None
+        assert connection.execute(select(tables.login_attempts)).first() is None
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -1,7 +1,7 @@
 """The channel over a linked WhatsApp device.
 
-`Connection` keeps the device connected in a thread of its own; here are the calls of the worker,
-each with a deadline, because the library's own calls may never come back.
+`DeviceConnection` keeps the device connected in a thread of its own; here are the calls of the
+worker, each with a deadline, because the library's own calls may never come back.
 """
 
 import os
@@ -11,7 +11,7 @@ from concurrent.futures import Future
 
 from hudhud.channels.base import Event, Restart
 from hudhud.channels.linked.client import LibraryError, LogLevel, in_thread, keep_library_quiet
-from hudhud.channels.linked.connection import Connection
+from hudhud.channels.linked.connection import DeviceConnection
 from hudhud.channels.linked.faults import Refusal, class_refusal
 from hudhud.channels.linked.restriction import Restriction
 from hudhud.channels.linked.session import SessionStore
@@ -69,7 +69,7 @@ class LinkedChannel:
         self._quiet_until = 0.0
         self._emit: Callable[[Event], None] = lambda _event: None
         keep_library_quiet(log_level)
-        self._connection = Connection(
+        self._connection = DeviceConnection(
             sender=sender,
             session=session,
             device=device,

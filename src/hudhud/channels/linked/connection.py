@@ -7,11 +7,11 @@ Everything that happens comes to this thread as a signal, one after the other: i
 closes the library's client, and it alone reports states.
 """
 
-import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import astuple, replace
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import structlog
@@ -70,7 +70,7 @@ class Next(NamedTuple):
     restart: Restart | None = None
 
 
-class Connection:
+class DeviceConnection:
     """Keeps one linked device connected.
 
     Attributes:
@@ -104,7 +104,7 @@ class Connection:
         self._banned_until = banned_until
         self._timing = timing
         self._backoff = Backoff(initial_retry, timing.longest_retry)
-        self._signals: queue.SimpleQueue[Signal | None] = queue.SimpleQueue()
+        self._signals: SimpleQueue[Signal | None] = SimpleQueue()
         self._emit: Callable[[Event], None] = lambda _event: None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._stopping = threading.Event()
@@ -211,7 +211,7 @@ class Connection:
         while (left := ends - time.monotonic()) > 0 and not self._stopping.is_set():
             try:
                 signal = self._signals.get(timeout=left)
-            except queue.Empty:
+            except Empty:
                 break
             self._keep_message(signal)
             if signal == Trouble("operator_logout") and not _forgets(following):
@@ -246,7 +246,7 @@ class Connection:
             left = max(0.0, self._deadline - time.monotonic())
         try:
             signal = self._signals.get(timeout=left)
-        except queue.Empty:
+        except Empty:
             if self._deadline is not None:
                 return Trouble("unreachable", "no answer in time")
             signal = Doubt()

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from sqlalchemy import make_url
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    import psycopg
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -150,7 +150,7 @@ class SessionSchema:
             connection.execute(query, [device])
 
     @contextmanager
-    def _connection(self) -> "Iterator[Connection[Any]]":
+    def _connection(self) -> "Iterator[psycopg.Connection[Any]]":
         import psycopg  # noqa: PLC0415 -- not loaded where SQLite is used
 
         try:
@@ -163,7 +163,7 @@ class SessionSchema:
             raise OSError(re.sub(r"\s+", " ", str(error)).strip()) from error
 
 
-def _has(connection: "Connection[Any]", name: str) -> bool:
+def _has(connection: "psycopg.Connection[Any]", name: str) -> bool:
     function = "to_regclass" if "." in name else "to_regnamespace"
     row = connection.execute(f"SELECT {function}(%s) IS NOT NULL", [name]).fetchone()
     return row is not None and bool(row[0])
