@@ -496,7 +496,9 @@ def test_what_the_earlier_application_left_is_told(
     assert "scan the new QR code" in found.sentence
 
 
-def test_targets_of_alerts_that_are_not_understood_are_told(
+# apprise still imports this module of Python's where it exists.
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+def test_targets_of_alerts_that_are_not_understood_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert check("alerts").outcome == "ok"

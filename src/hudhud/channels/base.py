@@ -29,7 +29,7 @@ ReceiptKind = Literal["delivered", "read"]
 
 @dataclass(frozen=True, slots=True)
 class StateReport:
-    """A sender's new state, with what an admin needs to know beside it.
+    """A sender's new state, with what an admin needs to know about it.
 
     `carries` says whom it can send to: a restricted account may still reach those who wrote to
     it first (`known`). From `until` on one message tries whether the restriction is over.

@@ -1,4 +1,4 @@
-"""The type of the requests that routes take."""
+"""The type of the requests that handlers receive."""
 
 from typing import Any
 
