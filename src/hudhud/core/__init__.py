@@ -1,0 +1,1 @@
+"""The base of the other packages; it imports nothing of Hudhud but itself."""
