@@ -1,8 +1,12 @@
 """Fill a database with the history of a busy month, to measure what history costs."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, text
 
 from hudhud import tally, texts
+from hudhud.core.sentences import say
+from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
 from hudhud.wordings import shipped
 
@@ -10,12 +14,12 @@ MONTH_MS = 30 * 86_400_000
 VALIDITY_MS = 300_000
 ROWS_AT_ONCE = 50_000
 ERRORS = (
-    "There is no WhatsApp account for this number.",
-    "WhatsApp did not answer a number check.",
-    "WhatsApp refuses messages of this account to people who never wrote to it (error 463).",
-    "The sender is not connected to WhatsApp.",
+    say("job.no_account"),
+    say("job.no_number_check"),
+    say("job.stranger"),
+    say("job.offline"),
+    say("job.expired"),
 )
-TOO_OLD = "The code expired before it could be sent."
 
 # Of each hundred: 60 read, 30 delivered, 5 sent, 3 failed, 1 expired, 1 canceled.
 STATUS = """CASE WHEN i % 100 < 60 THEN 'read' WHEN i % 100 < 90 THEN 'delivered'
@@ -39,15 +43,18 @@ VERIFICATIONS = f"""
 """  # noqa: S608 -- our own constants
 MESSAGES = f"""
     INSERT INTO messages (verification_id, channel, phone, body, body_key, status, attempts,
-        available_at, expires_at, sender, provider_message_id, error, error_key, created_at,
+        available_at, expires_at, sender, provider_message_id, error, error_code,
+        error_params, error_key, created_at,
         sending_at, sent_at, delivered_at, read_at, finished_at)
     WITH RECURSIVE numbers(i) AS (
         SELECT CAST(:first AS BIGINT) UNION ALL SELECT i + 1 FROM numbers WHERE i < :last
     ), bodies(number, body, body_key) AS (VALUES {{bodies}}),
-    errors(number, error, error_key) AS (VALUES {{errors}})
+    errors(number, error, error_code, error_params, error_key) AS (VALUES {{errors}})
     SELECT 'v' || (1000000000 + i), 'sandbox', {PHONE}, body, body_key, {STATUS}, 1,
         {CREATED}, {CREATED} + {VALIDITY_MS}, 'main@bench', 'old-' || i,
         CASE WHEN i % 100 BETWEEN 95 AND 98 THEN error END,
+        CASE WHEN i % 100 BETWEEN 95 AND 98 THEN error_code END,
+        CASE WHEN i % 100 BETWEEN 95 AND 98 THEN error_params END,
         CASE WHEN i % 100 BETWEEN 95 AND 98 THEN error_key END,
         {CREATED},
         {CREATED} + 40,
@@ -110,18 +117,26 @@ def _without_limits(connection: Connection) -> None:
 def _messages(connection: Connection) -> str:
     wordings = shipped()["otp"]
     bodies = texts.keep(connection, [*wordings["ar"], *wordings["en"]])
-    errors = texts.keep(connection, [*ERRORS, TOO_OLD])
+    texts.keep_errors(connection, ERRORS)
+    errors = [(*columns("error", one).values(), texts.key(one.english())) for one in ERRORS]
     return MESSAGES.format(
-        bodies=_values(bodies),
+        bodies=_values(list(bodies.items())),
         errors=_values(errors),
         body_count=len(bodies),
         error_count=len(errors),
     )
 
 
-def _values(keys: dict[str, int]) -> str:
-    quoted = ((text.replace("'", "''").replace(":", r"\:"), key) for text, key in keys.items())
-    return ", ".join(f"({number}, '{one}', {key})" for number, (one, key) in enumerate(quoted))
+def _values(rows: Sequence[tuple[str | int | None, ...]]) -> str:
+    listed = (", ".join(map(_quoted, (number, *row))) for number, row in enumerate(rows))
+    return ", ".join(f"({row})" for row in listed)
+
+
+def _quoted(value: str | int | None) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("'", "''").replace(":", r"\:")
+        return f"'{escaped}'"
+    return str(value)
 
 
 def _keep_numbers(connection: Connection, now: int) -> None:

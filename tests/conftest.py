@@ -12,9 +12,8 @@ import pytest
 
 from hudhud.db import engine
 from hudhud.db.engine import Database
-from hudhud.db.migrate import migrate
 from hudhud.settings import Settings
-from support.postgres import PostgresDatabases
+from support.postgres import PostgresDatabases, migrate_without_rows
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +60,7 @@ def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated file to copy, which is faster than migrating each time."""
     path = tmp_path_factory.mktemp("migrated") / "hudhud.db"
     database = Database(f"sqlite:///{path}")
-    migrate(database)
+    migrate_without_rows(database)
     database.close()
     return path
 

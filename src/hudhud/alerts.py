@@ -22,14 +22,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import structlog
-from sqlalchemy import Column, Row, select, update
+from sqlalchemy import Column, Row, Select, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import conversion_guard, webhook_alerts, webhooks
 from hudhud.clock import now_ms
+from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
 from hudhud.db.tables import country_guards, senders, webhook_endpoints
-from hudhud.senders import SENTENCES
+from hudhud.senders import detail_of
 from hudhud.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,12 +51,11 @@ TITLES = {
     "connected": "is connected again",
 }
 
-SenderRow = Row[str, str, str | None, int, str | None]
 
-_WATCHED = select(
+_WATCHED: Select[Any] = select(
     senders.c.name,
     senders.c.state,
-    senders.c.detail,
+    *(senders.c[name] for name in columns("detail", None)),
     senders.c.failed_reconnects,
     senders.c.alerted_state,
 )
@@ -188,7 +188,7 @@ class Alerts:
         for thread in self._threads.values():
             thread.join(max(0.0, (deadline - now_ms()) / 1000))
 
-    def _sender(self, row: SenderRow) -> Subject:
+    def _sender(self, row: Row[Any]) -> Subject:
         told = Telling.read(row.alerted_state).told
         return Subject(
             key=senders.c.name,
@@ -271,7 +271,7 @@ def _endpoint(endpoint: Row[Any], now: int) -> Subject:
     )
 
 
-def message(row: SenderRow, what: str) -> tuple[str, str]:
+def message(row: Row[Any], what: str) -> tuple[str, str]:
     """Return title and text: which sender, what happened, what to do now."""
     title = f"Hudhud: sender {row.name} {TITLES[what]}"
     if what == "connected":
@@ -281,7 +281,7 @@ def message(row: SenderRow, what: str) -> tuple[str, str]:
             f"Connecting to WhatsApp failed {row.failed_reconnects} times. It goes on trying. "
             "Look at this machine's connection to the internet and at WHATSAPP_PROXY."
         )
-    return title, row.detail or SENTENCES[row.state]
+    return title, detail_of(row).english()
 
 
 def _told(what: str) -> Telling:

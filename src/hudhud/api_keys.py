@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
 from hudhud.clock import iso
+from hudhud.core.sentences import Sentence, say
 from hudhud.db.tables import api_keys, installation
 from hudhud.errors import BadRequest
 from hudhud.key_settings import (
@@ -97,9 +98,9 @@ class Rotated:
     earlier_end_at: int
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Sentence:
         """What an admin should know of it, for the audit too."""
-        return f"The earlier secret works until {iso(self.earlier_end_at)}."
+        return say("key.earlier_works_until", detail=iso(self.earlier_end_at))
 
 
 def create(
@@ -124,7 +125,7 @@ def create(
     holds control characters, where the scopes are none or unknown, or one of the others is wrong.
     """
     if expires_at is not None and expires_at <= now:
-        raise WrongSetting("expires_at", "A key's expiry lies in the future.")
+        raise WrongSetting("expires_at", say("key.expiry_past"))
     key = _new_key(TEST_MARK if is_test else LIVE_MARK)
     connection.execute(
         api_keys.insert().values(
@@ -154,7 +155,7 @@ def rotate(
     Raises BadRequest where the overlap is longer than 30 days.
     """
     if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
-        raise BadRequest("The overlap of a rotation lasts 30 days at most.")
+        raise BadRequest(say("key.overlap_too_long"))
     ends = [row.expires_at for row in _in_use(connection, now=now) if row.owner == owner]
     if not ends:
         return None
@@ -339,14 +340,11 @@ def _only_one(text: str, meant: list[Row[Any]]) -> None:
 def _free_name(connection: Connection, name: str, *, now: int) -> str:
     name = name.strip()
     if not 0 < len(name) <= LONGEST_NAME:
-        raise WrongSetting("name", f"A key's name has 1 to {LONGEST_NAME} characters.")
+        raise WrongSetting("name", say("key.name_length", detail=LONGEST_NAME))
     if not is_plain(name):
-        raise WrongSetting("name", "A key's name holds no control characters.")
+        raise WrongSetting("name", say("key.name_not_plain"))
     if name in RESERVED_NAMES:
-        raise WrongSetting("name", "This name means the key of API_KEY. Choose another name.")
+        raise WrongSetting("name", say("key.name_reserved"))
     if name in names_in_use(connection, now=now):
-        raise WrongSetting(
-            "name",
-            f"A key named {name} exists already. Choose another name, or rotate or revoke it.",
-        )
+        raise WrongSetting("name", say("key.name_taken", name=name))
     return name

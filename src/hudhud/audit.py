@@ -8,6 +8,8 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select
 
+from hudhud.core.sentences import Sentence, Value
+from hudhud.core.stored_sentences import columns
 from hudhud.db.deleting import delete_some
 from hudhud.db.tables import audit
 from hudhud.plain_text import shortened
@@ -72,10 +74,10 @@ def note(
     what: What,
     subject: str | None = None,
     outcome: Outcome = "ok",
-    detail: str | None = None,
+    detail: Sentence | None = None,
     now: int,
 ) -> None:
-    """Write down that `who` did `what` to `subject`; `detail` is a sentence for the admin.
+    """Write down that `who` did `what` to `subject`; `detail` says more to the admin.
 
     All three may hold what a stranger typed, and are shortened.
     """
@@ -87,9 +89,21 @@ def note(
             what=what,
             subject=None if subject is None else shortened(subject, LONGEST_SUBJECT),
             outcome=outcome,
-            detail=None if detail is None else shortened(detail, LONGEST_DETAIL),
+            **_stored_detail(detail),
         )
     )
+
+
+def _stored_detail(detail: Sentence | None) -> dict[str, str | None]:
+    if detail is None:
+        return columns("detail", None)
+    params = {name: _shortened(value) for name, value in detail.params.items()}
+    sentence = Sentence(detail.code, params)
+    return columns("detail", sentence, shortened(sentence.english(), LONGEST_DETAIL))
+
+
+def _shortened(value: Value) -> Value:
+    return shortened(value, LONGEST_DETAIL) if isinstance(value, str) else value
 
 
 def page(

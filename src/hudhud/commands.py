@@ -8,6 +8,8 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
+from hudhud.core.sentences import Sentence, say
+from hudhud.core.stored_sentences import columns, stored
 from hudhud.db.tables import commands
 
 Kind = Literal["reload", "logout", "pair_phone"]
@@ -19,6 +21,8 @@ FAILED = "failed"
 # A command that nobody took for this long is not carried out any more.
 STALE_MS = 60_000
 KEPT_MS = 10 * 60_000
+STALE = say("command.stale")
+ABANDONED = say("command.abandoned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a command: `done` or `failed`, with a sentence or a code."""
+    """What came of a command: `done` or `failed`, in words or with a code to type on the phone."""
 
     status: str
-    text: str | None
+    sentence: Sentence | None = None
+    pair_code: str | None = None
 
 
 def ask(
@@ -58,7 +63,7 @@ def take(connection: Connection, *, sender: str, now: int) -> list[Command]:
     connection.execute(
         update(commands)
         .where(_is_new(sender), commands.c.created_at < now - STALE_MS)
-        .values(status=FAILED, result="The sender was not running in time.", finished_at=now)
+        .values(status=FAILED, **columns("result", STALE), finished_at=now)
     )
     rows = connection.execute(
         update(commands)
@@ -74,7 +79,7 @@ def abandon(connection: Connection, *, sender: str, now: int) -> None:
     connection.execute(
         update(commands)
         .where(commands.c.sender == sender, commands.c.status == TAKEN)
-        .values(status=FAILED, result="The sender's process ended meanwhile.", finished_at=now)
+        .values(status=FAILED, **columns("result", ABANDONED), finished_at=now)
     )
 
 
@@ -85,17 +90,24 @@ def purge(connection: Connection, *, now: int) -> None:
 
 def finish(connection: Connection, *, command: Command, result: Result, now: int) -> None:
     """Write what came of a command."""
+    values = columns("result", result.sentence)
+    if result.pair_code is not None:
+        values["result"] = result.pair_code
     connection.execute(
         update(commands)
         .where(commands.c.id == command.id)
-        .values(status=result.status, result=result.text, finished_at=now)
+        .values(status=result.status, **values, finished_at=now)
     )
 
 
 def result_of(connection: Connection, command_id: int) -> Result | None:
     """Return what came of a command, or None while it is not finished."""
     row = connection.execute(select(commands).where(commands.c.id == command_id)).one()
-    return Result(row.status, row.result) if row.status in (DONE, FAILED) else None
+    if row.status not in (DONE, FAILED):
+        return None
+    if row.status == DONE and row.kind == "pair_phone":
+        return Result(DONE, pair_code=row.result)
+    return Result(row.status, stored(row, "result"))
 
 
 def _is_new(sender: str) -> ColumnElement[bool]:

@@ -11,6 +11,7 @@ from hudhud import commands
 from hudhud.channels.base import Channel, Restart
 from hudhud.clock import now_ms
 from hudhud.commands import Command, Result
+from hudhud.core.sentences import say
 from hudhud.db.engine import Database
 from hudhud.errors import CommandFailed
 
@@ -68,13 +69,12 @@ class Control:
         try:
             match command.kind:
                 case "pair_phone":
-                    return Result(
-                        commands.DONE, self._channel.pair_by_phone(command.argument or "")
-                    )
+                    code = self._channel.pair_by_phone(command.argument or "")
+                    return Result(commands.DONE, pair_code=code)
                 case "logout":
                     self._channel.log_out()
-                    return Result(commands.DONE, "Logged out; a new QR code follows.")
+                    return Result(commands.DONE, say("command.logged_out"))
                 case "reload":
-                    return Result(commands.DONE, "The sender starts anew with its session.")
+                    return Result(commands.DONE, say("command.reloaded"))
         except CommandFailed as error:
-            return Result(commands.FAILED, str(error))
+            return Result(commands.FAILED, error.sentence)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select, update
 
 from hudhud import admin_password, api_keys, audit
 from hudhud.clock import now_ms
+from hudhud.core.sentences import say
 from hudhud.db.engine import Database
 from hudhud.db.tables import installation
 from hudhud.errors import StartRefused
@@ -237,7 +238,7 @@ def _first_api_key(connection: Connection, settings: Settings) -> str | None:
         address=None,
         what="key_made",
         subject=name,
-        detail=f"Scopes: {api_keys.described(api_keys.stored(connection, key))}.",
+        detail=say("key.scopes", detail=api_keys.described(api_keys.stored(connection, key))),
         now=now,
     )
     return key

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     delete,
     func,
     literal,
@@ -35,6 +36,8 @@ from sqlalchemy import (
 )
 
 from hudhud.clock import iso
+from hudhud.core.sentences import Sentence, say
+from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import events, webhook_deliveries, webhook_endpoints
 
 Status = Literal["pending", "delivered", "failed"]
@@ -53,7 +56,7 @@ LOOKED_AT = 100
 MOST_LOOKS = 4
 # A receiver that hangs takes what waits for it one by one: by then the last attempt would be over.
 GIVEN_UP_AFTER_MS = round(sum(RETRY_WAITS) * (1 + JITTER) + 3600) * 1000
-TOO_OLD = "It waited longer than all attempts take, and was given up."
+TOO_OLD = say("webhook.too_old")
 # So long an endpoint must have failed before its next success hastens what waits for a retry:
 # one event that it never takes would else use up its attempts between the others.
 REPAIRED_AFTER_MS = 300_000
@@ -93,7 +96,7 @@ class NotDelivered:
 
     claimed: Claimed
     status: int | None
-    error: str
+    error: Sentence
     retry_at: int | None
     at: int
 
@@ -227,7 +230,7 @@ def give_up(connection: Connection, ids: Sequence[int], *, now: int) -> int:
         )
         .values(
             status=FAILED,
-            last_error=func.coalesce(webhook_deliveries.c.last_error, TOO_OLD),
+            **{name: _unless_tried(name, value) for name, value in _error(TOO_OLD).items()},
             lease_expires_at=None,
         )
         .returning(webhook_deliveries.c.endpoint_id, webhook_deliveries.c.subject)
@@ -371,10 +374,21 @@ def _parameters(outcome: Outcome) -> dict[str, object]:
     return {
         **held,
         "b_http": outcome.status,
-        "b_error": outcome.error,
+        **{f"b_{name}": value for name, value in _error(outcome.error).items()},
         "b_status": FAILED if outcome.retry_at is None else PENDING,
         "b_next": outcome.at if outcome.retry_at is None else outcome.retry_at,
     }
+
+
+def _error(error: Sentence | None) -> dict[str, str | None]:
+    return columns("last_error", error)
+
+
+def _unless_tried(name: str, value: str | None) -> ColumnElement[Any]:
+    """Keep the error of the last attempt."""
+    column = webhook_deliveries.c[name]
+    is_first = webhook_deliveries.c.last_error.is_(None)
+    return case((is_first, literal(value, column.type)), else_=column)
 
 
 def _mark_endpoints(connection: Connection, outcomes: Sequence[Outcome], now: int) -> Turns:
@@ -485,11 +499,11 @@ _ENDED = {
     "lease_expires_at": None,
 }
 _RECORD = {
-    Delivered: _HELD.values(**_ENDED, status=DELIVERED, last_error=None),
+    Delivered: _HELD.values(**_ENDED, status=DELIVERED, **_error(None)),
     NotDelivered: _HELD.values(
         **_ENDED,
         status=bindparam("b_status"),
-        last_error=bindparam("b_error"),
+        **{name: bindparam(f"b_{name}") for name in _error(None)},
         next_at=bindparam("b_next"),
     ),
     Released: _HELD.values(lease_expires_at=None, next_at=bindparam("b_at")),

@@ -6,6 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud import contacts
 from hudhud.channels.base import Channel
 from hudhud.clock import now_ms
+from hudhud.core.sentences import Sentence, say
 from hudhud.db.engine import Database
 from hudhud.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.phones import mask_phone
@@ -25,9 +26,10 @@ from hudhud.wordings import CODE_LINE
 
 log = structlog.get_logger(__name__)
 
-NO_ACCOUNT = "There is no WhatsApp account for this number."
-TOO_LATE = "There was no time left to send it."
-NO_DATABASE = "The database could not be used."
+NO_ACCOUNT = say("job.no_account")
+TOO_LATE = say("job.too_late")
+NO_DATABASE = say("job.no_database")
+BROKE = say("job.broke")
 
 
 class Delivery:
@@ -48,19 +50,19 @@ class Delivery:
         try:
             provider_message_id = self._send(message)
         except (PermanentFailure, SealingError) as error:
-            outcome: Outcome = Failed(message.id, str(error), now_ms())
+            outcome: Outcome = Failed(message.id, error.sentence, now_ms())
         except Snoozed as error:
             later = now_ms() + round(error.seconds * 1000)
-            outcome = Returned(message.id, later, str(error), spends_attempt=False)
+            outcome = Returned(message.id, later, error.sentence, spends_attempt=False)
         except SQLAlchemyError as error:
             log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
             later = now_ms() + round(FIRST_RETRY_SECONDS * 1000)
             outcome = Returned(message.id, later, NO_DATABASE, spends_attempt=False)
         except TransientFailure as error:
-            outcome = self._retry_or_fail(message, str(error))
+            outcome = self._retry_or_fail(message, error.sentence)
         except Exception:
             log.exception("send broke", job=message.id)
-            outcome = self._retry_or_fail(message, "Sending broke; the log has the details.")
+            outcome = self._retry_or_fail(message, BROKE)
         else:
             outcome = Sent(message.id, provider_message_id, now_ms())
         self._log(message, outcome)
@@ -93,7 +95,7 @@ class Delivery:
             contacts.remember_account(connection, phone=phone, has_account=answer, now=now_ms())
         return answer
 
-    def _retry_or_fail(self, message: Claimed, error: str) -> Outcome:
+    def _retry_or_fail(self, message: Claimed, error: Sentence) -> Outcome:
         now = now_ms()
         later = now + round(retry_delay(message.attempts) * 1000)
         if later >= message.expires_at - LAST_CALL_MS:
@@ -113,5 +115,5 @@ class Delivery:
             request_id=message.request_id,
             phone=mask_phone(message.phone),
             attempt=message.attempts,
-            error=error,
+            error=None if error is None else error.english(),
         )

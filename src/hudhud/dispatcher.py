@@ -19,6 +19,7 @@ from standardwebhooks import Webhook
 
 from hudhud import __version__, deliveries, webhooks
 from hudhud.clock import now_ms
+from hudhud.core.sentences import say
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
 from hudhud.deliveries import Claimed, Delivered, NextDue, NotDelivered, Outcome, Released
@@ -35,9 +36,9 @@ GATHER_SECONDS = 0.02
 STOP_SECONDS = 3.0
 HASTENED_AT_ONCE = 100
 GONE = 410
-ANSWERED_GONE = "The receiver answered 410: it wants no more."
-SECRET_LOST = "The endpoint's secret cannot be opened. Give it a new one: rotate it."  # noqa: S105 -- a sentence
-OUR_FAULT = "Hudhud itself failed to deliver it; the log says how."
+ANSWERED_GONE = say("webhook.gone")
+SECRET_LOST = say("webhook.secret_lost")
+OUR_FAULT = say("webhook.our_fault")
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -249,7 +250,8 @@ class Dispatcher:
         retry_at = deliveries.retry_at(
             claimed.attempts + 1, self._timing.retry_waits, asked=asked, now=now
         )
-        return NotDelivered(claimed, answer.status, str(answer.error), retry_at, now)
+        error = answer.error or OUR_FAULT
+        return NotDelivered(claimed, answer.status, error, retry_at, now)
 
     async def _wind_up(self) -> None:
         """Let end what can end soon, give the rest back, and record both."""

@@ -20,9 +20,18 @@ HudhudError
     └── Snoozed            retried later without spending an attempt
 """
 
+from hudhud.core.sentences import Sentence, other
+
 
 class HudhudError(Exception):
-    """Base of all deliberate errors; the text is written for the person who reads it."""
+    """Base of all deliberate errors; the text is written for the person who reads it.
+
+    What is stored, or shown in several languages, is raised as a `Sentence`; `str` is its English.
+    """
+
+    def __init__(self, said: Sentence | str) -> None:
+        self.sentence = said if isinstance(said, Sentence) else other(said)
+        super().__init__(self.sentence.english())
 
 
 class SettingsError(HudhudError):
@@ -39,8 +48,8 @@ class Refused(HudhudError):
     Without a word the answer has none, as that of the earlier application.
     """
 
-    def __init__(self, sentence: str, word: str | None = None) -> None:
-        super().__init__(sentence)
+    def __init__(self, said: Sentence | str, word: str | None = None) -> None:
+        super().__init__(said)
         self.word = word
 
 
@@ -107,6 +116,6 @@ class TransientFailure(SendFailed):
 class Snoozed(SendFailed):
     """Not the message's fault (sender offline or refused): wait `seconds`, spend no attempt."""
 
-    def __init__(self, reason: str, seconds: float) -> None:
-        super().__init__(reason)
+    def __init__(self, said: Sentence | str, seconds: float) -> None:
+        super().__init__(said)
         self.seconds = seconds

@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from hudhud import deliveries
 from hudhud.clock import iso, iso_or_none
+from hudhud.core.stored_sentences import columns, in_english
 from hudhud.db.engine import insert_rows
 from hudhud.db.tables import (
     events,
@@ -145,12 +146,14 @@ def sender_changed(connection: Connection, name: str, state: str, *, now: int) -
     if kind is None or audience is None or kind == _sender_kind_before(connection, name):
         return
     row = connection.execute(
-        select(senders.c.detail, senders.c.until).where(senders.c.name == name)
+        select(*(senders.c[name] for name in columns("detail", None)), senders.c.until).where(
+            senders.c.name == name
+        )
     ).one()
     data: Data = {
         "name": name,
         "state": state,
-        "detail": row.detail,
+        "detail": in_english(row, "detail"),
         "until": iso_or_none(row.until),
     }
     _write(connection, kind, audience, [_New(name, None, data)], now=now)
@@ -211,7 +214,9 @@ def forget(connection: Connection, phone: str, pseudonym: str, limit: int) -> in
         payload = _without(msgspec.json.decode(row.payload), phone, pseudonym)
         connection.execute(update(events).where(events.c.id == row.id).values(payload=payload))
     of_these = webhook_deliveries.c.event_id.in_([row.id for row in rows])
-    connection.execute(update(webhook_deliveries).where(of_these).values(last_error=None))
+    connection.execute(
+        update(webhook_deliveries).where(of_these).values(columns("last_error", None))
+    )
     return len(rows)
 
 
@@ -271,7 +276,7 @@ def _message(row: Row[Any], kind: MessageKind) -> Data:
         "channel": row.channel,
         "reference": row.reference,
         "metadata": _decoded(row.metadata_json),
-        "error": row.error,
+        "error": in_english(row, "error"),
         "createdAt": iso(row.created_at),
         "sentAt": iso_or_none(row.sent_at),
         "deliveredAt": iso_or_none(row.delivered_at),
@@ -371,7 +376,7 @@ _MESSAGES: Select[Any] = (
                 "status",
                 "phone",
                 "channel",
-                "error",
+                *columns("error", None),
                 "created_at",
                 "sent_at",
                 "delivered_at",

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from hudhud import audit, endings, events, texts, traces
 from hudhud.batches import Batches
 from hudhud.clock import now_ms
+from hudhud.core.stored_sentences import stored, with_mark
 from hudhud.db import fragments, tables
 from hudhud.db.engine import Database
 from hudhud.endings import FAILED, PENDING, Ended
@@ -236,24 +237,38 @@ class _Forgetting:
             if table is tables.texts or any(column in trace.texts for column in DELETED):
                 connection.execute(delete(table).where(row))
             else:
-                values = self._values(connection, trace)
+                values = self._values(trace)
                 connection.execute(update(table).where(row).values(values))
+                self._keep_texts(connection, trace, values)
 
-    def _values(self, connection: Connection, trace: Trace) -> dict[str, Any]:
+    def _values(self, trace: Trace) -> dict[str, Any]:
         """Return the row's new texts, and what changes with them."""
         values: dict[str, Any] = {
             column.name: self._needle.replaced(text, self.pseudonym)
             for column, text in trace.texts.items()
         }
+        values |= {
+            f"{name}_params": with_mark(values[f"{name}_params"], text)
+            for name, text in values.items()
+            if f"{name}_params" in values
+        }
         if trace.table is tables.messages:
-            keys = texts.keep(connection, [values[name] for name in _KEYED if name in values])
-            values |= {f"{name}_key": keys[values[name]] for name in _KEYED if name in values}
+            values |= {f"{name}_key": texts.key(values[name]) for name in _KEYED if name in values}
         if (
             tables.verifications.c.phone in trace.texts
             or tables.verifications.c.proved_phone in trace.texts
         ):
             values |= ERASED
         return values
+
+    def _keep_texts(self, connection: Connection, trace: Trace, values: Mapping[str, Any]) -> None:
+        """Let a search find a message by its new texts."""
+        if "body_key" in values:
+            texts.keep(connection, [values["body"]])
+        if "error_key" in values:
+            changed = select(tables.messages).where(tables.messages.c.id == trace.key[0])
+            found = [stored(row, "error") for row in connection.execute(changed)]
+            texts.keep_errors(connection, [error for error in found if error is not None])
 
 
 _KEYED = ("body", "error")

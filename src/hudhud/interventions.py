@@ -10,6 +10,7 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
 
 from hudhud import contacts, endings, jobs, tally, timeline
+from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import messages, verifications
 from hudhud.jobs import Refusal
 from hudhud.messages import CANCELED, FAILED, QUEUED
@@ -81,13 +82,7 @@ def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: i
         return 0
     held = list(failed_at)
     failed = select(messages.c.id).where(messages.c.id.in_(held))
-    timeline.keep_attempts(
-        connection,
-        failed,
-        kind="attempt_failed",
-        at=messages.c.finished_at,
-        text=messages.c.error,
-    )
+    timeline.keep_failures(connection, failed)
     connection.execute(
         update(messages)
         .where(messages.c.id.in_(held))
@@ -96,7 +91,7 @@ def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: i
             attempts=0,
             available_at=now,
             sender=None,
-            error=None,
+            **columns("error", None),
             error_key=None,
             finished_at=None,
         )

@@ -7,8 +7,8 @@ looked at one by one until enough are found. Else indexes find them: of pieces o
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from hudhud import tally, texts
+from hudhud.core.sentences import Sentence
 from hudhud.db import fragments
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import STATUSES, LegacyStatus, legacy_status
@@ -48,13 +49,15 @@ _DIGITS = {ord(digit): str(number % 10) for number, digit in enumerate("٠١٢٣
 class JobFilter:
     """Which jobs are wanted: one of the four old words, an exact status, a text to search for.
 
-    `also` are pieces of texts that mean what is searched for; they count only beside a search.
+    A search also finds errors with one of the `codes`, and those with parameters that `reads`
+    recognises: so a reader finds what the dashboard shows.
     """
 
     status: LegacyStatus | None = None
     delivery: str | None = None
     search: str = ""
-    also: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    reads: Callable[[Sentence], bool] | None = field(default=None, compare=False)
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -294,7 +297,7 @@ class Search:
         chosen = self._chosen
         if not chosen.search:
             return []
-        return texts.containing(self._connection, chosen.search, *chosen.also)
+        return texts.find(self._connection, chosen.search, codes=chosen.codes, reads=chosen.reads)
 
 
 def messages_with(connection: Connection, sealer: CodeSealer, code: str) -> list[int]:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select
 
+from hudhud.core.sentences import Sentence
+from hudhud.core.stored_sentences import stored
 from hudhud.db.tables import messages, verifications
 from hudhud.job_search import JobFilter, Place, Search
 from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
@@ -42,7 +44,7 @@ class Job:
     phone: str
     status: str
     attempts: int
-    error: str | None
+    error: Sentence | None
     sender: str | None
     created_at: int
     expires_at: int
@@ -131,7 +133,7 @@ def _job(row: Row[Any], now: int) -> Job:
         phone=row.phone,
         status=row.status,
         attempts=row.attempts,
-        error=row.error,
+        error=stored(row, "error"),
         sender=row.sender,
         created_at=row.created_at,
         expires_at=row.expires_at,

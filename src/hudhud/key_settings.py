@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import Final, Literal, get_args
 
+from hudhud.core.sentences import Sentence, say
 from hudhud.errors import BadRequest
 from hudhud.plain_text import shortened
 from hudhud.rates import parse_own_limits, write_own_limits
@@ -20,8 +21,8 @@ DEFAULT_SCOPES: Final[tuple[Scope, ...]] = ("send", "verify", "read")
 class WrongSetting(BadRequest):
     """A key cannot be made so; `setting` names the argument of `create` that is wrong."""
 
-    def __init__(self, setting: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, setting: str, said: Sentence | str) -> None:
+        super().__init__(said)
         self.setting = setting
 
 
@@ -32,10 +33,9 @@ def write_scopes(scopes: Iterable[str], *, is_test: bool) -> str:
     """
     wanted = set(scopes)
     if not wanted or not wanted.issubset(SCOPES):
-        listed = ", ".join(SCOPES)
-        raise WrongSetting("scopes", f"A key needs one or more of these scopes: {listed}.")
+        raise WrongSetting("scopes", say("key.unknown_scope", listed=", ".join(SCOPES)))
     if is_test and "admin" in wanted:
-        raise WrongSetting("scopes", "A test key cannot have the scope admin.")
+        raise WrongSetting("scopes", say("key.test_not_admin"))
     if is_test:
         wanted.add("sandbox")
     return " ".join(scope for scope in SCOPES if scope in wanted)
@@ -49,7 +49,7 @@ def write_limits(text: str | None) -> str | None:
     try:
         return write_own_limits(parse_own_limits(text))
     except BadRequest as error:
-        raise WrongSetting("limits", str(error)) from None
+        raise WrongSetting("limits", error.sentence) from None
 
 
 def write_networks(texts: Iterable[str]) -> str | None:
@@ -59,9 +59,7 @@ def write_networks(texts: Iterable[str]) -> str | None:
     """
     wanted = list(dict.fromkeys(_network(text) for text in texts))
     if len(wanted) > MOST_NETWORKS:
-        raise WrongSetting(
-            "networks", f"A key may be used from {MOST_NETWORKS} addresses or networks at most."
-        )
+        raise WrongSetting("networks", say("key.too_many_networks", detail=MOST_NETWORKS))
     return " ".join(wanted) or None
 
 
@@ -70,9 +68,5 @@ def _network(text: str) -> str:
         network = ip_network(text.strip(), strict=False)
     except ValueError:
         shown = shortened(text, LONGEST_NETWORK)
-        raise WrongSetting(
-            "networks",
-            f"A key cannot be used from “{shown}”: write addresses or networks, like 192.0.2.7 or "
-            "192.0.2.0/24.",
-        ) from None
+        raise WrongSetting("networks", say("key.no_network", shown=shown)) from None
     return str(network.network_address if network.num_addresses == 1 else network)

@@ -9,6 +9,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from hudhud.core.sentences import say
 from hudhud.db.engine import Database
 from hudhud.db.tables import login_attempts
 from hudhud.errors import HudhudError
@@ -23,7 +24,7 @@ LONGEST_DELAY_SECONDS = 4.0
 # A provider gives a customer this much of IPv6, so that it counts as one address.
 IPV6_PREFIX = 64
 LONGEST_TEXT = 200
-TOO_MANY = "Too many login attempts from this IP, please try again after 15 minutes."
+TOO_MANY = say("login.too_many")
 
 
 class TooManyAttempts(HudhudError):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from hudhud.core.sentences import say
 from hudhud.errors import BadRequest, HudhudError
 
 LONGEST_URL = 2000
@@ -69,7 +70,7 @@ class Outgoing:
         try:
             self.addresses(parts.hostname or "", parts.port or PORTS[parts.scheme])
         except AddressRefused as refused:
-            raise BadRequest(str(refused)) from None
+            raise BadRequest(refused.sentence) from None
 
     def addresses(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses that may be connected to for a name. Raises AddressRefused.
@@ -81,7 +82,7 @@ class Outgoing:
         except (OSError, UnicodeError):  # UnicodeError: a label that no name can have
             found = ()
         if not found:
-            raise AddressRefused(f"The name {host} has no address. Look whether it is right.")
+            raise AddressRefused(say("webhook.no_address", host=host))
         for text in found:
             self._judge(host, text)
         return found
@@ -90,29 +91,26 @@ class Outgoing:
         address = ip_address(text.partition("%")[0])
         if is_public(address) or (self._allow_private and may_be_allowed(address)):
             return
-        raise AddressRefused(
-            f"The name {host} leads to {address}, which is not on the public internet. Where that "
-            "is meant, set WEBHOOK_ALLOW_PRIVATE=true."
-        )
+        raise AddressRefused(say("webhook.not_public", host=host, address=str(address)))
 
 
 def check_form(url: str) -> SplitResult:
     """Return the parts of an endpoint's address. Raises BadRequest where it cannot be one."""
     if len(url) > LONGEST_URL:
-        raise BadRequest(f"An address has at most {LONGEST_URL} characters.")
+        raise BadRequest(say("webhook.address_too_long", detail=LONGEST_URL))
     if not url.isascii() or not url.isprintable() or " " in url:
-        raise BadRequest("An address is plain ASCII: write names as xn--… and paths with %.")
+        raise BadRequest(say("webhook.address_not_ascii"))
     try:
         parts = urlsplit(url)
         is_complete = parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_complete = False
     if not is_complete:
-        raise BadRequest("An address must look like https://shop.example/hudhud.")
+        raise BadRequest(say("webhook.address_malformed"))
     if "@" in parts.netloc:
-        raise BadRequest("An address holds no name and password: the signature proves who sends.")
+        raise BadRequest(say("webhook.address_with_password"))
     if parts.fragment or "\\" in url:
-        raise BadRequest("An address has no # and no backslash.")
+        raise BadRequest(say("webhook.address_with_fragment"))
     return parts
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from hudhud.clock import now_ms
+from hudhud.core.sentences import Sentence, other, say
 from hudhud.masking import mask_text
 from hudhud.outgoing import AddressRefused, Outgoing
 from hudhud.plain_text import shortened
@@ -40,13 +41,13 @@ SocketOption = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: HTTP's status if any, and a sentence where that is no success.
+    """What came back: HTTP's status if any, and an error where that is no success.
 
     `retry_after` are the seconds that the receiver asked for.
     """
 
     status: int | None
-    error: str | None = None
+    error: Sentence | None = None
     retry_after: float | None = None
 
 
@@ -68,13 +69,13 @@ class Poster:
             async with asyncio.timeout(self._answer_seconds):
                 return await self._exchange(url, headers, body)
         except TimeoutError:
-            return Answer(None, f"No answer within {self._answer_seconds:g} s.")
+            return Answer(None, say("webhook.no_answer", detail=f"{self._answer_seconds:g}"))
         except _Refused as refused:
-            return Answer(None, str(refused))
+            return Answer(None, refused.sentence)
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            return Answer(None, f"No connection: {_root_of(error)}.")
+            return Answer(None, say("webhook.no_connection", detail=_root_of(error)))
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
-            return Answer(None, f"The connection ended before the answer: {_root_of(error)}.")
+            return Answer(None, say("webhook.connection_ended", detail=_root_of(error)))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -92,7 +93,11 @@ class Poster:
 
 
 class _Refused(httpcore.ConnectError):
-    """The address may not be connected to; the text says why."""
+    """The address may not be connected to; the sentence says why."""
+
+    def __init__(self, sentence: Sentence) -> None:
+        super().__init__(sentence.english())
+        self.sentence = sentence
 
 
 class _JudgingBackend(httpcore.AnyIOBackend):
@@ -114,7 +119,7 @@ class _JudgingBackend(httpcore.AnyIOBackend):
         try:
             addresses = await self._names.addresses(host, port)
         except AddressRefused as refused:
-            raise _Refused(str(refused)) from None
+            raise _Refused(refused.sentence) from None
         *first, last = addresses[:MOST_ADDRESSES]
 
         async def connect(address: str) -> httpcore.AsyncNetworkStream:
@@ -137,7 +142,7 @@ class _JudgingBackend(httpcore.AnyIOBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Refuse: no address leads there."""
         del timeout, socket_options
-        raise _Refused(f"{path} is no address.")
+        raise _Refused(other(f"{path} is no address."))
 
 
 class _BoundedStream(httpcore.AsyncNetworkStream):
@@ -234,14 +239,14 @@ def _answer(response: httpcore.Response, body: bytes) -> Answer:
     if status in SUCCESSES:
         return Answer(status)
     if status in REDIRECTS:
-        return Answer(status, f"The answer {status} leads elsewhere, and is not followed.")
+        return Answer(status, say("webhook.redirected", status=status))
     # What it says may repeat what it got.
     said = mask_text(" ".join(body.decode("utf-8", "replace").split()))
     excerpt = shortened(said, LONGEST_EXCERPT)
-    words = (
-        f"The receiver answered {status}: {excerpt}" if said else f"The receiver answered {status}."
-    )
-    return Answer(status, words, _retry_after(response))
+    error = say("webhook.refused", status=status)
+    if said:
+        error = say("webhook.refused_saying", status=status, excerpt=excerpt)
+    return Answer(status, error, _retry_after(response))
 
 
 def _retry_after(response: httpcore.Response) -> float | None:
@@ -258,7 +263,7 @@ def _retry_after(response: httpcore.Response) -> float | None:
         return None
 
 
-def _root_of(error: BaseException) -> str:
+def _root_of(error: BaseException) -> str | Sentence:
     """Return the words of the system, or of TLS, at the root of an error."""
     root = error
     # httpcore cuts the cause off, but not what it was raised in the course of.
@@ -267,7 +272,9 @@ def _root_of(error: BaseException) -> str:
     if isinstance(root, ssl.SSLCertVerificationError):
         said = root.verify_message
     elif isinstance(root, ssl.SSLError):
-        said = root.reason or "TLS failed"
+        if not root.reason:
+            return say("webhook.tls_failed")
+        said = root.reason
     elif isinstance(root, OSError) and root.errno:
         said = os.strerror(root.errno)
     else:

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
     Row,
     Select,
     bindparam,
+    case,
     exists,
     func,
     literal,
@@ -26,6 +28,8 @@ from sqlalchemy import (
 )
 
 from hudhud import events, senders, tally, texts, timeline
+from hudhud.core.sentences import Sentence, say
+from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import contacts, messages, verifications
 from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, SENDING, SENT
 from hudhud.wordings import CODE_LINE
@@ -39,8 +43,8 @@ MOST_DOUBLINGS = 10  # more of them would only overflow
 # Somebody's process ended while it held the message. The first time is bad luck; each further
 # time the message waits longer, so that one that kills its sender lets the others pass.
 RECLAIM_DELAY_MS = 2000
-TOO_OLD = "The code expired before it could be sent."
-LOST = "The sender ended before it could tell what became of the message."
+TOO_OLD = say("job.expired")
+LOST = say("job.lost")
 
 
 class Room(NamedTuple):
@@ -92,7 +96,7 @@ class Failed:
     """A message that will not be tried again, and why."""
 
     message_id: int
-    error: str
+    error: Sentence
     at: int
 
 
@@ -102,7 +106,7 @@ class Returned:
 
     message_id: int
     available_at: int
-    error: str | None
+    error: Sentence | None
     spends_attempt: bool
 
 
@@ -254,7 +258,7 @@ def record(
 
     Guarded by the lease: a message that was reclaimed meanwhile is left to its new holder.
     """
-    texts.keep(
+    texts.keep_errors(
         connection, [one.error for one in outcomes if not isinstance(one, Sent) and one.error]
     )
     for outcome in outcomes:
@@ -291,15 +295,14 @@ def expire(connection: Connection, *, now: int) -> int:
     )
     if connection.execute(over.limit(1)).first() is None:
         return 0
-    key = texts.keep(connection, [TOO_OLD])[TOO_OLD]
+    texts.keep_errors(connection, [TOO_OLD])
     expired = connection.execute(
         update(messages)
         .where(messages.c.status == QUEUED, messages.c.expires_at <= now + LAST_CALL_MS)
         .values(
             status=EXPIRED,
             finished_at=now,
-            error=func.coalesce(messages.c.error, TOO_OLD),
-            error_key=func.coalesce(messages.c.error_key, literal(key, BigInteger)),
+            **{name: _unless_failed(name, value) for name, value in _error_values(TOO_OLD).items()},
         )
         .returning(messages.c.id)
     ).all()
@@ -362,7 +365,7 @@ def _put_back(
         return 0
     lost = messages.c.id.in_(ids)
     timeline.keep_attempts(
-        connection, select(messages.c.id).where(lost), kind="attempt_lost", at=now, text=LOST
+        connection, select(messages.c.id).where(lost), kind="attempt_lost", at=now, error=LOST
     )
     back = connection.execute(
         update(messages)
@@ -385,7 +388,7 @@ def _keep_attempt(connection: Connection, sender: str, outcome: Returned, now: i
         messages.c.sender == sender,
     )
     kind: timeline.Kept = "attempt_failed" if outcome.spends_attempt else "put_off"
-    timeline.keep_attempts(connection, held, kind=kind, at=now, text=outcome.error)
+    timeline.keep_attempts(connection, held, kind=kind, at=now, error=outcome.error)
 
 
 def _held_to_tell_of(
@@ -416,20 +419,27 @@ def _parameters(outcome: Outcome) -> dict[str, object]:
             "b_provider": outcome.provider_message_id,
             "b_at": outcome.at,
         }
+    error = {f"b_{name}": value for name, value in _error_values(outcome.error).items()}
     if isinstance(outcome, Failed):
-        return {
-            "b_id": outcome.message_id,
-            "b_error": outcome.error,
-            "b_error_key": texts.key(outcome.error),
-            "b_at": outcome.at,
-        }
+        return {"b_id": outcome.message_id, **error, "b_at": outcome.at}
     return {
         "b_id": outcome.message_id,
         "b_available": outcome.available_at,
-        "b_error": outcome.error,
-        "b_error_key": texts.key(outcome.error) if outcome.error else None,
+        **error,
         "b_refund": 0 if outcome.spends_attempt else 1,
     }
+
+
+def _error_values(error: Sentence | None) -> dict[str, object]:
+    """Return the values of a message's columns about its error."""
+    key = None if error is None else texts.key(error.english())
+    return {**columns("error", error), "error_key": key}
+
+
+def _unless_failed(name: str, value: object) -> ColumnElement[Any]:
+    """Keep the error of a message that has failed before."""
+    column = messages.c[name]
+    return case((messages.c.error.is_(None), literal(value, column.type)), else_=column)
 
 
 _HELD = update(messages).where(
@@ -437,26 +447,26 @@ _HELD = update(messages).where(
     messages.c.status == SENDING,
     messages.c.sender == bindparam("b_sender"),
 )
+_GIVEN_ERROR: dict[str, BindParameter[Any]] = {
+    name: bindparam(f"b_{name}") for name in _error_values(None)
+}
 _RECORD = {
     Sent: _HELD.values(
         status=SENT,
         provider_message_id=bindparam("b_provider"),
         sent_at=bindparam("b_at"),
         lease_expires_at=None,
-        error=None,
-        error_key=None,
+        **_error_values(None),
     ),
     Failed: _HELD.values(
         status=FAILED,
-        error=bindparam("b_error"),
-        error_key=bindparam("b_error_key"),
+        **_GIVEN_ERROR,
         finished_at=bindparam("b_at"),
         lease_expires_at=None,
     ),
     Returned: _HELD.values(
         status=QUEUED,
-        error=bindparam("b_error"),
-        error_key=bindparam("b_error_key"),
+        **_GIVEN_ERROR,
         available_at=bindparam("b_available"),
         attempts=messages.c.attempts - bindparam("b_refund"),
         sender=None,

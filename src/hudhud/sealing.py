@@ -16,12 +16,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from hudhud.core.sentences import say
+from hudhud.errors import HudhudError
+
 KEY_BYTES = 32
 KEY_NAME_BYTES = 4
 NONCE_BYTES = 12
 
 
-class SealingError(Exception):
+class SealingError(HudhudError):
     """What is sealed cannot be opened: it is damaged, or its secret is no longer known."""
 
 
@@ -61,7 +64,7 @@ class Sealer:
         for key in self._all:
             if hmac.compare_digest(key.name, name):
                 return _open(key, nonce, sealed[KEY_NAME_BYTES + NONCE_BYTES :], bound_to)
-        raise SealingError("It was sealed with a secret that is no longer set.")
+        raise SealingError(say("job.secret_unset"))
 
     @property
     def key_name(self) -> bytes:
@@ -154,4 +157,4 @@ def _open(key: _SealingKey, nonce: bytes, sealed: bytes, bound_to: str) -> str:
     try:
         return key.cipher.decrypt(nonce, sealed, bound_to.encode()).decode()
     except (InvalidTag, ValueError) as error:  # ValueError: cut within the nonce
-        raise SealingError("What is sealed is damaged.") from error
+        raise SealingError(say("job.seal_damaged")) from error

@@ -8,10 +8,13 @@ from sqlalchemy import Connection, Row, func, select
 
 from hudhud import commands, senders
 from hudhud.channels.base import State
-from hudhud.channels.linked.faults import FAULTS
+from hudhud.core.sentences import Sentence, say
+from hudhud.core.stored_sentences import stored
 from hudhud.db import tables
-from hudhud.senders import SENTENCES, is_running
+from hudhud.senders import is_running
 
+# The code of the detail while the phone asks for a passkey.
+PASSKEY = "linked.passkey"
 UPTIME_MS = 24 * 3_600_000
 UPTIME_PARTS = 48
 PART_MS = UPTIME_MS // UPTIME_PARTS
@@ -19,21 +22,21 @@ PART_MS = UPTIME_MS // UPTIME_PARTS
 ACTION_MS = 20_000
 _LASTING = {"connected", "pairing", "restricted", "outdated", "replaced", "logged_out"}
 
-NOT_TAKEN = "The sender is not running, so nobody took this. Start it with: hudhud serve"
-NO_STATE_YET = "The sender did not come back within 20 s. Its log says why."
+NOT_TAKEN = say("command.not_taken")
+NO_STATE_YET = say("command.no_state_yet")
 
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
     """What came of the last thing that an admin asked of a sender.
 
-    `text` is a code to type on the phone, or why it failed; `seconds` says how long it took.
+    `why` says why it failed, `seconds` how long it took.
     """
 
     kind: commands.Kind
     status: Literal["asked", "done", "failed"]
     asked_at: int
-    text: str | None = None
+    why: Sentence | None = None
     seconds: float | None = None
 
 
@@ -48,7 +51,7 @@ class SenderCard:
     channel: str
     state: State | Literal["paused"]
     since: int
-    detail: str
+    detail: Sentence
     phone: str | None
     qr: str | None
     qr_expires_at: int | None
@@ -79,7 +82,7 @@ def cards(connection: Connection, *, now: int) -> list[SenderCard]:
 
 def _card(connection: Connection, row: Row[Any], now: int) -> SenderCard:
     running = is_running(row, now=now)
-    state, since, detail = row.state, row.state_since, row.detail or SENTENCES[row.state]
+    state, since, detail = row.state, row.state_since, senders.detail_of(row)
     if not running:
         if state != "stopped":
             since = row.heartbeat_at or since
@@ -97,7 +100,7 @@ def _card(connection: Connection, row: Row[Any], now: int) -> SenderCard:
         qr=row.qr if running else None,
         qr_expires_at=row.qr_expires_at,
         pair_code=row.pair_code if running else None,
-        passkey_asked=running and detail == FAULTS["passkey"].sentence,
+        passkey_asked=running and detail.code == PASSKEY,
         until=row.until,
         is_paused=row.paused_at is not None,
         is_running=running,
@@ -162,13 +165,13 @@ def _action(connection: Connection, name: str, now: int) -> ActionResult | None:
     if last is None:
         return None
     if last.status == commands.FAILED:
-        return ActionResult(last.kind, "failed", last.created_at, last.result)
+        return ActionResult(last.kind, "failed", last.created_at, stored(last, "result"))
     if last.status != commands.DONE:
         if now - last.created_at > commands.STALE_MS:
             return ActionResult(last.kind, "failed", last.created_at, NOT_TAKEN)
         return ActionResult(last.kind, "asked", last.created_at)
     if last.kind == "pair_phone":
-        return ActionResult(last.kind, "done", last.created_at, last.result)
+        return ActionResult(last.kind, "done", last.created_at)
     return _new_start(connection, last, now)
 
 

@@ -25,6 +25,8 @@ from sqlalchemy import (
 
 from hudhud import api_keys, events
 from hudhud.channels.base import LINKED, SANDBOX, State, StateReport
+from hudhud.core.sentences import Sentence, say
+from hudhud.core.stored_sentences import columns, stored
 from hudhud.db.engine import insert_or_ignore
 from hudhud.db.tables import sender_states, senders
 from hudhud.plain_text import is_plain
@@ -38,18 +40,7 @@ LATE_MS = 10_000
 LONGEST_NAME = 100
 STATES_KEPT_MS = 8 * 86_400_000
 
-SENTENCES: dict[State, str] = {
-    "starting": "The sender is starting.",
-    "pairing": "Open WhatsApp on the phone: Linked devices, Link a device, then scan the QR code.",
-    "connected": "Connected to WhatsApp.",
-    "reconnecting": "The connection to WhatsApp was lost; it is being restored. Nothing to do yet.",
-    "logged_out": "The phone logged this device out. Scan the new QR code to link it again.",
-    "restricted": "WhatsApp restricted this account. Sending goes on by itself when it is lifted.",
-    "outdated": "WhatsApp no longer accepts this version of Hudhud. Update Hudhud.",
-    "replaced": "Another program uses this session. Stop the other one, then reload the session.",
-    "stopped": "The sender is stopped. Start it with: hudhud serve",
-}
-NOT_NEEDED = "Not needed: no test key is in use."
+NOT_NEEDED = say("sender.not_needed")
 
 
 def register(connection: Connection, *, name: str, channel: str, now: int) -> None:
@@ -88,12 +79,22 @@ def is_for_test_keys(connection: Connection, *, name: str) -> bool:
     return connection.scalar(sandbox.where(linked.exists())) is not None
 
 
-def why_stopped(connection: Connection, *, name: str, now: int) -> str:
+def usual(state: State) -> Sentence:
+    """Return the sentence of a state that has no detail of its own."""
+    return Sentence(f"sender.{state}")
+
+
+def detail_of(record: Row[Any]) -> Sentence:
+    """Return the sentence that explains a sender's state."""
+    return stored(record, "detail") or usual(record.state)
+
+
+def why_stopped(connection: Connection, *, name: str, now: int) -> Sentence:
     """Return what an admin should know of a sender that does not run."""
     for_tests = is_for_test_keys(connection, name=name)
     if for_tests and not api_keys.any_test_in_use(connection, now=now):
         return NOT_NEEDED
-    return SENTENCES["stopped"]
+    return usual("stopped")
 
 
 def take_lease(connection: Connection, *, name: str, owner: str, now: int) -> bool:
@@ -144,7 +145,7 @@ def report(connection: Connection, *, name: str, new: StateReport, now: int) -> 
         .values(
             state=new.state,
             state_since=_since(new.state, now),
-            detail=new.detail or SENTENCES[new.state],
+            **columns("detail", new.detail or usual(new.state)),
             qr=new.qr,
             qr_expires_at=new.qr_expires_at,
             pair_code=new.pair_code,

@@ -4,17 +4,22 @@ Millions of messages share a few texts. A search looks among these, then for the
 one of them, by its key.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from hashlib import sha256
 
-from sqlalchemy import Connection, and_, delete, or_, select
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
 
+from hudhud.core.english import OTHER
+from hudhud.core.sentences import Sentence
+from hudhud.core.stored_sentences import decoded_text, encoded
 from hudhud.db.engine import Database, insert_missing
 from hudhud.db.tables import messages, storable, texts
 from hudhud.templates import with_code
 
 KEY_BYTES = 8
 MOST_FOUND = 100
+# Errors with parameters are rendered one by one; so many take a few milliseconds.
+MOST_READ = 500
 MASK = "••••"
 ORPHANS_MS = 3_600_000
 
@@ -35,10 +40,49 @@ def keep(connection: Connection, found: Collection[str]) -> dict[str, int]:
     return keys
 
 
-def containing(connection: Connection, *fragments: str) -> list[int]:
-    """Return the keys of texts that hold any fragment, in whatever case; at most `MOST_FOUND`."""
-    holds = or_(*(texts.c.text.icontains(fragment, autoescape=True) for fragment in fragments))
-    return list(connection.scalars(select(texts.c.key).where(holds).limit(MOST_FOUND)))
+def keep_errors(connection: Connection, found: Collection[Sentence]) -> None:
+    """Store errors that are not stored yet, with the codes by which they are found too."""
+    by_text = {sentence.english(): sentence for sentence in found}
+    rows = [
+        {
+            "key": key(text),
+            "text": _shown(text),
+            "code": by_text[text].code,
+            "params": encoded(by_text[text]),
+        }
+        for text in sorted(by_text)
+    ]
+    if rows:
+        insert_missing(connection, texts, rows)
+        connection.execute(_ADD_CODE, [{f"b_{name}": row[name] for name in row} for row in rows])
+
+
+def find(
+    connection: Connection,
+    fragment: str,
+    *,
+    codes: Collection[str] = (),
+    reads: Callable[[Sentence], bool] | None = None,
+) -> list[int]:
+    """Return the keys of texts that hold the fragment, in either case; at most `MOST_FOUND`.
+
+    Errors are also found by their codes, and those with parameters where `reads` accepts them.
+    """
+    fits = or_(texts.c.text.icontains(fragment, autoescape=True), texts.c.code.in_(codes))
+    found = list(connection.scalars(select(texts.c.key).where(fits).limit(MOST_FOUND)))
+    if reads is not None and len(found) < MOST_FOUND:
+        found += [number for number in _read(connection, reads) if number not in found]
+    return found[:MOST_FOUND]
+
+
+def _read(connection: Connection, reads: Callable[[Sentence], bool]) -> Iterator[int]:
+    """Yield the keys of the errors with parameters that `reads` accepts."""
+    has_parameters = (texts.c.params.is_not(None), texts.c.code != OTHER)
+    with_parameters = select(texts).where(*has_parameters).limit(MOST_READ)
+    for row in connection.execute(with_parameters):
+        sentence = decoded_text(row.code, row.params)
+        if sentence is not None and reads(sentence):
+            yield row.key
 
 
 class Orphans:
@@ -80,3 +124,11 @@ class Orphans:
 def _shown(text: str) -> str:
     """Mask the code's place, and leave out what no database takes."""
     return storable(with_code(text, MASK))
+
+
+# Of a text that a version without codes has kept.
+_ADD_CODE = (
+    update(texts)
+    .where(texts.c.key == bindparam("b_key"), texts.c.code.is_(None))
+    .values(code=bindparam("b_code"), params=bindparam("b_params"))
+)

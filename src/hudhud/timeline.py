@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, literal, select
 
+from hudhud.core.sentences import Sentence
+from hudhud.core.stored_sentences import columns, stored
 from hudhud.db.tables import message_steps, messages
 from hudhud.messages import CANCELED, EXPIRED, QUEUED
 
@@ -19,18 +21,21 @@ Kind = Literal[
 ]
 # What ended waiting: its last attempt, where there was one, is kept and not the row's own.
 _ENDED_WAITING = (EXPIRED, CANCELED)
-_COLUMNS = ("message_id", "kind", "at", "began_at", "attempt", "sender", "text")
+_BY_A_PERSON = ("retried", "canceled")
+_COLUMNS = ("message_id", "kind", "at", "began_at", "attempt", "sender", *columns("text", None))
+_OWN_ERROR = tuple(messages.c[name] for name in columns("error", None))
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened to a message at `at` milliseconds; `text` is an error or a person."""
+    """One thing that happened to a message at `at` milliseconds, why, and who did it."""
 
     kind: Kind
     at: int
     attempt: int | None = None
     sender: str | None = None
-    text: str | None = None
+    error: Sentence | None = None
+    who: str | None = None
 
 
 def keep_attempts(
@@ -38,15 +43,31 @@ def keep_attempts(
     which: Select[Any],
     *,
     kind: Kept,
-    at: int | ColumnElement[Any],
-    text: str | ColumnElement[Any] | None,
+    at: int,
+    error: Sentence | None,
 ) -> None:
     """Keep the attempts of the messages whose ids `which` selects, before their rows change.
 
-    They ended at `at` because of `text`; either can be a column of the messages.
+    They ended at `at` because of `error`.
     """
-    ended = at if isinstance(at, ColumnElement) else literal(at, message_steps.c.at.type)
-    error = text if isinstance(text, ColumnElement) else literal(text, message_steps.c.text.type)
+    ended = literal(at, message_steps.c.at.type)
+    values = columns("text", error)
+    why = [literal(values[name], message_steps.c[name].type) for name in values]
+    _keep(connection, which, kind, ended, why)
+
+
+def keep_failures(connection: Connection, which: Select[Any]) -> None:
+    """Keep the last attempts of messages that failed, with the error that each has."""
+    _keep(connection, which, "attempt_failed", messages.c.finished_at, _OWN_ERROR)
+
+
+def _keep(
+    connection: Connection,
+    which: Select[Any],
+    kind: Kept,
+    ended: ColumnElement[Any],
+    why: Sequence[ColumnElement[Any]],
+) -> None:
     attempts = select(
         messages.c.id,
         literal(kind),
@@ -54,7 +75,7 @@ def keep_attempts(
         messages.c.sending_at,
         messages.c.attempts,
         messages.c.sender,
-        error,
+        *why,
     ).where(messages.c.id.in_(which))
     connection.execute(message_steps.insert().from_select(list(_COLUMNS), attempts))
 
@@ -85,7 +106,10 @@ def of(connection: Connection, message: Row[Any]) -> list[Step]:
 def _kept_steps(row: Row[Any]) -> Iterator[Step]:
     if row.began_at is not None:
         yield Step("sending", row.began_at, row.attempt, row.sender)
-    yield Step(row.kind, row.at, row.attempt, row.sender, row.text)
+    if row.kind in _BY_A_PERSON:
+        yield Step(row.kind, row.at, row.attempt, row.sender, who=row.text)
+    else:
+        yield Step(row.kind, row.at, row.attempt, row.sender, stored(row, "text"))
 
 
 def _own_steps(message: Row[Any], already: Step) -> Iterator[Step]:
@@ -102,4 +126,5 @@ def _own_steps(message: Row[Any], already: Step) -> Iterator[Step]:
         if at is not None:
             yield Step(kind, at, sender=message.sender)
     if message.finished_at is not None and already.kind != message.status:
-        yield Step(message.status, message.finished_at, sender=message.sender, text=message.error)
+        error = stored(message, "error")
+        yield Step(message.status, message.finished_at, sender=message.sender, error=error)

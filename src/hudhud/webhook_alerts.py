@@ -5,6 +5,7 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from hudhud.clock import iso
+from hudhud.core.stored_sentences import in_english
 from hudhud.outgoing import shown
 
 FAILING_MS: Final = 24 * 3_600_000
@@ -31,9 +32,10 @@ def message(endpoint: Row[Any], what: str) -> tuple[str, str]:
     if what == WORKS:
         return f"{title} is in order again", f"Events go to {url}. Nothing to do."
     if what == DISABLED:
+        why = in_english(endpoint, "disabled_reason")
         return f"{title} is disabled", (
-            f"{endpoint.disabled_reason} It is told of nothing more: {url}. If that is not meant, "
-            f"repair it, then: hudhud webhooks enable {endpoint.id}"
+            f"{why} It is told of nothing more: {url}. If that is not meant, repair it, "
+            f"then: hudhud webhooks enable {endpoint.id}"
         )
     return f"{title} fails", (
         f"Nothing has arrived at {url} since {iso(endpoint.failing_since)}. What waits is given up "

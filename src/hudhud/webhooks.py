@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from hudhud import outgoing
 from hudhud.clock import iso
+from hudhud.core.sentences import Sentence, say
+from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import webhook_endpoints
 from hudhud.errors import BadRequest, Conflict
 from hudhud.events import KINDS, Kind
@@ -89,7 +91,7 @@ def remove(connection: Connection, endpoint_id: int) -> str | None:
     return url
 
 
-def disable(connection: Connection, endpoint_id: int, *, reason: str, now: int) -> bool:
+def disable(connection: Connection, endpoint_id: int, *, reason: Sentence, now: int) -> bool:
     """Deliver nothing more for now; False where it is disabled already.
 
     What waits goes on waiting, so that a mistake of the receiver loses nothing.
@@ -97,7 +99,7 @@ def disable(connection: Connection, endpoint_id: int, *, reason: str, now: int) 
     changed = connection.execute(
         update(webhook_endpoints)
         .where(webhook_endpoints.c.id == endpoint_id, webhook_endpoints.c.disabled_at.is_(None))
-        .values(disabled_at=now, disabled_reason=reason)
+        .values(disabled_at=now, **columns("disabled_reason", reason))
     )
     return changed.rowcount == 1
 
@@ -110,7 +112,12 @@ def enable(connection: Connection, endpoint_id: int, *, now: int) -> str | None:
     enabled = (
         update(webhook_endpoints)
         .where(webhook_endpoints.c.id == endpoint_id, webhook_endpoints.c.disabled_at.is_not(None))
-        .values(disabled_at=None, disabled_reason=None, failing_since=None, enabled_at=now)
+        .values(
+            disabled_at=None,
+            **columns("disabled_reason", None),
+            failing_since=None,
+            enabled_at=now,
+        )
     )
     url: str | None = connection.scalar(enabled.returning(webhook_endpoints.c.url))
     return url
@@ -132,7 +139,7 @@ def rotate(
     with an overlap of 0 every former one ends.
     """
     if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
-        raise BadRequest("The former secret may sign for 30 days at most.")
+        raise BadRequest(say("webhook.overlap_too_long"))
     columns = select(
         webhook_endpoints.c.url,
         webhook_endpoints.c.secret_sealed,
@@ -143,11 +150,7 @@ def rotate(
     if row is None:
         return None
     if overlap_ms and (row.previous_until or 0) > now:
-        until = iso(row.previous_until)
-        raise Conflict(
-            f"There is a new secret already, and the former one signs too until {until}. "
-            "Make another one after that."
-        )
+        raise Conflict(say("webhook.rotated_already", until=iso(row.previous_until)))
     secret = _new_secret()
     connection.execute(
         update(webhook_endpoints)
@@ -200,13 +203,13 @@ def _in_order(kinds: Iterable[str], owner: str | None) -> Sequence[Kind]:
     wanted = set(kinds)
     unknown = wanted.difference(KINDS)
     if unknown:
-        raise BadRequest(f"There are no such events. Known are: {', '.join(KINDS)}.")
+        raise BadRequest(say("webhook.unknown_events", detail=", ".join(KINDS)))
     chosen = [kind for kind in KINDS if not wanted or kind in wanted]
     if owner is None:
         return chosen
     own = [kind for kind in chosen if not kind.startswith("sender.")]
     if not own:
-        raise BadRequest("Events of senders belong to no API key: leave the key out for them.")
+        raise BadRequest(say("webhook.sender_events"))
     return own
 
 
@@ -222,7 +225,7 @@ _SHOWN: Final = select(
             "created_at",
             "failing_since",
             "disabled_at",
-            "disabled_reason",
+            *columns("disabled_reason", None),
             "alerted",
         )
     )

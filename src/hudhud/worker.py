@@ -261,7 +261,8 @@ class Worker:
 
     def _enter(self, state: StateReport) -> None:
         if state.state != self._state.state:
-            log.info("state", state=state.state, detail=state.detail)
+            detail = None if state.detail is None else state.detail.english()
+            log.info("state", state=state.state, detail=detail)
         self._state = state
         if state.carries == "none" and not self._stopping.is_set():
             self._can_send.clear()

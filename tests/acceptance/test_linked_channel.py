@@ -135,18 +135,20 @@ def test_a_code_is_read_on_the_phone_after_linking_by_phone_code(fresh: LinkedSe
     fresh.start()
     refused = fresh.command("pair_phone", new_number())
     assert refused.status == "failed"
-    assert "gives no code" in str(refused.text)
+    assert refused.sentence is not None
+    assert "gives no code" in refused.sentence.english()
     result = fresh.command("pair_phone", fresh.account)
     assert result.status == "done", result
-    assert result.text is not None
-    fresh.wait(lambda: fresh.sender().pair_code == result.text, "the code to be shown")
-    fresh.emulator.enter_code(fresh.account, result.text)
+    assert result.pair_code is not None
+    fresh.wait(lambda: fresh.sender().pair_code == result.pair_code, "the code to be shown")
+    fresh.emulator.enter_code(fresh.account, result.pair_code)
     fresh.wait_for_state("connected")
     assert fresh.sender().pair_code is None
     assert_sends(fresh)
     again = fresh.command("pair_phone", fresh.account)
     assert again.status == "failed"
-    assert "linked already" in str(again.text)
+    assert again.sentence is not None
+    assert "linked already" in again.sentence.english()
 
 
 def test_the_session_is_kept_in_postgresql_beside_the_queue(
@@ -344,7 +346,8 @@ def test_operator_logout_without_a_connection_says_what_is_left(linked: LinkedSe
     linked.wait(lambda: linked.sender().failed_reconnects > 0, "a failed reconnect")
     result = linked.command("logout")
     assert result.status == "failed"
-    assert "remove this device on the phone" in str(result.text)
+    assert result.sentence is not None
+    assert "remove this device on the phone" in result.sentence.english()
     linked.emulator.reset_faults()
     assert "operator" in linked.wait_for_state("logged_out", since=start)
     linked.link()
@@ -618,7 +621,7 @@ def test_passkey_asked_for_is_put_into_words(unlinked: LinkedService, moment: st
     if moment == "qr":
         unlinked.emulator.scan(unlinked.wait_for_qr(), unlinked.account)
     elif moment == "phone_code":
-        code = unlinked.command("pair_phone", unlinked.account).text
+        code = unlinked.command("pair_phone", unlinked.account).pair_code
         unlinked.emulator.enter_code(unlinked.account, str(code))
     row = unlinked.wait_for_detail("passkey")
     assert (row.state, row.qr) == ("pairing", None)

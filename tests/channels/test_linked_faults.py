@@ -7,7 +7,14 @@ from typing import get_args
 
 import pytest
 
-from hudhud.channels.linked.faults import FAULTS, FaultName, Reaction, Refusal, class_refusal
+from hudhud.channels.linked.faults import (
+    FAULTS,
+    FaultName,
+    Reaction,
+    Refusal,
+    class_refusal,
+    meaning,
+)
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "linked-channel.md"
@@ -37,7 +44,7 @@ def test_every_fault_has_its_row() -> None:
 
 @pytest.mark.parametrize("name", get_args(FaultName))
 def test_a_sentence_says_what_happened_and_what_follows(name: FaultName) -> None:
-    sentence = FAULTS[name].sentence.format(detail="DETAIL")
+    sentence = meaning(name, "DETAIL").english()
     assert sentence.count(". ") + sentence.count("; ") + sentence.count(", which") >= 1
     assert sentence.endswith((".", "hudhud doctor"))
     assert "{" not in sentence

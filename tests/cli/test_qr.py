@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from hudhud.channels.base import StateReport
 from hudhud.cli.qr import QR_FILE, drawing, showing_qr, width_of
+from hudhud.core.sentences import other
 from hudhud.db import tables
 from support.command_line import PHONE, QR, Installation
 from support.services import wait_until
@@ -47,7 +48,9 @@ def test_on_a_terminal_each_new_code_is_shown_and_then_the_link(
         for qr in (QR, QR + "2"):
             installation.play_sender(StateReport("pairing", qr=qr))
             shown.wait_for(code(qr))
-        installation.play_sender(StateReport("pairing", detail="The phone linked this device."))
+        installation.play_sender(
+            StateReport("pairing", detail=other("The phone linked this device."))
+        )
         installation.play_sender(StateReport("connected", "all", phone=PHONE))
         shown.wait_for("Connected to WhatsApp as +2010*****67.")
     assert PHONE not in shown.text

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from hudhud.channels.base import Receipt
 from hudhud.clock import now_ms
+from hudhud.core.sentences import other
 from hudhud.credentials import load_secret
 from hudhud.db.tables import verifications
 from hudhud.messages import record_receipts
@@ -101,7 +102,7 @@ def test_a_message_that_fails_ends_with_one_and_its_reason(
     run: Run, installation: Installation
 ) -> None:
     def carry() -> None:
-        installation.record(Failed(installation.claim(), "No account.", now_ms()))
+        installation.record(Failed(installation.claim(), other("No account."), now_ms()))
 
     with in_background(carry):
         ended = run("send", PHONE, "--timeout", "30")

@@ -7,6 +7,7 @@ from sqlalchemy import update
 from hudhud import __version__, senders
 from hudhud.channels.base import StateReport
 from hudhud.clock import now_ms
+from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.queue import Failed
 from support.command_line import PHONE, QR, Installation, Run
@@ -16,7 +17,7 @@ def test_status_tells_senders_and_queue(run: Run, installation: Installation) ->
     installation.play_sender(StateReport("connected", "all", phone="+201009876543"))
     run("send", PHONE, "--no-wait")
     run("send", PHONE, "--no-wait")
-    installation.record(Failed(installation.claim(), "No account.", now_ms()))
+    installation.record(Failed(installation.claim(), other("No account."), now_ms()))
     ended = run("status")
     assert ended.code == 0
     assert "main (linked): connected since" in ended.out

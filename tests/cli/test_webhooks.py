@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 
 from hudhud import api_keys, app, audit, events, webhooks
 from hudhud.clock import now_ms
+from hudhud.core.sentences import other
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.events import KINDS
 from hudhud.outgoing import Outgoing
@@ -182,7 +183,7 @@ def test_an_unknown_endpoint_is_told(run: Run, command: str) -> None:
 def test_a_disabled_endpoint_is_enabled(run: Run, installation: Installation) -> None:
     run("webhooks", "add", URL)
     with installation.database.write() as connection:
-        webhooks.disable(connection, 1, reason="It answered 410.", now=now_ms())
+        webhooks.disable(connection, 1, reason=other("It answered 410."), now=now_ms())
     assert "(It answered 410.)" in run("webhooks", "list").out
     assert run("webhooks", "enable", "1").out == "Endpoint 1 is enabled.\n"
     assert run("webhooks", "enable", "1").out == "Endpoint 1 is enabled already.\n"
@@ -237,7 +238,7 @@ def test_changes_are_audited(run: Run, installation: Installation) -> None:
     run("webhooks", "replay", "--endpoint", "1")
     run("webhooks", "enable", "1")
     with installation.database.write() as connection:
-        webhooks.disable(connection, 1, reason="r", now=now_ms())
+        webhooks.disable(connection, 1, reason=other("r"), now=now_ms())
     run("webhooks", "enable", "1")
     run("webhooks", "remove", "1")
     with installation.database.read() as connection:

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from hudhud import audit
 from hudhud.audit import GROUPS, Group, What
+from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 
@@ -31,7 +32,7 @@ def test_every_action_belongs_to_one_group() -> None:
 
 
 def test_a_note_says_who_did_what_and_what_came_of_it(database: Database) -> None:
-    note(database, what="retry", subject="job 7", outcome="refused", detail="expired")
+    note(database, what="retry", subject="job 7", outcome="refused", detail=other("expired"))
     with database.read() as connection:
         (row,) = audit.page(connection, limit=10)
     assert (row.at, row.who, row.address, row.what) == (NOW, "admin", "192.0.2.1", "retry")
@@ -58,7 +59,13 @@ def test_a_group_is_shown_alone(database: Database) -> None:
 @pytest.mark.parametrize("searched", ["ROOT", "198.51.100.80", "backoffice", "5 failures"])
 def test_a_text_is_found_wherever_it_stands(database: Database, searched: str) -> None:
     note(database, subject="other")
-    note(database, who="root", address="198.51.100.80", subject="backoffice", detail="5 failures")
+    note(
+        database,
+        who="root",
+        address="198.51.100.80",
+        subject="backoffice",
+        detail=other("5 failures"),
+    )
     assert subjects(database, text=searched) == ["backoffice"]
 
 

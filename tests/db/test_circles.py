@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from hudhud import interventions
+from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.errors import Conflict
 from hudhud.queue import Failed
@@ -109,7 +110,7 @@ def test_a_verification_whose_last_message_fails_goes_on_if_another_is_retried_m
 
     def fail() -> None:
         with database.write() as connection:
-            outcome = Failed(one.message_id, "No account.", NOW)
+            outcome = Failed(one.message_id, other("No account."), NOW)
             record_outcomes(connection, sender="main", outcomes=[outcome], now=NOW)
 
     def retry(connection: Connection) -> None:

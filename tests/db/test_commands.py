@@ -59,13 +59,13 @@ def test_a_command_is_for_one_sender(database: Database) -> None:
 
 
 def test_a_command_has_a_result_once_it_is_finished(database: Database) -> None:
-    number = ask(database)
+    number = ask(database, "pair_phone")
     assert result_of(database, number) is None
     (command,) = take(database)
     assert result_of(database, number) is None
     with database.write() as connection:
-        commands.finish(connection, command=command, result=Result(DONE, "ABCD"), now=NOW)
-    assert result_of(database, number) == Result(DONE, "ABCD")
+        commands.finish(connection, command=command, result=Result(DONE, pair_code="ABCD"), now=NOW)
+    assert result_of(database, number) == Result(DONE, pair_code="ABCD")
 
 
 def test_a_command_that_nobody_took_in_time_fails_and_is_not_carried_out(
@@ -73,7 +73,7 @@ def test_a_command_that_nobody_took_in_time_fails_and_is_not_carried_out(
 ) -> None:
     number = ask(database)
     assert take(database, now=NOW + STALE_MS + 1) == []
-    assert result_of(database, number) == Result(FAILED, "The sender was not running in time.")
+    assert result_of(database, number) == Result(FAILED, commands.STALE)
     assert not has_new(database)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
 from hudhud import deliveries, delivery_log, events, webhooks
+from hudhud.core.sentences import other, say
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.deliveries import (
@@ -68,7 +69,7 @@ def arrived(claimed: Claimed, now: int = NOW) -> Delivered:
 
 
 def failed(claimed: Claimed, retry_at: int | None) -> NotDelivered:
-    return NotDelivered(claimed, 500, "The receiver answered 500.", retry_at, NOW)
+    return NotDelivered(claimed, 500, say("webhook.refused", status=500), retry_at, NOW)
 
 
 def numbers(claimed: Sequence[Claimed]) -> list[int]:
@@ -310,7 +311,7 @@ def test_what_waits_for_a_working_endpoint_is_not_purged(database: Database, end
     tell(database, *jobs(database, 1))
     with database.write() as connection:
         assert events.find_old(connection, NOW + 1) == []
-        webhooks.disable(connection, endpoint, reason="r", now=NOW)
+        webhooks.disable(connection, endpoint, reason=other("r"), now=NOW)
         assert events.find_old(connection, NOW + 1) == []
         connection.execute(update(webhook_endpoints).values(disabled_at=NOW))
         found = events.find_old(connection, NOW + 1)
@@ -327,8 +328,8 @@ def test_a_disabled_endpoint_gets_nothing_until_it_is_enabled(
     (job,) = jobs(database, 1)
     tell(database, job)
     with database.write() as connection:
-        assert webhooks.disable(connection, endpoint, reason="It said so.", now=NOW)
-        assert not webhooks.disable(connection, endpoint, reason="Again.", now=NOW + 1)
+        assert webhooks.disable(connection, endpoint, reason=other("It said so."), now=NOW)
+        assert not webhooks.disable(connection, endpoint, reason=other("Again."), now=NOW + 1)
     tell(database, job)
     assert due_at(database) == []
     with database.write() as connection:
@@ -445,7 +446,7 @@ def test_what_waited_longer_than_all_attempts_take_is_given_up(
     assert [row.status for row in rows] == ["failed", "failed", "pending"]
     assert [row.last_error for row in rows[:2]] == [
         "The receiver answered 500.",
-        deliveries.TOO_OLD,
+        deliveries.TOO_OLD.english(),
     ]
     assert numbers(claim(database, endpoint)) == [3], "it waits behind nothing any more"
     assert second.id == 2
@@ -462,7 +463,7 @@ def test_a_replay_and_an_enabled_endpoint_have_their_time_anew(
         assert delivery_log.replay(connection, first.id, now=NOW + 5)
     assert overdue(database, NOW + 5) == [2]
     with database.write() as connection:
-        webhooks.disable(connection, endpoint, reason="r", now=NOW)
+        webhooks.disable(connection, endpoint, reason=other("r"), now=NOW)
     assert overdue(database, NOW + 9) == []
     with database.write() as connection:
         webhooks.enable(connection, endpoint, now=NOW + 9)

@@ -217,7 +217,7 @@ def test_a_number_without_an_account_fails_at_once_and_is_not_asked_about_again(
     deliver(database, checking)
     deliver(database, checking)
     rows = [stored(database, message) for message in messages]
-    assert [(row.status, row.error) for row in rows] == [("failed", NO_ACCOUNT)] * 2
+    assert [(row.status, row.error) for row in rows] == [("failed", NO_ACCOUNT.english())] * 2
     assert (checking.checked, checking.sent) == ([PHONE], [])
 
 
@@ -265,7 +265,7 @@ def test_a_database_that_cannot_be_used_spends_no_attempt(
     with database.write() as connection:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO contacts"))
     row = stored(database, message)
-    assert (row.status, row.attempts, row.error) == ("queued", 0, NO_DATABASE)
+    assert (row.status, row.attempts, row.error) == ("queued", 0, NO_DATABASE.english())
     assert checking.sent == []
 
 

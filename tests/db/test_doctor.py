@@ -150,12 +150,19 @@ def test_what_is_no_database_is_told(tmp_path: Path) -> None:
     assert "not a database" in found.sentence
 
 
-@pytest.mark.parametrize(("revision", "outcome"), [("0000", "warn"), ("9999", "fail")])
+NAMED = "WHERE name = 'oldest_version'"
+
+
+@pytest.mark.parametrize(
+    ("revision", "oldest", "outcome"),
+    [("0000", "0.0.1", "warn"), ("9999", "99.0.0", "fail"), ("9999", "0.0.1", "ok")],
+)
 def test_tables_of_another_version_are_told(
-    database: Database, revision: str, outcome: str
+    database: Database, revision: str, oldest: str, outcome: str
 ) -> None:
     with database.write() as connection:
         connection.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
+        connection.execute(text(f"UPDATE installation SET value = '{oldest}' {NAMED}"))
     assert check("tables").outcome == outcome
 
 

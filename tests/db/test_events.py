@@ -8,6 +8,7 @@ from sqlalchemy import Row, select, text, update
 
 from hudhud import delivery_log, endings, events, messages, queue, senders, webhooks
 from hudhud.channels.base import Receipt, ReceiptKind, State, StateReport
+from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.events import KINDS
@@ -102,7 +103,7 @@ def test_only_wanted_kinds_are_written(database: Database) -> None:
 def test_a_disabled_endpoint_wants_nothing(database: Database) -> None:
     added = add_endpoint(database, URL)
     with database.write() as connection:
-        webhooks.disable(connection, added.id, reason="r", now=NOW)
+        webhooks.disable(connection, added.id, reason=other("r"), now=NOW)
     send(database)
     assert told(database) == []
 
@@ -206,7 +207,7 @@ def test_a_failure_is_told_with_its_error_before_what_follows_from_it(database: 
     add_endpoint(database, URL)
     sent = send(database)
     claim(database)
-    record(database, Failed(sent.message_id, "No such account.", NOW + 1))
+    record(database, Failed(sent.message_id, other("No such account."), NOW + 1))
     assert kinds_of(database)[1:] == ["message.failed", "verification.failed"]
     failed = data(told(database, "message.failed")[0])
     assert (failed["status"], failed["error"]) == ("failed", "No such account.")
@@ -216,7 +217,7 @@ def test_what_went_back_to_the_queue_is_not_told(database: Database) -> None:
     add_endpoint(database, URL)
     sent = send(database)
     claim(database)
-    record(database, Returned(sent.message_id, NOW, "Later.", spends_attempt=True))
+    record(database, Returned(sent.message_id, NOW, other("Later."), spends_attempt=True))
     assert told(database, "message.") == []
 
 
@@ -236,7 +237,7 @@ def test_a_message_that_expired_has_failed_for_who_asked_for_it(database: Databa
     with database.write() as connection:
         assert queue.expire(connection, now=NOW + VALIDITY_MS) == 1
     failed = data(told(database, "message.failed")[0])
-    assert (failed["status"], failed["error"]) == ("expired", queue.TOO_OLD)
+    assert (failed["status"], failed["error"]) == ("expired", queue.TOO_OLD.english())
     assert failed["finishedAt"] == "2026-11-24T01:36:18.036Z"
 
 
@@ -257,7 +258,7 @@ def test_a_sender_is_told_of_where_it_means_something_else(database: Database) -
     assert disconnected == {
         "name": "main",
         "state": "reconnecting",
-        "detail": senders.SENTENCES["reconnecting"],
+        "detail": senders.usual("reconnecting").english(),
         "until": None,
     }
 
@@ -366,7 +367,7 @@ def test_a_number_is_forgotten_in_events(database: Database, comes_first: bool) 
     claim(database, 2)
     record(
         database,
-        Failed(sent.message_id, f"{PHONE.removeprefix('+')}@s.whatsapp.net is unknown", NOW),
+        Failed(sent.message_id, other(f"{PHONE.removeprefix('+')}@s.whatsapp.net is unknown"), NOW),
         Sent(kept.message_id, "provider", NOW),
     )
     if comes_first:

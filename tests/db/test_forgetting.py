@@ -13,8 +13,8 @@ from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, selec
 from hudhud import contacts, events, forgetting, inbound, queue, senders, tally, texts, timeline
 from hudhud.audit import note
 from hudhud.channels.base import Inbound, StateReport
-from hudhud.channels.linked.faults import FAULTS
 from hudhud.clock import now_ms
+from hudhud.core.sentences import other, say
 from hudhud.db import fragments, tables
 from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
@@ -64,14 +64,14 @@ def found_by_search(database: Database, piece: str) -> list[int]:
 def test_rows_of_one_person_bear_one_pseudonym_and_the_others_their_number(
     database: Database,
 ) -> None:
-    mine, other = submit(database, 2, now=now_ms()), submit(database, now=now_ms(), phone=OTHER)
+    mine, others = submit(database, 2, now=now_ms()), submit(database, now=now_ms(), phone=OTHER)
     forgotten = done(database)
     assert PSEUDONYM.fullmatch(forgotten.pseudonym)
     assert not forgotten.left
     for message in mine:
         assert stored(database, message).phone == forgotten.pseudonym
         assert verification_of(database, message).phone == forgotten.pseudonym
-    assert stored(database, other[0]).phone == verification_of(database, other[0]).phone == OTHER
+    assert stored(database, others[0]).phone == verification_of(database, others[0]).phone == OTHER
     assert {name: count for name, count in forgotten.rows.items() if count} == {
         "messages": 2,
         "verifications": 2,
@@ -118,12 +118,12 @@ def test_a_number_that_was_only_proved_is_found_too(database: Database) -> None:
 
 
 def test_the_search_finds_the_pseudonym_and_no_longer_the_number(database: Database) -> None:
-    mine, other = submit(database, now=now_ms()), submit(database, now=now_ms(), phone=OTHER)
+    mine, others = submit(database, now=now_ms()), submit(database, now=now_ms(), phone=OTHER)
     digits = PHONE.removeprefix("+")
     assert found_by_search(database, digits) == mine
     forgotten = done(database)
     assert found_by_search(database, digits) == []
-    assert found_by_search(database, digits[:-1]) == other
+    assert found_by_search(database, digits[:-1]) == others
     assert found_by_search(database, forgotten.pseudonym[-16:]) == mine
 
 
@@ -132,17 +132,17 @@ def test_errors_and_steps_that_name_the_number_are_rewritten(database: Database)
     (message,) = put_jobs(database, StoredJob(status="failed", error=error, phone=OTHER))
     with database.write() as connection:
         steps = select(tables.messages.c.id)
-        timeline.keep_attempts(connection, steps, kind="attempt_failed", at=1, text=error)
+        timeline.keep_attempts(connection, steps, kind="attempt_failed", at=1, error=other(error))
     forgotten = done(database)
     name = forgotten.pseudonym
     row = stored(database, message)
     assert row.error == f"No session with {name}@s.whatsapp.net, called {name}."
     assert row.error_key == texts.key(row.error)
     with database.read() as connection:
-        assert texts.containing(connection, PHONE[1:]) == []
-        assert texts.containing(connection, name) == [row.error_key]
+        assert texts.find(connection, PHONE[1:]) == []
+        assert texts.find(connection, name) == [row.error_key]
         (step,) = [one for one in timeline.of(connection, row) if one.kind == "attempt_failed"]
-    assert step.text == row.error
+    assert step.error == other(row.error)
 
 
 def test_what_the_person_wrote_is_deleted(database: Database) -> None:
@@ -290,7 +290,7 @@ def test_a_message_that_is_being_sent_is_let_go(
         )
     thread = threading.Thread(target=done, args=(database,))
     thread.start()
-    error = f"{FAULTS['passkey'].sentence} {PHONE}"
+    error = say("job.not_taken", detail=f"{'long ' * 40}{PHONE}")
     while not rows(database, tables.audit):
         assert thread.is_alive()
     assert stored(database, claimed.id).phone == PHONE

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from hudhud import contacts, endings, interventions, jobs, queue, traffic
+from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_counts, message_steps, messages
 from hudhud.interventions import Answer
@@ -24,7 +25,7 @@ def fail(database: Database, count: int = 1) -> list[int]:
     numbers = submit(database, count)
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main@m", limit=count, now=NOW)
-        outcomes = [Failed(number, "No account.", NOW) for number in numbers]
+        outcomes = [Failed(number, other("No account."), NOW) for number in numbers]
         record_outcomes(connection, sender="main@m", outcomes=outcomes, now=NOW)
     return numbers
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
 from hudhud import endings, job_search, jobs, texts
+from hudhud.core.sentences import Sentence, say
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.job_search import JobFilter, Place
@@ -149,10 +150,15 @@ def test_a_job_is_found_by_its_error(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_a_job_is_found_by_a_text_that_means_what_is_searched_for(database: Database) -> None:
-    ids = surround(database, StoredJob(error="No account."), StoredJob(error="Timed out"))
-    for also, wanted in ((("account",), ids[1:]), (("ACCOUNT", "timed"), ids), (("x",), [])):
-        chosen = JobFilter(search="كلمة", also=also)
+def test_a_job_is_found_by_the_code_of_its_error(database: Database) -> None:
+    broken = say("job.not_taken", detail="Timed out")
+    ids = surround(database, StoredJob(error=say("job.no_account")), StoredJob(error=broken))
+    for codes, wanted in (
+        (("job.no_account",), ids[1:]),
+        (("job.no_account", "job.not_taken"), ids),
+        (("job.lost",), []),
+    ):
+        chosen = JobFilter(search="كلمة", codes=codes)
         with database.read() as connection:
             shown, count = jobs.page(connection, SEALER, chosen, Place(100), now=NOW)
         assert [job.id for job in shown.jobs] == wanted
@@ -381,6 +387,11 @@ limits = st.builds(
 )
 
 
+def error_of(job: StoredJob) -> str:
+    """The English text of a job's error."""
+    return job.error.english() if isinstance(job.error, Sentence) else job.error or ""
+
+
 def fits(job: StoredJob, chosen: JobFilter) -> bool:
     """The whole search in plain Python."""
     if chosen.status not in (None, legacy_status(job.status)):
@@ -395,7 +406,7 @@ def fits(job: StoredJob, chosen: JobFilter) -> bool:
     wanted = chosen.search.lower()
     return (
         wanted in with_code(job.body, texts.MASK).lower()
-        or wanted in (job.error or "").lower()
+        or wanted in error_of(job).lower()
         or (is_phone and digits in job.phone)
         or (is_code and digits == job.code)
     )

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from hudhud import jobs, queue
+from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
 from hudhud.job_search import JobFilter, Place
@@ -49,14 +50,14 @@ def test_a_job_shows_what_became_of_its_message(database: Database) -> None:
     (number,) = submit(database)
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main@m", limit=1, now=NOW + 1)
-        outcome = Failed(number, "No account.", NOW + 2)
+        outcome = Failed(number, other("No account."), NOW + 2)
         record_outcomes(connection, sender="main@m", outcomes=[outcome], now=NOW + 3)
     assert find(database, number) == Job(
         id=number,
         phone=PHONE,
         status="failed",
         attempts=1,
-        error="No account.",
+        error=other("No account."),
         sender="main@m",
         created_at=NOW,
         expires_at=NOW + VALIDITY_MS,

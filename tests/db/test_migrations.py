@@ -12,13 +12,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, select, text
+from sqlalchemy import Connection, delete, inspect, select, text
 
 from conftest import MigratedDatabase
 from hudhud import api_keys, jobs, sender_cards, texts, timeline, traffic
 from hudhud.db.engine import Database
-from hudhud.db.migrate import HEAD, MIGRATIONS, current_revision, migrate
-from hudhud.db.tables import messages, metadata
+from hudhud.db.migrate import (
+    HEAD,
+    MIGRATIONS,
+    OLDEST_VERSION,
+    current_revision,
+    fits,
+    migrate,
+    oldest_version,
+)
+from hudhud.db.tables import installation, messages, metadata
 from hudhud.errors import StartRefused
 from hudhud.job_search import JobFilter, Place
 from hudhud.limits import DEFAULTS
@@ -131,11 +139,59 @@ def test_migrated_tables_are_the_same_as_those_made_at_once(
         }
 
 
-def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Database) -> None:
+def name_oldest_version(database: Database, version: str | None) -> None:
+    with database.write() as connection:
+        connection.execute(delete(installation).where(installation.c.name == OLDEST_VERSION))
+        if version is not None:
+            row = {"name": OLDEST_VERSION, "value": version}
+            connection.execute(installation.insert(), row)
+
+
+@pytest.mark.parametrize("oldest", ["0.1.1", "0.10.0", "1.0", None])
+def test_a_database_for_newer_versions_alone_is_refused_and_left_alone(
+    database: Database, monkeypatch: pytest.MonkeyPatch, oldest: str | None
+) -> None:
+    monkeypatch.setattr("hudhud.db.migrate.__version__", "0.1.0")
     set_revision(database, "0999")
-    with pytest.raises(StartRefused, match=f"revision 0999, newer than .* knows .{HEAD}"):
+    name_oldest_version(database, oldest)
+    said = f"revision 0999, newer than .* knows .{HEAD}.* version {oldest or 'unknown'} or newer"
+    with pytest.raises(StartRefused, match=f"{said}; this is 0.1.0"):
         migrate(database)
     assert current_revision(database) == "0999"
+    assert not fits(database, "0999")
+
+
+@pytest.mark.parametrize("oldest", ["0.1.0", "0.1", "0.0.9"])
+def test_a_version_that_a_newer_database_names_starts_and_leaves_it_alone(
+    database: Database, monkeypatch: pytest.MonkeyPatch, oldest: str
+) -> None:
+    monkeypatch.setattr("hudhud.db.migrate.__version__", "0.1.0")
+    set_revision(database, "0999")
+    name_oldest_version(database, oldest)
+    assert not migrate(database)
+    assert current_revision(database) == "0999"
+    assert fits(database, "0999")
+
+
+def test_the_newest_revision_names_the_oldest_version_that_may_run(empty: Database) -> None:
+    migrate(empty)
+    named = oldest_version(empty)
+    assert named is not None
+    assert fits(empty, "0999")
+    assert not fits(empty, "0001")
+    assert not fits(empty, None)
+
+
+def test_the_revision_of_the_codes_changes_no_row(grown: Database) -> None:
+    upgrade_to(grown, "0003")
+    with grown.read() as connection:
+        before = connection.execute(text("SELECT * FROM messages ORDER BY id")).mappings().all()
+    migrate(grown)
+    with grown.read() as connection:
+        after = connection.execute(select(messages).order_by(messages.c.id)).mappings().all()
+    for old, new in zip(before, after, strict=True):
+        assert {name: new[name] for name in old} == dict(old)
+        assert {new[name] for name in set(new) - set(old)} == {None}
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(empty: Database) -> None:

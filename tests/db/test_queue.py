@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from hudhud import contacts, queue, tally
+from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages
 from hudhud.queue import (
@@ -156,9 +157,9 @@ def test_what_answers_a_person_is_claimed_by_the_sender_that_was_written_to_alon
 ) -> None:
     (message,) = submit(database)
     change(database, message, only_sender="main")
-    for other in ("other", "other@m", "main2", "mai", "main@m@n"):
-        assert not has_work(database, sender=other)
-        assert claim(database, sender=other) == []
+    for holder in ("other", "other@m", "main2", "mai", "main@m@n"):
+        assert not has_work(database, sender=holder)
+        assert claim(database, sender=holder) == []
     assert has_work(database, sender="main@machine")
     assert ids(claim(database, sender="main@machine")) == [message]
 
@@ -178,7 +179,7 @@ def test_an_answer_goes_first_on_its_second_try_too(database: Database) -> None:
     *_, answer = submit(database, 30)
     change(database, answer, only_sender="a")
     claim(database, 1)
-    record(database, Returned(answer, NOW + SECOND, "once more", spends_attempt=True))
+    record(database, Returned(answer, NOW + SECOND, other("once more"), spends_attempt=True))
     assert answer not in ids(claim(database, 1))
     assert ids(claim(database, 1, now=NOW + SECOND)) == [answer]
 
@@ -281,8 +282,8 @@ def test_a_sender_renews_only_what_it_still_holds(database: Database) -> None:
     "outcome",
     [
         Sent(1, "late", NOW),
-        Failed(1, "late", NOW),
-        Returned(1, NOW, "late", spends_attempt=True),
+        Failed(1, other("late"), NOW),
+        Returned(1, NOW, other("late"), spends_attempt=True),
     ],
 )
 def test_a_record_after_a_lost_lease_changes_nothing(database: Database, outcome: Outcome) -> None:
@@ -370,7 +371,7 @@ def test_expiry_finishes_what_was_never_sent_and_nothing_else(database: Database
 def test_an_expired_message_keeps_the_reason_of_its_last_failure(database: Database) -> None:
     (message,) = submit(database)
     claim(database)
-    record(database, Returned(message, NOW, "The sender was offline.", spends_attempt=False))
+    record(database, Returned(message, NOW, other("The sender was offline."), spends_attempt=False))
     expire(database, now=NOW + VALIDITY_MS)
     assert stored(database, message).error == "The sender was offline."
 
@@ -399,7 +400,7 @@ def test_a_sent_message_is_recorded(database: Database) -> None:
 def test_a_failed_message_is_recorded(database: Database) -> None:
     (message,) = submit(database)
     claim(database)
-    record(database, Failed(message, "No account.", NOW + 7))
+    record(database, Failed(message, other("No account."), NOW + 7))
     row = stored(database, message)
     assert (row.status, row.error, row.finished_at) == ("failed", "No account.", NOW + 7)
     assert row.lease_expires_at is None
@@ -411,7 +412,7 @@ def test_a_returned_message_waits_and_spends_an_attempt_or_not(
 ) -> None:
     (message,) = submit(database)
     claim(database)
-    record(database, Returned(message, NOW + 9, "Later.", spends))
+    record(database, Returned(message, NOW + 9, other("Later."), spends))
     row = stored(database, message)
     assert (row.status, row.available_at, row.error) == ("queued", NOW + 9, "Later.")
     assert (row.attempts, row.sender, row.lease_expires_at) == (attempts, None, None)
@@ -423,7 +424,7 @@ def test_outcomes_of_every_kind_are_recorded_together(database: Database) -> Non
     outcomes: list[Outcome] = [
         Returned(three, NOW, None, spends_attempt=True),
         Sent(one, "p-1", NOW),
-        Failed(two, "No.", NOW),
+        Failed(two, other("No."), NOW),
         Sent(four, "p-4", NOW),
     ]
     record(database, *outcomes)
@@ -440,7 +441,7 @@ def test_an_error_that_no_database_can_hold_is_recorded_without_what_offends(
 ) -> None:
     (message,) = submit(database)
     claim(database)
-    record(database, Failed(message, "a\0b\ud800c", NOW))
+    record(database, Failed(message, other("a\0b\ud800c"), NOW))
     assert stored(database, message).error == "ab?c"
 
 

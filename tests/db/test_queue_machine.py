@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from hudhud import endings, interventions, messages, queue, timeline
 from hudhud.channels.base import Receipt, ReceiptKind
+from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.queue import LAST_CALL_MS, LEASE_MS, Failed, Returned, Sent
@@ -124,10 +125,10 @@ class QueueMachine(RuleBasedStateMachine):
         if name == "sent":
             return Sent(number, provider_id, self.now)
         if name == "failed":
-            return Failed(number, "No account.", self.now)
+            return Failed(number, other("No account."), self.now)
         if name == "retry":
-            return Returned(number, self.now + 2000, "Broken.", spends_attempt=True)
-        return Returned(number, self.now + 9000, "Offline.", spends_attempt=False)
+            return Returned(number, self.now + 2000, other("Broken."), spends_attempt=True)
+        return Returned(number, self.now + 9000, other("Offline."), spends_attempt=False)
 
     def crash_and_come_back(self, data: st.DataObject) -> None:
         sender = data.draw(senders)

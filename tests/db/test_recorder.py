@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from hudhud import contacts, link_tokens, queue, recorder, senders
 from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
 from hudhud.clock import now_ms
+from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages
 from hudhud.queue import Sent
@@ -46,7 +47,7 @@ class Watched:
 
     def flush(self) -> None:
         """Wait until all that was taken is recorded."""
-        last = StateReport("connected", "all", detail=f"flush {len(self.states)}")
+        last = StateReport("connected", "all", detail=other(f"flush {len(self.states)}"))
         self.take(last)
         wait_until(lambda: last in self.states, SECONDS, "the recorder")
 
@@ -78,7 +79,7 @@ def written(number: int, words: str = "hello") -> Inbound:
 
 
 def test_a_state_is_recorded_and_passed_on(database: Database, watched: Watched) -> None:
-    report = StateReport("pairing", qr="2@abc", detail="Scan it.")
+    report = StateReport("pairing", qr="2@abc", detail=other("Scan it."))
     watched.take(report)
     wait_until(lambda: bool(watched.states), SECONDS, "the state")
     assert watched.states == [report]
@@ -192,7 +193,7 @@ def test_letters_that_a_database_refuses_block_nothing(
     watched.take(written(1, "before"))
     watched.take(Inbound(f"m{letter}", f"+2{letter}", f"bad{letter}", NOW))
     watched.take(Receipt(f"p{letter}", "read", NOW))
-    watched.take(StateReport("connected", "all", detail=f"detail{letter}"))
+    watched.take(StateReport("connected", "all", detail=other(f"detail{letter}")))
     watched.take(written(3, "after"))
     watched.flush()
     found = texts(database)

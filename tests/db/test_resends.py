@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from hudhud import api_keys, queue
 from hudhud.api_keys import Caller
+from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.errors import Conflict, Gone, NotAllowed, QueueUnavailable, Refused, TooMany
@@ -56,7 +57,7 @@ def send_all(database: Database, one: str, status: str = "sent") -> None:
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main", limit=9, now=now)
         took = queue.Sent(job.id, f"p-{job.id}", now)
-        broke = queue.Failed(job.id, "No account.", now)
+        broke = queue.Failed(job.id, other("No account."), now)
         outcome: queue.Outcome = took if status == "sent" else broke
         record_outcomes(connection, sender="main", outcomes=[outcome], now=now)
 

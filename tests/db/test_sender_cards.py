@@ -7,8 +7,9 @@ from sqlalchemy import update
 
 from hudhud import commands, sender_cards, senders
 from hudhud.channels.base import State, StateReport
-from hudhud.channels.linked.faults import FAULTS
+from hudhud.channels.linked.faults import meaning
 from hudhud.commands import DONE, FAILED, STALE_MS, Kind, Result
+from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.sender_cards import (
@@ -21,7 +22,7 @@ from hudhud.sender_cards import (
     ActionResult,
     SenderCard,
 )
-from hudhud.senders import LATE_MS, NOT_NEEDED, SENTENCES
+from hudhud.senders import LATE_MS, NOT_NEEDED, usual
 from support.keys import make_key
 from support.queued import NOW, put_sender
 
@@ -85,7 +86,7 @@ def test_a_connected_sender_shows_since_when_and_with_which_phone(database: Data
     keep_alive(database)
     found = card(database)
     assert (found.state, found.since, found.phone) == ("connected", NOW - HOUR, "+20100")
-    assert (found.channel, found.detail) == ("linked", SENTENCES["connected"])
+    assert (found.channel, found.detail) == ("linked", usual("connected"))
     assert (found.is_running, found.is_paused) == (True, False)
     assert (found.qr, found.pair_code, found.until, found.action) == (None,) * 4
 
@@ -102,7 +103,7 @@ def test_a_sender_that_pairs_shows_its_codes_while_it_runs(database: Database) -
 
 
 def test_a_phone_that_asks_for_a_passkey_is_told(database: Database) -> None:
-    report(database, "pairing", detail=FAULTS["passkey"].sentence)
+    report(database, "pairing", detail=meaning("passkey", ""))
     keep_alive(database)
     assert card(database).passkey_asked
     assert not card(database, now=NOW + LATE_MS).passkey_asked
@@ -121,7 +122,7 @@ def test_a_process_that_fell_silent_counts_as_stopped_since_its_last_beat(
     keep_alive(database, now=NOW - MINUTE)
     found = card(database)
     assert (found.state, found.is_running, found.since) == ("stopped", False, NOW - MINUTE)
-    assert found.detail == SENTENCES["stopped"]
+    assert found.detail == usual("stopped")
 
 
 def test_the_sandbox_beside_a_linked_device_says_that_no_test_key_needs_it(
@@ -132,18 +133,18 @@ def test_the_sandbox_beside_a_linked_device_says_that_no_test_key_needs_it(
     later = NOW + LATE_MS
     with database.read() as connection:
         cards = sender_cards.cards(connection, now=later)
-    assert [one.detail for one in cards] == [SENTENCES["stopped"], NOT_NEEDED]
+    assert [one.detail for one in cards] == [usual("stopped"), NOT_NEEDED]
     make_key(database, "trial", is_test=True, now=NOW)
     with database.read() as connection:
         cards = sender_cards.cards(connection, now=later)
-    assert [one.detail for one in cards] == [SENTENCES["stopped"]] * 2
+    assert [one.detail for one in cards] == [usual("stopped")] * 2
 
 
 def test_a_sandbox_alone_is_started_by_hand(database: Database) -> None:
     put_sender(database, "main-sandbox", "stopped", channel="sandbox", now=NOW)
     with database.read() as connection:
         (found,) = sender_cards.cards(connection, now=NOW + LATE_MS)
-    assert found.detail == SENTENCES["stopped"]
+    assert found.detail == usual("stopped")
 
 
 def test_a_sender_without_a_supervisor_counts_as_stopped(database: Database) -> None:
@@ -165,7 +166,7 @@ def test_a_sender_that_never_ran_is_stopped(database: Database) -> None:
     with database.write() as connection:
         senders.register(connection, name="main", channel="linked", now=NOW)
     found = card(database)
-    assert (found.state, found.since, found.detail) == ("stopped", NOW, SENTENCES["stopped"])
+    assert (found.state, found.since, found.detail) == ("stopped", NOW, usual("stopped"))
     assert (found.uptime, found.uptime_share) == ((None,) * UPTIME_PARTS, None)
     assert found.last_sent_at is None
 
@@ -317,22 +318,23 @@ def test_what_nobody_took_in_time_has_failed(database: Database) -> None:
 def test_a_failure_says_why(database: Database) -> None:
     report(database, "pairing")
     ask(database, "pair_phone")
-    finish(database, Result(FAILED, "This number cannot be paired."))
-    expected = ActionResult("pair_phone", "failed", NOW, "This number cannot be paired.")
+    finish(database, Result(FAILED, other("This number cannot be paired.")))
+    why = other("This number cannot be paired.")
+    expected = ActionResult("pair_phone", "failed", NOW, why)
     assert card(database).action == expected
 
 
 def test_a_pairing_by_phone_gives_its_code(database: Database) -> None:
     report(database, "pairing")
     ask(database, "pair_phone")
-    finish(database, Result(DONE, "ABCD1234"), now=NOW + 500)
-    assert card(database).action == ActionResult("pair_phone", "done", NOW, "ABCD1234")
+    finish(database, Result(DONE, pair_code="ABCD1234"), now=NOW + 500)
+    assert card(database).action == ActionResult("pair_phone", "done", NOW)
 
 
 def test_only_the_last_action_is_shown(database: Database) -> None:
     report(database, "pairing")
     ask(database, "pair_phone")
-    finish(database, Result(DONE, "ABCD1234"))
+    finish(database, Result(DONE, pair_code="ABCD1234"))
     ask(database, "reload", now=NOW + 5)
     assert card(database).action == ActionResult("reload", "asked", NOW + 5)
 
@@ -340,7 +342,7 @@ def test_only_the_last_action_is_shown(database: Database) -> None:
 def test_a_reload_is_done_when_the_sender_has_a_lasting_state_again(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "reload")
-    finish(database, Result(DONE, "It starts anew."), now=NOW + 100)
+    finish(database, Result(DONE, other("It starts anew.")), now=NOW + 100)
     assert card(database).action == ActionResult("reload", "asked", NOW)
     start_again(database, now=NOW + 400)
     assert card(database, now=NOW + 1000).action == ActionResult("reload", "asked", NOW)
@@ -352,7 +354,7 @@ def test_a_reload_is_done_when_the_sender_has_a_lasting_state_again(database: Da
 def test_what_happens_after_a_reload_changes_nothing_of_its_result(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "reload")
-    finish(database, Result(DONE, "It starts anew."), now=NOW + 100)
+    finish(database, Result(DONE, other("It starts anew.")), now=NOW + 100)
     start_again(database, now=NOW + 400)
     report(database, "connected", now=NOW + 2500)
     done = ActionResult("reload", "done", NOW, seconds=2.5)
@@ -365,7 +367,7 @@ def test_what_happens_after_a_reload_changes_nothing_of_its_result(database: Dat
 def test_a_sender_that_does_not_come_back_in_time_failed_to_reload(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "reload")
-    finish(database, Result(DONE, "It starts anew."), now=NOW + 100)
+    finish(database, Result(DONE, other("It starts anew.")), now=NOW + 100)
     start_again(database, now=NOW + 400)
     assert card(database, now=NOW + 100 + ACTION_MS).action == ActionResult("reload", "asked", NOW)
     failed = ActionResult("reload", "failed", NOW, NO_STATE_YET)
@@ -375,7 +377,7 @@ def test_a_sender_that_does_not_come_back_in_time_failed_to_reload(database: Dat
 def test_a_logout_is_done_when_there_is_something_to_scan(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "logout")
-    finish(database, Result(DONE, "Logged out."), now=NOW + 100)
+    finish(database, Result(DONE, other("Logged out.")), now=NOW + 100)
     report(database, "logged_out", now=NOW + 200)
     assert card(database, now=NOW + 300).action == ActionResult("logout", "asked", NOW)
     start_again(database, now=NOW + 1000)
@@ -388,4 +390,4 @@ def test_a_record_of_the_first_version_has_a_card_too(database: Database) -> Non
     put_sender(database, now=NOW)
     with database.write() as connection:
         connection.execute(update(tables.senders).values(detail=None))
-    assert card(database).detail == SENTENCES["connected"]
+    assert card(database).detail == usual("connected")

@@ -1,15 +1,17 @@
 """The records of senders: leases, states, pace."""
 
 import threading
+from typing import get_args
 
 import pytest
 from sqlalchemy import Row, select
 
 from hudhud import senders
-from hudhud.channels.base import StateReport
+from hudhud.channels.base import State, StateReport
+from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import sender_states
-from hudhud.senders import LATE_MS, LEASE_MS, SENTENCES, STATES_KEPT_MS
+from hudhud.senders import LATE_MS, LEASE_MS, STATES_KEPT_MS, usual
 from support.queued import NOW
 
 
@@ -105,10 +107,10 @@ def test_of_machines_that_grasp_at_once_one_gets_the_lease(database: Database) -
 
 def test_a_state_carries_its_sentence_where_no_detail_is_given(database: Database) -> None:
     register(database)
-    for state in SENTENCES:
+    for state in get_args(State):
         report(database, StateReport(state))
-        assert found(database).detail == SENTENCES[state]
-    report(database, StateReport("pairing", detail="Scan it.", qr="2@a", pair_code="ABCD"))
+        assert found(database).detail == usual(state).english()
+    report(database, StateReport("pairing", detail=other("Scan it."), qr="2@a", pair_code="ABCD"))
     row = found(database)
     assert (row.detail, row.qr, row.pair_code) == ("Scan it.", "2@a", "ABCD")
 
@@ -312,7 +314,7 @@ def test_a_sender_that_nobody_registered_cannot_be_paused(database: Database) ->
 def test_a_pause_outlasts_states_and_restarts(database: Database) -> None:
     register(database)
     pause(database)
-    for state in SENTENCES:
+    for state in get_args(State):
         report(database, StateReport(state))
     register(database)
     assert is_paused(database)

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from hudhud import texts
+from hudhud.core.sentences import say
 from hudhud.db import tables
 from hudhud.db.engine import Database
 
@@ -22,9 +23,9 @@ def kept(database: Database) -> dict[int, str]:
         return {row.key: row.text for row in connection.execute(select(tables.texts))}
 
 
-def containing(database: Database, *fragments: str) -> list[int]:
+def containing(database: Database, fragment: str) -> list[int]:
     with database.read() as connection:
-        return texts.containing(connection, *fragments)
+        return texts.find(connection, fragment)
 
 
 def test_a_text_is_kept_once(database: Database) -> None:
@@ -60,11 +61,18 @@ def test_a_text_is_found_by_a_piece_in_whatever_case(database: Database) -> None
     assert containing(database, "nowhere") == []
 
 
-def test_texts_are_found_by_any_of_several_pieces(database: Database) -> None:
-    keys = keep(database, BODY, "No account.", "Offline.")
-    assert sorted(containing(database, "acme", "account", "x")) == sorted(
-        [keys[BODY], keys["No account."]]
-    )
+def test_errors_are_found_by_their_codes_and_by_what_a_reader_sees(database: Database) -> None:
+    lost, odd = say("job.lost"), say("job.not_taken", detail="odd")
+    keep(database, BODY, odd.english())
+    with database.write() as connection:
+        texts.keep_errors(connection, [lost, odd, odd])
+    with database.read() as connection:
+        found = texts.find(connection, "nowhere", codes=["job.lost", "job.offline"])
+        assert found == [texts.key(lost.english())]
+        found = texts.find(connection, "nowhere", reads=lambda sentence: sentence == odd)
+        assert found == [texts.key(odd.english())], "also of a text that had no code before"
+        found = texts.find(connection, "not take it: odd", reads=lambda sentence: sentence == odd)
+        assert found == [texts.key(odd.english())]
 
 
 @pytest.mark.parametrize("sign", ["%", "_", "\\", "/", "'", '"', "*", "--", "[a]", "?"])

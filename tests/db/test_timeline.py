@@ -2,6 +2,7 @@
 
 from hudhud import endings, interventions, messages, queue, timeline
 from hudhud.channels.base import Receipt, ReceiptKind
+from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.queue import LEASE_MS, LOST, TOO_OLD, Failed, Outcome, Returned, Sent
 from hudhud.timeline import Step
@@ -57,37 +58,39 @@ def test_the_way_of_a_message_that_is_read(database: Database) -> None:
 def test_attempts_that_came_to_nothing_stay_visible(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW + 1)
-    record(database, Returned(message, NOW + 10, "Broken.", spends_attempt=True), now=NOW + 2)
+    record(
+        database, Returned(message, NOW + 10, other("Broken."), spends_attempt=True), now=NOW + 2
+    )
     claim(database, now=NOW + 10, sender=B)
-    offline = Returned(message, NOW + 20, "Offline.", spends_attempt=False)
+    offline = Returned(message, NOW + 20, other("Offline."), spends_attempt=False)
     record(database, offline, now=NOW + 12, sender=B)
     claim(database, now=NOW + 20)
-    record(database, Failed(message, "No account.", NOW + 21), now=NOW + 22)
+    record(database, Failed(message, other("No account."), NOW + 21), now=NOW + 22)
     assert steps(database, message) == [
         Step("accepted", NOW),
         Step("sending", NOW + 1, 1, A),
-        Step("attempt_failed", NOW + 2, 1, A, "Broken."),
+        Step("attempt_failed", NOW + 2, 1, A, other("Broken.")),
         Step("sending", NOW + 10, 2, B),
-        Step("put_off", NOW + 12, 2, B, "Offline."),
+        Step("put_off", NOW + 12, 2, B, other("Offline.")),
         Step("sending", NOW + 20, 2, A),
-        Step("failed", NOW + 21, sender=A, text="No account."),
+        Step("failed", NOW + 21, sender=A, error=other("No account.")),
     ]
 
 
 def test_an_attempt_that_began_and_ended_at_once_is_told_once(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW)
-    record(database, Returned(message, NOW, "Offline.", spends_attempt=False), now=NOW)
+    record(database, Returned(message, NOW, other("Offline."), spends_attempt=False), now=NOW)
     put_off = [
         Step("accepted", NOW),
         Step("sending", NOW, 1, A),
-        Step("put_off", NOW, 1, A, "Offline."),
+        Step("put_off", NOW, 1, A, other("Offline.")),
     ]
     assert steps(database, message) == put_off
     end = NOW + VALIDITY_MS
     with database.write() as connection:
         queue.expire(connection, now=end)
-    assert steps(database, message) == [*put_off, Step("expired", end, text="Offline.")]
+    assert steps(database, message) == [*put_off, Step("expired", end, error=other("Offline."))]
 
 
 def test_an_attempt_whose_sender_ended_says_so(database: Database) -> None:
@@ -114,7 +117,9 @@ def test_a_record_of_one_who_lost_the_message_leaves_no_trace(database: Database
     with database.write() as connection:
         queue.reclaim(connection, now=NOW + LEASE_MS)
     before = steps(database, message)
-    record(database, Returned(message, NOW, "Late.", spends_attempt=True), now=NOW + LEASE_MS)
+    record(
+        database, Returned(message, NOW, other("Late."), spends_attempt=True), now=NOW + LEASE_MS
+    )
     assert steps(database, message) == before
 
 
@@ -124,21 +129,21 @@ def test_a_message_that_expired_while_it_waited_was_never_sent(database: Databas
         queue.expire(connection, now=NOW + VALIDITY_MS)
     assert steps(database, message) == [
         Step("accepted", NOW),
-        Step("expired", NOW + VALIDITY_MS, text=TOO_OLD),
+        Step("expired", NOW + VALIDITY_MS, error=TOO_OLD),
     ]
 
 
 def test_a_retry_keeps_what_went_before(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW + 1)
-    record(database, Failed(message, "No account.", NOW + 2), now=NOW + 2)
+    record(database, Failed(message, other("No account."), NOW + 2), now=NOW + 2)
     with database.write() as connection:
         assert interventions.retry(connection, message, who="admin", now=NOW + 5) == "done"
     retried = [
         Step("accepted", NOW),
         Step("sending", NOW + 1, 1, A),
-        Step("attempt_failed", NOW + 2, 1, A, "No account."),
-        Step("retried", NOW + 5, text="admin"),
+        Step("attempt_failed", NOW + 2, 1, A, other("No account.")),
+        Step("retried", NOW + 5, who="admin"),
     ]
     assert steps(database, message) == retried
     claim(database, now=NOW + 6, sender=B)
@@ -155,7 +160,7 @@ def test_a_retried_message_that_is_canceled_was_canceled_once_by_somebody(
 ) -> None:
     (message,) = submit(database)
     claim(database, now=NOW)
-    record(database, Failed(message, "No account.", NOW), now=NOW)
+    record(database, Failed(message, other("No account."), NOW), now=NOW)
     with database.write() as connection:
         interventions.retry(connection, message, who="admin", now=NOW)
         assert interventions.cancel(connection, message, who="key shop", now=NOW) == "done"
@@ -166,13 +171,13 @@ def test_a_retried_message_that_is_canceled_was_canceled_once_by_somebody(
         "retried",
         "canceled",
     ]
-    assert steps(database, message)[-1] == Step("canceled", NOW, text="key shop")
+    assert steps(database, message)[-1] == Step("canceled", NOW, who="key shop")
 
 
 def test_an_attempt_without_an_error_is_not_told_with_the_one_before(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW)
-    record(database, Returned(message, NOW + 1, "Broken.", spends_attempt=True), now=NOW)
+    record(database, Returned(message, NOW + 1, other("Broken."), spends_attempt=True), now=NOW)
     claim(database, now=NOW + 1)
     record(database, Returned(message, NOW + 2, None, spends_attempt=False), now=NOW + 2)
     assert steps(database, message)[-1] == Step("put_off", NOW + 2, 2, A, None)
@@ -197,7 +202,7 @@ def test_a_message_that_was_sent_twice_tells_of_both(database: Database) -> None
 def test_steps_belong_to_one_message(database: Database) -> None:
     first, second = submit(database, 2)
     claim(database, now=NOW)
-    record(database, Returned(first, NOW, "Broken.", spends_attempt=True), now=NOW)
+    record(database, Returned(first, NOW, other("Broken."), spends_attempt=True), now=NOW)
     assert [step.kind for step in steps(database, second)] == ["accepted", "sending"]
 
 
@@ -220,5 +225,5 @@ def test_the_end_of_a_code_is_no_step(database: Database) -> None:
 def test_an_error_that_no_database_can_hold_is_a_step_all_the_same(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW)
-    record(database, Returned(message, NOW, "a\0b\ud800c", spends_attempt=True), now=NOW)
-    assert steps(database, message)[-1].text == "ab?c"
+    record(database, Returned(message, NOW, other("a\0b\ud800c"), spends_attempt=True), now=NOW)
+    assert steps(database, message)[-1].error == other("ab?c")

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from hudhud import endings, interventions, queue
 from hudhud.api_keys import Caller
 from hudhud.checks import Check, Checked
+from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.errors import Refused
@@ -330,8 +331,8 @@ class VerificationMachine(RuleBasedStateMachine):
         if status == "sent":
             return Sent(number, f"p-{number}", self.now)
         if status == "failed":
-            return Failed(number, "No account.", self.now)
-        return Returned(number, self.now, "Broken.", spends_attempt=True)
+            return Failed(number, other("No account."), self.now)
+        return Returned(number, self.now, other("Broken."), spends_attempt=True)
 
     def fail_without_hope(self, one: Model) -> None:
         if one.status == "pending" and self.is_hopeless(one):

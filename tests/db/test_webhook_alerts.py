@@ -9,6 +9,7 @@ from conftest import settings
 from hudhud import webhooks
 from hudhud.alerts import Alerts
 from hudhud.clock import now_ms
+from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
 from hudhud.webhook_alerts import FAILING_MS
@@ -46,7 +47,7 @@ def test_a_disabled_endpoint_is_told_once_and_its_return_once(
     added = add_endpoint(database, "https://shop.example/hudhud?token=secret")
     settle(database, inbox)
     with database.write() as connection:
-        webhooks.disable(connection, added.id, reason="It answered 410.", now=now_ms())
+        webhooks.disable(connection, added.id, reason=other("It answered 410."), now=now_ms())
     settle(database, inbox)
     assert inbox.titles() == ["Hudhud: webhook endpoint 1 is disabled"]
     body = str(inbox.messages[0]["message"])

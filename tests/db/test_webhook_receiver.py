@@ -230,7 +230,7 @@ def test_a_receiver_that_is_gone_is_disabled_and_may_come_back(database: Databas
                 webhooks.enable(connection, endpoint, now=now_ms())
             wait_for_status(database, "delivered", "delivered")
     assert found is not None
-    assert found.disabled_reason == dispatcher.ANSWERED_GONE
+    assert found.disabled_reason == dispatcher.ANSWERED_GONE.english()
     assert len(receiver.received) == 3
 
 
@@ -388,7 +388,7 @@ def test_a_secret_that_cannot_be_opened_is_told(database: Database) -> None:
         with dispatching(database, NO_RETRY_SOON):
             wait_until(lambda: stored_deliveries(database)[0].attempts == 1, SECONDS, "an attempt")
         assert receiver.received == []
-    assert stored_deliveries(database)[0].last_error == dispatcher.SECRET_LOST
+    assert stored_deliveries(database)[0].last_error == dispatcher.SECRET_LOST.english()
 
 
 def test_logs_name_the_endpoint_and_no_number(database: Database) -> None:

@@ -13,6 +13,7 @@ from hudhud import contacts, control, queue, senders, worker
 from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
 from hudhud.clock import now_ms
 from hudhud.commands import DONE, FAILED, Result
+from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.pace import Pace
 from hudhud.worker import LOST_EXIT_CODE, RESTART_EXIT_CODE
@@ -235,9 +236,9 @@ def test_commands_are_carried_out_with_their_results(
     channel: ScriptedChannel, start: StartWorker
 ) -> None:
     run = start()
-    assert run.result(run.ask("pair_phone", PHONE)) == Result(DONE, "ABCD1234")
+    assert run.result(run.ask("pair_phone", PHONE)) == Result(DONE, pair_code="ABCD1234")
     assert run.result(run.ask("pair_phone", "+1")) == Result(
-        FAILED, "This number cannot be paired."
+        FAILED, other("This number cannot be paired.")
     )
     assert run.result(run.ask("logout")).status == DONE
     assert channel.logged_out
@@ -403,7 +404,7 @@ def test_a_paused_worker_still_beats_and_obeys(
 ) -> None:
     pause(database)
     run = start()
-    assert run.result(run.ask("pair_phone", PHONE)) == Result(DONE, "ABCD1234")
+    assert run.result(run.ask("pair_phone", PHONE)) == Result(DONE, pair_code="ABCD1234")
     wait_until(lambda: run.sender().heartbeat_at is not None, SECONDS, "a heartbeat")
     assert run.result(run.ask("reload")).status == DONE
     assert run.wait_for_end() == RESTART_EXIT_CODE

@@ -9,7 +9,7 @@ from sqlalchemy import URL, Engine, create_engine, make_url, text
 
 from hudhud.db.engine import Database
 from hudhud.db.migrate import migrate
-from hudhud.db.tables import metadata
+from hudhud.db.tables import installation, metadata
 
 # Whatever a test may change of a database beside its rows.
 FORM = """
@@ -33,6 +33,13 @@ NUMBER_FROM_ONE = """
 """
 
 
+def migrate_without_rows(database: Database) -> None:
+    """Make the tables, and leave out the row with which a revision names the oldest version."""
+    migrate(database)
+    with database.write() as connection:
+        connection.execute(installation.delete())
+
+
 class PostgresDatabases:
     """Lends databases; a migrated one is emptied and lent again unless its form was changed."""
 
@@ -44,7 +51,7 @@ class PostgresDatabases:
         self._run("SELECT pg_reload_conf()")
         self._template = self._create("template1")
         database = Database(self._url(self._template))
-        migrate(database)
+        migrate_without_rows(database)
         database.close()
         self._form = self._form_of(self._template)
         self._free: list[str] = []

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from hudhud.messages import STATUSES
 from hudhud.sender_cards import SenderCard
-from hudhud.senders import SENTENCES
+from hudhud.senders import usual as usual_sentence
 from hudhud.tally import HAPPENINGS, Happening
 from hudhud.traffic import Numbers, Window
 from hudhud.web.admin.format import Format
@@ -32,7 +32,7 @@ def card(state: Any = "connected", **changes: Any) -> SenderCard:
         "channel": "linked",
         "state": state,
         "since": NOW - 60_000,
-        "detail": SENTENCES.get(state, "Connected to WhatsApp."),
+        "detail": usual_sentence("connected" if state == "paused" else state),
         "phone": "+201001234567",
         "qr": None,
         "qr_expires_at": None,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import insert
 
 from hudhud import tally, texts
+from hudhud.core.sentences import Sentence
+from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, metadata, verifications
 from hudhud.sealing import CodeSealer
@@ -23,7 +25,7 @@ class StoredJob:
 
     phone: str = PHONE
     body: str = BODY
-    error: str | None = None
+    error: Sentence | str | None = None  # a text alone: from before there were codes
     status: str = "queued"
     code: str | None = "4711"
     sealer: CodeSealer = SEALER
@@ -42,7 +44,11 @@ def put_jobs(database: Database, *jobs: StoredJob) -> list[int]:
         if rows:
             connection.execute(insert(verifications), [verification for verification, _ in rows])
             connection.execute(insert(messages), [message for _, message in rows])
-        texts.keep(connection, [one for job in jobs for one in (job.body, job.error) if one])
+        texts.keep(connection, [job.body for job in jobs])
+        texts.keep(connection, [job.error for job in jobs if isinstance(job.error, str)])
+        texts.keep_errors(
+            connection, [one.error for one in jobs if isinstance(one.error, Sentence)]
+        )
         tally.add(connection, now=NOW, moved=Counter(job.status for job in jobs))
     return ids
 
@@ -52,6 +58,13 @@ def forget_everything(database: Database) -> None:
     with database.write() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
+
+
+def _error(error: Sentence | str | None) -> dict[str, object]:
+    if isinstance(error, str):
+        return {**columns("error", None), "error": error, "error_key": texts.key(error)}
+    key = None if error is None else texts.key(error.english())
+    return {**columns("error", error), "error_key": key}
 
 
 def _rows(number: int, job: StoredJob) -> tuple[dict[str, object], dict[str, object]]:
@@ -75,8 +88,7 @@ def _rows(number: int, job: StoredJob) -> tuple[dict[str, object], dict[str, obj
         "phone": job.phone,
         "body": job.body,
         "body_key": texts.key(job.body),
-        "error": job.error,
-        "error_key": None if job.error is None else texts.key(job.error),
+        **_error(job.error),
         "status": job.status,
         "attempts": 0,
         "available_at": job.created_at,

@@ -54,7 +54,7 @@ def test_a_sender_that_cannot_send_fails_only_the_strict_question(
     status, body = ready(empty_api)
     assert status == 200
     assert body["senders"] == [
-        {"name": "main", "state": state, "detail": senders.SENTENCES[state], "running": True}
+        {"name": "main", "state": state, "detail": senders.usual(state).english(), "running": True}
     ]
     assert ready(empty_api, "?strict") == (503, body | {"status": "not ready"})
 
@@ -108,9 +108,9 @@ def test_a_sandbox_that_no_test_key_needs_says_so(serve_web: ServeWeb, database:
     server = serve_web(channel="linked")
     put_sender(database, "main", channel="linked")
     put_sender(database, "main-sandbox", "stopped", channel="sandbox")
-    assert ready(server)[1]["senders"][1]["detail"] == senders.NOT_NEEDED
+    assert ready(server)[1]["senders"][1]["detail"] == senders.NOT_NEEDED.english()
     make_key(database, "trial", is_test=True)
-    assert ready(server)[1]["senders"][1]["detail"] == senders.SENTENCES["stopped"]
+    assert ready(server)[1]["senders"][1]["detail"] == senders.usual("stopped").english()
 
 
 @contextmanager

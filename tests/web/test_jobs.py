@@ -9,6 +9,7 @@ import pytest
 from hudhud import messages, queue
 from hudhud.api_keys import ENVIRONMENT
 from hudhud.channels.base import Receipt, ReceiptKind
+from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.queue import Failed, Outcome, Returned, Sent
 from hudhud.verifications import Accepted
@@ -86,7 +87,9 @@ def test_a_failed_job_tells_why_in_words(empty_api: WebServer) -> None:
     database = empty_api.database
     job, _ = submit(database)
     claim(database, NOW)
-    record(database, Failed(job, "There is no WhatsApp account for this number.", NOW + SECOND))
+    record(
+        database, Failed(job, other("There is no WhatsApp account for this number."), NOW + SECOND)
+    )
     body = get(empty_api, job).json()
     assert (body["status"], body["delivery"]) == ("failed", "failed")
     assert body["error"] == "There is no WhatsApp account for this number."
@@ -97,7 +100,10 @@ def test_a_job_that_will_be_tried_again_is_pending_and_tells_why(empty_api: WebS
     database = empty_api.database
     job, _ = submit(database)
     claim(database, NOW)
-    record(database, Returned(job, NOW + 9 * SECOND, "The connection broke.", spends_attempt=True))
+    record(
+        database,
+        Returned(job, NOW + 9 * SECOND, other("The connection broke."), spends_attempt=True),
+    )
     body = get(empty_api, job).json()
     assert (body["status"], body["delivery"], body["attempts"]) == ("pending", "queued", 1)
     assert body["error"] == "The connection broke."

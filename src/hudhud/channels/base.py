@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+from hudhud.core.sentences import Sentence
+
 # The channels that there are.
 LINKED: Final = "linked"
 SANDBOX: Final = "sandbox"
@@ -37,7 +39,7 @@ class StateReport:
 
     state: State
     carries: Literal["all", "known", "none"] = "none"
-    detail: str | None = None
+    detail: Sentence | None = None
     qr: str | None = None
     qr_expires_at: int | None = None
     pair_code: str | None = None

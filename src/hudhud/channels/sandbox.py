@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from hudhud.channels.base import Event, Receipt, StateReport
 from hudhud.clock import now_ms
+from hudhud.core.sentences import say
 from hudhud.errors import CommandFailed, PermanentFailure
 
 # To whom links are written; what people would write is told by `POST /api/v1/sandbox/inbound`.
@@ -41,7 +42,7 @@ class SandboxChannel:
         """Report a connection: the sandbox is always there."""
         self._emit = emit
         self._thread.start()
-        detail = "The sandbox takes every message and sends none."
+        detail = say("sandbox.connected")
         emit(StateReport("connected", "all", detail=detail))
 
     def has_account(self, phone: str) -> bool:
@@ -51,7 +52,7 @@ class SandboxChannel:
     def send(self, phone: str, text: str) -> str:  # noqa: ARG002 -- the database keeps the text
         """Take a message; its receipts follow, later for `SLOW`, never for `NEVER_DELIVERED`."""
         if phone == NOT_ON_WHATSAPP:
-            raise PermanentFailure("There is no WhatsApp account for this number.")
+            raise PermanentFailure(say("job.no_account"))
         provider_message_id = "sandbox-" + secrets.token_hex(8)
         if phone != NEVER_DELIVERED:
             delay = SLOWNESS_SECONDS if phone == SLOW else 0.0
@@ -60,11 +61,11 @@ class SandboxChannel:
 
     def pair_by_phone(self, phone: str) -> str:  # noqa: ARG002
         """Refuse: there is nothing to pair."""
-        raise CommandFailed("The sandbox needs no phone. Set CHANNEL=linked to pair one.")
+        raise CommandFailed(say("command.needs_no_phone"))
 
     def log_out(self) -> None:
         """Refuse: there is nothing to log out."""
-        raise CommandFailed("The sandbox has no session. Set CHANNEL=linked to use one.")
+        raise CommandFailed(say("command.has_no_session"))
 
     def stop(self) -> None:
         """Stop giving receipts."""

@@ -11,6 +11,7 @@ from hudhud import api_keys, app, audit
 from hudhud.audit import COMMAND_LINE, What
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.clock import iso, now_ms
+from hudhud.core.sentences import Sentence, say
 from hudhud.errors import BadRequest, CommandFailed
 from hudhud.key_settings import DEFAULT_SCOPES
 from hudhud.rates import KINDS, UNIT_MS
@@ -87,7 +88,8 @@ def create(
             now=now,
         )
         made = api_keys.stored(connection, key)
-        _note(connection, "key_made", made.name, f"Scopes: {api_keys.described(made)}.")
+        detail = say("key.scopes", detail=api_keys.described(made))
+        _note(connection, "key_made", made.name, detail)
     warn(f"The key {made.name}, for the header X-API-KEY. {ONCE}")
     typer.echo(key)
 
@@ -134,7 +136,7 @@ def rotate(
         if not new:
             raise CommandFailed(_unknown(key))
         _note(connection, "key_rotated", new.name, new.sentence)
-    warn(f"The new secret of {new.name}. {new.sentence} {ONCE}")
+    warn(f"The new secret of {new.name}. {new.sentence.english()} {ONCE}")
     typer.echo(new.key)
 
 
@@ -188,7 +190,7 @@ def _unknown(key: str) -> str:
     return f"No key in use is named {key} or begins so. See: hudhud keys list"
 
 
-def _note(connection: Connection, what: What, name: str, detail: str | None = None) -> None:
+def _note(connection: Connection, what: What, name: str, detail: Sentence | None = None) -> None:
     now = now_ms()
     audit.note(
         connection, who=COMMAND_LINE, address=None, what=what, subject=name, detail=detail, now=now

@@ -106,13 +106,18 @@ class _Watched:
         with closing(self._database.doorbell()) as doorbell:
             while (record := self._read()).state != "connected":
                 if record.state in NOT_FOR_PAIRING:
-                    raise CommandFailed(record.detail)
+                    raise CommandFailed(senders.detail_of(record))
                 if time.monotonic() >= deadline:
                     raise CommandFailed(
                         f"Nothing was linked within {self._seconds:g} s. For a new code, run the "
                         "command again."
                     )
-                state = (record.state, record.state_since, record.detail, record.qr)
+                state = (
+                    record.state,
+                    record.state_since,
+                    senders.detail_of(record),
+                    record.qr,
+                )
                 if state != seen:
                     on_change(record)
                     seen = state
@@ -137,7 +142,7 @@ def _show_qr(settings: Settings, watched: _Watched) -> Row[Any]:
     def show(record: Row[Any]) -> None:
         if record.qr is None:
             display.clear()
-            warn(record.detail or senders.SENTENCES["starting"])
+            warn(senders.detail_of(record).english())
             return
         file = display.show(record.qr)
         if file is not None and file not in told_file:
@@ -159,9 +164,9 @@ def _show_code(database: Database, sender: str, number: str, watched: _Watched) 
         if result.status == commands.FAILED and (renewed := watched.offer(after=offer)):
             offer = renewed
             result = _ask_for_code(database, sender, number)
-    if result.status == commands.FAILED or not result.text:
-        raise CommandFailed(result.text or "WhatsApp gave no code. Try again.")
-    code = result.text.replace("-", "")
+    if result.status == commands.FAILED or not result.pair_code:
+        raise CommandFailed(result.sentence or "WhatsApp gave no code. Try again.")
+    code = result.pair_code.replace("-", "")
     typer.echo(f"\n    {code[:4]}-{code[4:]}\n")
     warn(
         f"On the phone with {number}: open WhatsApp, tap Linked devices, Link a device, Link with "

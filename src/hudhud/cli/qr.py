@@ -19,7 +19,7 @@ from hudhud import senders
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.phones import mask_phone
-from hudhud.senders import SENTENCES
+from hudhud.senders import usual
 from hudhud.settings import Settings
 
 QR_FILE = "pairing-qr.txt"
@@ -63,7 +63,7 @@ class QrDisplay:
         Raises OSError where the file cannot be written.
         """
         code = drawing(qr)
-        lines = [*code, "", *textwrap.wrap(SENTENCES["pairing"], width_of(code)), ""]
+        lines = [*code, "", *textwrap.wrap(usual("pairing").english(), width_of(code)), ""]
         if sys.stdout.isatty() and width_of(code) <= shutil.get_terminal_size().columns:
             self._print(lines)
             return None

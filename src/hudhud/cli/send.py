@@ -11,6 +11,7 @@ from hudhud import app, credentials, messages, senders
 from hudhud.api_keys import Caller
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.clock import iso, now_ms
+from hudhud.core.stored_sentences import in_english
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.errors import CommandFailed
@@ -99,7 +100,7 @@ def _state(database: Database, job: int) -> tuple[str, str | None]:
         row = messages.find(connection, job)
     if row is None:
         raise CommandFailed(f"Job {job} was deleted.")
-    return row.status, row.error
+    return row.status, in_english(row, "error")
 
 
 def _judge(job: int, status: str, seconds: int) -> None:

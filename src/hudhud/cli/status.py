@@ -12,7 +12,7 @@ from hudhud.cli.terminal import existing_installation
 from hudhud.clock import iso, now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.migrate import HEAD
+from hudhud.db.migrate import current_revision
 from hudhud.db.tables import messages
 from hudhud.messages import QUEUED, SENDING
 from hudhud.phones import mask_phone
@@ -45,7 +45,7 @@ def _database(database: Database) -> dict[str, str]:
         "address": str(database.url.database)
         if database.is_sqlite
         else database.url.render_as_string(hide_password=True),
-        "revision": HEAD,
+        "revision": str(current_revision(database)),
     }
 
 
@@ -56,14 +56,15 @@ def _senders(connection: Connection, now: int) -> list[dict[str, Any]]:
 
 def _sender(connection: Connection, row: Row[Any], now: int) -> dict[str, Any]:
     running = senders.is_running(row, now=now)
-    stopped = senders.why_stopped(connection, name=row.name, now=now)
+    why = senders.why_stopped(connection, name=row.name, now=now)
+    sentence = senders.detail_of(row) if running else why
     return {
         "name": row.name,
         "channel": row.channel,
         "running": running,
         "state": row.state,
         "since": iso(row.state_since),
-        "sentence": row.detail if running else stopped,
+        "sentence": sentence.english(),
         "phone": None if row.phone is None else mask_phone(row.phone),
     }
 

@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 
 from hudhud import legacy
 from hudhud.db.engine import Database, open_database
-from hudhud.db.migrate import HEAD, current_revision
+from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.errors import BadRequest, CommandFailed
 from hudhud.phones import Phone, parse_phone
 from hudhud.settings import Settings
@@ -54,7 +54,7 @@ def _require_tables(database: Database) -> None:
     revision = current_revision(database)
     if revision is None:
         raise CommandFailed("The database is empty. Start with: hudhud serve")
-    if revision != HEAD:
+    if not fits(database, revision):
         raise CommandFailed(
             f"The database is at revision {revision}, this Hudhud works with {HEAD}. "
             "Where that is the higher one, run: hudhud migrate"

@@ -15,6 +15,8 @@ from hudhud.audit import COMMAND_LINE, What
 from hudhud.batches import Batches
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.clock import iso, now_ms
+from hudhud.core.sentences import Sentence, say
+from hudhud.core.stored_sentences import in_english
 from hudhud.credentials import check_secret, load_secret
 from hudhud.db.engine import Database
 from hudhud.errors import BadRequest, CommandFailed
@@ -201,7 +203,7 @@ def _replay_failed(endpoint: int, since: int) -> None:
                     connection, endpoint_id=endpoint, since=since, limit=AT_ONCE, now=now_ms()
                 )
                 if count or not total:
-                    detail = f"Deliveries: {count}."
+                    detail = say("webhook.replayed", count=count)
                     _note(connection, "webhook_replayed", shown(found.url), detail)
                 database.ring(connection)
             total += count
@@ -276,7 +278,7 @@ def _name_of(connection: Connection, owner: str) -> str:
 
 def _state(row: Row[Any]) -> str:
     if row.disabled_at is not None:
-        return f"disabled {iso(row.disabled_at)} ({row.disabled_reason})"
+        return f"disabled {iso(row.disabled_at)} ({in_english(row, 'disabled_reason')})"
     return "works" if row.failing_since is None else f"fails since {iso(row.failing_since)}"
 
 
@@ -300,7 +302,8 @@ def _delivery(row: Row[Any]) -> list[str]:
         words.append(f"next {iso(row.next_at)}")
     if row.behind is not None:
         words.append(f"behind {row.behind}")
-    return [*words, row.last_error] if row.last_error else words
+    error = in_english(row, "last_error")
+    return words if error is None else [*words, error]
 
 
 def _moment(text: str) -> int:
@@ -317,7 +320,7 @@ def _moment(text: str) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _note(connection: Connection, what: What, subject: str, detail: str | None = None) -> None:
+def _note(connection: Connection, what: What, subject: str, detail: Sentence | None = None) -> None:
     audit.note(
         connection,
         who=COMMAND_LINE,

@@ -1,15 +1,20 @@
 """Bring the database to this version's tables; Alembic is loaded only where it is needed."""
 
+import re
 from pathlib import Path
 
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
+from hudhud import __version__
 from hudhud.db.engine import Database
+from hudhud.db.tables import installation
 from hudhud.errors import StartRefused
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # The newest revision in migrations/versions; a test holds the two together.
-HEAD = "0003"
+HEAD = "0004"
+# A row of `installation`: the oldest version that may run with the tables.
+OLDEST_VERSION = "oldest_version"
 
 
 def current_revision(database: Database) -> str | None:
@@ -21,21 +26,47 @@ def current_revision(database: Database) -> str | None:
         return None if row is None else str(row[0])
 
 
+def fits(database: Database, revision: str | None) -> bool:
+    """Tell whether this version works with tables at this revision, its own or a newer one."""
+    if revision is None or revision < HEAD:
+        return False
+    return revision == HEAD or _is_allowed(oldest_version(database))
+
+
+def oldest_version(database: Database) -> str | None:
+    """Return the oldest version that may run, as the last migration named it."""
+    named = select(installation.c.value).where(installation.c.name == OLDEST_VERSION)
+    with database.read() as connection:
+        version: str | None = connection.scalar(named)
+    return version
+
+
 def migrate(database: Database) -> bool:
     """Upgrade the database to `HEAD` in one transaction; return whether anything was done.
 
-    Raises StartRefused where a newer Hudhud has already migrated it.
+    A database that a newer Hudhud has migrated is left as it is.
+    Raises StartRefused where this version is too old for it.
     """
     found = current_revision(database)
-    if found == HEAD:
-        return False
-    if found is not None and found > HEAD:
+    if found is None or found < HEAD:
+        _upgrade(database)
+        return True
+    if not fits(database, found):
         raise StartRefused(
-            f"The database is at revision {found}, newer than this Hudhud knows ({HEAD}). "
+            f"The database is at revision {found}, newer than this Hudhud knows ({HEAD}), and is "
+            f"for version {oldest_version(database) or 'unknown'} or newer; this is {__version__}. "
             "Start the newer version again, or restore the backup taken before it."
         )
-    _upgrade(database)
-    return True
+    return False
+
+
+def _is_allowed(oldest: str | None) -> bool:
+    return oldest is not None and _numbers(oldest) <= _numbers(__version__)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version, by which versions are ordered."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 def _upgrade(database: Database) -> None:

@@ -41,6 +41,15 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
+def _sentence(column: str) -> tuple[Column[str], Column[str], Column[str]]:
+    """The three columns of a sentence: English text, code, parameters (`stored_sentences.py`)."""
+    return (
+        Column(column, ForeignText),
+        Column(f"{column}_code", Text),
+        Column(f"{column}_params", ForeignText),
+    )
+
+
 # SQLite numbers rows by itself only in a column typed exactly INTEGER.
 RowNumber = BigInteger().with_variant(Integer(), "sqlite")
 Moment = BigInteger
@@ -128,7 +137,7 @@ messages = Table(
     Column("only_sender", Text),  # the one whose chat it answers; None: any of the channel
     Column("lease_expires_at", Moment),
     Column("provider_message_id", ForeignText),
-    Column("error", ForeignText),
+    *_sentence("error"),
     # The keys of both in `texts`, by which an admin's search finds them.
     Column("body_key", BigInteger),
     Column("error_key", BigInteger),
@@ -183,6 +192,9 @@ texts = Table(
     metadata,
     Column("key", BigInteger, primary_key=True, autoincrement=False),
     Column("text", ForeignText, nullable=False),
+    # Of an error: its sentence, by which the search finds it in every language.
+    Column("code", Text),
+    Column("params", ForeignText),
 )
 
 # What a message's own row cannot keep: attempts that came to nothing, and what admins did.
@@ -196,7 +208,7 @@ message_steps = Table(
     Column("began_at", Moment),  # of the attempt that ended at `at`
     Column("attempt", Integer),
     Column("sender", Text),
-    Column("text", ForeignText),  # the error, or who did it
+    *_sentence("text"),  # the error; or who did it, without a code
     sqlite_autoincrement=True,
 )
 Index("message_steps_message", message_steps.c.message_id)
@@ -245,7 +257,7 @@ senders = Table(
     Column("channel", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("state_since", Moment, nullable=False),
-    Column("detail", ForeignText),
+    *_sentence("detail"),
     Column("qr", ForeignText),
     Column("qr_expires_at", Moment),  # when the next QR code replaces this one
     Column("pair_code", ForeignText),
@@ -283,7 +295,7 @@ commands = Table(
     Column("kind", Text, nullable=False),
     Column("argument", ForeignText),
     Column("status", Text, nullable=False),
-    Column("result", ForeignText),
+    *_sentence("result"),  # or a code to type on the phone, which is no sentence
     Column("created_at", Moment, nullable=False),
     Column("finished_at", Moment),
     sqlite_autoincrement=True,
@@ -424,7 +436,7 @@ webhook_endpoints = Table(
     Column("created_at", Moment, nullable=False),
     Column("failing_since", Moment),  # since its last success every delivery has failed
     Column("disabled_at", Moment),
-    Column("disabled_reason", Text),
+    *_sentence("disabled_reason"),
     Column("enabled_at", Moment),  # again; what waited meanwhile has waited since then
     Column("alerted", Text),  # what was told of it, see alerts.py
     sqlite_autoincrement=True,
@@ -442,7 +454,7 @@ webhook_deliveries = Table(
     Column("next_at", Moment, nullable=False),  # while it is being delivered: the lease's end
     Column("lease_expires_at", Moment),
     Column("last_status", Integer),  # HTTP's
-    Column("last_error", ForeignText),
+    *_sentence("last_error"),
     Column("last_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("waits_since", Moment, nullable=False),  # since its last replay, else `created_at`
@@ -535,7 +547,7 @@ audit = Table(
     Column("what", Text, nullable=False),  # a word of `audit.What`
     Column("subject", ForeignText),  # which job, sender, key
     Column("outcome", Text, nullable=False),  # ok, refused or failed
-    Column("detail", ForeignText),
+    *_sentence("detail"),
     sqlite_autoincrement=True,
 )
 Index("audit_at", audit.c.at)

@@ -21,7 +21,7 @@ from hudhud.alerts import targets, unusable_targets
 from hudhud.channels.base import SANDBOX
 from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
-from hudhud.db.migrate import HEAD, current_revision
+from hudhud.db.migrate import current_revision, fits
 from hudhud.db.tables import messages
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.settings import ENV_FILES, Settings, read_environment
@@ -180,7 +180,7 @@ def _offset_to_server(database: Database) -> float:
 
 
 def _latest_job(database: Database | None) -> int | None:
-    if database is None or current_revision(database) != HEAD:
+    if database is None or not fits(database, current_revision(database)):
         return None
     with database.read() as connection:
         made: int | None = connection.scalar(

@@ -10,7 +10,7 @@ from hudhud import admin_password, api_keys, legacy, resealing, senders, untrust
 from hudhud.clock import now_ms
 from hudhud.credentials import CREDENTIALS_FILE, find_secret, proves, secret_file, stored_check
 from hudhud.db.engine import Database
-from hudhud.db.migrate import HEAD, current_revision
+from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.db.tables import installation as kept
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.settings import SHORTEST_SECRET, Settings
@@ -48,11 +48,13 @@ def tables(installation: Installation) -> Finding:
             f"The tables are at revision {revision}, this Hudhud works with {HEAD}.",
             "`hudhud migrate`, or the next start, brings them up to date. Back up before.",
         )
-    if revision > HEAD:
+    if not fits(installation.database, revision):
         return fail(
             f"The tables are at revision {revision}, this Hudhud knows only {HEAD}.",
             "Start the newer Hudhud again, or restore the backup taken before it.",
         )
+    if revision > HEAD:
+        return ok(f"The tables are at revision {revision}, with which this Hudhud works too.")
     return ok(f"The tables are at this version's revision, {HEAD}.")
 
 
@@ -161,7 +163,7 @@ def sender(installation: Installation) -> Finding:
         record = senders.find(connection, name)
     if record is None or not senders.is_running(record, now=now_ms()):
         return warn(f"The sender {name} is not running.", "Start it with: hudhud serve")
-    sentence = f"The sender {name} is {record.state}. {record.detail or ''}".strip()
+    sentence = f"The sender {name} is {record.state}. {senders.detail_of(record).english()}"
     if record.state == "connected":
         return ok(sentence)
     if record.state == "pairing":
@@ -206,7 +208,8 @@ def _file_system(file: Path) -> str:
 def _ready(installation: Installation) -> Database | None:
     """Return the database where it answers and has this version's tables."""
     database = installation.database
-    return database if database is not None and current_revision(database) == HEAD else None
+    is_ready = database is not None and fits(database, current_revision(database))
+    return database if is_ready else None
 
 
 def _stored_check(installation: Installation) -> str | None:

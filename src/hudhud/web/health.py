@@ -11,8 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
 from hudhud.clock import iso, now_ms
+from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
-from hudhud.db.migrate import HEAD, current_revision
+from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.db.tables import installation, senders
 from hudhud.senders import is_running, why_stopped
 from hudhud.web.answers import answer
@@ -62,7 +63,7 @@ async def readyz(request: AnyRequest, strict: FromQuery[str | None] = None) -> R
 def _readiness(database: Database, channel: str, *, strict: bool) -> Readiness:
     try:
         revision = current_revision(database)
-        if revision != HEAD:
+        if not fits(database, revision):
             migrations = f"at {revision or 'none'}, this version needs {HEAD}"
             return Readiness("not ready", "readable", migrations, [])
         with database.read() as connection:
@@ -90,9 +91,9 @@ def _is_writable(database: Database) -> bool:
 
 def _sender(connection: Connection, row: Row[Any]) -> SenderReadiness:
     now = now_ms()
-    detail = row.detail
+    detail = in_english(row, "detail")
     if row.state == "stopped":
-        detail = why_stopped(connection, name=row.name, now=now)
+        detail = why_stopped(connection, name=row.name, now=now).english()
     return SenderReadiness(row.name, row.state, detail, is_running(row, now=now))
 
 

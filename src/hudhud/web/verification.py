@@ -14,6 +14,8 @@ from hudhud import endings, messages, verification_list
 from hudhud.api_keys import Caller
 from hudhud.checks import OVER
 from hudhud.clock import iso, iso_or_none, now_ms
+from hudhud.core.sentences import say
+from hudhud.core.stored_sentences import in_english
 from hudhud.endings import EXPIRED, PENDING, STATUSES
 from hudhud.errors import BadRequest, Conflict, Gone, NotFound
 from hudhud.resends import ENDED, WAITS, Resent
@@ -131,7 +133,7 @@ def _find(parts: Parts, caller: Caller, identifier: str) -> Row[Any]:
         except NotFound:
             if VERIFICATION_ID.fullmatch(identifier):
                 raise
-            raise NoSuchJob(f"Job with ID {identifier} not found.") from None
+            raise NoSuchJob(say("action.no_such_job", job=identifier)) from None
 
 
 def _found(connection: Connection, caller: Caller, identifier: str) -> Row[Any]:
@@ -250,7 +252,7 @@ def _described(
                 job.id,
                 messages.legacy_status(job.status),
                 job.status,
-                job.error,
+                in_english(job, "error"),
                 iso(job.created_at),
             )
             for job in jobs
@@ -271,7 +273,7 @@ def _job(parts: Parts, number: int) -> schemas.Job:
         jobId=row.id,
         status=messages.legacy_status(row.status),
         delivery=row.status,
-        error=row.error,
+        error=in_english(row, "error"),
         attempts=row.attempts,
         created_at=iso(row.created_at),
         otp_expires_at=iso(row.expires_at),

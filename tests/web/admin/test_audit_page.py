@@ -10,6 +10,7 @@ from sqlalchemy import insert
 from hudhud import audit
 from hudhud.audit import GROUPS, What
 from hudhud.clock import now_ms
+from hudhud.core.sentences import say
 from hudhud.db import tables
 from hudhud.web.admin.audit_words import group_words, words_of
 from hudhud.web.admin.format import Format
@@ -35,7 +36,7 @@ def _notes(served: WebServer) -> None:
                 what=what,
                 subject=f"subject {number}",
                 outcome=outcome,
-                detail="No device is linked." if number % 4 == 0 else None,
+                detail=say("command.no_device") if number % 4 == 0 else None,
                 now=now_ms(),
             )
 

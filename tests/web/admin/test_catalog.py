@@ -2,12 +2,10 @@
 
 import re
 
-import pytest
 from babel.messages.catalog import Message
 
-from hudhud.web.admin.sentences import ERROR_OF_A_JOB, translate
 from hudhud.web.admin.view import catalog
-from support.catalog import errors_of_jobs, marked, sentences
+from support.catalog import marked, sentences
 
 HOLES = re.compile(r"%\(\w+\)[sd]|\{\w+\}|%%|</?\w+>")
 PLURALS = 6
@@ -49,33 +47,3 @@ def test_a_plural_names_its_number_wherever_the_number_is_not_in_the_word() -> N
             holes = HOLES.findall(message.id[1])
             for form in forms(message)[3:]:
                 assert HOLES.findall(form) == holes, message.id
-
-
-@pytest.mark.parametrize(
-    "sentence", ["The sender is starting.", "There is no sender named {sender}."]
-)
-def test_sentences_of_the_database_are_looked_for(sentence: str) -> None:
-    assert (sentence, None) in marked() | sentences()
-
-
-def test_what_a_search_may_find_is_what_can_be_an_error_of_a_job() -> None:
-    marks = {message.id for message in translated() if ERROR_OF_A_JOB in message.auto_comments}
-    assert marks == errors_of_jobs(), f"write `#. {ERROR_OF_A_JOB}` above it in locale/ar.po"
-
-
-@pytest.mark.parametrize(
-    ("sentence", "kept"),
-    [
-        ("filterStatus: must be one of pending, processing, sent, failed.", "filterStatus"),
-        ("limit: must be a whole number from 1 to 200.", "200"),
-        ("searchQuery: at most 100 characters.", "100"),
-        ("The form has too many fields.", ""),
-        ("Codes found: 12.", "12"),
-        ("Scopes: send, admin.", "send, admin"),
-    ],
-)
-def test_what_requests_and_the_audit_say_is_told_in_arabic(sentence: str, kept: str) -> None:
-    said = translate(sentence, "ar")
-    assert said is not None
-    assert said != sentence
-    assert kept in said

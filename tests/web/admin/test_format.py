@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hudhud.core.sentences import other, say
 from support.queued import NOW
 from support.shown import fmt
 
@@ -77,25 +78,25 @@ def test_numbers_have_latin_digits_in_both_languages() -> None:
 
 
 def test_a_sentence_of_the_database_is_translated_where_it_is_known() -> None:
-    known = "There is no WhatsApp account for this number."
-    assert fmt().sentence(known) == known
+    known = say("job.no_account")
+    assert fmt().sentence(known) == known.english()
     assert fmt("ar").sentence(known) == "هذا الرقم ليس على واتساب."
 
 
 def test_what_a_sentence_says_in_detail_stays_as_it_is() -> None:
-    text = fmt("ar").sentence("WhatsApp did not take it: server returned error 479.")
+    text = fmt("ar").sentence(say("job.not_taken", detail="server returned error 479"))
     assert "لم يقبلها واتساب" in text
     assert "\u2068server returned error 479\u2069" in text
 
 
 def test_a_reason_within_a_sentence_is_translated_too() -> None:
-    text = fmt("ar").sentence("Job 7 cannot be retried. Expired: ask for a new code.")
+    text = fmt("ar").sentence(say("action.not_retried", job=7, reason=say("refusal.expired")))
     assert "انتهت الصلاحية" in text
 
 
 def test_an_unknown_sentence_is_shown_as_english() -> None:
-    assert fmt("ar").sentence("Odd.") == '<span lang="en" dir="ltr">Odd.</span>'
-    assert fmt("ar").sentence("<i>") == '<span lang="en" dir="ltr">&lt;i&gt;</span>'
+    assert fmt("ar").sentence(other("Odd.")) == '<span lang="en" dir="ltr">Odd.</span>'
+    assert fmt("ar").sentence(other("<i>")) == '<span lang="en" dir="ltr">&lt;i&gt;</span>'
     assert fmt().sentence(None) == ""
 
 

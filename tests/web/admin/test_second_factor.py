@@ -246,7 +246,7 @@ def test_what_happens_is_audited(dashboard: WebServer, person: Person) -> None:
     assert [(row.what, row.detail) for row in reversed(rows)] == [
         ("login", None),
         ("second_factor_on", None),
-        ("login_failed", entrance.CODE_WAS_WRONG),
+        ("login_failed", entrance.CODE_WAS_WRONG.english()),
         ("login", "With second factor"),
         ("login", "With a recovery code"),
         ("second_factor_off", None),

@@ -9,7 +9,7 @@ from hudhud import senders
 from hudhud.channels.base import State, StateReport
 from hudhud.clock import iso, now_ms
 from hudhud.db.engine import Database
-from hudhud.senders import SENTENCES
+from hudhud.senders import usual
 from hudhud.web.admin.json_api import NO_SENDER
 from support.queued import put_sender, submit
 from support.web_server import WebServer
@@ -50,7 +50,7 @@ def test_each_state_has_its_word(dashboard: WebServer, admin: httpx.Client, stat
     put_sender(dashboard.database, SENDER, state=state)
     body = admin.get(PATH).json()
     assert body["whatsappStatus"] == WORDS[state]
-    assert body["statusDetails"] == SENTENCES[state]
+    assert body["statusDetails"] == usual(state).english()
 
 
 def test_the_qr_code_stands_in_the_details(dashboard: WebServer, admin: httpx.Client) -> None:
@@ -67,7 +67,7 @@ def test_a_process_that_beats_no_more_is_disconnected(
     body = admin.get(PATH).json()
     assert (body["whatsappStatus"], body["statusDetails"]) == (
         "DISCONNECTED",
-        SENTENCES["stopped"],
+        usual("stopped").english(),
     )
 
 

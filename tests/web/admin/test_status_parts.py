@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from conftest import settings
-from hudhud.channels.linked.faults import FAULTS
+from hudhud.channels.linked.faults import meaning
+from hudhud.core.sentences import other
 from hudhud.jobs import Job
 from hudhud.sender_cards import ActionResult, SenderCard
 from hudhud.traffic import Numbers
@@ -113,7 +114,7 @@ def test_the_characters_to_type_are_shown_as_soon_as_they_are_there() -> None:
 
 
 def test_a_passkey_takes_the_place_of_the_codes() -> None:
-    asked = card("pairing", qr="2@abc", passkey_asked=True, detail=FAULTS["passkey"].sentence)
+    asked = card("pairing", qr="2@abc", passkey_asked=True, detail=meaning("passkey", ""))
     html = senders(asked)
     assert "The phone asks for a passkey" in html
     assert "data-panel" not in html
@@ -132,12 +133,18 @@ def test_the_hint_waits_until_codes_were_shown_for_a_minute() -> None:
     [
         (ActionResult("reload", "asked", NOW), "Reload asked for at"),
         (ActionResult("reload", "done", NOW, seconds=1.94), "Session reloaded: back after 1.9 s."),
-        (ActionResult("reload", "failed", NOW, "Odd."), "Reload failed: Odd."),
+        (ActionResult("reload", "failed", NOW, other("Odd.")), "Reload failed: Odd."),
         (ActionResult("logout", "asked", NOW), "Logout asked for at"),
         (ActionResult("logout", "done", NOW, seconds=2.0), "ready for a new scan after 2.0 s."),
-        (ActionResult("logout", "failed", NOW, "No device is linked."), "No device is linked."),
+        (
+            ActionResult("logout", "failed", NOW, other("No device is linked.")),
+            "No device is linked.",
+        ),
         (ActionResult("pair_phone", "asked", NOW), "Code for the phone number asked for at"),
-        (ActionResult("pair_phone", "failed", NOW, "Odd."), "Code for the phone number failed"),
+        (
+            ActionResult("pair_phone", "failed", NOW, other("Odd.")),
+            "Code for the phone number failed",
+        ),
     ],
 )
 def test_what_came_of_the_last_action_is_said(result: ActionResult, said: str) -> None:
@@ -196,7 +203,7 @@ def test_a_row_carries_what_the_script_sorts_it_by(status: str, language: Langua
 
 
 def test_a_failed_row_can_be_retried_while_its_code_is_valid() -> None:
-    html = row(status="failed", error="Odd.", refusal=None, expires_at=NOW * 2)
+    html = row(status="failed", error=other("Odd."), refusal=None, expires_at=NOW * 2)
     assert 'action="/admin/jobs/retry/7"' in html
     assert "Still valid for" in html
 
@@ -210,7 +217,7 @@ def test_a_failed_row_can_be_retried_while_its_code_is_valid() -> None:
     ],
 )
 def test_a_row_that_cannot_be_retried_says_why(refusal: str, said: str) -> None:
-    html = row(status="failed", error="Odd.", refusal=refusal)
+    html = row(status="failed", error=other("Odd."), refusal=refusal)
     assert said in html
     assert "<form" not in html
 

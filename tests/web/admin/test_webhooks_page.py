@@ -9,6 +9,8 @@ from sqlalchemy import Row, delete, select, update
 
 from hudhud import api_keys, audit, delivery_log, events, webhooks
 from hudhud.clock import now_ms
+from hudhud.core.sentences import other, say
+from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.events import KINDS
 from hudhud.outgoing import Outgoing
@@ -65,7 +67,8 @@ def put_deliveries(server: WebServer, count: int, status: str, *, age_ms: int = 
         events.messages_changed(connection, "message.sent", jobs, now=now_ms() - age_ms)
         ended = {"status": status, "attempts": 10, "last_at": now_ms()}
         if status == "failed":
-            ended |= {"last_status": 500, "last_error": "The receiver answered 500."}
+            error = columns("last_error", say("webhook.refused", status=500))
+            ended |= {"last_status": 500, **error}
         of_these = webhook_deliveries.c.status == "pending"
         connection.execute(update(webhook_deliveries).where(of_these).values(**ended))
 
@@ -197,7 +200,7 @@ def test_a_disabled_endpoint_says_why_and_is_enabled(
 ) -> None:
     with served.database.write() as connection:
         reason = "The receiver answered 410: it wants no more."
-        webhooks.disable(connection, endpoint, reason=reason, now=now_ms())
+        webhooks.disable(connection, endpoint, reason=other(reason), now=now_ms())
     page = member.get(f"{HOOKS}/{endpoint}").text
     assert "Disabled since" in page
     assert reason in page

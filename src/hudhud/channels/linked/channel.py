@@ -18,6 +18,7 @@ from hudhud.channels.linked.session import SessionStore
 from hudhud.channels.linked.signals import Doubt, PairCodeGiven, RestrictionChanged, Trouble
 from hudhud.channels.linked.timing import Timing
 from hudhud.clock import now_ms
+from hudhud.core.sentences import Sentence, say
 from hudhud.errors import CommandFailed, PermanentFailure, Snoozed, TransientFailure
 from hudhud.masking import mask_text
 
@@ -25,9 +26,9 @@ from hudhud.masking import mask_text
 SHORTEST_OFFER_SECONDS = 45.0
 POLL_SECONDS = 0.05
 
-STRANGER = "WhatsApp refuses messages of this account to people who never wrote to it (error 463)."
-TOO_MUCH = "WhatsApp asks this account to send less (error 420 or 429)."
-OFFLINE = "The sender is not connected to WhatsApp."
+STRANGER = say("job.stranger")
+TOO_MUCH = say("job.too_much")
+OFFLINE = say("job.offline")
 
 
 class LinkedChannel:
@@ -100,7 +101,7 @@ class LinkedChannel:
         try:
             return asking.result(self._timing.number_check)
         except TimeoutError:
-            raise TransientFailure("WhatsApp did not answer a number check.") from None
+            raise TransientFailure(say("job.no_number_check")) from None
         except LibraryError as error:
             raise self._class_error(phone, str(error)) from error
 
@@ -134,10 +135,10 @@ class LinkedChannel:
         try:
             code = asking.result(self._timing.pair_code)
         except TimeoutError:
-            raise CommandFailed("WhatsApp did not answer. Try again in a minute.") from None
+            raise CommandFailed(say("command.no_answer")) from None
         except LibraryError as error:
             reason = mask_text(str(error))
-            raise CommandFailed(f"WhatsApp gives no code for this number: {reason}.") from error
+            raise CommandFailed(say("command.no_pair_code", reason=reason)) from error
         self._connection.tell(PairCodeGiven(code))
         return code
 
@@ -148,15 +149,12 @@ class LinkedChannel:
         session is deleted here all the same.
         """
         if self._connection.device is None:
-            raise CommandFailed("No device is linked.")
+            raise CommandFailed(say("command.no_device"))
         self._connection.is_leaving = True
         told = self._connection.is_open and self._tell_whatsapp_to_unlink()
         self._connection.tell(Trouble("operator_logout"))
         if not told:
-            raise CommandFailed(
-                "The session is deleted here, but WhatsApp could not be told: remove this device "
-                "on the phone, under Linked devices."
-            )
+            raise CommandFailed(say("command.not_told"))
 
     def stop(self) -> None:
         """Disconnect, within 2 s; what then still hangs ends with the process."""
@@ -181,13 +179,13 @@ class LinkedChannel:
         if wait > 0:
             raise self._snooze(STRANGER, wait)
 
-    def _snooze(self, reason: str, seconds: float) -> Snoozed:
+    def _snooze(self, reason: Sentence, seconds: float) -> Snoozed:
         return Snoozed(reason, min(seconds, self._timing.snooze))
 
     def _class_error(self, phone: str, text: str) -> PermanentFailure | Snoozed | TransientFailure:
         match class_refusal(text):
             case Refusal.NO_ACCOUNT:
-                return PermanentFailure("There is no WhatsApp account for this number.")
+                return PermanentFailure(say("job.no_account"))
             case Refusal.STRANGER:
                 if self._restriction.refuse(phone, now_ms()):
                     self._connection.tell(RestrictionChanged())
@@ -199,7 +197,7 @@ class LinkedChannel:
                 self._connection.tell(Doubt())
                 return Snoozed(OFFLINE, self._timing.offline)
             case Refusal.OTHER:
-                return TransientFailure(f"WhatsApp did not take it: {mask_text(text)}.")
+                return TransientFailure(say("job.not_taken", detail=mask_text(text)))
 
     def _cut_off(self, sending: Future[str]) -> str:
         """Close the connection under a send that hangs; one that hangs on ends the process."""
@@ -210,21 +208,16 @@ class LinkedChannel:
             self._emit(Restart("A call of the WhatsApp library hangs."))
         except LibraryError:
             pass
-        raise TransientFailure(
-            "WhatsApp did not answer in time; whether the message went out is unknown."
-        )
+        raise TransientFailure(say("job.unknown_outcome"))
 
     def _wait_for_offer(self) -> None:
         ends = time.monotonic() + self._timing.pair_code
         while (offer_ends := self._connection.offer_ends) is None:
             if self._connection.device is not None:
-                raise CommandFailed("A device is linked already. Log it out first.")
+                raise CommandFailed(say("command.linked_already"))
             if self._connection.is_resting or time.monotonic() > ends:
-                raise CommandFailed(
-                    "WhatsApp offers no link just now; see the sender's state. "
-                    "Restart Hudhud, then try again."
-                )
+                raise CommandFailed(say("command.no_link"))
             time.sleep(POLL_SECONDS)
         if offer_ends - time.monotonic() < SHORTEST_OFFER_SECONDS:
             self._emit(Restart("A code for the phone needs a fresh link."))
-            raise CommandFailed("The link was about to run out; a new one opens now. Ask again.")
+            raise CommandFailed(say("command.link_ran_out"))

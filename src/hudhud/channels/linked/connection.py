@@ -18,7 +18,7 @@ import structlog
 
 from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
 from hudhud.channels.linked.client import Client
-from hudhud.channels.linked.faults import FAULTS, Reaction
+from hudhud.channels.linked.faults import FAULTS, Reaction, meaning
 from hudhud.channels.linked.restriction import Restriction
 from hudhud.channels.linked.session import SessionStore
 from hudhud.channels.linked.signals import (
@@ -34,6 +34,7 @@ from hudhud.channels.linked.signals import (
 )
 from hudhud.channels.linked.timing import Backoff, Timing
 from hudhud.clock import now_ms
+from hudhud.core.sentences import say
 from hudhud.masking import mask_text
 
 LONGEST_DETAIL = 160
@@ -50,15 +51,9 @@ STOP_SECONDS = 1.5
 LOOK_SECONDS = 10.0
 LOOK_PATIENCE_SECONDS = 2.0
 
-TYPE_THE_CODE = (
-    "On the phone open WhatsApp, tap Linked devices, Link a device, Link with phone number "
-    "instead, and type the code shown here. Scanning the QR code does as well."
-)
-JUST_LINKED = "The phone linked this device; connecting to WhatsApp."
-STRANGERS_REFUSED = (
-    "WhatsApp refuses messages to people who never wrote to this account. Those who did are still "
-    "reached; from time to time one message tries whether it is over. Send more slowly."
-)
+TYPE_THE_CODE = say("linked.type_the_code")
+JUST_LINKED = say("linked.just_linked")
+STRANGERS_REFUSED = say("linked.strangers_refused")
 
 log = structlog.get_logger(__name__)
 
@@ -377,14 +372,11 @@ class DeviceConnection:
         return 0.0 if at_once else self._backoff.fail()
 
     def _report(self, trouble: Trouble, until: int | None = None) -> str:
-        fault = FAULTS[trouble.fault]
         detail = mask_text(trouble.detail)[:LONGEST_DETAIL]
-        sentence = fault.sentence.format(detail=detail or "unknown")
-        failures = self._backoff.failures
-        self._emit(
-            StateReport(fault.state, detail=sentence, until=until, failed_reconnects=failures)
-        )
-        return sentence
+        sentence = meaning(trouble.fault, detail or "unknown")
+        failures, state = self._backoff.failures, FAULTS[trouble.fault].state
+        self._emit(StateReport(state, detail=sentence, until=until, failed_reconnects=failures))
+        return sentence.english()
 
     def _forget_session(self) -> None:
         try:

@@ -11,6 +11,8 @@ from enum import Enum, auto
 from typing import Literal
 
 from hudhud.channels.base import State
+from hudhud.core.english import ENGLISH
+from hudhud.core.sentences import Sentence, holes
 
 FaultName = Literal[
     "dropped",
@@ -53,129 +55,40 @@ class Reaction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One row of the table; `{detail}` in the sentence takes what the fault said."""
+    """One row of the table; its sentence in `core/english.py` is named after it."""
 
     state: State
     reaction: Reaction
-    sentence: str
 
 
 FAULTS: Mapping[FaultName, Fault] = {
-    "dropped": Fault(
-        "reconnecting",
-        Reaction.LET_REDIAL,
-        "The connection to WhatsApp was lost; it is being restored. Nothing to do yet.",
-    ),
-    "stream_error": Fault(
-        "reconnecting",
-        Reaction.LET_REDIAL,
-        "WhatsApp ended the connection with error {detail}; it is being restored. "
-        "Nothing to do yet.",
-    ),
-    "unreachable": Fault(
-        "reconnecting",
-        Reaction.RECONNECT,
-        "WhatsApp cannot be reached ({detail}). Hudhud keeps trying. "
-        "Check this machine's connection to the internet, and WHATSAPP_PROXY.",
-    ),
-    "silent": Fault(
-        "reconnecting",
-        Reaction.RECONNECT,
-        "WhatsApp stopped answering; Hudhud connects anew. Nothing to do yet.",
-    ),
-    "hung_send": Fault(
-        "reconnecting",
-        Reaction.RECONNECT,
-        "WhatsApp did not answer a message; Hudhud connects anew and sends it again. "
-        "Nothing to do yet.",
-    ),
-    "broken": Fault(
-        "reconnecting",
-        Reaction.RECONNECT,
-        "The WhatsApp library stopped ({detail}); Hudhud connects anew. "
-        "If this repeats, update Hudhud.",
-    ),
-    "refused": Fault(
-        "reconnecting",
-        Reaction.RECONNECT,
-        "WhatsApp refuses this device ({detail}). Hudhud keeps trying. "
-        "If it lasts, update Hudhud, or log out and link the device anew.",
-    ),
-    "session_unusable": Fault(
-        "reconnecting",
-        Reaction.RECONNECT,
-        "The session of the linked device cannot be opened ({detail}). Hudhud keeps trying. "
-        "Check the disk and its permissions, or the database: hudhud doctor",
-    ),
-    "logged_out": Fault(
-        "logged_out",
-        Reaction.UNLINK,
-        "The phone logged this device out. Scan the new QR code to link it again.",
-    ),
-    "main_device_gone": Fault(
-        "logged_out",
-        Reaction.UNLINK,
-        "WhatsApp says that the account moved to another phone or is locked. Open WhatsApp on "
-        "its phone; when it works there, scan the new QR code.",
-    ),
-    "unknown_logout": Fault(
-        "logged_out",
-        Reaction.UNLINK,
-        "WhatsApp ended the session and gave no reason; often the account is banned. Open "
-        "WhatsApp on its phone; when it works there, scan the new QR code.",
-    ),
-    "session_gone": Fault(
-        "logged_out",
-        Reaction.UNLINK,
-        "The session of the linked device is gone from this machine. On the phone remove the "
-        "old device from Linked devices, then scan the new QR code.",
-    ),
-    "operator_logout": Fault(
-        "logged_out",
-        Reaction.UNLINK,
-        "An operator logged this device out. Scan the new QR code to link one again.",
-    ),
-    "replaced": Fault(
-        "replaced",
-        Reaction.WAIT,
-        "Another program uses this session. Stop the other one, then reload the session; "
-        "Hudhud tries again by itself in a quarter of an hour.",
-    ),
-    "temporary_ban": Fault(
-        "restricted",
-        Reaction.WAIT,
-        "WhatsApp banned this account for a time ({detail}). Hudhud connects again when the ban "
-        "ends. Send more slowly then, and to people who expect it.",
-    ),
-    "outdated": Fault(
-        "outdated",
-        Reaction.NEW_PROCESS,
-        "WhatsApp no longer accepts this version of Hudhud. Update Hudhud.",
-    ),
-    "qr_timeout": Fault(
-        "pairing",
-        Reaction.NEW_PROCESS,
-        "The QR code ran out before anybody scanned it. A new one follows.",
-    ),
-    "pairing_failed": Fault(
-        "pairing",
-        Reaction.NEW_PROCESS,
-        "Linking failed: the phone's answer did not fit. Scan the new QR code that follows.",
-    ),
-    "pairing_refused": Fault(
-        "reconnecting",
-        Reaction.NEW_PROCESS,
-        "WhatsApp lets no new device be linked from here just now. Hudhud asks again by itself; "
-        "if it lasts, update Hudhud.",
-    ),
-    "passkey": Fault(
-        "pairing",
-        Reaction.NEW_PROCESS,
-        "The phone asks for the account's passkey, which Hudhud cannot give. Reload the "
-        "session, then link by phone number or link another account. The WhatsApp Business Cloud "
-        "API, for a later version, needs no phone.",
-    ),
+    "dropped": Fault("reconnecting", Reaction.LET_REDIAL),
+    "stream_error": Fault("reconnecting", Reaction.LET_REDIAL),
+    "unreachable": Fault("reconnecting", Reaction.RECONNECT),
+    "silent": Fault("reconnecting", Reaction.RECONNECT),
+    "hung_send": Fault("reconnecting", Reaction.RECONNECT),
+    "broken": Fault("reconnecting", Reaction.RECONNECT),
+    "refused": Fault("reconnecting", Reaction.RECONNECT),
+    "session_unusable": Fault("reconnecting", Reaction.RECONNECT),
+    "logged_out": Fault("logged_out", Reaction.UNLINK),
+    "main_device_gone": Fault("logged_out", Reaction.UNLINK),
+    "unknown_logout": Fault("logged_out", Reaction.UNLINK),
+    "session_gone": Fault("logged_out", Reaction.UNLINK),
+    "operator_logout": Fault("logged_out", Reaction.UNLINK),
+    "replaced": Fault("replaced", Reaction.WAIT),
+    "temporary_ban": Fault("restricted", Reaction.WAIT),
+    "outdated": Fault("outdated", Reaction.NEW_PROCESS),
+    "qr_timeout": Fault("pairing", Reaction.NEW_PROCESS),
+    "pairing_failed": Fault("pairing", Reaction.NEW_PROCESS),
+    "pairing_refused": Fault("reconnecting", Reaction.NEW_PROCESS),
+    "passkey": Fault("pairing", Reaction.NEW_PROCESS),
 }
+
+
+def meaning(fault: FaultName, detail: str) -> Sentence:
+    """Return the sentence of a fault, with its detail where the text has a hole for it."""
+    code = f"linked.{fault}"
+    return Sentence(code, {"detail": detail} if "detail" in holes(ENGLISH[code]) else {})
 
 
 class Refusal(Enum):

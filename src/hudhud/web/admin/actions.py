@@ -6,7 +6,7 @@ with the page it stands on, which says what came of it.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from litestar import Response, post
@@ -16,15 +16,17 @@ from sqlalchemy import Connection
 from hudhud import admission, commands, interventions, senders
 from hudhud.audit import Outcome, What
 from hudhud.clock import now_ms
+from hudhud.core.sentences import Sentence, say
 from hudhud.interventions import Answer
 from hudhud.phones import parse_phone
 from hudhud.plain_text import shortened
 from hudhud.web.admin.forms import fields_of, form_of
 from hudhud.web.admin.guard import Actor, changer, wants_page
 from hudhud.web.admin.job_words import REASONS
-from hudhud.web.admin.notices import Notice
+from hudhud.web.admin.notices import Notice, Tone
 from hudhud.web.admin.pages import STATUS_PAGE, see_other
-from hudhud.web.admin.view import N_, View, view_of
+from hudhud.web.admin.sentences import translate
+from hudhud.web.admin.view import View, view_of
 from hudhud.web.answers import answer
 from hudhud.web.parts import Parts, parts_of
 from hudhud.web.request import AnyRequest
@@ -33,50 +35,23 @@ from hudhud.web.verification import job_number
 DONE = 200
 LONGEST_JOB = 40  # characters of what a request names; more digits than any job's number has
 
-NO_SUCH_JOB = N_("Job with ID {job} not found.")
-RETRIED = N_("Job {job} has been successfully re-queued.")
-NOT_RETRIED = N_("Job {job} cannot be retried. {reason}")
-CANCELED = N_("Job {job} has been canceled.")
-NOT_CANCELED = N_("Job {job} cannot be canceled. {reason}")
-RETRIED_ALL = N_("Jobs re-queued: {count}.")
-NO_SUCH_SENDER = N_("There is no sender named {sender}.")
-RELOAD_ASKED = N_("Reload of sender {sender} was asked for.")
-LOGOUT_ASKED = N_("Logout of sender {sender} was asked for; a new QR code follows.")
-PAIRING_ASKED = N_("A code for linking sender {sender} was asked for.")
-NOT_A_NUMBER = N_(
-    "That is no phone number in international form, beginning with + and the country."
-)
-PAUSED = N_("Sender {sender} is paused. New codes are accepted and wait.")
-PAUSED_ALREADY = N_("Sender {sender} is paused already.")
-RESUMED = N_("Sender {sender} sends again.")
-NOT_PAUSED = N_("Sender {sender} is not paused.")
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a request to change something; `text` names what `values` hold."""
+    """What came of a request to change something."""
 
     status_code: int
-    text: str
-    values: dict[str, object] = field(default_factory=dict)
+    sentence: Sentence
 
     @property
     def is_done(self) -> bool:
         """Whether it was done."""
         return self.status_code == DONE
 
-    @property
-    def sentence(self) -> str:
-        """What a script reads."""
-        return self.text.format(**self.values)
-
     def notice(self, view: View) -> Notice:
         """Return what a person reads."""
-        values = dict(self.values)
-        if "reason" in values:
-            values["reason"] = view.gettext(str(values["reason"]))
-        text = view.gettext(self.text).format(**values)
-        return Notice("ok" if self.is_done else "warn", text)
+        tone: Tone = "ok" if self.is_done else "warn"
+        return Notice(tone, translate(self.sentence, view.language))
 
 
 Change = Callable[[Connection, Parts, Actor, int], Result]
@@ -85,14 +60,18 @@ Change = Callable[[Connection, Parts, Actor, int], Result]
 @post("/admin/jobs/retry/{job:str}", include_in_schema=False)
 async def retry(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Queue a failed job again."""
-    change = _intervention(interventions.retry, job, done=RETRIED, refused=NOT_RETRIED)
+    change = _intervention(
+        interventions.retry, job, done="action.retried", refused="action.not_retried"
+    )
     return await _change_job(request, change, what="retry", job=job)
 
 
 @post("/admin/jobs/cancel/{job:str}", include_in_schema=False)
 async def cancel(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Cancel a job that waits."""
-    change = _intervention(interventions.cancel, job, done=CANCELED, refused=NOT_CANCELED)
+    change = _intervention(
+        interventions.cancel, job, done="action.canceled", refused="action.not_canceled"
+    )
     return await _change_job(request, change, what="cancel", job=job)
 
 
@@ -104,7 +83,7 @@ async def retry_all(request: AnyRequest) -> Response[Any]:
         count = interventions.retry_all(
             connection, who=actor.name, now=now, most=_room(connection, parts, now)
         )
-        return Result(DONE, RETRIED_ALL, {"count": count})
+        return Result(DONE, say("action.retried_all", count=count))
 
     return await _change_job(request, change, what="retry_all", job=None)
 
@@ -113,14 +92,14 @@ async def retry_all(request: AnyRequest) -> Response[Any]:
 async def reload_session(request: AnyRequest) -> Response[Any]:
     """Start a sender anew with its stored session."""
     actor = await changer(request)
-    return await _ask(request, actor, "reload", what="reload", asked=RELOAD_ASKED)
+    return await _ask(request, actor, "reload", what="reload", asked="action.reload_asked")
 
 
 @post("/admin/whatsapp/logout-session", include_in_schema=False)
 async def log_out(request: AnyRequest) -> Response[Any]:
     """Log a sender's device out; a new QR code follows."""
     actor = await changer(request)
-    return await _ask(request, actor, "logout", what="logout_whatsapp", asked=LOGOUT_ASKED)
+    return await _ask(request, actor, "logout", what="logout_whatsapp", asked="action.logout_asked")
 
 
 @post("/admin/whatsapp/pair-phone", include_in_schema=False)
@@ -130,10 +109,15 @@ async def pair_phone(request: AnyRequest) -> Response[Any]:
     fields = await fields_of(request)
     phone = parse_phone("".join(fields.one("phoneNumber").split()).replace("-", ""))
     if phone is None:
-        result = Result(400, NOT_A_NUMBER)
+        result = Result(400, say("action.not_a_number"))
         return await _respond_of_sender(request, result)
     return await _ask(
-        request, actor, "pair_phone", what="pair_phone", asked=PAIRING_ASKED, argument=phone.number
+        request,
+        actor,
+        "pair_phone",
+        what="pair_phone",
+        asked="action.pairing_asked",
+        argument=phone.number,
     )
 
 
@@ -143,8 +127,8 @@ async def pause(request: AnyRequest) -> Response[Any]:
 
     def change(connection: Connection, sender: str, now: int) -> Result:
         if senders.pause(connection, name=sender, now=now):
-            return Result(DONE, PAUSED, {"sender": sender})
-        return Result(409, PAUSED_ALREADY, {"sender": sender})
+            return Result(DONE, say("action.paused", sender=sender))
+        return Result(409, say("action.paused_already", sender=sender))
 
     return await _change_sender(request, await changer(request), change, what="pause")
 
@@ -155,8 +139,8 @@ async def resume(request: AnyRequest) -> Response[Any]:
 
     def change(connection: Connection, sender: str, _now: int) -> Result:
         if senders.resume(connection, name=sender):
-            return Result(DONE, RESUMED, {"sender": sender})
-        return Result(409, NOT_PAUSED, {"sender": sender})
+            return Result(DONE, say("action.resumed", sender=sender))
+        return Result(409, say("action.not_paused", sender=sender))
 
     return await _change_sender(request, await changer(request), change, what="resume")
 
@@ -189,10 +173,10 @@ def _intervention(intervene: _Intervene, job: str, *, done: str, refused: str) -
 
 def _job_result(found: Answer, job: str, *, done: str, refused: str) -> Result:
     if found == "done":
-        return Result(DONE, done, {"job": job})
+        return Result(DONE, say(done, job=job))
     if found == "unknown":
-        return Result(404, NO_SUCH_JOB, {"job": shortened(job, LONGEST_JOB)})
-    return Result(409, refused, {"job": job, "reason": REASONS[found]})
+        return Result(404, say("action.no_such_job", job=shortened(job, LONGEST_JOB)))
+    return Result(409, say(refused, job=job, reason=REASONS[found]))
 
 
 async def _ask(
@@ -208,7 +192,7 @@ async def _ask(
 
     def change(connection: Connection, sender: str, now: int) -> Result:
         commands.ask(connection, sender=sender, kind=kind, now=now, argument=argument)
-        return Result(DONE, asked, {"sender": sender})
+        return Result(DONE, say(asked, sender=sender))
 
     return await _change_sender(request, actor, change, what=what)
 
@@ -218,7 +202,7 @@ async def _change_job(
 ) -> Response[Any]:
     actor = await changer(request)
     result = await _carry_out(request, actor, change, what=what, subject=job)
-    return await _respond(request, result, {"message": result.sentence})
+    return await _respond(request, result, {"message": result.sentence.english()})
 
 
 async def _change_sender(
@@ -245,7 +229,7 @@ async def _change_sender(
 
 
 def _no_such_sender(name: str) -> Result:
-    return Result(404, NO_SUCH_SENDER, {"sender": shortened(name, senders.LONGEST_NAME)})
+    return Result(404, say("action.no_such_sender", sender=shortened(name, senders.LONGEST_NAME)))
 
 
 async def _carry_out(
@@ -265,7 +249,7 @@ def _write(parts: Parts, actor: Actor, change: Change, what: What, subject: str 
 
 
 async def _respond_of_sender(request: AnyRequest, result: Result) -> Response[Any]:
-    body: dict[str, object] = {"success": result.is_done, "message": result.sentence}
+    body: dict[str, object] = {"success": result.is_done, "message": result.sentence.english()}
     return await _respond(request, result, body)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Row
 
 from hudhud import deliveries, delivery_log, webhooks
 from hudhud.clock import now_ms
+from hudhud.core.sentences import say
 from hudhud.deliveries import Status
 from hudhud.outgoing import shown
 from hudhud.web.admin.aside import aside
@@ -94,7 +95,8 @@ async def replay_failed(request: AnyRequest) -> Response[Any]:
     )
     said = text % {"num": count}
     if count == MOST_REPLAYED:
-        said = f"{said} {view.gettext('More of them wait: do it once more.')}"
+        more = view.gettext("More of them wait: do it once more.")
+        said = f"{said} {more}"
     return see_other(request, _address(endpoint, {}), Notice("ok" if count else "info", said))
 
 
@@ -134,7 +136,7 @@ def _replay_failed(parts: Parts, actor: Actor, endpoint: int | None, hours: int 
             limit=MOST_REPLAYED,
             now=now,
         )
-        detail = f"Deliveries: {count}."
+        detail = say("webhook.replayed", count=count)
         actor.note(connection, "webhook_replayed", subject=shown(found.url), detail=detail)
         deliveries.hasten(connection, waiting[:MOST_REPLAYED], now=now)
         parts.database.ring(connection)

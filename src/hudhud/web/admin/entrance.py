@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from hudhud import audit, login_limit, second_factor, sessions
 from hudhud.clock import now_ms
+from hudhud.core.sentences import Sentence, say
 from hudhud.errors import HudhudError
 from hudhud.login_limit import Attempt
 from hudhud.sealing import SealingError
@@ -21,23 +22,20 @@ from hudhud.web.admin.hashing import Busy
 from hudhud.web.parts import parts_of
 from hudhud.web.request import AnyRequest
 
-WRONG_PASSWORD = "Invalid username or password"  # noqa: S105 -- a sentence
+WRONG_PASSWORD = say("login.invalid")
 CODE_NEEDED = "Second factor required"
-WRONG_CODE = "That code does not fit. Check the phone's clock, or use a recovery code."
-NOT_THE_OWNER = "That is neither the password nor a code that fits."
-SEAL_LOST = (
-    "The second factor cannot be checked: the secret that sealed it is no longer set. On the "
-    "server, run: hudhud admin reset-second-factor"
-)
+WRONG_CODE = say("login.code_does_not_fit")
+NOT_THE_OWNER = say("login.not_the_owner")
+SEAL_LOST = say("login.seal_lost")
 
 # What the audit says beside a login.
-WITH_MEANS: dict[Means, str] = {
-    "app": "With second factor",
-    "recovery code": "With a recovery code",
+WITH_MEANS: dict[Means, Sentence] = {
+    "app": say("login.with_app"),
+    "recovery code": say("login.with_recovery_code"),
 }
-PASSWORD_WAS_WRONG = "Wrong username or password"  # noqa: S105 -- a sentence
-CODE_WAS_WRONG = "Wrong second factor"
-LIMIT_REACHED = "Failed 5 times: no further attempt from this address for 15 minutes"
+PASSWORD_WAS_WRONG = say("login.wrong_password")
+CODE_WAS_WRONG = say("login.wrong_code")
+LIMIT_REACHED = say("login.limit_reached")
 
 
 class WrongPassword(HudhudError):
@@ -170,7 +168,7 @@ class Entrance:
         self._fail(tried, self._admin, CODE_WAS_WRONG)
         raise WrongCode(WRONG_CODE)
 
-    def _begin(self, connection: Connection, tried: _Try, *, detail: str | None) -> Entered:
+    def _begin(self, connection: Connection, tried: _Try, *, detail: Sentence | None) -> Entered:
         login_limit.forgive(connection, tried.attempt)
         audit.note(
             connection,
@@ -212,7 +210,7 @@ class Entrance:
         with self._database.write() as connection:
             login_limit.release(connection, tried.attempt)
 
-    def _fail(self, tried: _Try, username: str, reason: str) -> None:
+    def _fail(self, tried: _Try, username: str, reason: Sentence) -> None:
         with self._database.write() as connection:
             audit.note(
                 connection,

@@ -91,15 +91,11 @@ def _is_for_person(request: AnyRequest) -> bool:
 
 def _words(view: View, status: int, error: Exception) -> tuple[str, str]:
     if isinstance(error, NoSuchJob):
-        return view.gettext("There is no such job"), _sentence(view, str(error))
+        return view.gettext("There is no such job"), translate(error.sentence, view.language)
     if isinstance(error, Refused):
-        return view.gettext("That cannot be asked for"), _sentence(view, str(error))
+        return view.gettext("That cannot be asked for"), translate(error.sentence, view.language)
     title, text = WORDS.get(status, UNREADABLE if status < HTTP_SERVER_ERROR else DEFECT)
     return view.gettext(title), view.gettext(text)
-
-
-def _sentence(view: View, text: str) -> str:
-    return translate(text, view.language) or text
 
 
 HANDLERS: ExceptionHandlersMap = {

@@ -6,12 +6,17 @@ Digits are Latin in both languages, because codes, numbers and logs are compared
 import json
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
+from typing import Any
 
 import phonenumbers
 from babel import Locale
 from babel.dates import format_date
 from markupsafe import Markup
+from sqlalchemy import Row
 
+from hudhud.core.english import OTHER
+from hudhud.core.sentences import Sentence
+from hudhud.core.stored_sentences import stored
 from hudhud.web.admin.sentences import translate
 from hudhud.web.admin.view import Language, View
 
@@ -140,14 +145,17 @@ class Format:
         """Write a text of unknown direction without mixing it with the sentence's."""
         return Markup('<bdi dir="auto">{}</bdi>').format(text)
 
-    def sentence(self, text: str | None) -> Markup:
-        """Write a sentence out of the database, translated where the catalog knows it."""
-        if not text:
+    def sentence(self, sentence: Sentence | None) -> Markup:
+        """Write a sentence in the reader's language; one without a code as English."""
+        if sentence is None:
             return Markup()
-        translated = translate(text, self.view.language)
-        if translated is not None:
-            return Markup("{}").format(translated)
-        return Markup('<span lang="en" dir="ltr">{}</span>').format(text)
+        if sentence.code == OTHER and self.view.language != "en":
+            return Markup('<span lang="en" dir="ltr">{}</span>').format(sentence.english())
+        return Markup("{}").format(translate(sentence, self.view.language))
+
+    def stored(self, row: Row[Any], column: str) -> Markup:
+        """Write the sentence that a row has in this column."""
+        return self.sentence(stored(row, column))
 
     def units(self) -> str:
         """Return as JSON what the script needs to write durations as `span` does."""

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from hudhud.core.sentences import say
 from hudhud.errors import BadRequest
 from hudhud.web.request import AnyRequest
 
@@ -12,7 +13,7 @@ TYPE = "application/x-www-form-urlencoded"
 JSON = "application/json"
 MOST_FIELDS = 100
 MOST_DIGITS = 18
-NO_FIELDS = "The body must be a form, or a JSON object whose values are text."
+NO_FIELDS = say("form.not_a_form")
 
 
 class Form:
@@ -41,7 +42,7 @@ async def form_of(request: AnyRequest) -> Form:
     try:
         return Form(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError:
-        raise BadRequest("The form has too many fields.") from None
+        raise BadRequest(say("form.too_many_fields")) from None
 
 
 async def fields_of(request: AnyRequest) -> Form:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud import audit, sessions
 from hudhud.audit import Outcome, What
 from hudhud.clock import now_ms
+from hudhud.core.sentences import Sentence, say
 from hudhud.errors import HudhudError, NotAllowed
 from hudhud.sessions import Session
 from hudhud.web.admin import csrf
@@ -26,11 +27,9 @@ BACKGROUND_HEADER = "X-Background"
 LONGEST_ADDRESS = 64
 
 AUTHENTICATION_REQUIRED = "Authentication required"
-KEY_WITHOUT_SCOPE = "This API key may not use the admin's routes: it lacks the scope admin."
-NOT_FOR_KEYS = "API keys are made and revoked by who is logged in, not with another key."
-CSRF_WRONG = (
-    "The form's token is missing or no longer fits. Load the page again and repeat what you did."
-)
+KEY_WITHOUT_SCOPE = say("login.key_without_scope")
+NOT_FOR_KEYS = say("key.not_for_keys")
+CSRF_WRONG = say("login.csrf_wrong")
 
 
 class NotLoggedIn(HudhudError):
@@ -60,7 +59,7 @@ class Actor:
         *,
         subject: str | None = None,
         outcome: Outcome = "ok",
-        detail: str | None = None,
+        detail: Sentence | None = None,
     ) -> None:
         """Write down in the audit what this one did."""
         audit.note(
@@ -161,7 +160,7 @@ def _key_name(request: AnyRequest, key: str) -> str:
     try:
         require_address(request, caller)
     except NotAllowed as error:
-        raise Forbidden(str(error)) from None
+        raise Forbidden(error.sentence) from None
     if not caller.may("admin"):
         raise Forbidden(KEY_WITHOUT_SCOPE)
     return caller.name

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from hudhud.core.sentences import say
 from hudhud.errors import HudhudError
 
 # Each takes 64 MB: twelve at once cost 769 MB.
@@ -11,7 +12,7 @@ HASHES_AT_ONCE = 2
 # They take some 0.1 s each: the last of so many waits a few seconds.
 MOST_WAITING = 50
 RETRY_SECONDS = 5
-BUSY = "Too many logins are being checked just now. Try again in a few seconds."
+BUSY = say("login.busy")
 
 
 class Busy(HudhudError):

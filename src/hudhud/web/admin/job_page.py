@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, select
 from hudhud import api_keys, jobs, messages, timeline
 from hudhud.api_keys import ENVIRONMENT
 from hudhud.clock import now_ms
+from hudhud.core.sentences import say
 from hudhud.db.tables import verifications
 from hudhud.jobs import Job
 from hudhud.templates import with_code
@@ -55,7 +56,7 @@ async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
     number = job_number(job)
     story = await aside(_read, parts_of(request), number)
     if story is None:
-        raise NoSuchJob(f"Job with ID {job} not found.")
+        raise NoSuchJob(say("action.no_such_job", job=job))
     template = "partials/job.html" if is_htmx(request) else "job.html"
     shown = {**STORY_WORDS, "story": story, "job": story.job}
     return await aside(page, request, template, actor=actor, **shown)

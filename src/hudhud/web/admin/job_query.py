@@ -8,10 +8,12 @@ before, after  an id: the pages of people       page, cursor     those of script
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import cast, get_args
 
 from hudhud import jobs
 from hudhud.clock import now_ms
+from hudhud.core.sentences import say
 from hudhud.db.tables import storable
 from hudhud.errors import BadRequest
 from hudhud.job_search import JobFilter, Place, messages_with
@@ -20,7 +22,7 @@ from hudhud.messages import STATUSES, LegacyStatus
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.code_searches import code_searches_of
 from hudhud.web.admin.guard import Actor
-from hudhud.web.admin.sentences import errors_in_english
+from hudhud.web.admin.sentences import codes_for, holds
 from hudhud.web.admin.view import Language
 from hudhud.web.parts import Parts, parts_of
 from hudhud.web.request import AnyRequest
@@ -60,7 +62,7 @@ def parse(
 ) -> JobQuery:
     """Read a request's parameters. Raises BadRequest naming the one that is wrong.
 
-    Errors are kept in English; what is searched for is looked for as `language` shows them too.
+    An error is looked for by its code and as `language` shows it, too.
     """
     search = _search(parameters.get("searchQuery", ""))
     query = JobQuery(
@@ -70,7 +72,8 @@ def parse(
             ),
             delivery=_word(parameters, "filterDelivery", STATUSES),
             search=search,
-            also=errors_in_english(search, language) if search else (),
+            codes=codes_for(search, language) if search else (),
+            reads=partial(holds, search=search, language=language) if search else None,
         ),
         limit=_number(parameters, "limit", LARGEST_PAGE) or usual_limit,
         before=_number(parameters, "before") or _number(parameters, "cursor"),
@@ -78,10 +81,7 @@ def parse(
         page=_number(parameters, "page") or 1,
     )
     if (query.page - 1) * query.limit >= MOST_COUNTED:
-        raise BadRequest(
-            f"page: only the first {MOST_COUNTED:,} jobs have page numbers. Go on with "
-            "?cursor=, the nextCursor of the page before."
-        )
+        raise BadRequest(say("query.too_deep", detail=f"{MOST_COUNTED:,}"))
     return query
 
 
@@ -104,7 +104,7 @@ def _find(parts: Parts, query: JobQuery) -> JobList:
 def _note_code_search(parts: Parts, actor: Actor, code: str) -> None:
     with parts.database.write() as connection:
         count = len(messages_with(connection, parts.sealer, code))
-        actor.note(connection, "code_search", detail=f"Codes found: {count}.")
+        actor.note(connection, "code_search", detail=say("action.codes_found", count=count))
 
 
 def _word(parameters: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | None:
@@ -112,14 +112,14 @@ def _word(parameters: Mapping[str, str], name: str, words: tuple[str, ...]) -> s
     if value in EVERYTHING:
         return None
     if value not in words:
-        raise BadRequest(f"{name}: must be one of {', '.join(words)}.")
+        raise BadRequest(say("query.not_one_of", name=name, detail=", ".join(words)))
     return value
 
 
 def _search(text: str) -> str:
     text = storable(text).strip()
     if len(text) > LONGEST_SEARCH:
-        raise BadRequest(f"searchQuery: at most {LONGEST_SEARCH} characters.")
+        raise BadRequest(say("query.search_too_long", detail=LONGEST_SEARCH))
     return text
 
 
@@ -129,5 +129,5 @@ def _number(parameters: Mapping[str, str], name: str, most: int = 2**53) -> int 
         return None
     is_number = value.isascii() and value.isdecimal() and len(value) <= LONGEST_NUMBER
     if not is_number or not 0 < int(value) <= most:
-        raise BadRequest(f"{name}: must be a whole number from 1 to {most}.")
+        raise BadRequest(say("query.not_a_number", name=name, most=most))
     return int(value)

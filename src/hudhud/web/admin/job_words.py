@@ -6,18 +6,19 @@ from markupsafe import Markup
 from sqlalchemy import Row
 
 from hudhud import senders
+from hudhud.core.sentences import Sentence, say
 from hudhud.jobs import Job, Refusal
 from hudhud.timeline import Step
 from hudhud.web.admin.format import Format
 from hudhud.web.admin.view import N_
 
 # Why a job cannot be retried or canceled, on pages and to scripts.
-REASONS: dict[Refusal, str] = {
-    "expired": N_("Expired: ask for a new code."),
-    "canceled": N_("Canceled: ask for a new code."),
-    "erased": N_("Its code is erased: ask for a new code."),
-    "not_failed": N_("It has not failed."),
-    "not_queued": N_("It no longer waits."),
+REASONS: dict[Refusal, Sentence] = {
+    "expired": say("refusal.expired"),
+    "canceled": say("refusal.canceled"),
+    "erased": say("refusal.erased"),
+    "not_failed": say("refusal.not_failed"),
+    "not_queued": say("refusal.not_queued"),
 }
 
 
@@ -74,7 +75,7 @@ def why_not(job: Job, fmt: Format) -> Markup:
         return fmt.fill(valid, time=fmt.left(job.expires_at))
     if job.refusal in ("not_failed", "not_queued"):
         return Markup()
-    reason = fmt.gettext(REASONS[job.refusal])
+    reason = fmt.sentence(REASONS[job.refusal])
     return fmt.fill(fmt.gettext("Cannot be retried. %(reason)s"), reason=reason)
 
 
@@ -111,10 +112,10 @@ def step_text(step: Step, fmt: Format) -> Markup:
     if step.kind == "sending" and step.sender:
         name = senders.name_in(step.sender)
         return fmt.fill(fmt.gettext("Sender %(name)s."), name=fmt.ltr(name))
-    if step.kind in {"retried", "canceled"} and step.text:
-        return fmt.fill(fmt.gettext("By %(name)s."), name=fmt.ltr(step.text))
-    if step.text:
-        return fmt.sentence(step.text)
+    if step.who:
+        return fmt.fill(fmt.gettext("By %(name)s."), name=fmt.ltr(step.who))
+    if step.error:
+        return fmt.sentence(step.error)
     texts = {
         "accepted": fmt.gettext("Written to disk, then answered with 202."),
         "sent": fmt.gettext("WhatsApp took the message."),

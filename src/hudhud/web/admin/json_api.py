@@ -88,7 +88,7 @@ def _status(parts: Parts) -> dict[str, Any]:
     card = _own_card(cards, settings.sender_name)
     return {
         "whatsappStatus": DISCONNECTED if card is None else _whatsapp_status(card),
-        "statusDetails": NO_SENDER if card is None else card.qr or card.detail,
+        "statusDetails": NO_SENDER if card is None else card.qr or card.detail.english(),
         "lastUpdated": iso(now if card is None else card.since),
         "stats": _stats(numbers, now),
         "senders": [_sender(card) for card in cards],
@@ -110,7 +110,7 @@ def _sender(card: SenderCard) -> dict[str, Any]:
         "whatsappStatus": _whatsapp_status(card),
         "state": card.state,
         "since": iso(card.since),
-        "details": card.detail,
+        "details": card.detail.english(),
         "phoneNumber": card.phone,
         "paused": card.is_paused,
         "until": iso_or_none(card.until),
@@ -167,7 +167,7 @@ def _job(job: Job) -> dict[str, Any]:
         "delivery": job.status,
         "created_at": iso(job.created_at),
         "processed_at": iso_or_none(job.sent_at or job.finished_at),
-        "error_message": job.error,
+        "error_message": None if job.error is None else job.error.english(),
         "attempts": job.attempts,
         "otp_expires_at": iso(job.expires_at),
         "sent_at": iso_or_none(job.sent_at),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hudhud.core.sentences import say
 from hudhud.key_settings import DEFAULT_SCOPES, WrongSetting
 from hudhud.rates import KINDS, UNIT_MS, Kind, parse_rates
 from hudhud.web.admin.forms import Form
@@ -33,11 +34,7 @@ class KeyForm:
             try:
                 parse_rates(rates)
             except ValueError:
-                raise WrongSetting(
-                    kind,
-                    "That is no limit: write it as 1/30s,5/1h,10/1d (units s, m, h, d), or 0 for "
-                    "none.",
-                ) from None
+                raise WrongSetting(kind, say("key.no_limit")) from None
             words.append(f"{kind}={rates}")
         return " ".join(words)
 
@@ -52,7 +49,7 @@ class KeyForm:
             return None
         is_number = days.isascii() and days.isdecimal() and len(days) <= len(str(LONGEST_DAYS))
         if not is_number or not 1 <= int(days) <= LONGEST_DAYS:
-            raise WrongSetting("days", f"A key expires after 1 to {LONGEST_DAYS} days, or never.")
+            raise WrongSetting("days", say("key.days", detail=LONGEST_DAYS))
         return now + int(days) * UNIT_MS["d"]
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Row
 from hudhud import api_keys
 from hudhud.api_keys import ENVIRONMENT_SCOPES
 from hudhud.clock import now_ms
+from hudhud.core.sentences import Sentence, say
 from hudhud.errors import BadRequest
 from hudhud.key_settings import SCOPES, WrongSetting
 from hudhud.limits import DEFAULTS
@@ -48,7 +49,7 @@ class Shown:
 
     name: str
     key: str = field(repr=False)
-    sentence: str | None = None
+    sentence: Sentence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ async def rotate_key(request: AnyRequest) -> Response[str]:
     form = await form_of(request)
     overlap_ms = OVERLAPS.get(form.one("overlap") or USUAL_OVERLAP)
     if overlap_ms is None:
-        raise BadRequest("The overlap of a rotation lasts 30 days at most.")
+        raise BadRequest(say("key.overlap_too_long"))
     rotated = await asyncio.to_thread(
         _rotate, parts_of(request), actor, form.one("owner"), overlap_ms
     )
@@ -137,7 +138,7 @@ async def _page(
         has_environment_key=parts.settings.api_key is not None,
         environment_scopes=[scope for scope in SCOPES if scope in ENVIRONMENT_SCOPES],
         shown=shown,
-        problem=None if problem is None else str(problem),
+        problem=None if problem is None else problem.sentence,
         wrong=None if problem is None else problem.setting,
         typed=typed or KeyForm(),
         usual_limits=_usual_limits(parts.settings),
@@ -194,7 +195,7 @@ def _make(parts: Parts, actor: Actor, typed: KeyForm) -> Shown:
             now=now,
         )
         made = api_keys.stored(connection, key)
-        detail = f"Scopes: {api_keys.described(made)}."
+        detail = say("key.scopes", detail=api_keys.described(made))
         actor.note(connection, "key_made", subject=made.name, detail=detail)
     return Shown(made.name, key)
 

@@ -19,7 +19,6 @@ from hudhud.web.admin.access import access_of
 from hudhud.web.admin.format import Format
 from hudhud.web.admin.guard import Actor
 from hudhud.web.admin.notices import FLASH_COOKIE, FLASH_SECONDS, Notice
-from hudhud.web.admin.sentences import translate
 from hudhud.web.admin.view import (
     LANGUAGE_COOKIE,
     LANGUAGES,
@@ -153,7 +152,7 @@ def warm() -> None:
         environment = _environment(language)
         for template in environment.list_templates():
             environment.get_template(template)
-        translate("", language)
+        translations(language)
     load_zones()
     static_url("hudhud.svg")
 

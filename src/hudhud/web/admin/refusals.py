@@ -7,6 +7,7 @@ from litestar import Response
 from litestar.types import ExceptionHandlersMap
 
 from hudhud.clock import now_ms
+from hudhud.core.sentences import Sentence
 from hudhud.errors import HudhudError
 from hudhud.login_limit import TooManyAttempts
 from hudhud.web.admin.aside import Aside
@@ -44,14 +45,14 @@ def wrong_key(_request: AnyRequest, error: WrongKey) -> Response[Any]:
 def forbidden(request: AnyRequest, error: Forbidden) -> Response[Any]:
     """403, as a page for people."""
     if wants_page(request) and not is_htmx(request):
-        return Aside(lambda: _page(request, 403, str(error)))
+        return Aside(lambda: _page(request, 403, error.sentence))
     return answer(_body(error), 403)
 
 
 def too_many_attempts(request: AnyRequest, error: TooManyAttempts) -> Response[Any]:
     """429, saying when it is possible again."""
     if wants_page(request) and not is_htmx(request):
-        return Aside(lambda: _page(request, 429, str(error)), retry_after(error))
+        return Aside(lambda: _page(request, 429, error.sentence), retry_after(error))
     return answer({"message": str(error)}, 429, retry_after(error))
 
 
@@ -59,7 +60,7 @@ def busy(request: AnyRequest, error: Busy) -> Response[Any]:
     """503 while too many passwords are being checked."""
     headers = {"Retry-After": str(error.retry_after)}
     if wants_page(request) and not is_htmx(request):
-        return Aside(lambda: _page(request, 503, str(error)), headers)
+        return Aside(lambda: _page(request, 503, error.sentence), headers)
     return answer(_body(error), 503, headers)
 
 
@@ -68,7 +69,7 @@ def retry_after(error: TooManyAttempts) -> dict[str, str]:
     return {"Retry-After": str(max(1, -(-(error.again_at - now_ms()) // 1000)))}
 
 
-def _page(request: AnyRequest, status_code: int, sentence: str) -> Response[Any]:
+def _page(request: AnyRequest, status_code: int, sentence: Sentence) -> Response[Any]:
     view = view_of(request)
     return page(
         request,
@@ -76,7 +77,7 @@ def _page(request: AnyRequest, status_code: int, sentence: str) -> Response[Any]
         actor=None,
         status_code=status_code,
         title=view.gettext("That is refused"),
-        text=translate(sentence, view.language) or sentence,
+        text=translate(sentence, view.language),
         request_id=None,
     )
 

@@ -8,6 +8,7 @@ from litestar.types import ControllerRouterHandler
 
 from hudhud import second_factor, sessions
 from hudhud.clock import now_ms
+from hudhud.core.sentences import say
 from hudhud.sealing import SealingError
 from hudhud.sessions import Session
 from hudhud.web.admin.access import access_of
@@ -24,7 +25,7 @@ from hudhud.web.request import AnyRequest
 
 PATH = "/admin/second-factor"
 LARGEST_BODY = 16 * 1024
-FOR_PEOPLE = "Only who is logged in has a second factor; an API key needs none."
+FOR_PEOPLE = say("login.second_factor_for_people")
 
 
 @get(PATH, include_in_schema=False)

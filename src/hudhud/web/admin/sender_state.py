@@ -7,8 +7,10 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from hudhud.sender_cards import SenderCard
-from hudhud.senders import SENTENCES
 from hudhud.web.admin.format import Format
+
+# The usual sentence; another one says what more there is to know.
+CONNECTED = "sender.connected"
 
 Tone = Literal["ok", "idle", "warn", "bad"]
 
@@ -53,7 +55,7 @@ def sentence(card: SenderCard, fmt: Format) -> Markup:
         return fmt.fill(
             fmt.gettext("Sending is paused. New codes are accepted and wait. Resume when ready.")
         )
-    if card.state == "connected" and card.detail == SENTENCES["connected"]:
+    if card.state == "connected" and card.detail.code == CONNECTED:
         return fmt.fill(fmt.gettext("Codes go out as they are requested. There is nothing to do."))
     return fmt.sentence(card.detail)
 

@@ -11,6 +11,7 @@ from sqlalchemy import Row
 
 from hudhud import api_keys, delivery_log, webhooks
 from hudhud.clock import now_ms
+from hudhud.core.sentences import Sentence, say
 from hudhud.errors import BadRequest, Conflict
 from hudhud.events import KINDS
 from hudhud.outgoing import shown
@@ -27,7 +28,7 @@ from hudhud.webhooks import Signed
 
 WEBHOOKS_PAGE = "/admin/webhooks"
 LATEST = 10
-NOT_FOR_KEYS = "Webhooks are added and changed by who is logged in, not with an API key."
+NOT_FOR_KEYS = say("webhook.not_for_keys")
 
 
 @get(WEBHOOKS_PAGE, include_in_schema=False)
@@ -45,7 +46,7 @@ async def add_webhook(request: AnyRequest) -> Response[str]:
     try:
         added = await asyncio.to_thread(_add, parts_of(request), actor, form)
     except BadRequest as error:
-        return await _page(request, actor, status_code=400, problem=str(error), form=form)
+        return await _page(request, actor, status_code=400, problem=error.sentence, form=form)
     return await _page(request, actor, signed=added)
 
 
@@ -60,7 +61,7 @@ async def rotate_webhook(request: AnyRequest) -> Response[str]:
     try:
         rotated = await asyncio.to_thread(_rotate, parts_of(request), actor, endpoint)
     except Conflict as error:
-        return await _page(request, actor, status_code=409, refusal=str(error))
+        return await _page(request, actor, status_code=409, refusal=error.sentence)
     if rotated is None:
         return _no_such_endpoint(request)
     return await _page(request, actor, signed=rotated, is_rotated=True)
@@ -127,8 +128,8 @@ async def _page(
     status_code: int = 200,
     signed: Signed | None = None,
     is_rotated: bool = False,
-    refusal: str | None = None,
-    problem: str | None = None,
+    refusal: Sentence | None = None,
+    problem: Sentence | None = None,
     form: Form | None = None,
 ) -> Response[str]:
     parts = parts_of(request)
@@ -172,13 +173,13 @@ def _environment_key(parts: Parts) -> Mapping[str, str]:
 def _add(parts: Parts, actor: Actor, form: Form) -> Signed:
     url, owner, kinds = form.one("url").strip(), form.one("key") or None, form.all("kind")
     if not kinds:
-        raise BadRequest("Choose the events that it is to be told of.")
+        raise BadRequest(say("webhook.no_events"))
     parts.outgoing.check(url)
     with parts.database.write() as connection:
         if owner not in (None, api_keys.ENVIRONMENT):
             owner = api_keys.owner_of(connection, str(owner), now=now_ms())
             if owner is None:
-                raise BadRequest("There is no such key.")
+                raise BadRequest(say("key.unknown"))
         added = webhooks.add(
             connection, parts.webhook_secrets, url=url, kinds=kinds, owner=owner, now=now_ms()
         )
