@@ -16,6 +16,7 @@ from hudhud.countries import Countries
 from hudhud.credentials import build_sealer, load_secret
 from hudhud.db.engine import Database, open_database
 from hudhud.db.migrate import migrate
+from hudhud.db.rewriting import Rewriting
 from hudhud.dispatcher import Dispatcher
 from hudhud.errors import SettingsError
 from hudhud.housekeeping import Housekeeping
@@ -98,6 +99,7 @@ def build_housekeeping(settings: Settings, database: Database) -> Housekeeping:
         settings=settings,
         alerts=Alerts(database, settings),
         retention=Retention(database, settings),
+        rewriting=Rewriting(database),
     )
 
 

@@ -1,4 +1,4 @@
-"""Keep an installation in order: leases, expiry, alerts, and the deletion of what is old.
+"""Keep an installation in order: leases, expiry, alerts, deletion, and rows of old forms.
 
 Each `serve` and each `worker` does it in one loop; several beside each other do no harm.
 """
@@ -14,6 +14,7 @@ from hudhud import conversion_guard, endings, queue, senders
 from hudhud.alerts import Alerts
 from hudhud.clock import now_ms
 from hudhud.db.engine import Database
+from hudhud.db.rewriting import Rewriting
 from hudhud.retention import Retention
 from hudhud.settings import Settings
 
@@ -31,12 +32,19 @@ class Housekeeping:
     """Tidies every second and deletes every minute."""
 
     def __init__(
-        self, *, database: Database, settings: Settings, alerts: Alerts, retention: Retention
+        self,
+        *,
+        database: Database,
+        settings: Settings,
+        alerts: Alerts,
+        retention: Retention,
+        rewriting: Rewriting,
     ) -> None:
         self._database = database
         self._guards_conversion = settings.conversion_guard
         self._alerts = alerts
         self._retention = retention
+        self._rewriting = rewriting
         self._tidy_at = 0.0
         self._judge_at = 0.0
         self._purge_at = 0.0
@@ -68,12 +76,16 @@ class Housekeeping:
         if now >= self._judge_at:
             self._judge_at = now + JUDGE_SECONDS
             conversion_guard.judge(self._database, mode=self._guards_conversion, now=now_ms())
+        pauses = (self._delete_some(now), self._rewriting.rewrite_some())
+        return max((pause for pause in pauses if pause is not None), default=TICK_SECONDS)
+
+    def _delete_some(self, now: float) -> float | None:
+        """Delete what is old; return the seconds to wait before more, None where no more is due."""
         if now < self._purge_at:
-            return TICK_SECONDS
+            return None
         pause = self._retention.delete_some()
         if pause is None:
             self._purge_at = now + PURGE_SECONDS
-            return TICK_SECONDS
         return pause
 
     def _come_back(self) -> None:

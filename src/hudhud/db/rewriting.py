@@ -1,0 +1,109 @@
+"""Rewrite rows of old forms while Hudhud runs, so that no start waits for a long migration.
+
+A pass goes through each table, newest rows first, and keeps its place in `installation`. Passes
+follow each other until one finds nothing old; then a pass begins every hour, because an older
+version may still write. Several processes may do it: each changes only rows that it has locked.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, delete, select
+
+from hudhud.db.engine import Database, insert_or_update
+from hudhud.db.migrations.recoding import RECODINGS
+from hudhud.db.tables import installation
+
+AT_ONCE = 500
+# Leaves the lock to other transactions.
+PAUSE_SECONDS = 0.05
+AGAIN_SECONDS = 3600.0
+REWRITE_MARK = "rewrite "
+
+
+class Rewrite(Protocol):
+    """How the rows of one old form are found and changed."""
+
+    @property
+    def name(self) -> str:
+        """What names it in `installation`."""
+
+    def window(self, connection: Connection, before: str | None, limit: int) -> Sequence[Any]:
+        """Return the keys of the next rows, newest first: each with whether it is old."""
+
+    def rewrite(self, connection: Connection, keys: Sequence[Any]) -> int:
+        """Change these rows, but none that another transaction holds; return how many."""
+
+
+class Rewriting:
+    """Carries rewrites out, `AT_ONCE` rows at a time."""
+
+    def __init__(self, database: Database, rewrites: Sequence[Rewrite] = RECODINGS) -> None:
+        self._database = database
+        self._rewrites = rewrites
+        self._left = list(rewrites)
+        self._before: str | None = None
+        self._is_begun = False
+        self._needs_another_pass = False
+        self._next_at = 0.0
+
+    def rewrite_some(self) -> float | None:
+        """Look at the next rows; return how long to wait for others, None where none are due."""
+        if time.monotonic() < self._next_at:
+            return None
+        if not self._left:
+            return self._end_pass()
+        if not self._is_begun:
+            self._begin_table(self._left[0])
+        if self._look_at_next(self._left[0]) < AT_ONCE:
+            self._end_table(self._left.pop(0))
+        return PAUSE_SECONDS
+
+    def _begin_table(self, rewrite: Rewrite) -> None:
+        """Go on where an interrupted pass was; newer rows are left to another pass."""
+        self._before, self._is_begun = self._place(rewrite), True
+        self._needs_another_pass |= self._before is not None
+
+    def _look_at_next(self, rewrite: Rewrite) -> int:
+        """Rewrite what is old among the next rows; return how many rows there were."""
+        with self._database.read() as connection:
+            window = rewrite.window(connection, self._before, AT_ONCE)
+        old = [key for key, is_old in window if is_old]
+        if window:
+            self._before = str(window[-1][0])
+        if old:
+            self._needs_another_pass = True
+            self._rewrite(rewrite, old)
+        return len(window)
+
+    def _rewrite(self, rewrite: Rewrite, old: Sequence[Any]) -> None:
+        """Change rows and keep the place in one transaction: an interrupted pass goes on there."""
+        with self._database.write() as connection:
+            rewrite.rewrite(connection, old)
+            name = {"name": REWRITE_MARK + rewrite.name}
+            insert_or_update(connection, installation, name, {"value": self._before})
+
+    def _place(self, rewrite: Rewrite) -> str | None:
+        """Return where an interrupted pass was; None for the newest row."""
+        kept = select(installation.c.value).where(self._is_place(rewrite))
+        with self._database.read() as connection:
+            place: str | None = connection.scalar(kept)
+        return place
+
+    def _end_table(self, rewrite: Rewrite) -> None:
+        if self._place(rewrite) is not None:
+            with self._database.write() as connection:
+                connection.execute(delete(installation).where(self._is_place(rewrite)))
+        self._is_begun = False
+
+    def _end_pass(self) -> float | None:
+        self._left = list(self._rewrites)
+        if self._needs_another_pass:
+            self._needs_another_pass = False
+            return PAUSE_SECONDS
+        self._next_at = time.monotonic() + AGAIN_SECONDS
+        return None
+
+    def _is_place(self, rewrite: Rewrite) -> Any:
+        return installation.c.name == REWRITE_MARK + rewrite.name

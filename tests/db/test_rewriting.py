@@ -1,0 +1,266 @@
+"""Rows of old forms are rewritten while Hudhud runs: here the sentences that had no codes."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, insert, select, update
+
+from hudhud import jobs
+from hudhud.core.english import ENGLISH, OTHER
+from hudhud.core.sentences import Sentence, holes, other, say
+from hudhud.core.stored_sentences import columns, decoded, stored
+from hudhud.db import rewriting
+from hudhud.db.engine import Database
+from hudhud.db.migrations import old_sentences
+from hudhud.db.migrations.recoding import RECODINGS
+from hudhud.db.rewriting import Rewriting
+from hudhud.db.tables import (
+    audit,
+    commands,
+    installation,
+    message_steps,
+    messages,
+    metadata,
+    senders,
+    texts,
+    webhook_deliveries,
+    webhook_endpoints,
+)
+from hudhud.job_search import JobFilter, Place
+from support.queued import NOW
+from support.stored_jobs import SEALER, StoredJob, put_jobs
+
+NO_ACCOUNT = say("job.no_account")
+NOT_TAKEN = say("job.not_taken", detail="error 479")
+MOST_STEPS = 200
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> int:
+    """So few rows a transaction that several are needed."""
+    monkeypatch.setattr(rewriting, "AT_ONCE", 3)
+    return 3
+
+
+def put_old(database: Database, *errors: str) -> list[int]:
+    """Messages as a version without codes stores them."""
+    return put_jobs(database, *(StoredJob(status="failed", error=error) for error in errors))
+
+
+def run(database: Database, *, steps: int = MOST_STEPS, job: Rewriting | None = None) -> Rewriting:
+    job = job or Rewriting(database)
+    for _ in range(steps):
+        if job.rewrite_some() is None:
+            return job
+    assert steps < MOST_STEPS, "it does not end"
+    return job
+
+
+def coded(database: Database, table: Table = messages, column: str = "error") -> list[Any]:
+    with database.read() as connection:
+        rows = connection.execute(select(table).order_by(*table.primary_key.columns)).all()
+    return [stored(row, column) if getattr(row, f"{column}_code") else None for row in rows]
+
+
+def places(database: Database) -> list[str]:
+    of_rewrites = installation.c.name.startswith(rewriting.REWRITE_MARK)
+    with database.read() as connection:
+        return list(connection.scalars(select(installation.c.value).where(of_rewrites)))
+
+
+def put(database: Database, table: Table, *rows: dict[str, Any]) -> None:
+    with database.write() as connection:
+        connection.execute(insert(table), list(rows))
+
+
+def test_old_errors_get_codes(database: Database) -> None:
+    put_old(database, NO_ACCOUNT.english(), "Odd.", NOT_TAKEN.english(), NO_ACCOUNT.english())
+    run(database)
+    assert coded(database) == [NO_ACCOUNT, other("Odd."), NOT_TAKEN, NO_ACCOUNT]
+    assert places(database) == []
+
+
+def test_the_newest_rows_come_first_and_few_a_transaction(database: Database, at_once: int) -> None:
+    put_old(database, *[NO_ACCOUNT.english()] * 8)
+    job = Rewriting(database)
+    seen = []
+    for _ in range(30):
+        job.rewrite_some()
+        seen.append([number for number, one in enumerate(coded(database)) if one is not None])
+    steps = [found for found, before in zip(seen, [[], *seen], strict=False) if found != before]
+    assert steps == [[5, 6, 7], [2, 3, 4, 5, 6, 7], [0, 1, 2, 3, 4, 5, 6, 7]]
+    assert at_once == len(steps[0])
+
+
+def test_an_interrupted_pass_goes_on_where_it_was(database: Database) -> None:
+    ids = put_old(database, *[NO_ACCOUNT.english()] * 8)
+    job = Rewriting(database)
+    while not any(coded(database)):
+        job.rewrite_some()
+    assert places(database) == [str(ids[5])]
+    (newest,) = put_old(database, NOT_TAKEN.english())
+    following = Rewriting(database)
+    while coded(database)[2] is None:
+        following.rewrite_some()
+    assert coded(database)[-1] is None, "the newest rows wait for the next pass"
+    run(database, job=following)
+    assert all(coded(database))
+    assert newest > ids[-1]
+
+
+def test_rows_above_the_place_of_an_interrupted_pass_are_not_left_out(database: Database) -> None:
+    (old, new) = put_old(database, NO_ACCOUNT.english(), NOT_TAKEN.english())
+    name = f"{rewriting.REWRITE_MARK}0004 messages.error"
+    put(database, installation, {"name": name, "value": str(old)})
+    run(database)
+    assert coded(database) == [NO_ACCOUNT, NOT_TAKEN]
+    assert new > old
+    assert places(database) == []
+
+
+def test_what_an_older_version_writes_afterwards_is_rewritten_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_old(database, NO_ACCOUNT.english())
+    job = run(database)
+    put_old(database, NOT_TAKEN.english())
+    assert job.rewrite_some() is None, "it rests"
+    monkeypatch.setattr(job, "_next_at", 0.0)
+    run(database, job=job)
+    assert coded(database) == [NO_ACCOUNT, NOT_TAKEN]
+
+
+def test_a_text_that_an_older_version_changes_beside_a_code_is_rewritten(
+    database: Database,
+) -> None:
+    (number,) = put_jobs(database, StoredJob(error=NOT_TAKEN))
+    with database.write() as connection:
+        changed = update(messages).where(messages.c.id == number)
+        connection.execute(changed.values(error=NO_ACCOUNT.english()))
+    assert coded(database) == [other(NO_ACCOUNT.english())]
+    run(database)
+    assert coded(database) == [NO_ACCOUNT]
+
+
+def test_what_has_a_code_is_left_as_it_is(database: Database) -> None:
+    put_jobs(database, StoredJob(error=NOT_TAKEN), StoredJob())
+    with database.read() as connection:
+        before = connection.execute(select(messages)).all()
+    run(database)
+    with database.read() as connection:
+        assert connection.execute(select(messages)).all() == before
+
+
+def test_a_search_finds_old_errors_by_their_codes(database: Database) -> None:
+    found, _ = put_old(database, NOT_TAKEN.english(), "Odd.")
+    run(database)
+    with database.read() as connection:
+        chosen = JobFilter(search="nowhere", codes=("job.not_taken",))
+        page, _ = jobs.page(connection, SEALER, chosen, Place(9), now=NOW)
+        assert [job.id for job in page.jobs] == [found]
+        chosen = JobFilter(search="nowhere", reads=lambda sentence: sentence == NOT_TAKEN)
+        page, _ = jobs.page(connection, SEALER, chosen, Place(9), now=NOW)
+        assert [job.id for job in page.jobs] == [found]
+        kept = connection.execute(select(texts).where(texts.c.text == "Odd.")).one()
+    assert (kept.code, kept.params) == (None, None)
+
+
+def test_every_table_is_rewritten(database: Database) -> None:
+    sender = {"channel": "linked", "state": "pairing", "state_since": NOW, "failed_reconnects": 0}
+    said = [say("linked.passkey"), say("linked.unreachable", detail="timed out")]
+    put(
+        database,
+        senders,
+        *({**sender, "name": one.code, "next_send_at": 0, "detail": one.english()} for one in said),
+    )
+    command = {"sender": "linked.passkey", "created_at": NOW}
+    put(
+        database,
+        commands,
+        {**command, "kind": "pair_phone", "status": "done", "result": "ABCD1234"},
+        {**command, "kind": "logout", "status": "failed", "result": "No device is linked."},
+    )
+    step = {"message_id": 1, "at": NOW}
+    put(
+        database,
+        message_steps,
+        {**step, "kind": "retried", "text": "admin"},
+        {**step, "kind": "attempt_lost", "text": say("job.lost").english()},
+    )
+    delivery = {"endpoint_id": 1, "event_id": 1, "subject": "s", "status": "failed", "attempts": 1}
+    delivery |= {"next_at": 0, "created_at": NOW, "waits_since": NOW}
+    error = say("webhook.refused_saying", status=500, excerpt="no: it broke.")
+    put(database, webhook_deliveries, {**delivery, "last_error": error.english()})
+    endpoint = {"url": "u", "kinds": "", "secret_sealed": b"", "created_at": NOW}
+    gone = say("webhook.gone")
+    put(database, webhook_endpoints, {**endpoint, "disabled_reason": gone.english()})
+    refused = say("action.not_retried", job="7", reason=say("refusal.expired"))
+    note = {"at": NOW, "who": "admin", "what": "retry", "outcome": "refused"}
+    put(database, audit, {**note, "detail": refused.english()}, {**note, "detail": None})
+    run(database)
+    assert coded(database, senders, "detail") == said
+    assert coded(database, commands, "result") == [None, say("command.no_device")]
+    assert coded(database, message_steps, "text") == [None, say("job.lost")]
+    assert coded(database, webhook_deliveries, "last_error") == [error]
+    assert coded(database, webhook_endpoints, "disabled_reason") == [gone]
+    assert coded(database, audit, "detail") == [refused, None]
+
+
+def test_no_column_with_codes_is_left_out() -> None:
+    with_codes = {
+        f"0004 {table.name}.{column.name.removesuffix('_code')}"
+        for table in metadata.sorted_tables
+        for column in table.columns
+        if f"{column.name.removesuffix('_code')}_params" in table.columns
+        and column.name.endswith("_code")
+    }
+    assert {one.name for one in RECODINGS} == with_codes
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_rows_that_another_transaction_holds_are_left_for_the_next_pass(
+    database: Database,
+) -> None:
+    put_old(database, NO_ACCOUNT.english(), NO_ACCOUNT.english())
+    job = Rewriting(database)
+    with database.write() as connection:
+        held = select(messages.c.id).where(messages.c.id == 1).with_for_update()
+        connection.execute(held)
+        for _ in range(10):
+            job.rewrite_some()
+        assert coded(database) == [None, NO_ACCOUNT]
+    run(database, job=job)
+    assert coded(database) == [NO_ACCOUNT, NO_ACCOUNT]
+
+
+def sample(code: str) -> Sentence:
+    """A sentence of this code with parameters that could be confused with its text."""
+    numbers: dict[str, int | str] = {"status": 500, "count": 7}
+    return Sentence(code, {name: numbers.get(name, "a (b): c") for name in holes(ENGLISH[code])})
+
+
+@pytest.mark.parametrize("code", [code for code, _ in old_sentences.SENTENCES])
+def test_what_old_versions_wrote_is_recognised(code: str) -> None:
+    wanted = sample(code)
+    found = decoded(*old_sentences.coded(wanted.english()))
+    assert found is not None
+    assert found.english() == wanted.english()
+    same_text = [one for one, text in ENGLISH.items() if text == ENGLISH[code]]
+    assert found.code in same_text
+    assert found.params == wanted.params
+
+
+@pytest.mark.parametrize("text", ["", "Odd.", "WhatsApp did not take it: ", "x" * 9999, "{detail}"])
+def test_what_no_version_wrote_keeps_its_text(text: str) -> None:
+    assert old_sentences.coded(text) == (OTHER, {"text": text})
+
+
+def test_rows_that_are_rewritten_are_written_as_new_ones_are(database: Database) -> None:
+    put_old(database, NOT_TAKEN.english())
+    run(database)
+    with database.read() as connection:
+        row = connection.execute(select(messages)).one()
+    wanted = columns("error", NOT_TAKEN)
+    assert (row.error, row.error_code) == (wanted["error"], wanted["error_code"])
+    assert json.loads(row.error_params) == json.loads(str(wanted["error_params"]))
