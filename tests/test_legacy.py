@@ -1,21 +1,12 @@
 """What is said about the earlier application's leftovers, and that none of them is touched."""
 
-import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url
 
 from conftest import settings
-from hudhud.db.engine import Database, open_database
-from hudhud.db.migrate import migrate
-from hudhud.errors import SettingsError
-from hudhud.legacy import choose_database, database_url, notices
+from hudhud.legacy import notices
 from hudhud.settings import read_environment
 
 
@@ -24,31 +15,10 @@ def lines(environment: dict[str, str] | None = None, **changes: Any) -> list[str
     return notices(environment or {}, settings(**changes))
 
 
-def earlier_database(file: Path, journal: str = "delete") -> None:
-    """A database as the earlier application leaves it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute(f"PRAGMA journal_mode = {journal}")
-        connection.execute("CREATE TABLE otp_jobs (id INTEGER PRIMARY KEY, phone TEXT)")
-        connection.execute("CREATE TABLE service_status (name TEXT)")
-        connection.execute("INSERT INTO otp_jobs (phone) VALUES ('+201001234567')")
-        connection.commit()
-
-
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Every file below a folder with its bytes and its time of change."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
-
-
-def file_of(url: str) -> Path:
-    """The file that an SQLite address names."""
-    return Path(str(make_url(url).database))
-
-
-def closing_database(url: str) -> closing[Database]:
-    """A database that is closed at the end of the block."""
-    return closing(open_database(url))
 
 
 def test_a_fresh_installation_has_nothing_to_say() -> None:
@@ -161,136 +131,3 @@ def test_an_own_session_is_not_taken_for_an_earlier_one() -> None:
     Path("data/session").mkdir(parents=True)
     Path("data/session/main.db").touch()
     assert lines() == []
-
-
-def test_a_postgresql_address_wins_over_a_file_name() -> None:
-    address = "postgresql://u:p@localhost/x"
-    chosen = database_url(settings(database_url=address, db_filename=Path("a/b.db")))
-    assert chosen.url == address
-    assert chosen.notice is None
-    assert not Path("a").exists()
-
-
-def test_choosing_alone_makes_nothing() -> None:
-    choose_database(settings(db_filename=Path("new/app_data.db")))
-    notices({}, settings(db_filename=Path("new/app_data.db")))
-    assert not Path("new").exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "file"),
-    [
-        ({}, "data/hudhud.db"),
-        ({"data_dir": Path("elsewhere/deep")}, "elsewhere/deep/hudhud.db"),
-        ({"db_filename": Path("new/app_data.db")}, "new/app_data.db"),
-        ({"db_filename": Path("odd ?#%41 name/ü.db")}, "odd ?#%41 name/ü.db"),
-    ],
-)
-def test_a_new_database_is_made_for_its_owner_alone(changes: dict[str, Any], file: str) -> None:
-    url, notice = database_url(settings(**changes))
-    assert notice is None
-    assert file_of(url) == Path(file)
-    assert Path(file).stat().st_mode & 0o777 == 0o600
-    assert Path(file).parent.stat().st_mode & 0o077 == 0
-    open_database(url).close()
-
-
-@pytest.mark.parametrize("journal", ["delete", "wal"])
-def test_a_database_of_the_earlier_application_is_left_untouched(journal: str) -> None:
-    earlier_database(Path("database/app_data.db"), journal)
-    before = contents(Path("database"))
-    chosen = settings(db_filename=Path("./database/app_data.db"))
-    url, notice = database_url(chosen)
-    assert file_of(url) == Path("database/hudhud.db")
-    assert notice is not None
-    assert "database/app_data.db" in notice
-    assert "otp_jobs" in notice
-    assert notices({}, chosen) == [notice]
-    with closing_database(url) as database:
-        migrate(database)
-    after = contents(Path("database"))
-    assert {path: after[path] for path in before} == before
-    assert set(after) - set(before) == {"database/hudhud.db"}
-
-
-def test_the_choice_stays_the_same_at_the_next_start() -> None:
-    earlier_database(Path("database/app_data.db"))
-    chosen = settings(db_filename=Path("database/app_data.db"))
-    first = database_url(chosen)
-    with closing_database(first.url) as database:
-        migrate(database)
-    assert database_url(chosen) == first
-
-
-def test_an_own_database_under_the_earlier_name_is_used() -> None:
-    chosen = settings(db_filename=Path("database/app_data.db"))
-    first = database_url(chosen)
-    assert first.notice is None
-    with closing_database(first.url) as database:
-        migrate(database)
-        assert database_url(chosen) == first, "while it is open"
-    assert database_url(chosen) == first
-
-
-def test_an_own_database_that_was_just_killed_is_used() -> None:
-    """Its tables may still stand in the write-ahead log alone."""
-    chosen = settings(db_filename=Path("killed.db"))
-    first = database_url(chosen)
-    with closing_database(first.url) as database:
-        migrate(database)
-        main = Path("killed.db").read_bytes()
-        log = Path("killed.db-wal").read_bytes()
-    Path("killed.db").write_bytes(main)
-    Path("killed.db-wal").write_bytes(log)
-    assert database_url(chosen) == first
-    with closing_database(first.url) as database:
-        assert migrate(database) is False
-
-
-def not_sqlite(file: Path) -> None:
-    """Make a file with other contents."""
-    file.write_text("id,phone\n1,+201001234567\n" * 100, encoding="utf-8")
-
-
-@pytest.mark.parametrize("make", [not_sqlite, Path.mkdir])
-def test_what_is_no_sqlite_database_is_refused_in_one_line(make: Callable[[Path], None]) -> None:
-    make(Path("list.csv"))
-    with pytest.raises(SettingsError, match=r"^DB_FILENAME: list\.csv .*\.$"):
-        database_url(settings(db_filename=Path("list.csv")))
-
-
-def test_an_earlier_database_that_is_called_hudhud_db_is_refused() -> None:
-    earlier_database(Path("database/hudhud.db"))
-    before = contents(Path("database"))
-    with pytest.raises(SettingsError, match=r"DB_FILENAME: .*belongs to another application"):
-        database_url(settings(db_filename=Path("database/hudhud.db")))
-    assert contents(Path("database")) == before
-
-
-@pytest.mark.parametrize("changes", [{"db_filename": "file/x.db"}, {"data_dir": "file"}])
-def test_a_folder_that_cannot_be_made_is_refused_by_the_name_of_its_setting(
-    changes: dict[str, str],
-) -> None:
-    Path("file").touch()
-    (name,) = changes
-    with pytest.raises(SettingsError, match=f"^{name.upper()}: "):
-        database_url(settings(**changes))
-
-
-def test_a_killed_applications_database_is_recognised_by_what_its_log_holds(tmp_path: Path) -> None:
-    file = tmp_path / "app_data.db"
-    code = """
-import os, sqlite3, sys
-connection = sqlite3.connect(sys.argv[1])
-connection.execute("PRAGMA journal_mode = WAL")
-connection.execute("CREATE TABLE otp_jobs (id INTEGER)")
-connection.commit()
-os._exit(0)  # as if killed: the table is still in the log alone
-"""
-    subprocess.run([sys.executable, "-c", code, str(file)], check=True)
-    parts = {part: part.read_bytes() for part in tmp_path.iterdir()}
-    assert len(parts) > 1
-    choice = database_url(settings(db_filename=file))
-    assert choice.file == tmp_path / "hudhud.db"
-    assert "otp_jobs" in (choice.notice or "")
-    assert {part: part.read_bytes() for part in parts} == parts

@@ -15,12 +15,12 @@ from hudhud.clock import now_ms
 from hudhud.countries import Countries
 from hudhud.credentials import build_sealer, load_secret
 from hudhud.db.engine import Database, open_database
+from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate
 from hudhud.db.rewriting import Rewriting
 from hudhud.dispatcher import Dispatcher
 from hudhud.errors import SettingsError
 from hudhud.housekeeping import Housekeeping
-from hudhud.legacy import database_url
 from hudhud.machine import machine_name
 from hudhud.outgoing import Outgoing
 from hudhud.retention import Retention

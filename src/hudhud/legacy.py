@@ -1,19 +1,9 @@
-"""What the earlier application left behind: variables without a meaning, its database, its session.
+"""Notices at the start: settings that lost their meaning, leftovers of the earlier application."""
 
-Nothing here changes or deletes anything of it.
-"""
-
-import shutil
-import sqlite3
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
-from sqlalchemy import URL, make_url
-
-from hudhud.errors import SettingsError
+from hudhud.db.location import choose_database
 from hudhud.settings import ENV_FILES, UNSET_PLACEHOLDERS, Settings, parse_env_file
 
 NO_LONGER_NEEDED = {
@@ -23,23 +13,6 @@ NO_LONGER_NEEDED = {
 }
 BAILEYS_SESSION = "baileys_auth_info"
 FEWEST_CODES = 60
-# Both in one database, and it is Hudhud's.
-OWN_TABLES = {"alembic_version", "verifications"}
-
-
-class DatabaseChoice(NamedTuple):
-    """The SQLAlchemy address of the database, and a line for the log where it needs one."""
-
-    url: str
-    notice: str | None
-
-    @property
-    def file(self) -> Path | None:
-        """The SQLite file, None for PostgreSQL."""
-        address = make_url(self.url)
-        if address.database is None or address.get_backend_name() != "sqlite":
-            return None
-        return Path(address.database)
 
 
 def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
@@ -58,111 +31,6 @@ def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
         *slow_pace(settings),
         *_sessions_left_behind(settings),
     ]
-
-
-def choose_database(settings: Settings) -> DatabaseChoice:
-    """Choose the database; nothing is made.
-
-    DATABASE_URL wins over DB_FILENAME, which wins over the data folder. A file of another
-    application is left untouched: `hudhud.db` beside it is taken instead.
-    Raises SettingsError where the file cannot be used.
-    """
-    if settings.database_url is not None:
-        return DatabaseChoice(settings.database_url, None)
-    if settings.db_filename is None:
-        file = settings.data_dir / "hudhud.db"
-        return DatabaseChoice(_sqlite_url(file), None)
-    return _named_file(settings.db_filename)
-
-
-def database_url(settings: Settings) -> DatabaseChoice:
-    """Choose the database, making the SQLite file (for its owner alone) where it is missing.
-
-    Raises SettingsError where the file cannot be used or made.
-    """
-    choice = choose_database(settings)
-    if choice.file is not None:
-        named_by = "DATA_DIR" if settings.db_filename is None else "DB_FILENAME"
-        _make_private_file(choice.file, named_by=named_by)
-    return choice
-
-
-def _named_file(file: Path) -> DatabaseChoice:
-    tables = _tables_of_another(file)
-    if not tables:
-        return DatabaseChoice(_sqlite_url(file), None)
-    beside = file.with_name("hudhud.db")
-    if _tables_of_another(beside):
-        raise SettingsError(
-            f"DB_FILENAME: {beside} belongs to another application. Name a file that does not "
-            "exist yet, or leave DB_FILENAME out."
-        )
-    return DatabaseChoice(
-        _sqlite_url(beside),
-        f"DB_FILENAME names a database of the earlier application, {file} "
-        f"(with {', '.join(sorted(tables))}): it is left untouched, Hudhud uses {beside}.",
-    )
-
-
-def _tables_of_another(file: Path) -> set[str]:
-    """Return the tables of a database that is not Hudhud's; empty for a new or own one.
-
-    What a killed application left beside the file is part of the database, and opening the file
-    would write to it: then a copy is looked at.
-    """
-    if not file.exists():
-        return set()
-    _require_sqlite(file)
-    beside = [side for side in map(file.with_name, _side_files(file)) if side.exists()]
-    if not beside:
-        return _foreign_tables(f"{file.absolute().as_uri()}?mode=ro&immutable=1", file)
-    with TemporaryDirectory(prefix="hudhud-") as folder:
-        for part in (file, *beside):
-            shutil.copyfile(part, Path(folder) / part.name)
-        return _foreign_tables((Path(folder) / file.name).as_uri(), file)
-
-
-def _side_files(file: Path) -> tuple[str, str]:
-    return f"{file.name}-wal", f"{file.name}-journal"
-
-
-def _foreign_tables(address: str, file: Path) -> set[str]:
-    try:
-        with closing(sqlite3.connect(address, uri=True)) as connection:
-            rows = connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-            )
-            tables = {str(name) for (name,) in rows}
-    except sqlite3.DatabaseError as error:
-        raise SettingsError(
-            f"DB_FILENAME: {file} cannot be read ({error}). Name another file, or leave it out."
-        ) from None
-    return set() if tables >= OWN_TABLES else tables
-
-
-def _require_sqlite(file: Path) -> None:
-    try:
-        with file.open("rb") as opened:
-            start = opened.read(16)
-    except OSError as error:
-        raise SettingsError(f"DB_FILENAME: {file} cannot be read: {error.strerror}.") from None
-    if start not in {b"", b"SQLite format 3\0"}:
-        raise SettingsError(
-            f"DB_FILENAME: {file} is not an SQLite database. Name another file, or leave it out."
-        )
-
-
-def _make_private_file(file: Path, *, named_by: str) -> None:
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not file.exists():
-            file.touch(mode=0o600)
-    except OSError as error:
-        raise SettingsError(f"{named_by}: {file} cannot be made: {error.strerror}.") from None
-
-
-def _sqlite_url(file: Path) -> str:
-    return URL.create("sqlite", database=str(file)).render_as_string()
 
 
 def _variables_without_meaning(environment: Mapping[str, str]) -> list[str]:

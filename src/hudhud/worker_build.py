@@ -11,9 +11,9 @@ from hudhud.channels.sandbox import SandboxChannel
 from hudhud.countries import Countries
 from hudhud.credentials import build_sealer
 from hudhud.db.engine import Database, open_database
+from hudhud.db.location import database_url
 from hudhud.delivery import Delivery
 from hudhud.errors import StartRefused
-from hudhud.legacy import database_url
 from hudhud.machine import machine_name
 from hudhud.pace import Pace
 from hudhud.sealing import CodeSealer

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
-from hudhud import legacy
 from hudhud.db.engine import Database, open_database
+from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.errors import BadRequest, CommandFailed
 from hudhud.phones import Phone, parse_phone
@@ -40,7 +40,7 @@ def existing_installation(settings: Settings) -> Iterator[Database]:
     Raises CommandFailed where there is none, or one of another version, and StartRefused where it
     does not answer.
     """
-    choice = legacy.choose_database(settings)
+    choice = choose_database(settings)
     if choice.file is not None and not choice.file.exists():
         raise CommandFailed(f"There is no database {choice.file} yet. Start with: hudhud serve")
     with progress("Opening the database …"):

@@ -5,8 +5,8 @@ Every check looks and changes nothing but a row or a file of its own that it tak
 
 from collections.abc import Callable, Iterator
 
-from hudhud import legacy
 from hudhud.db.engine import open_database
+from hudhud.db.location import choose_database
 from hudhud.doctor import around, database, files
 from hudhud.doctor.finding import Finding, Installation, fail
 from hudhud.errors import SettingsError, StartRefused
@@ -58,7 +58,7 @@ def examine() -> Iterator[tuple[str, Finding]]:
 
 def open_installation(settings: Settings) -> Installation:
     """Open what is there, and make nothing. Raises SettingsError for a wrong database file."""
-    choice = legacy.choose_database(settings)
+    choice = choose_database(settings)
     if choice.file is not None and not choice.file.exists():
         return Installation(settings, database=None, problem=None)
     try:

@@ -6,10 +6,11 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import admin_password, api_keys, legacy, resealing, senders, untrusted_proxy
+from hudhud import admin_password, api_keys, resealing, senders, untrusted_proxy
 from hudhud.clock import now_ms
 from hudhud.credentials import CREDENTIALS_FILE, find_secret, proves, secret_file, stored_check
 from hudhud.db.engine import Database
+from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.db.tables import installation as kept
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
@@ -23,7 +24,7 @@ LATER = ok("Not known before the first start.")
 
 def answers(installation: Installation) -> Finding:
     """Is the database there, and does it answer?"""
-    choice = legacy.choose_database(installation.settings)
+    choice = choose_database(installation.settings)
     if installation.problem is not None:
         if choice.file is None:
             return fail(installation.problem, "Check DATABASE_URL, the server, and the network.")

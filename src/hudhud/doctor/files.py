@@ -6,7 +6,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hudhud import legacy, templates, templates_file
+from hudhud import templates, templates_file
+from hudhud.db.location import choose_database
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.errors import SettingsError
 from hudhud.settings import ENV_FILES
@@ -103,7 +104,7 @@ def _secret_files(installation: Installation) -> Iterator[Path]:
     folder = installation.settings.data_dir
     kept = _regular(folder.rglob("*") if folder.is_dir() else ())
     yield from (file for file in kept if file != folder / templates.FILE)
-    database = legacy.choose_database(installation.settings).file
+    database = choose_database(installation.settings).file
     if database is not None and database.parent != folder:
         yield from _regular(database.with_name(database.name + end) for end in SIDE_FILES)
 
