@@ -21,7 +21,7 @@ from benchmarks.reads import Known, Read, Reader, all_reads, without_pause
 from benchmarks.service import Service, free_port
 from benchmarks.streams import open_streams
 from hudhud import api_keys
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.migrate import migrate
 from hudhud.db.tables import messages

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.history import MONTH_MS, fill
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.settings import load_settings
 from hudhud.db.engine import Database
 from hudhud.db.migrate import migrate
 from hudhud.db.tables import installation
 from hudhud.retention import Retention
-from hudhud.settings import load_settings
 
 OLD_MESSAGES = 200_000
 OTHERS_PAUSE_SECONDS = 0.005

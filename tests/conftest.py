@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from hudhud.core.settings import Settings
 from hudhud.db import engine
 from hudhud.db.engine import Database
-from hudhud.settings import Settings
 from support.postgres import PostgresDatabases, migrate_without_rows
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hudhud import errors
+from hudhud.core import errors
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src" / "hudhud"

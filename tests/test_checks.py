@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hudhud.checks import Standing
+from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
 from hudhud.endings import STATUSES, Status
-from hudhud.errors import Conflict, Gone, NotFound, Refused, TooMany
 
 MOST = 5
 NOW = 1_795_483_878_036

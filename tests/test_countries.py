@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from conftest import settings
+from hudhud.core.errors import NotAllowed
+from hudhud.core.phones import parse_phone
 from hudhud.countries import Countries, region
 from hudhud.db.engine import Database
-from hudhud.errors import NotAllowed
-from hudhud.phones import parse_phone
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from conftest import settings
+from hudhud.core.settings import read_environment
 from hudhud.legacy import notices
-from hudhud.settings import read_environment
 
 
 def lines(environment: dict[str, str] | None = None, **changes: Any) -> list[str]:

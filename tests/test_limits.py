@@ -6,10 +6,9 @@ from hypothesis import strategies as st
 
 from conftest import settings
 from hudhud.api_keys import ENVIRONMENT, Caller
-from hudhud.errors import BadRequest, SettingsError
-from hudhud.limits import Limit, LimitReached, Limits, Policy, Quota
-from hudhud.phones import Phone
-from hudhud.rates import (
+from hudhud.core.errors import BadRequest, SettingsError
+from hudhud.core.phones import Phone
+from hudhud.core.rates import (
     KINDS,
     LONGEST_WINDOW_MS,
     Rate,
@@ -19,7 +18,8 @@ from hudhud.rates import (
     write_own_limits,
     write_rates,
 )
-from hudhud.settings import load_settings
+from hudhud.core.settings import load_settings
+from hudhud.limits import Limit, LimitReached, Limits, Policy, Quota
 from hudhud.web.rate_limit import headers
 
 PHONE = Phone("+201001234567", "EG")

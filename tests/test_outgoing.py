@@ -8,9 +8,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from hudhud.errors import BadRequest
+from hudhud.core.errors import BadRequest
+from hudhud.core.phones import mask_phone
 from hudhud.outgoing import Outgoing, Resolve, check_form, is_public, may_be_allowed
-from hudhud.phones import mask_phone
 from hudhud.posting import Answer, Poster
 from support.receivers import Received, Receiver, Reply, receiving
 from support.services import wait_until

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from conftest import settings
 from hudhud import templates as module
-from hudhud.errors import BadRequest, SettingsError
-from hudhud.plain_text import is_plain
+from hudhud.core.errors import BadRequest, SettingsError
+from hudhud.core.plain_text import is_plain
 from hudhud.templates import LinkMode, LinkText, Templates, with_code
 from hudhud.wordings import CODE, LINK_PLACES, SHIPPED, TOKEN, shipped
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hudhud.errors import SettingsError
+from hudhud.core.errors import SettingsError
 from hudhud.templates_file import KeyTexts, TemplatesFile, read
 
 DOCS = Path(__file__).parents[1] / "docs/templates.md"

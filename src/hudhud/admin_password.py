@@ -13,12 +13,12 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, select
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import derive
+from hudhud.core.errors import BadRequest
+from hudhud.core.settings import Settings
 from hudhud.db.engine import insert_or_update
 from hudhud.db.tables import admins
-from hudhud.errors import BadRequest
-from hudhud.sealing import derive
-from hudhud.settings import Settings
 
 SHORTEST_PASSWORD = 12
 # Longer ones are refused before they are hashed; nobody types them.

@@ -4,10 +4,10 @@ from sqlalchemy import Connection
 
 from hudhud import queue
 from hudhud.channels.base import SANDBOX
+from hudhud.core.errors import QueueUnavailable
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
-from hudhud.errors import QueueUnavailable
 from hudhud.queue import Room
-from hudhud.settings import Settings
 
 
 def room(

@@ -26,12 +26,12 @@ from sqlalchemy import Column, Row, Select, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import conversion_guard, webhook_alerts, webhooks
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.settings import Settings
 from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
 from hudhud.db.tables import country_guards, senders, webhook_endpoints
 from hudhud.senders import detail_of
-from hudhud.settings import Settings
 
 if TYPE_CHECKING:
     from apprise import NotifyBase

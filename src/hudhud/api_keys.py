@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
-from hudhud.clock import iso
+from hudhud.core.clock import iso
+from hudhud.core.errors import BadRequest
+from hudhud.core.plain_text import is_plain
 from hudhud.core.sentences import Sentence, say
+from hudhud.core.settings import Network
 from hudhud.db.tables import api_keys, installation
-from hudhud.errors import BadRequest
 from hudhud.key_settings import (
     DEFAULT_SCOPES,
     Scope,
@@ -27,8 +29,6 @@ from hudhud.key_settings import (
     write_networks,
     write_scopes,
 )
-from hudhud.plain_text import is_plain
-from hudhud.settings import Network
 
 LIVE_MARK = "hh_live_"
 TEST_MARK = "hh_test_"

@@ -11,7 +11,10 @@ from sqlalchemy import Connection
 from hudhud import api_keys, queue, webhooks
 from hudhud.alerts import Alerts
 from hudhud.channels.base import SANDBOX
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import Sealer
+from hudhud.core.errors import SettingsError
+from hudhud.core.settings import Settings
 from hudhud.countries import Countries
 from hudhud.credentials import build_sealer, load_secret
 from hudhud.db.engine import Database, open_database
@@ -19,13 +22,10 @@ from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate
 from hudhud.db.rewriting import Rewriting
 from hudhud.dispatcher import Dispatcher
-from hudhud.errors import SettingsError
 from hudhud.housekeeping import Housekeeping
 from hudhud.machine import machine_name
 from hudhud.outgoing import Outgoing
 from hudhud.retention import Retention
-from hudhud.sealing import Sealer
-from hudhud.settings import Settings
 from hudhud.supervisor import Supervisor
 from hudhud.templates import Templates
 from hudhud.verifications import VerificationStarter

@@ -15,16 +15,16 @@ from sqlalchemy import Connection, Row, select, update
 from hudhud import api_keys, conversions, endings, link_tokens, messages, tally, texts
 from hudhud.channels.base import SANDBOX, Inbound
 from hudhud.codes import new_code
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import NotAllowed
+from hudhud.core.phones import is_same_line, mask_phone, parse_phone
+from hudhud.core.settings import Settings
 from hudhud.countries import Countries
 from hudhud.db import tables
 from hudhud.db.deleting import delete_some
 from hudhud.db.engine import Database, insert_or_update, insert_rows
 from hudhud.endings import PENDING
-from hudhud.errors import NotAllowed
 from hudhud.messages import QUEUED
-from hudhud.phones import is_same_line, mask_phone, parse_phone
-from hudhud.sealing import CodeSealer
-from hudhud.settings import Settings
 from hudhud.templates import Templates
 
 # Who writes a token that is of no use is told so once in this time.

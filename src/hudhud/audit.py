@@ -8,11 +8,11 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select
 
+from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import Sentence, Value
 from hudhud.core.stored_sentences import columns
 from hudhud.db.deleting import delete_some
 from hudhud.db.tables import audit
-from hudhud.plain_text import shortened
 
 Outcome = Literal["ok", "refused", "failed"]
 What = Literal[

@@ -7,12 +7,12 @@ from sqlalchemy import Connection, Row, Select, and_, case, select, update
 
 from hudhud import endings
 from hudhud.api_keys import Caller
-from hudhud.clock import now_ms
 from hudhud.codes import canonical
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
 from hudhud.db.tables import messages, verifications
 from hudhud.endings import APPROVED, EXPIRED, MAX_ATTEMPTS_REACHED, PENDING, Ended, Status
-from hudhud.errors import Conflict, Gone, NotFound, Refused, TooMany
-from hudhud.sealing import CodeSealer
 from hudhud.verifications import DAY_MS, first_id_since
 
 NOTHING = "There is no pending verification for this. Send a new code."

@@ -9,11 +9,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import commands
 from hudhud.channels.base import Channel, Restart
-from hudhud.clock import now_ms
 from hudhud.commands import Command, Result
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import CommandFailed
 from hudhud.core.sentences import say
 from hudhud.db.engine import Database
-from hudhud.errors import CommandFailed
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, NamedTuple
 import structlog
 from sqlalchemy import Connection, Row, case, func, select, update
 
-from hudhud.clock import iso
 from hudhud.conversions import PART_MS
+from hudhud.core.clock import iso
 from hudhud.db.engine import Database, insert_or_ignore, insert_or_update
 from hudhud.db.tables import conversions, country_guards, installation
 

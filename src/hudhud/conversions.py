@@ -11,11 +11,11 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from hudhud.core.phones import parse_phone
 from hudhud.countries import region
 from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_or_add, lock_for_conversions
 from hudhud.db.tables import conversions
-from hudhud.phones import parse_phone
 from hudhud.tally import SHARD, SHARDS
 
 PART_MS: Final = 600_000

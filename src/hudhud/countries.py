@@ -8,12 +8,12 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import NotAllowed
+from hudhud.core.phones import Phone
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import country_guards
-from hudhud.errors import NotAllowed
-from hudhud.phones import Phone
-from hudhud.settings import Settings
 
 RENEW_SECONDS = 2.0
 

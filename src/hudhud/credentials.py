@@ -17,14 +17,14 @@ import structlog
 from sqlalchemy import Connection, select, update
 
 from hudhud import admin_password, api_keys, audit
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer, derive
+from hudhud.core.errors import StartRefused
 from hudhud.core.sentences import say
+from hudhud.core.settings import SHORTEST_SECRET, Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import installation
-from hudhud.errors import StartRefused
 from hudhud.key_settings import Scope
-from hudhud.sealing import CodeSealer, derive
-from hudhud.settings import SHORTEST_SECRET, Settings
 
 SECRET_BYTES = 48
 SECRET_CHECK = "secret_check"  # noqa: S105 -- the name of a row

@@ -35,7 +35,7 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud.clock import iso
+from hudhud.core.clock import iso
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import events, webhook_deliveries, webhook_endpoints

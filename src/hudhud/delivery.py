@@ -5,11 +5,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import contacts
 from hudhud.channels.base import Channel
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer, SealingError
+from hudhud.core.errors import PermanentFailure, Snoozed, TransientFailure
+from hudhud.core.phones import mask_phone
 from hudhud.core.sentences import Sentence, say
 from hudhud.db.engine import Database
-from hudhud.errors import PermanentFailure, Snoozed, TransientFailure
-from hudhud.phones import mask_phone
 from hudhud.queue import (
     FIRST_RETRY_SECONDS,
     LAST_CALL_MS,
@@ -20,7 +21,6 @@ from hudhud.queue import (
     Sent,
     retry_delay,
 )
-from hudhud.sealing import CodeSealer, SealingError
 from hudhud.templates import with_code
 from hudhud.wordings import CODE_LINE
 

@@ -24,9 +24,9 @@ from urllib.parse import urlsplit
 
 from hudhud import senders
 from hudhud.api_keys import LIVE_MARK
+from hudhud.core.errors import CommandFailed
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
-from hudhud.errors import CommandFailed
-from hudhud.settings import Settings
 
 if TYPE_CHECKING:
     from waemu.client import EmulatorProcess

@@ -18,14 +18,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks import Webhook
 
 from hudhud import __version__, deliveries, webhooks
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import Sealer, SealingError
 from hudhud.core.sentences import say
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
 from hudhud.deliveries import Claimed, Delivered, NextDue, NotDelivered, Outcome, Released
 from hudhud.outgoing import Outgoing
 from hudhud.posting import Answer, Poster
-from hudhud.sealing import Sealer, SealingError
 
 MOST_AT_ONCE = 100
 MOST_TO_ONE = 10

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from hudhud import deliveries
-from hudhud.clock import iso, iso_or_none
+from hudhud.core.clock import iso, iso_or_none
 from hudhud.core.stored_sentences import columns, in_english
 from hudhud.db.engine import insert_rows
 from hudhud.db.tables import (

@@ -27,12 +27,12 @@ from sqlalchemy import (
 
 from hudhud import audit, endings, events, texts, traces
 from hudhud.batches import Batches
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import CommandFailed
 from hudhud.core.stored_sentences import stored, with_mark
 from hudhud.db import fragments, tables
 from hudhud.db.engine import Database
 from hudhud.endings import FAILED, PENDING, Ended
-from hudhud.errors import CommandFailed
 from hudhud.messages import CANCELED, QUEUED, SENDING
 from hudhud.traces import Needle, Trace
 

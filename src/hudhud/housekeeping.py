@@ -12,11 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import conversion_guard, endings, queue, senders
 from hudhud.alerts import Alerts
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.rewriting import Rewriting
 from hudhud.retention import Retention
-from hudhud.settings import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -10,10 +10,10 @@ from hashlib import sha256
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
 
+from hudhud.core.crypto import CodeSealer
 from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_missing
 from hudhud.db.tables import idempotency_keys
-from hudhud.sealing import CodeSealer
 
 KEPT_MS = 86_400_000
 

@@ -26,11 +26,11 @@ from sqlalchemy import (
 )
 
 from hudhud import tally, texts
+from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import Sentence
 from hudhud.db import fragments
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import STATUSES, LegacyStatus, legacy_status
-from hudhud.sealing import CodeSealer
 
 SCANNED = 2_000
 # What one in so many messages has is found sooner by looking at them than by an index of pieces.

@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select
 
+from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import stored
 from hudhud.db.tables import messages, verifications
 from hudhud.job_search import JobFilter, Place, Search
 from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
 from hudhud.queue import LAST_CALL_MS
-from hudhud.sealing import CodeSealer
 from hudhud.wordings import CODE
 
 # Totals are exact up to here, and pages by number reach as far.

@@ -22,7 +22,7 @@ from hudhud.api_keys import (
     is_in_use,
     is_test_prefix,
 )
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, insert_or_update
 from hudhud.db.tables import api_keys, installation
 from hudhud.key_settings import Scope

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import Final, Literal, get_args
 
+from hudhud.core.errors import BadRequest
+from hudhud.core.plain_text import shortened
+from hudhud.core.rates import parse_own_limits, write_own_limits
 from hudhud.core.sentences import Sentence, say
-from hudhud.errors import BadRequest
-from hudhud.plain_text import shortened
-from hudhud.rates import parse_own_limits, write_own_limits
 
 MOST_NETWORKS = 50
 LONGEST_NETWORK = 50

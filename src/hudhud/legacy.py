@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from hudhud.core.settings import ENV_FILES, UNSET_PLACEHOLDERS, Settings, parse_env_file
 from hudhud.db.location import choose_database
-from hudhud.settings import ENV_FILES, UNSET_PLACEHOLDERS, Settings, parse_env_file
 
 NO_LONGER_NEEDED = {
     "NODE_ENV": "there is one mode, and errors never show a stack to callers",

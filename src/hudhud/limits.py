@@ -14,15 +14,15 @@ from typing import Final
 from sqlalchemy import Connection, delete, or_, select
 
 from hudhud.api_keys import Caller
+from hudhud.core.errors import TooMany
+from hudhud.core.phones import Phone
+from hudhud.core.rates import KINDS, UNIT_MS, Kind, Rate, Rates, parse_own_limits, span
+from hudhud.core.settings import Settings
 from hudhud.countries import region
 from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_or_add
 from hudhud.db.tables import limit_counts
-from hudhud.errors import TooMany
 from hudhud.login_limit import limited
-from hudhud.phones import Phone
-from hudhud.rates import KINDS, UNIT_MS, Kind, Rate, Rates, parse_own_limits, span
-from hudhud.settings import Settings
 
 # Of keys made by Hudhud, where neither the setting nor the key says anything.
 DEFAULTS: Final[Mapping[Kind, Rates]] = {

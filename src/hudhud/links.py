@@ -16,15 +16,15 @@ from hudhud import events, limits, link_tokens, senders
 from hudhud.api_keys import Caller
 from hudhud.channels import sandbox
 from hudhud.channels.base import SANDBOX
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady
+from hudhud.core.phones import Phone
+from hudhud.core.settings import Settings
 from hudhud.countries import Countries
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.endings import PENDING
-from hudhud.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady
 from hudhud.limits import Limit, Limits, Quota
-from hudhud.phones import Phone
-from hudhud.sealing import CodeSealer
-from hudhud.settings import Settings
 from hudhud.templates import LinkMode, Templates
 from hudhud.verifications import NO_LIMITS, new_verification_id
 

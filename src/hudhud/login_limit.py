@@ -9,11 +9,11 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from hudhud.core.errors import HudhudError
+from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import say
 from hudhud.db.engine import Database
 from hudhud.db.tables import login_attempts
-from hudhud.errors import HudhudError
-from hudhud.plain_text import shortened
 
 WINDOW_MS = 15 * 60_000
 MOST_FAILURES = 5

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from hudhud.errors import StartRefused
+from hudhud.core.errors import StartRefused
 
 LOCK_POLL_SECONDS = 0.02
 NAME_BYTES = 8

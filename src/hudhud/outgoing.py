@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from hudhud.core.errors import BadRequest, HudhudError
 from hudhud.core.sentences import say
-from hudhud.errors import BadRequest, HudhudError
 
 LONGEST_URL = 2000
 PORTS = {"http": 80, "https": 443}

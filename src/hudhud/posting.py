@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.masking import mask_text
+from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import Sentence, other, say
-from hudhud.masking import mask_text
 from hudhud.outgoing import AddressRefused, Outgoing
-from hudhud.plain_text import shortened
 
 MOST_READ = 64 * 1024
 # Of one answer with the interim ones (1xx) before it, which may follow each other endlessly.

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud import contacts, inbound, messages, senders
 from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, may_pass
 
 log = structlog.get_logger(__name__)

@@ -12,12 +12,12 @@ from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, and_, fun
 
 from hudhud import second_factor, sessions, webhooks
 from hudhud.admin_password import AdminPassword
-from hudhud.clock import iso, now_ms
+from hudhud.core.clock import iso, now_ms
+from hudhud.core.crypto import KEY_NAME_BYTES, CodeSealer, Sealer
+from hudhud.core.settings import Settings
 from hudhud.credentials import load_secret
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
-from hudhud.sealing import KEY_NAME_BYTES, CodeSealer, Sealer
-from hudhud.settings import Settings
 
 DONE = "SESSION_SECRET_PREVIOUS is no longer needed: nothing is sealed under it."
 

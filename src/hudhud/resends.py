@@ -9,16 +9,16 @@ from sqlalchemy import Connection, Row, select, update
 from hudhud import admission, api_keys, endings, limits, messages, tally, texts
 from hudhud.api_keys import Caller
 from hudhud.checks import OVER
+from hudhud.core.errors import BadRequest, Conflict, Gone, TooMany
+from hudhud.core.phones import Phone, parse_phone
+from hudhud.core.settings import Settings
 from hudhud.countries import Countries
 from hudhud.db import tables
 from hudhud.db.engine import Database, insert_rows
 from hudhud.endings import EXPIRED, FAILED, PENDING
-from hudhud.errors import BadRequest, Conflict, Gone, TooMany
 from hudhud.limits import Limits, Quota
 from hudhud.messages import QUEUED, SENDING
-from hudhud.phones import Phone, parse_phone
 from hudhud.queue import LAST_CALL_MS
-from hudhud.settings import Settings
 from hudhud.templates import Templates
 from hudhud.verifications import NO_LIMITS
 

@@ -28,13 +28,13 @@ from hudhud import (
     webhooks,
 )
 from hudhud.batches import Batches
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.settings import Settings
 from hudhud.db import fragments
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_steps, messages, verifications
 from hudhud.endings import PENDING
 from hudhud.messages import QUEUED, SENDING
-from hudhud.settings import Settings
 
 DAY_MS = 86_400_000
 # The oldest rows are looked at, by their ids, which rise with time: what is kept among them, or

@@ -15,9 +15,9 @@ import structlog
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from hudhud.admin_password import PASSWORD_ALPHABET
+from hudhud.core.crypto import Sealer, SealingError
 from hudhud.db.engine import insert_or_update
 from hudhud.db.tables import recovery_codes, second_factors
-from hudhud.sealing import Sealer, SealingError
 
 PURPOSE = "second factor"
 ISSUER = "Hudhud"

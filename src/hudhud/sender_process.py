@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 import structlog
 
-from hudhud import logs
-from hudhud.errors import HudhudError
+from hudhud.core import logs
+from hudhud.core.errors import HudhudError
+from hudhud.core.settings import load_settings
 from hudhud.machine import lock_sender
-from hudhud.settings import load_settings
 from hudhud.worker_build import build_worker
 
 LOCK_PATIENCE_SECONDS = 10.0

@@ -25,11 +25,11 @@ from sqlalchemy import (
 
 from hudhud import api_keys, events
 from hudhud.channels.base import LINKED, SANDBOX, State, StateReport
+from hudhud.core.plain_text import is_plain
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns, stored
 from hudhud.db.engine import insert_or_ignore
 from hudhud.db.tables import sender_states, senders
-from hudhud.plain_text import is_plain
 
 LEASE_MS = 30_000
 HEARTBEAT_MS = 3_000

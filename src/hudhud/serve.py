@@ -19,9 +19,9 @@ import uvloop
 from litestar import Litestar
 
 from hudhud import app
+from hudhud.core.errors import StartRefused
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
-from hudhud.errors import StartRefused
-from hudhud.settings import Settings
 from hudhud.web.application import build_web
 
 log = structlog.get_logger(__name__)

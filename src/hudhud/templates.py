@@ -12,9 +12,9 @@ from typing import Literal
 import structlog
 
 from hudhud import locales
-from hudhud.errors import BadRequest, SettingsError
-from hudhud.plain_text import shortened
-from hudhud.settings import Settings
+from hudhud.core.errors import BadRequest, SettingsError
+from hudhud.core.plain_text import shortened
+from hudhud.core.settings import Settings
 from hudhud.templates_file import KeyTexts, TemplatesFile, read
 from hudhud.wordings import BRAND, CODE_LINE, DEFAULT_TEMPLATE, LINK_PLACES, MINUTES, TOKEN, shipped
 

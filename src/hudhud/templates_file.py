@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hudhud import locales, toml_lines
-from hudhud.errors import SettingsError
-from hudhud.settings import brand
+from hudhud.core.errors import SettingsError
+from hudhud.core.settings import brand
 from hudhud.wordings import (
     CODE,
     CODE_LINE,

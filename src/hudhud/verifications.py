@@ -20,19 +20,19 @@ from hudhud import (
 )
 from hudhud.api_keys import Caller
 from hudhud.channels.base import SANDBOX
-from hudhud.clock import now_ms
 from hudhud.codes import canonical, new_code
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import Contradiction, NotAllowed
+from hudhud.core.phones import Phone
+from hudhud.core.settings import Settings
 from hudhud.countries import Countries
 from hudhud.db import tables
 from hudhud.db.engine import Database, insert_rows
 from hudhud.endings import PENDING
-from hudhud.errors import Contradiction, NotAllowed
 from hudhud.idempotency import IdempotentRequest, Original
 from hudhud.limits import Limit, Limits, Quota
 from hudhud.messages import CANCELED, QUEUED
-from hudhud.phones import Phone
-from hudhud.sealing import CodeSealer
-from hudhud.settings import Settings
 from hudhud.templates import Templates
 
 ID_BYTES = 16

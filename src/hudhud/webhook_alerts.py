@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from hudhud.clock import iso
+from hudhud.core.clock import iso
 from hudhud.core.stored_sentences import in_english
 from hudhud.outgoing import shown
 

@@ -14,13 +14,13 @@ import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from hudhud import outgoing
-from hudhud.clock import iso
+from hudhud.core.clock import iso
+from hudhud.core.crypto import Sealer, SealingError
+from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import webhook_endpoints
-from hudhud.errors import BadRequest, Conflict
 from hudhud.events import KINDS, Kind
-from hudhud.sealing import Sealer, SealingError
 
 PURPOSE: Final = "webhook secret"
 SECRET_MARK = "whsec_"  # noqa: S105 -- how each secret begins

@@ -17,8 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud import commands, endings, queue, senders
 from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Channel, Restart, StateReport
-from hudhud.clock import now_ms
 from hudhud.control import Control
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, may_pass
 from hudhud.delivery import Delivery
 from hudhud.heartbeat import Heartbeat

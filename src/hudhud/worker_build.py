@@ -8,16 +8,16 @@ from hudhud import contacts, senders
 from hudhud.arrivals import Arrivals
 from hudhud.channels.base import SANDBOX, Channel
 from hudhud.channels.sandbox import SandboxChannel
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import StartRefused
+from hudhud.core.settings import Settings
 from hudhud.countries import Countries
 from hudhud.credentials import build_sealer
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.delivery import Delivery
-from hudhud.errors import StartRefused
 from hudhud.machine import machine_name
 from hudhud.pace import Pace
-from hudhud.sealing import CodeSealer
-from hudhud.settings import Settings
 from hudhud.templates import Templates
 from hudhud.worker import Worker
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect, make_url
 
-from hudhud.phones import mask_phone
+from hudhud.core.phones import mask_phone
 from support.linked import IMPATIENT, PLAIN, LinkedService, new_number
 from waemu.client import EmulatorProcess
 from waemu.faults import Faults

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from hudhud import link_tokens, senders
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from support.keys import make_key
 from support.linked import IMPATIENT, PATIENCE_SECONDS, SENDER, LinkedService
 from support.links import text_of

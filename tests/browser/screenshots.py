@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from sqlalchemy import Connection, insert
 
 from hudhud import tally
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.tables import message_steps, messages, sender_states, senders
 from support.admin import LOGIN, PASSWORD
 from support.browser import (

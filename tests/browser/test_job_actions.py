@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.tables import messages
 from support.browser import STATUS, OpenProfile, expect_delivery, is_marked, mark, row
 from support.linked import LinkedService, new_number

@@ -4,7 +4,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import sessions
 from support.admin import LOGIN, PASSWORD, USERNAME

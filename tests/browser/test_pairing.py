@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from support.browser import OpenProfile, card, expect_state, is_marked, mark, read_qr
 from support.linked import LinkedService
 from waemu.faults import Faults

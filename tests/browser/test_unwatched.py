@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from hudhud.channels.sandbox import NOT_ON_WHATSAPP
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.jobs import LARGEST_PAGE
 from support.browser import OpenProfile, expect_delivery, is_marked, mark, row

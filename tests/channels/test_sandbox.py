@@ -8,9 +8,9 @@ import pytest
 from hudhud.channels import sandbox
 from hudhud.channels.base import Event, Receipt, StateReport
 from hudhud.channels.sandbox import NEVER_DELIVERED, NOT_ON_WHATSAPP, SLOW, SandboxChannel
-from hudhud.clock import now_ms
-from hudhud.errors import CommandFailed, PermanentFailure
-from hudhud.phones import parse_phone
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import CommandFailed, PermanentFailure
+from hudhud.core.phones import parse_phone
 from support.services import wait_until
 
 PHONE = "+201001234567"

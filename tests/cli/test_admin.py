@@ -9,8 +9,8 @@ import pytest
 from conftest import settings
 from hudhud import admin_password, audit, login_limit, second_factor
 from hudhud.admin_password import AdminPassword
-from hudhud.clock import now_ms
-from hudhud.sealing import Sealer
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import Sealer
 from support.command_line import Installation, Run
 
 PASSWORD = "correct horse battery"

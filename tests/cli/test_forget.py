@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from hudhud.channels.base import StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.tables import verifications, webhook_endpoints
 from support.command_line import PHONE, Installation, Run
 from support.queued import submit

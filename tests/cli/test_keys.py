@@ -8,7 +8,7 @@ import pytest
 
 from hudhud import api_keys, audit
 from hudhud.api_keys import Caller
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.key_ring import KeyRing
 from support.command_line import Installation, Run
 

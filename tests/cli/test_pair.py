@@ -7,8 +7,8 @@ import pytest
 from hudhud import commands
 from hudhud.channels.base import StateReport
 from hudhud.cli.qr import QR_FILE, drawing
-from hudhud.clock import now_ms
 from hudhud.commands import Result
+from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from support.command_line import PHONE, QR, Installation, Run, in_background
 from support.services import wait_until

@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import select
 
 from hudhud.channels.base import Receipt
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import other
 from hudhud.credentials import load_secret
 from hudhud.db.tables import verifications
 from hudhud.messages import record_receipts
 from hudhud.queue import Failed, Sent
-from hudhud.sealing import CodeSealer
 from support.command_line import PHONE, Installation, Run, in_background
 
 

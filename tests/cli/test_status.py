@@ -6,7 +6,7 @@ from sqlalchemy import update
 
 from hudhud import __version__, senders
 from hudhud.channels.base import StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.queue import Failed

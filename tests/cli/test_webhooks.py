@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from hudhud import api_keys, app, audit, events, webhooks
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.events import KINDS

@@ -8,8 +8,8 @@ from argon2 import PasswordHasher
 from conftest import settings
 from hudhud import admin_password
 from hudhud.admin_password import AdminPassword
+from hudhud.core.errors import BadRequest
 from hudhud.db.engine import Database
-from hudhud.errors import BadRequest
 
 SECRET = "a secret of these tests"
 PASSWORD = "correct horse battery"

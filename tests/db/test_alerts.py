@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 
 from conftest import settings
 from hudhud.alerts import MOST_ATTEMPTS, Alerts, Telling, due, targets, unusable_targets
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders
 from support.inbox import Inbox

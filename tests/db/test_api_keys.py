@@ -12,9 +12,9 @@ from sqlalchemy import delete, text
 
 from hudhud import api_keys
 from hudhud.api_keys import DAY_MS, Rotated
+from hudhud.core.errors import BadRequest
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.errors import BadRequest
 from hudhud.key_ring import KeyRing
 from support.keys import make_key, revoke_key
 

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Connection, text
 
 from hudhud import interventions
+from hudhud.core.errors import Conflict
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
-from hudhud.errors import Conflict
 from hudhud.queue import Failed
 from hudhud.resends import Resent
 from hudhud.verifications import Accepted

@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 from conftest import settings
 from hudhud import conversion_guard, countries
 from hudhud.alerts import Alerts
-from hudhud.clock import now_ms
 from hudhud.conversion_guard import (
     DAY_MS,
     FEWEST_HABITUAL_STARTS,
@@ -24,11 +23,12 @@ from hudhud.conversion_guard import (
     is_low,
 )
 from hudhud.conversions import PART_MS
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import NotAllowed
+from hudhud.core.phones import Phone
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, country_guards
-from hudhud.errors import NotAllowed
-from hudhud.phones import Phone
 from support.inbox import Inbox
 from support.services import wait_until
 

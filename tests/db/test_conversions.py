@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 
 from hudhud import conversions
 from hudhud.conversions import KEPT_MS, PART_MS
+from hudhud.core.phones import parse_phone
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.phones import parse_phone
 
 NOW = 1_800_000_000_000
 CAIRO, ALEXANDRIA, RIYADH, ANGUILLA = (

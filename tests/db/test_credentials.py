@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from conftest import settings
 from hudhud import admin_password, api_keys, audit, credentials
+from hudhud.core.errors import StartRefused
 from hudhud.credentials import FirstCredentials, announce, ensure_credentials, load_secret
 from hudhud.db.engine import Database
-from hudhud.errors import StartRefused
 from support.keys import make_key, revoke_key
 
 ONE = "secret number one, long enough"

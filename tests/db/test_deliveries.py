@@ -9,6 +9,8 @@ from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
 from hudhud import deliveries, delivery_log, events, webhooks
+from hudhud.core.crypto import Sealer, SealingError
+from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import other, say
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
@@ -23,8 +25,6 @@ from hudhud.deliveries import (
     Outcome,
     Released,
 )
-from hudhud.errors import BadRequest, Conflict
-from hudhud.sealing import Sealer, SealingError
 from support.queued import NOW, submit, verification_of
 from support.receivers import SEALER, add_endpoint, stored_deliveries
 

@@ -7,13 +7,13 @@ from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
 from hudhud import contacts, delivery, queue
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.delivery import NO_ACCOUNT, NO_DATABASE, Delivery
-from hudhud.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent
-from hudhud.sealing import CodeSealer
 from hudhud.worker import record_outcomes
 from support.queued import PHONE, SECRET, accept, change, stored, submit
 from support.scripted_channel import ScriptedChannel

@@ -15,14 +15,14 @@ from sqlalchemy import create_engine, make_url, text, update
 
 from hudhud import app, senders, untrusted_proxy
 from hudhud.channels.base import State, StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.settings import load_settings
 from hudhud.credentials import check_secret, ensure_credentials, load_secret
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.doctor import CHECKS, around, examine, open_installation, run_check
 from hudhud.doctor import database as database_checks
 from hudhud.doctor.finding import Finding
-from hudhud.settings import load_settings
 from support.keys import revoke_key
 from support.queued import submit
 

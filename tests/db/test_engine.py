@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError, ResourceClosedError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from hudhud.core.errors import StartRefused
 from hudhud.db import engine
 from hudhud.db.engine import (
     Database,
@@ -20,7 +21,6 @@ from hudhud.db.engine import (
     open_database,
 )
 from hudhud.db.tables import contacts, inbound_messages, installation
-from hudhud.errors import StartRefused
 
 only_on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 only_on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)

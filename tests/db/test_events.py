@@ -8,11 +8,11 @@ from sqlalchemy import Row, select, text, update
 
 from hudhud import delivery_log, endings, events, messages, queue, senders, webhooks
 from hudhud.channels.base import Receipt, ReceiptKind, State, StateReport
+from hudhud.core.phones import Phone
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.events import KINDS
-from hudhud.phones import Phone
 from hudhud.queue import Failed, Outcome, Returned, Sent
 from hudhud.verifications import Accepted, SendRequest
 from hudhud.worker import record_outcomes

@@ -13,12 +13,12 @@ from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, selec
 from hudhud import contacts, events, forgetting, inbound, queue, senders, tally, texts, timeline
 from hudhud.audit import note
 from hudhud.channels.base import Inbound, StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import CommandFailed
 from hudhud.core.sentences import other, say
 from hudhud.db import fragments, tables
 from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
-from hudhud.errors import CommandFailed
 from hudhud.forgetting import CHOSEN, Forgotten, forget, new_pseudonym
 from hudhud.traces import Needle
 from hudhud.worker import record_outcomes

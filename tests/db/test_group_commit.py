@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import Connection, event, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
+from hudhud.core.errors import QueueUnavailable
 from hudhud.db import group_commit
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.db.tables import installation
-from hudhud.errors import QueueUnavailable
 
 OTHER_WRITER = """
 import sys

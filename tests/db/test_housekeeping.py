@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from conftest import settings
 from hudhud import app, audit, endings, inbound, login_limit, queue, sessions
 from hudhud.channels.base import Inbound
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.inbound import KEPT_MS

@@ -12,11 +12,11 @@ from sqlalchemy import func, select, text
 from hudhud import endings, idempotency
 from hudhud.api_keys import Caller
 from hudhud.checks import Check
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import Contradiction, QueueUnavailable
 from hudhud.db.engine import Database, insert_rows
 from hudhud.db.tables import idempotency_keys, messages
-from hudhud.errors import Contradiction, QueueUnavailable
 from hudhud.idempotency import KEPT_MS, IdempotentRequest
-from hudhud.sealing import CodeSealer
 from hudhud.verifications import Accepted, SendRequest
 from support.plans import postgres_rows, sqlite_steps, statements_of
 from support.queued import PHONE, SECRET, VALIDITY_MS, caller, starter

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
 from hudhud import endings, job_search, jobs, texts
+from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import Sentence, say
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.job_search import JobFilter, Place
 from hudhud.jobs import JobPage
 from hudhud.messages import STATUSES, LegacyStatus, legacy_status
-from hudhud.sealing import CodeSealer
 from hudhud.templates import with_code
 from support.queued import NOW, SECRET, VALIDITY_MS
 from support.stored_jobs import BODY, SEALER, StoredJob, forget_everything, put_jobs

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from hudhud import api_keys
 from hudhud.api_keys import Caller
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.key_ring import USED_MS, KeyRing
 from hudhud.key_settings import SCOPES

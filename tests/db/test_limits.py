@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from hudhud import limits
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.rates import Rate
 from hudhud.db.engine import Database
 from hudhud.db.tables import limit_counts
 from hudhud.limits import CLOCK_DIFFERENCE_MS, Limit, LimitReached, Quota
-from hudhud.rates import Rate
 
 NOW = 1_800_000_000_000
 MINUTE = 60_000
@@ -302,10 +302,10 @@ RACER = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from hudhud import limits
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.limits import Limit, Quota
-from hudhud.rates import Rate
+from hudhud.core.rates import Rate
 
 HOUR = 3_600_000
 database = Database(sys.argv[1])

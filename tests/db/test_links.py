@@ -13,14 +13,14 @@ from hudhud.api_keys import Caller
 from hudhud.arrivals import ANSWERED_AGAIN_MS, Arrivals
 from hudhud.channels.base import Inbound
 from hudhud.checks import Check, Checked, CodeChecker
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady, TooMany
+from hudhud.core.phones import Phone
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, link_answers, verifications
-from hudhud.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady, TooMany
 from hudhud.links import LinkStarter
-from hudhud.phones import Phone
-from hudhud.sealing import CodeSealer
 from hudhud.templates import Templates
 from hudhud.wordings import CODE_LINE
 from support.links import (

@@ -14,9 +14,9 @@ from sqlalchemy import select
 
 from hudhud import endings, link_tokens
 from hudhud.arrivals import ANSWERED_AGAIN_MS
+from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
-from hudhud.phones import Phone
 from support.links import LINK_MS, put_linked, queued, start, write
 from support.queued import NOW, VALIDITY_MS
 from support.stored_jobs import forget_everything

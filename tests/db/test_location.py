@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import make_url
 
 from conftest import settings
+from hudhud.core.errors import SettingsError
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import choose_database, database_url
 from hudhud.db.migrate import migrate
-from hudhud.errors import SettingsError
 from hudhud.legacy import notices
 
 

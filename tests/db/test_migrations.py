@@ -16,6 +16,8 @@ from sqlalchemy import Connection, delete, inspect, select, text
 
 from conftest import MigratedDatabase
 from hudhud import api_keys, jobs, sender_cards, texts, timeline, traffic
+from hudhud.core.errors import StartRefused
+from hudhud.core.rates import Kind, Rates, write_own_limits
 from hudhud.db.engine import Database
 from hudhud.db.migrate import (
     HEAD,
@@ -27,11 +29,9 @@ from hudhud.db.migrate import (
     oldest_version,
 )
 from hudhud.db.tables import installation, messages, metadata
-from hudhud.errors import StartRefused
 from hudhud.job_search import JobFilter, Place
 from hudhud.limits import DEFAULTS
 from hudhud.messages import STATUSES
-from hudhud.rates import Kind, Rates, write_own_limits
 from support.queued import NOW, accept, stored, submit
 from support.stored_jobs import SEALER
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from hudhud import contacts, link_tokens, queue, recorder, senders
 from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages

@@ -13,16 +13,16 @@ from hudhud.admin_password import AdminPassword
 from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Inbound
 from hudhud.checks import Check, Checked, CodeChecker
-from hudhud.clock import iso, now_ms
+from hudhud.core.clock import iso, now_ms
+from hudhud.core.crypto import CodeSealer, Sealer
+from hudhud.core.phones import Phone
+from hudhud.core.settings import Settings
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
 from hudhud.events import KINDS
 from hudhud.links import LinkRequest, LinkStarter
-from hudhud.phones import Phone
 from hudhud.resealing import DONE, Left
-from hudhud.sealing import CodeSealer, Sealer
-from hudhud.settings import Settings
 from hudhud.templates import Templates
 from hudhud.verifications import Accepted, VerificationStarter
 from support.links import put_linked

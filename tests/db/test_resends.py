@@ -8,14 +8,14 @@ from sqlalchemy import select, update
 
 from hudhud import api_keys, queue
 from hudhud.api_keys import Caller
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import Conflict, Gone, NotAllowed, QueueUnavailable, Refused, TooMany
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.errors import Conflict, Gone, NotAllowed, QueueUnavailable, Refused, TooMany
 from hudhud.limits import LimitReached
 from hudhud.queue import LAST_CALL_MS
 from hudhud.resends import WAITS, Resent
-from hudhud.sealing import CodeSealer
 from hudhud.verifications import Accepted
 from hudhud.worker import record_outcomes
 from support.keys import make_key

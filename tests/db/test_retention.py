@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, func, insert, select, update
 from conftest import settings
 from hudhud import arrivals, batches, conversions, idempotency, limits, tally, texts, timeline
 from hudhud.batches import AIM_SECONDS, FIRST_ROWS, LEAST_ROWS, MOST_ROWS, PAUSES, Batches
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db import fragments, tables
 from hudhud.db.engine import Database
 from hudhud.messages import STATUSES

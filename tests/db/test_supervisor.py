@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, update
 from structlog.testing import capture_logs
 
 from hudhud import senders
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.supervisor import Supervisor

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hudhud import messages, queue, senders, tally, traffic
 from hudhud.channels.base import Receipt, StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.messages import STATUSES
 from hudhud.queue import Sent

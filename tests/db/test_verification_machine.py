@@ -17,13 +17,13 @@ from sqlalchemy import select
 from hudhud import endings, interventions, queue
 from hudhud.api_keys import Caller
 from hudhud.checks import Check, Checked
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import Refused
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.errors import Refused
 from hudhud.queue import LAST_CALL_MS, Failed, Outcome, Returned, Sent
 from hudhud.resends import Resent
-from hudhud.sealing import CodeSealer
 from hudhud.verifications import Accepted
 from hudhud.worker import record_outcomes
 from support.queued import NOW, SECRET, starter, stored

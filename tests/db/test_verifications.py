@@ -9,13 +9,13 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hudhud import endings
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import QueueUnavailable
+from hudhud.core.phones import Phone
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import LARGEST_GROUP
-from hudhud.errors import QueueUnavailable
-from hudhud.phones import Phone
-from hudhud.sealing import CodeSealer
 from hudhud.verifications import Accepted, NewVerification, SendRequest, VerificationStarter
 from support.queued import (
     NOW,

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from conftest import settings
 from hudhud import webhooks
 from hudhud.alerts import Alerts
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints

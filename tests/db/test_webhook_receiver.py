@@ -20,13 +20,13 @@ from structlog.testing import capture_logs
 
 from hudhud import deliveries, delivery_log, dispatcher, endings, events, messages, queue, webhooks
 from hudhud.channels.base import Receipt
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import Sealer
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
 from hudhud.dispatcher import Dispatcher, Timing
 from hudhud.outgoing import Outgoing
 from hudhud.queue import Sent
-from hudhud.sealing import Sealer
 from hudhud.worker import record_outcomes
 from support.queued import submit, verification_of
 from support.receivers import (

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from hudhud import contacts, control, queue, senders, worker
 from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
-from hudhud.clock import now_ms
 from hudhud.commands import DONE, FAILED, Result
+from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.pace import Pace

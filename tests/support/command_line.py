@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from hudhud import app, queue, senders
 from hudhud.channels.base import StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.settings import load_settings
 from hudhud.db.tables import messages
 from hudhud.queue import Outcome
-from hudhud.settings import load_settings
 from hudhud.worker import record_outcomes
 from support.services import wait_until
 

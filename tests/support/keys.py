@@ -3,7 +3,7 @@
 from typing import Any
 
 from hudhud import api_keys
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.key_settings import DEFAULT_SCOPES
 

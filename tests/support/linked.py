@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from hudhud import commands, senders
-from hudhud.clock import now_ms
 from hudhud.commands import Kind, Result
+from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from support.services import API_KEY, HTTP, Service, ask_for_code, wait_until

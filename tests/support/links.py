@@ -9,12 +9,12 @@ from conftest import settings
 from hudhud import senders
 from hudhud.api_keys import Caller
 from hudhud.channels.base import Inbound, State, StateReport
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.phones import Phone
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.links import LinkRequest, LinkStarter, StartedLink
-from hudhud.phones import Phone
-from hudhud.sealing import CodeSealer
 from hudhud.templates import Templates
 from support.queued import CARRIES, NOW, PHONE, SECRET, arrivals, caller, put_sender
 

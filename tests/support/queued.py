@@ -9,13 +9,13 @@ from hudhud import senders
 from hudhud.api_keys import Caller
 from hudhud.arrivals import Arrivals
 from hudhud.channels.base import State, StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.phones import Phone
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.key_settings import Scope
-from hudhud.phones import Phone
-from hudhud.sealing import CodeSealer
 from hudhud.templates import Templates
 from hudhud.verifications import Accepted, SendRequest, VerificationStarter
 

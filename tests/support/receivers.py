@@ -12,12 +12,12 @@ from sqlalchemy import select
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from hudhud import webhooks
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import Sealer
 from hudhud.db.engine import Database
 from hudhud.db.tables import events, webhook_deliveries
 from hudhud.dispatcher import Dispatcher, Timing
 from hudhud.outgoing import Outgoing
-from hudhud.sealing import Sealer
 from hudhud.webhooks import Signed
 from support.services import wait_until
 

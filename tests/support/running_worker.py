@@ -7,12 +7,12 @@ from sqlalchemy import Row
 
 from hudhud import commands, senders
 from hudhud.channels.base import Event, StateReport
-from hudhud.clock import now_ms
 from hudhud.commands import Kind, Result
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer
 from hudhud.db.engine import Database
 from hudhud.delivery import Delivery
 from hudhud.pace import Pace
-from hudhud.sealing import CodeSealer
 from hudhud.worker import Worker
 from support.queued import SECRET, arrivals, stored
 from support.scripted_channel import ScriptedChannel

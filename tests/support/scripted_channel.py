@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from hudhud.channels.base import Event, StateReport
-from hudhud.errors import CommandFailed
+from hudhud.core.errors import CommandFailed
 
 
 class ScriptedChannel:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from sqlalchemy import insert
 
 from hudhud import tally, texts
+from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, metadata, verifications
-from hudhud.sealing import CodeSealer
 from support.queued import NOW, PHONE, SECRET, VALIDITY_MS
 
 BODY = "Your Acme code:\n\n{code}\n\nNever share it."

@@ -1,7 +1,7 @@
 """Senders in every state that one can be in, put into the database of a running service."""
 
 from hudhud.channels.base import State
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders
 from support.queued import put_sender

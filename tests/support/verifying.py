@@ -10,13 +10,13 @@ from conftest import settings
 from hudhud import checks, tally, verifications
 from hudhud.api_keys import Caller
 from hudhud.checks import Check, Checked, CodeChecker
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import Refused
+from hudhud.core.phones import Phone
 from hudhud.countries import Countries
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.errors import Refused
-from hudhud.phones import Phone
 from hudhud.resends import Resends
-from hudhud.sealing import CodeSealer
 from hudhud.templates import Templates
 from hudhud.verifications import Accepted, SendRequest, VerificationStarter
 from support import queued

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.key_settings import SCOPES
 from hudhud.web.auth import KEY_WRONG, is_within
 from support.keys import make_key

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import select
 
 from hudhud import api_keys
+from hudhud.core.crypto import CodeSealer
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
-from hudhud.sealing import CodeSealer
 from support.keys import make_key, revoke_key
 from support.queued import stored, verification_of
 from support.services import wait_until

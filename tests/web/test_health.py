@@ -10,7 +10,7 @@ from sqlalchemy import text, update
 
 from hudhud import senders
 from hudhud.channels.base import State
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD

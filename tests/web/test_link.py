@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from hudhud import endings, link_tokens, senders
 from hudhud.channels.base import StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from support.keys import make_key

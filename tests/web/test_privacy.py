@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from hudhud.channels.sandbox import NOT_ON_WHATSAPP
-from hudhud.settings import Settings
+from hudhud.core.settings import Settings
 from support.services import API_KEY, Service, wait_until
 
 PHONE = "+201001234567"

@@ -12,7 +12,7 @@ from sqlalchemy import event, func, select, text, update
 from structlog.testing import capture_logs
 
 from conftest import MigratedDatabase
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from support.queued import put_sender

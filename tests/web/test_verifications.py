@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from hudhud import api_keys
-from hudhud.clock import iso, now_ms
+from hudhud.core.clock import iso, now_ms
 from support.keyed_api import OTP, KeyedApi, keyed, new_number, refusal, wrong
 from support.queued import stored
 from support.web_server import KEY, WebServer

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from support.keyed_api import VERIFY, KeyedApi, keyed, new_number, refusal, wrong
 from support.web_server import KEY, ServeWeb, WebServer
 

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 
 from hudhud.channels.base import Event, Receipt, StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import CommandFailed, PermanentFailure
 from hudhud.core.sentences import say
-from hudhud.errors import CommandFailed, PermanentFailure
 
 # To whom links are written; what people would write is told by `POST /api/v1/sandbox/inbound`.
 NUMBER = "+447700900000"

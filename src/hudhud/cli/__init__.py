@@ -25,7 +25,7 @@ from hudhud.cli import (
     templates,
     webhooks,
 )
-from hudhud.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
+from hudhud.core.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
 
 WORKER = (sys.executable, "-m", "hudhud.sender_process")
 FAILED = 1

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from hudhud import admin_password, app, audit, login_limit, second_factor
 from hudhud.audit import COMMAND_LINE, What
 from hudhud.cli.terminal import existing_installation, progress
-from hudhud.clock import now_ms
-from hudhud.errors import BadRequest, CommandFailed, SettingsError
-from hudhud.settings import Settings, load_settings
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import BadRequest, CommandFailed, SettingsError
+from hudhud.core.settings import Settings, load_settings
 
 admin = typer.Typer(
     help="Change the admin's password, or find a way back in.", no_args_is_help=True

@@ -7,8 +7,8 @@ import typer
 from hudhud import forgetting
 from hudhud.audit import COMMAND_LINE
 from hudhud.cli.terminal import existing_installation, phone_from, progress
-from hudhud.errors import CommandFailed
-from hudhud.settings import load_settings
+from hudhud.core.errors import CommandFailed
+from hudhud.core.settings import load_settings
 
 
 def forget(

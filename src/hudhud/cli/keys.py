@@ -10,12 +10,12 @@ from sqlalchemy import Connection, Row
 from hudhud import api_keys, app, audit
 from hudhud.audit import COMMAND_LINE, What
 from hudhud.cli.terminal import existing_installation, progress, warn
-from hudhud.clock import iso, now_ms
+from hudhud.core.clock import iso, now_ms
+from hudhud.core.errors import BadRequest, CommandFailed
+from hudhud.core.rates import KINDS, UNIT_MS
 from hudhud.core.sentences import Sentence, say
-from hudhud.errors import BadRequest, CommandFailed
+from hudhud.core.settings import load_settings
 from hudhud.key_settings import DEFAULT_SCOPES
-from hudhud.rates import KINDS, UNIT_MS
-from hudhud.settings import load_settings
 
 SPAN = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 ONCE = "Keep it safe, it is shown only this once:"

@@ -13,12 +13,12 @@ from hudhud import commands, senders
 from hudhud.channels.base import SANDBOX
 from hudhud.cli.qr import QrDisplay, drawing, width_of
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
-from hudhud.clock import now_ms
 from hudhud.commands import Result
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import CommandFailed, SettingsError
+from hudhud.core.phones import mask_phone
+from hudhud.core.settings import Settings, load_settings
 from hudhud.db.engine import Database
-from hudhud.errors import CommandFailed, SettingsError
-from hudhud.phones import mask_phone
-from hudhud.settings import Settings, load_settings
 
 POLL_SECONDS = 0.5
 ANSWER_SECONDS = 60.0

@@ -16,11 +16,11 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import senders
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.phones import mask_phone
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
-from hudhud.phones import mask_phone
 from hudhud.senders import usual
-from hudhud.settings import Settings
 
 QR_FILE = "pairing-qr.txt"
 POLL_SECONDS = 0.5

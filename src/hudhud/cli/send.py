@@ -10,13 +10,13 @@ import typer
 from hudhud import app, credentials, messages, senders
 from hudhud.api_keys import Caller
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
-from hudhud.clock import iso, now_ms
+from hudhud.core.clock import iso, now_ms
+from hudhud.core.errors import CommandFailed
+from hudhud.core.phones import Phone
+from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
-from hudhud.errors import CommandFailed
-from hudhud.phones import Phone
-from hudhud.settings import Settings, load_settings
 from hudhud.verifications import Accepted, SendRequest
 
 # An operator who tries it out is under no limit of callers.

@@ -6,15 +6,16 @@ from contextlib import closing
 import structlog
 import typer
 
-from hudhud import __version__, app, legacy, logs, resealing
+from hudhud import __version__, app, legacy, resealing
 from hudhud.channels.base import SANDBOX
 from hudhud.cli.qr import showing_qr
 from hudhud.cli.terminal import progress
+from hudhud.core import logs
+from hudhud.core.errors import SettingsError
+from hudhud.core.settings import Settings, load_settings, read_environment
 from hudhud.credentials import FirstCredentials, announce, ensure_credentials
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision
-from hudhud.errors import SettingsError
-from hudhud.settings import Settings, load_settings, read_environment
 
 GREETING = """
 Hudhud {version} listens on {address}    API: {address}/api/docs

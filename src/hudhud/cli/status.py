@@ -9,14 +9,14 @@ from sqlalchemy import Connection, Row, func, select
 
 from hudhud import __version__, senders
 from hudhud.cli.terminal import existing_installation
-from hudhud.clock import iso, now_ms
+from hudhud.core.clock import iso, now_ms
+from hudhud.core.phones import mask_phone
+from hudhud.core.settings import load_settings
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision
 from hudhud.db.tables import messages
 from hudhud.messages import QUEUED, SENDING
-from hudhud.phones import mask_phone
-from hudhud.settings import load_settings
 
 # Counting all of a long history would take longer every day.
 LATEST_JOBS = 1000

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from hudhud.cli.terminal import warn
-from hudhud.errors import SettingsError
+from hudhud.core.errors import SettingsError
+from hudhud.core.settings import load_settings
 from hudhud.link_tokens import new_token
-from hudhud.settings import load_settings
 from hudhud.templates import FILE, SECONDS_PER_MINUTE, LinkText, Templates, with_code
 from hudhud.templates_file import read
 

@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
+from hudhud.core.errors import BadRequest, CommandFailed
+from hudhud.core.phones import Phone, parse_phone
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits
-from hudhud.errors import BadRequest, CommandFailed
-from hudhud.phones import Phone, parse_phone
-from hudhud.settings import Settings
 
 
 @contextmanager

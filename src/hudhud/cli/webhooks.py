@@ -14,16 +14,16 @@ from hudhud import api_keys, app, audit, deliveries, delivery_log, webhooks
 from hudhud.audit import COMMAND_LINE, What
 from hudhud.batches import Batches
 from hudhud.cli.terminal import existing_installation, progress, warn
-from hudhud.clock import iso, now_ms
+from hudhud.core.clock import iso, now_ms
+from hudhud.core.crypto import Sealer
+from hudhud.core.errors import BadRequest, CommandFailed
 from hudhud.core.sentences import Sentence, say
+from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.credentials import check_secret, load_secret
 from hudhud.db.engine import Database
-from hudhud.errors import BadRequest, CommandFailed
 from hudhud.events import KINDS
 from hudhud.outgoing import shown
-from hudhud.sealing import Sealer
-from hudhud.settings import Settings, load_settings
 from hudhud.webhooks import Signed
 
 HOUR_MS = 3_600_000

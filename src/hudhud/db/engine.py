@@ -27,8 +27,8 @@ from sqlalchemy.exc import (
     TimeoutError,  # noqa: A004 -- of the connection pool
 )
 
+from hudhud.core.errors import StartRefused
 from hudhud.db.doorbell import Doorbell, SqliteDoorbell
-from hudhud.errors import StartRefused
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert as PostgresInsert

@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from hudhud.core.errors import QueueUnavailable
 from hudhud.db.engine import Database, may_pass
-from hudhud.errors import QueueUnavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from sqlalchemy import URL, make_url
 
-from hudhud.errors import SettingsError
-from hudhud.settings import Settings
+from hudhud.core.errors import SettingsError
+from hudhud.core.settings import Settings
 
 # Both in one database, and it is Hudhud's.
 OWN_TABLES = {"alembic_version", "verifications"}

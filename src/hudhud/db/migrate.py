@@ -6,9 +6,9 @@ from pathlib import Path
 from sqlalchemy import inspect, select, text
 
 from hudhud import __version__
+from hudhud.core.errors import StartRefused
 from hudhud.db.engine import Database
 from hudhud.db.tables import installation
-from hudhud.errors import StartRefused
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # The newest revision in migrations/versions; a test holds the two together.

@@ -5,12 +5,12 @@ Every check looks and changes nothing but a row or a file of its own that it tak
 
 from collections.abc import Callable, Iterator
 
+from hudhud.core.errors import SettingsError, StartRefused
+from hudhud.core.settings import Settings, load_settings
 from hudhud.db.engine import open_database
 from hudhud.db.location import choose_database
 from hudhud.doctor import around, database, files
 from hudhud.doctor.finding import Finding, Installation, fail
-from hudhud.errors import SettingsError, StartRefused
-from hudhud.settings import Settings, load_settings
 
 Check = Callable[[Installation], Finding]
 

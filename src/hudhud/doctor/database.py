@@ -7,14 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import admin_password, api_keys, resealing, senders, untrusted_proxy
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.settings import SHORTEST_SECRET, Settings
 from hudhud.credentials import CREDENTIALS_FILE, find_secret, proves, secret_file, stored_check
 from hudhud.db.engine import Database
 from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.db.tables import installation as kept
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
-from hudhud.settings import SHORTEST_SECRET, Settings
 
 STRONG_SECRET = 32
 FEWEST_LETTERS = 8

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hudhud import templates, templates_file
+from hudhud.core.errors import SettingsError
+from hudhud.core.settings import ENV_FILES
 from hudhud.db.location import choose_database
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
-from hudhud.errors import SettingsError
-from hudhud.settings import ENV_FILES
 
 OTHERS = 0o077
 NAMED_FILES = 3

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
-from hudhud.settings import Settings
 
 Outcome = Literal["ok", "warn", "fail"]
 

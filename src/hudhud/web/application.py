@@ -14,6 +14,7 @@ from hudhud.app import (
 )
 from hudhud.arrivals import Arrivals
 from hudhud.checks import CodeChecker
+from hudhud.core.settings import Settings
 from hudhud.countries import Countries
 from hudhud.credentials import build_sealer
 from hudhud.db.engine import Database
@@ -21,7 +22,6 @@ from hudhud.db.group_commit import GroupCommit
 from hudhud.key_ring import KeyRing
 from hudhud.links import LinkStarter
 from hudhud.resends import Resends
-from hudhud.settings import Settings
 from hudhud.web import check, errors, health, link, sandbox, send, verification
 from hudhud.web.admin.access import build_access
 from hudhud.web.admin.aside import aside_soon

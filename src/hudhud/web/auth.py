@@ -3,9 +3,9 @@
 from ipaddress import ip_address
 
 from hudhud.api_keys import Caller
-from hudhud.errors import NotAllowed
+from hudhud.core.errors import NotAllowed
+from hudhud.core.settings import Network
 from hudhud.key_settings import SCOPES, Scope
-from hudhud.settings import Network
 from hudhud.web.errors import Unauthorized
 from hudhud.web.parts import parts_of
 from hudhud.web.request import AnyRequest

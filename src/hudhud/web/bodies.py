@@ -11,8 +11,8 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from hudhud.errors import BadRequest
-from hudhud.plain_text import is_plain
+from hudhud.core.errors import BadRequest
+from hudhud.core.plain_text import is_plain
 from hudhud.web.request import AnyRequest
 
 NOT_JSON = "Bad Request: The request body is not valid JSON."

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from hudhud.api_keys import Caller
 from hudhud.checks import Check, Checked
 from hudhud.codes import LONGEST_TYPED
-from hudhud.errors import BadRequest
+from hudhud.core.errors import BadRequest
 from hudhud.web import schemas
 from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate

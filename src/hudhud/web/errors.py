@@ -9,8 +9,7 @@ from litestar.types import ExceptionHandlersMap
 from msgspec import UNSET, UnsetType
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.db.engine import may_pass
-from hudhud.errors import (
+from hudhud.core.errors import (
     BadRequest,
     Conflict,
     Contradiction,
@@ -23,6 +22,7 @@ from hudhud.errors import (
     Refused,
     TooMany,
 )
+from hudhud.db.engine import may_pass
 from hudhud.limits import LimitReached
 from hudhud.web import rate_limit
 from hudhud.web.answers import answer

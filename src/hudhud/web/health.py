@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
-from hudhud.clock import iso, now_ms
+from hudhud.core.clock import iso, now_ms
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, current_revision, fits

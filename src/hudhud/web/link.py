@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from hudhud.clock import iso, now_ms
-from hudhud.errors import BadRequest, NotFound
+from hudhud.core.clock import iso, now_ms
+from hudhud.core.errors import BadRequest, NotFound
 from hudhud.links import NO_LINK, LinkRequest
 from hudhud.templates import LinkMode
 from hudhud.web import rate_limit, schemas

@@ -30,8 +30,8 @@ from litestar.openapi.spec import (
 )
 
 from hudhud import __version__, codes
+from hudhud.core.phones import INTERNATIONAL
 from hudhud.endings import STATUSES
-from hudhud.phones import INTERNATIONAL
 from hudhud.verification_list import LARGEST_PAGE
 from hudhud.web import auth, bodies, errors, phone_number
 from hudhud.web.request import AnyRequest

@@ -9,14 +9,14 @@ from typing import cast
 
 from hudhud.arrivals import Arrivals
 from hudhud.checks import Check, Checked
+from hudhud.core.crypto import CodeSealer, Sealer
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.key_ring import KeyRing
 from hudhud.links import LinkStarter
 from hudhud.outgoing import Outgoing
 from hudhud.resends import Resends
-from hudhud.sealing import CodeSealer, Sealer
-from hudhud.settings import Settings
 from hudhud.verifications import Accepted, NewVerification, VerificationStarter
 from hudhud.web.request import AnyRequest
 from hudhud.web.waiting import Waiting

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from hudhud.errors import BadRequest
-from hudhud.phones import Phone, parse_phone
+from hudhud.core.errors import BadRequest
+from hudhud.core.phones import Phone, parse_phone
 
 REQUIRED = 'Bad Request: "phoneNumber" is required in the request body.'
 INVALID = (

@@ -5,8 +5,8 @@ structured fields (RFC 9651), each a policy's name with `q` (how many), `w` (in 
 `r` (how many are left) and `t` (seconds until there are more).
 """
 
+from hudhud.core.rates import span
 from hudhud.limits import Policy, Quota
-from hudhud.rates import span
 
 
 def headers(quota: Quota) -> dict[str, str]:

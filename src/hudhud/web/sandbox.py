@@ -12,12 +12,12 @@ from sqlalchemy import ColumnElement, Row, or_, select, true
 
 from hudhud.api_keys import Caller
 from hudhud.channels.base import SANDBOX, Inbound
-from hudhud.clock import iso, now_ms
+from hudhud.core.clock import iso, now_ms
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import BadRequest
+from hudhud.core.phones import Phone
 from hudhud.db.tables import messages, verifications
-from hudhud.errors import BadRequest
 from hudhud.jobs import needs_no_code
-from hudhud.phones import Phone
-from hudhud.sealing import CodeSealer
 from hudhud.templates import with_code
 from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate

@@ -9,8 +9,8 @@ from msgspec import UNSET
 
 from hudhud import codes
 from hudhud.api_keys import Caller
-from hudhud.clock import iso, now_ms
-from hudhud.errors import BadRequest
+from hudhud.core.clock import iso, now_ms
+from hudhud.core.errors import BadRequest
 from hudhud.idempotency import IdempotentRequest
 from hudhud.verifications import SendRequest
 from hudhud.web import rate_limit, schemas

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Row
 from hudhud import endings, messages, verification_list
 from hudhud.api_keys import Caller
 from hudhud.checks import OVER
-from hudhud.clock import iso, iso_or_none, now_ms
+from hudhud.core.clock import iso, iso_or_none, now_ms
+from hudhud.core.errors import BadRequest, Conflict, Gone, NotFound
 from hudhud.core.sentences import say
 from hudhud.core.stored_sentences import in_english
 from hudhud.endings import EXPIRED, PENDING, STATUSES
-from hudhud.errors import BadRequest, Conflict, Gone, NotFound
 from hudhud.resends import ENDED, WAITS, Resent
 from hudhud.verification_list import LARGEST_PAGE, PAGE, ListFilter
 from hudhud.web import rate_limit, schemas

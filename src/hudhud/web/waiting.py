@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications

@@ -6,10 +6,10 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.plain_text import is_plain
 from hudhud.db.engine import Database
 from hudhud.db.tables import audit, commands
-from hudhud.plain_text import is_plain
 from support.admin import HTML
 from support.queued import change, put_sender, stored, submit, verification_of
 from support.web_server import WebServer

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from hudhud import audit
 from hudhud.audit import GROUPS, What
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
 from hudhud.db import tables
 from hudhud.web.admin.audit_words import group_words, words_of

@@ -7,7 +7,7 @@ import pytest
 from litestar import Response, get, post
 
 from hudhud import untrusted_proxy
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.web import application
 from hudhud.web.admin.guard import changer, is_still_in, reader

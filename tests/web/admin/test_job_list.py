@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import select
 
 from hudhud import jobs
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.tables import audit
 from support.admin import PASSWORD, log_in_script, script
 from support.queued import PHONE, change, submit

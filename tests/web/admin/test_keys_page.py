@@ -8,7 +8,7 @@ import pytest
 
 from hudhud import api_keys
 from hudhud.api_keys import DAY_MS
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from support.admin import Person, script
 from support.html import Page
 from support.keys import make_key

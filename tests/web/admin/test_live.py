@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from conftest import settings
 from hudhud import interventions, senders, sessions
 from hudhud.channels.base import StateReport
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.jobs import LARGEST_PAGE, Job
 from hudhud.web.admin import live

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from hudhud import admin_password, audit, sessions
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.db import engine, tables
 from hudhud.db.engine import Database
 from hudhud.web.admin import hashing

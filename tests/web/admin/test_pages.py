@@ -5,7 +5,7 @@ import base64
 import httpx
 import pytest
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.web.admin.notices import Notice, NoticeKey
 from hudhud.web.admin.pages import warm
 from hudhud.web.static_files import FILES

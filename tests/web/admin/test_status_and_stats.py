@@ -7,7 +7,7 @@ import pytest
 
 from hudhud import senders
 from hudhud.channels.base import State, StateReport
-from hudhud.clock import iso, now_ms
+from hudhud.core.clock import iso, now_ms
 from hudhud.db.engine import Database
 from hudhud.senders import usual
 from hudhud.web.admin.json_api import NO_SENDER

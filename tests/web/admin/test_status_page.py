@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from hudhud import tally
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from support.admin import HTML, Person
 from support.html import Page
 from support.queued import put_sender

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Row, delete, select, update
 
 from hudhud import api_keys, audit, delivery_log, events, webhooks
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints

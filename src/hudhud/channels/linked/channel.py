@@ -17,10 +17,10 @@ from hudhud.channels.linked.restriction import Restriction
 from hudhud.channels.linked.session import SessionStore
 from hudhud.channels.linked.signals import Doubt, PairCodeGiven, RestrictionChanged, Trouble
 from hudhud.channels.linked.timing import Timing
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import CommandFailed, PermanentFailure, Snoozed, TransientFailure
+from hudhud.core.masking import mask_text
 from hudhud.core.sentences import Sentence, say
-from hudhud.errors import CommandFailed, PermanentFailure, Snoozed, TransientFailure
-from hudhud.masking import mask_text
 
 # Less time than this to find the phone and to type eight characters is no time.
 SHORTEST_OFFER_SECONDS = 45.0

@@ -32,7 +32,7 @@ from neonize.utils.jid import Jid2String, build_jid  # noqa: E402
 from hudhud.channels.base import Inbound, Receipt, ReceiptKind  # noqa: E402
 from hudhud.channels.linked.faults import FaultName  # noqa: E402
 from hudhud.channels.linked.signals import Linked, Opened, QrShown, Signal, Trouble, WrittenByLid  # noqa: E402
-from hudhud.clock import now_ms  # noqa: E402
+from hudhud.core.clock import now_ms  # noqa: E402
 
 LogLevel = Literal["silent", "error", "warn", "info"]
 T = TypeVar("T")

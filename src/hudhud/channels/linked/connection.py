@@ -33,9 +33,9 @@ from hudhud.channels.linked.signals import (
     WrittenByLid,
 )
 from hudhud.channels.linked.timing import Backoff, Timing
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.masking import mask_text
 from hudhud.core.sentences import say
-from hudhud.masking import mask_text
 
 LONGEST_DETAIL = 160
 # The library shows six codes: the first for 60 s, the others for 20 s each.

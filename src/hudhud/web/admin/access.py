@@ -5,10 +5,10 @@ from typing import cast
 
 from hudhud import second_factor
 from hudhud.admin_password import AdminPassword
+from hudhud.core.crypto import Sealer
+from hudhud.core.settings import Settings
 from hudhud.credentials import load_secret
 from hudhud.db.engine import Database
-from hudhud.sealing import Sealer
-from hudhud.settings import Settings
 from hudhud.web.admin.csrf import CsrfKey
 from hudhud.web.admin.hashing import HashSlots
 from hudhud.web.admin.notices import NoticeKey

@@ -15,11 +15,11 @@ from sqlalchemy import Connection
 
 from hudhud import admission, commands, interventions, senders
 from hudhud.audit import Outcome, What
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.phones import parse_phone
+from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import Sentence, say
 from hudhud.interventions import Answer
-from hudhud.phones import parse_phone
-from hudhud.plain_text import shortened
 from hudhud.web.admin.forms import fields_of, form_of
 from hudhud.web.admin.guard import Actor, changer, wants_page
 from hudhud.web.admin.job_words import REASONS

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from typing import cast
 
-from hudhud.sealing import CodeSealer
+from hudhud.core.crypto import CodeSealer
 from hudhud.web.request import AnyRequest
 
 SAME_MS = 10 * 60_000

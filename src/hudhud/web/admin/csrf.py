@@ -8,7 +8,7 @@ text of an attacker's choice tells nothing of it (BREACH).
 import hmac
 import secrets
 
-from hudhud.sealing import derive
+from hudhud.core.crypto import derive
 from hudhud.sessions import Session
 
 FIELD = "_csrf"

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from sqlalchemy import Row
 
 from hudhud import deliveries, delivery_log, webhooks
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
 from hudhud.deliveries import Status
 from hudhud.outgoing import shown

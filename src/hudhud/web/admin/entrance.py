@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from hudhud import audit, login_limit, second_factor, sessions
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import SealingError
+from hudhud.core.errors import HudhudError
 from hudhud.core.sentences import Sentence, say
-from hudhud.errors import HudhudError
 from hudhud.login_limit import Attempt
-from hudhud.sealing import SealingError
 from hudhud.second_factor import Means
 from hudhud.sessions import Session
 from hudhud.web.admin.access import access_of

@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.errors import Refused
+from hudhud.core.errors import Refused
 from hudhud.web import errors
 from hudhud.web.admin.aside import Aside
 from hudhud.web.admin.guard import is_htmx, wants_page

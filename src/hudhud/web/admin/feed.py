@@ -17,11 +17,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import jobs, sender_cards, traffic
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.jobs import LARGEST_PAGE, Job
 from hudhud.sender_cards import SenderCard
-from hudhud.settings import Settings
 from hudhud.traffic import Numbers
 from hudhud.web.admin.view import View
 from hudhud.web.request import AnyRequest

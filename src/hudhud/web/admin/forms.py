@@ -5,8 +5,8 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from hudhud.core.errors import BadRequest
 from hudhud.core.sentences import say
-from hudhud.errors import BadRequest
 from hudhud.web.request import AnyRequest
 
 TYPE = "application/x-www-form-urlencoded"

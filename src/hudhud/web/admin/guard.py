@@ -8,9 +8,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import audit, sessions
 from hudhud.audit import Outcome, What
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import HudhudError, NotAllowed
 from hudhud.core.sentences import Sentence, say
-from hudhud.errors import HudhudError, NotAllowed
 from hudhud.sessions import Session
 from hudhud.web.admin import csrf
 from hudhud.web.admin.access import access_of

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from hudhud.core.errors import HudhudError
 from hudhud.core.sentences import say
-from hudhud.errors import HudhudError
 
 # Each takes 64 MB: twelve at once cost 769 MB.
 HASHES_AT_ONCE = 2

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from hudhud import api_keys, jobs, messages, timeline
 from hudhud.api_keys import ENVIRONMENT
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
 from hudhud.db.tables import verifications
 from hudhud.jobs import Job

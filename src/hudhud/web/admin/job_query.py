@@ -12,10 +12,10 @@ from functools import partial
 from typing import cast, get_args
 
 from hudhud import jobs
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import BadRequest
 from hudhud.core.sentences import say
 from hudhud.db.tables import storable
-from hudhud.errors import BadRequest
 from hudhud.job_search import JobFilter, Place, messages_with
 from hudhud.jobs import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
 from hudhud.messages import STATUSES, LegacyStatus

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from litestar import Response, get
 
 from hudhud import sender_cards, senders, traffic
-from hudhud.clock import iso, iso_or_none, now_ms, seconds_or_none
-from hudhud.errors import BadRequest
+from hudhud.core.clock import iso, iso_or_none, now_ms, seconds_or_none
+from hudhud.core.errors import BadRequest
 from hudhud.jobs import Job
 from hudhud.messages import (
     CANCELED,

@@ -1,7 +1,7 @@
 """What is said about API keys: scopes, kinds of limits, how long secrets overlap and last."""
 
+from hudhud.core.rates import UNIT_MS, Kind
 from hudhud.key_settings import Scope
-from hudhud.rates import UNIT_MS, Kind
 from hudhud.web.admin.format import Format
 
 

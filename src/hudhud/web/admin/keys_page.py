@@ -10,13 +10,13 @@ from sqlalchemy import Row
 
 from hudhud import api_keys
 from hudhud.api_keys import ENVIRONMENT_SCOPES
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import BadRequest
+from hudhud.core.rates import KINDS, UNIT_MS, Kind, write_rates
 from hudhud.core.sentences import Sentence, say
-from hudhud.errors import BadRequest
+from hudhud.core.settings import Settings
 from hudhud.key_settings import SCOPES, WrongSetting
 from hudhud.limits import DEFAULTS
-from hudhud.rates import KINDS, UNIT_MS, Kind, write_rates
-from hudhud.settings import Settings
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import form_of
 from hudhud.web.admin.guard import NOT_FOR_KEYS, Actor, Forbidden, changer, reader

@@ -9,8 +9,8 @@ from litestar import Response, get, post
 from litestar.types import ControllerRouterHandler
 
 from hudhud import audit, sessions
-from hudhud.clock import now_ms
-from hudhud.errors import BadRequest
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import BadRequest
 from hudhud.login_limit import TooManyAttempts
 from hudhud.sessions import Session
 from hudhud.web.admin import csrf

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from hudhud.sealing import derive
+from hudhud.core.crypto import derive
 
 Tone = Literal["ok", "info", "warn", "bad"]
 

@@ -14,7 +14,7 @@ from litestar.datastructures import Cookie
 from litestar.serialization import default_serializer
 from litestar.types import Serializer
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
 from hudhud.web.admin.access import access_of
 from hudhud.web.admin.format import Format
 from hudhud.web.admin.guard import Actor

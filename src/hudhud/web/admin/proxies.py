@@ -9,9 +9,9 @@ from ipaddress import ip_address
 from sqlalchemy.exc import OperationalError
 
 from hudhud import untrusted_proxy
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.settings import Network
 from hudhud.db.engine import Database
-from hudhud.settings import Network
 from hudhud.web.request import AnyRequest
 
 FORWARDED_FOR = "x-forwarded-for"

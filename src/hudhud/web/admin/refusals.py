@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 from litestar import Response
 from litestar.types import ExceptionHandlersMap
 
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import HudhudError
 from hudhud.core.sentences import Sentence
-from hudhud.errors import HudhudError
 from hudhud.login_limit import TooManyAttempts
 from hudhud.web.admin.aside import Aside
 from hudhud.web.admin.guard import (

@@ -7,9 +7,9 @@ from litestar import Response, get, post
 from litestar.types import ControllerRouterHandler
 
 from hudhud import second_factor, sessions
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import SealingError
 from hudhud.core.sentences import say
-from hudhud.sealing import SealingError
 from hudhud.sessions import Session
 from hudhud.web.admin.access import access_of
 from hudhud.web.admin.aside import aside

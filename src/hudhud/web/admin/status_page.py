@@ -10,7 +10,7 @@ from litestar import Response, get
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import interventions, traffic
-from hudhud.clock import now_ms, seconds_or_none
+from hudhud.core.clock import now_ms, seconds_or_none
 from hudhud.db.engine import may_pass
 from hudhud.jobs import MOST_COUNTED
 from hudhud.traffic import RANGES, Range, Series

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from hudhud.core.settings import Settings
 from hudhud.jobs import Job
 from hudhud.sender_cards import SenderCard
-from hudhud.settings import Settings
 from hudhud.web.admin.feed import Render, Snapshot
 from hudhud.web.admin.job_words import status_words, why_not
 from hudhud.web.admin.pages import fragment

@@ -10,9 +10,9 @@ from litestar.params import FromPath
 from sqlalchemy import Row
 
 from hudhud import api_keys, delivery_log, webhooks
-from hudhud.clock import now_ms
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import Sentence, say
-from hudhud.errors import BadRequest, Conflict
 from hudhud.events import KINDS
 from hudhud.outgoing import shown
 from hudhud.web.admin.aside import aside

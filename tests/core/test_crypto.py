@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud.sealing import CodeSealer, SealingError, derive
+from hudhud.core.crypto import CodeSealer, SealingError, derive
 
 SECRET = "a secret of the tests"
 NEWER = "the secret after it, of the tests"

@@ -26,9 +26,9 @@ from pydantic import (
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from hudhud.errors import SettingsError
-from hudhud.plain_text import is_plain
-from hudhud.rates import Rates, parse_rates
+from hudhud.core.errors import SettingsError
+from hudhud.core.plain_text import is_plain
+from hudhud.core.rates import Rates, parse_rates
 
 ENV_FILES = (Path(".env"), Path("config/.env"))
 

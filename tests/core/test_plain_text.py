@@ -2,7 +2,7 @@
 
 import pytest
 
-from hudhud.plain_text import is_plain, shortened
+from hudhud.core.plain_text import is_plain, shortened
 
 
 @pytest.mark.parametrize("text", ["", "main-sandbox", "هدهد ١", "naïve 🙂", "a\u00a0b", "a\u200db"])

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from hudhud import log_files
-from hudhud.log_files import KEPT_FILES, LogFile
-from hudhud.masking import mask_text, mask_value
+from hudhud.core import log_files
+from hudhud.core.log_files import KEPT_FILES, LogFile
+from hudhud.core.masking import mask_text, mask_value
 from support.services import wait_until
 
 PRELUDE = """\
 import asyncio, logging, threading
 import structlog
-from hudhud import logs
-from hudhud.settings import load_settings
+from hudhud.core import logs
+from hudhud.core.settings import load_settings
 logs.configure(load_settings(), "web")
 log = structlog.get_logger("hudhud.test")
 """
@@ -321,7 +321,7 @@ def test_a_process_without_stderr_goes_on() -> None:
 WRITER = """\
 import sys
 from pathlib import Path
-from hudhud.log_files import LogFile
+from hudhud.core.log_files import LogFile
 def fail(error):
     raise error
 log = LogFile(Path("shared.log"), fail, largest=20_000)

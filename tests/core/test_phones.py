@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud.phones import Phone, is_same_line, mask_phone, parse_phone
+from hudhud.core.phones import Phone, is_same_line, mask_phone, parse_phone
 
 
 @pytest.mark.parametrize(

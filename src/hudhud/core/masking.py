@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from hudhud.phones import mask_phone
+from hudhud.core.phones import mask_phone
 
 HIDDEN = "***"
 SECRET_NAMES = frozenset(

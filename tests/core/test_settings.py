@@ -8,11 +8,11 @@ import pytest
 from dotenv import dotenv_values
 from pydantic_core import PydanticUndefined
 
-from hudhud.errors import SettingsError
+from hudhud.core.errors import SettingsError
+from hudhud.core.settings import Settings, load_settings, read_environment
 from hudhud.legacy import NO_LONGER_NEEDED, notices
-from hudhud.settings import Settings, load_settings, read_environment
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # As the earlier application's readme shows it, with own values where it has placeholders.
 EARLIER_ENV = """\

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud.clock import iso, now_ms
+from hudhud.core.clock import iso, now_ms
 
 YEAR_9999 = 253_402_300_799_999
 

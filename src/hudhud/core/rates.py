@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple, get_args
 
-from hudhud.errors import BadRequest
+from hudhud.core.errors import BadRequest
 
 Kind = Literal["per_number", "per_key", "per_client_ip", "per_country", "per_prefix"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)

@@ -21,10 +21,10 @@ from structlog.contextvars import merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import format_exc_info
 
-from hudhud.clock import iso, now_ms
-from hudhud.log_files import LogFile
-from hudhud.masking import mask_value
-from hudhud.settings import Settings
+from hudhud.core.clock import iso, now_ms
+from hudhud.core.log_files import LogFile
+from hudhud.core.masking import mask_value
+from hudhud.core.settings import Settings
 
 COMPLAINT_SECONDS = 3600.0
 # Below a warning these print addresses with their secrets, rows of the database, or mere noise.

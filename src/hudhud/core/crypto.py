@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from hudhud.core.errors import HudhudError
 from hudhud.core.sentences import say
-from hudhud.errors import HudhudError
 
 KEY_BYTES = 32
 KEY_NAME_BYTES = 4
