@@ -26,11 +26,11 @@ from sqlalchemy import (
 )
 
 from hudhud import audit, endings, events, texts, traces
-from hudhud.batches import Batches
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.stored_sentences import stored, with_mark
-from hudhud.db import fragments, tables
+from hudhud.db import phone_index, tables
+from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.endings import FAILED, PENDING, Ended
 from hudhud.messages import CANCELED, QUEUED, SENDING
@@ -172,7 +172,7 @@ class _Forgetting:
         is_first, goes_on = True, True
         while goes_on:
             with self._database.write() as connection:
-                goes_on = fragments.merge_some(connection, is_first=is_first)
+                goes_on = phone_index.merge_some(connection, is_first=is_first)
             is_first = False
             time.sleep(self._batches.pause_seconds)
 
@@ -226,7 +226,7 @@ class _Forgetting:
     def _change(self, table: Table, connection: Connection, found: Sequence[Trace]) -> None:
         """Change or delete rows that have the number."""
         if table is tables.messages:
-            with fragments.merging_little(connection, len(found)):
+            with phone_index.merging_little(connection, len(found)):
                 self._change_each(table, connection, found)
         else:
             self._change_each(table, connection, found)

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from hudhud import tally, texts
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import Sentence
-from hudhud.db import fragments
+from hudhud.db import phone_index
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import STATUSES, LegacyStatus, legacy_status
 
@@ -178,10 +178,10 @@ class Search:
     def _is_dense(self) -> bool:
         """Tell whether looking at messages of these statuses is the shortest way to many."""
         phone, share = self._chosen.phone, self._share or 0
-        if phone is not None and len(phone) < fragments.SHORTEST_INDEXED:
+        if phone is not None and len(phone) < phone_index.SHORTEST_INDEXED:
             return True
         if self._all:
-            indexed = phone is None or fragments.is_ordered(self._connection)
+            indexed = phone is None or phone_index.is_ordered(self._connection)
             return not indexed and share >= 1 / DENSE
         # An index finds those of other statuses too, and each must be read to tell.
         return min(self._of_statuses(), self._most / max(share, 1e-9)) <= SCANNED_WIDELY
@@ -222,7 +222,7 @@ class Search:
 
     def _among_many(self, place: Place) -> list[int]:
         """Return what is next to the place where an index finds more than it should sort."""
-        if self._chosen.phone is not None and not fragments.is_ordered(self._connection):
+        if self._chosen.phone is not None and not phone_index.is_ordered(self._connection):
             near = self._look(place, SCANNED_WIDELY)
             if len(near) == place.limit:
                 return near
@@ -231,7 +231,7 @@ class Search:
 
     def _one_by_one(self) -> Select[Any]:
         fits = select(messages.c.id).where(self._fits(messages))
-        if self._all and not fragments.is_ordered(self._connection):
+        if self._all and not phone_index.is_ordered(self._connection):
             return fits
         # By the index of statuses, not by that of phones: all that fits may be last in this one.
         return fits.where(messages.c.status.in_(self._chosen.statuses))
@@ -270,7 +270,7 @@ class Search:
             branches.append(ids.where(messages.c.id.in_(self._with_code)))
         if self._chosen.phone is not None:
             branches.append(
-                fragments.holding(self._connection, self._chosen.phone, alone=self._all)
+                phone_index.holding(self._connection, self._chosen.phone, alone=self._all)
             )
         if self._all:
             return branches

@@ -27,10 +27,10 @@ from hudhud import (
     texts,
     webhooks,
 )
-from hudhud.batches import Batches
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
-from hudhud.db import fragments
+from hudhud.db import phone_index
+from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_steps, messages, verifications
 from hudhud.endings import PENDING
@@ -209,7 +209,7 @@ def delete_messages(connection: Connection, ids: Sequence[int]) -> int:
     if rows:
         held = [row.id for row in rows]
         connection.execute(delete(message_steps).where(message_steps.c.message_id.in_(held)))
-        with fragments.merging_little(connection, len(held)):
+        with phone_index.merging_little(connection, len(held)):
             connection.execute(delete(messages).where(messages.c.id.in_(held)))
         gone = Counter(row.status for row in rows)
         moved = {status: -count for status, count in gone.items()}

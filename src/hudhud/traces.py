@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, Text, or_, select
 
-from hudhud.db import fragments
+from hudhud.db import phone_index
 from hudhud.db.tables import ForeignText, messages, metadata
 
 INDEX = "the search index"
@@ -64,7 +64,7 @@ def places(connection: Connection, needle: Needle) -> Sequence[str]:
 
 def _is_indexed(connection: Connection, needle: Needle) -> bool:
     """Tell whether the index of phone numbers has it for messages that have it no longer."""
-    indexed = connection.scalars(fragments.holding(connection, needle.digits, alone=True)).all()
+    indexed = connection.scalars(phone_index.holding(connection, needle.digits, alone=True)).all()
     has_digits = messages.c.phone.contains(needle.digits, autoescape=True)
     stored = select(messages.c.id).where(messages.c.id.in_(indexed), has_digits)
     return len(indexed) > len(connection.scalars(stored).all())

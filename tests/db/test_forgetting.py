@@ -16,7 +16,7 @@ from hudhud.channels.base import Inbound, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.sentences import other, say
-from hudhud.db import fragments, tables
+from hudhud.db import phone_index, tables
 from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
 from hudhud.forgetting import CHOSEN, Forgotten, forget, new_pseudonym
@@ -58,7 +58,7 @@ def rows(database: Database, table: Table) -> list[Any]:
 
 def found_by_search(database: Database, piece: str) -> list[int]:
     with database.read() as connection:
-        return list(connection.scalars(fragments.holding(connection, piece, alone=True)))
+        return list(connection.scalars(phone_index.holding(connection, piece, alone=True)))
 
 
 def test_rows_of_one_person_bear_one_pseudonym_and_the_others_their_number(

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Connection, Table, func, insert, select, update
 
 from conftest import settings
-from hudhud import arrivals, batches, conversions, idempotency, limits, tally, texts, timeline
-from hudhud.batches import AIM_SECONDS, FIRST_ROWS, LEAST_ROWS, MOST_ROWS, PAUSES, Batches
+from hudhud import arrivals, conversions, idempotency, limits, tally, texts, timeline
 from hudhud.core.clock import now_ms
-from hudhud.db import fragments, tables
+from hudhud.db import batches, phone_index, tables
+from hudhud.db.batches import AIM_SECONDS, FIRST_ROWS, LEAST_ROWS, MOST_ROWS, PAUSES, Batches
 from hudhud.db.engine import Database
 from hudhud.messages import STATUSES
 from hudhud.retention import (
@@ -106,7 +106,7 @@ def test_a_search_finds_nothing_of_what_was_deleted(database: Database) -> None:
     run(database)
     with database.read() as connection:
         for piece, hits in (("1111", 0), ("2222", 1), ("+2010", 1)):
-            found = connection.execute(fragments.holding(connection, piece, alone=True)).all()
+            found = connection.execute(phone_index.holding(connection, piece, alone=True)).all()
             assert len(found) == hits
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Row
 
 from hudhud import api_keys, app, audit, deliveries, delivery_log, webhooks
 from hudhud.audit import COMMAND_LINE, What
-from hudhud.batches import Batches
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import Sealer
@@ -21,6 +20,7 @@ from hudhud.core.sentences import Sentence, say
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.credentials import check_secret, load_secret
+from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.events import KINDS
 from hudhud.outgoing import shown
