@@ -64,7 +64,7 @@ def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channe
         return SandboxChannel()
     # Only this process may load the WhatsApp library, and only for this channel: it takes 60 MB.
     from hudhud.channels.linked.channel import LinkedChannel  # noqa: PLC0415
-    from hudhud.channels.linked.session import session_store  # noqa: PLC0415
+    from hudhud.channels.linked.session_store import session_store  # noqa: PLC0415
 
     return LinkedChannel(
         sender=record.name,

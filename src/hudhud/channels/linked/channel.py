@@ -14,7 +14,7 @@ from hudhud.channels.linked.client import LibraryError, LogLevel, in_thread, kee
 from hudhud.channels.linked.connection import DeviceConnection
 from hudhud.channels.linked.faults import Refusal, class_refusal
 from hudhud.channels.linked.restriction import Restriction
-from hudhud.channels.linked.session import SessionStore
+from hudhud.channels.linked.session_store import SessionStore
 from hudhud.channels.linked.signals import Doubt, PairCodeGiven, RestrictionChanged, Trouble
 from hudhud.channels.linked.timing import Timing
 from hudhud.core.clock import now_ms

@@ -20,7 +20,7 @@ from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
 from hudhud.channels.linked.client import Client
 from hudhud.channels.linked.faults import FAULTS, Reaction, meaning
 from hudhud.channels.linked.restriction import Restriction
-from hudhud.channels.linked.session import SessionStore
+from hudhud.channels.linked.session_store import SessionStore
 from hudhud.channels.linked.signals import (
     Doubt,
     Linked,

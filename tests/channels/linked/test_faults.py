@@ -16,7 +16,7 @@ from hudhud.channels.linked.faults import (
     meaning,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCUMENT = ROOT / "docs" / "linked-channel.md"
 ACCEPTANCE = ROOT / "tests" / "acceptance" / "test_linked_channel.py"
 

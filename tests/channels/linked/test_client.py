@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 SCRIPT = Path(__file__).with_name("linked_events.py")
-SOURCES = Path(__file__).parents[2] / "src" / "hudhud"
+SOURCES = Path(__file__).parents[3] / "src" / "hudhud"
 SENT_AT = 1_800_000_000_000
 
 

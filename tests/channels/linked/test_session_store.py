@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from hudhud.channels.linked.session import SCHEMA, SessionFile, SessionSchema, session_store
+from hudhud.channels.linked.session_store import SCHEMA, SessionFile, SessionSchema, session_store
 
 DEVICE = "201001234567:3@s.whatsapp.net"
 OTHER = "201007654321:1@s.whatsapp.net"
