@@ -20,7 +20,7 @@ from benchmarks.postgres import postgres
 from benchmarks.reads import Known, Read, Reader, all_reads, without_pause
 from benchmarks.service import Service, free_port
 from benchmarks.streams import open_streams
-from hudhud import api_keys
+from hudhud.auth import api_keys
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.migrate import migrate

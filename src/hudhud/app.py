@@ -8,15 +8,16 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from hudhud import api_keys, queue, webhooks
+from hudhud import queue, webhooks
 from hudhud.alerts import Alerts
+from hudhud.auth import api_keys
+from hudhud.auth.first_credentials import build_sealer, load_secret
 from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Sealer
 from hudhud.core.errors import SettingsError
 from hudhud.core.settings import Settings
 from hudhud.countries import Countries
-from hudhud.credentials import build_sealer, load_secret
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate

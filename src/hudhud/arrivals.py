@@ -12,7 +12,8 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, select, update
 
-from hudhud import api_keys, conversions, endings, link_tokens, messages, tally, texts
+from hudhud import conversions, endings, link_tokens, messages, tally, texts
+from hudhud.auth import api_keys
 from hudhud.channels.base import SANDBOX, Inbound
 from hudhud.codes import new_code
 from hudhud.core.crypto import CodeSealer

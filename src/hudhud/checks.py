@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, Row, Select, and_, case, select, update
 
 from hudhud import endings
-from hudhud.api_keys import Caller
+from hudhud.auth.api_keys import Caller
 from hudhud.codes import canonical
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from hudhud import senders
-from hudhud.api_keys import LIVE_MARK
+from hudhud.auth.api_keys import LIVE_MARK
 from hudhud.core.errors import CommandFailed
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database

@@ -25,7 +25,8 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import audit, endings, events, texts, traces
+from hudhud import endings, events, texts, traces
+from hudhud.auth import audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.stored_sentences import stored, with_mark
@@ -121,7 +122,7 @@ class _Forgetting:
                         f"This is the number of the sender {row.name}: only people can be "
                         "forgotten. To stop sending from it, log the sender out."
                     )
-            audit.note(
+            audit_log.note(
                 connection,
                 who=who,
                 address=None,

@@ -13,7 +13,8 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, or_, select
 
-from hudhud.api_keys import Caller
+from hudhud.auth.api_keys import Caller
+from hudhud.auth.login_attempts import limited
 from hudhud.core.errors import TooMany
 from hudhud.core.phones import Phone
 from hudhud.core.rates import KINDS, UNIT_MS, Kind, Rate, Rates, parse_own_limits, span
@@ -22,7 +23,6 @@ from hudhud.countries import region
 from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_or_add
 from hudhud.db.tables import limit_counts
-from hudhud.login_limit import limited
 
 # Of keys made by Hudhud, where neither the setting nor the key says anything.
 DEFAULTS: Final[Mapping[Kind, Rates]] = {

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Row, select
 
 from hudhud import events, limits, link_tokens, senders
-from hudhud.api_keys import Caller
+from hudhud.auth.api_keys import Caller
 from hudhud.channels import sandbox
 from hudhud.channels.base import SANDBOX
 from hudhud.core.crypto import CodeSealer

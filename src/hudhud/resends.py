@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from hudhud import admission, api_keys, endings, limits, messages, tally, texts
-from hudhud.api_keys import Caller
+from hudhud import admission, endings, limits, messages, tally, texts
+from hudhud.auth import api_keys
+from hudhud.auth.api_keys import Caller
 from hudhud.checks import OVER
 from hudhud.core.errors import BadRequest, Conflict, Gone, TooMany
 from hudhud.core.phones import Phone, parse_phone

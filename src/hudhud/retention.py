@@ -12,7 +12,6 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, delete, select
 
 from hudhud import (
     arrivals,
-    audit,
     commands,
     conversions,
     deliveries,
@@ -20,13 +19,12 @@ from hudhud import (
     idempotency,
     inbound,
     limits,
-    login_limit,
     senders,
-    sessions,
     tally,
     texts,
     webhooks,
 )
+from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
 from hudhud.db import phone_index
@@ -154,7 +152,7 @@ def _oldest(database: Database, settings: Settings) -> Sequence[Kind]:
 
 def _indexed(database: Database, settings: Settings) -> Sequence[Purge]:
     return (
-        _older_than(settings.retention_audit_days * DAY_MS, audit.purge),
+        _older_than(settings.retention_audit_days * DAY_MS, audit_log.purge),
         texts.Orphans(database).purge,
         inbound.purge,
         arrivals.purge,
@@ -162,7 +160,9 @@ def _indexed(database: Database, settings: Settings) -> Sequence[Purge]:
         limits.purge,
         conversions.purge,
         tally.purge,
-        *map(_at_once, (commands.purge, senders.purge_states, sessions.purge, login_limit.purge)),
+        *map(
+            _at_once, (commands.purge, senders.purge_states, sessions.purge, login_attempts.purge)
+        ),
         _at_once(webhooks.erase_former_secrets),
     )
 

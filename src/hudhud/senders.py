@@ -23,7 +23,8 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import api_keys, events
+from hudhud import events
+from hudhud.auth import api_keys
 from hudhud.channels.base import LINKED, SANDBOX, State, StateReport
 from hudhud.core.plain_text import is_plain
 from hudhud.core.sentences import Sentence, say

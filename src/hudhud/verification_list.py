@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select, union_all
 
-from hudhud.api_keys import ENVIRONMENT, Caller
+from hudhud.auth.api_keys import ENVIRONMENT, Caller
 from hudhud.db.tables import api_keys, messages, verifications
 from hudhud.endings import STATUSES, Status
 

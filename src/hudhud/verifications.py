@@ -18,7 +18,7 @@ from hudhud import (
     tally,
     texts,
 )
-from hudhud.api_keys import Caller
+from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import SANDBOX
 from hudhud.codes import canonical, new_code
 from hudhud.core.clock import now_ms

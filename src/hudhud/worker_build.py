@@ -6,13 +6,13 @@ from sqlalchemy import Row
 
 from hudhud import contacts, senders
 from hudhud.arrivals import Arrivals
+from hudhud.auth.first_credentials import build_sealer
 from hudhud.channels.base import SANDBOX, Channel
 from hudhud.channels.sandbox import SandboxChannel
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import StartRefused
 from hudhud.core.settings import Settings
 from hudhud.countries import Countries
-from hudhud.credentials import build_sealer
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.delivery import Delivery

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from hudhud import senders
+from hudhud.auth.first_credentials import CREDENTIALS_FILE
 from hudhud.cli.qr import QR_FILE, drawing
-from hudhud.credentials import CREDENTIALS_FILE
 from hudhud.db.engine import Database
 from support.linked import PLAIN, LinkedService
 from support.services import Service, StartService, free_port, wait_until

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from conftest import settings
-from hudhud import admin_password, audit, login_limit, second_factor
-from hudhud.admin_password import AdminPassword
+from hudhud.auth import admin_password, audit_log, login_attempts, second_factor
+from hudhud.auth.admin_password import AdminPassword
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Sealer
 from support.command_line import Installation, Run
@@ -32,7 +32,7 @@ def is_right(installation: Installation, password: str) -> bool:
 
 def notes(installation: Installation) -> list[tuple[str, str, str | None, str | None]]:
     with installation.database.read() as connection:
-        rows = audit.page(connection, limit=10)
+        rows = audit_log.page(connection, limit=10)
     return [(row.who, row.what, row.subject, row.address) for row in rows]
 
 
@@ -40,7 +40,7 @@ def fail_to_log_in(installation: Installation, *addresses: str) -> None:
     database = installation.database
     for address in addresses:
         with database.write() as connection:
-            login_limit.reserve(
+            login_attempts.reserve(
                 database, connection, address=address, username="admin", now=now_ms()
             )
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from hudhud import api_keys, audit
-from hudhud.api_keys import Caller
+from hudhud.auth import api_keys, audit_log
+from hudhud.auth.api_key_cache import KeyRing
+from hudhud.auth.api_keys import Caller
 from hudhud.core.clock import now_ms
-from hudhud.key_ring import KeyRing
 from support.command_line import Installation, Run
 
 HOUR_MS = 3_600_000
@@ -34,13 +34,13 @@ def stored(installation: Installation, key: str) -> Any:
 def notes(installation: Installation) -> list[tuple[str, str, str | None]]:
     """Who did what to which key, newest first."""
     with installation.database.read() as connection:
-        return [(row.who, row.what, row.subject) for row in audit.page(connection, limit=10)]
+        return [(row.who, row.what, row.subject) for row in audit_log.page(connection, limit=10)]
 
 
 def details(installation: Installation) -> list[str | None]:
     """What the audit says of it, newest first."""
     with installation.database.read() as connection:
-        return [row.detail for row in audit.page(connection, limit=10)]
+        return [row.detail for row in audit_log.page(connection, limit=10)]
 
 
 def test_a_key_is_printed_once_and_recognised(run: Run, installation: Installation) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import select, update
 
-from hudhud import api_keys, app, audit, events, webhooks
+from hudhud import app, events, webhooks
+from hudhud.auth import api_keys, audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
@@ -142,7 +143,7 @@ def test_a_replay_says_what_a_delivery_waits_behind(run: Run, installation: Inst
     assert "  behind 1" in run("webhooks", "deliveries").out.splitlines()[0]
     assert f"{URL}?…" in run("webhooks", "list").out
     with installation.database.read() as connection:
-        assert "abc123" not in str(audit.page(connection, limit=9))
+        assert "abc123" not in str(audit_log.page(connection, limit=9))
 
 
 def test_a_replay_of_all_hastens_what_waits_for_a_retry(
@@ -242,7 +243,7 @@ def test_changes_are_audited(run: Run, installation: Installation) -> None:
     run("webhooks", "enable", "1")
     run("webhooks", "remove", "1")
     with installation.database.read() as connection:
-        rows = [(row.what, row.subject, row.detail) for row in audit.page(connection, limit=20)]
+        rows = [(row.what, row.subject, row.detail) for row in audit_log.page(connection, limit=20)]
     assert list(reversed(rows)) == [
         ("webhook_added", URL, None),
         ("webhook_rotated", URL, None),

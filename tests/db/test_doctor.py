@@ -13,11 +13,12 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import create_engine, make_url, text, update
 
-from hudhud import app, senders, untrusted_proxy
+from hudhud import app, senders
+from hudhud.auth import untrusted_proxy
+from hudhud.auth.first_credentials import check_secret, ensure_credentials, load_secret
 from hudhud.channels.base import State, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import load_settings
-from hudhud.credentials import check_secret, ensure_credentials, load_secret
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.doctor import CHECKS, around, examine, open_installation, run_check

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, select, update
 
 from hudhud import contacts, events, forgetting, inbound, queue, senders, tally, texts, timeline
-from hudhud.audit import note
+from hudhud.auth.audit_log import note
 from hudhud.channels.base import Inbound, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed

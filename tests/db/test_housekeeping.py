@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud import app, audit, endings, inbound, login_limit, queue, sessions
+from hudhud import app, endings, inbound, queue
+from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import now_ms
 from hudhud.db import tables
@@ -107,15 +108,15 @@ def test_what_is_over_of_sessions_logins_and_audit_is_deleted(database: Database
             address="192.0.2.1",
             now=now_ms() - sessions.ABSOLUTE_MS,
         )
-        login_limit.reserve(
+        login_attempts.reserve(
             database,
             connection,
             address="192.0.2.1",
             username="admin",
-            now=now_ms() - login_limit.WINDOW_MS,
+            now=now_ms() - login_attempts.WINDOW_MS,
         )
         old = now_ms() - settings().retention_audit_days * DAY_MS - 1
-        audit.note(connection, who="admin", address=None, what="login", now=old)
+        audit_log.note(connection, who="admin", address=None, what="login", now=old)
 
     def kept() -> int:
         counts = [

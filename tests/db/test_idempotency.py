@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from hudhud import endings, idempotency
-from hudhud.api_keys import Caller
+from hudhud.auth.api_keys import Caller
 from hudhud.checks import Check
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import Contradiction, QueueUnavailable

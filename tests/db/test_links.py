@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from conftest import settings
 from hudhud import endings, link_tokens, senders, tally
-from hudhud.api_keys import Caller
 from hudhud.arrivals import ANSWERED_AGAIN_MS, Arrivals
+from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import Inbound
 from hudhud.checks import Check, Checked, CodeChecker
 from hudhud.core.clock import now_ms

@@ -15,7 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, delete, inspect, select, text
 
 from conftest import MigratedDatabase
-from hudhud import api_keys, jobs, sender_cards, texts, timeline, traffic
+from hudhud import jobs, sender_cards, texts, timeline, traffic
+from hudhud.auth import api_keys
 from hudhud.core.errors import StartRefused
 from hudhud.core.rates import Kind, Rates, write_own_limits
 from hudhud.db.engine import Database

@@ -8,9 +8,10 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud import job_search, resealing, second_factor, sessions, webhooks
-from hudhud.admin_password import AdminPassword
+from hudhud import job_search, resealing, webhooks
 from hudhud.arrivals import Arrivals
+from hudhud.auth import second_factor, sessions
+from hudhud.auth.admin_password import AdminPassword
 from hudhud.channels.base import Inbound
 from hudhud.checks import Check, Checked, CodeChecker
 from hudhud.core.clock import iso, now_ms

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from hudhud import api_keys, queue
-from hudhud.api_keys import Caller
+from hudhud import queue
+from hudhud.auth import api_keys
+from hudhud.auth.api_keys import Caller
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import Conflict, Gone, NotAllowed, QueueUnavailable, Refused, TooMany
 from hudhud.core.sentences import other

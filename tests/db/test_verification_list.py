@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from hudhud import api_keys, verification_list
-from hudhud.api_keys import ENVIRONMENT, Caller
+from hudhud import verification_list
+from hudhud.auth import api_keys
+from hudhud.auth.api_keys import ENVIRONMENT, Caller
 from hudhud.db.engine import Database, insert_rows
 from hudhud.db.tables import verifications
 from hudhud.endings import STATUSES, Status

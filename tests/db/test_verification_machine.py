@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from sqlalchemy import select
 
 from hudhud import endings, interventions, queue
-from hudhud.api_keys import Caller
+from hudhud.auth.api_keys import Caller
 from hudhud.checks import Check, Checked
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import Refused

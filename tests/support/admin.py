@@ -12,7 +12,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
-from hudhud import admin_password
+from hudhud.auth import admin_password
 from support.web_server import SECONDS, WebServer
 
 USERNAME = "admin"

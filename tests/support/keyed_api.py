@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from sqlalchemy import Row, select, update
 
-from hudhud import api_keys
+from hudhud.auth import api_keys
 from hudhud.db.tables import messages, verifications
 from support.keys import make_key
 from support.web_server import SEND, WebServer

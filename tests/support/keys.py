@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from hudhud import api_keys
+from hudhud.auth import api_keys
+from hudhud.auth.api_key_settings import DEFAULT_SCOPES
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
-from hudhud.key_settings import DEFAULT_SCOPES
 
 
 def make_key(database: Database, name: str = "shop", *scopes: str, **settings: Any) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import Row, select
 
 from conftest import settings
 from hudhud import senders
-from hudhud.api_keys import Caller
+from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import Inbound, State, StateReport
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.phones import Phone

@@ -6,8 +6,9 @@ from sqlalchemy import Connection, Row, select, update
 
 from conftest import settings
 from hudhud import senders
-from hudhud.api_keys import Caller
 from hudhud.arrivals import Arrivals
+from hudhud.auth.api_key_settings import Scope
+from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import State, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer
@@ -15,7 +16,6 @@ from hudhud.core.phones import Phone
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
-from hudhud.key_settings import Scope
 from hudhud.templates import Templates
 from hudhud.verifications import Accepted, SendRequest, VerificationStarter
 

@@ -8,7 +8,7 @@ from sqlalchemy import Row, func, select
 
 from conftest import settings
 from hudhud import checks, tally, verifications
-from hudhud.api_keys import Caller
+from hudhud.auth.api_keys import Caller
 from hudhud.checks import Check, Checked, CodeChecker
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import Refused

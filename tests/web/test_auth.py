@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from hudhud.auth.api_key_settings import SCOPES
 from hudhud.core.clock import now_ms
-from hudhud.key_settings import SCOPES
 from hudhud.web.auth import KEY_WRONG, is_within
 from support.keys import make_key
 from support.web_server import KEY, SEND, ServeWeb, WebServer

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from hudhud import api_keys
+from hudhud.auth import api_keys
 from hudhud.core.crypto import CodeSealer
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from hudhud import messages, queue
-from hudhud.api_keys import ENVIRONMENT
+from hudhud.auth.api_keys import ENVIRONMENT
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hudhud import api_keys
+from hudhud.auth import api_keys
 from hudhud.core.clock import iso, now_ms
 from support.keyed_api import OTP, KeyedApi, keyed, new_number, refusal, wrong
 from support.queued import stored

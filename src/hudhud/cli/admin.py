@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from hudhud import admin_password, app, audit, login_limit, second_factor
-from hudhud.audit import COMMAND_LINE, What
+from hudhud import app
+from hudhud.auth import admin_password, audit_log, login_attempts, second_factor
+from hudhud.auth.audit_log import COMMAND_LINE, What
 from hudhud.cli.terminal import existing_installation, progress
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest, CommandFailed, SettingsError
@@ -52,7 +53,7 @@ def unlock(
 ) -> None:
     """Forget failed logins, so that an address need not wait for 15 minutes."""
     with _changing(load_settings()) as connection:
-        count = login_limit.unlock(connection, address)
+        count = login_attempts.unlock(connection, address)
         _note(connection, "unlocked", address)
     typer.echo(f"Failed logins forgotten: {count}.")
 
@@ -86,4 +87,6 @@ def _changing(settings: Settings) -> Iterator[Connection]:
 
 
 def _note(connection: Connection, what: What, subject: str | None) -> None:
-    audit.note(connection, who=COMMAND_LINE, address=None, what=what, subject=subject, now=now_ms())
+    audit_log.note(
+        connection, who=COMMAND_LINE, address=None, what=what, subject=subject, now=now_ms()
+    )

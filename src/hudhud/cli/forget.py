@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from hudhud import forgetting
-from hudhud.audit import COMMAND_LINE
+from hudhud.auth.audit_log import COMMAND_LINE
 from hudhud.cli.terminal import existing_installation, phone_from, progress
 from hudhud.core.errors import CommandFailed
 from hudhud.core.settings import load_settings

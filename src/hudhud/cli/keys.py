@@ -7,15 +7,16 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection, Row
 
-from hudhud import api_keys, app, audit
-from hudhud.audit import COMMAND_LINE, What
+from hudhud import app
+from hudhud.auth import api_keys, audit_log
+from hudhud.auth.api_key_settings import DEFAULT_SCOPES
+from hudhud.auth.audit_log import COMMAND_LINE, What
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest, CommandFailed
 from hudhud.core.rates import KINDS, UNIT_MS
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.settings import load_settings
-from hudhud.key_settings import DEFAULT_SCOPES
 
 SPAN = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 ONCE = "Keep it safe, it is shown only this once:"
@@ -192,6 +193,6 @@ def _unknown(key: str) -> str:
 
 def _note(connection: Connection, what: What, name: str, detail: Sentence | None = None) -> None:
     now = now_ms()
-    audit.note(
+    audit_log.note(
         connection, who=COMMAND_LINE, address=None, what=what, subject=name, detail=detail, now=now
     )

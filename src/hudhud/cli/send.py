@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from hudhud import app, credentials, messages, senders
-from hudhud.api_keys import Caller
+from hudhud import app, messages, senders
+from hudhud.auth import first_credentials
+from hudhud.auth.api_keys import Caller
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import CommandFailed
@@ -58,13 +59,13 @@ def send(
 
 
 def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
-    secret = credentials.load_secret(settings)
+    secret = first_credentials.load_secret(settings)
     countries = Countries(settings, database)
     starter = app.build_starter(settings, database, app.build_templates(settings), countries)
     request_id = secrets.token_hex(8)
     new = starter.make(SendRequest(phone), caller=CALLER, request_id=request_id, now=now_ms())
     with database.write() as connection:
-        credentials.check_secret(connection, secret, settings.session_secret_previous)
+        first_credentials.check_secret(connection, secret, settings.session_secret_previous)
         (result,) = starter.write(connection, [new])
     if isinstance(result, Exception):
         raise result

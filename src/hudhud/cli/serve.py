@@ -7,13 +7,13 @@ import structlog
 import typer
 
 from hudhud import __version__, app, legacy, resealing
+from hudhud.auth.first_credentials import FirstCredentials, announce, ensure_credentials
 from hudhud.channels.base import SANDBOX
 from hudhud.cli.qr import showing_qr
 from hudhud.cli.terminal import progress
 from hudhud.core import logs
 from hudhud.core.errors import SettingsError
 from hudhud.core.settings import Settings, load_settings, read_environment
-from hudhud.credentials import FirstCredentials, announce, ensure_credentials
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision
 

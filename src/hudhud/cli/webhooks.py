@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection, Row
 
-from hudhud import api_keys, app, audit, deliveries, delivery_log, webhooks
-from hudhud.audit import COMMAND_LINE, What
+from hudhud import app, deliveries, delivery_log, webhooks
+from hudhud.auth import api_keys, audit_log
+from hudhud.auth.audit_log import COMMAND_LINE, What
+from hudhud.auth.first_credentials import check_secret, load_secret
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import Sealer
@@ -19,7 +21,6 @@ from hudhud.core.errors import BadRequest, CommandFailed
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
-from hudhud.credentials import check_secret, load_secret
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.events import KINDS
@@ -321,7 +322,7 @@ def _moment(text: str) -> int:
 
 
 def _note(connection: Connection, what: What, subject: str, detail: Sentence | None = None) -> None:
-    audit.note(
+    audit_log.note(
         connection,
         who=COMMAND_LINE,
         address=None,

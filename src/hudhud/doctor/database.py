@@ -6,10 +6,17 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import admin_password, api_keys, resealing, senders, untrusted_proxy
+from hudhud import resealing, senders
+from hudhud.auth import admin_password, api_keys, untrusted_proxy
+from hudhud.auth.first_credentials import (
+    CREDENTIALS_FILE,
+    find_secret,
+    proves,
+    secret_file,
+    stored_check,
+)
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import SHORTEST_SECRET, Settings
-from hudhud.credentials import CREDENTIALS_FILE, find_secret, proves, secret_file, stored_check
 from hudhud.db.engine import Database
 from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits

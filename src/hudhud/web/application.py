@@ -13,13 +13,13 @@ from hudhud.app import (
     build_webhook_sealer,
 )
 from hudhud.arrivals import Arrivals
+from hudhud.auth.api_key_cache import KeyRing
+from hudhud.auth.first_credentials import build_sealer
 from hudhud.checks import CodeChecker
 from hudhud.core.settings import Settings
 from hudhud.countries import Countries
-from hudhud.credentials import build_sealer
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
-from hudhud.key_ring import KeyRing
 from hudhud.links import LinkStarter
 from hudhud.resends import Resends
 from hudhud.web import check, errors, health, link, sandbox, send, verification

@@ -2,10 +2,10 @@
 
 from ipaddress import ip_address
 
-from hudhud.api_keys import Caller
+from hudhud.auth.api_key_settings import SCOPES, Scope
+from hudhud.auth.api_keys import Caller
 from hudhud.core.errors import NotAllowed
 from hudhud.core.settings import Network
-from hudhud.key_settings import SCOPES, Scope
 from hudhud.web.errors import Unauthorized
 from hudhud.web.parts import parts_of
 from hudhud.web.request import AnyRequest

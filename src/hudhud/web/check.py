@@ -5,7 +5,7 @@ import re
 from litestar import Response, post
 from msgspec import UNSET
 
-from hudhud.api_keys import Caller
+from hudhud.auth.api_keys import Caller
 from hudhud.checks import Check, Checked
 from hudhud.codes import LONGEST_TYPED
 from hudhud.core.errors import BadRequest

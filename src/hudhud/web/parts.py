@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from hudhud.arrivals import Arrivals
+from hudhud.auth.api_key_cache import KeyRing
 from hudhud.checks import Check, Checked
 from hudhud.core.crypto import CodeSealer, Sealer
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
-from hudhud.key_ring import KeyRing
 from hudhud.links import LinkStarter
 from hudhud.outgoing import Outgoing
 from hudhud.resends import Resends

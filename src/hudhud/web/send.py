@@ -8,7 +8,7 @@ from litestar import Response, post
 from msgspec import UNSET
 
 from hudhud import codes
-from hudhud.api_keys import Caller
+from hudhud.auth.api_keys import Caller
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.idempotency import IdempotentRequest

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from sqlalchemy import Connection, Row
 
 from hudhud import endings, messages, verification_list
-from hudhud.api_keys import Caller
+from hudhud.auth.api_keys import Caller
 from hudhud.checks import OVER
 from hudhud.core.clock import iso, iso_or_none, now_ms
 from hudhud.core.errors import BadRequest, Conflict, Gone, NotFound

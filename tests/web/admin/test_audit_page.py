@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import insert
 
-from hudhud import audit
-from hudhud.audit import GROUPS, What
+from hudhud.auth import audit_log
+from hudhud.auth.audit_log import GROUPS, What
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
 from hudhud.db import tables
@@ -28,8 +28,8 @@ def _notes(served: WebServer) -> None:
     with served.database.write() as connection:
         for number in range(120):
             what = ACTIONS[-1 - number % len(ACTIONS)]
-            outcome = audit.Outcome.__args__[number % 3]  # type: ignore[attr-defined] # the words
-            audit.note(
+            outcome = audit_log.Outcome.__args__[number % 3]  # type: ignore[attr-defined] # the words
+            audit_log.note(
                 connection,
                 who="root<b>" if number % 2 else "admin",
                 address=None if number % 5 == 0 else "2001:db8::9",
@@ -81,7 +81,7 @@ def test_a_note_that_names_itself_without_end_is_shown(served: WebServer, member
 
 
 @pytest.mark.parametrize("group", list(GROUPS))
-def test_a_group_shows_its_notes_alone(member: Person, group: audit.Group) -> None:
+def test_a_group_shows_its_notes_alone(member: Person, group: audit_log.Group) -> None:
     page = Page(member.get(f"/admin/audit?what={group}").text)
     assert set(kinds(page)) == set(GROUPS[group])
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hudhud.sessions import Session
+from hudhud.auth.sessions import Session
 from hudhud.web.admin.csrf import CsrfKey, new_cookie
 
 KEY = CsrfKey("a secret of these tests")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from litestar import Response, get, post
 
-from hudhud import untrusted_proxy
+from hudhud.auth import untrusted_proxy
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.web import application

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from hudhud import api_keys
-from hudhud.api_keys import DAY_MS
+from hudhud.auth import api_keys
+from hudhud.auth.api_keys import DAY_MS
 from hudhud.core.clock import now_ms
 from support.admin import Person, script
 from support.html import Page

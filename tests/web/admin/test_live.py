@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from conftest import settings
-from hudhud import interventions, senders, sessions
+from hudhud import interventions, senders
+from hudhud.auth import sessions
 from hudhud.channels.base import StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from hudhud import admin_password, audit, sessions
+from hudhud.auth import admin_password, audit_log, sessions
 from hudhud.core.clock import now_ms
 from hudhud.db import engine, tables
 from hudhud.db.engine import Database
@@ -22,7 +22,7 @@ WRONG = {"success": False, "message": "Invalid username or password"}
 def notes(database: Database) -> list[tuple[str, str, str | None]]:
     """What the audit says, the oldest first."""
     with database.read() as connection:
-        rows = audit.page(connection, limit=100)
+        rows = audit_log.page(connection, limit=100)
     return [(row.what, row.who, row.detail) for row in reversed(rows)]
 
 

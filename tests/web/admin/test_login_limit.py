@@ -9,7 +9,8 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import func, select, update
 
-from hudhud import audit, login_limit
+from hudhud.auth import audit_log
+from hudhud.auth import login_attempts as auth_login_attempts
 from hudhud.db.engine import Database
 from hudhud.db.tables import login_attempts
 from hudhud.web.admin.hashing import HASHES_AT_ONCE
@@ -115,7 +116,7 @@ def test_behind_a_trusted_proxy_a_network_of_ipv6_counts_as_one(serve_web: Serve
 def test_an_account_cannot_be_locked_out(
     serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login_limit, "LONGEST_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr(auth_login_attempts, "LONGEST_DELAY_SECONDS", 0.01)
     server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
     with script(server) as client:
         for number in range(12):
@@ -129,7 +130,7 @@ def test_the_end_of_the_wait_is_the_end_of_the_refusal(
 ) -> None:
     statuses(client, 5)
     with dashboard.database.write() as connection:
-        earlier = login_attempts.c.at - login_limit.WINDOW_MS
+        earlier = login_attempts.c.at - auth_login_attempts.WINDOW_MS
         connection.execute(update(login_attempts).values(at=earlier))
     assert log_in_script(client).status_code == 200
 
@@ -139,7 +140,7 @@ def test_the_fifth_failure_says_in_the_audit_what_follows(
 ) -> None:
     statuses(client, 7)
     with dashboard.database.read() as connection:
-        details = [row.detail for row in audit.page(connection, limit=10)]
+        details = [row.detail for row in audit_log.page(connection, limit=10)]
     assert details == [
         "Failed 5 times: no further attempt from this address for 15 minutes",
         *["Wrong username or password"] * 4,
@@ -175,7 +176,7 @@ class Hashes:
 def test_twelve_logins_at_once_hash_two_at_a_time(
     serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login_limit, "LONGEST_DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(auth_login_attempts, "LONGEST_DELAY_SECONDS", 0.0)
     hashes = Hashes(monkeypatch)
     server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
 

@@ -9,7 +9,7 @@ import pyotp
 import pytest
 from sqlalchemy import select, update
 
-from hudhud import audit
+from hudhud.auth import audit_log
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, sessions
 from hudhud.web.admin import entrance
@@ -242,7 +242,7 @@ def test_what_happens_is_audited(dashboard: WebServer, person: Person) -> None:
         log_in_script(client, totp=codes[0])
     person.fill(PAGE, OFF, proof=PASSWORD)
     with dashboard.database.read() as connection:
-        rows = audit.page(connection, limit=100)
+        rows = audit_log.page(connection, limit=100)
     assert [(row.what, row.detail) for row in reversed(rows)] == [
         ("login", None),
         ("second_factor_on", None),

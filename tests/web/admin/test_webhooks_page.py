@@ -7,7 +7,8 @@ import httpx
 import pytest
 from sqlalchemy import Row, delete, select, update
 
-from hudhud import api_keys, audit, delivery_log, events, webhooks
+from hudhud import delivery_log, events, webhooks
+from hudhud.auth import api_keys, audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other, say
 from hudhud.core.stored_sentences import columns
@@ -279,7 +280,7 @@ def test_what_was_given_up_since_a_time_goes_out_again(
     member.fill(log, f"{HOOKS}/replay-failed", hours="17")
     assert statuses(served).count("failed") == 2
     with served.database.read() as connection:
-        assert audit.page(connection, limit=1)[0].detail == "Deliveries: 3."
+        assert audit_log.page(connection, limit=1)[0].detail == "Deliveries: 3."
 
 
 @pytest.mark.parametrize("number", ["999", "x", "9" * 40, "-1", "%00"])

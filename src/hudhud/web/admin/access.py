@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import cast
 
-from hudhud import second_factor
-from hudhud.admin_password import AdminPassword
+from hudhud.auth import second_factor
+from hudhud.auth.admin_password import AdminPassword
+from hudhud.auth.first_credentials import load_secret
 from hudhud.core.crypto import Sealer
 from hudhud.core.settings import Settings
-from hudhud.credentials import load_secret
 from hudhud.db.engine import Database
 from hudhud.web.admin.csrf import CsrfKey
 from hudhud.web.admin.hashing import HashSlots

@@ -14,7 +14,7 @@ from litestar.params import FromPath
 from sqlalchemy import Connection
 
 from hudhud import admission, commands, interventions, senders
-from hudhud.audit import Outcome, What
+from hudhud.auth.audit_log import Outcome, What
 from hudhud.core.clock import now_ms
 from hudhud.core.phones import parse_phone
 from hudhud.core.plain_text import shortened

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 from litestar import Response, get
 from sqlalchemy import Row
 
-from hudhud import audit
-from hudhud.audit import GROUPS, Group
+from hudhud.auth import audit_log
+from hudhud.auth.audit_log import GROUPS, Group
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.audit_words import group_words, outcome_look, words_of
 from hudhud.web.admin.format import DAY
@@ -53,7 +53,9 @@ async def audit_page(request: AnyRequest) -> Response[str]:
 
 def _read(parts: Parts, group: Group | None, text: str, before: int | None) -> list[Row[Any]]:
     with parts.database.read() as connection:
-        return audit.page(connection, what=group, text=text or None, before=before, limit=ROWS + 1)
+        return audit_log.page(
+            connection, what=group, text=text or None, before=before, limit=ROWS + 1
+        )
 
 
 def _address(query: dict[str, str]) -> str:

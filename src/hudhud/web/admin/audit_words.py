@@ -5,7 +5,7 @@ from typing import Any
 from markupsafe import Markup
 from sqlalchemy import Row
 
-from hudhud.audit import Group
+from hudhud.auth.audit_log import Group
 from hudhud.web.admin.format import Format
 
 _OUTCOMES = {"ok": ("ok", "sent"), "refused": ("warn", "warn"), "failed": ("bad", "failed")}

@@ -8,8 +8,8 @@ text of an attacker's choice tells nothing of it (BREACH).
 import hmac
 import secrets
 
+from hudhud.auth.sessions import Session
 from hudhud.core.crypto import derive
-from hudhud.sessions import Session
 
 FIELD = "_csrf"
 HEADER = "X-CSRF-Token"

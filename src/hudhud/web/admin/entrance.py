@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from hudhud import audit, login_limit, second_factor, sessions
+from hudhud.auth import audit_log, login_attempts, second_factor, sessions
+from hudhud.auth.login_attempts import Attempt
+from hudhud.auth.second_factor import Means
+from hudhud.auth.sessions import Session
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import SealingError
 from hudhud.core.errors import HudhudError
 from hudhud.core.sentences import Sentence, say
-from hudhud.login_limit import Attempt
-from hudhud.second_factor import Means
-from hudhud.sessions import Session
 from hudhud.web.admin.access import access_of
 from hudhud.web.admin.guard import Forbidden, address_of, token_of
 from hudhud.web.admin.hashing import Busy
@@ -142,11 +142,11 @@ class Entrance:
     def _refuse_early(self) -> None:
         """Refuse who failed too often without taking the write lock, which codes need."""
         with self._database.read() as connection:
-            login_limit.check(connection, address=self._address, now=now_ms())
+            login_attempts.check(connection, address=self._address, now=now_ms())
 
     def _reserve(self, username: str) -> _Try:
         with self._database.write() as connection:
-            attempt = login_limit.reserve(
+            attempt = login_attempts.reserve(
                 self._database, connection, address=self._address, username=username, now=now_ms()
             )
             password = self._access.password
@@ -160,7 +160,7 @@ class Entrance:
             if means is not None:
                 return self._begin(connection, tried, detail=WITH_MEANS[means])
             if not code:
-                login_limit.release(connection, tried.attempt)
+                login_attempts.release(connection, tried.attempt)
             if not code and may_be_incomplete:
                 return self._new_session(connection, tried, is_complete=False)
         if not code:
@@ -169,8 +169,8 @@ class Entrance:
         raise WrongCode(WRONG_CODE)
 
     def _begin(self, connection: Connection, tried: _Try, *, detail: Sentence | None) -> Entered:
-        login_limit.forgive(connection, tried.attempt)
-        audit.note(
+        login_attempts.forgive(connection, tried.attempt)
+        audit_log.note(
             connection,
             who=self._admin,
             address=self._address,
@@ -208,11 +208,11 @@ class Entrance:
 
     def _release(self, tried: _Try) -> None:
         with self._database.write() as connection:
-            login_limit.release(connection, tried.attempt)
+            login_attempts.release(connection, tried.attempt)
 
     def _fail(self, tried: _Try, username: str, reason: Sentence) -> None:
         with self._database.write() as connection:
-            audit.note(
+            audit_log.note(
                 connection,
                 who=username,
                 address=self._address,

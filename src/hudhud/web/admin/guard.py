@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import audit, sessions
-from hudhud.audit import Outcome, What
+from hudhud.auth import audit_log, sessions
+from hudhud.auth.audit_log import Outcome, What
+from hudhud.auth.sessions import Session
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import HudhudError, NotAllowed
 from hudhud.core.sentences import Sentence, say
-from hudhud.sessions import Session
 from hudhud.web.admin import csrf
 from hudhud.web.admin.access import access_of
 from hudhud.web.admin.forms import JSON, content_type, form_of
@@ -62,7 +62,7 @@ class Actor:
         detail: Sentence | None = None,
     ) -> None:
         """Write down in the audit what this one did."""
-        audit.note(
+        audit_log.note(
             connection,
             who=self.name,
             address=self.address,

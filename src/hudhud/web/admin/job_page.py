@@ -8,8 +8,9 @@ from litestar import Response, get
 from litestar.params import FromPath
 from sqlalchemy import Connection, Row, select
 
-from hudhud import api_keys, jobs, messages, timeline
-from hudhud.api_keys import ENVIRONMENT
+from hudhud import jobs, messages, timeline
+from hudhud.auth import api_keys
+from hudhud.auth.api_keys import ENVIRONMENT
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
 from hudhud.db.tables import verifications

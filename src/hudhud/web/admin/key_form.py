@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hudhud.auth.api_key_settings import DEFAULT_SCOPES, WrongSetting
 from hudhud.core.rates import KINDS, UNIT_MS, Kind, parse_rates
 from hudhud.core.sentences import say
-from hudhud.key_settings import DEFAULT_SCOPES, WrongSetting
 from hudhud.web.admin.forms import Form
 
 LONGEST_DAYS = 3650

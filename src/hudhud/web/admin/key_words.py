@@ -1,7 +1,7 @@
 """What is said about API keys: scopes, kinds of limits, how long secrets overlap and last."""
 
+from hudhud.auth.api_key_settings import Scope
 from hudhud.core.rates import UNIT_MS, Kind
-from hudhud.key_settings import Scope
 from hudhud.web.admin.format import Format
 
 

@@ -8,14 +8,14 @@ from typing import Any, Final
 from litestar import Response, get, post
 from sqlalchemy import Row
 
-from hudhud import api_keys
-from hudhud.api_keys import ENVIRONMENT_SCOPES
+from hudhud.auth import api_keys
+from hudhud.auth.api_key_settings import SCOPES, WrongSetting
+from hudhud.auth.api_keys import ENVIRONMENT_SCOPES
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.core.rates import KINDS, UNIT_MS, Kind, write_rates
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.settings import Settings
-from hudhud.key_settings import SCOPES, WrongSetting
 from hudhud.limits import DEFAULTS
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import form_of

@@ -8,11 +8,11 @@ import msgspec
 from litestar import Response, get, post
 from litestar.types import ControllerRouterHandler
 
-from hudhud import audit, sessions
+from hudhud.auth import audit_log, sessions
+from hudhud.auth.login_attempts import TooManyAttempts
+from hudhud.auth.sessions import Session
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest
-from hudhud.login_limit import TooManyAttempts
-from hudhud.sessions import Session
 from hudhud.web.admin import csrf
 from hudhud.web.admin.access import access_of
 from hudhud.web.admin.aside import aside
@@ -220,7 +220,7 @@ def _let_in(request: AnyRequest, entered: Entered, response: Response[Any]) -> R
 def _end(request: AnyRequest, session: Session) -> None:
     with parts_of(request).database.write() as connection:
         sessions.end(connection, token_of(request) or "")
-        audit.note(
+        audit_log.note(
             connection,
             who=session.username,
             address=address_of(request),

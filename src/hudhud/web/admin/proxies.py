@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from sqlalchemy.exc import OperationalError
 
-from hudhud import untrusted_proxy
+from hudhud.auth import untrusted_proxy
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Network
 from hudhud.db.engine import Database

@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 from litestar import Response
 from litestar.types import ExceptionHandlersMap
 
+from hudhud.auth.login_attempts import TooManyAttempts
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import HudhudError
 from hudhud.core.sentences import Sentence
-from hudhud.login_limit import TooManyAttempts
 from hudhud.web.admin.aside import Aside
 from hudhud.web.admin.guard import (
     LOGIN_PAGE,

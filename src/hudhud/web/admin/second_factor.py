@@ -6,11 +6,11 @@ from typing import Any
 from litestar import Response, get, post
 from litestar.types import ControllerRouterHandler
 
-from hudhud import second_factor, sessions
+from hudhud.auth import second_factor, sessions
+from hudhud.auth.sessions import Session
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import SealingError
 from hudhud.core.sentences import say
-from hudhud.sessions import Session
 from hudhud.web.admin.access import access_of
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.entrance import Entrance, WrongCode

@@ -10,10 +10,10 @@ from collections import OrderedDict
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import sessions
+from hudhud.auth import sessions
+from hudhud.auth.sessions import SEEN_MS, Session
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, may_pass
-from hudhud.sessions import SEEN_MS, Session
 
 MOST_KEPT = 1000
 

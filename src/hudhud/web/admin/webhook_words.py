@@ -7,8 +7,9 @@ from typing import Any
 from markupsafe import Markup
 from sqlalchemy import Connection, Row
 
-from hudhud import api_keys, deliveries, delivery_log
-from hudhud.api_keys import ENVIRONMENT
+from hudhud import deliveries, delivery_log
+from hudhud.auth import api_keys
+from hudhud.auth.api_keys import ENVIRONMENT
 from hudhud.delivery_log import MOST_COUNTED
 from hudhud.events import KINDS
 from hudhud.outgoing import shown

@@ -9,7 +9,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from sqlalchemy import Row
 
-from hudhud import api_keys, delivery_log, webhooks
+from hudhud import delivery_log, webhooks
+from hudhud.auth import api_keys
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import Sentence, say

@@ -7,11 +7,11 @@ import pyotp
 import pytest
 from sqlalchemy import select, text
 
-from hudhud import second_factor
+from hudhud.auth import second_factor
+from hudhud.auth.second_factor import PURPOSE, STEP_MS, Means, Setup
 from hudhud.core.crypto import Sealer, SealingError
 from hudhud.db.engine import Database
 from hudhud.db.tables import recovery_codes, second_factors
-from hudhud.second_factor import PURPOSE, STEP_MS, Means, Setup
 
 NOW = 1_800_000_000_000
 SEALER = Sealer(PURPOSE, "the secret of these tests")

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from hudhud import sessions
+from hudhud.auth import sessions
+from hudhud.auth.sessions import ABSOLUTE_MS, IDLE_MS, INCOMPLETE_MS, SEEN_MS, Session
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.sessions import ABSOLUTE_MS, IDLE_MS, INCOMPLETE_MS, SEEN_MS, Session
 
 NOW = 1_800_000_000_000
 MARK = b"the password's mark"

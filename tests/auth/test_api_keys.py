@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import delete, text
 
-from hudhud import api_keys
-from hudhud.api_keys import DAY_MS, Rotated
+from hudhud.auth import api_keys
+from hudhud.auth.api_key_cache import KeyRing
+from hudhud.auth.api_keys import DAY_MS, Rotated
 from hudhud.core.errors import BadRequest
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.key_ring import KeyRing
 from support.keys import make_key, revoke_key
 
 NOW = 1_700_000_000_000

@@ -6,8 +6,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from conftest import settings
-from hudhud import admin_password
-from hudhud.admin_password import AdminPassword
+from hudhud.auth import admin_password
+from hudhud.auth.admin_password import AdminPassword
 from hudhud.core.errors import BadRequest
 from hudhud.db.engine import Database
 

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
-from hudhud import login_limit
+from hudhud.auth import login_attempts as auth_login_attempts
+from hudhud.auth.login_attempts import LONGEST_DELAY_SECONDS, WINDOW_MS, Attempt, TooManyAttempts
 from hudhud.db.engine import Database
 from hudhud.db.tables import login_attempts
-from hudhud.login_limit import LONGEST_DELAY_SECONDS, WINDOW_MS, Attempt, TooManyAttempts
 
 NOW = 1_800_000_000_000
 HERE = "192.0.2.1"
@@ -20,7 +20,7 @@ def attempt(
 ) -> Attempt:
     """Try once, and fail unless more is done."""
     with database.write() as connection:
-        return login_limit.reserve(
+        return auth_login_attempts.reserve(
             database, connection, address=address, username=username, now=now
         )
 
@@ -80,7 +80,7 @@ def test_success_forgives_the_failures_of_its_address_alone(database: Database) 
         attempt(database)
     right = attempt(database)
     with database.write() as connection:
-        login_limit.forgive(connection, right)
+        auth_login_attempts.forgive(connection, right)
     assert count(database) == 5
     assert not is_refused(database)
     assert is_refused(database, THERE)
@@ -90,7 +90,7 @@ def test_what_was_right_but_not_enough_is_uncounted_alone(database: Database) ->
     first = attempt(database)
     attempt(database)
     with database.write() as connection:
-        login_limit.release(connection, first)
+        auth_login_attempts.release(connection, first)
     assert count(database) == 1
 
 
@@ -104,7 +104,7 @@ def test_what_was_right_but_not_enough_is_uncounted_alone(database: Database) ->
     ],
 )
 def test_what_belongs_to_one_customer_counts_as_one_address(one: str, other: str) -> None:
-    assert login_limit.limited(one) == login_limit.limited(other)
+    assert auth_login_attempts.limited(one) == auth_login_attempts.limited(other)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_what_belongs_to_one_customer_counts_as_one_address(one: str, other: str
     [("2001:db8:1:2::1", "2001:db8:1:3::1"), ("192.0.2.1", "192.0.2.2"), ("unknown", "other")],
 )
 def test_others_count_for_themselves(one: str, other: str) -> None:
-    assert login_limit.limited(one) != login_limit.limited(other)
+    assert auth_login_attempts.limited(one) != auth_login_attempts.limited(other)
 
 
 def test_an_account_under_attack_from_everywhere_only_gets_slower(database: Database) -> None:
@@ -135,9 +135,9 @@ def test_an_operator_unlocks_one_address_or_all(database: Database) -> None:
     for address in (HERE, HERE, "2001:db8::1"):
         attempt(database, address)
     with database.write() as connection:
-        assert login_limit.unlock(connection, "2001:db8::2") == 1
-        assert login_limit.unlock(connection, "2001:db8::2") == 0
-        assert login_limit.unlock(connection) == 2
+        assert auth_login_attempts.unlock(connection, "2001:db8::2") == 1
+        assert auth_login_attempts.unlock(connection, "2001:db8::2") == 0
+        assert auth_login_attempts.unlock(connection) == 2
     assert count(database) == 0
 
 
@@ -145,5 +145,5 @@ def test_what_counts_no_more_is_purged(database: Database) -> None:
     attempt(database)
     attempt(database, now=NOW + 1)
     with database.write() as connection:
-        login_limit.purge(connection, now=NOW + WINDOW_MS)
+        auth_login_attempts.purge(connection, now=NOW + WINDOW_MS)
     assert count(database) == 1

@@ -10,9 +10,14 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from conftest import settings
-from hudhud import admin_password, api_keys, audit, credentials
+from hudhud.auth import admin_password, api_keys, audit_log, first_credentials
+from hudhud.auth.first_credentials import (
+    FirstCredentials,
+    announce,
+    ensure_credentials,
+    load_secret,
+)
 from hudhud.core.errors import StartRefused
-from hudhud.credentials import FirstCredentials, announce, ensure_credentials, load_secret
 from hudhud.db.engine import Database
 from support.keys import make_key, revoke_key
 
@@ -97,7 +102,7 @@ def test_a_folder_that_cannot_hold_the_secret_stops_the_start() -> None:
 def test_the_check_value_does_not_tell_the_secret(database: Database) -> None:
     ensure(database, **KNOWN)
     ((value,),) = stored(database, "SELECT value FROM installation WHERE name = 'secret_check'")
-    assert value == credentials.secret_check(ONE)
+    assert value == first_credentials.secret_check(ONE)
     assert ONE not in value
     assert len(value) == 64
 
@@ -176,7 +181,7 @@ def test_the_first_key_takes_no_name_of_one_that_cannot_send(database: Database)
     assert made.api_key is not None
     with database.read() as connection:
         assert api_keys.stored(connection, made.api_key).name == "first-3"
-        notes = audit.page(connection, what="keys", text=None, before=None, limit=10)
+        notes = audit_log.page(connection, what="keys", text=None, before=None, limit=10)
     assert [note.subject for note in notes] == ["first-3"]
 
 

@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.api_keys import (
+from hudhud.auth.api_key_settings import Scope
+from hudhud.auth.api_keys import (
     ENVIRONMENT,
     ENVIRONMENT_NAME,
     ENVIRONMENT_SCOPES,
@@ -25,7 +26,6 @@ from hudhud.api_keys import (
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, insert_or_update
 from hudhud.db.tables import api_keys, installation
-from hudhud.key_settings import Scope
 
 RENEW_SECONDS = 1.0
 USED_MS = 60_000  # the least time between two notes of a key's use

@@ -14,7 +14,7 @@ import pyotp
 import structlog
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from hudhud.admin_password import PASSWORD_ALPHABET
+from hudhud.auth.admin_password import PASSWORD_ALPHABET
 from hudhud.core.crypto import Sealer, SealingError
 from hudhud.db.engine import insert_or_update
 from hudhud.db.tables import recovery_codes, second_factors

@@ -15,13 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
-from hudhud.core.clock import iso
-from hudhud.core.errors import BadRequest
-from hudhud.core.plain_text import is_plain
-from hudhud.core.sentences import Sentence, say
-from hudhud.core.settings import Network
-from hudhud.db.tables import api_keys, installation
-from hudhud.key_settings import (
+from hudhud.auth.api_key_settings import (
     DEFAULT_SCOPES,
     Scope,
     WrongSetting,
@@ -29,6 +23,12 @@ from hudhud.key_settings import (
     write_networks,
     write_scopes,
 )
+from hudhud.core.clock import iso
+from hudhud.core.errors import BadRequest
+from hudhud.core.plain_text import is_plain
+from hudhud.core.sentences import Sentence, say
+from hudhud.core.settings import Network
+from hudhud.db.tables import api_keys, installation
 
 LIVE_MARK = "hh_live_"
 TEST_MARK = "hh_test_"

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from hudhud import api_keys
-from hudhud.api_keys import Caller
+from hudhud.auth import api_keys
+from hudhud.auth.api_key_cache import USED_MS, KeyRing
+from hudhud.auth.api_key_settings import SCOPES
+from hudhud.auth.api_keys import Caller
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
-from hudhud.key_ring import USED_MS, KeyRing
-from hudhud.key_settings import SCOPES
 from support.keys import make_key, revoke_key
 from support.services import wait_until
 

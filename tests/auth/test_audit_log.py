@@ -5,8 +5,8 @@ from typing import Any, get_args
 import pytest
 from sqlalchemy import select
 
-from hudhud import audit
-from hudhud.audit import GROUPS, Group, What
+from hudhud.auth import audit_log
+from hudhud.auth.audit_log import GROUPS, Group, What
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
@@ -17,12 +17,12 @@ NOW = 1_800_000_000_000
 def note(database: Database, *, now: int = NOW, **changes: Any) -> None:
     chosen = {"who": "admin", "address": "192.0.2.1", "what": "login", **changes}
     with database.write() as connection:
-        audit.note(connection, now=now, **chosen)
+        audit_log.note(connection, now=now, **chosen)
 
 
 def subjects(database: Database, *, limit: int = 100, **asked: Any) -> list[str]:
     with database.read() as connection:
-        return [row.subject for row in audit.page(connection, limit=limit, **asked)]
+        return [row.subject for row in audit_log.page(connection, limit=limit, **asked)]
 
 
 def test_every_action_belongs_to_one_group() -> None:
@@ -34,7 +34,7 @@ def test_every_action_belongs_to_one_group() -> None:
 def test_a_note_says_who_did_what_and_what_came_of_it(database: Database) -> None:
     note(database, what="retry", subject="job 7", outcome="refused", detail=other("expired"))
     with database.read() as connection:
-        (row,) = audit.page(connection, limit=10)
+        (row,) = audit_log.page(connection, limit=10)
     assert (row.at, row.who, row.address, row.what) == (NOW, "admin", "192.0.2.1", "retry")
     assert (row.subject, row.outcome, row.detail) == ("job 7", "refused", "expired")
 
@@ -44,7 +44,7 @@ def test_pages_follow_each_other_newest_first(database: Database) -> None:
         note(database, subject=str(number))
     assert subjects(database, limit=2) == ["4", "3"]
     with database.read() as connection:
-        last = audit.page(connection, limit=2)[-1].id
+        last = audit_log.page(connection, limit=2)[-1].id
     assert subjects(database, limit=2, before=last) == ["2", "1"]
 
 
@@ -90,6 +90,6 @@ def test_old_notes_are_deleted_a_few_at_a_time(database: Database) -> None:
     deleted = []
     for _ in range(3):
         with database.write() as connection:
-            deleted.append(audit.purge(connection, before=NOW - 1, limit=2))
+            deleted.append(audit_log.purge(connection, before=NOW - 1, limit=2))
     assert deleted == [2, 1, 0]
     assert subjects(database) == ["kept"]

@@ -16,7 +16,8 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection, select, update
 
-from hudhud import admin_password, api_keys, audit
+from hudhud.auth import admin_password, api_keys, audit_log
+from hudhud.auth.api_key_settings import Scope
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer, derive
 from hudhud.core.errors import StartRefused
@@ -24,7 +25,6 @@ from hudhud.core.sentences import say
 from hudhud.core.settings import SHORTEST_SECRET, Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import installation
-from hudhud.key_settings import Scope
 
 SECRET_BYTES = 48
 SECRET_CHECK = "secret_check"  # noqa: S105 -- the name of a row
@@ -232,7 +232,7 @@ def _first_api_key(connection: Connection, settings: Settings) -> str | None:
         return None
     name = _first_key_name(connection, now)
     key = api_keys.create(connection, name, FIRST_KEY_SCOPES, now=now)
-    audit.note(
+    audit_log.note(
         connection,
         who=FIRST_START,
         address=None,

@@ -1,0 +1,1 @@
+"""Who may do what: API keys, the admin's login, the audit log."""
