@@ -25,13 +25,14 @@ import structlog
 from sqlalchemy import Column, Row, Select, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import conversion_guard, webhook_alerts, webhooks
+from hudhud import conversion_guard, webhook_alerts
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
 from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
 from hudhud.db.tables import country_guards, senders, webhook_endpoints
 from hudhud.senders import detail_of
+from hudhud.webhooks.endpoints import list_endpoints
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -171,7 +172,7 @@ class Alerts:
         with self._database.read() as connection:
             rows = connection.execute(_WATCHED).all()
             guards = connection.execute(select(country_guards)).all()
-            endpoints = webhooks.list_endpoints(connection)
+            endpoints = list_endpoints(connection)
         now = now_ms()
         for subject in (
             *map(self._sender, rows),

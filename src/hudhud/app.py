@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from hudhud import queue, webhooks
+from hudhud import queue
 from hudhud.alerts import Alerts
 from hudhud.auth import api_keys
 from hudhud.auth.first_credentials import build_sealer, load_secret
@@ -22,14 +22,15 @@ from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate
 from hudhud.db.rewriting import Rewriting
-from hudhud.dispatcher import Dispatcher
 from hudhud.housekeeping import Housekeeping
 from hudhud.machine import machine_name
-from hudhud.outgoing import Outgoing
 from hudhud.retention import Retention
 from hudhud.supervisor import Supervisor
 from hudhud.templates import Templates
 from hudhud.verifications import VerificationStarter
+from hudhud.webhooks import endpoints
+from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.dispatcher import Dispatcher
 
 
 def open_installation(settings: Settings) -> Database:
@@ -116,4 +117,4 @@ def build_outgoing(settings: Settings) -> Outgoing:
 
 def build_webhook_sealer(settings: Settings) -> Sealer:
     """Build what seals and opens the secrets of webhooks. Raises StartRefused without a secret."""
-    return Sealer(webhooks.PURPOSE, load_secret(settings), settings.session_secret_previous)
+    return Sealer(endpoints.PURPOSE, load_secret(settings), settings.session_secret_previous)

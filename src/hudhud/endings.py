@@ -13,11 +13,12 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, update
 
-from hudhud import conversions, events, tally, timeline
+from hudhud import conversions, tally, timeline
 from hudhud.auth.api_keys import is_test_prefix
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import CANCELED as MESSAGE_CANCELED
 from hudhud.messages import DELIVERED, QUEUED, READ, SENDING, SENT
+from hudhud.webhooks import events
 
 PENDING: Final = "pending"
 APPROVED: Final = "approved"

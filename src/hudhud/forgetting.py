@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import endings, events, texts, traces
+from hudhud import endings, texts, traces
 from hudhud.auth import audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
@@ -36,6 +36,7 @@ from hudhud.db.engine import Database
 from hudhud.endings import FAILED, PENDING, Ended
 from hudhud.messages import CANCELED, QUEUED, SENDING
 from hudhud.traces import Needle, Trace
+from hudhud.webhooks import events
 
 KEY_BYTES = 32
 PSEUDONYM_DIGITS = 16

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Row, select
 
-from hudhud import events, limits, link_tokens, senders
+from hudhud import limits, link_tokens, senders
 from hudhud.auth.api_keys import Caller
 from hudhud.channels import sandbox
 from hudhud.channels.base import SANDBOX
@@ -27,6 +27,7 @@ from hudhud.endings import PENDING
 from hudhud.limits import Limit, Limits, Quota
 from hudhud.templates import LinkMode, Templates
 from hudhud.verifications import NO_LIMITS, new_verification_id
+from hudhud.webhooks import events
 
 # As long as any digest, and of random bytes: no code matches it.
 NO_CODE_BYTES = 32

@@ -16,9 +16,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from hudhud import events, tally, texts
+from hudhud import tally, texts
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.tables import messages
+from hudhud.webhooks import events
 
 QUEUED = "queued"
 SENDING = "sending"

@@ -27,11 +27,12 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import events, senders, tally, texts, timeline
+from hudhud import senders, tally, texts, timeline
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import contacts, messages, verifications
 from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, SENDING, SENT
+from hudhud.webhooks import events
 from hudhud.wordings import CODE_LINE
 
 LEASE_MS = 30_000

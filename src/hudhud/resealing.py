@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, and_, func, or_, select
 
-from hudhud import webhooks
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.auth.first_credentials import load_secret
@@ -19,6 +18,7 @@ from hudhud.core.crypto import KEY_NAME_BYTES, CodeSealer, Sealer
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
+from hudhud.webhooks import endpoints
 
 DONE = "SESSION_SECRET_PREVIOUS is no longer needed: nothing is sealed under it."
 
@@ -65,7 +65,7 @@ def take_over(database: Database, settings: Settings) -> None:
     factors, hooks = _sealers(settings)
     with database.write() as connection:
         second_factor.reseal(connection, factors)
-        webhooks.reseal(connection, hooks)
+        endpoints.reseal(connection, hooks)
         now, *before = AdminPassword(settings, load_secret(settings)).marks(connection)
         for mark in before:
             sessions.remark(connection, before=mark, now=now)
@@ -101,7 +101,7 @@ def _sealers(settings: Settings) -> tuple[Sealer, Sealer]:
     """Return what seals second factors, and what seals secrets of webhooks."""
     secret, previous = load_secret(settings), settings.session_secret_previous
     factors = Sealer(second_factor.PURPOSE, secret, previous)
-    return factors, Sealer(webhooks.PURPOSE, secret, previous)
+    return factors, Sealer(endpoints.PURPOSE, secret, previous)
 
 
 def _count_old(connection: Connection, column: Column[Any], sealer: Sealer) -> int:

@@ -14,15 +14,12 @@ from hudhud import (
     arrivals,
     commands,
     conversions,
-    deliveries,
-    events,
     idempotency,
     inbound,
     limits,
     senders,
     tally,
     texts,
-    webhooks,
 )
 from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.core.clock import now_ms
@@ -33,6 +30,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import message_steps, messages, verifications
 from hudhud.endings import PENDING
 from hudhud.messages import QUEUED, SENDING
+from hudhud.webhooks import deliveries, endpoints, events
 
 DAY_MS = 86_400_000
 # The oldest rows are looked at, by their ids, which rise with time: what is kept among them, or
@@ -163,7 +161,7 @@ def _indexed(database: Database, settings: Settings) -> Sequence[Purge]:
         *map(
             _at_once, (commands.purge, senders.purge_states, sessions.purge, login_attempts.purge)
         ),
-        _at_once(webhooks.erase_former_secrets),
+        _at_once(endpoints.erase_former_secrets),
     )
 
 

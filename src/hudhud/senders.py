@@ -23,7 +23,6 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import events
 from hudhud.auth import api_keys
 from hudhud.channels.base import LINKED, SANDBOX, State, StateReport
 from hudhud.core.plain_text import is_plain
@@ -31,6 +30,7 @@ from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns, stored
 from hudhud.db.engine import insert_or_ignore
 from hudhud.db.tables import sender_states, senders
+from hudhud.webhooks import events
 
 LEASE_MS = 30_000
 HEARTBEAT_MS = 3_000

@@ -7,17 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from hudhud import (
-    admission,
-    conversions,
-    endings,
-    events,
-    idempotency,
-    limits,
-    messages,
-    tally,
-    texts,
-)
+from hudhud import admission, conversions, endings, idempotency, limits, messages, tally, texts
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import SANDBOX
 from hudhud.codes import canonical, new_code
@@ -34,6 +24,7 @@ from hudhud.idempotency import IdempotentRequest, Original
 from hudhud.limits import Limit, Limits, Quota
 from hudhud.messages import CANCELED, QUEUED
 from hudhud.templates import Templates
+from hudhud.webhooks import events
 
 ID_BYTES = 16
 DAY_MS = 86_400_000

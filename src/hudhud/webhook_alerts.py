@@ -6,7 +6,7 @@ from sqlalchemy import Row
 
 from hudhud.core.clock import iso
 from hudhud.core.stored_sentences import in_english
-from hudhud.outgoing import shown
+from hudhud.webhooks.address_policy import shown
 
 FAILING_MS: Final = 24 * 3_600_000
 

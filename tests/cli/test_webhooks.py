@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import select, update
 
-from hudhud import app, events, webhooks
+from hudhud import app
 from hudhud.auth import api_keys, audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
-from hudhud.events import KINDS
-from hudhud.outgoing import Outgoing
+from hudhud.webhooks import endpoints, events
+from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.events import KINDS
 from support.command_line import Installation, Run
 from support.queued import submit
 
@@ -184,7 +185,7 @@ def test_an_unknown_endpoint_is_told(run: Run, command: str) -> None:
 def test_a_disabled_endpoint_is_enabled(run: Run, installation: Installation) -> None:
     run("webhooks", "add", URL)
     with installation.database.write() as connection:
-        webhooks.disable(connection, 1, reason=other("It answered 410."), now=now_ms())
+        endpoints.disable(connection, 1, reason=other("It answered 410."), now=now_ms())
     assert "(It answered 410.)" in run("webhooks", "list").out
     assert run("webhooks", "enable", "1").out == "Endpoint 1 is enabled.\n"
     assert run("webhooks", "enable", "1").out == "Endpoint 1 is enabled already.\n"
@@ -239,7 +240,7 @@ def test_changes_are_audited(run: Run, installation: Installation) -> None:
     run("webhooks", "replay", "--endpoint", "1")
     run("webhooks", "enable", "1")
     with installation.database.write() as connection:
-        webhooks.disable(connection, 1, reason=other("r"), now=now_ms())
+        endpoints.disable(connection, 1, reason=other("r"), now=now_ms())
     run("webhooks", "enable", "1")
     run("webhooks", "remove", "1")
     with installation.database.read() as connection:

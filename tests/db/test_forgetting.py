@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, select, update
 
-from hudhud import contacts, events, forgetting, inbound, queue, senders, tally, texts, timeline
+from hudhud import contacts, forgetting, inbound, queue, senders, tally, texts, timeline
 from hudhud.auth.audit_log import note
 from hudhud.channels.base import Inbound, StateReport
 from hudhud.core.clock import now_ms
@@ -21,6 +21,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
 from hudhud.forgetting import CHOSEN, Forgotten, forget, new_pseudonym
 from hudhud.traces import Needle
+from hudhud.webhooks import events
 from hudhud.worker import record_outcomes
 from support.queued import PHONE, accept, put_sender, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs

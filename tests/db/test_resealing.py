@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud import job_search, resealing, webhooks
+from hudhud import job_search, resealing
 from hudhud.arrivals import Arrivals
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
@@ -21,11 +21,12 @@ from hudhud.core.settings import Settings
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
-from hudhud.events import KINDS
 from hudhud.links import LinkRequest, LinkStarter
 from hudhud.resealing import DONE, Left
 from hudhud.templates import Templates
 from hudhud.verifications import Accepted, VerificationStarter
+from hudhud.webhooks import endpoints
+from hudhud.webhooks.events import KINDS
 from support.links import put_linked
 from support.queued import PHONE, verification_of
 from support.verifying import SHOP, request, start, verification
@@ -128,9 +129,9 @@ def log_in_with(database: Database, used: Settings, secret: str) -> bool:
 
 def add_webhook(database: Database, used: Settings) -> str:
     with database.write() as connection:
-        added = webhooks.add(
+        added = endpoints.add(
             connection,
-            of_purpose(webhooks.PURPOSE, used),
+            of_purpose(endpoints.PURPOSE, used),
             url=URL,
             kinds=KINDS,
             owner=None,
@@ -143,7 +144,7 @@ def webhook_secret(database: Database, used: Settings) -> str:
     with database.read() as connection:
         sealed = connection.scalar(select(webhook_endpoints.c.secret_sealed))
     assert sealed is not None
-    return of_purpose(webhooks.PURPOSE, used).open(URL, sealed)
+    return of_purpose(endpoints.PURPOSE, used).open(URL, sealed)
 
 
 def test_the_second_factor_and_webhooks_are_sealed_anew_at_the_start(database: Database) -> None:

@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import update
 
 from conftest import settings
-from hudhud import webhooks
 from hudhud.alerts import Alerts
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
 from hudhud.webhook_alerts import FAILING_MS
+from hudhud.webhooks import endpoints
 from support.inbox import Inbox
 from support.receivers import add_endpoint
 
@@ -47,7 +47,7 @@ def test_a_disabled_endpoint_is_told_once_and_its_return_once(
     added = add_endpoint(database, "https://shop.example/hudhud?token=secret")
     settle(database, inbox)
     with database.write() as connection:
-        webhooks.disable(connection, added.id, reason=other("It answered 410."), now=now_ms())
+        endpoints.disable(connection, added.id, reason=other("It answered 410."), now=now_ms())
     settle(database, inbox)
     assert inbox.titles() == ["Hudhud: webhook endpoint 1 is disabled"]
     body = str(inbox.messages[0]["message"])
@@ -55,7 +55,7 @@ def test_a_disabled_endpoint_is_told_once_and_its_return_once(
     assert "hudhud webhooks enable 1" in body
     assert "secret" not in body
     with database.write() as connection:
-        webhooks.enable(connection, added.id, now=now_ms())
+        endpoints.enable(connection, added.id, now=now_ms())
     settle(database, inbox)
     assert inbox.titles()[1:] == ["Hudhud: webhook endpoint 1 is in order again"]
 

@@ -11,18 +11,18 @@ from typing import Any
 from sqlalchemy import select
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from hudhud import webhooks
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Sealer
 from hudhud.db.engine import Database
 from hudhud.db.tables import events, webhook_deliveries
-from hudhud.dispatcher import Dispatcher, Timing
-from hudhud.outgoing import Outgoing
-from hudhud.webhooks import Signed
+from hudhud.webhooks import endpoints
+from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.dispatcher import Dispatcher, Timing
+from hudhud.webhooks.endpoints import Signed
 from support.services import wait_until
 
 SECONDS = 20.0
-SEALER = Sealer(webhooks.PURPOSE, "a secret of the tests")
+SEALER = Sealer(endpoints.PURPOSE, "a secret of the tests")
 # As in production, but no test waits for minutes.
 QUICK = Timing(retry_waits=(0.01,) * 9)
 
@@ -136,7 +136,7 @@ def add_endpoint(
 ) -> Signed:
     """An endpoint that wants these kinds of events, or all."""
     with database.write() as connection:
-        return webhooks.add(connection, SEALER, url=url, kinds=kinds, owner=owner, now=now_ms())
+        return endpoints.add(connection, SEALER, url=url, kinds=kinds, owner=owner, now=now_ms())
 
 
 def dispatcher(database: Database, timing: Timing = QUICK) -> Dispatcher:

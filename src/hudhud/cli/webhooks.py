@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection, Row
 
-from hudhud import app, deliveries, delivery_log, webhooks
+from hudhud import app
 from hudhud.auth import api_keys, audit_log
 from hudhud.auth.audit_log import COMMAND_LINE, What
 from hudhud.auth.first_credentials import check_secret, load_secret
@@ -23,9 +23,10 @@ from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
-from hudhud.events import KINDS
-from hudhud.outgoing import shown
-from hudhud.webhooks import Signed
+from hudhud.webhooks import deliveries, delivery_log, endpoints
+from hudhud.webhooks.address_policy import shown
+from hudhud.webhooks.endpoints import Signed
+from hudhud.webhooks.events import KINDS
 
 HOUR_MS = 3_600_000
 SPANS_MS = {"h": HOUR_MS, "d": 24 * HOUR_MS}
@@ -64,7 +65,7 @@ def add(
     with progress("Looking the address up …"):
         app.build_outgoing(settings).check(url)
     with _changing(settings) as connection:
-        added = webhooks.add(
+        added = endpoints.add(
             connection,
             _sealer(connection, settings),
             url=url,
@@ -80,7 +81,7 @@ def add(
 def list_all() -> None:
     """List the endpoints: number, address, events, whose, how it goes, and what waits or failed."""
     with existing_installation(load_settings()) as database, database.read() as connection:
-        for row in webhooks.list_endpoints(connection):
+        for row in endpoints.list_endpoints(connection):
             typer.echo("  ".join(_described(connection, row)))
 
 
@@ -88,7 +89,7 @@ def list_all() -> None:
 def remove(endpoint: Endpoint) -> None:
     """Remove an endpoint: it is told of nothing more, nor of what waits."""
     with _changing(load_settings()) as connection:
-        url = webhooks.remove(connection, endpoint)
+        url = endpoints.remove(connection, endpoint)
         if url is None:
             raise _no_such_endpoint(endpoint)
         _note(connection, "webhook_removed", shown(url))
@@ -99,8 +100,8 @@ def remove(endpoint: Endpoint) -> None:
 def enable(endpoint: Endpoint) -> None:
     """Deliver again to an endpoint that was disabled because it answered 410."""
     with _changing(load_settings()) as connection:
-        url = webhooks.enable(connection, endpoint, now=now_ms())
-        if url is None and webhooks.find(connection, endpoint) is None:
+        url = endpoints.enable(connection, endpoint, now=now_ms())
+        if url is None and endpoints.find(connection, endpoint) is None:
             raise _no_such_endpoint(endpoint)
         if url is not None:
             _note(connection, "webhook_enabled", shown(url))
@@ -112,13 +113,13 @@ def rotate(
     endpoint: Endpoint,
     overlap: Annotated[
         int, typer.Option(help="Hours in which the former secret signs too, at most 720.")
-    ] = webhooks.OVERLAP_MS // HOUR_MS,
+    ] = endpoints.OVERLAP_MS // HOUR_MS,
 ) -> None:
     """Give an endpoint a new secret and print it; the former one signs too for a while."""
     settings = load_settings()
     with _changing(settings) as connection:
         sealer = _sealer(connection, settings)
-        rotated = webhooks.rotate(
+        rotated = endpoints.rotate(
             connection, sealer, endpoint, now=now_ms(), overlap_ms=overlap * HOUR_MS
         )
         if rotated is None:
@@ -197,7 +198,7 @@ def _replay_failed(endpoint: int, since: int) -> None:
     with existing_installation(load_settings()) as database:
         while True:
             with database.write() as connection:
-                found = webhooks.find(connection, endpoint)
+                found = endpoints.find(connection, endpoint)
                 if found is None:
                     raise _no_such_endpoint(endpoint)
                 count = delivery_log.replay_failed(

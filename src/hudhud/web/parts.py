@@ -15,11 +15,11 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.links import LinkStarter
-from hudhud.outgoing import Outgoing
 from hudhud.resends import Resends
 from hudhud.verifications import Accepted, NewVerification, VerificationStarter
 from hudhud.web.request import AnyRequest
 from hudhud.web.waiting import Waiting
+from hudhud.webhooks.address_policy import Outgoing
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,15 @@ import httpx
 import pytest
 from sqlalchemy import Row, delete, select, update
 
-from hudhud import delivery_log, events, webhooks
 from hudhud.auth import api_keys, audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
-from hudhud.events import KINDS
-from hudhud.outgoing import Outgoing
 from hudhud.web.admin.deliveries_page import ROWS
+from hudhud.webhooks import delivery_log, endpoints, events
+from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.events import KINDS
 from support.admin import Person, script
 from support.html import Page
 from support.queued import submit
@@ -47,7 +47,7 @@ def endpoint(served: WebServer) -> int:
         connection.execute(delete(webhook_deliveries))
         connection.execute(delete(webhook_endpoints))
         sealer = served.web.state.parts.webhook_secrets
-        return webhooks.add(
+        return endpoints.add(
             connection, sealer, url=URL, kinds=["message.sent"], owner=None, now=now_ms()
         ).id
 
@@ -59,7 +59,7 @@ def add(person: Person, **fields: object) -> httpx.Response:
 
 def stored(server: WebServer) -> list[Row]:  # type: ignore[type-arg]
     with server.database.read() as connection:
-        return webhooks.list_endpoints(connection)
+        return endpoints.list_endpoints(connection)
 
 
 def put_deliveries(server: WebServer, count: int, status: str, *, age_ms: int = 0) -> None:
@@ -201,7 +201,7 @@ def test_a_disabled_endpoint_says_why_and_is_enabled(
 ) -> None:
     with served.database.write() as connection:
         reason = "The receiver answered 410: it wants no more."
-        webhooks.disable(connection, endpoint, reason=other(reason), now=now_ms())
+        endpoints.disable(connection, endpoint, reason=other(reason), now=now_ms())
     page = member.get(f"{HOOKS}/{endpoint}").text
     assert "Disabled since" in page
     assert reason in page

@@ -10,11 +10,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from sqlalchemy import Row
 
-from hudhud import deliveries, delivery_log, webhooks
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
-from hudhud.deliveries import Status
-from hudhud.outgoing import shown
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import form_of, whole_number
 from hudhud.web.admin.guard import Actor, changer, reader
@@ -25,6 +22,9 @@ from hudhud.web.admin.webhook_words import WORDS
 from hudhud.web.admin.webhooks_page import WEBHOOKS_PAGE, read_endpoint
 from hudhud.web.parts import Parts, parts_of
 from hudhud.web.request import AnyRequest
+from hudhud.webhooks import deliveries, delivery_log, endpoints
+from hudhud.webhooks.address_policy import shown
+from hudhud.webhooks.deliveries import Status
 
 ROWS = 50
 STATUSES: tuple[Status, ...] = (deliveries.FAILED, deliveries.PENDING, deliveries.DELIVERED)
@@ -126,7 +126,7 @@ def _replay_failed(parts: Parts, actor: Actor, endpoint: int | None, hours: int 
         with parts.database.read() as connection:
             waiting = deliveries.find_retries(connection, endpoint, now=now)
     with parts.database.write() as connection:
-        found = None if endpoint is None else webhooks.find(connection, endpoint)
+        found = None if endpoint is None else endpoints.find(connection, endpoint)
         if found is None or hours not in SPANS_HOURS:
             return 0
         count = delivery_log.replay_failed(

@@ -7,13 +7,13 @@ from typing import Any
 from markupsafe import Markup
 from sqlalchemy import Connection, Row
 
-from hudhud import deliveries, delivery_log
 from hudhud.auth import api_keys
 from hudhud.auth.api_keys import ENVIRONMENT
-from hudhud.delivery_log import MOST_COUNTED
-from hudhud.events import KINDS
-from hudhud.outgoing import shown
 from hudhud.web.admin.format import Format
+from hudhud.webhooks import deliveries, delivery_log
+from hudhud.webhooks.address_policy import shown
+from hudhud.webhooks.delivery_log import MOST_COUNTED
+from hudhud.webhooks.events import KINDS
 
 
 @dataclass(frozen=True, slots=True)

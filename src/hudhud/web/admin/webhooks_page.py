@@ -9,13 +9,10 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from sqlalchemy import Row
 
-from hudhud import delivery_log, webhooks
 from hudhud.auth import api_keys
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import Sentence, say
-from hudhud.events import KINDS
-from hudhud.outgoing import shown
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import Form, form_of, whole_number
 from hudhud.web.admin.guard import Actor, Forbidden, changer, reader
@@ -25,7 +22,11 @@ from hudhud.web.admin.view import view_of
 from hudhud.web.admin.webhook_words import WORDS, Endpoint, endpoint_of
 from hudhud.web.parts import Parts, parts_of
 from hudhud.web.request import AnyRequest
-from hudhud.webhooks import Signed
+from hudhud.webhooks import delivery_log
+from hudhud.webhooks import endpoints as webhook_endpoints
+from hudhud.webhooks.address_policy import shown
+from hudhud.webhooks.endpoints import Signed
+from hudhud.webhooks.events import KINDS
 
 WEBHOOKS_PAGE = "/admin/webhooks"
 LATEST = 10
@@ -105,7 +106,7 @@ async def remove_webhook(request: AnyRequest) -> Response[Any]:
 def read_endpoint(parts: Parts, number: int | None) -> Endpoint | None:
     """Read an endpoint with what stands beside it; None where there is no such one."""
     with parts.database.read() as connection:
-        row = None if number is None else webhooks.find(connection, number)
+        row = None if number is None else webhook_endpoints.find(connection, number)
         return None if row is None else endpoint_of(connection, row)
 
 
@@ -159,7 +160,9 @@ async def _page(
 
 def _read(parts: Parts) -> tuple[list[Endpoint], list[Row[Any]], dict[str, str]]:
     with parts.database.read() as connection:
-        endpoints = [endpoint_of(connection, row) for row in webhooks.list_endpoints(connection)]
+        endpoints = [
+            endpoint_of(connection, row) for row in webhook_endpoints.list_endpoints(connection)
+        ]
         latest = delivery_log.page(connection, limit=LATEST)
         keys = {
             key.owner: key.name for key in api_keys.list_keys(connection) if key.revoked_at is None
@@ -181,7 +184,7 @@ def _add(parts: Parts, actor: Actor, form: Form) -> Signed:
             owner = api_keys.owner_of(connection, str(owner), now=now_ms())
             if owner is None:
                 raise BadRequest(say("key.unknown"))
-        added = webhooks.add(
+        added = webhook_endpoints.add(
             connection, parts.webhook_secrets, url=url, kinds=kinds, owner=owner, now=now_ms()
         )
         actor.note(connection, "webhook_added", subject=shown(url))
@@ -193,7 +196,9 @@ def _rotate(parts: Parts, actor: Actor, endpoint: int | None) -> Signed | None:
     if endpoint is None:
         return None
     with parts.database.write() as connection:
-        rotated = webhooks.rotate(connection, parts.webhook_secrets, endpoint, now=now_ms())
+        rotated = webhook_endpoints.rotate(
+            connection, parts.webhook_secrets, endpoint, now=now_ms()
+        )
         if rotated is not None:
             actor.note(connection, "webhook_rotated", subject=shown(rotated.url))
     return rotated
@@ -203,7 +208,7 @@ def _enable(parts: Parts, actor: Actor, endpoint: int | None) -> str | None:
     if endpoint is None:
         return None
     with parts.database.write() as connection:
-        url = webhooks.enable(connection, endpoint, now=now_ms())
+        url = webhook_endpoints.enable(connection, endpoint, now=now_ms())
         if url is not None:
             actor.note(connection, "webhook_enabled", subject=shown(url))
             parts.database.ring(connection)
@@ -214,7 +219,7 @@ def _remove(parts: Parts, actor: Actor, endpoint: int | None) -> str | None:
     if endpoint is None:
         return None
     with parts.database.write() as connection:
-        url = webhooks.remove(connection, endpoint)
+        url = webhook_endpoints.remove(connection, endpoint)
         if url is not None:
             actor.note(connection, "webhook_removed", subject=shown(url))
     return url

@@ -20,7 +20,7 @@ from hudhud.core.clock import now_ms
 from hudhud.core.masking import mask_text
 from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import Sentence, other, say
-from hudhud.outgoing import AddressRefused, Outgoing
+from hudhud.webhooks.address_policy import AddressRefused, Outgoing
 
 MOST_READ = 64 * 1024
 # Of one answer with the interim ones (1xx) before it, which may follow each other endlessly.

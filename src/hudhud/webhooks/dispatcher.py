@@ -17,15 +17,16 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from standardwebhooks import Webhook
 
-from hudhud import __version__, deliveries, webhooks
+from hudhud import __version__
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Sealer, SealingError
 from hudhud.core.sentences import say
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
-from hudhud.deliveries import Claimed, Delivered, NextDue, NotDelivered, Outcome, Released
-from hudhud.outgoing import Outgoing
-from hudhud.posting import Answer, Poster
+from hudhud.webhooks import deliveries, endpoints
+from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.deliveries import Claimed, Delivered, NextDue, NotDelivered, Outcome, Released
+from hudhud.webhooks.http_client import Answer, Poster
 
 MOST_AT_ONCE = 100
 MOST_TO_ONE = 10
@@ -287,7 +288,7 @@ def _heed(connection: Connection, failed: NotDelivered, now: int) -> None:
     """Act on an answer that means more than that this one delivery did not arrive."""
     claimed = failed.claimed
     if failed.status == GONE:
-        if webhooks.disable(connection, claimed.endpoint_id, reason=ANSWERED_GONE, now=now):
+        if endpoints.disable(connection, claimed.endpoint_id, reason=ANSWERED_GONE, now=now):
             log.warning("webhook endpoint disabled: it answered 410", endpoint=claimed.endpoint_id)
     elif failed.retry_at is None:
         log.error(

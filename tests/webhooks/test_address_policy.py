@@ -10,8 +10,8 @@ import pytest
 
 from hudhud.core.errors import BadRequest
 from hudhud.core.phones import mask_phone
-from hudhud.outgoing import Outgoing, Resolve, check_form, is_public, may_be_allowed
-from hudhud.posting import Answer, Poster
+from hudhud.webhooks.address_policy import Outgoing, Resolve, check_form, is_public, may_be_allowed
+from hudhud.webhooks.http_client import Answer, Poster
 from support.receivers import Received, Receiver, Reply, receiving
 from support.services import wait_until
 

@@ -27,7 +27,6 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import deliveries
 from hudhud.core.clock import iso, iso_or_none
 from hudhud.core.stored_sentences import columns, in_english
 from hudhud.db.engine import insert_rows
@@ -40,6 +39,7 @@ from hudhud.db.tables import (
     webhook_deliveries,
     webhook_endpoints,
 )
+from hudhud.webhooks import deliveries
 
 VerificationKind = Literal[
     "verification.created",

@@ -13,14 +13,14 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from hudhud import outgoing
 from hudhud.core.clock import iso
 from hudhud.core.crypto import Sealer, SealingError
 from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import webhook_endpoints
-from hudhud.events import KINDS, Kind
+from hudhud.webhooks import address_policy
+from hudhud.webhooks.events import KINDS, Kind
 
 PURPOSE: Final = "webhook secret"
 SECRET_MARK = "whsec_"  # noqa: S105 -- how each secret begins
@@ -55,7 +55,7 @@ def add(
     Whether its address may be reached is asked before, outside of a transaction
     (`outgoing.Outgoing.check`). Raises BadRequest for a wrong address or kind.
     """
-    outgoing.check_form(url)
+    address_policy.check_form(url)
     wanted = _in_order(kinds, owner)
     secret = _new_secret()
     row = {

@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
-from hudhud import deliveries, delivery_log, events, webhooks
 from hudhud.core.crypto import Sealer, SealingError
 from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import other, say
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
-from hudhud.deliveries import (
+from hudhud.webhooks import deliveries, delivery_log, endpoints, events
+from hudhud.webhooks.deliveries import (
     LEASE_MS,
     LONGEST_ASKED_SECONDS,
     RETRY_WAITS,
@@ -197,7 +197,7 @@ def test_what_was_given_back_may_be_taken_at_once(database: Database, endpoint: 
 def test_the_former_secret_signs_until_its_time_is_over(database: Database, endpoint: int) -> None:
     tell(database, *jobs(database, 1))
     with database.write() as connection:
-        webhooks.rotate(connection, SEALER, endpoint, now=NOW, overlap_ms=2 * LEASE_MS)
+        endpoints.rotate(connection, SEALER, endpoint, now=NOW, overlap_ms=2 * LEASE_MS)
     assert [len(one.secrets_sealed) for one in claim(database, endpoint)] == [2]
     later = claim(database, endpoint, now=NOW + 2 * LEASE_MS)
     assert [len(one.secrets_sealed) for one in later] == [1]
@@ -311,7 +311,7 @@ def test_what_waits_for_a_working_endpoint_is_not_purged(database: Database, end
     tell(database, *jobs(database, 1))
     with database.write() as connection:
         assert events.find_old(connection, NOW + 1) == []
-        webhooks.disable(connection, endpoint, reason=other("r"), now=NOW)
+        endpoints.disable(connection, endpoint, reason=other("r"), now=NOW)
         assert events.find_old(connection, NOW + 1) == []
         connection.execute(update(webhook_endpoints).values(disabled_at=NOW))
         found = events.find_old(connection, NOW + 1)
@@ -328,16 +328,16 @@ def test_a_disabled_endpoint_gets_nothing_until_it_is_enabled(
     (job,) = jobs(database, 1)
     tell(database, job)
     with database.write() as connection:
-        assert webhooks.disable(connection, endpoint, reason=other("It said so."), now=NOW)
-        assert not webhooks.disable(connection, endpoint, reason=other("Again."), now=NOW + 1)
+        assert endpoints.disable(connection, endpoint, reason=other("It said so."), now=NOW)
+        assert not endpoints.disable(connection, endpoint, reason=other("Again."), now=NOW + 1)
     tell(database, job)
     assert due_at(database) == []
     with database.write() as connection:
-        found = webhooks.find(connection, endpoint)
+        found = endpoints.find(connection, endpoint)
         assert found is not None
         assert (found.disabled_at, found.disabled_reason) == (NOW, "It said so.")
-        assert webhooks.enable(connection, endpoint, now=NOW) == URL
-        assert webhooks.enable(connection, endpoint, now=NOW) is None
+        assert endpoints.enable(connection, endpoint, now=NOW) == URL
+        assert endpoints.enable(connection, endpoint, now=NOW) is None
     assert due_at(database) == [NextDue(endpoint, NOW, is_failing=False)]
 
 
@@ -345,8 +345,8 @@ def test_a_removed_endpoint_gets_nothing_more(database: Database, endpoint: int)
     (job,) = jobs(database, 1)
     tell(database, job)
     with database.write() as connection:
-        assert webhooks.remove(connection, endpoint) == URL
-        assert webhooks.remove(connection, endpoint) is None
+        assert endpoints.remove(connection, endpoint) == URL
+        assert endpoints.remove(connection, endpoint) is None
     assert due_at(database) == []
     assert claim(database, endpoint) == []
 
@@ -356,17 +356,17 @@ def test_secrets_are_stored_sealed_and_sealed_anew_after_a_change_of_secret(
 ) -> None:
     added = add_endpoint(database, URL)
     with database.write() as connection:
-        rotated = webhooks.rotate(connection, SEALER, added.id, now=NOW)
+        rotated = endpoints.rotate(connection, SEALER, added.id, now=NOW)
     assert rotated is not None
     assert added.secret.startswith("whsec_")
     assert rotated.secret != added.secret
-    following = Sealer(webhooks.PURPOSE, "another secret", "a secret of the tests")
+    following = Sealer(endpoints.PURPOSE, "another secret", "a secret of the tests")
     with database.write() as connection:
-        assert webhooks.reseal(connection, SEALER) == 0
-        assert webhooks.reseal(connection, following) == 2
-        assert webhooks.reseal(connection, following) == 0
+        assert endpoints.reseal(connection, SEALER) == 0
+        assert endpoints.reseal(connection, following) == 2
+        assert endpoints.reseal(connection, following) == 0
         row = connection.execute(select(webhook_endpoints)).one()
-    alone = Sealer(webhooks.PURPOSE, "another secret")
+    alone = Sealer(endpoints.PURPOSE, "another secret")
     assert alone.open(URL, row.secret_sealed) == rotated.secret
     assert alone.open(URL, row.previous_secret_sealed) == added.secret
     with pytest.raises(SealingError):
@@ -377,15 +377,15 @@ def test_a_secret_that_no_secret_opens_keeps_no_other_from_being_sealed_anew(
     database: Database,
 ) -> None:
     lost, kept = add_endpoint(database, URL), add_endpoint(database, URL)
-    following = Sealer(webhooks.PURPOSE, "another secret", "a secret of the tests")
-    foreign = Sealer(webhooks.PURPOSE, "a third secret").seal(URL, "x")
+    following = Sealer(endpoints.PURPOSE, "another secret", "a secret of the tests")
+    foreign = Sealer(endpoints.PURPOSE, "a third secret").seal(URL, "x")
     with database.write() as connection, capture_logs() as logs:
         of_lost = update(webhook_endpoints).where(webhook_endpoints.c.id == lost.id)
         connection.execute(of_lost.values(secret_sealed=foreign))
-        assert webhooks.reseal(connection, following) == 1
+        assert endpoints.reseal(connection, following) == 1
         rows = connection.execute(select(webhook_endpoints).order_by(webhook_endpoints.c.id)).all()
     assert rows[0].secret_sealed == foreign
-    assert Sealer(webhooks.PURPOSE, "another secret").open(URL, rows[1].secret_sealed)
+    assert Sealer(endpoints.PURPOSE, "another secret").open(URL, rows[1].secret_sealed)
     assert [line["endpoint"] for line in logs] == [lost.id] != [kept.id]
 
 
@@ -394,7 +394,7 @@ def test_a_rotation_is_refused_while_the_secret_before_signs(database: Database)
 
     def rotate(now: int, overlap_ms: int = 1000) -> str | None:
         with database.write() as connection:
-            signed = webhooks.rotate(connection, SEALER, added.id, now=now, overlap_ms=overlap_ms)
+            signed = endpoints.rotate(connection, SEALER, added.id, now=now, overlap_ms=overlap_ms)
         return None if signed is None else signed.secret
 
     second = rotate(NOW)
@@ -410,11 +410,11 @@ def test_a_rotation_is_refused_while_the_secret_before_signs(database: Database)
 def test_a_secret_that_signs_no_more_is_erased(database: Database) -> None:
     added = add_endpoint(database, URL)
     with database.write() as connection:
-        webhooks.rotate(connection, SEALER, added.id, now=NOW, overlap_ms=1000)
-        webhooks.erase_former_secrets(connection, now=NOW + 999)
+        endpoints.rotate(connection, SEALER, added.id, now=NOW, overlap_ms=1000)
+        endpoints.erase_former_secrets(connection, now=NOW + 999)
     assert len(signing(database)) == 2
     with database.write() as connection:
-        webhooks.erase_former_secrets(connection, now=NOW + 1000)
+        endpoints.erase_former_secrets(connection, now=NOW + 1000)
     assert len(signing(database)) == 1
 
 
@@ -463,10 +463,10 @@ def test_a_replay_and_an_enabled_endpoint_have_their_time_anew(
         assert delivery_log.replay(connection, first.id, now=NOW + 5)
     assert overdue(database, NOW + 5) == [2]
     with database.write() as connection:
-        webhooks.disable(connection, endpoint, reason=other("r"), now=NOW)
+        endpoints.disable(connection, endpoint, reason=other("r"), now=NOW)
     assert overdue(database, NOW + 9) == []
     with database.write() as connection:
-        webhooks.enable(connection, endpoint, now=NOW + 9)
+        endpoints.enable(connection, endpoint, now=NOW + 9)
     assert overdue(database, NOW + 9) == []
     assert overdue(database, NOW + 10) == [1, 2]
 
@@ -537,9 +537,9 @@ def test_an_endpoint_that_failed_for_a_moment_hastens_nothing(
 
 def test_an_unknown_endpoint_has_no_secret_to_rotate(database: Database) -> None:
     with database.write() as connection:
-        assert webhooks.rotate(connection, SEALER, 7, now=NOW) is None
+        assert endpoints.rotate(connection, SEALER, 7, now=NOW) is None
         with pytest.raises(BadRequest):
-            webhooks.rotate(connection, SEALER, 7, now=NOW, overlap_ms=-1)
+            endpoints.rotate(connection, SEALER, 7, now=NOW, overlap_ms=-1)
 
 
 @pytest.mark.parametrize(
@@ -556,7 +556,7 @@ def test_an_endpoint_wants_what_it_is_told_of(
 ) -> None:
     added = add_endpoint(database, URL, kinds, owner)
     with database.read() as connection:
-        (row,) = webhooks.list_endpoints(connection)
+        (row,) = endpoints.list_endpoints(connection)
     assert (row.id, row.url, row.api_key) == (added.id, URL, owner)
     assert len(row.kinds.split()) == stored
 

@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, select, text, update
 
-from hudhud import delivery_log, endings, events, messages, queue, senders, webhooks
+from hudhud import endings, messages, queue, senders
 from hudhud.channels.base import Receipt, ReceiptKind, State, StateReport
 from hudhud.core.phones import Phone
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.events import KINDS
 from hudhud.queue import Failed, Outcome, Returned, Sent
 from hudhud.verifications import Accepted, SendRequest
+from hudhud.webhooks import delivery_log, endpoints, events
+from hudhud.webhooks.events import KINDS
 from hudhud.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, accept, caller, starter
 from support.receivers import SEALER, add_endpoint
@@ -103,7 +104,7 @@ def test_only_wanted_kinds_are_written(database: Database) -> None:
 def test_a_disabled_endpoint_wants_nothing(database: Database) -> None:
     added = add_endpoint(database, URL)
     with database.write() as connection:
-        webhooks.disable(connection, added.id, reason=other("r"), now=NOW)
+        endpoints.disable(connection, added.id, reason=other("r"), now=NOW)
     send(database)
     assert told(database) == []
 
@@ -451,7 +452,7 @@ def test_an_answer_without_a_verification_is_told_and_forgotten(database: Databa
 
 def test_every_kind_can_be_wanted(database: Database) -> None:
     with database.write() as connection:
-        added = webhooks.add(connection, SEALER, url=URL, kinds=KINDS, owner=None, now=NOW)
-        found = webhooks.find(connection, added.id)
+        added = endpoints.add(connection, SEALER, url=URL, kinds=KINDS, owner=None, now=NOW)
+        found = endpoints.find(connection, added.id)
     assert found is not None
     assert tuple(found.kinds.split()) == KINDS

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Update, case, func, select, update
 
 from hudhud.db.tables import events, webhook_deliveries
-from hudhud.deliveries import FAILED, PENDING, Status, head_of, is_free
+from hudhud.webhooks.deliveries import FAILED, PENDING, Status, head_of, is_free
 
 MOST_COUNTED = 1000
 

@@ -18,15 +18,16 @@ import pytest
 from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
-from hudhud import deliveries, delivery_log, dispatcher, endings, events, messages, queue, webhooks
+from hudhud import endings, messages, queue
 from hudhud.channels.base import Receipt
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Sealer
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
-from hudhud.dispatcher import Dispatcher, Timing
-from hudhud.outgoing import Outgoing
 from hudhud.queue import Sent
+from hudhud.webhooks import deliveries, delivery_log, dispatcher, endpoints, events
+from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.dispatcher import Dispatcher, Timing
 from hudhud.worker import record_outcomes
 from support.queued import submit, verification_of
 from support.receivers import (
@@ -47,7 +48,7 @@ TESTS = Path(__file__).parents[1]
 KILLED = """
 import sys, threading
 from hudhud.db.engine import Database
-from hudhud.dispatcher import Timing
+from hudhud.webhooks.dispatcher import Timing
 from support.receivers import dispatcher
 dispatcher(Database(sys.argv[1]), Timing(retry_waits=(0.01,) * 9, lease=1)).run(threading.Event())
 """
@@ -109,13 +110,13 @@ def test_both_secrets_sign_during_a_rotation(database: Database) -> None:
     with receiving() as receiver:
         added = add_endpoint(database, receiver.url, ["verification.created"])
         with database.write() as connection:
-            rotated = webhooks.rotate(connection, SEALER, added.id, now=now_ms())
+            rotated = endpoints.rotate(connection, SEALER, added.id, now=now_ms())
         assert rotated is not None
         with dispatching(database):
             submit(database, now=now_ms())
             wait_for_status(database, "delivered")
             with database.write() as connection:
-                webhooks.rotate(connection, SEALER, added.id, now=now_ms(), overlap_ms=0)
+                endpoints.rotate(connection, SEALER, added.id, now=now_ms(), overlap_ms=0)
             submit(database, now=now_ms())
             wait_for_status(database, "delivered", "delivered")
     during, after = receiver.received
@@ -226,8 +227,8 @@ def test_a_receiver_that_is_gone_is_disabled_and_may_come_back(database: Databas
             wait_until(lambda: is_disabled(database, endpoint), SECONDS, "the end of the endpoint")
             tell(database, job)
             with database.write() as connection:
-                found = webhooks.find(connection, endpoint)
-                webhooks.enable(connection, endpoint, now=now_ms())
+                found = endpoints.find(connection, endpoint)
+                endpoints.enable(connection, endpoint, now=now_ms())
             wait_for_status(database, "delivered", "delivered")
     assert found is not None
     assert found.disabled_reason == dispatcher.ANSWERED_GONE.english()
@@ -236,7 +237,7 @@ def test_a_receiver_that_is_gone_is_disabled_and_may_come_back(database: Databas
 
 def is_disabled(database: Database, endpoint: int) -> bool:
     with database.read() as connection:
-        found = webhooks.find(connection, endpoint)
+        found = endpoints.find(connection, endpoint)
     assert found is not None
     return found.disabled_at is not None
 
@@ -382,7 +383,7 @@ def test_a_secret_that_cannot_be_opened_is_told(database: Database) -> None:
     with receiving() as receiver:
         add_endpoint(database, receiver.url, ["message.sent"])
         with database.write() as connection:
-            foreign = Sealer(webhooks.PURPOSE, "the secret of yesterday").seal(receiver.url, "x")
+            foreign = Sealer(endpoints.PURPOSE, "the secret of yesterday").seal(receiver.url, "x")
             connection.execute(update(webhook_endpoints).values(secret_sealed=foreign))
         tell(database, *submit(database, now=now_ms()))
         with dispatching(database, NO_RETRY_SOON):
