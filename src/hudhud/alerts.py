@@ -31,7 +31,7 @@ from hudhud.core.settings import Settings
 from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
 from hudhud.db.tables import country_guards, senders, webhook_endpoints
-from hudhud.senders import detail_of
+from hudhud.senders.records import detail_of
 from hudhud.webhooks.endpoints import list_endpoints
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from contextlib import closing
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import commands
 from hudhud.channels.base import Channel, Restart
-from hudhud.commands import Command, Result
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.sentences import say
 from hudhud.db.engine import Database
+from hudhud.senders import commands
+from hudhud.senders.commands import Command, Result
 
 log = structlog.get_logger(__name__)
 

@@ -22,11 +22,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from hudhud import senders
 from hudhud.auth.api_keys import LIVE_MARK
 from hudhud.core.errors import CommandFailed
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
+from hudhud.senders import records
 
 if TYPE_CHECKING:
     from waemu.client import EmulatorProcess
@@ -237,7 +237,7 @@ def _link(service: _Service, emulator: "EmulatorProcess") -> None:
     with closing(service.database()) as database:
         while True:
             with database.read() as connection:
-                record = senders.find(connection, SENDER)
+                record = records.find(connection, SENDER)
             if record is not None and record.state == "connected":
                 return
             if record is not None and record.qr not in (None, scanned):

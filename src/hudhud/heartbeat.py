@@ -6,9 +6,10 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import queue, senders
+from hudhud import queue
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
+from hudhud.senders import records
 
 log = structlog.get_logger(__name__)
 
@@ -45,14 +46,14 @@ class Heartbeat:
                     self._beat()
             except SQLAlchemyError as error:
                 log.error("the heartbeat cannot be recorded", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-            if stopping.wait(senders.HEARTBEAT_MS / 1000):
+            if stopping.wait(records.HEARTBEAT_MS / 1000):
                 return
 
     def _beat(self) -> None:
         with self._database.write() as connection:
-            if not senders.belongs_to(connection, name=self._sender, owner=self._machine):
+            if not records.belongs_to(connection, name=self._sender, owner=self._machine):
                 self._on_loss()
                 return
             # Messages before senders, as everywhere, so that no two wait for each other.
             queue.extend(connection, sender=self._holder, now=now_ms())
-            senders.beat(connection, name=self._sender, now=now_ms())
+            records.beat(connection, name=self._sender, now=now_ms())

@@ -10,13 +10,14 @@ import time
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import conversion_guard, endings, queue, senders
+from hudhud import conversion_guard, endings, queue
 from hudhud.alerts import Alerts
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.rewriting import Rewriting
 from hudhud.retention import Retention
+from hudhud.senders import records
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +100,7 @@ class Housekeeping:
     def _tidy(self) -> bool:
         """Put the queue in order; return whether there are more codes to erase than fit one go."""
         now = now_ms()
-        grace = self._has_watched(2 * senders.HEARTBEAT_MS)
+        grace = self._has_watched(2 * records.HEARTBEAT_MS)
         # Each of these two adds to the kept numbers, last in its transaction (see tally.py).
         with self._database.write() as connection:
             reclaimed = queue.reclaim(connection, now=now) if grace else 0

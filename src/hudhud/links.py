@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Row, select
 
-from hudhud import limits, link_tokens, senders
+from hudhud import limits, link_tokens
 from hudhud.auth.api_keys import Caller
 from hudhud.channels import sandbox
 from hudhud.channels.base import SANDBOX
@@ -25,6 +25,7 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.endings import PENDING
 from hudhud.limits import Limit, Limits, Quota
+from hudhud.senders import records
 from hudhud.templates import LinkMode, Templates
 from hudhud.verifications import NO_LIMITS, new_verification_id
 from hudhud.webhooks import events
@@ -191,4 +192,4 @@ def _number_to_write_to(connection: Connection, channel: str, *, now: int) -> st
 def _can_answer(row: Row[Any], now: int) -> bool:
     """Whether the sender sends now; a restricted one does, to those who wrote to it."""
     is_sending = row.carries in ("all", "known") and row.paused_at is None
-    return is_sending and senders.is_running(row, now=now)
+    return is_sending and records.is_running(row, now=now)

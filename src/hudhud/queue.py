@@ -27,11 +27,12 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import senders, tally, texts, timeline
+from hudhud import tally, texts, timeline
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import contacts, messages, verifications
 from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, SENDING, SENT
+from hudhud.senders import records
 from hudhud.webhooks import events
 from hudhud.wordings import CODE_LINE
 
@@ -143,7 +144,7 @@ def room(
     """
     if mean_gap == 0:
         return None
-    carriers = max(1, senders.count_alive(connection, channel=channel, now=now))
+    carriers = max(1, records.count_alive(connection, channel=channel, now=now))
     gap = mean_gap / carriers
     most = math.floor(validity / gap)
     waiting = (
@@ -333,7 +334,7 @@ def _answers(sender: str, now: int) -> Select[int]:
 
     The channel is left out: SQLite would choose its index, and go through all that waits.
     """
-    return _due(now).where(messages.c.only_sender == senders.name_in(sender))
+    return _due(now).where(messages.c.only_sender == records.name_in(sender))
 
 
 def _due(now: int) -> Select[int]:

@@ -8,11 +8,12 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import contacts, inbound, messages, senders
+from hudhud import contacts, inbound, messages
 from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, may_pass
+from hudhud.senders import records
 
 log = structlog.get_logger(__name__)
 
@@ -118,9 +119,9 @@ class Recorder:
     def _write_one(self, connection: Connection, event: Event) -> None:
         match event:
             case StateReport():
-                senders.report(connection, name=self._sender, new=event, now=now_ms())
+                records.report(connection, name=self._sender, new=event, now=now_ms())
             case Restart(forget_device=True):
-                senders.forget_device(connection, name=self._sender)
+                records.forget_device(connection, name=self._sender)
 
     def _write_inbound(self, message: Inbound) -> None:
         """Record what a person wrote, apart: its answer adds to the kept numbers (`tally.py`)."""

@@ -10,17 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, delete, select
 
-from hudhud import (
-    arrivals,
-    commands,
-    conversions,
-    idempotency,
-    inbound,
-    limits,
-    senders,
-    tally,
-    texts,
-)
+from hudhud import arrivals, conversions, idempotency, inbound, limits, tally, texts
 from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
@@ -30,6 +20,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import message_steps, messages, verifications
 from hudhud.endings import PENDING
 from hudhud.messages import QUEUED, SENDING
+from hudhud.senders import commands, records
 from hudhud.webhooks import deliveries, endpoints, events
 
 DAY_MS = 86_400_000
@@ -159,7 +150,7 @@ def _indexed(database: Database, settings: Settings) -> Sequence[Purge]:
         conversions.purge,
         tally.purge,
         *map(
-            _at_once, (commands.purge, senders.purge_states, sessions.purge, login_attempts.purge)
+            _at_once, (commands.purge, records.purge_states, sessions.purge, login_attempts.purge)
         ),
         _at_once(endpoints.erase_former_secrets),
     )

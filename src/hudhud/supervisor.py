@@ -15,9 +15,9 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import senders
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
+from hudhud.senders import records
 from hudhud.worker import RESTART_EXIT_CODE
 
 log = structlog.get_logger(__name__)
@@ -132,7 +132,7 @@ class Supervisor:
             return
         if now >= self._renew_at:
             self._keep_lease()
-            self._renew_at = now + senders.HEARTBEAT_MS / 1000
+            self._renew_at = now + records.HEARTBEAT_MS / 1000
         self._watch()
 
     def _ask(self, is_wanted: Callable[[Connection], bool]) -> None:
@@ -157,8 +157,8 @@ class Supervisor:
         """Take or renew the lease; without it the sender belongs to another machine."""
         now = now_ms()
         with self._database.write() as connection:
-            senders.register(connection, name=self.sender, channel=self._channel, now=now)
-            mine = senders.take_lease(connection, name=self.sender, owner=self._machine, now=now)
+            records.register(connection, name=self.sender, channel=self._channel, now=now)
+            mine = records.take_lease(connection, name=self.sender, owner=self._machine, now=now)
         if mine:
             self._told_of_other_machine = False
             if self._process is None and time.monotonic() >= self._start_at:
@@ -207,13 +207,13 @@ class Supervisor:
 
     def _is_silent(self) -> bool:
         """Whether the process has not beaten for too long; read only once it has had the time."""
-        if self._process is None or self._process.age() * 1000 < senders.SILENCE_MS:
+        if self._process is None or self._process.age() * 1000 < records.SILENCE_MS:
             return False
-        if not self._has_watched(senders.SILENCE_MS):
+        if not self._has_watched(records.SILENCE_MS):
             return False
         with self._database.read() as connection:
-            row = senders.find(connection, self.sender)
-        return row is not None and now_ms() - (row.heartbeat_at or 0) > senders.SILENCE_MS
+            row = records.find(connection, self.sender)
+        return row is not None and now_ms() - (row.heartbeat_at or 0) > records.SILENCE_MS
 
     def _plan_restart(self, code: int | None) -> None:
         assert self._process is not None  # noqa: S101 -- for the type checker
@@ -232,6 +232,6 @@ class Supervisor:
         self._stop_process()
         try:
             with self._database.write() as connection:
-                senders.drop_lease(connection, name=self.sender, owner=self._machine)
+                records.drop_lease(connection, name=self.sender, owner=self._machine)
         except SQLAlchemyError as error:
             log.error("the lease could not be given back", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it

@@ -33,7 +33,7 @@ from hudhud.db.tables import (
     traffic,
 )
 from hudhud.messages import QUEUED, SENDING, SENT, STATUSES
-from hudhud.senders import LATE_MS
+from hudhud.senders.records import LATE_MS
 from hudhud.tally import HAPPENINGS, Happening, Unit
 
 Range = Literal["hour", "day", "month"]

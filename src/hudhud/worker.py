@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import commands, endings, queue, senders
+from hudhud import endings, queue
 from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Channel, Restart, StateReport
 from hudhud.control import Control
@@ -25,6 +25,7 @@ from hudhud.heartbeat import Heartbeat
 from hudhud.pace import Pace
 from hudhud.queue import Claimed, Outcome, Sent
 from hudhud.recorder import Recorder
+from hudhud.senders import commands, records
 
 log = structlog.get_logger(__name__)
 
@@ -144,9 +145,9 @@ class Worker:
         with self._database.write() as connection:
             back = queue.reclaim_of(connection, sender=self._holder, now=now)
             commands.abandon(connection, sender=self._name, now=now)
-            senders.note_silence(connection, name=self._name, now=now)
-            senders.report(connection, name=self._name, new=self._state, now=now)
-            senders.beat(connection, name=self._name, now=now)
+            records.note_silence(connection, name=self._name, now=now)
+            records.report(connection, name=self._name, new=self._state, now=now)
+            records.beat(connection, name=self._name, now=now)
         if back:
             log.warning("messages of an ended process go back to the queue", count=back)
 
@@ -195,7 +196,7 @@ class Worker:
 
     def _has_work(self) -> bool:
         with self._database.read() as connection:
-            if senders.is_paused(connection, name=self._name):
+            if records.is_paused(connection, name=self._name):
                 return False
             return queue.has_work(
                 connection,
@@ -214,10 +215,10 @@ class Worker:
     def _claim(self) -> list[Claimed]:
         now = now_ms()
         with self._database.write() as connection:
-            if not senders.belongs_to(connection, name=self._name, owner=self._machine):
+            if not records.belongs_to(connection, name=self._name, owner=self._machine):
                 self._lose_lease()
                 return []
-            if senders.is_paused(connection, name=self._name):
+            if records.is_paused(connection, name=self._name):
                 return []
             claimed = queue.claim(
                 connection,
@@ -229,7 +230,7 @@ class Worker:
             )
             if claimed and not self._pace.is_unlimited:
                 next_turn = self._pace.take_turn(now)
-                senders.plan_next_send(connection, name=self._name, at=next_turn)
+                records.plan_next_send(connection, name=self._name, at=next_turn)
         return claimed
 
     def _record(self, outcomes: list[Outcome]) -> None:
@@ -257,7 +258,7 @@ class Worker:
     def _note_sent(self, connection: Connection, outcomes: list[Outcome]) -> None:
         times = [outcome.at for outcome in outcomes if isinstance(outcome, Sent)]
         if times:
-            senders.note_sent(connection, name=self._name, at=max(times))
+            records.note_sent(connection, name=self._name, at=max(times))
 
     def _enter(self, state: StateReport) -> None:
         if state.state != self._state.state:
@@ -281,7 +282,7 @@ class Worker:
         self.request_stop()
 
     def _is_moving(self) -> bool:
-        return time.monotonic() - self._progress < senders.SILENCE_MS / 1000
+        return time.monotonic() - self._progress < records.SILENCE_MS / 1000
 
     def _wind_up(self, sending: threading.Thread, recording: threading.Thread) -> None:
         sending.join(LAST_SEND_SECONDS)
@@ -302,5 +303,5 @@ class Worker:
                 queue.reclaim_of(connection, sender=self._holder, now=now)
             if self._exit_code == 0:
                 stopped = StateReport("stopped")
-                senders.report(connection, name=self._name, new=stopped, now=now)
+                records.report(connection, name=self._name, new=stopped, now=now)
             self._database.ring(connection)

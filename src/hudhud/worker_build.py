@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hudhud import contacts, senders
+from hudhud import contacts
 from hudhud.arrivals import Arrivals
 from hudhud.auth.first_credentials import build_sealer
 from hudhud.channels.base import SANDBOX, Channel
@@ -18,6 +18,7 @@ from hudhud.db.location import database_url
 from hudhud.delivery import Delivery
 from hudhud.machine import machine_name
 from hudhud.pace import Pace
+from hudhud.senders import records
 from hudhud.templates import Templates
 from hudhud.worker import Worker
 
@@ -28,7 +29,7 @@ def build_worker(settings: Settings, name: str) -> Worker:
     """Build the sender's worker. Raises StartRefused."""
     database = open_database(database_url(settings).url)
     with database.read() as connection:
-        record = senders.find(connection, name)
+        record = records.find(connection, name)
     if record is None:
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
     sealer = build_sealer(settings)

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
-from hudhud import senders
 from hudhud.auth.first_credentials import CREDENTIALS_FILE
 from hudhud.cli.qr import QR_FILE, drawing
 from hudhud.db.engine import Database
+from hudhud.senders import records
 from support.linked import PLAIN, LinkedService
 from support.services import Service, StartService, free_port, wait_until
 from support.terminal import CTRL_C, Terminal
@@ -144,7 +144,7 @@ def shown_qr(folder: Path, terminal: Terminal) -> str:
     """The code that the terminal shows, proven to be the one of the database."""
     url = f"sqlite:///{folder / 'data' / 'hudhud.db'}"
     with closing(Database(url)) as database, database.read() as connection:
-        record = senders.find(connection, "main")
+        record = records.find(connection, "main")
     assert record is not None
     terminal.wait_for("\n".join(drawing(str(record.qr))))
     return str(record.qr)

@@ -15,8 +15,9 @@ import httpx
 import psutil
 import pytest
 
-from hudhud import link_tokens, senders
+from hudhud import link_tokens
 from hudhud.core.clock import now_ms
+from hudhud.senders import records
 from support.keys import make_key
 from support.linked import IMPATIENT, PATIENCE_SECONDS, SENDER, LinkedService
 from support.links import text_of
@@ -292,7 +293,7 @@ def test_a_restricted_account_still_answers_people_it_never_met(shop: Shop) -> N
 def test_the_code_goes_before_all_that_waits(shop: Shop) -> None:
     phone, *others = (shop.service.add_phone() for _ in range(12))
     with shop.service.database.write() as connection:
-        senders.pause(connection, name=SENDER, now=now_ms())
+        records.pause(connection, name=SENDER, now=now_ms())
     waiting = [shop.service.send(other)["jobId"] for other in others]
     last = shop.emulator.stats().messages
     link = shop.start()

@@ -4,10 +4,10 @@ import signal
 
 import httpx
 
-from hudhud import senders
+from hudhud.senders import records
 from support.services import API_KEY, Service, StartService, wait_until
 
-KILL_SECONDS = 2 * senders.SILENCE_MS / 1000 + 30
+KILL_SECONDS = 2 * records.SILENCE_MS / 1000 + 30
 
 
 def accept(service: Service) -> str:

@@ -13,8 +13,8 @@ import psutil
 import pytest
 from sqlalchemy import select
 
-from hudhud import senders
 from hudhud.db.tables import messages
+from hudhud.senders import records
 from support.linked import PLAIN, SENDER, LinkedService
 from support.services import HTTP, ask_for_code, wait_until
 from waemu.client import EmulatorProcess
@@ -99,7 +99,7 @@ def processes(live: LinkedService) -> dict[str, int]:
 
 def is_given_back(live: LinkedService) -> bool:
     with live.database.read() as connection:
-        record: Any = senders.find(connection, SANDBOX)
+        record: Any = records.find(connection, SANDBOX)
     assert (record.channel, record.state) == ("sandbox", "stopped")
     return record.lease_owner is None
 
@@ -115,7 +115,7 @@ def test_what_a_test_key_sends_arrives_while_live_messages_wait(
     waiting = ask_for_code(live.service.url, PHONE)
     linked = processes(live)[SENDER]
     with live.database.read() as connection:
-        assert senders.find(connection, SANDBOX) is None
+        assert records.find(connection, SANDBOX) is None
 
     test_key = TestKey(live, database_variables)
     wait_until(lambda: SANDBOX in processes(live), SECONDS, "the sandbox's process")
@@ -141,12 +141,12 @@ def test_a_message_that_waits_for_the_sandbox_is_still_taken(
     test_key = TestKey(live, database_variables)
     wait_until(lambda: SANDBOX in processes(live), SECONDS, "the sandbox's process")
     with live.database.write() as connection:
-        senders.pause(connection, name=SANDBOX, now=1)
+        records.pause(connection, name=SANDBOX, now=1)
     job = test_key.ask_for_code()["jobId"]
     test_key.revoke()
     assert HTTP.get(f"{live.service.url}/healthz").status_code == 200
     with live.database.write() as connection:
-        senders.resume(connection, name=SANDBOX)
+        records.resume(connection, name=SANDBOX)
         live.database.ring(connection)
     live.wait(lambda: _delivery(live, job) in ("sent", "delivered"), "the message to be taken")
     wait_until(lambda: SANDBOX not in processes(live), SECONDS, "the end of its process")

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from hudhud import commands
 from hudhud.channels.base import StateReport
 from hudhud.cli.qr import QR_FILE, drawing
-from hudhud.commands import Result
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
+from hudhud.senders import commands
+from hudhud.senders.commands import Result
 from support.command_line import PHONE, QR, Installation, Run, in_background
 from support.services import wait_until
 

@@ -4,12 +4,13 @@ import json
 
 from sqlalchemy import update
 
-from hudhud import __version__, senders
+from hudhud import __version__
 from hudhud.channels.base import StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.queue import Failed
+from hudhud.senders import records
 from support.command_line import PHONE, QR, Installation, Run
 
 
@@ -44,7 +45,7 @@ def test_status_says_that_a_killed_sender_does_not_run(
 ) -> None:
     installation.play_sender(StateReport("connected", "all"))
     with installation.database.write() as connection:
-        late = now_ms() - senders.LATE_MS
+        late = now_ms() - records.LATE_MS
         connection.execute(update(tables.senders).values(heartbeat_at=late))
     ended = run("status")
     assert "main (linked): not running (connected since" in ended.out

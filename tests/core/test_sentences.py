@@ -11,7 +11,7 @@ from hudhud.channels.linked.faults import FAULTS, meaning
 from hudhud.core.english import ENGLISH
 from hudhud.core.sentences import Sentence, holes, other, render, say
 from hudhud.core.stored_sentences import MARK, columns, decoded_text, encoded, stored, with_mark
-from hudhud.senders import usual
+from hudhud.senders.records import usual
 
 ROOT = Path(hudhud.__file__).parent
 NESTED = say("action.not_retried", job=7, reason=say("refusal.expired"))

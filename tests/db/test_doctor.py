@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import create_engine, make_url, text, update
 
-from hudhud import app, senders
+from hudhud import app
 from hudhud.auth import untrusted_proxy
 from hudhud.auth.first_credentials import check_secret, ensure_credentials, load_secret
 from hudhud.channels.base import State, StateReport
@@ -24,6 +24,7 @@ from hudhud.db.engine import Database
 from hudhud.doctor import CHECKS, around, examine, open_installation, run_check
 from hudhud.doctor import database as database_checks
 from hudhud.doctor.finding import Finding
+from hudhud.senders import records
 from support.keys import revoke_key
 from support.queued import submit
 
@@ -70,10 +71,10 @@ def play_sender(database: Database, state: State) -> None:
     """Be the supervisor and the process of a sender in this state."""
     now = now_ms()
     with database.write() as connection:
-        senders.register(connection, name="main", channel="linked", now=now)
-        senders.take_lease(connection, name="main", owner="test", now=now)
-        senders.beat(connection, name="main", now=now)
-        senders.report(connection, name="main", new=StateReport(state), now=now)
+        records.register(connection, name="main", channel="linked", now=now)
+        records.take_lease(connection, name="main", owner="test", now=now)
+        records.beat(connection, name="main", now=now)
+        records.report(connection, name="main", new=StateReport(state), now=now)
 
 
 # ── the whole ───────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, select, update
 
-from hudhud import contacts, forgetting, inbound, queue, senders, tally, texts, timeline
+from hudhud import contacts, forgetting, inbound, queue, tally, texts, timeline
 from hudhud.auth.audit_log import note
 from hudhud.channels.base import Inbound, StateReport
 from hudhud.core.clock import now_ms
@@ -20,6 +20,7 @@ from hudhud.db import phone_index, tables
 from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
 from hudhud.forgetting import CHOSEN, Forgotten, forget, new_pseudonym
+from hudhud.senders import records
 from hudhud.traces import Needle
 from hudhud.webhooks import events
 from hudhud.worker import record_outcomes
@@ -265,7 +266,7 @@ def test_the_number_of_a_sender_is_not_forgotten(database: Database, phone: str)
     put_sender(database, "main")
     with database.write() as connection:
         report = StateReport("connected", phone=phone)
-        senders.report(connection, name="main", new=report, now=now_ms())
+        records.report(connection, name="main", new=report, now=now_ms())
     before = dump(database)
     with pytest.raises(CommandFailed, match="the number of the sender main"):
         done(database)

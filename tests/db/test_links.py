@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from conftest import settings
-from hudhud import endings, link_tokens, senders, tally
+from hudhud import endings, link_tokens, tally
 from hudhud.arrivals import ANSWERED_AGAIN_MS, Arrivals
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import Inbound
@@ -21,6 +21,7 @@ from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, link_answers, verifications
 from hudhud.links import LinkStarter
+from hudhud.senders import records
 from hudhud.templates import Templates
 from hudhud.wordings import CODE_LINE
 from support.links import (
@@ -105,7 +106,7 @@ def test_the_text_speaks_the_language_asked_for_or_that_of_the_number(database: 
 
 def test_without_a_linked_number_there_is_no_link(database: Database) -> None:
     with database.write() as connection:
-        senders.forget_device(connection, name=SENDER)
+        records.forget_device(connection, name=SENDER)
     with pytest.raises(NotReady) as refused:
         start(database)
     assert refused.value.word == "no_linked_sender"
@@ -129,14 +130,14 @@ def test_a_number_that_is_paused_or_does_not_run_is_only_the_last_choice(
     database: Database,
 ) -> None:
     with database.write() as connection:
-        senders.pause(connection, name=SENDER, now=NOW)
+        records.pause(connection, name=SENDER, now=NOW)
     assert ACCOUNT[1:] in start(database).url
     other = "+201550000002"
     put_linked(database, "other", other)
     assert other[1:] in start(database).url
     with database.write() as connection:
-        senders.resume(connection, name=SENDER)
-    late = NOW + senders.LEASE_MS + 1
+        records.resume(connection, name=SENDER)
+    late = NOW + records.LEASE_MS + 1
     chosen = {start(database, now=late).url.partition("?")[0] for _ in range(60)}
     assert len(chosen) == 2
 
@@ -488,7 +489,7 @@ def test_nobody_can_pretend_over_the_sandbox_to_have_opened_a_real_link(
 
 def test_on_the_sandbox_a_link_needs_no_linked_number(database: Database) -> None:
     with database.write() as connection:
-        senders.forget_device(connection, name=SENDER)
+        records.forget_device(connection, name=SENDER)
     link = start(database, changes={"channel": "sandbox"})
     assert link.url.startswith("https://wa.me/447700900")
 

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, delete, inspect, select, text
 
 from conftest import MigratedDatabase
-from hudhud import jobs, sender_cards, texts, timeline, traffic
+from hudhud import jobs, texts, timeline, traffic
 from hudhud.auth import api_keys
 from hudhud.core.errors import StartRefused
 from hudhud.core.rates import Kind, Rates, write_own_limits
@@ -33,6 +33,7 @@ from hudhud.db.tables import installation, messages, metadata
 from hudhud.job_search import JobFilter, Place
 from hudhud.limits import DEFAULTS
 from hudhud.messages import STATUSES
+from hudhud.senders import overview
 from support.queued import NOW, accept, stored, submit
 from support.stored_jobs import SEALER
 
@@ -375,7 +376,7 @@ def test_the_texts_of_the_first_version_are_kept_once(grown: Database) -> None:
 def test_what_the_first_version_stored_is_shown(grown: Database) -> None:
     migrate(grown)
     with grown.read() as connection:
-        (card,) = sender_cards.cards(connection, now=NOW)
+        (card,) = overview.cards(connection, now=NOW)
         sent = connection.execute(select(messages).where(messages.c.status == "sent")).one()
         steps = timeline.of(connection, sent)
         (key,) = api_keys.list_keys(connection)

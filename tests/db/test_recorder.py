@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
-from hudhud import contacts, link_tokens, queue, recorder, senders
+from hudhud import contacts, link_tokens, queue, recorder
 from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
@@ -15,6 +15,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages
 from hudhud.queue import Sent
 from hudhud.recorder import Recorder
+from hudhud.senders import records
 from hudhud.worker import record_outcomes
 from support.queued import NOW, arrivals, put_sender, stored, submit
 from support.services import wait_until
@@ -84,7 +85,7 @@ def test_a_state_is_recorded_and_passed_on(database: Database, watched: Watched)
     wait_until(lambda: bool(watched.states), SECONDS, "the state")
     assert watched.states == [report]
     with database.read() as connection:
-        row = senders.find(connection, "main")
+        row = records.find(connection, "main")
     assert row is not None
     assert (row.state, row.qr, row.detail) == ("pairing", "2@abc", "Scan it.")
 
@@ -137,7 +138,7 @@ def test_a_logout_forgets_the_device_and_asks_for_a_new_process(
     watched.take(restart)
     wait_until(lambda: watched.restarts == [restart], SECONDS, "the restart")
     with database.read() as connection:
-        row = senders.find(connection, "main")
+        row = records.find(connection, "main")
     assert row is not None
     assert (row.phone, row.device) == (None, None)
 

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Connection, Row, update
 from structlog.testing import capture_logs
 
-from hudhud import senders
 from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
+from hudhud.senders import records
 from hudhud.supervisor import Supervisor
 from support.services import wait_until
 
@@ -49,7 +49,7 @@ def supervised(
 
 def record(database: Database) -> Row[Any] | None:
     with database.read() as connection:
-        return senders.find(connection, "main")
+        return records.find(connection, "main")
 
 
 def processes() -> list[int]:
@@ -108,8 +108,8 @@ def test_a_sender_runs_while_it_is_wanted(database: Database) -> None:
 @pytest.mark.parametrize("channel", ["linked", "sandbox"])
 def test_a_record_follows_the_channel(database: Database, channel: str) -> None:
     with database.write() as connection:
-        senders.register(connection, name="main", channel="linked", now=1)
-        senders.register(connection, name="main", channel=channel, now=2)
+        records.register(connection, name="main", channel="linked", now=1)
+        records.register(connection, name="main", channel=channel, now=2)
     row = record(database)
     assert row is not None
     assert (row.channel, row.state_since) == (channel, 1)

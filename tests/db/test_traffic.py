@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud import messages, queue, senders, tally, traffic
+from hudhud import messages, queue, tally, traffic
 from hudhud.channels.base import Receipt, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.messages import STATUSES
 from hudhud.queue import Sent
-from hudhud.senders import LATE_MS
+from hudhud.senders import records
+from hudhud.senders.records import LATE_MS
 from hudhud.tally import HAPPENINGS, Happening
 from hudhud.traffic import Numbers, Range, Series, Window
 from hudhud.worker import record_outcomes
@@ -109,7 +110,7 @@ def test_what_waits_is_shared_by_the_senders_that_can_send(database: Database) -
     found = numbers(database, mean_gap=2.5)
     assert (found.connected_senders, found.expected_wait_ms) == (2, 7500)
     with database.write() as connection:
-        senders.pause(connection, name="two", now=NOW)
+        records.pause(connection, name="two", now=NOW)
     assert numbers(database).connected_senders == 1
     assert numbers(database, now=NOW + LATE_MS).connected_senders == 0
 
@@ -294,7 +295,7 @@ def test_no_deliveries_have_no_percentile() -> None:
 def test_a_sender_that_reports_again_counts_once(database: Database) -> None:
     put_sender(database, now=NOW)
     with database.write() as connection:
-        senders.report(connection, name="main", new=StateReport("connected", "all"), now=NOW)
+        records.report(connection, name="main", new=StateReport("connected", "all"), now=NOW)
     assert numbers(database).connected_senders == 1
 
 

@@ -9,13 +9,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from hudhud import contacts, control, queue, senders, worker
+from hudhud import contacts, control, queue, worker
 from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
-from hudhud.commands import DONE, FAILED, Result
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.pace import Pace
+from hudhud.senders import records
+from hudhud.senders.commands import DONE, FAILED, Result
 from hudhud.worker import LOST_EXIT_CODE, RESTART_EXIT_CODE
 from support.queued import PHONE, change, put_sender, stored, submit
 from support.running_worker import MACHINE, SECONDS, RunningWorker
@@ -81,7 +82,7 @@ def test_while_the_channel_carries_nothing_nothing_is_claimed(
     start: StartWorker,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(senders, "HEARTBEAT_MS", 100)
+    monkeypatch.setattr(records, "HEARTBEAT_MS", 100)
     channel.first_state = OFFLINE
     run = start()
     (message,) = submit(database, now=now_ms())
@@ -297,8 +298,8 @@ def test_a_sender_that_another_machine_has_taken_ends_and_leaves_its_record_alon
     run = start()
     run.emit(CONNECTED)
     with database.write() as connection:
-        later = now_ms() + senders.LEASE_MS + 1
-        assert senders.take_lease(connection, name="main", owner="elsewhere", now=later)
+        later = now_ms() + records.LEASE_MS + 1
+        assert records.take_lease(connection, name="main", owner="elsewhere", now=later)
     (message,) = submit(database, now=now_ms())
     assert run.wait_for_end() == LOST_EXIT_CODE
     assert channel.sent == []
@@ -333,13 +334,13 @@ def test_a_claim_whose_answer_was_lost_goes_back_to_the_queue(
 
 def pause(database: Database) -> None:
     with database.write() as connection:
-        assert senders.pause(connection, name="main", now=now_ms())
+        assert records.pause(connection, name="main", now=now_ms())
         database.ring(connection)
 
 
 def resume(database: Database) -> None:
     with database.write() as connection:
-        assert senders.resume(connection, name="main")
+        assert records.resume(connection, name="main")
         database.ring(connection)
 
 
@@ -347,13 +348,13 @@ def resume(database: Database) -> None:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether the worker was paused, each time that it looked for work."""
     found: list[bool] = []
-    is_paused = senders.is_paused
+    is_paused = records.is_paused
 
     def look(*arguments: Any, **named: Any) -> bool:
         found.append(is_paused(*arguments, **named))
         return found[-1]
 
-    monkeypatch.setattr(senders, "is_paused", look)
+    monkeypatch.setattr(records, "is_paused", look)
     return found
 
 

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
-from hudhud import app, queue, senders
+from hudhud import app, queue
 from hudhud.channels.base import StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import load_settings
 from hudhud.db.tables import messages
 from hudhud.queue import Outcome
+from hudhud.senders import records
 from hudhud.worker import record_outcomes
 from support.services import wait_until
 
@@ -42,10 +43,10 @@ class Installation:
         """Be the supervisor and the process of this machine's sender, in this state."""
         name, now = self.settings.sender_name, now_ms()
         with self.database.write() as connection:
-            senders.register(connection, name=name, channel=self.settings.channel, now=now)
-            senders.take_lease(connection, name=name, owner="test", now=now)
-            senders.beat(connection, name=name, now=now)
-            senders.report(connection, name=name, new=report, now=now)
+            records.register(connection, name=name, channel=self.settings.channel, now=now)
+            records.take_lease(connection, name=name, owner="test", now=now)
+            records.beat(connection, name=name, now=now)
+            records.report(connection, name=name, new=report, now=now)
 
     def rows(self) -> list[Any]:
         """All messages."""

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from hudhud import commands, senders
-from hudhud.commands import Kind, Result
 from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
+from hudhud.senders import commands, records
+from hudhud.senders.commands import Kind, Result
 from support.services import API_KEY, HTTP, Service, ask_for_code, wait_until
 from waemu.client import EmulatorProcess
 from waemu.records import ReceivedMessage
@@ -78,7 +78,7 @@ class LinkedService:
     def sender(self) -> Row[Any]:
         """The sender's record."""
         with self.database.read() as connection:
-            row = senders.find(connection, SENDER)
+            row = records.find(connection, SENDER)
         assert row is not None
         return row
 
@@ -230,7 +230,7 @@ class LinkedService:
     def resume(self) -> None:
         """Let the sending go on where somebody paused it."""
         with self.database.write() as connection:
-            senders.resume(connection, name=SENDER)
+            records.resume(connection, name=SENDER)
             self.database.ring(connection)
 
     def show_code_since(self, at: int) -> None:

@@ -6,7 +6,6 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import Row, select
 
 from conftest import settings
-from hudhud import senders
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import Inbound, State, StateReport
 from hudhud.core.crypto import CodeSealer
@@ -15,6 +14,7 @@ from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.links import LinkRequest, LinkStarter, StartedLink
+from hudhud.senders import records
 from hudhud.templates import Templates
 from support.queued import CARRIES, NOW, PHONE, SECRET, arrivals, caller, put_sender
 
@@ -35,7 +35,7 @@ def put_linked(
     carries: Literal["all", "known", "none"] = CARRIES.get(state, "none")
     with database.write() as connection:
         report = StateReport(state, carries, phone=phone)
-        senders.report(connection, name=name, new=report, now=NOW)
+        records.report(connection, name=name, new=report, now=NOW)
 
 
 def link_starter(database: Database, **changes: Any) -> LinkStarter:

@@ -5,7 +5,6 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, select, update
 
 from conftest import settings
-from hudhud import senders
 from hudhud.arrivals import Arrivals
 from hudhud.auth.api_key_settings import Scope
 from hudhud.auth.api_keys import Caller
@@ -16,6 +15,7 @@ from hudhud.core.phones import Phone
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
+from hudhud.senders import records
 from hudhud.templates import Templates
 from hudhud.verifications import Accepted, SendRequest, VerificationStarter
 
@@ -85,12 +85,12 @@ def put_sender(
     """A sender in a state that a supervisor holds and that beats, at `now`."""
     now = now_ms() if now is None else now
     with database.write() as connection:
-        senders.register(connection, name=name, channel=channel, now=now)
-        assert senders.take_lease(connection, name=name, owner="m", now=now)
-        senders.report(
+        records.register(connection, name=name, channel=channel, now=now)
+        assert records.take_lease(connection, name=name, owner="m", now=now)
+        records.report(
             connection, name=name, new=StateReport(state, CARRIES.get(state, "none")), now=now
         )
-        senders.beat(connection, name=name, now=now)
+        records.beat(connection, name=name, now=now)
 
 
 def change(database: Database, message_id: int, **values: Any) -> None:

@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hudhud import commands, senders
 from hudhud.channels.base import Event, StateReport
-from hudhud.commands import Kind, Result
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer
 from hudhud.db.engine import Database
 from hudhud.delivery import Delivery
 from hudhud.pace import Pace
+from hudhud.senders import commands, records
+from hudhud.senders.commands import Kind, Result
 from hudhud.worker import Worker
 from support.queued import SECRET, arrivals, stored
 from support.scripted_channel import ScriptedChannel
@@ -69,7 +69,7 @@ class RunningWorker:
     def sender(self) -> Row[Any]:
         """The sender's record."""
         with self.database.read() as connection:
-            row = senders.find(connection, "main")
+            row = records.find(connection, "main")
         assert row is not None
         return row
 

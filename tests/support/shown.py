@@ -4,8 +4,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hudhud.messages import STATUSES
-from hudhud.sender_cards import SenderCard
-from hudhud.senders import usual as usual_sentence
+from hudhud.senders.overview import SenderCard
+from hudhud.senders.records import usual as usual_sentence
 from hudhud.tally import HAPPENINGS, Happening
 from hudhud.traffic import Numbers, Window
 from hudhud.web.admin.format import Format

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from hudhud import senders
 from hudhud.channels.base import State
 from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD
+from hudhud.senders import records
 from support.keys import make_key
 from support.queued import put_sender
 from support.web_server import ServeWeb, WebServer
@@ -54,7 +54,7 @@ def test_a_sender_that_cannot_send_fails_only_the_strict_question(
     status, body = ready(empty_api)
     assert status == 200
     assert body["senders"] == [
-        {"name": "main", "state": state, "detail": senders.usual(state).english(), "running": True}
+        {"name": "main", "state": state, "detail": records.usual(state).english(), "running": True}
     ]
     assert ready(empty_api, "?strict") == (503, body | {"status": "not ready"})
 
@@ -71,13 +71,13 @@ def test_strictly_every_sender_must_be_connected(empty_api: WebServer) -> None:
 
 
 def test_a_sender_that_no_supervisor_holds_any_more_fails_nothing(empty_api: WebServer) -> None:
-    put_sender(empty_api.database, "old", "stopped", now=now_ms() - senders.LEASE_MS * 2)
+    put_sender(empty_api.database, "old", "stopped", now=now_ms() - records.LEASE_MS * 2)
     put_sender(empty_api.database, "new")
     assert ready(empty_api, "?strict")[0] == 200
 
 
 def test_a_sender_of_a_dead_machine_is_not_connected(empty_api: WebServer) -> None:
-    put_sender(empty_api.database, now=now_ms() - senders.LEASE_MS * 2)
+    put_sender(empty_api.database, now=now_ms() - records.LEASE_MS * 2)
     status, body = ready(empty_api, "?strict")
     assert status == 503
     assert body["senders"][0]["running"] is False
@@ -85,7 +85,7 @@ def test_a_sender_of_a_dead_machine_is_not_connected(empty_api: WebServer) -> No
 
 def test_a_sender_whose_process_hangs_is_strictly_not_ready(empty_api: WebServer) -> None:
     put_sender(empty_api.database)
-    long_ago = now_ms() - senders.SILENCE_MS
+    long_ago = now_ms() - records.SILENCE_MS
     with empty_api.database.write() as connection:
         connection.execute(update(tables.senders).values(heartbeat_at=long_ago))
     assert ready(empty_api, "?strict")[0] == 503
@@ -108,9 +108,9 @@ def test_a_sandbox_that_no_test_key_needs_says_so(serve_web: ServeWeb, database:
     server = serve_web(channel="linked")
     put_sender(database, "main", channel="linked")
     put_sender(database, "main-sandbox", "stopped", channel="sandbox")
-    assert ready(server)[1]["senders"][1]["detail"] == senders.NOT_NEEDED.english()
+    assert ready(server)[1]["senders"][1]["detail"] == records.NOT_NEEDED.english()
     make_key(database, "trial", is_test=True)
-    assert ready(server)[1]["senders"][1]["detail"] == senders.usual("stopped").english()
+    assert ready(server)[1]["senders"][1]["detail"] == records.usual("stopped").english()
 
 
 @contextmanager

@@ -10,11 +10,12 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from hudhud import endings, link_tokens, senders
+from hudhud import endings, link_tokens
 from hudhud.channels.base import StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
+from hudhud.senders import records
 from support.keys import make_key
 from support.links import text_of
 from support.queued import put_sender
@@ -201,7 +202,7 @@ def test_a_live_key_gets_the_number_of_a_linked_sender(serve: Serve) -> None:
     put_sender(server.database, "main", channel="linked")
     with server.database.write() as connection:
         report = StateReport("connected", "all", phone=ACCOUNT)
-        senders.report(connection, name="main", new=report, now=now_ms())
+        records.report(connection, name="main", new=report, now=now_ms())
     assert f"wa.me/{ACCOUNT[1:]}?" in start(server)["whatsappLink"]
 
 

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, select, text, update
 
-from hudhud import endings, messages, queue, senders
+from hudhud import endings, messages, queue
 from hudhud.channels.base import Receipt, ReceiptKind, State, StateReport
 from hudhud.core.phones import Phone
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.queue import Failed, Outcome, Returned, Sent
+from hudhud.senders import records
 from hudhud.verifications import Accepted, SendRequest
 from hudhud.webhooks import delivery_log, endpoints, events
 from hudhud.webhooks.events import KINDS
@@ -72,14 +73,14 @@ def receipt(database: Database, kind: ReceiptKind) -> None:
 def report(database: Database, *states: State) -> None:
     for state in states:
         with database.write() as connection:
-            senders.register(connection, name="main", channel="sandbox", now=NOW)
-            senders.report(connection, name="main", new=StateReport(state), now=NOW)
+            records.register(connection, name="main", channel="sandbox", now=NOW)
+            records.report(connection, name="main", new=StateReport(state), now=NOW)
 
 
 def report_and_fail(database: Database) -> None:
     with database.write() as connection:
-        senders.register(connection, name="main", channel="sandbox", now=NOW)
-        senders.report(connection, name="main", new=StateReport("connected"), now=NOW)
+        records.register(connection, name="main", channel="sandbox", now=NOW)
+        records.report(connection, name="main", new=StateReport("connected"), now=NOW)
         raise ZeroDivisionError
 
 
@@ -259,7 +260,7 @@ def test_a_sender_is_told_of_where_it_means_something_else(database: Database) -
     assert disconnected == {
         "name": "main",
         "state": "reconnecting",
-        "detail": senders.usual("reconnecting").english(),
+        "detail": records.usual("reconnecting").english(),
         "until": None,
     }
 
@@ -274,8 +275,8 @@ def test_a_sender_that_fell_silent_was_disconnected(database: Database) -> None:
     add_endpoint(database, URL)
     report(database, "connected")
     with database.write() as connection:
-        senders.beat(connection, name="main", now=NOW)
-        senders.note_silence(connection, name="main", now=NOW + 10 * senders.LATE_MS)
+        records.beat(connection, name="main", now=NOW)
+        records.note_silence(connection, name="main", now=NOW + 10 * records.LATE_MS)
     report(database, "starting", "connected")
     assert kinds_of(database) == ["sender.connected", "sender.disconnected", "sender.connected"]
 
@@ -283,12 +284,12 @@ def test_a_sender_that_fell_silent_was_disconnected(database: Database) -> None:
 def test_the_sandbox_beside_a_linked_device_comes_and_goes_untold(database: Database) -> None:
     add_endpoint(database, URL)
     with database.write() as connection:
-        senders.register(connection, name="phone", channel="linked", now=NOW)
+        records.register(connection, name="phone", channel="linked", now=NOW)
     report(database, "connected", "stopped", "connected")
     with database.write() as connection:
-        senders.beat(connection, name="main", now=NOW)
-        senders.note_silence(connection, name="main", now=NOW + 10 * senders.LATE_MS)
-        senders.report(connection, name="phone", new=StateReport("connected"), now=NOW)
+        records.beat(connection, name="main", now=NOW)
+        records.note_silence(connection, name="main", now=NOW + 10 * records.LATE_MS)
+        records.report(connection, name="phone", new=StateReport("connected"), now=NOW)
     assert [data(row)["name"] for row in told(database)] == ["phone"]
 
 

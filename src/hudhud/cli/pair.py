@@ -9,16 +9,16 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Row
 
-from hudhud import commands, senders
 from hudhud.channels.base import SANDBOX
 from hudhud.cli.qr import QrDisplay, drawing, width_of
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
-from hudhud.commands import Result
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed, SettingsError
 from hudhud.core.phones import mask_phone
 from hudhud.core.settings import Settings, load_settings
 from hudhud.db.engine import Database
+from hudhud.senders import commands, records
+from hudhud.senders.commands import Result
 
 POLL_SECONDS = 0.5
 ANSWER_SECONDS = 60.0
@@ -77,7 +77,7 @@ class _Watched:
         """
         deadline = time.monotonic() + START_SECONDS
         with progress(f"Waiting for the sender {self._sender} …"):
-            while not senders.is_running(record := self._read(), now=now_ms()):
+            while not records.is_running(record := self._read(), now=now_ms()):
                 if time.monotonic() >= deadline:
                     raise CommandFailed(f"The sender {self._sender} does not start; see its log.")
                 time.sleep(POLL_SECONDS)
@@ -106,7 +106,7 @@ class _Watched:
         with closing(self._database.doorbell()) as doorbell:
             while (record := self._read()).state != "connected":
                 if record.state in NOT_FOR_PAIRING:
-                    raise CommandFailed(senders.detail_of(record))
+                    raise CommandFailed(records.detail_of(record))
                 if time.monotonic() >= deadline:
                     raise CommandFailed(
                         f"Nothing was linked within {self._seconds:g} s. For a new code, run the "
@@ -115,7 +115,7 @@ class _Watched:
                 state = (
                     record.state,
                     record.state_since,
-                    senders.detail_of(record),
+                    records.detail_of(record),
                     record.qr,
                 )
                 if state != seen:
@@ -126,7 +126,7 @@ class _Watched:
 
     def _read(self) -> Row[Any]:
         with self._database.read() as connection:
-            record = senders.find(connection, self._sender)
+            record = records.find(connection, self._sender)
         if record is None or (record.lease_expires_at or 0) <= now_ms():
             raise CommandFailed(
                 f"No sender named {self._sender} is running. Start it with `hudhud serve` (or "
@@ -142,7 +142,7 @@ def _show_qr(settings: Settings, watched: _Watched) -> Row[Any]:
     def show(record: Row[Any]) -> None:
         if record.qr is None:
             display.clear()
-            warn(senders.detail_of(record).english())
+            warn(records.detail_of(record).english())
             return
         file = display.show(record.qr)
         if file is not None and file not in told_file:

@@ -15,12 +15,12 @@ import structlog
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import senders
 from hudhud.core.clock import now_ms
 from hudhud.core.phones import mask_phone
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
-from hudhud.senders import usual
+from hudhud.senders import records
+from hudhud.senders.records import usual
 
 QR_FILE = "pairing-qr.txt"
 POLL_SECONDS = 0.5
@@ -126,7 +126,7 @@ class PairingWatch:
 
     def _look(self) -> None:
         with self._database.read() as connection:
-            record = senders.find(connection, self._sender)
+            record = records.find(connection, self._sender)
         # A beat of this run tells it from what a killed one left behind.
         if record is None or (record.heartbeat_at or 0) < self._started:
             return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hudhud import app, messages, senders
+from hudhud import app, messages
 from hudhud.auth import first_credentials
 from hudhud.auth.api_keys import Caller
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
@@ -18,6 +18,7 @@ from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
+from hudhud.senders import records
 from hudhud.verifications import Accepted, SendRequest
 
 # An operator who tries it out is under no limit of callers.
@@ -74,7 +75,7 @@ def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
 
 def _warn_without_sender(settings: Settings, database: Database) -> None:
     with database.read() as connection:
-        carriers = senders.count_alive(connection, channel=settings.channel, now=now_ms())
+        carriers = records.count_alive(connection, channel=settings.channel, now=now_ms())
     if carriers == 0:
         warn("No sender is running: it is sent once `hudhud serve` or `hudhud worker` is started.")
 

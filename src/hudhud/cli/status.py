@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection, Row, func, select
 
-from hudhud import __version__, senders
+from hudhud import __version__
 from hudhud.cli.terminal import existing_installation
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.phones import mask_phone
@@ -17,6 +17,7 @@ from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision
 from hudhud.db.tables import messages
 from hudhud.messages import QUEUED, SENDING
+from hudhud.senders import records
 
 # Counting all of a long history would take longer every day.
 LATEST_JOBS = 1000
@@ -55,9 +56,9 @@ def _senders(connection: Connection, now: int) -> list[dict[str, Any]]:
 
 
 def _sender(connection: Connection, row: Row[Any], now: int) -> dict[str, Any]:
-    running = senders.is_running(row, now=now)
-    why = senders.why_stopped(connection, name=row.name, now=now)
-    sentence = senders.detail_of(row) if running else why
+    running = records.is_running(row, now=now)
+    why = records.why_stopped(connection, name=row.name, now=now)
+    sentence = records.detail_of(row) if running else why
     return {
         "name": row.name,
         "channel": row.channel,

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import resealing, senders
+from hudhud import resealing
 from hudhud.auth import admin_password, api_keys, untrusted_proxy
 from hudhud.auth.first_credentials import (
     CREDENTIALS_FILE,
@@ -22,6 +22,7 @@ from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.db.tables import installation as kept
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
+from hudhud.senders import records
 
 STRONG_SECRET = 32
 FEWEST_LETTERS = 8
@@ -168,10 +169,10 @@ def sender(installation: Installation) -> Finding:
     if database is None:
         return LATER
     with database.read() as connection:
-        record = senders.find(connection, name)
-    if record is None or not senders.is_running(record, now=now_ms()):
+        record = records.find(connection, name)
+    if record is None or not records.is_running(record, now=now_ms()):
         return warn(f"The sender {name} is not running.", "Start it with: hudhud serve")
-    sentence = f"The sender {name} is {record.state}. {senders.detail_of(record).english()}"
+    sentence = f"The sender {name} is {record.state}. {records.detail_of(record).english()}"
     if record.state == "connected":
         return ok(sentence)
     if record.state == "pairing":

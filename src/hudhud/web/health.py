@@ -15,7 +15,7 @@ from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.db.tables import installation, senders
-from hudhud.senders import is_running, why_stopped
+from hudhud.senders.records import is_running, why_stopped
 from hudhud.web.answers import answer
 from hudhud.web.openapi import ApiOperation
 from hudhud.web.parts import parts_of

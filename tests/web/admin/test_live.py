@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from conftest import settings
-from hudhud import interventions, senders
+from hudhud import interventions
 from hudhud.auth import sessions
 from hudhud.channels.base import StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.jobs import LARGEST_PAGE, Job
+from hudhud.senders import records
 from hudhud.web.admin import live
 from hudhud.web.admin.feed import Event, Feed, Render, Snapshot, Watcher
 from hudhud.web.admin.view import View
@@ -99,7 +100,7 @@ def test_a_stream_tells_what_changes(dashboard: WebServer, admin: httpx.Client) 
         assert 'data-delivery="read"' in opened.row(job, 'data-delivery="read"')
         with dashboard.database.write() as connection:
             new = StateReport("logged_out")
-            senders.report(connection, name=SENDER, new=new, now=now_ms())
+            records.report(connection, name=SENDER, new=new, now=now_ms())
             dashboard.database.ring(connection)
         while 'data-state="logged_out"' not in opened.until("senders"):
             pass

@@ -5,11 +5,11 @@ from typing import get_args
 import httpx
 import pytest
 
-from hudhud import senders
 from hudhud.channels.base import State, StateReport
 from hudhud.core.clock import iso, now_ms
 from hudhud.db.engine import Database
-from hudhud.senders import usual
+from hudhud.senders import records
+from hudhud.senders.records import usual
 from hudhud.web.admin.json_api import NO_SENDER
 from support.queued import put_sender, submit
 from support.web_server import WebServer
@@ -31,7 +31,7 @@ WORDS = {
 
 def report(database: Database, new: StateReport) -> None:
     with database.write() as connection:
-        senders.report(connection, name=SENDER, new=new, now=now_ms())
+        records.report(connection, name=SENDER, new=new, now=now_ms())
 
 
 def test_a_new_installation_answers_with_every_name_of_before(admin: httpx.Client) -> None:

@@ -9,7 +9,7 @@ from conftest import settings
 from hudhud.channels.linked.faults import meaning
 from hudhud.core.sentences import other
 from hudhud.jobs import Job
-from hudhud.sender_cards import ActionResult, SenderCard
+from hudhud.senders.overview import ActionResult, SenderCard
 from hudhud.traffic import Numbers
 from hudhud.web.admin.feed import Snapshot
 from hudhud.web.admin.status_parts import LIVE, build_render

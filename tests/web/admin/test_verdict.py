@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hudhud.sender_cards import SenderCard
+from hudhud.senders.overview import SenderCard
 from hudhud.traffic import Numbers
 from hudhud.web.admin.verdict import LATE_MS, Verdict, verdict
 from support.queued import NOW

@@ -13,13 +13,14 @@ from litestar import Response, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from hudhud import admission, commands, interventions, senders
+from hudhud import admission, interventions
 from hudhud.auth.audit_log import Outcome, What
 from hudhud.core.clock import now_ms
 from hudhud.core.phones import parse_phone
 from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import Sentence, say
 from hudhud.interventions import Answer
+from hudhud.senders import commands, records
 from hudhud.web.admin.forms import fields_of, form_of
 from hudhud.web.admin.guard import Actor, changer, wants_page
 from hudhud.web.admin.job_words import REASONS
@@ -126,7 +127,7 @@ async def pause(request: AnyRequest) -> Response[Any]:
     """Hold a sender's sending back."""
 
     def change(connection: Connection, sender: str, now: int) -> Result:
-        if senders.pause(connection, name=sender, now=now):
+        if records.pause(connection, name=sender, now=now):
             return Result(DONE, say("action.paused", sender=sender))
         return Result(409, say("action.paused_already", sender=sender))
 
@@ -138,7 +139,7 @@ async def resume(request: AnyRequest) -> Response[Any]:
     """Let a sender's sending go on."""
 
     def change(connection: Connection, sender: str, _now: int) -> Result:
-        if senders.resume(connection, name=sender):
+        if records.resume(connection, name=sender):
             return Result(DONE, say("action.resumed", sender=sender))
         return Result(409, say("action.not_paused", sender=sender))
 
@@ -215,12 +216,12 @@ async def _change_sender(
     """Change the sender that the body names, else this machine's own."""
     fields = await fields_of(request)
     sender = fields.one("sender") or parts_of(request).settings.sender_name
-    if not senders.may_be_name(sender):
+    if not records.may_be_name(sender):
         result = _no_such_sender(sender)
         return await _respond_of_sender(request, result)
 
     def change_known(connection: Connection, _parts: Parts, _actor: Actor, now: int) -> Result:
-        if senders.find(connection, sender) is None:
+        if records.find(connection, sender) is None:
             return _no_such_sender(sender)
         return change(connection, sender, now)
 
@@ -229,7 +230,7 @@ async def _change_sender(
 
 
 def _no_such_sender(name: str) -> Result:
-    return Result(404, say("action.no_such_sender", sender=shortened(name, senders.LONGEST_NAME)))
+    return Result(404, say("action.no_such_sender", sender=shortened(name, records.LONGEST_NAME)))
 
 
 async def _carry_out(

@@ -3,7 +3,7 @@
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
 
-from hudhud import senders
+from hudhud.senders import records
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.feed import read_snapshot
 from hudhud.web.admin.guard import is_htmx, reader
@@ -18,7 +18,7 @@ async def confirm_logout(request: AnyRequest) -> Response[str]:
     actor = await reader(request)
     parts = parts_of(request)
     sender = request.query_params.get("sender") or parts.settings.sender_name
-    waiting = await aside(_waiting, parts, sender) if senders.may_be_name(sender) else None
+    waiting = await aside(_waiting, parts, sender) if records.may_be_name(sender) else None
     if waiting is None:
         raise NotFoundException
     template = "partials/confirm_logout.html" if is_htmx(request) else "confirm_logout.html"
@@ -28,6 +28,6 @@ async def confirm_logout(request: AnyRequest) -> Response[str]:
 def _waiting(parts: Parts, sender: str) -> int | None:
     """Return how many codes wait, or None where there is no such sender."""
     with parts.database.read() as connection:
-        if senders.find(connection, sender) is None:
+        if records.find(connection, sender) is None:
             return None
     return read_snapshot(parts.database, parts.settings).numbers.pending

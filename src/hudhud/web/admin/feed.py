@@ -16,12 +16,13 @@ from typing import Any, cast
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import jobs, sender_cards, traffic
+from hudhud import jobs, traffic
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.jobs import LARGEST_PAGE, Job
-from hudhud.sender_cards import SenderCard
+from hudhud.senders import overview
+from hudhud.senders.overview import SenderCard
 from hudhud.traffic import Numbers
 from hudhud.web.admin.view import View
 from hudhud.web.request import AnyRequest
@@ -74,7 +75,7 @@ def read_snapshot(database: Database, settings: Settings, *, newest: int = 0) ->
     now = now_ms()
     with database.read() as connection:
         return Snapshot(
-            cards=tuple(sender_cards.cards(connection, now=now)),
+            cards=tuple(overview.cards(connection, now=now)),
             numbers=traffic.numbers(
                 connection, channel=settings.channel, now=now, mean_gap=settings.mean_send_gap
             ),

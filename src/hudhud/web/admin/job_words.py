@@ -5,9 +5,9 @@ from typing import Any
 from markupsafe import Markup
 from sqlalchemy import Row
 
-from hudhud import senders
 from hudhud.core.sentences import Sentence, say
 from hudhud.jobs import Job, Refusal
+from hudhud.senders import records
 from hudhud.timeline import Step
 from hudhud.web.admin.format import Format
 from hudhud.web.admin.view import N_
@@ -110,7 +110,7 @@ def step_title(step: Step, fmt: Format) -> str:
 def step_text(step: Step, fmt: Format) -> Markup:
     """Say what happened at a step."""
     if step.kind == "sending" and step.sender:
-        name = senders.name_in(step.sender)
+        name = records.name_in(step.sender)
         return fmt.fill(fmt.gettext("Sender %(name)s."), name=fmt.ltr(name))
     if step.who:
         return fmt.fill(fmt.gettext("By %(name)s."), name=fmt.ltr(step.who))

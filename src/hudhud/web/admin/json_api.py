@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from litestar import Response, get
 
-from hudhud import sender_cards, senders, traffic
+from hudhud import traffic
 from hudhud.core.clock import iso, iso_or_none, now_ms, seconds_or_none
 from hudhud.core.errors import BadRequest
 from hudhud.jobs import Job
@@ -22,7 +22,8 @@ from hudhud.messages import (
     SENDING,
     SENT,
 )
-from hudhud.sender_cards import SenderCard
+from hudhud.senders import overview, records
+from hudhud.senders.overview import SenderCard
 from hudhud.traffic import RANGES, Numbers, Range, Window
 from hudhud.web.admin import job_query
 from hudhud.web.admin.aside import aside
@@ -80,7 +81,7 @@ async def read_traffic(request: AnyRequest) -> Response[dict[str, Any]]:
 def _status(parts: Parts) -> dict[str, Any]:
     now = now_ms()
     with parts.database.read() as connection:
-        cards = sender_cards.cards(connection, now=now)
+        cards = overview.cards(connection, now=now)
         settings = parts.settings
         numbers = traffic.numbers(
             connection, channel=settings.channel, now=now, mean_gap=settings.mean_send_gap
@@ -174,7 +175,7 @@ def _job(job: Job) -> dict[str, Any]:
         "delivered_at": iso_or_none(job.delivered_at),
         "read_at": iso_or_none(job.read_at),
         "finished_at": iso_or_none(job.finished_at),
-        "sender": None if job.sender is None else senders.name_in(job.sender),
+        "sender": None if job.sender is None else records.name_in(job.sender),
         "can_retry": job.refusal is None,
     }
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from hudhud.sender_cards import SenderCard
+from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.format import Format
 
 # The usual sentence; another one says what more there is to know.

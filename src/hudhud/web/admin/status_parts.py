@@ -6,7 +6,7 @@ from typing import Any
 
 from hudhud.core.settings import Settings
 from hudhud.jobs import Job
-from hudhud.sender_cards import SenderCard
+from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.feed import Render, Snapshot
 from hudhud.web.admin.job_words import status_words, why_not
 from hudhud.web.admin.pages import fragment

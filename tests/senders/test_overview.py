@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from hudhud import commands, sender_cards, senders
 from hudhud.channels.base import State, StateReport
 from hudhud.channels.linked.faults import meaning
-from hudhud.commands import DONE, FAILED, STALE_MS, Kind, Result
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.sender_cards import (
+from hudhud.senders import commands, overview, records
+from hudhud.senders.commands import DONE, FAILED, STALE_MS, Kind, Result
+from hudhud.senders.overview import (
     ACTION_MS,
     NO_STATE_YET,
     NOT_TAKEN,
@@ -22,7 +22,7 @@ from hudhud.sender_cards import (
     ActionResult,
     SenderCard,
 )
-from hudhud.senders import LATE_MS, NOT_NEEDED, usual
+from hudhud.senders.records import LATE_MS, NOT_NEEDED, usual
 from support.keys import make_key
 from support.queued import NOW, put_sender
 
@@ -32,29 +32,29 @@ MINUTE = 60_000
 
 def card(database: Database, *, now: int = NOW) -> SenderCard:
     with database.read() as connection:
-        (found,) = sender_cards.cards(connection, now=now)
+        (found,) = overview.cards(connection, now=now)
     return found
 
 
 def report(database: Database, state: State, *, now: int = NOW, **changes: Any) -> None:
     with database.write() as connection:
-        senders.register(connection, name="main", channel="linked", now=now)
+        records.register(connection, name="main", channel="linked", now=now)
         new = StateReport(state, **changes)
-        senders.report(connection, name="main", new=new, now=now)
+        records.report(connection, name="main", new=new, now=now)
 
 
 def keep_alive(database: Database, *, now: int = NOW) -> None:
     with database.write() as connection:
-        assert senders.take_lease(connection, name="main", owner="m", now=now)
-        senders.beat(connection, name="main", now=now)
+        assert records.take_lease(connection, name="main", owner="m", now=now)
+        records.beat(connection, name="main", now=now)
 
 
 def start_again(database: Database, *, now: int) -> None:
     """A new process takes the sender over, as the worker does."""
     with database.write() as connection:
-        senders.note_silence(connection, name="main", now=now)
-        senders.report(connection, name="main", new=StateReport("starting"), now=now)
-        senders.beat(connection, name="main", now=now)
+        records.note_silence(connection, name="main", now=now)
+        records.report(connection, name="main", new=StateReport("starting"), now=now)
+        records.beat(connection, name="main", now=now)
 
 
 def ask(database: Database, kind: Kind, *, now: int = NOW) -> None:
@@ -70,14 +70,14 @@ def finish(database: Database, result: Result, *, now: int = NOW) -> None:
 
 def test_without_senders_there_are_no_cards(database: Database) -> None:
     with database.read() as connection:
-        assert sender_cards.cards(connection, now=NOW) == []
+        assert overview.cards(connection, now=NOW) == []
 
 
 def test_every_sender_has_a_card_in_the_order_of_names(database: Database) -> None:
     for name in ("main", "backup", "second"):
         put_sender(database, name, now=NOW)
     with database.read() as connection:
-        cards = sender_cards.cards(connection, now=NOW)
+        cards = overview.cards(connection, now=NOW)
     assert [one.name for one in cards] == ["backup", "main", "second"]
 
 
@@ -132,18 +132,18 @@ def test_the_sandbox_beside_a_linked_device_says_that_no_test_key_needs_it(
         put_sender(database, name, "stopped", channel=channel, now=NOW)
     later = NOW + LATE_MS
     with database.read() as connection:
-        cards = sender_cards.cards(connection, now=later)
+        cards = overview.cards(connection, now=later)
     assert [one.detail for one in cards] == [usual("stopped"), NOT_NEEDED]
     make_key(database, "trial", is_test=True, now=NOW)
     with database.read() as connection:
-        cards = sender_cards.cards(connection, now=later)
+        cards = overview.cards(connection, now=later)
     assert [one.detail for one in cards] == [usual("stopped")] * 2
 
 
 def test_a_sandbox_alone_is_started_by_hand(database: Database) -> None:
     put_sender(database, "main-sandbox", "stopped", channel="sandbox", now=NOW)
     with database.read() as connection:
-        (found,) = sender_cards.cards(connection, now=NOW + LATE_MS)
+        (found,) = overview.cards(connection, now=NOW + LATE_MS)
     assert found.detail == usual("stopped")
 
 
@@ -151,7 +151,7 @@ def test_a_sender_without_a_supervisor_counts_as_stopped(database: Database) -> 
     report(database, "connected", now=NOW - HOUR)
     keep_alive(database)
     with database.write() as connection:
-        senders.drop_lease(connection, name="main", owner="m")
+        records.drop_lease(connection, name="main", owner="m")
     assert card(database).state == "stopped"
 
 
@@ -164,7 +164,7 @@ def test_a_sender_that_stopped_in_order_is_stopped_since_then(database: Database
 
 def test_a_sender_that_never_ran_is_stopped(database: Database) -> None:
     with database.write() as connection:
-        senders.register(connection, name="main", channel="linked", now=NOW)
+        records.register(connection, name="main", channel="linked", now=NOW)
     found = card(database)
     assert (found.state, found.since, found.detail) == ("stopped", NOW, usual("stopped"))
     assert (found.uptime, found.uptime_share) == ((None,) * UPTIME_PARTS, None)
@@ -175,11 +175,11 @@ def test_a_connected_sender_can_be_paused(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     keep_alive(database)
     with database.write() as connection:
-        senders.pause(connection, name="main", now=NOW - MINUTE)
+        records.pause(connection, name="main", now=NOW - MINUTE)
     found = card(database)
     assert (found.state, found.since, found.is_paused) == ("paused", NOW - MINUTE, True)
     with database.write() as connection:
-        senders.resume(connection, name="main")
+        records.resume(connection, name="main")
     assert (card(database).state, card(database).since) == ("connected", NOW - HOUR)
 
 
@@ -190,7 +190,7 @@ def test_what_hinders_a_paused_sender_is_shown_before_the_pause(
     report(database, state)
     keep_alive(database)
     with database.write() as connection:
-        senders.pause(connection, name="main", now=NOW)
+        records.pause(connection, name="main", now=NOW)
     assert (card(database).state, card(database).is_paused) == (state, True)
     assert card(database, now=NOW + LATE_MS).state == "stopped"
 
@@ -198,7 +198,7 @@ def test_what_hinders_a_paused_sender_is_shown_before_the_pause(
 def test_the_card_tells_when_a_code_was_sent_last(database: Database) -> None:
     report(database, "connected", now=NOW)
     with database.write() as connection:
-        senders.note_sent(connection, name="main", at=NOW - 10)
+        records.note_sent(connection, name="main", at=NOW - 10)
     assert card(database).last_sent_at == NOW - 10
 
 
@@ -293,7 +293,7 @@ def test_the_history_of_another_sender_is_its_own(database: Database) -> None:
     report(database, "connected", now=NOW - PART_MS)
     keep_alive(database)
     with database.read() as connection:
-        main, other = sender_cards.cards(connection, now=NOW)
+        main, other = overview.cards(connection, now=NOW)
     assert main.uptime[-3:] == (None, None, 1.0)
     assert other.uptime[-3:] == (None, 0.0, 0.0)
 

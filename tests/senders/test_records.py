@@ -6,33 +6,33 @@ from typing import get_args
 import pytest
 from sqlalchemy import Row, select
 
-from hudhud import senders
 from hudhud.channels.base import State, StateReport
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import sender_states
-from hudhud.senders import LATE_MS, LEASE_MS, STATES_KEPT_MS, usual
+from hudhud.senders import records
+from hudhud.senders.records import LATE_MS, LEASE_MS, STATES_KEPT_MS, usual
 from support.queued import NOW
 
 
 def register(database: Database, name: str = "main", channel: str = "linked") -> None:
     with database.write() as connection:
-        senders.register(connection, name=name, channel=channel, now=NOW)
+        records.register(connection, name=name, channel=channel, now=NOW)
 
 
 def take(database: Database, owner: str, *, now: int = NOW, name: str = "main") -> bool:
     with database.write() as connection:
-        return senders.take_lease(connection, name=name, owner=owner, now=now)
+        return records.take_lease(connection, name=name, owner=owner, now=now)
 
 
 def report(database: Database, new: StateReport, *, now: int = NOW) -> None:
     with database.write() as connection:
-        senders.report(connection, name="main", new=new, now=now)
+        records.report(connection, name="main", new=new, now=now)
 
 
 def found(database: Database, name: str = "main") -> Row[tuple[object, ...]]:
     with database.read() as connection:
-        row = senders.find(connection, name)
+        row = records.find(connection, name)
     assert row is not None
     return row
 
@@ -47,7 +47,7 @@ def test_a_sender_is_registered_once_and_keeps_what_is_known_of_it(database: Dat
 
 def test_a_sender_that_nobody_registered_is_not_there(database: Database) -> None:
     with database.read() as connection:
-        assert senders.find(connection, "nobody") is None
+        assert records.find(connection, "nobody") is None
     assert not take(database, "m", name="nobody")
 
 
@@ -79,10 +79,10 @@ def test_a_lease_that_is_given_back_can_be_taken_at_once(database: Database) -> 
     register(database)
     take(database, "one")
     with database.write() as connection:
-        senders.drop_lease(connection, name="main", owner="two")
+        records.drop_lease(connection, name="main", owner="two")
     assert not take(database, "two")
     with database.write() as connection:
-        senders.drop_lease(connection, name="main", owner="one")
+        records.drop_lease(connection, name="main", owner="one")
     assert take(database, "two")
 
 
@@ -140,7 +140,7 @@ def test_the_linked_phone_is_kept_until_the_device_is_forgotten(database: Databa
     row = found(database)
     assert (row.phone, row.device) == ("+20100", "d")
     with database.write() as connection:
-        senders.forget_device(connection, name="main")
+        records.forget_device(connection, name="main")
     row = found(database)
     assert (row.phone, row.device) == (None, None)
 
@@ -157,7 +157,7 @@ def test_the_turn_is_kept_over_a_restart(database: Database) -> None:
     register(database)
     assert found(database).next_send_at == 0
     with database.write() as connection:
-        senders.plan_next_send(connection, name="main", at=NOW + 5)
+        records.plan_next_send(connection, name="main", at=NOW + 5)
     assert found(database).next_send_at == NOW + 5
 
 
@@ -168,9 +168,9 @@ def test_senders_at_work_are_counted_by_channel_and_lease(database: Database) ->
     take(database, "m", name="b", now=NOW - LEASE_MS)
     take(database, "m", name="c")
     with database.read() as connection:
-        assert senders.count_alive(connection, channel="linked", now=NOW) == 1
-        assert senders.count_alive(connection, channel="sandbox", now=NOW) == 1
-        assert senders.count_alive(connection, channel="cloud", now=NOW) == 0
+        assert records.count_alive(connection, channel="linked", now=NOW) == 1
+        assert records.count_alive(connection, channel="sandbox", now=NOW) == 1
+        assert records.count_alive(connection, channel="cloud", now=NOW) == 0
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_a_sender_runs_while_it_is_held_and_beats(
         take(database, "m")
     if beat is not None:
         with database.write() as connection:
-            senders.beat(connection, name="main", now=NOW - beat)
-    assert senders.is_running(found(database), now=NOW) is running
+            records.beat(connection, name="main", now=NOW - beat)
+    assert records.is_running(found(database), now=NOW) is running
 
 
 def history(database: Database, name: str = "main") -> list[tuple[str, int]]:
@@ -221,14 +221,14 @@ def test_each_change_of_state_is_kept_once(database: Database) -> None:
 
 def note_silence(database: Database, *, now: int) -> None:
     with database.write() as connection:
-        senders.note_silence(connection, name="main", now=now)
+        records.note_silence(connection, name="main", now=now)
 
 
 def test_a_silence_is_kept_as_a_stop_at_the_last_beat(database: Database) -> None:
     register(database)
     report(database, StateReport("connected", "all"))
     with database.write() as connection:
-        senders.beat(connection, name="main", now=NOW + 5)
+        records.beat(connection, name="main", now=NOW + 5)
     note_silence(database, now=NOW + 5 + LATE_MS)
     assert history(database) == [("connected", NOW)]
     note_silence(database, now=NOW + 6 + LATE_MS)
@@ -241,7 +241,7 @@ def test_a_sender_that_stopped_in_order_or_never_beat_was_not_silent(database: D
     note_silence(database, now=NOW + 9 * LATE_MS)
     report(database, StateReport("stopped"), now=NOW + 1)
     with database.write() as connection:
-        senders.beat(connection, name="main", now=NOW)
+        records.beat(connection, name="main", now=NOW)
     note_silence(database, now=NOW + 9 * LATE_MS)
     assert history(database) == [("starting", NOW), ("stopped", NOW + 1)]
 
@@ -253,12 +253,12 @@ def test_states_of_long_ago_are_forgotten_but_for_the_last_one(database: Databas
     report(database, StateReport("connected", "all"), now=NOW + 1)
     with database.write() as connection:
         new = StateReport("starting")
-        senders.report(connection, name="other", new=new, now=NOW)
-        senders.report(connection, name="other", new=StateReport("pairing"), now=NOW + 10)
+        records.report(connection, name="other", new=new, now=NOW)
+        records.report(connection, name="other", new=StateReport("pairing"), now=NOW + 10)
 
     def purge(now: int) -> None:
         with database.write() as connection:
-            senders.purge_states(connection, now=now)
+            records.purge_states(connection, now=now)
 
     purge(NOW + STATES_KEPT_MS)
     assert len(history(database)) == len(history(database, "other")) == 2
@@ -271,17 +271,17 @@ def test_states_of_long_ago_are_forgotten_but_for_the_last_one(database: Databas
 
 def pause(database: Database, name: str = "main", *, now: int = NOW) -> bool:
     with database.write() as connection:
-        return senders.pause(connection, name=name, now=now)
+        return records.pause(connection, name=name, now=now)
 
 
 def resume(database: Database, name: str = "main") -> bool:
     with database.write() as connection:
-        return senders.resume(connection, name=name)
+        return records.resume(connection, name=name)
 
 
 def is_paused(database: Database, name: str = "main") -> bool:
     with database.read() as connection:
-        return senders.is_paused(connection, name=name)
+        return records.is_paused(connection, name=name)
 
 
 def test_a_sender_is_paused_until_it_is_resumed(database: Database) -> None:

@@ -6,9 +6,9 @@ import threading
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from hudhud import commands
-from hudhud.commands import DONE, FAILED, STALE_MS, Command, Result
 from hudhud.db.engine import Database
+from hudhud.senders import commands
+from hudhud.senders.commands import DONE, FAILED, STALE_MS, Command, Result
 from support.queued import NOW, put_sender
 
 

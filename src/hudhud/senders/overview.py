@@ -6,12 +6,12 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
-from hudhud import commands, senders
 from hudhud.channels.base import State
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import stored
 from hudhud.db import tables
-from hudhud.senders import is_running
+from hudhud.senders import commands, records
+from hudhud.senders.records import is_running
 
 # The code of the detail while the phone asks for a passkey.
 PASSKEY = "linked.passkey"
@@ -82,11 +82,11 @@ def cards(connection: Connection, *, now: int) -> list[SenderCard]:
 
 def _card(connection: Connection, row: Row[Any], now: int) -> SenderCard:
     running = is_running(row, now=now)
-    state, since, detail = row.state, row.state_since, senders.detail_of(row)
+    state, since, detail = row.state, row.state_since, records.detail_of(row)
     if not running:
         if state != "stopped":
             since = row.heartbeat_at or since
-        state, detail = "stopped", senders.why_stopped(connection, name=row.name, now=now)
+        state, detail = "stopped", records.why_stopped(connection, name=row.name, now=now)
     elif row.paused_at is not None and state == "connected":
         state, since = "paused", row.paused_at
     spans = _spans(_history(connection, row, running=running, now=now), now)

@@ -1,0 +1,1 @@
+"""The accounts that send: records, leases, commands, the overview for admins."""
