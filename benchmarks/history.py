@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-from hudhud import tally, texts
 from hudhud.core.sentences import say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
-from hudhud.wordings import shipped
+from hudhud.messages import counters, text_store
+from hudhud.messages.templates.shipped import shipped
 
 MONTH_MS = 30 * 86_400_000
 VALIDITY_MS = 300_000
@@ -116,9 +116,9 @@ def _without_limits(connection: Connection) -> None:
 
 def _messages(connection: Connection) -> str:
     wordings = shipped()["otp"]
-    bodies = texts.keep(connection, [*wordings["ar"], *wordings["en"]])
-    texts.keep_errors(connection, ERRORS)
-    errors = [(*columns("error", one).values(), texts.key(one.english())) for one in ERRORS]
+    bodies = text_store.keep(connection, [*wordings["ar"], *wordings["en"]])
+    text_store.keep_errors(connection, ERRORS)
+    errors = [(*columns("error", one).values(), text_store.key(one.english())) for one in ERRORS]
     return MESSAGES.format(
         bodies=_values(list(bodies.items())),
         errors=_values(errors),
@@ -141,8 +141,8 @@ def _quoted(value: str | int | None) -> str:
 
 def _keep_numbers(connection: Connection, now: int) -> None:
     connection.execute(text(COUNTS))
-    for unit, length in tally.UNIT_MS.items():
-        begin = now - tally.KEPT_MS[unit]
+    for unit, length in counters.UNIT_MS.items():
+        begin = now - counters.KEPT_MS[unit]
         moments = {"unit": unit, "length": length, "begin": begin}
         connection.execute(text(TRAFFIC), moments)
         connection.execute(text(DELIVERY_TIMES.format(buckets=_buckets())), moments)
@@ -150,10 +150,10 @@ def _keep_numbers(connection: Connection, now: int) -> None:
 
 def _buckets() -> str:
     """Return each bucket of times to delivery with its first and its last millisecond."""
-    longest = tally.bucket(VALIDITY_MS)
+    longest = counters.bucket(VALIDITY_MS)
     times: dict[int, list[int]] = {}
     for milliseconds in range(1, VALIDITY_MS):
-        times.setdefault(tally.bucket(milliseconds), []).append(milliseconds)
+        times.setdefault(counters.bucket(milliseconds), []).append(milliseconds)
     return ", ".join(
         f"({number}, {times[number][0]}, {times[number][-1]})"
         for number in range(longest)

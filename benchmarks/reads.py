@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final, get_args
 from urllib.parse import quote, urlsplit
 
-from hudhud.jobs import MOST_COUNTED
-from hudhud.messages import STATUSES, LegacyStatus
-from hudhud.traffic import RANGES
+from hudhud.messages.listing import MOST_COUNTED
+from hudhud.messages.receipts import STATUSES, LegacyStatus
+from hudhud.messages.statistics import RANGES
 
 PATIENCE_SECONDS = 30
 LIMIT: Final = 50

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import hudhud
-from hudhud.wordings import SHIPPED
+from hudhud.messages.templates.shipped import SHIPPED
 
 ROOT = Path(__file__).parent.parent
 LOCKS = [ROOT / f"requirements/{name}.txt" for name in ("run", "demo", "dev", "node")]

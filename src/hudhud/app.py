@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from hudhud import queue
 from hudhud.alerts import Alerts
 from hudhud.auth import api_keys
 from hudhud.auth.first_credentials import build_sealer, load_secret
@@ -24,9 +23,10 @@ from hudhud.db.migrate import migrate
 from hudhud.db.rewriting import Rewriting
 from hudhud.housekeeping import Housekeeping
 from hudhud.machine import machine_name
+from hudhud.messages import queue
+from hudhud.messages.templates.catalog import Templates
 from hudhud.retention import Retention
 from hudhud.supervisor import Supervisor
-from hudhud.templates import Templates
 from hudhud.verifications import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.address_policy import Outgoing

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, select, update
 
-from hudhud import conversions, endings, link_tokens, messages, tally, texts
+from hudhud import conversions, endings, link_tokens
 from hudhud.auth import api_keys
 from hudhud.channels.base import SANDBOX, Inbound
 from hudhud.codes import new_code
@@ -25,8 +25,9 @@ from hudhud.db import tables
 from hudhud.db.deleting import delete_some
 from hudhud.db.engine import Database, insert_or_update, insert_rows
 from hudhud.endings import PENDING
-from hudhud.messages import QUEUED
-from hudhud.templates import Templates
+from hudhud.messages import counters, receipts, text_store
+from hudhud.messages.receipts import QUEUED
+from hudhud.messages.templates.catalog import Templates
 
 # Who writes a token that is of no use is told so once in this time.
 ANSWERED_AGAIN_MS = 3_600_000
@@ -182,7 +183,7 @@ class Arrivals:
         now: int,
     ) -> None:
         (number,) = self._database.new_ids(connection, tables.messages, 1)
-        row = messages.new_row(
+        row = receipts.new_row(
             number,
             verification_id=verification_id,
             channel=chat.channel,
@@ -194,8 +195,8 @@ class Arrivals:
             only_sender=chat.sender,
         )
         insert_rows(connection, tables.messages, [row])
-        texts.keep(connection, [body])
-        tally.add(connection, now=now, moved={QUEUED: 1}, happened={"accepted": 1})
+        text_store.keep(connection, [body])
+        counters.add(connection, now=now, moved={QUEUED: 1}, happened={"accepted": 1})
 
 
 def _note_started(connection: Connection, row: Row[Any], phone: str) -> None:

@@ -16,7 +16,7 @@ from hudhud.countries import region
 from hudhud.db.deleting import delete_some
 from hudhud.db.engine import insert_or_add, lock_for_conversions
 from hudhud.db.tables import conversions
-from hudhud.tally import SHARD, SHARDS
+from hudhud.messages.counters import SHARD, SHARDS
 
 PART_MS: Final = 600_000
 KEPT_MS: Final = 8 * 86_400_000

@@ -3,7 +3,6 @@
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import contacts
 from hudhud.channels.base import Channel
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer, SealingError
@@ -11,7 +10,8 @@ from hudhud.core.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.core.phones import mask_phone
 from hudhud.core.sentences import Sentence, say
 from hudhud.db.engine import Database
-from hudhud.queue import (
+from hudhud.messages import contacts
+from hudhud.messages.queue import (
     FIRST_RETRY_SECONDS,
     LAST_CALL_MS,
     Claimed,
@@ -21,8 +21,8 @@ from hudhud.queue import (
     Sent,
     retry_delay,
 )
-from hudhud.templates import with_code
-from hudhud.wordings import CODE_LINE
+from hudhud.messages.templates.catalog import with_code
+from hudhud.messages.templates.shipped import CODE_LINE
 
 log = structlog.get_logger(__name__)
 

@@ -13,11 +13,12 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, update
 
-from hudhud import conversions, tally, timeline
+from hudhud import conversions
 from hudhud.auth.api_keys import is_test_prefix
 from hudhud.db.tables import messages, verifications
-from hudhud.messages import CANCELED as MESSAGE_CANCELED
-from hudhud.messages import DELIVERED, QUEUED, READ, SENDING, SENT
+from hudhud.messages import counters, timeline
+from hudhud.messages.receipts import CANCELED as MESSAGE_CANCELED
+from hudhud.messages.receipts import DELIVERED, QUEUED, READ, SENDING, SENT
 from hudhud.webhooks import events
 
 PENDING: Final = "pending"
@@ -57,7 +58,7 @@ class Ended:
     def count(self, connection: Connection, *, now: int) -> None:
         """Add what was canceled to the kept numbers; last in the transaction."""
         moved = {QUEUED: -self.canceled, MESSAGE_CANCELED: self.canceled}
-        tally.add(connection, now=now, moved=moved, happened={"canceled": self.canceled})
+        counters.add(connection, now=now, moved=moved, happened={"canceled": self.canceled})
 
 
 @dataclass(frozen=True, slots=True)

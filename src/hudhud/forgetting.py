@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import endings, texts, traces
+from hudhud import endings, traces
 from hudhud.auth import audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
@@ -34,7 +34,8 @@ from hudhud.db import phone_index, tables
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.endings import FAILED, PENDING, Ended
-from hudhud.messages import CANCELED, QUEUED, SENDING
+from hudhud.messages import text_store
+from hudhud.messages.receipts import CANCELED, QUEUED, SENDING
 from hudhud.traces import Needle, Trace
 from hudhud.webhooks import events
 
@@ -255,7 +256,9 @@ class _Forgetting:
             if f"{name}_params" in values
         }
         if trace.table is tables.messages:
-            values |= {f"{name}_key": texts.key(values[name]) for name in _KEYED if name in values}
+            values |= {
+                f"{name}_key": text_store.key(values[name]) for name in _KEYED if name in values
+            }
         if (
             tables.verifications.c.phone in trace.texts
             or tables.verifications.c.proved_phone in trace.texts
@@ -266,11 +269,11 @@ class _Forgetting:
     def _keep_texts(self, connection: Connection, trace: Trace, values: Mapping[str, Any]) -> None:
         """Let a search find a message by its new texts."""
         if "body_key" in values:
-            texts.keep(connection, [values["body"]])
+            text_store.keep(connection, [values["body"]])
         if "error_key" in values:
             changed = select(tables.messages).where(tables.messages.c.id == trace.key[0])
             found = [stored(row, "error") for row in connection.execute(changed)]
-            texts.keep_errors(connection, [error for error in found if error is not None])
+            text_store.keep_errors(connection, [error for error in found if error is not None])
 
 
 _KEYED = ("body", "error")

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import queue
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
+from hudhud.messages import queue
 from hudhud.senders import records
 
 log = structlog.get_logger(__name__)

@@ -10,12 +10,13 @@ import time
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import conversion_guard, endings, queue
+from hudhud import conversion_guard, endings
 from hudhud.alerts import Alerts
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.rewriting import Rewriting
+from hudhud.messages import queue
 from hudhud.retention import Retention
 from hudhud.senders import records
 

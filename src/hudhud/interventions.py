@@ -9,12 +9,13 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
 
-from hudhud import contacts, endings, jobs, tally, timeline
+from hudhud import endings
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import messages, verifications
-from hudhud.jobs import Refusal
-from hudhud.messages import CANCELED, FAILED, QUEUED
-from hudhud.queue import LAST_CALL_MS
+from hudhud.messages import contacts, counters, listing, timeline
+from hudhud.messages.listing import Refusal
+from hudhud.messages.queue import LAST_CALL_MS
+from hudhud.messages.receipts import CANCELED, FAILED, QUEUED
 
 AT_ONCE = 500
 
@@ -25,7 +26,7 @@ def retry(connection: Connection, number: int, *, who: str, now: int) -> Answer:
     """Queue a failed job again, with fresh attempts, while its code, if it has one, is valid."""
     if _queue_again(connection, [number], who=who, now=now):
         return "done"
-    job = jobs.find(connection, number, now=now)
+    job = listing.find(connection, number, now=now)
     if job is None:
         return "unknown"
     return job.refusal or "not_failed"
@@ -63,11 +64,11 @@ def cancel(connection: Connection, number: int, *, who: str, now: int) -> Answer
         .values(status=CANCELED, finished_at=now)
     ).rowcount
     if not canceled:
-        return "unknown" if jobs.find(connection, number, now=now) is None else "not_queued"
+        return "unknown" if listing.find(connection, number, now=now) is None else "not_queued"
     endings.cancel_uncarried(connection, [verification] if verification else [], now=now)
     timeline.keep_intervention(connection, [number], kind="canceled", at=now, who=who)
     moved = {QUEUED: -1, CANCELED: 1}
-    tally.add(connection, now=now, moved=moved, happened={"canceled": 1})
+    counters.add(connection, now=now, moved=moved, happened={"canceled": 1})
     return "done"
 
 
@@ -100,17 +101,17 @@ def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: i
     timeline.keep_intervention(connection, held, kind="retried", at=now, who=who)
     contacts.ask_again(connection, jobs=held)
     count = len(held)
-    tally.add(connection, now=now, moved={FAILED: -count, QUEUED: count})
+    counters.add(connection, now=now, moved={FAILED: -count, QUEUED: count})
     _take_back_failures(connection, failed_at.values())
     return count
 
 
 def _take_back_failures(connection: Connection, times: Iterable[int]) -> None:
     """What is tried again has not failed; what becomes of it now is what counts."""
-    minute = tally.UNIT_MS["minute"]
+    minute = counters.UNIT_MS["minute"]
     failures = Counter(at - at % minute for at in times)
     for at in sorted(failures):
-        tally.add(connection, now=at, moved={}, happened={"failed": -failures[at]})
+        counters.add(connection, now=at, moved={}, happened={"failed": -failures[at]})
 
 
 def _can_be_retried(now: int) -> ColumnElement[bool]:
@@ -119,4 +120,4 @@ def _can_be_retried(now: int) -> ColumnElement[bool]:
         verifications.c.code_sealed.is_not(None),
     )
     in_time = messages.c.expires_at > now + LAST_CALL_MS
-    return and_(messages.c.status == FAILED, in_time, or_(has_code, jobs.needs_no_code))
+    return and_(messages.c.status == FAILED, in_time, or_(has_code, listing.needs_no_code))

@@ -25,8 +25,8 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.endings import PENDING
 from hudhud.limits import Limit, Limits, Quota
+from hudhud.messages.templates.catalog import LinkMode, Templates
 from hudhud.senders import records
-from hudhud.templates import LinkMode, Templates
 from hudhud.verifications import NO_LIMITS, new_verification_id
 from hudhud.webhooks import events
 

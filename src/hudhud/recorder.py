@@ -8,11 +8,12 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import contacts, inbound, messages
 from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, may_pass
+from hudhud.messages import contacts, inbound
+from hudhud.messages import receipts as message_receipts
 from hudhud.senders import records
 
 log = structlog.get_logger(__name__)
@@ -105,7 +106,7 @@ class Recorder:
             return
         with self._database.write() as connection:
             receipts = [receipt for _end, receipt in self._held] + arrived
-            unknown = messages.record_receipts(
+            unknown = message_receipts.record_receipts(
                 connection, receipts, now=now_ms(), counts_traffic=self._counts_traffic
             )
             for event in events:
@@ -143,7 +144,7 @@ class Recorder:
         if not ids:
             return False
         with self._database.read() as connection:  # takes no lock, unlike an update of nothing
-            return len(messages.unknown_of(connection, ids)) < len(ids)
+            return len(message_receipts.unknown_of(connection, ids)) < len(ids)
 
     def _hold(self, arrived: Sequence[Receipt], unknown: set[str]) -> None:
         end = time.monotonic() + RECEIPT_HELD_SECONDS

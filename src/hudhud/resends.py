@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from hudhud import admission, endings, limits, messages, tally, texts
+from hudhud import endings, limits
 from hudhud.auth import api_keys
 from hudhud.auth.api_keys import Caller
 from hudhud.checks import OVER
@@ -18,9 +18,10 @@ from hudhud.db import tables
 from hudhud.db.engine import Database, insert_rows
 from hudhud.endings import EXPIRED, FAILED, PENDING
 from hudhud.limits import Limits, Quota
-from hudhud.messages import QUEUED, SENDING
-from hudhud.queue import LAST_CALL_MS
-from hudhud.templates import Templates
+from hudhud.messages import admission, counters, receipts, text_store
+from hudhud.messages.queue import LAST_CALL_MS
+from hudhud.messages.receipts import QUEUED, SENDING
+from hudhud.messages.templates.catalog import Templates
 from hudhud.verifications import NO_LIMITS
 
 # Seconds from the message before it to the first, second and last one.
@@ -115,7 +116,7 @@ class Resends:
     ) -> int:
         (number,) = self._database.new_ids(connection, tables.messages, 1)
         body = self._body(connection, row, now)
-        new = messages.new_row(
+        new = receipts.new_row(
             number,
             verification_id=row.id,
             channel=last.channel,
@@ -127,14 +128,14 @@ class Resends:
             only_sender=last.only_sender,
         )
         insert_rows(connection, tables.messages, [new])
-        texts.keep(connection, [body])
+        text_store.keep(connection, [body])
         endings.reopen(connection, [row.id])
         connection.execute(
             update(tables.verifications)
             .where(tables.verifications.c.id == row.id)
             .values(resends=tables.verifications.c.resends + 1)
         )
-        tally.add(connection, now=now, moved={QUEUED: 1}, happened={"accepted": 1})
+        counters.add(connection, now=now, moved={QUEUED: 1}, happened={"accepted": 1})
         self._database.ring(connection)
         return number
 

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, delete, select
 
-from hudhud import arrivals, conversions, idempotency, inbound, limits, tally, texts
+from hudhud import arrivals, conversions, idempotency, limits
 from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
@@ -19,7 +19,8 @@ from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_steps, messages, verifications
 from hudhud.endings import PENDING
-from hudhud.messages import QUEUED, SENDING
+from hudhud.messages import counters, inbound, text_store
+from hudhud.messages.receipts import QUEUED, SENDING
 from hudhud.senders import commands, records
 from hudhud.webhooks import deliveries, endpoints, events
 
@@ -142,13 +143,13 @@ def _oldest(database: Database, settings: Settings) -> Sequence[Kind]:
 def _indexed(database: Database, settings: Settings) -> Sequence[Purge]:
     return (
         _older_than(settings.retention_audit_days * DAY_MS, audit_log.purge),
-        texts.Orphans(database).purge,
+        text_store.Orphans(database).purge,
         inbound.purge,
         arrivals.purge,
         idempotency.purge,
         limits.purge,
         conversions.purge,
-        tally.purge,
+        counters.purge,
         *map(
             _at_once, (commands.purge, records.purge_states, sessions.purge, login_attempts.purge)
         ),
@@ -202,7 +203,7 @@ def delete_messages(connection: Connection, ids: Sequence[int]) -> int:
             connection.execute(delete(messages).where(messages.c.id.in_(held)))
         gone = Counter(row.status for row in rows)
         moved = {status: -count for status, count in gone.items()}
-        tally.add(connection, now=now_ms(), moved=moved)
+        counters.add(connection, now=now_ms(), moved=moved)
     return len(rows)
 
 

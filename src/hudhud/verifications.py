@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from hudhud import admission, conversions, endings, idempotency, limits, messages, tally, texts
+from hudhud import conversions, endings, idempotency, limits
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import SANDBOX
 from hudhud.codes import canonical, new_code
@@ -22,8 +22,9 @@ from hudhud.db.engine import Database, insert_rows
 from hudhud.endings import PENDING
 from hudhud.idempotency import IdempotentRequest, Original
 from hudhud.limits import Limit, Limits, Quota
-from hudhud.messages import CANCELED, QUEUED
-from hudhud.templates import Templates
+from hudhud.messages import admission, counters, receipts, text_store
+from hudhud.messages.receipts import CANCELED, QUEUED
+from hudhud.messages.templates.catalog import Templates
 from hudhud.webhooks import events
 
 ID_BYTES = 16
@@ -278,7 +279,7 @@ class VerificationStarter:
         insert_rows(connection, tables.verifications, [_verification_row(new) for new in group])
         rows = [_message_row(number, new) for number, new in zip(numbers, group, strict=True)]
         insert_rows(connection, tables.messages, rows)
-        texts.keep(connection, [new.body for new in group])
+        text_store.keep(connection, [new.body for new in group])
         canceled = self._supersede(connection, group, now)
         counted = [one.request.phone.number for one in group if one.is_conversion]
         conversions.note_started(connection, counted, now=now)
@@ -367,7 +368,7 @@ def _accepted(new: NewVerification, number: int, quota: Quota) -> Accepted:
 
 def _count(connection: Connection, *, queued: int, traffic: int, canceled: int, now: int) -> None:
     """Keep the numbers; what test keys send beside a linked device is not in the charts."""
-    tally.add(
+    counters.add(
         connection,
         now=now,
         moved={QUEUED: queued - canceled, CANCELED: canceled},
@@ -376,7 +377,7 @@ def _count(connection: Connection, *, queued: int, traffic: int, canceled: int, 
 
 
 def _message_row(number: int, new: NewVerification) -> dict[str, object]:
-    return messages.new_row(
+    return receipts.new_row(
         number,
         verification_id=new.id,
         channel=new.channel,

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import endings, queue
+from hudhud import endings
 from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Channel, Restart, StateReport
 from hudhud.control import Control
@@ -22,8 +22,9 @@ from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, may_pass
 from hudhud.delivery import Delivery
 from hudhud.heartbeat import Heartbeat
+from hudhud.messages import queue
+from hudhud.messages.queue import Claimed, Outcome, Sent
 from hudhud.pace import Pace
-from hudhud.queue import Claimed, Outcome, Sent
 from hudhud.recorder import Recorder
 from hudhud.senders import commands, records
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hudhud import contacts
 from hudhud.arrivals import Arrivals
 from hudhud.auth.first_credentials import build_sealer
 from hudhud.channels.base import SANDBOX, Channel
@@ -17,9 +16,10 @@ from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.delivery import Delivery
 from hudhud.machine import machine_name
+from hudhud.messages import contacts
+from hudhud.messages.templates.catalog import Templates
 from hudhud.pace import Pace
 from hudhud.senders import records
-from hudhud.templates import Templates
 from hudhud.worker import Worker
 
 SANDBOX_BATCH = 200

@@ -16,9 +16,9 @@ from typing import Any
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 from sqlalchemy import Connection, insert
 
-from hudhud import tally
 from hudhud.core.clock import now_ms
 from hudhud.db.tables import message_steps, messages, sender_states, senders
+from hudhud.messages import counters
 from support.admin import LOGIN, PASSWORD
 from support.browser import (
     Profile,
@@ -205,7 +205,7 @@ def put_a_day(service: LinkedService) -> None:
             lost = sum(chosen.random() < 0.02 for _ in range(count))
             arrived = count - lost
             times = [round(chosen.lognormvariate(7.5, 0.5)) for _ in range(arrived)]
-            tally.add(
+            counters.add(
                 connection,
                 now=at,
                 moved={"read": arrived, "failed": lost},

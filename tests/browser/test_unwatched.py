@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from hudhud.channels.sandbox import NOT_ON_WHATSAPP
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
-from hudhud.jobs import LARGEST_PAGE
+from hudhud.messages.listing import LARGEST_PAGE
 from support.browser import OpenProfile, expect_delivery, is_marked, mark, row
 from support.services import Service, ask_for_code
 from support.stored_jobs import StoredJob, put_jobs

@@ -12,8 +12,8 @@ from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import other
 from hudhud.db.tables import verifications
-from hudhud.messages import record_receipts
-from hudhud.queue import Failed, Sent
+from hudhud.messages.queue import Failed, Sent
+from hudhud.messages.receipts import record_receipts
 from support.command_line import PHONE, Installation, Run, in_background
 
 

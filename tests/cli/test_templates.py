@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hudhud.wordings import shipped
+from hudhud.messages.templates.shipped import shipped
 from support.command_line import Run
 
 OWN = """

@@ -6,14 +6,15 @@ import pytest
 from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
-from hudhud import contacts, delivery, queue
+from hudhud import delivery
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.delivery import NO_ACCOUNT, NO_DATABASE, Delivery
-from hudhud.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent
+from hudhud.messages import contacts, queue
+from hudhud.messages.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent
 from hudhud.worker import record_outcomes
 from support.queued import PHONE, SECRET, accept, change, stored, submit
 from support.scripted_channel import ScriptedChannel

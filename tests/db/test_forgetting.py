@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, select, update
 
-from hudhud import contacts, forgetting, inbound, queue, tally, texts, timeline
+from hudhud import forgetting
 from hudhud.auth.audit_log import note
 from hudhud.channels.base import Inbound, StateReport
 from hudhud.core.clock import now_ms
@@ -20,6 +20,7 @@ from hudhud.db import phone_index, tables
 from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
 from hudhud.forgetting import CHOSEN, Forgotten, forget, new_pseudonym
+from hudhud.messages import contacts, counters, inbound, queue, text_store, timeline
 from hudhud.senders import records
 from hudhud.traces import Needle
 from hudhud.webhooks import events
@@ -93,7 +94,7 @@ def test_what_is_open_is_canceled_first(database: Database) -> None:
     assert (row.status, row.reason) == ("canceled", "forgotten")
     assert stored(database, waiting).status == "canceled"
     with database.read() as connection:
-        assert tally.counts(connection) == {"queued": 0, "canceled": 1}
+        assert counters.counts(connection) == {"queued": 0, "canceled": 1}
 
 
 def test_codes_references_and_metadata_are_erased(database: Database) -> None:
@@ -139,10 +140,10 @@ def test_errors_and_steps_that_name_the_number_are_rewritten(database: Database)
     name = forgotten.pseudonym
     row = stored(database, message)
     assert row.error == f"No session with {name}@s.whatsapp.net, called {name}."
-    assert row.error_key == texts.key(row.error)
+    assert row.error_key == text_store.key(row.error)
     with database.read() as connection:
-        assert texts.find(connection, PHONE[1:]) == []
-        assert texts.find(connection, name) == [row.error_key]
+        assert text_store.find(connection, PHONE[1:]) == []
+        assert text_store.find(connection, name) == [row.error_key]
         (step,) = [one for one in timeline.of(connection, row) if one.kind == "attempt_failed"]
     assert step.error == other(row.error)
 

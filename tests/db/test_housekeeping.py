@@ -8,13 +8,14 @@ from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud import app, endings, inbound, queue
+from hudhud import app, endings
 from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.inbound import KEPT_MS
+from hudhud.messages import inbound, queue
+from hudhud.messages.inbound import KEPT_MS
 from hudhud.retention import DAY_MS
 from support.queued import PHONE, VALIDITY_MS, change, stored, submit
 from support.services import wait_until

@@ -7,12 +7,13 @@ from functools import partial
 import pytest
 from sqlalchemy import func, select
 
-from hudhud import contacts, endings, interventions, jobs, queue, traffic
+from hudhud import endings, interventions
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_counts, message_steps, messages
 from hudhud.interventions import Answer
-from hudhud.queue import LAST_CALL_MS, Failed
+from hudhud.messages import contacts, listing, queue, statistics
+from hudhud.messages.queue import LAST_CALL_MS, Failed
 from hudhud.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
@@ -163,14 +164,14 @@ def test_no_more_are_retried_than_the_queue_has_room_for(
 def test_what_is_tried_again_has_not_failed(database: Database) -> None:
     fail(database, 3)
     with database.read() as connection:
-        before = traffic.numbers(connection, channel="sandbox", now=NOW, mean_gap=0).hour.happened[
-            "failed"
-        ]
+        before = statistics.numbers(
+            connection, channel="sandbox", now=NOW, mean_gap=0
+        ).hour.happened["failed"]
     retry_all(database)
     with database.read() as connection:
-        after = traffic.numbers(connection, channel="sandbox", now=NOW, mean_gap=0).hour.happened[
-            "failed"
-        ]
+        after = statistics.numbers(
+            connection, channel="sandbox", now=NOW, mean_gap=0
+        ).hour.happened["failed"]
     assert (before, after) == (3, 0)
 
 
@@ -200,7 +201,7 @@ def test_a_cancellation_counts_as_what_happened(database: Database) -> None:
     cancel(database, number)
     cancel(database, number)
     with database.read() as connection:
-        numbers = traffic.numbers(connection, channel="sandbox", now=NOW, mean_gap=1.0)
+        numbers = statistics.numbers(connection, channel="sandbox", now=NOW, mean_gap=1.0)
     assert numbers.hour.happened["canceled"] == numbers.day.happened["canceled"] == 1
     assert sum(numbers.hour.happened.values()) == 1
 
@@ -228,7 +229,7 @@ def test_after_a_cancellation_there_is_no_retry(database: Database) -> None:
     cancel(database, number)
     assert retry(database, number) == "canceled"
     with database.read() as connection:
-        job = jobs.find(connection, number, now=NOW)
+        job = listing.find(connection, number, now=NOW)
     assert job is not None
     assert job.refusal == "canceled"
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from conftest import settings
-from hudhud import endings, link_tokens, tally
+from hudhud import endings, link_tokens
 from hudhud.arrivals import ANSWERED_AGAIN_MS, Arrivals
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import Inbound
@@ -21,9 +21,10 @@ from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, link_answers, verifications
 from hudhud.links import LinkStarter
+from hudhud.messages import counters
+from hudhud.messages.templates.catalog import Templates
+from hudhud.messages.templates.shipped import CODE_LINE
 from hudhud.senders import records
-from hudhud.templates import Templates
-from hudhud.wordings import CODE_LINE
 from support.links import (
     ACCOUNT,
     KEY,
@@ -342,7 +343,7 @@ def test_answers_are_counted_among_the_messages(database: Database) -> None:
     write(database, start(database).token)
     write(database, link_tokens.new_token())
     with database.read() as connection:
-        assert tally.counts(connection) == {"queued": 2}
+        assert counters.counts(connection) == {"queued": 2}
 
 
 # Mode verify

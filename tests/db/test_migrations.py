@@ -15,7 +15,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, delete, inspect, select, text
 
 from conftest import MigratedDatabase
-from hudhud import jobs, texts, timeline, traffic
 from hudhud.auth import api_keys
 from hudhud.core.errors import StartRefused
 from hudhud.core.rates import Kind, Rates, write_own_limits
@@ -30,9 +29,10 @@ from hudhud.db.migrate import (
     oldest_version,
 )
 from hudhud.db.tables import installation, messages, metadata
-from hudhud.job_search import JobFilter, Place
 from hudhud.limits import DEFAULTS
-from hudhud.messages import STATUSES
+from hudhud.messages import listing, statistics, text_store, timeline
+from hudhud.messages.receipts import STATUSES
+from hudhud.messages.search import JobFilter, Place
 from hudhud.senders import overview
 from support.queued import NOW, accept, stored, submit
 from support.stored_jobs import SEALER
@@ -328,25 +328,25 @@ def _insert_message(connection: Connection, number: int, status: str) -> None:
 
 def searched(database: Database, search: str) -> list[int]:
     with database.read() as connection:
-        page, _ = jobs.page(connection, SEALER, JobFilter(search=search), Place(20), now=NOW)
+        page, _ = listing.page(connection, SEALER, JobFilter(search=search), Place(20), now=NOW)
     return [job.id for job in page.jobs]
 
 
 def test_the_messages_of_the_first_version_are_counted(grown: Database) -> None:
     assert migrate(grown)
     with grown.read() as connection:
-        numbers = traffic.numbers(connection, channel="linked", now=NOW, mean_gap=1.0)
+        numbers = statistics.numbers(connection, channel="linked", now=NOW, mean_gap=1.0)
     assert numbers.counts == dict.fromkeys(STATUSES, 1)
     submit(grown, 2)
     with grown.read() as connection:
-        assert traffic.numbers(connection, channel="linked", now=NOW, mean_gap=1.0).pending == 3
+        assert statistics.numbers(connection, channel="linked", now=NOW, mean_gap=1.0).pending == 3
 
 
 @pytest.mark.parametrize("scanned", [1, 2000])
 def test_the_messages_of_the_first_version_are_found(
     grown: Database, monkeypatch: pytest.MonkeyPatch, scanned: int
 ) -> None:
-    monkeypatch.setattr("hudhud.job_search.SCANNED", scanned)
+    monkeypatch.setattr("hudhud.messages.search.SCANNED", scanned)
     migrate(grown)
     everything = list(range(8, 0, -1))
     assert searched(grown, "20100123450") == everything
@@ -365,12 +365,12 @@ def test_the_texts_of_the_first_version_are_kept_once(grown: Database) -> None:
     with grown.read() as connection:
         kept = connection.execute(text("SELECT key, text FROM texts")).all()
         rows = connection.execute(select(messages)).all()
-    wanted = {texts.key(one): one.replace("{code}", texts.MASK) for one in BODIES}
-    wanted |= {texts.key(one): one for one in ERRORS if one}
+    wanted = {text_store.key(one): one.replace("{code}", text_store.MASK) for one in BODIES}
+    wanted |= {text_store.key(one): one for one in ERRORS if one}
     assert {row.key: row.text for row in kept} == wanted
     for row in rows:
-        assert row.body_key == texts.key(row.body)
-        assert row.error_key == (texts.key(row.error) if row.error else None)
+        assert row.body_key == text_store.key(row.body)
+        assert row.error_key == (text_store.key(row.error) if row.error else None)
 
 
 def test_what_the_first_version_stored_is_shown(grown: Database) -> None:

@@ -7,13 +7,14 @@ import pytest
 from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
-from hudhud import contacts, link_tokens, queue, recorder
+from hudhud import link_tokens, recorder
 from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages
-from hudhud.queue import Sent
+from hudhud.messages import contacts, queue
+from hudhud.messages.queue import Sent
 from hudhud.recorder import Recorder
 from hudhud.senders import records
 from hudhud.worker import record_outcomes

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud import job_search, resealing
+from hudhud import resealing
 from hudhud.arrivals import Arrivals
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
@@ -22,8 +22,9 @@ from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
 from hudhud.links import LinkRequest, LinkStarter
+from hudhud.messages import search
+from hudhud.messages.templates.catalog import Templates
 from hudhud.resealing import DONE, Left
-from hudhud.templates import Templates
 from hudhud.verifications import Accepted, VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.events import KINDS
@@ -89,7 +90,7 @@ def test_a_code_is_checked_sent_and_found(
     row = verification_of(database, accepted.message_id)
     assert accepted.code == sealer(used).open(row.id, row.code_sealed)
     with database.read() as connection:
-        found = job_search.messages_with(connection, sealer(used), str(accepted.code))
+        found = search.messages_with(connection, sealer(used), str(accepted.code))
     assert found == [accepted.message_id]
     result = check(database, used, accepted)
     assert isinstance(result, Checked)

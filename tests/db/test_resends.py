@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from hudhud import queue
 from hudhud.auth import api_keys
 from hudhud.auth.api_keys import Caller
 from hudhud.core.crypto import CodeSealer
@@ -15,7 +14,8 @@ from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.limits import LimitReached
-from hudhud.queue import LAST_CALL_MS
+from hudhud.messages import queue
+from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.resends import WAITS, Resent
 from hudhud.verifications import Accepted
 from hudhud.worker import record_outcomes

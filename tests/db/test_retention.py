@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy import Connection, Table, func, insert, select, update
 
 from conftest import settings
-from hudhud import arrivals, conversions, idempotency, limits, tally, texts, timeline
+from hudhud import arrivals, conversions, idempotency, limits
 from hudhud.core.clock import now_ms
 from hudhud.db import batches, phone_index, tables
 from hudhud.db.batches import AIM_SECONDS, FIRST_ROWS, LEAST_ROWS, MOST_ROWS, PAUSES, Batches
 from hudhud.db.engine import Database
-from hudhud.messages import STATUSES
+from hudhud.messages import counters, text_store, timeline
+from hudhud.messages.receipts import STATUSES
 from hudhud.retention import (
     DAY_MS,
     Retention,
@@ -94,7 +95,7 @@ def test_the_counts_are_of_the_messages_that_there_are(database: Database) -> No
     )
     run(database)
     with database.read() as connection:
-        assert tally.counts(connection) == {"read": 1, "failed": 0}
+        assert counters.counts(connection) == {"read": 1, "failed": 0}
 
 
 def test_a_search_finds_nothing_of_what_was_deleted(database: Database) -> None:
@@ -163,21 +164,21 @@ def test_texts_that_no_message_has_any_more_go(database: Database) -> None:
         StoredJob(status="failed", error="No account.", created_at=YOUNG),
     )
     with database.write() as connection:
-        texts.keep(connection, [f"unused {number}" for number in range(3 * FIRST_ROWS)])
+        text_store.keep(connection, [f"unused {number}" for number in range(3 * FIRST_ROWS)])
     run(database)
     kept = {row.key for row in rows(database, tables.texts)}
-    assert kept == {texts.key(BODY), texts.key("No account.")}
+    assert kept == {text_store.key(BODY), text_store.key("No account.")}
 
 
 def test_texts_are_looked_through_once_an_hour(database: Database) -> None:
-    orphans = texts.Orphans(database)
+    orphans = text_store.Orphans(database)
 
     def look(now: int) -> int:
         with database.write() as connection:
-            texts.keep(connection, ["unused"])
+            text_store.keep(connection, ["unused"])
             return orphans.purge(connection, now=now, limit=9)
 
-    assert [look(NOW), look(NOW + 1), look(NOW + texts.ORPHANS_MS)] == [1, 0, 1]
+    assert [look(NOW), look(NOW + 1), look(NOW + text_store.ORPHANS_MS)] == [1, 0, 1]
 
 
 # Events

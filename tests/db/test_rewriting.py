@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, insert, select, update
 
-from hudhud import jobs
 from hudhud.core.english import ENGLISH, OTHER
 from hudhud.core.sentences import Sentence, holes, other, say
 from hudhud.core.stored_sentences import columns, decoded, stored
@@ -27,7 +26,8 @@ from hudhud.db.tables import (
     webhook_deliveries,
     webhook_endpoints,
 )
-from hudhud.job_search import JobFilter, Place
+from hudhud.messages import listing
+from hudhud.messages.search import JobFilter, Place
 from support.queued import NOW
 from support.stored_jobs import SEALER, StoredJob, put_jobs
 
@@ -157,10 +157,10 @@ def test_a_search_finds_old_errors_by_their_codes(database: Database) -> None:
     run(database)
     with database.read() as connection:
         chosen = JobFilter(search="nowhere", codes=("job.not_taken",))
-        page, _ = jobs.page(connection, SEALER, chosen, Place(9), now=NOW)
+        page, _ = listing.page(connection, SEALER, chosen, Place(9), now=NOW)
         assert [job.id for job in page.jobs] == [found]
         chosen = JobFilter(search="nowhere", reads=lambda sentence: sentence == NOT_TAKEN)
-        page, _ = jobs.page(connection, SEALER, chosen, Place(9), now=NOW)
+        page, _ = listing.page(connection, SEALER, chosen, Place(9), now=NOW)
         assert [job.id for job in page.jobs] == [found]
         kept = connection.execute(select(texts).where(texts.c.text == "Odd.")).one()
     assert (kept.code, kept.params) == (None, None)

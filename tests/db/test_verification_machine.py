@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from sqlalchemy import select
 
-from hudhud import endings, interventions, queue
+from hudhud import endings, interventions
 from hudhud.auth.api_keys import Caller
 from hudhud.checks import Check, Checked
 from hudhud.core.crypto import CodeSealer
@@ -22,7 +22,8 @@ from hudhud.core.errors import Refused
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.queue import LAST_CALL_MS, Failed, Outcome, Returned, Sent
+from hudhud.messages import queue
+from hudhud.messages.queue import LAST_CALL_MS, Failed, Outcome, Returned, Sent
 from hudhud.resends import Resent
 from hudhud.verifications import Accepted
 from hudhud.worker import record_outcomes

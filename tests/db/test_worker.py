@@ -9,11 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from hudhud import contacts, control, queue, worker
+from hudhud import control, worker
 from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
+from hudhud.messages import contacts, queue
 from hudhud.pace import Pace
 from hudhud.senders import records
 from hudhud.senders.commands import DONE, FAILED, Result

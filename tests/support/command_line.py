@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
-from hudhud import app, queue
+from hudhud import app
 from hudhud.channels.base import StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import load_settings
 from hudhud.db.tables import messages
-from hudhud.queue import Outcome
+from hudhud.messages import queue
+from hudhud.messages.queue import Outcome
 from hudhud.senders import records
 from hudhud.worker import record_outcomes
 from support.services import wait_until

@@ -14,8 +14,8 @@ from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.links import LinkRequest, LinkStarter, StartedLink
+from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
-from hudhud.templates import Templates
 from support.queued import CARRIES, NOW, PHONE, SECRET, arrivals, caller, put_sender
 
 ACCOUNT = "+201550000001"

@@ -15,8 +15,8 @@ from hudhud.core.phones import Phone
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
+from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
-from hudhud.templates import Templates
 from hudhud.verifications import Accepted, SendRequest, VerificationStarter
 
 NOW = 1_795_483_878_036

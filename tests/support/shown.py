@@ -3,11 +3,11 @@
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hudhud.messages import STATUSES
+from hudhud.messages.counters import HAPPENINGS, Happening
+from hudhud.messages.receipts import STATUSES
+from hudhud.messages.statistics import Numbers, Window
 from hudhud.senders.overview import SenderCard
 from hudhud.senders.records import usual as usual_sentence
-from hudhud.tally import HAPPENINGS, Happening
-from hudhud.traffic import Numbers, Window
 from hudhud.web.admin.format import Format
 from hudhud.web.admin.view import Language, View
 from support.queued import NOW

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert
 
-from hudhud import tally, texts
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, metadata, verifications
+from hudhud.messages import counters, text_store
 from support.queued import NOW, PHONE, SECRET, VALIDITY_MS
 
 BODY = "Your Acme code:\n\n{code}\n\nNever share it."
@@ -44,12 +44,12 @@ def put_jobs(database: Database, *jobs: StoredJob) -> list[int]:
         if rows:
             connection.execute(insert(verifications), [verification for verification, _ in rows])
             connection.execute(insert(messages), [message for _, message in rows])
-        texts.keep(connection, [job.body for job in jobs])
-        texts.keep(connection, [job.error for job in jobs if isinstance(job.error, str)])
-        texts.keep_errors(
+        text_store.keep(connection, [job.body for job in jobs])
+        text_store.keep(connection, [job.error for job in jobs if isinstance(job.error, str)])
+        text_store.keep_errors(
             connection, [one.error for one in jobs if isinstance(one.error, Sentence)]
         )
-        tally.add(connection, now=NOW, moved=Counter(job.status for job in jobs))
+        counters.add(connection, now=NOW, moved=Counter(job.status for job in jobs))
     return ids
 
 
@@ -62,8 +62,8 @@ def forget_everything(database: Database) -> None:
 
 def _error(error: Sentence | str | None) -> dict[str, object]:
     if isinstance(error, str):
-        return {**columns("error", None), "error": error, "error_key": texts.key(error)}
-    key = None if error is None else texts.key(error.english())
+        return {**columns("error", None), "error": error, "error_key": text_store.key(error)}
+    key = None if error is None else text_store.key(error.english())
     return {**columns("error", error), "error_key": key}
 
 
@@ -87,7 +87,7 @@ def _rows(number: int, job: StoredJob) -> tuple[dict[str, object], dict[str, obj
         "channel": "sandbox",
         "phone": job.phone,
         "body": job.body,
-        "body_key": texts.key(job.body),
+        "body_key": text_store.key(job.body),
         **_error(job.error),
         "status": job.status,
         "attempts": 0,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Row, func, select
 
 from conftest import settings
-from hudhud import checks, tally, verifications
+from hudhud import checks, verifications
 from hudhud.auth.api_keys import Caller
 from hudhud.checks import Check, Checked, CodeChecker
 from hudhud.core.crypto import CodeSealer
@@ -16,8 +16,9 @@ from hudhud.core.phones import Phone
 from hudhud.countries import Countries
 from hudhud.db import tables
 from hudhud.db.engine import Database
+from hudhud.messages import counters
+from hudhud.messages.templates.catalog import Templates
 from hudhud.resends import Resends
-from hudhud.templates import Templates
 from hudhud.verifications import Accepted, SendRequest, VerificationStarter
 from support import queued
 from support.queued import NOW, PHONE, SECRET, caller
@@ -119,6 +120,6 @@ def kept_numbers(database: Database) -> dict[str, int]:
     """The kept numbers of messages, which must be the same as counting them all."""
     counted = select(tables.messages.c.status, func.count()).group_by(tables.messages.c.status)
     with database.read() as connection:
-        kept = {status: count for status, count in tally.counts(connection).items() if count}
+        kept = {status: count for status, count in counters.counts(connection).items() if count}
         assert kept == {row[0]: row[1] for row in connection.execute(counted)}
     return kept

@@ -15,7 +15,7 @@ from hudhud import interventions
 from hudhud.core.errors import Conflict
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
-from hudhud.queue import Failed
+from hudhud.messages.queue import Failed
 from hudhud.resends import Resent
 from hudhud.verifications import Accepted
 from hudhud.worker import record_outcomes

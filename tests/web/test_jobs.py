@@ -6,12 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
-from hudhud import messages, queue
 from hudhud.auth.api_keys import ENVIRONMENT
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
-from hudhud.queue import Failed, Outcome, Returned, Sent
+from hudhud.messages import queue, receipts
+from hudhud.messages.queue import Failed, Outcome, Returned, Sent
 from hudhud.verifications import Accepted
 from hudhud.worker import record_outcomes
 from support.queued import NOW, VALIDITY_MS, caller, change
@@ -46,7 +46,7 @@ def record(database: Database, outcome: Outcome) -> None:
 
 def receipt(database: Database, kind: ReceiptKind, at: int) -> None:
     with database.write() as connection:
-        assert not messages.record_receipts(connection, [Receipt("p-1", kind, at)], now=NOW)
+        assert not receipts.record_receipts(connection, [Receipt("p-1", kind, at)], now=NOW)
 
 
 def test_a_job_that_waits_is_pending_and_its_body_is_exactly_this(empty_api: WebServer) -> None:

@@ -18,13 +18,14 @@ import pytest
 from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
-from hudhud import endings, messages, queue
+from hudhud import endings
 from hudhud.channels.base import Receipt
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Sealer
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
-from hudhud.queue import Sent
+from hudhud.messages import queue, receipts
+from hudhud.messages.queue import Sent
 from hudhud.webhooks import deliveries, delivery_log, dispatcher, endpoints, events
 from hudhud.webhooks.address_policy import Outgoing
 from hudhud.webhooks.dispatcher import Dispatcher, Timing
@@ -499,7 +500,7 @@ def test_the_whole_life_of_a_code_is_told_in_order(database: Database) -> None:
             send(database, Sent(job, "provider", now_ms()))
             with database.write() as connection:
                 receipt = Receipt("provider", "read", now_ms())
-                messages.record_receipts(connection, [receipt], now=now_ms())
+                receipts.record_receipts(connection, [receipt], now=now_ms())
                 endings.approve(connection, verification_of(database, job).id, now=now_ms())
                 database.ring(connection)
             wait_for_status(database, *["delivered"] * 5)

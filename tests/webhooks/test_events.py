@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, select, text, update
 
-from hudhud import endings, messages, queue
+from hudhud import endings
 from hudhud.channels.base import Receipt, ReceiptKind, State, StateReport
 from hudhud.core.phones import Phone
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.queue import Failed, Outcome, Returned, Sent
+from hudhud.messages import queue, receipts
+from hudhud.messages.queue import Failed, Outcome, Returned, Sent
 from hudhud.senders import records
 from hudhud.verifications import Accepted, SendRequest
 from hudhud.webhooks import delivery_log, endpoints, events
@@ -67,7 +68,7 @@ def record(database: Database, *outcomes: Outcome, sender: str = "main") -> None
 
 def receipt(database: Database, kind: ReceiptKind) -> None:
     with database.write() as connection:
-        messages.record_receipts(connection, [Receipt("provider", kind, NOW + 9)], now=NOW + 9)
+        receipts.record_receipts(connection, [Receipt("provider", kind, NOW + 9)], now=NOW + 9)
 
 
 def report(database: Database, *states: State) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hudhud import app, messages
+from hudhud import app
 from hudhud.auth import first_credentials
 from hudhud.auth.api_keys import Caller
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
@@ -18,6 +18,7 @@ from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.countries import Countries
 from hudhud.db.engine import Database
+from hudhud.messages import receipts
 from hudhud.senders import records
 from hudhud.verifications import Accepted, SendRequest
 
@@ -26,8 +27,8 @@ CALLER = Caller(
     "command line", "command line", frozenset({"send"}), limits="per_number=0 per_prefix=0"
 )
 POLL_SECONDS = 0.5
-ARRIVED = (messages.DELIVERED, messages.READ)
-ENDED_BADLY = (messages.FAILED, messages.EXPIRED, messages.CANCELED)
+ARRIVED = (receipts.DELIVERED, receipts.READ)
+ENDED_BADLY = (receipts.FAILED, receipts.EXPIRED, receipts.CANCELED)
 
 
 def send(
@@ -83,7 +84,7 @@ def _warn_without_sender(settings: Settings, database: Database) -> None:
 def _follow(database: Database, job: int, seconds: int) -> None:
     """Print each state that the message enters, until it arrived. Raises CommandFailed."""
     deadline = time.monotonic() + seconds
-    told = messages.QUEUED
+    told = receipts.QUEUED
     with closing(database.doorbell()) as doorbell:
         while time.monotonic() < deadline and told not in ARRIVED + ENDED_BADLY:
             with progress(f"Job {job}: {told} …"):
@@ -99,7 +100,7 @@ def _follow(database: Database, job: int, seconds: int) -> None:
 
 def _state(database: Database, job: int) -> tuple[str, str | None]:
     with database.read() as connection:
-        row = messages.find(connection, job)
+        row = receipts.find(connection, job)
     if row is None:
         raise CommandFailed(f"Job {job} was deleted.")
     return row.status, in_english(row, "error")
@@ -108,7 +109,7 @@ def _state(database: Database, job: int) -> tuple[str, str | None]:
 def _judge(job: int, status: str, seconds: int) -> None:
     if status in ARRIVED:
         return
-    if status == messages.SENT:
+    if status == receipts.SENT:
         warn(
             f"Sent, but not delivered within {seconds} s: the phone may be off. WhatsApp keeps it."
         )

@@ -9,8 +9,14 @@ from hudhud.cli.terminal import warn
 from hudhud.core.errors import SettingsError
 from hudhud.core.settings import load_settings
 from hudhud.link_tokens import new_token
-from hudhud.templates import FILE, SECONDS_PER_MINUTE, LinkText, Templates, with_code
-from hudhud.templates_file import read
+from hudhud.messages.templates.catalog import (
+    FILE,
+    SECONDS_PER_MINUTE,
+    LinkText,
+    Templates,
+    with_code,
+)
+from hudhud.messages.templates.operator_file import read
 
 SAMPLE_CODE = "4728190536"
 LONGEST_MINUTES = 1440

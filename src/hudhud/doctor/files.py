@@ -6,11 +6,11 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hudhud import templates, templates_file
 from hudhud.core.errors import SettingsError
 from hudhud.core.settings import ENV_FILES
 from hudhud.db.location import choose_database
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
+from hudhud.messages.templates import catalog, operator_file
 
 OTHERS = 0o077
 NAMED_FILES = 3
@@ -72,9 +72,9 @@ def log_folder(installation: Installation) -> Finding:
 
 def own_texts(installation: Installation) -> Finding:
     """Is the file of own texts right, where there is one?"""
-    file = installation.settings.data_dir / templates.FILE
+    file = installation.settings.data_dir / catalog.FILE
     try:
-        templates_file.read(file)
+        operator_file.read(file)
     except SettingsError as error:
         return fail(str(error).splitlines()[0], "Mend it. All mistakes: hudhud templates check")
     return ok(f"{file} is right." if file.exists() else "The texts are those that ship.")
@@ -103,7 +103,7 @@ def _secret_files(installation: Installation) -> Iterator[Path]:
     yield from (file for file in ENV_FILES if file.is_file())
     folder = installation.settings.data_dir
     kept = _regular(folder.rglob("*") if folder.is_dir() else ())
-    yield from (file for file in kept if file != folder / templates.FILE)
+    yield from (file for file in kept if file != folder / catalog.FILE)
     database = choose_database(installation.settings).file
     if database is not None and database.parent != folder:
         yield from _regular(database.with_name(database.name + end) for end in SIDE_FILES)

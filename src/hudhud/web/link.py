@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest, NotFound
 from hudhud.links import NO_LINK, LinkRequest
-from hudhud.templates import LinkMode
+from hudhud.messages.templates.catalog import LinkMode
 from hudhud.web import rate_limit, schemas
 from hudhud.web.admin.qr import qr_image
 from hudhud.web.answers import answer

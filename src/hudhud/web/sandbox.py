@@ -17,8 +17,8 @@ from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import BadRequest
 from hudhud.core.phones import Phone
 from hudhud.db.tables import messages, verifications
-from hudhud.jobs import needs_no_code
-from hudhud.templates import with_code
+from hudhud.messages.listing import needs_no_code
+from hudhud.messages.templates.catalog import with_code
 from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate
 from hudhud.web.bodies import INVALID, fields_of

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from hudhud.endings import Status as VerificationStatus
-from hudhud.messages import LegacyStatus
+from hudhud.messages.receipts import LegacyStatus
 
 Delivery = Literal[
     "queued", "sending", "sent", "delivered", "read", "failed", "expired", "canceled"

@@ -10,7 +10,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from sqlalchemy import Connection, Row
 
-from hudhud import endings, messages, verification_list
+from hudhud import endings, verification_list
 from hudhud.auth.api_keys import Caller
 from hudhud.checks import OVER
 from hudhud.core.clock import iso, iso_or_none, now_ms
@@ -18,6 +18,7 @@ from hudhud.core.errors import BadRequest, Conflict, Gone, NotFound
 from hudhud.core.sentences import say
 from hudhud.core.stored_sentences import in_english
 from hudhud.endings import EXPIRED, PENDING, STATUSES
+from hudhud.messages import receipts
 from hudhud.resends import ENDED, WAITS, Resent
 from hudhud.verification_list import LARGEST_PAGE, PAGE, ListFilter
 from hudhud.web import rate_limit, schemas
@@ -250,7 +251,7 @@ def _described(
         jobs=[
             schemas.VerificationJob(
                 job.id,
-                messages.legacy_status(job.status),
+                receipts.legacy_status(job.status),
                 job.status,
                 in_english(job, "error"),
                 iso(job.created_at),
@@ -268,10 +269,10 @@ def _status(row: Row[Any], now: int) -> endings.Status:
 
 def _job(parts: Parts, number: int) -> schemas.Job:
     with parts.database.read() as connection:
-        row: Any = messages.find(connection, number)
+        row: Any = receipts.find(connection, number)
     return schemas.Job(
         jobId=row.id,
-        status=messages.legacy_status(row.status),
+        status=receipts.legacy_status(row.status),
         delivery=row.status,
         error=in_english(row, "error"),
         attempts=row.attempts,

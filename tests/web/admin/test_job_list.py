@@ -4,9 +4,9 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from hudhud import jobs
 from hudhud.core.clock import now_ms
 from hudhud.db.tables import audit
+from hudhud.messages import listing
 from support.admin import PASSWORD, log_in_script, script
 from support.queued import PHONE, change, submit
 from support.web_server import ServeWeb, WebServer
@@ -96,7 +96,7 @@ def test_a_jobs_sender_is_named_without_its_machine(
 def test_beyond_the_most_counted_a_total_says_that_it_is_not_exact(
     dashboard: WebServer, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "MOST_COUNTED", 4)
+    monkeypatch.setattr(listing, "MOST_COUNTED", 4)
     submit(dashboard.database, 4, now=now_ms())
     assert admin.get(PATH).json()["pagination"]["totalIsExact"]
     submit(dashboard.database, 1, now=now_ms())

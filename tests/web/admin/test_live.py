@@ -17,7 +17,7 @@ from hudhud.auth import sessions
 from hudhud.channels.base import StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
-from hudhud.jobs import LARGEST_PAGE, Job
+from hudhud.messages.listing import LARGEST_PAGE, Job
 from hudhud.senders import records
 from hudhud.web.admin import live
 from hudhud.web.admin.feed import Event, Feed, Render, Snapshot, Watcher

@@ -5,8 +5,8 @@ import json
 import httpx
 import pytest
 
-from hudhud import tally
 from hudhud.core.clock import now_ms
+from hudhud.messages import counters
 from support.admin import HTML, Person
 from support.html import Page
 from support.queued import put_sender
@@ -124,7 +124,7 @@ def test_retry_all_is_offered_beside_failed_jobs_that_are_still_valid(member: Pe
 
 def test_the_words_of_the_chart_are_not_those_of_a_row(member: Person, served: WebServer) -> None:
     with served.database.write() as connection:
-        tally.add(connection, now=now_ms(), moved={}, happened={"sent": 1})
+        counters.add(connection, now=now_ms(), moved={}, happened={"sent": 1})
     html = member.client.get("/admin/status", headers={"Accept-Language": "ar"}).text
     words = Page(html).text.split()
     for word in ("مقبولة", "مُرسَلة", "مُسلَّمة", "فاشلة"):
@@ -136,7 +136,7 @@ def test_the_charts_get_their_numbers_and_so_does_who_cannot_see_them(
     member: Person, served: WebServer
 ) -> None:
     with served.database.write() as connection:
-        tally.add(connection, now=now_ms(), moved={}, happened={"accepted": 3})
+        counters.add(connection, now=now_ms(), moved={}, happened={"accepted": 3})
     for chosen, places in (("hour", 60), ("day", 24), ("month", 30)):
         html = part(member, f"/admin/status?range={chosen}", "section#traffic")
         data = next(

@@ -8,9 +8,9 @@ import pytest
 from conftest import settings
 from hudhud.channels.linked.faults import meaning
 from hudhud.core.sentences import other
-from hudhud.jobs import Job
+from hudhud.messages.listing import Job
+from hudhud.messages.statistics import Numbers
 from hudhud.senders.overview import ActionResult, SenderCard
-from hudhud.traffic import Numbers
 from hudhud.web.admin.feed import Snapshot
 from hudhud.web.admin.status_parts import LIVE, build_render
 from hudhud.web.admin.view import Language

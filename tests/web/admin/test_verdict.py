@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from hudhud.messages.statistics import Numbers
 from hudhud.senders.overview import SenderCard
-from hudhud.traffic import Numbers
 from hudhud.web.admin.verdict import LATE_MS, Verdict, verdict
 from support.queued import NOW
 from support.shown import card, fmt, numbers, window

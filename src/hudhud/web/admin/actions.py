@@ -13,13 +13,14 @@ from litestar import Response, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from hudhud import admission, interventions
+from hudhud import interventions
 from hudhud.auth.audit_log import Outcome, What
 from hudhud.core.clock import now_ms
 from hudhud.core.phones import parse_phone
 from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import Sentence, say
 from hudhud.interventions import Answer
+from hudhud.messages import admission
 from hudhud.senders import commands, records
 from hudhud.web.admin.forms import fields_of, form_of
 from hudhud.web.admin.guard import Actor, changer, wants_page

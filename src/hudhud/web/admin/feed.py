@@ -16,14 +16,14 @@ from typing import Any, cast
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import jobs, traffic
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
-from hudhud.jobs import LARGEST_PAGE, Job
+from hudhud.messages import listing, statistics
+from hudhud.messages.listing import LARGEST_PAGE, Job
+from hudhud.messages.statistics import Numbers
 from hudhud.senders import overview
 from hudhud.senders.overview import SenderCard
-from hudhud.traffic import Numbers
 from hudhud.web.admin.view import View
 from hudhud.web.request import AnyRequest
 
@@ -76,10 +76,10 @@ def read_snapshot(database: Database, settings: Settings, *, newest: int = 0) ->
     with database.read() as connection:
         return Snapshot(
             cards=tuple(overview.cards(connection, now=now)),
-            numbers=traffic.numbers(
+            numbers=statistics.numbers(
                 connection, channel=settings.channel, now=now, mean_gap=settings.mean_send_gap
             ),
-            newest=tuple(jobs.newest(connection, now=now, limit=newest)) if newest else (),
+            newest=tuple(listing.newest(connection, now=now, limit=newest)) if newest else (),
             read_at=now,
         )
 

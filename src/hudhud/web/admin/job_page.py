@@ -8,16 +8,16 @@ from litestar import Response, get
 from litestar.params import FromPath
 from sqlalchemy import Connection, Row, select
 
-from hudhud import jobs, messages, timeline
 from hudhud.auth import api_keys
 from hudhud.auth.api_keys import ENVIRONMENT
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
 from hudhud.db.tables import verifications
-from hudhud.jobs import Job
-from hudhud.templates import with_code
-from hudhud.texts import MASK
-from hudhud.timeline import Step
+from hudhud.messages import listing, receipts, timeline
+from hudhud.messages.listing import Job
+from hudhud.messages.templates.catalog import with_code
+from hudhud.messages.text_store import MASK
+from hudhud.messages.timeline import Step
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.guard import is_htmx, reader
 from hudhud.web.admin.job_words import step_look, step_text, step_title, verification_text
@@ -65,8 +65,8 @@ async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
 
 def _read(parts: Parts, number: int) -> JobStory | None:
     with parts.database.read() as connection:
-        job = jobs.find(connection, number, now=now_ms())
-        row = messages.find(connection, number)
+        job = listing.find(connection, number, now=now_ms())
+        row = receipts.find(connection, number)
         if job is None or row is None:
             return None
         verification = connection.execute(

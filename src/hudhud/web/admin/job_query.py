@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import cast, get_args
 
-from hudhud import jobs
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.core.sentences import say
 from hudhud.db.tables import storable
-from hudhud.job_search import JobFilter, Place, messages_with
-from hudhud.jobs import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
-from hudhud.messages import STATUSES, LegacyStatus
+from hudhud.messages import listing
+from hudhud.messages.listing import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
+from hudhud.messages.receipts import STATUSES, LegacyStatus
+from hudhud.messages.search import JobFilter, Place, messages_with
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.code_searches import code_searches_of
 from hudhud.web.admin.guard import Actor
@@ -97,7 +97,7 @@ async def read(request: AnyRequest, actor: Actor, query: JobQuery) -> JobList:
 def _find(parts: Parts, query: JobQuery) -> JobList:
     place = Place(query.limit, query.before, query.after, (query.page - 1) * query.limit)
     with parts.database.read() as connection:
-        page, total = jobs.page(connection, parts.sealer, query.chosen, place, now=now_ms())
+        page, total = listing.page(connection, parts.sealer, query.chosen, place, now=now_ms())
     return JobList(query, page, total)
 
 

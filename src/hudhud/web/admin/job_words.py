@@ -6,9 +6,9 @@ from markupsafe import Markup
 from sqlalchemy import Row
 
 from hudhud.core.sentences import Sentence, say
-from hudhud.jobs import Job, Refusal
+from hudhud.messages.listing import Job, Refusal
+from hudhud.messages.timeline import Step
 from hudhud.senders import records
-from hudhud.timeline import Step
 from hudhud.web.admin.format import Format
 from hudhud.web.admin.view import N_
 

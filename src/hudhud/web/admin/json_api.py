@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from litestar import Response, get
 
-from hudhud import traffic
 from hudhud.core.clock import iso, iso_or_none, now_ms, seconds_or_none
 from hudhud.core.errors import BadRequest
-from hudhud.jobs import Job
-from hudhud.messages import (
+from hudhud.messages import statistics
+from hudhud.messages.listing import Job
+from hudhud.messages.receipts import (
     CANCELED,
     DELIVERED,
     EXPIRED,
@@ -22,9 +22,9 @@ from hudhud.messages import (
     SENDING,
     SENT,
 )
+from hudhud.messages.statistics import RANGES, Numbers, Range, Window
 from hudhud.senders import overview, records
 from hudhud.senders.overview import SenderCard
-from hudhud.traffic import RANGES, Numbers, Range, Window
 from hudhud.web.admin import job_query
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.guard import reader
@@ -83,7 +83,7 @@ def _status(parts: Parts) -> dict[str, Any]:
     with parts.database.read() as connection:
         cards = overview.cards(connection, now=now)
         settings = parts.settings
-        numbers = traffic.numbers(
+        numbers = statistics.numbers(
             connection, channel=settings.channel, now=now, mean_gap=settings.mean_send_gap
         )
     card = _own_card(cards, settings.sender_name)
@@ -182,7 +182,7 @@ def _job(job: Job) -> dict[str, Any]:
 
 def _traffic(parts: Parts, chosen: Range, zone: ZoneInfo) -> dict[str, Any]:
     with parts.database.read() as connection:
-        found = traffic.series(connection, chosen=chosen, zone=zone, now=now_ms())
+        found = statistics.series(connection, chosen=chosen, zone=zone, now=now_ms())
     return {
         "range": found.range,
         "starts": found.starts,

@@ -9,11 +9,12 @@ import structlog
 from litestar import Response, get
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import interventions, traffic
+from hudhud import interventions
 from hudhud.core.clock import now_ms, seconds_or_none
 from hudhud.db.engine import may_pass
-from hudhud.jobs import MOST_COUNTED
-from hudhud.traffic import RANGES, Range, Series
+from hudhud.messages import statistics
+from hudhud.messages.listing import MOST_COUNTED
+from hudhud.messages.statistics import RANGES, Range, Series
 from hudhud.web.admin import job_query
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.feed import read_snapshot
@@ -88,7 +89,7 @@ def _traffic(request: AnyRequest) -> dict[str, Any]:
     chosen = cast("Range", _one_of(request.query_params.get("range"), RANGES, "day"))
     try:
         with parts_of(request).database.read() as connection:
-            series = traffic.series(
+            series = statistics.series(
                 connection, chosen=chosen, zone=view_of(request).zone, now=now_ms()
             )
     except SQLAlchemyError as error:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from hudhud.core.settings import Settings
-from hudhud.jobs import Job
+from hudhud.messages.listing import Job
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.feed import Render, Snapshot
 from hudhud.web.admin.job_words import status_words, why_not

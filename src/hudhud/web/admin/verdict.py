@@ -7,8 +7,8 @@ from typing import Literal
 from markupsafe import Markup
 
 from hudhud.channels.base import SANDBOX
+from hudhud.messages.statistics import Numbers
 from hudhud.senders.overview import SenderCard
-from hudhud.traffic import Numbers
 from hudhud.web.admin.format import SECOND, Format
 from hudhud.web.admin.sender_state import Tone, sender_id
 

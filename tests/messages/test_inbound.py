@@ -4,11 +4,11 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from hudhud import inbound
 from hudhud.channels.base import Inbound
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages
-from hudhud.inbound import KEPT_MS
+from hudhud.messages import inbound
+from hudhud.messages.inbound import KEPT_MS
 from support.queued import NOW, PHONE
 
 

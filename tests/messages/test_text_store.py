@@ -5,17 +5,17 @@ import threading
 import pytest
 from sqlalchemy import select
 
-from hudhud import texts
 from hudhud.core.sentences import say
 from hudhud.db import tables
 from hudhud.db.engine import Database
+from hudhud.messages import text_store
 
 BODY = "Your Acme code:\n\n{code}\n\nNever share it."
 
 
 def keep(database: Database, *found: str) -> dict[str, int]:
     with database.write() as connection:
-        return texts.keep(connection, found)
+        return text_store.keep(connection, found)
 
 
 def kept(database: Database) -> dict[int, str]:
@@ -25,18 +25,20 @@ def kept(database: Database) -> dict[int, str]:
 
 def containing(database: Database, fragment: str) -> list[int]:
     with database.read() as connection:
-        return texts.find(connection, fragment)
+        return text_store.find(connection, fragment)
 
 
 def test_a_text_is_kept_once(database: Database) -> None:
     first = keep(database, "No account.", "No account.")
-    assert keep(database, "No account.", "Offline.") == first | {"Offline.": texts.key("Offline.")}
-    assert kept(database) == {texts.key(one): one for one in ("No account.", "Offline.")}
+    assert keep(database, "No account.", "Offline.") == first | {
+        "Offline.": text_store.key("Offline.")
+    }
+    assert kept(database) == {text_store.key(one): one for one in ("No account.", "Offline.")}
 
 
 def test_a_key_is_the_same_everywhere_and_fits_the_column(database: Database) -> None:
     # `printf %s text | sha256sum`, of which the first 8 bytes.
-    assert texts.key("text") == 0x982D9E3EB996F559 - 2**64
+    assert text_store.key("text") == 0x982D9E3EB996F559 - 2**64
     many = keep(database, *(str(number) for number in range(100)))
     assert set(kept(database)) == set(many.values())
     assert all(-(2**63) <= key < 2**63 for key in many.values())
@@ -45,7 +47,7 @@ def test_a_key_is_the_same_everywhere_and_fits_the_column(database: Database) ->
 def test_the_place_of_the_code_is_masked(database: Database) -> None:
     keys = keep(database, BODY)
     assert kept(database)[keys[BODY]] == "Your Acme code:\n\n••••\n\nNever share it."
-    assert keys[BODY] == texts.key(BODY)
+    assert keys[BODY] == text_store.key(BODY)
 
 
 def test_nothing_to_keep_is_no_error(database: Database) -> None:
@@ -65,14 +67,16 @@ def test_errors_are_found_by_their_codes_and_by_what_a_reader_sees(database: Dat
     lost, odd = say("job.lost"), say("job.not_taken", detail="odd")
     keep(database, BODY, odd.english())
     with database.write() as connection:
-        texts.keep_errors(connection, [lost, odd, odd])
+        text_store.keep_errors(connection, [lost, odd, odd])
     with database.read() as connection:
-        found = texts.find(connection, "nowhere", codes=["job.lost", "job.offline"])
-        assert found == [texts.key(lost.english())]
-        found = texts.find(connection, "nowhere", reads=lambda sentence: sentence == odd)
-        assert found == [texts.key(odd.english())], "also of a text that had no code before"
-        found = texts.find(connection, "not take it: odd", reads=lambda sentence: sentence == odd)
-        assert found == [texts.key(odd.english())]
+        found = text_store.find(connection, "nowhere", codes=["job.lost", "job.offline"])
+        assert found == [text_store.key(lost.english())]
+        found = text_store.find(connection, "nowhere", reads=lambda sentence: sentence == odd)
+        assert found == [text_store.key(odd.english())], "also of a text that had no code before"
+        found = text_store.find(
+            connection, "not take it: odd", reads=lambda sentence: sentence == odd
+        )
+        assert found == [text_store.key(odd.english())]
 
 
 @pytest.mark.parametrize("sign", ["%", "_", "\\", "/", "'", '"', "*", "--", "[a]", "?"])
@@ -92,7 +96,7 @@ def test_any_text_can_be_kept_and_searched_for(database: Database, text: str) ->
 def test_a_search_that_fits_very_many_texts_ends(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(texts, "MOST_FOUND", 7)
+    monkeypatch.setattr(text_store, "MOST_FOUND", 7)
     keep(database, *(f"error {number}" for number in range(20)))
     assert len(set(containing(database, "error"))) == 7
 

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from hudhud import jobs, queue
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
-from hudhud.job_search import JobFilter, Place
-from hudhud.jobs import Job, JobPage, Refusal, Total
-from hudhud.messages import STATUSES
-from hudhud.queue import LAST_CALL_MS, Failed, Sent
+from hudhud.messages import listing, queue
+from hudhud.messages.listing import Job, JobPage, Refusal, Total
+from hudhud.messages.queue import LAST_CALL_MS, Failed, Sent
+from hudhud.messages.receipts import STATUSES
+from hudhud.messages.search import JobFilter, Place
 from hudhud.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, submit
 from support.stored_jobs import SEALER, StoredJob, put_jobs
@@ -22,12 +22,12 @@ EVERY = JobFilter()
 
 def page(database: Database, chosen: JobFilter = EVERY, **asked: Any) -> JobPage:
     with database.read() as connection:
-        return jobs.page(connection, SEALER, chosen, Place(**{"limit": 3, **asked}), now=NOW)[0]
+        return listing.page(connection, SEALER, chosen, Place(**{"limit": 3, **asked}), now=NOW)[0]
 
 
 def total(database: Database, chosen: JobFilter = EVERY) -> Total:
     with database.read() as connection:
-        return jobs.page(connection, SEALER, chosen, Place(1), now=NOW)[1]
+        return listing.page(connection, SEALER, chosen, Place(1), now=NOW)[1]
 
 
 def ids(found: JobPage) -> list[int]:
@@ -36,7 +36,7 @@ def ids(found: JobPage) -> list[int]:
 
 def find(database: Database, number: int, *, now: int = NOW) -> Job | None:
     with database.read() as connection:
-        return jobs.find(connection, number, now=now)
+        return listing.find(connection, number, now=now)
 
 
 def refusal(database: Database, job: StoredJob, *, now: int = NOW) -> Refusal | None:
@@ -114,7 +114,7 @@ def test_a_job_that_cannot_be_retried_says_why(database: Database) -> None:
 def test_the_newest_jobs_come_first(database: Database) -> None:
     numbers = put_jobs(database, *[StoredJob()] * 5)
     with database.read() as connection:
-        newest = jobs.newest(connection, now=NOW, limit=3)
+        newest = listing.newest(connection, now=NOW, limit=3)
     assert [job.id for job in newest] == numbers[:1:-1]
 
 
@@ -123,7 +123,7 @@ def test_without_jobs_there_is_a_page_without_ways_on(database: Database) -> Non
     assert page(database, before=7) == JobPage([], None, None)
     assert page(database, after=7) == JobPage([], None, None)
     with database.read() as connection:
-        assert jobs.newest(connection, now=NOW, limit=3) == []
+        assert listing.newest(connection, now=NOW, limit=3) == []
     assert total(database) == Total(0, is_exact=True)
 
 
@@ -166,7 +166,7 @@ def test_pages_by_number_skip_what_is_newer(database: Database) -> None:
 def test_totals_are_exact_up_to_a_bound(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "MOST_COUNTED", 4)
+    monkeypatch.setattr(listing, "MOST_COUNTED", 4)
     put_jobs(database, *(StoredJob(status=one) for one in ("queued", "failed", "expired", "read")))
     filters = (EVERY, JobFilter(search="Acme"), JobFilter(search="1001234"))
     for chosen in filters:

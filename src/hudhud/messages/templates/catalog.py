@@ -11,12 +11,20 @@ from typing import Literal
 
 import structlog
 
-from hudhud import locales
 from hudhud.core.errors import BadRequest, SettingsError
 from hudhud.core.plain_text import shortened
 from hudhud.core.settings import Settings
-from hudhud.templates_file import KeyTexts, TemplatesFile, read
-from hudhud.wordings import BRAND, CODE_LINE, DEFAULT_TEMPLATE, LINK_PLACES, MINUTES, TOKEN, shipped
+from hudhud.messages.templates import locales
+from hudhud.messages.templates.operator_file import KeyTexts, TemplatesFile, read
+from hudhud.messages.templates.shipped import (
+    BRAND,
+    CODE_LINE,
+    DEFAULT_TEMPLATE,
+    LINK_PLACES,
+    MINUTES,
+    TOKEN,
+    shipped,
+)
 
 FILE = "templates.toml"
 LOOK_SECONDS = 1.0

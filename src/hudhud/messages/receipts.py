@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from hudhud import tally, texts
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.tables import messages
+from hudhud.messages import counters, text_store
 from hudhud.webhooks import events
 
 QUEUED = "queued"
@@ -73,7 +73,7 @@ def new_row(
         "channel": channel,
         "phone": phone,
         "body": body,
-        "body_key": texts.key(body),
+        "body_key": text_store.key(body),
         "status": QUEUED,
         "attempts": 0,
         "available_at": created_at,
@@ -166,9 +166,9 @@ def _count(
     arrived = [move.delivered_after for move in moves if move.delivered_after is not None]
     read = sum(move.b_status == READ for move in moves)
     if not counts_traffic:
-        tally.add(connection, now=now, moved=moved)
+        counters.add(connection, now=now, moved=moved)
         return
-    tally.add(
+    counters.add(
         connection,
         now=now,
         moved=moved,

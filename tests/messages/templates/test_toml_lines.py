@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud.toml_lines import line_of, lines_of, syntax_error
+from hudhud.messages.templates.toml_lines import line_of, lines_of, syntax_error
 
 DOCUMENT = '''\
 # first

@@ -6,11 +6,11 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from hudhud import contacts, queue, tally
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages
-from hudhud.queue import (
+from hudhud.messages import contacts, counters, queue
+from hudhud.messages.queue import (
     LAST_CALL_MS,
     LEASE_MS,
     RECLAIM_DELAY_MS,
@@ -453,5 +453,5 @@ def test_a_message_whose_code_was_erased_on_its_way_back_is_canceled(database: D
     row = stored(database, message)
     assert (row.status, row.finished_at) == ("canceled", NOW)
     with database.read() as connection:
-        kept = {status: count for status, count in tally.counts(connection).items() if count}
+        kept = {status: count for status, count in counters.counts(connection).items() if count}
     assert kept == {"canceled": 1}

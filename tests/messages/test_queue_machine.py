@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from sqlalchemy import func, select
 
-from hudhud import endings, interventions, messages, queue, timeline
+from hudhud import endings, interventions
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.queue import LAST_CALL_MS, LEASE_MS, Failed, Returned, Sent
-from hudhud.tally import HAPPENINGS
+from hudhud.messages import queue, timeline
+from hudhud.messages import receipts as message_receipts
+from hudhud.messages.counters import HAPPENINGS
+from hudhud.messages.queue import LAST_CALL_MS, LEASE_MS, Failed, Returned, Sent
 from hudhud.worker import record_outcomes
 from support.queued import NOW, VALIDITY_MS, submit
 from support.stored_jobs import forget_everything
@@ -175,7 +177,7 @@ class QueueMachine(RuleBasedStateMachine):
         provider_ids = st.sampled_from(sorted(self.provider_ids))
         told = [Receipt(data.draw(provider_ids), kind, self.now) for kind in kinds]
         with self.database.write() as connection:
-            messages.record_receipts(connection, told, now=self.now)
+            message_receipts.record_receipts(connection, told, now=self.now)
         self.look()
 
     def retry(self, data: st.DataObject) -> None:

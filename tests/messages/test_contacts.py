@@ -2,9 +2,9 @@
 
 import pytest
 
-from hudhud import contacts
-from hudhud.contacts import NO_KEPT_MS, YES_KEPT_MS
 from hudhud.db.engine import Database
+from hudhud.messages import contacts
+from hudhud.messages.contacts import NO_KEPT_MS, YES_KEPT_MS
 from support.queued import NOW, PHONE
 
 DAY = 24 * 3600 * 1000

@@ -14,7 +14,7 @@ from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import decoded_text, encoded
 from hudhud.db.engine import Database, insert_missing
 from hudhud.db.tables import messages, storable, texts
-from hudhud.templates import with_code
+from hudhud.messages.templates.catalog import with_code
 
 KEY_BYTES = 8
 MOST_FOUND = 100

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Table, func, select
 
-from hudhud import tally
 from hudhud.db.engine import Database
 from hudhud.db.tables import delivery_times, message_counts, traffic
-from hudhud.tally import HAPPENINGS, SHARD, SHARDS, Happening
+from hudhud.messages import counters
+from hudhud.messages.counters import HAPPENINGS, SHARD, SHARDS, Happening
 from support.queued import NOW
 
 MINUTE = 60_000
@@ -22,7 +22,7 @@ DAY = 24 * HOUR
 
 def add(database: Database, *, now: int = NOW, **changes: Any) -> None:
     with database.write() as connection:
-        tally.add(connection, now=now, **{"moved": {}, **changes})
+        counters.add(connection, now=now, **{"moved": {}, **changes})
 
 
 def counts(database: Database) -> dict[str, int]:
@@ -80,7 +80,7 @@ def test_times_to_delivery_are_counted_by_their_length(database: Database) -> No
     add(database, delivered_after=[1000, 1001, 90_000])
     add(database, now=NOW + 1, delivered_after=[1000])
     found = [(row.unit, row.bucket, row.count) for row in rows(database, delivery_times)]
-    short, long = tally.bucket(1000), tally.bucket(90_000)
+    short, long = counters.bucket(1000), counters.bucket(90_000)
     assert found == [
         ("hour", short, 3),
         ("hour", long, 1),
@@ -97,14 +97,14 @@ def test_a_delivery_before_the_acceptance_counts_as_at_once(database: Database) 
 
 @given(milliseconds=st.integers(1, 10 * DAY))
 def test_a_bucket_stands_for_all_that_is_in_it_within_5_percent(milliseconds: int) -> None:
-    middle = tally.middle(tally.bucket(milliseconds))
+    middle = counters.middle(counters.bucket(milliseconds))
     assert abs(middle - milliseconds) <= 0.05 * milliseconds + 1
 
 
 @given(pair=st.tuples(st.integers(-5, 10 * DAY), st.integers(-5, 10 * DAY)))
 def test_a_longer_time_is_never_in_an_earlier_bucket(pair: tuple[int, int]) -> None:
     shorter, longer = sorted(pair)
-    assert 0 <= tally.bucket(shorter) <= tally.bucket(longer)
+    assert 0 <= counters.bucket(shorter) <= counters.bucket(longer)
 
 
 def test_minutes_are_kept_for_2_days_and_hours_for_400(database: Database) -> None:
@@ -112,7 +112,7 @@ def test_minutes_are_kept_for_2_days_and_hours_for_400(database: Database) -> No
         add(database, now=NOW - age, happened={"sent": 1}, delivered_after=[7])
     add(database, moved={"sent": 3})
     with database.write() as connection:
-        tally.purge(connection, now=NOW, limit=99)
+        counters.purge(connection, now=NOW, limit=99)
     for table in (traffic, delivery_times):
         kept = [(row.unit, NOW - row.start) for row in rows(database, table)]
         assert [unit for unit, _ in kept] == ["hour", "hour", "minute"]
@@ -124,10 +124,10 @@ def test_what_is_just_not_too_old_is_kept(database: Database) -> None:
     start = NOW - NOW % MINUTE
     add(database, now=start, happened={"sent": 1})
     with database.write() as connection:
-        tally.purge(connection, now=start + 2 * DAY, limit=99)
+        counters.purge(connection, now=start + 2 * DAY, limit=99)
     assert list(happened(database, "minute")) == [start]
     with database.write() as connection:
-        tally.purge(connection, now=start + 2 * DAY + 1, limit=99)
+        counters.purge(connection, now=start + 2 * DAY + 1, limit=99)
     assert list(happened(database, "minute")) == []
     assert len(happened(database, "hour")) == 1
 
@@ -139,7 +139,7 @@ def test_no_more_is_deleted_at_once_than_is_allowed(database: Database) -> None:
     deleted: list[int] = []
     while not deleted or deleted[-1]:
         with database.write() as connection:
-            deleted.append(tally.purge(connection, now=NOW, limit=4))
+            deleted.append(counters.purge(connection, now=NOW, limit=4))
     assert deleted == [4, 4, 2, 0]
 
 
@@ -148,7 +148,7 @@ def test_a_process_adds_to_rows_of_its_own(
 ) -> None:
     assert SHARD in range(SHARDS)
     for shard in (3, 5):
-        monkeypatch.setattr(tally, "SHARD", shard)
+        monkeypatch.setattr(counters, "SHARD", shard)
         add(database, moved={"queued": 1}, happened={"accepted": 1}, delivered_after=[9])
     for table, number in ((message_counts, 2), (traffic, 4), (delivery_times, 4)):
         found = rows(database, table)

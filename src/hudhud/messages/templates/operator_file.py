@@ -13,10 +13,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from hudhud import locales, toml_lines
 from hudhud.core.errors import SettingsError
 from hudhud.core.settings import brand
-from hudhud.wordings import (
+from hudhud.messages.templates import locales, toml_lines
+from hudhud.messages.templates.shipped import (
     CODE,
     CODE_LINE,
     CODE_PLACES,

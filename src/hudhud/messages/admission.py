@@ -2,12 +2,12 @@
 
 from sqlalchemy import Connection
 
-from hudhud import queue
 from hudhud.channels.base import SANDBOX
 from hudhud.core.errors import QueueUnavailable
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
-from hudhud.queue import Room
+from hudhud.messages import queue
+from hudhud.messages.queue import Room
 
 
 def room(

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud import messages, queue, tally, traffic
 from hudhud.channels.base import Receipt, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
-from hudhud.messages import STATUSES
-from hudhud.queue import Sent
+from hudhud.messages import counters, queue, receipts, statistics
+from hudhud.messages.counters import HAPPENINGS, Happening
+from hudhud.messages.queue import Sent
+from hudhud.messages.receipts import STATUSES
+from hudhud.messages.statistics import Numbers, Range, Series, Window
 from hudhud.senders import records
 from hudhud.senders.records import LATE_MS
-from hudhud.tally import HAPPENINGS, Happening
-from hudhud.traffic import Numbers, Range, Series, Window
 from hudhud.worker import record_outcomes
 from support import queued, verifying
 from support.queued import NOW, put_sender, submit
@@ -36,17 +36,17 @@ KOLKATA = ZoneInfo("Asia/Kolkata")
 def add(database: Database, now: int, times: Sequence[int] = (), **happened: int) -> None:
     with database.write() as connection:
         named: dict[Happening, int] = {name: happened.get(name, 0) for name in HAPPENINGS}
-        tally.add(connection, now=now, moved={}, happened=named, delivered_after=times)
+        counters.add(connection, now=now, moved={}, happened=named, delivered_after=times)
 
 
 def numbers(database: Database, *, now: int = NOW, mean_gap: float = 1.0) -> Numbers:
     with database.read() as connection:
-        return traffic.numbers(connection, channel="sandbox", now=now, mean_gap=mean_gap)
+        return statistics.numbers(connection, channel="sandbox", now=now, mean_gap=mean_gap)
 
 
 def series(database: Database, chosen: Range, *, zone: ZoneInfo = UTC, now: int = NOW) -> Series:
     with database.read() as connection:
-        return traffic.series(connection, chosen=chosen, zone=zone, now=now)
+        return statistics.series(connection, chosen=chosen, zone=zone, now=now)
 
 
 def at(zone: ZoneInfo, *moment: int) -> int:
@@ -157,7 +157,7 @@ def test_a_process_of_its_own_counts_too(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for shard in range(3):
-        monkeypatch.setattr(tally, "SHARD", shard)
+        monkeypatch.setattr(counters, "SHARD", shard)
         put_jobs(database, StoredJob())
         add(database, NOW, [100, 10_000, 10_000], accepted=1, delivered=2)
     found = numbers(database)
@@ -199,7 +199,7 @@ def test_the_day_is_drawn_by_hours(database: Database) -> None:
 
 def test_what_a_clock_that_runs_ahead_counted_breaks_no_chart(database: Database) -> None:
     add(database, NOW + 3 * HOUR, [77], sent=1)
-    for chosen in traffic.RANGES:
+    for chosen in statistics.RANGES:
         assert sum(series(database, chosen).sent) <= 1
 
 
@@ -239,7 +239,7 @@ def test_days_on_which_the_clocks_change_are_longer_or_shorter(
     spread = range(first + HOUR, now, 3 * HOUR)
     with database.write() as connection:
         for moment in spread:
-            tally.add(connection, now=moment, moved={}, happened={"accepted": 1})
+            counters.add(connection, now=moment, moved={}, happened={"accepted": 1})
     found = series(database, "month", zone=zone, now=now)
     local = [datetime.fromtimestamp(start / 1000, zone) for start in found.starts]
     assert [one.date() for one in local] == [
@@ -275,21 +275,21 @@ def test_the_95th_percentile_tells_of_the_slow_ones(database: Database) -> None:
 def test_a_percentile_is_a_time_that_was_measured(times: list[int], share: float) -> None:
     counts: dict[int, int] = {}
     for one in times:
-        counts[tally.bucket(one)] = counts.get(tally.bucket(one), 0) + 1
-    found = traffic.percentile(counts, share)
+        counts[counters.bucket(one)] = counts.get(counters.bucket(one), 0) + 1
+    found = statistics.percentile(counts, share)
     assert found is not None
-    within = sum(tally.bucket(one) <= _bucket_of_middle(counts, found) for one in times)
-    before = sum(tally.bucket(one) < _bucket_of_middle(counts, found) for one in times)
+    within = sum(counters.bucket(one) <= _bucket_of_middle(counts, found) for one in times)
+    before = sum(counters.bucket(one) < _bucket_of_middle(counts, found) for one in times)
     assert before < len(times) * share + 1e-6
     assert within >= len(times) * share - 1e-6
 
 
 def _bucket_of_middle(counts: dict[int, int], milliseconds: int) -> int:
-    return max(one for one in counts if tally.middle(one) == milliseconds)
+    return max(one for one in counts if counters.middle(one) == milliseconds)
 
 
 def test_no_deliveries_have_no_percentile() -> None:
-    assert traffic.percentile({}, 0.5) is None
+    assert statistics.percentile({}, 0.5) is None
 
 
 def test_a_sender_that_reports_again_counts_once(database: Database) -> None:
@@ -307,7 +307,7 @@ def test_what_was_sent_just_now_has_not_failed_to_arrive(database: Database) -> 
         record_outcomes(connection, sender="a", outcomes=[Sent(message, "p-1", now)], now=now)
     with database.read() as connection:
         rates = [
-            traffic.numbers(connection, channel="sandbox", now=at, mean_gap=0).day.success_rate
+            statistics.numbers(connection, channel="sandbox", now=at, mean_gap=0).day.success_rate
             for at in (now + 1000, now + 31_000)
         ]
     assert rates == [None, 0.0]
@@ -327,10 +327,12 @@ def test_test_keys_are_counted_but_say_nothing_of_a_live_installation(database: 
         (first, _) = queue.claim(connection, channel="sandbox", sender="s", limit=2, now=now + 9)
         told: dict[str, Any] = {"now": now, "counts_traffic": False}
         record_outcomes(connection, sender="s", outcomes=[Sent(first.id, "p-1", now)], **told)
-        messages.record_receipts(connection, [Receipt("p-1", "delivered", now)], **told)
+        receipts.record_receipts(connection, [Receipt("p-1", "delivered", now)], **told)
     with database.read() as connection:
-        found = traffic.numbers(connection, channel="linked", now=now + 40_000, mean_gap=1.0)
-        of_sandbox = traffic.numbers(connection, channel="sandbox", now=now + 40_000, mean_gap=1.0)
+        found = statistics.numbers(connection, channel="linked", now=now + 40_000, mean_gap=1.0)
+        of_sandbox = statistics.numbers(
+            connection, channel="sandbox", now=now + 40_000, mean_gap=1.0
+        )
     assert {status: count for status, count in found.counts.items() if count} == {
         "queued": 1,
         "sending": 1,

@@ -25,12 +25,12 @@ from sqlalchemy import (
     union_all,
 )
 
-from hudhud import tally, texts
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import Sentence
 from hudhud.db import phone_index
 from hudhud.db.tables import messages, verifications
-from hudhud.messages import STATUSES, LegacyStatus, legacy_status
+from hudhud.messages import counters, text_store
+from hudhud.messages.receipts import STATUSES, LegacyStatus, legacy_status
 
 SCANNED = 2_000
 # What one in so many messages has is found sooner by looking at them than by an index of pieces.
@@ -165,7 +165,7 @@ class Search:
     @cached_property
     def _kept(self) -> dict[str, int]:
         """How many messages have each status, as `tally.py` keeps it."""
-        return dict.fromkeys(STATUSES, 0) | tally.counts(self._connection)
+        return dict.fromkeys(STATUSES, 0) | counters.counts(self._connection)
 
     def _of_statuses(self) -> int:
         return sum(self._kept[status] for status in self._chosen.statuses)
@@ -297,7 +297,9 @@ class Search:
         chosen = self._chosen
         if not chosen.search:
             return []
-        return texts.find(self._connection, chosen.search, codes=chosen.codes, reads=chosen.reads)
+        return text_store.find(
+            self._connection, chosen.search, codes=chosen.codes, reads=chosen.reads
+        )
 
 
 def messages_with(connection: Connection, sealer: CodeSealer, code: str) -> list[int]:

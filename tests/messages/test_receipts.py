@@ -4,11 +4,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hudhud import messages, queue
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.engine import Database
-from hudhud.messages import legacy_status
-from hudhud.queue import Sent
+from hudhud.messages import queue
+from hudhud.messages import receipts as message_receipts
+from hudhud.messages.queue import Sent
+from hudhud.messages.receipts import legacy_status
 from hudhud.worker import record_outcomes
 from support.queued import NOW, change, stored, submit
 
@@ -17,7 +18,7 @@ kinds = st.sampled_from(["delivered", "read"])
 
 def receive(database: Database, *receipts: Receipt) -> set[str]:
     with database.write() as connection:
-        return messages.record_receipts(connection, receipts, now=NOW)
+        return message_receipts.record_receipts(connection, receipts, now=NOW)
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import stored
 from hudhud.db.tables import messages, verifications
-from hudhud.job_search import JobFilter, Place, Search
-from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
-from hudhud.queue import LAST_CALL_MS
-from hudhud.wordings import CODE
+from hudhud.messages.queue import LAST_CALL_MS
+from hudhud.messages.receipts import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
+from hudhud.messages.search import JobFilter, Place, Search
+from hudhud.messages.templates.shipped import CODE
 
 # Totals are exact up to here, and pages by number reach as far.
 MOST_COUNTED = 10_000

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from hudhud.core.errors import SettingsError
-from hudhud.templates_file import KeyTexts, TemplatesFile, read
+from hudhud.messages.templates.operator_file import KeyTexts, TemplatesFile, read
 
-DOCS = Path(__file__).parents[1] / "docs/templates.md"
+DOCS = Path(__file__).parents[3] / "docs/templates.md"
 
 WRONG = '''\
 version = 1

@@ -34,7 +34,7 @@ def shipped() -> Texts:
     """Return the wordings of each text in each language."""
     texts: Texts = {}
     for locale in SHIPPED:
-        file = files(__package__) / f"{locale}.toml"
+        file = files(__package__) / "wordings" / f"{locale}.toml"
         for name, wordings in tomllib.loads(file.read_text(encoding="utf-8")).items():
             texts.setdefault(name, {})[locale] = tuple(wordings)
     return texts

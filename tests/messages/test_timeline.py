@@ -1,11 +1,12 @@
 """The way of one message as an admin reads it, step by step."""
 
-from hudhud import endings, interventions, messages, queue, timeline
+from hudhud import endings, interventions
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
-from hudhud.queue import LEASE_MS, LOST, TOO_OLD, Failed, Outcome, Returned, Sent
-from hudhud.timeline import Step
+from hudhud.messages import queue, receipts, timeline
+from hudhud.messages.queue import LEASE_MS, LOST, TOO_OLD, Failed, Outcome, Returned, Sent
+from hudhud.messages.timeline import Step
 from hudhud.worker import record_outcomes
 from support.queued import NOW, VALIDITY_MS, accept, change, stored, submit
 
@@ -24,12 +25,12 @@ def record(database: Database, outcome: Outcome, *, now: int, sender: str = A) -
 
 def receive(database: Database, kind: ReceiptKind, *, at: int) -> None:
     with database.write() as connection:
-        messages.record_receipts(connection, [Receipt("p-1", kind, at)], now=at)
+        receipts.record_receipts(connection, [Receipt("p-1", kind, at)], now=at)
 
 
 def steps(database: Database, message: int) -> list[Step]:
     with database.read() as connection:
-        row = messages.find(connection, message)
+        row = receipts.find(connection, message)
         assert row is not None
         return timeline.of(connection, row)
 

@@ -10,15 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
-from hudhud import endings, job_search, jobs, texts
+from hudhud import endings
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import Sentence, say
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.job_search import JobFilter, Place
-from hudhud.jobs import JobPage
-from hudhud.messages import STATUSES, LegacyStatus, legacy_status
-from hudhud.templates import with_code
+from hudhud.messages import listing, text_store
+from hudhud.messages import search as message_search
+from hudhud.messages.listing import JobPage
+from hudhud.messages.receipts import STATUSES, LegacyStatus, legacy_status
+from hudhud.messages.search import JobFilter, Place
+from hudhud.messages.templates.catalog import with_code
 from support.queued import NOW, SECRET, VALIDITY_MS
 from support.stored_jobs import BODY, SEALER, StoredJob, forget_everything, put_jobs
 
@@ -29,10 +31,10 @@ LEGACY = get_args(LegacyStatus)
 class Limits:
     """Small ones, so that a few messages are as many as a million are to the real ones."""
 
-    scanned: int = job_search.SCANNED
-    dense: float = job_search.DENSE
-    scanned_widely: int = job_search.SCANNED_WIDELY
-    most_counted: int = jobs.MOST_COUNTED
+    scanned: int = message_search.SCANNED
+    dense: float = message_search.DENSE
+    scanned_widely: int = message_search.SCANNED_WIDELY
+    most_counted: int = listing.MOST_COUNTED
 
 
 # Every way: what is near at once, messages one by one, by the index, by the index in order.
@@ -62,10 +64,10 @@ class _Limited:
         self.patch = pytest.MonkeyPatch()
 
     def __enter__(self) -> None:
-        self.patch.setattr(job_search, "SCANNED", self.limits.scanned)
-        self.patch.setattr(job_search, "DENSE", self.limits.dense)
-        self.patch.setattr(job_search, "SCANNED_WIDELY", self.limits.scanned_widely)
-        self.patch.setattr(jobs, "MOST_COUNTED", self.limits.most_counted)
+        self.patch.setattr(message_search, "SCANNED", self.limits.scanned)
+        self.patch.setattr(message_search, "DENSE", self.limits.dense)
+        self.patch.setattr(message_search, "SCANNED_WIDELY", self.limits.scanned_widely)
+        self.patch.setattr(listing, "MOST_COUNTED", self.limits.most_counted)
 
     def __exit__(self, *_error: object) -> None:
         self.patch.undo()
@@ -83,21 +85,23 @@ def page(
 ) -> JobPage:
     chosen = JobFilter(status=status, delivery=delivery, search=search)
     with database.read() as connection:
-        return jobs.page(connection, sealer, chosen, Place(limit, **cast("Any", place)), now=NOW)[0]
+        return listing.page(
+            connection, sealer, chosen, Place(limit, **cast("Any", place)), now=NOW
+        )[0]
 
 
 def found(database: Database, search: str = "", **asked: Any) -> list[int]:
     return [job.id for job in page(database, search, **asked).jobs]
 
 
-def total(database: Database, chosen: JobFilter) -> jobs.Total:
+def total(database: Database, chosen: JobFilter) -> listing.Total:
     with database.read() as connection:
-        return jobs.page(connection, SEALER, chosen, Place(1), now=NOW)[1]
+        return listing.page(connection, SEALER, chosen, Place(1), now=NOW)[1]
 
 
-def counted(number: int) -> jobs.Total:
+def counted(number: int) -> listing.Total:
     """The total of so many jobs under the limits of the moment."""
-    return jobs.Total(min(number, jobs.MOST_COUNTED), number <= jobs.MOST_COUNTED)
+    return listing.Total(min(number, listing.MOST_COUNTED), number <= listing.MOST_COUNTED)
 
 
 def surround(database: Database, *wanted: StoredJob) -> list[int]:
@@ -160,7 +164,7 @@ def test_a_job_is_found_by_the_code_of_its_error(database: Database) -> None:
     ):
         chosen = JobFilter(search="كلمة", codes=codes)
         with database.read() as connection:
-            shown, count = jobs.page(connection, SEALER, chosen, Place(100), now=NOW)
+            shown, count = listing.page(connection, SEALER, chosen, Place(100), now=NOW)
         assert [job.id for job in shown.jobs] == wanted
         assert count == counted(len(wanted))
 
@@ -405,7 +409,7 @@ def fits(job: StoredJob, chosen: JobFilter) -> bool:
     is_code = 4 <= len(digits) <= 10 and digits.isascii() and digits.isalnum()
     wanted = chosen.search.lower()
     return (
-        wanted in with_code(job.body, texts.MASK).lower()
+        wanted in with_code(job.body, text_store.MASK).lower()
         or wanted in error_of(job).lower()
         or (is_phone and digits in job.phone)
         or (is_code and digits == job.code)
@@ -462,6 +466,6 @@ def test_pages_and_totals_are_those_of_a_plain_filter(
         assert total(database, chosen) == counted(len(expected))
         for place in (Place(limit), Place(limit, skip=1)):
             with database.read() as connection:
-                together = jobs.page(connection, SEALER, chosen, place, now=NOW)
+                together = listing.page(connection, SEALER, chosen, place, now=NOW)
             assert [job.id for job in together[0].jobs] == expected[place.skip :][:limit]
             assert together[1] == counted(len(expected))

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud import templates as module
 from hudhud.core.errors import BadRequest, SettingsError
 from hudhud.core.plain_text import is_plain
-from hudhud.templates import LinkMode, LinkText, Templates, with_code
-from hudhud.wordings import CODE, LINK_PLACES, SHIPPED, TOKEN, shipped
+from hudhud.messages.templates import catalog as module
+from hudhud.messages.templates.catalog import LinkMode, LinkText, Templates, with_code
+from hudhud.messages.templates.shipped import CODE, LINK_PLACES, SHIPPED, TOKEN, shipped
 
 # Enough draws that each of a few wordings comes up.
 MANY = 200

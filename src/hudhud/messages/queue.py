@@ -27,14 +27,14 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import tally, texts, timeline
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import contacts, messages, verifications
-from hudhud.messages import CANCELED, EXPIRED, FAILED, QUEUED, SENDING, SENT
+from hudhud.messages import counters, text_store, timeline
+from hudhud.messages.receipts import CANCELED, EXPIRED, FAILED, QUEUED, SENDING, SENT
+from hudhud.messages.templates.shipped import CODE_LINE
 from hudhud.senders import records
 from hudhud.webhooks import events
-from hudhud.wordings import CODE_LINE
 
 LEASE_MS = 30_000
 # A message with less time left is not begun: it would arrive too late to be typed.
@@ -126,7 +126,7 @@ class Recorded:
         """Add to the kept numbers, last in the transaction; without `counts_traffic` no chart."""
         sent, failed, returned = (self.changed[kind] for kind in (Sent, Failed, Returned))
         left = sent + failed + returned
-        tally.add(
+        counters.add(
             connection,
             now=now,
             moved={SENDING: -left, SENT: sent, FAILED: failed, QUEUED: returned},
@@ -196,7 +196,7 @@ def claim(
     ]
     void = [one.id for one in claimed if one.is_void]
     _cancel(connection, void, now=now)
-    tally.add(
+    counters.add(
         connection,
         now=now,
         moved={QUEUED: -len(taken), SENDING: len(taken) - len(void), CANCELED: len(void)},
@@ -260,7 +260,7 @@ def record(
 
     Guarded by the lease: a message that was reclaimed meanwhile is left to its new holder.
     """
-    texts.keep_errors(
+    text_store.keep_errors(
         connection, [one.error for one in outcomes if not isinstance(one, Sent) and one.error]
     )
     for outcome in outcomes:
@@ -297,7 +297,7 @@ def expire(connection: Connection, *, now: int) -> int:
     )
     if connection.execute(over.limit(1)).first() is None:
         return 0
-    texts.keep_errors(connection, [TOO_OLD])
+    text_store.keep_errors(connection, [TOO_OLD])
     expired = connection.execute(
         update(messages)
         .where(messages.c.status == QUEUED, messages.c.expires_at <= now + LAST_CALL_MS)
@@ -311,7 +311,7 @@ def expire(connection: Connection, *, now: int) -> int:
     events.messages_changed(connection, "message.failed", [row.id for row in expired], now=now)
     count = len(expired)
     moved = {QUEUED: -count, EXPIRED: count}
-    tally.add(connection, now=now, moved=moved, happened={"expired": count})
+    counters.add(connection, now=now, moved=moved, happened={"expired": count})
     return count
 
 
@@ -379,7 +379,7 @@ def _put_back(
             available_at=literal(now, BigInteger) + (messages.c.attempts - 1) * RECLAIM_DELAY_MS,
         )
     ).rowcount
-    tally.add(connection, now=now, moved={SENDING: -back, QUEUED: back})
+    counters.add(connection, now=now, moved={SENDING: -back, QUEUED: back})
     return back
 
 
@@ -434,7 +434,7 @@ def _parameters(outcome: Outcome) -> dict[str, object]:
 
 def _error_values(error: Sentence | None) -> dict[str, object]:
     """Return the values of a message's columns about its error."""
-    key = None if error is None else texts.key(error.english())
+    key = None if error is None else text_store.key(error.english())
     return {**columns("error", error), "error_key": key}
 
 

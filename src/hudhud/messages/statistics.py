@@ -24,7 +24,6 @@ from sqlalchemy import (
     union_all,
 )
 
-from hudhud import tally
 from hudhud.db.tables import (
     Moment,
     delivery_times,
@@ -32,15 +31,16 @@ from hudhud.db.tables import (
     senders,
     traffic,
 )
-from hudhud.messages import QUEUED, SENDING, SENT, STATUSES
+from hudhud.messages import counters
+from hudhud.messages.counters import HAPPENINGS, Happening, Unit
+from hudhud.messages.receipts import QUEUED, SENDING, SENT, STATUSES
 from hudhud.senders.records import LATE_MS
-from hudhud.tally import HAPPENINGS, Happening, Unit
 
 Range = Literal["hour", "day", "month"]
 RANGES: tuple[Range, ...] = get_args(Range)
 
-HOUR_MS = tally.UNIT_MS["hour"]
-MINUTE_MS = tally.UNIT_MS["minute"]
+HOUR_MS = counters.UNIT_MS["hour"]
+MINUTE_MS = counters.UNIT_MS["minute"]
 DAY_HOURS = 24
 MONTH_DAYS = 30
 # A phone that is online has a message within a second or two.
@@ -109,7 +109,7 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
     How long something waits, and for which senders, is told of the installation's own `channel`:
     what test keys send over the sandbox beside it reaches nobody.
     """
-    counts = dict.fromkeys(STATUSES, 0) | tally.counts(connection)
+    counts = dict.fromkeys(STATUSES, 0) | counters.counts(connection)
     connected = _connected(connection, channel, now)
     waits = and_(messages.c.status == QUEUED, messages.c.channel == channel)
     first = select(messages.c.created_at).where(waits)
@@ -168,7 +168,7 @@ def percentile(counts: Mapping[int, int], share: float) -> int | None:
     for bucket in sorted(counts):
         wanted -= counts[bucket]
         if wanted <= 0:
-            return tally.middle(bucket)
+            return counters.middle(bucket)
     return None
 
 
@@ -221,7 +221,7 @@ def _times_of_each(unit: Unit, starts: Sequence[int]) -> Select[Any] | CompoundS
     The database adds them up: a month has tens of thousands of rows. A sum for each day spares it
     to sort them all for one.
     """
-    if all(end - begin == tally.UNIT_MS[unit] for begin, end in pairwise(starts)):
+    if all(end - begin == counters.UNIT_MS[unit] for begin, end in pairwise(starts)):
         start = delivery_times.c.start
         return _times(unit, starts[0]).add_columns(start.label("place")).group_by(start)
     spans = zip(starts, [*starts[1:], None], strict=True)

@@ -1,0 +1,1 @@
+"""Messages: the queue, their states and receipts, counts, lists and search."""

@@ -1,0 +1,1 @@
+"""The texts of messages: those that ship and those of the operator."""
