@@ -25,13 +25,14 @@ import structlog
 from sqlalchemy import Column, Row, Select, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import conversion_guard, webhook_alerts
+from hudhud import webhook_alerts
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
 from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
 from hudhud.db.tables import country_guards, senders, webhook_endpoints
 from hudhud.senders.records import detail_of
+from hudhud.verification.limits import conversion_guard
 from hudhud.webhooks.endpoints import list_endpoints
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Sealer
 from hudhud.core.errors import SettingsError
 from hudhud.core.settings import Settings
-from hudhud.countries import Countries
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate
@@ -27,7 +26,8 @@ from hudhud.messages import queue
 from hudhud.messages.templates.catalog import Templates
 from hudhud.retention import Retention
 from hudhud.supervisor import Supervisor
-from hudhud.verifications import VerificationStarter
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.address_policy import Outgoing
 from hudhud.webhooks.dispatcher import Dispatcher

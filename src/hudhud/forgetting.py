@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import endings, traces
+from hudhud import traces
 from hudhud.auth import audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
@@ -33,10 +33,11 @@ from hudhud.core.stored_sentences import stored, with_mark
 from hudhud.db import phone_index, tables
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
-from hudhud.endings import FAILED, PENDING, Ended
 from hudhud.messages import text_store
 from hudhud.messages.receipts import CANCELED, QUEUED, SENDING
 from hudhud.traces import Needle, Trace
+from hudhud.verification import lifecycle
+from hudhud.verification.lifecycle import FAILED, PENDING, Ended
 from hudhud.webhooks import events
 
 KEY_BYTES = 32
@@ -59,7 +60,7 @@ DELETED: Final = (
     tables.link_answers.c.phone,
 )
 ERASED: Final[Mapping[str, Any]] = {
-    **endings.ERASED,
+    **lifecycle.ERASED,
     "code_digest": b"",
     "reference": None,
     "metadata_json": None,
@@ -142,7 +143,7 @@ class _Forgetting:
                 tables.verifications.c.status.in_((PENDING, FAILED)),
             )
             ids = connection.scalars(open_ones).all()
-            ended = endings.cancel(connection, ids, reason="forgotten", now=now)
+            ended = lifecycle.cancel(connection, ids, reason="forgotten", now=now)
             waiting = update(tables.messages).where(self._of_person(QUEUED))
             others = connection.execute(waiting.values(status=CANCELED, finished_at=now)).rowcount
             Ended(ended.ids, ended.canceled + others).count(connection, now=now)

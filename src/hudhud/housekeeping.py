@@ -10,7 +10,6 @@ import time
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import conversion_guard, endings
 from hudhud.alerts import Alerts
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
@@ -19,6 +18,8 @@ from hudhud.db.rewriting import Rewriting
 from hudhud.messages import queue
 from hudhud.retention import Retention
 from hudhud.senders import records
+from hudhud.verification import lifecycle
+from hudhud.verification.limits import conversion_guard
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +109,7 @@ class Housekeeping:
         with self._database.write() as connection:
             expired = queue.expire(connection, now=now)
         with self._database.write() as connection:
-            erased = endings.expire(connection, now=now)
+            erased = lifecycle.expire(connection, now=now)
         if reclaimed or expired:
             log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
-        return erased == endings.EXPIRED_AT_ONCE
+        return erased == lifecycle.EXPIRED_AT_ONCE

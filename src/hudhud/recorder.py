@@ -8,13 +8,13 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, may_pass
 from hudhud.messages import contacts, inbound
 from hudhud.messages import receipts as message_receipts
 from hudhud.senders import records
+from hudhud.verification.links.inbound import Arrivals
 
 log = structlog.get_logger(__name__)
 

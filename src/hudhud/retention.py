@@ -10,7 +10,6 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, delete, select
 
-from hudhud import arrivals, conversions, idempotency, limits
 from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
@@ -18,10 +17,13 @@ from hudhud.db import phone_index
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_steps, messages, verifications
-from hudhud.endings import PENDING
 from hudhud.messages import counters, inbound, text_store
 from hudhud.messages.receipts import QUEUED, SENDING
 from hudhud.senders import commands, records
+from hudhud.verification import idempotency
+from hudhud.verification.lifecycle import PENDING
+from hudhud.verification.limits import conversions, rate_limits
+from hudhud.verification.links import inbound as link_inbound
 from hudhud.webhooks import deliveries, endpoints, events
 
 DAY_MS = 86_400_000
@@ -145,9 +147,9 @@ def _indexed(database: Database, settings: Settings) -> Sequence[Purge]:
         _older_than(settings.retention_audit_days * DAY_MS, audit_log.purge),
         text_store.Orphans(database).purge,
         inbound.purge,
-        arrivals.purge,
+        link_inbound.purge,
         idempotency.purge,
-        limits.purge,
+        rate_limits.purge,
         conversions.purge,
         counters.purge,
         *map(

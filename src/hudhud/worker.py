@@ -14,8 +14,6 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import endings
-from hudhud.arrivals import Arrivals
 from hudhud.channels.base import Channel, Restart, StateReport
 from hudhud.control import Control
 from hudhud.core.clock import now_ms
@@ -27,6 +25,8 @@ from hudhud.messages.queue import Claimed, Outcome, Sent
 from hudhud.pace import Pace
 from hudhud.recorder import Recorder
 from hudhud.senders import commands, records
+from hudhud.verification import lifecycle
+from hudhud.verification.links.inbound import Arrivals
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ def record_outcomes(
     Unless it `counts_traffic`, the outcomes are left out of the charts.
     """
     recorded = queue.record(connection, sender=sender, outcomes=outcomes, now=now)
-    endings.fail(connection, recorded.failed, now=now)
+    lifecycle.fail(connection, recorded.failed, now=now)
     recorded.count(connection, now=now, counts_traffic=counts_traffic)
 
 

@@ -4,14 +4,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hudhud.arrivals import Arrivals
 from hudhud.auth.first_credentials import build_sealer
 from hudhud.channels.base import SANDBOX, Channel
 from hudhud.channels.sandbox import SandboxChannel
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import StartRefused
 from hudhud.core.settings import Settings
-from hudhud.countries import Countries
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.delivery import Delivery
@@ -20,6 +18,8 @@ from hudhud.messages import contacts
 from hudhud.messages.templates.catalog import Templates
 from hudhud.pace import Pace
 from hudhud.senders import records
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.links.inbound import Arrivals
 from hudhud.worker import Worker
 
 SANDBOX_BATCH = 200

@@ -19,11 +19,11 @@ import httpx
 from sqlalchemy import Row, func, inspect, select, text, update
 
 from hudhud.channels.sandbox import NOT_ON_WHATSAPP
-from hudhud.codes import new_code
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications, webhook_deliveries
+from hudhud.verification.codes import new_code
 from support.admin import PASSWORD, Person
 from support.keyed_api import NO_LIMITS, OTP, VERIFY, new_number, wrong
 from support.keys import make_key

@@ -15,9 +15,9 @@ import httpx
 import psutil
 import pytest
 
-from hudhud import link_tokens
 from hudhud.core.clock import now_ms
 from hudhud.senders import records
+from hudhud.verification.links import tokens
 from support.keys import make_key
 from support.linked import IMPATIENT, PATIENCE_SECONDS, SENDER, LinkedService
 from support.links import text_of
@@ -208,7 +208,7 @@ def test_unknown_tokens_are_answered_once_an_hour_and_other_texts_never(shop: Sh
     phone = shop.service.add_phone()
     shop.wait_until_taken(shop.write(phone, "What is this?"))
     for _ in range(3):
-        shop.wait_until_taken(shop.write(phone, f"Hello {link_tokens.new_token()}"))
+        shop.wait_until_taken(shop.write(phone, f"Hello {tokens.new_token()}"))
     shop.wait_until_taken(shop.write(phone, "Thank you"))
     shop.settle()
     assert len(shop.texts(phone)) == 1
@@ -238,7 +238,7 @@ def test_an_edited_text_changes_nothing(shop: Shop) -> None:
 
     message = shop.write(phone, text_of(link["whatsappLink"]))
     shop.wait_for_texts(phone)
-    shop.write(phone, f"hello {link_tokens.new_token()}", edits=message)
+    shop.write(phone, f"hello {tokens.new_token()}", edits=message)
     shop.settle()
     assert shop.show(link)["status"] == "approved"
     assert len(shop.texts(phone)) == 1

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud import app, endings
+from hudhud import app
 from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import now_ms
@@ -17,6 +17,7 @@ from hudhud.db.engine import Database
 from hudhud.messages import inbound, queue
 from hudhud.messages.inbound import KEPT_MS
 from hudhud.retention import DAY_MS
+from hudhud.verification import lifecycle
 from support.queued import PHONE, VALIDITY_MS, change, stored, submit
 from support.services import wait_until
 from support.stored_jobs import StoredJob, put_jobs
@@ -56,7 +57,7 @@ def test_a_message_whose_code_expired_is_finished(database: Database) -> None:
 def test_codes_are_erased_as_fast_as_they_expire(
     database: Database, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr(endings, "EXPIRED_AT_ONCE", 10)
+    monkeypatch.setattr(lifecycle, "EXPIRED_AT_ONCE", 10)
     submit(database, 45, now=now_ms() - VALIDITY_MS)
     submit(database, 5, now=now_ms())
     request.getfixturevalue("kept_in_order")

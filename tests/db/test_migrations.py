@@ -29,11 +29,11 @@ from hudhud.db.migrate import (
     oldest_version,
 )
 from hudhud.db.tables import installation, messages, metadata
-from hudhud.limits import DEFAULTS
 from hudhud.messages import listing, statistics, text_store, timeline
 from hudhud.messages.receipts import STATUSES
 from hudhud.messages.search import JobFilter, Place
 from hudhud.senders import overview
+from hudhud.verification.limits.rate_limits import DEFAULTS
 from support.queued import NOW, accept, stored, submit
 from support.stored_jobs import SEALER
 

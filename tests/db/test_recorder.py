@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
-from hudhud import link_tokens, recorder
+from hudhud import recorder
 from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
@@ -17,6 +17,7 @@ from hudhud.messages import contacts, queue
 from hudhud.messages.queue import Sent
 from hudhud.recorder import Recorder
 from hudhud.senders import records
+from hudhud.verification.links import tokens
 from hudhud.worker import record_outcomes
 from support.queued import NOW, arrivals, put_sender, stored, submit
 from support.services import wait_until
@@ -119,8 +120,8 @@ def test_what_a_person_writes_is_kept_once_and_known_of_the_contact(
 
 
 def test_a_token_is_looked_for_in_a_text_once(database: Database, watched: Watched) -> None:
-    token = link_tokens.new_token()
-    first, second = written(1, f"hello {token}"), written(1, f"again {link_tokens.new_token()}")
+    token = tokens.new_token()
+    first, second = written(1, f"hello {token}"), written(1, f"again {tokens.new_token()}")
     watched.take(first)
     watched.take(second)
     watched.flush()

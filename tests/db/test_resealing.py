@@ -9,23 +9,23 @@ from structlog.testing import capture_logs
 
 from conftest import settings
 from hudhud import resealing
-from hudhud.arrivals import Arrivals
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.channels.base import Inbound
-from hudhud.checks import Check, Checked, CodeChecker
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import CodeSealer, Sealer
 from hudhud.core.phones import Phone
 from hudhud.core.settings import Settings
-from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
-from hudhud.links import LinkRequest, LinkStarter
 from hudhud.messages import search
 from hudhud.messages.templates.catalog import Templates
 from hudhud.resealing import DONE, Left
-from hudhud.verifications import Accepted, VerificationStarter
+from hudhud.verification.check import Check, Checked, CodeChecker
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.links.inbound import Arrivals
+from hudhud.verification.links.start import LinkRequest, LinkStarter
+from hudhud.verification.start import Accepted, VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.events import KINDS
 from support.links import put_linked

@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import Connection, Table, func, insert, select, update
 
 from conftest import settings
-from hudhud import arrivals, conversions, idempotency, limits
 from hudhud.core.clock import now_ms
 from hudhud.db import batches, phone_index, tables
 from hudhud.db.batches import AIM_SECONDS, FIRST_ROWS, LEAST_ROWS, MOST_ROWS, PAUSES, Batches
@@ -22,6 +21,9 @@ from hudhud.retention import (
     old_messages,
     old_verifications,
 )
+from hudhud.verification import idempotency
+from hudhud.verification.limits import conversions, rate_limits
+from hudhud.verification.links import inbound
 from support.stored_jobs import BODY, StoredJob, put_jobs
 
 NOW = now_ms()
@@ -263,10 +265,10 @@ def test_what_is_of_no_use_any_more_goes(database: Database) -> None:
 @pytest.mark.parametrize(
     ("purge", "table"),
     [
-        (limits.purge, tables.limit_counts),
+        (rate_limits.purge, tables.limit_counts),
         (conversions.purge, tables.conversions),
         (idempotency.purge, tables.idempotency_keys),
-        (arrivals.purge, tables.link_answers),
+        (inbound.purge, tables.link_answers),
     ],
 )
 def test_each_deletes_no_more_than_it_may(database: Database, purge: Any, table: Table) -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from sqlalchemy import func, select
 
-from hudhud import endings, interventions
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.core.sentences import other
 from hudhud.db import tables
@@ -17,6 +16,7 @@ from hudhud.messages import queue, timeline
 from hudhud.messages import receipts as message_receipts
 from hudhud.messages.counters import HAPPENINGS
 from hudhud.messages.queue import LAST_CALL_MS, LEASE_MS, Failed, Returned, Sent
+from hudhud.verification import job_actions, lifecycle
 from hudhud.worker import record_outcomes
 from support.queued import NOW, VALIDITY_MS, submit
 from support.stored_jobs import forget_everything
@@ -169,7 +169,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.look()
         with self.database.write() as connection:
             queue.expire(connection, now=self.now)
-            endings.expire(connection, now=self.now)
+            lifecycle.expire(connection, now=self.now)
         self.look()
 
     def receipts(self, data: st.DataObject) -> None:
@@ -184,7 +184,7 @@ class QueueMachine(RuleBasedStateMachine):
         failed = [number for number, status in self.seen.items() if status == "failed"]
         number = data.draw(st.sampled_from(sorted(failed)))
         with self.database.write() as connection:
-            answer = interventions.retry(connection, number, who="admin", now=self.now)
+            answer = job_actions.retry(connection, number, who="admin", now=self.now)
         in_time = self.accepted[number] > self.now + LAST_CALL_MS
         assert answer == ("done" if in_time else "expired")
         self.look()
@@ -192,10 +192,8 @@ class QueueMachine(RuleBasedStateMachine):
     def retry_all(self, _data: st.DataObject) -> None:
         before = list(self.seen.values()).count("queued")
         with self.database.write() as connection:
-            count = interventions.count_retryable(connection, now=self.now)
-            assert (
-                interventions.retry_all(connection, who="admin", now=self.now, most=None) == count
-            )
+            count = job_actions.count_retryable(connection, now=self.now)
+            assert job_actions.retry_all(connection, who="admin", now=self.now, most=None) == count
         self.look()
         assert list(self.seen.values()).count("queued") == before + count
 
@@ -203,7 +201,7 @@ class QueueMachine(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(sorted(self.accepted)))
         before = self.row(number).status
         with self.database.write() as connection:
-            answer = interventions.cancel(connection, number, who="admin", now=self.now)
+            answer = job_actions.cancel(connection, number, who="admin", now=self.now)
         assert answer == ("done" if before == "queued" else "not_queued")
         self.look()
 

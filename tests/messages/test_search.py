@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
-from hudhud import endings
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.sentences import Sentence, say
 from hudhud.db import tables
@@ -21,6 +20,7 @@ from hudhud.messages.listing import JobPage
 from hudhud.messages.receipts import STATUSES, LegacyStatus, legacy_status
 from hudhud.messages.search import JobFilter, Place
 from hudhud.messages.templates.catalog import with_code
+from hudhud.verification import lifecycle
 from support.queued import NOW, SECRET, VALIDITY_MS
 from support.stored_jobs import BODY, SEALER, StoredJob, forget_everything, put_jobs
 
@@ -238,7 +238,7 @@ def test_a_code_that_is_erased_is_not_found_any_more(database: Database) -> None
     ids = surround(database, StoredJob(), StoredJob(created_at=NOW - 1000))
     assert found(database, "4711") == ids
     with database.write() as connection:
-        endings.expire(connection, now=NOW + VALIDITY_MS - 1000)
+        lifecycle.expire(connection, now=NOW + VALIDITY_MS - 1000)
     assert found(database, "4711") == ids[1:]
 
 

@@ -1,12 +1,12 @@
 """The way of one message as an admin reads it, step by step."""
 
-from hudhud import endings, interventions
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.messages import queue, receipts, timeline
 from hudhud.messages.queue import LEASE_MS, LOST, TOO_OLD, Failed, Outcome, Returned, Sent
 from hudhud.messages.timeline import Step
+from hudhud.verification import job_actions, lifecycle
 from hudhud.worker import record_outcomes
 from support.queued import NOW, VALIDITY_MS, accept, change, stored, submit
 
@@ -139,7 +139,7 @@ def test_a_retry_keeps_what_went_before(database: Database) -> None:
     claim(database, now=NOW + 1)
     record(database, Failed(message, other("No account."), NOW + 2), now=NOW + 2)
     with database.write() as connection:
-        assert interventions.retry(connection, message, who="admin", now=NOW + 5) == "done"
+        assert job_actions.retry(connection, message, who="admin", now=NOW + 5) == "done"
     retried = [
         Step("accepted", NOW),
         Step("sending", NOW + 1, 1, A),
@@ -163,8 +163,8 @@ def test_a_retried_message_that_is_canceled_was_canceled_once_by_somebody(
     claim(database, now=NOW)
     record(database, Failed(message, other("No account."), NOW), now=NOW)
     with database.write() as connection:
-        interventions.retry(connection, message, who="admin", now=NOW)
-        assert interventions.cancel(connection, message, who="key shop", now=NOW) == "done"
+        job_actions.retry(connection, message, who="admin", now=NOW)
+        assert job_actions.cancel(connection, message, who="key shop", now=NOW) == "done"
     assert [step.kind for step in steps(database, message)] == [
         "accepted",
         "sending",
@@ -218,7 +218,7 @@ def test_a_message_of_the_time_before_steps_were_kept_tells_what_its_row_knows(
 def test_the_end_of_a_code_is_no_step(database: Database) -> None:
     (accepted,) = accept(database)
     with database.write() as connection:
-        endings.expire(connection, now=NOW + VALIDITY_MS)
+        lifecycle.expire(connection, now=NOW + VALIDITY_MS)
     assert stored(database, accepted.message_id).status == "queued"
     assert steps(database, accepted.message_id) == [Step("accepted", NOW)]
 

@@ -10,12 +10,12 @@ from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import Inbound, State, StateReport
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.phones import Phone
-from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
-from hudhud.links import LinkRequest, LinkStarter, StartedLink
 from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.links.start import LinkRequest, LinkStarter, StartedLink
 from support.queued import CARRIES, NOW, PHONE, SECRET, arrivals, caller, put_sender
 
 ACCOUNT = "+201550000001"

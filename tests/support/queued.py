@@ -5,19 +5,19 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, select, update
 
 from conftest import settings
-from hudhud.arrivals import Arrivals
 from hudhud.auth.api_key_settings import Scope
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import State, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.phones import Phone
-from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
-from hudhud.verifications import Accepted, SendRequest, VerificationStarter
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.links.inbound import Arrivals
+from hudhud.verification.start import Accepted, SendRequest, VerificationStarter
 
 NOW = 1_795_483_878_036
 VALIDITY_MS = 300_000

@@ -7,19 +7,20 @@ import pytest
 from sqlalchemy import Row, func, select
 
 from conftest import settings
-from hudhud import checks, verifications
 from hudhud.auth.api_keys import Caller
-from hudhud.checks import Check, Checked, CodeChecker
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import Refused
 from hudhud.core.phones import Phone
-from hudhud.countries import Countries
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import counters
 from hudhud.messages.templates.catalog import Templates
-from hudhud.resends import Resends
-from hudhud.verifications import Accepted, SendRequest, VerificationStarter
+from hudhud.verification import check as verification_check
+from hudhud.verification import start as verification_start
+from hudhud.verification.check import Check, Checked, CodeChecker
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.resend import Resends
+from hudhud.verification.start import Accepted, SendRequest, VerificationStarter
 from support import queued
 from support.queued import NOW, PHONE, SECRET, caller
 
@@ -35,7 +36,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = NOW
-        for module in (verifications, checks):
+        for module in (verification_start, verification_check):
             monkeypatch.setattr(module, "now_ms", lambda: self.now)
 
 

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, text
 
-from hudhud import interventions
 from hudhud.core.errors import Conflict
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.messages.queue import Failed
-from hudhud.resends import Resent
-from hudhud.verifications import Accepted
+from hudhud.verification import job_actions
+from hudhud.verification.resend import Resent
+from hudhud.verification.start import Accepted
 from hudhud.worker import record_outcomes
 from support.queued import NOW, PHONE, caller, change
 from support.services import wait_until
@@ -114,7 +114,7 @@ def test_a_verification_whose_last_message_fails_goes_on_if_another_is_retried_m
             record_outcomes(connection, sender="main", outcomes=[outcome], now=NOW)
 
     def retry(connection: Connection) -> None:
-        answer = interventions.retry(connection, again.message_id, who="admin", now=NOW)
+        answer = job_actions.retry(connection, again.message_id, who="admin", now=NOW)
         assert answer == "done"
 
     with held(database, retry):

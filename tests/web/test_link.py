@@ -10,12 +10,13 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from hudhud import endings, link_tokens
 from hudhud.channels.base import StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.senders import records
+from hudhud.verification import lifecycle
+from hudhud.verification.links import tokens
 from support.keys import make_key
 from support.links import text_of
 from support.queued import put_sender
@@ -98,7 +99,7 @@ def write(server: WebServer, text: str, phone: str = PHONE) -> None:
 
 def end(database: Database, verification_id: str) -> None:
     with database.write() as connection:
-        endings.cancel(connection, [verification_id], reason="caller", now=now_ms())
+        lifecycle.cancel(connection, [verification_id], reason="caller", now=now_ms())
         database.ring(connection)
 
 
@@ -275,7 +276,7 @@ def test_on_the_sandbox_a_text_brings_the_code(server: WebServer) -> None:
 
 
 def test_on_the_sandbox_answers_without_a_code_are_listed_too(server: WebServer) -> None:
-    write(server, f"hello {link_tokens.new_token()}")
+    write(server, f"hello {tokens.new_token()}")
     with server.database.write() as connection:
         connection.execute(update(messages).values(status="sent", sent_at=now_ms()))
     query = {"phoneNumber": PHONE}

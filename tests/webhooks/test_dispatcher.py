@@ -18,7 +18,6 @@ import pytest
 from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
-from hudhud import endings
 from hudhud.channels.base import Receipt
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Sealer
@@ -26,6 +25,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
 from hudhud.messages import queue, receipts
 from hudhud.messages.queue import Sent
+from hudhud.verification import lifecycle
 from hudhud.webhooks import deliveries, delivery_log, dispatcher, endpoints, events
 from hudhud.webhooks.address_policy import Outgoing
 from hudhud.webhooks.dispatcher import Dispatcher, Timing
@@ -501,7 +501,7 @@ def test_the_whole_life_of_a_code_is_told_in_order(database: Database) -> None:
             with database.write() as connection:
                 receipt = Receipt("provider", "read", now_ms())
                 receipts.record_receipts(connection, [receipt], now=now_ms())
-                endings.approve(connection, verification_of(database, job).id, now=now_ms())
+                lifecycle.approve(connection, verification_of(database, job).id, now=now_ms())
                 database.ring(connection)
             wait_for_status(database, *["delivered"] * 5)
     assert [one.event["type"] for one in receiver.received] == [

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Row, select, text, update
 
-from hudhud import endings
 from hudhud.channels.base import Receipt, ReceiptKind, State, StateReport
 from hudhud.core.phones import Phone
 from hudhud.core.sentences import other
@@ -15,7 +14,8 @@ from hudhud.db.engine import Database
 from hudhud.messages import queue, receipts
 from hudhud.messages.queue import Failed, Outcome, Returned, Sent
 from hudhud.senders import records
-from hudhud.verifications import Accepted, SendRequest
+from hudhud.verification import lifecycle
+from hudhud.verification.start import Accepted, SendRequest
 from hudhud.webhooks import delivery_log, endpoints, events
 from hudhud.webhooks.events import KINDS
 from hudhud.worker import record_outcomes
@@ -146,10 +146,10 @@ def test_the_ways_a_verification_ends_are_told(database: Database) -> None:
     add_endpoint(database, URL)
     sent = [send(database, owner=f"owner {number}").verification_id for number in range(4)]
     with database.write() as connection:
-        endings.approve(connection, sent[0], now=NOW)
-        endings.cancel(connection, [sent[1]], reason="caller", now=NOW)
-        endings.use_up(connection, sent[2], now=NOW)
-        endings.expire(connection, now=NOW + VALIDITY_MS)
+        lifecycle.approve(connection, sent[0], now=NOW)
+        lifecycle.cancel(connection, [sent[1]], reason="caller", now=NOW)
+        lifecycle.use_up(connection, sent[2], now=NOW)
+        lifecycle.expire(connection, now=NOW + VALIDITY_MS)
     ended = {data(row)["verificationId"]: row for row in told(database, "verification.")[4:]}
     assert [ended[one].kind for one in sent] == [
         "verification.approved",
@@ -413,7 +413,7 @@ def test_the_number_that_wrote_a_link_is_forgotten_too(database: Database) -> No
     add_endpoint(database, URL)
     sent = send(database)
     with database.write() as connection:
-        endings.approve(connection, sent.verification_id, now=NOW, proved_phone=OTHER)
+        lifecycle.approve(connection, sent.verification_id, now=NOW, proved_phone=OTHER)
         assert events.forget(connection, OTHER, "forgotten-2", 10) == 1
     approved = data(told(database, "verification.approved")[0])
     assert (approved["phoneNumber"], approved["provedNumber"]) == (PHONE, "forgotten-2")

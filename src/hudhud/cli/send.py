@@ -16,11 +16,11 @@ from hudhud.core.errors import CommandFailed
 from hudhud.core.phones import Phone
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
-from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.messages import receipts
 from hudhud.senders import records
-from hudhud.verifications import Accepted, SendRequest
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.start import Accepted, SendRequest
 
 # An operator who tries it out is under no limit of callers.
 CALLER = Caller(

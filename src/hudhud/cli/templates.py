@@ -8,7 +8,6 @@ import typer
 from hudhud.cli.terminal import warn
 from hudhud.core.errors import SettingsError
 from hudhud.core.settings import load_settings
-from hudhud.link_tokens import new_token
 from hudhud.messages.templates.catalog import (
     FILE,
     SECONDS_PER_MINUTE,
@@ -17,6 +16,7 @@ from hudhud.messages.templates.catalog import (
     with_code,
 )
 from hudhud.messages.templates.operator_file import read
+from hudhud.verification.links.tokens import new_token
 
 SAMPLE_CODE = "4728190536"
 LONGEST_MINUTES = 1440

@@ -12,16 +12,17 @@ from hudhud.app import (
     build_templates,
     build_webhook_sealer,
 )
-from hudhud.arrivals import Arrivals
 from hudhud.auth.api_key_cache import KeyRing
 from hudhud.auth.first_credentials import build_sealer
-from hudhud.checks import CodeChecker
 from hudhud.core.settings import Settings
-from hudhud.countries import Countries
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
-from hudhud.links import LinkStarter
-from hudhud.resends import Resends
+from hudhud.verification.check import CodeChecker
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.links.inbound import Arrivals
+from hudhud.verification.links.start import LinkStarter
+from hudhud.verification.resend import Resends
+from hudhud.verification.waiting import Waiting
 from hudhud.web import check, errors, health, link, sandbox, send, verification
 from hudhud.web.admin.access import build_access
 from hudhud.web.admin.aside import aside_soon
@@ -34,7 +35,6 @@ from hudhud.web.docs_page import docs_routes
 from hudhud.web.drop_in import DropIn
 from hudhud.web.openapi import openapi_config
 from hudhud.web.parts import Parts
-from hudhud.web.waiting import Waiting
 
 LARGEST_BODY = 1024 * 1024
 # What the first pages need is loaded when the first codes have been accepted.

@@ -6,9 +6,9 @@ from litestar import Response, post
 from msgspec import UNSET
 
 from hudhud.auth.api_keys import Caller
-from hudhud.checks import Check, Checked
-from hudhud.codes import LONGEST_TYPED
 from hudhud.core.errors import BadRequest
+from hudhud.verification.check import Check, Checked
+from hudhud.verification.codes import LONGEST_TYPED
 from hudhud.web import schemas
 from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate

@@ -23,7 +23,7 @@ from hudhud.core.errors import (
     TooMany,
 )
 from hudhud.db.engine import may_pass
-from hudhud.limits import LimitReached
+from hudhud.verification.limits.rate_limits import LimitReached
 from hudhud.web import rate_limit
 from hudhud.web.answers import answer
 from hudhud.web.request import AnyRequest

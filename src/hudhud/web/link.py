@@ -9,8 +9,8 @@ from litestar.params import FromPath
 
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest, NotFound
-from hudhud.links import NO_LINK, LinkRequest
 from hudhud.messages.templates.catalog import LinkMode
+from hudhud.verification.links.start import NO_LINK, LinkRequest
 from hudhud.web import rate_limit, schemas
 from hudhud.web.admin.qr import qr_image
 from hudhud.web.answers import answer

@@ -29,10 +29,11 @@ from litestar.openapi.spec import (
     SecurityScheme,
 )
 
-from hudhud import __version__, codes
+from hudhud import __version__
 from hudhud.core.phones import INTERNATIONAL
-from hudhud.endings import STATUSES
-from hudhud.verification_list import LARGEST_PAGE
+from hudhud.verification import codes
+from hudhud.verification.lifecycle import STATUSES
+from hudhud.verification.queries import LARGEST_PAGE
 from hudhud.web import auth, bodies, errors, phone_number
 from hudhud.web.request import AnyRequest
 from hudhud.web.schemas import Message

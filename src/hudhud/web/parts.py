@@ -7,18 +7,18 @@ a quarter of what the API can accept (measured with py-spy, see docs/decisions).
 from dataclasses import dataclass
 from typing import cast
 
-from hudhud.arrivals import Arrivals
 from hudhud.auth.api_key_cache import KeyRing
-from hudhud.checks import Check, Checked
 from hudhud.core.crypto import CodeSealer, Sealer
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
-from hudhud.links import LinkStarter
-from hudhud.resends import Resends
-from hudhud.verifications import Accepted, NewVerification, VerificationStarter
+from hudhud.verification.check import Check, Checked
+from hudhud.verification.links.inbound import Arrivals
+from hudhud.verification.links.start import LinkStarter
+from hudhud.verification.resend import Resends
+from hudhud.verification.start import Accepted, NewVerification, VerificationStarter
+from hudhud.verification.waiting import Waiting
 from hudhud.web.request import AnyRequest
-from hudhud.web.waiting import Waiting
 from hudhud.webhooks.address_policy import Outgoing
 
 

@@ -6,7 +6,7 @@ structured fields (RFC 9651), each a policy's name with `q` (how many), `w` (in 
 """
 
 from hudhud.core.rates import span
-from hudhud.limits import Policy, Quota
+from hudhud.verification.limits.rate_limits import Policy, Quota
 
 
 def headers(quota: Quota) -> dict[str, str]:

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from hudhud.endings import Status as VerificationStatus
 from hudhud.messages.receipts import LegacyStatus
+from hudhud.verification.lifecycle import Status as VerificationStatus
 
 Delivery = Literal[
     "queued", "sending", "sent", "delivered", "read", "failed", "expired", "canceled"

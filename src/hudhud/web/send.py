@@ -7,12 +7,12 @@ import structlog
 from litestar import Response, post
 from msgspec import UNSET
 
-from hudhud import codes
 from hudhud.auth.api_keys import Caller
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest
-from hudhud.idempotency import IdempotentRequest
-from hudhud.verifications import SendRequest
+from hudhud.verification import codes
+from hudhud.verification.idempotency import IdempotentRequest
+from hudhud.verification.start import SendRequest
 from hudhud.web import rate_limit, schemas
 from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate

@@ -10,17 +10,17 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from sqlalchemy import Connection, Row
 
-from hudhud import endings, verification_list
 from hudhud.auth.api_keys import Caller
-from hudhud.checks import OVER
 from hudhud.core.clock import iso, iso_or_none, now_ms
 from hudhud.core.errors import BadRequest, Conflict, Gone, NotFound
 from hudhud.core.sentences import say
 from hudhud.core.stored_sentences import in_english
-from hudhud.endings import EXPIRED, PENDING, STATUSES
 from hudhud.messages import receipts
-from hudhud.resends import ENDED, WAITS, Resent
-from hudhud.verification_list import LARGEST_PAGE, PAGE, ListFilter
+from hudhud.verification import lifecycle, queries
+from hudhud.verification.check import OVER
+from hudhud.verification.lifecycle import EXPIRED, PENDING, STATUSES
+from hudhud.verification.queries import LARGEST_PAGE, PAGE, ListFilter
+from hudhud.verification.resend import ENDED, WAITS, Resent
 from hudhud.web import rate_limit, schemas
 from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate
@@ -142,7 +142,7 @@ def _found(connection: Connection, caller: Caller, identifier: str) -> Row[Any]:
     number = job_number(identifier)
     row = None
     if number or VERIFICATION_ID.fullmatch(identifier):
-        row = verification_list.find(
+        row = queries.find(
             connection,
             caller,
             verification_id=None if number else identifier,
@@ -159,7 +159,7 @@ def _cancel(parts: Parts, caller: Caller, identifier: str) -> schemas.Verificati
         row = _found(connection, caller, identifier)
         if _status(row, now) == EXPIRED:
             raise Gone(OVER, "expired")
-        ended = endings.cancel(connection, [row.id], reason="caller", now=now)
+        ended = lifecycle.cancel(connection, [row.id], reason="caller", now=now)
         if not ended.ids:
             raise Conflict(ENDED, "not_pending")
         ended.count(connection, now=now)
@@ -199,7 +199,7 @@ def _list_request(request: AnyRequest) -> tuple[ListFilter, str | None, int]:
     chosen = ListFilter(
         phone=phone_number_in_query(phone).number if phone else None,
         reference=reference,
-        statuses=cast("list[endings.Status]", statuses),
+        statuses=cast("list[lifecycle.Status]", statuses),
     )
     return chosen, cursor, int(limit)
 
@@ -209,8 +209,8 @@ def _page(
 ) -> schemas.Verifications:
     now = now_ms()
     with parts.database.read() as connection:
-        page = verification_list.page(connection, caller, chosen, before=cursor, limit=limit)
-        jobs = verification_list.jobs_of(connection, [row.id for row in page.rows])
+        page = queries.page(connection, caller, chosen, before=cursor, limit=limit)
+        jobs = queries.jobs_of(connection, [row.id for row in page.rows])
     most = parts.settings.otp_max_attempts
     shown = [_described(row, jobs[row.id], most, now) for row in page.rows]
     return schemas.Verifications(shown, page.following)
@@ -224,7 +224,7 @@ def _shown(parts: Parts, row: Row[Any]) -> schemas.Verification:
 def _verification(
     connection: Connection, row: Row[Any], parts: Parts, now: int
 ) -> schemas.Verification:
-    jobs = verification_list.jobs_of(connection, [row.id])[row.id]
+    jobs = queries.jobs_of(connection, [row.id])[row.id]
     return _described(row, jobs, parts.settings.otp_max_attempts, now)
 
 
@@ -261,10 +261,10 @@ def _described(
     )
 
 
-def _status(row: Row[Any], now: int) -> endings.Status:
+def _status(row: Row[Any], now: int) -> lifecycle.Status:
     """Return its state; the time may be over before somebody has written that down."""
     is_over = row.status == PENDING and row.expires_at <= now
-    return EXPIRED if is_over else cast("endings.Status", row.status)
+    return EXPIRED if is_over else cast("lifecycle.Status", row.status)
 
 
 def _job(parts: Parts, number: int) -> schemas.Job:

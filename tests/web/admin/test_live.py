@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from conftest import settings
-from hudhud import interventions
 from hudhud.auth import sessions
 from hudhud.channels.base import StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.messages.listing import LARGEST_PAGE, Job
 from hudhud.senders import records
+from hudhud.verification import job_actions
 from hudhud.web.admin import live
 from hudhud.web.admin.feed import Event, Feed, Render, Snapshot, Watcher
 from hudhud.web.admin.view import View
@@ -201,7 +201,7 @@ def test_a_new_stream_tells_what_was_retried_or_taken_up_lately(
     retried, taken = submit(dashboard.database, 2, now=long_ago)
     change(dashboard.database, retried, status="failed", finished_at=long_ago)
     with dashboard.database.write() as connection:
-        answer = interventions.retry(connection, retried, who="admin", now=now_ms())
+        answer = job_actions.retry(connection, retried, who="admin", now=now_ms())
     assert answer == "done"
     change(dashboard.database, taken, status="sending", sending_at=now_ms())
     with stream(admin) as opened:

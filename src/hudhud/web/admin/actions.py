@@ -13,15 +13,15 @@ from litestar import Response, post
 from litestar.params import FromPath
 from sqlalchemy import Connection
 
-from hudhud import interventions
 from hudhud.auth.audit_log import Outcome, What
 from hudhud.core.clock import now_ms
 from hudhud.core.phones import parse_phone
 from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import Sentence, say
-from hudhud.interventions import Answer
 from hudhud.messages import admission
 from hudhud.senders import commands, records
+from hudhud.verification import job_actions
+from hudhud.verification.job_actions import Answer
 from hudhud.web.admin.forms import fields_of, form_of
 from hudhud.web.admin.guard import Actor, changer, wants_page
 from hudhud.web.admin.job_words import REASONS
@@ -63,7 +63,7 @@ Change = Callable[[Connection, Parts, Actor, int], Result]
 async def retry(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Queue a failed job again."""
     change = _intervention(
-        interventions.retry, job, done="action.retried", refused="action.not_retried"
+        job_actions.retry, job, done="action.retried", refused="action.not_retried"
     )
     return await _change_job(request, change, what="retry", job=job)
 
@@ -72,7 +72,7 @@ async def retry(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
 async def cancel(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
     """Cancel a job that waits."""
     change = _intervention(
-        interventions.cancel, job, done="action.canceled", refused="action.not_canceled"
+        job_actions.cancel, job, done="action.canceled", refused="action.not_canceled"
     )
     return await _change_job(request, change, what="cancel", job=job)
 
@@ -82,7 +82,7 @@ async def retry_all(request: AnyRequest) -> Response[Any]:
     """Queue all failed jobs again whose codes are valid."""
 
     def change(connection: Connection, parts: Parts, actor: Actor, now: int) -> Result:
-        count = interventions.retry_all(
+        count = job_actions.retry_all(
             connection, who=actor.name, now=now, most=_room(connection, parts, now)
         )
         return Result(DONE, say("action.retried_all", count=count))

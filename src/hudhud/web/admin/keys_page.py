@@ -16,7 +16,7 @@ from hudhud.core.errors import BadRequest
 from hudhud.core.rates import KINDS, UNIT_MS, Kind, write_rates
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.settings import Settings
-from hudhud.limits import DEFAULTS
+from hudhud.verification.limits.rate_limits import DEFAULTS
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.forms import form_of
 from hudhud.web.admin.guard import NOT_FOR_KEYS, Actor, Forbidden, changer, reader

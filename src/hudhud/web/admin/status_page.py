@@ -9,12 +9,12 @@ import structlog
 from litestar import Response, get
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import interventions
 from hudhud.core.clock import now_ms, seconds_or_none
 from hudhud.db.engine import may_pass
 from hudhud.messages import statistics
 from hudhud.messages.listing import MOST_COUNTED
 from hudhud.messages.statistics import RANGES, Range, Series
+from hudhud.verification import job_actions
 from hudhud.web.admin import job_query
 from hudhud.web.admin.aside import aside
 from hudhud.web.admin.feed import read_snapshot
@@ -113,7 +113,7 @@ async def _jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> dict[str,
 
 def _count_retryable(parts: Parts) -> int:
     with parts.database.read() as connection:
-        return interventions.count_retryable(connection, now=now_ms())
+        return job_actions.count_retryable(connection, now=now_ms())
 
 
 def series_json(series: Series) -> str:

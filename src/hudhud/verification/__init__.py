@@ -1,0 +1,1 @@
+"""Verifications: start, accept, check, resend, cancel."""

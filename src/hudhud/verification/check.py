@@ -1,0 +1,182 @@
+"""Check what a user typed: one success per code, and few wrong tries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, Row, Select, and_, case, select, update
+
+from hudhud.auth.api_keys import Caller
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
+from hudhud.db.tables import messages, verifications
+from hudhud.verification import lifecycle
+from hudhud.verification.codes import canonical
+from hudhud.verification.lifecycle import (
+    APPROVED,
+    EXPIRED,
+    MAX_ATTEMPTS_REACHED,
+    PENDING,
+    Ended,
+    Status,
+)
+from hudhud.verification.start import DAY_MS, first_id_since
+
+NOTHING = "There is no pending verification for this. Send a new code."
+OVER = "The code has expired. Send a new one."
+USED_UP = "Too many wrong codes were tried. Send a new one."
+USED = "This code was used already."
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was typed, and for which verification: one of the three is given."""
+
+    caller: Caller
+    typed: str
+    verification_id: str | None = None
+    job_id: int | None = None
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether the code was right, and where the verification stands now."""
+
+    verification_id: str
+    is_valid: bool
+    status: Status
+    attempts_remaining: int
+    proved_phone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What decides over a check; `after` is the whole rule, without any database."""
+
+    status: Status
+    attempts: int
+    expires_at: int
+
+    def after(self, *, is_right: bool, most: int, now: int) -> "Standing | Refused":
+        """Return how it stands after one more check, or why there can be none."""
+        if self.status == APPROVED:
+            return Conflict(USED, "already_used")
+        if self.status == MAX_ATTEMPTS_REACHED:
+            return TooMany(USED_UP, "max_attempts_reached", None)
+        if self.status == EXPIRED or (self.status == PENDING and self.expires_at <= now):
+            return Gone(OVER, "expired")
+        if self.status != PENDING:
+            return NotFound(NOTHING, "nothing_pending")
+        if is_right:
+            return replace(self, status=APPROVED)
+        attempts = self.attempts + 1
+        return replace(
+            self, attempts=attempts, status=MAX_ATTEMPTS_REACHED if attempts >= most else PENDING
+        )
+
+
+class CodeChecker:
+    """Checks codes, many in one transaction."""
+
+    def __init__(self, sealer: CodeSealer, most_attempts: int) -> None:
+        self._sealer = sealer
+        self._most = most_attempts
+
+    def write(self, connection: Connection, group: Sequence[Check]) -> list[Checked | Exception]:
+        """Check a group, one after the other; the refused get the error that says why."""
+        now = now_ms()
+        ids = [_verification_of(connection, check, now) for check in group]
+        rows = _locked(connection, [one for one in ids if one is not None])
+        standings = {
+            row.id: Standing(row.status, row.attempts, row.expires_at) for row in rows.values()
+        }
+        results: list[Checked | Exception] = []
+        for check, one in zip(group, ids, strict=True):
+            row = rows.get(one or "")
+            if row is None or not check.caller.sees(row.api_key) or _has_no_code_yet(row):
+                results.append(NotFound(NOTHING, "nothing_pending"))
+            else:
+                results.append(self._check(check, row, standings, now))
+        _write_down(connection, rows, standings, now)
+        return results
+
+    def _check(
+        self, check: Check, row: Row[tuple[object, ...]], standings: dict[str, Standing], now: int
+    ) -> Checked | Exception:
+        is_right = self._sealer.matches(row.code_digest, row.id, canonical(check.typed))
+        after = standings[row.id].after(is_right=is_right, most=self._most, now=now)
+        if isinstance(after, Refused):
+            return after
+        standings[row.id] = after
+        return Checked(
+            verification_id=row.id,
+            is_valid=after.status == APPROVED,
+            status=after.status,
+            attempts_remaining=max(0, self._most - after.attempts),
+            proved_phone=row.proved_phone,
+        )
+
+
+def _has_no_code_yet(row: Row[tuple[object, ...]]) -> bool:
+    """Tell whether nobody has opened its link: there is nothing that a check could be about."""
+    return row.status == PENDING and row.code_sealed is None
+
+
+def _write_down(
+    connection: Connection,
+    rows: dict[str, Row[tuple[object, ...]]],
+    standings: dict[str, Standing],
+    now: int,
+) -> None:
+    canceled = 0
+    for one, after in standings.items():
+        before = rows[one]
+        if after.attempts != before.attempts:
+            connection.execute(
+                update(verifications)
+                .where(verifications.c.id == one)
+                .values(attempts=after.attempts)
+            )
+        if after.status != before.status:
+            canceled += _end(connection, one, after.status, now).canceled
+    Ended(canceled=canceled).count(connection, now=now)
+
+
+def _end(connection: Connection, verification_id: str, status: Status, now: int) -> Ended:
+    if status == APPROVED:
+        return lifecycle.approve(connection, verification_id, now=now)
+    return lifecycle.use_up(connection, verification_id, now=now)
+
+
+def _locked(connection: Connection, ids: Sequence[str]) -> dict[str, Row[tuple[object, ...]]]:
+    """Lock the verifications, in one order everywhere."""
+    if not ids:
+        return {}
+    found = select(verifications).where(verifications.c.id.in_(sorted(set(ids))))
+    rows = connection.execute(found.order_by(verifications.c.id).with_for_update())
+    return {row.id: row for row in rows}
+
+
+def _verification_of(connection: Connection, check: Check, now: int) -> str | None:
+    if check.verification_id is not None:
+        return check.verification_id
+    if check.job_id is not None:
+        of_job = select(messages.c.verification_id).where(messages.c.id == check.job_id)
+        return connection.scalar(of_job)
+    return connection.scalar(_newest_of_phone(check, now))
+
+
+def _newest_of_phone(check: Check, now: int) -> Select[str]:
+    """Select the newest of a number that waits for its code, else the newest; none is a day old."""
+    newest = select(verifications.c.id).where(
+        verifications.c.phone == check.phone, verifications.c.id >= first_id_since(now - DAY_MS)
+    )
+    if "admin" not in check.caller.scopes:
+        newest = newest.where(verifications.c.api_key == check.caller.owner)
+    waits = and_(
+        verifications.c.status == PENDING,
+        verifications.c.expires_at > now,
+        verifications.c.code_sealed.is_not(None),
+    )
+    return newest.order_by(case((waits, 0), else_=1), verifications.c.id.desc()).limit(1)

@@ -1,0 +1,123 @@
+"""What an admin does to jobs: try a failed one again, cancel one that waits.
+
+Each change is conditional. Where somebody else was faster, the job is judged as it is then.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
+
+from hudhud.core.stored_sentences import columns
+from hudhud.db.tables import messages, verifications
+from hudhud.messages import contacts, counters, listing, timeline
+from hudhud.messages.listing import Refusal
+from hudhud.messages.queue import LAST_CALL_MS
+from hudhud.messages.receipts import CANCELED, FAILED, QUEUED
+from hudhud.verification import lifecycle
+
+AT_ONCE = 500
+
+Answer = Literal["done", "unknown"] | Refusal
+
+
+def retry(connection: Connection, number: int, *, who: str, now: int) -> Answer:
+    """Queue a failed job again, with fresh attempts, while its code, if it has one, is valid."""
+    if _queue_again(connection, [number], who=who, now=now):
+        return "done"
+    job = listing.find(connection, number, now=now)
+    if job is None:
+        return "unknown"
+    return job.refusal or "not_failed"
+
+
+def retry_all(connection: Connection, *, who: str, now: int, most: int | None) -> int:
+    """Queue failed jobs again whose codes are valid, the newest first; return how many.
+
+    `most` is how many more the queue has room for; None where it has no bound.
+    """
+    newest = retryable(now).order_by(messages.c.id.desc()).limit(most)
+    ids = connection.scalars(newest).all()
+    groups = (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
+    return sum(_queue_again(connection, group, who=who, now=now) for group in groups)
+
+
+def retryable(now: int) -> Select[int]:
+    """Select the failed jobs whose codes are valid."""
+    return select(messages.c.id).where(_can_be_retried(now))
+
+
+def count_retryable(connection: Connection, *, now: int) -> int:
+    """Count the failed jobs whose codes are valid."""
+    return connection.scalar(select(func.count()).select_from(retryable(now).subquery())) or 0
+
+
+def cancel(connection: Connection, number: int, *, who: str, now: int) -> Answer:
+    """Cancel a job that waits; its verification too, unless another job carries the code."""
+    of_job = select(messages.c.verification_id).where(messages.c.id == number)
+    verification = connection.scalar(of_job)
+    lifecycle.lock(connection, [verification] if verification else [])
+    canceled = connection.execute(
+        update(messages)
+        .where(messages.c.id == number, messages.c.status == QUEUED)
+        .values(status=CANCELED, finished_at=now)
+    ).rowcount
+    if not canceled:
+        return "unknown" if listing.find(connection, number, now=now) is None else "not_queued"
+    lifecycle.cancel_uncarried(connection, [verification] if verification else [], now=now)
+    timeline.keep_intervention(connection, [number], kind="canceled", at=now, who=who)
+    moved = {QUEUED: -1, CANCELED: 1}
+    counters.add(connection, now=now, moved=moved, happened={"canceled": 1})
+    return "done"
+
+
+def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: int) -> int:
+    chosen = and_(messages.c.id.in_(ids), _can_be_retried(now))
+    of_these = select(messages.c.verification_id).where(chosen)
+    verification_ids = [one for one in connection.scalars(of_these) if one is not None]
+    lifecycle.lock(connection, verification_ids)
+    found = select(messages.c.id, messages.c.finished_at).where(chosen).with_for_update()
+    failed_at = {row.id: row.finished_at for row in connection.execute(found)}
+    if not failed_at:
+        return 0
+    held = list(failed_at)
+    failed = select(messages.c.id).where(messages.c.id.in_(held))
+    timeline.keep_failures(connection, failed)
+    connection.execute(
+        update(messages)
+        .where(messages.c.id.in_(held))
+        .values(
+            status=QUEUED,
+            attempts=0,
+            available_at=now,
+            sender=None,
+            **columns("error", None),
+            error_key=None,
+            finished_at=None,
+        )
+    )
+    lifecycle.reopen(connection, verification_ids)
+    timeline.keep_intervention(connection, held, kind="retried", at=now, who=who)
+    contacts.ask_again(connection, jobs=held)
+    count = len(held)
+    counters.add(connection, now=now, moved={FAILED: -count, QUEUED: count})
+    _take_back_failures(connection, failed_at.values())
+    return count
+
+
+def _take_back_failures(connection: Connection, times: Iterable[int]) -> None:
+    """What is tried again has not failed; what becomes of it now is what counts."""
+    minute = counters.UNIT_MS["minute"]
+    failures = Counter(at - at % minute for at in times)
+    for at in sorted(failures):
+        counters.add(connection, now=at, moved={}, happened={"failed": -failures[at]})
+
+
+def _can_be_retried(now: int) -> ColumnElement[bool]:
+    has_code = exists().where(
+        verifications.c.id == messages.c.verification_id,
+        verifications.c.code_sealed.is_not(None),
+    )
+    in_time = messages.c.expires_at > now + LAST_CALL_MS
+    return and_(messages.c.status == FAILED, in_time, or_(has_code, listing.needs_no_code))

@@ -1,0 +1,243 @@
+"""How verifications leave `pending`, and what else ends with them.
+
+    pending → approved | expired | canceled | max_attempts_reached
+       ↑___→ failed                                     (no message could be carried; see `reopen`)
+
+Each change is conditional: whoever comes second finds nothing to change. Whoever calls adds the
+canceled messages to the kept numbers last in the transaction (`tally.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, update
+
+from hudhud.auth.api_keys import is_test_prefix
+from hudhud.db.tables import messages, verifications
+from hudhud.messages import counters, timeline
+from hudhud.messages.receipts import CANCELED as MESSAGE_CANCELED
+from hudhud.messages.receipts import DELIVERED, QUEUED, READ, SENDING, SENT
+from hudhud.verification.limits import conversions
+from hudhud.webhooks import events
+
+PENDING: Final = "pending"
+APPROVED: Final = "approved"
+EXPIRED: Final = "expired"
+CANCELED: Final = "canceled"
+MAX_ATTEMPTS_REACHED: Final = "max_attempts_reached"
+FAILED: Final = "failed"
+Status = Literal["pending", "approved", "expired", "canceled", "max_attempts_reached", "failed"]
+STATUSES: Final[tuple[Status, ...]] = (
+    PENDING,
+    APPROVED,
+    EXPIRED,
+    CANCELED,
+    MAX_ATTEMPTS_REACHED,
+    FAILED,
+)
+Reason = Literal["superseded", "caller", "admin", "forgotten"]
+
+# A bound on how long one transaction holds the lock.
+EXPIRED_AT_ONCE = 1000
+ERASED: Final[dict[str, None]] = {
+    "code_index": None,
+    "code_sealed": None,
+    "link_index": None,
+    "link_sealed": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The verifications that a change ended, and how many queued messages it canceled."""
+
+    ids: Sequence[str] = ()
+    canceled: int = 0
+
+    def count(self, connection: Connection, *, now: int) -> None:
+        """Add what was canceled to the kept numbers; last in the transaction."""
+        moved = {QUEUED: -self.canceled, MESSAGE_CANCELED: self.canceled}
+        counters.add(connection, now=now, moved=moved, happened={"canceled": self.canceled})
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What a verification becomes, and from which state."""
+
+    status: Status
+    before: tuple[Status, ...] = (PENDING,)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def approve(
+    connection: Connection, verification_id: str, *, now: int, proved_phone: str | None = None
+) -> Ended:
+    """Approve a pending verification whose time is not over; `proved_phone` wrote its link."""
+    values = {} if proved_phone is None else {"proved_phone": proved_phone}
+    ended = _end(connection, [verification_id], _Ending(APPROVED, values=values), now=now)
+    if not ended:
+        return Ended()
+    for row in ended:
+        if not is_test_prefix(row.api_key):
+            conversions.note_approved(connection, row.phone, started_at=row.created_at, now=now)
+    events.verification_changed(connection, "verification.approved", [verification_id], now=now)
+    return Ended([verification_id], _cancel_messages(connection, [verification_id], now=now))
+
+
+def use_up(connection: Connection, verification_id: str, *, now: int) -> Ended:
+    """End a verification after the last wrong code that it allows."""
+    if not _end(connection, [verification_id], _Ending(MAX_ATTEMPTS_REACHED), now=now):
+        return Ended()
+    events.verification_changed(connection, "verification.failed", [verification_id], now=now)
+    return Ended([verification_id], _cancel_messages(connection, [verification_id], now=now))
+
+
+def cancel(
+    connection: Connection,
+    ids: Sequence[str],
+    *,
+    reason: Reason,
+    now: int,
+    who: str | None = None,
+) -> Ended:
+    """Cancel verifications with what waits of them; `who` is the person who did it."""
+    ending = _Ending(CANCELED, before=(PENDING, FAILED), values={"reason": reason})
+    ended = [row.id for row in _end(connection, ids, ending, now=now)]
+    events.verification_changed(connection, "verification.canceled", ended, now=now)
+    return Ended(ended, _cancel_messages(connection, ended, now=now, who=who))
+
+
+def cancel_uncarried(connection: Connection, ids: Sequence[str], *, now: int) -> None:
+    """Cancel, for an admin, those of which no message is left that could carry the code."""
+    cancel(connection, _without_hope(connection, ids, (PENDING, FAILED)), reason="admin", now=now)
+
+
+def replace(connection: Connection, ids: Sequence[str], *, now: int) -> None:
+    """Cancel verifications in favour of newer ones, but let their messages go out.
+
+    For callers that check codes themselves: to them both codes are good.
+    """
+    ending = _Ending(CANCELED, values={"reason": "superseded"})
+    ended = [row.id for row in _end(connection, ids, ending, now=now, erases=False)]
+    events.verification_changed(connection, "verification.canceled", ended, now=now)
+
+
+def fail(connection: Connection, message_ids: Sequence[int], *, now: int) -> None:
+    """Fail the verifications of messages that have just failed, unless another may arrive.
+
+    Their codes are kept: an admin may try again.
+    """
+    if not message_ids:
+        return
+    of_these = select(messages.c.verification_id).where(messages.c.id.in_(message_ids))
+    carried_by = [one for one in connection.scalars(of_these) if one is not None]
+    lock(connection, carried_by)  # nobody queues another message of these meanwhile
+    ids = _without_hope(connection, carried_by, (PENDING,))
+    ended = [row.id for row in _end(connection, ids, _Ending(FAILED), now=now, erases=False)]
+    events.verification_changed(connection, "verification.failed", ended, now=now)
+
+
+def reopen(connection: Connection, ids: Sequence[str]) -> None:
+    """Let verifications that failed be checked again: a message of theirs is queued."""
+    connection.execute(
+        update(verifications)
+        .where(verifications.c.id.in_(ids), verifications.c.status == FAILED)
+        .values(status=PENDING, ended_at=None)
+    )
+
+
+def expire(connection: Connection, *, now: int) -> int:
+    """End verifications whose time is over and erase their codes; return how many."""
+    rows = connection.execute(_over(now)).all()
+    if not rows:
+        return 0
+    pending = [row.id for row in rows if row.status == PENDING]
+    _end(connection, pending, _Ending(EXPIRED), now=now)
+    connection.execute(
+        update(verifications).where(verifications.c.id.in_([row.id for row in rows])).values(ERASED)
+    )
+    events.verification_changed(connection, "verification.expired", pending, now=now)
+    return len(rows)
+
+
+def lock(connection: Connection, ids: Sequence[str]) -> None:
+    """Lock verifications before their messages, in one order everywhere."""
+    if ids:
+        found = select(verifications.c.id).where(verifications.c.id.in_(ids))
+        connection.execute(found.order_by(verifications.c.id).with_for_update())
+
+
+def _without_hope(
+    connection: Connection, ids: Sequence[str], statuses: Sequence[Status]
+) -> Sequence[str]:
+    """Return those in these states of which no message waits, is being sent or was sent."""
+    if not ids:
+        return []
+    hopeful = exists().where(
+        messages.c.verification_id == verifications.c.id,
+        messages.c.status.in_((QUEUED, SENDING, SENT, DELIVERED, READ)),
+    )
+    hopeless = select(verifications.c.id).where(
+        verifications.c.id.in_(ids), verifications.c.status.in_(statuses), ~hopeful
+    )
+    return connection.scalars(hopeless).all()
+
+
+def _over(now: int) -> Select[str, str]:
+    return (
+        select(verifications.c.id, verifications.c.status)
+        .where(
+            verifications.c.expires_at <= now,
+            # As the index has it: who has a code, and whose link nobody used.
+            or_(verifications.c.code_sealed.is_not(None), verifications.c.link_index.is_not(None)),
+        )
+        .order_by(verifications.c.expires_at, verifications.c.id)
+        .limit(EXPIRED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+
+
+def _end(
+    connection: Connection,
+    ids: Sequence[str],
+    ending: _Ending,
+    *,
+    now: int,
+    erases: bool = True,
+) -> Sequence[Row[Any]]:
+    if not ids:
+        return []
+    values = {"status": ending.status, "ended_at": now, **ending.values}
+    fitting = and_(verifications.c.id.in_(ids), verifications.c.status.in_(ending.before))
+    if ending.status == APPROVED:
+        fitting = and_(fitting, verifications.c.expires_at > now)
+    return connection.execute(
+        update(verifications)
+        .where(fitting)
+        .values(values | (ERASED if erases else {}))
+        .returning(
+            verifications.c.id,
+            verifications.c.phone,
+            verifications.c.api_key,
+            verifications.c.created_at,
+        )
+    ).all()
+
+
+def _cancel_messages(
+    connection: Connection, ids: Sequence[str], *, now: int, who: str | None = None
+) -> int:
+    """Cancel what waits; a message that is being sent goes out."""
+    if not ids:
+        return 0
+    waiting = and_(messages.c.verification_id.in_(ids), messages.c.status == QUEUED)
+    canceled = connection.scalars(
+        update(messages)
+        .where(waiting)
+        .values(status=MESSAGE_CANCELED, finished_at=now)
+        .returning(messages.c.id)
+    ).all()
+    if who is not None:
+        timeline.keep_intervention(connection, canceled, kind="canceled", at=now, who=who)
+    return len(canceled)

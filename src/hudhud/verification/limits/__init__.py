@@ -1,0 +1,1 @@
+"""Limits on starting verifications: rates, countries, conversions."""

@@ -1,0 +1,242 @@
+"""Notice countries in which far fewer codes are approved than usual while more are sent.
+
+That is what pumping looks like: somebody has codes sent to numbers that pay for them, and never
+types one. An hour of a country is held against the seven days before. What is found stands in
+`country_guards`: `alerts.py` tells it, `countries.py` refuses sends where the guard blocks.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+import structlog
+from sqlalchemy import Connection, Row, case, func, select, update
+
+from hudhud.core.clock import iso
+from hudhud.db.engine import Database, insert_or_ignore, insert_or_update
+from hudhud.db.tables import conversions, country_guards, installation
+from hudhud.verification.limits.conversions import PART_MS
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+HABIT_DAYS: Final = 7
+GUARDED_MS: Final = HOUR_MS
+# People need time to type a code: what was started in the newest ten minutes is left out.
+LEFT_OUT_MS: Final = 600_000
+# Of fewer starts a share says nothing.
+FEWEST_STARTS: Final = 50
+FEWEST_HABITUAL_STARTS: Final = 100
+# Whoever halves a share by codes that nobody types has more than doubled what is sent.
+RISE: Final = 1.5
+FALL: Final = 0.5
+
+JUDGED_AT: Final = "conversions_judged_at"  # a row of `installation`
+JUDGED_AGAIN_MS: Final = 50_000
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class Share(NamedTuple):
+    """How many were started, and how many of these approved."""
+
+    started: int
+    approved: int
+
+    @property
+    def percent(self) -> int:
+        """The share of the approved; 0 where none was started."""
+        return round(100 * self.approved / max(1, self.started))
+
+
+class Habit(NamedTuple):
+    """What is usual: the share of seven days, and the starts of an hour at that time of the day."""
+
+    share: Share
+    starts: float
+
+
+class Finding(NamedTuple):
+    """A country of which far fewer codes are approved than usual."""
+
+    country: str
+    share: Share
+    habit: Share
+
+
+def is_low(hour: Share, habit: Habit) -> bool:
+    """Tell whether an hour is far below its habit while more is sent than usual."""
+    return (
+        hour.started >= FEWEST_STARTS
+        and hour.started > RISE * habit.starts
+        and hour.approved * habit.share.started < FALL * habit.share.approved * hour.started
+    )
+
+
+def judge(database: Database, *, mode: Literal["off", "alert", "block"], now: int) -> None:
+    """Guard for an hour each country that is low, or guard it for longer; log what is new.
+
+    To be called about once a minute on every machine: one of them does it. Reading takes a while
+    in a busy installation, so no lock is held meanwhile.
+    Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be used.
+    """
+    if mode == "off" or not _is_my_turn(database, now):
+        return
+    with database.read() as connection:
+        found = find(connection, now=now)
+    if found:
+        with database.write() as connection:
+            for finding in found:
+                _guard(connection, finding, blocks=mode == "block", now=now)
+
+
+def find(connection: Connection, *, now: int) -> list[Finding]:
+    """Return the countries that are low in the last full hour before the newest ten minutes."""
+    end = now - LEFT_OUT_MS
+    begin = end - end % PART_MS - HOUR_MS
+    hours = _hours(connection, begin)
+    if not hours:
+        return []
+    habits = _habits(connection, sorted(hours), begin)
+    everywhere = _share_everywhere(connection, begin) if _any_is_new(hours, habits) else Share(0, 0)
+    findings = []
+    for country, hour in sorted(hours.items()):
+        habit = habits.get(country, Habit(Share(0, 0), 0.0))
+        if habit.share.started < FEWEST_HABITUAL_STARTS:
+            habit = Habit(everywhere, habit.starts)
+        if habit.share.started >= FEWEST_HABITUAL_STARTS and is_low(hour, habit):
+            findings.append(Finding(country, hour, habit.share))
+    return findings
+
+
+def _is_my_turn(database: Database, now: int) -> bool:
+    """Claim this minute; False where another machine has it."""
+    value = select(installation.c.value).where(installation.c.name == JUDGED_AT)
+    with database.read() as connection:
+        judged_at = connection.scalar(value)
+    if judged_at is not None and int(judged_at) > now - JUDGED_AGAIN_MS:
+        return False
+    with database.write() as connection:
+        if judged_at is None:
+            judged_at = "0"
+            insert_or_ignore(connection, installation, {"name": JUDGED_AT, "value": judged_at})
+        claimed = connection.execute(
+            update(installation)
+            .where(installation.c.name == JUDGED_AT, installation.c.value == judged_at)
+            .values(value=str(now))
+        )
+    return claimed.rowcount == 1
+
+
+def _hours(connection: Connection, begin: int) -> dict[str, Share]:
+    """Return the countries with enough starts in the hour from `begin` on."""
+    started, approved = func.sum(conversions.c.started), func.sum(conversions.c.approved)
+    rows = connection.execute(
+        select(conversions.c.country, started, approved)
+        .where(conversions.c.start >= begin, conversions.c.start < begin + HOUR_MS)
+        .group_by(conversions.c.country)
+        .having(started >= FEWEST_STARTS)
+    )
+    return {country: Share(int(started), int(approved)) for country, started, approved in rows}
+
+
+def _habits(connection: Connection, countries: Sequence[str], begin: int) -> dict[str, Habit]:
+    """Return what was usual of these countries in the seven days before `begin`."""
+    first = begin - HABIT_DAYS * DAY_MS
+    is_that_hour = (conversions.c.start - first) % DAY_MS < HOUR_MS
+    rows = connection.execute(
+        select(
+            conversions.c.country,
+            func.sum(conversions.c.started),
+            func.sum(conversions.c.approved),
+            func.sum(case((is_that_hour, conversions.c.started), else_=0)),
+            func.min(conversions.c.start),
+        )
+        .where(
+            conversions.c.country.in_(countries),
+            conversions.c.start >= first,
+            conversions.c.start < begin,
+        )
+        .group_by(conversions.c.country)
+    )
+    return {
+        country: Habit(Share(int(started), int(approved)), int(that_hour) / _days(begin - oldest))
+        for country, started, approved, that_hour, oldest in rows
+    }
+
+
+def _days(milliseconds: int) -> int:
+    """Return how many days have begun, of those that a habit is made of."""
+    return min(HABIT_DAYS, max(1, -(-milliseconds // DAY_MS)))
+
+
+def _any_is_new(hours: Mapping[str, Share], habits: Mapping[str, Habit]) -> bool:
+    known = {
+        country
+        for country, habit in habits.items()
+        if habit.share.started >= FEWEST_HABITUAL_STARTS
+    }
+    return not known.issuperset(hours)
+
+
+def _share_everywhere(connection: Connection, begin: int) -> Share:
+    """Return what was usual of all countries: by it one is judged that has no habit of its own."""
+    row = connection.execute(
+        select(func.sum(conversions.c.started), func.sum(conversions.c.approved)).where(
+            conversions.c.start >= begin - HABIT_DAYS * DAY_MS, conversions.c.start < begin
+        )
+    ).one()
+    return Share(int(row[0] or 0), int(row[1] or 0))
+
+
+def _guard(connection: Connection, finding: Finding, *, blocks: bool, now: int) -> None:
+    country = finding.country
+    values: dict[str, object] = {
+        "until": now + GUARDED_MS,
+        "blocks": blocks,
+        "share": finding.share.percent,
+        "habit": finding.habit.percent,
+    }
+    renewed = connection.execute(
+        update(country_guards)
+        .where(country_guards.c.country == country, country_guards.c.until > now)
+        .values(**values)
+    )
+    if renewed.rowcount == 0:
+        insert_or_update(connection, country_guards, {"country": country}, values | {"since": now})
+        log.warning(
+            "far fewer codes to a country are approved than usual",
+            country=country,
+            started_in_an_hour=finding.share.started,
+            approved_percent=finding.share.percent,
+            usual_percent=finding.habit.percent,
+            refused=blocks,
+        )
+
+
+GUARDED: Final = "guarded"
+OVER: Final = "over"
+
+
+def due(guard: Row[Any], told: str | None, now: int) -> str | None:
+    """Return what of a guard has to be told now, or None."""
+    if guard.until > now:
+        return None if told == GUARDED else GUARDED
+    return None if told is None else OVER
+
+
+def message(guard: Row[Any], what: str) -> tuple[str, str]:
+    """Return title and text of an alert: which country, what happened, what to do now."""
+    country = guard.country
+    if what == OVER:
+        return f"Hudhud: {country} is no longer guarded", "Codes are sent there. Nothing to do."
+    title = f"Hudhud: far fewer codes to {country} are approved than usual"
+    share = f"{guard.share} % of the codes of an hour were approved, usual are {guard.habit} %."
+    cause = "Somebody may be having codes sent to numbers that pay for them."
+    if guard.blocks:
+        return title, (
+            f"{share} {cause} Sends to {country} are refused until {iso(guard.until)} or longer. "
+            "Look at which key and addresses they come from."
+        )
+    return title, (
+        f"{share} {cause} Look at which key and addresses they come from. To refuse sends to "
+        f"{country} set CONVERSION_GUARD=block, or DENIED_COUNTRIES={country}."
+    )

@@ -1,0 +1,64 @@
+"""How many verifications of a country are started, and how many of these are approved.
+
+Kept by the ten minutes in which they were started, only for keys that check their codes here.
+Processes add to different rows (`tally.SHARD`), so that none waits for another; and so do those who
+start and those who approve within one process.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import Connection
+
+from hudhud.core.phones import parse_phone
+from hudhud.db.deleting import delete_some
+from hudhud.db.engine import insert_or_add, lock_for_conversions
+from hudhud.db.tables import conversions
+from hudhud.messages.counters import SHARD, SHARDS
+from hudhud.verification.limits.countries import region
+
+PART_MS: Final = 600_000
+KEPT_MS: Final = 8 * 86_400_000
+SHARD_OF_STARTED: Final = SHARD
+SHARD_OF_APPROVED: Final = SHARDS + SHARD
+
+
+def note_started(connection: Connection, phones: Sequence[str], *, now: int) -> None:
+    """Count verifications that are started now."""
+    numbers = _by_country(phones)
+    keys = [_key(country, now, SHARD_OF_STARTED) for country in numbers]
+    _add(connection, keys, [{"started": number, "approved": 0} for number in numbers.values()])
+
+
+def note_approved(connection: Connection, phone: str, *, started_at: int, now: int) -> None:
+    """Count a verification as approved, beside those that were started when it was."""
+    if started_at > now - KEPT_MS:
+        keys = [_key(country, started_at, SHARD_OF_APPROVED) for country in _by_country([phone])]
+        _add(connection, keys, [{"started": 0, "approved": 1} for _ in keys])
+
+
+def purge(connection: Connection, *, now: int, limit: int) -> int:
+    """Delete what is older than 8 days, at most `limit` rows; return how many."""
+    start = conversions.c.start
+    return delete_some(connection, conversions, start < now - KEPT_MS, order=start, limit=limit)
+
+
+def _add(
+    connection: Connection,
+    keys: Sequence[Mapping[str, int | str]],
+    amounts: Sequence[Mapping[str, int]],
+) -> None:
+    if keys:
+        lock_for_conversions(connection, int(keys[0]["shard"]))
+        insert_or_add(connection, conversions, keys, amounts)
+
+
+def _key(country: str, at: int, shard: int) -> dict[str, int | str]:
+    return {"country": country, "start": at - at % PART_MS, "shard": shard}
+
+
+def _by_country(numbers: Sequence[str]) -> Counter[str]:
+    """Count numbers by their country; what is no number is left out."""
+    phones = [parse_phone(number) for number in numbers]
+    return Counter(region(phone) for phone in phones if phone is not None)

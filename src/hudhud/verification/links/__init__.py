@@ -1,0 +1,1 @@
+"""Verification by a link: the user writes first."""

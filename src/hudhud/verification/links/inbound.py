@@ -1,0 +1,229 @@
+"""What people write to a sender: the token of a link in it is answered, everything else is not.
+
+Runs in the transaction that keeps the text, once for each text, so that a repetition by the
+provider changes nothing. Several senders may get the same token: whoever uses it up first erases
+it, and the others find nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Row, select, update
+
+from hudhud.auth import api_keys
+from hudhud.channels.base import SANDBOX, Inbound
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import NotAllowed
+from hudhud.core.phones import is_same_line, mask_phone, parse_phone
+from hudhud.core.settings import Settings
+from hudhud.db import tables
+from hudhud.db.deleting import delete_some
+from hudhud.db.engine import Database, insert_or_update, insert_rows
+from hudhud.messages import counters, receipts, text_store
+from hudhud.messages.receipts import QUEUED
+from hudhud.messages.templates.catalog import Templates
+from hudhud.verification import lifecycle
+from hudhud.verification.codes import new_code
+from hudhud.verification.lifecycle import PENDING
+from hudhud.verification.limits import conversions
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.links import tokens as tokens_module
+
+# Who writes a token that is of no use is told so once in this time.
+ANSWERED_AGAIN_MS = 3_600_000
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """Where a person wrote; only this sender can answer there, without one any of the channel."""
+
+    channel: str
+    sender: str | None
+    phone: str
+
+
+class Arrivals:
+    """Answers the texts of links."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        sealer: CodeSealer,
+        templates: Templates,
+        countries: Countries,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._sealer = sealer
+        self._templates = templates
+        self._countries = countries
+
+    def take(
+        self,
+        connection: Connection,
+        message: Inbound,
+        *,
+        channel: str,
+        sender: str | None,
+        now: int,
+    ) -> None:
+        """Do what the token in a new text asks for; without one, nothing.
+
+        A token that is unknown, used, too old or another person's changes nothing. Its writer is
+        told so, once an hour.
+        """
+        tokens = tokens_module.find(message.text)
+        if not tokens:
+            return
+        chat = Chat(channel, sender, message.phone)
+        row = self._waiting(connection, tokens, chat, now)
+        if row is None:
+            if tokens_module.looks_like_one(message.text):
+                self._refuse(connection, chat, message.at, now)
+            return
+        log.info("a link's text arrived", mode=row.link_mode, phone=mask_phone(message.phone))
+        if row.link_mode == "verify":
+            self._approve(connection, row, chat, now)
+        else:
+            self._send_code(connection, row, chat, now)
+
+    def _waiting(
+        self, connection: Connection, tokens: Sequence[str], chat: Chat, now: int
+    ) -> Row[Any] | None:
+        """Return the newest verification that waits for one of these tokens from this person."""
+        indexes = [index for token in tokens for index in self._sealer.link_indexes(token)]
+        rows = connection.execute(
+            select(tables.verifications)
+            .where(
+                tables.verifications.c.link_index.in_(indexes),
+                tables.verifications.c.status == PENDING,
+                tables.verifications.c.expires_at > now,
+            )
+            .order_by(tables.verifications.c.id)  # in the order in which everybody locks
+            .with_for_update()
+        ).all()
+        return next((row for row in reversed(rows) if self._may_be_proved(row, chat)), None)
+
+    def _may_be_proved(self, row: Row[Any], chat: Chat) -> bool:
+        """Whether it is of this channel and expects this person, or anybody who may get codes."""
+        is_of_tests = self._settings.channel == SANDBOX or api_keys.is_test_prefix(row.api_key)
+        if is_of_tests != (chat.channel == SANDBOX):
+            return False
+        if row.phone:
+            return is_same_line(row.phone, chat.phone)
+        phone = parse_phone(chat.phone)
+        if phone is None:
+            return False
+        try:
+            self._countries.check(phone)
+        except NotAllowed:
+            return False
+        return True
+
+    def _send_code(self, connection: Connection, row: Row[Any], chat: Chat, now: int) -> None:
+        """Make the code and send it into the chat; its time begins now."""
+        settings = self._settings
+        code = new_code(settings.otp_length)
+        expires_at = now + settings.otp_ttl_seconds * 1000
+        proved = row.phone or chat.phone
+        template, body = self._templates.render(
+            None,
+            row.locale,
+            key_name=_key_name(connection, row),
+            ttl_seconds=settings.otp_ttl_seconds,
+        )
+        connection.execute(
+            update(tables.verifications)
+            .where(tables.verifications.c.id == row.id)
+            .values(
+                phone=proved,
+                template=template,
+                proved_phone=chat.phone,
+                code_digest=self._sealer.digest(row.id, code),
+                code_index=self._sealer.index(code),
+                code_sealed=self._sealer.seal(row.id, code),
+                expires_at=expires_at,
+                link_index=None,
+                link_sealed=None,
+            )
+        )
+        _note_started(connection, row, proved)
+        self._queue(connection, chat, body, row.id, expires_at, now)
+
+    def _approve(self, connection: Connection, row: Row[Any], chat: Chat, now: int) -> None:
+        """Take the text itself for the proof, and tell the person what was approved."""
+        _note_started(connection, row, row.phone)
+        lifecycle.approve(connection, row.id, now=now, proved_phone=chat.phone)
+        body = self._templates.approved_text(row.locale, key_name=_key_name(connection, row))
+        self._queue(connection, chat, body, row.id, self._answer_expires(now), now)
+
+    def _refuse(self, connection: Connection, chat: Chat, written_at: int, now: int) -> None:
+        """Answer politely, unless that was done a short time ago or the text is as old."""
+        if written_at <= now - ANSWERED_AGAIN_MS or not _note_answer(connection, chat.phone, now):
+            return
+        phone = parse_phone(chat.phone)
+        locale = self._templates.choose_locale("" if phone is None else phone.country, None, None)
+        body = self._templates.refused_text(locale, key_name=None)
+        log.info("a text with a token of no use is answered", phone=mask_phone(chat.phone))
+        self._queue(connection, chat, body, None, self._answer_expires(now), now)
+
+    def _answer_expires(self, now: int) -> int:
+        return now + self._settings.otp_ttl_seconds * 1000
+
+    def _queue(
+        self,
+        connection: Connection,
+        chat: Chat,
+        body: str,
+        verification_id: str | None,
+        expires_at: int,
+        now: int,
+    ) -> None:
+        (number,) = self._database.new_ids(connection, tables.messages, 1)
+        row = receipts.new_row(
+            number,
+            verification_id=verification_id,
+            channel=chat.channel,
+            phone=chat.phone,
+            body=body,
+            request_id=None,
+            created_at=now,
+            expires_at=expires_at,
+            only_sender=chat.sender,
+        )
+        insert_rows(connection, tables.messages, [row])
+        text_store.keep(connection, [body])
+        counters.add(connection, now=now, moved={QUEUED: 1}, happened={"accepted": 1})
+
+
+def _note_started(connection: Connection, row: Row[Any], phone: str) -> None:
+    """Count it for its country, in whose chat the person wrote; tests are in no country."""
+    if not api_keys.is_test_prefix(row.api_key):
+        conversions.note_started(connection, [phone], now=row.created_at)
+
+
+def _note_answer(connection: Connection, phone: str, now: int) -> bool:
+    """Write down that this person is answered now; False where somebody just did."""
+    return insert_or_update(
+        connection,
+        tables.link_answers,
+        {"phone": phone},
+        {"answered_at": now},
+        where=tables.link_answers.c.answered_at <= now - ANSWERED_AGAIN_MS,
+    )
+
+
+def purge(connection: Connection, *, now: int, limit: int) -> int:
+    """Delete at most `limit` notes of answers that another one may follow; return how many."""
+    answered = tables.link_answers.c.answered_at
+    is_old = answered <= now - ANSWERED_AGAIN_MS
+    return delete_some(connection, tables.link_answers, is_old, order=answered, limit=limit)
+
+
+def _key_name(connection: Connection, row: Row[Any]) -> str | None:
+    return api_keys.name_of(connection, row.api_key)

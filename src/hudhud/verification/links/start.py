@@ -1,0 +1,196 @@
+"""The user writes first: a link that opens WhatsApp with a text to send to us, and a token in it.
+
+WhatsApp may refuse what we write to strangers, but never what answers them. In mode `reply` the
+text is answered with the code; in mode `verify` it approves the verification by itself.
+`arrivals.py` is the other half: what happens when the text arrives.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Row, select
+
+from hudhud.auth.api_keys import Caller
+from hudhud.channels import sandbox
+from hudhud.channels.base import SANDBOX
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady
+from hudhud.core.phones import Phone
+from hudhud.core.settings import Settings
+from hudhud.db import tables
+from hudhud.db.engine import Database
+from hudhud.messages.templates.catalog import LinkMode, Templates
+from hudhud.senders import records
+from hudhud.verification.lifecycle import PENDING
+from hudhud.verification.limits import rate_limits
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.rate_limits import Limit, Limits, Quota
+from hudhud.verification.links import tokens
+from hudhud.verification.start import NO_LIMITS, new_verification_id
+from hudhud.webhooks import events
+
+# As long as any digest, and of random bytes: no code matches it.
+NO_CODE_BYTES = 32
+
+NEEDS_NUMBER = 'Bad Request: "phoneNumber" is required in mode "verify": who is expected to write.'
+NOT_ALLOWED = (
+    'This API key may not use the mode "verify". Use "reply", or make a key with: '
+    "hudhud keys create NAME --allow-link-verify"
+)
+NOT_LINKED = "No WhatsApp number is linked yet to which a person could write. Link one first."
+NO_LINK = "There is no such link."
+LINK_OVER = "This link has been used, or its time is over. Start again."
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRequest:
+    """What a caller asks for; without a `phone` whoever writes first proves theirs."""
+
+    mode: LinkMode = "reply"
+    phone: Phone | None = None
+    reference: str | None = None
+    locale: str | None = None
+    redirect_url: str | None = None
+    client_ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartedLink:
+    """A link that is on disk; `expires_at` is until when its text may arrive."""
+
+    verification_id: str
+    url: str
+    token: str
+    expires_at: int
+    quota: Quota
+
+
+@dataclass(frozen=True, slots=True)
+class _NewLink:
+    """A link that is not yet stored; `token` leaves memory only as an index and sealed."""
+
+    id: str
+    request: LinkRequest
+    owner: str
+    locale: str
+    token: str
+    created_at: int
+
+
+class LinkStarter:
+    """Makes links by the settings and writes them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        sealer: CodeSealer,
+        templates: Templates,
+        countries: Countries,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._sealer = sealer
+        self._templates = templates
+        self._countries = countries
+        self._limits = Limits(settings)
+
+    def start(self, request: LinkRequest, *, caller: Caller, now: int) -> StartedLink:
+        """Store a verification that waits for its link's text.
+
+        Raises BadRequest, NotAllowed for a mode or a country, TooMany for a limit, and NotReady
+        where no number is linked to which a person could write.
+        """
+        self._refuse(request, caller)
+        country = "" if request.phone is None else request.phone.country
+        locale = self._templates.choose_locale(country, request.locale, caller.name)
+        token = tokens.new_token()
+        text = self._templates.link_text(request.mode, locale, key_name=caller.name, token=token)
+        # Nothing is sent to the number before its owner writes: no limit of numbers is meant.
+        applying = self._limits.of(caller, None, request.client_ip)
+        channel = SANDBOX if caller.is_test else self._settings.channel
+        new = _NewLink(new_verification_id(now), request, caller.owner, locale, token, now)
+        with self._database.write() as connection:
+            url = _address(_number_to_write_to(connection, channel, now=now), text)
+            quota = self._take_limits(connection, applying, now)
+            row = self._row(new, url)
+            connection.execute(tables.verifications.insert().values(row))
+            events.verification_changed(connection, "verification.created", [new.id], now=now)
+            self._database.ring(connection)
+        return StartedLink(new.id, url, token, row["expires_at"], quota)
+
+    def show(self, verification_id: str, *, caller: Caller, now: int) -> str:
+        """Return the address of a link once more. Raises NotFound, and Gone where it is over."""
+        found = select(tables.verifications).where(tables.verifications.c.id == verification_id)
+        with self._database.read() as connection:
+            row = connection.execute(found).first()
+        if row is None or row.link_mode is None or not caller.sees(row.api_key):
+            raise NotFound(NO_LINK, "not_found")
+        if row.link_sealed is None or row.expires_at <= now:
+            raise Gone(LINK_OVER, "link_over")
+        return self._sealer.open_link(row.id, row.link_sealed)
+
+    def _row(self, new: "_NewLink", url: str) -> dict[str, Any]:
+        phone = new.request.phone
+        return {
+            "id": new.id,
+            "phone": "" if phone is None else phone.number,
+            "status": PENDING,
+            "code_digest": secrets.token_bytes(NO_CODE_BYTES),
+            "api_key": new.owner,
+            "created_at": new.created_at,
+            "expires_at": new.created_at + self._settings.link_ttl_seconds * 1000,
+            "locale": new.locale,
+            "reference": new.request.reference,
+            "link_mode": new.request.mode,
+            "link_index": self._sealer.link_index(tokens.canonical(new.token)),
+            "link_sealed": self._sealer.seal_link(new.id, url),
+            "redirect_url": new.request.redirect_url,
+        }
+
+    def _refuse(self, request: LinkRequest, caller: Caller) -> None:
+        if request.mode == "verify" and not caller.may_link_verify:
+            raise NotAllowed(NOT_ALLOWED, "link_verify_not_allowed")
+        if request.mode == "verify" and request.phone is None:
+            raise BadRequest(NEEDS_NUMBER, "invalid_parameter")
+        if request.phone is not None:
+            self._countries.check(request.phone)
+
+    def _take_limits(self, connection: Connection, applying: list[Limit], now: int) -> Quota:
+        if not applying:
+            return NO_LIMITS
+        self._database.lock_for_limits(connection)
+        (taken,) = rate_limits.take(connection, [applying], now=now)
+        if not isinstance(taken, Quota):
+            raise taken
+        return taken
+
+
+def _address(phone: str, text: str) -> str:
+    """Return the address that opens a chat with `phone` and puts `text` where one writes."""
+    return f"https://wa.me/{phone.removeprefix('+')}?text={quote(text, safe='')}"
+
+
+def _number_to_write_to(connection: Connection, channel: str, *, now: int) -> str:
+    """Choose among the linked senders' numbers, those that can answer at once before others.
+
+    Raises NotReady where no device is linked.
+    """
+    if channel == SANDBOX:
+        return sandbox.NUMBER
+    linked = select(tables.senders).where(
+        tables.senders.c.channel == channel, tables.senders.c.phone.is_not(None)
+    )
+    rows = connection.execute(linked).all()
+    if not rows:
+        raise NotReady(NOT_LINKED, "no_linked_sender")
+    able = [row for row in rows if _can_answer(row, now)]
+    return str(secrets.choice(able or rows).phone)
+
+
+def _can_answer(row: Row[Any], now: int) -> bool:
+    """Whether the sender sends now; a restricted one does, to those who wrote to it."""
+    is_sending = row.carries in ("all", "known") and row.paused_at is None
+    return is_sending and records.is_running(row, now=now)

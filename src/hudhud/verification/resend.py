@@ -1,0 +1,182 @@
+"""Send the same code again: while it is valid, after waits that grow, a few times."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from hudhud.auth import api_keys
+from hudhud.auth.api_keys import Caller
+from hudhud.core.errors import BadRequest, Conflict, Gone, TooMany
+from hudhud.core.phones import Phone, parse_phone
+from hudhud.core.settings import Settings
+from hudhud.db import tables
+from hudhud.db.engine import Database, insert_rows
+from hudhud.messages import admission, counters, receipts, text_store
+from hudhud.messages.queue import LAST_CALL_MS
+from hudhud.messages.receipts import QUEUED, SENDING
+from hudhud.messages.templates.catalog import Templates
+from hudhud.verification import lifecycle
+from hudhud.verification.check import OVER
+from hudhud.verification.lifecycle import EXPIRED, FAILED, PENDING
+from hudhud.verification.limits import rate_limits
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.rate_limits import Limits, Quota
+from hudhud.verification.start import NO_LIMITS
+
+# Seconds from the message before it to the first, second and last one.
+WAITS = (30, 60, 120)
+ENDED = "This verification has ended. Send a new code."
+STILL_QUEUED = "Its message has not been sent yet."
+TOO_EARLY = "The code was sent a moment ago. Wait before it is sent again."
+NO_MORE = "The code was sent again as often as it may be. Send a new one."
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """The further message that carries the code."""
+
+    message_id: int
+    resends_left: int
+    quota: Quota
+
+
+class Resends:
+    """Queues further messages for verifications that wait for their code."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        templates: Templates,
+        countries: Countries,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._templates = templates
+        self._countries = countries
+        self._limits = Limits(settings)
+
+    def queue(
+        self,
+        connection: Connection,
+        verification_id: str,
+        *,
+        caller: Caller,
+        request_id: str,
+        now: int,
+    ) -> Resent:
+        """Queue the code of a verification that exists once more; nothing is extended by it.
+
+        Raises Gone, Conflict, NotAllowed, TooMany or QueueUnavailable: then nothing has changed.
+        """
+        # In the order in which a send locks.
+        self._database.lock_for_admission(connection)
+        self._database.lock_for_limits(connection)
+        row = connection.execute(_LOCKED.where(tables.verifications.c.id == verification_id)).one()
+        last = connection.execute(
+            _LAST_MESSAGE.where(tables.messages.c.verification_id == verification_id)
+        ).first()
+        if last is None:  # nobody has opened its link yet
+            raise Conflict(STILL_QUEUED, "still_queued")
+        _refuse_ended(row, now)
+        _refuse_early(row, last, now)
+        self._countries.check(_phone(row))
+        self._refuse_without_room(connection, last.channel, row.expires_at, now)
+        quota = self._take_limits(connection, caller, _phone(row), now)
+        number = self._insert(connection, row, last, request_id, now)
+        return Resent(number, len(WAITS) - row.resends - 1, quota)
+
+    def _refuse_without_room(
+        self, connection: Connection, channel: str, expires_at: int, now: int
+    ) -> None:
+        left = (expires_at - now) / 1000
+        room = admission.room(
+            connection, self._database, self._settings, channel=channel, validity=left, now=now
+        )
+        if room is not None and room.places(left) == 0:
+            raise admission.full(room)
+
+    def _take_limits(self, connection: Connection, caller: Caller, phone: Phone, now: int) -> Quota:
+        applying = self._limits.of(caller, phone, None)
+        if not applying:
+            return NO_LIMITS
+        (taken,) = rate_limits.take(connection, [applying], now=now)
+        if isinstance(taken, TooMany):
+            raise taken
+        return taken
+
+    def _insert(
+        self,
+        connection: Connection,
+        row: Row[Any],
+        last: Row[Any],
+        request_id: str,
+        now: int,
+    ) -> int:
+        (number,) = self._database.new_ids(connection, tables.messages, 1)
+        body = self._body(connection, row, now)
+        new = receipts.new_row(
+            number,
+            verification_id=row.id,
+            channel=last.channel,
+            phone=last.phone,
+            body=body,
+            request_id=request_id,
+            created_at=now,
+            expires_at=row.expires_at,
+            only_sender=last.only_sender,
+        )
+        insert_rows(connection, tables.messages, [new])
+        text_store.keep(connection, [body])
+        lifecycle.reopen(connection, [row.id])
+        connection.execute(
+            update(tables.verifications)
+            .where(tables.verifications.c.id == row.id)
+            .values(resends=tables.verifications.c.resends + 1)
+        )
+        counters.add(connection, now=now, moved={QUEUED: 1}, happened={"accepted": 1})
+        self._database.ring(connection)
+        return number
+
+    def _body(self, connection: Connection, row: Row[Any], now: int) -> str:
+        """Word it as its owner's messages are; by the usual template where its own is gone."""
+        key_name = api_keys.name_of(connection, row.api_key)
+        country = _phone(row).country
+        locale = row.locale or self._templates.choose_locale(country, None, key_name)
+        left = (row.expires_at - now) // 1000
+        try:
+            _, body = self._templates.render(
+                row.template, locale, key_name=key_name, ttl_seconds=left
+            )
+        except BadRequest:
+            _, body = self._templates.render(None, locale, key_name=key_name, ttl_seconds=left)
+        return body
+
+
+def _phone(row: Row[Any]) -> Phone:
+    phone = parse_phone(row.phone)
+    assert phone is not None  # noqa: S101 -- for the type checker: only such numbers are stored
+    return phone
+
+
+def _refuse_ended(row: Row[Any], now: int) -> None:
+    if row.status == EXPIRED or row.expires_at <= now + LAST_CALL_MS:
+        raise Gone(OVER, "expired")
+    if row.status not in (PENDING, FAILED) or row.code_sealed is None:
+        raise Conflict(ENDED, "not_pending")
+
+
+def _refuse_early(row: Row[Any], last: Row[Any], now: int) -> None:
+    if last.status in (QUEUED, SENDING):
+        raise Conflict(STILL_QUEUED, "still_queued")
+    if row.resends >= len(WAITS):
+        raise TooMany(NO_MORE, "resends_used_up", None)
+    left = last.created_at + WAITS[row.resends] * 1000 - now
+    if left > 0:
+        raise TooMany(TOO_EARLY, "resend_too_early", math.ceil(left / 1000))
+
+
+_LOCKED = select(tables.verifications).with_for_update()
+_LAST_MESSAGE = select(tables.messages).order_by(tables.messages.c.id.desc()).limit(1)

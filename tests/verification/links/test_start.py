@@ -1,0 +1,523 @@
+"""The user writes first: what starts a link, and what the text of one brings about."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from sqlalchemy import func, select
+
+from conftest import settings
+from hudhud.auth.api_keys import Caller
+from hudhud.channels.base import Inbound
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady, TooMany
+from hudhud.core.phones import Phone
+from hudhud.db.engine import Database
+from hudhud.db.tables import conversions, link_answers, verifications
+from hudhud.messages import counters
+from hudhud.messages.templates.catalog import Templates
+from hudhud.messages.templates.shipped import CODE_LINE
+from hudhud.senders import records
+from hudhud.verification import lifecycle
+from hudhud.verification.check import Check, Checked, CodeChecker
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.links import tokens
+from hudhud.verification.links.inbound import ANSWERED_AGAIN_MS, Arrivals
+from hudhud.verification.links.start import LinkStarter
+from support.links import (
+    ACCOUNT,
+    KEY,
+    LINK_MS,
+    SENDER,
+    code_of,
+    link_starter,
+    put_linked,
+    queued,
+    start,
+    stored,
+    text_of,
+    write,
+)
+from support.queued import NOW, PHONE, SECRET, VALIDITY_MS, accept, arrivals, caller
+
+OTHER = "+201001234599"
+EGYPT = Phone(PHONE, "EG")
+NO_LINK_ID = "v" + "0" * 43
+
+
+@pytest.fixture(autouse=True)
+def _linked(request: pytest.FixtureRequest) -> None:
+    """A linked sender to which people can write."""
+    if "database" in request.fixturenames:
+        put_linked(request.getfixturevalue("database"))
+
+
+# The start
+
+
+def test_a_link_opens_a_chat_with_the_linked_number_and_a_text_with_the_token(
+    database: Database,
+) -> None:
+    link = start(database)
+    assert link.url.startswith(f"https://wa.me/{ACCOUNT.removeprefix('+')}?text=")
+    assert link.url.isascii()
+    assert " " not in link.url
+    assert link.token in text_of(link.url)
+    assert "Hudhud" in text_of(link.url)
+    assert link.expires_at == NOW + LINK_MS
+
+
+def test_what_is_stored_of_a_link_does_not_tell_its_token(database: Database) -> None:
+    link = start(database, EGYPT, reference="order 7", redirect_url="https://example.com/done")
+    row = stored(database, link.verification_id)
+    assert (row.phone, row.status, row.link_mode) == (PHONE, "pending", "reply")
+    assert (row.reference, row.redirect_url) == ("order 7", "https://example.com/done")
+    assert (row.api_key, row.created_at, row.expires_at) == ("k", NOW, NOW + LINK_MS)
+    assert (row.code_index, row.code_sealed, row.proved_phone) == (None, None, None)
+    everything = repr(tuple(row)).encode()
+    for written in (link.token, tokens.canonical(link.token)):
+        assert written.encode() not in everything
+
+
+def test_no_code_fits_before_the_text_has_arrived(database: Database) -> None:
+    row = stored(database, start(database).verification_id)
+    sealer = CodeSealer(SECRET)
+    assert not any(sealer.matches(row.code_digest, row.id, f"{n:04d}") for n in range(10_000))
+
+
+def test_every_link_has_a_token_of_its_own(database: Database) -> None:
+    assert len({start(database).token for _ in range(20)}) == 20
+
+
+def test_the_time_of_a_link_is_a_setting(database: Database) -> None:
+    assert start(database, changes={"link_ttl_seconds": 60}).expires_at == NOW + 60_000
+
+
+def test_the_text_speaks_the_language_asked_for_or_that_of_the_number(database: Database) -> None:
+    german = start(database, locale="de")
+    egyptian = start(database, EGYPT)
+    assert stored(database, german.verification_id).locale == "de"
+    assert stored(database, egyptian.verification_id).locale == "ar"
+    assert any("\u0600" <= letter <= "\u06ff" for letter in text_of(egyptian.url))
+    with pytest.raises(BadRequest) as refused:
+        start(database, locale="xx")
+    assert refused.value.word == "unknown_locale"
+
+
+def test_without_a_linked_number_there_is_no_link(database: Database) -> None:
+    with database.write() as connection:
+        records.forget_device(connection, name=SENDER)
+    with pytest.raises(NotReady) as refused:
+        start(database)
+    assert refused.value.word == "no_linked_sender"
+
+
+def test_a_number_that_can_answer_at_once_comes_before_others(database: Database) -> None:
+    put_linked(database, "off", "+201550000002", "reconnecting")
+    put_linked(database, "banned", "+201550000003", "logged_out")
+    for _ in range(20):
+        assert ACCOUNT[1:] in start(database).url
+
+
+def test_links_are_spread_over_the_numbers_that_can_answer(database: Database) -> None:
+    other = "+201550000002"
+    put_linked(database, "restricted", other, "restricted")
+    chosen = {start(database).url.partition("?")[0].rpartition("/")[2] for _ in range(60)}
+    assert chosen == {ACCOUNT[1:], other[1:]}
+
+
+def test_a_number_that_is_paused_or_does_not_run_is_only_the_last_choice(
+    database: Database,
+) -> None:
+    with database.write() as connection:
+        records.pause(connection, name=SENDER, now=NOW)
+    assert ACCOUNT[1:] in start(database).url
+    other = "+201550000002"
+    put_linked(database, "other", other)
+    assert other[1:] in start(database).url
+    with database.write() as connection:
+        records.resume(connection, name=SENDER)
+    late = NOW + records.LEASE_MS + 1
+    chosen = {start(database, now=late).url.partition("?")[0] for _ in range(60)}
+    assert len(chosen) == 2
+
+
+def test_no_limit_of_numbers_holds_for_links_for_nothing_is_sent_to_them(
+    database: Database,
+) -> None:
+    limited = caller("k", "send", "verify", limits="per_number=1/1h per_prefix=1/1h")
+    for _ in range(3):
+        start(database, EGYPT, by=limited)
+
+
+def test_the_limit_of_a_key_holds_for_links_without_a_number_too(database: Database) -> None:
+    limited = caller("k", "send", "verify", limits="per_key=1/1h")
+    start(database, by=limited)
+    with pytest.raises(TooMany) as refused:
+        start(database, by=limited)
+    assert refused.value.word == "rate_limited"
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(verifications)) == 1
+
+
+def test_countries_that_get_no_codes_get_no_links(database: Database) -> None:
+    with pytest.raises(NotAllowed) as refused:
+        start(database, EGYPT, changes={"allowed_countries": "SA"})
+    assert refused.value.word == "country_not_allowed"
+
+
+def test_the_text_itself_approves_only_for_keys_that_may(database: Database) -> None:
+    with pytest.raises(NotAllowed) as refused:
+        start(database, EGYPT, mode="verify", by=caller("k", "send", "verify"))
+    assert refused.value.word == "link_verify_not_allowed"
+
+
+def test_the_text_itself_approves_only_a_number_that_is_expected(database: Database) -> None:
+    with pytest.raises(BadRequest) as refused:
+        start(database, mode="verify")
+    assert refused.value.word == "invalid_parameter"
+
+
+# The link once more
+
+
+def show(database: Database, verification_id: str, *, by: Caller = KEY, now: int = NOW) -> str:
+    return link_starter(database).show(verification_id, caller=by, now=now)
+
+
+def test_a_link_is_shown_again_to_the_key_that_made_it_and_to_admins(database: Database) -> None:
+    link = start(database)
+    assert show(database, link.verification_id) == link.url
+    assert show(database, link.verification_id, by=caller("boss", "admin")) == link.url
+    for by, number in ((caller("other", "verify"), link.verification_id), (KEY, NO_LINK_ID)):
+        with pytest.raises(NotFound):
+            show(database, number, by=by)
+
+
+def test_a_link_that_is_used_or_over_is_not_shown_again(database: Database) -> None:
+    used, old = start(database), start(database)
+    write(database, used.token)
+    with pytest.raises(Gone):
+        show(database, used.verification_id)
+    with pytest.raises(Gone):
+        show(database, old.verification_id, now=NOW + LINK_MS)
+
+
+def test_a_link_made_under_the_secret_before_goes_on_working(database: Database) -> None:
+    link = start(database)
+    chosen = settings()
+    rotated = CodeSealer("the secret after it", previous=SECRET)
+    known = (chosen, database, rotated, Templates(chosen), Countries(chosen, database))
+    assert LinkStarter(*known).show(link.verification_id, caller=KEY, now=NOW) == link.url
+    with database.write() as connection:
+        Arrivals(*known).take(
+            connection,
+            Inbound("m", PHONE, link.token, NOW),
+            channel="linked",
+            sender=SENDER,
+            now=NOW,
+        )
+    assert stored(database, link.verification_id).proved_phone == PHONE
+
+
+# Mode reply
+
+
+def test_the_text_is_answered_with_a_code_in_the_same_chat(database: Database) -> None:
+    link = start(database)
+    write(database, text_of(link.url), now=NOW + 5)
+    row = stored(database, link.verification_id)
+    assert (row.status, row.phone, row.proved_phone) == ("pending", PHONE, PHONE)
+    assert (row.link_index, row.link_sealed) == (None, None)
+    assert CodeSealer(SECRET).matches(row.code_digest, row.id, code_of(row))
+    (message,) = queued(database)
+    assert (message.verification_id, message.phone) == (row.id, PHONE)
+    assert (message.channel, message.only_sender, message.status) == ("linked", SENDER, "queued")
+    assert (message.created_at, message.available_at) == (NOW + 5, NOW + 5)
+    assert CODE_LINE.search(message.body)
+
+
+def test_the_time_of_the_code_begins_when_the_text_arrives(database: Database) -> None:
+    link = start(database)
+    late = NOW + LINK_MS - 1
+    write(database, link.token, now=late)
+    assert stored(database, link.verification_id).expires_at == late + VALIDITY_MS
+    (message,) = queued(database)
+    assert message.expires_at == late + VALIDITY_MS
+
+
+def test_the_answer_speaks_the_language_of_the_link(database: Database) -> None:
+    link = start(database, EGYPT, locale="de")
+    write(database, link.token)
+    (message,) = queued(database)
+    assert "Minuten" in message.body
+
+
+def test_only_the_expected_number_gets_the_code(database: Database) -> None:
+    link = start(database, EGYPT)
+    before = stored(database, link.verification_id)
+    write(database, link.token, OTHER)
+    assert stored(database, link.verification_id) == before
+    (answer,) = queued(database)
+    assert (answer.phone, answer.verification_id) == (OTHER, None)
+    write(database, link.token, PHONE)
+    assert stored(database, link.verification_id).proved_phone == PHONE
+
+
+def test_an_expected_number_may_be_written_otherwise_by_whatsapp(database: Database) -> None:
+    expected, written = "+5561991674800", "+556191674800"
+    link = start(database, Phone(expected, "BR"))
+    write(database, link.token, written)
+    row = stored(database, link.verification_id)
+    assert (row.phone, row.proved_phone) == (expected, written)
+    (message,) = queued(database)
+    assert message.phone == written
+
+
+def test_a_token_works_once(database: Database) -> None:
+    link = start(database)
+    write(database, link.token, PHONE)
+    before = stored(database, link.verification_id)
+    write(database, link.token, OTHER)
+    write(database, link.token, PHONE)
+    assert stored(database, link.verification_id) == before
+    assert [message.verification_id for message in queued(database)] == [before.id, None, None]
+
+
+def test_a_link_that_is_over_canceled_or_expired_is_of_no_use(database: Database) -> None:
+    old, canceled, expired = start(database), start(database), start(database, now=NOW - LINK_MS)
+    with database.write() as connection:
+        lifecycle.cancel(connection, [canceled.verification_id], reason="caller", now=NOW)
+        assert lifecycle.expire(connection, now=NOW) == 1
+    for number, (link, now) in enumerate(((old, NOW + LINK_MS), (canceled, NOW), (expired, NOW))):
+        write(database, link.token, f"+2010000000{number:02d}", now=now)
+        row = stored(database, link.verification_id)
+        assert (row.phone, row.proved_phone, row.code_sealed) == ("", None, None)
+    assert [message.verification_id for message in queued(database)] == [None] * 3
+    assert stored(database, expired.verification_id).status == "expired"
+
+
+def test_an_expired_link_keeps_nothing_of_its_token(database: Database) -> None:
+    link = start(database)
+    with database.write() as connection:
+        lifecycle.expire(connection, now=NOW + LINK_MS)
+    row = stored(database, link.verification_id)
+    assert (row.status, row.link_index, row.link_sealed) == ("expired", None, None)
+
+
+def test_of_two_tokens_in_a_text_the_newer_is_taken(database: Database) -> None:
+    older, newer = start(database, now=NOW - 1), start(database)
+    write(database, f"{older.token} {newer.token}")
+    assert stored(database, newer.verification_id).proved_phone == PHONE
+    assert stored(database, older.verification_id).proved_phone is None
+
+
+def test_a_number_of_a_country_that_gets_no_codes_is_refused(database: Database) -> None:
+    link = start(database)
+    write(database, link.token, "+966512345678", denied_countries="SA")
+    assert stored(database, link.verification_id).proved_phone is None
+    write(database, link.token, PHONE, denied_countries="SA")
+    assert stored(database, link.verification_id).proved_phone == PHONE
+
+
+def test_what_is_neither_a_number_nor_anybodys_proves_nothing(database: Database) -> None:
+    link = start(database)
+    write(database, link.token, "+999")
+    assert stored(database, link.verification_id).proved_phone is None
+
+
+def test_codes_of_links_count_as_started_once_the_text_has_arrived(database: Database) -> None:
+    def started() -> int | None:
+        with database.read() as connection:
+            total = connection.scalar(select(func.sum(conversions.c.started)))
+        return None if total is None else int(total)
+
+    link = start(database)
+    assert started() is None
+    write(database, link.token)
+    assert started() == 1
+
+
+def test_answers_are_counted_among_the_messages(database: Database) -> None:
+    write(database, start(database).token)
+    write(database, tokens.new_token())
+    with database.read() as connection:
+        assert counters.counts(connection) == {"queued": 2}
+
+
+# Mode verify
+
+
+def test_the_text_itself_approves_and_the_person_is_told_what(database: Database) -> None:
+    link = start(database, EGYPT, mode="verify", changes={"brand_name": "Souq"})
+    assert "Souq" in text_of(link.url)
+    write(database, text_of(link.url), now=NOW + 5, brand_name="Souq")
+    row = stored(database, link.verification_id)
+    assert (row.status, row.proved_phone, row.ended_at) == ("approved", PHONE, NOW + 5)
+    assert (row.link_index, row.link_sealed, row.code_sealed) == (None, None, None)
+    (message,) = queued(database)
+    assert (message.verification_id, message.phone, message.only_sender) == (row.id, PHONE, SENDER)
+    assert "Souq" in message.body
+    assert CODE_LINE.search(message.body) is None
+
+
+def test_the_text_from_another_number_approves_nothing(database: Database) -> None:
+    link = start(database, EGYPT, mode="verify")
+    before = stored(database, link.verification_id)
+    write(database, link.token, OTHER)
+    assert stored(database, link.verification_id) == before
+    (answer,) = queued(database)
+    assert (answer.phone, answer.verification_id) == (OTHER, None)
+
+
+def test_the_text_approves_once(database: Database) -> None:
+    link = start(database, EGYPT, mode="verify")
+    write(database, link.token)
+    write(database, link.token, now=NOW + 7)
+    assert stored(database, link.verification_id).ended_at == NOW
+    assert [message.verification_id for message in queued(database)] == [link.verification_id, None]
+
+
+# What is of no use
+
+
+def test_a_text_without_a_token_is_never_answered(database: Database) -> None:
+    start(database)
+    for text in ("hello", "", "my code is 1234", "K7MX4RTD9C", "WELL-MADE-AX", "2345-6789-22"):
+        write(database, text)
+    assert queued(database) == []
+
+
+def test_an_unknown_token_is_answered_once_an_hour(database: Database) -> None:
+    for passed in (0, 1, ANSWERED_AGAIN_MS - 1):
+        write(database, tokens.new_token(), now=NOW + passed)
+    assert len(queued(database)) == 1
+    write(database, tokens.new_token(), now=NOW + ANSWERED_AGAIN_MS)
+    write(database, tokens.new_token(), OTHER, now=NOW + 1)
+    assert [message.phone for message in queued(database)] == [PHONE, PHONE, OTHER]
+
+
+def test_a_token_that_is_good_is_answered_whatever_came_before(database: Database) -> None:
+    write(database, tokens.new_token())
+    write(database, start(database).token, now=NOW + 1)
+    assert [message.verification_id is None for message in queued(database)] == [True, False]
+
+
+def test_a_text_that_arrives_an_hour_late_is_not_answered_any_more(database: Database) -> None:
+    message = Inbound("m", PHONE, tokens.new_token(), NOW)
+    with database.write() as connection:
+        arrivals(database, channel="linked").take(
+            connection, message, channel="linked", sender=SENDER, now=NOW + ANSWERED_AGAIN_MS
+        )
+    assert queued(database) == []
+
+
+def test_the_answer_speaks_the_language_of_the_number_and_holds_no_token(
+    database: Database,
+) -> None:
+    write(database, tokens.new_token(), "+491701234567")
+    (answer,) = queued(database)
+    assert answer.body
+    assert any(word in answer.body for word in ("Link", "Anfrage", "Bitte", "bitte"))
+    assert not tokens.looks_like_one(answer.body)
+
+
+def at_once(*calls: Callable[[], None]) -> None:
+    """Call all of them at the same moment, each in a thread."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], None]) -> None:
+        barrier.wait()
+        call()
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_two_senders_that_get_an_unknown_token_at_once_give_one_answer(database: Database) -> None:
+    token = tokens.new_token()
+    at_once(*(partial(write, database, token, sender=f"s{n}") for n in range(6)))
+    assert len(queued(database)) == 1
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(link_answers)) == 1
+
+
+@pytest.mark.parametrize("mode", ["reply", "verify"])
+def test_two_senders_that_get_a_good_token_at_once_use_it_once(
+    database: Database, mode: str
+) -> None:
+    link = start(database, EGYPT, mode=mode)
+    at_once(*(partial(write, database, link.token, sender=f"s{n}") for n in range(6)))
+    answers = [message.verification_id for message in queued(database)]
+    assert sorted(answers, key=str) == [None, link.verification_id]
+
+
+def test_two_people_who_write_the_same_token_at_once_prove_one_number(database: Database) -> None:
+    link = start(database)
+    people = [f"+2010000000{n:02d}" for n in range(6)]
+    at_once(*(partial(write, database, link.token, phone) for phone in people))
+    proved = stored(database, link.verification_id).proved_phone
+    codes = [one.phone for one in queued(database) if one.verification_id is not None]
+    assert codes == [proved]
+    assert len(queued(database)) == len(people)
+
+
+# Test keys
+
+
+def test_the_text_of_a_test_keys_link_arrives_over_the_sandbox_alone(database: Database) -> None:
+    by = Caller("hh_test_abcdef", "tests", frozenset({"send", "verify"}), is_test=True)
+    link = start(database, by=by)
+    write(database, link.token)
+    assert stored(database, link.verification_id).proved_phone is None
+    write(database, link.token, channel="sandbox", sender=None)
+    assert stored(database, link.verification_id).proved_phone == PHONE
+    (code,) = [one for one in queued(database) if one.verification_id is not None]
+    assert (code.channel, code.only_sender) == ("sandbox", None)
+
+
+def test_nobody_can_pretend_over_the_sandbox_to_have_opened_a_real_link(
+    database: Database,
+) -> None:
+    link = start(database, EGYPT, mode="verify")
+    write(database, link.token, channel="sandbox", sender=None)
+    assert stored(database, link.verification_id).status == "pending"
+
+
+def test_on_the_sandbox_a_link_needs_no_linked_number(database: Database) -> None:
+    with database.write() as connection:
+        records.forget_device(connection, name=SENDER)
+    link = start(database, changes={"channel": "sandbox"})
+    assert link.url.startswith("https://wa.me/447700900")
+
+
+def test_a_link_that_nobody_opened_takes_no_checks(database: Database) -> None:
+    (accepted,) = accept(database, now=now_ms())
+    link = start(database, EGYPT, now=now_ms())
+    checker = CodeChecker(CodeSealer(SECRET), 5)
+    admin = caller("boss", "admin")
+    with database.write() as connection:
+        by_number, by_link = checker.write(
+            connection,
+            [
+                Check(admin, str(accepted.code), phone=PHONE),
+                Check(admin, "1234", verification_id=link.verification_id),
+            ],
+        )
+    assert isinstance(by_number, Checked)
+    assert by_number.is_valid
+    assert isinstance(by_link, NotFound)
+    assert stored(database, link.verification_id).attempts == 0
+
+
+def test_links_of_tests_are_no_conversions(database: Database) -> None:
+    tester = caller("hh_test_abcdef", "send", "verify", is_test=True)
+    link = start(database, EGYPT, by=tester)
+    write(database, link.token, PHONE, channel="sandbox")
+    with database.read() as connection:
+        assert connection.execute(select(conversions)).all() == []

@@ -1,0 +1,285 @@
+"""What users typed is checked: in groups, by several names of a verification, and at once."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from hudhud.db.engine import Database
+from hudhud.verification.check import Check, Checked
+from hudhud.verification.start import Accepted
+from support.queued import PHONE, change
+from support.verifying import (
+    ADMIN,
+    MOST,
+    OTHER_SHOP,
+    PLAIN,
+    SHOP,
+    Clock,
+    accepted,
+    check,
+    check_code,
+    jobs_of,
+    kept_numbers,
+    request,
+    start,
+    verification,
+    word,
+    wrong,
+)
+
+AT_ONCE = 16
+SECOND = 1000
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time that sends and checks read."""
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def other_process(database: Database) -> Iterator[Database]:
+    """The same database with connections of its own, as another process has it."""
+    opened = Database(database.url.render_as_string(hide_password=False))
+    yield opened
+    opened.close()
+
+
+def outcome(result: Checked | Exception) -> str:
+    """What a caller would read."""
+    if isinstance(result, Checked):
+        return "valid" if result.is_valid else f"{result.status} {result.attempts_remaining}"
+    return word(result)
+
+
+def outcomes(database: Database, *group: Check) -> list[str]:
+    return [outcome(result) for result in check(database, *group)]
+
+
+def code_of(one: Accepted) -> str:
+    assert one.code is not None
+    return one.code
+
+
+def test_the_right_code_approves_once_and_ends_everything(database: Database) -> None:
+    one = accepted(database)
+    asked = Check(SHOP, code_of(one), verification_id=one.verification_id)
+    assert outcomes(database, asked) == ["valid"]
+    assert outcomes(database, asked) == ["already_used"]
+    row = verification(database, one.verification_id)
+    assert (row.status, row.attempts, row.code_sealed, row.code_index) == (
+        "approved",
+        0,
+        None,
+        None,
+    )
+    assert kept_numbers(database) == {"canceled": 1}
+
+
+def test_a_message_that_is_being_sent_when_its_code_is_used_goes_out(database: Database) -> None:
+    one = accepted(database)
+    change(database, one.message_id, status="sending")
+    check_code(database, SHOP, one.verification_id, code_of(one))
+    assert [job.status for job in jobs_of(database, one.verification_id)] == ["sending"]
+
+
+def test_a_group_is_checked_one_after_the_other(database: Database) -> None:
+    one, other = accepted(database), accepted(database, phone="+201001234568")
+    right = Check(SHOP, code_of(one), verification_id=one.verification_id)
+    not_right = Check(SHOP, wrong(code_of(one)), verification_id=one.verification_id)
+    of_other = Check(SHOP, code_of(other), job_id=other.message_id)
+    group = [not_right, of_other, right, right, not_right, of_other]
+    assert outcomes(database, *group) == [
+        "pending 4",
+        "valid",
+        "valid",
+        "already_used",
+        "already_used",
+        "already_used",
+    ]
+    assert kept_numbers(database) == {"canceled": 2}
+
+
+def test_a_group_tries_no_more_than_is_allowed(database: Database) -> None:
+    one = accepted(database)
+    not_right = Check(SHOP, wrong(code_of(one)), verification_id=one.verification_id)
+    right = Check(SHOP, code_of(one), verification_id=one.verification_id)
+    assert outcomes(database, *[not_right] * (MOST + 1), right) == [
+        "pending 4",
+        "pending 3",
+        "pending 2",
+        "pending 1",
+        "max_attempts_reached 0",
+        "max_attempts_reached",
+        "max_attempts_reached",
+    ]
+    row = verification(database, one.verification_id)
+    assert (row.status, row.attempts) == ("max_attempts_reached", MOST)
+    assert (row.code_sealed, row.code_index) == (None, None)
+    assert kept_numbers(database) == {"canceled": 1}
+
+
+def test_an_empty_group_is_no_error(database: Database) -> None:
+    assert check(database) == []
+
+
+@pytest.mark.parametrize("typed", ["١٢٣٤", "۱۲۳۴", " 12 34", "1-2-3-4", "12\u00a034\u200f"])
+def test_other_spellings_of_the_code_are_right(database: Database, typed: str) -> None:
+    one = accepted(database, code="1234")
+    assert check_code(database, SHOP, one.verification_id, typed).is_valid
+
+
+def test_letters_of_a_callers_own_code_may_be_typed_in_any_case(database: Database) -> None:
+    one = accepted(database, code="aB3x9Z")
+    assert check_code(database, SHOP, one.verification_id, "Ab3X-9z").is_valid
+
+
+@pytest.mark.parametrize("typed", ["123", "12345", "01234", "1234 1234", "۱۲۳", "", "\u200f"])
+def test_what_is_not_the_whole_code_is_wrong(database: Database, typed: str) -> None:
+    one = accepted(database, code="1234")
+    assert not check_code(database, SHOP, one.verification_id, typed).is_valid
+
+
+def test_the_code_of_another_verification_is_wrong(database: Database) -> None:
+    one, other = accepted(database), accepted(database, phone="+201001234568", code="9876543210")
+    assert not check_code(database, SHOP, one.verification_id, code_of(other)).is_valid
+
+
+def test_a_verification_is_found_by_its_id_its_jobs_and_its_number(database: Database) -> None:
+    one = accepted(database)
+    not_right = wrong(code_of(one))
+    group = [
+        Check(SHOP, not_right, verification_id=one.verification_id),
+        Check(SHOP, not_right, job_id=one.message_id),
+        Check(SHOP, not_right, phone=PHONE),
+    ]
+    assert outcomes(database, *group) == ["pending 4", "pending 3", "pending 2"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"verification_id": "v" + "0" * 43},
+        {"job_id": 10**18 - 1},
+        {"phone": "+201001234569"},
+    ],
+)
+def test_what_does_not_exist_is_not_pending(
+    database: Database, asked: dict[str, str | int]
+) -> None:
+    accepted(database)
+    assert outcomes(database, Check(SHOP, "1234", **asked)) == ["nothing_pending"]  # type: ignore[arg-type] # one of three
+
+
+def test_what_another_key_made_does_not_exist_and_is_not_tried(database: Database) -> None:
+    one = accepted(database)
+    group = [
+        Check(OTHER_SHOP, code_of(one), verification_id=one.verification_id),
+        Check(OTHER_SHOP, code_of(one), job_id=one.message_id),
+        Check(OTHER_SHOP, code_of(one), phone=PHONE),
+    ]
+    assert outcomes(database, *group) == ["nothing_pending"] * 3
+    row = verification(database, one.verification_id)
+    assert (row.status, row.attempts) == ("pending", 0)
+
+
+@pytest.mark.parametrize("name", ["id", "job", "phone"])
+def test_an_admin_may_check_what_any_key_made(database: Database, name: str) -> None:
+    one = accepted(database, PLAIN)
+    asked = {
+        "id": Check(ADMIN, code_of(one), verification_id=one.verification_id),
+        "job": Check(ADMIN, code_of(one), job_id=one.message_id),
+        "phone": Check(ADMIN, code_of(one), phone=PHONE),
+    }
+    assert outcomes(database, asked[name]) == ["valid"]
+
+
+def test_of_a_number_the_newest_that_waits_is_checked(database: Database, clock: Clock) -> None:
+    old = accepted(database, template=None, now=clock.now)
+    other = accepted(database, OTHER_SHOP, now=clock.now + 1)
+    new = accepted(database, now=clock.now + 2)
+    assert outcomes(database, Check(SHOP, code_of(new), phone=PHONE)) == ["valid"]
+    assert outcomes(database, Check(SHOP, code_of(old), phone=PHONE)) == ["already_used"]
+    assert outcomes(database, Check(OTHER_SHOP, code_of(other), phone=PHONE)) == ["valid"]
+
+
+def test_of_a_number_one_that_is_still_valid_is_checked_before_a_newer_one_that_is_over(
+    database: Database, clock: Clock
+) -> None:
+    plain, shop = (PLAIN, request(code="1111", ttl_seconds=900)), (SHOP, request(ttl_seconds=60))
+    start(database, plain, shop, now=clock.now)
+    clock.now += 61 * SECOND
+    assert outcomes(database, Check(ADMIN, "1111", phone=PHONE)) == ["valid"]
+
+
+def test_a_code_is_good_to_the_last_millisecond_and_not_longer(
+    database: Database, clock: Clock
+) -> None:
+    one = accepted(database)
+    not_right = Check(SHOP, wrong(code_of(one)), verification_id=one.verification_id)
+    right = Check(SHOP, code_of(one), verification_id=one.verification_id)
+    clock.now = one.expires_at - 1
+    assert outcomes(database, not_right) == ["pending 4"]
+    clock.now = one.expires_at
+    assert outcomes(database, not_right, right) == ["expired", "expired"]
+    assert verification(database, one.verification_id).attempts == 1
+
+
+def at_once(groups: list[tuple[Database, list[Check]]]) -> list[str]:
+    """Check groups on threads that begin together; return all outcomes."""
+    barrier = threading.Barrier(len(groups))
+
+    def work(place: tuple[Database, list[Check]]) -> list[str]:
+        database, group = place
+        barrier.wait()
+        return outcomes(database, *group)
+
+    with ThreadPoolExecutor(len(groups)) as threads:
+        return [one for found in threads.map(work, groups) for one in found]
+
+
+def test_of_many_right_checks_at_once_exactly_one_is_valid(
+    database: Database, other_process: Database
+) -> None:
+    one = accepted(database)
+    asked = [
+        Check(SHOP, code_of(one), verification_id=one.verification_id),
+        Check(SHOP, code_of(one), phone=PHONE),
+    ]
+    processes = [database, other_process] * (AT_ONCE // 4)
+    found = Counter(at_once([(process, asked) for process in processes]))
+    assert found == {"valid": 1, "already_used": AT_ONCE - 1}
+    assert kept_numbers(database) == {"canceled": 1}
+
+
+def test_of_many_wrong_checks_at_once_no_more_than_allowed_are_tried(
+    database: Database, other_process: Database
+) -> None:
+    one = accepted(database)
+    asked = Check(SHOP, wrong(code_of(one)), verification_id=one.verification_id)
+    processes = [database, other_process] * (AT_ONCE // 4)
+    found = Counter(at_once([(process, [asked]) for process in processes] * 2))
+    assert found.pop("max_attempts_reached") == AT_ONCE - MOST
+    assert found == {f"pending {left}": 1 for left in range(1, MOST)} | {
+        "max_attempts_reached 0": 1
+    }
+    assert verification(database, one.verification_id).attempts == MOST
+
+
+def test_right_and_wrong_checks_at_once_approve_once_or_use_all_attempts_up(
+    database: Database, other_process: Database
+) -> None:
+    one = accepted(database)
+    right = Check(SHOP, code_of(one), verification_id=one.verification_id)
+    not_right = Check(SHOP, wrong(code_of(one)), verification_id=one.verification_id)
+    groups = [(process, [not_right, right]) for process in [database, other_process] * 4]
+    found = Counter(at_once(groups))
+    row = verification(database, one.verification_id)
+    assert found["valid"] == 1
+    assert row.status == "approved"
+    tried = sum(count for said, count in found.items() if said.startswith("pending "))
+    assert tried == row.attempts < MOST
+    assert found["already_used"] == 2 * len(groups) - 1 - tried

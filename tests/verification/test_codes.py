@@ -1,0 +1,107 @@
+"""One-time codes."""
+
+import re
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hudhud.verification.codes import LONGEST_TYPED, OWN, canonical, new_code
+
+MANY = 20_000
+# Chi-squared with 9 degrees of freedom exceeds this once in 10^12 honest runs.
+UNBELIEVABLE = 75.0
+# The zeros of scripts that people type codes in: Arabic-Indic, Persian and Urdu, Hindi, Bengali,
+# Thai, Myanmar, those of wide letters, and of bold mathematics beyond the first 65,536 signs.
+ZEROS = "0٠۰०০๐၀０𝟎"
+SPACES = " \t\r\n\u00a0\u2002\u2007\u2009\u200a\u202f\u205f\u3000"
+DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u301c\ufe58\ufe63\uff0d"
+# Zero-width signs and marks of the direction of writing; the last one begins many files.
+MARKS = "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u202a\u202c\u202e\u2060\u2066\u2069\ufeff"
+codes = st.from_regex(OWN, fullmatch=True)
+
+
+def spelled(code: str, zero: str) -> str:
+    """A code in the digits of another script."""
+    return "".join(chr(ord(zero) + int(sign)) if sign.isdigit() else sign for sign in code)
+
+
+@pytest.mark.parametrize("length", range(4, 11))
+def test_a_code_has_the_length_asked_for_and_ascii_digits_only(length: int) -> None:
+    codes = [new_code(length) for _ in range(200)]
+    assert {len(code) for code in codes} == {length}
+    assert all(code.isascii() and code.isdigit() for code in codes)
+
+
+@pytest.mark.parametrize("position", range(4))
+def test_every_digit_is_equally_likely_in_every_place(position: int) -> None:
+    found = Counter(new_code(4)[position] for _ in range(MANY))
+    expected = MANY / 10
+    assert sum((found[digit] - expected) ** 2 / expected for digit in "0123456789") < UNBELIEVABLE
+
+
+def test_codes_do_not_repeat_where_there_is_room() -> None:
+    codes = {new_code(10) for _ in range(1000)}
+    assert len(codes) > 990
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("0471", "0471"),
+        ("٠٤٧١", "0471"),
+        ("۰۴۷۱", "0471"),
+        ("۰٤7१", "0471"),
+        ("\u200f٠٤\u00a0٧١\u200f", "0471"),
+        ("047 1", "0471"),
+        ("04-71", "0471"),
+        (" 04\u201371\r\n", "0471"),
+        ("\u202a0471\u202c", "0471"),
+        ("\ufeff0471", "0471"),
+        ("aB3x", "AB3X"),
+        ("ab-3x ", "AB3X"),
+    ],
+)
+def test_what_a_person_typed_is_read_as_it_was_meant(typed: str, read: str) -> None:
+    assert canonical(typed) == read
+
+
+@settings(deadline=None, database=None)
+@given(code=codes, zero=st.sampled_from(ZEROS), data=st.data())
+def test_digits_of_every_script_spaces_dashes_marks_and_case_make_no_difference(
+    code: str, zero: str, data: st.DataObject
+) -> None:
+    typed = spelled(code, zero)
+    if data.draw(st.booleans()):
+        typed = typed.swapcase()
+    for _ in range(data.draw(st.integers(0, 6))):
+        place = data.draw(st.integers(0, len(typed)))
+        typed = typed[:place] + data.draw(st.sampled_from(SPACES + DASHES + MARKS)) + typed[place:]
+    assert canonical(typed) == code.upper()
+
+
+@settings(deadline=None, database=None)
+@given(code=codes, other=codes)
+def test_codes_that_differ_by_more_than_case_stay_different(code: str, other: str) -> None:
+    assert (canonical(code) == canonical(other)) == (code.upper() == other.upper())
+
+
+@settings(deadline=None, database=None)
+@given(typed=st.text())
+def test_what_is_read_is_read_as_itself(typed: str) -> None:
+    read = canonical(typed)
+    assert canonical(read) == canonical(read + " ") == read or len(read) >= LONGEST_TYPED
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", " - ", "\u200f", "0471.", "0471,", "04_71", "0471!", "O471", "⓪④⑦①", "²³¹⁰", "四七一〇"],
+)
+def test_what_is_no_spelling_of_a_code_is_none(typed: str) -> None:
+    assert not re.fullmatch("[0-9]{4}", canonical(typed))
+
+
+def test_what_follows_the_longest_text_is_not_looked_at() -> None:
+    assert canonical("9" * LONGEST_TYPED + "1") == "9" * LONGEST_TYPED
+    assert canonical(" " * LONGEST_TYPED + "0471") == ""

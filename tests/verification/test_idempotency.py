@@ -1,0 +1,305 @@
+"""The same request twice, with one Idempotency-Key, gives one message and the same answer."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from hudhud.auth.api_keys import Caller
+from hudhud.core.crypto import CodeSealer
+from hudhud.core.errors import Contradiction, QueueUnavailable
+from hudhud.db.engine import Database, insert_rows
+from hudhud.db.tables import idempotency_keys, messages
+from hudhud.verification import idempotency, lifecycle
+from hudhud.verification.check import Check
+from hudhud.verification.idempotency import KEPT_MS, IdempotentRequest
+from hudhud.verification.start import Accepted, SendRequest
+from support.plans import postgres_rows, sqlite_steps, statements_of
+from support.queued import PHONE, SECRET, VALIDITY_MS, caller, starter
+from support.verifying import (
+    OTHER_SHOP,
+    SHOP,
+    Clock,
+    check,
+    kept_numbers,
+    request,
+    start,
+    verification,
+    word,
+)
+
+BODY = b'{"phoneNumber":"+201001234567"}'
+OTHER_BODY = b'{"phoneNumber":"+201001234568"}'
+# Ten messages wait, one each second; the eleventh waits as long as its code is valid.
+PACED = {
+    "channel": "linked",
+    "otp_ttl_seconds": 10,
+    "worker_min_send_delay_ms": 900,
+    "worker_max_send_delay_ms": 1100,
+}
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time that sends and checks read."""
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def other_process(database: Database) -> Iterator[Database]:
+    """The same database with connections of its own, as another process has it."""
+    opened = Database(database.url.render_as_string(hide_password=False))
+    yield opened
+    opened.close()
+
+
+def keyed(
+    who: Caller = SHOP, key: str = "order-1", body: bytes = BODY, **changes: Any
+) -> tuple[Caller, SendRequest]:
+    """A request with an Idempotency-Key."""
+    sealer = CodeSealer(SECRET)
+    wanted = IdempotentRequest.of(who.owner, key, body, sealer)
+    return who, request(**{"idempotent": wanted, **changes})
+
+
+def ask(database: Database, *asked: tuple[Caller, SendRequest], now: int) -> list[Accepted]:
+    """Start what must all be accepted."""
+    results = start(database, *asked, now=now)
+    assert all(isinstance(result, Accepted) for result in results), results
+    return [result for result in results if isinstance(result, Accepted)]
+
+
+def told(answer: Accepted) -> tuple[object, ...]:
+    """What the caller reads of an answer."""
+    return answer.verification_id, answer.message_id, answer.code, answer.expires_at
+
+
+def message_count(database: Database) -> int:
+    with database.read() as connection:
+        return connection.scalar(select(func.count()).select_from(messages)) or 0
+
+
+def test_the_same_request_again_gets_the_same_answer_and_no_second_message(
+    database: Database, clock: Clock
+) -> None:
+    (first,) = ask(database, keyed(), now=clock.now)
+    clock.now += 60_000
+    (again,) = ask(database, keyed(), now=clock.now)
+    assert told(again) == told(first)
+    assert (first.is_repeated, again.is_repeated) == (False, True)
+    assert message_count(database) == 1
+    assert kept_numbers(database) == {"queued": 1}
+
+
+def test_the_same_request_twice_in_a_group_is_one(database: Database, clock: Clock) -> None:
+    first, again, other = ask(database, keyed(), keyed(), keyed(key="order-2"), now=clock.now)
+    assert told(again) == told(first)
+    assert again.is_repeated
+    assert other.verification_id != first.verification_id
+    assert message_count(database) == 2
+
+
+def test_the_same_request_in_two_processes_at_once_is_one(
+    database: Database, other_process: Database, clock: Clock
+) -> None:
+    barrier = threading.Barrier(8)
+
+    def work(used: Database) -> list[Accepted]:
+        barrier.wait()
+        return ask(used, keyed(), keyed(), now=clock.now)
+
+    with ThreadPoolExecutor(8) as threads:
+        groups = list(threads.map(work, [database, other_process] * 4))
+    answers = [one for group in groups for one in group]
+    assert len({told(one) for one in answers}) == 1
+    assert [one.is_repeated for one in answers].count(False) == 1
+    assert message_count(database) == 1
+    assert kept_numbers(database) == {"queued": 1}
+
+
+def test_groups_of_the_same_keys_in_other_orders_do_not_wait_for_each_other_in_a_circle(
+    database: Database, other_process: Database, clock: Clock
+) -> None:
+    group = [keyed(key=f"order-{number}", phone=f"+2010012345{number:02d}") for number in range(40)]
+    barrier = threading.Barrier(2)
+
+    def work(used: Database, asked: list[tuple[Caller, SendRequest]]) -> list[Accepted]:
+        barrier.wait()
+        return ask(used, *asked, now=clock.now)
+
+    with ThreadPoolExecutor(2) as threads:
+        one = threads.submit(work, database, group)
+        other = threads.submit(work, other_process, group[::-1])
+    assert [told(answer) for answer in one.result()] == [
+        told(answer) for answer in reversed(other.result())
+    ]
+    assert message_count(database) == len(group)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_another_body_under_the_same_key_is_refused(
+    database: Database, clock: Clock, *, together: bool
+) -> None:
+    other = keyed(body=OTHER_BODY, phone="+201001234568")
+    if together:
+        first, refused = start(database, keyed(), other, now=clock.now)
+    else:
+        (first,) = start(database, keyed(), now=clock.now)
+        (refused,) = start(database, other, now=clock.now)
+    assert isinstance(first, Accepted)
+    assert isinstance(refused, Contradiction)
+    assert word(refused) == "idempotency_key_reused"
+    assert message_count(database) == 1
+    (again,) = ask(database, keyed(), now=clock.now)
+    assert told(again) == told(first)
+
+
+def test_keys_of_other_callers_are_others(database: Database, clock: Clock) -> None:
+    (mine,) = ask(database, keyed(), now=clock.now)
+    (theirs,) = ask(database, keyed(OTHER_SHOP, body=OTHER_BODY), now=clock.now)
+    assert mine.verification_id != theirs.verification_id
+
+
+def test_keys_differ_by_every_letter(database: Database, clock: Clock) -> None:
+    keys = ["order-1", "ORDER-1", "order-1 ", "x" * 255, "y" * 255]
+    answers = ask(database, *(keyed(key=key) for key in keys), now=clock.now)
+    assert len({one.verification_id for one in answers}) == len(keys)
+
+
+def test_a_request_that_a_limit_refused_may_be_tried_again(
+    database: Database, clock: Clock
+) -> None:
+    limited = caller("shop", "send", "verify", limits="per_number=1/30s")
+    ask(database, (limited, request()), now=clock.now)
+    refused = start(database, keyed(limited), keyed(limited), now=clock.now)
+    assert [word(one) for one in refused] == ["rate_limited"] * 2
+    clock.now += 30_000
+    (accepted,) = ask(database, keyed(limited), now=clock.now)
+    assert not accepted.is_repeated
+
+
+def test_a_request_for_which_there_was_no_room_may_be_tried_again(
+    database: Database, clock: Clock
+) -> None:
+    paced = starter(database, **PACED)
+    full = [(caller(f"k{number}"), request()) for number in range(11)]
+    start(database, *full, now=clock.now, starter=paced)
+    (refused,) = start(database, keyed(), now=clock.now, starter=paced)
+    assert isinstance(refused, QueueUnavailable)
+    (accepted,) = ask(database, keyed(), now=clock.now)
+    assert not accepted.is_repeated
+
+
+def test_a_day_later_the_key_is_free_again(database: Database, clock: Clock) -> None:
+    (first,) = ask(database, keyed(), now=clock.now)
+    clock.now += KEPT_MS - 1
+    (again,) = ask(database, keyed(), now=clock.now)
+    assert again.verification_id == first.verification_id
+    clock.now += 1
+    (later,) = ask(database, keyed(body=OTHER_BODY), now=clock.now)
+    assert later.verification_id != first.verification_id
+    assert not later.is_repeated
+
+
+@pytest.mark.parametrize("how", ["expired", "approved", "superseded"])
+def test_once_the_code_is_erased_the_same_answer_comes_without_it(
+    database: Database, clock: Clock, how: str
+) -> None:
+    (first,) = ask(database, keyed(), now=clock.now)
+    if how == "approved":
+        check(database, Check(SHOP, str(first.code), phone=PHONE))
+    if how == "superseded":
+        ask(database, (SHOP, request()), now=clock.now + 1)
+    if how == "expired":
+        clock.now += VALIDITY_MS
+        with database.write() as connection:
+            lifecycle.expire(connection, now=clock.now)
+    assert verification(database, first.verification_id).code_sealed is None
+    (again,) = ask(database, keyed(), now=clock.now)
+    assert again.code is None
+    assert (again.verification_id, again.message_id, again.expires_at) == (
+        first.verification_id,
+        first.message_id,
+        first.expires_at,
+    )
+
+
+def test_a_code_that_was_hidden_stays_hidden(database: Database, clock: Clock) -> None:
+    wanted = keyed(hides_code=True)
+    assert [one.code for one in ask(database, wanted, wanted, now=clock.now)] == [None, None]
+    assert [one.code for one in ask(database, wanted, now=clock.now)] == [None]
+
+
+def test_a_repetition_counts_for_no_limit_and_replaces_nothing(
+    database: Database, clock: Clock
+) -> None:
+    limited = caller("shop", "send", "verify", limits="per_number=2/1h")
+    (first,) = ask(database, keyed(limited), now=clock.now)
+    ask(database, *[keyed(limited)] * 5, now=clock.now)
+    assert verification(database, first.verification_id).status == "pending"
+    ask(database, (limited, request()), now=clock.now)
+    (refused,) = start(database, (limited, request()), now=clock.now)
+    assert word(refused) == "rate_limited"
+
+
+def test_after_a_change_of_the_secret_a_repetition_is_still_known(
+    database: Database, clock: Clock
+) -> None:
+    (first,) = ask(database, keyed(), now=clock.now)
+    renewed = CodeSealer("the secret after it", previous=SECRET)
+    wanted = IdempotentRequest.of(SHOP.owner, "order-1", BODY, renewed)
+    (again,) = ask(database, (SHOP, request(idempotent=wanted)), now=clock.now)
+    assert again.verification_id == first.verification_id
+
+
+def test_what_is_stored_gives_neither_key_nor_body_away(database: Database, clock: Clock) -> None:
+    """Whoever knows all but the code in a body could try all codes against a plain digest."""
+    ask(database, keyed(), now=clock.now)
+    with database.read() as connection:
+        (row,) = connection.execute(select(idempotency_keys)).all()
+    assert BODY not in row.body_digest
+    assert row.body_digest != sha256(BODY).digest()
+    assert b"order-1" not in row.key_digest
+
+
+def test_old_keys_are_deleted_in_small_numbers(database: Database, clock: Clock) -> None:
+    ask(database, *(keyed(key=f"order-{number}") for number in range(5)), now=clock.now)
+    with database.write() as connection:
+        assert idempotency.purge(connection, now=clock.now + KEPT_MS - 1, limit=2) == 0
+        later = clock.now + KEPT_MS
+        deleted = [idempotency.purge(connection, now=later, limit=2) for _ in range(4)]
+    assert deleted == [2, 2, 1, 0]
+
+
+def test_what_a_claim_costs_does_not_grow_with_the_keys_of_the_day(
+    database: Database, clock: Clock
+) -> None:
+    rows = [
+        {
+            "api_key": SHOP.owner,
+            "key_digest": sha256(str(number).encode()).digest(),
+            "body_digest": b"",
+            "verification_id": "v",
+            "created_at": clock.now,
+        }
+        for number in range(4000)
+    ]
+    group = [keyed(key="order-1"), keyed(OTHER_SHOP, key="order-2"), keyed(key="order-3")]
+    wanted = [(one.idempotent, f"v{place}") for place, (_, one) in enumerate(group)]
+    asked = [(one, name) for one, name in wanted if one is not None]
+    with database.write() as connection:
+        insert_rows(connection, idempotency_keys, rows)
+        if database.is_sqlite:
+            with sqlite_steps(connection) as steps:
+                idempotency.claim(connection, asked, now=clock.now)
+            assert steps[0] < 20
+        else:
+            connection.execute(text("ANALYZE idempotency_keys"))
+            with statements_of(connection) as statements:
+                idempotency.claim(connection, asked, now=clock.now)
+            reading = [one for one in statements if one[0].startswith("SELECT")]
+            assert postgres_rows(connection, reading) < 20
