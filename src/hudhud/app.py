@@ -21,16 +21,16 @@ from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate
 from hudhud.db.rewriting import Rewriting
 from hudhud.housekeeping import Housekeeping
-from hudhud.machine import machine_name
 from hudhud.messages import queue
 from hudhud.messages.templates.catalog import Templates
 from hudhud.retention import Retention
-from hudhud.supervisor import Supervisor
 from hudhud.verification.limits.countries import Countries
 from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.address_policy import Outgoing
 from hudhud.webhooks.dispatcher import Dispatcher
+from hudhud.worker.machine import machine_name
+from hudhud.worker.supervisor import Supervisor
 
 
 def open_installation(settings: Settings) -> Database:

@@ -2,8 +2,8 @@
 
 import sys
 
-from hudhud import supervisor
 from hudhud.cli import main
+from hudhud.worker import supervisor
 
 if __name__ == "__main__":
     # These tests make the sender start anew more often than anything else would.

@@ -24,7 +24,7 @@ from hudhud.messages import contacts, counters, inbound, queue, text_store, time
 from hudhud.senders import records
 from hudhud.traces import Needle
 from hudhud.webhooks import events
-from hudhud.worker import record_outcomes
+from hudhud.worker.worker import record_outcomes
 from support.queued import PHONE, accept, put_sender, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
 

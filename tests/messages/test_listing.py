@@ -13,7 +13,7 @@ from hudhud.messages.listing import Job, JobPage, Refusal, Total
 from hudhud.messages.queue import LAST_CALL_MS, Failed, Sent
 from hudhud.messages.receipts import STATUSES
 from hudhud.messages.search import JobFilter, Place
-from hudhud.worker import record_outcomes
+from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, submit
 from support.stored_jobs import SEALER, StoredJob, put_jobs
 

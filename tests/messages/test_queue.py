@@ -20,7 +20,7 @@ from hudhud.messages.queue import (
     Returned,
     Sent,
 )
-from hudhud.worker import record_outcomes
+from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, accept, change, stored, submit
 from support.services import wait_until
 

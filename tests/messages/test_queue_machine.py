@@ -17,7 +17,7 @@ from hudhud.messages import receipts as message_receipts
 from hudhud.messages.counters import HAPPENINGS
 from hudhud.messages.queue import LAST_CALL_MS, LEASE_MS, Failed, Returned, Sent
 from hudhud.verification import job_actions, lifecycle
-from hudhud.worker import record_outcomes
+from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, VALIDITY_MS, submit
 from support.stored_jobs import forget_everything
 

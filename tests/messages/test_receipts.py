@@ -10,7 +10,7 @@ from hudhud.messages import queue
 from hudhud.messages import receipts as message_receipts
 from hudhud.messages.queue import Sent
 from hudhud.messages.receipts import legacy_status
-from hudhud.worker import record_outcomes
+from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, change, stored, submit
 
 kinds = st.sampled_from(["delivered", "read"])

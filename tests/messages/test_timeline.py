@@ -7,7 +7,7 @@ from hudhud.messages import queue, receipts, timeline
 from hudhud.messages.queue import LEASE_MS, LOST, TOO_OLD, Failed, Outcome, Returned, Sent
 from hudhud.messages.timeline import Step
 from hudhud.verification import job_actions, lifecycle
-from hudhud.worker import record_outcomes
+from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, VALIDITY_MS, accept, change, stored, submit
 
 A, B = "main@a", "main@b"

@@ -15,7 +15,7 @@ from hudhud.db.tables import messages
 from hudhud.messages import queue
 from hudhud.messages.queue import Outcome
 from hudhud.senders import records
-from hudhud.worker import record_outcomes
+from hudhud.worker.worker import record_outcomes
 from support.services import wait_until
 
 PHONE = "+201001234567"

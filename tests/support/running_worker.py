@@ -9,11 +9,11 @@ from hudhud.channels.base import Event, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer
 from hudhud.db.engine import Database
-from hudhud.delivery import Delivery
-from hudhud.pace import Pace
 from hudhud.senders import commands, records
 from hudhud.senders.commands import Kind, Result
-from hudhud.worker import Worker
+from hudhud.worker.pace import Pace
+from hudhud.worker.send import Delivery
+from hudhud.worker.worker import Worker
 from support.queued import SECRET, arrivals, stored
 from support.scripted_channel import ScriptedChannel
 from support.services import wait_until

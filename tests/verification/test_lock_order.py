@@ -18,7 +18,7 @@ from hudhud.messages.queue import Failed
 from hudhud.verification import job_actions
 from hudhud.verification.resend import Resent
 from hudhud.verification.start import Accepted
-from hudhud.worker import record_outcomes
+from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, caller, change
 from support.services import wait_until
 from support.verifying import (

@@ -18,7 +18,7 @@ from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification.limits.rate_limits import LimitReached
 from hudhud.verification.resend import WAITS, Resent
 from hudhud.verification.start import Accepted
-from hudhud.worker import record_outcomes
+from hudhud.worker.worker import record_outcomes
 from support.keys import make_key
 from support.queued import NOW, SECRET, VALIDITY_MS, caller, change, starter, stored
 from support.verifying import (

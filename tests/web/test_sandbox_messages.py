@@ -11,9 +11,9 @@ from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
-from hudhud.delivery import Delivery
 from hudhud.messages import queue
-from hudhud.worker import record_outcomes
+from hudhud.worker.send import Delivery
+from hudhud.worker.worker import record_outcomes
 from support.keys import make_key
 from support.web_server import KEY, PHONE, SECRET, SEND, ServeWeb, WebServer
 

@@ -29,7 +29,7 @@ from hudhud.verification import lifecycle
 from hudhud.webhooks import deliveries, delivery_log, dispatcher, endpoints, events
 from hudhud.webhooks.address_policy import Outgoing
 from hudhud.webhooks.dispatcher import Dispatcher, Timing
-from hudhud.worker import record_outcomes
+from hudhud.worker.worker import record_outcomes
 from support.queued import submit, verification_of
 from support.receivers import (
     SEALER,

@@ -19,7 +19,7 @@ def main() -> None:
     root_key = bytes.fromhex(os.environ["WAEMU_ROOT_KEY"])
     import_module("hudhud.channels.linked.client")  # as Hudhud loads the library
     patch_root_key(root_key)
-    from hudhud.sender_process import main as sender_process  # noqa: PLC0415 - loads only once the key is patched
+    from hudhud.worker.process import main as sender_process  # noqa: PLC0415 - loads only once the key is patched
 
     sender_process()
 

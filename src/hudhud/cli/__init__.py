@@ -27,7 +27,7 @@ from hudhud.cli import (
 )
 from hudhud.core.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
 
-WORKER = (sys.executable, "-m", "hudhud.sender_process")
+WORKER = (sys.executable, "-m", "hudhud.worker.process")
 FAILED = 1
 WRONG_USE = 2
 

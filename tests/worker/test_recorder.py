@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
-from hudhud import recorder
 from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
@@ -15,10 +14,11 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages
 from hudhud.messages import contacts, queue
 from hudhud.messages.queue import Sent
-from hudhud.recorder import Recorder
 from hudhud.senders import records
 from hudhud.verification.links import tokens
-from hudhud.worker import record_outcomes
+from hudhud.worker import recorder
+from hudhud.worker.recorder import Recorder
+from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, arrivals, put_sender, stored, submit
 from support.services import wait_until
 

@@ -15,7 +15,7 @@ from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.senders import records
-from hudhud.supervisor import Supervisor
+from hudhud.worker.supervisor import Supervisor
 from support.services import wait_until
 
 SECONDS = 15.0

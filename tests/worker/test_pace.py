@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hudhud.messages.queue import LONGEST_RETRY_SECONDS, retry_delay
-from hudhud.pace import Pace
+from hudhud.worker.pace import Pace
 
 NOW = 1_795_483_878_036
 gaps = st.tuples(st.integers(0, 3_600_000), st.integers(0, 3_600_000)).map(sorted)

@@ -6,16 +6,16 @@ import pytest
 from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
-from hudhud import delivery
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.delivery import NO_ACCOUNT, NO_DATABASE, Delivery
 from hudhud.messages import contacts, queue
 from hudhud.messages.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent
-from hudhud.worker import record_outcomes
+from hudhud.worker import send
+from hudhud.worker.send import NO_ACCOUNT, NO_DATABASE, Delivery
+from hudhud.worker.worker import record_outcomes
 from support.queued import PHONE, SECRET, accept, change, stored, submit
 from support.scripted_channel import ScriptedChannel
 
@@ -290,7 +290,7 @@ def test_a_code_that_expires_while_its_number_is_checked_is_not_sent(
     claimed = claim(database)
 
     def let_the_validity_pass() -> None:
-        monkeypatch.setattr(delivery, "now_ms", lambda: claimed.expires_at)
+        monkeypatch.setattr(send, "now_ms", lambda: claimed.expires_at)
 
     checking.on_check = let_the_validity_pass
     outcome = Delivery(database, checking, CodeSealer(SECRET)).deliver(claimed)

@@ -17,8 +17,8 @@ import structlog
 from hudhud.core import logs
 from hudhud.core.errors import HudhudError
 from hudhud.core.settings import load_settings
-from hudhud.machine import lock_sender
-from hudhud.worker_build import build_worker
+from hudhud.worker.build import build_worker
+from hudhud.worker.machine import lock_sender
 
 LOCK_PATIENCE_SECONDS = 10.0
 # sqlite3 gives the interpreter's lock up at each row. A thread in a transaction must get it back

@@ -9,16 +9,16 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from hudhud import control, worker
 from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.messages import contacts, queue
-from hudhud.pace import Pace
 from hudhud.senders import records
 from hudhud.senders.commands import DONE, FAILED, Result
-from hudhud.worker import LOST_EXIT_CODE, RESTART_EXIT_CODE
+from hudhud.worker import command_loop, worker
+from hudhud.worker.pace import Pace
+from hudhud.worker.worker import LOST_EXIT_CODE, RESTART_EXIT_CODE
 from support.queued import PHONE, change, put_sender, stored, submit
 from support.running_worker import MACHINE, SECONDS, RunningWorker
 from support.scripted_channel import ScriptedChannel
@@ -41,7 +41,7 @@ def start(
 ) -> Iterator[Callable[..., RunningWorker]]:
     """Starts workers; after the test none of their threads is left."""
     monkeypatch.setattr(worker, "IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(control, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(command_loop, "POLL_SECONDS", 0.1)
     before = set(threading.enumerate())
     runs: list[RunningWorker] = []
     put_sender(database, "main", "stopped")

@@ -15,18 +15,18 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.channels.base import Channel, Restart, StateReport
-from hudhud.control import Control
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, may_pass
-from hudhud.delivery import Delivery
-from hudhud.heartbeat import Heartbeat
 from hudhud.messages import queue
 from hudhud.messages.queue import Claimed, Outcome, Sent
-from hudhud.pace import Pace
-from hudhud.recorder import Recorder
 from hudhud.senders import commands, records
 from hudhud.verification import lifecycle
 from hudhud.verification.links.inbound import Arrivals
+from hudhud.worker.command_loop import Control
+from hudhud.worker.heartbeat import Heartbeat
+from hudhud.worker.pace import Pace
+from hudhud.worker.recorder import Recorder
+from hudhud.worker.send import Delivery
 
 log = structlog.get_logger(__name__)
 

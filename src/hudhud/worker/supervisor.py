@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.senders import records
-from hudhud.worker import RESTART_EXIT_CODE
+from hudhud.worker.worker import RESTART_EXIT_CODE
 
 log = structlog.get_logger(__name__)
 

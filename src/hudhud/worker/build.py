@@ -12,15 +12,15 @@ from hudhud.core.errors import StartRefused
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
-from hudhud.delivery import Delivery
-from hudhud.machine import machine_name
 from hudhud.messages import contacts
 from hudhud.messages.templates.catalog import Templates
-from hudhud.pace import Pace
 from hudhud.senders import records
 from hudhud.verification.limits.countries import Countries
 from hudhud.verification.links.inbound import Arrivals
-from hudhud.worker import Worker
+from hudhud.worker.machine import machine_name
+from hudhud.worker.pace import Pace
+from hudhud.worker.send import Delivery
+from hudhud.worker.worker import Worker
 
 SANDBOX_BATCH = 200
 
