@@ -13,7 +13,7 @@ from hudhud.core.settings import load_settings
 from hudhud.db.engine import Database
 from hudhud.db.migrate import migrate
 from hudhud.db.tables import installation
-from hudhud.retention import Retention
+from hudhud.maintenance.retention import Retention
 
 OLD_MESSAGES = 200_000
 OTHERS_PAUSE_SECONDS = 0.005

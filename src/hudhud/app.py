@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from hudhud.alerts import Alerts
 from hudhud.auth import api_keys
 from hudhud.auth.first_credentials import build_sealer, load_secret
 from hudhud.channels.base import SANDBOX
@@ -20,10 +19,11 @@ from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate
 from hudhud.db.rewriting import Rewriting
-from hudhud.housekeeping import Housekeeping
+from hudhud.maintenance.alerts.deliver import Alerts
+from hudhud.maintenance.housekeeping import Housekeeping
+from hudhud.maintenance.retention import Retention
 from hudhud.messages import queue
 from hudhud.messages.templates.catalog import Templates
-from hudhud.retention import Retention
 from hudhud.verification.limits.countries import Countries
 from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints

@@ -6,7 +6,7 @@ from contextlib import closing
 import structlog
 import typer
 
-from hudhud import __version__, app, legacy, resealing
+from hudhud import __version__, app, legacy
 from hudhud.auth.first_credentials import FirstCredentials, announce, ensure_credentials
 from hudhud.channels.base import SANDBOX
 from hudhud.cli.qr import showing_qr
@@ -16,6 +16,7 @@ from hudhud.core.errors import SettingsError
 from hudhud.core.settings import Settings, load_settings, read_environment
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision
+from hudhud.maintenance import secret_rotation
 
 GREETING = """
 Hudhud {version} listens on {address}    API: {address}/api/docs
@@ -81,7 +82,7 @@ def _start(process: str) -> tuple[Settings, Database, FirstCredentials | None]:
         log.warning(notice)
     database = app.open_installation(settings)
     made = ensure_credentials(database, settings, lambda made: announce(made, settings))
-    resealing.take_over(database, settings)
+    secret_rotation.take_over(database, settings)
     return settings, database, made
 
 

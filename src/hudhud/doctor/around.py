@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from sqlalchemy import select, text
 
 from hudhud import __version__, legacy
-from hudhud.alerts import targets, unusable_targets
 from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.settings import ENV_FILES, Settings, read_environment
@@ -25,6 +24,7 @@ from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision, fits
 from hudhud.db.tables import messages
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
+from hudhud.maintenance.alerts.deliver import targets, unusable_targets
 
 # Hudhud did not exist before: such a clock was never set.
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)

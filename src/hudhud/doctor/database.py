@@ -6,7 +6,6 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import resealing
 from hudhud.auth import admin_password, api_keys, untrusted_proxy
 from hudhud.auth.first_credentials import (
     CREDENTIALS_FILE,
@@ -22,6 +21,7 @@ from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.db.tables import installation as kept
 from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
+from hudhud.maintenance import secret_rotation
 from hudhud.senders import records
 
 STRONG_SECRET = 32
@@ -121,7 +121,7 @@ def former_secret(installation: Installation) -> Finding:
     if database is None or find_secret(settings) is None:
         return LATER
     with database.read() as connection:
-        left = resealing.find_left(connection, settings)
+        left = secret_rotation.find_left(connection, settings)
     if left.is_nothing:
         return warn(left.sentence, "Take it out of the settings, and start Hudhud again.")
     return ok(left.sentence)

@@ -9,12 +9,12 @@ from sqlalchemy import Row, insert, select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud.alerts import Alerts
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import NotAllowed
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, country_guards
+from hudhud.maintenance.alerts.deliver import Alerts
 from hudhud.verification.limits import conversion_guard, countries
 from hudhud.verification.limits.conversion_guard import (
     DAY_MS,

@@ -11,9 +11,7 @@ from hudhud.core.clock import now_ms
 from hudhud.db import batches, phone_index, tables
 from hudhud.db.batches import AIM_SECONDS, FIRST_ROWS, LEAST_ROWS, MOST_ROWS, PAUSES, Batches
 from hudhud.db.engine import Database
-from hudhud.messages import counters, text_store, timeline
-from hudhud.messages.receipts import STATUSES
-from hudhud.retention import (
+from hudhud.maintenance.retention import (
     DAY_MS,
     Retention,
     delete_messages,
@@ -21,6 +19,8 @@ from hudhud.retention import (
     old_messages,
     old_verifications,
 )
+from hudhud.messages import counters, text_store, timeline
+from hudhud.messages.receipts import STATUSES
 from hudhud.verification import idempotency
 from hudhud.verification.limits import conversions, rate_limits
 from hudhud.verification.links import inbound

@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy import update
 
 from conftest import settings
-from hudhud.alerts import Alerts
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
-from hudhud.webhook_alerts import FAILING_MS
+from hudhud.maintenance.alerts.deliver import Alerts
+from hudhud.maintenance.alerts.webhooks import FAILING_MS
 from hudhud.webhooks import endpoints
 from support.inbox import Inbox
 from support.receivers import add_endpoint

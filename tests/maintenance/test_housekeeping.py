@@ -14,9 +14,9 @@ from hudhud.channels.base import Inbound
 from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
+from hudhud.maintenance.retention import DAY_MS
 from hudhud.messages import inbound, queue
 from hudhud.messages.inbound import KEPT_MS
-from hudhud.retention import DAY_MS
 from hudhud.verification import lifecycle
 from support.queued import PHONE, VALIDITY_MS, change, stored, submit
 from support.services import wait_until

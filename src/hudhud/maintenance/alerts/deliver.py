@@ -25,12 +25,12 @@ import structlog
 from sqlalchemy import Column, Row, Select, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud import webhook_alerts
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
 from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
 from hudhud.db.tables import country_guards, senders, webhook_endpoints
+from hudhud.maintenance.alerts import webhooks
 from hudhud.senders.records import detail_of
 from hudhud.verification.limits import conversion_guard
 from hudhud.webhooks.endpoints import list_endpoints
@@ -63,7 +63,7 @@ _WATCHED: Select[Any] = select(
 )
 
 # What ends a trouble.
-ENDINGS = frozenset({"connected", conversion_guard.OVER, webhook_alerts.WORKS})
+ENDINGS = frozenset({"connected", conversion_guard.OVER, webhooks.WORKS})
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -268,8 +268,8 @@ def _endpoint(endpoint: Row[Any], now: int) -> Subject:
         name=endpoint.id,
         told=webhook_endpoints.c.alerted,
         column=endpoint.alerted,
-        due=webhook_alerts.due(endpoint, Telling.read(endpoint.alerted).told, now),
-        message=partial(webhook_alerts.message, endpoint),
+        due=webhooks.due(endpoint, Telling.read(endpoint.alerted).told, now),
+        message=partial(webhooks.message, endpoint),
     )
 
 

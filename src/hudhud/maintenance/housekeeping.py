@@ -10,13 +10,13 @@ import time
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.alerts import Alerts
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.rewriting import Rewriting
+from hudhud.maintenance.alerts.deliver import Alerts
+from hudhud.maintenance.retention import Retention
 from hudhud.messages import queue
-from hudhud.retention import Retention
 from hudhud.senders import records
 from hudhud.verification import lifecycle
 from hudhud.verification.limits import conversion_guard

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, select, update
 
-from hudhud import forgetting
 from hudhud.auth.audit_log import note
 from hudhud.channels.base import Inbound, StateReport
 from hudhud.core.clock import now_ms
@@ -19,10 +18,11 @@ from hudhud.core.sentences import other, say
 from hudhud.db import phone_index, tables
 from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
-from hudhud.forgetting import CHOSEN, Forgotten, forget, new_pseudonym
+from hudhud.maintenance import forget as maintenance_forget
+from hudhud.maintenance.forget import CHOSEN, Forgotten, forget, new_pseudonym
+from hudhud.maintenance.phone_traces import Needle
 from hudhud.messages import contacts, counters, inbound, queue, text_store, timeline
 from hudhud.senders import records
-from hudhud.traces import Needle
 from hudhud.webhooks import events
 from hudhud.worker.worker import record_outcomes
 from support.queued import PHONE, accept, put_sender, stored, submit, verification_of
@@ -36,8 +36,8 @@ PSEUDONYM = re.compile(r"forgotten-[0-9a-f]{16}")
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is to be waited for is waited for briefly."""
-    monkeypatch.setattr(forgetting, "SENDING_SECONDS", 0.2)
-    monkeypatch.setattr(forgetting, "ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(maintenance_forget, "SENDING_SECONDS", 0.2)
+    monkeypatch.setattr(maintenance_forget, "ROUND_SECONDS", 0.0)
 
 
 def done(database: Database, phone: str = PHONE) -> Forgotten:
@@ -285,7 +285,7 @@ def test_what_an_operator_chose_is_told_and_not_changed(database: Database) -> N
 def test_a_message_that_is_being_sent_is_let_go(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forgetting, "SENDING_SECONDS", 20.0)
+    monkeypatch.setattr(maintenance_forget, "SENDING_SECONDS", 20.0)
     submit(database, now=now_ms())
     with database.write() as connection:
         (claimed,) = queue.claim(
@@ -353,7 +353,7 @@ def someone_asks_on(database: Database) -> Iterator[None]:
 def test_where_somebody_asks_on_the_tables_are_told(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forgetting, "ROUND_SECONDS", 0.3)
+    monkeypatch.setattr(maintenance_forget, "ROUND_SECONDS", 0.3)
     assert {"messages", "verifications"} <= set(done(database).left)
 
 

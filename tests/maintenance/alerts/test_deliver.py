@@ -8,10 +8,17 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from conftest import settings
-from hudhud.alerts import MOST_ATTEMPTS, Alerts, Telling, due, targets, unusable_targets
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders
+from hudhud.maintenance.alerts.deliver import (
+    MOST_ATTEMPTS,
+    Alerts,
+    Telling,
+    due,
+    targets,
+    unusable_targets,
+)
 from support.inbox import Inbox
 from support.services import wait_until
 

@@ -25,7 +25,6 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud import traces
 from hudhud.auth import audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
@@ -33,9 +32,10 @@ from hudhud.core.stored_sentences import stored, with_mark
 from hudhud.db import phone_index, tables
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
+from hudhud.maintenance import phone_traces
+from hudhud.maintenance.phone_traces import Needle, Trace
 from hudhud.messages import text_store
 from hudhud.messages.receipts import CANCELED, QUEUED, SENDING
-from hudhud.traces import Needle, Trace
 from hudhud.verification import lifecycle
 from hudhud.verification.lifecycle import FAILED, PENDING, Ended
 from hudhud.webhooks import events
@@ -167,7 +167,7 @@ class _Forgetting:
             if table.name not in CHOSEN:
                 with self._database.read() as connection:
                     self._database.lift_time_limit(connection)
-                    found = traces.find(connection, self._needle, table)
+                    found = phone_traces.find(connection, self._needle, table)
                 self._batches.each(found, partial(self._change, table))
                 self.rows[table.name] += len(found)
 
@@ -188,7 +188,7 @@ class _Forgetting:
         """Return the places in which the number is still to be found."""
         with self._database.read() as connection:
             self._database.lift_time_limit(connection)
-            return traces.places(connection, self._needle)
+            return phone_traces.places(connection, self._needle)
 
     def _of_person(self, status: str) -> ColumnElement[bool]:
         either = tables.messages.c.phone.in_((self._number, self.pseudonym))

@@ -8,7 +8,6 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud import resealing
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.channels.base import Inbound
@@ -18,9 +17,10 @@ from hudhud.core.phones import Phone
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
+from hudhud.maintenance import secret_rotation
+from hudhud.maintenance.secret_rotation import DONE, Left
 from hudhud.messages import search
 from hudhud.messages.templates.catalog import Templates
-from hudhud.resealing import DONE, Left
 from hudhud.verification.check import Check, Checked, CodeChecker
 from hudhud.verification.limits.countries import Countries
 from hudhud.verification.links.inbound import Arrivals
@@ -151,7 +151,7 @@ def webhook_secret(database: Database, used: Settings) -> str:
 def test_the_second_factor_and_webhooks_are_sealed_anew_at_the_start(database: Database) -> None:
     secret, signs = turn_second_factor_on(database, BEFORE), add_webhook(database, BEFORE)
     assert webhook_secret(database, CHANGING) == signs
-    resealing.take_over(database, CHANGING)
+    secret_rotation.take_over(database, CHANGING)
     assert webhook_secret(database, AFTER) == signs
     assert log_in_with(database, AFTER, secret)
 
@@ -184,7 +184,7 @@ def test_a_session_outlives_the_change(database: Database) -> None:
     assert is_in(before)
     assert is_in(changing)
     assert not is_in(after)
-    resealing.take_over(database, CHANGING)
+    secret_rotation.take_over(database, CHANGING)
     assert is_in(changing)
     assert is_in(after)
 
@@ -203,12 +203,12 @@ def test_another_password_still_ends_a_session_while_the_secret_is_changed(
 
 def left(database: Database, used: Settings = CHANGING) -> Left:
     with database.read() as connection:
-        return resealing.find_left(connection, used)
+        return secret_rotation.find_left(connection, used)
 
 
 def logged_at_start(database: Database, used: Settings) -> list[str]:
     with capture_logs() as logs:
-        resealing.take_over(database, used)
+        secret_rotation.take_over(database, used)
     return [line["event"] for line in logs]
 
 

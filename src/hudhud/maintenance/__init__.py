@@ -1,0 +1,1 @@
+"""Work in the background: expiry, retention, forgetting, rotation of the secret."""
