@@ -10,8 +10,10 @@ from litestar import Litestar, Response, get, post
 from litestar.params import FromPath
 from litestar.testing import TestClient
 
-from hudhud.web import errors, schemas
+from hudhud.web import schemas
 from hudhud.web.docs_page import docs_routes
+from hudhud.web.http import errors
+from hudhud.web.http.static_files import StaticFiles
 from hudhud.web.openapi import (
     API_KEY_SECURITY,
     OPENAPI_PATH,
@@ -21,7 +23,6 @@ from hudhud.web.openapi import (
     openapi_config,
     responses,
 )
-from hudhud.web.static_files import StaticFiles
 
 
 @post(

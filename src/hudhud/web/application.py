@@ -23,7 +23,7 @@ from hudhud.verification.links.inbound import Arrivals
 from hudhud.verification.links.start import LinkStarter
 from hudhud.verification.resend import Resends
 from hudhud.verification.waiting import Waiting
-from hudhud.web import check, errors, health, link, sandbox, send, verification
+from hudhud.web import check, health, link, sandbox, send, verification
 from hudhud.web.admin.access import build_access
 from hudhud.web.admin.aside import aside_soon
 from hudhud.web.admin.code_searches import CodeSearches
@@ -32,7 +32,8 @@ from hudhud.web.admin.pages import warm
 from hudhud.web.admin.routes import ADMIN_HANDLERS, admin_routes
 from hudhud.web.admin.status_parts import build_render
 from hudhud.web.docs_page import docs_routes
-from hudhud.web.drop_in import DropIn
+from hudhud.web.http import errors
+from hudhud.web.http.middleware import DropIn
 from hudhud.web.openapi import openapi_config
 from hudhud.web.parts import Parts
 

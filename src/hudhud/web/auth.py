@@ -6,9 +6,9 @@ from hudhud.auth.api_key_settings import SCOPES, Scope
 from hudhud.auth.api_keys import Caller
 from hudhud.core.errors import NotAllowed
 from hudhud.core.settings import Network
-from hudhud.web.errors import Unauthorized
+from hudhud.web.http.errors import Unauthorized
+from hudhud.web.http.request import AnyRequest
 from hudhud.web.parts import parts_of
-from hudhud.web.request import AnyRequest
 
 KEY_MISSING = "Unauthorized: API Key is missing from headers."
 KEY_WRONG = "Unauthorized: Invalid API Key."

@@ -13,7 +13,7 @@ import msgspec
 
 from hudhud.core.errors import BadRequest
 from hudhud.core.plain_text import is_plain
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 
 NOT_JSON = "Bad Request: The request body is not valid JSON."
 TOO_MANY_FIELDS = "Bad Request: The form has too many fields."

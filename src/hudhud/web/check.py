@@ -10,13 +10,13 @@ from hudhud.core.errors import BadRequest
 from hudhud.verification.check import Check, Checked
 from hudhud.verification.codes import LONGEST_TYPED
 from hudhud.web import schemas
-from hudhud.web.answers import answer
 from hudhud.web.auth import authenticate
 from hudhud.web.bodies import INVALID, Fields, fields_of
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.responses import answer
 from hudhud.web.openapi import API_KEY_SECURITY, CheckOperation, responses
 from hudhud.web.parts import parts_of
 from hudhud.web.phone_number import parse_phone_number
-from hudhud.web.request import AnyRequest
 
 LARGEST_JOB = 10**18 - 1
 VERIFICATION_ID = re.compile(r"v[0-9a-f]{43}", re.ASCII)

@@ -11,17 +11,18 @@ from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest, NotFound
 from hudhud.messages.templates.catalog import LinkMode
 from hudhud.verification.links.start import NO_LINK, LinkRequest
-from hudhud.web import rate_limit, schemas
-from hudhud.web.admin.qr import qr_image
-from hudhud.web.answers import answer
+from hudhud.web import schemas
 from hudhud.web.auth import authenticate
 from hudhud.web.bodies import INVALID, Fields, fields_of
 from hudhud.web.check import VERIFICATION_ID
+from hudhud.web.http import rate_limit_headers
+from hudhud.web.http.qr_svg import qr_image
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request_id import HEADER, request_id
+from hudhud.web.http.responses import answer
 from hudhud.web.openapi import API_KEY_SECURITY, ApiOperation, LinkOperation, responses
 from hudhud.web.parts import parts_of
 from hudhud.web.phone_number import parse_phone_number
-from hudhud.web.request import AnyRequest
-from hudhud.web.request_id import HEADER, request_id
 from hudhud.web.send import LONGEST_NAME, NAME, client_ip
 
 MODES: Final[tuple[LinkMode, ...]] = ("reply", "verify")
@@ -54,7 +55,7 @@ async def start(request: AnyRequest) -> Response[schemas.Link]:
         token=started.token,
         otp_expires_at=iso(started.expires_at),
     )
-    headers = {HEADER: number, **NO_STORE, **rate_limit.headers(started.quota)}
+    headers = {HEADER: number, **NO_STORE, **rate_limit_headers.headers(started.quota)}
     return answer(body, headers=headers)
 
 

@@ -34,8 +34,9 @@ from hudhud.core.phones import INTERNATIONAL
 from hudhud.verification import codes
 from hudhud.verification.lifecycle import STATUSES
 from hudhud.verification.queries import LARGEST_PAGE
-from hudhud.web import auth, bodies, errors, phone_number
-from hudhud.web.request import AnyRequest
+from hudhud.web import auth, bodies, phone_number
+from hudhud.web.http import errors
+from hudhud.web.http.request import AnyRequest
 from hudhud.web.schemas import Message
 
 OPENAPI_PATH = "/api/openapi.json"

@@ -18,7 +18,7 @@ from hudhud.verification.links.start import LinkStarter
 from hudhud.verification.resend import Resends
 from hudhud.verification.start import Accepted, NewVerification, VerificationStarter
 from hudhud.verification.waiting import Waiting
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 from hudhud.webhooks.address_policy import Outgoing
 
 

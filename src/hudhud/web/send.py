@@ -13,15 +13,16 @@ from hudhud.core.errors import BadRequest
 from hudhud.verification import codes
 from hudhud.verification.idempotency import IdempotentRequest
 from hudhud.verification.start import SendRequest
-from hudhud.web import rate_limit, schemas
-from hudhud.web.answers import answer
+from hudhud.web import schemas
 from hudhud.web.auth import authenticate
 from hudhud.web.bodies import INVALID, Fields, fields_of
+from hudhud.web.http import rate_limit_headers
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request_id import HEADER, request_id
+from hudhud.web.http.responses import answer
 from hudhud.web.openapi import API_KEY_SECURITY, SendOperation, responses
 from hudhud.web.parts import parts_of
 from hudhud.web.phone_number import parse_phone_number
-from hudhud.web.request import AnyRequest
-from hudhud.web.request_id import HEADER, request_id
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +56,7 @@ async def send(request: AnyRequest) -> Response[schemas.Accepted]:
     new = parts.starter.make(asked, caller=caller, request_id=number, now=now_ms())
     accepted = await parts.commits.submit(new)
     log.debug("accepted", job=accepted.message_id, request_id=number)
-    headers = {HEADER: number, **rate_limit.headers(accepted.quota)}
+    headers = {HEADER: number, **rate_limit_headers.headers(accepted.quota)}
     if accepted.is_repeated:
         headers[REPEATED] = "true"
     body = schemas.Accepted(

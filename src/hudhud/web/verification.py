@@ -21,13 +21,16 @@ from hudhud.verification.check import OVER
 from hudhud.verification.lifecycle import EXPIRED, PENDING, STATUSES
 from hudhud.verification.queries import LARGEST_PAGE, PAGE, ListFilter
 from hudhud.verification.resend import ENDED, WAITS, Resent
-from hudhud.web import rate_limit, schemas
-from hudhud.web.answers import answer
+from hudhud.web import schemas
 from hudhud.web.auth import authenticate
 from hudhud.web.bodies import INVALID
 from hudhud.web.check import VERIFICATION_ID
-from hudhud.web.drop_in import IS_HEAD
-from hudhud.web.errors import NoSuchJob
+from hudhud.web.http import rate_limit_headers
+from hudhud.web.http.errors import NoSuchJob
+from hudhud.web.http.middleware import IS_HEAD
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request_id import HEADER, request_id
+from hudhud.web.http.responses import answer
 from hudhud.web.openapi import (
     API_KEY_SECURITY,
     ApiOperation,
@@ -38,8 +41,6 @@ from hudhud.web.openapi import (
 )
 from hudhud.web.parts import Parts, parts_of
 from hudhud.web.phone_number import phone_number_in_query
-from hudhud.web.request import AnyRequest
-from hudhud.web.request_id import HEADER, request_id
 
 JOB_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)  # what fits a 64-bit column
 SECONDS = re.compile(r"[1-5]?\d|60", re.ASCII)
@@ -118,7 +119,7 @@ async def resend(request: AnyRequest, identifier: FromPath[str]) -> Response[sch
     body = schemas.Resent(
         RESENT, found.id, resent.message_id, iso(found.expires_at), resent.resends_left
     )
-    return answer(body, headers={HEADER: number, **rate_limit.headers(resent.quota)})
+    return answer(body, headers={HEADER: number, **rate_limit_headers.headers(resent.quota)})
 
 
 def job_number(text: str) -> int:

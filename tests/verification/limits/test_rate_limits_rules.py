@@ -20,7 +20,7 @@ from hudhud.core.rates import (
 )
 from hudhud.core.settings import load_settings
 from hudhud.verification.limits.rate_limits import Limit, LimitReached, Limits, Policy, Quota
-from hudhud.web.rate_limit import headers
+from hudhud.web.http.rate_limit_headers import headers
 
 PHONE = Phone("+201001234567", "EG")
 HUDHUDS = Caller("hh_live_abc123", "shop", frozenset({"send", "verify"}))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hudhud.web.static_files import static_url
+from hudhud.web.http.static_files import static_url
 from support.admin import HTML, Person
 from support.web_server import WebServer
 

@@ -8,7 +8,7 @@ import pytest
 from hudhud.core.clock import now_ms
 from hudhud.web.admin.notices import Notice, NoticeKey
 from hudhud.web.admin.pages import warm
-from hudhud.web.static_files import FILES
+from hudhud.web.http.static_files import FILES
 from support.admin import Person
 from support.html import Page
 from support.queued import change, put_sender, submit

@@ -14,7 +14,7 @@ from hudhud.web.admin.hashing import HashSlots
 from hudhud.web.admin.notices import NoticeKey
 from hudhud.web.admin.proxies import ProxyWatch
 from hudhud.web.admin.touches import Touches
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 
 
 @dataclass(frozen=True, slots=True)

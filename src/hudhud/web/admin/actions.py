@@ -29,9 +29,9 @@ from hudhud.web.admin.notices import Notice, Tone
 from hudhud.web.admin.pages import STATUS_PAGE, see_other
 from hudhud.web.admin.sentences import translate
 from hudhud.web.admin.view import View, view_of
-from hudhud.web.answers import answer
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.responses import answer
 from hudhud.web.parts import Parts, parts_of
-from hudhud.web.request import AnyRequest
 from hudhud.web.verification import job_number
 
 DONE = 200

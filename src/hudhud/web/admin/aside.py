@@ -14,7 +14,7 @@ from litestar import Litestar, Response
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

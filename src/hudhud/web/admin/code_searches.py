@@ -5,7 +5,7 @@ from collections import OrderedDict
 from typing import cast
 
 from hudhud.core.crypto import CodeSealer
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 
 SAME_MS = 10 * 60_000
 MOST_KEPT = 1000

@@ -10,22 +10,22 @@ from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.errors import Refused
-from hudhud.web import errors
 from hudhud.web.admin.aside import Aside
 from hudhud.web.admin.guard import is_htmx, wants_page
 from hudhud.web.admin.pages import ADMIN_PATH, page
 from hudhud.web.admin.sentences import translate
 from hudhud.web.admin.view import N_, View, view_of
-from hudhud.web.answers import answer as json_answer
-from hudhud.web.errors import (
+from hudhud.web.http import errors
+from hudhud.web.http.errors import (
     HTTP_METHOD_NOT_ALLOWED,
     HTTP_NOT_FOUND,
     HTTP_SERVER_ERROR,
     HTTP_TOO_LARGE,
     NoSuchJob,
 )
-from hudhud.web.request import AnyRequest
-from hudhud.web.request_id import HEADER
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request_id import HEADER
+from hudhud.web.http.responses import answer as json_answer
 
 HTTP_UNAVAILABLE = 503
 # Headers of the usual answer that a page has too.

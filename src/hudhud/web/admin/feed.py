@@ -25,7 +25,7 @@ from hudhud.messages.statistics import Numbers
 from hudhud.senders import overview
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.view import View
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 
 PAUSE_SECONDS = 0.3
 IDLE_SECONDS = 1.0

@@ -7,7 +7,7 @@ import msgspec
 
 from hudhud.core.errors import BadRequest
 from hudhud.core.sentences import say
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 
 TYPE = "application/x-www-form-urlencoded"
 JSON = "application/json"

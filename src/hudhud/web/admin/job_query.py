@@ -24,8 +24,8 @@ from hudhud.web.admin.code_searches import code_searches_of
 from hudhud.web.admin.guard import Actor
 from hudhud.web.admin.sentences import codes_for, holds
 from hudhud.web.admin.view import Language
+from hudhud.web.http.request import AnyRequest
 from hudhud.web.parts import Parts, parts_of
-from hudhud.web.request import AnyRequest
 
 LONGEST_SEARCH = 100
 LONGEST_NUMBER = 16

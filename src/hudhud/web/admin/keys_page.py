@@ -25,8 +25,8 @@ from hudhud.web.admin.key_words import kind_words, overlap_words, scope_words, t
 from hudhud.web.admin.notices import Notice
 from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.view import view_of
+from hudhud.web.http.request import AnyRequest
 from hudhud.web.parts import Parts, parts_of
-from hudhud.web.request import AnyRequest
 
 KEYS_PAGE = "/admin/keys"
 # Of those that have ended, as many as one still asks about.

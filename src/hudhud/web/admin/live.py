@@ -11,8 +11,8 @@ from hudhud.web.admin.feed import Watcher, feed_of
 from hudhud.web.admin.guard import Actor, is_still_in, reader
 from hudhud.web.admin.pages import HEADERS
 from hudhud.web.admin.view import view_of
-from hudhud.web.drop_in import IS_HEAD
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.middleware import IS_HEAD
+from hudhud.web.http.request import AnyRequest
 
 BEAT_SECONDS = 5.0
 RETRY_MS = 1500

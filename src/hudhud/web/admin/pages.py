@@ -31,8 +31,8 @@ from hudhud.web.admin.view import (
     translations,
     view_of,
 )
-from hudhud.web.request import AnyRequest
-from hudhud.web.static_files import static_url, takes_gzip
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.static_files import static_url, takes_gzip
 
 TEMPLATE_FOLDER = Path(__file__).parents[1] / "pages"
 ADMIN_PATH = "/admin"

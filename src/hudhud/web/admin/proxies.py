@@ -12,7 +12,7 @@ from hudhud.auth import untrusted_proxy
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Network
 from hudhud.db.engine import Database
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 
 FORWARDED_FOR = "x-forwarded-for"
 HEADERS = (FORWARDED_FOR, "x-forwarded-proto", "forwarded")

@@ -23,8 +23,8 @@ from hudhud.web.admin.hashing import Busy
 from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.sentences import translate
 from hudhud.web.admin.view import view_of
-from hudhud.web.answers import answer
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.responses import answer
 
 
 def not_logged_in(request: AnyRequest, error: NotLoggedIn) -> Response[Any]:

@@ -18,10 +18,10 @@ from hudhud.web.admin.forms import form_of
 from hudhud.web.admin.guard import Actor, Forbidden, changer, reader
 from hudhud.web.admin.notices import Notice
 from hudhud.web.admin.pages import page, see_other
-from hudhud.web.admin.qr import qr_svg
 from hudhud.web.admin.view import view_of
+from hudhud.web.http.qr_svg import qr_svg
+from hudhud.web.http.request import AnyRequest
 from hudhud.web.parts import Parts, parts_of
-from hudhud.web.request import AnyRequest
 
 PATH = "/admin/second-factor"
 LARGEST_BODY = 16 * 1024

@@ -23,8 +23,8 @@ from hudhud.web.admin.job_query import JobQuery
 from hudhud.web.admin.pages import STATUS_PAGE, page, see_other
 from hudhud.web.admin.status_parts import WORDS, context
 from hudhud.web.admin.view import view_of
+from hudhud.web.http.request import AnyRequest
 from hudhud.web.parts import Parts, parts_of
-from hudhud.web.request import AnyRequest
 
 log = structlog.get_logger(__name__)
 

@@ -10,10 +10,10 @@ from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.feed import Render, Snapshot
 from hudhud.web.admin.job_words import status_words, why_not
 from hudhud.web.admin.pages import fragment
-from hudhud.web.admin.qr import qr_svg
 from hudhud.web.admin.sender_state import look, sender_id, sentence
 from hudhud.web.admin.verdict import POOR_RATE, verdict
 from hudhud.web.admin.view import View
+from hudhud.web.http.qr_svg import qr_svg
 
 # What the templates call.
 WORDS: Mapping[str, Callable[..., Any]] = {

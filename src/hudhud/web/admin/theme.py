@@ -6,7 +6,7 @@ from hudhud.web.admin.forms import form_of
 from hudhud.web.admin.guard import changer
 from hudhud.web.admin.pages import keep_choice, see_other
 from hudhud.web.admin.view import THEME_COOKIE, THEMES
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 
 
 @post("/admin/theme", include_in_schema=False)

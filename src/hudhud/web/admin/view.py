@@ -20,7 +20,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
 
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 
 Language = Literal["en", "ar"]
 Theme = Literal["system", "light", "dark"]

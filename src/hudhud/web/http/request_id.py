@@ -3,7 +3,7 @@
 import re
 import secrets
 
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 
 HEADER = "X-Request-ID"
 PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)

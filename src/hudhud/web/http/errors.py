@@ -24,10 +24,10 @@ from hudhud.core.errors import (
 )
 from hudhud.db.engine import may_pass
 from hudhud.verification.limits.rate_limits import LimitReached
-from hudhud.web import rate_limit
-from hudhud.web.answers import answer
-from hudhud.web.request import AnyRequest
-from hudhud.web.request_id import HEADER, request_id
+from hudhud.web.http import rate_limit_headers
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request_id import HEADER, request_id
+from hudhud.web.http.responses import answer
 from hudhud.web.schemas import Message, NoPage
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ def refused(request: AnyRequest, error: Refused) -> Response[Message]:
     """Answer with the error's sentence and word, and with what a limit tells."""
     headers = {}
     if isinstance(error, LimitReached):
-        headers = rate_limit.headers(error.quota)
+        headers = rate_limit_headers.headers(error.quota)
     if isinstance(error, TooMany) and error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     body = Message(str(error), _word(request, error))

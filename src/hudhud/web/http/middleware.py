@@ -14,7 +14,7 @@ from litestar.types import (
     Send,
 )
 
-from hudhud.web.guarded_headers import guarded
+from hudhud.web.http.guarded_headers import guarded
 
 # In the scope's state, for routes whose answer to GET would never end.
 IS_HEAD = "is_head"

@@ -14,10 +14,10 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
-from hudhud.web.request import AnyRequest
+from hudhud.web.http.request import AnyRequest
 
 STATIC_PATH = "/static"
-STATIC_FOLDER = Path(__file__).parent / "static"
+STATIC_FOLDER = Path(__file__).parents[1] / "static"
 ONE_YEAR = 365 * 24 * 3600
 DIGEST_CHARACTERS = 12
 NO_WEIGHT = re.compile(r"q\s*=\s*0(\.0*)?")
