@@ -23,7 +23,6 @@ from hudhud.verification.links.inbound import Arrivals
 from hudhud.verification.links.start import LinkStarter
 from hudhud.verification.resend import Resends
 from hudhud.verification.waiting import Waiting
-from hudhud.web import check, health, link, sandbox, send, verification
 from hudhud.web.admin.access import build_access
 from hudhud.web.admin.aside import aside_soon
 from hudhud.web.admin.code_searches import CodeSearches
@@ -31,11 +30,12 @@ from hudhud.web.admin.feed import Feed
 from hudhud.web.admin.pages import warm
 from hudhud.web.admin.routes import ADMIN_HANDLERS, admin_routes
 from hudhud.web.admin.status_parts import build_render
-from hudhud.web.docs_page import docs_routes
+from hudhud.web.api import health, links, sandbox, send, verifications, verify
+from hudhud.web.api.docs_page import docs_routes
+from hudhud.web.api.openapi import openapi_config
 from hudhud.web.http import errors
 from hudhud.web.http.middleware import DropIn
-from hudhud.web.openapi import openapi_config
-from hudhud.web.parts import Parts
+from hudhud.web.state import Parts
 
 LARGEST_BODY = 1024 * 1024
 # What the first pages need is loaded when the first codes have been accepted.
@@ -91,13 +91,13 @@ def build_web(settings: Settings, database: Database) -> Litestar:
 
     routes = [
         send.send,
-        check.verify,
-        link.start,
-        link.qr,
-        verification.show,
-        verification.list_all,
-        verification.cancel,
-        verification.resend,
+        verify.verify,
+        links.start,
+        links.qr,
+        verifications.show,
+        verifications.list_all,
+        verifications.cancel,
+        verifications.resend,
         health.welcome,
         health.healthz,
         health.readyz,

@@ -11,7 +11,7 @@ from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.web import application
 from hudhud.web.admin.guard import changer, is_still_in, reader
-from hudhud.web.docs_page import docs_routes
+from hudhud.web.api.docs_page import docs_routes
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
 from support.admin import PASSWORD, log_in_script, script

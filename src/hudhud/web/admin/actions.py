@@ -29,10 +29,10 @@ from hudhud.web.admin.notices import Notice, Tone
 from hudhud.web.admin.pages import STATUS_PAGE, see_other
 from hudhud.web.admin.sentences import translate
 from hudhud.web.admin.view import View, view_of
+from hudhud.web.api.verifications import job_number
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
-from hudhud.web.parts import Parts, parts_of
-from hudhud.web.verification import job_number
+from hudhud.web.state import Parts, parts_of
 
 DONE = 200
 LONGEST_JOB = 40  # characters of what a request names; more digits than any job's number has

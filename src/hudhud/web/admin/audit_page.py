@@ -15,7 +15,7 @@ from hudhud.web.admin.forms import whole_number
 from hudhud.web.admin.guard import reader
 from hudhud.web.admin.pages import page
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import Parts, parts_of
+from hudhud.web.state import Parts, parts_of
 
 ROWS = 50
 LONGEST_SEARCH = 100

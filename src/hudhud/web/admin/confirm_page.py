@@ -9,7 +9,7 @@ from hudhud.web.admin.feed import read_snapshot
 from hudhud.web.admin.guard import is_htmx, reader
 from hudhud.web.admin.pages import page
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import Parts, parts_of
+from hudhud.web.state import Parts, parts_of
 
 
 @get("/admin/whatsapp/logout-session", include_in_schema=False)

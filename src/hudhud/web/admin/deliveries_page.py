@@ -21,7 +21,7 @@ from hudhud.web.admin.view import view_of
 from hudhud.web.admin.webhook_words import WORDS
 from hudhud.web.admin.webhooks_page import WEBHOOKS_PAGE, read_endpoint
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import Parts, parts_of
+from hudhud.web.state import Parts, parts_of
 from hudhud.webhooks import deliveries, delivery_log, endpoints
 from hudhud.webhooks.address_policy import shown
 from hudhud.webhooks.deliveries import Status

@@ -20,7 +20,7 @@ from hudhud.web.admin.access import access_of
 from hudhud.web.admin.guard import Forbidden, address_of, token_of
 from hudhud.web.admin.hashing import Busy
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import parts_of
+from hudhud.web.state import parts_of
 
 WRONG_PASSWORD = say("login.invalid")
 CODE_NEEDED = "Second factor required"

@@ -15,9 +15,9 @@ from hudhud.core.sentences import Sentence, say
 from hudhud.web.admin import csrf
 from hudhud.web.admin.access import access_of
 from hudhud.web.admin.forms import JSON, content_type, form_of
-from hudhud.web.auth import KEY_WRONG, require_address
+from hudhud.web.api.auth import KEY_WRONG, require_address
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import parts_of
+from hudhud.web.state import parts_of
 
 SESSION_COOKIE = "hudhud_session"
 LOGIN_PAGE = "/admin/login"

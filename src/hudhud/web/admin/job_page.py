@@ -23,10 +23,10 @@ from hudhud.web.admin.guard import is_htmx, reader
 from hudhud.web.admin.job_words import step_look, step_text, step_title, verification_text
 from hudhud.web.admin.pages import page
 from hudhud.web.admin.status_parts import WORDS
+from hudhud.web.api.verifications import job_number
 from hudhud.web.http.errors import NoSuchJob
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import Parts, parts_of
-from hudhud.web.verification import job_number
+from hudhud.web.state import Parts, parts_of
 
 # What the template calls.
 STORY_WORDS: Mapping[str, Any] = {

@@ -25,7 +25,7 @@ from hudhud.web.admin.guard import Actor
 from hudhud.web.admin.sentences import codes_for, holds
 from hudhud.web.admin.view import Language
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import Parts, parts_of
+from hudhud.web.state import Parts, parts_of
 
 LONGEST_SEARCH = 100
 LONGEST_NUMBER = 16

@@ -32,7 +32,7 @@ from hudhud.web.admin.job_query import JobList
 from hudhud.web.admin.view import view_of
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
-from hudhud.web.parts import Parts, parts_of
+from hudhud.web.state import Parts, parts_of
 
 USUAL_LIMIT = 20
 NO_SENDER = "No sender has run here yet. Start one with: hudhud serve"

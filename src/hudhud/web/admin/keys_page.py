@@ -26,7 +26,7 @@ from hudhud.web.admin.notices import Notice
 from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.view import view_of
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import Parts, parts_of
+from hudhud.web.state import Parts, parts_of
 
 KEYS_PAGE = "/admin/keys"
 # Of those that have ended, as many as one still asks about.

@@ -42,7 +42,7 @@ from hudhud.web.admin.pages import STATUS_PAGE, cookie, page, see_other
 from hudhud.web.admin.refusals import retry_after
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
-from hudhud.web.parts import parts_of
+from hudhud.web.state import parts_of
 
 # Binds the login form to its browser, which has no session yet.
 FORM_COOKIE = "hudhud_login"

@@ -21,7 +21,7 @@ from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.view import view_of
 from hudhud.web.http.qr_svg import qr_svg
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import Parts, parts_of
+from hudhud.web.state import Parts, parts_of
 
 PATH = "/admin/second-factor"
 LARGEST_BODY = 16 * 1024

@@ -24,7 +24,7 @@ from hudhud.web.admin.pages import STATUS_PAGE, page, see_other
 from hudhud.web.admin.status_parts import WORDS, context
 from hudhud.web.admin.view import view_of
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import Parts, parts_of
+from hudhud.web.state import Parts, parts_of
 
 log = structlog.get_logger(__name__)
 

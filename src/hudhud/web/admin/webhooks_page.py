@@ -21,7 +21,7 @@ from hudhud.web.admin.pages import page, see_other
 from hudhud.web.admin.view import view_of
 from hudhud.web.admin.webhook_words import WORDS, Endpoint, endpoint_of
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import Parts, parts_of
+from hudhud.web.state import Parts, parts_of
 from hudhud.webhooks import delivery_log
 from hudhud.webhooks import endpoints as webhook_endpoints
 from hudhud.webhooks.address_policy import shown

@@ -24,11 +24,11 @@ from hudhud.core.errors import (
 )
 from hudhud.db.engine import may_pass
 from hudhud.verification.limits.rate_limits import LimitReached
+from hudhud.web.api.schemas import Message, NoPage
 from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.request_id import HEADER, request_id
 from hudhud.web.http.responses import answer
-from hudhud.web.schemas import Message, NoPage
 
 log = structlog.get_logger(__name__)
 

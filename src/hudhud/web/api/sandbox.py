@@ -19,14 +19,14 @@ from hudhud.core.phones import Phone
 from hudhud.db.tables import messages, verifications
 from hudhud.messages.listing import needs_no_code
 from hudhud.messages.templates.catalog import with_code
-from hudhud.web.auth import authenticate
-from hudhud.web.bodies import INVALID, fields_of
+from hudhud.web.api.auth import authenticate
+from hudhud.web.api.fields import INVALID, fields_of
+from hudhud.web.api.openapi import API_KEY_SECURITY, InboundOperation, SandboxOperation, responses
+from hudhud.web.api.phone_number import parse_phone_number, phone_number_in_query
+from hudhud.web.api.schemas import Message, SandboxMessage, SandboxMessages
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
-from hudhud.web.openapi import API_KEY_SECURITY, InboundOperation, SandboxOperation, responses
-from hudhud.web.parts import Parts, parts_of
-from hudhud.web.phone_number import parse_phone_number, phone_number_in_query
-from hudhud.web.schemas import Message, SandboxMessage, SandboxMessages
+from hudhud.web.state import Parts, parts_of
 
 MOST_MESSAGES = 100
 LONGEST_TEXT = 4096

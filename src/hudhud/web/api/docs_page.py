@@ -6,8 +6,8 @@ A page of our own, because Litestar's pages carry inline scripts and load from o
 from litestar import MediaType, get
 from litestar.types import ControllerRouterHandler
 
+from hudhud.web.api.openapi import OPENAPI_PATH
 from hudhud.web.http.static_files import static_file, static_url
-from hudhud.web.openapi import OPENAPI_PATH
 
 ALLOWED = {
     "default-src": "'none'",

@@ -34,10 +34,10 @@ from hudhud.core.phones import INTERNATIONAL
 from hudhud.verification import codes
 from hudhud.verification.lifecycle import STATUSES
 from hudhud.verification.queries import LARGEST_PAGE
-from hudhud.web import auth, bodies, phone_number
+from hudhud.web.api import auth, fields, phone_number
+from hudhud.web.api.schemas import Message
 from hudhud.web.http import errors
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.schemas import Message
 
 OPENAPI_PATH = "/api/openapi.json"
 API_KEY = "X-API-KEY"
@@ -367,7 +367,7 @@ class InboundOperation(ApiOperation):
 
 def _body(schema: Schema) -> RequestBody:
     content = OpenAPIMediaType(schema=schema)
-    return RequestBody(required=True, content={bodies.JSON: content, bodies.FORM: content})
+    return RequestBody(required=True, content={fields.JSON: content, fields.FORM: content})
 
 
 def _tell_of_limits(operation: Operation) -> None:

@@ -8,7 +8,7 @@ from hudhud.core.errors import NotAllowed
 from hudhud.core.settings import Network
 from hudhud.web.http.errors import Unauthorized
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.parts import parts_of
+from hudhud.web.state import parts_of
 
 KEY_MISSING = "Unauthorized: API Key is missing from headers."
 KEY_WRONG = "Unauthorized: Invalid API Key."

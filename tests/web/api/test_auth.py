@@ -10,7 +10,7 @@ import pytest
 
 from hudhud.auth.api_key_settings import SCOPES
 from hudhud.core.clock import now_ms
-from hudhud.web.auth import KEY_WRONG, is_within
+from hudhud.web.api.auth import KEY_WRONG, is_within
 from support.keys import make_key
 from support.web_server import KEY, SEND, ServeWeb, WebServer
 

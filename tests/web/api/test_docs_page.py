@@ -10,11 +10,9 @@ from litestar import Litestar, Response, get, post
 from litestar.params import FromPath
 from litestar.testing import TestClient
 
-from hudhud.web import schemas
-from hudhud.web.docs_page import docs_routes
-from hudhud.web.http import errors
-from hudhud.web.http.static_files import StaticFiles
-from hudhud.web.openapi import (
+from hudhud.web.api import schemas
+from hudhud.web.api.docs_page import docs_routes
+from hudhud.web.api.openapi import (
     API_KEY_SECURITY,
     OPENAPI_PATH,
     ApiOperation,
@@ -23,6 +21,8 @@ from hudhud.web.openapi import (
     openapi_config,
     responses,
 )
+from hudhud.web.http import errors
+from hudhud.web.http.static_files import StaticFiles
 
 
 @post(

@@ -235,7 +235,7 @@ def test_the_link_is_drawn_dark_on_white_and_scales(server: WebServer) -> None:
 
 
 def test_the_drawing_is_the_link(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hudhud.web.link.qr_image", lambda text: text.encode())
+    monkeypatch.setattr("hudhud.web.api.links.qr_image", lambda text: text.encode())
     link = start(server)
     drawn = server.client.get(f"{LINK}/{link['verificationId']}/qr")
     assert drawn.text == link["whatsappLink"]

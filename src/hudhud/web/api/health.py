@@ -16,11 +16,11 @@ from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.db.tables import installation, senders
 from hudhud.senders.records import is_running, why_stopped
+from hudhud.web.api.openapi import ApiOperation
+from hudhud.web.api.schemas import Health, Readiness, SenderReadiness, Welcome
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
-from hudhud.web.openapi import ApiOperation
-from hudhud.web.parts import parts_of
-from hudhud.web.schemas import Health, Readiness, SenderReadiness, Welcome
+from hudhud.web.state import parts_of
 
 NOT_READY = ResponseSpec(
     Readiness, description="Requests cannot be accepted now.", generate_examples=False

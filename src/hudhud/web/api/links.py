@@ -11,19 +11,19 @@ from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest, NotFound
 from hudhud.messages.templates.catalog import LinkMode
 from hudhud.verification.links.start import NO_LINK, LinkRequest
-from hudhud.web import schemas
-from hudhud.web.auth import authenticate
-from hudhud.web.bodies import INVALID, Fields, fields_of
-from hudhud.web.check import VERIFICATION_ID
+from hudhud.web.api import schemas
+from hudhud.web.api.auth import authenticate
+from hudhud.web.api.fields import INVALID, Fields, fields_of
+from hudhud.web.api.openapi import API_KEY_SECURITY, ApiOperation, LinkOperation, responses
+from hudhud.web.api.phone_number import parse_phone_number
+from hudhud.web.api.send import LONGEST_NAME, NAME, client_ip
+from hudhud.web.api.verify import VERIFICATION_ID
 from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.qr_svg import qr_image
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.request_id import HEADER, request_id
 from hudhud.web.http.responses import answer
-from hudhud.web.openapi import API_KEY_SECURITY, ApiOperation, LinkOperation, responses
-from hudhud.web.parts import parts_of
-from hudhud.web.phone_number import parse_phone_number
-from hudhud.web.send import LONGEST_NAME, NAME, client_ip
+from hudhud.web.state import parts_of
 
 MODES: Final[tuple[LinkMode, ...]] = ("reply", "verify")
 LONGEST_URL = 2000

@@ -9,14 +9,14 @@ from hudhud.auth.api_keys import Caller
 from hudhud.core.errors import BadRequest
 from hudhud.verification.check import Check, Checked
 from hudhud.verification.codes import LONGEST_TYPED
-from hudhud.web import schemas
-from hudhud.web.auth import authenticate
-from hudhud.web.bodies import INVALID, Fields, fields_of
+from hudhud.web.api import schemas
+from hudhud.web.api.auth import authenticate
+from hudhud.web.api.fields import INVALID, Fields, fields_of
+from hudhud.web.api.openapi import API_KEY_SECURITY, CheckOperation, responses
+from hudhud.web.api.phone_number import parse_phone_number
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
-from hudhud.web.openapi import API_KEY_SECURITY, CheckOperation, responses
-from hudhud.web.parts import parts_of
-from hudhud.web.phone_number import parse_phone_number
+from hudhud.web.state import parts_of
 
 LARGEST_JOB = 10**18 - 1
 VERIFICATION_ID = re.compile(r"v[0-9a-f]{43}", re.ASCII)

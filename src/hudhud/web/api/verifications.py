@@ -21,17 +21,10 @@ from hudhud.verification.check import OVER
 from hudhud.verification.lifecycle import EXPIRED, PENDING, STATUSES
 from hudhud.verification.queries import LARGEST_PAGE, PAGE, ListFilter
 from hudhud.verification.resend import ENDED, WAITS, Resent
-from hudhud.web import schemas
-from hudhud.web.auth import authenticate
-from hudhud.web.bodies import INVALID
-from hudhud.web.check import VERIFICATION_ID
-from hudhud.web.http import rate_limit_headers
-from hudhud.web.http.errors import NoSuchJob
-from hudhud.web.http.middleware import IS_HEAD
-from hudhud.web.http.request import AnyRequest
-from hudhud.web.http.request_id import HEADER, request_id
-from hudhud.web.http.responses import answer
-from hudhud.web.openapi import (
+from hudhud.web.api import schemas
+from hudhud.web.api.auth import authenticate
+from hudhud.web.api.fields import INVALID
+from hudhud.web.api.openapi import (
     API_KEY_SECURITY,
     ApiOperation,
     ListOperation,
@@ -39,8 +32,15 @@ from hudhud.web.openapi import (
     ShowOperation,
     responses,
 )
-from hudhud.web.parts import Parts, parts_of
-from hudhud.web.phone_number import phone_number_in_query
+from hudhud.web.api.phone_number import phone_number_in_query
+from hudhud.web.api.verify import VERIFICATION_ID
+from hudhud.web.http import rate_limit_headers
+from hudhud.web.http.errors import NoSuchJob
+from hudhud.web.http.middleware import IS_HEAD
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request_id import HEADER, request_id
+from hudhud.web.http.responses import answer
+from hudhud.web.state import Parts, parts_of
 
 JOB_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)  # what fits a 64-bit column
 SECONDS = re.compile(r"[1-5]?\d|60", re.ASCII)

@@ -13,16 +13,16 @@ from hudhud.core.errors import BadRequest
 from hudhud.verification import codes
 from hudhud.verification.idempotency import IdempotentRequest
 from hudhud.verification.start import SendRequest
-from hudhud.web import schemas
-from hudhud.web.auth import authenticate
-from hudhud.web.bodies import INVALID, Fields, fields_of
+from hudhud.web.api import schemas
+from hudhud.web.api.auth import authenticate
+from hudhud.web.api.fields import INVALID, Fields, fields_of
+from hudhud.web.api.openapi import API_KEY_SECURITY, SendOperation, responses
+from hudhud.web.api.phone_number import parse_phone_number
 from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.request_id import HEADER, request_id
 from hudhud.web.http.responses import answer
-from hudhud.web.openapi import API_KEY_SECURITY, SendOperation, responses
-from hudhud.web.parts import parts_of
-from hudhud.web.phone_number import parse_phone_number
+from hudhud.web.state import parts_of
 
 log = structlog.get_logger(__name__)
 
