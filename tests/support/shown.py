@@ -8,8 +8,8 @@ from hudhud.messages.receipts import STATUSES
 from hudhud.messages.statistics import Numbers, Window
 from hudhud.senders.overview import SenderCard
 from hudhud.senders.records import usual as usual_sentence
-from hudhud.web.admin.format import Format
-from hudhud.web.admin.view import Language, View
+from hudhud.web.admin.ui.format import Format
+from hudhud.web.admin.ui.view import Language, View
 from support.queued import NOW
 
 CAIRO = ZoneInfo("Africa/Cairo")

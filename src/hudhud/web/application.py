@@ -23,13 +23,13 @@ from hudhud.verification.links.inbound import Arrivals
 from hudhud.verification.links.start import LinkStarter
 from hudhud.verification.resend import Resends
 from hudhud.verification.waiting import Waiting
-from hudhud.web.admin.access import build_access
-from hudhud.web.admin.aside import aside_soon
-from hudhud.web.admin.code_searches import CodeSearches
-from hudhud.web.admin.feed import Feed
-from hudhud.web.admin.pages import warm
+from hudhud.web.admin.jobs.code_searches import CodeSearches
+from hudhud.web.admin.login.access import build_access
 from hudhud.web.admin.routes import ADMIN_HANDLERS, admin_routes
-from hudhud.web.admin.status_parts import build_render
+from hudhud.web.admin.status.feed import Feed
+from hudhud.web.admin.status.parts import build_render
+from hudhud.web.admin.ui.render import warm
+from hudhud.web.admin.ui.render_thread import aside_soon
 from hudhud.web.api import health, links, sandbox, send, verifications, verify
 from hudhud.web.api.docs_page import docs_routes
 from hudhud.web.api.openapi import openapi_config

@@ -10,11 +10,11 @@ from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.errors import Refused
-from hudhud.web.admin.aside import Aside
-from hudhud.web.admin.guard import is_htmx, wants_page
-from hudhud.web.admin.pages import ADMIN_PATH, page
-from hudhud.web.admin.sentences import translate
-from hudhud.web.admin.view import N_, View, view_of
+from hudhud.web.admin.login.guard import is_htmx, wants_page
+from hudhud.web.admin.ui.render import ADMIN_PATH, page
+from hudhud.web.admin.ui.render_thread import Aside
+from hudhud.web.admin.ui.translate import translate
+from hudhud.web.admin.ui.view import N_, View, view_of
 from hudhud.web.http import errors
 from hudhud.web.http.errors import (
     HTTP_METHOD_NOT_ALLOWED,

@@ -25,11 +25,11 @@ from hudhud.messages.receipts import (
 from hudhud.messages.statistics import RANGES, Numbers, Range, Window
 from hudhud.senders import overview, records
 from hudhud.senders.overview import SenderCard
-from hudhud.web.admin import job_query
-from hudhud.web.admin.aside import aside
-from hudhud.web.admin.guard import reader
-from hudhud.web.admin.job_query import JobList
-from hudhud.web.admin.view import view_of
+from hudhud.web.admin.jobs import query as query_module
+from hudhud.web.admin.jobs.query import JobList
+from hudhud.web.admin.login.guard import reader
+from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.view import view_of
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
 from hudhud.web.state import Parts, parts_of
@@ -61,8 +61,8 @@ async def status_and_stats(request: AnyRequest) -> Response[dict[str, Any]]:
 async def list_jobs(request: AnyRequest) -> Response[dict[str, Any]]:
     """List jobs, newest first."""
     actor = await reader(request)
-    query = job_query.parse(request.query_params, usual_limit=USUAL_LIMIT)
-    found = await job_query.read(request, actor, query)
+    query = query_module.parse(request.query_params, usual_limit=USUAL_LIMIT)
+    found = await query_module.read(request, actor, query)
     return answer(await aside(_job_list, found))
 
 

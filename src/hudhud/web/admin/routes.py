@@ -2,20 +2,21 @@
 
 from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 
-from hudhud.web.admin import error_pages, refusals
-from hudhud.web.admin.actions import action_routes
-from hudhud.web.admin.audit_page import audit_page
-from hudhud.web.admin.confirm_page import confirm_logout
-from hudhud.web.admin.deliveries_page import delivery_routes
-from hudhud.web.admin.job_page import job_page
+from hudhud.web.admin import error_pages
+from hudhud.web.admin.audit.page import audit_page
+from hudhud.web.admin.jobs.actions import action_routes
+from hudhud.web.admin.jobs.page import job_page
 from hudhud.web.admin.json_api import json_routes
-from hudhud.web.admin.keys_page import key_routes
-from hudhud.web.admin.live import live
-from hudhud.web.admin.login import login_routes
-from hudhud.web.admin.second_factor import second_factor_routes
-from hudhud.web.admin.status_page import status_routes
+from hudhud.web.admin.keys.page import key_routes
+from hudhud.web.admin.login import refusals
+from hudhud.web.admin.login.page import login_routes
+from hudhud.web.admin.login.second_factor_page import second_factor_routes
+from hudhud.web.admin.senders.logout_page import confirm_logout
+from hudhud.web.admin.status.page import status_routes
+from hudhud.web.admin.status.stream import live
 from hudhud.web.admin.theme import choose_theme
-from hudhud.web.admin.webhooks_page import webhook_routes
+from hudhud.web.admin.webhooks.deliveries_page import delivery_routes
+from hudhud.web.admin.webhooks.page import webhook_routes
 
 admin_routes: list[ControllerRouterHandler] = [
     *login_routes,

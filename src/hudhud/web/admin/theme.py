@@ -2,10 +2,10 @@
 
 from litestar import Response, post
 
-from hudhud.web.admin.forms import form_of
-from hudhud.web.admin.guard import changer
-from hudhud.web.admin.pages import keep_choice, see_other
-from hudhud.web.admin.view import THEME_COOKIE, THEMES
+from hudhud.web.admin.login.guard import changer
+from hudhud.web.admin.ui.forms import form_of
+from hudhud.web.admin.ui.render import keep_choice, see_other
+from hudhud.web.admin.ui.view import THEME_COOKIE, THEMES
 from hudhud.web.http.request import AnyRequest
 
 

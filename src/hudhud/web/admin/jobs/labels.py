@@ -1,0 +1,126 @@
+"""What is said about jobs: their statuses, why one cannot be retried, the steps of their way."""
+
+from typing import Any
+
+from markupsafe import Markup
+from sqlalchemy import Row
+
+from hudhud.core.sentences import Sentence, say
+from hudhud.messages.listing import Job, Refusal
+from hudhud.messages.timeline import Step
+from hudhud.senders import records
+from hudhud.web.admin.ui.format import Format
+from hudhud.web.admin.ui.view import N_
+
+# Why a job cannot be retried or canceled, on pages and to scripts.
+REASONS: dict[Refusal, Sentence] = {
+    "expired": say("refusal.expired"),
+    "canceled": say("refusal.canceled"),
+    "erased": say("refusal.erased"),
+    "not_failed": say("refusal.not_failed"),
+    "not_queued": say("refusal.not_queued"),
+}
+
+
+_VERIFICATION_WORDS: dict[str, str] = {
+    "pending": N_("Not checked yet"),
+    "approved": N_("Approved"),
+    "expired": N_("Expired"),
+    "canceled": N_("Canceled"),
+    "max_attempts_reached": N_("Too many wrong codes"),
+    "failed": N_("Failed"),
+}
+_CANCELED_BY: dict[str, str] = {
+    "superseded": N_("a newer one took its place"),
+    "caller": N_("by the caller"),
+    "admin": N_("by an admin"),
+    "forgotten": N_("the number is forgotten"),
+}
+
+
+def status_words(fmt: Format) -> dict[str, str]:
+    """Return the word for each exact status."""
+    return {
+        "queued": fmt.gettext("Queued"),
+        "sending": fmt.gettext("Sending"),
+        "sent": fmt.gettext("Sent"),
+        "delivered": fmt.gettext("Delivered"),
+        "read": fmt.gettext("Read"),
+        "failed": fmt.gettext("Failed"),
+        "expired": fmt.gettext("Expired"),
+        "canceled": fmt.gettext("Canceled"),
+    }
+
+
+def verification_text(verification: Row[Any], fmt: Format) -> Markup:
+    """Say how a verification stands, and what was tried."""
+    parts = [fmt.gettext(_VERIFICATION_WORDS[verification.status])]
+    if verification.reason is not None:
+        parts.append(fmt.gettext(_CANCELED_BY[verification.reason]))
+    if verification.attempts:
+        wrong = fmt.ngettext("%(num)d wrong code", "%(num)d wrong codes", verification.attempts)
+        parts.append(wrong % {"num": verification.attempts})
+    if verification.proved_phone is not None:
+        parts.append(fmt.gettext("the number wrote first"))
+    return fmt.fill(" · ".join(parts))
+
+
+def why_not(job: Job, fmt: Format) -> Markup:
+    """Say how long a job that ended without arriving can be retried, or why it cannot.
+
+    Nothing is said of any other.
+    """
+    if job.refusal is None:
+        valid = fmt.gettext("Still valid for %(time)s.")
+        return fmt.fill(valid, time=fmt.left(job.expires_at))
+    if job.refusal in ("not_failed", "not_queued"):
+        return Markup()
+    reason = fmt.sentence(REASONS[job.refusal])
+    return fmt.fill(fmt.gettext("Cannot be retried. %(reason)s"), reason=reason)
+
+
+def step_look(step: Step) -> tuple[str, str]:
+    """Return the class and the icon of a step."""
+    looks = {
+        "accepted": ("", "in"),
+        "sending": ("sending", "sending"),
+        "attempt_failed": ("warn", "warn"),
+        "attempt_lost": ("warn", "warn"),
+        "put_off": ("queued", "queued"),
+        "retried": ("queued", "refresh"),
+        "expired": ("expired", "hourglass"),
+    }
+    return looks.get(step.kind, (step.kind, step.kind))
+
+
+def step_title(step: Step, fmt: Format) -> str:
+    """Name a step of a job's way."""
+    titles = {
+        **status_words(fmt),
+        "accepted": fmt.gettext("Accepted"),
+        "sending": fmt.gettext("Sending, attempt %(number)s"),
+        "attempt_failed": fmt.gettext("Attempt %(number)s failed"),
+        "attempt_lost": fmt.gettext("Attempt %(number)s was lost"),
+        "put_off": fmt.gettext("Put off"),
+        "retried": fmt.gettext("Queued again"),
+    }
+    return titles[step.kind] % {"number": step.attempt or 1}
+
+
+def step_text(step: Step, fmt: Format) -> Markup:
+    """Say what happened at a step."""
+    if step.kind == "sending" and step.sender:
+        name = records.name_in(step.sender)
+        return fmt.fill(fmt.gettext("Sender %(name)s."), name=fmt.ltr(name))
+    if step.who:
+        return fmt.fill(fmt.gettext("By %(name)s."), name=fmt.ltr(step.who))
+    if step.error:
+        return fmt.sentence(step.error)
+    texts = {
+        "accepted": fmt.gettext("Written to disk, then answered with 202."),
+        "sent": fmt.gettext("WhatsApp took the message."),
+        "delivered": fmt.gettext("The phone has it."),
+        "read": fmt.gettext("The message was opened."),
+        "put_off": fmt.gettext("No attempt was spent."),
+    }
+    return fmt.fill(texts.get(step.kind, ""))

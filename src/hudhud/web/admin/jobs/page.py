@@ -1,0 +1,89 @@
+"""GET /admin/jobs/{id}: a job's facts and its way, in a drawer or on a page of their own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Response, get
+from litestar.params import FromPath
+from sqlalchemy import Connection, Row, select
+
+from hudhud.auth import api_keys
+from hudhud.auth.api_keys import ENVIRONMENT
+from hudhud.core.clock import now_ms
+from hudhud.core.sentences import say
+from hudhud.db.tables import verifications
+from hudhud.messages import listing, receipts, timeline
+from hudhud.messages.listing import Job
+from hudhud.messages.templates.catalog import with_code
+from hudhud.messages.text_store import MASK
+from hudhud.messages.timeline import Step
+from hudhud.web.admin.jobs.labels import step_look, step_text, step_title, verification_text
+from hudhud.web.admin.login.guard import is_htmx, reader
+from hudhud.web.admin.status.parts import WORDS
+from hudhud.web.admin.ui.render import page
+from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.api.verifications import job_number
+from hudhud.web.http.errors import NoSuchJob
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.state import Parts, parts_of
+
+# What the template calls.
+STORY_WORDS: Mapping[str, Any] = {
+    **WORDS,
+    "step_look": step_look,
+    "step_text": step_text,
+    "step_title": step_title,
+    "verification_text": verification_text,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobStory:
+    """All that is told of a job; `key` is the name of the API key, None for the environment's."""
+
+    job: Job
+    body: str
+    key: str | None
+    request_id: str | None
+    steps: list[Step]
+    verification: Row[Any] | None
+
+
+@get("/admin/jobs/{job:str}", include_in_schema=False)
+async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
+    """Show a job; a script's request gets what goes into the drawer."""
+    actor = await reader(request)
+    number = job_number(job)
+    story = await aside(_read, parts_of(request), number)
+    if story is None:
+        raise NoSuchJob(say("action.no_such_job", job=job))
+    template = "partials/job.html" if is_htmx(request) else "job.html"
+    shown = {**STORY_WORDS, "story": story, "job": story.job}
+    return await aside(page, request, template, actor=actor, **shown)
+
+
+def _read(parts: Parts, number: int) -> JobStory | None:
+    with parts.database.read() as connection:
+        job = listing.find(connection, number, now=now_ms())
+        row = receipts.find(connection, number)
+        if job is None or row is None:
+            return None
+        verification = connection.execute(
+            select(verifications).where(verifications.c.id == row.verification_id)
+        ).first()
+        return JobStory(
+            job=job,
+            body=with_code(row.body, MASK),
+            key=None if verification is None else _key_name(connection, verification.api_key),
+            request_id=row.request_id,
+            steps=timeline.of(connection, row),
+            verification=verification,
+        )
+
+
+def _key_name(connection: Connection, owner: str) -> str | None:
+    """Return the name of the key that asked for a code; its owner's word where it is gone."""
+    if owner == ENVIRONMENT:
+        return None
+    return api_keys.name_of(connection, owner) or owner

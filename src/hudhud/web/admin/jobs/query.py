@@ -1,0 +1,133 @@
+"""The list of jobs that a request asks for, by the names of the earlier application.
+
+filterStatus   one of the four old words        filterDelivery   one of the eight exact ones
+searchQuery    phone, code, text or error       limit            jobs of a page
+before, after  an id: the pages of people       page, cursor     those of scripts
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import cast, get_args
+
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import BadRequest
+from hudhud.core.sentences import say
+from hudhud.db.tables import storable
+from hudhud.messages import listing
+from hudhud.messages.listing import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
+from hudhud.messages.receipts import STATUSES, LegacyStatus
+from hudhud.messages.search import JobFilter, Place, messages_with
+from hudhud.web.admin.jobs.code_searches import code_searches_of
+from hudhud.web.admin.login.guard import Actor
+from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.translate import codes_for, holds
+from hudhud.web.admin.ui.view import Language
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.state import Parts, parts_of
+
+LONGEST_SEARCH = 100
+LONGEST_NUMBER = 16
+EVERYTHING = ("", "all")  # what a form sends for no choice
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """A filter and a place in its list."""
+
+    chosen: JobFilter
+    limit: int
+    before: int | None = None
+    after: int | None = None
+    page: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the list begins with the newest job."""
+        return self.before is None and self.after is None and self.page == 1
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """The answer to a query."""
+
+    query: JobQuery
+    page: JobPage
+    total: Total
+
+
+def parse(
+    parameters: Mapping[str, str], *, language: Language = "en", usual_limit: int
+) -> JobQuery:
+    """Read a request's parameters. Raises BadRequest naming the one that is wrong.
+
+    An error is looked for by its code and as `language` shows it, too.
+    """
+    search = _search(parameters.get("searchQuery", ""))
+    query = JobQuery(
+        chosen=JobFilter(
+            status=cast(
+                "LegacyStatus | None", _word(parameters, "filterStatus", get_args(LegacyStatus))
+            ),
+            delivery=_word(parameters, "filterDelivery", STATUSES),
+            search=search,
+            codes=codes_for(search, language) if search else (),
+            reads=partial(holds, search=search, language=language) if search else None,
+        ),
+        limit=_number(parameters, "limit", LARGEST_PAGE) or usual_limit,
+        before=_number(parameters, "before") or _number(parameters, "cursor"),
+        after=_number(parameters, "after"),
+        page=_number(parameters, "page") or 1,
+    )
+    if (query.page - 1) * query.limit >= MOST_COUNTED:
+        raise BadRequest(say("query.too_deep", detail=f"{MOST_COUNTED:,}"))
+    return query
+
+
+async def read(request: AnyRequest, actor: Actor, query: JobQuery) -> JobList:
+    """Find the jobs; a search that may be one for a code is noted in the audit first."""
+    parts = parts_of(request)
+    code = query.chosen.code
+    if code is not None and code_searches_of(request).is_new(actor.name, code, now=now_ms()):
+        await asyncio.to_thread(_note_code_search, parts, actor, code)
+    return await aside(_find, parts, query)
+
+
+def _find(parts: Parts, query: JobQuery) -> JobList:
+    place = Place(query.limit, query.before, query.after, (query.page - 1) * query.limit)
+    with parts.database.read() as connection:
+        page, total = listing.page(connection, parts.sealer, query.chosen, place, now=now_ms())
+    return JobList(query, page, total)
+
+
+def _note_code_search(parts: Parts, actor: Actor, code: str) -> None:
+    with parts.database.write() as connection:
+        count = len(messages_with(connection, parts.sealer, code))
+        actor.note(connection, "code_search", detail=say("action.codes_found", count=count))
+
+
+def _word(parameters: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | None:
+    value = parameters.get(name, "").strip().lower()
+    if value in EVERYTHING:
+        return None
+    if value not in words:
+        raise BadRequest(say("query.not_one_of", name=name, detail=", ".join(words)))
+    return value
+
+
+def _search(text: str) -> str:
+    text = storable(text).strip()
+    if len(text) > LONGEST_SEARCH:
+        raise BadRequest(say("query.search_too_long", detail=LONGEST_SEARCH))
+    return text
+
+
+def _number(parameters: Mapping[str, str], name: str, most: int = 2**53) -> int | None:
+    value = parameters.get(name, "").strip()
+    if not value:
+        return None
+    is_number = value.isascii() and value.isdecimal() and len(value) <= LONGEST_NUMBER
+    if not is_number or not 0 < int(value) <= most:
+        raise BadRequest(say("query.not_a_number", name=name, most=most))
+    return int(value)

@@ -1,0 +1,67 @@
+"""The form that makes an API key: what was typed, and what of it cannot be read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hudhud.auth.api_key_settings import DEFAULT_SCOPES, WrongSetting
+from hudhud.core.rates import KINDS, UNIT_MS, Kind, parse_rates
+from hudhud.core.sentences import say
+from hudhud.web.admin.ui.forms import Form
+
+LONGEST_DAYS = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class KeyForm:
+    """What stands in the fields; as it is at first where nothing was typed."""
+
+    name: str = ""
+    scopes: Sequence[str] = DEFAULT_SCOPES
+    is_test: bool = False
+    hides_code: bool = False
+    may_link_verify: bool = False
+    networks: str = ""
+    days: str = ""
+    limits: dict[Kind, str] = field(default_factory=dict)
+
+    def own_limits(self) -> str:
+        """Return the limits that were typed, in one text. Raises WrongSetting naming the kind."""
+        words = []
+        for kind, text in self.limits.items():
+            rates = "".join(text.split())
+            if not rates:
+                continue
+            try:
+                parse_rates(rates)
+            except ValueError:
+                raise WrongSetting(kind, say("key.no_limit")) from None
+            words.append(f"{kind}={rates}")
+        return " ".join(words)
+
+    def network_list(self) -> list[str]:
+        """Return the addresses and networks, which commas or spaces separate."""
+        return self.networks.replace(",", " ").split()
+
+    def expires_at(self, now: int) -> int | None:
+        """Return when the key ends, None for never. Raises WrongSetting."""
+        days = self.days.strip()
+        if not days:
+            return None
+        is_number = days.isascii() and days.isdecimal() and len(days) <= len(str(LONGEST_DAYS))
+        if not is_number or not 1 <= int(days) <= LONGEST_DAYS:
+            raise WrongSetting("days", say("key.days", detail=LONGEST_DAYS))
+        return now + int(days) * UNIT_MS["d"]
+
+
+def typed_in(form: Form) -> KeyForm:
+    """Return what was typed."""
+    return KeyForm(
+        name=form.one("name"),
+        scopes=form.all("scope"),
+        is_test=bool(form.one("test")),
+        hides_code=bool(form.one("hide_code")),
+        may_link_verify=bool(form.one("link_verify")),
+        networks=form.one("networks"),
+        days=form.one("days"),
+        limits={kind: form.one(kind) for kind in KINDS},
+    )

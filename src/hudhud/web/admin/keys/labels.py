@@ -1,0 +1,45 @@
+"""What is said about API keys: scopes, kinds of limits, how long secrets overlap and last."""
+
+from hudhud.auth.api_key_settings import Scope
+from hudhud.core.rates import UNIT_MS, Kind
+from hudhud.web.admin.ui.format import Format
+
+
+def scope_words(fmt: Format) -> dict[Scope, str]:
+    """Return what each scope lets a key do."""
+    return {
+        "send": fmt.gettext("asks for codes"),
+        "verify": fmt.gettext("checks codes"),
+        "read": fmt.gettext("sees what became of them"),
+        "sandbox": fmt.gettext("reads what the sandbox took"),
+        "admin": fmt.gettext("may do what this dashboard can"),
+    }
+
+
+def kind_words(fmt: Format) -> dict[Kind, str]:
+    """Return what each kind of limit counts."""
+    return {
+        "per_number": fmt.gettext("For one number"),
+        "per_key": fmt.gettext("For this key"),
+        "per_client_ip": fmt.gettext("For one client address"),
+        "per_country": fmt.gettext("For one country"),
+        "per_prefix": fmt.gettext("For neighbouring numbers"),
+    }
+
+
+def overlap_words(fmt: Format) -> dict[str, str]:
+    """Return the choices of how long the earlier secret works beside a new one."""
+    return {
+        "0": fmt.gettext("ends at once"),
+        "1h": fmt.gettext("works for 1 hour more"),
+        "24h": fmt.gettext("works for 1 day more"),
+        "7d": fmt.gettext("works for 7 days more"),
+        "30d": fmt.gettext("works for 30 days more"),
+    }
+
+
+def time_left(fmt: Format, until: int) -> str:
+    """Write how long a secret still works, in days that have begun, as somebody chose them."""
+    day = UNIT_MS["d"]
+    left = until - fmt.now
+    return fmt.left(until) if left < day else fmt.span(-(-left // day) * day)

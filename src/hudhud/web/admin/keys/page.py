@@ -1,0 +1,240 @@
+"""/admin/keys: the API keys; one is made or rotated, its secret shown once, and revoked."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from litestar import Response, get, post
+from sqlalchemy import Row
+
+from hudhud.auth import api_keys
+from hudhud.auth.api_key_settings import SCOPES, WrongSetting
+from hudhud.auth.api_keys import ENVIRONMENT_SCOPES
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import BadRequest
+from hudhud.core.rates import KINDS, UNIT_MS, Kind, write_rates
+from hudhud.core.sentences import Sentence, say
+from hudhud.core.settings import Settings
+from hudhud.verification.limits.rate_limits import DEFAULTS
+from hudhud.web.admin.keys.form import LONGEST_DAYS, KeyForm, typed_in
+from hudhud.web.admin.keys.labels import kind_words, overlap_words, scope_words, time_left
+from hudhud.web.admin.login.guard import NOT_FOR_KEYS, Actor, Forbidden, changer, reader
+from hudhud.web.admin.ui.forms import form_of
+from hudhud.web.admin.ui.notices import Notice
+from hudhud.web.admin.ui.render import page, see_other
+from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.view import view_of
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.state import Parts, parts_of
+
+KEYS_PAGE = "/admin/keys"
+# Of those that have ended, as many as one still asks about.
+MOST_ENDED = 20
+# From here on an expiry is pointed out.
+SOON_MS = 7 * UNIT_MS["d"]
+OVERLAPS: Final[Mapping[str, int]] = {
+    "0": 0,
+    "1h": UNIT_MS["h"],
+    "24h": api_keys.OVERLAP_MS,
+    "7d": 7 * UNIT_MS["d"],
+    "30d": api_keys.LONGEST_OVERLAP_MS,
+}
+USUAL_OVERLAP = "24h"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A secret that this answer alone shows; `sentence` tells of the earlier ones."""
+
+    name: str
+    key: str = field(repr=False)
+    sentence: Sentence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What the page lists: the secrets of a key together, of which the newest stands for it."""
+
+    in_use: list[Row[Any]]
+    newest: frozenset[str]  # prefixes
+    ended: list[Row[Any]]
+    environment_used_at: int | None
+
+
+@get(KEYS_PAGE, include_in_schema=False)
+async def keys_page(request: AnyRequest) -> Response[str]:
+    """List the keys."""
+    actor = await reader(request)
+    return await _page(request, actor)
+
+
+@post(KEYS_PAGE, include_in_schema=False, status_code=200)
+async def make_key(request: AnyRequest) -> Response[str]:
+    """Make a key; this answer is the only place that ever shows it."""
+    actor = await _person(request)
+    typed = typed_in(await form_of(request))
+    try:
+        made = await asyncio.to_thread(_make, parts_of(request), actor, typed)
+    except WrongSetting as error:
+        return await _page(request, actor, status_code=400, problem=error, typed=typed)
+    return await _page(request, actor, shown=made)
+
+
+@post(f"{KEYS_PAGE}/rotate", include_in_schema=False, status_code=200)
+async def rotate_key(request: AnyRequest) -> Response[str]:
+    """Give a key a new secret, which only this answer shows."""
+    actor = await _person(request)
+    form = await form_of(request)
+    overlap_ms = OVERLAPS.get(form.one("overlap") or USUAL_OVERLAP)
+    if overlap_ms is None:
+        raise BadRequest(say("key.overlap_too_long"))
+    rotated = await asyncio.to_thread(
+        _rotate, parts_of(request), actor, form.one("owner"), overlap_ms
+    )
+    if rotated is None:
+        return _no_such_key(request)
+    return await _page(request, actor, shown=rotated)
+
+
+@post(f"{KEYS_PAGE}/revoke", include_in_schema=False)
+async def revoke_key(request: AnyRequest) -> Response[Any]:
+    """Revoke all secrets of a key."""
+    return await _revoke(request, api_keys.revoke_owner, "owner")
+
+
+@post(f"{KEYS_PAGE}/revoke-secret", include_in_schema=False)
+async def revoke_secret(request: AnyRequest) -> Response[Any]:
+    """Revoke one secret, which a rotation let go on, by its prefix."""
+    return await _revoke(request, api_keys.revoke_secret, "prefix")
+
+
+async def _person(request: AnyRequest) -> Actor:
+    """Return who asks for a change: a key makes no other, which would outlive it."""
+    actor = await changer(request)
+    if actor.session is None:
+        raise Forbidden(NOT_FOR_KEYS)
+    return actor
+
+
+async def _page(
+    request: AnyRequest,
+    actor: Actor,
+    *,
+    status_code: int = 200,
+    shown: Shown | None = None,
+    problem: WrongSetting | None = None,
+    typed: KeyForm | None = None,
+) -> Response[str]:
+    parts = parts_of(request)
+    secrets = await aside(_read, parts)
+    return await aside(
+        page,
+        request,
+        "keys.html",
+        actor=actor,
+        status_code=status_code,
+        secrets=secrets,
+        has_environment_key=parts.settings.api_key is not None,
+        environment_scopes=[scope for scope in SCOPES if scope in ENVIRONMENT_SCOPES],
+        shown=shown,
+        problem=None if problem is None else problem.sentence,
+        wrong=None if problem is None else problem.setting,
+        typed=typed or KeyForm(),
+        usual_limits=_usual_limits(parts.settings),
+        longest_days=LONGEST_DAYS,
+        soon_ms=SOON_MS,
+        usual_overlap=USUAL_OVERLAP,
+        kind_words=kind_words,
+        overlap_words=overlap_words,
+        scope_words=scope_words,
+        time_left=time_left,
+        is_test_prefix=api_keys.is_test_prefix,
+    )
+
+
+def _read(parts: Parts) -> Secrets:
+    now = now_ms()
+    with parts.database.read() as connection:
+        found = api_keys.list_keys(connection)
+        used_at = api_keys.environment_used_at(connection)
+    of_owner: dict[str, list[Row[Any]]] = {}
+    for key in found:
+        if api_keys.still_works(key, now):
+            of_owner.setdefault(key.owner, []).insert(0, key)
+    in_use = [key for secrets in of_owner.values() for key in secrets]
+    newest = frozenset(secrets[0].prefix for secrets in of_owner.values())
+    ended = [key for key in reversed(found) if not api_keys.still_works(key, now)]
+    return Secrets(in_use, newest, ended[:MOST_ENDED], used_at)
+
+
+def _usual_limits(settings: Settings) -> dict[Kind, str]:
+    """Return what holds where a key has no limit of its own."""
+    usual = {}
+    for kind in KINDS:
+        rates = getattr(settings, f"limit_{kind}")
+        usual[kind] = write_rates(DEFAULTS.get(kind, ()) if rates is None else rates)
+    return usual
+
+
+def _make(parts: Parts, actor: Actor, typed: KeyForm) -> Shown:
+    now = now_ms()
+    limits, expires_at = typed.own_limits(), typed.expires_at(now)
+    with parts.database.write() as connection:
+        parts.database.lock_for_keys(connection)
+        key = api_keys.create(
+            connection,
+            typed.name,
+            typed.scopes,
+            is_test=typed.is_test,
+            hides_code=typed.hides_code,
+            may_link_verify=typed.may_link_verify,
+            limits=limits,
+            networks=typed.network_list(),
+            expires_at=expires_at,
+            now=now,
+        )
+        made = api_keys.stored(connection, key)
+        detail = say("key.scopes", detail=api_keys.described(made))
+        actor.note(connection, "key_made", subject=made.name, detail=detail)
+    return Shown(made.name, key)
+
+
+def _rotate(parts: Parts, actor: Actor, owner: str, overlap_ms: int) -> Shown | None:
+    with parts.database.write() as connection:
+        parts.database.lock_for_keys(connection)
+        new = api_keys.rotate(connection, owner, overlap_ms=overlap_ms, now=now_ms())
+        if new is None:
+            return None
+        actor.note(connection, "key_rotated", subject=new.name, detail=new.sentence)
+    return Shown(new.name, new.key, new.sentence)
+
+
+async def _revoke(
+    request: AnyRequest, end: Callable[..., str | None], field_name: str
+) -> Response[Any]:
+    actor = await _person(request)
+    which = (await form_of(request)).one(field_name)
+    database = parts_of(request).database
+
+    def change() -> str | None:
+        with database.write() as connection:
+            name = end(connection, which, now=now_ms())
+            if name is not None:
+                actor.note(connection, "key_revoked", subject=name)
+        return name
+
+    name = await asyncio.to_thread(change)
+    if name is None:
+        return _no_such_key(request)
+    text = view_of(request).gettext("Key %(name)s is revoked. It stops working within two seconds.")
+    return see_other(request, KEYS_PAGE, Notice("ok", text % {"name": name}))
+
+
+def _no_such_key(request: AnyRequest) -> Response[Any]:
+    return see_other(
+        request, KEYS_PAGE, Notice("warn", view_of(request).gettext("There is no such key."))
+    )
+
+
+key_routes = [keys_page, make_key, rotate_key, revoke_key, revoke_secret]

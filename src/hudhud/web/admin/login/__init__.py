@@ -1,0 +1,1 @@
+"""The login of admins and what guards their pages."""

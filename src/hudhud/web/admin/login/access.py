@@ -1,0 +1,49 @@
+"""The parts that decide who may enter the dashboard."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from hudhud.auth import second_factor
+from hudhud.auth.admin_password import AdminPassword
+from hudhud.auth.first_credentials import load_secret
+from hudhud.core.crypto import Sealer
+from hudhud.core.settings import Settings
+from hudhud.db.engine import Database
+from hudhud.web.admin.login.password_slots import HashSlots
+from hudhud.web.admin.login.proxy_watch import ProxyWatch
+from hudhud.web.admin.login.session_use import Touches
+from hudhud.web.admin.ui.csrf import CsrfKey
+from hudhud.web.admin.ui.notices import NoticeKey
+from hudhud.web.http.request import AnyRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What judges passwords, second factors, tokens of forms, notices and forwarded addresses."""
+
+    password: AdminPassword
+    hashing: HashSlots
+    second_factors: Sealer
+    csrf: CsrfKey
+    notices: NoticeKey
+    proxies: ProxyWatch
+    touches: Touches
+
+
+def build_access(settings: Settings, database: Database) -> Access:
+    """Build them. Raises StartRefused without a secret."""
+    secret = load_secret(settings)
+    return Access(
+        password=AdminPassword(settings, secret),
+        hashing=HashSlots(),
+        second_factors=Sealer(second_factor.PURPOSE, secret, settings.session_secret_previous),
+        csrf=CsrfKey(secret, settings.session_secret_previous),
+        notices=NoticeKey(secret),
+        proxies=ProxyWatch(database, settings.trusted_proxies),
+        touches=Touches(database),
+    )
+
+
+def access_of(request: AnyRequest) -> Access:
+    """Return the access of the application that got the request."""
+    return cast("Access", request.app.state.access)

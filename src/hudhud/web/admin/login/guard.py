@@ -1,0 +1,172 @@
+"""Who asks: an admin with a session, or a script with an API key of scope admin."""
+
+import asyncio
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud.auth import audit_log, sessions
+from hudhud.auth.audit_log import Outcome, What
+from hudhud.auth.sessions import Session
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import HudhudError, NotAllowed
+from hudhud.core.sentences import Sentence, say
+from hudhud.web.admin.login.access import access_of
+from hudhud.web.admin.ui import csrf
+from hudhud.web.admin.ui.forms import JSON, content_type, form_of
+from hudhud.web.api.auth import KEY_WRONG, require_address
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.state import parts_of
+
+SESSION_COOKIE = "hudhud_session"
+LOGIN_PAGE = "/admin/login"
+# A page's script says so of what it asks for by itself: that is no use of the session.
+BACKGROUND_HEADER = "X-Background"
+# What a proxy forwards may be any text.
+LONGEST_ADDRESS = 64
+
+AUTHENTICATION_REQUIRED = "Authentication required"
+KEY_WITHOUT_SCOPE = say("login.key_without_scope")
+NOT_FOR_KEYS = say("key.not_for_keys")
+CSRF_WRONG = say("login.csrf_wrong")
+
+
+class NotLoggedIn(HudhudError):
+    """There is no session, or it has ended: people are sent to the login."""
+
+
+class WrongKey(HudhudError):
+    """The API key presented is none."""
+
+
+class Forbidden(HudhudError):
+    """The caller is known, and may not do this, or not in this way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something, and from where."""
+
+    name: str
+    address: str
+    session: Session | None  # None for an API key
+
+    def note(
+        self,
+        connection: Connection,
+        what: What,
+        *,
+        subject: str | None = None,
+        outcome: Outcome = "ok",
+        detail: Sentence | None = None,
+    ) -> None:
+        """Write down in the audit what this one did."""
+        audit_log.note(
+            connection,
+            who=self.name,
+            address=self.address,
+            what=what,
+            subject=subject,
+            outcome=outcome,
+            detail=detail,
+            now=now_ms(),
+        )
+
+
+async def reader(request: AnyRequest) -> Actor:
+    """Return who asks to see something. Raises NotLoggedIn, WrongKey or Forbidden."""
+    await access_of(request).proxies.watch(request)
+    key = request.headers.get("x-api-key")
+    if key:
+        return Actor(f"key {_key_name(request, key)}", address_of(request), None)
+    session = await session_of(request)
+    if session is None or not session.is_complete:
+        raise NotLoggedIn(AUTHENTICATION_REQUIRED)
+    return Actor(session.username, address_of(request), session)
+
+
+async def changer(request: AnyRequest) -> Actor:
+    """Return who asks to change something, having proved that the request is its own.
+
+    Raises Forbidden without a CSRF token of the session, else what `reader` raises.
+    """
+    actor = await reader(request)
+    if actor.session is not None:
+        await check_csrf(request, actor.session)
+    return actor
+
+
+async def check_csrf(request: AnyRequest, session: Session) -> None:
+    """Raise Forbidden unless header or form bring a token of this session."""
+    token = request.headers.get(csrf.HEADER) or (await form_of(request)).one(csrf.FIELD)
+    if not access_of(request).csrf.fits(token, session):
+        raise Forbidden(CSRF_WRONG)
+
+
+async def session_of(request: AnyRequest) -> Session | None:
+    """Return the session of the request's cookie, complete or not, where it has not ended."""
+    token = token_of(request)
+    if token is None:
+        return None
+    session = await asyncio.to_thread(_find, request, token)
+    if session is not None and BACKGROUND_HEADER not in request.headers:
+        access_of(request).touches.touch_soon(session)
+    return session
+
+
+async def is_still_in(request: AnyRequest, actor: Actor) -> bool:
+    """Tell whether who was let in would be let in again, for streams; it is no use of a session.
+
+    While the database cannot be read, nobody is sent away.
+    """
+    if actor.session is None:
+        key = request.headers.get("x-api-key", "")
+        return parts_of(request).key_ring.admin_name(key) is not None
+    token = token_of(request) or ""
+    try:
+        session = await asyncio.to_thread(_find, request, token)
+    except SQLAlchemyError:
+        return True
+    return session is not None and session.is_complete
+
+
+def wants_page(request: AnyRequest) -> bool:
+    """Tell whether a person's browser asks; anything else, and who sends JSON, gets JSON."""
+    return (
+        "text/html" in request.headers.get("accept", "").lower() and content_type(request) != JSON
+    )
+
+
+def is_htmx(request: AnyRequest) -> bool:
+    """Tell whether the page's own script asks for a part of a page."""
+    return request.headers.get("hx-request") == "true"
+
+
+def address_of(request: AnyRequest) -> str:
+    """Return where the request comes from, as far as TRUSTED_PROXIES lets us believe it."""
+    return request.client.host[:LONGEST_ADDRESS] if request.client is not None else "unknown"
+
+
+def token_of(request: AnyRequest) -> str | None:
+    """Return the session's token that the request presents."""
+    return request.cookies.get(SESSION_COOKIE)
+
+
+def _key_name(request: AnyRequest, key: str) -> str:
+    caller = parts_of(request).key_ring.identify(key)
+    if caller is None:
+        raise WrongKey(KEY_WRONG)
+    try:
+        require_address(request, caller)
+    except NotAllowed as error:
+        raise Forbidden(error.sentence) from None
+    if not caller.may("admin"):
+        raise Forbidden(KEY_WITHOUT_SCOPE)
+    return caller.name
+
+
+def _find(request: AnyRequest, token: str) -> Session | None:
+    with parts_of(request).database.read() as connection:
+        marks = access_of(request).password.marks(connection)
+        return sessions.find(connection, token, password_marks=marks, now=now_ms())

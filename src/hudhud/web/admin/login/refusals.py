@@ -1,0 +1,102 @@
+"""What a caller under /admin gets who may not do what it asks."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Response
+from litestar.types import ExceptionHandlersMap
+
+from hudhud.auth.login_attempts import TooManyAttempts
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import HudhudError
+from hudhud.core.sentences import Sentence
+from hudhud.web.admin.login.guard import (
+    LOGIN_PAGE,
+    Forbidden,
+    NotLoggedIn,
+    WrongKey,
+    is_htmx,
+    wants_page,
+)
+from hudhud.web.admin.login.password_slots import Busy
+from hudhud.web.admin.ui.render import page, see_other
+from hudhud.web.admin.ui.render_thread import Aside
+from hudhud.web.admin.ui.translate import translate
+from hudhud.web.admin.ui.view import view_of
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.responses import answer
+
+
+def not_logged_in(request: AnyRequest, error: NotLoggedIn) -> Response[Any]:
+    """Send people to the login, and back again afterwards; tell scripts where it is."""
+    if is_htmx(request):
+        # A login page must not land in the middle of the page that asked.
+        return answer(_body(error), 401, {"HX-Redirect": LOGIN_PAGE})
+    if wants_page(request):
+        return see_other(request, _login_page(request))
+    return answer({**_body(error), "redirectTo": LOGIN_PAGE}, 401)
+
+
+def wrong_key(_request: AnyRequest, error: WrongKey) -> Response[Any]:
+    """401: only scripts have keys."""
+    return answer(_body(error), 401)
+
+
+def forbidden(request: AnyRequest, error: Forbidden) -> Response[Any]:
+    """403, as a page for people."""
+    if wants_page(request) and not is_htmx(request):
+        return Aside(lambda: _page(request, 403, error.sentence))
+    return answer(_body(error), 403)
+
+
+def too_many_attempts(request: AnyRequest, error: TooManyAttempts) -> Response[Any]:
+    """429, saying when it is possible again."""
+    if wants_page(request) and not is_htmx(request):
+        return Aside(lambda: _page(request, 429, error.sentence), retry_after(error))
+    return answer({"message": str(error)}, 429, retry_after(error))
+
+
+def busy(request: AnyRequest, error: Busy) -> Response[Any]:
+    """503 while too many passwords are being checked."""
+    headers = {"Retry-After": str(error.retry_after)}
+    if wants_page(request) and not is_htmx(request):
+        return Aside(lambda: _page(request, 503, error.sentence), headers)
+    return answer(_body(error), 503, headers)
+
+
+def retry_after(error: TooManyAttempts) -> dict[str, str]:
+    """Return the header that says in how many seconds it is possible again."""
+    return {"Retry-After": str(max(1, -(-(error.again_at - now_ms()) // 1000)))}
+
+
+def _page(request: AnyRequest, status_code: int, sentence: Sentence) -> Response[Any]:
+    view = view_of(request)
+    return page(
+        request,
+        "error.html",
+        actor=None,
+        status_code=status_code,
+        title=view.gettext("That is refused"),
+        text=translate(sentence, view.language),
+        request_id=None,
+    )
+
+
+def _body(error: HudhudError) -> dict[str, object]:
+    return {"success": False, "message": str(error)}
+
+
+def _login_page(request: AnyRequest) -> str:
+    if request.method != "GET":
+        return LOGIN_PAGE
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{LOGIN_PAGE}?{urlencode({'next': request.url.path + query})}"
+
+
+HANDLERS: ExceptionHandlersMap = {
+    NotLoggedIn: not_logged_in,
+    WrongKey: wrong_key,
+    Forbidden: forbidden,
+    TooManyAttempts: too_many_attempts,
+    Busy: busy,
+}

@@ -1,0 +1,145 @@
+"""/admin/second-factor: turn the second factor on with an authenticator app, and off again."""
+
+import asyncio
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.types import ControllerRouterHandler
+
+from hudhud.auth import second_factor, sessions
+from hudhud.auth.sessions import Session
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import SealingError
+from hudhud.core.sentences import say
+from hudhud.web.admin.login.access import access_of
+from hudhud.web.admin.login.guard import Actor, Forbidden, changer, reader
+from hudhud.web.admin.login.steps import Entrance, WrongCode
+from hudhud.web.admin.ui.forms import form_of
+from hudhud.web.admin.ui.notices import Notice
+from hudhud.web.admin.ui.render import page, see_other
+from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.view import view_of
+from hudhud.web.http.qr_svg import qr_svg
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.state import Parts, parts_of
+
+PATH = "/admin/second-factor"
+LARGEST_BODY = 16 * 1024
+FOR_PEOPLE = say("login.second_factor_for_people")
+
+
+@get(PATH, include_in_schema=False)
+async def second_factor_page(request: AnyRequest) -> Response[Any]:
+    """Show whether it is on, and what can be done."""
+    actor, _ = _person(await reader(request))
+    return await _show(request, actor)
+
+
+@post(f"{PATH}/begin", include_in_schema=False, request_max_body_size=LARGEST_BODY)
+async def begin(request: AnyRequest) -> Response[Any]:
+    """Make a new secret to be confirmed, for who has the password."""
+    actor, session = _person(await changer(request))
+    try:
+        await Entrance(request).prove_again((await form_of(request)).one("proof"))
+    except WrongCode:
+        return await _show(request, actor, status_code=400, is_wrong=True)
+    await asyncio.to_thread(_begin, request, session)
+    return see_other(request, PATH)
+
+
+@post(f"{PATH}/confirm", include_in_schema=False, request_max_body_size=LARGEST_BODY)
+async def confirm(request: AnyRequest) -> Response[Any]:
+    """Turn it on with a code of the app, and show the recovery codes this once."""
+    actor, session = _person(await changer(request))
+    code = (await form_of(request)).one("totp")
+    codes = await asyncio.to_thread(_confirm, request, actor, session, code)
+    if codes is None:
+        return await _show(request, actor, status_code=400, is_wrong=True)
+    return await aside(page, request, "recovery_codes.html", actor=actor, codes=codes)
+
+
+@post(f"{PATH}/off", include_in_schema=False, request_max_body_size=LARGEST_BODY)
+async def turn_off(request: AnyRequest) -> Response[Any]:
+    """Turn it off, for who has the password or a code; or give a setup up."""
+    actor, session = _person(await changer(request))
+    parts = parts_of(request)
+    if await asyncio.to_thread(_is_on, parts, session):
+        try:
+            await Entrance(request).prove_again((await form_of(request)).one("proof"))
+        except WrongCode:
+            return await _show(request, actor, status_code=400, is_wrong=True)
+    was_on = await asyncio.to_thread(_turn_off, parts, actor, session)
+    said = Notice("ok", view_of(request).gettext("The second factor is off."))
+    return see_other(request, PATH, said if was_on else None)
+
+
+second_factor_routes: list[ControllerRouterHandler] = [
+    second_factor_page,
+    begin,
+    confirm,
+    turn_off,
+]
+
+
+def _person(actor: Actor) -> tuple[Actor, Session]:
+    if actor.session is None:
+        raise Forbidden(FOR_PEOPLE)
+    return actor, actor.session
+
+
+async def _show(
+    request: AnyRequest, actor: Actor, *, status_code: int = 200, is_wrong: bool = False
+) -> Response[str]:
+    state = await aside(_state, request, actor)
+    return await aside(
+        page,
+        request,
+        "second_factor.html",
+        actor=actor,
+        status_code=status_code,
+        is_wrong=is_wrong,
+        **state,
+    )
+
+
+def _state(request: AnyRequest, actor: Actor) -> dict[str, Any]:
+    sealer = access_of(request).second_factors
+    with parts_of(request).database.read() as connection:
+        is_on = second_factor.is_on(connection, actor.name)
+        left = second_factor.recovery_codes_left(connection, actor.name)
+        try:
+            setup = second_factor.pending(connection, sealer, actor.name)
+        except SealingError:  # whoever begins again gets another secret
+            setup = None
+    return {"is_on": is_on, "codes_left": left, "setup": setup, "qr_svg": qr_svg}
+
+
+def _is_on(parts: Parts, session: Session) -> bool:
+    with parts.database.read() as connection:
+        return second_factor.is_on(connection, session.username)
+
+
+def _begin(request: AnyRequest, session: Session) -> None:
+    sealer = access_of(request).second_factors
+    with parts_of(request).database.write() as connection:
+        second_factor.begin_setup(connection, sealer, session.username)
+
+
+def _confirm(request: AnyRequest, actor: Actor, session: Session, code: str) -> list[str] | None:
+    sealer = access_of(request).second_factors
+    with parts_of(request).database.write() as connection:
+        codes = second_factor.confirm(connection, sealer, session.username, code, now=now_ms())
+        if codes is not None:
+            # What began without the second factor does not go on beside it.
+            sessions.end_others(connection, session)
+            actor.note(connection, "second_factor_on")
+    return codes
+
+
+def _turn_off(parts: Parts, actor: Actor, session: Session) -> bool:
+    with parts.database.write() as connection:
+        was_on = second_factor.is_on(connection, session.username)
+        second_factor.turn_off(connection, session.username)
+        if was_on:
+            actor.note(connection, "second_factor_off")
+    return was_on

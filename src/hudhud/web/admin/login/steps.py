@@ -1,0 +1,223 @@
+"""The way in: an attempt is counted, waits its turn, is judged, and begins a session.
+
+Each step with the database is one transaction in a thread; none is held while a password is hashed.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from hudhud.auth import audit_log, login_attempts, second_factor, sessions
+from hudhud.auth.login_attempts import Attempt
+from hudhud.auth.second_factor import Means
+from hudhud.auth.sessions import Session
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import SealingError
+from hudhud.core.errors import HudhudError
+from hudhud.core.sentences import Sentence, say
+from hudhud.web.admin.login.access import access_of
+from hudhud.web.admin.login.guard import Forbidden, address_of, token_of
+from hudhud.web.admin.login.password_slots import Busy
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.state import parts_of
+
+WRONG_PASSWORD = say("login.invalid")
+CODE_NEEDED = "Second factor required"
+WRONG_CODE = say("login.code_does_not_fit")
+NOT_THE_OWNER = say("login.not_the_owner")
+SEAL_LOST = say("login.seal_lost")
+
+# What the audit says beside a login.
+WITH_MEANS: dict[Means, Sentence] = {
+    "app": say("login.with_app"),
+    "recovery code": say("login.with_recovery_code"),
+}
+PASSWORD_WAS_WRONG = say("login.wrong_password")
+CODE_WAS_WRONG = say("login.wrong_code")
+LIMIT_REACHED = say("login.limit_reached")
+
+
+class WrongPassword(HudhudError):
+    """Name or password is wrong; which of them is not told."""
+
+
+class CodeNeeded(HudhudError):
+    """The password is right, and a second factor is on."""
+
+
+class WrongCode(HudhudError):
+    """What was typed to prove oneself again, a code or the password, is wrong or was used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was typed; `code` may be empty."""
+
+    username: str
+    password: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A new session and the token for its cookie."""
+
+    token: str
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """A counted attempt, and the password as it was when it began."""
+
+    attempt: Attempt
+    stored: str | None
+    mark: bytes
+
+
+class Entrance:
+    """Judges what one request brings to get in."""
+
+    def __init__(self, request: AnyRequest) -> None:
+        self._database = parts_of(request).database
+        self._access = access_of(request)
+        self._admin = self._access.password.username
+        self._address = address_of(request)
+        self._presented = token_of(request)
+
+    async def log_in(self, given: Given, *, may_be_incomplete: bool) -> Entered:
+        """Begin a session with name, password, and a code where the second factor is on.
+
+        Without the code the session is incomplete, where that may be.
+        Raises Busy, TooManyAttempts, WrongPassword, CodeNeeded, WrongCode or Forbidden.
+        """
+        self._access.hashing.check_room()
+        tried = await self._try(given.username)
+        if not await self._is_password(given.username, given.password, tried):
+            await asyncio.to_thread(self._fail, tried, given.username, PASSWORD_WAS_WRONG)
+            raise WrongPassword(WRONG_PASSWORD)
+        return await asyncio.to_thread(
+            self._enter, tried, given.code, may_be_incomplete=may_be_incomplete
+        )
+
+    async def complete(self, code: str) -> Entered:
+        """Begin a complete session, with another token, in the place of an incomplete one.
+
+        Raises TooManyAttempts, CodeNeeded, WrongCode or Forbidden.
+        """
+        tried = await self._try(self._admin)
+        return await asyncio.to_thread(self._enter, tried, code, may_be_incomplete=False)
+
+    async def prove_again(self, typed: str) -> None:
+        """Make sure that who is logged in has the password, or a code of the second factor.
+
+        Raises Busy, TooManyAttempts or WrongCode.
+        """
+        self._access.hashing.check_room()
+        tried = await self._try(self._admin)
+        if await asyncio.to_thread(self._is_code, typed) or await self._is_password(
+            self._admin, typed, tried
+        ):
+            await asyncio.to_thread(self._release, tried)
+            return
+        await asyncio.to_thread(self._fail, tried, self._admin, CODE_WAS_WRONG)
+        raise WrongCode(NOT_THE_OWNER)
+
+    async def _try(self, username: str) -> _Try:
+        await asyncio.to_thread(self._refuse_early)
+        tried = await asyncio.to_thread(self._reserve, username)
+        await asyncio.sleep(tried.attempt.delay)
+        return tried
+
+    async def _is_password(self, username: str, password: str, tried: _Try) -> bool:
+        judge = self._access.password.is_right
+        try:
+            async with self._access.hashing.one():
+                return await asyncio.to_thread(judge, username, password, stored=tried.stored)
+        except Busy:
+            await asyncio.to_thread(self._release, tried)
+            raise
+
+    def _refuse_early(self) -> None:
+        """Refuse who failed too often without taking the write lock, which codes need."""
+        with self._database.read() as connection:
+            login_attempts.check(connection, address=self._address, now=now_ms())
+
+    def _reserve(self, username: str) -> _Try:
+        with self._database.write() as connection:
+            attempt = login_attempts.reserve(
+                self._database, connection, address=self._address, username=username, now=now_ms()
+            )
+            password = self._access.password
+            return _Try(attempt, password.stored(connection), password.mark(connection))
+
+    def _enter(self, tried: _Try, code: str, *, may_be_incomplete: bool) -> Entered:
+        with self._database.write() as connection:
+            if not second_factor.is_on(connection, self._admin):
+                return self._begin(connection, tried, detail=None)
+            means = self._spend(connection, code) if code else None
+            if means is not None:
+                return self._begin(connection, tried, detail=WITH_MEANS[means])
+            if not code:
+                login_attempts.release(connection, tried.attempt)
+            if not code and may_be_incomplete:
+                return self._new_session(connection, tried, is_complete=False)
+        if not code:
+            raise CodeNeeded(CODE_NEEDED)
+        self._fail(tried, self._admin, CODE_WAS_WRONG)
+        raise WrongCode(WRONG_CODE)
+
+    def _begin(self, connection: Connection, tried: _Try, *, detail: Sentence | None) -> Entered:
+        login_attempts.forgive(connection, tried.attempt)
+        audit_log.note(
+            connection,
+            who=self._admin,
+            address=self._address,
+            what="login",
+            detail=detail,
+            now=now_ms(),
+        )
+        return self._new_session(connection, tried, is_complete=True)
+
+    def _new_session(self, connection: Connection, tried: _Try, *, is_complete: bool) -> Entered:
+        token, session = sessions.begin(
+            connection,
+            username=self._admin,
+            password_mark=tried.mark,
+            is_complete=is_complete,
+            address=self._address,
+            replaces=self._presented,
+            now=now_ms(),
+        )
+        return Entered(token, session)
+
+    def _is_code(self, typed: str) -> bool:
+        try:
+            with self._database.write() as connection:
+                return self._spend(connection, typed) is not None
+        except Forbidden:  # the password still helps
+            return False
+
+    def _spend(self, connection: Connection, code: str) -> Means | None:
+        sealer = self._access.second_factors
+        try:
+            return second_factor.spend(connection, sealer, self._admin, code, now=now_ms())
+        except SealingError:
+            raise Forbidden(SEAL_LOST) from None
+
+    def _release(self, tried: _Try) -> None:
+        with self._database.write() as connection:
+            login_attempts.release(connection, tried.attempt)
+
+    def _fail(self, tried: _Try, username: str, reason: Sentence) -> None:
+        with self._database.write() as connection:
+            audit_log.note(
+                connection,
+                who=username,
+                address=self._address,
+                what="login_failed",
+                outcome="failed",
+                detail=LIMIT_REACHED if tried.attempt.is_last else reason,
+                now=now_ms(),
+            )

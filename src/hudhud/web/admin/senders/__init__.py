@@ -1,0 +1,1 @@
+"""Senders in the dashboard."""

@@ -1,0 +1,33 @@
+"""GET /admin/whatsapp/logout-session: ask before a device is logged out; by script a dialog."""
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+
+from hudhud.senders import records
+from hudhud.web.admin.login.guard import is_htmx, reader
+from hudhud.web.admin.status.feed import read_snapshot
+from hudhud.web.admin.ui.render import page
+from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.state import Parts, parts_of
+
+
+@get("/admin/whatsapp/logout-session", include_in_schema=False)
+async def confirm_logout(request: AnyRequest) -> Response[str]:
+    """Say what a logout means for the sender of `?sender=`, and ask."""
+    actor = await reader(request)
+    parts = parts_of(request)
+    sender = request.query_params.get("sender") or parts.settings.sender_name
+    waiting = await aside(_waiting, parts, sender) if records.may_be_name(sender) else None
+    if waiting is None:
+        raise NotFoundException
+    template = "partials/confirm_logout.html" if is_htmx(request) else "confirm_logout.html"
+    return await aside(page, request, template, actor=actor, sender=sender, waiting=waiting)
+
+
+def _waiting(parts: Parts, sender: str) -> int | None:
+    """Return how many codes wait, or None where there is no such sender."""
+    with parts.database.read() as connection:
+        if records.find(connection, sender) is None:
+            return None
+    return read_snapshot(parts.database, parts.settings).numbers.pending

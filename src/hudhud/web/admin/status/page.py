@@ -1,0 +1,160 @@
+"""GET /admin/status: the everyday page, and those of its parts that links and forms ask for."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import structlog
+from litestar import Response, get
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud.core.clock import now_ms, seconds_or_none
+from hudhud.db.engine import may_pass
+from hudhud.messages import statistics
+from hudhud.messages.listing import MOST_COUNTED
+from hudhud.messages.statistics import RANGES, Range, Series
+from hudhud.verification import job_actions
+from hudhud.web.admin.jobs import query as query_module
+from hudhud.web.admin.jobs.query import JobQuery
+from hudhud.web.admin.login.guard import Actor, is_htmx, reader
+from hudhud.web.admin.status.feed import read_snapshot
+from hudhud.web.admin.status.parts import WORDS, context
+from hudhud.web.admin.ui.render import STATUS_PAGE, page, see_other
+from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.view import view_of
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.state import Parts, parts_of
+
+log = structlog.get_logger(__name__)
+
+ROWS = 25
+# What an address of the page holds that its links keep.
+PARAMETERS = frozenset(
+    {"filterStatus", "filterDelivery", "searchQuery", "limit", "before", "after", "range", "pair"}
+)
+
+
+@get("/admin", include_in_schema=False)
+async def front_door(request: AnyRequest) -> Response[str]:
+    """Send everybody to the everyday page."""
+    await reader(request)
+    return see_other(request, STATUS_PAGE)
+
+
+@get(STATUS_PAGE, include_in_schema=False)
+async def status_page(request: AnyRequest) -> Response[str]:
+    """Show the page; a script's request gets the parts that it puts in their places."""
+    actor = await reader(request)
+    language = view_of(request).language
+    query = query_module.parse(request.query_params, language=language, usual_limit=ROWS)
+    wanted = request.headers.get("hx-target") if is_htmx(request) else None
+    if wanted == "section#jobs":
+        shown = await _jobs(request, actor, query)
+        return await _page(request, actor, "partials/jobs.html", shown)
+    if wanted == "section#traffic":
+        shown = await aside(_traffic, request)
+        return await _page(request, actor, "partials/traffic.html", shown)
+    shown = await aside(_facts, request)
+    if wanted == "div#notices":  # a form came back
+        shown |= await _jobs(request, actor, query)
+        return await _page(request, actor, "partials/outcome.html", shown)
+    shown |= await aside(_traffic, request)
+    shown |= await _jobs(request, actor, query)
+    return await _page(request, actor, "status.html", shown)
+
+
+async def _page(
+    request: AnyRequest, actor: Actor, template: str, shown: Mapping[str, Any]
+) -> Response[str]:
+    everything = {"link": _links(request), **shown}
+    return await aside(
+        lambda: page(request, template, actor=actor, **everything)  # 200 rows take a while
+    )
+
+
+def _facts(request: AnyRequest) -> dict[str, Any]:
+    parts = parts_of(request)
+    shown = {"origin": str(request.base_url).rstrip("/")}
+    pair = "phone" if request.query_params.get("pair") == "phone" else "qr"
+    try:
+        snapshot = read_snapshot(parts.database, parts.settings)
+    except SQLAlchemyError as error:
+        _raise_defect(error)
+        return {**shown, **WORDS, "numbers": None, "cards": []}
+    return shown | context(snapshot, parts.settings, pair=pair)
+
+
+def _traffic(request: AnyRequest) -> dict[str, Any]:
+    chosen = cast("Range", _one_of(request.query_params.get("range"), RANGES, "day"))
+    try:
+        with parts_of(request).database.read() as connection:
+            series = statistics.series(
+                connection, chosen=chosen, zone=view_of(request).zone, now=now_ms()
+            )
+    except SQLAlchemyError as error:
+        _raise_defect(error)
+        return {"range": chosen, "series": None}
+    return {"range": chosen, "series": series, "series_json": series_json}
+
+
+async def _jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> dict[str, Any]:
+    parts = parts_of(request)
+    facts = {"chosen": query.chosen, "limit": query.limit, "most_counted": MOST_COUNTED}
+    shown = {**WORDS, **facts}
+    try:
+        found = await query_module.read(request, actor, query)
+        retryable = await aside(_count_retryable, parts)
+    except SQLAlchemyError as error:
+        _raise_defect(error)
+        return {**shown, "found": None, "retryable": 0}
+    return {**shown, "found": found, "retryable": retryable}
+
+
+def _count_retryable(parts: Parts) -> int:
+    with parts.database.read() as connection:
+        return job_actions.count_retryable(connection, now=now_ms())
+
+
+def series_json(series: Series) -> str:
+    """Return what the script draws: seconds since 1970, counts, and seconds to delivery."""
+    return json.dumps(
+        {
+            "starts": [start // 1000 for start in series.starts],
+            "accepted": series.accepted,
+            "sent": series.sent,
+            "delivered": series.delivered,
+            "failed": series.failed,
+            "median": [seconds_or_none(one) for one in series.median],
+            "p95": [seconds_or_none(one) for one in series.p95],
+        },
+        separators=(",", ":"),
+    )
+
+
+def _links(request: AnyRequest) -> Callable[..., str]:
+    """Return what makes addresses of this page: the request's, changed in some parameters."""
+
+    def link(**changes: object) -> str:
+        kept = {name: value for name, value in request.query_params.items() if name in PARAMETERS}
+        merged = {**kept, **changes}
+        query = urlencode(
+            {name: value for name, value in merged.items() if value not in (None, "")}
+        )
+        return f"{STATUS_PAGE}?{query}" if query else STATUS_PAGE
+
+    return link
+
+
+def _one_of(value: str | None, words: Sequence[str], usual: str) -> str:
+    return value if value is not None and value in words else usual
+
+
+def _raise_defect(error: SQLAlchemyError) -> None:
+    """Let through only what may pass by itself: the page then says so in the place."""
+    if not may_pass(error):
+        raise error
+    log.warning("the dashboard could not read", error=str(error.__cause__ or error))
+
+
+status_routes = [front_door, status_page]

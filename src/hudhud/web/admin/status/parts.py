@@ -1,0 +1,58 @@
+"""The parts of the status page that change by themselves, for the page and for its stream."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from hudhud.core.settings import Settings
+from hudhud.messages.listing import Job
+from hudhud.senders.overview import SenderCard
+from hudhud.web.admin.jobs.labels import status_words, why_not
+from hudhud.web.admin.senders.look import look, sender_id, sentence
+from hudhud.web.admin.status.feed import Render, Snapshot
+from hudhud.web.admin.status.verdict import POOR_RATE, verdict
+from hudhud.web.admin.ui.render import fragment
+from hudhud.web.admin.ui.view import View
+from hudhud.web.http.qr_svg import qr_svg
+
+# What the templates call.
+WORDS: Mapping[str, Callable[..., Any]] = {
+    "look": look,
+    "qr_svg": qr_svg,
+    "sender_id": sender_id,
+    "sentence": sentence,
+    "status_words": status_words,
+    "why_not": why_not,
+}
+LIVE = ("verdict", "senders", "numbers")
+
+
+def context(snapshot: Snapshot, settings: Settings, *, pair: str = "qr") -> dict[str, Any]:
+    """Return what the templates of the parts need; `pair` is the way of linking that is shown."""
+    return {
+        **WORDS,
+        "judge": partial(verdict, channel=settings.channel),
+        "cards": [card for card in snapshot.cards if _concerns(card, settings)],
+        "numbers": snapshot.numbers,
+        "pace": (settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms),
+        "pair": pair,
+        "poor_rate": POOR_RATE,
+    }
+
+
+def _concerns(card: SenderCard, settings: Settings) -> bool:
+    """Leave out what is of another channel and not needed now, as the sandbox of test keys."""
+    return card.channel == settings.channel or card.is_running
+
+
+def build_render(settings: Settings) -> Render:
+    """Build what renders the stream's events: a part each, named like its id, and rows."""
+
+    def parts(view: View, snapshot: Snapshot) -> dict[str, str]:
+        facts = context(snapshot, settings)
+        return {name: fragment(view, f"partials/{name}.html", **facts) for name in LIVE}
+
+    def row(view: View, job: Job) -> str:
+        return fragment(view, "partials/row.html", job=job, **WORDS)
+
+    return Render(parts, row)

@@ -1,0 +1,63 @@
+"""The event stream that keeps an open dashboard up to date (server-sent events)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Response, get
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from hudhud.web.admin.login.guard import Actor, is_still_in, reader
+from hudhud.web.admin.status.feed import Watcher, feed_of
+from hudhud.web.admin.ui.render import HEADERS
+from hudhud.web.admin.ui.view import view_of
+from hudhud.web.http.middleware import IS_HEAD
+from hudhud.web.http.request import AnyRequest
+
+BEAT_SECONDS = 5.0
+RETRY_MS = 1500
+# A proxy must pass each event on at once (nginx reads this header).
+STREAM_HEADERS = {**HEADERS, "X-Accel-Buffering": "no"}
+
+
+@get("/admin/live", include_in_schema=False)
+async def live(request: AnyRequest) -> Response[Any]:
+    """Tell what changes on the status page, until the session ends."""
+    actor = await reader(request)
+    if request.scope["state"].get(IS_HEAD):
+        return Response(b"", headers=STREAM_HEADERS, media_type="text/event-stream")
+    return ServerSentEvent(_events(request, actor), headers=STREAM_HEADERS)
+
+
+async def _events(request: AnyRequest, actor: Actor) -> AsyncIterator[ServerSentEventMessage]:
+    feed = feed_of(request)
+    watcher = feed.watch(view_of(request))
+    try:
+        yield ServerSentEventMessage(event="hello", data="", retry=RETRY_MS)
+        async for message in _told(request, actor, watcher):
+            yield message
+    finally:
+        feed.leave(watcher)
+
+
+async def _told(
+    request: AnyRequest, actor: Actor, watcher: Watcher
+) -> AsyncIterator[ServerSentEventMessage]:
+    """Pass on what the watcher is told, and a beat from time to time; stop where it is cut off."""
+    loop = asyncio.get_running_loop()
+    beat_at = loop.time() + BEAT_SECONDS
+    while True:
+        if loop.time() >= beat_at:  # also where one event follows the other
+            if not await is_still_in(request, actor):
+                yield ServerSentEventMessage(event="end", data="logged out")
+                return
+            beat_at = loop.time() + BEAT_SECONDS
+            yield ServerSentEventMessage(event="beat", data="")
+        try:
+            async with asyncio.timeout_at(beat_at):
+                event = await watcher.events.get()
+        except TimeoutError:
+            continue
+        if event is None:
+            return
+        yield ServerSentEventMessage(event=event.name, data=event.data)

@@ -1,0 +1,287 @@
+"""The answer to the first question: are codes arriving, and does anything need the admin?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+from hudhud.channels.base import SANDBOX
+from hudhud.messages.statistics import Numbers
+from hudhud.senders.overview import SenderCard
+from hudhud.web.admin.senders.look import Tone, sender_id
+from hudhud.web.admin.ui.format import SECOND, Format
+
+# A code that waits longer than this while a sender could carry it is late.
+LATE_MS = 30 * SECOND
+# Below this share of codes that arrived, something is wrong; fewer codes than these tell nothing.
+POOR_RATE = 0.8
+FEWEST_TO_JUDGE = 5
+
+_WORST_FIRST = (
+    "logged_out",
+    "outdated",
+    "replaced",
+    "stopped",
+    "restricted",
+    "pairing",
+    "reconnecting",
+    "starting",
+    "paused",
+)
+_SILENT = frozenset({"logged_out", "outdated", "replaced", "stopped", "restricted"})
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What to do about it: a link, or the sender to resume."""
+
+    kind: Literal["link", "resume"]
+    target: str
+    label: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the page's heading says; `first_step` counts the steps to the first code, else None."""
+
+    tone: Tone
+    icon: str
+    title: str
+    sentence: Markup
+    action: Action | None = None
+    first_step: int | None = None
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it is announced as an alert."""
+        return self.tone in {"warn", "bad"}
+
+
+def verdict(cards: Sequence[SenderCard], numbers: Numbers, fmt: Format, *, channel: str) -> Verdict:
+    """Judge what the senders of the installation's channel and the numbers say together.
+
+    Those of another one, as the sandbox that test keys use, neither help nor harm.
+    """
+    cards = [card for card in cards if card.channel == channel]
+    able = [card for card in cards if card.state == "connected"]
+    others = sorted(
+        (card for card in cards if card.state != "connected"),
+        key=lambda card: _WORST_FIRST.index(card.state),
+    )
+    if not any(numbers.counts.values()) and (able or _is_fresh(others)):
+        return _first_steps(able, fmt)
+    if not able:
+        return _nothing_goes_out(others, numbers, fmt)
+    return (
+        _late(numbers, fmt)
+        or _poor(numbers, fmt)
+        or _some_down(others, fmt)
+        or _good(able[0], numbers, fmt)
+    )
+
+
+def _is_fresh(others: Sequence[SenderCard]) -> bool:
+    return bool(others) and others[0].state in {"pairing", "starting"}
+
+
+def _first_steps(able: Sequence[SenderCard], fmt: Format) -> Verdict:
+    if able:
+        return Verdict(
+            "ok",
+            "ok",
+            fmt.gettext("Ready for the first code"),
+            fmt.fill(fmt.gettext("Everything is connected. Nothing has been sent yet.")),
+            first_step=2,
+        )
+    return Verdict(
+        "idle",
+        "info",
+        fmt.gettext("Hudhud is running. Two steps to the first code"),
+        fmt.fill(fmt.gettext("Nothing has been sent yet.")),
+        first_step=1,
+    )
+
+
+def _good(card: SenderCard, numbers: Numbers, fmt: Format) -> Verdict:
+    hour = numbers.hour
+    connected = (
+        fmt.gettext("The sandbox takes every code and sends none.")
+        if card.channel == SANDBOX
+        else fmt.gettext("WhatsApp is connected.")
+    )
+    nothing = fmt.gettext("Nothing needs you.")
+    if hour.success_rate is None or hour.median_ms is None:
+        lately = fmt.fill(fmt.gettext("No code arrived in the last hour."))
+        return Verdict(
+            "ok", "ok", fmt.gettext("Ready to send"), _joined(connected, lately, nothing)
+        )
+    lately = fmt.fill(
+        fmt.gettext(
+            "In the last hour %(rate)s of codes arrived, half of them within %(median)s s."
+        ),
+        rate=fmt.ltr(fmt.share(hour.success_rate)),
+        median=fmt.seconds(hour.median_ms),
+    )
+    return Verdict(
+        "ok", "ok", fmt.gettext("Codes are arriving"), _joined(connected, lately, nothing)
+    )
+
+
+def _late(numbers: Numbers, fmt: Format) -> Verdict | None:
+    oldest = numbers.oldest_ready_at
+    if oldest is None or fmt.now - oldest < LATE_MS:
+        return None
+    if (numbers.expected_wait_ms or 0) >= LATE_MS:
+        cause = fmt.gettext("More are asked for than the senders may carry at their pace.")
+    else:
+        cause = fmt.gettext("A sender is connected and does not send them; its log says why.")
+    return Verdict(
+        "warn",
+        "queued",
+        fmt.gettext("Codes are late"),
+        _joined(_waiting(numbers, fmt), cause),
+        Action("link", "?filterStatus=pending#jobs", fmt.gettext("Show them"), "queued"),
+    )
+
+
+def _poor(numbers: Numbers, fmt: Format) -> Verdict | None:
+    hour = numbers.hour
+    ended = sum(hour.happened[name] for name in ("sent", "failed", "expired"))
+    if hour.success_rate is None or hour.success_rate >= POOR_RATE or ended < FEWEST_TO_JUDGE:
+        return None
+    return Verdict(
+        "warn",
+        "warn",
+        fmt.gettext("Many codes do not arrive"),
+        fmt.fill(
+            fmt.gettext(
+                "In the last hour only %(rate)s of codes arrived."
+                " The failed jobs say what went wrong."
+            ),
+            rate=fmt.ltr(fmt.share(hour.success_rate)),
+        ),
+        Action("link", "?filterStatus=failed#jobs", fmt.gettext("Show them"), "failed"),
+    )
+
+
+def _some_down(others: Sequence[SenderCard], fmt: Format) -> Verdict | None:
+    down = [card for card in others if card.state != "paused"]
+    if not down:
+        return None
+    return Verdict(
+        "warn",
+        "warn",
+        fmt.gettext("Codes are arriving, but not every sender works"),
+        _joined(*(_clause(card, fmt) for card in down), _advice(down[0], fmt)),
+        _action(down[0], fmt),
+    )
+
+
+def _nothing_goes_out(others: Sequence[SenderCard], numbers: Numbers, fmt: Format) -> Verdict:
+    waiting = _waiting(numbers, fmt)
+    if not others:
+        return Verdict(
+            "bad",
+            "warn",
+            fmt.gettext("No codes are going out"),
+            _joined(fmt.gettext("No sender has ever run here."), waiting, _start(fmt)),
+        )
+    worst = others[0]
+    if worst.state in _SILENT:
+        clauses = (_clause(card, fmt) for card in others)
+        return Verdict(
+            "bad",
+            "warn",
+            fmt.gettext("No codes are going out"),
+            _joined(*clauses, waiting, _advice(worst, fmt)),
+            _action(worst, fmt),
+        )
+    if worst.state == "pairing":
+        return Verdict("warn", "qr", fmt.gettext("Link a phone to send codes"), waiting)
+    if worst.state == "paused":
+        paused = fmt.gettext("New codes are accepted and wait until you resume.")
+        return Verdict(
+            "warn" if numbers.pending else "idle",
+            "pause",
+            fmt.gettext("Sending is paused"),
+            _joined(paused, waiting),
+            Action("resume", worst.name, fmt.gettext("Resume sending"), "sending"),
+        )
+    if worst.state == "starting":
+        return Verdict("idle", "dots", fmt.gettext("The sender is starting"), waiting)
+    return Verdict(
+        "warn", "refresh", fmt.gettext("The connection to WhatsApp is being restored"), waiting
+    )
+
+
+def _waiting(numbers: Numbers, fmt: Format) -> Markup:
+    if not numbers.pending:
+        return fmt.fill(fmt.gettext("No code is waiting."))
+    text = fmt.ngettext(
+        "%(number)s code is waiting.", "%(number)s codes are waiting.", numbers.pending
+    )
+    waiting = fmt.fill(text, number=fmt.number(numbers.pending))
+    if numbers.next_expiry_at is None or numbers.next_expiry_at <= fmt.now:
+        return waiting
+    text = fmt.ngettext(
+        "It expires in <strong>%(time)s</strong>.",
+        "The next one expires in <strong>%(time)s</strong>.",
+        numbers.pending,
+    )
+    return _joined(waiting, fmt.fill(text, time=fmt.left(numbers.next_expiry_at)))
+
+
+def _clause(card: SenderCard, fmt: Format) -> Markup:
+    texts = {
+        "logged_out": fmt.gettext("Sender <b>%(name)s</b> was logged out."),
+        "outdated": fmt.gettext("Sender <b>%(name)s</b> is of a version that WhatsApp refuses."),
+        "replaced": fmt.gettext("Another program took over the session of <b>%(name)s</b>."),
+        "stopped": fmt.gettext("Sender <b>%(name)s</b> is not running."),
+        "restricted": fmt.gettext("Sender <b>%(name)s</b> is restricted."),
+        "pairing": fmt.gettext("Sender <b>%(name)s</b> waits to be linked."),
+        "reconnecting": fmt.gettext("Sender <b>%(name)s</b> is reconnecting."),
+        "starting": fmt.gettext("Sender <b>%(name)s</b> is starting."),
+        "paused": fmt.gettext("Sender <b>%(name)s</b> is paused."),
+    }
+    name = fmt.ltr(card.name)
+    if card.state == "restricted" and card.until is not None:
+        text = fmt.gettext("Sender <b>%(name)s</b> is restricted until %(time)s.")
+        return fmt.fill(text, name=name, time=fmt.moment(card.until, seconds=False))
+    return fmt.fill(texts[card.state], name=name)
+
+
+def _advice(card: SenderCard, fmt: Format) -> Markup:
+    name = fmt.ltr(card.name)
+    if card.state in {"logged_out", "pairing"}:
+        return fmt.fill(fmt.gettext("Link <b>%(name)s</b>: it takes a minute."), name=name)
+    texts = {
+        "outdated": fmt.gettext("Update Hudhud; the session is kept."),
+        "replaced": fmt.gettext("Stop the other program, then reload the session."),
+        "restricted": fmt.gettext("Sending resumes by itself."),
+    }
+    if card.state == "stopped":
+        return _start(fmt)
+    return fmt.fill(texts.get(card.state, ""))
+
+
+def _start(fmt: Format) -> Markup:
+    return fmt.fill(
+        fmt.gettext("Start it with %(command)s."),
+        command=Markup('<code dir="ltr">hudhud serve</code>'),
+    )
+
+
+def _action(card: SenderCard, fmt: Format) -> Action | None:
+    target = f"#{sender_id(card.name)}"
+    if card.state in {"logged_out", "pairing"}:
+        label = fmt.gettext("Link %(name)s") % {"name": card.name}
+        return Action("link", target, label, "qr")
+    if card.state == "replaced":
+        return Action("link", target, fmt.gettext("Go to the sender"), "down")
+    return None
+
+
+def _joined(*sentences: str | Markup) -> Markup:
+    return Markup(" ").join(sentence for sentence in sentences if sentence)

@@ -1,0 +1,1 @@
+"""Rendering of the dashboard: pages, language, formats, forms."""

@@ -1,0 +1,253 @@
+"""How times, durations, numbers and phones are written, in the reader's language and zone.
+
+Digits are Latin in both languages, because codes, numbers and logs are compared with them.
+"""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, lru_cache
+from typing import Any
+
+import phonenumbers
+from babel import Locale
+from babel.dates import format_date
+from markupsafe import Markup
+from sqlalchemy import Row
+
+from hudhud.core.english import OTHER
+from hudhud.core.sentences import Sentence
+from hudhud.core.stored_sentences import stored
+from hudhud.web.admin.ui.translate import translate
+from hudhud.web.admin.ui.view import Language, View
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+# In seconds with a decimal up to here, then in minutes and seconds.
+LONGEST_DECIMAL_MS = 100 * SECOND
+UNITS_SHOWN = 2
+# Above it, a share is not rounded up: 99.96 % is not yet all.
+NEARLY_ALL = 0.999
+NOTHING = Markup("–")
+# One number for each form of plural that Arabic and English have (CLDR).
+_SAMPLES = {"zero": 0, "one": 1, "two": 2, "few": 3, "many": 11, "other": 100}
+
+
+class Format:
+    """Writes for one view at one moment; templates have it as `fmt`."""
+
+    def __init__(self, view: View, now: int) -> None:
+        self.view = view
+        self.now = now
+
+    def gettext(self, message: str) -> str:
+        """Translate a text that stands in the code."""
+        return self.view.gettext(message)
+
+    def ngettext(self, one: str, many: str, number: int) -> str:
+        """Translate a text that counts."""
+        return self.view.ngettext(one, many, number)
+
+    def fill(self, text: str, **values: object) -> Markup:
+        """Put values, which are escaped, into a translated text, which may hold HTML."""
+        return Markup(text) % values  # noqa: S704 -- the text is ours, out of code or catalog
+
+    def moment(self, at: int | None, *, seconds: bool = True) -> Markup:
+        """Write a time as short as it is clear, with the exact moment on hover."""
+        if at is None:
+            return NOTHING
+        return self._time(at, self._short(at, seconds=seconds))
+
+    def day(self, at: int) -> Markup:
+        """Write the day, e.g. `20 Nov`."""
+        return self._time(at, _date(self._local(at).date(), "d MMM", self.view.language))
+
+    def clock(self, at: int) -> Markup:
+        """Write the time of day to the millisecond."""
+        return self._time(at, f"{self._local(at):%H:%M:%S}.{at % SECOND:03d}")
+
+    def later(self, at: int | None, since: int) -> Markup:
+        """Write how long after `since` it was, with the exact moment on hover."""
+        if at is None:
+            return NOTHING
+        if at - since >= LONGEST_DECIMAL_MS:
+            return self._time(at, Markup('<bdi dir="ltr">+</bdi>{}').format(self.span(at - since)))
+        signed = Markup('<bdi dir="ltr">+{:.1f}</bdi>').format((at - since) / SECOND)
+        return self._time(at, self.fill(self.gettext("%(number)s s"), number=signed))
+
+    def ago(self, at: int) -> Markup:
+        """Write how long ago it was; the script keeps it true."""
+        return self._ticking("since", at, self.gettext("%(span)s ago"), self.now - at)
+
+    def age(self, at: int) -> Markup:
+        """Write how long it has lasted; the script keeps it true."""
+        return self._ticking("since", at, "%(span)s", self.now - at)
+
+    def left(self, until: int) -> Markup:
+        """Write how long it still lasts; the script counts down."""
+        return self._ticking("until", until, "%(span)s", until - self.now)
+
+    def span(self, milliseconds: int) -> str:
+        """Write a duration in its two largest units, e.g. `3 min 40 s`."""
+        rest = max(0, milliseconds)
+        parts: list[str] = []
+        for size, one, many in _UNITS:
+            count, rest = divmod(rest, size)
+            if count or (size == SECOND and not parts):
+                parts.append(self.ngettext(one, many, count) % {"num": count})
+            elif parts:
+                break
+            if len(parts) == UNITS_SHOWN or (parts and size == DAY):
+                break
+        return self._joined(parts)
+
+    def seconds(self, milliseconds: float | None) -> str:
+        """Write a duration as a number of seconds without its unit, e.g. `2.1`."""
+        return NOTHING if milliseconds is None else f"{milliseconds / SECOND:,.1f}"
+
+    def number(self, number: int | None) -> str:
+        """Write a whole number; none is an en dash."""
+        return NOTHING if number is None else f"{number:,}"
+
+    def percent(self, share: float | None) -> str:
+        """Write a share (0 to 1) in per cent, without the sign."""
+        if share is None:
+            return NOTHING
+        tenths = int(share * 1000 + (0.5 if share < NEARLY_ALL else 0))
+        return f"{tenths / 10:.0f}" if tenths % 10 == 0 else f"{tenths / 10:.1f}"
+
+    def share(self, share: float | None) -> str:
+        """Write a share (0 to 1) in per cent."""
+        if share is None:
+            return NOTHING
+        return self.gettext("%(number)s %%") % {"number": self.percent(share)}
+
+    def phone(self, number: str | None) -> Markup:
+        """Write a phone number in groups, from left to right in every language."""
+        if number is None:
+            return NOTHING
+        return Markup('<bdi dir="ltr">{}</bdi>').format(_grouped(number))
+
+    def country(self, number: str) -> str:
+        """Name the country of a phone number; empty where its code belongs to none alone."""
+        return _country(number, self.view.language)
+
+    def ltr(self, text: object) -> Markup:
+        """Write a name, an address or a code from left to right in every language."""
+        return Markup('<bdi dir="ltr">{}</bdi>').format(text)
+
+    def bold(self, text: object) -> Markup:
+        """Write what a sentence is about."""
+        return Markup("<b>{}</b>").format(text)
+
+    def isolated(self, text: object) -> Markup:
+        """Write a text of unknown direction without mixing it with the sentence's."""
+        return Markup('<bdi dir="auto">{}</bdi>').format(text)
+
+    def sentence(self, sentence: Sentence | None) -> Markup:
+        """Write a sentence in the reader's language; one without a code as English."""
+        if sentence is None:
+            return Markup()
+        if sentence.code == OTHER and self.view.language != "en":
+            return Markup('<span lang="en" dir="ltr">{}</span>').format(sentence.english())
+        return Markup("{}").format(translate(sentence, self.view.language))
+
+    def stored(self, row: Row[Any], column: str) -> Markup:
+        """Write the sentence that a row has in this column."""
+        return self.sentence(stored(row, column))
+
+    def units(self) -> str:
+        """Return as JSON what the script needs to write durations as `span` does."""
+        forms = {str(size): self._forms(one, many) for size, one, many in _UNITS}
+        return json.dumps({"units": forms, "joined": self._join()}, ensure_ascii=False)
+
+    def newer_jobs(self) -> str:
+        """Return as JSON what the script writes over jobs that came meanwhile, for each plural."""
+        return json.dumps(self._forms(*_NEWER), ensure_ascii=False)
+
+    def _forms(self, one: str, many: str) -> dict[str, str]:
+        return {name: self.ngettext(one, many, sample) for name, sample in _SAMPLES.items()}
+
+    def _join(self) -> str:
+        # Translators: two parts of a duration, e.g. "3 min" and "40 s".
+        return self.gettext("%(first)s %(second)s")
+
+    def _joined(self, parts: list[str]) -> str:
+        if len(parts) == 1:
+            return parts[0]
+        return self._join() % {"first": parts[0], "second": parts[1]}
+
+    def _ticking(self, which: str, at: int, pattern: str, lasts: int) -> Markup:
+        text = pattern % {"span": self.span(lasts)}
+        if pattern == "%(span)s":
+            return Markup('<span role="timer" data-{}="{}">{}</span>').format(which, at, text)
+        return Markup('<span role="timer" data-{}="{}" data-pattern="{}">{}</span>').format(
+            which, at, pattern, text
+        )
+
+    def _local(self, at: int) -> datetime:
+        return datetime.fromtimestamp(at / SECOND, UTC).astimezone(self.view.zone)
+
+    def _short(self, at: int, *, seconds: bool) -> str:
+        local, today = self._local(at), self._local(self.now).date()
+        if local.date() == today:
+            return f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
+        clock = f"{local:%H:%M}"
+        if local.date() == today - timedelta(days=1):
+            return self.gettext("yesterday, %(clock)s") % {"clock": clock}
+        pattern = "d MMM" if local.year == today.year else "d MMM y"
+        day = _date(local.date(), pattern, self.view.language)
+        return self.gettext("%(day)s, %(clock)s") % {"day": day, "clock": clock}
+
+    def _time(self, at: int, text: str) -> Markup:
+        local = self._local(at)
+        exact = local.isoformat(timespec="milliseconds")
+        day = _date(local.date(), "EEEE d MMMM y", self.view.language)
+        return Markup('<time datetime="{}" title="{} {}">{}</time>').format(
+            exact, day, f"{exact[11:23]} {exact[23:]}", text
+        )
+
+
+def _ngettext(one: str, many: str) -> tuple[str, str]:
+    return one, many
+
+
+# `ngettext` marks them for the catalog; `Format` translates them when it writes.
+ngettext = _ngettext
+_UNITS: tuple[tuple[int, str, str], ...] = (
+    (DAY, *ngettext("%(num)d day", "%(num)d days")),
+    (HOUR, *ngettext("%(num)d h", "%(num)d h")),
+    (MINUTE, *ngettext("%(num)d min", "%(num)d min")),
+    (SECOND, *ngettext("%(num)d s", "%(num)d s")),
+)
+_NEWER = ngettext("%(num)d newer job: show it", "%(num)d newer jobs: show them")
+
+
+@lru_cache(maxsize=256)
+def _date(day: date, pattern: str, language: Language) -> str:
+    return format_date(day, pattern, locale=language)
+
+
+@lru_cache(maxsize=4096)
+def _grouped(number: str) -> str:
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
+@cache
+def _territories(language: Language) -> dict[str, str]:
+    return dict(Locale(language).territories)
+
+
+@lru_cache(maxsize=4096)
+def _country(number: str, language: Language) -> str:
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return ""
+    region = phonenumbers.region_code_for_number(parsed)
+    return _territories(language).get(region or "", "")

@@ -1,0 +1,151 @@
+"""/admin/webhooks/{id}: what became of each delivery to an endpoint; one or all go out again."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from litestar import Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from sqlalchemy import Row
+
+from hudhud.core.clock import now_ms
+from hudhud.core.sentences import say
+from hudhud.web.admin.login.guard import Actor, changer, reader
+from hudhud.web.admin.ui.forms import form_of, whole_number
+from hudhud.web.admin.ui.notices import Notice
+from hudhud.web.admin.ui.render import page, see_other
+from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.view import view_of
+from hudhud.web.admin.webhooks.labels import WORDS
+from hudhud.web.admin.webhooks.page import WEBHOOKS_PAGE, read_endpoint
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.state import Parts, parts_of
+from hudhud.webhooks import deliveries, delivery_log, endpoints
+from hudhud.webhooks.address_policy import shown
+from hudhud.webhooks.deliveries import Status
+
+ROWS = 50
+STATUSES: tuple[Status, ...] = (deliveries.FAILED, deliveries.PENDING, deliveries.DELIVERED)
+HOUR_MS = 3_600_000
+SPANS_HOURS = (1, 24, 7 * 24, 30 * 24)
+# A bound on how long one transaction holds the lock; who asks again gets the rest.
+MOST_REPLAYED = 500
+
+
+@get(f"{WEBHOOKS_PAGE}/{{endpoint:str}}", include_in_schema=False)
+async def deliveries_page(request: AnyRequest, endpoint: FromPath[str]) -> Response[str]:
+    """Show the deliveries to an endpoint, the newest first."""
+    actor = await reader(request)
+    parts = parts_of(request)
+    found = await aside(read_endpoint, parts, whole_number(endpoint))
+    if found is None:
+        raise NotFoundException
+    asked = request.query_params
+    status = cast("Status", asked["status"]) if asked.get("status") in STATUSES else None
+    before = whole_number(asked.get("before", ""))
+    rows = await aside(_read, parts, found.row.id, status, before)
+    older = rows[ROWS - 1].id if len(rows) > ROWS else None
+    kept: Mapping[str, object] = {} if status is None else {"status": status}
+    return await aside(
+        page,
+        request,
+        "webhook_deliveries.html",
+        actor=actor,
+        endpoint=found,
+        rows=rows[:ROWS],
+        status=status,
+        spans_hours=SPANS_HOURS,
+        is_first=before is None,
+        first=_address(found.row.id, kept),
+        older=None if older is None else _address(found.row.id, {**kept, "before": older}),
+        **WORDS,
+    )
+
+
+@post(f"{WEBHOOKS_PAGE}/replay", include_in_schema=False)
+async def replay(request: AnyRequest) -> Response[Any]:
+    """Deliver once more."""
+    actor = await changer(request)
+    form = await form_of(request)
+    number = whole_number(form.one("delivery"))
+    is_done, behind = await asyncio.to_thread(_replay, parts_of(request), actor, number)
+    gettext = view_of(request).gettext
+    if not is_done:
+        said = Notice("warn", gettext("There is no such delivery, or it is on its way."))
+    elif behind is None:
+        said = Notice("ok", gettext("The delivery goes out again."))
+    else:
+        text = gettext("The delivery waits behind delivery %(number)s, and goes out after it.")
+        said = Notice("info", text % {"number": behind})
+    return see_other(request, form.one("back") or WEBHOOKS_PAGE, said)
+
+
+@post(f"{WEBHOOKS_PAGE}/replay-failed", include_in_schema=False)
+async def replay_failed(request: AnyRequest) -> Response[Any]:
+    """Deliver again what was given up since a time."""
+    actor = await changer(request)
+    form = await form_of(request)
+    endpoint, hours = whole_number(form.one("endpoint")), whole_number(form.one("hours"))
+    count = await asyncio.to_thread(_replay_failed, parts_of(request), actor, endpoint, hours)
+    view = view_of(request)
+    text = view.ngettext(
+        "%(num)d delivery goes out again.", "%(num)d deliveries go out again.", count
+    )
+    said = text % {"num": count}
+    if count == MOST_REPLAYED:
+        more = view.gettext("More of them wait: do it once more.")
+        said = f"{said} {more}"
+    return see_other(request, _address(endpoint, {}), Notice("ok" if count else "info", said))
+
+
+def _read(parts: Parts, endpoint: int, status: Status | None, before: int | None) -> list[Row[Any]]:
+    with parts.database.read() as connection:
+        return delivery_log.page(
+            connection, endpoint_id=endpoint, status=status, before=before, limit=ROWS + 1
+        )
+
+
+def _replay(parts: Parts, actor: Actor, number: int | None) -> tuple[bool, int | None]:
+    """Return whether it goes out again, and behind which other one it waits first."""
+    if number is None:
+        return False, None
+    with parts.database.write() as connection:
+        is_done = delivery_log.replay(connection, number, now=now_ms())
+        if is_done:
+            actor.note(connection, "webhook_replayed", subject=str(number))
+            parts.database.ring(connection)
+        return is_done, delivery_log.behind(connection, number)
+
+
+def _replay_failed(parts: Parts, actor: Actor, endpoint: int | None, hours: int | None) -> int:
+    now = now_ms()
+    waiting: Sequence[int] = ()
+    if endpoint is not None:
+        with parts.database.read() as connection:
+            waiting = deliveries.find_retries(connection, endpoint, now=now)
+    with parts.database.write() as connection:
+        found = None if endpoint is None else endpoints.find(connection, endpoint)
+        if found is None or hours not in SPANS_HOURS:
+            return 0
+        count = delivery_log.replay_failed(
+            connection,
+            endpoint_id=found.id,
+            since=now - hours * HOUR_MS,
+            limit=MOST_REPLAYED,
+            now=now,
+        )
+        detail = say("webhook.replayed", count=count)
+        actor.note(connection, "webhook_replayed", subject=shown(found.url), detail=detail)
+        deliveries.hasten(connection, waiting[:MOST_REPLAYED], now=now)
+        parts.database.ring(connection)
+    return count
+
+
+def _address(endpoint: int | None, query: Mapping[str, object]) -> str:
+    log = WEBHOOKS_PAGE if endpoint is None else f"{WEBHOOKS_PAGE}/{endpoint}"
+    return f"{log}?{urlencode(query)}" if query else log
+
+
+delivery_routes = [deliveries_page, replay, replay_failed]

@@ -1,0 +1,90 @@
+"""What is said about webhooks: how an endpoint does, and what became of a delivery."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+from sqlalchemy import Connection, Row
+
+from hudhud.auth import api_keys
+from hudhud.auth.api_keys import ENVIRONMENT
+from hudhud.web.admin.ui.format import Format
+from hudhud.webhooks import deliveries, delivery_log
+from hudhud.webhooks.address_policy import shown
+from hudhud.webhooks.delivery_log import MOST_COUNTED
+from hudhud.webhooks.events import KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint as the pages show it; `key` is the name of the API key whose events it gets."""
+
+    row: Row[Any]
+    key: str | None
+    waiting: int
+    failed: int
+
+    @property
+    def gets_all(self) -> bool:
+        """Whether it is told of everything."""
+        return len(self.row.kinds.split()) == len(KINDS)
+
+
+def endpoint_of(connection: Connection, row: Row[Any]) -> Endpoint:
+    """Read what stands beside an endpoint's own row."""
+    return Endpoint(
+        row=row,
+        key=None if row.api_key is None else api_keys.name_of(connection, row.api_key),
+        waiting=delivery_log.count(connection, endpoint_id=row.id, status=deliveries.PENDING),
+        failed=delivery_log.count(connection, endpoint_id=row.id, status=deliveries.FAILED),
+    )
+
+
+def whose(endpoint: Endpoint, fmt: Format) -> Markup:
+    """Say whose events an endpoint gets."""
+    if endpoint.row.api_key is None:
+        return fmt.fill(fmt.gettext("Everybody's, and what senders do"))
+    if endpoint.row.api_key == ENVIRONMENT:
+        return fmt.fill(fmt.gettext("Those of the key of the environment"))
+    name = fmt.isolated(endpoint.key or endpoint.row.api_key)
+    return fmt.fill(fmt.gettext("Those of key %(name)s"), name=name)
+
+
+def endpoint_look(row: Row[Any], fmt: Format) -> tuple[str, str, Markup]:
+    """Return tone, icon and words of how an endpoint does."""
+    if row.disabled_at is not None:
+        since = fmt.moment(row.disabled_at, seconds=False)
+        text = fmt.gettext("Disabled since %(time)s")
+        return "bad", "stop", fmt.fill(text, time=since)
+    if row.failing_since is not None:
+        since = fmt.moment(row.failing_since, seconds=False)
+        return "warn", "warn", fmt.fill(fmt.gettext("Fails since %(time)s"), time=since)
+    return "ok", "ok", fmt.fill(fmt.gettext("Works"))
+
+
+def delivery_look(row: Row[Any], fmt: Format) -> tuple[str, str]:
+    """Return the word of a delivery's colour and icon, and its name."""
+    if row.status == deliveries.DELIVERED:
+        return "delivered", fmt.gettext("Delivered")
+    if row.status == deliveries.FAILED:
+        return "failed", fmt.gettext("Given up")
+    if (row.lease_expires_at or 0) > fmt.now:
+        return "sending", fmt.gettext("On its way")
+    return "queued", fmt.gettext("Waiting")
+
+
+def counted(count: int, fmt: Format) -> str:
+    """Write how many, which is not counted to the end."""
+    if count <= MOST_COUNTED:
+        return fmt.number(count)
+    return fmt.gettext("over %(count)s") % {"count": fmt.number(MOST_COUNTED)}
+
+
+WORDS: Mapping[str, Any] = {
+    "counted": counted,
+    "delivery_look": delivery_look,
+    "endpoint_look": endpoint_look,
+    "shown": shown,
+    "whose": whose,
+}

@@ -1,0 +1,235 @@
+"""/admin/webhooks: who is told of events; one is added, gets a new secret, is enabled, removed."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+from sqlalchemy import Row
+
+from hudhud.auth import api_keys
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import BadRequest, Conflict
+from hudhud.core.sentences import Sentence, say
+from hudhud.web.admin.login.guard import Actor, Forbidden, changer, reader
+from hudhud.web.admin.ui.forms import Form, form_of, whole_number
+from hudhud.web.admin.ui.notices import Notice
+from hudhud.web.admin.ui.render import page, see_other
+from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.view import view_of
+from hudhud.web.admin.webhooks.labels import WORDS, Endpoint, endpoint_of
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.state import Parts, parts_of
+from hudhud.webhooks import delivery_log
+from hudhud.webhooks import endpoints as webhook_endpoints
+from hudhud.webhooks.address_policy import shown
+from hudhud.webhooks.endpoints import Signed
+from hudhud.webhooks.events import KINDS
+
+WEBHOOKS_PAGE = "/admin/webhooks"
+LATEST = 10
+NOT_FOR_KEYS = say("webhook.not_for_keys")
+
+
+@get(WEBHOOKS_PAGE, include_in_schema=False)
+async def webhooks_page(request: AnyRequest) -> Response[str]:
+    """List the endpoints and the latest deliveries."""
+    actor = await reader(request)
+    return await _page(request, actor)
+
+
+@post(WEBHOOKS_PAGE, include_in_schema=False, status_code=200)
+async def add_webhook(request: AnyRequest) -> Response[str]:
+    """Add an endpoint; this answer is the only place that ever shows its secret."""
+    actor = await _person(request)
+    form = await form_of(request)
+    try:
+        added = await asyncio.to_thread(_add, parts_of(request), actor, form)
+    except BadRequest as error:
+        return await _page(request, actor, status_code=400, problem=error.sentence, form=form)
+    return await _page(request, actor, signed=added)
+
+
+@post(f"{WEBHOOKS_PAGE}/rotate", include_in_schema=False, status_code=200)
+async def rotate_webhook(request: AnyRequest) -> Response[str]:
+    """Give an endpoint a new secret, which this answer alone shows.
+
+    Whoever sends the form twice is refused, and the first secret holds.
+    """
+    actor = await _person(request)
+    endpoint = whole_number((await form_of(request)).one("endpoint"))
+    try:
+        rotated = await asyncio.to_thread(_rotate, parts_of(request), actor, endpoint)
+    except Conflict as error:
+        return await _page(request, actor, status_code=409, refusal=error.sentence)
+    if rotated is None:
+        return _no_such_endpoint(request)
+    return await _page(request, actor, signed=rotated, is_rotated=True)
+
+
+@post(f"{WEBHOOKS_PAGE}/enable", include_in_schema=False)
+async def enable_webhook(request: AnyRequest) -> Response[Any]:
+    """Deliver again to an endpoint that was disabled."""
+    actor = await _person(request)
+    endpoint = whole_number((await form_of(request)).one("endpoint"))
+    url = await asyncio.to_thread(_enable, parts_of(request), actor, endpoint)
+    if url is None:
+        return _no_such_endpoint(request)
+    text = view_of(request).gettext("Deliveries to %(url)s go on.")
+    return see_other(request, WEBHOOKS_PAGE, Notice("ok", text % {"url": shown(url)}))
+
+
+@get(f"{WEBHOOKS_PAGE}/{{endpoint:str}}/remove", include_in_schema=False)
+async def confirm_removal(request: AnyRequest, endpoint: FromPath[str]) -> Response[str]:
+    """Say what a removal means, and ask."""
+    actor = await reader(request)
+    found = await aside(read_endpoint, parts_of(request), whole_number(endpoint))
+    if found is None:
+        raise NotFoundException
+    return await aside(page, request, "webhook_remove.html", actor=actor, endpoint=found, **WORDS)
+
+
+@post(f"{WEBHOOKS_PAGE}/remove", include_in_schema=False)
+async def remove_webhook(request: AnyRequest) -> Response[Any]:
+    """Remove an endpoint."""
+    actor = await _person(request)
+    endpoint = whole_number((await form_of(request)).one("endpoint"))
+    url = await asyncio.to_thread(_remove, parts_of(request), actor, endpoint)
+    if url is None:
+        return _no_such_endpoint(request)
+    text = view_of(request).gettext("%(url)s is told of nothing any more.")
+    return see_other(request, WEBHOOKS_PAGE, Notice("ok", text % {"url": shown(url)}))
+
+
+def read_endpoint(parts: Parts, number: int | None) -> Endpoint | None:
+    """Read an endpoint with what stands beside it; None where there is no such one."""
+    with parts.database.read() as connection:
+        row = None if number is None else webhook_endpoints.find(connection, number)
+        return None if row is None else endpoint_of(connection, row)
+
+
+async def _person(request: AnyRequest) -> Actor:
+    """Return who asks for a change: what a key adds would outlive the key."""
+    actor = await changer(request)
+    if actor.session is None:
+        raise Forbidden(NOT_FOR_KEYS)
+    return actor
+
+
+def _no_such_endpoint(request: AnyRequest) -> Response[str]:
+    text = view_of(request).gettext("There is no such endpoint, or nothing had to be changed.")
+    return see_other(request, WEBHOOKS_PAGE, Notice("warn", text))
+
+
+async def _page(
+    request: AnyRequest,
+    actor: Actor,
+    *,
+    status_code: int = 200,
+    signed: Signed | None = None,
+    is_rotated: bool = False,
+    refusal: Sentence | None = None,
+    problem: Sentence | None = None,
+    form: Form | None = None,
+) -> Response[str]:
+    parts = parts_of(request)
+    endpoints, latest, keys = await aside(_read, parts)
+    return await aside(
+        page,
+        request,
+        "webhooks.html",
+        actor=actor,
+        status_code=status_code,
+        endpoints=endpoints,
+        latest=latest,
+        urls={endpoint.row.id: shown(endpoint.row.url) for endpoint in endpoints},
+        keys=keys,
+        kinds=KINDS,
+        signed=signed,
+        is_rotated=is_rotated,
+        refusal=refusal,
+        problem=problem,
+        typed_url="" if form is None else form.one("url"),
+        typed_key="" if form is None else form.one("key"),
+        typed_kinds=KINDS if form is None else form.all("kind"),
+        **WORDS,
+    )
+
+
+def _read(parts: Parts) -> tuple[list[Endpoint], list[Row[Any]], dict[str, str]]:
+    with parts.database.read() as connection:
+        endpoints = [
+            endpoint_of(connection, row) for row in webhook_endpoints.list_endpoints(connection)
+        ]
+        latest = delivery_log.page(connection, limit=LATEST)
+        keys = {
+            key.owner: key.name for key in api_keys.list_keys(connection) if key.revoked_at is None
+        }
+    return endpoints, latest, {**keys, **_environment_key(parts)}
+
+
+def _environment_key(parts: Parts) -> Mapping[str, str]:
+    return {} if parts.settings.api_key is None else {api_keys.ENVIRONMENT: "API_KEY"}
+
+
+def _add(parts: Parts, actor: Actor, form: Form) -> Signed:
+    url, owner, kinds = form.one("url").strip(), form.one("key") or None, form.all("kind")
+    if not kinds:
+        raise BadRequest(say("webhook.no_events"))
+    parts.outgoing.check(url)
+    with parts.database.write() as connection:
+        if owner not in (None, api_keys.ENVIRONMENT):
+            owner = api_keys.owner_of(connection, str(owner), now=now_ms())
+            if owner is None:
+                raise BadRequest(say("key.unknown"))
+        added = webhook_endpoints.add(
+            connection, parts.webhook_secrets, url=url, kinds=kinds, owner=owner, now=now_ms()
+        )
+        actor.note(connection, "webhook_added", subject=shown(url))
+        parts.database.ring(connection)
+    return added
+
+
+def _rotate(parts: Parts, actor: Actor, endpoint: int | None) -> Signed | None:
+    if endpoint is None:
+        return None
+    with parts.database.write() as connection:
+        rotated = webhook_endpoints.rotate(
+            connection, parts.webhook_secrets, endpoint, now=now_ms()
+        )
+        if rotated is not None:
+            actor.note(connection, "webhook_rotated", subject=shown(rotated.url))
+    return rotated
+
+
+def _enable(parts: Parts, actor: Actor, endpoint: int | None) -> str | None:
+    if endpoint is None:
+        return None
+    with parts.database.write() as connection:
+        url = webhook_endpoints.enable(connection, endpoint, now=now_ms())
+        if url is not None:
+            actor.note(connection, "webhook_enabled", subject=shown(url))
+            parts.database.ring(connection)
+    return url
+
+
+def _remove(parts: Parts, actor: Actor, endpoint: int | None) -> str | None:
+    if endpoint is None:
+        return None
+    with parts.database.write() as connection:
+        url = webhook_endpoints.remove(connection, endpoint)
+        if url is not None:
+            actor.note(connection, "webhook_removed", subject=shown(url))
+    return url
+
+
+webhook_routes = [
+    webhooks_page,
+    add_webhook,
+    rotate_webhook,
+    enable_webhook,
+    confirm_removal,
+    remove_webhook,
+]

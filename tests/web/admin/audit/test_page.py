@@ -1,0 +1,119 @@
+"""The audit on its page: every kind of note in words, filtered, searched and paged."""
+
+from types import SimpleNamespace
+from typing import Any, get_args
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import insert
+
+from hudhud.auth import audit_log
+from hudhud.auth.audit_log import GROUPS, What
+from hudhud.core.clock import now_ms
+from hudhud.core.sentences import say
+from hudhud.db import tables
+from hudhud.web.admin.audit.labels import group_words, words_of
+from hudhud.web.admin.ui.format import Format
+from hudhud.web.admin.ui.view import Language, View
+from support.admin import PASSWORD, Person
+from support.html import Page
+from support.web_server import ServeWeb, WebServer
+
+ACTIONS: tuple[What, ...] = get_args(What)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _notes(served: WebServer) -> None:
+    """A hundred and twenty notes of all kinds, the last ones in the order of `ACTIONS`."""
+    with served.database.write() as connection:
+        for number in range(120):
+            what = ACTIONS[-1 - number % len(ACTIONS)]
+            outcome = audit_log.Outcome.__args__[number % 3]  # type: ignore[attr-defined] # the words
+            audit_log.note(
+                connection,
+                who="root<b>" if number % 2 else "admin",
+                address=None if number % 5 == 0 else "2001:db8::9",
+                what=what,
+                subject=f"subject {number}",
+                outcome=outcome,
+                detail=say("command.no_device") if number % 4 == 0 else None,
+                now=now_ms(),
+            )
+
+
+def kinds(page: Page) -> list[str]:
+    return [found["data-what"] for _tag, found in page.elements if "data-what" in found]
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_every_kind_of_note_has_words(member: Person, language: str) -> None:
+    answer = member.client.get("/admin/audit", headers={"Accept-Language": language})
+    page = Page(answer.text)
+    assert set(kinds(page)) >= set(ACTIONS)
+    assert "root<b>" in page.text
+    assert "root<b>" not in answer.text
+    if language == "ar":
+        assert "لا جهاز مرتبط." in page.text
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_each_kind_and_each_group_has_words_of_its_own(language: Language) -> None:
+    fmt = Format(View(language, ZoneInfo("UTC")), now_ms())
+    notes: list[Any] = [SimpleNamespace(what=what, subject=None) for what in ACTIONS]
+    said = {str(words_of(note, fmt)) for note in notes}
+    assert len(said) == len(ACTIONS)
+    assert str(fmt.isolated("")) not in said
+    assert set(group_words(fmt)) == set(GROUPS)
+
+
+def test_a_note_that_names_itself_without_end_is_shown(served: WebServer, member: Person) -> None:
+    detail = "There is no sender named " * 2000 + "x."
+    with served.database.write() as connection:
+        connection.execute(
+            insert(tables.audit).values(
+                at=now_ms(), who="nested", what="pause", outcome="refused", detail=detail
+            )
+        )
+    answer = member.client.get("/admin/audit?q=nested", headers={"Accept-Language": "ar"})
+    assert answer.status_code == 200
+    with served.database.write() as connection:
+        connection.execute(tables.audit.delete().where(tables.audit.c.who == "nested"))
+
+
+@pytest.mark.parametrize("group", list(GROUPS))
+def test_a_group_shows_its_notes_alone(member: Person, group: audit_log.Group) -> None:
+    page = Page(member.get(f"/admin/audit?what={group}").text)
+    assert set(kinds(page)) == set(GROUPS[group])
+
+
+def test_pages_follow_each_other(member: Person) -> None:
+    seen = 0
+    address = "/admin/audit?q=subject"
+    while address:
+        page = Page(member.get(address).text)
+        seen += len(kinds(page))
+        older = [found["href"] for tag, found in page.elements if found.get("rel") == "next"]
+        address = older[0] if older else ""
+        assert not older or "q=subject" in address
+    assert seen == 120
+
+
+def test_a_search_without_a_hit_says_so(member: Person) -> None:
+    assert "No entry matches" in member.get("/admin/audit?q=nobody-did-this").text
+
+
+@pytest.mark.parametrize("query", ["what=nonsense", "before=x", "before=" + "9" * 30, "q=%00"])
+def test_what_makes_no_sense_is_ignored(member: Person, query: str) -> None:
+    assert member.get(f"/admin/audit?{query}").status_code == 200
+
+
+@pytest.mark.parametrize(("days", "said"), [(1, "1 day and"), (30, "30 days and")])
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_the_page_tells_how_long_notes_are_kept(
+    serve_web: ServeWeb, cheap_hashes: None, days: int, said: str
+) -> None:
+    del cheap_hashes
+    server = serve_web(admin_password=PASSWORD, retention_audit_days=days)
+    with Person(server) as person:
+        person.log_in()
+        assert f"Entries are kept for {said}" in person.get("/admin/audit").text

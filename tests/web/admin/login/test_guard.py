@@ -1,0 +1,225 @@
+"""Who may see and change what: sessions with their token, API keys of scope admin."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from litestar import Response, get, post
+
+from hudhud.auth import untrusted_proxy
+from hudhud.core.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.web import application
+from hudhud.web.admin.login.guard import changer, is_still_in, reader
+from hudhud.web.api.docs_page import docs_routes
+from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.responses import answer
+from support.admin import PASSWORD, log_in_script, script
+from support.keys import make_key, revoke_key
+from support.services import wait_until
+from support.web_server import KEY, SECONDS, SEND, ServeWeb, WebServer
+
+SEEN = "/admin/test/seen"
+CHANGED = "/admin/test/changed"
+NO_SESSION = {
+    "success": False,
+    "message": "Authentication required",
+    "redirectTo": "/admin/login",
+}
+
+
+@get(SEEN, include_in_schema=False)
+async def seen(request: AnyRequest) -> Response[dict[str, object]]:
+    """What any page or answer under /admin begins with."""
+    actor = await reader(request)
+    return answer({"name": actor.name, "still": await is_still_in(request, actor)})
+
+
+@post(CHANGED, include_in_schema=False)
+async def changed(request: AnyRequest) -> Response[dict[str, object]]:
+    """What any change begins with."""
+    actor = await changer(request)
+    return answer({"name": actor.name, "address": actor.address}, 200)
+
+
+@pytest.fixture
+def server(serve_web: ServeWeb, cheap_hashes: None, monkeypatch: pytest.MonkeyPatch) -> WebServer:
+    """A server with a route to see something, and one to change something."""
+    del cheap_hashes
+    monkeypatch.setattr(application, "docs_routes", [*docs_routes, seen, changed])
+    return serve_web(admin_password=PASSWORD)
+
+
+@pytest.fixture
+def in_session(server: WebServer) -> Iterator[tuple[httpx.Client, str]]:
+    """A script that is logged in, and its token."""
+    with script(server) as client:
+        yield client, log_in_script(client).json()["csrfToken"]
+
+
+def with_key(server: WebServer, key: str, path: str = SEEN) -> httpx.Response:
+    method = "GET" if path == SEEN else "POST"
+    url = f"http://127.0.0.1:{server.port}{path}"
+    return httpx.request(method, url, headers={"X-API-KEY": key}, timeout=SECONDS)
+
+
+def test_a_session_sees_without_a_token_and_changes_with_one(
+    in_session: tuple[httpx.Client, str],
+) -> None:
+    client, token = in_session
+    assert client.get(SEEN).json() == {"name": "admin", "still": True}
+    by_header = client.post(CHANGED, headers={"X-CSRF-Token": token})
+    assert by_header.json() == {"name": "admin", "address": "127.0.0.1"}
+    assert client.post(CHANGED, data={"_csrf": token}).status_code == 200
+
+
+def test_without_its_token_a_session_changes_nothing(
+    in_session: tuple[httpx.Client, str],
+) -> None:
+    client, token = in_session
+    refused = [
+        client.post(CHANGED),
+        client.post(CHANGED, headers={"X-CSRF-Token": ""}),
+        client.post(CHANGED, headers={"X-CSRF-Token": token[:-1]}),
+        client.post(CHANGED, data={"_csrf": token + "0"}),
+        client.post(CHANGED, json={"_csrf": token}),
+        client.post(f"{CHANGED}?_csrf={token}"),
+        client.post(CHANGED, headers={"X-CSRF-Token": "wrong"}, data={"_csrf": token}),
+    ]
+    assert [one.status_code for one in refused] == [403] * len(refused)
+    assert refused[0].json()["success"] is False
+
+
+def test_the_token_of_another_session_is_none(
+    server: WebServer, in_session: tuple[httpx.Client, str]
+) -> None:
+    client, _ = in_session
+    with script(server) as other:
+        token = log_in_script(other).json()["csrfToken"]
+    assert client.post(CHANGED, headers={"X-CSRF-Token": token}).status_code == 403
+
+
+def test_a_token_of_before_the_login_is_none(
+    in_session: tuple[httpx.Client, str],
+) -> None:
+    client, before = in_session
+    log_in_script(client)
+    assert client.post(CHANGED, headers={"X-CSRF-Token": before}).status_code == 403
+
+
+def test_a_form_with_too_many_fields_is_the_callers_mistake(
+    in_session: tuple[httpx.Client, str],
+) -> None:
+    client, _ = in_session
+    answered = client.post(CHANGED, data={str(number): "x" for number in range(200)})
+    assert answered.status_code == 400
+
+
+def test_a_person_whose_token_is_wrong_sees_a_page(in_session: tuple[httpx.Client, str]) -> None:
+    client, _ = in_session
+    answered = client.post(CHANGED, headers={"Accept": "text/html"})
+    assert answered.status_code == 403
+    assert answered.headers["Content-Type"].startswith("text/html")
+    assert "Load the page again" in answered.text
+
+
+def test_a_key_of_scope_admin_sees_and_changes_without_a_token(server: WebServer) -> None:
+    key = make_key(server.database, "backoffice", "admin")
+    wait_until(lambda: with_key(server, key).status_code == 200, SECONDS, "the key to work")
+    assert with_key(server, key).json() == {"name": "key backoffice", "still": True}
+    assert with_key(server, key, CHANGED).json()["name"] == "key backoffice"
+
+
+def test_a_key_that_may_only_send_is_told_so(server: WebServer) -> None:
+    refused = with_key(server, KEY)
+    assert refused.status_code == 403
+    assert "scope admin" in refused.json()["message"]
+
+
+def test_a_key_of_scope_admin_may_use_the_api_too(server: WebServer) -> None:
+    key = make_key(server.database, "backoffice", "admin")
+    wait_until(lambda: with_key(server, key).status_code == 200, SECONDS, "the key to work")
+    sent = server.client.post(SEND, json={}, headers={"X-API-KEY": key})
+    assert sent.status_code == 400
+
+
+def test_a_key_for_other_addresses_is_told_so(server: WebServer) -> None:
+    key = make_key(server.database, "far away", "admin", networks=["192.0.2.0/24"])
+    near = make_key(server.database, "near", "admin", networks=["127.0.0.1"])
+    wait_until(lambda: with_key(server, near).status_code == 200, SECONDS, "the key to work")
+    refused = with_key(server, key)
+    assert refused.status_code == 403
+    assert "address" in refused.json()["message"]
+
+
+def test_a_revoked_or_unknown_key_is_none(server: WebServer) -> None:
+    key = make_key(server.database, "backoffice", "admin", "send")
+    wait_until(lambda: with_key(server, key).status_code == 200, SECONDS, "the key to work")
+    revoke_key(server.database, "backoffice")
+    wait_until(lambda: with_key(server, key).status_code == 401, SECONDS, "the key to end")
+    refused = with_key(server, key + "x")
+    assert (refused.status_code, refused.json()["success"]) == (401, False)
+
+
+def test_a_wrong_key_is_not_helped_by_a_session(in_session: tuple[httpx.Client, str]) -> None:
+    client, _ = in_session
+    assert client.get(SEEN, headers={"X-API-KEY": "wrong"}).status_code == 401
+
+
+def test_nobody_is_told_where_the_login_is(server: WebServer) -> None:
+    with script(server) as client:
+        for method, path in (("GET", SEEN), ("POST", CHANGED)):
+            answered = client.request(method, path)
+            assert (answered.status_code, answered.json()) == (401, NO_SESSION)
+
+
+# ── forwarded headers ───────────────────────────────────────────────────────────────────────────
+
+
+def remembered(database: Database) -> str | None:
+    with database.read() as connection:
+        return untrusted_proxy.recall(connection, now=now_ms())
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"X-Forwarded-For": "198.51.100.1"},
+        {"X-Forwarded-Proto": "https"},
+        {"Forwarded": "for=198.51.100.1"},
+    ],
+)
+def test_a_proxy_that_is_not_trusted_is_remembered_by_its_own_address(
+    server: WebServer, header: dict[str, str]
+) -> None:
+    with script(server) as client:
+        client.get(SEEN)
+        assert remembered(server.database) is None
+        client.get(SEEN, headers=header)
+    assert remembered(server.database) == "127.0.0.1"
+
+
+@pytest.mark.parametrize("forwarded", ["127.0.0.11", "x127.0.0.1", "1127.0.0.1, 198.51.100.1"])
+def test_an_address_that_only_holds_the_proxys_own_does_not_hide_it(
+    server: WebServer, forwarded: str
+) -> None:
+    with script(server) as client:
+        client.get(SEEN, headers={"X-Forwarded-For": forwarded})
+    assert remembered(server.database) == "127.0.0.1"
+
+
+@pytest.mark.usefixtures("cheap_hashes")
+def test_a_trusted_proxy_is_not_remembered(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
+    with script(server) as client:
+        for forwarded in ("198.51.100.1", "198.51.100.1:4711", "127.0.0.1", "", "junk, 127.0.0.1"):
+            client.get(
+                "/admin/login",
+                headers={"X-Forwarded-For": forwarded, "X-Forwarded-Proto": "https"},
+            )
+    assert remembered(server.database) is None
+
+
+def test_the_api_pays_nothing_for_it(server: WebServer) -> None:
+    server.client.post(SEND, json={}, headers={"X-Forwarded-For": "198.51.100.1"})
+    assert remembered(server.database) is None

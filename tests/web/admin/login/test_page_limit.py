@@ -1,0 +1,215 @@
+"""Guessing passwords: five times in 15 minutes from an address, whatever the headers say."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import func, select, update
+
+from hudhud.auth import audit_log
+from hudhud.auth import login_attempts as auth_login_attempts
+from hudhud.db.engine import Database
+from hudhud.db.tables import login_attempts
+from hudhud.web.admin.login.password_slots import HASHES_AT_ONCE
+from support.admin import LOGIN, PASSWORD, USERNAME, Person, log_in_script, script
+from support.web_server import ServeWeb, WebServer
+
+LIMITED = {"message": "Too many login attempts from this IP, please try again after 15 minutes."}
+
+
+def statuses(client: httpx.Client, count: int, **headers: str) -> list[int]:
+    """What so many wrong logins are answered."""
+    client.headers.update(headers)
+    return [log_in_script(client, password="wrong").status_code for _ in range(count)]
+
+
+def counted(database: Database) -> int:
+    with database.read() as connection:
+        return connection.scalar(select(func.count()).select_from(login_attempts)) or 0
+
+
+def test_after_five_failures_an_address_has_to_wait(client: httpx.Client) -> None:
+    assert statuses(client, 5) == [401] * 5
+    answer = log_in_script(client)
+    assert (answer.status_code, answer.json()) == (429, LIMITED)
+    assert 0 < int(answer.headers["Retry-After"]) <= 15 * 60
+    assert not client.cookies
+
+
+def test_people_see_a_page_that_says_so_and_when_it_is_possible_again(dashboard: WebServer) -> None:
+    with Person(dashboard) as person:
+        for _ in range(5):
+            person.log_in(password="wrong")
+        answer = person.log_in()
+    assert answer.status_code == 429
+    assert LIMITED["message"] in answer.text
+    assert "Possible again at" in answer.text
+    assert "Retry-After" in answer.headers
+
+
+def test_people_and_scripts_are_counted_together(
+    dashboard: WebServer, client: httpx.Client
+) -> None:
+    with Person(dashboard) as person:
+        for _ in range(3):
+            person.log_in(password="wrong")
+        assert statuses(client, 3) == [401, 401, 429]
+        assert person.log_in().status_code == 429
+
+
+def test_a_login_that_succeeds_is_forgiven_what_failed_before(client: httpx.Client) -> None:
+    for _ in range(3):
+        assert statuses(client, 4) == [401] * 4
+        assert log_in_script(client).status_code == 200
+
+
+def test_a_session_goes_on_while_its_address_has_to_wait(dashboard: WebServer) -> None:
+    with Person(dashboard) as person, script(dashboard) as guesser:
+        person.log_in()
+        statuses(guesser, 6)
+        assert person.is_in()
+
+
+@pytest.mark.usefixtures("cheap_hashes")
+def test_a_restart_forgets_nothing(serve_web: ServeWeb) -> None:
+    with script(serve_web(admin_password=PASSWORD)) as client:
+        statuses(client, 5)
+    with script(serve_web(admin_password=PASSWORD)) as client:
+        assert log_in_script(client).status_code == 429
+
+
+def test_another_address_in_a_header_does_not_help(client: httpx.Client) -> None:
+    answers = []
+    for number in range(7):
+        address = f"198.51.100.{number}"
+        forwarded = {"X-Forwarded-For": address, "Forwarded": f"for={address}"}
+        answers += statuses(client, 1, **forwarded, **{"X-Real-IP": address})
+    assert answers == [401] * 5 + [429] * 2
+
+
+@pytest.mark.usefixtures("cheap_hashes")
+def test_behind_a_trusted_proxy_each_client_counts_for_itself(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.0/8")
+    with script(server) as client:
+        assert statuses(client, 6, **{"X-Forwarded-For": "198.51.100.1"}) == [401] * 5 + [429]
+        assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.2"}) == [401]
+        # What a client writes itself stands left of what the proxy adds.
+        assert statuses(client, 1, **{"X-Forwarded-For": "203.0.113.9, 198.51.100.1"}) == [429]
+        assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.1, 127.0.0.9"}) == [429]
+
+
+@pytest.mark.usefixtures("cheap_hashes")
+def test_behind_a_trusted_proxy_a_network_of_ipv6_counts_as_one(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
+    with script(server) as client:
+        answers = []
+        for number in range(6):
+            answers += statuses(client, 1, **{"X-Forwarded-For": f"2001:db8:1:2::{number}"})
+        assert answers == [401] * 5 + [429]
+        assert statuses(client, 1, **{"X-Forwarded-For": "2001:db8:1:3::1"}) == [401]
+
+
+@pytest.mark.usefixtures("cheap_hashes")
+def test_an_account_cannot_be_locked_out(
+    serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth_login_attempts, "LONGEST_DELAY_SECONDS", 0.01)
+    server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
+    with script(server) as client:
+        for number in range(12):
+            statuses(client, 1, **{"X-Forwarded-For": f"198.51.100.{number}"})
+        client.headers["X-Forwarded-For"] = "192.0.2.1"
+        assert log_in_script(client).status_code == 200
+
+
+def test_the_end_of_the_wait_is_the_end_of_the_refusal(
+    dashboard: WebServer, client: httpx.Client
+) -> None:
+    statuses(client, 5)
+    with dashboard.database.write() as connection:
+        earlier = login_attempts.c.at - auth_login_attempts.WINDOW_MS
+        connection.execute(update(login_attempts).values(at=earlier))
+    assert log_in_script(client).status_code == 200
+
+
+def test_the_fifth_failure_says_in_the_audit_what_follows(
+    dashboard: WebServer, client: httpx.Client
+) -> None:
+    statuses(client, 7)
+    with dashboard.database.read() as connection:
+        details = [row.detail for row in audit_log.page(connection, limit=10)]
+    assert details == [
+        "Failed 5 times: no further attempt from this address for 15 minutes",
+        *["Wrong username or password"] * 4,
+    ]
+
+
+class Hashes:
+    """Counts how many checks run at once, from within."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.most = 0
+        self.total = 0
+        self._running = 0
+        self._lock = threading.Lock()
+        check = PasswordHasher.verify
+
+        def verify(hasher: PasswordHasher, stored: Any, password: Any) -> bool:
+            self._change(1)
+            try:
+                return check(hasher, stored, password)
+            finally:
+                self._change(-1)
+
+        monkeypatch.setattr(PasswordHasher, "verify", verify)
+
+    def _change(self, by: int) -> None:
+        with self._lock:
+            self._running += by
+            self.most = max(self.most, self._running)
+            self.total += by == 1
+
+
+def test_twelve_logins_at_once_hash_two_at_a_time(
+    serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth_login_attempts, "LONGEST_DELAY_SECONDS", 0.0)
+    hashes = Hashes(monkeypatch)
+    server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
+
+    def log_in(number: int) -> int:
+        with script(server, **{"X-Forwarded-For": f"198.51.100.{number}"}) as client:
+            return log_in_script(client).status_code
+
+    with ThreadPoolExecutor(12) as threads:
+        assert list(threads.map(log_in, range(12))) == [200] * 12
+    assert hashes.total == 12
+    assert hashes.most == HASHES_AT_ONCE
+
+
+def test_of_twelve_wrong_logins_at_once_five_are_hashed(
+    dashboard: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = Hashes(monkeypatch)
+
+    def guess(_: int) -> int:
+        with script(dashboard) as client:
+            return log_in_script(client, password="wrong").status_code
+
+    with ThreadPoolExecutor(12) as threads:
+        answers = sorted(threads.map(guess, range(12)))
+    assert answers == [401] * 5 + [429] * 7
+    assert hashes.total == 5
+
+
+def test_a_form_without_its_token_is_neither_hashed_nor_counted(
+    dashboard: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = Hashes(monkeypatch)
+    with script(dashboard) as client:
+        client.post(LOGIN, data={"username": USERNAME, "password": "wrong"})
+    assert hashes.total == 0
+    assert counted(dashboard.database) == 0

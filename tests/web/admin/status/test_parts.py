@@ -1,0 +1,237 @@
+"""Verdict, senders, numbers and rows as they are rendered, for the page and for the stream."""
+
+import re
+from typing import Any
+
+import pytest
+
+from conftest import settings
+from hudhud.channels.linked.faults import meaning
+from hudhud.core.sentences import other
+from hudhud.messages.listing import Job
+from hudhud.messages.statistics import Numbers
+from hudhud.senders.overview import ActionResult, SenderCard
+from hudhud.web.admin.status.feed import Snapshot
+from hudhud.web.admin.status.parts import LIVE, build_render
+from hudhud.web.admin.ui.view import Language
+from support.html import Page
+from support.queued import NOW, PHONE
+from support.shown import card, numbers, view
+
+RENDER = build_render(settings(channel="linked"))
+STATES = [
+    "starting",
+    "pairing",
+    "connected",
+    "reconnecting",
+    "logged_out",
+    "restricted",
+    "outdated",
+    "replaced",
+    "paused",
+    "stopped",
+]
+
+
+def parts(
+    *cards: SenderCard, of: Numbers | None = None, language: Language = "en"
+) -> dict[str, str]:
+    snapshot = Snapshot(cards=cards, numbers=of or numbers())
+    return dict(RENDER.parts(view(language), snapshot))
+
+
+def senders(*cards: SenderCard, language: Language = "en") -> str:
+    return parts(*cards, language=language)["senders"]
+
+
+def job(**changes: Any) -> Job:
+    usual: dict[str, Any] = {
+        "id": 7,
+        "phone": PHONE,
+        "status": "queued",
+        "attempts": 0,
+        "error": None,
+        "sender": None,
+        "created_at": NOW,
+        "expires_at": NOW + 300_000,
+        "sent_at": None,
+        "delivered_at": None,
+        "read_at": None,
+        "finished_at": None,
+        "changed_at": NOW,
+        "refusal": "not_failed",
+    }
+    return Job(**{**usual, **changes})
+
+
+def row(language: Language = "en", **changes: Any) -> str:
+    return RENDER.row(view(language), job(**changes))
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_every_state_has_a_word_an_icon_and_a_sentence(state: str, language: Language) -> None:
+    html = senders(card(state), language=language)
+    page = Page(html)
+    assert page.attributes("article")["data-state"] == state
+    assert page.inline == []
+    assert re.search(r'class="state".*?#i-\w+"/></svg> [^<\s]', html, re.DOTALL)
+    if language == "ar":
+        assert 'lang="en"' not in html, "a sentence without translation"
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_each_part_is_one_element_with_its_own_name_as_id(name: str) -> None:
+    html = parts(card())[name]
+    assert Page(html).elements[0][1]["id"] == name
+    assert html == html.strip()
+
+
+def test_parts_for_all_who_watch_carry_no_token() -> None:
+    html = "".join(parts(card(), card("paused", name="second")).values())
+    assert "_csrf" not in html + row(refusal=None, status="failed")
+
+
+def test_the_qr_code_is_dark_on_white_with_its_time_left() -> None:
+    until = NOW * 2  # later than any clock that runs this
+    page = Page(senders(card("pairing", qr="2@abc", qr_expires_at=until)))
+    assert page.attributes("svg", role="img")["aria-label"] == "QR code for linking the phone"
+    assert page.attributes("path", stroke="#000")
+    assert page.attributes("progress")["data-until"] == str(until)
+
+
+def test_both_ways_of_linking_are_there_and_one_is_shown() -> None:
+    page = Page(senders(card("pairing", qr="2@abc")))
+    assert "hidden" not in page.attributes("div", **{"data-panel": "qr"})
+    assert "hidden" in page.attributes("div", **{"data-panel": "phone"})
+
+
+def test_the_characters_to_type_are_shown_as_soon_as_they_are_there() -> None:
+    html = senders(card("pairing", pair_code="K7QF-2MXD"))
+    assert "hidden" not in Page(html).attributes("div", **{"data-panel": "phone"})
+    assert "<span>K7QF</span>" in html
+    assert "<span>2MXD</span>" in html
+
+
+def test_a_passkey_takes_the_place_of_the_codes() -> None:
+    asked = card("pairing", qr="2@abc", passkey_asked=True, detail=meaning("passkey", ""))
+    html = senders(asked)
+    assert "The phone asks for a passkey" in html
+    assert "data-panel" not in html
+
+
+def test_the_hint_waits_until_codes_were_shown_for_a_minute() -> None:
+    fresh = Page(senders(card("pairing", qr="2@abc", since=NOW * 2)))
+    long_ago = Page(senders(card("pairing", qr="2@abc", since=1)))
+    note = {"class": "note info"}
+    assert "hidden" in fresh.attributes("div", **note)
+    assert "hidden" not in long_ago.attributes("div", **note)
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (ActionResult("reload", "asked", NOW), "Reload asked for at"),
+        (ActionResult("reload", "done", NOW, seconds=1.94), "Session reloaded: back after 1.9 s."),
+        (ActionResult("reload", "failed", NOW, other("Odd.")), "Reload failed: Odd."),
+        (ActionResult("logout", "asked", NOW), "Logout asked for at"),
+        (ActionResult("logout", "done", NOW, seconds=2.0), "ready for a new scan after 2.0 s."),
+        (
+            ActionResult("logout", "failed", NOW, other("No device is linked.")),
+            "No device is linked.",
+        ),
+        (ActionResult("pair_phone", "asked", NOW), "Code for the phone number asked for at"),
+        (
+            ActionResult("pair_phone", "failed", NOW, other("Odd.")),
+            "Code for the phone number failed",
+        ),
+    ],
+)
+def test_what_came_of_the_last_action_is_said(result: ActionResult, said: str) -> None:
+    text = Page(senders(card("reconnecting", action=result))).text
+    assert said in re.sub(r"\s+", " ", text)
+
+
+def test_a_reload_under_way_cannot_be_asked_for_twice() -> None:
+    html = senders(card(action=ActionResult("reload", "asked", NOW)))
+    assert re.search(r"<button disabled>.*Reload session", html)
+
+
+def test_a_sandbox_has_no_session_to_act_on() -> None:
+    html = senders(card(channel="sandbox"))
+    assert "Reload session" not in html
+    assert "Logout WA" not in html
+    assert "Pause sending" in html
+
+
+def test_a_stopped_sender_offers_nothing_that_nobody_would_take() -> None:
+    assert "<button" not in senders(card("stopped"))
+
+
+def test_a_name_may_hold_any_character() -> None:
+    html = senders(card(name='a b"<i>'))
+    assert "<i>" not in html
+    assert 'id="sender-a_20b_22_3Ci_3E"' in html
+    assert "sender=a%20b%22%3Ci%3E" in html
+
+
+def test_the_bar_tells_up_partly_down_and_unknown_by_height_too() -> None:
+    page = Page(senders(card(uptime=(1.0, 0.6, 0.1, None) * 12, uptime_share=0.57)))
+    bars = [found for tag, found in page.elements if tag == "rect"]
+    assert len(bars) == 48
+    shapes = [(bar["class"], bar["height"]) for bar in bars[:4]]
+    assert shapes == [("up", "28"), ("part", "16"), ("down", "7"), ("none", "28")]
+
+
+def test_numbers_without_a_value_are_a_dash_and_not_zero() -> None:
+    empty = numbers({"none": 0}, hour=numbers().hour, connected_senders=0)
+    html = parts(card("pairing"), of=empty)["numbers"]
+    assert "no sender can send" in html
+    assert "nothing is waiting" in html
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize(
+    "status", ["queued", "sending", "sent", "delivered", "read", "failed", "expired", "canceled"]
+)
+def test_a_row_carries_what_the_script_sorts_it_by(status: str, language: Language) -> None:
+    found = Page(row(language, status=status)).attributes("tr")
+    assert (found["id"], found["data-id"], found["data-phone"]) == ("job-7", "7", PHONE)
+    assert found["data-delivery"] == status
+    legacy = {"queued": "pending", "sending": "processing", "failed": "failed"}
+    assert found["data-status"] in {legacy.get(status, ""), "sent", "failed"}
+
+
+def test_a_failed_row_can_be_retried_while_its_code_is_valid() -> None:
+    html = row(status="failed", error=other("Odd."), refusal=None, expires_at=NOW * 2)
+    assert 'action="/admin/jobs/retry/7"' in html
+    assert "Still valid for" in html
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        ("expired", "Cannot be retried. Expired: ask for a new code."),
+        ("canceled", "Cannot be retried. Canceled: ask for a new code."),
+        ("erased", "Cannot be retried. Its code is erased: ask for a new code."),
+    ],
+)
+def test_a_row_that_cannot_be_retried_says_why(refusal: str, said: str) -> None:
+    html = row(status="failed", error=other("Odd."), refusal=refusal)
+    assert said in html
+    assert "<form" not in html
+
+
+def test_only_a_queued_row_can_be_canceled() -> None:
+    assert 'action="/admin/jobs/cancel/7"' in row()
+    assert "<form" not in row(status="sending")
+
+
+def test_the_sandbox_of_test_keys_has_a_card_while_it_runs() -> None:
+    beside = card(name="main-sandbox", channel="sandbox")
+    html = senders(card(), beside)
+    assert "WhatsApp sender <b" in html
+    assert "Sandbox <b" in html
+    stopped = senders(card(), card("stopped", name="main-sandbox", channel="sandbox"))
+    assert "main-sandbox" not in stopped
+    assert stopped == senders(card())

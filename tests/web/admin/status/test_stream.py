@@ -1,0 +1,284 @@
+"""GET /admin/live: an open dashboard is told what changes, as long as its session lasts."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from conftest import settings
+from hudhud.auth import sessions
+from hudhud.channels.base import StateReport
+from hudhud.core.clock import now_ms
+from hudhud.db.engine import Database
+from hudhud.messages.listing import LARGEST_PAGE, Job
+from hudhud.senders import records
+from hudhud.verification import job_actions
+from hudhud.web.admin.status import stream as statu_stream
+from hudhud.web.admin.status.feed import Event, Feed, Render, Snapshot, Watcher
+from hudhud.web.admin.ui.view import View
+from support.admin import HTML, PASSWORD, log_in_script, script
+from support.queued import change, put_sender, submit
+from support.services import wait_until
+from support.shown import view
+from support.web_server import SECONDS, ServeWeb, WebServer
+
+SENDER = "main-sandbox"
+PARTS = {"verdict", "senders", "numbers"}
+
+
+class Stream:
+    """One open stream: its events, one after the other."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self._lines = answer.iter_lines()
+
+    def next(self) -> tuple[str, str]:
+        """The next event's name and data."""
+        name, data = "", []
+        for line in self._lines:
+            if line.startswith("event:"):
+                name = line.removeprefix("event:").strip()
+            elif line.startswith("data:"):
+                data.append(line.removeprefix("data:").removeprefix(" "))
+            elif not line and name:
+                return name, "\n".join(data)
+        return "closed", ""
+
+    def until(self, wanted: str) -> str:
+        """The data of the next event of this name; what comes before is left."""
+        for _ in range(200):
+            name, data = self.next()
+            if name == wanted:
+                return data
+            assert name != "closed"
+        raise AssertionError(f"no {wanted}")
+
+    def row(self, job: int, word: str) -> str:
+        """The row of a job as soon as it holds a word."""
+        for _ in range(50):
+            for row in json.loads(self.until("rows"))["rows"]:
+                if row["id"] == job and word in row["html"]:
+                    return str(row["html"])
+        raise AssertionError(f"job {job} was never told to be {word}")
+
+
+@contextmanager
+def stream(client: httpx.Client) -> Iterator[Stream]:
+    """An open stream."""
+    with client.stream("GET", "/admin/live", timeout=SECONDS) as answer:
+        assert answer.status_code == 200
+        yield Stream(answer)
+
+
+def test_a_new_stream_tells_everything(dashboard: WebServer, admin: httpx.Client) -> None:
+    put_sender(dashboard.database, SENDER)
+    (job,) = submit(dashboard.database, now=now_ms())
+    with stream(admin) as opened:
+        assert opened.answer.headers["content-type"].startswith("text/event-stream")
+        assert opened.answer.headers["cache-control"] == "no-store"
+        assert opened.next()[0] == "hello"
+        told = dict(opened.next() for _ in PARTS)
+        assert set(told) == PARTS
+        assert SENDER in told["senders"]
+        assert f"job-{job}" in opened.row(job, "data-delivery")
+
+
+def test_a_stream_tells_what_changes(dashboard: WebServer, admin: httpx.Client) -> None:
+    put_sender(dashboard.database, SENDER)
+    with stream(admin) as opened:
+        opened.until("numbers")
+        (job,) = submit(dashboard.database, now=now_ms())
+        assert 'data-delivery="queued"' in opened.row(job, "queued")
+        change(dashboard.database, job, status="read", read_at=now_ms())
+        assert 'data-delivery="read"' in opened.row(job, 'data-delivery="read"')
+        with dashboard.database.write() as connection:
+            new = StateReport("logged_out")
+            records.report(connection, name=SENDER, new=new, now=now_ms())
+            dashboard.database.ring(connection)
+        while 'data-state="logged_out"' not in opened.until("senders"):
+            pass
+
+
+def test_each_reader_is_told_in_the_own_language(dashboard: WebServer, admin: httpx.Client) -> None:
+    put_sender(dashboard.database, SENDER)
+    with stream(admin) as english:
+        admin.headers["Accept-Language"] = "ar"
+        with stream(admin) as arabic:
+            assert "متصل" in arabic.until("senders")
+        assert "Connected" in english.until("senders")
+
+
+def test_what_is_told_holds_no_code(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD, otp_length=10)
+    with script(server) as client:
+        log_in_script(client)
+        with stream(client) as opened:
+            opened.until("numbers")
+            accepted = server.send().json()
+            assert accepted["otp"] not in opened.row(accepted["jobId"], "queued")
+
+
+def test_nobody_without_a_session_is_told_anything(dashboard: WebServer) -> None:
+    with script(dashboard) as stranger:
+        assert stranger.get("/admin/live").status_code == 401
+        answer = stranger.get("/admin/live", headers={"Accept": HTML})
+        assert (answer.status_code, answer.headers["location"][:12]) == (303, "/admin/login")
+
+
+def test_a_head_request_opens_no_stream(admin: httpx.Client) -> None:
+    answer = admin.head("/admin/live")
+    assert (answer.status_code, answer.headers["content-length"]) == (200, "0")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+
+def test_a_stream_outlasts_a_database_that_cannot_be_read(
+    admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statu_stream, "BEAT_SECONDS", 0.1)
+
+    def unreadable(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("disk I/O error"))
+
+    with stream(admin) as opened:
+        opened.until("numbers")
+        with monkeypatch.context() as broken:
+            broken.setattr(sessions, "find", unreadable)
+            for _ in range(3):
+                opened.until("beat")
+        opened.until("beat")
+
+
+def test_a_logout_ends_the_stream(admin: httpx.Client) -> None:
+    with stream(admin) as opened:
+        opened.until("numbers")
+        assert admin.post("/admin/logout").status_code in (200, 303)
+        opened.until("end")
+        assert opened.next()[0] == "closed"
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_server_that_stops_ends_its_streams(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD)
+    with script(server) as client:
+        log_in_script(client)
+        with stream(client) as opened:
+            opened.until("numbers")
+            server.end_streams()
+            while opened.next()[0] != "closed":
+                pass
+        with stream(client) as opened:
+            assert opened.next()[0] == "hello"
+            assert opened.next()[0] == "closed"
+
+
+LONG_AGO_MS = 200_000  # within the time in which a code is valid
+
+
+def test_a_new_stream_tells_which_jobs_are_watched_and_how_many_there_are(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    long_ago = now_ms() - LONG_AGO_MS
+    submit(dashboard.database, now=long_ago)
+    with stream(admin) as opened:
+        assert json.loads(opened.until("rows")) == {"window": 0, "total": 1, "rows": []}
+    first = submit(dashboard.database, LARGEST_PAGE, now=long_ago)[0]
+    with stream(admin) as opened:
+        told = json.loads(opened.until("rows"))
+        assert told == {"window": first, "total": LARGEST_PAGE + 1, "rows": []}
+
+
+def test_a_new_stream_tells_what_was_retried_or_taken_up_lately(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    long_ago = now_ms() - LONG_AGO_MS
+    retried, taken = submit(dashboard.database, 2, now=long_ago)
+    change(dashboard.database, retried, status="failed", finished_at=long_ago)
+    with dashboard.database.write() as connection:
+        answer = job_actions.retry(connection, retried, who="admin", now=now_ms())
+    assert answer == "done"
+    change(dashboard.database, taken, status="sending", sending_at=now_ms())
+    with stream(admin) as opened:
+        rows = {row["id"]: row["html"] for row in json.loads(opened.until("rows"))["rows"]}
+    assert 'data-delivery="queued"' in rows[retried]
+    assert 'data-delivery="sending"' in rows[taken]
+
+
+class Fragile(Render):
+    """Renders words, unless it is broken."""
+
+    def __init__(self) -> None:
+        super().__init__(self._parts, self._word)
+        self.is_broken = False
+        self.has_failed = threading.Event()
+
+    def _parts(self, _view: View, _snapshot: Snapshot) -> Mapping[str, str]:
+        if self.is_broken:
+            self.has_failed.set()
+            raise LookupError
+        return {"verdict": "", "senders": "", "numbers": ""}
+
+    @staticmethod
+    def _word(_view: View, job: Job) -> str:
+        return job.status
+
+
+async def _next_rows(watcher: Watcher) -> dict[int, str]:
+    async with asyncio.timeout(SECONDS):
+        while True:
+            event = await watcher.events.get()
+            assert isinstance(event, Event)
+            if event.name == "rows":
+                return {row["id"]: row["html"] for row in json.loads(event.data)["rows"]}
+
+
+async def _watch_through_a_failure(database: Database, render: Fragile, feed: Feed) -> None:
+    (job,) = await asyncio.to_thread(submit, database, now=now_ms())
+    watcher = feed.watch(view())
+    assert await _next_rows(watcher) == {job: "queued"}
+    render.is_broken = True
+    await asyncio.to_thread(change, database, job, status="failed", finished_at=now_ms())
+    put_sender(database)
+    assert await asyncio.to_thread(render.has_failed.wait, SECONDS)
+    render.is_broken = False
+    while (await _next_rows(watcher))[job] != "failed":
+        pass
+    feed.leave(watcher)
+
+
+@pytest.mark.usefixtures("capsys")  # the failure is logged
+def test_what_changes_while_the_feed_fails_is_told_afterwards(database: Database) -> None:
+    render = Fragile()
+    feed = Feed(database, settings(channel="sandbox"), render)
+    feed.start()
+    try:
+        asyncio.run(_watch_through_a_failure(database, render, feed))
+    finally:
+        feed.stop()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_a_reader_that_takes_nothing_is_cut_off(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD)
+    feed = server.web.state.feed
+    with script(server) as client, socket.create_connection(("127.0.0.1", server.port)) as deaf:
+        log_in_script(client)
+        session = client.cookies["hudhud_session"]
+        request = f"GET /admin/live HTTP/1.1\r\nHost: h\r\nCookie: hudhud_session={session}\r\n\r\n"
+        deaf.sendall(request.encode())
+        wait_until(lambda: len(feed._watchers) == 1, SECONDS, "the watcher")
+        (watcher,) = feed._watchers
+        flood = [Event("rows", "x" * 100_000)] * 50
+
+        def is_gone() -> bool:
+            watcher.tell(flood)
+            return not feed._watchers
+
+        wait_until(is_gone, SECONDS, "the end of the stream")
+        assert watcher.is_cut_off

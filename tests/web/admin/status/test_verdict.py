@@ -1,0 +1,201 @@
+"""The heading of the status page, over all that senders and numbers can say together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from hudhud.messages.statistics import Numbers
+from hudhud.senders.overview import SenderCard
+from hudhud.web.admin.status.verdict import LATE_MS, Verdict, verdict
+from support.queued import NOW
+from support.shown import card, fmt, numbers, window
+
+NOTHING_YET: dict[str, int] = {"none": 0}
+TWELVE_WAIT: dict[str, Any] = {
+    "counts": {"queued": 12, "read": 9},
+    "oldest_waiting_at": NOW - 5000,
+    "next_expiry_at": NOW + 197_000,
+}
+
+
+def judged(
+    cards: Sequence[SenderCard], of: Numbers | None = None, channel: str = "linked"
+) -> Verdict:
+    return verdict(cards, of or numbers(), fmt(), channel=channel)
+
+
+def test_all_is_well() -> None:
+    found = judged([card()])
+    assert (found.tone, found.title) == ("ok", "Codes are arriving")
+    assert "100 %" in found.sentence
+    assert "within 2.1 s" in found.sentence
+    assert found.sentence.endswith("Nothing needs you.")
+    assert found.action is None
+    assert not found.needs_somebody
+
+
+def test_a_quiet_hour_is_no_trouble() -> None:
+    found = judged([card()], numbers(hour=window()))
+    assert (found.tone, found.title) == ("ok", "Ready to send")
+
+
+def test_a_fresh_installation_is_told_both_steps() -> None:
+    found = judged([card("pairing", qr="x", phone=None)], numbers(NOTHING_YET, hour=window()))
+    assert (found.tone, found.first_step) == ("idle", 1)
+    assert not found.needs_somebody
+
+
+def test_once_linked_the_second_step_is_left() -> None:
+    found = judged([card()], numbers(NOTHING_YET, hour=window()))
+    assert (found.tone, found.title, found.first_step) == ("ok", "Ready for the first code", 2)
+
+
+def test_after_the_first_code_there_are_no_steps_any_more() -> None:
+    assert judged([card()], numbers({"queued": 1})).first_step is None
+
+
+def test_the_sandbox_says_that_it_sends_nothing() -> None:
+    assert "sandbox" in judged([card(channel="sandbox")], channel="sandbox").sentence
+
+
+@pytest.mark.parametrize("state", ["connected", "stopped", "starting", "reconnecting", "paused"])
+def test_the_sandbox_of_test_keys_changes_nothing(state: str) -> None:
+    beside = card(state, name="main-sandbox", channel="sandbox")
+    for cards in ([card()], [card("pairing")], [card("logged_out")], []):
+        assert judged([*cards, beside]) == judged(cards)
+
+
+def test_a_linked_device_of_before_does_not_trouble_a_sandbox() -> None:
+    found = judged([card("stopped"), card(channel="sandbox", name="s")], channel="sandbox")
+    assert (found.tone, found.title) == ("ok", "Codes are arriving")
+
+
+def test_a_phone_is_to_be_linked_while_codes_wait() -> None:
+    found = judged([card("pairing", qr="x")], numbers(connected_senders=0, **TWELVE_WAIT))
+    assert (found.tone, found.icon, found.title) == ("warn", "qr", "Link a phone to send codes")
+    assert found.sentence.startswith("12 codes are waiting.")
+    assert "3 min 17 s" in found.sentence
+    assert f'data-until="{NOW + 197_000}"' in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("state", "clause", "advice"),
+    [
+        ("logged_out", "was logged out", "Link <b>"),
+        ("outdated", "of a version that WhatsApp refuses", "Update Hudhud"),
+        ("replaced", "Another program took over", "Stop the other program"),
+        ("stopped", "is not running", "hudhud serve"),
+        ("restricted", "is restricted", "resumes by itself"),
+    ],
+)
+def test_a_sender_that_cannot_send_is_an_alarm_with_a_way_out(
+    state: str, clause: str, advice: str
+) -> None:
+    found = judged([card(state)])
+    assert (found.tone, found.title) == ("bad", "No codes are going out")
+    assert clause in found.sentence
+    assert advice in found.sentence
+    assert "No code is waiting." in found.sentence
+    assert found.needs_somebody
+
+
+def test_the_end_of_a_restriction_is_said_where_it_is_known() -> None:
+    assert "restricted until" in judged([card("restricted", until=NOW + 60_000)]).sentence
+
+
+def test_two_senders_down_are_both_named_and_the_worse_one_is_acted_on() -> None:
+    both = [card("restricted", name="second"), card("logged_out")]
+    found = judged(both, numbers(connected_senders=0, **TWELVE_WAIT))
+    assert found.sentence.index("main") < found.sentence.index("second")
+    assert found.action is not None
+    assert (found.action.target, found.action.label) == ("#sender-main", "Link main")
+
+
+def test_one_sender_down_beside_one_that_works_is_a_warning() -> None:
+    found = judged([card(), card("logged_out", name="second")])
+    assert found.tone == "warn"
+    assert found.title == "Codes are arriving, but not every sender works"
+    assert "second" in found.sentence
+
+
+def test_a_paused_sender_beside_one_that_works_is_meant() -> None:
+    assert judged([card(), card("paused", name="second")]).tone == "ok"
+
+
+@pytest.mark.parametrize(("waiting", "tone"), [(0, "idle"), (3, "warn")])
+def test_a_pause_is_calm_until_somebody_waits_for_its_end(waiting: int, tone: str) -> None:
+    found = judged([card("paused")], numbers({"queued": waiting, "read": 9}))
+    assert (found.tone, found.title) == (tone, "Sending is paused")
+    assert found.action is not None
+    assert (found.action.kind, found.action.target) == ("resume", "main")
+
+
+@pytest.mark.parametrize(
+    ("state", "tone", "title"),
+    [
+        ("starting", "idle", "The sender is starting"),
+        ("reconnecting", "warn", "The connection to WhatsApp is being restored"),
+    ],
+)
+def test_what_passes_by_itself_says_so(state: str, tone: str, title: str) -> None:
+    found = judged([card(state)])
+    assert (found.tone, found.title) == (tone, title)
+    assert found.action is None
+
+
+def test_a_machine_without_any_sender_is_an_alarm() -> None:
+    found = judged([])
+    assert found.tone == "bad"
+    assert "hudhud serve" in found.sentence
+
+
+@pytest.mark.parametrize(("age", "title"), [(1, "Codes are late"), (-1000, "Codes are arriving")])
+def test_codes_that_wait_beside_a_free_sender_are_late(age: int, title: str) -> None:
+    waits = numbers({"queued": 2, "read": 9}, oldest_ready_at=NOW - LATE_MS - age)
+    found = judged([card()], waits)
+    assert found.title == title
+
+
+def test_too_few_arrivals_are_a_warning_that_leads_to_the_failed_jobs() -> None:
+    found = judged([card()], numbers(hour=window(0.613, 2300, sent=20, delivered=12, failed=3)))
+    assert (found.tone, found.title) == ("warn", "Many codes do not arrive")
+    assert "61.3 %" in found.sentence
+    assert found.action is not None
+    assert found.action.target == "?filterStatus=failed#jobs"
+
+
+def test_one_failure_among_a_few_is_no_pattern() -> None:
+    found = judged([card()], numbers(hour=window(0.5, 2300, sent=1, delivered=1, failed=1)))
+    assert found.title == "Codes are arriving"
+
+
+@pytest.mark.parametrize(
+    ("waiting", "english", "arabic"),
+    [
+        (1, "1 code is waiting. It expires in", "تنتهي صلاحيته"),
+        (2, "2 codes are waiting. The next one expires in", "تنتهي صلاحية أقربهما"),
+        (12, "12 codes are waiting. The next one expires in", "تنتهي صلاحية أقربها"),
+    ],
+)
+def test_the_next_expiry_is_that_of_the_one_code_or_of_the_next(
+    waiting: int, english: str, arabic: str
+) -> None:
+    wait = numbers(**{**TWELVE_WAIT, "counts": {"queued": waiting}}, connected_senders=0)
+    assert english in judged([card("pairing")], wait).sentence
+    assert arabic in verdict([card("pairing")], wait, fmt("ar"), channel="linked").sentence
+
+
+def test_a_name_is_text_and_never_html() -> None:
+    name = "<script>alert(1)</script>"
+    found = judged([card("logged_out", name=name)])
+    assert "<script" not in found.sentence
+    assert found.action is not None
+    assert "<" not in found.action.target
+
+
+def test_every_case_is_told_in_arabic() -> None:
+    cases = [[card()], [card("pairing")], [card("logged_out")], [card("paused")], []]
+    for cards in cases:
+        found = verdict(cards, numbers(**TWELVE_WAIT), fmt("ar"), channel="linked")
+        assert not any(letter.isascii() and letter.isalpha() for letter in found.title)
