@@ -96,7 +96,7 @@ def memory(folder: Path) -> Iterator[tuple[str, str, str]]:
     with EmulatorProcess() as emulator:
         emulator.add_phone(PHONE)
         variables = emulator.environment()
-        with Service(folder, free_port(), variables, module="waemu.hudhud") as service:
+        with Service(folder, free_port(), variables, module="hudhud.cli.demo.launcher") as service:
             _pair(emulator, service.database())
             sizes = service.proportional_set_size()
     for name, size in sizes.items():

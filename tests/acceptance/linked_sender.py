@@ -9,7 +9,7 @@ from unittest.mock import patch
 from hudhud.channels.linked import channel
 from hudhud.channels.linked.restriction import Waits
 from hudhud.channels.linked.timing import Timing
-from waemu import worker
+from hudhud.cli.demo import sender
 
 impatient = partial(
     Timing,
@@ -33,4 +33,4 @@ impatient = partial(
 
 if __name__ == "__main__":
     with patch.object(channel, "Timing", impatient):
-        worker.main()
+        sender.main()

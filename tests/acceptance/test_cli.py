@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from hudhud.auth.first_credentials import CREDENTIALS_FILE
-from hudhud.cli.qr import QR_FILE, drawing
+from hudhud.cli.pairing_qr import QR_FILE, drawing
 from hudhud.db.engine import Database
 from hudhud.senders import records
 from support.linked import PLAIN, LinkedService

@@ -347,7 +347,7 @@ def test_whichever_machine_is_asked_it_learns_what_arrived_at_another(
     service = LinkedService(tmp_path / "first", emulator, IMPATIENT, **shared)
     (tmp_path / "second").mkdir()
     variables = {**shared, **emulator.environment(), "WHATSAPP_CLIENT_ID": "second"}
-    other = Service(tmp_path / "second", ("waemu.hudhud", "serve"), variables)
+    other = Service(tmp_path / "second", ("hudhud.cli.demo.launcher", "serve"), variables)
     try:
         service.start()
         service.link()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hudhud.channels.base import StateReport
-from hudhud.cli.qr import QR_FILE, drawing
+from hudhud.cli.pairing_qr import QR_FILE, drawing
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.senders import commands

@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import make_url
 
 from conftest import settings
+from hudhud.cli.startup_notices import notices
 from hudhud.core.errors import SettingsError
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import choose_database, database_url
 from hudhud.db.migrate import migrate
-from hudhud.legacy import notices
 
 
 def earlier_database(file: Path, journal: str = "delete") -> None:

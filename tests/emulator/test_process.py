@@ -204,7 +204,7 @@ def test_the_key_patch_works_once_only() -> None:
 def test_the_worker_launcher_wants_a_root_key() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "WAEMU_ROOT_KEY"}
     done = subprocess.run(
-        [sys.executable, "-m", "waemu.worker"],
+        [sys.executable, "-m", "hudhud.cli.demo.sender"],
         env=environment,
         capture_output=True,
         text=True,

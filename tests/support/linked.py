@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 60
 # Longer than `Timing.stable` of `linked_sender.py`: what went wrong before counts no more.
 SETTLED_MS = 700
 SCRIPTS = Path(__file__).parents[1] / "acceptance"
-PLAIN = ("waemu.hudhud", "serve")
+PLAIN = ("hudhud.cli.demo.launcher", "serve")
 IMPATIENT = ("linked_hudhud", "serve")
 
 _numbers = itertools.count(15_550_000_000)

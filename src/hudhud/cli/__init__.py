@@ -12,19 +12,9 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
-from hudhud.cli import (
-    admin,
-    demo,
-    doctor,
-    forget,
-    keys,
-    pair,
-    send,
-    serve,
-    status,
-    templates,
-    webhooks,
-)
+from hudhud.cli import admin, forget, keys, pair, send, serve, status, templates, webhooks
+from hudhud.cli.demo import command
+from hudhud.cli.doctor import command as doctor_command
 from hudhud.core.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
 
 WORKER = (sys.executable, "-m", "hudhud.worker.process")
@@ -48,8 +38,8 @@ cli.add_typer(templates.templates, name="templates")
 cli.add_typer(webhooks.hooks, name="webhooks")
 cli.add_typer(admin.admin, name="admin")
 cli.command()(forget.forget)
-cli.command()(doctor.doctor)
-cli.command()(demo.demo)
+cli.command()(doctor_command.doctor)
+cli.command()(command.demo)
 
 
 def main(worker_command: Sequence[str] = WORKER) -> None:

@@ -10,7 +10,7 @@ import typer
 from sqlalchemy import Row
 
 from hudhud.channels.base import SANDBOX
-from hudhud.cli.qr import QrDisplay, drawing, width_of
+from hudhud.cli.pairing_qr import QrDisplay, drawing, width_of
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed, SettingsError

@@ -6,10 +6,11 @@ from contextlib import closing
 import structlog
 import typer
 
-from hudhud import __version__, app, legacy
+from hudhud import __version__, app
 from hudhud.auth.first_credentials import FirstCredentials, announce, ensure_credentials
 from hudhud.channels.base import SANDBOX
-from hudhud.cli.qr import showing_qr
+from hudhud.cli import startup_notices
+from hudhud.cli.pairing_qr import showing_qr
 from hudhud.cli.terminal import progress
 from hudhud.core import logs
 from hudhud.core.errors import SettingsError
@@ -78,7 +79,7 @@ def _start(process: str) -> tuple[Settings, Database, FirstCredentials | None]:
     end_by_signal()  # from the first moment on
     settings = load_settings()
     logs.configure(settings, process=process)
-    for notice in legacy.notices(read_environment(), settings):
+    for notice in startup_notices.notices(read_environment(), settings):
         log.warning(notice)
     database = app.open_installation(settings)
     made = ensure_credentials(database, settings, lambda made: announce(made, settings))

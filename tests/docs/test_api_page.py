@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hudhud.core import errors
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "hudhud"
 ROW = re.compile(r"^\| (?P<status>\d{3}) \| `(?P<word>\w+)` \|", re.MULTILINE)
 REFUSALS = {

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from conftest import settings
+from hudhud.cli.startup_notices import notices
 from hudhud.core.settings import read_environment
-from hudhud.legacy import notices
 
 
 def lines(environment: dict[str, str] | None = None, **changes: Any) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from hudhud.cli.doctor.examine import examine
+from hudhud.cli.doctor.finding import Finding, Outcome
 from hudhud.cli.terminal import progress
-from hudhud.doctor import examine
-from hudhud.doctor.finding import Finding, Outcome
 
 COLOURS: dict[Outcome, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 

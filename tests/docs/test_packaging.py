@@ -21,7 +21,7 @@ import pytest
 import hudhud
 from hudhud.messages.templates.shipped import SHIPPED
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 LOCKS = [ROOT / f"requirements/{name}.txt" for name in ("run", "demo", "dev", "node")]
 NPM_FOLDERS = [ROOT, ROOT / "tests/browser", ROOT / "tests/emulator/crosscheck"]
 

@@ -175,7 +175,7 @@ class _Service:
     def __enter__(self) -> Self:
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "waemu.hudhud", "serve"],
+                [sys.executable, "-m", "hudhud.cli.demo.launcher", "serve"],
                 cwd=self._folder,  # no .env of the user's is read there
                 env=self._environment,
                 stdin=subprocess.PIPE,

@@ -14,13 +14,13 @@ from hudhud.auth.first_credentials import (
     secret_file,
     stored_check,
 )
+from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import SHORTEST_SECRET, Settings
 from hudhud.db.engine import Database
 from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.db.tables import installation as kept
-from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.maintenance import secret_rotation
 from hudhud.senders import records
 

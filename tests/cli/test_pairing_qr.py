@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from hudhud.channels.base import StateReport
-from hudhud.cli.qr import QR_FILE, drawing, showing_qr, width_of
+from hudhud.cli.pairing_qr import QR_FILE, drawing, showing_qr, width_of
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from support.command_line import PHONE, QR, Installation

@@ -17,13 +17,14 @@ from hudhud import app
 from hudhud.auth import untrusted_proxy
 from hudhud.auth.first_credentials import check_secret, ensure_credentials, load_secret
 from hudhud.channels.base import State, StateReport
+from hudhud.cli.doctor import database as database_checks
+from hudhud.cli.doctor import environment
+from hudhud.cli.doctor.examine import CHECKS, examine, open_installation, run_check
+from hudhud.cli.doctor.finding import Finding
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import load_settings
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.doctor import CHECKS, around, examine, open_installation, run_check
-from hudhud.doctor import database as database_checks
-from hudhud.doctor.finding import Finding
 from hudhud.senders import records
 from support.keys import revoke_key
 from support.queued import submit
@@ -387,7 +388,7 @@ def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, free: int, outcome
 
 
 def test_a_clock_that_was_never_set_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(around, "EARLIEST", around.LATEST)
+    monkeypatch.setattr(environment, "EARLIEST", environment.LATEST)
     assert check("clock").outcome == "fail"
 
 
@@ -416,7 +417,7 @@ def test_jobs_of_the_future_are_told(database: Database) -> None:
 def test_a_clock_that_is_not_the_databases_is_told(
     monkeypatch: pytest.MonkeyPatch, ahead: float, outcome: str
 ) -> None:
-    monkeypatch.setattr(around, "_offset", lambda _installation: (ahead, "database server"))
+    monkeypatch.setattr(environment, "_offset", lambda _installation: (ahead, "database server"))
     assert check("clock").outcome == outcome
 
 
@@ -437,7 +438,7 @@ def listener() -> Iterator[Listener]:
 def test_a_port_that_another_program_has_is_told(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(around, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(environment, "CONNECT_SECONDS", 0.2)
     monkeypatch.setenv("HOST", listener.host)
     monkeypatch.setenv("PORT", str(listener.port))
     found = check("port")
@@ -471,15 +472,15 @@ def test_a_proxy_that_does_not_listen_is_told(monkeypatch: pytest.MonkeyPatch) -
 def test_a_library_of_another_version_is_told_and_not_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(around, "_wanted_version", lambda: "9.9.9")
-    monkeypatch.setattr(around, "_problem_with_loading", lambda: pytest.fail("it was loaded"))
+    monkeypatch.setattr(environment, "_wanted_version", lambda: "9.9.9")
+    monkeypatch.setattr(environment, "_problem_with_loading", lambda: pytest.fail("it was loaded"))
     found = check("library")
     assert found.outcome == "fail"
     assert "make install" in (found.remedy or "")
 
 
 def test_a_library_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(around, "LOADING", "raise ImportError('no such file: neonize.so')")
+    monkeypatch.setattr(environment, "LOADING", "raise ImportError('no such file: neonize.so')")
     found = check("library")
     assert found.outcome == "fail"
     assert "no such file: neonize.so" in found.sentence

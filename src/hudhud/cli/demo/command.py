@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hudhud.cli.demo.run import BRITISH, EGYPTIAN, POLL_SECONDS, Demo, running_demo, self_test
 from hudhud.cli.terminal import progress
-from hudhud.demo import BRITISH, EGYPTIAN, POLL_SECONDS, Demo, running_demo, self_test
 
 if TYPE_CHECKING:
     from waemu.records import ReceivedMessage

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from hudhud.doctor import CHECKS
+from hudhud.cli.doctor.examine import CHECKS
 from support.command_line import Run
 
 

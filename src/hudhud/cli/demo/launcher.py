@@ -16,7 +16,7 @@ def main() -> None:
         threading.Thread(target=_stop_with_parent, daemon=True).start()
     from hudhud.cli import main as hudhud  # noqa: PLC0415 - hudhud is not needed for the rest
 
-    hudhud(worker_command=[sys.executable, "-m", "waemu.worker"])
+    hudhud(worker_command=[sys.executable, "-m", "hudhud.cli.demo.sender"])
 
 
 def _stop_with_parent() -> None:

@@ -16,14 +16,15 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import select, text
 
-from hudhud import __version__, legacy
+from hudhud import __version__
 from hudhud.channels.base import SANDBOX
+from hudhud.cli import startup_notices
+from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.settings import ENV_FILES, Settings, read_environment
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision, fits
 from hudhud.db.tables import messages
-from hudhud.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.maintenance.alerts.deliver import targets, unusable_targets
 
 # Hudhud did not exist before: such a clock was never set.
@@ -123,7 +124,7 @@ def library(installation: Installation) -> Finding:
 def pace(installation: Installation) -> Finding:
     """Does the pace let enough codes out while they are valid?"""
     settings = installation.settings
-    slow = legacy.slow_pace(settings)
+    slow = startup_notices.slow_pace(settings)
     if slow:
         return warn(slow[0], "Set WORKER_MIN_SEND_DELAY_MS and WORKER_MAX_SEND_DELAY_MS lower.")
     if settings.mean_send_gap == 0:
@@ -149,8 +150,10 @@ def alerts(installation: Installation) -> Finding:
 def leftovers(installation: Installation) -> Finding:
     """Did the earlier application leave something that no longer counts?"""
     settings = installation.settings
-    slow = legacy.slow_pace(settings)  # has a check of its own
-    found = [line for line in legacy.notices(read_environment(), settings) if line not in slow]
+    slow = startup_notices.slow_pace(settings)  # has a check of its own
+    found = [
+        line for line in startup_notices.notices(read_environment(), settings) if line not in slow
+    ]
     if found:
         return warn(" ".join(found), "Nothing must be done; remove what is no longer needed.")
     return ok("Nothing is left of the earlier application.")

@@ -5,12 +5,12 @@ Every check looks and changes nothing but a row or a file of its own that it tak
 
 from collections.abc import Callable, Iterator
 
+from hudhud.cli.doctor import database, environment, files
+from hudhud.cli.doctor.finding import Finding, Installation, fail
 from hudhud.core.errors import SettingsError, StartRefused
 from hudhud.core.settings import Settings, load_settings
 from hudhud.db.engine import open_database
 from hudhud.db.location import choose_database
-from hudhud.doctor import around, database, files
-from hudhud.doctor.finding import Finding, Installation, fail
 
 Check = Callable[[Installation], Finding]
 
@@ -28,13 +28,13 @@ CHECKS: dict[str, Check] = {
     "credentials": database.credentials,
     "forwarding": database.forwarding,
     "sender": database.sender,
-    "clock": around.clock,
-    "port": around.port,
-    "proxy": around.proxy,
-    "library": around.library,
-    "pace": around.pace,
-    "alerts": around.alerts,
-    "leftovers": around.leftovers,
+    "clock": environment.clock,
+    "port": environment.port,
+    "proxy": environment.proxy,
+    "library": environment.library,
+    "pace": environment.pace,
+    "alerts": environment.alerts,
+    "leftovers": environment.leftovers,
 }
 
 
@@ -49,7 +49,7 @@ def examine() -> Iterator[tuple[str, Finding]]:
     except SettingsError as error:
         yield "settings", fail(str(error), "Mend it in .env, config/.env or the environment.")
         return
-    yield "settings", around.settings_read()
+    yield "settings", environment.settings_read()
     for name in CHECKS:
         yield name, run_check(name, installation)
     if installation.database is not None:

@@ -1,0 +1,1 @@
+"""`hudhud demo`: see a code arrive without a phone."""

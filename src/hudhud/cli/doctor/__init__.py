@@ -1,0 +1,1 @@
+"""`hudhud doctor`: examine an installation."""
