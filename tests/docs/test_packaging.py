@@ -171,7 +171,7 @@ def test_archives_hold_the_browsers_libraries_and_whatever_is_read_at_run_time(
         f"{static}/vendor/swagger-ui-dist/swagger-ui.css",
         f"{static}/vendor/swagger-ui-dist/LICENSE",
         "hudhud/db/migrations/env.py",
-        *(f"hudhud/wordings/{locale}.toml" for locale in SHIPPED),
+        *(f"hudhud/messages/templates/wordings/{locale}.toml" for locale in SHIPPED),
     }
     assert needed <= set(wheel)
     assert {f"src/{name}" for name in needed} <= set(source)
