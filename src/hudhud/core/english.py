@@ -134,7 +134,7 @@ _JOBS = {
 }
 _COMMANDS = {
     "command.no_device": "No device is linked.",
-    "command.not_told": (
+    "command.not_unlinked": (
         "The session is deleted here, but WhatsApp could not be told: remove this device "
         "on the phone, under Linked devices."
     ),

@@ -154,7 +154,7 @@ class LinkedChannel:
         told = self._connection.is_open and self._tell_whatsapp_to_unlink()
         self._connection.tell(Trouble("operator_logout"))
         if not told:
-            raise CommandFailed(say("command.not_told"))
+            raise CommandFailed(say("command.not_unlinked"))
 
     def stop(self) -> None:
         """Disconnect, within 2 s; what then still hangs ends with the process."""

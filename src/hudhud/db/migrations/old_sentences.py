@@ -181,7 +181,7 @@ SENTENCES = (
     ("refusal.not_queued", "It no longer waits."),
     ("command.no_device", "No device is linked."),
     (
-        "command.not_told",
+        "command.not_unlinked",
         "The session is deleted here, but WhatsApp could not be told: remove this device on"
         " the phone, under Linked devices.",
     ),
