@@ -12,7 +12,7 @@ from hudhud.core.sentences import other
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.webhooks import endpoints, events
 from hudhud.webhooks.address_policy import Outgoing
-from hudhud.webhooks.events import KINDS
+from hudhud.webhooks.event_types import KINDS
 from support.command_line import Installation, Run
 from support.queued import submit
 

@@ -23,7 +23,7 @@ from hudhud.maintenance.forget import CHOSEN, Forgotten, forget, new_pseudonym
 from hudhud.maintenance.phone_traces import Needle
 from hudhud.messages import contacts, counters, inbound, queue, text_store, timeline
 from hudhud.senders import records
-from hudhud.webhooks import events
+from hudhud.webhooks import event_types, events
 from hudhud.worker.worker import record_outcomes
 from support.queued import PHONE, accept, put_sender, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
@@ -176,7 +176,11 @@ def test_a_repeated_request_finds_nothing_to_repeat(database: Database) -> None:
 
 def test_events_forget_number_reference_and_metadata(database: Database) -> None:
     with database.write() as connection:
-        endpoint = {"url": "https://shop", "kinds": " ".join(events.KINDS), "secret_sealed": b"x"}
+        endpoint = {
+            "url": "https://shop",
+            "kinds": " ".join(event_types.KINDS),
+            "secret_sealed": b"x",
+        }
         connection.execute(insert(tables.webhook_endpoints), endpoint | {"created_at": 1})
     submit(database, now=now_ms())
     with database.write() as connection:

@@ -27,7 +27,7 @@ from hudhud.verification.links.inbound import Arrivals
 from hudhud.verification.links.start import LinkRequest, LinkStarter
 from hudhud.verification.start import Accepted, VerificationStarter
 from hudhud.webhooks import endpoints
-from hudhud.webhooks.events import KINDS
+from hudhud.webhooks.event_types import KINDS
 from support.links import put_linked
 from support.queued import PHONE, verification_of
 from support.verifying import SHOP, request, start, verification

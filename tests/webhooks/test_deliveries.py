@@ -13,11 +13,9 @@ from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import other, say
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
-from hudhud.webhooks import deliveries, delivery_log, endpoints, events
-from hudhud.webhooks.deliveries import (
-    LEASE_MS,
-    LONGEST_ASKED_SECONDS,
-    RETRY_WAITS,
+from hudhud.webhooks import deliveries, delivery_log, endpoint_health, endpoints, events
+from hudhud.webhooks.deliveries import LEASE_MS
+from hudhud.webhooks.delivery_states import (
     Claimed,
     Delivered,
     NextDue,
@@ -25,6 +23,7 @@ from hudhud.webhooks.deliveries import (
     Outcome,
     Released,
 )
+from hudhud.webhooks.endpoint_health import EndpointChanges
 from support.queued import NOW, submit, verification_of
 from support.receivers import SEALER, add_endpoint, stored_deliveries
 
@@ -59,7 +58,7 @@ def claim(database: Database, endpoint: int, most: int = 9, *, now: int = NOW) -
         return deliveries.claim(connection, spare={endpoint: most}, now=now)
 
 
-def record(database: Database, *outcomes: Outcome, now: int = NOW) -> deliveries.Turns:
+def record(database: Database, *outcomes: Outcome, now: int = NOW) -> EndpointChanges:
     with database.write() as connection:
         return deliveries.record(connection, outcomes, now=now)
 
@@ -201,26 +200,6 @@ def test_the_former_secret_signs_until_its_time_is_over(database: Database, endp
     assert [len(one.secrets_sealed) for one in claim(database, endpoint)] == [2]
     later = claim(database, endpoint, now=NOW + 2 * LEASE_MS)
     assert [len(one.secrets_sealed) for one in later] == [1]
-
-
-def test_the_schedule_has_ten_attempts_in_three_days() -> None:
-    waits = [deliveries.retry_at(n, RETRY_WAITS, asked=None, now=0) for n in range(1, 11)]
-    hours = [0 if wait is None else wait / 3_600_000 for wait in waits]
-    expected = [5 / 3600, 5 / 60, 0.5, 2, 5, 10, 14, 20, 24, 0]
-    for found, meant in zip(hours, expected, strict=True):
-        assert 0.9 * meant <= found <= 1.1 * meant
-    assert waits[-1] is None
-    assert len({deliveries.retry_at(9, RETRY_WAITS, asked=None, now=0) for _ in range(5)}) > 1
-
-
-@pytest.mark.parametrize(
-    ("asked", "seconds"), [(120.0, 120), (1.0, 50), (10.0**8, LONGEST_ASKED_SECONDS)]
-)
-def test_a_receiver_may_ask_for_more_time_within_bounds(asked: float, seconds: int) -> None:
-    at = deliveries.retry_at(1, [50], asked=asked, now=0)
-    assert at is not None
-    assert 0.9 * seconds <= at / 1000 <= 1.1 * seconds
-    assert deliveries.retry_at(2, [50], asked=asked, now=0) is None
 
 
 def test_since_when_an_endpoint_fails_is_kept_until_one_arrives(
@@ -514,12 +493,12 @@ def test_a_repaired_endpoint_gets_at_once_what_waits_for_a_retry(
     first, second, third = claim(database, endpoint)
     hour = 60 * MINUTE
     record(database, failed(first, NOW + hour), failed(second, NOW + 2 * hour))
-    turns = record(database, arrived(third), now=NOW + deliveries.REPAIRED_AFTER_MS)
-    assert turns.recovered == turns.repaired == [endpoint]
+    changes = record(database, arrived(third), now=NOW + endpoint_health.REPAIRED_AFTER_MS)
+    assert changes.recovered == changes.repaired == [endpoint]
     with database.write() as connection:
         found = deliveries.find_retries(connection, endpoint, now=NOW)
         assert found == [1, 3], "not what only waits behind another"
-        assert deliveries.hasten(connection, found, now=NOW) == 2
+        assert deliveries.retry_now(connection, found, now=NOW) == 2
         assert deliveries.find_retries(connection, endpoint, now=NOW) == []
     assert numbers(claim(database, endpoint)) == [1, 3]
 
@@ -531,8 +510,8 @@ def test_an_endpoint_that_failed_for_a_moment_hastens_nothing(
         tell(database, job)
     first, second = claim(database, endpoint)
     record(database, failed(first, NOW + MINUTE))
-    turns = record(database, arrived(second), now=NOW + deliveries.REPAIRED_AFTER_MS - 1)
-    assert (turns.recovered, turns.repaired) == ([endpoint], [])
+    changes = record(database, arrived(second), now=NOW + endpoint_health.REPAIRED_AFTER_MS - 1)
+    assert (changes.recovered, changes.repaired) == ([endpoint], [])
 
 
 def test_an_unknown_endpoint_has_no_secret_to_rotate(database: Database) -> None:

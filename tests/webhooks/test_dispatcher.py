@@ -26,7 +26,7 @@ from hudhud.db.tables import webhook_endpoints
 from hudhud.messages import queue, receipts
 from hudhud.messages.queue import Sent
 from hudhud.verification import lifecycle
-from hudhud.webhooks import deliveries, delivery_log, dispatcher, endpoints, events
+from hudhud.webhooks import delivery_log, dispatcher, endpoint_health, endpoints, events
 from hudhud.webhooks.address_policy import Outgoing
 from hudhud.webhooks.dispatcher import Dispatcher, Timing
 from hudhud.worker.worker import record_outcomes
@@ -466,7 +466,7 @@ def test_a_repaired_receiver_gets_at_once_what_waited_for_hours(database: Databa
                 lambda: all(row.attempts for row in stored_deliveries(database)), SECONDS, "all"
             )
             with database.write() as connection:
-                long_ago = now_ms() - deliveries.REPAIRED_AFTER_MS
+                long_ago = now_ms() - endpoint_health.REPAIRED_AFTER_MS
                 connection.execute(update(webhook_endpoints).values(failing_since=long_ago))
             broken.clear()
             tell(database, *submit(database, now=now_ms()))

@@ -17,7 +17,7 @@ from hudhud.senders import records
 from hudhud.verification import lifecycle
 from hudhud.verification.start import Accepted, SendRequest
 from hudhud.webhooks import delivery_log, endpoints, events
-from hudhud.webhooks.events import KINDS
+from hudhud.webhooks.event_types import KINDS
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, accept, caller, starter
 from support.receivers import SEALER, add_endpoint

@@ -23,10 +23,10 @@ from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
-from hudhud.webhooks import deliveries, delivery_log, endpoints
+from hudhud.webhooks import deliveries, delivery_log, delivery_states, endpoints
 from hudhud.webhooks.address_policy import shown
 from hudhud.webhooks.endpoints import Signed
-from hudhud.webhooks.events import KINDS
+from hudhud.webhooks.event_types import KINDS
 
 HOUR_MS = 3_600_000
 SPANS_MS = {"h": HOUR_MS, "d": 24 * HOUR_MS}
@@ -147,7 +147,7 @@ def list_deliveries(
         rows = delivery_log.page(
             connection,
             endpoint_id=endpoint,
-            status=deliveries.FAILED if failed else None,
+            status=delivery_states.FAILED if failed else None,
             before=before,
             limit=limit,
         )
@@ -211,20 +211,22 @@ def _replay_failed(endpoint: int, since: int) -> None:
             total += count
             if count < AT_ONCE:
                 break
-        _hasten(database, endpoint)
+        _retry_now(database, endpoint)
     typer.echo(f"Deliveries that go out again: {total}.")
 
 
-def _hasten(database: Database, endpoint: int) -> None:
+def _retry_now(database: Database, endpoint: int) -> None:
     """Let what waits for a retry be tried now too, so that it holds up nothing behind it."""
     now = now_ms()
     with database.read() as connection:
         waiting = deliveries.find_retries(connection, endpoint, now=now)
-    Batches(database).each(waiting, partial(_hasten_some, database, now))
+    Batches(database).each(waiting, partial(_retry_some_now, database, now))
 
 
-def _hasten_some(database: Database, now: int, connection: Connection, some: Sequence[int]) -> None:
-    deliveries.hasten(connection, some, now=now)
+def _retry_some_now(
+    database: Database, now: int, connection: Connection, some: Sequence[int]
+) -> None:
+    deliveries.retry_now(connection, some, now=now)
     database.ring(connection)
 
 
@@ -267,8 +269,8 @@ def _described(connection: Connection, row: Row[Any]) -> list[str]:
         "all events" if len(kinds) == len(KINDS) else ", ".join(kinds),
         "of everybody" if row.api_key is None else f"of {_name_of(connection, row.api_key)}",
         _state(row),
-        _counted(connection, row.id, deliveries.PENDING),
-        _counted(connection, row.id, deliveries.FAILED),
+        _counted(connection, row.id, delivery_states.PENDING),
+        _counted(connection, row.id, delivery_states.FAILED),
     ]
 
 
@@ -284,7 +286,7 @@ def _state(row: Row[Any]) -> str:
     return "works" if row.failing_since is None else f"fails since {iso(row.failing_since)}"
 
 
-def _counted(connection: Connection, endpoint: int, status: deliveries.Status) -> str:
+def _counted(connection: Connection, endpoint: int, status: delivery_states.Status) -> str:
     count = delivery_log.count(connection, endpoint_id=endpoint, status=status)
     most = delivery_log.MOST_COUNTED
     return f"{status} {count}" if count <= most else f"{status} over {most}"
@@ -300,7 +302,7 @@ def _delivery(row: Row[Any]) -> list[str]:
         f"attempts {row.attempts}",
         f"at {iso(row.last_at or row.created_at)}",
     ]
-    if row.status == deliveries.PENDING:
+    if row.status == delivery_states.PENDING:
         words.append(f"next {iso(row.next_at)}")
     if row.behind is not None:
         words.append(f"behind {row.behind}")

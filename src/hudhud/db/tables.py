@@ -428,7 +428,7 @@ webhook_endpoints = Table(
     metadata,
     Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("url", Text, nullable=False),
-    Column("kinds", Text, nullable=False),  # words of `events.KINDS`, separated by spaces
+    Column("kinds", Text, nullable=False),  # words of `event_types.KINDS`, separated by spaces
     Column("api_key", Text),  # whose events it gets; None: everybody's, and those of senders
     Column("secret_sealed", LargeBinary, nullable=False),
     Column("previous_secret_sealed", LargeBinary),  # signs too, until `previous_until`

@@ -24,7 +24,7 @@ from hudhud.verification import idempotency
 from hudhud.verification.lifecycle import PENDING
 from hudhud.verification.limits import conversions, rate_limits
 from hudhud.verification.links import inbound as link_inbound
-from hudhud.webhooks import deliveries, endpoints, events
+from hudhud.webhooks import deliveries, endpoints, events, retry_policy
 
 DAY_MS = 86_400_000
 # The oldest rows are looked at, by their ids, which rise with time: what is kept among them, or
@@ -135,7 +135,7 @@ def _oldest(database: Database, settings: Settings) -> Sequence[Kind]:
     return (
         _Oldest(database, messages_ms, old_messages, delete_messages),
         _Oldest(database, verifications_ms, old_verifications, delete_verifications),
-        _Oldest(database, deliveries.GIVEN_UP_AFTER_MS, deliveries.find_overdue, _give_up),
+        _Oldest(database, retry_policy.GIVEN_UP_AFTER_MS, deliveries.find_overdue, _give_up),
         _Oldest(
             database, settings.retention_events_days * DAY_MS, events.find_old, events.delete_old
         ),

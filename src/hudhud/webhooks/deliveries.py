@@ -9,11 +9,9 @@ is not claimed while an earlier one is pending, but put off until that one is du
 those who wait are not looked at over and over; whoever finishes a delivery calls the next one.
 """
 
-import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -39,95 +37,25 @@ from hudhud.core.clock import iso
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import events, webhook_deliveries, webhook_endpoints
+from hudhud.webhooks import endpoint_health
+from hudhud.webhooks.delivery_states import (
+    DELIVERED,
+    FAILED,
+    PENDING,
+    Claimed,
+    Delivered,
+    NextDue,
+    NotDelivered,
+    Outcome,
+    Released,
+)
+from hudhud.webhooks.endpoint_health import EndpointChanges
 
-Status = Literal["pending", "delivered", "failed"]
-
-PENDING: Status = "pending"
-DELIVERED: Status = "delivered"
-FAILED: Status = "failed"
-
-# Seconds from each attempt to the next; the first is made at once, the tenth is the last.
-RETRY_WAITS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-JITTER = 0.1
-# A receiver may ask for more time, but not for as long as it likes.
-LONGEST_ASKED_SECONDS = 3600
 LEASE_MS = 60_000
 LOOKED_AT = 100
 MOST_LOOKS = 4
-# A receiver that hangs takes what waits for it one by one: by then the last attempt would be over.
-GIVEN_UP_AFTER_MS = round(sum(RETRY_WAITS) * (1 + JITTER) + 3600) * 1000
 TOO_OLD = say("webhook.too_old")
-# So long an endpoint must have failed before its next success hastens what waits for a retry:
-# one event that it never takes would else use up its attempts between the others.
-REPAIRED_AFTER_MS = 300_000
 MOST_FOUND = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A delivery that this process, and no other, may make until `lease` (milliseconds).
-
-    `secrets_sealed` are those that sign; `attempts` came before this one.
-    """
-
-    id: int
-    endpoint_id: int
-    subject: str
-    attempts: int
-    lease: int
-    url: str
-    secrets_sealed: Sequence[bytes]
-    event_id: str
-    body: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The receiver took it, at milliseconds `at`."""
-
-    claimed: Claimed
-    status: int
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class NotDelivered:
-    """The attempt failed; `retry_at` is None after the last one."""
-
-    claimed: Claimed
-    status: int | None
-    error: Sentence
-    retry_at: int | None
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """It was not attempted to the end: whoever comes next may begin at once."""
-
-    claimed: Claimed
-    at: int
-
-
-Outcome = Delivered | NotDelivered | Released
-
-
-@dataclass(frozen=True, slots=True)
-class NextDue:
-    """When the next delivery to an endpoint is due, and whether the last ones failed."""
-
-    endpoint_id: int
-    at: int | None
-    is_failing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Turns:
-    """The endpoints to which deliveries began to fail, and those to which they arrive again."""
-
-    failing: Sequence[int]
-    recovered: Sequence[int]
-    repaired: Sequence[int]  # those of the recovered that failed for `REPAIRED_AFTER_MS`
 
 
 def plan(connection: Connection, event_ids: Sequence[str], endpoint_ids: Sequence[int]) -> None:
@@ -155,17 +83,6 @@ def plan(connection: Connection, event_ids: Sequence[str], endpoint_ids: Sequenc
     connection.execute(webhook_deliveries.insert().from_select(columns, planned))
 
 
-def retry_at(attempts: int, waits: Sequence[float], *, asked: float | None, now: int) -> int | None:
-    """Return when to try again after so many attempts, with jitter; None after the last one.
-
-    A receiver that `asked` for more seconds gets them, up to `LONGEST_ASKED_SECONDS`.
-    """
-    if attempts > len(waits):
-        return None
-    wait = waits[attempts - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 -- jitter
-    return now + round(max(wait, min(asked or 0, LONGEST_ASKED_SECONDS)) * 1000)
-
-
 def next_due(connection: Connection) -> list[NextDue]:
     """Return the enabled endpoints and when the next delivery to each is due, if any is pending."""
     return [NextDue(*row) for row in connection.execute(_NEXT_DUE)]
@@ -189,7 +106,7 @@ def claim(
     return [_claimed(row, now) for row in rows]
 
 
-def record(connection: Connection, outcomes: Sequence[Outcome], *, now: int) -> Turns:
+def record(connection: Connection, outcomes: Sequence[Outcome], *, now: int) -> EndpointChanges:
     """Record what became of claimed deliveries.
 
     Guarded by the lease: one that somebody else has claimed since is left to them.
@@ -200,7 +117,7 @@ def record(connection: Connection, outcomes: Sequence[Outcome], *, now: int) -> 
             connection.execute(statement, rows)
     finished = [one.claimed for one in outcomes if _is_final(one)]
     _call_next(connection, [(one.endpoint_id, one.subject) for one in finished], now)
-    return _mark_endpoints(connection, outcomes, now)
+    return endpoint_health.record_outcomes(connection, outcomes, now)
 
 
 def find_overdue(connection: Connection, before: int) -> Sequence[int]:
@@ -248,8 +165,8 @@ def find_retries(connection: Connection, endpoint_id: int, *, now: int) -> Seque
     return connection.scalars(waits.order_by(webhook_deliveries.c.id).limit(MOST_FOUND)).all()
 
 
-def hasten(connection: Connection, ids: Sequence[int], *, now: int) -> int:
-    """Let these be tried again now; return how many."""
+def retry_now(connection: Connection, ids: Sequence[int], *, now: int) -> int:
+    """Make these due now; return how many."""
     waiting = update(webhook_deliveries).where(
         webhook_deliveries.c.id.in_(ids),
         webhook_deliveries.c.status == PENDING,
@@ -389,36 +306,6 @@ def _unless_tried(name: str, value: str | None) -> ColumnElement[Any]:
     column = webhook_deliveries.c[name]
     is_first = webhook_deliveries.c.last_error.is_(None)
     return case((is_first, literal(value, column.type)), else_=column)
-
-
-def _mark_endpoints(connection: Connection, outcomes: Sequence[Outcome], now: int) -> Turns:
-    arrived = {one.claimed.endpoint_id for one in outcomes if isinstance(one, Delivered)}
-    failed = {one.claimed.endpoint_id for one in outcomes if isinstance(one, NotDelivered)}
-    since = webhook_endpoints.c.failing_since
-    return Turns(
-        repaired=_repaired(connection, arrived, now),
-        failing=_mark(connection, failed - arrived, since.is_(None), now),
-        recovered=_mark(connection, arrived, since.is_not(None), None),
-    )
-
-
-def _repaired(connection: Connection, ids: set[int], now: int) -> Sequence[int]:
-    if not ids:
-        return ()
-    long_ago = webhook_endpoints.c.failing_since <= now - REPAIRED_AFTER_MS
-    found = select(webhook_endpoints.c.id).where(webhook_endpoints.c.id.in_(ids), long_ago)
-    return connection.scalars(found).all()
-
-
-def _mark(
-    connection: Connection, ids: set[int], unless: ColumnElement[bool], since: int | None
-) -> Sequence[int]:
-    """Change since when endpoints fail; return those for which that is new."""
-    if not ids:
-        return ()
-    changed = update(webhook_endpoints).where(webhook_endpoints.c.id.in_(sorted(ids)), unless)
-    returned = changed.values(failing_since=since).returning(webhook_endpoints.c.id)
-    return connection.scalars(returned).all()
 
 
 _NEXT_DUE = select(

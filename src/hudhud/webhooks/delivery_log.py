@@ -5,7 +5,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Update, case, func, select, update
 
 from hudhud.db.tables import events, webhook_deliveries
-from hudhud.webhooks.deliveries import FAILED, PENDING, Status, head_of, is_free
+from hudhud.webhooks.deliveries import head_of, is_free
+from hudhud.webhooks.delivery_states import FAILED, PENDING, Status
 
 MOST_COUNTED = 1000
 

@@ -23,9 +23,16 @@ from hudhud.core.crypto import Sealer, SealingError
 from hudhud.core.sentences import say
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
-from hudhud.webhooks import deliveries, endpoints
+from hudhud.webhooks import deliveries, endpoints, retry_policy
 from hudhud.webhooks.address_policy import Outgoing
-from hudhud.webhooks.deliveries import Claimed, Delivered, NextDue, NotDelivered, Outcome, Released
+from hudhud.webhooks.delivery_states import (
+    Claimed,
+    Delivered,
+    NextDue,
+    NotDelivered,
+    Outcome,
+    Released,
+)
 from hudhud.webhooks.http_client import Answer, Poster
 
 MOST_AT_ONCE = 100
@@ -35,7 +42,7 @@ IDLE_SECONDS = 1.0
 # What is due within it shares a transaction.
 GATHER_SECONDS = 0.02
 STOP_SECONDS = 3.0
-HASTENED_AT_ONCE = 100
+RETRIED_AT_ONCE = 100
 GONE = 410
 ANSWERED_GONE = say("webhook.gone")
 SECRET_LOST = say("webhook.secret_lost")
@@ -48,7 +55,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 class Timing:
     """How long things may take and how long is waited between attempts, in seconds."""
 
-    retry_waits: Sequence[float] = deliveries.RETRY_WAITS
+    retry_waits: Sequence[float] = retry_policy.RETRY_WAITS
     answer: float = 15.0
     lease: float = deliveries.LEASE_MS / 1000
 
@@ -76,7 +83,7 @@ class Dispatcher:
         self._tasks: dict[asyncio.Task[None], Claimed] = {}
         self._held_until: dict[int, int] = {}
         self._repaired: set[int] = set()
-        self._hastened: list[int] = []
+        self._retries: list[int] = []
         self._has_endpoints = False
 
     def run(self, stopping: threading.Event) -> None:
@@ -148,18 +155,18 @@ class Dispatcher:
             due = deliveries.next_due(connection)
             while self._repaired:
                 endpoint = self._repaired.pop()
-                self._hastened += deliveries.find_retries(connection, endpoint, now=now)
+                self._retries += deliveries.find_retries(connection, endpoint, now=now)
         spare = self._spare(due, busy, now)
         claimed: Sequence[Claimed] = ()
-        some = self._hastened[:HASTENED_AT_ONCE]
+        some = self._retries[:RETRIED_AT_ONCE]
         if outcomes or spare or some:
             with self._database.write() as connection:
                 self._record(connection, outcomes, now)
-                deliveries.hasten(connection, some, now=now)
+                deliveries.retry_now(connection, some, now=now)
                 claimed = deliveries.claim(
                     connection, spare=spare, now=now, lease_ms=round(self._timing.lease * 1000)
                 )
-            del self._hastened[: len(some)]
+            del self._retries[: len(some)]
         # What was recorded may have called others; what was claimed may not have been all.
         wait = 0.0 if outcomes or claimed or some else self._wait(due, busy, now)
         return _Round(claimed, wait, has_endpoints=bool(due))
@@ -189,13 +196,13 @@ class Dispatcher:
         return None if one.at is None else max(one.at, self._held_until.get(one.endpoint_id, 0))
 
     def _record(self, connection: Connection, outcomes: Sequence[Outcome], now: int) -> None:
-        turns = deliveries.record(connection, outcomes, now=now)
+        changes = deliveries.record(connection, outcomes, now=now)
         # The status alone: what a receiver says may repeat what it got.
         answers = {one.claimed.endpoint_id: one.status for one in _failures(outcomes)}
-        for endpoint in turns.failing:
+        for endpoint in changes.failing:
             log.warning("webhook deliveries fail", endpoint=endpoint, status=answers[endpoint])
-        self._repaired.update(turns.repaired)
-        for endpoint in turns.recovered:
+        self._repaired.update(changes.repaired)
+        for endpoint in changes.recovered:
             log.info("webhook deliveries arrive again", endpoint=endpoint)
         for failed in _failures(outcomes):
             _heed(connection, failed, now)
@@ -246,9 +253,9 @@ class Dispatcher:
             return Delivered(claimed, answer.status, now)
         asked = answer.retry_after
         if asked is not None:
-            asked = min(asked, deliveries.LONGEST_ASKED_SECONDS)
+            asked = min(asked, retry_policy.LONGEST_ASKED_SECONDS)
             self._held_until[claimed.endpoint_id] = now + round(asked * 1000)
-        retry_at = deliveries.retry_at(
+        retry_at = retry_policy.retry_at(
             claimed.attempts + 1, self._timing.retry_waits, asked=asked, now=now
         )
         error = answer.error or OUR_FAULT

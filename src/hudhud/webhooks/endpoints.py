@@ -20,7 +20,7 @@ from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import webhook_endpoints
 from hudhud.webhooks import address_policy
-from hudhud.webhooks.events import KINDS, Kind
+from hudhud.webhooks.event_types import KINDS, Kind
 
 PURPOSE: Final = "webhook secret"
 SECRET_MARK = "whsec_"  # noqa: S105 -- how each secret begins

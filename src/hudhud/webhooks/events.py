@@ -1,13 +1,13 @@
 """What happened, for webhooks: an outbox, written in the transaction of what it tells about.
 
-Nothing is written while no endpoint wants it. A payload never holds a code, a body or a key.
-`deliveries.py` has what becomes of an event afterwards.
+Nothing is written while no endpoint wants it.
+`payloads.py` has what they carry, `deliveries.py` what becomes of them afterwards.
 """
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import (
@@ -15,7 +15,6 @@ from sqlalchemy import (
     Connection,
     Row,
     ScalarSelect,
-    Select,
     Text,
     cast,
     delete,
@@ -27,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud.core.clock import iso, iso_or_none
+from hudhud.core.clock import iso_or_none
 from hudhud.core.stored_sentences import columns, in_english
 from hudhud.db.engine import insert_rows
 from hudhud.db.tables import (
@@ -39,53 +38,23 @@ from hudhud.db.tables import (
     webhook_deliveries,
     webhook_endpoints,
 )
-from hudhud.webhooks import deliveries
-
-VerificationKind = Literal[
-    "verification.created",
-    "verification.approved",
-    "verification.expired",
-    "verification.canceled",
-    "verification.failed",
-]
-MessageKind = Literal["message.sent", "message.delivered", "message.read", "message.failed"]
-SenderKind = Literal[
-    "sender.connected", "sender.disconnected", "sender.logged_out", "sender.restricted"
-]
-Kind = VerificationKind | MessageKind | SenderKind
-KINDS: Final[tuple[Kind, ...]] = (
-    *get_args(VerificationKind),
-    *get_args(MessageKind),
-    *get_args(SenderKind),
+from hudhud.webhooks import deliveries, delivery_states, payloads
+from hudhud.webhooks.event_types import (
+    KIND_OF_SENDER_STATE,
+    Kind,
+    MessageKind,
+    SenderKind,
+    VerificationKind,
 )
+from hudhud.webhooks.payloads import Data
 
 AT_ONCE = 500
 MOST_FOUND = 2000
 ID_BYTES = 16
-# What a sender's state means to somebody who waits for codes; the others mean nothing yet.
-_SENDER_KINDS: Final[Mapping[str, SenderKind]] = {
-    "connected": "sender.connected",
-    "reconnecting": "sender.disconnected",
-    "replaced": "sender.disconnected",
-    "outdated": "sender.disconnected",
-    "stopped": "sender.disconnected",
-    "logged_out": "sender.logged_out",
-    "restricted": "sender.restricted",
-}
-# A message may pass several of these at once; each event tells of its own.
-_MESSAGE_WORDS: Final[Mapping[str, str]] = {
-    "message.sent": "sent",
-    "message.delivered": "delivered",
-    "message.read": "read",
-}
 
 _JOB = "job "
-# How a payload looks without the caller's own words, and with one of them.
-_WITHOUT_WORDS = '"reference":null,"metadata":null'
-_WITH_REDIRECT = '"redirectUrl":"'
 
 Id = TypeVar("Id", int, str)
-Data = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +86,8 @@ def verification_changed(
     if audience is None:
         return
     for group in _groups(ids):
-        rows = connection.execute(_VERIFICATIONS.where(verifications.c.id.in_(group)))
-        new = [_New(row.id, row.api_key, _verification(row)) for row in rows]
+        rows = connection.execute(payloads.VERIFICATION_ROWS.where(verifications.c.id.in_(group)))
+        new = [_New(row.id, row.api_key, payloads.of_verification(row)) for row in rows]
         _write(connection, kind, audience, new, now=now)
 
 
@@ -130,8 +99,8 @@ def messages_changed(
     if audience is None:
         return
     for group in _groups(ids):
-        rows = connection.execute(_MESSAGES.where(messages.c.id.in_(group)))
-        new = [_New(_subject(row), row.api_key, _message(row, kind)) for row in rows]
+        rows = connection.execute(payloads.MESSAGE_ROWS.where(messages.c.id.in_(group)))
+        new = [_New(_subject(row), row.api_key, payloads.of_message(row, kind)) for row in rows]
         _write(connection, kind, audience, new, now=now)
 
 
@@ -141,7 +110,7 @@ def sender_changed(connection: Connection, name: str, state: str, *, now: int) -
     Only where it means something else than the one before: a sender that reconnects and is then
     stopped was disconnected once.
     """
-    kind = _SENDER_KINDS.get(state)
+    kind = KIND_OF_SENDER_STATE.get(state)
     audience = None if kind is None else _audience(connection, kind)
     if kind is None or audience is None or kind == _sender_kind_before(connection, name):
         return
@@ -187,7 +156,7 @@ def _waits() -> ScalarSelect[int]:
         .join(webhook_endpoints, webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id)
         .where(
             webhook_deliveries.c.event_id == events.c.id,
-            webhook_deliveries.c.status == deliveries.PENDING,
+            webhook_deliveries.c.status == delivery_states.PENDING,
             webhook_endpoints.c.disabled_at.is_(None),
         )
         .limit(1)
@@ -204,14 +173,14 @@ def forget(connection: Connection, phone: str, pseudonym: str, limit: int) -> in
     """
     remembers = or_(
         events.c.payload.contains(f'"{phone}"', autoescape=True),
-        not_(events.c.payload.contains(_WITHOUT_WORDS, autoescape=True)),
-        events.c.payload.contains(_WITH_REDIRECT, autoescape=True),
+        not_(events.c.payload.contains(payloads.WITHOUT_WORDS, autoescape=True)),
+        events.c.payload.contains(payloads.WITH_REDIRECT, autoescape=True),
     )
     of_this = events.c.subject.in_(_subjects((phone, pseudonym)))
     found = select(events.c.id, events.c.payload).where(of_this, remembers).limit(limit)
     rows = connection.execute(found).all()
     for row in rows:
-        payload = _without(msgspec.json.decode(row.payload), phone, pseudonym)
+        payload = payloads.without_phone(msgspec.json.decode(row.payload), phone, pseudonym)
         connection.execute(update(events).where(events.c.id == row.id).values(payload=payload))
     of_these = webhook_deliveries.c.event_id.in_([row.id for row in rows])
     connection.execute(
@@ -236,7 +205,7 @@ def _write(
             "kind": kind,
             "subject": one.subject,
             "api_key": one.owner,
-            "payload": _encode(one.data),
+            "payload": payloads.encode(one.data),
             "created_at": now,
         }
         for one in new
@@ -245,44 +214,6 @@ def _write(
     if rows:
         insert_rows(connection, events, rows)
         deliveries.plan(connection, [str(row["event_id"]) for row in rows], audience.ids)
-
-
-def _verification(row: Row[Any]) -> Data:
-    return {
-        "verificationId": row.id,
-        "status": row.status,
-        "phoneNumber": row.phone or None,
-        "channel": row.channel,
-        "reference": row.reference,
-        "metadata": _decoded(row.metadata_json),
-        "template": row.template,
-        "locale": row.locale,
-        "createdAt": iso(row.created_at),
-        "expiresAt": iso(row.expires_at),
-        "endedAt": iso_or_none(row.ended_at),
-        "reason": row.reason,
-        "provedNumber": row.proved_phone,
-        "linkMode": row.link_mode,
-        "redirectUrl": row.redirect_url,
-    }
-
-
-def _message(row: Row[Any], kind: MessageKind) -> Data:
-    return {
-        "jobId": row.id,
-        "verificationId": row.verification_id,
-        "status": _MESSAGE_WORDS.get(kind, row.status),
-        "phoneNumber": row.phone,
-        "channel": row.channel,
-        "reference": row.reference,
-        "metadata": _decoded(row.metadata_json),
-        "error": in_english(row, "error"),
-        "createdAt": iso(row.created_at),
-        "sentAt": iso_or_none(row.sent_at),
-        "deliveredAt": iso_or_none(row.delivered_at),
-        "readAt": iso_or_none(row.read_at) if kind == "message.read" else None,
-        "finishedAt": iso_or_none(row.finished_at),
-    }
 
 
 def _subject(row: Row[Any]) -> str:
@@ -304,29 +235,12 @@ def _sender_kind_before(connection: Connection, name: str) -> SenderKind:
     """Return what the state before the present one meant; at first a sender is disconnected."""
     telling = (
         select(sender_states.c.state)
-        .where(sender_states.c.sender == name, sender_states.c.state.in_(_SENDER_KINDS))
+        .where(sender_states.c.sender == name, sender_states.c.state.in_(KIND_OF_SENDER_STATE))
         .order_by(sender_states.c.id.desc())
         .offset(1)
         .limit(1)
     )
-    return _SENDER_KINDS[connection.scalar(telling) or "stopped"]
-
-
-def _without(data: Data, phone: str, pseudonym: str) -> str:
-    named = {key: pseudonym if value == phone else value for key, value in data.items()}
-    error = named.get("error")
-    if isinstance(error, str):
-        named["error"] = error.replace(phone.removeprefix("+"), pseudonym)
-    erased = dict.fromkeys(named.keys() & {"reference", "metadata", "redirectUrl"})
-    return _encode(named | erased)
-
-
-def _decoded(text: str | None) -> object:
-    return None if text is None else msgspec.json.decode(text)
-
-
-def _encode(data: Data) -> str:
-    return msgspec.json.encode(data).decode()
+    return KIND_OF_SENDER_STATE[connection.scalar(telling) or "stopped"]
 
 
 def _groups(ids: Sequence[Id]) -> Iterator[Sequence[Id]]:
@@ -336,56 +250,3 @@ def _groups(ids: Sequence[Id]) -> Iterator[Sequence[Id]]:
 _ENABLED = select(
     webhook_endpoints.c.id, webhook_endpoints.c.kinds, webhook_endpoints.c.api_key
 ).where(webhook_endpoints.c.disabled_at.is_(None))
-_CHANNEL = (
-    select(messages.c.channel)
-    .where(messages.c.verification_id == verifications.c.id)
-    .order_by(messages.c.id.desc())
-    .limit(1)
-    .scalar_subquery()
-)
-_VERIFICATIONS: Select[Any] = select(
-    *(
-        verifications.c[name]
-        for name in (
-            "id",
-            "api_key",
-            "status",
-            "phone",
-            "reference",
-            "metadata_json",
-            "template",
-            "locale",
-            "created_at",
-            "expires_at",
-            "ended_at",
-            "reason",
-            "proved_phone",
-            "link_mode",
-            "redirect_url",
-        )
-    ),
-    _CHANNEL.label("channel"),
-).order_by(verifications.c.id)
-_MESSAGES: Select[Any] = (
-    select(
-        *(
-            messages.c[name]
-            for name in (
-                "id",
-                "verification_id",
-                "status",
-                "phone",
-                "channel",
-                *columns("error", None),
-                "created_at",
-                "sent_at",
-                "delivered_at",
-                "read_at",
-                "finished_at",
-            )
-        ),
-        *(verifications.c[name] for name in ("api_key", "reference", "metadata_json")),
-    )
-    .outerjoin(verifications, verifications.c.id == messages.c.verification_id)
-    .order_by(messages.c.id)
-)

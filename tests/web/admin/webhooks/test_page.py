@@ -15,7 +15,7 @@ from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.web.admin.webhooks.deliveries_page import ROWS
 from hudhud.webhooks import delivery_log, endpoints, events
 from hudhud.webhooks.address_policy import Outgoing
-from hudhud.webhooks.events import KINDS
+from hudhud.webhooks.event_types import KINDS
 from support.admin import Person, script
 from support.html import Page
 from support.queued import submit

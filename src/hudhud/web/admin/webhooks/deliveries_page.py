@@ -22,12 +22,16 @@ from hudhud.web.admin.webhooks.labels import WORDS
 from hudhud.web.admin.webhooks.page import WEBHOOKS_PAGE, read_endpoint
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import Parts, parts_of
-from hudhud.webhooks import deliveries, delivery_log, endpoints
+from hudhud.webhooks import deliveries, delivery_log, delivery_states, endpoints
 from hudhud.webhooks.address_policy import shown
-from hudhud.webhooks.deliveries import Status
+from hudhud.webhooks.delivery_states import Status
 
 ROWS = 50
-STATUSES: tuple[Status, ...] = (deliveries.FAILED, deliveries.PENDING, deliveries.DELIVERED)
+STATUSES: tuple[Status, ...] = (
+    delivery_states.FAILED,
+    delivery_states.PENDING,
+    delivery_states.DELIVERED,
+)
 HOUR_MS = 3_600_000
 SPANS_HOURS = (1, 24, 7 * 24, 30 * 24)
 # A bound on how long one transaction holds the lock; who asks again gets the rest.
@@ -138,7 +142,7 @@ def _replay_failed(parts: Parts, actor: Actor, endpoint: int | None, hours: int 
         )
         detail = say("webhook.replayed", count=count)
         actor.note(connection, "webhook_replayed", subject=shown(found.url), detail=detail)
-        deliveries.hasten(connection, waiting[:MOST_REPLAYED], now=now)
+        deliveries.retry_now(connection, waiting[:MOST_REPLAYED], now=now)
         parts.database.ring(connection)
     return count
 

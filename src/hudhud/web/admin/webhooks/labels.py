@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Row
 from hudhud.auth import api_keys
 from hudhud.auth.api_keys import ENVIRONMENT
 from hudhud.web.admin.ui.format import Format
-from hudhud.webhooks import deliveries, delivery_log
+from hudhud.webhooks import delivery_log, delivery_states
 from hudhud.webhooks.address_policy import shown
 from hudhud.webhooks.delivery_log import MOST_COUNTED
-from hudhud.webhooks.events import KINDS
+from hudhud.webhooks.event_types import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ def endpoint_of(connection: Connection, row: Row[Any]) -> Endpoint:
     return Endpoint(
         row=row,
         key=None if row.api_key is None else api_keys.name_of(connection, row.api_key),
-        waiting=delivery_log.count(connection, endpoint_id=row.id, status=deliveries.PENDING),
-        failed=delivery_log.count(connection, endpoint_id=row.id, status=deliveries.FAILED),
+        waiting=delivery_log.count(connection, endpoint_id=row.id, status=delivery_states.PENDING),
+        failed=delivery_log.count(connection, endpoint_id=row.id, status=delivery_states.FAILED),
     )
 
 
@@ -65,9 +65,9 @@ def endpoint_look(row: Row[Any], fmt: Format) -> tuple[str, str, Markup]:
 
 def delivery_look(row: Row[Any], fmt: Format) -> tuple[str, str]:
     """Return the word of a delivery's colour and icon, and its name."""
-    if row.status == deliveries.DELIVERED:
+    if row.status == delivery_states.DELIVERED:
         return "delivered", fmt.gettext("Delivered")
-    if row.status == deliveries.FAILED:
+    if row.status == delivery_states.FAILED:
         return "failed", fmt.gettext("Given up")
     if (row.lease_expires_at or 0) > fmt.now:
         return "sending", fmt.gettext("On its way")

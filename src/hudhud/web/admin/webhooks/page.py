@@ -26,7 +26,7 @@ from hudhud.webhooks import delivery_log
 from hudhud.webhooks import endpoints as webhook_endpoints
 from hudhud.webhooks.address_policy import shown
 from hudhud.webhooks.endpoints import Signed
-from hudhud.webhooks.events import KINDS
+from hudhud.webhooks.event_types import KINDS
 
 WEBHOOKS_PAGE = "/admin/webhooks"
 LATEST = 10

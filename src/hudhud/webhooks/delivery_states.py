@@ -1,0 +1,71 @@
+"""The states of a delivery to a webhook, and the outcomes of an attempt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hudhud.core.sentences import Sentence
+
+Status = Literal["pending", "delivered", "failed"]
+
+PENDING: Status = "pending"
+DELIVERED: Status = "delivered"
+FAILED: Status = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this process, and no other, may make until `lease` (milliseconds).
+
+    `secrets_sealed` are those that sign; `attempts` came before this one.
+    """
+
+    id: int
+    endpoint_id: int
+    subject: str
+    attempts: int
+    lease: int
+    url: str
+    secrets_sealed: Sequence[bytes]
+    event_id: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver took it, at milliseconds `at`."""
+
+    claimed: Claimed
+    status: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotDelivered:
+    """The attempt failed; `retry_at` is None after the last one."""
+
+    claimed: Claimed
+    status: int | None
+    error: Sentence
+    retry_at: int | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """It was not attempted to the end: whoever comes next may begin at once."""
+
+    claimed: Claimed
+    at: int
+
+
+Outcome = Delivered | NotDelivered | Released
+
+
+@dataclass(frozen=True, slots=True)
+class NextDue:
+    """When the next delivery to an endpoint is due, and whether the last ones failed."""
+
+    endpoint_id: int
+    at: int | None
+    is_failing: bool

@@ -1,0 +1,32 @@
+"""The kinds of events that webhooks may get."""
+
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
+
+VerificationKind = Literal[
+    "verification.created",
+    "verification.approved",
+    "verification.expired",
+    "verification.canceled",
+    "verification.failed",
+]
+MessageKind = Literal["message.sent", "message.delivered", "message.read", "message.failed"]
+SenderKind = Literal[
+    "sender.connected", "sender.disconnected", "sender.logged_out", "sender.restricted"
+]
+Kind = VerificationKind | MessageKind | SenderKind
+KINDS: Final[tuple[Kind, ...]] = (
+    *get_args(VerificationKind),
+    *get_args(MessageKind),
+    *get_args(SenderKind),
+)
+# States that are missing here mean nothing to a caller yet.
+KIND_OF_SENDER_STATE: Final[Mapping[str, SenderKind]] = {
+    "connected": "sender.connected",
+    "reconnecting": "sender.disconnected",
+    "replaced": "sender.disconnected",
+    "outdated": "sender.disconnected",
+    "stopped": "sender.disconnected",
+    "logged_out": "sender.logged_out",
+    "restricted": "sender.restricted",
+}

@@ -1,0 +1,137 @@
+"""The JSON that an event carries. It never holds a code, a body or a key."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Row, Select, select
+
+from hudhud.core.clock import iso, iso_or_none
+from hudhud.core.stored_sentences import columns, in_english
+from hudhud.db.tables import messages, verifications
+from hudhud.webhooks.event_types import MessageKind
+
+# A message may pass several of these at once; each event names its own.
+_MESSAGE_WORDS: Final[Mapping[str, str]] = {
+    "message.sent": "sent",
+    "message.delivered": "delivered",
+    "message.read": "read",
+}
+# How a payload looks without the caller's own words, and with one of them.
+WITHOUT_WORDS = '"reference":null,"metadata":null'
+WITH_REDIRECT = '"redirectUrl":"'
+Data = dict[str, object]
+
+
+def of_verification(row: Row[Any]) -> Data:
+    """Build the payload of a row of `VERIFICATION_ROWS`."""
+    return {
+        "verificationId": row.id,
+        "status": row.status,
+        "phoneNumber": row.phone or None,
+        "channel": row.channel,
+        "reference": row.reference,
+        "metadata": _decoded(row.metadata_json),
+        "template": row.template,
+        "locale": row.locale,
+        "createdAt": iso(row.created_at),
+        "expiresAt": iso(row.expires_at),
+        "endedAt": iso_or_none(row.ended_at),
+        "reason": row.reason,
+        "provedNumber": row.proved_phone,
+        "linkMode": row.link_mode,
+        "redirectUrl": row.redirect_url,
+    }
+
+
+def of_message(row: Row[Any], kind: MessageKind) -> Data:
+    """Build the payload of a row of `MESSAGE_ROWS`."""
+    return {
+        "jobId": row.id,
+        "verificationId": row.verification_id,
+        "status": _MESSAGE_WORDS.get(kind, row.status),
+        "phoneNumber": row.phone,
+        "channel": row.channel,
+        "reference": row.reference,
+        "metadata": _decoded(row.metadata_json),
+        "error": in_english(row, "error"),
+        "createdAt": iso(row.created_at),
+        "sentAt": iso_or_none(row.sent_at),
+        "deliveredAt": iso_or_none(row.delivered_at),
+        "readAt": iso_or_none(row.read_at) if kind == "message.read" else None,
+        "finishedAt": iso_or_none(row.finished_at),
+    }
+
+
+def without_phone(data: Data, phone: str, pseudonym: str) -> str:
+    """Return a payload with the pseudonym and without the caller's own words, as text."""
+    named = {key: pseudonym if value == phone else value for key, value in data.items()}
+    error = named.get("error")
+    if isinstance(error, str):
+        named["error"] = error.replace(phone.removeprefix("+"), pseudonym)
+    erased = dict.fromkeys(named.keys() & {"reference", "metadata", "redirectUrl"})
+    return encode(named | erased)
+
+
+def encode(data: Data) -> str:
+    """Return a payload as it is stored."""
+    return msgspec.json.encode(data).decode()
+
+
+def _decoded(text: str | None) -> object:
+    return None if text is None else msgspec.json.decode(text)
+
+
+_CHANNEL = (
+    select(messages.c.channel)
+    .where(messages.c.verification_id == verifications.c.id)
+    .order_by(messages.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+VERIFICATION_ROWS: Select[Any] = select(
+    *(
+        verifications.c[name]
+        for name in (
+            "id",
+            "api_key",
+            "status",
+            "phone",
+            "reference",
+            "metadata_json",
+            "template",
+            "locale",
+            "created_at",
+            "expires_at",
+            "ended_at",
+            "reason",
+            "proved_phone",
+            "link_mode",
+            "redirect_url",
+        )
+    ),
+    _CHANNEL.label("channel"),
+).order_by(verifications.c.id)
+MESSAGE_ROWS: Select[Any] = (
+    select(
+        *(
+            messages.c[name]
+            for name in (
+                "id",
+                "verification_id",
+                "status",
+                "phone",
+                "channel",
+                *columns("error", None),
+                "created_at",
+                "sent_at",
+                "delivered_at",
+                "read_at",
+                "finished_at",
+            )
+        ),
+        *(verifications.c[name] for name in ("api_key", "reference", "metadata_json")),
+    )
+    .outerjoin(verifications, verifications.c.id == messages.c.verification_id)
+    .order_by(messages.c.id)
+)
