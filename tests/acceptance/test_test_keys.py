@@ -147,7 +147,7 @@ def test_a_message_that_waits_for_the_sandbox_is_still_taken(
     assert HTTP.get(f"{live.service.url}/healthz").status_code == 200
     with live.database.write() as connection:
         records.resume(connection, name=SANDBOX)
-        live.database.ring(connection)
+        live.database.notify(connection)
     live.wait(lambda: _delivery(live, job) in ("sent", "delivered"), "the message to be taken")
     wait_until(lambda: SANDBOX not in processes(live), SECONDS, "the end of its process")
 

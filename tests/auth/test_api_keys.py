@@ -16,6 +16,7 @@ from hudhud.auth.api_keys import DAY_MS, Rotated
 from hudhud.core.errors import BadRequest
 from hudhud.db import tables
 from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock
 from support.keys import make_key, revoke_key
 
 NOW = 1_700_000_000_000
@@ -25,7 +26,7 @@ HOUR_MS = 3_600_000
 def rotate(database: Database, owner: str, *, now: int = NOW, **settings: Any) -> Rotated | None:
     """The owner's new secret."""
     with database.write() as connection:
-        database.lock_for_keys(connection)
+        lock(connection, Lock.API_KEYS)
         return api_keys.rotate(connection, owner, now=now, **settings)
 
 

@@ -20,9 +20,7 @@ def attempt(
 ) -> Attempt:
     """Try once, and fail unless more is done."""
     with database.write() as connection:
-        return auth_login_attempts.reserve(
-            database, connection, address=address, username=username, now=now
-        )
+        return auth_login_attempts.reserve(connection, address=address, username=username, now=now)
 
 
 def is_refused(database: Database, address: str = HERE, *, now: int = NOW) -> bool:

@@ -40,9 +40,7 @@ def fail_to_log_in(installation: Installation, *addresses: str) -> None:
     database = installation.database
     for address in addresses:
         with database.write() as connection:
-            login_attempts.reserve(
-                database, connection, address=address, username="admin", now=now_ms()
-            )
+            login_attempts.reserve(connection, address=address, username="admin", now=now_ms())
 
 
 def test_a_password_is_read_from_the_standard_input(

@@ -94,7 +94,7 @@ def answer_command(installation: Installation, result: Result) -> commands.Comma
     wait_until(take, 20, "a command")
     with installation.database.write() as connection:
         commands.finish(connection, command=taken[0], result=result, now=now_ms())
-        installation.database.ring(connection)
+        installation.database.notify(connection)
     return taken[0]
 
 

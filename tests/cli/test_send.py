@@ -78,7 +78,7 @@ def test_a_message_is_followed_until_it_arrived(run: Run, installation: Installa
             record_receipts(
                 connection, [Receipt("provider-1", "delivered", now_ms())], now=now_ms()
             )
-            installation.database.ring(connection)
+            installation.database.notify(connection)
 
     with in_background(carry):
         ended = run("send", PHONE, "--timeout", "30")

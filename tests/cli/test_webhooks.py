@@ -9,6 +9,7 @@ from hudhud import app
 from hudhud.auth import api_keys, audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
+from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.webhooks import endpoints, events
 from hudhud.webhooks.address_policy import Outgoing
@@ -73,7 +74,7 @@ def test_the_secret_of_a_new_endpoint_is_printed_once(run: Run, installation: In
 @pytest.mark.usefixtures("installation")
 def test_an_endpoint_may_want_some_events_of_one_key(run: Run, installation: Installation) -> None:
     with installation.database.write() as connection:
-        installation.database.lock_for_keys(connection)
+        lock(connection, Lock.API_KEYS)
         api_keys.create(connection, "webshop", now=now_ms())
     add = ("webhooks", "add", URL)
     assert run(*add, "--key", "webshop", "--event", "message.read").code == 0

@@ -22,7 +22,7 @@ from hudhud.db.tables import installation
 database = Database(sys.argv[1])
 with database.write() as connection:
     connection.execute(installation.insert().values(name=sys.argv[2], value="x"))
-    database.ring(connection)
+    database.notify(connection)
 database.close()
 """
 
@@ -40,7 +40,7 @@ def bell(database: Database) -> Iterator[Doorbell]:
 def ring(database: Database, name: str = "n") -> None:
     with database.write() as connection:
         connection.execute(insert(installation).values(name=name, value="x"))
-        database.ring(connection)
+        database.notify(connection)
 
 
 def test_without_a_change_nothing_rings(bell: Doorbell) -> None:
@@ -77,7 +77,7 @@ def test_many_rings_while_nobody_waits_do_not_keep_ringing_for_long(
 def test_what_is_rolled_back_does_not_ring(database: Database, bell: Doorbell) -> None:
     with database.write() as connection:
         connection.execute(insert(installation).values(name="n", value="x"))
-        database.ring(connection)
+        database.notify(connection)
         connection.rollback()
     assert not bell.wait(SHORT)
 

@@ -12,14 +12,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ResourceClosedError
 from sqlalchemy.pool import QueuePool
 
 from hudhud.core.errors import StartRefused
-from hudhud.db import engine
-from hudhud.db.engine import (
-    Database,
-    insert_or_ignore,
-    insert_or_update,
-    may_pass,
-    open_database,
-)
+from hudhud.db import dialects
+from hudhud.db.engine import Database, may_pass, open_database
 from hudhud.db.tables import contacts, inbound_messages, installation
 
 only_on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -85,7 +79,7 @@ def test_sqlite_flushes_each_commit_and_minds_references(database: Database) -> 
         "journal_mode": "wal",
         "synchronous": full,
         "foreign_keys": 1,
-        "busy_timeout": engine.BUSY_TIMEOUT_MS,
+        "busy_timeout": dialects.BUSY_TIMEOUT_MS,
     }
 
 
@@ -126,33 +120,6 @@ def test_row_numbers_rise_and_are_never_given_twice(database: Database) -> None:
     with database.write() as connection:
         connection.execute(inbound_messages.delete())
     assert first < second < add("c")
-
-
-def test_an_insert_that_meets_its_like_does_nothing_or_changes(database: Database) -> None:
-    is_new = []
-    for value in ("one", "two"):
-        with database.write() as connection:
-            kept = {"name": "kept", "value": value}
-            is_new.append(insert_or_ignore(connection, installation, kept))
-            assert insert_or_update(connection, installation, {"name": "changed"}, {"value": value})
-    assert is_new == [True, False]
-    with database.read() as connection:
-        rows = {row.name: row.value for row in connection.execute(select(installation))}
-    assert rows == {"kept": "one", "changed": "two"}
-
-
-def test_an_insert_that_meets_its_like_changes_only_what_fits(database: Database) -> None:
-    changed = []
-    for value, before in (("one", "none"), ("two", "two"), ("three", "one")):
-        with database.write() as connection:
-            fits = installation.c.value == before
-            row = {"name": "kept"}
-            changed.append(
-                insert_or_update(connection, installation, row, {"value": value}, where=fits)
-            )
-    assert changed == [True, False, True]
-    with database.read() as connection:
-        assert connection.scalars(select(installation.c.value)).all() == ["three"]
 
 
 def test_a_lock_may_pass(database: Database, impatient: Database) -> None:

@@ -19,6 +19,7 @@ from hudhud.auth import api_keys
 from hudhud.core.errors import StartRefused
 from hudhud.core.rates import Kind, Rates, write_own_limits
 from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock
 from hudhud.db.migrate import (
     HEAD,
     MIGRATIONS,
@@ -391,7 +392,7 @@ def test_keys_of_the_first_version_get_no_limits_and_keep_that(grown: Database) 
     with grown.write() as connection:
         (key,) = api_keys.list_keys(connection)
         assert key.limits == write_own_limits(none)
-        grown.lock_for_keys(connection)
+        lock(connection, Lock.API_KEYS)
         new = api_keys.rotate(connection, key.owner, now=NOW)
         assert new is not None
         assert api_keys.stored(connection, new.key).limits == key.limits

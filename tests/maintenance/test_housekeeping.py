@@ -111,7 +111,6 @@ def test_what_is_over_of_sessions_logins_and_audit_is_deleted(database: Database
             now=now_ms() - sessions.ABSOLUTE_MS,
         )
         login_attempts.reserve(
-            database,
             connection,
             address="192.0.2.1",
             username="admin",

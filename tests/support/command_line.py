@@ -62,7 +62,7 @@ class Installation:
             (claimed,) = queue.claim(
                 connection, channel=channel, sender=self.settings.sender_name, limit=1, now=now
             )
-            self.database.ring(connection)
+            self.database.notify(connection)
         return claimed.id
 
     def record(self, outcome: Outcome) -> None:
@@ -71,7 +71,7 @@ class Installation:
             record_outcomes(
                 connection, sender=self.settings.sender_name, outcomes=[outcome], now=now_ms()
             )
-            self.database.ring(connection)
+            self.database.notify(connection)
 
 
 @contextmanager

@@ -6,12 +6,13 @@ from hudhud.auth import api_keys
 from hudhud.auth.api_key_settings import DEFAULT_SCOPES
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock
 
 
 def make_key(database: Database, name: str = "shop", *scopes: str, **settings: Any) -> str:
     """Make a key, with the default scopes where none is given, and return it."""
     with database.write() as connection:
-        database.lock_for_keys(connection)
+        lock(connection, Lock.API_KEYS)
         wanted = scopes or DEFAULT_SCOPES
         return api_keys.create(connection, name, wanted, **{"now": now_ms(), **settings})
 

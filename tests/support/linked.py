@@ -231,7 +231,7 @@ class LinkedService:
         """Let the sending go on where somebody paused it."""
         with self.database.write() as connection:
             records.resume(connection, name=SENDER)
-            self.database.ring(connection)
+            self.database.notify(connection)
 
     def show_code_since(self, at: int) -> None:
         """Let the sender have shown codes since a moment in the past."""

@@ -84,7 +84,7 @@ class RunningWorker:
             number = commands.ask(
                 connection, sender="main", kind=kind, now=now_ms(), argument=argument
             )
-            self.database.ring(connection)
+            self.database.notify(connection)
         return number
 
     def result(self, command: int) -> Result:

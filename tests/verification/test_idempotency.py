@@ -12,8 +12,9 @@ from sqlalchemy import func, select, text
 from hudhud.auth.api_keys import Caller
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import Contradiction, QueueUnavailable
-from hudhud.db.engine import Database, insert_rows
+from hudhud.db.engine import Database
 from hudhud.db.tables import idempotency_keys, messages
+from hudhud.db.upserts import insert_rows
 from hudhud.verification import idempotency, lifecycle
 from hudhud.verification.check import Check
 from hudhud.verification.idempotency import KEPT_MS, IdempotentRequest

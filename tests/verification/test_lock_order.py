@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from hudhud.core.errors import Conflict
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
+from hudhud.db.locks import lock_numbers
 from hudhud.messages.queue import Failed
 from hudhud.verification import job_actions
 from hudhud.verification.resend import Resent
@@ -21,14 +22,7 @@ from hudhud.verification.start import Accepted
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, caller, change
 from support.services import wait_until
-from support.verifying import (
-    Clock,
-    accepted,
-    request,
-    resends,
-    start,
-    verification,
-)
+from support.verifying import Clock, accepted, request, resends, start, verification
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 
@@ -84,7 +78,7 @@ def test_a_new_send_and_a_resend_of_the_same_number_do_not_block_each_other(
                 connection, one.verification_id, caller=SHOP, request_id="r", now=clock.now
             )
 
-    with held(database, lambda connection: database.lock_for_numbers(connection, [PHONE])):
+    with held(database, lambda connection: lock_numbers(connection, [PHONE])):
         started = threads.submit(start, database, (SHOP, request()), now=clock.now)
         wait_for_blocked(database, 1)
         resent: Future[Resent] = threads.submit(resend)

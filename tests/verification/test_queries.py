@@ -11,8 +11,9 @@ from sqlalchemy import Connection, text
 
 from hudhud.auth import api_keys
 from hudhud.auth.api_keys import ENVIRONMENT, Caller
-from hudhud.db.engine import Database, insert_rows
+from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
+from hudhud.db.upserts import insert_rows
 from hudhud.verification import queries
 from hudhud.verification.lifecycle import STATUSES, Status
 from hudhud.verification.queries import LARGEST_PAGE, ListFilter

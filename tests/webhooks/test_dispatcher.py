@@ -67,7 +67,7 @@ def tell(database: Database, *subjects: int) -> None:
     for subject in subjects:
         with database.write() as connection:
             events.messages_changed(connection, "message.sent", [subject], now=now_ms())
-            database.ring(connection)
+            database.notify(connection)
 
 
 def sequences(received: list[Received]) -> list[int]:
@@ -271,7 +271,7 @@ def test_what_was_given_up_is_delivered_again_when_asked_to(database: Database) 
             wait_for_status(database, "failed")
             with database.write() as connection:
                 assert delivery_log.replay(connection, 1, now=now_ms())
-                database.ring(connection)
+                database.notify(connection)
             wait_for_status(database, "delivered")
     assert len(set(receiver.ids)) == 1
     assert len(receiver.received) == 11
@@ -502,7 +502,7 @@ def test_the_whole_life_of_a_code_is_told_in_order(database: Database) -> None:
                 receipt = Receipt("provider", "read", now_ms())
                 receipts.record_receipts(connection, [receipt], now=now_ms())
                 lifecycle.approve(connection, verification_of(database, job).id, now=now_ms())
-                database.ring(connection)
+                database.notify(connection)
             wait_for_status(database, *["delivered"] * 5)
     assert [one.event["type"] for one in receiver.received] == [
         "verification.created",
@@ -540,7 +540,7 @@ def test_the_receiver_of_the_documentation_works(database: Database, tmp_path: P
                 wait_for_status(database, "delivered")
                 with database.write() as connection:
                     assert delivery_log.replay(connection, 1, now=now_ms())
-                    database.ring(connection)
+                    database.notify(connection)
                 wait_for_status(database, "delivered")
         finally:
             receiver.terminate()

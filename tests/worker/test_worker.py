@@ -105,7 +105,7 @@ def test_a_restricted_sender_serves_people_who_wrote_first(
     (known,) = submit(database, phone="+201001234568", now=now_ms())
     with database.write() as connection:
         contacts.remember_wrote(connection, phone="+201001234568", at=now_ms())
-        database.ring(connection)
+        database.notify(connection)
     run.wait_for(known, "sent")
     assert stored(database, stranger).status == "queued"
 
@@ -336,13 +336,13 @@ def test_a_claim_whose_answer_was_lost_goes_back_to_the_queue(
 def pause(database: Database) -> None:
     with database.write() as connection:
         assert records.pause(connection, name="main", now=now_ms())
-        database.ring(connection)
+        database.notify(connection)
 
 
 def resume(database: Database) -> None:
     with database.write() as connection:
         assert records.resume(connection, name="main")
-        database.ring(connection)
+        database.notify(connection)
 
 
 @pytest.fixture

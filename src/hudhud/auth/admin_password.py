@@ -17,8 +17,8 @@ from hudhud.core.clock import now_ms
 from hudhud.core.crypto import derive
 from hudhud.core.errors import BadRequest
 from hudhud.core.settings import Settings
-from hudhud.db.engine import insert_or_update
 from hudhud.db.tables import admins
+from hudhud.db.upserts import insert_or_update
 
 SHORTEST_PASSWORD = 12
 # Longer ones are refused before they are hashed; nobody types them.

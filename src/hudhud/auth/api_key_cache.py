@@ -24,8 +24,9 @@ from hudhud.auth.api_keys import (
     is_test_prefix,
 )
 from hudhud.core.clock import now_ms
-from hudhud.db.engine import Database, insert_or_update
+from hudhud.db.engine import Database
 from hudhud.db.tables import api_keys, installation
+from hudhud.db.upserts import insert_or_update
 
 RENEW_SECONDS = 1.0
 USED_MS = 60_000  # the least time between two notes of a key's use

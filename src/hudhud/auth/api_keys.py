@@ -118,7 +118,7 @@ def create(
 ) -> str:
     """Make a key and return it: only its digest is stored, so this is the only time it is seen.
 
-    The caller holds `Database.lock_for_keys`, so that no other takes the name. A test key also
+    The caller holds `Lock.API_KEYS`, so that no other takes the name. A test key also
     gets the scope sandbox, where it can see what it sent. `limits` are those that differ from the
     settings (`rates.py`); without `networks` the key may be used from anywhere.
     Raises WrongSetting where the name is empty, too long, that of a key in use or of `API_KEY`, or
@@ -151,7 +151,7 @@ def rotate(
     """Give the owner's key a new secret; the earlier ones work for `overlap_ms` more at most.
 
     Name and settings stay. A key that expires gets as long a time as its last secret got. The
-    caller holds `Database.lock_for_keys`. Returns None where no secret of the owner is in use.
+    caller holds `Lock.API_KEYS`. Returns None where no secret of the owner is in use.
     Raises BadRequest where the overlap is longer than 30 days.
     """
     if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:

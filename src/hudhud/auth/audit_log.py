@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select
 from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import Sentence, Value
 from hudhud.core.stored_sentences import columns
-from hudhud.db.deleting import delete_some
+from hudhud.db.batches import delete_some
 from hudhud.db.tables import audit
 
 Outcome = Literal["ok", "refused", "failed"]

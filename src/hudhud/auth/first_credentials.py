@@ -24,6 +24,7 @@ from hudhud.core.errors import StartRefused
 from hudhud.core.sentences import say
 from hudhud.core.settings import SHORTEST_SECRET, Settings
 from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock, lock_migrations
 from hudhud.db.tables import installation
 
 SECRET_BYTES = 48
@@ -115,8 +116,8 @@ def ensure_credentials(
     """
     secret = load_secret(settings)
     with database.write() as connection:
-        database.lock_for_migrations(connection)
-        database.lock_for_keys(connection)
+        lock_migrations(connection)
+        lock(connection, Lock.API_KEYS)
         check_secret(connection, secret, settings.session_secret_previous)
         made = FirstCredentials(
             admin_username=settings.admin_username,

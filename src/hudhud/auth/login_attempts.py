@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from hudhud.core.errors import HudhudError
 from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import say
-from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import login_attempts
 
 WINDOW_MS = 15 * 60_000
@@ -63,11 +63,9 @@ def check(connection: Connection, *, address: str, now: int) -> int:
     return len(times)
 
 
-def reserve(
-    database: Database, connection: Connection, *, address: str, username: str, now: int
-) -> Attempt:
+def reserve(connection: Connection, *, address: str, username: str, now: int) -> Attempt:
     """Count an attempt, inside a writing transaction. Raises TooManyAttempts."""
-    database.lock_for_logins(connection)
+    lock(connection, Lock.LOGINS)
     place, name = limited(address), shortened(username, LONGEST_TEXT)
     failures = check(connection, address=address, now=now)
     delay = _delay(_failures_of(connection, name, now))

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from hudhud.auth.admin_password import PASSWORD_ALPHABET
 from hudhud.core.crypto import Sealer, SealingError
-from hudhud.db.engine import insert_or_update
 from hudhud.db.tables import recovery_codes, second_factors
+from hudhud.db.upserts import insert_or_update
 
 PURPOSE = "second factor"
 ISSUER = "Hudhud"

@@ -5,8 +5,8 @@ The web application writes it down, `hudhud doctor` speaks about it.
 
 from sqlalchemy import Connection, select
 
-from hudhud.db.engine import insert_or_update
 from hudhud.db.tables import installation
+from hudhud.db.upserts import insert_or_update
 
 ROW = "untrusted_proxy"
 # Whoever removed the proxy, or named it, is not reminded of it for ever.

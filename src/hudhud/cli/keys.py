@@ -17,6 +17,7 @@ from hudhud.core.errors import BadRequest, CommandFailed
 from hudhud.core.rates import KINDS, UNIT_MS
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.settings import load_settings
+from hudhud.db.locks import Lock, lock
 
 SPAN = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 ONCE = "Keep it safe, it is shown only this once:"
@@ -75,7 +76,7 @@ def create(
     with progress("Opening the database …"):
         database = app.open_installation(load_settings())
     with closing(database), database.write() as connection:
-        database.lock_for_keys(connection)
+        lock(connection, Lock.API_KEYS)
         key = api_keys.create(
             connection,
             name,
@@ -130,7 +131,7 @@ def rotate(
     """
     overlap_ms = _milliseconds(overlap)
     with existing_installation(load_settings()) as database, database.write() as connection:
-        database.lock_for_keys(connection)
+        lock(connection, Lock.API_KEYS)
         now = now_ms()
         owner = api_keys.owner_of(connection, key.removesuffix("…"), now=now)
         new = owner and api_keys.rotate(connection, owner, overlap_ms=overlap_ms, now=now)

@@ -186,7 +186,7 @@ def _ask_for_code(database: Database, sender: str, number: str) -> Result:
         command = commands.ask(
             connection, sender=sender, kind="pair_phone", now=now_ms(), argument=number
         )
-        database.ring(connection)
+        database.notify(connection)
     return _wait_for_result(database, command)
 
 

@@ -207,7 +207,7 @@ def _replay_failed(endpoint: int, since: int) -> None:
                 if count or not total:
                     detail = say("webhook.replayed", count=count)
                     _note(connection, "webhook_replayed", shown(found.url), detail)
-                database.ring(connection)
+                database.notify(connection)
             total += count
             if count < AT_ONCE:
                 break
@@ -227,14 +227,14 @@ def _retry_some_now(
     database: Database, now: int, connection: Connection, some: Sequence[int]
 ) -> None:
     deliveries.retry_now(connection, some, now=now)
-    database.ring(connection)
+    database.notify(connection)
 
 
 @contextmanager
 def _changing(settings: Settings) -> Iterator[Connection]:
     with existing_installation(settings) as database, database.write() as connection:
         yield connection
-        database.ring(connection)
+        database.notify(connection)
 
 
 def _sealer(connection: Connection, settings: Settings) -> Sealer:

@@ -8,6 +8,7 @@ from sqlalchemy import inspect, select, text
 from hudhud import __version__
 from hudhud.core.errors import StartRefused
 from hudhud.db.engine import Database
+from hudhud.db.locks import lock_migrations
 from hudhud.db.tables import installation
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -76,6 +77,6 @@ def _upgrade(database: Database) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with database.write() as connection:
-        database.lock_for_migrations(connection)
+        lock_migrations(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, delete, select
 
-from hudhud.db.engine import Database, insert_or_update
+from hudhud.db.engine import Database
 from hudhud.db.migrations.recoding import RECODINGS
 from hudhud.db.tables import installation
+from hudhud.db.upserts import insert_or_update
 
 AT_ONCE = 500
 # Leaves the lock to other transactions.

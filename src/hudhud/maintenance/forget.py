@@ -32,6 +32,7 @@ from hudhud.core.stored_sentences import stored, with_mark
 from hudhud.db import phone_index, tables
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
+from hudhud.db.locks import lift_time_limit
 from hudhud.maintenance import phone_traces
 from hudhud.maintenance.phone_traces import Needle, Trace
 from hudhud.messages import text_store
@@ -147,7 +148,7 @@ class _Forgetting:
             waiting = update(tables.messages).where(self._of_person(QUEUED))
             others = connection.execute(waiting.values(status=CANCELED, finished_at=now)).rowcount
             Ended(ended.ids, ended.canceled + others).count(connection, now=now)
-            self._database.ring(connection)
+            self._database.notify(connection)
 
     def wait_for_sends(self) -> None:
         """Let what is being sent go out, but wait no longer than a send takes."""
@@ -166,7 +167,7 @@ class _Forgetting:
         ):
             if table.name not in CHOSEN:
                 with self._database.read() as connection:
-                    self._database.lift_time_limit(connection)
+                    lift_time_limit(connection)
                     found = phone_traces.find(connection, self._needle, table)
                 self._batches.each(found, partial(self._change, table))
                 self.rows[table.name] += len(found)
@@ -187,7 +188,7 @@ class _Forgetting:
     def search(self) -> Sequence[str]:
         """Return the places in which the number is still to be found."""
         with self._database.read() as connection:
-            self._database.lift_time_limit(connection)
+            lift_time_limit(connection)
             return phone_traces.places(connection, self._needle)
 
     def _of_person(self, status: str) -> ColumnElement[bool]:

@@ -5,14 +5,13 @@ from sqlalchemy import Connection
 from hudhud.channels.base import SANDBOX
 from hudhud.core.errors import QueueUnavailable
 from hudhud.core.settings import Settings
-from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock
 from hudhud.messages import queue
 from hudhud.messages.queue import Room
 
 
 def room(
     connection: Connection,
-    database: Database,
     settings: Settings,
     *,
     channel: str,
@@ -27,7 +26,7 @@ def room(
     if channel == SANDBOX:
         return None
     if settings.mean_send_gap > 0:
-        database.lock_for_admission(connection)
+        lock(connection, Lock.ADMISSION)
     return queue.room(
         connection,
         channel=channel,

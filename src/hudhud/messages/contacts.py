@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update
 
-from hudhud.db.engine import insert_or_update
 from hudhud.db.tables import contacts, messages
+from hudhud.db.upserts import insert_or_update
 
 YES_KEPT_MS = 30 * 24 * 3600 * 1000
 # Somebody may install WhatsApp in the very minute in which the first code did not arrive.

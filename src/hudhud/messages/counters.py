@@ -11,9 +11,9 @@ from typing import Literal
 
 from sqlalchemy import Connection, and_, func, select
 
-from hudhud.db.deleting import delete_some
-from hudhud.db.engine import insert_or_add
+from hudhud.db.batches import delete_some
 from hudhud.db.tables import delivery_times, message_counts, traffic
+from hudhud.db.upserts import insert_or_add
 
 Happening = Literal["accepted", "sent", "delivered", "read", "failed", "expired", "canceled"]
 Unit = Literal["minute", "hour"]

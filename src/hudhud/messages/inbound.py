@@ -3,9 +3,9 @@
 from sqlalchemy import Connection
 
 from hudhud.channels.base import Inbound
-from hudhud.db.deleting import delete_some
-from hudhud.db.engine import insert_or_ignore
+from hudhud.db.batches import delete_some
 from hudhud.db.tables import inbound_messages
+from hudhud.db.upserts import insert_or_ignore
 
 KEPT_MS = 7 * 24 * 3600 * 1000
 

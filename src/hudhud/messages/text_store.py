@@ -12,8 +12,10 @@ from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
 from hudhud.core.english import OTHER
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import decoded_text, encoded
-from hudhud.db.engine import Database, insert_missing
+from hudhud.db.engine import Database
+from hudhud.db.locks import lock_table
 from hudhud.db.tables import messages, storable, texts
+from hudhud.db.upserts import insert_missing
 from hudhud.messages.templates.catalog import with_code
 
 KEY_BYTES = 8
@@ -107,7 +109,7 @@ class Orphans:
             self._after = keys[-1]
         if self._are_unused(connection, keys):
             # A text that somebody finds here, and whose message is not committed yet, has one.
-            self._database.lock_table(connection, texts)
+            lock_table(connection, texts)
             unused = self._are_unused(connection, keys)
             connection.execute(delete(texts).where(texts.c.key.in_(unused)))
         return len(keys)

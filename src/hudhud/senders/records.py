@@ -28,8 +28,8 @@ from hudhud.channels.base import LINKED, SANDBOX, State, StateReport
 from hudhud.core.plain_text import is_plain
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns, stored
-from hudhud.db.engine import insert_or_ignore
 from hudhud.db.tables import sender_states, senders
+from hudhud.db.upserts import insert_or_ignore
 from hudhud.webhooks import events
 
 LEASE_MS = 30_000

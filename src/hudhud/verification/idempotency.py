@@ -11,9 +11,9 @@ from hashlib import sha256
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
 
 from hudhud.core.crypto import CodeSealer
-from hudhud.db.deleting import delete_some
-from hudhud.db.engine import insert_missing
+from hudhud.db.batches import delete_some
 from hudhud.db.tables import idempotency_keys
+from hudhud.db.upserts import insert_missing
 
 KEPT_MS = 86_400_000
 

@@ -12,7 +12,9 @@ from hudhud.core.errors import BadRequest, Conflict, Gone, TooMany
 from hudhud.core.phones import Phone, parse_phone
 from hudhud.core.settings import Settings
 from hudhud.db import tables
-from hudhud.db.engine import Database, insert_rows
+from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock
+from hudhud.db.upserts import insert_rows
 from hudhud.messages import admission, counters, receipts, text_store
 from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.messages.receipts import QUEUED, SENDING
@@ -72,8 +74,8 @@ class Resends:
         Raises Gone, Conflict, NotAllowed, TooMany or QueueUnavailable: then nothing has changed.
         """
         # In the order in which a send locks.
-        self._database.lock_for_admission(connection)
-        self._database.lock_for_limits(connection)
+        lock(connection, Lock.ADMISSION)
+        lock(connection, Lock.LIMITS)
         row = connection.execute(_LOCKED.where(tables.verifications.c.id == verification_id)).one()
         last = connection.execute(
             _LAST_MESSAGE.where(tables.messages.c.verification_id == verification_id)
@@ -92,9 +94,7 @@ class Resends:
         self, connection: Connection, channel: str, expires_at: int, now: int
     ) -> None:
         left = (expires_at - now) / 1000
-        room = admission.room(
-            connection, self._database, self._settings, channel=channel, validity=left, now=now
-        )
+        room = admission.room(connection, self._settings, channel=channel, validity=left, now=now)
         if room is not None and room.places(left) == 0:
             raise admission.full(room)
 
@@ -137,7 +137,7 @@ class Resends:
             .values(resends=tables.verifications.c.resends + 1)
         )
         counters.add(connection, now=now, moved={QUEUED: 1}, happened={"accepted": 1})
-        self._database.ring(connection)
+        self._database.notify(connection)
         return number
 
     def _body(self, connection: Connection, row: Row[Any], now: int) -> str:

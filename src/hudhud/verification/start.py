@@ -15,7 +15,9 @@ from hudhud.core.errors import Contradiction, NotAllowed
 from hudhud.core.phones import Phone
 from hudhud.core.settings import Settings
 from hudhud.db import tables
-from hudhud.db.engine import Database, insert_rows
+from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock, lock_numbers
+from hudhud.db.upserts import insert_rows
 from hudhud.messages import admission, counters, receipts, text_store
 from hudhud.messages.receipts import CANCELED, QUEUED
 from hudhud.messages.templates.catalog import Templates
@@ -227,7 +229,6 @@ class VerificationStarter:
             return {}
         room = admission.room(
             connection,
-            self._database,
             self._settings,
             channel=paced[0].channel,
             validity=max(new.validity for new in paced),
@@ -255,7 +256,7 @@ class VerificationStarter:
         limited = [new for new in answers.open(group) if new.limits]
         if not limited:
             return {}
-        self._database.lock_for_limits(connection)
+        lock(connection, Lock.LIMITS)
         quotas = {}
         taken = rate_limits.take(connection, [new.limits for new in limited], now=now)
         for new, result in zip(limited, taken, strict=True):
@@ -275,7 +276,7 @@ class VerificationStarter:
         if not group:
             return {}
         checked = [new.request.phone.number for new in group if new.caller.may("verify")]
-        self._database.lock_for_numbers(connection, checked)
+        lock_numbers(connection, checked)
         numbers = self._database.new_ids(connection, tables.messages, len(group))
         insert_rows(connection, tables.verifications, [_verification_row(new) for new in group])
         rows = [_message_row(number, new) for number, new in zip(numbers, group, strict=True)]
@@ -288,7 +289,7 @@ class VerificationStarter:
         events.verification_changed(connection, "verification.created", created, now=now)
         traffic = sum(new.channel == self._settings.channel for new in group)
         _count(connection, queued=len(group), traffic=traffic, canceled=canceled, now=now)
-        self._database.ring(connection)
+        self._database.notify(connection)
         return {
             new.id: _accepted(new, number, quotas.get(new.id, NO_LIMITS))
             for number, new in zip(numbers, group, strict=True)

@@ -28,7 +28,6 @@ from sqlalchemy import (
 
 from hudhud.core.clock import iso_or_none
 from hudhud.core.stored_sentences import columns, in_english
-from hudhud.db.engine import insert_rows
 from hudhud.db.tables import (
     events,
     messages,
@@ -38,6 +37,7 @@ from hudhud.db.tables import (
     webhook_deliveries,
     webhook_endpoints,
 )
+from hudhud.db.upserts import insert_rows
 from hudhud.webhooks import deliveries, delivery_states, payloads
 from hudhud.webhooks.event_types import (
     KIND_OF_SENDER_STATE,

@@ -61,7 +61,7 @@ class Control:
             result = self._carry_out(command)
             with self._database.write() as connection:
                 commands.finish(connection, command=command, result=result, now=now_ms())
-                self._database.ring(connection)
+                self._database.notify(connection)
             if command.kind == "reload":
                 self._restart(Restart("An operator asked for it."))
 

@@ -111,7 +111,7 @@ class Recorder:
             )
             for event in events:
                 self._write_one(connection, event)
-            self._database.ring(connection)
+            self._database.notify(connection)
         self._hold(arrived, unknown)
         for event in events:
             if isinstance(event, Inbound):
@@ -137,7 +137,7 @@ class Recorder:
                     sender=self._sender,
                     now=now_ms(),
                 )
-            self._database.ring(connection)
+            self._database.notify(connection)
 
     def _held_can_be_recorded(self) -> bool:
         ids = {receipt.provider_message_id for _end, receipt in self._held}

@@ -247,7 +247,7 @@ class Worker:
                         counts_traffic=self._counts_traffic,
                     )
                     self._note_sent(connection, outcomes)
-                    self._database.ring(connection)
+                    self._database.notify(connection)
             except SQLAlchemyError as error:
                 if not may_pass(error):
                     raise
@@ -305,4 +305,4 @@ class Worker:
             if self._exit_code == 0:
                 stopped = StateReport("stopped")
                 records.report(connection, name=self._name, new=stopped, now=now)
-            self._database.ring(connection)
+            self._database.notify(connection)

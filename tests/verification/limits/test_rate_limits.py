@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from hudhud.core.clock import now_ms
 from hudhud.core.rates import Rate
 from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import limit_counts
 from hudhud.verification.limits import rate_limits
 from hudhud.verification.limits.rate_limits import CLOCK_DIFFERENCE_MS, Limit, LimitReached, Quota
@@ -38,7 +39,7 @@ def take(
 ) -> list[Quota | LimitReached]:
     """Count a group in a transaction of its own."""
     with database.write() as connection:
-        database.lock_for_limits(connection)
+        lock(connection, Lock.LIMITS)
         return rate_limits.take(connection, wanted, now=now)
 
 
@@ -304,6 +305,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hudhud.verification.limits import rate_limits
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock
 from hudhud.verification.limits.rate_limits import Limit, Quota
 from hudhud.core.rates import Rate
 
@@ -316,7 +318,7 @@ def send(number):
         Limit("total", "total", (Rate(25, HOUR),), HOUR // 60),
     ]
     with database.write() as connection:
-        database.lock_for_limits(connection)
+        lock(connection, Lock.LIMITS)
         (result,) = rate_limits.take(connection, [applying], now=now_ms())
     return isinstance(result, Quota)
 

@@ -100,7 +100,7 @@ def write(server: WebServer, text: str, phone: str = PHONE) -> None:
 def end(database: Database, verification_id: str) -> None:
     with database.write() as connection:
         lifecycle.cancel(connection, [verification_id], reason="caller", now=now_ms())
-        database.ring(connection)
+        database.notify(connection)
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:

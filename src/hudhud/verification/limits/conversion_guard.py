@@ -12,8 +12,9 @@ import structlog
 from sqlalchemy import Connection, Row, case, func, select, update
 
 from hudhud.core.clock import iso
-from hudhud.db.engine import Database, insert_or_ignore, insert_or_update
+from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, country_guards, installation
+from hudhud.db.upserts import insert_or_ignore, insert_or_update
 from hudhud.verification.limits.conversions import PART_MS
 
 HOUR_MS: Final = 3_600_000

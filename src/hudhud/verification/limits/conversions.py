@@ -12,9 +12,10 @@ from typing import Final
 from sqlalchemy import Connection
 
 from hudhud.core.phones import parse_phone
-from hudhud.db.deleting import delete_some
-from hudhud.db.engine import insert_or_add, lock_for_conversions
+from hudhud.db.batches import delete_some
+from hudhud.db.locks import lock_conversions
 from hudhud.db.tables import conversions
+from hudhud.db.upserts import insert_or_add
 from hudhud.messages.counters import SHARD, SHARDS
 from hudhud.verification.limits.countries import region
 
@@ -50,7 +51,7 @@ def _add(
     amounts: Sequence[Mapping[str, int]],
 ) -> None:
     if keys:
-        lock_for_conversions(connection, int(keys[0]["shard"]))
+        lock_conversions(connection, int(keys[0]["shard"]))
         insert_or_add(connection, conversions, keys, amounts)
 
 

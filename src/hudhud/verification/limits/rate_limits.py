@@ -19,9 +19,9 @@ from hudhud.core.errors import TooMany
 from hudhud.core.phones import Phone
 from hudhud.core.rates import KINDS, UNIT_MS, Kind, Rate, Rates, parse_own_limits, span
 from hudhud.core.settings import Settings
-from hudhud.db.deleting import delete_some
-from hudhud.db.engine import insert_or_add
+from hudhud.db.batches import delete_some
 from hudhud.db.tables import limit_counts
+from hudhud.db.upserts import insert_or_add
 from hudhud.verification.limits.countries import region
 
 # Of keys made by Hudhud, where neither the setting nor the key says anything.
@@ -160,7 +160,7 @@ def take(
 ) -> list[Quota | LimitReached]:
     """Check and count each item of a group, in order; what is refused counts nothing.
 
-    Inside a writing transaction in which `Database.lock_for_limits` was called before, unless no
+    Inside a writing transaction that holds `Lock.LIMITS`, unless no
     item has a limit. What is counted stands or falls with that transaction.
     """
     counts = _Counts(now)

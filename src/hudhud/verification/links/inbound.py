@@ -19,8 +19,9 @@ from hudhud.core.errors import NotAllowed
 from hudhud.core.phones import is_same_line, mask_phone, parse_phone
 from hudhud.core.settings import Settings
 from hudhud.db import tables
-from hudhud.db.deleting import delete_some
-from hudhud.db.engine import Database, insert_or_update, insert_rows
+from hudhud.db.batches import delete_some
+from hudhud.db.engine import Database
+from hudhud.db.upserts import insert_or_update, insert_rows
 from hudhud.messages import counters, receipts, text_store
 from hudhud.messages.receipts import QUEUED
 from hudhud.messages.templates.catalog import Templates

@@ -21,6 +21,7 @@ from hudhud.core.phones import Phone
 from hudhud.core.settings import Settings
 from hudhud.db import tables
 from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock
 from hudhud.messages.templates.catalog import LinkMode, Templates
 from hudhud.senders import records
 from hudhud.verification.lifecycle import PENDING
@@ -118,7 +119,7 @@ class LinkStarter:
             row = self._row(new, url)
             connection.execute(tables.verifications.insert().values(row))
             events.verification_changed(connection, "verification.created", [new.id], now=now)
-            self._database.ring(connection)
+            self._database.notify(connection)
         return StartedLink(new.id, url, token, row["expires_at"], quota)
 
     def show(self, verification_id: str, *, caller: Caller, now: int) -> str:
@@ -161,7 +162,7 @@ class LinkStarter:
     def _take_limits(self, connection: Connection, applying: list[Limit], now: int) -> Quota:
         if not applying:
             return NO_LIMITS
-        self._database.lock_for_limits(connection)
+        lock(connection, Lock.LIMITS)
         (taken,) = rate_limits.take(connection, [applying], now=now)
         if not isinstance(taken, Quota):
             raise taken

@@ -79,7 +79,7 @@ def _write(parts: Parts, phone: Phone, text: str) -> None:
     message = Inbound(secrets.token_hex(8), phone.number, text, now)
     with parts.database.write() as connection:
         parts.arrivals.take(connection, message, channel=SANDBOX, sender=None, now=now)
-        parts.database.ring(connection)
+        parts.database.notify(connection)
 
 
 def _taken(parts: Parts, caller: Caller, phone: str) -> list[SandboxMessage]:

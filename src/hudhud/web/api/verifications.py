@@ -164,7 +164,7 @@ def _cancel(parts: Parts, caller: Caller, identifier: str) -> schemas.Verificati
         if not ended.ids:
             raise Conflict(ENDED, "not_pending")
         ended.count(connection, now=now)
-        parts.database.ring(connection)
+        parts.database.notify(connection)
         return _verification(connection, _found(connection, caller, row.id), parts, now)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from hudhud.auth import admin_password, audit_log, sessions
 from hudhud.core.clock import now_ms
-from hudhud.db import engine, tables
+from hudhud.db import dialects, tables
 from hudhud.db.engine import Database
 from hudhud.web.admin.login import password_slots
 from hudhud.web.admin.ui.render import local
@@ -338,7 +338,7 @@ def test_a_page_of_a_database_that_is_locked_says_when_to_come_back(
 ) -> None:
     page = person.get(LOGIN).text
     token = HIDDEN.findall(page)[0][1]
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(dialects, "BUSY_TIMEOUT_MS", 50)
     with dashboard.database.write():
         fields = {"username": USERNAME, "password": PASSWORD, "_csrf": token}
         answer = person.client.post(LOGIN, data=fields)

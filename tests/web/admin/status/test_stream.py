@@ -101,7 +101,7 @@ def test_a_stream_tells_what_changes(dashboard: WebServer, admin: httpx.Client) 
         with dashboard.database.write() as connection:
             new = StateReport("logged_out")
             records.report(connection, name=SENDER, new=new, now=now_ms())
-            dashboard.database.ring(connection)
+            dashboard.database.notify(connection)
         while 'data-state="logged_out"' not in opened.until("senders"):
             pass
 

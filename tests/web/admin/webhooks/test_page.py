@@ -11,6 +11,7 @@ from hudhud.auth import api_keys, audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other, say
 from hudhud.core.stored_sentences import columns
+from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.web.admin.webhooks.deliveries_page import ROWS
 from hudhud.webhooks import delivery_log, endpoints, events
@@ -100,7 +101,7 @@ def test_a_secret_is_shown_once(member: Person, served: WebServer) -> None:
 
 def test_an_endpoint_may_get_some_events_of_one_key(member: Person, served: WebServer) -> None:
     with served.database.write() as connection:
-        served.database.lock_for_keys(connection)
+        lock(connection, Lock.API_KEYS)
         key = api_keys.create(connection, "webshop", now=now_ms())
     owner = api_keys.readable_prefix(key)
     assert add(member, key=owner, kind="message.read").status_code == 200

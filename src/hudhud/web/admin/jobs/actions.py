@@ -152,7 +152,6 @@ def _room(connection: Connection, parts: Parts, now: int) -> int | None:
     settings = parts.settings
     room = admission.room(
         connection,
-        parts.database,
         settings,
         channel=settings.channel,
         validity=settings.otp_ttl_seconds,
@@ -246,7 +245,7 @@ def _write(parts: Parts, actor: Actor, change: Change, what: What, subject: str 
         result = change(connection, parts, actor, now)
         outcome: Outcome = "ok" if result.is_done else "refused"
         actor.note(connection, what, subject=subject, outcome=outcome, detail=result.sentence)
-        parts.database.ring(connection)
+        parts.database.notify(connection)
     return result
 
 

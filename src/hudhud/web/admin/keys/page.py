@@ -16,6 +16,7 @@ from hudhud.core.errors import BadRequest
 from hudhud.core.rates import KINDS, UNIT_MS, Kind, write_rates
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.settings import Settings
+from hudhud.db.locks import Lock, lock
 from hudhud.verification.limits.rate_limits import DEFAULTS
 from hudhud.web.admin.keys.form import LONGEST_DAYS, KeyForm, typed_in
 from hudhud.web.admin.keys.labels import kind_words, overlap_words, scope_words, time_left
@@ -181,7 +182,7 @@ def _make(parts: Parts, actor: Actor, typed: KeyForm) -> Shown:
     now = now_ms()
     limits, expires_at = typed.own_limits(), typed.expires_at(now)
     with parts.database.write() as connection:
-        parts.database.lock_for_keys(connection)
+        lock(connection, Lock.API_KEYS)
         key = api_keys.create(
             connection,
             typed.name,
@@ -202,7 +203,7 @@ def _make(parts: Parts, actor: Actor, typed: KeyForm) -> Shown:
 
 def _rotate(parts: Parts, actor: Actor, owner: str, overlap_ms: int) -> Shown | None:
     with parts.database.write() as connection:
-        parts.database.lock_for_keys(connection)
+        lock(connection, Lock.API_KEYS)
         new = api_keys.rotate(connection, owner, overlap_ms=overlap_ms, now=now_ms())
         if new is None:
             return None

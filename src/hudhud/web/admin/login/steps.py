@@ -147,7 +147,7 @@ class Entrance:
     def _reserve(self, username: str) -> _Try:
         with self._database.write() as connection:
             attempt = login_attempts.reserve(
-                self._database, connection, address=self._address, username=username, now=now_ms()
+                connection, address=self._address, username=username, now=now_ms()
             )
             password = self._access.password
             return _Try(attempt, password.stored(connection), password.mark(connection))

@@ -119,7 +119,7 @@ def _replay(parts: Parts, actor: Actor, number: int | None) -> tuple[bool, int |
         is_done = delivery_log.replay(connection, number, now=now_ms())
         if is_done:
             actor.note(connection, "webhook_replayed", subject=str(number))
-            parts.database.ring(connection)
+            parts.database.notify(connection)
         return is_done, delivery_log.behind(connection, number)
 
 
@@ -143,7 +143,7 @@ def _replay_failed(parts: Parts, actor: Actor, endpoint: int | None, hours: int 
         detail = say("webhook.replayed", count=count)
         actor.note(connection, "webhook_replayed", subject=shown(found.url), detail=detail)
         deliveries.retry_now(connection, waiting[:MOST_REPLAYED], now=now)
-        parts.database.ring(connection)
+        parts.database.notify(connection)
     return count
 
 

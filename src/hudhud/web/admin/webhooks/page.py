@@ -188,7 +188,7 @@ def _add(parts: Parts, actor: Actor, form: Form) -> Signed:
             connection, parts.webhook_secrets, url=url, kinds=kinds, owner=owner, now=now_ms()
         )
         actor.note(connection, "webhook_added", subject=shown(url))
-        parts.database.ring(connection)
+        parts.database.notify(connection)
     return added
 
 
@@ -211,7 +211,7 @@ def _enable(parts: Parts, actor: Actor, endpoint: int | None) -> str | None:
         url = webhook_endpoints.enable(connection, endpoint, now=now_ms())
         if url is not None:
             actor.note(connection, "webhook_enabled", subject=shown(url))
-            parts.database.ring(connection)
+            parts.database.notify(connection)
     return url
 
 

@@ -1,0 +1,89 @@
+"""How SQLite and PostgreSQL are opened, and how long either waits."""
+
+import sqlite3
+import time
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+
+BUSY_TIMEOUT_MS = 3000
+LOCK_POLL_SECONDS = 0.0003
+LAST_LOOK_MS = 10
+# A server or a machine that vanishes must neither block us nor keep a lock for hours.
+POSTGRES_ARGUMENTS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "options": (
+        f"-c lock_timeout={BUSY_TIMEOUT_MS} -c statement_timeout=15000 "
+        "-c idle_in_transaction_session_timeout=15000 "
+        # Statements of milliseconds: to compile them or to start helpers takes longer.
+        "-c jit=off -c max_parallel_workers_per_gather=0"
+    ),
+}
+
+
+def with_driver(url: URL) -> URL:
+    if url.get_backend_name() in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(url, hide_parameters=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    # What is erased is overwritten in the file too; some builds of SQLite do so anyway.
+    connection.execute("PRAGMA secure_delete = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get("hudhud_write", False):
+        _take_write_lock(connection)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _take_write_lock(connection: Connection) -> None:
+    """Begin a writing transaction, waiting for the lock up to `BUSY_TIMEOUT_MS`.
+
+    SQLite's own wait sleeps longer and longer, up to 100 ms, between two looks at a lock that
+    others hold for a millisecond. It serves for reading and for the last look, which raises.
+    """
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    driver.execute("PRAGMA busy_timeout = 0")
+    while time.monotonic() < deadline:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            time.sleep(LOCK_POLL_SECONDS)
+        else:
+            driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            return
+    driver.execute(f"PRAGMA busy_timeout = {LAST_LOOK_MS}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def postgres_engine(url: URL) -> Engine:
+    return create_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=4,
+        max_overflow=4,
+        pool_timeout=5,
+        connect_args=POSTGRES_ARGUMENTS,
+    )

@@ -1,0 +1,101 @@
+"""Insert rows, or change those that exist: in the words of SQLite and of PostgreSQL."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import ColumnElement, Connection, Table
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
+    from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows of the same columns in one statement.
+
+    sqlite3 gives the interpreter's lock up at every row that it inserts or returns, and gets it
+    back late from a busy thread while it holds the database's lock: one statement, one such wait.
+    """
+    _insert_values(connection, table, rows, "")
+
+
+def insert_or_ignore(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:
+    """Insert a row, or do nothing and return False where it exists already."""
+    statement = _insert(connection, table).values(**values).on_conflict_do_nothing()
+    return _has_written(connection, statement)
+
+
+def insert_or_update(
+    connection: Connection,
+    table: Table,
+    key: Mapping[str, object],
+    values: Mapping[str, object],
+    *,
+    where: ColumnElement[bool] | None = None,
+) -> bool:
+    """Insert a row, or change `values` where one with this `key` exists and fits `where`.
+
+    Returns False where one exists that does not fit: then nothing was done.
+    """
+    statement = _insert(connection, table).values(**key, **values)
+    statement = statement.on_conflict_do_update(index_elements=list(key), set_=values, where=where)
+    return _has_written(connection, statement)
+
+
+def insert_missing(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]
+) -> None:
+    """Insert the rows that do not exist yet, in one statement."""
+    _insert_values(connection, table, rows, " ON CONFLICT DO NOTHING")
+
+
+def insert_or_add(
+    connection: Connection,
+    table: Table,
+    keys: Sequence[Mapping[str, object]],
+    amounts: Sequence[Mapping[str, int]],
+    *,
+    beside: Sequence[Mapping[str, object]] | None = None,
+) -> None:
+    """Insert rows, or add `amounts` to those with these `keys` that exist; all in one statement.
+
+    What stands `beside` is written into new rows only.
+    """
+    rows = [
+        {**key, **amount, **other}
+        for key, amount, other in zip(keys, amounts, beside or [{}] * len(keys), strict=True)
+    ]
+    sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in amounts[0])
+    ending = f" ON CONFLICT ({', '.join(keys[0])}) DO UPDATE SET {sums}"
+    _insert_values(connection, table, rows, ending)
+
+
+def _insert_values(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, object]], ending: str
+) -> None:
+    columns = list(rows[0])
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    marks = f"({', '.join([mark] * len(columns))})"
+    into = f"INSERT INTO {table.name} ({', '.join(columns)})"  # names of our own tables
+    values = tuple(row[column] for row in rows for column in columns)
+    connection.exec_driver_sql(f"{into} VALUES {', '.join([marks] * len(rows))}{ending}", values)
+
+
+def _has_written(connection: Connection, insert: "PostgresInsert | SqliteInsert") -> bool:
+    # Without the option SQLAlchemy keeps the count of updates alone.
+    counted = insert.execution_options(preserve_rowcount=True)
+    return connection.execute(counted).rowcount == 1
+
+
+def _insert(connection: Connection, table: Table) -> "PostgresInsert | SqliteInsert":
+    """Return the dialect's own insert, the only one that knows of conflicts.
+
+    Imported here because either dialect takes memory that the other's process need not spend.
+    """
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite  # noqa: PLC0415 -- see above
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 -- see above
+
+    return postgresql.insert(table)
