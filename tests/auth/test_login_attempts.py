@@ -92,27 +92,6 @@ def test_what_was_right_but_not_enough_is_uncounted_alone(database: Database) ->
     assert count(database) == 1
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"),
-        ("2001:DB8:1:2::1", "2001:db8:1:2:0:0:0:9"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("fe80::1%eth0", "fe80::2"),
-    ],
-)
-def test_what_belongs_to_one_customer_counts_as_one_address(one: str, other: str) -> None:
-    assert auth_login_attempts.limited(one) == auth_login_attempts.limited(other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [("2001:db8:1:2::1", "2001:db8:1:3::1"), ("192.0.2.1", "192.0.2.2"), ("unknown", "other")],
-)
-def test_others_count_for_themselves(one: str, other: str) -> None:
-    assert auth_login_attempts.limited(one) != auth_login_attempts.limited(other)
-
-
 def test_an_account_under_attack_from_everywhere_only_gets_slower(database: Database) -> None:
     delays = [attempt(database, f"198.51.100.{number}").delay for number in range(30)]
     assert delays[:5] == [0.0] * 5

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import settings
 from hudhud.cli.startup_notices import notices
-from hudhud.core.settings import read_environment
+from hudhud.core.env_files import read_environment
 
 
 def lines(environment: dict[str, str] | None = None, **changes: Any) -> list[str]:

@@ -9,8 +9,9 @@ from dotenv import dotenv_values
 from pydantic_core import PydanticUndefined
 
 from hudhud.cli.startup_notices import NO_LONGER_NEEDED, notices
+from hudhud.core.env_files import read_environment
 from hudhud.core.errors import SettingsError
-from hudhud.core.settings import Settings, load_settings, read_environment
+from hudhud.core.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,7 +4,6 @@ import hmac
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_network
 from typing import Any, Final, cast
 
 import structlog
@@ -24,6 +23,7 @@ from hudhud.auth.api_keys import (
     is_test_prefix,
 )
 from hudhud.core.clock import now_ms
+from hudhud.core.ip_addresses import parse_networks
 from hudhud.db.engine import Database
 from hudhud.db.tables import api_keys, installation
 from hudhud.db.upserts import insert_or_update
@@ -151,7 +151,7 @@ def _caller(row: Row[Any]) -> Caller:
         may_link_verify=row.may_link_verify,
         is_test=is_test_prefix(row.prefix),
         limits=row.limits,
-        networks=tuple(ip_network(network) for network in (row.networks or "").split()),
+        networks=parse_networks(row.networks or ""),
     )
 
 

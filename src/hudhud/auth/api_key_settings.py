@@ -1,10 +1,10 @@
 """What can be set of an API key, and how it is stored: words, separated by spaces."""
 
 from collections.abc import Iterable
-from ipaddress import ip_network
 from typing import Final, Literal, get_args
 
 from hudhud.core.errors import BadRequest
+from hudhud.core.ip_addresses import parse_network
 from hudhud.core.plain_text import shortened
 from hudhud.core.rates import parse_own_limits, write_own_limits
 from hudhud.core.sentences import Sentence, say
@@ -65,7 +65,7 @@ def write_networks(texts: Iterable[str]) -> str | None:
 
 def _network(text: str) -> str:
     try:
-        network = ip_network(text.strip(), strict=False)
+        network = parse_network(text)
     except ValueError:
         shown = shortened(text, LONGEST_NETWORK)
         raise WrongSetting("networks", say("key.no_network", shown=shown)) from None

@@ -25,9 +25,9 @@ from hudhud.auth.api_key_settings import (
 )
 from hudhud.core.clock import iso
 from hudhud.core.errors import BadRequest
+from hudhud.core.ip_addresses import Network
 from hudhud.core.plain_text import is_plain
 from hudhud.core.sentences import Sentence, say
-from hudhud.core.settings import Network
 from hudhud.db.tables import api_keys, installation
 
 LIVE_MARK = "hh_live_"

@@ -22,7 +22,8 @@ from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer, derive
 from hudhud.core.errors import StartRefused
 from hudhud.core.sentences import say
-from hudhud.core.settings import SHORTEST_SECRET, Settings
+from hudhud.core.setting_types import SHORTEST_SECRET
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock, lock_migrations
 from hudhud.db.tables import installation

@@ -5,11 +5,11 @@ the limit, and uncounted when it succeeds. It stands in the database: a restart 
 """
 
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from sqlalchemy import Connection, delete, func, insert, select
 
 from hudhud.core.errors import HudhudError
+from hudhud.core.ip_addresses import limited_as
 from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import say
 from hudhud.db.locks import Lock, lock
@@ -21,9 +21,7 @@ MOST_FAILURES = 5
 FREELY_FAILED = 5
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 4.0
-# A provider gives a customer this much of IPv6, so that it counts as one address.
-IPV6_PREFIX = 64
-LONGEST_TEXT = 200
+LONGEST_NAME = 200
 TOO_MANY = say("login.too_many")
 
 
@@ -51,7 +49,7 @@ def check(connection: Connection, *, address: str, now: int) -> int:
         connection.scalars(
             select(login_attempts.c.at)
             .where(
-                login_attempts.c.address == limited(address),
+                login_attempts.c.address == limited_as(address),
                 login_attempts.c.at > now - WINDOW_MS,
             )
             .order_by(login_attempts.c.at.desc())
@@ -66,7 +64,7 @@ def check(connection: Connection, *, address: str, now: int) -> int:
 def reserve(connection: Connection, *, address: str, username: str, now: int) -> Attempt:
     """Count an attempt, inside a writing transaction. Raises TooManyAttempts."""
     lock(connection, Lock.LOGINS)
-    place, name = limited(address), shortened(username, LONGEST_TEXT)
+    place, name = limited_as(address), shortened(username, LONGEST_NAME)
     failures = check(connection, address=address, now=now)
     delay = _delay(_failures_of(connection, name, now))
     row = {"address": place, "username": name, "at": now}
@@ -90,26 +88,13 @@ def unlock(connection: Connection, address: str | None = None) -> int:
     """Uncount the attempts from an address, or from everywhere; return how many there were."""
     statement = delete(login_attempts)
     if address is not None:
-        statement = statement.where(login_attempts.c.address == limited(address))
+        statement = statement.where(login_attempts.c.address == limited_as(address))
     return connection.execute(statement).rowcount
 
 
 def purge(connection: Connection, *, now: int) -> None:
     """Delete the attempts that count no more."""
     connection.execute(delete(login_attempts).where(login_attempts.c.at <= now - WINDOW_MS))
-
-
-def limited(address: str) -> str:
-    """Return what is limited as one: an IPv4 address, or the network of an IPv6 address."""
-    try:
-        known = ip_address(address.partition("%")[0])
-    except ValueError:
-        return shortened(address, LONGEST_TEXT)
-    if isinstance(known, IPv6Address):
-        if known.ipv4_mapped is None:
-            return str(ip_network((known, IPV6_PREFIX), strict=False))
-        known = known.ipv4_mapped
-    return str(known)
 
 
 def _failures_of(connection: Connection, username: str, now: int) -> int:

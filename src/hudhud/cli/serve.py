@@ -13,8 +13,9 @@ from hudhud.cli import startup_notices
 from hudhud.cli.pairing_qr import showing_qr
 from hudhud.cli.terminal import progress
 from hudhud.core import logs
+from hudhud.core.env_files import read_environment
 from hudhud.core.errors import SettingsError
-from hudhud.core.settings import Settings, load_settings, read_environment
+from hudhud.core.settings import Settings, load_settings
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision
 from hudhud.maintenance import secret_rotation

@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from hudhud.core.settings import ENV_FILES, UNSET_PLACEHOLDERS, Settings, parse_env_file
+from hudhud.core.env_files import ENV_FILES, parse_env_file
+from hudhud.core.setting_types import UNSET_PLACEHOLDERS
+from hudhud.core.settings import Settings
 from hudhud.db.location import choose_database
 
 NO_LONGER_NEEDED = {
@@ -18,7 +20,7 @@ FEWEST_CODES = 60
 def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
     """Return a line for every setting and leftover that the log should mention at the start.
 
-    `environment` is what `settings.read_environment` returns.
+    `environment` is what `read_environment` returns.
     Raises SettingsError where the database file cannot be used, as `choose_database` does.
     """
     database = choose_database(settings).notice

@@ -1,6 +1,5 @@
 """Checks of the database and of what is in it."""
 
-from ipaddress import ip_address
 from pathlib import Path
 
 from sqlalchemy import text
@@ -16,7 +15,9 @@ from hudhud.auth.first_credentials import (
 )
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.core.clock import now_ms
-from hudhud.core.settings import SHORTEST_SECRET, Settings
+from hudhud.core.ip_addresses import is_within
+from hudhud.core.setting_types import SHORTEST_SECRET
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits
@@ -181,10 +182,8 @@ def sender(installation: Installation) -> Finding:
 
 
 def _is_trusted(address: str, settings: Settings) -> bool:
-    try:
-        return any(ip_address(address) in network for network in settings.trusted_proxies)
-    except ValueError:
-        return False
+    """Tell whether uvicorn, which does not unwrap IPv4 addresses, trusts this proxy."""
+    return is_within(address, settings.trusted_proxies, unwraps=False)
 
 
 def _answers_as_file(file: Path) -> Finding:

@@ -21,7 +21,8 @@ from hudhud.channels.base import SANDBOX
 from hudhud.cli import startup_notices
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.core.clock import iso, now_ms
-from hudhud.core.settings import ENV_FILES, Settings, read_environment
+from hudhud.core.env_files import ENV_FILES, read_environment
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision, fits
 from hudhud.db.tables import messages

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
+from hudhud.core.env_files import ENV_FILES
 from hudhud.core.errors import SettingsError
-from hudhud.core.settings import ENV_FILES
 from hudhud.db.location import choose_database
 from hudhud.messages.templates import catalog, operator_file
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hudhud.core.errors import SettingsError
-from hudhud.core.settings import brand
+from hudhud.core.setting_types import brand
 from hudhud.messages.templates import locales, toml_lines
 from hudhud.messages.templates.shipped import (
     CODE,

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import get_args
 
-from hudhud.core.settings import Locale
+from hudhud.core.setting_types import Locale
 
 CODE = "{code}"
 CODE_LINE = re.compile(rf"^{re.escape(CODE)}$", re.MULTILINE)

@@ -14,8 +14,8 @@ from typing import Final
 from sqlalchemy import Connection, delete, or_, select
 
 from hudhud.auth.api_keys import Caller
-from hudhud.auth.login_attempts import limited
 from hudhud.core.errors import TooMany
+from hudhud.core.ip_addresses import limited_as
 from hudhud.core.phones import Phone
 from hudhud.core.rates import KINDS, UNIT_MS, Kind, Rate, Rates, parse_own_limits, span
 from hudhud.core.settings import Settings
@@ -137,7 +137,7 @@ def _subject(kind: Kind, caller: Caller, phone: Phone | None, client_ip: str | N
     if kind == "per_key":
         return caller.owner
     if kind == "per_client_ip":
-        return None if client_ip is None else limited(client_ip)
+        return None if client_ip is None else limited_as(client_ip)
     if phone is None:
         return None
     if kind == "per_country":

@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from hudhud.auth.api_key_settings import SCOPES, Scope
 from hudhud.auth.api_keys import Caller
 from hudhud.core.errors import NotAllowed
-from hudhud.core.settings import Network
+from hudhud.core.ip_addresses import Network
 from hudhud.web.http.errors import Unauthorized
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import parts_of

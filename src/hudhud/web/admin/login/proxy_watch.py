@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from hudhud.auth import untrusted_proxy
 from hudhud.core.clock import now_ms
-from hudhud.core.settings import Network
+from hudhud.core.ip_addresses import Network
 from hudhud.db.engine import Database
 from hudhud.web.http.request import AnyRequest
 
