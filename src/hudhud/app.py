@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from hudhud.auth import api_keys
-from hudhud.auth.first_credentials import build_sealer, load_secret
 from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Sealer
 from hudhud.core.errors import SettingsError
+from hudhud.core.secret import build_sealer, load_secret
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url

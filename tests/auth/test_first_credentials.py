@@ -1,4 +1,4 @@
-"""The secret and the first credentials: made once, agreed on, and kept from other eyes."""
+"""The first credentials: made once, and kept from other eyes."""
 
 import io
 import threading
@@ -10,13 +10,8 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from conftest import settings
-from hudhud.auth import admin_password, api_keys, audit_log, first_credentials
-from hudhud.auth.first_credentials import (
-    FirstCredentials,
-    announce,
-    ensure_credentials,
-    load_secret,
-)
+from hudhud.auth import admin_password, api_keys, audit_log
+from hudhud.auth.first_credentials import FirstCredentials, announce, ensure_credentials
 from hudhud.core.errors import StartRefused
 from hudhud.db.engine import Database
 from support.keys import make_key, revoke_key
@@ -44,88 +39,6 @@ def stored(database: Database, query: str) -> list[Any]:
 def mode(file: Path) -> int:
     """The permission bits of a file."""
     return file.stat().st_mode & 0o777
-
-
-def test_a_set_secret_is_taken_as_it_is() -> None:
-    assert load_secret(settings(session_secret=ONE)) == ONE
-    assert not Path("data").exists()
-
-
-def test_an_unset_secret_is_made_once_and_kept_for_the_owner_alone() -> None:
-    secret = load_secret(settings())
-    assert len(secret) >= 64
-    assert load_secret(settings()) == secret
-    assert mode(Path("data/secret")) == 0o600
-    assert mode(Path("data")) == 0o700
-    assert [file.name for file in Path("data").iterdir()] == ["secret"]
-
-
-def test_starts_at_the_same_moment_agree_on_one_secret() -> None:
-    count = 8
-    barrier = threading.Barrier(count)
-    found: list[str] = []
-
-    def start() -> None:
-        barrier.wait()
-        found.append(load_secret(settings()))
-
-    threads = [threading.Thread(target=start) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == count
-    assert len(set(found)) == 1
-
-
-def test_postgresql_needs_a_secret_that_is_set() -> None:
-    with pytest.raises(StartRefused, match="SESSION_SECRET is not set"):
-        load_secret(settings(database_url="postgresql://u@localhost/x"))
-    assert not Path("data").exists()
-
-
-@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])
-def test_a_damaged_secret_is_never_replaced(content: bytes) -> None:
-    Path("data").mkdir()
-    Path("data/secret").write_bytes(content)
-    with pytest.raises(StartRefused, match="data/secret"):
-        load_secret(settings())
-    assert Path("data/secret").read_bytes() == content
-
-
-def test_a_folder_that_cannot_hold_the_secret_stops_the_start() -> None:
-    Path("data").touch()
-    with pytest.raises(StartRefused, match="SESSION_SECRET"):
-        load_secret(settings())
-
-
-def test_the_check_value_does_not_tell_the_secret(database: Database) -> None:
-    ensure(database, **KNOWN)
-    ((value,),) = stored(database, "SELECT value FROM installation WHERE name = 'secret_check'")
-    assert value == first_credentials.secret_check(ONE)
-    assert ONE not in value
-    assert len(value) == 64
-
-
-def test_the_same_secret_starts_again(database: Database) -> None:
-    ensure(database, **KNOWN)
-    assert ensure(database, **KNOWN) is None
-
-
-def test_another_secret_does_not_start_and_makes_nothing(database: Database) -> None:
-    ensure(database, **KNOWN)
-    with pytest.raises(StartRefused, match="SESSION_SECRET_PREVIOUS"):
-        ensure(database, session_secret=TWO)
-    assert stored(database, "SELECT * FROM api_keys") == []
-    assert ensure(database, **KNOWN) is None
-
-
-def test_a_secret_is_changed_by_naming_the_one_before(database: Database) -> None:
-    ensure(database, **KNOWN)
-    ensure(database, **KNOWN, session_secret=TWO, session_secret_previous=ONE)
-    assert ensure(database, **KNOWN, session_secret=TWO) is None
-    with pytest.raises(StartRefused):
-        ensure(database, **KNOWN, session_secret=ONE)
 
 
 def test_a_wrong_previous_secret_does_not_help(database: Database) -> None:

@@ -6,10 +6,10 @@ import secrets
 import pytest
 from sqlalchemy import select
 
-from hudhud.auth.first_credentials import load_secret
 from hudhud.channels.base import Receipt
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeSealer
+from hudhud.core.secret import load_secret
 from hudhud.core.sentences import other
 from hudhud.db.tables import verifications
 from hudhud.messages.queue import Failed, Sent

@@ -24,9 +24,9 @@ from hudhud.auth.api_keys import (
 )
 from hudhud.core.clock import now_ms
 from hudhud.core.ip_addresses import parse_networks
+from hudhud.db import installation
 from hudhud.db.engine import Database
-from hudhud.db.tables import api_keys, installation
-from hudhud.db.upserts import insert_or_update
+from hudhud.db.tables import api_keys
 
 RENEW_SECONDS = 1.0
 USED_MS = 60_000  # the least time between two notes of a key's use
@@ -164,5 +164,4 @@ def _write_uses(connection: Connection, uses: dict[int, int]) -> None:
                 update(api_keys).where(api_keys.c.id == key, earlier).values(last_used_at=used_at)
             )
         elif used_at > (environment_used_at(connection) or 0):
-            row = {"name": ENVIRONMENT_USED}
-            insert_or_update(connection, installation, row, {"value": str(used_at)})
+            installation.write(connection, ENVIRONMENT_USED, str(used_at))

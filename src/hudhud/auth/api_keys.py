@@ -28,7 +28,8 @@ from hudhud.core.errors import BadRequest
 from hudhud.core.ip_addresses import Network
 from hudhud.core.plain_text import is_plain
 from hudhud.core.sentences import Sentence, say
-from hudhud.db.tables import api_keys, installation
+from hudhud.db import installation
+from hudhud.db.tables import api_keys
 
 LIVE_MARK = "hh_live_"
 TEST_MARK = "hh_test_"
@@ -283,8 +284,7 @@ def any_test_in_use(connection: Connection, *, now: int) -> bool:
 
 def environment_used_at(connection: Connection) -> int | None:
     """Return when the key of `API_KEY` was last used, to the minute; None: never."""
-    row = select(installation.c.value).where(installation.c.name == ENVIRONMENT_USED)
-    used_at = connection.scalar(row)
+    used_at = installation.read(connection, ENVIRONMENT_USED)
     return None if used_at is None else int(used_at)
 
 

@@ -3,10 +3,9 @@
 The web application writes it down, `hudhud doctor` speaks about it.
 """
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from hudhud.db.tables import installation
-from hudhud.db.upserts import insert_or_update
+from hudhud.db import installation
 
 ROW = "untrusted_proxy"
 # Whoever removed the proxy, or named it, is not reminded of it for ever.
@@ -15,11 +14,10 @@ RECENT_MS = 24 * 3600 * 1000
 
 def remember(connection: Connection, address: str, *, now: int) -> None:
     """Write down that this address sent forwarded headers just now."""
-    insert_or_update(connection, installation, {"name": ROW}, {"value": f"{now} {address}"})
+    installation.write(connection, ROW, f"{now} {address}")
 
 
 def recall(connection: Connection, *, now: int) -> str | None:
     """Return the address where that was within `RECENT_MS`."""
-    row = select(installation.c.value).where(installation.c.name == ROW)
-    at, _, address = (connection.scalar(row) or "0").partition(" ")
+    at, _, address = (installation.read(connection, ROW) or "0").partition(" ")
     return address if int(at) > now - RECENT_MS else None

@@ -1,7 +1,6 @@
 """Show a sender's pairing QR code: on a terminal; without one, in a file for its owner alone."""
 
 import io
-import os
 import shutil
 import sys
 import textwrap
@@ -15,6 +14,7 @@ import structlog
 import typer
 from sqlalchemy.exc import SQLAlchemyError
 
+from hudhud.core import private_files
 from hudhud.core.clock import now_ms
 from hudhud.core.phones import mask_phone
 from hudhud.core.settings import Settings
@@ -89,14 +89,8 @@ class QrDisplay:
         self._lines_shown = len(lines)
 
     def _write(self, lines: list[str]) -> None:
-        """Replace the file whole, so that nobody reads half a code."""
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._file.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write("\n".join(lines))
-        draft.replace(self._file)
+        private_files.replace(self._file, "\n".join(lines))
         self._is_in_file = True
 
 

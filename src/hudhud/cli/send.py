@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from hudhud import app
-from hudhud.auth import first_credentials
 from hudhud.auth.api_keys import Caller
+from hudhud.auth.secret_check import check_secret
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.phones import Phone
+from hudhud.core.secret import load_secret
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
@@ -61,13 +62,13 @@ def send(
 
 
 def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
-    secret = first_credentials.load_secret(settings)
+    key = load_secret(settings)
     countries = Countries(settings, database)
     starter = app.build_starter(settings, database, app.build_templates(settings), countries)
     request_id = secrets.token_hex(8)
     new = starter.make(SendRequest(phone), caller=CALLER, request_id=request_id, now=now_ms())
     with database.write() as connection:
-        first_credentials.check_secret(connection, secret, settings.session_secret_previous)
+        check_secret(connection, key, settings.session_secret_previous)
         (result,) = starter.write(connection, [new])
     if isinstance(result, Exception):
         raise result

@@ -13,11 +13,12 @@ from sqlalchemy import Connection, Row
 from hudhud import app
 from hudhud.auth import api_keys, audit_log
 from hudhud.auth.audit_log import COMMAND_LINE, What
-from hudhud.auth.first_credentials import check_secret, load_secret
+from hudhud.auth.secret_check import check_secret
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import Sealer
 from hudhud.core.errors import BadRequest, CommandFailed
+from hudhud.core.secret import load_secret
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english

@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from sqlalchemy import inspect, select, text
+from sqlalchemy import inspect, text
 
 from hudhud import __version__
 from hudhud.core.errors import StartRefused
+from hudhud.db import installation
 from hudhud.db.engine import Database
 from hudhud.db.locks import lock_migrations
-from hudhud.db.tables import installation
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # The newest revision in migrations/versions; a test holds the two together.
@@ -36,10 +36,8 @@ def fits(database: Database, revision: str | None) -> bool:
 
 def oldest_version(database: Database) -> str | None:
     """Return the oldest version that may run, as the last migration named it."""
-    named = select(installation.c.value).where(installation.c.name == OLDEST_VERSION)
     with database.read() as connection:
-        version: str | None = connection.scalar(named)
-    return version
+        return installation.read(connection, OLDEST_VERSION)
 
 
 def migrate(database: Database) -> bool:

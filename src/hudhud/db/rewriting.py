@@ -9,12 +9,11 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection
 
+from hudhud.db import installation
 from hudhud.db.engine import Database
 from hudhud.db.migrations.recoding import RECODINGS
-from hudhud.db.tables import installation
-from hudhud.db.upserts import insert_or_update
 
 AT_ONCE = 500
 # Leaves the lock to other transactions.
@@ -70,32 +69,29 @@ class Rewriting:
         """Rewrite what is old among the next rows; return how many rows there were."""
         with self._database.read() as connection:
             window = rewrite.window(connection, self._before, AT_ONCE)
-        old = [key for key, is_old in window if is_old]
         if window:
-            self._before = str(window[-1][0])
-        if old:
-            self._needs_another_pass = True
-            self._rewrite(rewrite, old)
+            self._before = place = str(window[-1][0])
+            old = [key for key, is_old in window if is_old]
+            if old:
+                self._needs_another_pass = True
+                self._rewrite(rewrite, old, place)
         return len(window)
 
-    def _rewrite(self, rewrite: Rewrite, old: Sequence[Any]) -> None:
+    def _rewrite(self, rewrite: Rewrite, old: Sequence[Any], place: str) -> None:
         """Change rows and keep the place in one transaction: an interrupted pass goes on there."""
         with self._database.write() as connection:
             rewrite.rewrite(connection, old)
-            name = {"name": REWRITE_MARK + rewrite.name}
-            insert_or_update(connection, installation, name, {"value": self._before})
+            installation.write(connection, REWRITE_MARK + rewrite.name, place)
 
     def _place(self, rewrite: Rewrite) -> str | None:
         """Return where an interrupted pass was; None for the newest row."""
-        kept = select(installation.c.value).where(self._is_place(rewrite))
         with self._database.read() as connection:
-            place: str | None = connection.scalar(kept)
-        return place
+            return installation.read(connection, REWRITE_MARK + rewrite.name)
 
     def _end_table(self, rewrite: Rewrite) -> None:
         if self._place(rewrite) is not None:
             with self._database.write() as connection:
-                connection.execute(delete(installation).where(self._is_place(rewrite)))
+                installation.remove(connection, REWRITE_MARK + rewrite.name)
         self._is_begun = False
 
     def _end_pass(self) -> float | None:
@@ -105,6 +101,3 @@ class Rewriting:
             return PAUSE_SECONDS
         self._next_at = time.monotonic() + AGAIN_SECONDS
         return None
-
-    def _is_place(self, rewrite: Rewrite) -> Any:
-        return installation.c.name == REWRITE_MARK + rewrite.name

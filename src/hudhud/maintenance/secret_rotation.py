@@ -12,9 +12,9 @@ from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, and_, fun
 
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
-from hudhud.auth.first_credentials import load_secret
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import KEY_NAME_BYTES, CodeSealer, Sealer
+from hudhud.core.secret import load_secret
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints

@@ -6,14 +6,9 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hudhud.app import (
-    build_outgoing,
-    build_starter,
-    build_templates,
-    build_webhook_sealer,
-)
+from hudhud.app import build_outgoing, build_starter, build_templates, build_webhook_sealer
 from hudhud.auth.api_key_cache import KeyRing
-from hudhud.auth.first_credentials import build_sealer
+from hudhud.core.secret import build_sealer
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit

@@ -4,11 +4,11 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hudhud.auth.first_credentials import build_sealer
 from hudhud.channels.base import SANDBOX, Channel
 from hudhud.channels.sandbox import SandboxChannel
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import StartRefused
+from hudhud.core.secret import build_sealer
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url

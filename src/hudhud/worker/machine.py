@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+from hudhud.core import private_files
 from hudhud.core.errors import StartRefused
 
 LOCK_POLL_SECONDS = 0.02
@@ -21,22 +22,10 @@ def machine_name(data_dir: Path) -> str:
     path = data_dir / "machine"
     try:
         if not path.exists():
-            _keep_name(path, secrets.token_hex(NAME_BYTES))
+            private_files.make_once(path, secrets.token_hex(NAME_BYTES))
         return path.read_text(encoding="ascii")
     except OSError as error:
         raise StartRefused(f"{path} cannot be made or read: {error.strerror}.") from None
-
-
-def _keep_name(path: Path, name: str) -> None:
-    """Make the file whole at once: of two processes that start together, both take one name."""
-    draft = path.with_name(f".machine-{name}")
-    draft.write_text(name, encoding="ascii")
-    try:
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
 
 
 def lock_sender(data_dir: Path, sender: str, *, patience: float) -> int | None:

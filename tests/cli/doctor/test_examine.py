@@ -15,13 +15,15 @@ from sqlalchemy import create_engine, make_url, text, update
 
 from hudhud import app
 from hudhud.auth import untrusted_proxy
-from hudhud.auth.first_credentials import check_secret, ensure_credentials, load_secret
+from hudhud.auth.first_credentials import ensure_credentials
+from hudhud.auth.secret_check import check_secret
 from hudhud.channels.base import State, StateReport
 from hudhud.cli.doctor import database as database_checks
 from hudhud.cli.doctor import environment
 from hudhud.cli.doctor.examine import CHECKS, examine, open_installation, run_check
 from hudhud.cli.doctor.finding import Finding
 from hudhud.core.clock import now_ms
+from hudhud.core.secret import load_secret
 from hudhud.core.settings import load_settings
 from hudhud.db import tables
 from hudhud.db.engine import Database

@@ -6,22 +6,18 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.auth import admin_password, api_keys, untrusted_proxy
-from hudhud.auth.first_credentials import (
-    CREDENTIALS_FILE,
-    find_secret,
-    proves,
-    secret_file,
-    stored_check,
-)
+from hudhud.auth.first_credentials import CREDENTIALS_FILE
+from hudhud.auth.secret_check import stored_check
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.core.clock import now_ms
 from hudhud.core.ip_addresses import is_within
+from hudhud.core.secret import find_secret, proves, secret_file
 from hudhud.core.setting_types import SHORTEST_SECRET
 from hudhud.core.settings import Settings
+from hudhud.db import installation as kept
 from hudhud.db.engine import Database
 from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits
-from hudhud.db.tables import installation as kept
 from hudhud.maintenance import secret_rotation
 from hudhud.senders import records
 
@@ -73,11 +69,10 @@ def writing(installation: Installation) -> Finding:
     database = _ready(installation)
     if database is None:
         return LATER
-    own_row = kept.c.name == "doctor"
     try:
         with database.write() as connection:
-            connection.execute(kept.insert().values(name="doctor", value=str(now_ms())))
-            connection.execute(kept.delete().where(own_row))
+            kept.write(connection, "doctor", str(now_ms()))
+            kept.remove(connection, "doctor")
     except SQLAlchemyError as error:
         return fail(
             f"The database cannot be written: {error.__cause__ or error}.",

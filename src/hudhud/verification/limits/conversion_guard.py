@@ -12,9 +12,10 @@ import structlog
 from sqlalchemy import Connection, Row, case, func, select, update
 
 from hudhud.core.clock import iso
+from hudhud.db import installation
 from hudhud.db.engine import Database
-from hudhud.db.tables import conversions, country_guards, installation
-from hudhud.db.upserts import insert_or_ignore, insert_or_update
+from hudhud.db.tables import conversions, country_guards
+from hudhud.db.upserts import insert_or_update
 from hudhud.verification.limits.conversions import PART_MS
 
 HOUR_MS: Final = 3_600_000
@@ -110,21 +111,12 @@ def find(connection: Connection, *, now: int) -> list[Finding]:
 
 def _is_my_turn(database: Database, now: int) -> bool:
     """Claim this minute; False where another machine has it."""
-    value = select(installation.c.value).where(installation.c.name == JUDGED_AT)
     with database.read() as connection:
-        judged_at = connection.scalar(value)
+        judged_at = installation.read(connection, JUDGED_AT)
     if judged_at is not None and int(judged_at) > now - JUDGED_AGAIN_MS:
         return False
     with database.write() as connection:
-        if judged_at is None:
-            judged_at = "0"
-            insert_or_ignore(connection, installation, {"name": JUDGED_AT, "value": judged_at})
-        claimed = connection.execute(
-            update(installation)
-            .where(installation.c.name == JUDGED_AT, installation.c.value == judged_at)
-            .values(value=str(now))
-        )
-    return claimed.rowcount == 1
+        return installation.replace(connection, JUDGED_AT, before=judged_at, value=str(now))
 
 
 def _hours(connection: Connection, begin: int) -> dict[str, Share]:

@@ -12,9 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud import __version__
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.stored_sentences import in_english
+from hudhud.db import installation
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, current_revision, fits
-from hudhud.db.tables import installation, senders
+from hudhud.db.tables import senders
 from hudhud.senders.records import is_running, why_stopped
 from hudhud.web.api.openapi import ApiOperation
 from hudhud.web.api.schemas import Health, Readiness, SenderReadiness, Welcome
@@ -83,7 +84,7 @@ def _readiness(database: Database, channel: str, *, strict: bool) -> Readiness:
 def _is_writable(database: Database) -> bool:
     try:
         with database.write() as connection:
-            connection.execute(installation.delete().where(installation.c.name == ""))
+            installation.remove(connection, "")
     except SQLAlchemyError:
         return False
     return True

@@ -5,8 +5,8 @@ from typing import cast
 
 from hudhud.auth import second_factor
 from hudhud.auth.admin_password import AdminPassword
-from hudhud.auth.first_credentials import load_secret
 from hudhud.core.crypto import Sealer
+from hudhud.core.secret import load_secret
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.web.admin.login.password_slots import HashSlots

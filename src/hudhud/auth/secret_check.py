@@ -1,0 +1,39 @@
+"""Prove that the secret is the one with which the database was filled."""
+
+import structlog
+from sqlalchemy import Connection
+
+from hudhud.core.errors import StartRefused
+from hudhud.core.secret import proof_of, proves
+from hudhud.db import installation
+
+SECRET_CHECK = "secret_check"  # noqa: S105 -- the name of a row
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+def check_secret(connection: Connection, secret: str, previous: str | None) -> None:
+    """Prove that `secret` is the database's, which a new one takes over from `previous`.
+
+    Raises StartRefused where it is not.
+    """
+    stored = stored_check(connection)
+    value = proof_of(secret)
+    if stored is None:
+        installation.add(connection, SECRET_CHECK, value)
+    elif proves(secret, stored):
+        return
+    elif previous is not None and proves(previous, stored):
+        installation.write(connection, SECRET_CHECK, value)
+        log.info("The secret is a new one from now on")
+    else:
+        raise StartRefused(
+            "This database belongs to another secret: its codes could not be read. Set "
+            "SESSION_SECRET (or restore the file `secret` in DATA_DIR) as it was. To change the "
+            "secret, set the earlier one as SESSION_SECRET_PREVIOUS."
+        )
+
+
+def stored_check(connection: Connection) -> str | None:
+    """Return what the database keeps of its secret; None before the first start."""
+    return installation.read(connection, SECRET_CHECK)

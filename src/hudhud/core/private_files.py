@@ -1,0 +1,50 @@
+"""Files that their owner alone may read, and that others never find half written."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def make_once(file: Path, text: str) -> None:
+    """Make a file unless it exists: of processes that start together, all find the same one.
+
+    Raises OSError.
+    """
+    draft = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
+    try:
+        append(draft, text)
+        file.hardlink_to(draft)
+        _flush_folder(file.parent)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def append(file: Path, text: str) -> None:
+    """Add a text to a file, or make it. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    descriptor = os.open(file, flags, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        os.fchmod(descriptor, 0o600)  # before the first byte, should the file be an older one
+        opened.write(text)
+        opened.flush()
+        os.fsync(descriptor)
+
+
+def replace(file: Path, text: str) -> None:
+    """Make a file, or put this text in the place of its former one. Raises OSError."""
+    draft = file.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(text)
+    draft.replace(file)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

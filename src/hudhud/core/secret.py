@@ -1,0 +1,76 @@
+"""The secret from which all keys are derived: set, or made once and kept in the data folder."""
+
+import hmac
+import secrets
+from pathlib import Path
+
+from hudhud.core import private_files
+from hudhud.core.crypto import CodeSealer, derive
+from hudhud.core.errors import StartRefused
+from hudhud.core.setting_types import SHORTEST_SECRET
+from hudhud.core.settings import Settings
+
+SECRET_BYTES = 48
+
+
+def load_secret(settings: Settings) -> str:
+    """Return the secret, making `secret` in the data folder where none is set.
+
+    Raises StartRefused where it is needed and missing (PostgreSQL), or cannot be read or kept.
+    """
+    if settings.session_secret is not None:
+        return settings.session_secret
+    if settings.database_url is not None:
+        raise StartRefused(
+            "SESSION_SECRET is not set. With DATABASE_URL every machine needs the same one: make "
+            "it once with `openssl rand -hex 32` and set it on all of them."
+        )
+    file = secret_file(settings)
+    try:
+        if not file.exists():
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_files.make_once(file, secrets.token_urlsafe(SECRET_BYTES) + "\n")
+        secret = _read_secret(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartRefused(
+            f"The secret in {file} cannot be read or made ({error}). Mend that, or set "
+            "SESSION_SECRET."
+        ) from None
+    if len(secret) < SHORTEST_SECRET:
+        raise StartRefused(
+            f"The secret in {file} is damaged. Restore the file from a backup. Without one, delete "
+            "it together with the database."
+        )
+    return secret
+
+
+def find_secret(settings: Settings) -> str | None:
+    """Return the secret where there is one; make none."""
+    file = secret_file(settings)
+    if settings.session_secret is None and file.exists():
+        return _read_secret(file)
+    return settings.session_secret
+
+
+def secret_file(settings: Settings) -> Path:
+    """Return the file that holds the secret where the settings do not."""
+    return settings.data_dir / "secret"
+
+
+def build_sealer(settings: Settings) -> CodeSealer:
+    """Build what seals and opens codes. Raises StartRefused without a secret."""
+    return CodeSealer(load_secret(settings), settings.session_secret_previous)
+
+
+def proof_of(secret: str) -> str:
+    """Return the value that proves a secret without telling it."""
+    return derive(secret, "secret check").hex()
+
+
+def _read_secret(file: Path) -> str:
+    return file.read_text(encoding="ascii").strip()
+
+
+def proves(secret: str, stored: str) -> bool:
+    """Tell whether the stored check was made with this secret."""
+    return hmac.compare_digest(stored, proof_of(secret))

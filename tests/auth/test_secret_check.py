@@ -1,0 +1,57 @@
+"""A database starts with its own secret alone, or with the one that takes over from it."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from conftest import settings
+from hudhud.auth.first_credentials import FirstCredentials, ensure_credentials
+from hudhud.core.errors import StartRefused
+from hudhud.core.secret import proof_of
+from hudhud.db.engine import Database
+
+ONE = "secret number one, long enough"
+TWO = "secret number two, long enough"
+KNOWN = {"api_key": "known", "admin_password": "known"}
+
+
+def ensure(database: Database, **changes: Any) -> FirstCredentials | None:
+    """One start with these settings."""
+    chosen = settings(**{"session_secret": ONE, **changes})
+    return ensure_credentials(database, chosen, lambda _made: None)
+
+
+def stored(database: Database, query: str) -> list[Any]:
+    """Rows of the database."""
+    with database.read() as connection:
+        return list(connection.execute(text(query)))
+
+
+def test_the_check_value_does_not_tell_the_secret(database: Database) -> None:
+    ensure(database, **KNOWN)
+    ((value,),) = stored(database, "SELECT value FROM installation WHERE name = 'secret_check'")
+    assert value == proof_of(ONE)
+    assert ONE not in value
+    assert len(value) == 64
+
+
+def test_the_same_secret_starts_again(database: Database) -> None:
+    ensure(database, **KNOWN)
+    assert ensure(database, **KNOWN) is None
+
+
+def test_another_secret_does_not_start_and_makes_nothing(database: Database) -> None:
+    ensure(database, **KNOWN)
+    with pytest.raises(StartRefused, match="SESSION_SECRET_PREVIOUS"):
+        ensure(database, session_secret=TWO)
+    assert stored(database, "SELECT * FROM api_keys") == []
+    assert ensure(database, **KNOWN) is None
+
+
+def test_a_secret_is_changed_by_naming_the_one_before(database: Database) -> None:
+    ensure(database, **KNOWN)
+    ensure(database, **KNOWN, session_secret=TWO, session_secret_previous=ONE)
+    assert ensure(database, **KNOWN, session_secret=TWO) is None
+    with pytest.raises(StartRefused):
+        ensure(database, **KNOWN, session_secret=ONE)

@@ -1,0 +1,68 @@
+"""Private files: whole, for their owner alone, and made once."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from hudhud.core import private_files
+
+
+def mode(file: Path) -> int:
+    return file.stat().st_mode & 0o777
+
+
+def test_a_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "name"
+    private_files.make_once(file, "first")
+    private_files.make_once(file, "second")
+    assert file.read_text() == "first"
+    assert mode(file) == 0o600
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_threads_that_make_a_file_at_once_find_the_same_one(tmp_path: Path) -> None:
+    file = tmp_path / "name"
+    barrier = threading.Barrier(8)
+    found: list[str] = []
+
+    def make(text: str) -> None:
+        barrier.wait()
+        private_files.make_once(file, text)
+        found.append(file.read_text())
+
+    threads = [threading.Thread(target=make, args=(str(number),)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    file = tmp_path / "code.txt"
+    (tmp_path / "code.new").write_text("of a run that was killed")
+    private_files.replace(file, "first")
+    private_files.replace(file, "second")
+    assert file.read_text() == "second"
+    assert mode(file) == 0o600
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_that_others_could_read_is_theirs_no_more_once_it_is_added_to(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "credentials.txt"
+    file.touch(mode=0o644)
+    private_files.append(file, "one\n")
+    private_files.append(file, "two\n")
+    assert file.read_text() == "one\ntwo\n"
+    assert mode(file) == 0o600
+
+
+def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    with pytest.raises(OSError, match="link"):
+        private_files.append(tmp_path / "link", "secret")
+    assert not (tmp_path / "other").exists()

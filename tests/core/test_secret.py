@@ -1,0 +1,70 @@
+"""The secret: made once, agreed on, and kept from other eyes."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from conftest import settings
+from hudhud.core.errors import StartRefused
+from hudhud.core.secret import load_secret
+
+ONE = "secret number one, long enough"
+
+
+def mode(file: Path) -> int:
+    """The permission bits of a file."""
+    return file.stat().st_mode & 0o777
+
+
+def test_a_set_secret_is_taken_as_it_is() -> None:
+    assert load_secret(settings(session_secret=ONE)) == ONE
+    assert not Path("data").exists()
+
+
+def test_an_unset_secret_is_made_once_and_kept_for_the_owner_alone() -> None:
+    secret = load_secret(settings())
+    assert len(secret) >= 64
+    assert load_secret(settings()) == secret
+    assert mode(Path("data/secret")) == 0o600
+    assert mode(Path("data")) == 0o700
+    assert [file.name for file in Path("data").iterdir()] == ["secret"]
+
+
+def test_starts_at_the_same_moment_agree_on_one_secret() -> None:
+    count = 8
+    barrier = threading.Barrier(count)
+    found: list[str] = []
+
+    def start() -> None:
+        barrier.wait()
+        found.append(load_secret(settings()))
+
+    threads = [threading.Thread(target=start) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == count
+    assert len(set(found)) == 1
+
+
+def test_postgresql_needs_a_secret_that_is_set() -> None:
+    with pytest.raises(StartRefused, match="SESSION_SECRET is not set"):
+        load_secret(settings(database_url="postgresql://u@localhost/x"))
+    assert not Path("data").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])
+def test_a_damaged_secret_is_never_replaced(content: bytes) -> None:
+    Path("data").mkdir()
+    Path("data/secret").write_bytes(content)
+    with pytest.raises(StartRefused, match="data/secret"):
+        load_secret(settings())
+    assert Path("data/secret").read_bytes() == content
+
+
+def test_a_folder_that_cannot_hold_the_secret_stops_the_start() -> None:
+    Path("data").touch()
+    with pytest.raises(StartRefused, match="SESSION_SECRET"):
+        load_secret(settings())
