@@ -12,7 +12,8 @@ from sqlalchemy import delete, text
 
 from hudhud.auth import api_keys
 from hudhud.auth.api_key_cache import KeyRing
-from hudhud.auth.api_keys import DAY_MS, Rotated
+from hudhud.auth.api_keys import Rotated
+from hudhud.core.clock import DAY_MS, HOUR_MS
 from hudhud.core.errors import BadRequest
 from hudhud.db import tables
 from hudhud.db.engine import Database
@@ -20,7 +21,6 @@ from hudhud.db.locks import Lock, lock
 from support.keys import make_key, revoke_key
 
 NOW = 1_700_000_000_000
-HOUR_MS = 3_600_000
 
 
 def rotate(database: Database, owner: str, *, now: int = NOW, **settings: Any) -> Rotated | None:

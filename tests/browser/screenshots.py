@@ -16,22 +16,15 @@ from typing import Any
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 from sqlalchemy import Connection, insert
 
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import HOUR_MS, MINUTE_MS, now_ms
 from hudhud.db.tables import message_steps, messages, sender_states, senders
 from hudhud.messages import counters
 from support.admin import LOGIN, PASSWORD
-from support.browser import (
-    Profile,
-    expect_state,
-    row,
-    running_chromium,
-)
+from support.browser import Profile, expect_state, row, running_chromium
 from support.linked import PLAIN, SENDER, LinkedService
 from waemu.client import EmulatorProcess
 from waemu.faults import Faults
 
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
 LARGEST_BYTES = 200_000
 PHONE_WIDTH = {"width": 360, "height": 800}
 WINDOW = {"width": 1280, "height": 1150}

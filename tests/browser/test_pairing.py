@@ -4,14 +4,13 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import HOUR_MS, now_ms
 from support.browser import OpenProfile, card, expect_state, is_marked, mark, read_qr
 from support.linked import LinkedService
 from waemu.faults import Faults
 
 QR_PATH = ".qr svg path"
 COUNTDOWN = ".qr progress"
-HOUR_MS = 3_600_000
 
 
 def wait_for_qr(page: Page) -> str:

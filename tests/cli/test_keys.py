@@ -9,10 +9,8 @@ import pytest
 from hudhud.auth import api_keys, audit_log
 from hudhud.auth.api_key_cache import KeyRing
 from hudhud.auth.api_keys import Caller
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import HOUR_MS, now_ms
 from support.command_line import Installation, Run
-
-HOUR_MS = 3_600_000
 
 
 def who_presents(installation: Installation, key: str) -> Caller | None:

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from hudhud import app
 from hudhud.auth import api_keys, audit_log
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.sentences import other
 from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
@@ -18,7 +18,6 @@ from support.command_line import Installation, Run
 from support.queued import submit
 
 URL = "https://shop.example/hudhud"
-DAY_MS = 24 * 3_600_000
 
 
 @pytest.fixture(autouse=True)

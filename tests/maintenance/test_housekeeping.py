@@ -11,10 +11,9 @@ from conftest import settings
 from hudhud import app
 from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.channels.base import Inbound
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.maintenance.retention import DAY_MS
 from hudhud.messages import inbound, queue
 from hudhud.messages.inbound import KEPT_MS
 from hudhud.verification import lifecycle

@@ -7,12 +7,11 @@ import pytest
 from sqlalchemy import Connection, Table, func, insert, select, update
 
 from conftest import settings
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.db import batches, phone_index, tables
 from hudhud.db.batches import AIM_SECONDS, FIRST_ROWS, LEAST_ROWS, MOST_ROWS, PAUSES, Batches
 from hudhud.db.engine import Database
 from hudhud.maintenance.retention import (
-    DAY_MS,
     Retention,
     delete_messages,
     delete_verifications,

@@ -1,13 +1,12 @@
 """Senders in every state that one can be in, put into the database of a running service."""
 
 from hudhud.channels.base import State
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import HOUR_MS, now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders
 from support.queued import put_sender
 from support.services import Service
 
-HOUR_MS = 3_600_000
 STATES: tuple[State, ...] = (
     "starting",
     "reconnecting",

@@ -22,14 +22,14 @@ from hudhud.auth.api_keys import (
     is_in_use,
     is_test_prefix,
 )
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.core.ip_addresses import parse_networks
 from hudhud.db import installation
 from hudhud.db.engine import Database
 from hudhud.db.tables import api_keys
 
 RENEW_SECONDS = 1.0
-USED_MS = 60_000  # the least time between two notes of a key's use
+USED_MS = MINUTE_MS  # the least time between two notes of a key's use
 _ENVIRONMENT_ID: Final = 0  # which no row has
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)

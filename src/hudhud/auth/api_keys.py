@@ -23,7 +23,7 @@ from hudhud.auth.api_key_settings import (
     write_networks,
     write_scopes,
 )
-from hudhud.core.clock import iso
+from hudhud.core.clock import DAY_MS, iso
 from hudhud.core.errors import BadRequest
 from hudhud.core.ip_addresses import Network
 from hudhud.core.plain_text import is_plain
@@ -41,7 +41,6 @@ ENVIRONMENT_NAME = "API_KEY"
 ENVIRONMENT_USED = "api_key_used_at"  # a row of `installation`
 # By these the command line and the lists mean the key of the environment.
 RESERVED_NAMES = frozenset({ENVIRONMENT, ENVIRONMENT_NAME})
-DAY_MS = 24 * 3600 * 1000
 OVERLAP_MS = DAY_MS
 LONGEST_OVERLAP_MS = 30 * DAY_MS
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from hudhud.core.clock import MINUTE_MS
 from hudhud.core.errors import HudhudError
 from hudhud.core.ip_addresses import limited_as
 from hudhud.core.plain_text import shortened
@@ -15,7 +16,7 @@ from hudhud.core.sentences import say
 from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import login_attempts
 
-WINDOW_MS = 15 * 60_000
+WINDOW_MS = 15 * MINUTE_MS
 MOST_FAILURES = 5
 # From this many failures of one account on, its answers are slower; nobody can lock it out.
 FREELY_FAILED = 5

@@ -15,7 +15,8 @@ import structlog
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from hudhud.auth.admin_password import PASSWORD_ALPHABET
-from hudhud.core.crypto import Sealer, SealingError
+from hudhud.core.crypto import Sealer
+from hudhud.db import sealed_columns
 from hudhud.db.tables import recovery_codes, second_factors
 from hudhud.db.upserts import insert_or_update
 
@@ -117,23 +118,16 @@ def turn_off(connection: Connection, username: str) -> bool:
 
 
 def reseal(connection: Connection, sealer: Sealer) -> int:
-    """Seal anew what is sealed under the secret before the present one; return how many.
-
-    What neither secret opens is left as it is, and logged.
-    """
-    changed = 0
-    for row in connection.execute(select(second_factors).with_for_update()).all():
-        if sealer.is_current(row.secret_sealed):
-            continue
-        try:
-            anew = sealer.seal(row.username, sealer.open(row.username, row.secret_sealed))
-        except SealingError as error:
-            log.error("a second factor is lost", username=row.username, error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-            continue
-        of_this = update(second_factors).where(second_factors.c.username == row.username)
-        connection.execute(of_this.values(secret_sealed=anew))
-        changed += 1
-    return changed
+    """Seal again what is sealed under the former secret; return how many."""
+    return sealed_columns.reseal(
+        connection,
+        sealer,
+        second_factors.c.secret_sealed,
+        bound_to=second_factors.c.username,
+        report_lost=lambda username, error: log.error(
+            "a second factor is lost", username=username, error=str(error)
+        ),
+    )
 
 
 def _spend_totp(

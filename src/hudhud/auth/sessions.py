@@ -12,15 +12,16 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
+from hudhud.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from hudhud.db.tables import sessions
 
 TOKEN_BYTES = 32
-IDLE_MS = 12 * 3600 * 1000
-ABSOLUTE_MS = 7 * 24 * 3600 * 1000
+IDLE_MS = 12 * HOUR_MS
+ABSOLUTE_MS = 7 * DAY_MS
 # Between the password and the second factor.
-INCOMPLETE_MS = 10 * 60_000
+INCOMPLETE_MS = 10 * MINUTE_MS
 # How often the use of a session is written down at most.
-SEEN_MS = 60_000
+SEEN_MS = MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)

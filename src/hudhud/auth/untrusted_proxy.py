@@ -5,11 +5,12 @@ The web application writes it down, `hudhud doctor` speaks about it.
 
 from sqlalchemy import Connection
 
+from hudhud.core.clock import DAY_MS
 from hudhud.db import installation
 
 ROW = "untrusted_proxy"
 # Whoever removed the proxy, or named it, is not reminded of it for ever.
-RECENT_MS = 24 * 3600 * 1000
+RECENT_MS = DAY_MS
 
 
 def remember(connection: Connection, address: str, *, now: int) -> None:

@@ -15,7 +15,7 @@ from hudhud.auth import api_keys, audit_log
 from hudhud.auth.audit_log import COMMAND_LINE, What
 from hudhud.auth.secret_check import check_secret
 from hudhud.cli.terminal import existing_installation, progress, warn
-from hudhud.core.clock import iso, now_ms
+from hudhud.core.clock import HOUR_MS, iso, now_ms
 from hudhud.core.crypto import Sealer
 from hudhud.core.errors import BadRequest, CommandFailed
 from hudhud.core.secret import load_secret
@@ -29,7 +29,6 @@ from hudhud.webhooks.address_policy import shown
 from hudhud.webhooks.endpoints import Signed
 from hudhud.webhooks.event_types import KINDS
 
-HOUR_MS = 3_600_000
 SPANS_MS = {"h": HOUR_MS, "d": 24 * HOUR_MS}
 AT_ONCE = 1000
 LISTED = 20

@@ -1,7 +1,13 @@
-"""Time as it is stored: whole milliseconds since 1970 in UTC."""
+"""Time as it is stored: whole milliseconds since 1970 in UTC, and spans of them."""
 
 import time
 from datetime import UTC, datetime
+from typing import Final
+
+SECOND_MS: Final = 1000
+MINUTE_MS: Final = 60 * SECOND_MS
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
 
 
 def now_ms() -> int:

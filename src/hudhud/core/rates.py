@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple, get_args
 
+from hudhud.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from hudhud.core.errors import BadRequest
 
 Kind = Literal["per_number", "per_key", "per_client_ip", "per_country", "per_prefix"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-UNIT_MS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}  # longest first
+UNIT_MS: Final = {"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS, "s": 1000}  # longest first
 LONGEST_WINDOW_MS = 31 * UNIT_MS["d"]
 MOST = 1_000_000_000
 MOST_RATES = 5

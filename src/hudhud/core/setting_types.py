@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from hudhud.core.clock import HOUR_MS
 from hudhud.core.ip_addresses import Network, parse_networks
 from hudhud.core.plain_text import is_plain
 from hudhud.core.rates import Rates, parse_rates
@@ -135,7 +136,7 @@ def _countries(value: object) -> object:
 Secret = Annotated[str | None, AfterValidator(_no_placeholder)]
 LongSecret = Annotated[Secret, AfterValidator(_long_enough)]
 FileName = Annotated[str, Field(min_length=1), AfterValidator(_file_name)]
-Milliseconds = Annotated[int, Field(ge=0, le=3_600_000)]
+Milliseconds = Annotated[int, Field(ge=0, le=HOUR_MS)]
 LimitRates = Annotated[Rates | None, BeforeValidator(_rates)]
 Countries = Annotated[tuple[str, ...], BeforeValidator(_countries)]
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from sqlalchemy import Column, ColumnElement, Connection, Select, delete, select
 
 from hudhud.auth import audit_log, login_attempts, sessions
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.settings import Settings
 from hudhud.db import phone_index
 from hudhud.db.batches import Batches
@@ -26,7 +26,6 @@ from hudhud.verification.limits import conversions, rate_limits
 from hudhud.verification.links import inbound as link_inbound
 from hudhud.webhooks import deliveries, endpoints, events, retry_policy
 
-DAY_MS = 86_400_000
 # The oldest rows are looked at, by their ids, which rise with time: what is kept among them, or
 # bears a wrong date, must not hide the others.
 LOOKED_AT = 2000

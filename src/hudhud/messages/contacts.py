@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update
 
+from hudhud.core.clock import DAY_MS
 from hudhud.db.tables import contacts, messages
 from hudhud.db.upserts import insert_or_update
 
-YES_KEPT_MS = 30 * 24 * 3600 * 1000
+YES_KEPT_MS = 30 * DAY_MS
 # Somebody may install WhatsApp in the very minute in which the first code did not arrive.
 NO_KEPT_MS = 10 * 60 * 1000
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, and_, func, select
 
+from hudhud.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import delivery_times, message_counts, traffic
 from hudhud.db.upserts import insert_or_add
@@ -27,8 +28,8 @@ HAPPENINGS: tuple[Happening, ...] = (
     "expired",
     "canceled",
 )
-UNIT_MS: Mapping[Unit, int] = {"minute": 60_000, "hour": 3_600_000}
-KEPT_MS: Mapping[Unit, int] = {"minute": 2 * 86_400_000, "hour": 400 * 86_400_000}
+UNIT_MS: Mapping[Unit, int] = {"minute": MINUTE_MS, "hour": HOUR_MS}
+KEPT_MS: Mapping[Unit, int] = {"minute": 2 * DAY_MS, "hour": 400 * DAY_MS}
 SHARDS = 16
 SHARD = secrets.randbelow(SHARDS)
 # Times to delivery are counted in buckets, each a tenth wider than the one before.

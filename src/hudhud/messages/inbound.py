@@ -3,11 +3,12 @@
 from sqlalchemy import Connection
 
 from hudhud.channels.base import Inbound
+from hudhud.core.clock import DAY_MS
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import inbound_messages
 from hudhud.db.upserts import insert_or_ignore
 
-KEPT_MS = 7 * 24 * 3600 * 1000
+KEPT_MS = 7 * DAY_MS
 
 
 def keep(connection: Connection, *, sender: str, message: Inbound) -> bool:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from hudhud.core.clock import HOUR_MS, MINUTE_MS
 from hudhud.db.tables import (
     Moment,
     delivery_times,
@@ -39,8 +40,6 @@ from hudhud.senders.records import LATE_MS
 Range = Literal["hour", "day", "month"]
 RANGES: tuple[Range, ...] = get_args(Range)
 
-HOUR_MS = counters.UNIT_MS["hour"]
-MINUTE_MS = counters.UNIT_MS["minute"]
 DAY_HOURS = 24
 MONTH_DAYS = 30
 # A phone that is online has a message within a second or two.

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
 
+from hudhud.core.clock import HOUR_MS
 from hudhud.core.english import OTHER
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import decoded_text, encoded
@@ -23,7 +24,7 @@ MOST_FOUND = 100
 # Errors with parameters are rendered one by one; so many take a few milliseconds.
 MOST_READ = 500
 MASK = "••••"
-ORPHANS_MS = 3_600_000
+ORPHANS_MS = HOUR_MS
 
 
 def key(text: str) -> int:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
+from hudhud.core.clock import MINUTE_MS
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns, stored
 from hudhud.db.tables import commands
@@ -19,8 +20,8 @@ TAKEN = "taken"
 DONE = "done"
 FAILED = "failed"
 # A command that nobody took for this long is not carried out any more.
-STALE_MS = 60_000
-KEPT_MS = 10 * 60_000
+STALE_MS = MINUTE_MS
+KEPT_MS = 10 * MINUTE_MS
 STALE = say("command.stale")
 ABANDONED = say("command.abandoned")
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, Row, func, select
 
 from hudhud.channels.base import State
+from hudhud.core.clock import DAY_MS
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import stored
 from hudhud.db import tables
@@ -15,7 +16,7 @@ from hudhud.senders.records import is_running
 
 # The code of the detail while the phone asks for a passkey.
 PASSKEY = "linked.passkey"
-UPTIME_MS = 24 * 3_600_000
+UPTIME_MS = DAY_MS
 UPTIME_PARTS = 48
 PART_MS = UPTIME_MS // UPTIME_PARTS
 # A reload or logout is over when the sender has a lasting state again, or has none after this long.

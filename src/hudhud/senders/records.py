@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from hudhud.auth import api_keys
 from hudhud.channels.base import LINKED, SANDBOX, State, StateReport
+from hudhud.core.clock import DAY_MS
 from hudhud.core.plain_text import is_plain
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns, stored
@@ -39,7 +40,7 @@ SILENCE_MS = 30_000
 # Without one for this long, or without a lease, it counts as not running: three beats are missing.
 LATE_MS = 10_000
 LONGEST_NAME = 100
-STATES_KEPT_MS = 8 * 86_400_000
+STATES_KEPT_MS = 8 * DAY_MS
 
 NOT_NEEDED = say("sender.not_needed")
 

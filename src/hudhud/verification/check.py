@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, Row, Select, and_, case, select, update
 
 from hudhud.auth.api_keys import Caller
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
 from hudhud.db.tables import messages, verifications
@@ -20,7 +20,7 @@ from hudhud.verification.lifecycle import (
     Ended,
     Status,
 )
-from hudhud.verification.start import DAY_MS, first_id_since
+from hudhud.verification.start import first_id_since
 
 NOTHING = "There is no pending verification for this. Send a new code."
 OVER = "The code has expired. Send a new one."

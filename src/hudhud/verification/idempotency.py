@@ -10,12 +10,13 @@ from hashlib import sha256
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
 
+from hudhud.core.clock import DAY_MS
 from hudhud.core.crypto import CodeSealer
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import idempotency_keys
 from hudhud.db.upserts import insert_missing
 
-KEPT_MS = 86_400_000
+KEPT_MS = DAY_MS
 
 
 @dataclass(frozen=True, slots=True)

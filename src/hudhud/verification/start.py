@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import SANDBOX
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import Contradiction, NotAllowed
 from hudhud.core.phones import Phone
@@ -31,7 +31,6 @@ from hudhud.verification.limits.rate_limits import Limit, Limits, Quota
 from hudhud.webhooks import events
 
 ID_BYTES = 16
-DAY_MS = 86_400_000
 NO_LIMITS = Quota(())
 OTHER_BODY = "This Idempotency-Key was used with another body before. Use a new key for it."
 

@@ -33,7 +33,7 @@ from sqlalchemy import (
     update,
 )
 
-from hudhud.core.clock import iso
+from hudhud.core.clock import MINUTE_MS, iso
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import events, webhook_deliveries, webhook_endpoints
@@ -51,7 +51,7 @@ from hudhud.webhooks.delivery_states import (
 )
 from hudhud.webhooks.endpoint_health import EndpointChanges
 
-LEASE_MS = 60_000
+LEASE_MS = MINUTE_MS
 LOOKED_AT = 100
 MOST_LOOKS = 4
 TOO_OLD = say("webhook.too_old")

@@ -13,11 +13,12 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from hudhud.core.clock import iso
+from hudhud.core.clock import DAY_MS, iso
 from hudhud.core.crypto import Sealer, SealingError
 from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
+from hudhud.db import sealed_columns
 from hudhud.db.tables import webhook_endpoints
 from hudhud.webhooks import address_policy
 from hudhud.webhooks.event_types import KINDS, Kind
@@ -25,7 +26,7 @@ from hudhud.webhooks.event_types import KINDS, Kind
 PURPOSE: Final = "webhook secret"
 SECRET_MARK = "whsec_"  # noqa: S105 -- how each secret begins
 SECRET_BYTES = 32
-OVERLAP_MS = 24 * 3600 * 1000
+OVERLAP_MS = DAY_MS
 LONGEST_OVERLAP_MS = 30 * OVERLAP_MS
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -171,27 +172,22 @@ def erase_former_secrets(connection: Connection, *, now: int) -> None:
 
 
 def reseal(connection: Connection, sealer: Sealer) -> int:
-    """Seal anew what is sealed under the secret before the present one; return how many.
+    """Seal again what is sealed under the former secret; return how many."""
+    sealed = (webhook_endpoints.c.secret_sealed, webhook_endpoints.c.previous_secret_sealed)
+    return sum(
+        sealed_columns.reseal(
+            connection,
+            sealer,
+            column,
+            bound_to=webhook_endpoints.c.url,
+            report_lost=_report_lost,
+        )
+        for column in sealed
+    )
 
-    What neither secret opens is left as it is, and logged.
-    """
-    changed = 0
-    for row in connection.execute(select(webhook_endpoints).with_for_update()).all():
-        for column in ("secret_sealed", "previous_secret_sealed"):
-            sealed = getattr(row, column)
-            if sealed is None or sealer.is_current(sealed):
-                continue
-            try:
-                anew = sealer.seal(row.url, sealer.open(row.url, sealed))
-            except SealingError as error:
-                log.error(  # noqa: TRY400 -- an operator needs no traceback for it
-                    "a webhook's secret is lost: rotate it", endpoint=row.id, error=str(error)
-                )
-                continue
-            of_this = update(webhook_endpoints).where(webhook_endpoints.c.id == row.id)
-            connection.execute(of_this.values({column: anew}))
-            changed += 1
-    return changed
+
+def _report_lost(endpoint: int, error: SealingError) -> None:
+    log.error("a webhook's secret is lost: rotate it", endpoint=endpoint, error=str(error))
 
 
 def _new_secret() -> str:

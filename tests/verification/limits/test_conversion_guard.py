@@ -9,7 +9,7 @@ from sqlalchemy import Row, insert, select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import DAY_MS, HOUR_MS, now_ms
 from hudhud.core.errors import NotAllowed
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
@@ -17,12 +17,10 @@ from hudhud.db.tables import conversions, country_guards
 from hudhud.maintenance.alerts.deliver import Alerts
 from hudhud.verification.limits import conversion_guard, countries
 from hudhud.verification.limits.conversion_guard import (
-    DAY_MS,
     FEWEST_HABITUAL_STARTS,
     FEWEST_STARTS,
     GUARDED_MS,
     HABIT_DAYS,
-    HOUR_MS,
     Habit,
     Share,
     is_low,

@@ -25,7 +25,7 @@ import structlog
 from sqlalchemy import Column, Row, Select, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.core.settings import Settings
 from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from apprise import NotifyBase
 
 # A delivery must end within the first wait, which also keeps others from repeating it.
-FIRST_WAIT_MS = 60_000
+FIRST_WAIT_MS = MINUTE_MS
 LONGEST_WAIT_MS = 900_000
 MOST_ATTEMPTS = 100  # about a day
 NOTHING = "-"

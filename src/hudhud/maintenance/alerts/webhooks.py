@@ -4,11 +4,11 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from hudhud.core.clock import iso
+from hudhud.core.clock import DAY_MS, iso
 from hudhud.core.stored_sentences import in_english
 from hudhud.webhooks.address_policy import shown
 
-FAILING_MS: Final = 24 * 3_600_000
+FAILING_MS: Final = DAY_MS
 
 DISABLED: Final = "disabled"
 FAILING: Final = "failing"

@@ -11,15 +11,13 @@ from typing import Any, Final, Literal, NamedTuple
 import structlog
 from sqlalchemy import Connection, Row, case, func, select, update
 
-from hudhud.core.clock import iso
+from hudhud.core.clock import DAY_MS, HOUR_MS, iso
 from hudhud.db import installation
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, country_guards
 from hudhud.db.upserts import insert_or_update
 from hudhud.verification.limits.conversions import PART_MS
 
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
 HABIT_DAYS: Final = 7
 GUARDED_MS: Final = HOUR_MS
 # People need time to type a code: what was started in the newest ten minutes is left out.

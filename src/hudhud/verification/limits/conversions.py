@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from hudhud.core.clock import DAY_MS
 from hudhud.core.phones import parse_phone
 from hudhud.db.batches import delete_some
 from hudhud.db.locks import lock_conversions
@@ -20,7 +21,7 @@ from hudhud.messages.counters import SHARD, SHARDS
 from hudhud.verification.limits.countries import region
 
 PART_MS: Final = 600_000
-KEPT_MS: Final = 8 * 86_400_000
+KEPT_MS: Final = 8 * DAY_MS
 SHARD_OF_STARTED: Final = SHARD
 SHARD_OF_APPROVED: Final = SHARDS + SHARD
 

@@ -14,6 +14,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, or_, select
 
 from hudhud.auth.api_keys import Caller
+from hudhud.core.clock import MINUTE_MS
 from hudhud.core.errors import TooMany
 from hudhud.core.ip_addresses import limited_as
 from hudhud.core.phones import Phone
@@ -38,7 +39,7 @@ EXACT: Final[frozenset[Kind]] = frozenset({"per_number"})
 PARTS = 60
 NEIGHBOURS_DIGITS = 4
 # The clocks of machines that share a database differ: counts are kept that much longer.
-CLOCK_DIFFERENCE_MS = 60_000
+CLOCK_DIFFERENCE_MS = MINUTE_MS
 WRITTEN_AT_ONCE = 5000  # rows of four values; SQLite takes 32766 values in a statement
 
 WHOM: Final[Mapping[str, str]] = {

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from hudhud.auth import api_keys
 from hudhud.channels.base import SANDBOX, Inbound
+from hudhud.core.clock import HOUR_MS
 from hudhud.core.crypto import CodeSealer
 from hudhud.core.errors import NotAllowed
 from hudhud.core.phones import is_same_line, mask_phone, parse_phone
@@ -33,7 +34,7 @@ from hudhud.verification.limits.countries import Countries
 from hudhud.verification.links import tokens as tokens_module
 
 # Who writes a token that is of no use is told so once in this time.
-ANSWERED_AGAIN_MS = 3_600_000
+ANSWERED_AGAIN_MS = HOUR_MS
 
 log = structlog.get_logger(__name__)
 

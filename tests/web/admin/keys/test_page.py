@@ -7,8 +7,7 @@ import httpx
 import pytest
 
 from hudhud.auth import api_keys
-from hudhud.auth.api_keys import DAY_MS
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import DAY_MS, now_ms
 from support.admin import Person, script
 from support.html import Page
 from support.keys import make_key

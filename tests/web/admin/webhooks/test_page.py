@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Row, delete, select, update
 
 from hudhud.auth import api_keys, audit_log
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import HOUR_MS, now_ms
 from hudhud.core.sentences import other, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.locks import Lock, lock
@@ -25,7 +25,6 @@ from support.web_server import SECONDS, WebServer
 
 HOOKS = "/admin/webhooks"
 URL = "https://shop.example/hudhud"
-HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,10 +4,11 @@ import threading
 from collections import OrderedDict
 from typing import cast
 
+from hudhud.core.clock import MINUTE_MS
 from hudhud.core.crypto import CodeSealer
 from hudhud.web.http.request import AnyRequest
 
-SAME_MS = 10 * 60_000
+SAME_MS = 10 * MINUTE_MS
 MOST_KEPT = 1000
 
 

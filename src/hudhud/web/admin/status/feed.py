@@ -16,7 +16,7 @@ from typing import Any, cast
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.messages import listing, statistics
@@ -35,7 +35,7 @@ MOST_WAITING = 100
 # So long a stream that was cut off may take to end by itself.
 CUT_OFF_SECONDS = 2.0
 # A page that was rendered this long ago may have missed what has changed since.
-MISSED_MS = 60_000
+MISSED_MS = MINUTE_MS
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from sqlalchemy import Row
 
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import HOUR_MS, now_ms
 from hudhud.core.sentences import say
 from hudhud.web.admin.login.guard import Actor, changer, reader
 from hudhud.web.admin.ui.forms import form_of, whole_number
@@ -32,7 +32,6 @@ STATUSES: tuple[Status, ...] = (
     delivery_states.PENDING,
     delivery_states.DELIVERED,
 )
-HOUR_MS = 3_600_000
 SPANS_HOURS = (1, 24, 7 * 24, 30 * 24)
 # A bound on how long one transaction holds the lock; who asks again gets the rest.
 MOST_REPLAYED = 500

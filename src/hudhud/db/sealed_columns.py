@@ -1,0 +1,38 @@
+"""Columns that hold sealed values, which are sealed again after the secret has changed."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Column, Connection, select, update
+
+from hudhud.core.crypto import Sealer, SealingError
+
+
+def reseal(
+    connection: Connection,
+    sealer: Sealer,
+    column: Column[Any],
+    *,
+    bound_to: Column[str],
+    report_lost: Callable[[Any, SealingError], None],
+) -> int:
+    """Seal again what is sealed under the former secret; return how many values that were.
+
+    Each value is bound to the row's `bound_to`. What neither secret opens stays as it is;
+    `report_lost` gets the key of its row.
+    """
+    table = column.table
+    (key,) = table.primary_key.columns
+    found = select(key, bound_to.label("bound_to"), column).where(column.is_not(None))
+    changed = 0
+    for row_key, owner, sealed in connection.execute(found.with_for_update()).all():
+        if sealer.is_current(sealed):
+            continue
+        try:
+            renewed = sealer.seal(owner, sealer.open(owner, sealed))
+        except SealingError as error:
+            report_lost(row_key, error)
+            continue
+        connection.execute(update(table).where(key == row_key).values({column: renewed}))
+        changed += 1
+    return changed
