@@ -27,7 +27,7 @@ from hudhud.messages.templates.catalog import Templates
 from hudhud.verification.limits.countries import Countries
 from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
-from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.dispatcher import Dispatcher
 from hudhud.worker.machine import machine_name
 from hudhud.worker.supervisor import Supervisor
@@ -107,12 +107,12 @@ def build_housekeeping(settings: Settings, database: Database) -> Housekeeping:
 
 def build_dispatcher(settings: Settings, database: Database) -> Dispatcher:
     """Build what delivers events to webhooks. Raises StartRefused without a secret."""
-    return Dispatcher(database, build_webhook_sealer(settings), build_outgoing(settings))
+    return Dispatcher(database, build_webhook_sealer(settings), build_address_policy(settings))
 
 
-def build_outgoing(settings: Settings) -> Outgoing:
+def build_address_policy(settings: Settings) -> AddressPolicy:
     """Build what judges where webhooks may lead."""
-    return Outgoing(allow_private=settings.webhook_allow_private)
+    return AddressPolicy(allow_private=settings.webhook_allow_private)
 
 
 def build_webhook_sealer(settings: Settings) -> Sealer:

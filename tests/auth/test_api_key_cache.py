@@ -1,4 +1,4 @@
-"""The key ring: who presents a key, for how long it works, and when it was last used."""
+"""The cache of API keys: who presents a key, for how long it works, and when it was last used."""
 
 import hmac
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from hudhud.auth import api_keys
-from hudhud.auth.api_key_cache import USED_MS, KeyRing
+from hudhud.auth.api_key_cache import USED_MS, ApiKeyCache
 from hudhud.auth.api_key_settings import SCOPES
 from hudhud.auth.api_keys import Caller
 from hudhud.core.clock import now_ms
@@ -33,14 +33,14 @@ class Clock:
 
 
 @contextmanager
-def running(database: Database, environment_key: str | None = None) -> Iterator[KeyRing]:
-    """A key ring that is stopped at the end of the block."""
-    ring = KeyRing(database, environment_key)
-    ring.start()
+def running(database: Database, environment_key: str | None = None) -> Iterator[ApiKeyCache]:
+    """A cache that is stopped at the end of the block."""
+    cache = ApiKeyCache(database, environment_key)
+    cache.start()
     try:
-        yield ring
+        yield cache
     finally:
-        ring.stop()
+        cache.stop()
 
 
 def last_uses(database: Database) -> dict[str, int | None]:
@@ -54,8 +54,8 @@ def test_a_key_stands_for_its_owner_with_all_that_is_set_of_it(database: Databas
     settings: dict[str, Any] = {"limits": "per_key=9/1h", "networks": ["192.0.2.0/24"]}
     key = make_key(database, "shop", "send", hides_code=True, may_link_verify=True, **settings)
     trial = make_key(database, "trial", is_test=True)
-    with running(database) as ring:
-        assert ring.identify(key) == Caller(
+    with running(database) as cache:
+        assert cache.identify(key) == Caller(
             owner=key[:14],
             name="shop",
             scopes=frozenset({"send"}),
@@ -64,14 +64,14 @@ def test_a_key_stands_for_its_owner_with_all_that_is_set_of_it(database: Databas
             limits="per_key=9/1h",
             networks=(ip_network("192.0.2.0/24"),),
         )
-        caller = ring.identify(trial)
+        caller = cache.identify(trial)
     assert caller is not None
     assert (caller.is_test, caller.is_environment) == (True, False)
 
 
 def test_the_key_of_the_environment_may_do_what_the_earlier_one_could(database: Database) -> None:
-    with running(database, OF_THE_ENVIRONMENT) as ring:
-        caller = ring.identify(OF_THE_ENVIRONMENT)
+    with running(database, OF_THE_ENVIRONMENT) as cache:
+        caller = cache.identify(OF_THE_ENVIRONMENT)
     assert caller == Caller("environment", "API_KEY", frozenset({"send", "read", "sandbox"}))
     assert caller.is_environment
 
@@ -81,8 +81,8 @@ def test_a_rotated_key_stands_for_the_same_owner_with_both_secrets(database: Dat
     with database.write() as connection:
         new = api_keys.rotate(connection, old[:14], now=now_ms())
     assert new is not None
-    with running(database) as ring:
-        callers = [ring.identify(key) for key in (old, new.key)]
+    with running(database) as cache:
+        callers = [cache.identify(key) for key in (old, new.key)]
     assert [caller.owner for caller in callers if caller is not None] == [old[:14], old[:14]]
 
 
@@ -98,14 +98,14 @@ def test_anything_else_is_no_key(database: Database) -> None:
         "\udcff\xff\0",
         "x" * 10**6,
     ]
-    with running(database, "other key") as ring:
-        assert [ring.identify(presented) for presented in wrong] == [None] * len(wrong)
+    with running(database, "other key") as cache:
+        assert [cache.identify(presented) for presented in wrong] == [None] * len(wrong)
 
 
 def test_without_a_key_in_the_environment_nothing_passes_for_it(database: Database) -> None:
-    with running(database, None) as ring:
-        assert ring.identify("") is None
-        assert ring.identify("None") is None
+    with running(database, None) as cache:
+        assert cache.identify("") is None
+        assert cache.identify("None") is None
 
 
 def test_the_environments_key_is_compared_in_constant_time(
@@ -118,41 +118,41 @@ def test_the_environments_key_is_compared_in_constant_time(
         return False
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    with running(database, OF_THE_ENVIRONMENT) as ring:
-        ring.identify("wrong")
+    with running(database, OF_THE_ENVIRONMENT) as cache:
+        cache.identify("wrong")
     assert [len(part) for part in compared[0]] == [32, 32]
 
 
 def test_a_new_key_works_and_a_revoked_one_stops_without_a_restart(database: Database) -> None:
-    with running(database) as ring:
+    with running(database) as cache:
         key = make_key(database, "shop")
-        wait_until(lambda: ring.identify(key) is not None, 10, "the new key to work")
+        wait_until(lambda: cache.identify(key) is not None, 10, "the new key to work")
         revoke_key(database, "shop")
-        wait_until(lambda: ring.identify(key) is None, 10, "the revoked key to stop working")
+        wait_until(lambda: cache.identify(key) is None, 10, "the revoked key to stop working")
 
 
 def test_a_key_expires_on_the_millisecond_also_while_nothing_is_read(database: Database) -> None:
     clock = Clock()
     key = make_key(database, "shop", now=NOW, expires_at=NOW + 1000)
-    ring = KeyRing(database, None, clock)
-    ring._renew()
+    cache = ApiKeyCache(database, None, clock)
+    cache._renew()
     clock.now = NOW + 999
-    assert ring.identify(key) is not None
+    assert cache.identify(key) is not None
     clock.now = NOW + 1000
-    assert ring.identify(key) is None
+    assert cache.identify(key) is None
 
 
 def test_known_keys_go_on_while_the_database_cannot_be_read(database: Database) -> None:
     key = make_key(database, "shop")
-    with running(database) as ring:
+    with running(database) as cache:
         with database.write() as connection:
             connection.execute(text("ALTER TABLE api_keys RENAME TO away"))
-        wait_until(lambda: not ring._readable, 10, "the ring to notice")
-        assert ring.identify(key) is not None
+        wait_until(lambda: not cache._readable, 10, "the cache to notice")
+        assert cache.identify(key) is not None
         with database.write() as connection:
             connection.execute(text("UPDATE away SET revoked_at = 1"))
             connection.execute(text("ALTER TABLE away RENAME TO api_keys"))
-        wait_until(lambda: ring.identify(key) is None, 10, "the ring to read again")
+        wait_until(lambda: cache.identify(key) is None, 10, "the cache to read again")
 
 
 def test_only_scope_admin_names_an_admin(database: Database) -> None:
@@ -163,8 +163,8 @@ def test_only_scope_admin_names_an_admin(database: Database) -> None:
         OF_THE_ENVIRONMENT,
         "wrong",
     ]
-    with running(database, OF_THE_ENVIRONMENT) as ring:
-        assert [ring.admin_name(key) for key in keys] == [None, "office", "all", None, None]
+    with running(database, OF_THE_ENVIRONMENT) as cache:
+        assert [cache.admin_name(key) for key in keys] == [None, "office", "all", None, None]
 
 
 def test_scope_admin_may_do_and_see_everything() -> None:
@@ -181,58 +181,58 @@ def test_the_last_use_is_written_beside_requests_and_once_a_minute(database: Dat
     clock = Clock()
     key = make_key(database, "shop")
     make_key(database, "idle")
-    ring = KeyRing(database, OF_THE_ENVIRONMENT, clock)
-    ring._renew()
+    cache = ApiKeyCache(database, OF_THE_ENVIRONMENT, clock)
+    cache._renew()
     for presented in (key, OF_THE_ENVIRONMENT, "wrong"):
-        ring.identify(presented)
+        cache.identify(presented)
     assert last_uses(database) == {"shop": None, "idle": None, "environment": None}
-    ring._note_uses(least_ms=USED_MS)
+    cache._note_uses(least_ms=USED_MS)
     assert last_uses(database) == {"shop": NOW, "idle": None, "environment": NOW}
     clock.now = NOW + USED_MS - 1
-    ring.identify(key)
-    ring._note_uses(least_ms=USED_MS)
+    cache.identify(key)
+    cache._note_uses(least_ms=USED_MS)
     assert last_uses(database)["shop"] == NOW
     clock.now = NOW + USED_MS
-    ring.identify(key)
-    ring._note_uses(least_ms=USED_MS)
+    cache.identify(key)
+    cache._note_uses(least_ms=USED_MS)
     assert last_uses(database)["shop"] == NOW + USED_MS
 
 
 def test_a_later_use_that_another_process_saw_is_kept(database: Database) -> None:
     clocks = Clock(), Clock()
     key = make_key(database, "shop")
-    rings = [KeyRing(database, OF_THE_ENVIRONMENT, clock) for clock in clocks]
+    caches = [ApiKeyCache(database, OF_THE_ENVIRONMENT, clock) for clock in clocks]
     clocks[0].now = NOW + 5000
-    for ring in rings:
-        ring._renew()
-        ring.identify(key)
-        ring.identify(OF_THE_ENVIRONMENT)
-        ring._note_uses(least_ms=USED_MS)
+    for cache in caches:
+        cache._renew()
+        cache.identify(key)
+        cache.identify(OF_THE_ENVIRONMENT)
+        cache._note_uses(least_ms=USED_MS)
     assert last_uses(database) == {"shop": NOW + 5000, "environment": NOW + 5000}
 
 
 def test_an_orderly_stop_loses_no_use(database: Database) -> None:
     key = make_key(database, "shop")
-    with running(database) as ring:
+    with running(database) as cache:
         before = now_ms()
-        ring.identify(key)
+        cache.identify(key)
         wait_until(lambda: last_uses(database)["shop"] is not None, 10, "the first note")
-        ring.identify(key)
-        last = ring._used[ring._keys[api_keys.digest(key)].id]
+        cache.identify(key)
+        last = cache._used[cache._keys[api_keys.digest(key)].id]
     assert before <= last
     assert last_uses(database)["shop"] == last
 
 
 def test_uses_that_cannot_be_written_are_written_later(database: Database) -> None:
     key = make_key(database, "shop")
-    ring = KeyRing(database, None, Clock())
-    ring._renew()
-    ring.identify(key)
+    cache = ApiKeyCache(database, None, Clock())
+    cache._renew()
+    cache.identify(key)
     with database.write() as connection:
         connection.execute(text("ALTER TABLE api_keys RENAME TO away"))
-    ring._note_uses(least_ms=USED_MS)
+    cache._note_uses(least_ms=USED_MS)
     with database.write() as connection:
         connection.execute(text("ALTER TABLE away RENAME TO api_keys"))
     assert last_uses(database)["shop"] is None
-    ring._note_uses(least_ms=USED_MS)
+    cache._note_uses(least_ms=USED_MS)
     assert last_uses(database)["shop"] == NOW

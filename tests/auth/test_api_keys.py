@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import delete, text
 
 from hudhud.auth import api_keys
-from hudhud.auth.api_key_cache import KeyRing
+from hudhud.auth.api_key_cache import ApiKeyCache
 from hudhud.auth.api_keys import Rotated
 from hudhud.core.clock import DAY_MS, HOUR_MS
 from hudhud.core.errors import BadRequest
@@ -344,7 +344,7 @@ LIFETIMES = (None, HOUR_MS + 1, 3 * DAY_MS)
 class KeysMachine(RuleBasedStateMachine):
     """Keys that are made, rotated and revoked while time passes, against a plain model.
 
-    The model knows of each secret whose it is and until when it works. The ring reads the
+    The model knows of each secret whose it is and until when it works. The cache reads the
     database after changes only: time alone must end a secret in what it has read.
     """
 
@@ -354,7 +354,7 @@ class KeysMachine(RuleBasedStateMachine):
         with database.write() as connection:
             connection.execute(delete(tables.api_keys))
         self.now = NOW
-        self.ring = KeyRing(database, None, clock=lambda: self.now)
+        self.cache = ApiKeyCache(database, None, clock=lambda: self.now)
         self.owners: dict[str, str] = {}  # of the secrets
         self.names: dict[str, str] = {}  # of the owners
         self.ends: dict[str, float] = {}
@@ -378,7 +378,7 @@ class KeysMachine(RuleBasedStateMachine):
     def keep(self, key: str, owner: str) -> None:
         self.owners[key] = owner
         self.ends[key] = self.now + self.lifetimes[owner]
-        self.ring._renew()
+        self.cache._renew()
 
     def make(self, data: st.DataObject) -> None:
         name, lifetime = data.draw(st.sampled_from(NAMES)), data.draw(st.sampled_from(LIFETIMES))
@@ -417,20 +417,20 @@ class KeysMachine(RuleBasedStateMachine):
         for key, whose in self.owners.items():
             if whose == owner:
                 self.ends[key] = min(self.ends[key], self.now)
-        self.ring._renew()
+        self.cache._renew()
 
     def revoke_secret(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(self.working()))
         assert revoke_key_at(self.database, key, self.now) == self.names[self.owners[key]]
         self.ends[key] = self.now
-        self.ring._renew()
+        self.cache._renew()
 
     def wait(self, data: st.DataObject) -> None:
         self.now += data.draw(st.sampled_from(SPANS_MS))
 
     @invariant()
     def works_what_should(self) -> None:
-        found = {key: self.ring.identify(key) for key in self.owners}
+        found = {key: self.cache.identify(key) for key in self.owners}
         seen = {key: caller.owner for key, caller in found.items() if caller is not None}
         assert seen == {key: self.owners[key] for key in self.working()}
         names = sorted(self.names[self.owners[key]] for key in self.working())

@@ -78,7 +78,7 @@ def test_success_forgives_the_failures_of_its_address_alone(database: Database) 
         attempt(database)
     right = attempt(database)
     with database.write() as connection:
-        auth_login_attempts.forgive(connection, right)
+        auth_login_attempts.clear(connection, right)
     assert count(database) == 5
     assert not is_refused(database)
     assert is_refused(database, THERE)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hudhud.auth import api_keys, audit_log
-from hudhud.auth.api_key_cache import KeyRing
+from hudhud.auth.api_key_cache import ApiKeyCache
 from hudhud.auth.api_keys import Caller
 from hudhud.core.clock import HOUR_MS, now_ms
 from support.command_line import Installation, Run
@@ -15,12 +15,12 @@ from support.command_line import Installation, Run
 
 def who_presents(installation: Installation, key: str) -> Caller | None:
     """Whose key a server would take it for."""
-    ring = KeyRing(installation.database, None)
-    ring.start()
+    cache = ApiKeyCache(installation.database, None)
+    cache.start()
     try:
-        return ring.identify(key)
+        return cache.identify(key)
     finally:
-        ring.stop()
+        cache.stop()
 
 
 def stored(installation: Installation, key: str) -> Any:
@@ -202,11 +202,11 @@ def test_the_last_use_is_listed_that_of_the_settings_key_too(
     monkeypatch.setenv("API_KEY", "key of the settings")
     key = run("keys", "create", "webshop").out.strip()
     assert "API_KEY of the settings works too, never used." in run("keys", "list").err
-    ring = KeyRing(installation.database, "key of the settings")
-    ring.start()
-    ring.identify(key)
-    ring.identify("key of the settings")
-    ring.stop()
+    cache = ApiKeyCache(installation.database, "key of the settings")
+    cache.start()
+    cache.identify(key)
+    cache.identify("key of the settings")
+    cache.stop()
     listed = run("keys", "list")
     assert re.search(r"  last used \S+Z  in use", listed.out)
     assert re.search(r"works too, last used \S+Z\.", listed.err)

@@ -12,7 +12,7 @@ from hudhud.core.sentences import other
 from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.webhooks import endpoints, events
-from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.event_types import KINDS
 from support.command_line import Installation, Run
 from support.queued import submit
@@ -29,8 +29,10 @@ def _names_lead_to_the_internet(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(
         app,
-        "build_outgoing",
-        lambda settings: Outgoing(allow_private=settings.webhook_allow_private, resolve=resolve),
+        "build_address_policy",
+        lambda settings: AddressPolicy(
+            allow_private=settings.webhook_allow_private, resolve=resolve
+        ),
     )
 
 

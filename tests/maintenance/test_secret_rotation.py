@@ -18,7 +18,7 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
 from hudhud.maintenance import secret_rotation
-from hudhud.maintenance.secret_rotation import DONE, Left
+from hudhud.maintenance.secret_rotation import DONE, RotationStatus
 from hudhud.messages import search
 from hudhud.messages.templates.catalog import Templates
 from hudhud.verification.check import Check, Checked, CodeChecker
@@ -201,7 +201,7 @@ def test_another_password_still_ends_a_session_while_the_secret_is_changed(
 # When the former secret can go
 
 
-def left(database: Database, used: Settings = CHANGING) -> Left:
+def left(database: Database, used: Settings = CHANGING) -> RotationStatus:
     with database.read() as connection:
         return secret_rotation.find_left(connection, used)
 
@@ -219,12 +219,12 @@ def test_without_a_former_secret_nothing_is_said(database: Database) -> None:
 def test_the_former_secret_is_needed_until_its_last_code_is_over(database: Database) -> None:
     last = accept(database, BEFORE)
     accept(database, CHANGING, "+201001230000")
-    assert left(database) == Left(last.expires_at, 0)
+    assert left(database) == RotationStatus(last.expires_at, 0)
     (line,) = logged_at_start(database, CHANGING)
     assert f"is needed until {iso(last.expires_at)}" in line
     with database.write() as connection:
         connection.execute(update(verifications).values(code_sealed=None, code_index=None))
-    assert left(database) == Left(None, 0)
+    assert left(database) == RotationStatus(None, 0)
     assert logged_at_start(database, CHANGING) == [DONE]
 
 
@@ -245,7 +245,7 @@ def test_a_link_of_the_former_secret_needs_it(database: Database) -> None:
 def test_what_is_not_sealed_anew_yet_needs_it(database: Database) -> None:
     add_webhook(database, BEFORE)
     turn_second_factor_on(database, BEFORE)
-    assert left(database) == Left(None, 2)
+    assert left(database) == RotationStatus(None, 2)
     assert "next start" in left(database).sentence
     assert logged_at_start(database, CHANGING) == [DONE]
 

@@ -16,7 +16,7 @@ from hudhud.core.crypto import Sealer
 from hudhud.db.engine import Database
 from hudhud.db.tables import events, webhook_deliveries
 from hudhud.webhooks import endpoints
-from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.dispatcher import Dispatcher, Timing
 from hudhud.webhooks.endpoints import Signed
 from support.services import wait_until
@@ -141,7 +141,7 @@ def add_endpoint(
 
 def dispatcher(database: Database, timing: Timing = QUICK) -> Dispatcher:
     """What delivers to this machine too."""
-    return Dispatcher(database, SEALER, Outgoing(allow_private=True), timing)
+    return Dispatcher(database, SEALER, AddressPolicy(allow_private=True), timing)
 
 
 @contextmanager

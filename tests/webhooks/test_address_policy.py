@@ -10,8 +10,14 @@ import pytest
 
 from hudhud.core.errors import BadRequest
 from hudhud.core.phones import mask_phone
-from hudhud.webhooks.address_policy import Outgoing, Resolve, check_form, is_public, may_be_allowed
-from hudhud.webhooks.http_client import Answer, Poster
+from hudhud.webhooks.address_policy import (
+    AddressPolicy,
+    Resolve,
+    check_form,
+    is_public,
+    may_be_allowed,
+)
+from hudhud.webhooks.http_client import Answer, WebhookClient
 from support.receivers import Received, Receiver, Reply, receiving
 from support.services import wait_until
 
@@ -26,8 +32,8 @@ def leads_to(*addresses: str) -> Resolve:
     return lambda _host, _port: addresses
 
 
-def outgoing(*addresses: str, allow_private: bool = False) -> Outgoing:
-    return Outgoing(allow_private=allow_private, resolve=leads_to(*addresses))
+def address_policy(*addresses: str, allow_private: bool = False) -> AddressPolicy:
+    return AddressPolicy(allow_private=allow_private, resolve=leads_to(*addresses))
 
 
 def said(answer: Answer) -> str:
@@ -37,16 +43,16 @@ def said(answer: Answer) -> str:
 
 
 def post(
-    where: Outgoing, url: str, *, answer_seconds: float = SECONDS, body: bytes = b"{}"
+    where: AddressPolicy, url: str, *, answer_seconds: float = SECONDS, body: bytes = b"{}"
 ) -> Answer:
     """Post once, as the dispatcher does."""
 
     async def once() -> Answer:
-        poster = Poster(where, most_connections=4, answer_seconds=answer_seconds)
+        client = WebhookClient(where, most_connections=4, answer_seconds=answer_seconds)
         try:
-            return await poster.post(url, {"webhook-id": "evt_1"}, body)
+            return await client.post(url, {"webhook-id": "evt_1"}, body)
         finally:
-            await poster.close()
+            await client.close()
 
     return asyncio.run(once())
 
@@ -98,7 +104,7 @@ def post(
 def test_an_address_that_is_not_of_the_public_internet_is_refused(address: str) -> None:
     assert not is_public(ip_address(address))
     with pytest.raises(BadRequest, match="not on the public internet"):
-        outgoing(address).check(f"https://{NAME}/")
+        address_policy(address).check(f"https://{NAME}/")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +113,7 @@ def test_an_address_that_is_not_of_the_public_internet_is_refused(address: str) 
 )
 def test_an_address_of_the_public_internet_is_taken(address: str) -> None:
     assert is_public(ip_address(address))
-    outgoing(address).check(f"https://{NAME}/")
+    address_policy(address).check(f"https://{NAME}/")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +140,7 @@ def test_where_private_addresses_are_allowed_metadata_of_clouds_is_not(
     is_allowed: bool,  # noqa: FBT001 -- a case
 ) -> None:
     assert may_be_allowed(ip_address(address)) is is_allowed
-    where = outgoing(address, allow_private=True)
+    where = address_policy(address, allow_private=True)
     if is_allowed:
         where.check(f"https://{NAME}/")
     else:
@@ -144,7 +150,7 @@ def test_where_private_addresses_are_allowed_metadata_of_clouds_is_not(
 
 def test_a_name_with_one_bad_address_is_refused_whole() -> None:
     with pytest.raises(BadRequest, match=r"10\.0\.0\.1"):
-        outgoing(PUBLIC, "10.0.0.1").check(f"https://{NAME}/")
+        address_policy(PUBLIC, "10.0.0.1").check(f"https://{NAME}/")
 
 
 def test_a_name_without_an_address_is_refused_by_name() -> None:
@@ -152,7 +158,7 @@ def test_a_name_without_an_address_is_refused_by_name() -> None:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
     with pytest.raises(BadRequest, match=r"The name nowhere\.example has no address"):
-        Outgoing(allow_private=False, resolve=unknown).check("https://nowhere.example/")
+        AddressPolicy(allow_private=False, resolve=unknown).check("https://nowhere.example/")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,7 @@ def test_a_name_without_an_address_is_refused_by_name() -> None:
      "localhost", "LOCALHOST", "localhost.", "[fe80::1%25lo]"],
 )  # fmt: skip
 def test_no_way_of_writing_this_machine_is_taken_or_connected_to(host: str) -> None:
-    where = Outgoing(allow_private=False)
+    where = AddressPolicy(allow_private=False)
     with receiving() as receiver:
         port = receiver.url.split(":")[2]
         with pytest.raises(BadRequest):
@@ -215,7 +221,7 @@ def test_a_plain_web_address_is_taken(url: str) -> None:
 
 def test_a_name_that_changes_between_the_look_and_the_connection_opens_nothing() -> None:
     answers = iter([[PUBLIC], ["127.0.0.1"]])
-    where = Outgoing(allow_private=False, resolve=lambda _host, _port: next(answers))
+    where = AddressPolicy(allow_private=False, resolve=lambda _host, _port: next(answers))
     with receiving() as receiver:
         url = receiver.url.replace("127.0.0.1", NAME)
         where.check(url)
@@ -228,7 +234,7 @@ def test_a_name_that_changes_between_the_look_and_the_connection_opens_nothing()
 def test_the_connection_goes_to_the_address_that_was_judged_under_the_name() -> None:
     with receiving() as receiver:
         url = receiver.url.replace("127.0.0.1", NAME) + ";v=1?token=x"
-        answer = post(outgoing("127.0.0.1", allow_private=True), url, body=b'{"a":1}')
+        answer = post(address_policy("127.0.0.1", allow_private=True), url, body=b'{"a":1}')
         assert answer == Answer(204)
         (request,) = receiver.received
     assert request.path == "/hook;v=1?token=x"
@@ -240,7 +246,7 @@ def test_the_connection_goes_to_the_address_that_was_judged_under_the_name() -> 
 def test_the_next_address_of_a_name_is_tried() -> None:
     with receiving() as receiver:
         url = receiver.url.replace("127.0.0.1", NAME)
-        where = outgoing("127.0.0.2", "127.0.0.1", allow_private=True)
+        where = address_policy("127.0.0.2", "127.0.0.1", allow_private=True)
         assert post(where, url) == Answer(204)
 
 
@@ -248,7 +254,7 @@ def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) ->
     with receiving() as proxy, receiving() as receiver:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url.removesuffix("/hook"))
-        assert post(Outgoing(allow_private=True), receiver.url) == Answer(204)
+        assert post(AddressPolicy(allow_private=True), receiver.url) == Answer(204)
         assert proxy.received == []
 
 
@@ -256,7 +262,7 @@ def test_a_redirect_is_told_and_not_followed() -> None:
     with receiving() as target:
         elsewhere = Reply(307, {"Location": target.url})
         with receiving(lambda _: elsewhere) as receiver:
-            answer = post(Outgoing(allow_private=True), receiver.url)
+            answer = post(AddressPolicy(allow_private=True), receiver.url)
         assert target.received == []
     assert (answer.status, said(answer)) == (
         307,
@@ -278,7 +284,7 @@ def test_a_redirect_is_told_and_not_followed() -> None:
 )
 def test_what_a_receiver_says_is_kept_short_and_masked(reply: Reply, words: str) -> None:
     with receiving(lambda _: reply) as receiver:
-        answer = post(Outgoing(allow_private=True), receiver.url)
+        answer = post(AddressPolicy(allow_private=True), receiver.url)
     assert (answer.status, said(answer)) == (reply.status, words)
 
 
@@ -299,7 +305,7 @@ def test_the_time_that_a_receiver_asks_for_is_read(
 ) -> None:
     reply = Reply(status, {"Retry-After": header})
     with receiving(lambda _: reply) as receiver:
-        assert post(Outgoing(allow_private=True), receiver.url).retry_after == seconds
+        assert post(AddressPolicy(allow_private=True), receiver.url).retry_after == seconds
 
 
 def test_who_does_not_answer_in_time_is_left() -> None:
@@ -310,7 +316,7 @@ def test_who_does_not_answer_in_time_is_left() -> None:
         return Reply()
 
     with receiving(wait) as receiver:
-        answer = post(Outgoing(allow_private=True), receiver.url, answer_seconds=0.2)
+        answer = post(AddressPolicy(allow_private=True), receiver.url, answer_seconds=0.2)
         release.set()
     assert (answer.status, said(answer)) == (None, "No answer within 0.2 s.")
 
@@ -332,7 +338,7 @@ def test_who_sends_an_answer_without_end_is_left() -> None:
         thread = threading.Thread(target=drip, args=(server,))
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        answer = post(Outgoing(allow_private=True), url, answer_seconds=0.3)
+        answer = post(AddressPolicy(allow_private=True), url, answer_seconds=0.3)
         ended.set()
         thread.join()
     assert (answer.status, said(answer)) == (None, "No answer within 0.3 s.")
@@ -343,7 +349,7 @@ def test_who_is_not_there_or_speaks_no_http_is_told_in_words() -> None:
     receiver.start()
     url = receiver.url
     receiver.stop()
-    refused = post(Outgoing(allow_private=True), url)
+    refused = post(AddressPolicy(allow_private=True), url)
     assert (refused.status, said(refused)) == (None, "No connection: Connection refused.")
 
     def hang_up(server: socket.socket) -> None:
@@ -354,7 +360,9 @@ def test_who_is_not_there_or_speaks_no_http_is_told_in_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=hang_up, args=(server,))
         thread.start()
-        answer = post(Outgoing(allow_private=True), f"http://127.0.0.1:{server.getsockname()[1]}/")
+        answer = post(
+            AddressPolicy(allow_private=True), f"http://127.0.0.1:{server.getsockname()[1]}/"
+        )
         thread.join()
     assert said(answer).startswith("The connection ended before the answer: ")
 
@@ -362,7 +370,7 @@ def test_who_is_not_there_or_speaks_no_http_is_told_in_words() -> None:
 def test_tls_that_fails_is_told_in_words() -> None:
     with receiving() as receiver:
         url = receiver.url.replace("http://", "https://")
-        answer = post(Outgoing(allow_private=True), url)
+        answer = post(AddressPolicy(allow_private=True), url)
     assert answer.status is None
     assert said(answer).startswith("No connection: ")
 
@@ -377,14 +385,14 @@ def test_a_name_is_looked_up_once_for_all_who_ask_at_a_time() -> None:
         return ["127.0.0.1"]
 
     async def thrice(url: str) -> list[Answer]:
-        where = Outgoing(allow_private=True, resolve=slow)
-        poster = Poster(where, most_connections=4, answer_seconds=SECONDS)
-        asking = [asyncio.create_task(poster.post(url, {}, b"")) for _ in range(3)]
+        where = AddressPolicy(allow_private=True, resolve=slow)
+        client = WebhookClient(where, most_connections=4, answer_seconds=SECONDS)
+        asking = [asyncio.create_task(client.post(url, {}, b"")) for _ in range(3)]
         await asyncio.to_thread(wait_until, lambda: bool(asked), SECONDS, "a look-up")
         await asyncio.sleep(0)
         release.set()
         answers = await asyncio.gather(*asking)
-        await poster.close()
+        await client.close()
         return answers
 
     with receiving() as receiver:

@@ -27,7 +27,7 @@ from hudhud.messages import queue, receipts
 from hudhud.messages.queue import Sent
 from hudhud.verification import lifecycle
 from hudhud.webhooks import delivery_log, dispatcher, endpoint_health, endpoints, events
-from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.dispatcher import Dispatcher, Timing
 from hudhud.worker.worker import record_outcomes
 from support.queued import submit, verification_of
@@ -282,7 +282,7 @@ def test_a_private_address_gets_nothing_unless_it_is_allowed(database: Database)
         add_endpoint(database, receiver.url, ["message.sent"])
         tell(database, *submit(database, now=now_ms()))
         stopping = threading.Event()
-        strict = Dispatcher(database, SEALER, Outgoing(allow_private=False), NO_RETRY_SOON)
+        strict = Dispatcher(database, SEALER, AddressPolicy(allow_private=False), NO_RETRY_SOON)
         thread = threading.Thread(target=strict.run, args=(stopping,))
         thread.start()
         wait_until(lambda: stored_deliveries(database)[0].attempts == 1, SECONDS, "an attempt")

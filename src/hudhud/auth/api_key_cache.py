@@ -42,7 +42,7 @@ class _Key:
     expires_at: int | None
 
 
-class KeyRing:
+class ApiKeyCache:
     """The keys that work now, kept in memory and renewed once a second by a thread.
 
     While the database cannot be read, the keys of before go on working, until they expire. The
@@ -65,7 +65,7 @@ class KeyRing:
         self._readable = True
         self._renewing = threading.Lock()  # an earlier look must not replace a later one
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="key-ring", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="api-key-cache", daemon=True)
 
     def start(self) -> None:
         """Read the keys, then keep renewing them."""

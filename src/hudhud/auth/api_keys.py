@@ -1,4 +1,4 @@
-"""API keys: made, listed, rotated and revoked; `key_ring.py` recognises them in a request.
+"""API keys: made, listed, rotated and revoked; `api_key_cache.py` recognises them in a request.
 
 A key has a name, settings and an owner, to which belongs what it makes. It has one secret, and
 after a rotation further ones, each a row of its own, until the earlier ones end.

@@ -80,7 +80,7 @@ def release(connection: Connection, attempt: Attempt) -> None:
     connection.execute(delete(login_attempts).where(login_attempts.c.id == attempt.id))
 
 
-def forgive(connection: Connection, attempt: Attempt) -> None:
+def clear(connection: Connection, attempt: Attempt) -> None:
     """Uncount every attempt from the address of this one, which succeeded."""
     connection.execute(delete(login_attempts).where(login_attempts.c.address == attempt.address))
 

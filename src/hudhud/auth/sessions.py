@@ -81,8 +81,8 @@ def find(
     return None if _has_ended(session, now) else session
 
 
-def remark(connection: Connection, *, before: bytes, now: bytes) -> int:
-    """Let sessions remember the password by another mark of it; return how many."""
+def rekey_sessions(connection: Connection, *, before: bytes, now: bytes) -> int:
+    """Re-key sessions after the secret has changed; return how many."""
     marked_before = update(sessions).where(sessions.c.password_mark == before)
     return connection.execute(marked_before.values(password_mark=now)).rowcount
 

@@ -63,7 +63,7 @@ def add(
     """Add an endpoint and print its secret, which signs what it gets: it is shown only now."""
     settings = load_settings()
     with progress("Looking the address up …"):
-        app.build_outgoing(settings).check(url)
+        app.build_address_policy(settings).check(url)
     with _changing(settings) as connection:
         added = endpoints.add(
             connection,

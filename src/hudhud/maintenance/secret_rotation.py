@@ -26,7 +26,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class RotationStatus:
     """What is sealed under the former secret: codes and links that are valid until `until`, in
     milliseconds, and `kept` secrets of other things.
     """
@@ -68,12 +68,12 @@ def take_over(database: Database, settings: Settings) -> None:
         endpoints.reseal(connection, hooks)
         now, *before = AdminPassword(settings, load_secret(settings)).marks(connection)
         for mark in before:
-            sessions.remark(connection, before=mark, now=now)
+            sessions.rekey_sessions(connection, before=mark, now=now)
         left = find_left(connection, settings)
     log.warning(left.sentence if left.is_nothing else left.sentence + " `hudhud doctor` tells.")
 
 
-def find_left(connection: Connection, settings: Settings) -> Left:
+def find_left(connection: Connection, settings: Settings) -> RotationStatus:
     """Return what is sealed under the former secret."""
     sealer = CodeSealer(load_secret(settings), settings.session_secret_previous)
     code, link = sealer.key_names
@@ -94,7 +94,7 @@ def find_left(connection: Connection, settings: Settings) -> Left:
         + _count_old(connection, webhook_endpoints.c.secret_sealed, hooks)
         + _count_old(connection, webhook_endpoints.c.previous_secret_sealed, hooks)
     )
-    return Left(until, kept)
+    return RotationStatus(until, kept)
 
 
 def _sealers(settings: Settings) -> tuple[Sealer, Sealer]:

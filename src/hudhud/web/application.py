@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hudhud.app import build_outgoing, build_starter, build_templates, build_webhook_sealer
-from hudhud.auth.api_key_cache import KeyRing
+from hudhud.app import build_address_policy, build_starter, build_templates, build_webhook_sealer
+from hudhud.auth.api_key_cache import ApiKeyCache
 from hudhud.core.secret import build_sealer
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
@@ -40,7 +40,7 @@ WARM_SECONDS = 1.0
 def build_web(settings: Settings, database: Database) -> Litestar:
     """Build the web application over a migrated database."""
     sealer = build_sealer(settings)
-    key_ring = KeyRing(database, settings.api_key)
+    api_key_cache = ApiKeyCache(database, settings.api_key)
     templates = build_templates(settings)
     countries = Countries(settings, database)
     starter = build_starter(settings, database, templates, countries)
@@ -53,7 +53,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     parts = Parts(
         database=database,
         sealer=sealer,
-        key_ring=key_ring,
+        api_key_cache=api_key_cache,
         starter=starter,
         commits=commits,
         checks=checks,
@@ -61,14 +61,14 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         links=LinkStarter(settings, database, sealer, templates, countries),
         arrivals=Arrivals(settings, database, sealer, templates, countries),
         waiting=waiting,
-        outgoing=build_outgoing(settings),
+        address_policy=build_address_policy(settings),
         webhook_secrets=build_webhook_sealer(settings),
         settings=settings,
     )
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
-        key_ring.start()
+        api_key_cache.start()
         countries.start()
         commits.start()
         checks.start()
@@ -82,7 +82,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         checks.stop()
         commits.stop()
         countries.stop()
-        key_ring.stop()
+        api_key_cache.stop()
 
     routes = [
         send.send,

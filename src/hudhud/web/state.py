@@ -7,7 +7,7 @@ a quarter of what the API can accept (measured with py-spy, see docs/decisions).
 from dataclasses import dataclass
 from typing import cast
 
-from hudhud.auth.api_key_cache import KeyRing
+from hudhud.auth.api_key_cache import ApiKeyCache
 from hudhud.core.crypto import CodeSealer, Sealer
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
@@ -19,7 +19,7 @@ from hudhud.verification.resend import Resends
 from hudhud.verification.start import Accepted, NewVerification, VerificationStarter
 from hudhud.verification.waiting import Waiting
 from hudhud.web.http.request import AnyRequest
-from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.address_policy import AddressPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Parts:
 
     database: Database
     sealer: CodeSealer
-    key_ring: KeyRing
+    api_key_cache: ApiKeyCache
     starter: VerificationStarter
     commits: GroupCommit[NewVerification, Accepted]
     checks: GroupCommit[Check, Checked]
@@ -36,7 +36,7 @@ class Parts:
     links: LinkStarter
     arrivals: Arrivals
     waiting: Waiting
-    outgoing: Outgoing
+    address_policy: AddressPolicy
     webhook_secrets: Sealer
     settings: Settings
 

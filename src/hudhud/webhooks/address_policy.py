@@ -54,7 +54,7 @@ def system_resolve(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-class Outgoing:
+class AddressPolicy:
     """Judges addresses; with `allow_private` those of the own network may be reached too."""
 
     def __init__(self, *, allow_private: bool, resolve: Resolve = system_resolve) -> None:

@@ -24,7 +24,7 @@ from hudhud.core.sentences import say
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
 from hudhud.webhooks import deliveries, endpoints, retry_policy
-from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.delivery_states import (
     Claimed,
     Delivered,
@@ -33,7 +33,7 @@ from hudhud.webhooks.delivery_states import (
     Outcome,
     Released,
 )
-from hudhud.webhooks.http_client import Answer, Poster
+from hudhud.webhooks.http_client import Answer, WebhookClient
 
 MOST_AT_ONCE = 100
 MOST_TO_ONE = 10
@@ -73,11 +73,15 @@ class Dispatcher:
     """Claims what is due, posts it signed, and records what came of it."""
 
     def __init__(
-        self, database: Database, sealer: Sealer, outgoing: Outgoing, timing: Timing | None = None
+        self,
+        database: Database,
+        sealer: Sealer,
+        address_policy: AddressPolicy,
+        timing: Timing | None = None,
     ) -> None:
         self._database = database
         self._sealer = sealer
-        self._outgoing = outgoing
+        self._address_policy = address_policy
         self._timing = timing or Timing()
         self._outcomes: list[Outcome] = []
         self._tasks: dict[asyncio.Task[None], Claimed] = {}
@@ -92,7 +96,7 @@ class Dispatcher:
 
     async def _work(self, stopping: threading.Event) -> None:
         self._wake = asyncio.Event()
-        self._poster: Poster | None = None
+        self._client: WebhookClient | None = None
         listening = asyncio.create_task(self._listen(stopping))
         while not stopping.is_set():
             self._wake.clear()
@@ -221,16 +225,18 @@ class Dispatcher:
         self._outcomes.append(self._outcome(claimed, answer, now_ms()))
 
     async def _post(self, claimed: Claimed) -> Answer:
-        if self._poster is None:
-            self._poster = Poster(
-                self._outgoing, most_connections=MOST_AT_ONCE, answer_seconds=self._timing.answer
+        if self._client is None:
+            self._client = WebhookClient(
+                self._address_policy,
+                most_connections=MOST_AT_ONCE,
+                answer_seconds=self._timing.answer,
             )
         headers = {
             "Content-Type": "application/json",
             "User-Agent": f"Hudhud/{__version__}",
             **self._signed(claimed, datetime.now(UTC)),
         }
-        return await self._poster.post(claimed.url, headers, claimed.body.encode())
+        return await self._client.post(claimed.url, headers, claimed.body.encode())
 
     def _signed(self, claimed: Claimed, at: datetime) -> dict[str, str]:
         """Return the headers of Standard Webhooks, one signature for each secret that signs.
@@ -268,8 +274,8 @@ class Dispatcher:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        if self._poster is not None:
-            await self._poster.close()
+        if self._client is not None:
+            await self._client.close()
         try:
             await asyncio.to_thread(self._write_last)
         except SQLAlchemyError as error:

@@ -54,7 +54,7 @@ def add(
 
     It gets what belongs to the API key's `owner`; with None everybody's, and what senders do.
     Whether its address may be reached is asked before, outside of a transaction
-    (`outgoing.Outgoing.check`). Raises BadRequest for a wrong address or kind.
+    (`AddressPolicy.check`). Raises BadRequest for a wrong address or kind.
     """
     address_policy.check_form(url)
     wanted = _in_order(kinds, owner)

@@ -20,7 +20,7 @@ from hudhud.core.clock import now_ms
 from hudhud.core.masking import mask_text
 from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import Sentence, other, say
-from hudhud.webhooks.address_policy import AddressRefused, Outgoing
+from hudhud.webhooks.address_policy import AddressPolicy, AddressRefused
 
 MOST_READ = 64 * 1024
 # Of one answer with the interim ones (1xx) before it, which may follow each other endlessly.
@@ -51,16 +51,18 @@ class Answer:
     retry_after: float | None = None
 
 
-class Poster:
+class WebhookClient:
     """Posts over connections that it keeps open for a while; belongs to one event loop."""
 
-    def __init__(self, outgoing: Outgoing, *, most_connections: int, answer_seconds: float) -> None:
+    def __init__(
+        self, address_policy: AddressPolicy, *, most_connections: int, answer_seconds: float
+    ) -> None:
         self._answer_seconds = answer_seconds
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=httpcore.default_ssl_context(),
             max_connections=most_connections,
             keepalive_expiry=KEPT_OPEN_SECONDS,
-            network_backend=_JudgingBackend(_Names(outgoing)),
+            network_backend=_JudgingBackend(_Names(address_policy)),
         )
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -190,8 +192,8 @@ class _Names:
     neither take the place of others nor keep the process from ending.
     """
 
-    def __init__(self, outgoing: Outgoing) -> None:
-        self._outgoing = outgoing
+    def __init__(self, address_policy: AddressPolicy) -> None:
+        self._address_policy = address_policy
         self._running: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
@@ -207,7 +209,7 @@ class _Names:
     def _look_up(self, name: tuple[str, int], found: asyncio.Future[Sequence[str]]) -> None:
         addresses: Sequence[str] | Exception
         try:
-            addresses = self._outgoing.addresses(*name)
+            addresses = self._address_policy.addresses(*name)
         except Exception as error:  # whoever waits must get it
             addresses = error
         with suppress(RuntimeError):  # the loop has ended meanwhile

@@ -23,7 +23,7 @@ def authenticate(request: AnyRequest, scope: Scope) -> Caller:
     presented = request.headers.get("x-api-key")
     if not presented:
         raise Unauthorized(KEY_MISSING)
-    caller = parts_of(request).key_ring.identify(presented)
+    caller = parts_of(request).api_key_cache.identify(presented)
     if caller is None:
         raise Unauthorized(KEY_WRONG)
     require_address(request, caller)

@@ -15,7 +15,7 @@ from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import webhook_deliveries, webhook_endpoints
 from hudhud.web.admin.webhooks.deliveries_page import ROWS
 from hudhud.webhooks import delivery_log, endpoints, events
-from hudhud.webhooks.address_policy import Outgoing
+from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.event_types import KINDS
 from support.admin import Person, script
 from support.html import Page
@@ -35,8 +35,8 @@ def _names_lead_to_the_internet() -> Iterator[None]:
         return ["10.0.0.1" if host == "intranet.example" else "93.184.215.14"]
 
     with pytest.MonkeyPatch.context() as patch:
-        built = Outgoing(allow_private=False, resolve=resolve)
-        patch.setattr("hudhud.web.application.build_outgoing", lambda _settings: built)
+        built = AddressPolicy(allow_private=False, resolve=resolve)
+        patch.setattr("hudhud.web.application.build_address_policy", lambda _settings: built)
         yield
 
 

@@ -122,7 +122,7 @@ async def is_still_in(request: AnyRequest, actor: Actor) -> bool:
     """
     if actor.session is None:
         key = request.headers.get("x-api-key", "")
-        return parts_of(request).key_ring.admin_name(key) is not None
+        return parts_of(request).api_key_cache.admin_name(key) is not None
     token = token_of(request) or ""
     try:
         session = await asyncio.to_thread(_find, request, token)
@@ -154,7 +154,7 @@ def token_of(request: AnyRequest) -> str | None:
 
 
 def _key_name(request: AnyRequest, key: str) -> str:
-    caller = parts_of(request).key_ring.identify(key)
+    caller = parts_of(request).api_key_cache.identify(key)
     if caller is None:
         raise WrongKey(KEY_WRONG)
     try:

@@ -169,7 +169,7 @@ class Entrance:
         raise WrongCode(WRONG_CODE)
 
     def _begin(self, connection: Connection, tried: _Try, *, detail: Sentence | None) -> Entered:
-        login_attempts.forgive(connection, tried.attempt)
+        login_attempts.clear(connection, tried.attempt)
         audit_log.note(
             connection,
             who=self._admin,

@@ -178,7 +178,7 @@ def _add(parts: Parts, actor: Actor, form: Form) -> Signed:
     url, owner, kinds = form.one("url").strip(), form.one("key") or None, form.all("kind")
     if not kinds:
         raise BadRequest(say("webhook.no_events"))
-    parts.outgoing.check(url)
+    parts.address_policy.check(url)
     with parts.database.write() as connection:
         if owner not in (None, api_keys.ENVIRONMENT):
             owner = api_keys.owner_of(connection, str(owner), now=now_ms())
