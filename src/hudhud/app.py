@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from hudhud.auth import api_keys
 from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import Sealer
+from hudhud.core.crypto import Cipher
 from hudhud.core.errors import SettingsError
-from hudhud.core.secret import build_sealer, load_secret
+from hudhud.core.secret import build_code_cipher, load_secret
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
@@ -52,7 +52,9 @@ def build_starter(
     settings: Settings, database: Database, templates: Templates, countries: Countries
 ) -> VerificationStarter:
     """Build what makes verifications and writes them. Raises StartRefused without a secret."""
-    return VerificationStarter(settings, database, build_sealer(settings), templates, countries)
+    return VerificationStarter(
+        settings, database, build_code_cipher(settings), templates, countries
+    )
 
 
 def build_templates(settings: Settings) -> Templates:
@@ -107,7 +109,7 @@ def build_housekeeping(settings: Settings, database: Database) -> Housekeeping:
 
 def build_dispatcher(settings: Settings, database: Database) -> Dispatcher:
     """Build what delivers events to webhooks. Raises StartRefused without a secret."""
-    return Dispatcher(database, build_webhook_sealer(settings), build_address_policy(settings))
+    return Dispatcher(database, build_webhook_cipher(settings), build_address_policy(settings))
 
 
 def build_address_policy(settings: Settings) -> AddressPolicy:
@@ -115,6 +117,6 @@ def build_address_policy(settings: Settings) -> AddressPolicy:
     return AddressPolicy(allow_private=settings.webhook_allow_private)
 
 
-def build_webhook_sealer(settings: Settings) -> Sealer:
+def build_webhook_cipher(settings: Settings) -> Cipher:
     """Build what seals and opens the secrets of webhooks. Raises StartRefused without a secret."""
-    return Sealer(endpoints.PURPOSE, load_secret(settings), settings.session_secret_previous)
+    return Cipher(endpoints.PURPOSE, load_secret(settings), settings.session_secret_previous)

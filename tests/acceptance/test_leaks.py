@@ -20,7 +20,7 @@ from sqlalchemy import Row, func, inspect, select, text, update
 
 from hudhud.channels.sandbox import NOT_ON_WHATSAPP
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications, webhook_deliveries
 from hudhud.verification.codes import new_code
@@ -368,10 +368,10 @@ def assert_all_happened(site: Site) -> None:
 
 def check_waiting(site: Site, waiting: Sequence[dict[str, Any]]) -> None:
     """Of the codes that wait the ciphertext is there, of the others nothing."""
-    sealer = CodeSealer(site.secret)
+    cipher = CodeCipher(site.secret)
     sealed = select(verifications).where(verifications.c.code_sealed.is_not(None))
     with site.database.read() as connection:
-        kept = {row.id: sealer.open(row.id, row.code_sealed) for row in connection.execute(sealed)}
+        kept = {row.id: cipher.open(row.id, row.code_sealed) for row in connection.execute(sealed)}
     expected = {one["verificationId"]: one["otp"] for one in waiting}
     assert kept.items() >= expected.items()
     assert len(kept) == len(expected) + 1  # and of the one that failed, which may be retried

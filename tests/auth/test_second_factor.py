@@ -9,26 +9,26 @@ from sqlalchemy import select, text
 
 from hudhud.auth import second_factor
 from hudhud.auth.second_factor import PURPOSE, STEP_MS, Means, Setup
-from hudhud.core.crypto import Sealer, SealingError
+from hudhud.core.crypto import Cipher, SealingError
 from hudhud.db.engine import Database
 from hudhud.db.tables import recovery_codes, second_factors
 
 NOW = 1_800_000_000_000
-SEALER = Sealer(PURPOSE, "the secret of these tests")
+CIPHER = Cipher(PURPOSE, "the secret of these tests")
 
 
-def set_up(database: Database, sealer: Sealer = SEALER) -> Setup:
+def set_up(database: Database, cipher: Cipher = CIPHER) -> Setup:
     """Begin a setup."""
     with database.write() as connection:
-        second_factor.begin_setup(connection, sealer, "admin")
-        setup = second_factor.pending(connection, sealer, "admin")
+        second_factor.begin_setup(connection, cipher, "admin")
+        setup = second_factor.pending(connection, cipher, "admin")
     assert setup is not None
     return setup
 
 
 def confirm(database: Database, code: str, *, now: int = NOW) -> list[str] | None:
     with database.write() as connection:
-        return second_factor.confirm(connection, SEALER, "admin", code, now=now)
+        return second_factor.confirm(connection, CIPHER, "admin", code, now=now)
 
 
 def turn_on(database: Database) -> tuple[str, list[str]]:
@@ -44,9 +44,9 @@ def code_of(secret: str, steps: int = 0) -> str:
     return pyotp.TOTP(secret).at((NOW + steps * STEP_MS) // 1000)
 
 
-def spend(database: Database, code: str, *, sealer: Sealer = SEALER) -> Means | None:
+def spend(database: Database, code: str, *, cipher: Cipher = CIPHER) -> Means | None:
     with database.write() as connection:
-        return second_factor.spend(connection, sealer, "admin", code, now=NOW)
+        return second_factor.spend(connection, cipher, "admin", code, now=NOW)
 
 
 def is_on(database: Database) -> bool:
@@ -63,7 +63,7 @@ def test_it_is_on_only_when_a_code_has_confirmed_it(database: Database) -> None:
     assert confirm(database, code_of(setup.secret)) is not None
     assert is_on(database)
     with database.read() as connection:
-        assert second_factor.pending(connection, SEALER, "admin") is None
+        assert second_factor.pending(connection, CIPHER, "admin") is None
 
 
 def test_the_app_is_told_whose_code_it_makes(database: Database) -> None:
@@ -78,7 +78,7 @@ def test_beginning_again_makes_another_secret_until_it_is_on(database: Database)
     assert first.secret != second.secret
     assert confirm(database, code_of(second.secret)) is not None
     with database.write() as connection:
-        second_factor.begin_setup(connection, SEALER, "admin")
+        second_factor.begin_setup(connection, CIPHER, "admin")
     assert spend(database, code_of(second.secret, 1)) == "app"
 
 
@@ -167,18 +167,18 @@ def test_turned_off_everything_is_forgotten(database: Database) -> None:
 
 def test_it_outlives_the_secret_before(database: Database) -> None:
     secret, _ = turn_on(database)
-    rotating = Sealer(PURPOSE, "the secret after it", "the secret of these tests")
-    assert spend(database, code_of(secret), sealer=rotating) == "app"
-    afterwards = Sealer(PURPOSE, "the secret after it")
-    assert spend(database, code_of(secret, 1), sealer=afterwards) == "app"
+    rotating = Cipher(PURPOSE, "the secret after it", "the secret of these tests")
+    assert spend(database, code_of(secret), cipher=rotating) == "app"
+    afterwards = Cipher(PURPOSE, "the secret after it")
+    assert spend(database, code_of(secret, 1), cipher=afterwards) == "app"
 
 
 def test_with_a_lost_secret_the_recovery_codes_still_work(database: Database) -> None:
     secret, codes = turn_on(database)
-    other = Sealer(PURPOSE, "quite another secret")
+    other = Cipher(PURPOSE, "quite another secret")
     with pytest.raises(SealingError):
-        spend(database, code_of(secret), sealer=other)
-    assert spend(database, codes[0], sealer=other) == "recovery code"
+        spend(database, code_of(secret), cipher=other)
+    assert spend(database, codes[0], cipher=other) == "recovery code"
 
 
 def test_a_secret_moved_to_another_admin_does_not_open(database: Database) -> None:
@@ -186,4 +186,4 @@ def test_a_secret_moved_to_another_admin_does_not_open(database: Database) -> No
     with database.write() as connection:
         connection.execute(text("UPDATE second_factors SET username = 'other'"))
         with pytest.raises(SealingError):
-            second_factor.pending(connection, SEALER, "other")
+            second_factor.pending(connection, CIPHER, "other")

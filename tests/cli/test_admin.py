@@ -10,7 +10,7 @@ from conftest import settings
 from hudhud.auth import admin_password, audit_log, login_attempts, second_factor
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import Sealer
+from hudhud.core.crypto import Cipher
 from support.command_line import Installation, Run
 
 PASSWORD = "correct horse battery"
@@ -124,7 +124,7 @@ def test_the_second_factor_is_reset(run: Run, installation: Installation) -> Non
     ended = run("admin", "reset-second-factor")
     assert (ended.code, notes(installation)) == (1, [])
     with installation.database.write() as connection:
-        second_factor.begin_setup(connection, Sealer("test", "a secret"), "admin")
+        second_factor.begin_setup(connection, Cipher("test", "a secret"), "admin")
     assert run("admin", "reset-second-factor").code == 0
     assert notes(installation) == [("cli", "second_factor_off", "admin", None)]
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from hudhud.channels.base import Receipt
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.secret import load_secret
 from hudhud.core.sentences import other
 from hudhud.db.tables import verifications
@@ -34,10 +34,10 @@ def test_a_code_is_shown_to_who_asks_for_it(run: Run, installation: Installation
 
 
 def code_of(installation: Installation) -> str:
-    sealer = CodeSealer(load_secret(installation.settings))
+    cipher = CodeCipher(load_secret(installation.settings))
     with installation.database.read() as connection:
         row = connection.execute(select(verifications)).one()
-    return sealer.open(row.id, row.code_sealed)
+    return cipher.open(row.id, row.code_sealed)
 
 
 @pytest.mark.parametrize("number", ["201001234567", "+20", "me"])

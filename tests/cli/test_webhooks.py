@@ -38,11 +38,11 @@ def _names_lead_to_the_internet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stored_secrets(installation: Installation) -> list[str]:
     """The secrets of the only endpoint, as the service opens them."""
-    sealer = app.build_webhook_sealer(installation.settings)
+    cipher = app.build_webhook_cipher(installation.settings)
     with installation.database.read() as connection:
         row = connection.execute(select(webhook_endpoints)).one()
     sealed = [row.secret_sealed, row.previous_secret_sealed]
-    return [sealer.open(row.url, one) for one in sealed if one is not None]
+    return [cipher.open(row.url, one) for one in sealed if one is not None]
 
 
 def put_deliveries(installation: Installation, count: int, status: str = "failed") -> None:

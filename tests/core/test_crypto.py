@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud.core.crypto import CodeSealer, SealingError, derive
+from hudhud.core.crypto import CodeCipher, SealingError, derive
 
 SECRET = "a secret of the tests"
 NEWER = "the secret after it, of the tests"
@@ -13,72 +13,72 @@ codes = st.text("0123456789", min_size=4, max_size=10)
 
 @given(codes)
 def test_a_sealed_code_opens_for_its_verification(code: str) -> None:
-    sealer = CodeSealer(SECRET)
-    sealed = sealer.seal("v_1", code)
-    assert sealer.open("v_1", sealed) == code
+    cipher = CodeCipher(SECRET)
+    sealed = cipher.seal("v_1", code)
+    assert cipher.open("v_1", sealed) == code
     assert code.encode() not in sealed
 
 
 def test_the_same_code_never_looks_the_same_when_sealed() -> None:
-    sealer = CodeSealer(SECRET)
-    assert sealer.seal("v_1", "0345") != sealer.seal("v_1", "0345")
+    cipher = CodeCipher(SECRET)
+    assert cipher.seal("v_1", "0345") != cipher.seal("v_1", "0345")
 
 
 def test_a_sealed_code_opens_for_no_other_verification() -> None:
-    sealer = CodeSealer(SECRET)
+    cipher = CodeCipher(SECRET)
     with pytest.raises(SealingError, match="damaged"):
-        sealer.open("v_2", sealer.seal("v_1", "0345"))
+        cipher.open("v_2", cipher.seal("v_1", "0345"))
 
 
 def test_a_sealed_code_opens_with_no_other_secret() -> None:
     with pytest.raises(SealingError, match="no longer set"):
-        CodeSealer(NEWER).open("v_1", CodeSealer(SECRET).seal("v_1", "0345"))
+        CodeCipher(NEWER).open("v_1", CodeCipher(SECRET).seal("v_1", "0345"))
 
 
 def test_a_code_sealed_before_a_rotation_opens_while_the_previous_secret_is_set() -> None:
-    old, rotated = CodeSealer(SECRET), CodeSealer(NEWER, previous=SECRET)
+    old, rotated = CodeCipher(SECRET), CodeCipher(NEWER, previous=SECRET)
     assert rotated.open("v_1", old.seal("v_1", "0345")) == "0345"
     assert rotated.open("v_1", rotated.seal("v_1", "6789")) == "6789"
-    assert CodeSealer(NEWER).open("v_1", rotated.seal("v_1", "6789")) == "6789"
+    assert CodeCipher(NEWER).open("v_1", rotated.seal("v_1", "6789")) == "6789"
 
 
 @given(codes, st.data())
 def test_a_damaged_seal_is_refused_whatever_the_damage(code: str, data: st.DataObject) -> None:
-    sealer = CodeSealer(SECRET)
-    sealed = bytearray(sealer.seal("v_1", code))
+    cipher = CodeCipher(SECRET)
+    sealed = bytearray(cipher.seal("v_1", code))
     place = data.draw(st.integers(0, len(sealed) - 1))
     sealed[place] ^= data.draw(st.integers(1, 255))
     with pytest.raises(SealingError):
-        sealer.open("v_1", bytes(sealed))
+        cipher.open("v_1", bytes(sealed))
 
 
 @given(codes, st.data())
 def test_a_seal_cut_short_is_refused(code: str, data: st.DataObject) -> None:
-    sealer = CodeSealer(SECRET)
-    sealed = sealer.seal("v_1", code)
+    cipher = CodeCipher(SECRET)
+    sealed = cipher.seal("v_1", code)
     with pytest.raises(SealingError):
-        sealer.open("v_1", sealed[: data.draw(st.integers(0, len(sealed) - 1))])
+        cipher.open("v_1", sealed[: data.draw(st.integers(0, len(sealed) - 1))])
 
 
 def test_a_digest_fits_its_code_and_its_verification_alone() -> None:
-    sealer = CodeSealer(SECRET)
-    digest = sealer.digest("v_1", "0345")
-    assert sealer.matches(digest, "v_1", "0345")
-    assert not sealer.matches(digest, "v_1", "0346")
-    assert not sealer.matches(digest, "v_2", "0345")
-    assert not CodeSealer(NEWER).matches(digest, "v_1", "0345")
-    assert CodeSealer(NEWER, previous=SECRET).matches(digest, "v_1", "0345")
+    cipher = CodeCipher(SECRET)
+    digest = cipher.digest("v_1", "0345")
+    assert cipher.matches(digest, "v_1", "0345")
+    assert not cipher.matches(digest, "v_1", "0346")
+    assert not cipher.matches(digest, "v_2", "0345")
+    assert not CodeCipher(NEWER).matches(digest, "v_1", "0345")
+    assert CodeCipher(NEWER, previous=SECRET).matches(digest, "v_1", "0345")
 
 
 def test_a_digest_cannot_be_made_to_fit_by_moving_digits_into_the_id() -> None:
-    sealer = CodeSealer(SECRET)
-    assert sealer.digest("v_1", "23") != sealer.digest("v_12", "3")
+    cipher = CodeCipher(SECRET)
+    assert cipher.digest("v_1", "23") != cipher.digest("v_12", "3")
 
 
 def test_the_index_of_a_code_is_the_same_each_time_and_keyed() -> None:
-    assert CodeSealer(SECRET).index("0345") == CodeSealer(SECRET).index("0345")
-    assert CodeSealer(SECRET).index("0345") != CodeSealer(SECRET).index("0346")
-    assert CodeSealer(SECRET).index("0345") != CodeSealer(NEWER).index("0345")
+    assert CodeCipher(SECRET).index("0345") == CodeCipher(SECRET).index("0345")
+    assert CodeCipher(SECRET).index("0345") != CodeCipher(SECRET).index("0346")
+    assert CodeCipher(SECRET).index("0345") != CodeCipher(NEWER).index("0345")
 
 
 def test_keys_of_different_purposes_differ() -> None:

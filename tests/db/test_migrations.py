@@ -36,7 +36,7 @@ from hudhud.messages.search import JobFilter, Place
 from hudhud.senders import overview
 from hudhud.verification.limits.rate_limits import DEFAULTS
 from support.queued import NOW, accept, stored, submit
-from support.stored_jobs import SEALER
+from support.stored_jobs import CIPHER
 
 REVISIONS = sorted((MIGRATIONS / "versions").glob("0*.py"))
 MIGRATOR = """
@@ -301,8 +301,8 @@ def _insert_message(connection: Connection, number: int, status: str) -> None:
             "phone": phone,
             "status": "pending",
             "code_digest": b"",
-            "code_index": SEALER.index(f"471{number}"),
-            "code_sealed": SEALER.seal(f"v{number}", f"471{number}"),
+            "code_index": CIPHER.index(f"471{number}"),
+            "code_sealed": CIPHER.seal(f"v{number}", f"471{number}"),
             "api_key": "k",
             "created_at": NOW,
             "expires_at": NOW + 1,
@@ -329,7 +329,7 @@ def _insert_message(connection: Connection, number: int, status: str) -> None:
 
 def searched(database: Database, search: str) -> list[int]:
     with database.read() as connection:
-        page, _ = listing.page(connection, SEALER, JobFilter(search=search), Place(20), now=NOW)
+        page, _ = listing.page(connection, CIPHER, JobFilter(search=search), Place(20), now=NOW)
     return [job.id for job in page.jobs]
 
 

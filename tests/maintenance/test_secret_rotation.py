@@ -12,7 +12,7 @@ from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import iso, now_ms
-from hudhud.core.crypto import CodeSealer, Sealer
+from hudhud.core.crypto import Cipher, CodeCipher
 from hudhud.core.phones import Phone
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
@@ -48,20 +48,20 @@ AFTER = chosen(NEW)
 PREPARED = chosen(OLD, NEW)
 
 
-def sealer(used: Settings) -> CodeSealer:
+def cipher(used: Settings) -> CodeCipher:
     assert used.session_secret is not None
-    return CodeSealer(used.session_secret, used.session_secret_previous)
+    return CodeCipher(used.session_secret, used.session_secret_previous)
 
 
-def of_purpose(purpose: str, used: Settings) -> Sealer:
+def of_purpose(purpose: str, used: Settings) -> Cipher:
     assert used.session_secret is not None
-    return Sealer(purpose, used.session_secret, used.session_secret_previous)
+    return Cipher(purpose, used.session_secret, used.session_secret_previous)
 
 
 def accept(database: Database, used: Settings, phone: str = PHONE) -> Accepted:
     """A code that was asked for while these settings held."""
     starter = VerificationStarter(
-        used, database, sealer(used), Templates(used), Countries(used, database)
+        used, database, cipher(used), Templates(used), Countries(used, database)
     )
     (result,) = start(database, (SHOP, request(phone)), now=now_ms(), starter=starter)
     assert isinstance(result, Accepted)
@@ -71,7 +71,7 @@ def accept(database: Database, used: Settings, phone: str = PHONE) -> Accepted:
 def check(database: Database, used: Settings, accepted: Accepted) -> Checked | Exception:
     asked = Check(SHOP, accepted.code or "", verification_id=accepted.verification_id)
     with database.write() as connection:
-        (result,) = CodeChecker(sealer(used), 5).write(connection, [asked])
+        (result,) = CodeChecker(cipher(used), 5).write(connection, [asked])
     return result
 
 
@@ -88,9 +88,9 @@ def test_a_code_is_checked_sent_and_found(
 ) -> None:
     accepted = accept(database, made)
     row = verification_of(database, accepted.message_id)
-    assert accepted.code == sealer(used).open(row.id, row.code_sealed)
+    assert accepted.code == cipher(used).open(row.id, row.code_sealed)
     with database.read() as connection:
-        found = search.messages_with(connection, sealer(used), str(accepted.code))
+        found = search.messages_with(connection, cipher(used), str(accepted.code))
     assert found == [accepted.message_id]
     result = check(database, used, accepted)
     assert isinstance(result, Checked)
@@ -100,10 +100,10 @@ def test_a_code_is_checked_sent_and_found(
 @PAIRS
 def test_the_text_of_a_link_arrives(database: Database, made: Settings, used: Settings) -> None:
     put_linked(database)
-    starter = LinkStarter(made, database, sealer(made), Templates(made), Countries(made, database))
+    starter = LinkStarter(made, database, cipher(made), Templates(made), Countries(made, database))
     now = now_ms()
     link = starter.start(LinkRequest(phone=Phone(PHONE, "EG")), caller=SHOP, now=now)
-    taking = Arrivals(used, database, sealer(used), Templates(used), Countries(used, database))
+    taking = Arrivals(used, database, cipher(used), Templates(used), Countries(used, database))
     text = Inbound("m", PHONE, f"Hello {link.token}", now)
     with database.write() as connection:
         taking.take(connection, text, channel="linked", sender="main", now=now)
@@ -236,7 +236,7 @@ def test_codes_of_the_new_secret_do_not_need_the_former_one(database: Database) 
 def test_a_link_of_the_former_secret_needs_it(database: Database) -> None:
     put_linked(database)
     starter = LinkStarter(
-        BEFORE, database, sealer(BEFORE), Templates(BEFORE), Countries(BEFORE, database)
+        BEFORE, database, cipher(BEFORE), Templates(BEFORE), Countries(BEFORE, database)
     )
     link = starter.start(LinkRequest(), caller=SHOP, now=now_ms())
     assert left(database).until == link.expires_at

@@ -15,19 +15,19 @@ from hudhud.messages.receipts import STATUSES
 from hudhud.messages.search import JobFilter, Place
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, submit
-from support.stored_jobs import SEALER, StoredJob, put_jobs
+from support.stored_jobs import CIPHER, StoredJob, put_jobs
 
 EVERY = JobFilter()
 
 
 def page(database: Database, chosen: JobFilter = EVERY, **asked: Any) -> JobPage:
     with database.read() as connection:
-        return listing.page(connection, SEALER, chosen, Place(**{"limit": 3, **asked}), now=NOW)[0]
+        return listing.page(connection, CIPHER, chosen, Place(**{"limit": 3, **asked}), now=NOW)[0]
 
 
 def total(database: Database, chosen: JobFilter = EVERY) -> Total:
     with database.read() as connection:
-        return listing.page(connection, SEALER, chosen, Place(1), now=NOW)[1]
+        return listing.page(connection, CIPHER, chosen, Place(1), now=NOW)[1]
 
 
 def ids(found: JobPage) -> list[int]:

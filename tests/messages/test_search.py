@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.sentences import Sentence, say
 from hudhud.db import tables
 from hudhud.db.engine import Database
@@ -22,7 +22,7 @@ from hudhud.messages.search import JobFilter, Place
 from hudhud.messages.templates.catalog import with_code
 from hudhud.verification import lifecycle
 from support.queued import NOW, SECRET, VALIDITY_MS
-from support.stored_jobs import BODY, SEALER, StoredJob, forget_everything, put_jobs
+from support.stored_jobs import BODY, CIPHER, StoredJob, forget_everything, put_jobs
 
 LEGACY = get_args(LegacyStatus)
 
@@ -78,7 +78,7 @@ def page(
     search: str = "",
     *,
     limit: int = 100,
-    sealer: CodeSealer = SEALER,
+    cipher: CodeCipher = CIPHER,
     status: LegacyStatus | None = None,
     delivery: str | None = None,
     **place: int | None,
@@ -86,7 +86,7 @@ def page(
     chosen = JobFilter(status=status, delivery=delivery, search=search)
     with database.read() as connection:
         return listing.page(
-            connection, sealer, chosen, Place(limit, **cast("Any", place)), now=NOW
+            connection, cipher, chosen, Place(limit, **cast("Any", place)), now=NOW
         )[0]
 
 
@@ -96,7 +96,7 @@ def found(database: Database, search: str = "", **asked: Any) -> list[int]:
 
 def total(database: Database, chosen: JobFilter) -> listing.Total:
     with database.read() as connection:
-        return listing.page(connection, SEALER, chosen, Place(1), now=NOW)[1]
+        return listing.page(connection, CIPHER, chosen, Place(1), now=NOW)[1]
 
 
 def counted(number: int) -> listing.Total:
@@ -164,7 +164,7 @@ def test_a_job_is_found_by_the_code_of_its_error(database: Database) -> None:
     ):
         chosen = JobFilter(search="كلمة", codes=codes)
         with database.read() as connection:
-            shown, count = listing.page(connection, SEALER, chosen, Place(100), now=NOW)
+            shown, count = listing.page(connection, CIPHER, chosen, Place(100), now=NOW)
         assert [job.id for job in shown.jobs] == wanted
         assert count == counted(len(wanted))
 
@@ -244,11 +244,11 @@ def test_a_code_that_is_erased_is_not_found_any_more(database: Database) -> None
 
 @pytest.mark.usefixtures("way")
 def test_a_code_of_the_secret_before_is_found_while_that_is_known(database: Database) -> None:
-    old = StoredJob(sealer=CodeSealer("the secret before"))
+    old = StoredJob(cipher=CodeCipher("the secret before"))
     ids = surround(database, old, StoredJob())
-    assert found(database, "4711", sealer=CodeSealer(SECRET, "the secret before")) == ids
-    assert found(database, "4711", sealer=CodeSealer(SECRET)) == ids[:1]
-    assert found(database, "4711", sealer=CodeSealer("another")) == []
+    assert found(database, "4711", cipher=CodeCipher(SECRET, "the secret before")) == ids
+    assert found(database, "4711", cipher=CodeCipher(SECRET)) == ids[:1]
+    assert found(database, "4711", cipher=CodeCipher("another")) == []
 
 
 def test_a_search_can_be_a_code_or_a_phone_or_both() -> None:
@@ -466,6 +466,6 @@ def test_pages_and_totals_are_those_of_a_plain_filter(
         assert total(database, chosen) == counted(len(expected))
         for place in (Place(limit), Place(limit, skip=1)):
             with database.read() as connection:
-                together = listing.page(connection, SEALER, chosen, place, now=NOW)
+                together = listing.page(connection, CIPHER, chosen, place, now=NOW)
             assert [job.id for job in together[0].jobs] == expected[place.skip :][:limit]
             assert together[1] == counted(len(expected))

@@ -8,7 +8,7 @@ from sqlalchemy import Row, select
 from conftest import settings
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import Inbound, State, StateReport
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
@@ -42,7 +42,7 @@ def link_starter(database: Database, **changes: Any) -> LinkStarter:
     """What makes links, for live keys."""
     chosen = settings(**changes)
     return LinkStarter(
-        chosen, database, CodeSealer(SECRET), Templates(chosen), Countries(chosen, database)
+        chosen, database, CodeCipher(SECRET), Templates(chosen), Countries(chosen, database)
     )
 
 
@@ -92,7 +92,7 @@ def queued(database: Database) -> list[Row[Any]]:
 
 def code_of(row: Row[Any]) -> str:
     """The code of a verification as it is stored."""
-    return CodeSealer(SECRET).open(row.id, row.code_sealed)
+    return CodeCipher(SECRET).open(row.id, row.code_sealed)
 
 
 def text_of(link: str) -> str:

@@ -9,7 +9,7 @@ from hudhud.auth.api_key_settings import Scope
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import State, StateReport
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
@@ -30,7 +30,7 @@ def starter(database: Database, **changes: Any) -> VerificationStarter:
     """What makes and writes verifications, on the sandbox unless `changes` say otherwise."""
     chosen = settings(**{"channel": "sandbox", **changes})
     return VerificationStarter(
-        chosen, database, CodeSealer(SECRET), Templates(chosen), Countries(chosen, database)
+        chosen, database, CodeCipher(SECRET), Templates(chosen), Countries(chosen, database)
     )
 
 
@@ -38,7 +38,7 @@ def arrivals(database: Database, **changes: Any) -> Arrivals:
     """What answers the texts of links, on the sandbox unless `changes` say otherwise."""
     chosen = settings(**{"channel": "sandbox", **changes})
     return Arrivals(
-        chosen, database, CodeSealer(SECRET), Templates(chosen), Countries(chosen, database)
+        chosen, database, CodeCipher(SECRET), Templates(chosen), Countries(chosen, database)
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import Sealer
+from hudhud.core.crypto import Cipher
 from hudhud.db.engine import Database
 from hudhud.db.tables import events, webhook_deliveries
 from hudhud.webhooks import endpoints
@@ -22,7 +22,7 @@ from hudhud.webhooks.endpoints import Signed
 from support.services import wait_until
 
 SECONDS = 20.0
-SEALER = Sealer(endpoints.PURPOSE, "a secret of the tests")
+CIPHER = Cipher(endpoints.PURPOSE, "a secret of the tests")
 # As in production, but no test waits for minutes.
 QUICK = Timing(retry_waits=(0.01,) * 9)
 
@@ -136,12 +136,12 @@ def add_endpoint(
 ) -> Signed:
     """An endpoint that wants these kinds of events, or all."""
     with database.write() as connection:
-        return endpoints.add(connection, SEALER, url=url, kinds=kinds, owner=owner, now=now_ms())
+        return endpoints.add(connection, CIPHER, url=url, kinds=kinds, owner=owner, now=now_ms())
 
 
 def dispatcher(database: Database, timing: Timing = QUICK) -> Dispatcher:
     """What delivers to this machine too."""
-    return Dispatcher(database, SEALER, AddressPolicy(allow_private=True), timing)
+    return Dispatcher(database, CIPHER, AddressPolicy(allow_private=True), timing)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from sqlalchemy import Row
 
 from hudhud.channels.base import Event, StateReport
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.db.engine import Database
 from hudhud.senders import commands, records
 from hudhud.senders.commands import Kind, Result
@@ -37,7 +37,7 @@ class RunningWorker:
             channel_name="sandbox",
             database=database,
             channel=channel,
-            delivery=Delivery(database, channel, CodeSealer(SECRET)),
+            delivery=Delivery(database, channel, CodeCipher(SECRET)),
             arrivals=arrivals(database),
             pace=pace or Pace(0, 0),
             largest_batch=1 if pace else 200,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert
 
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
@@ -15,7 +15,7 @@ from hudhud.messages import counters, text_store
 from support.queued import NOW, PHONE, SECRET, VALIDITY_MS
 
 BODY = "Your Acme code:\n\n{code}\n\nNever share it."
-SEALER = CodeSealer(SECRET)
+CIPHER = CodeCipher(SECRET)
 _numbers = itertools.count()
 
 
@@ -28,7 +28,7 @@ class StoredJob:
     error: Sentence | str | None = None  # a text alone: from before there were codes
     status: str = "queued"
     code: str | None = "4711"
-    sealer: CodeSealer = SEALER
+    cipher: CodeCipher = CIPHER
     created_at: int = NOW
     validity_ms: int = VALIDITY_MS
     sender: str | None = None
@@ -75,8 +75,8 @@ def _rows(number: int, job: StoredJob) -> tuple[dict[str, object], dict[str, obj
         "phone": job.phone,
         "status": "pending",
         "code_digest": b"",
-        "code_index": None if code is None else job.sealer.index(code),
-        "code_sealed": None if code is None else job.sealer.seal(name, code),
+        "code_index": None if code is None else job.cipher.index(code),
+        "code_sealed": None if code is None else job.cipher.seal(name, code),
         "api_key": "k",
         "created_at": job.created_at,
         "expires_at": job.created_at + job.validity_ms,

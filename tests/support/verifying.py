@@ -8,7 +8,7 @@ from sqlalchemy import Row, func, select
 
 from conftest import settings
 from hudhud.auth.api_keys import Caller
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Refused
 from hudhud.core.phones import Phone
 from hudhud.db import tables
@@ -71,7 +71,7 @@ def accepted(database: Database, who: Caller = SHOP, *, now: int = NOW, **change
 def check(database: Database, *group: Check, most: int = MOST) -> list[Checked | Exception]:
     """Check a group, as the API does with those that come at once."""
     with database.write() as connection:
-        return CodeChecker(CodeSealer(SECRET), most).write(connection, group)
+        return CodeChecker(CodeCipher(SECRET), most).write(connection, group)
 
 
 def check_code(database: Database, who: Caller, one: str, typed: str) -> Checked:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from hudhud.auth.api_keys import Caller
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Contradiction, QueueUnavailable
 from hudhud.db.engine import Database
 from hudhud.db.tables import idempotency_keys, messages
@@ -62,8 +62,8 @@ def keyed(
     who: Caller = SHOP, key: str = "order-1", body: bytes = BODY, **changes: Any
 ) -> tuple[Caller, SendRequest]:
     """A request with an Idempotency-Key."""
-    sealer = CodeSealer(SECRET)
-    wanted = IdempotentRequest.of(who.owner, key, body, sealer)
+    cipher = CodeCipher(SECRET)
+    wanted = IdempotentRequest.of(who.owner, key, body, cipher)
     return who, request(**{"idempotent": wanted, **changes})
 
 
@@ -251,7 +251,7 @@ def test_after_a_change_of_the_secret_a_repetition_is_still_known(
     database: Database, clock: Clock
 ) -> None:
     (first,) = ask(database, keyed(), now=clock.now)
-    renewed = CodeSealer("the secret after it", previous=SECRET)
+    renewed = CodeCipher("the secret after it", previous=SECRET)
     wanted = IdempotentRequest.of(SHOP.owner, "order-1", BODY, renewed)
     (again,) = ask(database, (SHOP, request(idempotent=wanted)), now=clock.now)
     assert again.verification_id == first.verification_id

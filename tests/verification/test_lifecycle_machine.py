@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from sqlalchemy import select
 
 from hudhud.auth.api_keys import Caller
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Refused
 from hudhud.core.sentences import other
 from hudhud.db import tables
@@ -52,7 +52,7 @@ WAITS_MS = (*[1, 30_000, 60_000, 120_000] * 3, 60_000 - LAST_CALL_MS, 300_000 - 
 # What may still bring the code to the phone, or has brought it.
 HOPEFUL = {"queued", "sending", "sent"}
 SPELLINGS = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
-SEALER = CodeSealer(SECRET)
+CIPHER = CodeCipher(SECRET)
 
 
 @dataclass
@@ -298,7 +298,7 @@ class VerificationMachine(RuleBasedStateMachine):
             assert self.jobs[message.id] == "queued"
             assert self.now < message.expires_at - LAST_CALL_MS
             assert message.code_sealed is not None
-            assert SEALER.open(one.id, message.code_sealed) == one.code
+            assert CIPHER.open(one.id, message.code_sealed) == one.code
             self.jobs[message.id] = "sending"
         assert len(claimed) + self.cancel_void() <= limit
         if data.draw(st.booleans()):

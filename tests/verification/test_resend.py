@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from hudhud.auth import api_keys
 from hudhud.auth.api_keys import Caller
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Conflict, Gone, NotAllowed, QueueUnavailable, Refused, TooMany
 from hudhud.core.sentences import other
 from hudhud.db import tables
@@ -107,7 +107,7 @@ def test_the_code_is_sealed_as_before_and_opens(database: Database) -> None:
             connection, channel="sandbox", sender="main", limit=9, now=NOW + 30 * SECOND
         )
     assert claimed.code_sealed is not None
-    assert CodeSealer(SECRET).open(one, claimed.code_sealed) == "4711"
+    assert CodeCipher(SECRET).open(one, claimed.code_sealed) == "4711"
 
 
 def test_nothing_is_extended_and_no_attempt_is_given_back(database: Database) -> None:

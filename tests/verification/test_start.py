@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import QueueUnavailable
 from hudhud.core.phones import Phone
 from hudhud.db import tables
@@ -78,10 +78,10 @@ def test_a_code_is_stored_to_be_checked_found_and_sent_and_not_readably(database
     (accepted,) = accept(database, otp_length=10)
     code = str(accepted.code)
     row = verification_of(database, accepted.message_id)
-    sealer = CodeSealer(SECRET)
-    assert sealer.matches(row.code_digest, row.id, code)
-    assert sealer.index(code) == row.code_index
-    assert sealer.open(row.id, row.code_sealed) == code
+    cipher = CodeCipher(SECRET)
+    assert cipher.matches(row.code_digest, row.id, code)
+    assert cipher.index(code) == row.code_index
+    assert cipher.open(row.id, row.code_sealed) == code
     message = stored(database, accepted.message_id)
     assert not any(code in str(value) for value in (*row, *message))
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
-from hudhud.core.crypto import Sealer, SealingError
+from hudhud.core.crypto import Cipher, SealingError
 from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import other, say
 from hudhud.db.engine import Database
@@ -25,7 +25,7 @@ from hudhud.webhooks.delivery_states import (
 )
 from hudhud.webhooks.endpoint_health import EndpointChanges
 from support.queued import NOW, submit, verification_of
-from support.receivers import SEALER, add_endpoint, stored_deliveries
+from support.receivers import CIPHER, add_endpoint, stored_deliveries
 
 URL = "https://shop.example/hudhud"
 MINUTE = 60_000
@@ -196,7 +196,7 @@ def test_what_was_given_back_may_be_taken_at_once(database: Database, endpoint: 
 def test_the_former_secret_signs_until_its_time_is_over(database: Database, endpoint: int) -> None:
     tell(database, *jobs(database, 1))
     with database.write() as connection:
-        endpoints.rotate(connection, SEALER, endpoint, now=NOW, overlap_ms=2 * LEASE_MS)
+        endpoints.rotate(connection, CIPHER, endpoint, now=NOW, overlap_ms=2 * LEASE_MS)
     assert [len(one.secrets_sealed) for one in claim(database, endpoint)] == [2]
     later = claim(database, endpoint, now=NOW + 2 * LEASE_MS)
     assert [len(one.secrets_sealed) for one in later] == [1]
@@ -335,17 +335,17 @@ def test_secrets_are_stored_sealed_and_sealed_anew_after_a_change_of_secret(
 ) -> None:
     added = add_endpoint(database, URL)
     with database.write() as connection:
-        rotated = endpoints.rotate(connection, SEALER, added.id, now=NOW)
+        rotated = endpoints.rotate(connection, CIPHER, added.id, now=NOW)
     assert rotated is not None
     assert added.secret.startswith("whsec_")
     assert rotated.secret != added.secret
-    following = Sealer(endpoints.PURPOSE, "another secret", "a secret of the tests")
+    following = Cipher(endpoints.PURPOSE, "another secret", "a secret of the tests")
     with database.write() as connection:
-        assert endpoints.reseal(connection, SEALER) == 0
+        assert endpoints.reseal(connection, CIPHER) == 0
         assert endpoints.reseal(connection, following) == 2
         assert endpoints.reseal(connection, following) == 0
         row = connection.execute(select(webhook_endpoints)).one()
-    alone = Sealer(endpoints.PURPOSE, "another secret")
+    alone = Cipher(endpoints.PURPOSE, "another secret")
     assert alone.open(URL, row.secret_sealed) == rotated.secret
     assert alone.open(URL, row.previous_secret_sealed) == added.secret
     with pytest.raises(SealingError):
@@ -356,15 +356,15 @@ def test_a_secret_that_no_secret_opens_keeps_no_other_from_being_sealed_anew(
     database: Database,
 ) -> None:
     lost, kept = add_endpoint(database, URL), add_endpoint(database, URL)
-    following = Sealer(endpoints.PURPOSE, "another secret", "a secret of the tests")
-    foreign = Sealer(endpoints.PURPOSE, "a third secret").seal(URL, "x")
+    following = Cipher(endpoints.PURPOSE, "another secret", "a secret of the tests")
+    foreign = Cipher(endpoints.PURPOSE, "a third secret").seal(URL, "x")
     with database.write() as connection, capture_logs() as logs:
         of_lost = update(webhook_endpoints).where(webhook_endpoints.c.id == lost.id)
         connection.execute(of_lost.values(secret_sealed=foreign))
         assert endpoints.reseal(connection, following) == 1
         rows = connection.execute(select(webhook_endpoints).order_by(webhook_endpoints.c.id)).all()
     assert rows[0].secret_sealed == foreign
-    assert Sealer(endpoints.PURPOSE, "another secret").open(URL, rows[1].secret_sealed)
+    assert Cipher(endpoints.PURPOSE, "another secret").open(URL, rows[1].secret_sealed)
     assert [line["endpoint"] for line in logs] == [lost.id] != [kept.id]
 
 
@@ -373,7 +373,7 @@ def test_a_rotation_is_refused_while_the_secret_before_signs(database: Database)
 
     def rotate(now: int, overlap_ms: int = 1000) -> str | None:
         with database.write() as connection:
-            signed = endpoints.rotate(connection, SEALER, added.id, now=now, overlap_ms=overlap_ms)
+            signed = endpoints.rotate(connection, CIPHER, added.id, now=now, overlap_ms=overlap_ms)
         return None if signed is None else signed.secret
 
     second = rotate(NOW)
@@ -389,7 +389,7 @@ def test_a_rotation_is_refused_while_the_secret_before_signs(database: Database)
 def test_a_secret_that_signs_no_more_is_erased(database: Database) -> None:
     added = add_endpoint(database, URL)
     with database.write() as connection:
-        endpoints.rotate(connection, SEALER, added.id, now=NOW, overlap_ms=1000)
+        endpoints.rotate(connection, CIPHER, added.id, now=NOW, overlap_ms=1000)
         endpoints.erase_former_secrets(connection, now=NOW + 999)
     assert len(signing(database)) == 2
     with database.write() as connection:
@@ -402,7 +402,7 @@ def signing(database: Database) -> list[str]:
     with database.read() as connection:
         row = connection.execute(select(webhook_endpoints)).one()
     sealed = (row.secret_sealed, row.previous_secret_sealed)
-    return [SEALER.open(URL, one) for one in sealed if one is not None]
+    return [CIPHER.open(URL, one) for one in sealed if one is not None]
 
 
 def test_what_waited_longer_than_all_attempts_take_is_given_up(
@@ -516,9 +516,9 @@ def test_an_endpoint_that_failed_for_a_moment_hastens_nothing(
 
 def test_an_unknown_endpoint_has_no_secret_to_rotate(database: Database) -> None:
     with database.write() as connection:
-        assert endpoints.rotate(connection, SEALER, 7, now=NOW) is None
+        assert endpoints.rotate(connection, CIPHER, 7, now=NOW) is None
         with pytest.raises(BadRequest):
-            endpoints.rotate(connection, SEALER, 7, now=NOW, overlap_ms=-1)
+            endpoints.rotate(connection, CIPHER, 7, now=NOW, overlap_ms=-1)
 
 
 @pytest.mark.parametrize(

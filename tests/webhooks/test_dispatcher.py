@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from hudhud.channels.base import Receipt
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import Sealer
+from hudhud.core.crypto import Cipher
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
 from hudhud.messages import queue, receipts
@@ -32,7 +32,7 @@ from hudhud.webhooks.dispatcher import Dispatcher, Timing
 from hudhud.worker.worker import record_outcomes
 from support.queued import submit, verification_of
 from support.receivers import (
-    SEALER,
+    CIPHER,
     SECONDS,
     Received,
     Reply,
@@ -111,13 +111,13 @@ def test_both_secrets_sign_during_a_rotation(database: Database) -> None:
     with receiving() as receiver:
         added = add_endpoint(database, receiver.url, ["verification.created"])
         with database.write() as connection:
-            rotated = endpoints.rotate(connection, SEALER, added.id, now=now_ms())
+            rotated = endpoints.rotate(connection, CIPHER, added.id, now=now_ms())
         assert rotated is not None
         with dispatching(database):
             submit(database, now=now_ms())
             wait_for_status(database, "delivered")
             with database.write() as connection:
-                endpoints.rotate(connection, SEALER, added.id, now=now_ms(), overlap_ms=0)
+                endpoints.rotate(connection, CIPHER, added.id, now=now_ms(), overlap_ms=0)
             submit(database, now=now_ms())
             wait_for_status(database, "delivered", "delivered")
     during, after = receiver.received
@@ -282,7 +282,7 @@ def test_a_private_address_gets_nothing_unless_it_is_allowed(database: Database)
         add_endpoint(database, receiver.url, ["message.sent"])
         tell(database, *submit(database, now=now_ms()))
         stopping = threading.Event()
-        strict = Dispatcher(database, SEALER, AddressPolicy(allow_private=False), NO_RETRY_SOON)
+        strict = Dispatcher(database, CIPHER, AddressPolicy(allow_private=False), NO_RETRY_SOON)
         thread = threading.Thread(target=strict.run, args=(stopping,))
         thread.start()
         wait_until(lambda: stored_deliveries(database)[0].attempts == 1, SECONDS, "an attempt")
@@ -384,7 +384,7 @@ def test_a_secret_that_cannot_be_opened_is_told(database: Database) -> None:
     with receiving() as receiver:
         add_endpoint(database, receiver.url, ["message.sent"])
         with database.write() as connection:
-            foreign = Sealer(endpoints.PURPOSE, "the secret of yesterday").seal(receiver.url, "x")
+            foreign = Cipher(endpoints.PURPOSE, "the secret of yesterday").seal(receiver.url, "x")
             connection.execute(update(webhook_endpoints).values(secret_sealed=foreign))
         tell(database, *submit(database, now=now_ms()))
         with dispatching(database, NO_RETRY_SOON):

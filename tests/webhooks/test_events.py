@@ -20,7 +20,7 @@ from hudhud.webhooks import delivery_log, endpoints, events
 from hudhud.webhooks.event_types import KINDS
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, accept, caller, starter
-from support.receivers import SEALER, add_endpoint
+from support.receivers import CIPHER, add_endpoint
 
 URL = "https://shop.example/hudhud"
 OTHER = "+447700900118"
@@ -454,7 +454,7 @@ def test_an_answer_without_a_verification_is_told_and_forgotten(database: Databa
 
 def test_every_kind_can_be_wanted(database: Database) -> None:
     with database.write() as connection:
-        added = endpoints.add(connection, SEALER, url=URL, kinds=KINDS, owner=None, now=NOW)
+        added = endpoints.add(connection, CIPHER, url=URL, kinds=KINDS, owner=None, now=NOW)
         found = endpoints.find(connection, added.id)
     assert found is not None
     assert tuple(found.kinds.split()) == KINDS

@@ -7,7 +7,7 @@ from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.db import tables
 from hudhud.db.engine import Database
@@ -42,7 +42,7 @@ def claim(database: Database) -> Claimed:
 
 def deliver(database: Database, channel: ScriptedChannel, secret: str = SECRET) -> Outcome:
     """Claim the next message, send it and record what came of it."""
-    outcome = Delivery(database, channel, CodeSealer(secret)).deliver(claim(database))
+    outcome = Delivery(database, channel, CodeCipher(secret)).deliver(claim(database))
     with database.write() as connection:
         record_outcomes(connection, sender="a", outcomes=[outcome], now=now_ms())
     return outcome
@@ -72,7 +72,7 @@ def test_a_message_sent_again_after_a_crash_has_the_same_code(
     database: Database, channel: ScriptedChannel
 ) -> None:
     submit(database, now=now_ms())
-    Delivery(database, channel, CodeSealer(SECRET)).deliver(claim(database))
+    Delivery(database, channel, CodeCipher(SECRET)).deliver(claim(database))
     with database.write() as connection:
         queue.reclaim_of(connection, sender="a", now=now_ms())
     deliver(database, channel)
@@ -88,7 +88,7 @@ def test_an_expired_code_is_never_sent(
     claimed = claim(database)
     change(database, message, expires_at=now_ms() + left)
     late = replace(claimed, expires_at=now_ms() + left)
-    outcome = Delivery(database, channel, CodeSealer(SECRET)).deliver(late)
+    outcome = Delivery(database, channel, CodeCipher(SECRET)).deliver(late)
     assert channel.sent == []
     with database.write() as connection:
         record_outcomes(connection, sender="a", outcomes=[outcome], now=now_ms())
@@ -293,6 +293,6 @@ def test_a_code_that_expires_while_its_number_is_checked_is_not_sent(
         monkeypatch.setattr(send, "now_ms", lambda: claimed.expires_at)
 
     checking.on_check = let_the_validity_pass
-    outcome = Delivery(database, checking, CodeSealer(SECRET)).deliver(claimed)
+    outcome = Delivery(database, checking, CodeCipher(SECRET)).deliver(claimed)
     assert isinstance(outcome, Returned)
     assert checking.sent == []

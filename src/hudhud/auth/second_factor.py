@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from hudhud.auth.admin_password import PASSWORD_ALPHABET
-from hudhud.core.crypto import Sealer
+from hudhud.core.crypto import Cipher
 from hudhud.db import sealed_columns
 from hudhud.db.tables import recovery_codes, second_factors
 from hudhud.db.upserts import insert_or_update
@@ -52,15 +52,15 @@ def is_on(connection: Connection, username: str) -> bool:
     return connection.execute(found).first() is not None
 
 
-def begin_setup(connection: Connection, sealer: Sealer, username: str) -> None:
+def begin_setup(connection: Connection, cipher: Cipher, username: str) -> None:
     """Make a secret and keep it as pending; without effect where the second factor is on."""
     if is_on(connection, username):
         return
-    sealed = sealer.seal(username, pyotp.random_base32())
+    sealed = cipher.seal(username, pyotp.random_base32())
     insert_or_update(connection, second_factors, {"username": username}, {"secret_sealed": sealed})
 
 
-def pending(connection: Connection, sealer: Sealer, username: str) -> Setup | None:
+def pending(connection: Connection, cipher: Cipher, username: str) -> Setup | None:
     """Return the secret that is shown but not confirmed. Raises SealingError."""
     found = select(second_factors.c.secret_sealed).where(
         second_factors.c.username == username, second_factors.c.confirmed_at.is_(None)
@@ -68,19 +68,19 @@ def pending(connection: Connection, sealer: Sealer, username: str) -> Setup | No
     sealed = connection.scalar(found)
     if sealed is None:
         return None
-    secret = sealer.open(username, sealed)
+    secret = cipher.open(username, sealed)
     return Setup(secret, pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=ISSUER))
 
 
 def confirm(
-    connection: Connection, sealer: Sealer, username: str, code: str, *, now: int
+    connection: Connection, cipher: Cipher, username: str, code: str, *, now: int
 ) -> list[str] | None:
     """Turn the second factor on with one code of the pending secret.
 
     Returns the recovery codes, of which only digests are kept; None for a wrong code.
     Raises SealingError.
     """
-    if is_on(connection, username) or not _spend_totp(connection, sealer, username, code, now=now):
+    if is_on(connection, username) or not _spend_totp(connection, cipher, username, code, now=now):
         return None
     connection.execute(
         update(second_factors).where(second_factors.c.username == username).values(confirmed_at=now)
@@ -89,7 +89,7 @@ def confirm(
 
 
 def spend(
-    connection: Connection, sealer: Sealer, username: str, code: str, *, now: int
+    connection: Connection, cipher: Cipher, username: str, code: str, *, now: int
 ) -> Means | None:
     """Use up a code, and return which kind it was; None where it is wrong or was used before.
 
@@ -99,7 +99,7 @@ def spend(
         return None
     if _spend_recovery_code(connection, username, code, now=now):
         return "recovery code"
-    return "app" if _spend_totp(connection, sealer, username, code, now=now) else None
+    return "app" if _spend_totp(connection, cipher, username, code, now=now) else None
 
 
 def recovery_codes_left(connection: Connection, username: str) -> int:
@@ -117,11 +117,11 @@ def turn_off(connection: Connection, username: str) -> bool:
     return result.rowcount > 0
 
 
-def reseal(connection: Connection, sealer: Sealer) -> int:
+def reseal(connection: Connection, cipher: Cipher) -> int:
     """Seal again what is sealed under the former secret; return how many."""
     return sealed_columns.reseal(
         connection,
-        sealer,
+        cipher,
         second_factors.c.secret_sealed,
         bound_to=second_factors.c.username,
         report_lost=lambda username, error: log.error(
@@ -131,7 +131,7 @@ def reseal(connection: Connection, sealer: Sealer) -> int:
 
 
 def _spend_totp(
-    connection: Connection, sealer: Sealer, username: str, code: str, *, now: int
+    connection: Connection, cipher: Cipher, username: str, code: str, *, now: int
 ) -> bool:
     """Use up a code of the app; of two requests with the same one, the second finds it used."""
     row = connection.execute(
@@ -140,14 +140,14 @@ def _spend_totp(
     typed = "".join(code.split())
     if row is None or not typed.isascii():
         return False
-    secret = sealer.open(username, row.secret_sealed)
+    secret = cipher.open(username, row.secret_sealed)
     step = _step_of(secret, typed, now)
     if step is None:
         return False
     is_fresh = or_(second_factors.c.last_step.is_(None), second_factors.c.last_step < step)
     values: dict[str, object] = {"last_step": step}
-    if not sealer.is_current(row.secret_sealed):
-        values["secret_sealed"] = sealer.seal(username, secret)
+    if not cipher.is_current(row.secret_sealed):
+        values["secret_sealed"] = cipher.seal(username, secret)
     result = connection.execute(
         update(second_factors)
         .where(second_factors.c.username == username, is_fresh)

@@ -16,7 +16,7 @@ from hudhud.auth.audit_log import COMMAND_LINE, What
 from hudhud.auth.secret_check import check_secret
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.core.clock import HOUR_MS, iso, now_ms
-from hudhud.core.crypto import Sealer
+from hudhud.core.crypto import Cipher
 from hudhud.core.errors import BadRequest, CommandFailed
 from hudhud.core.secret import load_secret
 from hudhud.core.sentences import Sentence, say
@@ -67,7 +67,7 @@ def add(
     with _changing(settings) as connection:
         added = endpoints.add(
             connection,
-            _sealer(connection, settings),
+            _cipher(connection, settings),
             url=url,
             kinds=event or (),
             owner=None if key is None else _owner_of(connection, key),
@@ -118,9 +118,9 @@ def rotate(
     """Give an endpoint a new secret and print it; the former one signs too for a while."""
     settings = load_settings()
     with _changing(settings) as connection:
-        sealer = _sealer(connection, settings)
+        cipher = _cipher(connection, settings)
         rotated = endpoints.rotate(
-            connection, sealer, endpoint, now=now_ms(), overlap_ms=overlap * HOUR_MS
+            connection, cipher, endpoint, now=now_ms(), overlap_ms=overlap * HOUR_MS
         )
         if rotated is None:
             raise _no_such_endpoint(endpoint)
@@ -237,10 +237,10 @@ def _changing(settings: Settings) -> Iterator[Connection]:
         database.notify(connection)
 
 
-def _sealer(connection: Connection, settings: Settings) -> Sealer:
+def _cipher(connection: Connection, settings: Settings) -> Cipher:
     """Build what seals secrets so that the service opens them. Raises StartRefused."""
     check_secret(connection, load_secret(settings), settings.session_secret_previous)
-    return app.build_webhook_sealer(settings)
+    return app.build_webhook_cipher(settings)
 
 
 def _owner_of(connection: Connection, key: str) -> str:

@@ -43,7 +43,7 @@ class _SealingKey:
         self.cipher = AESGCM(key)
 
 
-class Sealer:
+class Cipher:
     """Encrypts short texts for one purpose, each bound to what it belongs to."""
 
     def __init__(self, purpose: str, secret: str, previous: str | None = None) -> None:
@@ -86,19 +86,19 @@ class _Keys:
         self.request_digest = derive(secret, "request digest")
 
 
-class CodeSealer:
+class CodeCipher:
     """Turns codes into what the database holds, and back."""
 
     def __init__(self, secret: str, previous: str | None = None) -> None:
         self._keys = _Keys(secret)
         self._all = [self._keys] if previous is None else [self._keys, _Keys(previous)]
-        self._sealer = Sealer("code encryption", secret, previous)
-        self._link_sealer = Sealer("link encryption", secret, previous)
+        self._cipher = Cipher("code encryption", secret, previous)
+        self._link_cipher = Cipher("link encryption", secret, previous)
 
     @property
     def key_names(self) -> tuple[bytes, bytes]:
         """What a code and a link begin with that are sealed under the present secret."""
-        return self._sealer.key_name, self._link_sealer.key_name
+        return self._cipher.key_name, self._link_cipher.key_name
 
     def digest(self, verification_id: str, code: str) -> bytes:
         """Return the HMAC by which a typed code is checked; it covers the verification."""
@@ -119,11 +119,11 @@ class CodeSealer:
 
     def seal(self, verification_id: str, code: str) -> bytes:
         """Encrypt a code so that it opens only for its verification."""
-        return self._sealer.seal(verification_id, code)
+        return self._cipher.seal(verification_id, code)
 
     def open(self, verification_id: str, sealed: bytes) -> str:
         """Decrypt a sealed code. Raises SealingError where no known secret opens it."""
-        return self._sealer.open(verification_id, sealed)
+        return self._cipher.open(verification_id, sealed)
 
     def request_digests(self, body: bytes) -> list[bytes]:
         """Return the HMAC of a request under this secret and under the one before it.
@@ -142,11 +142,11 @@ class CodeSealer:
 
     def seal_link(self, verification_id: str, link: str) -> bytes:
         """Encrypt a link, which holds its token, so that it opens only for its verification."""
-        return self._link_sealer.seal(verification_id, link)
+        return self._link_cipher.seal(verification_id, link)
 
     def open_link(self, verification_id: str, sealed: bytes) -> str:
         """Decrypt a sealed link. Raises SealingError where no known secret opens it."""
-        return self._link_sealer.open(verification_id, sealed)
+        return self._link_cipher.open(verification_id, sealed)
 
 
 def _digest(keys: _Keys, verification_id: str, code: str) -> bytes:

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 from hudhud.core import private_files
-from hudhud.core.crypto import CodeSealer, derive
+from hudhud.core.crypto import CodeCipher, derive
 from hudhud.core.errors import StartRefused
 from hudhud.core.setting_types import SHORTEST_SECRET
 from hudhud.core.settings import Settings
@@ -57,9 +57,9 @@ def secret_file(settings: Settings) -> Path:
     return settings.data_dir / "secret"
 
 
-def build_sealer(settings: Settings) -> CodeSealer:
+def build_code_cipher(settings: Settings) -> CodeCipher:
     """Build what seals and opens codes. Raises StartRefused without a secret."""
-    return CodeSealer(load_secret(settings), settings.session_secret_previous)
+    return CodeCipher(load_secret(settings), settings.session_secret_previous)
 
 
 def proof_of(secret: str) -> str:

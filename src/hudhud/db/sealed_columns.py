@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, select, update
 
-from hudhud.core.crypto import Sealer, SealingError
+from hudhud.core.crypto import Cipher, SealingError
 
 
 def reseal(
     connection: Connection,
-    sealer: Sealer,
+    cipher: Cipher,
     column: Column[Any],
     *,
     bound_to: Column[str],
@@ -26,10 +26,10 @@ def reseal(
     found = select(key, bound_to.label("bound_to"), column).where(column.is_not(None))
     changed = 0
     for row_key, owner, sealed in connection.execute(found.with_for_update()).all():
-        if sealer.is_current(sealed):
+        if cipher.is_current(sealed):
             continue
         try:
-            renewed = sealer.seal(owner, sealer.open(owner, sealed))
+            renewed = cipher.seal(owner, cipher.open(owner, sealed))
         except SealingError as error:
             report_lost(row_key, error)
             continue

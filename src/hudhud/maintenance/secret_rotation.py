@@ -13,7 +13,7 @@ from sqlalchemy import Column, ColumnElement, Connection, LargeBinary, and_, fun
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.core.clock import iso, now_ms
-from hudhud.core.crypto import KEY_NAME_BYTES, CodeSealer, Sealer
+from hudhud.core.crypto import KEY_NAME_BYTES, Cipher, CodeCipher
 from hudhud.core.secret import load_secret
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
@@ -62,7 +62,7 @@ def take_over(database: Database, settings: Settings) -> None:
     """
     if settings.session_secret_previous is None:
         return
-    factors, hooks = _sealers(settings)
+    factors, hooks = _ciphers(settings)
     with database.write() as connection:
         second_factor.reseal(connection, factors)
         endpoints.reseal(connection, hooks)
@@ -75,8 +75,8 @@ def take_over(database: Database, settings: Settings) -> None:
 
 def find_left(connection: Connection, settings: Settings) -> RotationStatus:
     """Return what is sealed under the former secret."""
-    sealer = CodeSealer(load_secret(settings), settings.session_secret_previous)
-    code, link = sealer.key_names
+    cipher = CodeCipher(load_secret(settings), settings.session_secret_previous)
+    code, link = cipher.key_names
     until = connection.scalar(
         select(func.max(verifications.c.expires_at)).where(
             # As the index has it.
@@ -88,7 +88,7 @@ def find_left(connection: Connection, settings: Settings) -> RotationStatus:
             ),
         )
     )
-    factors, hooks = _sealers(settings)
+    factors, hooks = _ciphers(settings)
     kept = (
         _count_old(connection, second_factors.c.secret_sealed, factors)
         + _count_old(connection, webhook_endpoints.c.secret_sealed, hooks)
@@ -97,15 +97,15 @@ def find_left(connection: Connection, settings: Settings) -> RotationStatus:
     return RotationStatus(until, kept)
 
 
-def _sealers(settings: Settings) -> tuple[Sealer, Sealer]:
+def _ciphers(settings: Settings) -> tuple[Cipher, Cipher]:
     """Return what seals second factors, and what seals secrets of webhooks."""
     secret, previous = load_secret(settings), settings.session_secret_previous
-    factors = Sealer(second_factor.PURPOSE, secret, previous)
-    return factors, Sealer(endpoints.PURPOSE, secret, previous)
+    factors = Cipher(second_factor.PURPOSE, secret, previous)
+    return factors, Cipher(endpoints.PURPOSE, secret, previous)
 
 
-def _count_old(connection: Connection, column: Column[Any], sealer: Sealer) -> int:
-    old = select(func.count()).where(_is_old(column, sealer.key_name))
+def _count_old(connection: Connection, column: Column[Any], cipher: Cipher) -> int:
+    old = select(func.count()).where(_is_old(column, cipher.key_name))
     return connection.scalar(old) or 0
 
 

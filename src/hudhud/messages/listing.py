@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, or_, select
 
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import stored
 from hudhud.db.tables import messages, verifications
@@ -84,10 +84,10 @@ class Total:
 
 
 def page(
-    connection: Connection, sealer: CodeSealer, chosen: JobFilter, place: Place, *, now: int
+    connection: Connection, cipher: CodeCipher, chosen: JobFilter, place: Place, *, now: int
 ) -> tuple[JobPage, Total]:
     """Return the jobs at a place in the list of those that fit, and how many fit in all."""
-    search = Search(connection, sealer, chosen, MOST_COUNTED)
+    search = Search(connection, cipher, chosen, MOST_COUNTED)
     return _page(connection, search, place, now), _total(search)
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.sentences import Sentence
 from hudhud.db import phone_index
 from hudhud.db.tables import messages, verifications
@@ -121,7 +121,7 @@ class Search:
     """The ways in which a filter finds messages; what fits is counted up to `most`."""
 
     def __init__(
-        self, connection: Connection, sealer: CodeSealer, chosen: JobFilter, most: int
+        self, connection: Connection, cipher: CodeCipher, chosen: JobFilter, most: int
     ) -> None:
         self._connection = connection
         self._chosen = chosen
@@ -129,7 +129,7 @@ class Search:
         self._all = chosen.statuses == STATUSES
         self._texts = self._find_texts()
         code = chosen.code
-        self._with_code = [] if code is None else messages_with(connection, sealer, code)
+        self._with_code = [] if code is None else messages_with(connection, cipher, code)
         self._share: float | None = None
         self._total: int | None = None
 
@@ -302,11 +302,11 @@ class Search:
         )
 
 
-def messages_with(connection: Connection, sealer: CodeSealer, code: str) -> list[int]:
+def messages_with(connection: Connection, cipher: CodeCipher, code: str) -> list[int]:
     """Return the ids of messages that carry this code, as long as it is valid."""
     same = messages.c.verification_id == verifications.c.id
     found = select(messages.c.id).join(verifications, same)
-    found = found.where(verifications.c.code_index.in_(sealer.indexes(code)))
+    found = found.where(verifications.c.code_index.in_(cipher.indexes(code)))
     return list(connection.scalars(found.limit(MOST_WITH_ONE_CODE)))
 
 

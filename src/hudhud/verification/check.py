@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, Select, and_, case, select, update
 
 from hudhud.auth.api_keys import Caller
 from hudhud.core.clock import DAY_MS, now_ms
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
 from hudhud.db.tables import messages, verifications
 from hudhud.verification import lifecycle
@@ -79,8 +79,8 @@ class Standing:
 class CodeChecker:
     """Checks codes, many in one transaction."""
 
-    def __init__(self, sealer: CodeSealer, most_attempts: int) -> None:
-        self._sealer = sealer
+    def __init__(self, cipher: CodeCipher, most_attempts: int) -> None:
+        self._cipher = cipher
         self._most = most_attempts
 
     def write(self, connection: Connection, group: Sequence[Check]) -> list[Checked | Exception]:
@@ -104,7 +104,7 @@ class CodeChecker:
     def _check(
         self, check: Check, row: Row[tuple[object, ...]], standings: dict[str, Standing], now: int
     ) -> Checked | Exception:
-        is_right = self._sealer.matches(row.code_digest, row.id, canonical(check.typed))
+        is_right = self._cipher.matches(row.code_digest, row.id, canonical(check.typed))
         after = standings[row.id].after(is_right=is_right, most=self._most, now=now)
         if isinstance(after, Refused):
             return after

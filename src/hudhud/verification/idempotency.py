@@ -11,7 +11,7 @@ from hashlib import sha256
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
 
 from hudhud.core.clock import DAY_MS
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import idempotency_keys
 from hudhud.db.upserts import insert_missing
@@ -28,10 +28,10 @@ class IdempotentRequest:
     body_digests: Sequence[bytes]  # under the secret in force, then under the one before it
 
     @classmethod
-    def of(cls, owner: str, key: str, body: bytes, sealer: CodeSealer) -> "IdempotentRequest":
+    def of(cls, owner: str, key: str, body: bytes, cipher: CodeCipher) -> "IdempotentRequest":
         """Digest a key and a body."""
         digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
-        return cls(owner, digest, sealer.request_digests(body))
+        return cls(owner, digest, cipher.request_digests(body))
 
     @property
     def place(self) -> tuple[str, bytes]:

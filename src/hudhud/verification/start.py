@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import DAY_MS, now_ms
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Contradiction, NotAllowed
 from hudhud.core.phones import Phone
 from hudhud.core.settings import Settings
@@ -130,13 +130,13 @@ class VerificationStarter:
         self,
         settings: Settings,
         database: Database,
-        sealer: CodeSealer,
+        cipher: CodeCipher,
         templates: Templates,
         countries: Countries,
     ) -> None:
         self._settings = settings
         self._database = database
-        self._sealer = sealer
+        self._cipher = cipher
         self._templates = templates
         self._countries = countries
         self._limits = Limits(settings)
@@ -162,9 +162,9 @@ class VerificationStarter:
             request=request,
             caller=caller,
             code=code,
-            code_digest=self._sealer.digest(verification_id, compared),
-            code_index=self._sealer.index(compared),
-            code_sealed=self._sealer.seal(verification_id, code),
+            code_digest=self._cipher.digest(verification_id, compared),
+            code_index=self._cipher.index(compared),
+            code_sealed=self._cipher.seal(verification_id, code),
             template=template,
             locale=locale,
             body=body,
@@ -319,7 +319,7 @@ class VerificationStarter:
         row = connection.execute(_ORIGINAL.where(tables.verifications.c.id == id_of_first)).one()
         code = None
         if row.code_sealed is not None and not (new.hides_code or row.hides_code):
-            code = self._sealer.open(row.id, row.code_sealed)
+            code = self._cipher.open(row.id, row.code_sealed)
         return Accepted(row.id, row.message_id, code, row.expires_at, is_repeated=True)
 
 

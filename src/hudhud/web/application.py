@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hudhud.app import build_address_policy, build_starter, build_templates, build_webhook_sealer
+from hudhud.app import build_address_policy, build_starter, build_templates, build_webhook_cipher
 from hudhud.auth.api_key_cache import ApiKeyCache
-from hudhud.core.secret import build_sealer
+from hudhud.core.secret import build_code_cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
@@ -39,30 +39,30 @@ WARM_SECONDS = 1.0
 
 def build_web(settings: Settings, database: Database) -> Litestar:
     """Build the web application over a migrated database."""
-    sealer = build_sealer(settings)
+    cipher = build_code_cipher(settings)
     api_key_cache = ApiKeyCache(database, settings.api_key)
     templates = build_templates(settings)
     countries = Countries(settings, database)
     starter = build_starter(settings, database, templates, countries)
     commits = GroupCommit(database, starter.write)
-    checks = GroupCommit(database, CodeChecker(sealer, settings.otp_max_attempts).write)
+    checks = GroupCommit(database, CodeChecker(cipher, settings.otp_max_attempts).write)
     access = build_access(settings, database)
     feed = Feed(database, settings, build_render(settings))
     waiting = Waiting(database)
 
     parts = Parts(
         database=database,
-        sealer=sealer,
+        cipher=cipher,
         api_key_cache=api_key_cache,
         starter=starter,
         commits=commits,
         checks=checks,
         resends=Resends(settings, database, templates, countries),
-        links=LinkStarter(settings, database, sealer, templates, countries),
-        arrivals=Arrivals(settings, database, sealer, templates, countries),
+        links=LinkStarter(settings, database, cipher, templates, countries),
+        arrivals=Arrivals(settings, database, cipher, templates, countries),
         waiting=waiting,
         address_policy=build_address_policy(settings),
-        webhook_secrets=build_webhook_sealer(settings),
+        webhook_secrets=build_webhook_cipher(settings),
         settings=settings,
     )
 
@@ -113,7 +113,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
                 "parts": parts,
                 "access": access,
                 "feed": feed,
-                "code_searches": CodeSearches(sealer),
+                "code_searches": CodeSearches(cipher),
             }
         ),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from hudhud.auth.api_key_cache import ApiKeyCache
-from hudhud.core.crypto import CodeSealer, Sealer
+from hudhud.core.crypto import Cipher, CodeCipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
@@ -27,7 +27,7 @@ class Parts:
     """The parts that requests share."""
 
     database: Database
-    sealer: CodeSealer
+    cipher: CodeCipher
     api_key_cache: ApiKeyCache
     starter: VerificationStarter
     commits: GroupCommit[NewVerification, Accepted]
@@ -37,7 +37,7 @@ class Parts:
     arrivals: Arrivals
     waiting: Waiting
     address_policy: AddressPolicy
-    webhook_secrets: Sealer
+    webhook_secrets: Cipher
     settings: Settings
 
 

@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 
 from hudhud import __version__
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import Sealer, SealingError
+from hudhud.core.crypto import Cipher, SealingError
 from hudhud.core.sentences import say
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
@@ -75,12 +75,12 @@ class Dispatcher:
     def __init__(
         self,
         database: Database,
-        sealer: Sealer,
+        cipher: Cipher,
         address_policy: AddressPolicy,
         timing: Timing | None = None,
     ) -> None:
         self._database = database
-        self._sealer = sealer
+        self._cipher = cipher
         self._address_policy = address_policy
         self._timing = timing or Timing()
         self._outcomes: list[Outcome] = []
@@ -244,7 +244,7 @@ class Dispatcher:
         The time is the attempt's: receivers refuse an old one, which somebody may have kept.
         Raises SealingError.
         """
-        secrets = [self._sealer.open(claimed.url, sealed) for sealed in claimed.secrets_sealed]
+        secrets = [self._cipher.open(claimed.url, sealed) for sealed in claimed.secrets_sealed]
         signatures = [
             Webhook(secret).sign(claimed.event_id, at, claimed.body) for secret in secrets
         ]

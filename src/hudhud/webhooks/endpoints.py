@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from hudhud.core.clock import DAY_MS, iso
-from hudhud.core.crypto import Sealer, SealingError
+from hudhud.core.crypto import Cipher, SealingError
 from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
@@ -43,7 +43,7 @@ class Signed:
 
 def add(
     connection: Connection,
-    sealer: Sealer,
+    cipher: Cipher,
     *,
     url: str,
     kinds: Iterable[str],
@@ -63,7 +63,7 @@ def add(
         "url": url,
         "kinds": " ".join(wanted),
         "api_key": owner,
-        "secret_sealed": sealer.seal(url, secret),
+        "secret_sealed": cipher.seal(url, secret),
         "created_at": now,
     }
     added: int = connection.scalars(
@@ -126,7 +126,7 @@ def enable(connection: Connection, endpoint_id: int, *, now: int) -> str | None:
 
 def rotate(
     connection: Connection,
-    sealer: Sealer,
+    cipher: Cipher,
     endpoint_id: int,
     *,
     now: int,
@@ -157,7 +157,7 @@ def rotate(
         update(webhook_endpoints)
         .where(webhook_endpoints.c.id == endpoint_id)
         .values(
-            secret_sealed=sealer.seal(row.url, secret),
+            secret_sealed=cipher.seal(row.url, secret),
             previous_secret_sealed=row.secret_sealed if overlap_ms else None,
             previous_until=now + overlap_ms if overlap_ms else None,
         )
@@ -171,13 +171,13 @@ def erase_former_secrets(connection: Connection, *, now: int) -> None:
     connection.execute(over.values(previous_secret_sealed=None, previous_until=None))
 
 
-def reseal(connection: Connection, sealer: Sealer) -> int:
+def reseal(connection: Connection, cipher: Cipher) -> int:
     """Seal again what is sealed under the former secret; return how many."""
     sealed = (webhook_endpoints.c.secret_sealed, webhook_endpoints.c.previous_secret_sealed)
     return sum(
         sealed_columns.reseal(
             connection,
-            sealer,
+            cipher,
             column,
             bound_to=webhook_endpoints.c.url,
             report_lost=_report_lost,

@@ -6,9 +6,9 @@ from sqlalchemy import Row
 
 from hudhud.channels.base import SANDBOX, Channel
 from hudhud.channels.sandbox import SandboxChannel
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import StartRefused
-from hudhud.core.secret import build_sealer
+from hudhud.core.secret import build_code_cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
@@ -32,7 +32,7 @@ def build_worker(settings: Settings, name: str) -> Worker:
         record = records.find(connection, name)
     if record is None:
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
-    sealer = build_sealer(settings)
+    cipher = build_code_cipher(settings)
     channel = _channel(settings, database, record)
     is_sandbox = record.channel == SANDBOX
     pace = Pace(
@@ -44,20 +44,20 @@ def build_worker(settings: Settings, name: str) -> Worker:
         channel_name=record.channel,
         database=database,
         channel=channel,
-        delivery=Delivery(database, channel, sealer),
-        arrivals=_arrivals(settings, database, sealer),
+        delivery=Delivery(database, channel, cipher),
+        arrivals=_arrivals(settings, database, cipher),
         pace=Pace(0, 0) if is_sandbox else pace,
         largest_batch=SANDBOX_BATCH if is_sandbox else 1,
         counts_traffic=record.channel == settings.channel,
     )
 
 
-def _arrivals(settings: Settings, database: Database, sealer: CodeSealer) -> Arrivals:
+def _arrivals(settings: Settings, database: Database, cipher: CodeCipher) -> Arrivals:
     """Build what answers the texts of links."""
     # Not started: guarded countries are those of codes to strangers, and here the person wrote.
     countries = Countries(settings, database)
     templates = Templates(settings, tolerant=True)
-    return Arrivals(settings, database, sealer, templates, countries)
+    return Arrivals(settings, database, cipher, templates, countries)
 
 
 def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channel:

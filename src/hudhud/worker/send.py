@@ -5,7 +5,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.channels.base import Channel
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import CodeSealer, SealingError
+from hudhud.core.crypto import CodeCipher, SealingError
 from hudhud.core.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.core.phones import mask_phone
 from hudhud.core.sentences import Sentence, say
@@ -35,10 +35,10 @@ BROKE = say("job.broke")
 class Delivery:
     """Sends claimed messages over one channel; holds no database connection meanwhile."""
 
-    def __init__(self, database: Database, channel: Channel, sealer: CodeSealer) -> None:
+    def __init__(self, database: Database, channel: Channel, cipher: CodeCipher) -> None:
         self._database = database
         self._channel = channel
-        self._sealer = sealer
+        self._cipher = cipher
         # The sandbox takes thousands a second, of which the log need not hold a line each.
         self._tell_of_sent = log.info if channel.checks_numbers else log.debug
 
@@ -82,7 +82,7 @@ class Delivery:
         # A claim leaves out what lacks its code; this is for the type checker.
         assert message.verification_id is not None  # noqa: S101 -- see above
         assert message.code_sealed is not None  # noqa: S101 -- see above
-        code = self._sealer.open(message.verification_id, message.code_sealed)
+        code = self._cipher.open(message.verification_id, message.code_sealed)
         return with_code(message.body, code)
 
     def _has_account(self, phone: str) -> bool:

@@ -11,7 +11,7 @@ from conftest import settings
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady, TooMany
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
@@ -83,8 +83,8 @@ def test_what_is_stored_of_a_link_does_not_tell_its_token(database: Database) ->
 
 def test_no_code_fits_before_the_text_has_arrived(database: Database) -> None:
     row = stored(database, start(database).verification_id)
-    sealer = CodeSealer(SECRET)
-    assert not any(sealer.matches(row.code_digest, row.id, f"{n:04d}") for n in range(10_000))
+    cipher = CodeCipher(SECRET)
+    assert not any(cipher.matches(row.code_digest, row.id, f"{n:04d}") for n in range(10_000))
 
 
 def test_every_link_has_a_token_of_its_own(database: Database) -> None:
@@ -208,7 +208,7 @@ def test_a_link_that_is_used_or_over_is_not_shown_again(database: Database) -> N
 def test_a_link_made_under_the_secret_before_goes_on_working(database: Database) -> None:
     link = start(database)
     chosen = settings()
-    rotated = CodeSealer("the secret after it", previous=SECRET)
+    rotated = CodeCipher("the secret after it", previous=SECRET)
     known = (chosen, database, rotated, Templates(chosen), Countries(chosen, database))
     assert LinkStarter(*known).show(link.verification_id, caller=KEY, now=NOW) == link.url
     with database.write() as connection:
@@ -231,7 +231,7 @@ def test_the_text_is_answered_with_a_code_in_the_same_chat(database: Database) -
     row = stored(database, link.verification_id)
     assert (row.status, row.phone, row.proved_phone) == ("pending", PHONE, PHONE)
     assert (row.link_index, row.link_sealed) == (None, None)
-    assert CodeSealer(SECRET).matches(row.code_digest, row.id, code_of(row))
+    assert CodeCipher(SECRET).matches(row.code_digest, row.id, code_of(row))
     (message,) = queued(database)
     assert (message.verification_id, message.phone) == (row.id, PHONE)
     assert (message.channel, message.only_sender, message.status) == ("linked", SENDER, "queued")
@@ -499,7 +499,7 @@ def test_on_the_sandbox_a_link_needs_no_linked_number(database: Database) -> Non
 def test_a_link_that_nobody_opened_takes_no_checks(database: Database) -> None:
     (accepted,) = accept(database, now=now_ms())
     link = start(database, EGYPT, now=now_ms())
-    checker = CodeChecker(CodeSealer(SECRET), 5)
+    checker = CodeChecker(CodeCipher(SECRET), 5)
     admin = caller("boss", "admin")
     with database.write() as connection:
         by_number, by_link = checker.write(

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from hudhud.channels.sandbox import SandboxChannel
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import queue
@@ -24,7 +24,7 @@ REQUIRED = 'Bad Request: "phoneNumber" is required in the request body.'
 
 def send_all(database: Database) -> None:
     """Do what the sandbox's sender does with everything that waits."""
-    delivery = Delivery(database, SandboxChannel(), CodeSealer(SECRET))
+    delivery = Delivery(database, SandboxChannel(), CodeCipher(SECRET))
     with database.write() as connection:
         claimed = queue.claim(connection, channel="sandbox", sender="s", limit=100, now=now_ms())
     outcomes = [delivery.deliver(message) for message in claimed]

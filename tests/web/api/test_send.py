@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from hudhud.auth import api_keys
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
 from support.keys import make_key, revoke_key
@@ -77,11 +77,11 @@ def test_concurrent_requests_get_different_jobs_and_each_its_own_code(api: WebSe
     with ThreadPoolExecutor(16) as threads:
         found = dict(zip(phones, map(accepted, threads.map(api.send, phones)), strict=True))
     assert len({one["job"] for one in found.values()}) == 80
-    sealer = CodeSealer(SECRET)
+    cipher = CodeCipher(SECRET)
     for phone, answer in found.items():
         assert stored(api.database, int(answer["job"])).phone == phone
         verification = verification_of(api.database, int(answer["job"]))
-        assert sealer.open(verification.id, verification.code_sealed) == answer["otp"]
+        assert cipher.open(verification.id, verification.code_sealed) == answer["otp"]
 
 
 @pytest.mark.parametrize("length", [4, 6, 10])

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, select, update
 from hudhud.auth import api_keys
 from hudhud.channels.base import SANDBOX, Inbound
 from hudhud.core.clock import HOUR_MS
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import NotAllowed
 from hudhud.core.phones import is_same_line, mask_phone, parse_phone
 from hudhud.core.settings import Settings
@@ -55,13 +55,13 @@ class Arrivals:
         self,
         settings: Settings,
         database: Database,
-        sealer: CodeSealer,
+        cipher: CodeCipher,
         templates: Templates,
         countries: Countries,
     ) -> None:
         self._settings = settings
         self._database = database
-        self._sealer = sealer
+        self._cipher = cipher
         self._templates = templates
         self._countries = countries
 
@@ -98,7 +98,7 @@ class Arrivals:
         self, connection: Connection, tokens: Sequence[str], chat: Chat, now: int
     ) -> Row[Any] | None:
         """Return the newest verification that waits for one of these tokens from this person."""
-        indexes = [index for token in tokens for index in self._sealer.link_indexes(token)]
+        indexes = [index for token in tokens for index in self._cipher.link_indexes(token)]
         rows = connection.execute(
             select(tables.verifications)
             .where(
@@ -146,9 +146,9 @@ class Arrivals:
                 phone=proved,
                 template=template,
                 proved_phone=chat.phone,
-                code_digest=self._sealer.digest(row.id, code),
-                code_index=self._sealer.index(code),
-                code_sealed=self._sealer.seal(row.id, code),
+                code_digest=self._cipher.digest(row.id, code),
+                code_index=self._cipher.index(code),
+                code_sealed=self._cipher.seal(row.id, code),
                 expires_at=expires_at,
                 link_index=None,
                 link_sealed=None,

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, select
 from hudhud.auth.api_keys import Caller
 from hudhud.channels import sandbox
 from hudhud.channels.base import SANDBOX
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady
 from hudhud.core.phones import Phone
 from hudhud.core.settings import Settings
@@ -87,13 +87,13 @@ class LinkStarter:
         self,
         settings: Settings,
         database: Database,
-        sealer: CodeSealer,
+        cipher: CodeCipher,
         templates: Templates,
         countries: Countries,
     ) -> None:
         self._settings = settings
         self._database = database
-        self._sealer = sealer
+        self._cipher = cipher
         self._templates = templates
         self._countries = countries
         self._limits = Limits(settings)
@@ -131,7 +131,7 @@ class LinkStarter:
             raise NotFound(NO_LINK, "not_found")
         if row.link_sealed is None or row.expires_at <= now:
             raise Gone(LINK_OVER, "link_over")
-        return self._sealer.open_link(row.id, row.link_sealed)
+        return self._cipher.open_link(row.id, row.link_sealed)
 
     def _row(self, new: "_NewLink", url: str) -> dict[str, Any]:
         phone = new.request.phone
@@ -146,8 +146,8 @@ class LinkStarter:
             "locale": new.locale,
             "reference": new.request.reference,
             "link_mode": new.request.mode,
-            "link_index": self._sealer.link_index(tokens.canonical(new.token)),
-            "link_sealed": self._sealer.seal_link(new.id, url),
+            "link_index": self._cipher.link_index(tokens.canonical(new.token)),
+            "link_sealed": self._cipher.seal_link(new.id, url),
             "redirect_url": new.request.redirect_url,
         }
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Row, or_, select, true
 from hudhud.auth.api_keys import Caller
 from hudhud.channels.base import SANDBOX, Inbound
 from hudhud.core.clock import iso, now_ms
-from hudhud.core.crypto import CodeSealer
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import BadRequest
 from hudhud.core.phones import Phone
 from hudhud.db.tables import messages, verifications
@@ -107,7 +107,7 @@ def _taken(parts: Parts, caller: Caller, phone: str) -> list[SandboxMessage]:
         SandboxMessage(
             jobId=row.id,
             phoneNumber=row.phone,
-            text=_text(row, parts.sealer),
+            text=_text(row, parts.cipher),
             delivery=row.status,
             sent_at=iso(row.sent_at),
         )
@@ -115,7 +115,7 @@ def _taken(parts: Parts, caller: Caller, phone: str) -> list[SandboxMessage]:
     ]
 
 
-def _text(row: Row[Any], sealer: CodeSealer) -> str:
+def _text(row: Row[Any], cipher: CodeCipher) -> str:
     if row.code_sealed is None:
         return str(row.body)
-    return with_code(row.body, sealer.open(row.verification_id, row.code_sealed))
+    return with_code(row.body, cipher.open(row.verification_id, row.code_sealed))

@@ -105,4 +105,4 @@ def _idempotent(request: AnyRequest, fields: Fields, caller: Caller) -> Idempote
         raise BadRequest(
             f"Bad Request: {IDEMPOTENCY_KEY} must have 1 to {LONGEST_KEY} characters.", INVALID
         )
-    return IdempotentRequest.of(caller.owner, key, fields.encoded(), parts_of(request).sealer)
+    return IdempotentRequest.of(caller.owner, key, fields.encoded(), parts_of(request).cipher)

@@ -46,9 +46,9 @@ def endpoint(served: WebServer) -> int:
     with served.database.write() as connection:
         connection.execute(delete(webhook_deliveries))
         connection.execute(delete(webhook_endpoints))
-        sealer = served.web.state.parts.webhook_secrets
+        cipher = served.web.state.parts.webhook_secrets
         return endpoints.add(
-            connection, sealer, url=URL, kinds=["message.sent"], owner=None, now=now_ms()
+            connection, cipher, url=URL, kinds=["message.sent"], owner=None, now=now_ms()
         ).id
 
 

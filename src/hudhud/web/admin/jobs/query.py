@@ -97,13 +97,13 @@ async def read(request: AnyRequest, actor: Actor, query: JobQuery) -> JobList:
 def _find(parts: Parts, query: JobQuery) -> JobList:
     place = Place(query.limit, query.before, query.after, (query.page - 1) * query.limit)
     with parts.database.read() as connection:
-        page, total = listing.page(connection, parts.sealer, query.chosen, place, now=now_ms())
+        page, total = listing.page(connection, parts.cipher, query.chosen, place, now=now_ms())
     return JobList(query, page, total)
 
 
 def _note_code_search(parts: Parts, actor: Actor, code: str) -> None:
     with parts.database.write() as connection:
-        count = len(messages_with(connection, parts.sealer, code))
+        count = len(messages_with(connection, parts.cipher, code))
         actor.note(connection, "code_search", detail=say("action.codes_found", count=count))
 
 

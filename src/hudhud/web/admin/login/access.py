@@ -5,7 +5,7 @@ from typing import cast
 
 from hudhud.auth import second_factor
 from hudhud.auth.admin_password import AdminPassword
-from hudhud.core.crypto import Sealer
+from hudhud.core.crypto import Cipher
 from hudhud.core.secret import load_secret
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
@@ -23,7 +23,7 @@ class Access:
 
     password: AdminPassword
     hashing: HashSlots
-    second_factors: Sealer
+    second_factors: Cipher
     csrf: CsrfKey
     notices: NoticeKey
     proxies: ProxyWatch
@@ -36,7 +36,7 @@ def build_access(settings: Settings, database: Database) -> Access:
     return Access(
         password=AdminPassword(settings, secret),
         hashing=HashSlots(),
-        second_factors=Sealer(second_factor.PURPOSE, secret, settings.session_secret_previous),
+        second_factors=Cipher(second_factor.PURPOSE, secret, settings.session_secret_previous),
         csrf=CsrfKey(secret, settings.session_secret_previous),
         notices=NoticeKey(secret),
         proxies=ProxyWatch(database, settings.trusted_proxies),

@@ -103,12 +103,12 @@ async def _show(
 
 
 def _state(request: AnyRequest, actor: Actor) -> dict[str, Any]:
-    sealer = access_of(request).second_factors
+    cipher = access_of(request).second_factors
     with parts_of(request).database.read() as connection:
         is_on = second_factor.is_on(connection, actor.name)
         left = second_factor.recovery_codes_left(connection, actor.name)
         try:
-            setup = second_factor.pending(connection, sealer, actor.name)
+            setup = second_factor.pending(connection, cipher, actor.name)
         except SealingError:  # whoever begins again gets another secret
             setup = None
     return {"is_on": is_on, "codes_left": left, "setup": setup, "qr_svg": qr_svg}
@@ -120,15 +120,15 @@ def _is_on(parts: Parts, session: Session) -> bool:
 
 
 def _begin(request: AnyRequest, session: Session) -> None:
-    sealer = access_of(request).second_factors
+    cipher = access_of(request).second_factors
     with parts_of(request).database.write() as connection:
-        second_factor.begin_setup(connection, sealer, session.username)
+        second_factor.begin_setup(connection, cipher, session.username)
 
 
 def _confirm(request: AnyRequest, actor: Actor, session: Session, code: str) -> list[str] | None:
-    sealer = access_of(request).second_factors
+    cipher = access_of(request).second_factors
     with parts_of(request).database.write() as connection:
-        codes = second_factor.confirm(connection, sealer, session.username, code, now=now_ms())
+        codes = second_factor.confirm(connection, cipher, session.username, code, now=now_ms())
         if codes is not None:
             # What began without the second factor does not go on beside it.
             sessions.end_others(connection, session)

@@ -200,9 +200,9 @@ class Entrance:
             return False
 
     def _spend(self, connection: Connection, code: str) -> Means | None:
-        sealer = self._access.second_factors
+        cipher = self._access.second_factors
         try:
-            return second_factor.spend(connection, sealer, self._admin, code, now=now_ms())
+            return second_factor.spend(connection, cipher, self._admin, code, now=now_ms())
         except SealingError:
             raise Forbidden(SEAL_LOST) from None
 
