@@ -12,7 +12,7 @@ from sqlalchemy import text
 from hudhud.auth import api_keys
 from hudhud.auth.api_key_cache import USED_MS, ApiKeyCache
 from hudhud.auth.api_key_settings import SCOPES
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from support.keys import make_key, revoke_key

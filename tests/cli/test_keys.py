@@ -8,7 +8,7 @@ import pytest
 
 from hudhud.auth import api_keys, audit_log
 from hudhud.auth.api_key_cache import ApiKeyCache
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.clock import HOUR_MS, now_ms
 from support.command_line import Installation, Run
 

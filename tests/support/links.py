@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import Row, select
 
 from conftest import settings
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.channels.base import Inbound, State, StateReport
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.phones import Phone

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from conftest import settings
 from hudhud.auth.api_key_settings import Scope
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.channels.base import State, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeCipher

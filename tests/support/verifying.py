@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Row, func, select
 
 from conftest import settings
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Refused
 from hudhud.core.phones import Phone

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text
 
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Contradiction, QueueUnavailable
 from hudhud.db.engine import Database

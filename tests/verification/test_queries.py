@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from hudhud.auth import api_keys
-from hudhud.auth.api_keys import ENVIRONMENT, Caller
+from hudhud.auth.caller import ENVIRONMENT, Caller
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
 from hudhud.db.upserts import insert_rows

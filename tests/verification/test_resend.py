@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from hudhud.auth import api_keys
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Conflict, Gone, NotAllowed, QueueUnavailable, Refused, TooMany
 from hudhud.core.sentences import other

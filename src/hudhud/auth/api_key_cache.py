@@ -12,19 +12,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.auth.api_key_settings import Scope
 from hudhud.auth.api_keys import (
-    ENVIRONMENT,
-    ENVIRONMENT_NAME,
-    ENVIRONMENT_SCOPES,
-    ENVIRONMENT_USED,
-    Caller,
     digest,
     environment_used_at,
     is_in_use,
     is_test_prefix,
+    note_environment_used,
 )
+from hudhud.auth.caller import ENVIRONMENT, ENVIRONMENT_NAME, ENVIRONMENT_SCOPES, Caller
 from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.core.ip_addresses import parse_networks
-from hudhud.db import installation
 from hudhud.db.engine import Database
 from hudhud.db.tables import api_keys
 
@@ -164,4 +160,4 @@ def _write_uses(connection: Connection, uses: dict[int, int]) -> None:
                 update(api_keys).where(api_keys.c.id == key, earlier).values(last_used_at=used_at)
             )
         elif used_at > (environment_used_at(connection) or 0):
-            installation.write(connection, ENVIRONMENT_USED, str(used_at))
+            note_environment_used(connection, used_at)

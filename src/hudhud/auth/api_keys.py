@@ -11,21 +11,20 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
 from hudhud.auth.api_key_settings import (
     DEFAULT_SCOPES,
-    Scope,
     WrongSetting,
     write_limits,
     write_networks,
     write_scopes,
 )
+from hudhud.auth.caller import ENVIRONMENT, ENVIRONMENT_NAME
 from hudhud.core.clock import DAY_MS, iso
 from hudhud.core.errors import BadRequest
-from hudhud.core.ip_addresses import Network
 from hudhud.core.plain_text import is_plain
 from hudhud.core.sentences import Sentence, say
 from hudhud.db import installation
@@ -36,16 +35,11 @@ TEST_MARK = "hh_test_"
 KEY_BYTES = 32
 SHOWN_CHARACTERS = 6
 LONGEST_NAME = 60
-ENVIRONMENT = "environment"
-ENVIRONMENT_NAME = "API_KEY"
 ENVIRONMENT_USED = "api_key_used_at"  # a row of `installation`
 # By these the command line and the lists mean the key of the environment.
 RESERVED_NAMES = frozenset({ENVIRONMENT, ENVIRONMENT_NAME})
 OVERLAP_MS = DAY_MS
 LONGEST_OVERLAP_MS = 30 * DAY_MS
-
-# What the one key of the earlier application could do.
-ENVIRONMENT_SCOPES: Final[frozenset[Scope]] = frozenset({"send", "read", "sandbox"})
 
 KEPT_BY_ROTATION = (
     "name",
@@ -57,36 +51,6 @@ KEPT_BY_ROTATION = (
     "networks",
 )
 _SHOWN = [column for column in api_keys.c if column is not api_keys.c.digest]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls: the owner of what the request makes, and what its key may do.
-
-    `limits` are the key's own; the key of the environment has none unless the settings say so.
-    """
-
-    owner: str
-    name: str
-    scopes: frozenset[Scope]
-    hides_code: bool = False
-    may_link_verify: bool = False
-    is_test: bool = False
-    limits: str | None = None
-    networks: tuple[Network, ...] = ()
-
-    @property
-    def is_environment(self) -> bool:
-        """Whether it is the key of `API_KEY`."""
-        return self.owner == ENVIRONMENT
-
-    def may(self, scope: Scope) -> bool:
-        """Tell whether the key has this scope; admin has all."""
-        return scope in self.scopes or "admin" in self.scopes
-
-    def sees(self, owner: str) -> bool:
-        """Tell whether what `owner` made exists for this key."""
-        return owner == self.owner or "admin" in self.scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +249,11 @@ def environment_used_at(connection: Connection) -> int | None:
     """Return when the key of `API_KEY` was last used, to the minute; None: never."""
     used_at = installation.read(connection, ENVIRONMENT_USED)
     return None if used_at is None else int(used_at)
+
+
+def note_environment_used(connection: Connection, used_at: int) -> None:
+    """Write down when the key of `API_KEY` was last used."""
+    installation.write(connection, ENVIRONMENT_USED, str(used_at))
 
 
 def readable_prefix(key: str) -> str:

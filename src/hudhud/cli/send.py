@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hudhud import app
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.auth.secret_check import check_secret
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.core.clock import iso, now_ms

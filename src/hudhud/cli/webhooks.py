@@ -11,7 +11,7 @@ import typer
 from sqlalchemy import Connection, Row
 
 from hudhud import app
-from hudhud.auth import api_keys, audit_log
+from hudhud.auth import api_keys, audit_log, caller
 from hudhud.auth.audit_log import COMMAND_LINE, What
 from hudhud.auth.secret_check import check_secret
 from hudhud.cli.terminal import existing_installation, progress, warn
@@ -244,8 +244,8 @@ def _cipher(connection: Connection, settings: Settings) -> Cipher:
 
 
 def _owner_of(connection: Connection, key: str) -> str:
-    if key in (api_keys.ENVIRONMENT, "API_KEY"):
-        return api_keys.ENVIRONMENT
+    if key in (caller.ENVIRONMENT, "API_KEY"):
+        return caller.ENVIRONMENT
     owner = api_keys.owner_of(connection, key, now=now_ms())
     if owner is None:
         raise CommandFailed(f"No key in use is named {key}. See: hudhud keys list")
@@ -275,7 +275,7 @@ def _described(connection: Connection, row: Row[Any]) -> list[str]:
 
 
 def _name_of(connection: Connection, owner: str) -> str:
-    if owner == api_keys.ENVIRONMENT:
+    if owner == caller.ENVIRONMENT:
         return "API_KEY"
     return api_keys.name_of(connection, owner) or owner
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Row, Select, and_, case, select, update
 
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany

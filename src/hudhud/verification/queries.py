@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select, union_all
 
-from hudhud.auth.api_keys import ENVIRONMENT, Caller
+from hudhud.auth.caller import ENVIRONMENT, Caller
 from hudhud.db.tables import api_keys, messages, verifications
 from hudhud.verification.lifecycle import STATUSES, Status
 

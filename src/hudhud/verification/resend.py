@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from hudhud.auth import api_keys
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.errors import BadRequest, Conflict, Gone, TooMany
 from hudhud.core.phones import Phone, parse_phone
 from hudhud.core.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.crypto import CodeCipher

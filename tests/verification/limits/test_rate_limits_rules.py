@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import settings
-from hudhud.auth.api_keys import ENVIRONMENT, Caller
+from hudhud.auth.caller import ENVIRONMENT, Caller
 from hudhud.core.errors import BadRequest, SettingsError
 from hudhud.core.phones import Phone
 from hudhud.core.rates import (

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from conftest import settings
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeCipher

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hudhud.auth.api_keys import ENVIRONMENT
+from hudhud.auth.caller import ENVIRONMENT
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database

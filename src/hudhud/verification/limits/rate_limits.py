@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, or_, select
 
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.clock import MINUTE_MS
 from hudhud.core.errors import TooMany
 from hudhud.core.ip_addresses import limited_as

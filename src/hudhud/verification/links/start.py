@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Row, select
 
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.channels import sandbox
 from hudhud.channels.base import SANDBOX
 from hudhud.core.crypto import CodeCipher

@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 from hudhud.auth.api_key_settings import SCOPES, Scope
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.errors import NotAllowed
 from hudhud.core.ip_addresses import Network
 from hudhud.web.http.errors import Unauthorized

@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Response, get, post
 from sqlalchemy import ColumnElement, Row, or_, select, true
 
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.channels.base import SANDBOX, Inbound
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import CodeCipher

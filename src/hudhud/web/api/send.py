@@ -7,7 +7,7 @@ import structlog
 from litestar import Response, post
 from msgspec import UNSET
 
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.verification import codes

@@ -10,7 +10,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 from sqlalchemy import Connection, Row
 
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.clock import iso, iso_or_none, now_ms
 from hudhud.core.errors import BadRequest, Conflict, Gone, NotFound
 from hudhud.core.sentences import say

@@ -5,7 +5,7 @@ import re
 from litestar import Response, post
 from msgspec import UNSET
 
-from hudhud.auth.api_keys import Caller
+from hudhud.auth.caller import Caller
 from hudhud.core.errors import BadRequest
 from hudhud.verification.check import Check, Checked
 from hudhud.verification.codes import LONGEST_TYPED

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from sqlalchemy import Connection, Row, select
 
 from hudhud.auth import api_keys
-from hudhud.auth.api_keys import ENVIRONMENT
+from hudhud.auth.caller import ENVIRONMENT
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
 from hudhud.db.tables import verifications

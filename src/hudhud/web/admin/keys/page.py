@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from hudhud.auth import api_keys
 from hudhud.auth.api_key_settings import SCOPES, WrongSetting
-from hudhud.auth.api_keys import ENVIRONMENT_SCOPES
+from hudhud.auth.caller import ENVIRONMENT_SCOPES
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.core.rates import KINDS, UNIT_MS, Kind, write_rates

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from sqlalchemy import Connection, Row
 
 from hudhud.auth import api_keys
-from hudhud.auth.api_keys import ENVIRONMENT
+from hudhud.auth.caller import ENVIRONMENT
 from hudhud.web.admin.ui.format import Format
 from hudhud.webhooks import delivery_log, delivery_states
 from hudhud.webhooks.address_policy import shown

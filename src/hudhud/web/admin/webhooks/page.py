@@ -9,7 +9,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 from sqlalchemy import Row
 
-from hudhud.auth import api_keys
+from hudhud.auth import api_keys, caller
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import Sentence, say
@@ -171,7 +171,7 @@ def _read(parts: Parts) -> tuple[list[Endpoint], list[Row[Any]], dict[str, str]]
 
 
 def _environment_key(parts: Parts) -> Mapping[str, str]:
-    return {} if parts.settings.api_key is None else {api_keys.ENVIRONMENT: "API_KEY"}
+    return {} if parts.settings.api_key is None else {caller.ENVIRONMENT: "API_KEY"}
 
 
 def _add(parts: Parts, actor: Actor, form: Form) -> Signed:
@@ -180,7 +180,7 @@ def _add(parts: Parts, actor: Actor, form: Form) -> Signed:
         raise BadRequest(say("webhook.no_events"))
     parts.address_policy.check(url)
     with parts.database.write() as connection:
-        if owner not in (None, api_keys.ENVIRONMENT):
+        if owner not in (None, caller.ENVIRONMENT):
             owner = api_keys.owner_of(connection, str(owner), now=now_ms())
             if owner is None:
                 raise BadRequest(say("key.unknown"))
