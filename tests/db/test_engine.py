@@ -14,10 +14,13 @@ from sqlalchemy.pool import QueuePool
 from hudhud.core.errors import StartRefused
 from hudhud.db import dialects
 from hudhud.db.engine import Database, may_pass, open_database
+from hudhud.db.migrate import OLDEST_VERSION
 from hudhud.db.tables import contacts, inbound_messages, installation
 
 only_on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 only_on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+
+IS_OF_TESTS = installation.c.name != OLDEST_VERSION  # which the migrations have written
 
 
 def put(database: Database, name: str) -> None:
@@ -27,7 +30,7 @@ def put(database: Database, name: str) -> None:
 
 def names(database: Database) -> list[str]:
     with database.read() as connection:
-        return sorted(connection.scalars(select(installation.c.name)))
+        return sorted(connection.scalars(select(installation.c.name).where(IS_OF_TESTS)))
 
 
 def run(database: Database, *statements: str) -> None:

@@ -15,6 +15,7 @@ from hudhud.core.errors import QueueUnavailable
 from hudhud.db import group_commit
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
+from hudhud.db.migrate import OLDEST_VERSION
 from hudhud.db.tables import installation
 
 OTHER_WRITER = """
@@ -77,7 +78,7 @@ def locked(database: Database) -> Iterator[None]:
 
 def names(database: Database) -> set[str]:
     with database.read() as connection:
-        return set(connection.scalars(select(installation.c.name)))
+        return set(connection.scalars(select(installation.c.name))) - {OLDEST_VERSION}
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
