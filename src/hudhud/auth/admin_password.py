@@ -21,7 +21,7 @@ from hudhud.db.tables import admins
 from hudhud.db.upserts import insert_or_update
 
 SHORTEST_PASSWORD = 12
-# Longer ones are refused before they are hashed; nobody types them.
+# Upper bound, so that hashing time stays bounded.
 LONGEST_PASSWORD = 1024
 # Without 0, 1, i, l and o, which are read wrongly from a screen: 20 of 31 characters are 99 bits.
 PASSWORD_ALPHABET = "".join(sorted(set(string.ascii_lowercase + string.digits) - set("01ilo")))
@@ -85,7 +85,7 @@ class AdminPassword:
             return self._environment_hash
 
     def _decoy_hash(self) -> str:
-        """Return the hash of a password that nobody knows, to be as slow for an unknown name."""
+        """Return the hash of a random password, so that an unknown name takes as long."""
         with self._making:
             if self._decoy is None:
                 self._decoy = self._hasher.hash(secrets.token_bytes())
@@ -140,6 +140,6 @@ def _bytes(password: str) -> bytes:
 
 
 def _same(one: str, other: str) -> bool:
-    """Compare in a time that tells neither where two names differ nor how long they are."""
+    """Compare two names in a time that depends neither on their difference nor on their length."""
     digests = (sha256(name.encode("utf-8", "surrogatepass")).digest() for name in (one, other))
     return hmac.compare_digest(*digests)

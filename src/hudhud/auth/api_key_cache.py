@@ -83,7 +83,7 @@ class ApiKeyCache:
         ):
             self._used[_ENVIRONMENT_ID] = now
             return self._environment_caller
-        # How long a dictionary looks tells nothing of a digest that nobody can choose.
+        # The time of the look-up reveals nothing: callers cannot choose the digest of a key.
         key = self._keys.get(presented_digest)
         if key is None or (key.expires_at is not None and key.expires_at <= now):
             return None

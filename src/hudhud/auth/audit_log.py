@@ -1,7 +1,7 @@
 """Who did what, when and from where; kept as long as RETENTION_AUDIT_DAYS says.
 
-A note is written in the transaction of what it tells about, so that neither exists without the
-other. It never holds a password, a code or a key.
+A note is written in the transaction of its change, so that neither exists without the other. It
+never holds a password, a code or a key.
 """
 
 from typing import Any, Final, Literal

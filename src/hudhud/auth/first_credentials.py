@@ -56,8 +56,8 @@ def ensure_credentials(
 ) -> FirstCredentials | None:
     """Check the secret against the database, and make the API key and admin that are missing.
 
-    `hand_over` gets what was made before it is committed: credentials that reached nobody do not
-    exist, and the next start makes others. Machines that start at once do this one by one.
+    `hand_over` gets what was made before it is committed: credentials that it could not hand over
+    do not exist, and the next start makes others. Machines that start at once do this one by one.
     Returns what was made, or None.
     Raises StartRefused where the secret is missing or is not the database's.
     """

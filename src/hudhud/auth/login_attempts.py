@@ -1,7 +1,7 @@
 """How often a login may fail: 5 times in 15 minutes from an address, and per account only slower.
 
 An attempt is counted before anything is hashed, so that attempts at the same moment cannot exceed
-the limit, and uncounted when it succeeds. It stands in the database: a restart forgets nothing.
+the limit, and uncounted when it succeeds. The count is kept in the database and survives a restart.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from hudhud.db.tables import login_attempts
 
 WINDOW_MS = 15 * MINUTE_MS
 MOST_FAILURES = 5
-# From this many failures of one account on, its answers are slower; nobody can lock it out.
+# From this many failures of one account on, its answers are slower; it is never locked out.
 FREELY_FAILED = 5
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 4.0

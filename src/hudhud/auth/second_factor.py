@@ -26,7 +26,7 @@ STEP_MS = 30_000
 # A phone's clock may be one step off in either direction.
 DRIFT = (-1, 0, 1)
 RECOVERY_CODES = 10
-# 16 of 31 characters are 79 bits, so that their SHA-256 tells nothing of them.
+# 16 of 31 characters are 79 bits, so that their SHA-256 reveals nothing.
 RECOVERY_GROUPS = 4
 GROUP_CHARACTERS = 4
 

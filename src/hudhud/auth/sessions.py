@@ -45,10 +45,10 @@ def begin(
     replaces: str | None = None,
     now: int,
 ) -> tuple[str, Session]:
-    """Begin a session, and return its token, which is not kept, beside it.
+    """Begin a session; return its token, which is not stored, and the session.
 
-    `replaces` is the token that the request presented: its session ends, so that nobody who knew
-    it before the login is logged in by it.
+    `replaces` is the token that the request presented: its session ends, so that a token known
+    to others before the login gives them no access.
     """
     if replaces is not None:
         end(connection, replaces)
@@ -93,7 +93,7 @@ def wants_touch(session: Session, *, now: int) -> bool:
 
 
 def touch(connection: Connection, session: Session, *, now: int) -> None:
-    """Write down that the session is used; without effect on one that was ended meanwhile."""
+    """Write down that the session is used; without effect on one that has ended."""
     connection.execute(
         update(sessions)
         .where(sessions.c.digest == session.digest, sessions.c.seen_at < now)

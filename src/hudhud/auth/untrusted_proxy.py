@@ -9,7 +9,7 @@ from hudhud.core.clock import DAY_MS
 from hudhud.db import installation
 
 ROW = "untrusted_proxy"
-# Whoever removed the proxy, or named it, is not reminded of it for ever.
+# Forget the address after a day: the proxy may have been removed, or named in TRUSTED_PROXIES.
 RECENT_MS = DAY_MS
 
 

@@ -128,7 +128,7 @@ class CodeCipher:
     def request_digests(self, body: bytes) -> list[bytes]:
         """Return the HMAC of a request under this secret and under the one before it.
 
-        A plain digest would give away what few digits of a request somebody does not know.
+        From a plain digest the few unknown digits of a request could be guessed.
         """
         return [hmac.digest(keys.request_digest, body, "sha256") for keys in self._all]
 

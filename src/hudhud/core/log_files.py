@@ -1,8 +1,8 @@
 """A log file that several processes write and rotate together.
 
 Each line is one `write` on a descriptor opened for appending, which Linux does not mix with
-another's. Whoever finds the file too large renames it under a lock on the file itself; the others
-see before their next line that the name stands for another file, and open that one. A process
+another's. The process that finds the file too large renames it under a lock on the file itself; the
+others see before their next line that the name leads to another file, and open that one. A process
 that is killed leaves nothing locked. A line that was just under way lands in the renamed file.
 """
 
@@ -86,7 +86,7 @@ class LogFile:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return  # another process is at it
-        # The lock is of the file, not of its name: the name may have moved on meanwhile.
+        # The lock is of the file, not of its name: the name may lead to another file by now.
         if self._named() is not None:
             for number in range(KEPT_FILES - 1, 0, -1):
                 self._rename(f".{number}", f".{number + 1}")

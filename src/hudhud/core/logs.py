@@ -2,8 +2,8 @@
 
 On a terminal lines are made for reading, elsewhere they are JSON. They go to stderr: stdout
 belongs to what a command answers, to the QR code, and to what Go prints in a sender's process.
-Every line also goes as JSON to `combined.log`, errors to `errors.log`, and exceptions that nobody
-caught to `exceptions.log`, in LOG_DIR. Where these cannot be written, the process goes on.
+Every line also goes as JSON to `combined.log`, errors to `errors.log`, and uncaught exceptions
+to `exceptions.log`, in LOG_DIR. Where these cannot be written, the process goes on.
 """
 
 import json
@@ -96,7 +96,7 @@ class _Outputs:
                     sys.stderr.write(text)
                     sys.stderr.flush()
             except (OSError, ValueError):
-                return  # whoever read it has gone; the files go on
+                return  # its reader has gone; the files go on
 
     def _readable(self, line: dict[str, Any]) -> str:
         shown = {key: _printable(value) for key, value in line.items() if key != "logger"}
@@ -144,7 +144,9 @@ class _FromStdlib(logging.Handler):
         if record.exc_info:
             event["exc_info"] = record.exc_info
         if record.name == "asyncio" and record.levelno >= logging.ERROR:
-            event["unhandled"] = True  # its loop's handler for exceptions of tasks nobody awaits
+            event["unhandled"] = (
+                True  # its loop's handler for exceptions of tasks that are not awaited
+            )
         level = _level_name(record.levelno)
         merged = format_exc_info(None, level, merge_contextvars(None, level, event))
         self._outputs.write(level, record.name, merged)

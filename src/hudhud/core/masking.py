@@ -1,7 +1,7 @@
 """The log's safety net: whatever is handed to it, secrets and phone numbers do not reach a line.
 
 Codes have no shape by which they could be found in a text, only the name under which they are
-logged: whoever logs never puts one into a sentence.
+logged: no log line may have one in its sentence.
 """
 
 import re
@@ -60,7 +60,7 @@ def mask_text(text: str) -> str:
 def mask_value(name: str, value: object, depth: int = 0) -> object:
     """Return what a log line may say of `value`, in plain JSON types.
 
-    What stands under a secret's name is replaced whole, in nested values too.
+    The value under a secret's name is replaced whole, in nested values too.
     """
     if value is None or isinstance(value, bool):
         return value

@@ -13,7 +13,7 @@ from hudhud.core.ip_addresses import Network, parse_networks
 from hudhud.core.plain_text import is_plain
 from hudhud.core.rates import Rates, parse_rates
 
-# The sample values of the earlier application's readme: whoever kept them has no secret at all.
+# The sample values of the earlier application's readme, which are no secrets.
 PLACEHOLDERS = frozenset(
     {
         "YOUR_VERY_SECRET_OTP_API_KEY",

@@ -190,7 +190,7 @@ class Settings(BaseModel):
 
     @property
     def sender_name(self) -> str:
-        """Name of this machine's sender; the sandbox has its own beside the linked device."""
+        """Name of this machine's sender; the sandbox has one of its own."""
         return self.sandbox_name if self.channel == "sandbox" else self.whatsapp_client_id
 
     @property

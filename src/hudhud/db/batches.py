@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
 
 from hudhud.db.engine import Database
 
-# Nobody is to wait longer than 20 ms; a disk that is slow for once must not reach that either.
+# Others should wait at most 20 ms, even where the disk is slow for once.
 AIM_SECONDS = 0.008
 # So few take a millisecond: what was slow then was the disk or a busy machine, not the rows.
 FIRST_ROWS = LEAST_ROWS = 25

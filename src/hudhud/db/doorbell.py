@@ -1,4 +1,4 @@
-"""A doorbell says that something in the database changed, so that nobody has to poll tables.
+"""A doorbell says that the database has changed, so that waiting threads need not poll tables.
 
 A lost ring costs at most one slow poll: every waiter looks again after its timeout.
 """

@@ -76,9 +76,9 @@ class Database:
         return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     def empty_log(self) -> bool:
-        """Write SQLite's log into its file and empty it; False while somebody still reads in it.
+        """Write SQLite's log into its file and empty it; False while it is still read.
 
-        What was overwritten in the file stands in the log until then.
+        Until then the log holds what was overwritten in the file.
         """
         if not self.is_sqlite:
             return True

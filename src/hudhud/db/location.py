@@ -38,7 +38,7 @@ def choose_database(settings: Settings) -> DatabaseChoice:
     """Choose the database; nothing is made.
 
     DATABASE_URL wins over DB_FILENAME, which wins over the data folder. A file of another
-    application is left untouched: `hudhud.db` beside it is taken instead.
+    application is left untouched: `hudhud.db` in the same folder is taken instead.
     Raises SettingsError where the file cannot be used.
     """
     if settings.database_url is not None:
@@ -65,33 +65,33 @@ def _named_file(file: Path) -> DatabaseChoice:
     tables = _tables_of_another(file)
     if not tables:
         return DatabaseChoice(_sqlite_url(file), None)
-    beside = file.with_name("hudhud.db")
-    if _tables_of_another(beside):
+    own = file.with_name("hudhud.db")
+    if _tables_of_another(own):
         raise SettingsError(
-            f"DB_FILENAME: {beside} belongs to another application. Name a file that does not "
+            f"DB_FILENAME: {own} belongs to another application. Name a file that does not "
             "exist yet, or leave DB_FILENAME out."
         )
     return DatabaseChoice(
-        _sqlite_url(beside),
+        _sqlite_url(own),
         f"DB_FILENAME names a database of the earlier application, {file} "
-        f"(with {', '.join(sorted(tables))}): it is left untouched, Hudhud uses {beside}.",
+        f"(with {', '.join(sorted(tables))}): it is left untouched, Hudhud uses {own}.",
     )
 
 
 def _tables_of_another(file: Path) -> set[str]:
     """Return the tables of a database that is not Hudhud's; empty for a new or own one.
 
-    What a killed application left beside the file is part of the database, and opening the file
-    would write to it: then a copy is looked at.
+    Side files that a killed application left are part of the database, and opening the file would
+    write to it: then a copy is read.
     """
     if not file.exists():
         return set()
     _require_sqlite(file)
-    beside = [side for side in map(file.with_name, _side_files(file)) if side.exists()]
-    if not beside:
+    sides = [side for side in map(file.with_name, _side_files(file)) if side.exists()]
+    if not sides:
         return _foreign_tables(f"{file.absolute().as_uri()}?mode=ro&immutable=1", file)
     with TemporaryDirectory(prefix="hudhud-") as folder:
-        for part in (file, *beside):
+        for part in (file, *sides):
             shutil.copyfile(part, Path(folder) / part.name)
         return _foreign_tables((Path(folder) / file.name).as_uri(), file)
 

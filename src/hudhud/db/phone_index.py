@@ -39,7 +39,7 @@ _PHONES = table("message_phones", column("rowid", Integer), column("phone", Text
 def merging_little(connection: Connection, rows: int) -> Iterator[None]:
     """Let messages be deleted or renamed without the index merging more than these `rows` bring.
 
-    FTS5 merges its segments when so many were written, whoever wrote them: that can take 100 ms.
+    FTS5 merges its segments when many were written by any process: that can take 100 ms.
     Here it merges a few pages at the end of the block, and nothing else; afterwards as always.
     """
     if connection.dialect.name != "sqlite":
@@ -54,7 +54,7 @@ def merging_little(connection: Connection, rows: int) -> Iterator[None]:
 def merge_some(connection: Connection, *, is_first: bool) -> bool:
     """Merge a part of the index, after which what was deleted is gone from it; False at its end.
 
-    The first call begins anew with all segments. PostgreSQL's VACUUM does the same by itself.
+    The first call begins with all segments. PostgreSQL's VACUUM does the same by itself.
     """
     if connection.dialect.name != "sqlite":
         return False

@@ -124,7 +124,7 @@ messages = Table(
     "messages",
     metadata,
     Column("id", RowNumber, primary_key=True, autoincrement=True),
-    # None of an answer to somebody whose token nobody knows.
+    # None for an answer to an unknown token.
     Column("verification_id", Text, ForeignKey("verifications.id")),
     Column("channel", Text, nullable=False),
     Column("phone", Text, nullable=False),
@@ -396,10 +396,10 @@ country_guards = Table(
     Column("blocks", Boolean, nullable=False),
     Column("share", Integer, nullable=False),  # in percent
     Column("habit", Integer, nullable=False),
-    Column("alerted", Text),  # what was told of it, see alerts.py
+    Column("alerted", Text),  # which alert was sent, see maintenance/alerts
 )
 
-# Who wrote a token that nobody waits for, and was told so: once an hour.
+# Phones that were told that their token is invalid: once an hour.
 link_answers = Table(
     "link_answers",
     metadata,
@@ -407,7 +407,7 @@ link_answers = Table(
     Column("answered_at", Moment, nullable=False),
 )
 
-# The outbox: written in the transaction of what it tells about, where an endpoint wants it.
+# The outbox: written in the transaction of the change, where an endpoint wants the event.
 events = Table(
     "events",
     metadata,
@@ -437,8 +437,10 @@ webhook_endpoints = Table(
     Column("failing_since", Moment),  # since its last success every delivery has failed
     Column("disabled_at", Moment),
     *_sentence("disabled_reason"),
-    Column("enabled_at", Moment),  # again; what waited meanwhile has waited since then
-    Column("alerted", Text),  # what was told of it, see alerts.py
+    Column(
+        "enabled_at", Moment
+    ),  # the last time; what was pending then counts its waiting from here
+    Column("alerted", Text),  # which alert was sent, see maintenance/alerts
     sqlite_autoincrement=True,
 )
 

@@ -55,15 +55,15 @@ def insert_or_add(
     keys: Sequence[Mapping[str, object]],
     amounts: Sequence[Mapping[str, int]],
     *,
-    beside: Sequence[Mapping[str, object]] | None = None,
+    only_if_new: Sequence[Mapping[str, object]] | None = None,
 ) -> None:
     """Insert rows, or add `amounts` to those with these `keys` that exist; all in one statement.
 
-    What stands `beside` is written into new rows only.
+    The values of `only_if_new` are written into new rows only.
     """
     rows = [
         {**key, **amount, **other}
-        for key, amount, other in zip(keys, amounts, beside or [{}] * len(keys), strict=True)
+        for key, amount, other in zip(keys, amounts, only_if_new or [{}] * len(keys), strict=True)
     ]
     sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in amounts[0])
     ending = f" ON CONFLICT ({', '.join(keys[0])}) DO UPDATE SET {sums}"

@@ -29,7 +29,7 @@ REFUSED_IPV6 = (
     IPv6Network("3fff::/20"),  # RFC 9637: documentation
 )
 CARRIER_NAT = IPv4Network("100.64.0.0/10")  # RFC 6598; private networks of tunnels use it
-# Where clouds hand out credentials, beside the link-local address that all of them know.
+# Where clouds hand out credentials, in addition to the link-local address that all of them know.
 METADATA = frozenset(
     {
         IPv4Address("100.100.100.200"),  # Alibaba
@@ -139,7 +139,7 @@ def may_be_allowed(address: Address) -> bool:
 
 
 def _carried(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 one stands for, else the address itself."""
+    """Return the IPv4 address that an IPv6 one carries, else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     if address.ipv4_mapped is not None:

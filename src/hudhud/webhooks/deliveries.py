@@ -3,10 +3,10 @@
     pending → delivered                  (a receiver answered 2xx)
        ↑___→ failed                      (after the last attempt; a replay makes it pending again)
 
-A claim is a lease, as in the queue of messages: what is not recorded before it ends is delivered
-again, under the same id. Of one verification an endpoint gets one event after the other: a delivery
-is not claimed while an earlier one is pending, but put off until that one is due again, so that
-those who wait are not looked at over and over; whoever finishes a delivery calls the next one.
+A claim is a lease, as in the queue of messages: a delivery that is not recorded before its lease
+ends is made again, under the same id. An endpoint gets the events of one verification one after the
+other: a delivery behind a pending one is put off until that one is due again, so that it is not
+looked at over and over; when a delivery is finished, the next one is released.
 """
 
 from collections import defaultdict
@@ -107,16 +107,16 @@ def claim(
 
 
 def record(connection: Connection, outcomes: Sequence[Outcome], *, now: int) -> EndpointChanges:
-    """Record what became of claimed deliveries.
+    """Record the outcomes of claimed deliveries.
 
-    Guarded by the lease: one that somebody else has claimed since is left to them.
+    Guarded by the lease: a delivery that another machine has claimed since stays as it is.
     """
     for kind, statement in _RECORD.items():
         rows = [_parameters(one) for one in outcomes if type(one) is kind]
         if rows:
             connection.execute(statement, rows)
     finished = [one.claimed for one in outcomes if _is_final(one)]
-    _call_next(connection, [(one.endpoint_id, one.subject) for one in finished], now)
+    _release_next(connection, [(one.endpoint_id, one.subject) for one in finished], now)
     return endpoint_health.record_outcomes(connection, outcomes, now)
 
 
@@ -137,7 +137,7 @@ def find_overdue(connection: Connection, before: int) -> Sequence[int]:
 
 
 def give_up(connection: Connection, ids: Sequence[int], *, now: int) -> int:
-    """Give up those of these that are not on their way; return how many."""
+    """Give up those of these deliveries that are not on their way; return how many."""
     given_up = (
         update(webhook_deliveries)
         .where(
@@ -153,7 +153,7 @@ def give_up(connection: Connection, ids: Sequence[int], *, now: int) -> int:
         .returning(webhook_deliveries.c.endpoint_id, webhook_deliveries.c.subject)
     )
     rows = connection.execute(given_up).all()
-    _call_next(connection, [(row.endpoint_id, row.subject) for row in rows], now)
+    _release_next(connection, [(row.endpoint_id, row.subject) for row in rows], now)
     return len(rows)
 
 
@@ -228,14 +228,14 @@ def _put_off(connection: Connection, behind: Sequence[Row[int, Any]], lease: int
         connection.execute(put_off.values(next_at=at))
 
 
-def _call_next(connection: Connection, finished: Sequence[tuple[int, str]], now: int) -> None:
-    """Call what waits behind finished deliveries, which are named by endpoint and subject."""
-    called = [
+def _release_next(connection: Connection, finished: Sequence[tuple[int, str]], now: int) -> None:
+    """Make the deliveries behind finished ones due; those are named by endpoint and subject."""
+    released = [
         {"b_endpoint": endpoint, "b_subject": subject, "b_now": now}
         for endpoint, subject in dict.fromkeys(finished)
     ]
-    if called:
-        connection.execute(_CALL_NEXT, called)
+    if released:
+        connection.execute(_RELEASE_NEXT, released)
 
 
 def is_free(now: int) -> ColumnElement[bool]:
@@ -358,7 +358,7 @@ _NEXT_TRIES = select(webhook_deliveries.c.id).where(
     webhook_deliveries.c.lease_expires_at.is_(None),
 )
 # Only one that waited: what was attempted before keeps its own time.
-_CALL_NEXT = (
+_RELEASE_NEXT = (
     update(webhook_deliveries)
     .where(
         webhook_deliveries.c.id

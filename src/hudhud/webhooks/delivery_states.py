@@ -53,7 +53,7 @@ class NotDelivered:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """It was not attempted to the end: whoever comes next may begin at once."""
+    """The attempt was broken off: the next machine may begin at once."""
 
     claimed: Claimed
     at: int

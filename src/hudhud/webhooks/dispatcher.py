@@ -1,6 +1,6 @@
-"""Deliver events to webhooks, in a thread of its own, so that a slow receiver holds nobody up.
+"""Deliver events to webhooks, in a thread of its own, so that a slow receiver delays no other work.
 
-The thread runs an event loop that only posts; what the database takes time for happens beside it.
+The thread runs an event loop that only posts; database calls run in other threads.
 Several machines do this at once: each claims what the others have not.
 """
 
@@ -70,7 +70,7 @@ class _Round:
 
 
 class Dispatcher:
-    """Claims what is due, posts it signed, and records what came of it."""
+    """Claims what is due, posts it signed, and records the outcome."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class Dispatcher:
         return spare
 
     def _wait(self, due: Sequence[NextDue], busy: Mapping[int, int], now: int) -> float:
-        """Return the seconds until something can be begun; whatever ends meanwhile wakes."""
+        """Return the seconds until something can be begun; a delivery that ends wakes earlier."""
         if sum(busy.values()) >= MOST_AT_ONCE:
             return IDLE_SECONDS
         times = [self._begins_at(one) for one in due if _places(one, busy) > 0]
@@ -209,7 +209,7 @@ class Dispatcher:
         for endpoint in changes.recovered:
             log.info("webhook deliveries arrive again", endpoint=endpoint)
         for failed in _failures(outcomes):
-            _heed(connection, failed, now)
+            _apply_response(connection, failed, now)
 
     async def _deliver(self, claimed: Claimed) -> None:
         try:
@@ -241,7 +241,7 @@ class Dispatcher:
     def _signed(self, claimed: Claimed, at: datetime) -> dict[str, str]:
         """Return the headers of Standard Webhooks, one signature for each secret that signs.
 
-        The time is the attempt's: receivers refuse an old one, which somebody may have kept.
+        The time is the attempt's: receivers refuse an old one, as a replayed request has.
         Raises SealingError.
         """
         secrets = [self._cipher.open(claimed.url, sealed) for sealed in claimed.secrets_sealed]
@@ -297,8 +297,8 @@ def _failures(outcomes: Sequence[Outcome]) -> list[NotDelivered]:
     return [one for one in outcomes if isinstance(one, NotDelivered)]
 
 
-def _heed(connection: Connection, failed: NotDelivered, now: int) -> None:
-    """Act on an answer that means more than that this one delivery did not arrive."""
+def _apply_response(connection: Connection, failed: NotDelivered, now: int) -> None:
+    """Disable an endpoint that answered 410, and log a delivery that is given up."""
     claimed = failed.claimed
     if failed.status == GONE:
         if endpoints.disable(connection, claimed.endpoint_id, reason=ANSWERED_GONE, now=now):

@@ -1,4 +1,4 @@
-"""Webhook endpoints: who is told of events, and the secrets that sign what they get.
+"""Webhook endpoints: the receivers of events, and the secrets that sign what they get.
 
 A secret is 32 random bytes in the form of Standard Webhooks, sealed in the database and shown once.
 After a rotation the former one signs too for a while, so that a receiver changes without a gap.
@@ -108,7 +108,7 @@ def disable(connection: Connection, endpoint_id: int, *, reason: Sentence, now: 
 def enable(connection: Connection, endpoint_id: int, *, now: int) -> str | None:
     """Deliver again and return the address; None where the endpoint is not disabled.
 
-    What waited goes out in order; of what happened meanwhile nothing was kept for it.
+    Pending deliveries go out in order; events of the time in which it was disabled are lost to it.
     """
     enabled = (
         update(webhook_endpoints)

@@ -1,7 +1,7 @@
-"""What happened, for webhooks: an outbox, written in the transaction of what it tells about.
+"""The outbox of webhooks: events, written in the transaction of the change that they report.
 
 Nothing is written while no endpoint wants it.
-`payloads.py` has what they carry, `deliveries.py` what becomes of them afterwards.
+`payloads.py` has what they carry, `deliveries.py` how they are delivered.
 """
 
 import secrets
@@ -81,7 +81,7 @@ class _Audience:
 def verification_changed(
     connection: Connection, kind: VerificationKind, ids: Sequence[str], *, now: int
 ) -> None:
-    """Tell of verifications that have just changed."""
+    """Report verifications that have just changed."""
     audience = _audience(connection, kind) if ids else None
     if audience is None:
         return
@@ -94,7 +94,7 @@ def verification_changed(
 def messages_changed(
     connection: Connection, kind: MessageKind, ids: Sequence[int], *, now: int
 ) -> None:
-    """Tell of messages that have just changed."""
+    """Report messages that have just changed."""
     audience = _audience(connection, kind) if ids else None
     if audience is None:
         return
@@ -105,10 +105,10 @@ def messages_changed(
 
 
 def sender_changed(connection: Connection, name: str, state: str, *, now: int) -> None:
-    """Tell of a sender whose new `state` stands in `sender_states`.
+    """Report a sender whose new `state` is already in `sender_states`.
 
-    Only where it means something else than the one before: a sender that reconnects and is then
-    stopped was disconnected once.
+    Only where it means another kind of event than the state before: a sender that reconnects and
+    is then stopped was disconnected once.
     """
     kind = KIND_OF_SENDER_STATE.get(state)
     audience = None if kind is None else _audience(connection, kind)

@@ -210,9 +210,9 @@ class _Names:
         addresses: Sequence[str] | Exception
         try:
             addresses = self._address_policy.addresses(*name)
-        except Exception as error:  # whoever waits must get it
+        except Exception as error:  # the waiting request must get it
             addresses = error
-        with suppress(RuntimeError):  # the loop has ended meanwhile
+        with suppress(RuntimeError):  # the loop may have ended
             found.get_loop().call_soon_threadsafe(_settle, found, addresses)
 
 

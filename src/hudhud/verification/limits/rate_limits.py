@@ -237,7 +237,7 @@ class _Counts:
                 limit_counts,
                 [{"subject": subject, "start": start} for subject, start in places],
                 [{"count": self._added[place][0]} for place in places],
-                beside=[{"expires_at": self._added[place][1]} for place in places],
+                only_if_new=[{"expires_at": self._added[place][1]} for place in places],
             )
 
     def left(self, limits: Sequence[Limit]) -> tuple[Policy, ...]:
