@@ -144,9 +144,7 @@ class _FromStdlib(logging.Handler):
         if record.exc_info:
             event["exc_info"] = record.exc_info
         if record.name == "asyncio" and record.levelno >= logging.ERROR:
-            event["unhandled"] = (
-                True  # its loop's handler for exceptions of tasks that are not awaited
-            )
+            event["unhandled"] = True  # the loop logs exceptions of tasks that are not awaited
         level = _level_name(record.levelno)
         merged = format_exc_info(None, level, merge_contextvars(None, level, event))
         self._outputs.write(level, record.name, merged)

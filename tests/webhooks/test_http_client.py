@@ -1,0 +1,197 @@
+"""The client of webhooks: connects only where it may, and reads answers in bounds."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from hudhud.core.phones import mask_phone
+from hudhud.webhooks.address_policy import AddressPolicy
+from hudhud.webhooks.http_client import Answer, WebhookClient
+from support.receivers import Received, Receiver, Reply, receiving
+from support.services import wait_until
+from support.webhook_client import NAME, PUBLIC, SECONDS, address_policy, post, said
+
+
+def test_a_name_that_changes_between_the_look_and_the_connection_opens_nothing() -> None:
+    answers = iter([[PUBLIC], ["127.0.0.1"]])
+    where = AddressPolicy(allow_private=False, resolve=lambda _host, _port: next(answers))
+    with receiving() as receiver:
+        url = receiver.url.replace("127.0.0.1", NAME)
+        where.check(url)
+        answer = post(where, url)
+        assert answer.status is None
+        assert said(answer).startswith(f"The name {NAME} leads to 127.0.0.1, which is not")
+        assert receiver.received == []
+
+
+def test_the_connection_goes_to_the_address_that_was_judged_under_the_name() -> None:
+    with receiving() as receiver:
+        url = receiver.url.replace("127.0.0.1", NAME) + ";v=1?token=x"
+        answer = post(address_policy("127.0.0.1", allow_private=True), url, body=b'{"a":1}')
+        assert answer == Answer(204)
+        (request,) = receiver.received
+    assert request.path == "/hook;v=1?token=x"
+    assert request.headers["host"] == url.split("/")[2]
+    assert request.headers["webhook-id"] == "evt_1"
+    assert request.body == '{"a":1}'
+
+
+def test_the_next_address_of_a_name_is_tried() -> None:
+    with receiving() as receiver:
+        url = receiver.url.replace("127.0.0.1", NAME)
+        where = address_policy("127.0.0.2", "127.0.0.1", allow_private=True)
+        assert post(where, url) == Answer(204)
+
+
+def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiving() as proxy, receiving() as receiver:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/hook"))
+        assert post(AddressPolicy(allow_private=True), receiver.url) == Answer(204)
+        assert proxy.received == []
+
+
+def test_a_redirect_is_told_and_not_followed() -> None:
+    with receiving() as target:
+        elsewhere = Reply(307, {"Location": target.url})
+        with receiving(lambda _: elsewhere) as receiver:
+            answer = post(AddressPolicy(allow_private=True), receiver.url)
+        assert target.received == []
+    assert (answer.status, said(answer)) == (
+        307,
+        "The answer 307 leads elsewhere, and is not followed.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Reply(500), "The receiver answered 500."),
+        (Reply(400, body=b" bad\n signature "), "The receiver answered 400: bad signature"),
+        (
+            Reply(422, body=b"no +201001234567 \xff"),
+            f"The receiver answered 422: no {mask_phone('+201001234567')} \ufffd",
+        ),
+        (Reply(404, body=b"x" * 10**6), f"The receiver answered 404: {'x' * 199}…"),
+    ],
+)
+def test_what_a_receiver_says_is_kept_short_and_masked(reply: Reply, words: str) -> None:
+    with receiving(lambda _: reply) as receiver:
+        answer = post(AddressPolicy(allow_private=True), receiver.url)
+    assert (answer.status, said(answer)) == (reply.status, words)
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "seconds"),
+    [
+        (429, "120", 120.0),
+        (503, "0", 0.0),
+        (503, "Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        (429, "soon", None),
+        (429, "-5", None),
+        (429, "9" * 5000, 999_999_999.0),
+        (500, "120", None),
+    ],
+)
+def test_the_time_that_a_receiver_asks_for_is_read(
+    status: int, header: str, seconds: float | None
+) -> None:
+    reply = Reply(status, {"Retry-After": header})
+    with receiving(lambda _: reply) as receiver:
+        assert post(AddressPolicy(allow_private=True), receiver.url).retry_after == seconds
+
+
+def test_who_does_not_answer_in_time_is_left() -> None:
+    release = threading.Event()
+
+    def wait(_: Received) -> Reply:
+        release.wait(SECONDS)
+        return Reply()
+
+    with receiving(wait) as receiver:
+        answer = post(AddressPolicy(allow_private=True), receiver.url, answer_seconds=0.2)
+        release.set()
+    assert (answer.status, said(answer)) == (None, "No answer within 0.2 s.")
+
+
+def test_who_sends_an_answer_without_end_is_left() -> None:
+    ended = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n")
+            while not ended.wait(0.01):
+                try:
+                    connection.sendall(b"x")
+                except OSError:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        answer = post(AddressPolicy(allow_private=True), url, answer_seconds=0.3)
+        ended.set()
+        thread.join()
+    assert (answer.status, said(answer)) == (None, "No answer within 0.3 s.")
+
+
+def test_who_is_not_there_or_speaks_no_http_is_told_in_words() -> None:
+    receiver = Receiver()
+    receiver.start()
+    url = receiver.url
+    receiver.stop()
+    refused = post(AddressPolicy(allow_private=True), url)
+    assert (refused.status, said(refused)) == (None, "No connection: Connection refused.")
+
+    def hang_up(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        connection.recv(65536)
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=hang_up, args=(server,))
+        thread.start()
+        answer = post(
+            AddressPolicy(allow_private=True), f"http://127.0.0.1:{server.getsockname()[1]}/"
+        )
+        thread.join()
+    assert said(answer).startswith("The connection ended before the answer: ")
+
+
+def test_tls_that_fails_is_told_in_words() -> None:
+    with receiving() as receiver:
+        url = receiver.url.replace("http://", "https://")
+        answer = post(AddressPolicy(allow_private=True), url)
+    assert answer.status is None
+    assert said(answer).startswith("No connection: ")
+
+
+def test_a_name_is_looked_up_once_for_all_who_ask_at_a_time() -> None:
+    asked: list[str] = []
+    release = threading.Event()
+
+    def slow(host: str, _port: int) -> Sequence[str]:
+        asked.append(host)
+        release.wait(SECONDS)
+        return ["127.0.0.1"]
+
+    async def thrice(url: str) -> list[Answer]:
+        where = AddressPolicy(allow_private=True, resolve=slow)
+        client = WebhookClient(where, most_connections=4, answer_seconds=SECONDS)
+        asking = [asyncio.create_task(client.post(url, {}, b"")) for _ in range(3)]
+        await asyncio.to_thread(wait_until, lambda: bool(asked), SECONDS, "a look-up")
+        await asyncio.sleep(0)
+        release.set()
+        answers = await asyncio.gather(*asking)
+        await client.close()
+        return answers
+
+    with receiving() as receiver:
+        answers = asyncio.run(thrice(receiver.url.replace("127.0.0.1", NAME)))
+    assert answers == [Answer(204)] * 3
+    assert asked == [NAME]
