@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud.core.phones import Phone, is_same_line, mask_phone, parse_phone
+from hudhud.core.phones import Phone, is_same_line, mask_phone, parse_phone, region
 
 
 @pytest.mark.parametrize(
@@ -112,3 +112,40 @@ def test_a_number_is_accepted_exactly_where_libphonenumber_accepts_it(number: st
 def test_one_line_may_be_written_in_two_ways(one: str, other: str, *, is_one_line: bool) -> None:
     assert is_same_line(one, other) is is_one_line
     assert is_same_line(other, one) is is_one_line
+
+
+def country_of(number: str) -> str:
+    phone = parse_phone(number)
+    assert phone is not None
+    return region(phone)
+
+
+@pytest.mark.parametrize(
+    ("number", "country"),
+    [
+        ("+201001234567", "EG"),
+        ("+12025550123", "US"),
+        ("+14165550123", "CA"),
+        ("+12645550123", "AI"),
+        ("+79161234567", "RU"),
+        ("+77011234567", "KZ"),
+        ("+447400123456", "GB"),
+        ("+447781123456", "GG"),
+        ("+80012345678", "001"),
+        ("+19999999999", "US"),  # of no country that is known: the main one of its code
+    ],
+)
+def test_a_number_belongs_to_its_own_country_not_to_the_main_one_of_its_code(
+    number: str, country: str
+) -> None:
+    assert country_of(number) == country
+
+
+@given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)))
+def test_every_country_is_told_by_its_example_number(country: str) -> None:
+    example = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
+    if example is None:
+        return
+    number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+    if parse_phone(number) is not None:  # some islands have numbers shorter than is accepted
+        assert country_of(number) == phonenumbers.region_code_for_number(example)

@@ -11,8 +11,9 @@ from sqlalchemy import Table, func, select
 
 from hudhud.db.engine import Database
 from hudhud.db.tables import delivery_times, message_counts, traffic
+from hudhud.db.upserts import SHARD, SHARDS
 from hudhud.messages import counters
-from hudhud.messages.counters import HAPPENINGS, SHARD, SHARDS, Happening
+from hudhud.messages.counters import HAPPENINGS, Happening
 from support.queued import NOW
 
 MINUTE = 60_000

@@ -1,5 +1,6 @@
 """Insert rows, or change those that exist: in the words of SQLite and of PostgreSQL."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Table
 if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
     from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
+
+# Processes add to different rows of one sum, so that none waits for another.
+SHARDS = 16
+SHARD = secrets.randbelow(SHARDS)
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:

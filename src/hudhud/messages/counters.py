@@ -5,7 +5,6 @@ any moment. Processes add to different rows (`SHARD`), so that none waits for an
 """
 
 import math
-import secrets
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -14,7 +13,7 @@ from sqlalchemy import Connection, and_, func, select
 from hudhud.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import delivery_times, message_counts, traffic
-from hudhud.db.upserts import insert_or_add
+from hudhud.db.upserts import SHARD, insert_or_add
 
 Happening = Literal["accepted", "sent", "delivered", "read", "failed", "expired", "canceled"]
 Unit = Literal["minute", "hour"]
@@ -30,8 +29,6 @@ HAPPENINGS: tuple[Happening, ...] = (
 )
 UNIT_MS: Mapping[Unit, int] = {"minute": MINUTE_MS, "hour": HOUR_MS}
 KEPT_MS: Mapping[Unit, int] = {"minute": 2 * DAY_MS, "hour": 400 * DAY_MS}
-SHARDS = 16
-SHARD = secrets.randbelow(SHARDS)
 # Times to delivery are counted in buckets, each a tenth wider than the one before.
 BUCKET_GROWTH = 1.1
 

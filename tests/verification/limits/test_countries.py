@@ -3,17 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-import phonenumbers
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from conftest import settings
 from hudhud.core.errors import NotAllowed
 from hudhud.core.phones import parse_phone
 from hudhud.db.engine import Database
-from hudhud.verification.limits.countries import Countries, region
+from hudhud.verification.limits.countries import Countries
 
 
 @pytest.fixture
@@ -22,12 +19,6 @@ def unused() -> Iterator[Database]:
     database = Database("sqlite://")
     yield database
     database.close()
-
-
-def country_of(number: str) -> str:
-    phone = parse_phone(number)
-    assert phone is not None
-    return region(phone)
 
 
 def is_allowed(database: Database, number: str, **changes: Any) -> bool:
@@ -41,37 +32,6 @@ def is_allowed(database: Database, number: str, **changes: Any) -> bool:
         return True
     assert word == "country_not_allowed"
     return False
-
-
-@pytest.mark.parametrize(
-    ("number", "country"),
-    [
-        ("+201001234567", "EG"),
-        ("+12025550123", "US"),
-        ("+14165550123", "CA"),
-        ("+12645550123", "AI"),
-        ("+79161234567", "RU"),
-        ("+77011234567", "KZ"),
-        ("+447400123456", "GB"),
-        ("+447781123456", "GG"),
-        ("+80012345678", "001"),
-        ("+19999999999", "US"),  # of no country that is known: the main one of its code
-    ],
-)
-def test_a_number_belongs_to_its_own_country_not_to_the_main_one_of_its_code(
-    number: str, country: str
-) -> None:
-    assert country_of(number) == country
-
-
-@given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)))
-def test_every_country_is_told_by_its_example_number(country: str) -> None:
-    example = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
-    if example is None:
-        return
-    number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
-    if parse_phone(number) is not None:  # some islands have numbers shorter than is accepted
-        assert country_of(number) == phonenumbers.region_code_for_number(example)
 
 
 def test_without_lists_every_country_is_allowed(unused: Database) -> None:

@@ -1,8 +1,8 @@
 """How many verifications of a country are started, and how many of these are approved.
 
 Kept by the ten minutes in which they were started, only for keys that check their codes here.
-Processes add to different rows (`tally.SHARD`), so that none waits for another; and so do those who
-start and those who approve within one process.
+Processes add to different rows (`upserts.SHARD`), so that none waits for another; and so do starts
+and approvals within one process.
 """
 
 from collections import Counter
@@ -12,13 +12,11 @@ from typing import Final
 from sqlalchemy import Connection
 
 from hudhud.core.clock import DAY_MS
-from hudhud.core.phones import parse_phone
+from hudhud.core.phones import parse_phone, region
 from hudhud.db.batches import delete_some
 from hudhud.db.locks import lock_conversions
 from hudhud.db.tables import conversions
-from hudhud.db.upserts import insert_or_add
-from hudhud.messages.counters import SHARD, SHARDS
-from hudhud.verification.limits.countries import region
+from hudhud.db.upserts import SHARD, SHARDS, insert_or_add
 
 PART_MS: Final = 600_000
 KEPT_MS: Final = 8 * DAY_MS

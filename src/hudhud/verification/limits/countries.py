@@ -1,16 +1,14 @@
 """Countries that codes are sent to: those of the settings, without those that are guarded now."""
 
 import threading
-from collections.abc import Sequence
 
-import phonenumbers
 import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import NotAllowed
-from hudhud.core.phones import Phone
+from hudhud.core.phones import Phone, region
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import country_guards
@@ -18,24 +16,6 @@ from hudhud.db.tables import country_guards
 RENEW_SECONDS = 2.0
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
-
-
-def region(phone: Phone) -> str:
-    """Return the country of the number itself: of those with +1 only some are in the USA.
-
-    Two letters (ISO 3166-1), or 001 for numbers of no country. Where nothing tells, it is the main
-    country of the code. Only codes that countries share cost a look at the number, about 0.1 ms.
-    """
-    code = phonenumbers.country_code_for_region(phone.country)
-    if len(_sharing(code)) < 2:  # noqa: PLR2004 -- two or more share it
-        return phone.country
-    national = int(phone.number[1 + len(str(code)) :])
-    number = phonenumbers.PhoneNumber(country_code=code, national_number=national)
-    return phonenumbers.region_code_for_number(number) or phone.country
-
-
-def _sharing(code: int) -> Sequence[str]:
-    return phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(code, ())
 
 
 class Countries:

@@ -17,13 +17,12 @@ from hudhud.auth.caller import Caller
 from hudhud.core.clock import MINUTE_MS
 from hudhud.core.errors import TooMany
 from hudhud.core.ip_addresses import limited_as
-from hudhud.core.phones import Phone
+from hudhud.core.phones import Phone, region
 from hudhud.core.rates import KINDS, UNIT_MS, Kind, Rate, Rates, parse_own_limits, span
 from hudhud.core.settings import Settings
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import limit_counts
 from hudhud.db.upserts import insert_or_add
-from hudhud.verification.limits.countries import region
 
 # Of keys made by Hudhud, where neither the setting nor the key says anything.
 DEFAULTS: Final[Mapping[Kind, Rates]] = {
