@@ -67,10 +67,10 @@ def proof_of(secret: str) -> str:
     return derive(secret, "secret check").hex()
 
 
-def _read_secret(file: Path) -> str:
-    return file.read_text(encoding="ascii").strip()
-
-
 def proves(secret: str, stored: str) -> bool:
     """Tell whether the stored check was made with this secret."""
     return hmac.compare_digest(stored, proof_of(secret))
+
+
+def _read_secret(file: Path) -> str:
+    return file.read_text(encoding="ascii").strip()

@@ -78,14 +78,50 @@ def plan(connection: Connection, event_ids: Sequence[str], endpoint_ids: Sequenc
         .where(events.c.event_id.in_(event_ids))
         .order_by(events.c.id, webhook_endpoints.c.id)
     )
-    columns = ["endpoint_id", "event_id", "subject", "status", "attempts", "next_at"]
-    columns += ["created_at", "waits_since"]
-    connection.execute(webhook_deliveries.insert().from_select(columns, planned))
+    names = ["endpoint_id", "event_id", "subject", "status", "attempts", "next_at"]
+    names += ["created_at", "waits_since"]
+    connection.execute(webhook_deliveries.insert().from_select(names, planned))
+
+
+_NEXT_DUE = select(
+    webhook_endpoints.c.id,
+    select(func.min(webhook_deliveries.c.next_at))
+    .where(
+        webhook_deliveries.c.endpoint_id == webhook_endpoints.c.id,
+        webhook_deliveries.c.status == PENDING,
+    )
+    .scalar_subquery()
+    .label("next_at"),
+    webhook_endpoints.c.failing_since.is_not(None),
+).where(webhook_endpoints.c.disabled_at.is_(None))
 
 
 def next_due(connection: Connection) -> list[NextDue]:
     """Return the enabled endpoints and when the next delivery to each is due, if any is pending."""
     return [NextDue(*row) for row in connection.execute(_NEXT_DUE)]
+
+
+_CLAIMED: Select[Any] = (
+    select(
+        webhook_deliveries.c.id,
+        webhook_deliveries.c.endpoint_id,
+        webhook_deliveries.c.subject,
+        webhook_deliveries.c.attempts,
+        webhook_deliveries.c.lease_expires_at,
+        webhook_endpoints.c.url,
+        webhook_endpoints.c.secret_sealed,
+        webhook_endpoints.c.previous_secret_sealed,
+        webhook_endpoints.c.previous_until,
+        events.c.event_id,
+        events.c.id.label("sequence"),
+        events.c.kind,
+        events.c.created_at,
+        events.c.payload,
+    )
+    .join(webhook_endpoints, webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id)
+    .join(events, events.c.id == webhook_deliveries.c.event_id)
+    .order_by(webhook_deliveries.c.id)
+)
 
 
 def claim(
@@ -106,17 +142,40 @@ def claim(
     return [_claimed(row, now) for row in rows]
 
 
+_HELD = update(webhook_deliveries).where(
+    webhook_deliveries.c.id == bindparam("b_id"),
+    webhook_deliveries.c.status == PENDING,
+    webhook_deliveries.c.lease_expires_at == bindparam("b_lease"),
+)
+_ENDED = {
+    "attempts": webhook_deliveries.c.attempts + 1,
+    "last_status": bindparam("b_http"),
+    "last_at": bindparam("b_at"),
+    "lease_expires_at": None,
+}
+_RECORD = {
+    Delivered: _HELD.values(**_ENDED, status=DELIVERED, **columns("last_error", None)),
+    NotDelivered: _HELD.values(
+        **_ENDED,
+        status=bindparam("b_status"),
+        **{name: bindparam(f"b_{name}") for name in columns("last_error", None)},
+        next_at=bindparam("b_next"),
+    ),
+    Released: _HELD.values(lease_expires_at=None, next_at=bindparam("b_at")),
+}
+
+
 def record(connection: Connection, outcomes: Sequence[Outcome], *, now: int) -> EndpointChanges:
     """Record the outcomes of claimed deliveries.
 
     Guarded by the lease: a delivery that another machine has claimed since stays as it is.
     """
     for kind, statement in _RECORD.items():
-        rows = [_parameters(one) for one in outcomes if type(one) is kind]
+        rows = [_parameters(outcome) for outcome in outcomes if type(outcome) is kind]
         if rows:
             connection.execute(statement, rows)
-    finished = [one.claimed for one in outcomes if _is_final(one)]
-    _release_next(connection, [(one.endpoint_id, one.subject) for one in finished], now)
+    finished = [outcome.claimed for outcome in outcomes if _is_final(outcome)]
+    _release_next(connection, [(claimed.endpoint_id, claimed.subject) for claimed in finished], now)
     return endpoint_health.record_outcomes(connection, outcomes, now)
 
 
@@ -159,8 +218,12 @@ def give_up(connection: Connection, ids: Sequence[int], *, now: int) -> int:
 
 def find_retries(connection: Connection, endpoint_id: int, *, now: int) -> Sequence[int]:
     """Return the deliveries to an endpoint that failed and wait to be tried again."""
-    waits = _NEXT_TRIES.where(
-        webhook_deliveries.c.endpoint_id == endpoint_id, webhook_deliveries.c.next_at > now
+    waits = select(webhook_deliveries.c.id).where(
+        webhook_deliveries.c.endpoint_id == endpoint_id,
+        webhook_deliveries.c.status == PENDING,
+        webhook_deliveries.c.attempts > 0,
+        webhook_deliveries.c.lease_expires_at.is_(None),
+        webhook_deliveries.c.next_at > now,
     )
     return connection.scalars(waits.order_by(webhook_deliveries.c.id).limit(MOST_FOUND)).all()
 
@@ -199,6 +262,20 @@ def delete_of(connection: Connection, event_numbers: Sequence[int]) -> None:
     connection.execute(delete(webhook_deliveries).where(of_these))
 
 
+# What is due, each with the time of the one behind which it waits.
+_DUE = (
+    select(webhook_deliveries.c.id, head_of(webhook_deliveries.c.next_at).label("behind_until"))
+    .where(
+        webhook_deliveries.c.endpoint_id == bindparam("b_endpoint"),
+        webhook_deliveries.c.status == PENDING,
+        webhook_deliveries.c.next_at <= bindparam("b_now", type_=BigInteger),
+    )
+    .order_by(webhook_deliveries.c.next_at, webhook_deliveries.c.id)
+    .limit(LOOKED_AT)
+    .with_for_update(skip_locked=True, of=webhook_deliveries)
+)
+
+
 def _take(
     connection: Connection, endpoint_id: int, most: int, *, lease: int, now: int
 ) -> list[int]:
@@ -226,6 +303,25 @@ def _put_off(connection: Connection, behind: Sequence[Row[int, Any]], lease: int
     for at, ids in times.items():
         put_off = update(webhook_deliveries).where(webhook_deliveries.c.id.in_(ids))
         connection.execute(put_off.values(next_at=at))
+
+
+# Only one that waited: what was attempted before keeps its own time.
+_RELEASE_NEXT = (
+    update(webhook_deliveries)
+    .where(
+        webhook_deliveries.c.id
+        == select(func.min(webhook_deliveries.c.id))
+        .where(
+            webhook_deliveries.c.endpoint_id == bindparam("b_endpoint"),
+            webhook_deliveries.c.subject == bindparam("b_subject"),
+            webhook_deliveries.c.status == PENDING,
+        )
+        .scalar_subquery(),
+        webhook_deliveries.c.lease_expires_at.is_(None),
+        webhook_deliveries.c.attempts == 0,
+    )
+    .values(next_at=bindparam("b_now", type_=BigInteger))
+)
 
 
 def _release_next(connection: Connection, finished: Sequence[tuple[int, str]], now: int) -> None:
@@ -306,92 +402,3 @@ def _unless_tried(name: str, value: str | None) -> ColumnElement[Any]:
     column = webhook_deliveries.c[name]
     is_first = webhook_deliveries.c.last_error.is_(None)
     return case((is_first, literal(value, column.type)), else_=column)
-
-
-_NEXT_DUE = select(
-    webhook_endpoints.c.id,
-    select(func.min(webhook_deliveries.c.next_at))
-    .where(
-        webhook_deliveries.c.endpoint_id == webhook_endpoints.c.id,
-        webhook_deliveries.c.status == PENDING,
-    )
-    .scalar_subquery()
-    .label("next_at"),
-    webhook_endpoints.c.failing_since.is_not(None),
-).where(webhook_endpoints.c.disabled_at.is_(None))
-# What is due, each with the time of the one behind which it waits.
-_DUE = (
-    select(webhook_deliveries.c.id, head_of(webhook_deliveries.c.next_at).label("behind_until"))
-    .where(
-        webhook_deliveries.c.endpoint_id == bindparam("b_endpoint"),
-        webhook_deliveries.c.status == PENDING,
-        webhook_deliveries.c.next_at <= bindparam("b_now", type_=BigInteger),
-    )
-    .order_by(webhook_deliveries.c.next_at, webhook_deliveries.c.id)
-    .limit(LOOKED_AT)
-    .with_for_update(skip_locked=True, of=webhook_deliveries)
-)
-_CLAIMED: Select[Any] = (
-    select(
-        webhook_deliveries.c.id,
-        webhook_deliveries.c.endpoint_id,
-        webhook_deliveries.c.subject,
-        webhook_deliveries.c.attempts,
-        webhook_deliveries.c.lease_expires_at,
-        webhook_endpoints.c.url,
-        webhook_endpoints.c.secret_sealed,
-        webhook_endpoints.c.previous_secret_sealed,
-        webhook_endpoints.c.previous_until,
-        events.c.event_id,
-        events.c.id.label("sequence"),
-        events.c.kind,
-        events.c.created_at,
-        events.c.payload,
-    )
-    .join(webhook_endpoints, webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id)
-    .join(events, events.c.id == webhook_deliveries.c.event_id)
-    .order_by(webhook_deliveries.c.id)
-)
-_NEXT_TRIES = select(webhook_deliveries.c.id).where(
-    webhook_deliveries.c.status == PENDING,
-    webhook_deliveries.c.attempts > 0,
-    webhook_deliveries.c.lease_expires_at.is_(None),
-)
-# Only one that waited: what was attempted before keeps its own time.
-_RELEASE_NEXT = (
-    update(webhook_deliveries)
-    .where(
-        webhook_deliveries.c.id
-        == select(func.min(webhook_deliveries.c.id))
-        .where(
-            webhook_deliveries.c.endpoint_id == bindparam("b_endpoint"),
-            webhook_deliveries.c.subject == bindparam("b_subject"),
-            webhook_deliveries.c.status == PENDING,
-        )
-        .scalar_subquery(),
-        webhook_deliveries.c.lease_expires_at.is_(None),
-        webhook_deliveries.c.attempts == 0,
-    )
-    .values(next_at=bindparam("b_now", type_=BigInteger))
-)
-_HELD = update(webhook_deliveries).where(
-    webhook_deliveries.c.id == bindparam("b_id"),
-    webhook_deliveries.c.status == PENDING,
-    webhook_deliveries.c.lease_expires_at == bindparam("b_lease"),
-)
-_ENDED = {
-    "attempts": webhook_deliveries.c.attempts + 1,
-    "last_status": bindparam("b_http"),
-    "last_at": bindparam("b_at"),
-    "lease_expires_at": None,
-}
-_RECORD = {
-    Delivered: _HELD.values(**_ENDED, status=DELIVERED, **_error(None)),
-    NotDelivered: _HELD.values(
-        **_ENDED,
-        status=bindparam("b_status"),
-        **{name: bindparam(f"b_{name}") for name in _error(None)},
-        next_at=bindparam("b_next"),
-    ),
-    Released: _HELD.values(lease_expires_at=None, next_at=bindparam("b_at")),
-}

@@ -26,8 +26,12 @@ def record_outcomes(
     connection: Connection, outcomes: Sequence[Outcome], now: int
 ) -> EndpointChanges:
     """Mark the endpoints that these outcomes show as failing or working; return what changed."""
-    arrived = {one.claimed.endpoint_id for one in outcomes if isinstance(one, Delivered)}
-    failed = {one.claimed.endpoint_id for one in outcomes if isinstance(one, NotDelivered)}
+    arrived = {
+        outcome.claimed.endpoint_id for outcome in outcomes if isinstance(outcome, Delivered)
+    }
+    failed = {
+        outcome.claimed.endpoint_id for outcome in outcomes if isinstance(outcome, NotDelivered)
+    }
     since = webhook_endpoints.c.failing_since
     return EndpointChanges(
         repaired=_repaired(connection, arrived, now),

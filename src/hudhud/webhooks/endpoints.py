@@ -72,6 +72,25 @@ def add(
     return Signed(added, url, secret)
 
 
+_SHOWN: Final = select(
+    *(
+        webhook_endpoints.c[name]
+        for name in (
+            "id",
+            "url",
+            "kinds",
+            "api_key",
+            "previous_until",
+            "created_at",
+            "failing_since",
+            "disabled_at",
+            *columns("disabled_reason", None),
+            "alerted",
+        )
+    )
+)
+
+
 def list_endpoints(connection: Connection) -> list[Row[Any]]:
     """Return every endpoint, the oldest first, without its secrets."""
     return list(connection.execute(_SHOWN.order_by(webhook_endpoints.c.id)))
@@ -207,22 +226,3 @@ def _in_order(kinds: Iterable[str], owner: str | None) -> Sequence[Kind]:
     if not own:
         raise BadRequest(say("webhook.sender_events"))
     return own
-
-
-_SHOWN: Final = select(
-    *(
-        webhook_endpoints.c[name]
-        for name in (
-            "id",
-            "url",
-            "kinds",
-            "api_key",
-            "previous_until",
-            "created_at",
-            "failing_since",
-            "disabled_at",
-            *columns("disabled_reason", None),
-            "alerted",
-        )
-    )
-)

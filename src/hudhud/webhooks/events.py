@@ -78,6 +78,11 @@ class _Audience:
         return None in self.owners or owner in self.owners
 
 
+_ENABLED = select(
+    webhook_endpoints.c.id, webhook_endpoints.c.kinds, webhook_endpoints.c.api_key
+).where(webhook_endpoints.c.disabled_at.is_(None))
+
+
 def verification_changed(
     connection: Connection, kind: VerificationKind, ids: Sequence[str], *, now: int
 ) -> None:
@@ -245,8 +250,3 @@ def _sender_kind_before(connection: Connection, name: str) -> SenderKind:
 
 def _groups(ids: Sequence[Id]) -> Iterator[Sequence[Id]]:
     return (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
-
-
-_ENABLED = select(
-    webhook_endpoints.c.id, webhook_endpoints.c.kinds, webhook_endpoints.c.api_key
-).where(webhook_endpoints.c.disabled_at.is_(None))

@@ -23,6 +23,40 @@ WITH_REDIRECT = '"redirectUrl":"'
 Data = dict[str, object]
 
 
+_CHANNEL = (
+    select(messages.c.channel)
+    .where(messages.c.verification_id == verifications.c.id)
+    .order_by(messages.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+
+
+VERIFICATION_ROWS: Select[Any] = select(
+    *(
+        verifications.c[name]
+        for name in (
+            "id",
+            "api_key",
+            "status",
+            "phone",
+            "reference",
+            "metadata_json",
+            "template",
+            "locale",
+            "created_at",
+            "expires_at",
+            "ended_at",
+            "reason",
+            "proved_phone",
+            "link_mode",
+            "redirect_url",
+        )
+    ),
+    _CHANNEL.label("channel"),
+).order_by(verifications.c.id)
+
+
 def of_verification(row: Row[Any]) -> Data:
     """Build the payload of a row of `VERIFICATION_ROWS`."""
     return {
@@ -42,6 +76,31 @@ def of_verification(row: Row[Any]) -> Data:
         "linkMode": row.link_mode,
         "redirectUrl": row.redirect_url,
     }
+
+
+MESSAGE_ROWS: Select[Any] = (
+    select(
+        *(
+            messages.c[name]
+            for name in (
+                "id",
+                "verification_id",
+                "status",
+                "phone",
+                "channel",
+                *columns("error", None),
+                "created_at",
+                "sent_at",
+                "delivered_at",
+                "read_at",
+                "finished_at",
+            )
+        ),
+        *(verifications.c[name] for name in ("api_key", "reference", "metadata_json")),
+    )
+    .outerjoin(verifications, verifications.c.id == messages.c.verification_id)
+    .order_by(messages.c.id)
+)
 
 
 def of_message(row: Row[Any], kind: MessageKind) -> Data:
@@ -80,58 +139,3 @@ def encode(data: Data) -> str:
 
 def _decoded(text: str | None) -> object:
     return None if text is None else msgspec.json.decode(text)
-
-
-_CHANNEL = (
-    select(messages.c.channel)
-    .where(messages.c.verification_id == verifications.c.id)
-    .order_by(messages.c.id.desc())
-    .limit(1)
-    .scalar_subquery()
-)
-VERIFICATION_ROWS: Select[Any] = select(
-    *(
-        verifications.c[name]
-        for name in (
-            "id",
-            "api_key",
-            "status",
-            "phone",
-            "reference",
-            "metadata_json",
-            "template",
-            "locale",
-            "created_at",
-            "expires_at",
-            "ended_at",
-            "reason",
-            "proved_phone",
-            "link_mode",
-            "redirect_url",
-        )
-    ),
-    _CHANNEL.label("channel"),
-).order_by(verifications.c.id)
-MESSAGE_ROWS: Select[Any] = (
-    select(
-        *(
-            messages.c[name]
-            for name in (
-                "id",
-                "verification_id",
-                "status",
-                "phone",
-                "channel",
-                *columns("error", None),
-                "created_at",
-                "sent_at",
-                "delivered_at",
-                "read_at",
-                "finished_at",
-            )
-        ),
-        *(verifications.c[name] for name in ("api_key", "reference", "metadata_json")),
-    )
-    .outerjoin(verifications, verifications.c.id == messages.c.verification_id)
-    .order_by(messages.c.id)
-)
