@@ -23,6 +23,7 @@ from hudhud.web.admin.login.access import build_access
 from hudhud.web.admin.routes import ADMIN_HANDLERS, admin_routes
 from hudhud.web.admin.status.feed import Feed
 from hudhud.web.admin.status.parts import build_render
+from hudhud.web.admin.ui.page_keys import build_page_keys
 from hudhud.web.admin.ui.render import warm
 from hudhud.web.admin.ui.render_thread import aside_soon
 from hudhud.web.api import health, links, sandbox, send, verifications, verify
@@ -112,6 +113,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
             {
                 "parts": parts,
                 "access": access,
+                "page_keys": build_page_keys(settings),
                 "feed": feed,
                 "code_searches": CodeSearches(cipher),
             }

@@ -10,7 +10,6 @@ from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.errors import Refused
-from hudhud.web.admin.login.guard import is_htmx, wants_page
 from hudhud.web.admin.ui.render import ADMIN_PATH, page
 from hudhud.web.admin.ui.render_thread import Aside
 from hudhud.web.admin.ui.translate import translate
@@ -23,13 +22,12 @@ from hudhud.web.http.errors import (
     HTTP_TOO_LARGE,
     NoSuchJob,
 )
-from hudhud.web.http.request import AnyRequest
-from hudhud.web.http.request_id import HEADER
+from hudhud.web.http.request import REQUEST_ID_HEADER, AnyRequest, is_htmx, wants_page
 from hudhud.web.http.responses import answer as json_answer
 
 HTTP_UNAVAILABLE = 503
 # Headers of the usual answer that a page has too.
-KEPT = (HEADER, "Retry-After")
+KEPT = (REQUEST_ID_HEADER, "Retry-After")
 NO_SUCH_PAGE = (
     N_("There is no such page"),
     N_("The address is wrong, or what it showed is gone."),
@@ -68,7 +66,7 @@ def _for_people(usual: Handler) -> Handler:
             return answer
         kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}
         status = answer.status_code or HTTP_SERVER_ERROR
-        return Aside(lambda: _answer(request, error, status, kept.get(HEADER)), kept)
+        return Aside(lambda: _answer(request, error, status, kept.get(REQUEST_ID_HEADER)), kept)
 
     return handle
 

@@ -4,13 +4,14 @@ from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 
 from hudhud.web.admin import error_pages
 from hudhud.web.admin.audit.page import audit_page
-from hudhud.web.admin.jobs.actions import action_routes
+from hudhud.web.admin.jobs.actions import job_routes
 from hudhud.web.admin.jobs.page import job_page
 from hudhud.web.admin.json_api import json_routes
 from hudhud.web.admin.keys.page import key_routes
 from hudhud.web.admin.login import refusals
 from hudhud.web.admin.login.page import login_routes
 from hudhud.web.admin.login.second_factor_page import second_factor_routes
+from hudhud.web.admin.senders.actions import sender_routes
 from hudhud.web.admin.senders.logout_page import confirm_logout
 from hudhud.web.admin.status.page import status_routes
 from hudhud.web.admin.status.stream import live
@@ -23,8 +24,9 @@ admin_routes: list[ControllerRouterHandler] = [
     *second_factor_routes,
     *status_routes,
     job_page,
+    *job_routes,
     confirm_logout,
-    *action_routes,
+    *sender_routes,
     *key_routes,
     *webhook_routes,
     *delivery_routes,
@@ -33,5 +35,5 @@ admin_routes: list[ControllerRouterHandler] = [
     *json_routes,
     live,
 ]
-# Beside those of web/errors.py, which they replace: pages for people, the same answers for scripts.
+# They replace those of http/errors.py: pages for people, the same answers for scripts.
 ADMIN_HANDLERS: ExceptionHandlersMap = {**error_pages.HANDLERS, **refusals.HANDLERS}

@@ -13,14 +13,12 @@ import msgspec
 
 from hudhud.core.errors import BadRequest
 from hudhud.core.plain_text import is_plain
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request import FORM, JSON, AnyRequest, content_type
 
 NOT_JSON = "Bad Request: The request body is not valid JSON."
 TOO_MANY_FIELDS = "Bad Request: The form has too many fields."
 INVALID = "invalid_parameter"
 MOST_FIELDS = 1000
-FORM = "application/x-www-form-urlencoded"
-JSON = "application/json"
 WHOLE_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 FLAGS: Final[Mapping[Any, bool]] = {True: True, False: False, "true": True, "false": False}
 
@@ -93,11 +91,10 @@ class Fields:
 
 async def fields_of(request: AnyRequest) -> Fields:
     """Return the fields of a request's body. Raises BadRequest."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await request.body()
-    if content_type == FORM:
+    kind, body = content_type(request), await request.body()
+    if kind == FORM:
         return Fields(_form_fields(body))
-    if content_type == JSON and body:
+    if kind == JSON and body:
         return Fields(_json_fields(body))
     return Fields({})
 

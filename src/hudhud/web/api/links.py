@@ -17,11 +17,9 @@ from hudhud.web.api.fields import INVALID, Fields, fields_of
 from hudhud.web.api.openapi import API_KEY_SECURITY, ApiOperation, LinkOperation, responses
 from hudhud.web.api.phone_number import parse_phone_number
 from hudhud.web.api.send import LONGEST_NAME, NAME, client_ip
-from hudhud.web.api.verify import VERIFICATION_ID
 from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.qr_svg import qr_image
-from hudhud.web.http.request import AnyRequest
-from hudhud.web.http.request_id import HEADER, request_id
+from hudhud.web.http.request import REQUEST_ID_HEADER, VERIFICATION_ID, AnyRequest, request_id
 from hudhud.web.http.responses import answer
 from hudhud.web.state import parts_of
 
@@ -55,7 +53,7 @@ async def start(request: AnyRequest) -> Response[schemas.Link]:
         token=started.token,
         otp_expires_at=iso(started.expires_at),
     )
-    headers = {HEADER: number, **NO_STORE, **rate_limit_headers.headers(started.quota)}
+    headers = {REQUEST_ID_HEADER: number, **NO_STORE, **rate_limit_headers.headers(started.quota)}
     return answer(body, headers=headers)
 
 

@@ -34,10 +34,11 @@ from hudhud.core.phones import INTERNATIONAL
 from hudhud.verification import codes
 from hudhud.verification.lifecycle import STATUSES
 from hudhud.verification.queries import LARGEST_PAGE
-from hudhud.web.api import auth, fields, phone_number
-from hudhud.web.api.schemas import Message
+from hudhud.web.api import auth, phone_number
 from hudhud.web.http import errors
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.api_key import KEY_WRONG
+from hudhud.web.http.request import FORM, JSON, AnyRequest
+from hudhud.web.http.responses import Message
 
 OPENAPI_PATH = "/api/openapi.json"
 API_KEY = "X-API-KEY"
@@ -168,7 +169,7 @@ REPLAYED = {
 }
 PROBLEMS = {
     400: ("The sentence says what is wrong.", (phone_number.REQUIRED, phone_number.INVALID)),
-    401: ("The API key is missing or wrong.", (auth.KEY_MISSING, auth.KEY_WRONG)),
+    401: ("The API key is missing or wrong.", (auth.KEY_MISSING, KEY_WRONG)),
     403: ("The key, its address or the number's country may not: `error` says which.", ()),
     404: ("There is no such thing, or it is another key's.", ()),
     409: ("Its state does not allow that: `error` says why.", ()),
@@ -367,7 +368,7 @@ class InboundOperation(ApiOperation):
 
 def _body(schema: Schema) -> RequestBody:
     content = OpenAPIMediaType(schema=schema)
-    return RequestBody(required=True, content={fields.JSON: content, fields.FORM: content})
+    return RequestBody(required=True, content={JSON: content, FORM: content})
 
 
 def _tell_of_limits(operation: Operation) -> None:

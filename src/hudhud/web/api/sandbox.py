@@ -23,9 +23,9 @@ from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, fields_of
 from hudhud.web.api.openapi import API_KEY_SECURITY, InboundOperation, SandboxOperation, responses
 from hudhud.web.api.phone_number import parse_phone_number, phone_number_in_query
-from hudhud.web.api.schemas import Message, SandboxMessage, SandboxMessages
+from hudhud.web.api.schemas import SandboxMessage, SandboxMessages
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.http.responses import answer
+from hudhud.web.http.responses import Message, answer
 from hudhud.web.state import Parts, parts_of
 
 MOST_MESSAGES = 100

@@ -22,16 +22,6 @@ class Accepted(Struct, frozen=True, kw_only=True):
     verificationId: str  # noqa: N815 -- the contract's name
 
 
-class Message(Struct, frozen=True):
-    """A sentence for the caller's developer; `error` is a stable word for the program.
-
-    What the earlier application answered too has no word.
-    """
-
-    message: str
-    error: str | UnsetType = UNSET
-
-
 class Checked(Struct, frozen=True, kw_only=True):
     """Whether the code was right; `attemptsRemaining` where it was not.
 
@@ -92,13 +82,6 @@ class Resent(Struct, frozen=True):
     jobId: int  # noqa: N815 -- the contract's name
     otp_expires_at: str
     resendsRemaining: int  # noqa: N815 -- the contract's name
-
-
-class NoPage(Struct, frozen=True):
-    """There is nothing at this address."""
-
-    error: str
-    message: str
 
 
 class Job(Struct, frozen=True):

@@ -19,8 +19,7 @@ from hudhud.web.api.fields import INVALID, Fields, fields_of
 from hudhud.web.api.openapi import API_KEY_SECURITY, SendOperation, responses
 from hudhud.web.api.phone_number import parse_phone_number
 from hudhud.web.http import rate_limit_headers
-from hudhud.web.http.request import AnyRequest
-from hudhud.web.http.request_id import HEADER, request_id
+from hudhud.web.http.request import REQUEST_ID_HEADER, AnyRequest, request_id
 from hudhud.web.http.responses import answer
 from hudhud.web.state import parts_of
 
@@ -56,7 +55,7 @@ async def send(request: AnyRequest) -> Response[schemas.Accepted]:
     new = parts.starter.make(asked, caller=caller, request_id=number, now=now_ms())
     accepted = await parts.commits.submit(new)
     log.debug("accepted", job=accepted.message_id, request_id=number)
-    headers = {HEADER: number, **rate_limit_headers.headers(accepted.quota)}
+    headers = {REQUEST_ID_HEADER: number, **rate_limit_headers.headers(accepted.quota)}
     if accepted.is_repeated:
         headers[REPEATED] = "true"
     body = schemas.Accepted(

@@ -33,16 +33,20 @@ from hudhud.web.api.openapi import (
     responses,
 )
 from hudhud.web.api.phone_number import phone_number_in_query
-from hudhud.web.api.verify import VERIFICATION_ID
 from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.errors import NoSuchJob
 from hudhud.web.http.middleware import IS_HEAD
-from hudhud.web.http.request import AnyRequest
-from hudhud.web.http.request_id import HEADER, request_id
+from hudhud.web.http.request import (
+    JOB_ID,
+    REQUEST_ID_HEADER,
+    VERIFICATION_ID,
+    AnyRequest,
+    job_number,
+    request_id,
+)
 from hudhud.web.http.responses import answer
 from hudhud.web.state import Parts, parts_of
 
-JOB_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)  # what fits a 64-bit column
 SECONDS = re.compile(r"[1-5]?\d|60", re.ASCII)
 RESENT = "The code has been queued for sending again."
 
@@ -119,12 +123,9 @@ async def resend(request: AnyRequest, identifier: FromPath[str]) -> Response[sch
     body = schemas.Resent(
         RESENT, found.id, resent.message_id, iso(found.expires_at), resent.resends_left
     )
-    return answer(body, headers={HEADER: number, **rate_limit_headers.headers(resent.quota)})
-
-
-def job_number(text: str) -> int:
-    """Return the number that names a job in an address; 0, which none has, for any other text."""
-    return int(text) if JOB_ID.fullmatch(text) else 0
+    return answer(
+        body, headers={REQUEST_ID_HEADER: number, **rate_limit_headers.headers(resent.quota)}
+    )
 
 
 def _find(parts: Parts, caller: Caller, identifier: str) -> Row[Any]:

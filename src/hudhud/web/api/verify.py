@@ -1,7 +1,5 @@
 """Check what a user typed."""
 
-import re
-
 from litestar import Response, post
 from msgspec import UNSET
 
@@ -14,12 +12,11 @@ from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, Fields, fields_of
 from hudhud.web.api.openapi import API_KEY_SECURITY, CheckOperation, responses
 from hudhud.web.api.phone_number import parse_phone_number
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request import VERIFICATION_ID, AnyRequest
 from hudhud.web.http.responses import answer
 from hudhud.web.state import parts_of
 
 LARGEST_JOB = 10**18 - 1
-VERIFICATION_ID = re.compile(r"v[0-9a-f]{43}", re.ASCII)
 WHICH_ONE = (
     'Bad Request: Name the verification by exactly one of "phoneNumber", "verificationId" and '
     '"jobId".'

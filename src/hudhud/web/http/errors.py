@@ -24,11 +24,9 @@ from hudhud.core.errors import (
 )
 from hudhud.db.engine import may_pass
 from hudhud.verification.limits.rate_limits import LimitReached
-from hudhud.web.api.schemas import Message, NoPage
 from hudhud.web.http import rate_limit_headers
-from hudhud.web.http.request import AnyRequest
-from hudhud.web.http.request_id import HEADER, request_id
-from hudhud.web.http.responses import answer
+from hudhud.web.http.request import REQUEST_ID_HEADER, AnyRequest, request_id
+from hudhud.web.http.responses import Message, NoPage, answer
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +98,7 @@ def unavailable(request: AnyRequest, error: QueueUnavailable) -> Response[Messag
     log.warning(
         "request refused", reason=str(error), retry_after=error.retry_after, request_id=number
     )
-    headers = {"Retry-After": str(error.retry_after), HEADER: number}
+    headers = {"Retry-After": str(error.retry_after), REQUEST_ID_HEADER: number}
     return answer(Message(UNAVAILABLE), 503, headers)
 
 
@@ -131,7 +129,7 @@ def unexpected(request: AnyRequest, error: Exception) -> Response[Message]:
     """500 that tells the caller nothing and the log everything."""
     number = request_id(request)
     log.error("unexpected error", exc_info=error, request_id=number)
-    return answer(Message(UNEXPECTED), HTTP_SERVER_ERROR, {HEADER: number})
+    return answer(Message(UNEXPECTED), HTTP_SERVER_ERROR, {REQUEST_ID_HEADER: number})
 
 
 HANDLERS: ExceptionHandlersMap = {

@@ -1,5 +1,6 @@
-"""What the framework of the earlier application did for every route."""
+"""What is done for every route: HEAD is answered like GET, and some addresses get headers."""
 
+from collections.abc import Mapping
 from typing import cast
 
 from litestar import Litestar
@@ -9,21 +10,26 @@ from litestar.types import (
     LifeSpanReceive,
     LifeSpanScope,
     LifeSpanSend,
+    Message,
     Receive,
     Scope,
     Send,
 )
 
-from hudhud.web.http.guarded_headers import guarded
-
 # In the scope's state, for routes whose answer to GET would never end.
 IS_HEAD = "is_head"
+NO_SNIFFING = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+# By the first part of the path. What admins see stays in no cache.
+GUARDED: Mapping[str, Mapping[str, str]] = {
+    "admin": {**NO_SNIFFING, "Cache-Control": "no-store"},
+    "static": NO_SNIFFING,
+}
 
 
 class DropIn(Litestar):
     """Answers HEAD like GET; the server leaves the body out.
 
-    It sets the headers that answers under some paths have (`guarded_headers.py`).
+    It sets the headers that all answers under some paths have, errors and HEAD among them.
     """
 
     async def __call__(
@@ -39,3 +45,19 @@ class DropIn(Litestar):
         if scope["type"] == ScopeType.HTTP:
             send = guarded(cast("HTTPScope", scope), cast("Send", send))
         await super().__call__(scope, receive, send)
+
+
+def guarded(scope: HTTPScope, send: Send) -> Send:
+    """Return a `send` that sets the headers of the request's address; other paths keep theirs."""
+    wanted = GUARDED.get(scope["path"][1:].partition("/")[0])
+    if wanted is None:
+        return send
+    raw = {name.lower().encode(): value.encode() for name, value in wanted.items()}
+
+    async def send_guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [pair for pair in message["headers"] if pair[0].lower() not in raw]
+            message["headers"] = [*kept, *raw.items()]
+        await send(message)
+
+    return send_guarded

@@ -1,13 +1,31 @@
-"""An answer in JSON, with the content type that the earlier application's framework gave."""
+"""Answers in JSON, with the content type that the earlier application's framework gave."""
 
 from collections.abc import Mapping
 from typing import TypeVar
 
 from litestar import Response
+from msgspec import UNSET, Struct, UnsetType
 
 JSON = "application/json; charset=utf-8"
 
 Body = TypeVar("Body")
+
+
+class Message(Struct, frozen=True):
+    """A sentence for the caller's developer; `error` is a stable word for the program.
+
+    What the earlier application answered too has no word.
+    """
+
+    message: str
+    error: str | UnsetType = UNSET
+
+
+class NoPage(Struct, frozen=True):
+    """There is nothing at this address."""
+
+    error: str
+    message: str
 
 
 def answer(

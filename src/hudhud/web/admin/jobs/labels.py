@@ -1,5 +1,6 @@
 """What is said about jobs: their statuses, why one cannot be retried, the steps of their way."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -124,3 +125,7 @@ def step_text(step: Step, fmt: Format) -> Markup:
         "put_off": fmt.gettext("No attempt was spent."),
     }
     return fmt.fill(texts.get(step.kind, ""))
+
+
+# What the templates of jobs call.
+WORDS: Mapping[str, Callable[..., Any]] = {"status_words": status_words, "why_not": why_not}

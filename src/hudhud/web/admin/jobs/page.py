@@ -18,14 +18,12 @@ from hudhud.messages.listing import Job
 from hudhud.messages.templates.catalog import with_code
 from hudhud.messages.text_store import MASK
 from hudhud.messages.timeline import Step
-from hudhud.web.admin.jobs.labels import step_look, step_text, step_title, verification_text
-from hudhud.web.admin.login.guard import is_htmx, reader
-from hudhud.web.admin.status.parts import WORDS
+from hudhud.web.admin.jobs.labels import WORDS, step_look, step_text, step_title, verification_text
+from hudhud.web.admin.login.guard import reader
 from hudhud.web.admin.ui.render import page
 from hudhud.web.admin.ui.render_thread import aside
-from hudhud.web.api.verifications import job_number
 from hudhud.web.http.errors import NoSuchJob
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request import AnyRequest, is_htmx, job_number
 from hudhud.web.state import Parts, parts_of
 
 # What the template calls.

@@ -20,7 +20,7 @@ from hudhud.messages.listing import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
 from hudhud.messages.receipts import STATUSES, LegacyStatus
 from hudhud.messages.search import JobFilter, Place, messages_with
 from hudhud.web.admin.jobs.code_searches import code_searches_of
-from hudhud.web.admin.login.guard import Actor
+from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.render_thread import aside
 from hudhud.web.admin.ui.translate import codes_for, holds
 from hudhud.web.admin.ui.view import Language

@@ -20,7 +20,8 @@ from hudhud.db.locks import Lock, lock
 from hudhud.verification.limits.rate_limits import DEFAULTS
 from hudhud.web.admin.keys.form import LONGEST_DAYS, KeyForm, typed_in
 from hudhud.web.admin.keys.labels import kind_words, overlap_words, scope_words, time_left
-from hudhud.web.admin.login.guard import NOT_FOR_KEYS, Actor, Forbidden, changer, reader
+from hudhud.web.admin.login.guard import NOT_FOR_KEYS, Forbidden, changer, reader
+from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.forms import form_of
 from hudhud.web.admin.ui.notices import Notice
 from hudhud.web.admin.ui.render import page, see_other

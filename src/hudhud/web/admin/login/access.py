@@ -12,20 +12,16 @@ from hudhud.db.engine import Database
 from hudhud.web.admin.login.password_slots import HashSlots
 from hudhud.web.admin.login.proxy_watch import ProxyWatch
 from hudhud.web.admin.login.session_use import Touches
-from hudhud.web.admin.ui.csrf import CsrfKey
-from hudhud.web.admin.ui.notices import NoticeKey
 from hudhud.web.http.request import AnyRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What judges passwords, second factors, tokens of forms, notices and forwarded addresses."""
+    """What judges passwords, second factors and forwarded addresses, and notes used sessions."""
 
     password: AdminPassword
     hashing: HashSlots
     second_factors: Cipher
-    csrf: CsrfKey
-    notices: NoticeKey
     proxies: ProxyWatch
     touches: Touches
 
@@ -37,8 +33,6 @@ def build_access(settings: Settings, database: Database) -> Access:
         password=AdminPassword(settings, secret),
         hashing=HashSlots(),
         second_factors=Cipher(second_factor.PURPOSE, secret, settings.session_secret_previous),
-        csrf=CsrfKey(secret, settings.session_secret_previous),
-        notices=NoticeKey(secret),
         proxies=ProxyWatch(database, settings.trusted_proxies),
         touches=Touches(database),
     )

@@ -1,21 +1,20 @@
 """Who asks: an admin with a session, or a script with an API key of scope admin."""
 
 import asyncio
-from dataclasses import dataclass
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.auth import audit_log, sessions
-from hudhud.auth.audit_log import Outcome, What
+from hudhud.auth import sessions
 from hudhud.auth.sessions import Session
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import HudhudError, NotAllowed
-from hudhud.core.sentences import Sentence, say
+from hudhud.core.sentences import say
 from hudhud.web.admin.login.access import access_of
 from hudhud.web.admin.ui import csrf
-from hudhud.web.admin.ui.forms import JSON, content_type, form_of
-from hudhud.web.api.auth import KEY_WRONG, require_address
+from hudhud.web.admin.ui.actor import Actor
+from hudhud.web.admin.ui.forms import form_of
+from hudhud.web.admin.ui.page_keys import page_keys_of
+from hudhud.web.http.api_key import KEY_WRONG, require_address
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import parts_of
 
@@ -44,36 +43,6 @@ class Forbidden(HudhudError):
     """The caller is known, and may not do this, or not in this way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who does something, and from where."""
-
-    name: str
-    address: str
-    session: Session | None  # None for an API key
-
-    def note(
-        self,
-        connection: Connection,
-        what: What,
-        *,
-        subject: str | None = None,
-        outcome: Outcome = "ok",
-        detail: Sentence | None = None,
-    ) -> None:
-        """Write down in the audit what this one did."""
-        audit_log.note(
-            connection,
-            who=self.name,
-            address=self.address,
-            what=what,
-            subject=subject,
-            outcome=outcome,
-            detail=detail,
-            now=now_ms(),
-        )
-
-
 async def reader(request: AnyRequest) -> Actor:
     """Return who asks to see something. Raises NotLoggedIn, WrongKey or Forbidden."""
     await access_of(request).proxies.watch(request)
@@ -100,7 +69,7 @@ async def changer(request: AnyRequest) -> Actor:
 async def check_csrf(request: AnyRequest, session: Session) -> None:
     """Raise Forbidden unless header or form bring a token of this session."""
     token = request.headers.get(csrf.HEADER) or (await form_of(request)).one(csrf.FIELD)
-    if not access_of(request).csrf.fits(token, session):
+    if not page_keys_of(request).csrf.fits(token, session):
         raise Forbidden(CSRF_WRONG)
 
 
@@ -129,18 +98,6 @@ async def is_still_in(request: AnyRequest, actor: Actor) -> bool:
     except SQLAlchemyError:
         return True
     return session is not None and session.is_complete
-
-
-def wants_page(request: AnyRequest) -> bool:
-    """Tell whether a person's browser asks; anything else, and who sends JSON, gets JSON."""
-    return (
-        "text/html" in request.headers.get("accept", "").lower() and content_type(request) != JSON
-    )
-
-
-def is_htmx(request: AnyRequest) -> bool:
-    """Tell whether the page's own script asks for a part of a page."""
-    return request.headers.get("hx-request") == "true"
 
 
 def address_of(request: AnyRequest) -> str:

@@ -25,7 +25,6 @@ from hudhud.web.admin.login.guard import (
     check_csrf,
     session_of,
     token_of,
-    wants_page,
 )
 from hudhud.web.admin.login.refusals import retry_after
 from hudhud.web.admin.login.steps import (
@@ -37,10 +36,11 @@ from hudhud.web.admin.login.steps import (
     WrongPassword,
 )
 from hudhud.web.admin.ui import csrf
-from hudhud.web.admin.ui.forms import JSON, Form, content_type, form_of
+from hudhud.web.admin.ui.forms import Form, form_of
+from hudhud.web.admin.ui.page_keys import page_keys_of
 from hudhud.web.admin.ui.render import STATUS_PAGE, cookie, page, see_other
 from hudhud.web.admin.ui.render_thread import aside
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request import JSON, AnyRequest, content_type, wants_page
 from hudhud.web.http.responses import answer
 from hudhud.web.state import parts_of
 
@@ -127,7 +127,7 @@ async def _log_in_script(request: AnyRequest) -> Response[Any]:
     except (CodeNeeded, WrongCode) as error:
         body = {"success": False, "message": str(error), "secondFactor": True}
         return answer(body, 401)
-    token = access_of(request).csrf.token_for(entered.session)
+    token = page_keys_of(request).csrf.token_for(entered.session)
     body = {"success": True, "redirectTo": STATUS_PAGE, "csrfToken": token}
     return _let_in(request, entered, answer(body, 200))
 
@@ -144,7 +144,7 @@ def _read_json(body: bytes) -> Given:
 
 async def _log_in_person(request: AnyRequest, form: Form) -> Response[Any]:
     following = form.one("next")
-    is_ours = access_of(request).csrf.fits_login(
+    is_ours = page_keys_of(request).csrf.fits_login(
         form.one(csrf.FIELD), request.cookies.get(FORM_COOKIE)
     )
     if not is_ours:
@@ -170,7 +170,7 @@ def _password_form(
     bound = request.cookies.get(FORM_COOKIE, "")
     if not 0 < len(bound) <= LONGEST_COOKIE:
         bound = csrf.new_cookie()
-    token = access_of(request).csrf.token_for_login(bound)
+    token = page_keys_of(request).csrf.token_for_login(bound)
     facts = {"problem": None, "again_at": None, "username": "", **context}
     shown = page(
         request,
@@ -193,7 +193,7 @@ def _code_form(
         "login_code.html",
         actor=None,
         status_code=401 if is_wrong else 200,
-        csrf=access_of(request).csrf.token_for(session),
+        csrf=page_keys_of(request).csrf.token_for(session),
         following=following,
         is_wrong=is_wrong,
     )

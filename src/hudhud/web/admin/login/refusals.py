@@ -10,20 +10,13 @@ from hudhud.auth.login_attempts import TooManyAttempts
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import HudhudError
 from hudhud.core.sentences import Sentence
-from hudhud.web.admin.login.guard import (
-    LOGIN_PAGE,
-    Forbidden,
-    NotLoggedIn,
-    WrongKey,
-    is_htmx,
-    wants_page,
-)
+from hudhud.web.admin.login.guard import LOGIN_PAGE, Forbidden, NotLoggedIn, WrongKey
 from hudhud.web.admin.login.password_slots import Busy
 from hudhud.web.admin.ui.render import page, see_other
 from hudhud.web.admin.ui.render_thread import Aside
 from hudhud.web.admin.ui.translate import translate
 from hudhud.web.admin.ui.view import view_of
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request import AnyRequest, is_htmx, wants_page
 from hudhud.web.http.responses import answer
 
 

@@ -12,8 +12,9 @@ from hudhud.core.clock import now_ms
 from hudhud.core.crypto import SealingError
 from hudhud.core.sentences import say
 from hudhud.web.admin.login.access import access_of
-from hudhud.web.admin.login.guard import Actor, Forbidden, changer, reader
+from hudhud.web.admin.login.guard import Forbidden, changer, reader
 from hudhud.web.admin.login.steps import Entrance, WrongCode
+from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.forms import form_of
 from hudhud.web.admin.ui.notices import Notice
 from hudhud.web.admin.ui.render import page, see_other

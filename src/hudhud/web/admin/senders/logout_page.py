@@ -3,12 +3,13 @@
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
 
+from hudhud.core.clock import now_ms
+from hudhud.messages import statistics
 from hudhud.senders import records
-from hudhud.web.admin.login.guard import is_htmx, reader
-from hudhud.web.admin.status.feed import read_snapshot
+from hudhud.web.admin.login.guard import reader
 from hudhud.web.admin.ui.render import page
 from hudhud.web.admin.ui.render_thread import aside
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request import AnyRequest, is_htmx
 from hudhud.web.state import Parts, parts_of
 
 
@@ -30,4 +31,10 @@ def _waiting(parts: Parts, sender: str) -> int | None:
     with parts.database.read() as connection:
         if records.find(connection, sender) is None:
             return None
-    return read_snapshot(parts.database, parts.settings).numbers.pending
+        numbers = statistics.numbers(
+            connection,
+            channel=parts.settings.channel,
+            now=now_ms(),
+            mean_gap=parts.settings.mean_send_gap,
+        )
+    return numbers.pending

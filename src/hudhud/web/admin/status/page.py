@@ -17,13 +17,14 @@ from hudhud.messages.statistics import RANGES, Range, Series
 from hudhud.verification import job_actions
 from hudhud.web.admin.jobs import query as query_module
 from hudhud.web.admin.jobs.query import JobQuery
-from hudhud.web.admin.login.guard import Actor, is_htmx, reader
+from hudhud.web.admin.login.guard import reader
 from hudhud.web.admin.status.feed import read_snapshot
 from hudhud.web.admin.status.parts import WORDS, context
+from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.render import STATUS_PAGE, page, see_other
 from hudhud.web.admin.ui.render_thread import aside
 from hudhud.web.admin.ui.view import view_of
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request import AnyRequest, is_htmx
 from hudhud.web.state import Parts, parts_of
 
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 from hudhud.core.settings import Settings
 from hudhud.messages.listing import Job
 from hudhud.senders.overview import SenderCard
-from hudhud.web.admin.jobs.labels import status_words, why_not
+from hudhud.web.admin.jobs import labels
 from hudhud.web.admin.senders.look import look, sender_id, sentence
 from hudhud.web.admin.status.feed import Render, Snapshot
 from hudhud.web.admin.status.verdict import POOR_RATE, verdict
@@ -17,12 +17,11 @@ from hudhud.web.http.qr_svg import qr_svg
 
 # What the templates call.
 WORDS: Mapping[str, Callable[..., Any]] = {
+    **labels.WORDS,
     "look": look,
     "qr_svg": qr_svg,
     "sender_id": sender_id,
     "sentence": sentence,
-    "status_words": status_words,
-    "why_not": why_not,
 }
 LIVE = ("verdict", "senders", "numbers")
 

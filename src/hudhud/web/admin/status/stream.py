@@ -7,8 +7,9 @@ from typing import Any
 from litestar import Response, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from hudhud.web.admin.login.guard import Actor, is_still_in, reader
+from hudhud.web.admin.login.guard import is_still_in, reader
 from hudhud.web.admin.status.feed import Watcher, feed_of
+from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.render import HEADERS
 from hudhud.web.admin.ui.view import view_of
 from hudhud.web.http.middleware import IS_HEAD

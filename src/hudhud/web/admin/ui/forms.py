@@ -7,10 +7,8 @@ import msgspec
 
 from hudhud.core.errors import BadRequest
 from hudhud.core.sentences import say
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request import FORM, JSON, AnyRequest, content_type
 
-TYPE = "application/x-www-form-urlencoded"
-JSON = "application/json"
 MOST_FIELDS = 100
 MOST_DIGITS = 18
 NO_FIELDS = say("form.not_a_form")
@@ -36,7 +34,7 @@ async def form_of(request: AnyRequest) -> Form:
 
     Raises BadRequest where it has more than `MOST_FIELDS` fields.
     """
-    if content_type(request) != TYPE:
+    if content_type(request) != FORM:
         return Form({})
     text = (await request.body()).decode("utf-8", "replace")
     try:
@@ -51,7 +49,7 @@ async def fields_of(request: AnyRequest) -> Form:
     Raises BadRequest for any other body: what it names must not be overlooked.
     """
     kind, body = content_type(request), await request.body()
-    if kind == TYPE or not body:
+    if kind == FORM or not body:
         return await form_of(request)
     if kind != JSON:
         raise BadRequest(NO_FIELDS)
@@ -66,8 +64,3 @@ def whole_number(text: str) -> int | None:
     """Return the number that a field or an address names; None for anything else."""
     fits_a_column = text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
     return int(text) if fits_a_column else None
-
-
-def content_type(request: AnyRequest) -> str:
-    """Return the type of the body, without its parameters, in small letters."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

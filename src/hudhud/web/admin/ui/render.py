@@ -15,10 +15,10 @@ from litestar.serialization import default_serializer
 from litestar.types import Serializer
 
 from hudhud.core.clock import now_ms
-from hudhud.web.admin.login.access import access_of
-from hudhud.web.admin.login.guard import Actor
+from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.format import Format
 from hudhud.web.admin.ui.notices import FLASH_COOKIE, FLASH_SECONDS, Notice
+from hudhud.web.admin.ui.page_keys import page_keys_of
 from hudhud.web.admin.ui.view import (
     LANGUAGE_COOKIE,
     LANGUAGES,
@@ -56,7 +56,7 @@ ALLOWED = {
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
-# Beside those of every answer under /admin (`guarded_headers.py`).
+# Beside those of every answer under /admin (`http/middleware.py`).
 HEADERS = {
     "Content-Security-Policy": "; ".join(f"{what} {where}" for what, where in ALLOWED.items()),
 }
@@ -101,7 +101,7 @@ def page(
     if chosen is not None and request.method == "GET":
         return _with_language(request, chosen)
     view = view_of(request)
-    notice = access_of(request).notices.open(request.cookies.get(FLASH_COOKIE))
+    notice = page_keys_of(request).notices.open(request.cookies.get(FLASH_COOKIE))
     if "csrf" not in context:
         context["csrf"] = _csrf(request, actor)
     html = _render(
@@ -131,7 +131,7 @@ def see_other(request: AnyRequest, address: str, notice: Notice | None = None) -
     """Send a person from a form to a page of ours, which says what came of it."""
     answer = _redirect(local(address))
     if notice is not None:
-        value = access_of(request).notices.seal(notice)
+        value = page_keys_of(request).notices.seal(notice)
         answer.set_cookie(cookie(request, FLASH_COOKIE, value, seconds=FLASH_SECONDS))
     return answer
 
@@ -192,7 +192,7 @@ def _environment(language: Language) -> Environment:
 def _csrf(request: AnyRequest, actor: Actor | None) -> str | None:
     if actor is None or actor.session is None:
         return None
-    return access_of(request).csrf.token_for(actor.session)
+    return page_keys_of(request).csrf.token_for(actor.session)
 
 
 def _with_language(request: AnyRequest, chosen: Language) -> Response[str]:

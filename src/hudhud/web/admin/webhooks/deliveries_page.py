@@ -12,7 +12,8 @@ from sqlalchemy import Row
 
 from hudhud.core.clock import HOUR_MS, now_ms
 from hudhud.core.sentences import say
-from hudhud.web.admin.login.guard import Actor, changer, reader
+from hudhud.web.admin.login.guard import changer, reader
+from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.forms import form_of, whole_number
 from hudhud.web.admin.ui.notices import Notice
 from hudhud.web.admin.ui.render import page, see_other

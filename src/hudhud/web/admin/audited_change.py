@@ -1,0 +1,74 @@
+"""A change that an admin or a script asks for: made, audited, and answered.
+
+Every change is audited in its own transaction. A script gets JSON; a person's form is answered
+with the page that holds it, which says whether the change was made.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Response
+from sqlalchemy import Connection
+
+from hudhud.auth.audit_log import Outcome, What
+from hudhud.core.clock import now_ms
+from hudhud.core.sentences import Sentence
+from hudhud.web.admin.ui.actor import Actor
+from hudhud.web.admin.ui.forms import form_of
+from hudhud.web.admin.ui.notices import Notice, Tone
+from hudhud.web.admin.ui.render import STATUS_PAGE, see_other
+from hudhud.web.admin.ui.translate import translate
+from hudhud.web.admin.ui.view import View, view_of
+from hudhud.web.http.request import AnyRequest, wants_page
+from hudhud.web.http.responses import answer
+from hudhud.web.state import Parts, parts_of
+
+DONE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Whether a change was made, and what to say of it."""
+
+    status_code: int
+    sentence: Sentence
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was done."""
+        return self.status_code == DONE
+
+    def notice(self, view: View) -> Notice:
+        """Return what a person reads."""
+        tone: Tone = "ok" if self.is_done else "warn"
+        return Notice(tone, translate(self.sentence, view.language))
+
+
+Change = Callable[[Connection, Parts, Actor, int], Result]
+
+
+async def carry_out(
+    request: AnyRequest, actor: Actor, change: Change, *, what: What, subject: str | None
+) -> Result:
+    """Make the change and note it in the audit, in one transaction."""
+    return await asyncio.to_thread(_write, parts_of(request), actor, change, what, subject)
+
+
+def _write(parts: Parts, actor: Actor, change: Change, what: What, subject: str | None) -> Result:
+    now = now_ms()
+    with parts.database.write() as connection:
+        result = change(connection, parts, actor, now)
+        outcome: Outcome = "ok" if result.is_done else "refused"
+        actor.note(connection, what, subject=subject, outcome=outcome, detail=result.sentence)
+        parts.database.notify(connection)
+    return result
+
+
+async def respond(request: AnyRequest, result: Result, body: dict[str, object]) -> Response[Any]:
+    """Answer a script with the body, and a person with the page that holds the form."""
+    if not wants_page(request):
+        return answer(body, result.status_code)
+    back = (await form_of(request)).one("back") or STATUS_PAGE
+    return see_other(request, back, result.notice(view_of(request)))
