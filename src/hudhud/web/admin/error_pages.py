@@ -23,7 +23,7 @@ from hudhud.web.http.errors import (
     NoSuchJob,
 )
 from hudhud.web.http.request import REQUEST_ID_HEADER, AnyRequest, is_htmx, wants_page
-from hudhud.web.http.responses import answer as json_answer
+from hudhud.web.http.responses import answer
 
 HTTP_UNAVAILABLE = 503
 # Headers of the usual answer that a page has too.
@@ -61,11 +61,11 @@ def _for_people(usual: Handler) -> Handler:
 
     @wraps(usual)
     def handle(request: AnyRequest, error: Exception) -> Response[Any]:
-        answer = usual(request, error)
+        response = usual(request, error)
         if not _is_for_person(request):
-            return answer
-        kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}
-        status = answer.status_code or HTTP_SERVER_ERROR
+            return response
+        kept = {name: response.headers[name] for name in KEPT if name in response.headers}
+        status = response.status_code or HTTP_SERVER_ERROR
         return Aside(lambda: _answer(request, error, status, kept.get(REQUEST_ID_HEADER)), kept)
 
     return handle
@@ -76,7 +76,7 @@ def _answer(
 ) -> Response[Any]:
     title, text = _words(view_of(request), status, error)
     if is_htmx(request):
-        return json_answer({"message": text}, status)
+        return answer({"message": text}, status)
     shown = {"title": title, "text": text, "request_id": number}
     return page(request, "error.html", actor=None, status_code=status, **shown)
 

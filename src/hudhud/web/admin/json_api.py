@@ -25,8 +25,7 @@ from hudhud.messages.receipts import (
 from hudhud.messages.statistics import RANGES, Numbers, Range, Window
 from hudhud.senders import overview, records
 from hudhud.senders.overview import SenderCard
-from hudhud.web.admin.jobs import query as query_module
-from hudhud.web.admin.jobs.query import JobList
+from hudhud.web.admin.jobs.query import JobList, parse_query, read_jobs
 from hudhud.web.admin.login.guard import reader
 from hudhud.web.admin.ui.render_thread import aside
 from hudhud.web.admin.ui.view import view_of
@@ -61,8 +60,8 @@ async def status_and_stats(request: AnyRequest) -> Response[dict[str, Any]]:
 async def list_jobs(request: AnyRequest) -> Response[dict[str, Any]]:
     """List jobs, newest first."""
     actor = await reader(request)
-    query = query_module.parse(request.query_params, usual_limit=USUAL_LIMIT)
-    found = await query_module.read(request, actor, query)
+    query = parse_query(request.query_params, usual_limit=USUAL_LIMIT)
+    found = await read_jobs(request, actor, query)
     return answer(await aside(_job_list, found))
 
 

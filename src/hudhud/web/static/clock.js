@@ -1,4 +1,4 @@
-// What grows older or runs out, counted every second as `format.py` writes it.
+// What grows older or runs out, counted every second as `admin/ui/format.py` writes it.
 const { units, joined } = JSON.parse(document.querySelector("[data-units]").dataset.units);
 const sizes = Object.keys(units).map(Number).sort((one, other) => other - one);
 const DAY = sizes[0];

@@ -9,10 +9,9 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import func, select, update
 
-from hudhud.auth import audit_log
-from hudhud.auth import login_attempts as auth_login_attempts
+from hudhud.auth import audit_log, login_attempts
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import login_attempts
 from hudhud.web.admin.login.password_slots import HASHES_AT_ONCE
 from support.admin import LOGIN, PASSWORD, USERNAME, Person, log_in_script, script
 from support.web_server import ServeWeb, WebServer
@@ -28,7 +27,7 @@ def statuses(client: httpx.Client, count: int, **headers: str) -> list[int]:
 
 def counted(database: Database) -> int:
     with database.read() as connection:
-        return connection.scalar(select(func.count()).select_from(login_attempts)) or 0
+        return connection.scalar(select(func.count()).select_from(tables.login_attempts)) or 0
 
 
 def test_after_five_failures_an_address_has_to_wait(client: httpx.Client) -> None:
@@ -116,7 +115,7 @@ def test_behind_a_trusted_proxy_a_network_of_ipv6_counts_as_one(serve_web: Serve
 def test_an_account_cannot_be_locked_out(
     serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth_login_attempts, "LONGEST_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr(login_attempts, "LONGEST_DELAY_SECONDS", 0.01)
     server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
     with script(server) as client:
         for number in range(12):
@@ -130,8 +129,8 @@ def test_the_end_of_the_wait_is_the_end_of_the_refusal(
 ) -> None:
     statuses(client, 5)
     with dashboard.database.write() as connection:
-        earlier = login_attempts.c.at - auth_login_attempts.WINDOW_MS
-        connection.execute(update(login_attempts).values(at=earlier))
+        earlier = tables.login_attempts.c.at - login_attempts.WINDOW_MS
+        connection.execute(update(tables.login_attempts).values(at=earlier))
     assert log_in_script(client).status_code == 200
 
 
@@ -176,7 +175,7 @@ class Hashes:
 def test_twelve_logins_at_once_hash_two_at_a_time(
     serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth_login_attempts, "LONGEST_DELAY_SECONDS", 0.0)
+    monkeypatch.setattr(login_attempts, "LONGEST_DELAY_SECONDS", 0.0)
     hashes = Hashes(monkeypatch)
     server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
 

@@ -19,7 +19,7 @@ from hudhud.db.engine import Database
 from hudhud.messages.listing import LARGEST_PAGE, Job
 from hudhud.senders import records
 from hudhud.verification import job_actions
-from hudhud.web.admin.status import stream as statu_stream
+from hudhud.web.admin.status import stream
 from hudhud.web.admin.status.feed import Event, Feed, Render, Snapshot, Watcher
 from hudhud.web.admin.ui.view import View
 from support.admin import HTML, PASSWORD, log_in_script, script
@@ -70,7 +70,7 @@ class Stream:
 
 
 @contextmanager
-def stream(client: httpx.Client) -> Iterator[Stream]:
+def open_stream(client: httpx.Client) -> Iterator[Stream]:
     """An open stream."""
     with client.stream("GET", "/admin/live", timeout=SECONDS) as answer:
         assert answer.status_code == 200
@@ -80,7 +80,7 @@ def stream(client: httpx.Client) -> Iterator[Stream]:
 def test_a_new_stream_tells_everything(dashboard: WebServer, admin: httpx.Client) -> None:
     put_sender(dashboard.database, SENDER)
     (job,) = submit(dashboard.database, now=now_ms())
-    with stream(admin) as opened:
+    with open_stream(admin) as opened:
         assert opened.answer.headers["content-type"].startswith("text/event-stream")
         assert opened.answer.headers["cache-control"] == "no-store"
         assert opened.next()[0] == "hello"
@@ -92,7 +92,7 @@ def test_a_new_stream_tells_everything(dashboard: WebServer, admin: httpx.Client
 
 def test_a_stream_tells_what_changes(dashboard: WebServer, admin: httpx.Client) -> None:
     put_sender(dashboard.database, SENDER)
-    with stream(admin) as opened:
+    with open_stream(admin) as opened:
         opened.until("numbers")
         (job,) = submit(dashboard.database, now=now_ms())
         assert 'data-delivery="queued"' in opened.row(job, "queued")
@@ -108,9 +108,9 @@ def test_a_stream_tells_what_changes(dashboard: WebServer, admin: httpx.Client) 
 
 def test_each_reader_is_told_in_the_own_language(dashboard: WebServer, admin: httpx.Client) -> None:
     put_sender(dashboard.database, SENDER)
-    with stream(admin) as english:
+    with open_stream(admin) as english:
         admin.headers["Accept-Language"] = "ar"
-        with stream(admin) as arabic:
+        with open_stream(admin) as arabic:
             assert "متصل" in arabic.until("senders")
         assert "Connected" in english.until("senders")
 
@@ -119,7 +119,7 @@ def test_what_is_told_holds_no_code(serve_web: ServeWeb) -> None:
     server = serve_web(admin_password=PASSWORD, otp_length=10)
     with script(server) as client:
         log_in_script(client)
-        with stream(client) as opened:
+        with open_stream(client) as opened:
             opened.until("numbers")
             accepted = server.send().json()
             assert accepted["otp"] not in opened.row(accepted["jobId"], "queued")
@@ -141,12 +141,12 @@ def test_a_head_request_opens_no_stream(admin: httpx.Client) -> None:
 def test_a_stream_outlasts_a_database_that_cannot_be_read(
     admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statu_stream, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(stream, "BEAT_SECONDS", 0.1)
 
     def unreadable(*_: object, **__: object) -> None:
         raise OperationalError("SELECT", {}, Exception("disk I/O error"))
 
-    with stream(admin) as opened:
+    with open_stream(admin) as opened:
         opened.until("numbers")
         with monkeypatch.context() as broken:
             broken.setattr(sessions, "find", unreadable)
@@ -156,7 +156,7 @@ def test_a_stream_outlasts_a_database_that_cannot_be_read(
 
 
 def test_a_logout_ends_the_stream(admin: httpx.Client) -> None:
-    with stream(admin) as opened:
+    with open_stream(admin) as opened:
         opened.until("numbers")
         assert admin.post("/admin/logout").status_code in (200, 303)
         opened.until("end")
@@ -168,12 +168,12 @@ def test_a_server_that_stops_ends_its_streams(serve_web: ServeWeb) -> None:
     server = serve_web(admin_password=PASSWORD)
     with script(server) as client:
         log_in_script(client)
-        with stream(client) as opened:
+        with open_stream(client) as opened:
             opened.until("numbers")
             server.end_streams()
             while opened.next()[0] != "closed":
                 pass
-        with stream(client) as opened:
+        with open_stream(client) as opened:
             assert opened.next()[0] == "hello"
             assert opened.next()[0] == "closed"
 
@@ -186,10 +186,10 @@ def test_a_new_stream_tells_which_jobs_are_watched_and_how_many_there_are(
 ) -> None:
     long_ago = now_ms() - LONG_AGO_MS
     submit(dashboard.database, now=long_ago)
-    with stream(admin) as opened:
+    with open_stream(admin) as opened:
         assert json.loads(opened.until("rows")) == {"window": 0, "total": 1, "rows": []}
     first = submit(dashboard.database, LARGEST_PAGE, now=long_ago)[0]
-    with stream(admin) as opened:
+    with open_stream(admin) as opened:
         told = json.loads(opened.until("rows"))
         assert told == {"window": first, "total": LARGEST_PAGE + 1, "rows": []}
 
@@ -204,7 +204,7 @@ def test_a_new_stream_tells_what_was_retried_or_taken_up_lately(
         answer = job_actions.retry(connection, retried, who="admin", now=now_ms())
     assert answer == "done"
     change(dashboard.database, taken, status="sending", sending_at=now_ms())
-    with stream(admin) as opened:
+    with open_stream(admin) as opened:
         rows = {row["id"]: row["html"] for row in json.loads(opened.until("rows"))["rows"]}
     assert 'data-delivery="queued"' in rows[retried]
     assert 'data-delivery="sending"' in rows[taken]

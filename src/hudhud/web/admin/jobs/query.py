@@ -57,7 +57,7 @@ class JobList:
     total: Total
 
 
-def parse(
+def parse_query(
     parameters: Mapping[str, str], *, language: Language = "en", usual_limit: int
 ) -> JobQuery:
     """Read a request's parameters. Raises BadRequest naming the one that is wrong.
@@ -85,7 +85,7 @@ def parse(
     return query
 
 
-async def read(request: AnyRequest, actor: Actor, query: JobQuery) -> JobList:
+async def read_jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> JobList:
     """Find the jobs; a search that may be one for a code is noted in the audit first."""
     parts = parts_of(request)
     code = query.chosen.code

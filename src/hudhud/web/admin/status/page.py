@@ -15,8 +15,7 @@ from hudhud.messages import statistics
 from hudhud.messages.listing import MOST_COUNTED
 from hudhud.messages.statistics import RANGES, Range, Series
 from hudhud.verification import job_actions
-from hudhud.web.admin.jobs import query as query_module
-from hudhud.web.admin.jobs.query import JobQuery
+from hudhud.web.admin.jobs.query import JobQuery, parse_query, read_jobs
 from hudhud.web.admin.login.guard import reader
 from hudhud.web.admin.status.feed import read_snapshot
 from hudhud.web.admin.status.parts import WORDS, context
@@ -48,7 +47,7 @@ async def status_page(request: AnyRequest) -> Response[str]:
     """Show the page; a script's request gets the parts that it puts in their places."""
     actor = await reader(request)
     language = view_of(request).language
-    query = query_module.parse(request.query_params, language=language, usual_limit=ROWS)
+    query = parse_query(request.query_params, language=language, usual_limit=ROWS)
     wanted = request.headers.get("hx-target") if is_htmx(request) else None
     if wanted == "section#jobs":
         shown = await _jobs(request, actor, query)
@@ -104,7 +103,7 @@ async def _jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> dict[str,
     facts = {"chosen": query.chosen, "limit": query.limit, "most_counted": MOST_COUNTED}
     shown = {**WORDS, **facts}
     try:
-        found = await query_module.read(request, actor, query)
+        found = await read_jobs(request, actor, query)
         retryable = await aside(_count_retryable, parts)
     except SQLAlchemyError as error:
         _raise_defect(error)

@@ -23,8 +23,7 @@ from hudhud.web.admin.ui.view import view_of
 from hudhud.web.admin.webhooks.labels import WORDS, Endpoint, endpoint_of
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import Parts, parts_of
-from hudhud.webhooks import delivery_log
-from hudhud.webhooks import endpoints as webhook_endpoints
+from hudhud.webhooks import delivery_log, endpoints
 from hudhud.webhooks.address_policy import shown
 from hudhud.webhooks.endpoints import Signed
 from hudhud.webhooks.event_types import KINDS
@@ -107,7 +106,7 @@ async def remove_webhook(request: AnyRequest) -> Response[Any]:
 def read_endpoint(parts: Parts, number: int | None) -> Endpoint | None:
     """Read an endpoint with what stands beside it; None where there is no such one."""
     with parts.database.read() as connection:
-        row = None if number is None else webhook_endpoints.find(connection, number)
+        row = None if number is None else endpoints.find(connection, number)
         return None if row is None else endpoint_of(connection, row)
 
 
@@ -136,16 +135,16 @@ async def _page(
     form: Form | None = None,
 ) -> Response[str]:
     parts = parts_of(request)
-    endpoints, latest, keys = await aside(_read, parts)
+    listed, latest, keys = await aside(_read, parts)
     return await aside(
         page,
         request,
         "webhooks.html",
         actor=actor,
         status_code=status_code,
-        endpoints=endpoints,
+        endpoints=listed,
         latest=latest,
-        urls={endpoint.row.id: shown(endpoint.row.url) for endpoint in endpoints},
+        urls={endpoint.row.id: shown(endpoint.row.url) for endpoint in listed},
         keys=keys,
         kinds=KINDS,
         signed=signed,
@@ -161,14 +160,12 @@ async def _page(
 
 def _read(parts: Parts) -> tuple[list[Endpoint], list[Row[Any]], dict[str, str]]:
     with parts.database.read() as connection:
-        endpoints = [
-            endpoint_of(connection, row) for row in webhook_endpoints.list_endpoints(connection)
-        ]
+        listed = [endpoint_of(connection, row) for row in endpoints.list_endpoints(connection)]
         latest = delivery_log.page(connection, limit=LATEST)
         keys = {
             key.owner: key.name for key in api_keys.list_keys(connection) if key.revoked_at is None
         }
-    return endpoints, latest, {**keys, **_environment_key(parts)}
+    return listed, latest, {**keys, **_environment_key(parts)}
 
 
 def _environment_key(parts: Parts) -> Mapping[str, str]:
@@ -185,7 +182,7 @@ def _add(parts: Parts, actor: Actor, form: Form) -> Signed:
             owner = api_keys.owner_of(connection, str(owner), now=now_ms())
             if owner is None:
                 raise BadRequest(say("key.unknown"))
-        added = webhook_endpoints.add(
+        added = endpoints.add(
             connection, parts.webhook_secrets, url=url, kinds=kinds, owner=owner, now=now_ms()
         )
         actor.note(connection, "webhook_added", subject=shown(url))
@@ -197,9 +194,7 @@ def _rotate(parts: Parts, actor: Actor, endpoint: int | None) -> Signed | None:
     if endpoint is None:
         return None
     with parts.database.write() as connection:
-        rotated = webhook_endpoints.rotate(
-            connection, parts.webhook_secrets, endpoint, now=now_ms()
-        )
+        rotated = endpoints.rotate(connection, parts.webhook_secrets, endpoint, now=now_ms())
         if rotated is not None:
             actor.note(connection, "webhook_rotated", subject=shown(rotated.url))
     return rotated
@@ -209,7 +204,7 @@ def _enable(parts: Parts, actor: Actor, endpoint: int | None) -> str | None:
     if endpoint is None:
         return None
     with parts.database.write() as connection:
-        url = webhook_endpoints.enable(connection, endpoint, now=now_ms())
+        url = endpoints.enable(connection, endpoint, now=now_ms())
         if url is not None:
             actor.note(connection, "webhook_enabled", subject=shown(url))
             parts.database.notify(connection)
@@ -220,7 +215,7 @@ def _remove(parts: Parts, actor: Actor, endpoint: int | None) -> str | None:
     if endpoint is None:
         return None
     with parts.database.write() as connection:
-        url = webhook_endpoints.remove(connection, endpoint)
+        url = endpoints.remove(connection, endpoint)
         if url is not None:
             actor.note(connection, "webhook_removed", subject=shown(url))
     return url
