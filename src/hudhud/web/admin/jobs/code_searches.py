@@ -1,14 +1,13 @@
 """Which searches for a code are news: a page that reads its own list again makes no new ones."""
 
-import threading
-from collections import OrderedDict
 from typing import cast
 
-from hudhud.core.clock import MINUTE_MS
+from cachetools import TTLCache
+
 from hudhud.core.crypto import CodeCipher
 from hudhud.web.http.request import AnyRequest
 
-SAME_MS = 10 * MINUTE_MS
+SAME_SECONDS = 10 * 60
 MOST_KEPT = 1000
 
 
@@ -17,20 +16,14 @@ class CodeSearches:
 
     def __init__(self, cipher: CodeCipher) -> None:
         self._cipher = cipher
-        self._seen: OrderedDict[tuple[str, bytes], int] = OrderedDict()
-        self._changing = threading.Lock()
+        self._seen: TTLCache[tuple[str, bytes], bool] = TTLCache(MOST_KEPT, SAME_SECONDS)
 
-    def is_new(self, who: str, code: str, *, now: int) -> bool:
-        """Tell whether `who` has not searched for this code within `SAME_MS`."""
+    def is_new(self, who: str, code: str) -> bool:
+        """Tell whether `who` has not searched for this code lately; called on the event loop."""
         key = (who, self._cipher.index(code))
-        with self._changing:
-            last = self._seen.get(key)
-            if last is not None and now - last < SAME_MS:
-                return False
-            self._seen[key] = now
-            self._seen.move_to_end(key)
-            while len(self._seen) > MOST_KEPT:
-                self._seen.popitem(last=False)
+        if key in self._seen:
+            return False
+        self._seen[key] = True
         return True
 
 

@@ -89,7 +89,7 @@ async def read_jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> JobLi
     """Find the jobs; a search that may be one for a code is noted in the audit first."""
     parts = parts_of(request)
     code = query.chosen.code
-    if code is not None and code_searches_of(request).is_new(actor.name, code, now=now_ms()):
+    if code is not None and code_searches_of(request).is_new(actor.name, code):
         await asyncio.to_thread(_note_code_search, parts, actor, code)
     return await aside(_find, parts, query)
 

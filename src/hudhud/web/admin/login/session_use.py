@@ -4,10 +4,9 @@ A request never waits for it: while somebody holds the write lock, each would wa
 """
 
 import asyncio
-import time
-from collections import OrderedDict
 
 import structlog
+from cachetools import TTLCache
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.auth import sessions
@@ -25,7 +24,7 @@ class Touches:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._tried: OrderedDict[bytes, float] = OrderedDict()
+        self._tried: TTLCache[bytes, bool] = TTLCache(MOST_KEPT, SEEN_MS / 1000)
         self._running: set[asyncio.Task[None]] = set()
 
     def touch_soon(self, session: Session) -> None:
@@ -37,14 +36,9 @@ class Touches:
         task.add_done_callback(self._running.discard)
 
     def _is_time(self, digest: bytes) -> bool:
-        now = time.monotonic()
-        last = self._tried.get(digest)
-        if last is not None and now - last < SEEN_MS / 1000:
+        if digest in self._tried:
             return False
-        self._tried[digest] = now
-        self._tried.move_to_end(digest)
-        while len(self._tried) > MOST_KEPT:
-            self._tried.popitem(last=False)
+        self._tried[digest] = True
         return True
 
     def _touch(self, session: Session) -> None:

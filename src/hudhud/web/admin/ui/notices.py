@@ -1,14 +1,13 @@
-"""What came of a form, carried to the page that follows in a signed cookie.
+"""The result of a form, carried to the page that follows in a signed cookie.
 
 Nobody else can sign one, so that no other page can put words into Hudhud's mouth.
 """
 
-import base64
-import binascii
-import hmac
-import json
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
+
+from itsdangerous import BadData, URLSafeSerializer
 
 from hudhud.core.crypto import derive
 
@@ -20,34 +19,30 @@ FLASH_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What came of a form, said on the page that follows."""
+    """The result of a form, said on the page that follows."""
 
     tone: Tone
     text: str
 
 
 class NoticeKey:
-    """Writes notices into cookies and reads its own again."""
+    """Signs notices for cookies, and reads its own."""
 
     def __init__(self, secret: str) -> None:
-        self._key = derive(secret, "notice")
+        self._serializer = URLSafeSerializer(
+            derive(secret, "notice"),
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+        )
 
     def seal(self, notice: Notice) -> str:
         """Return the cookie's value."""
-        text = json.dumps([notice.tone, notice.text]).encode()
-        return base64.urlsafe_b64encode(self._digest(text) + text).decode()
+        value: str = self._serializer.dumps([notice.tone, notice.text])
+        return value
 
     def open(self, value: str | None) -> Notice | None:
         """Return the notice of a cookie; None for one that is not ours."""
         try:
-            sealed = base64.urlsafe_b64decode((value or "").encode())
-        except (ValueError, binascii.Error):
+            tone, text = self._serializer.loads(value or "")
+        except (BadData, UnicodeEncodeError):
             return None
-        digest, text = sealed[:32], sealed[32:]
-        if not hmac.compare_digest(digest, self._digest(text)):
-            return None
-        tone, said = json.loads(text)
-        return Notice(tone, said)
-
-    def _digest(self, text: bytes) -> bytes:
-        return hmac.digest(self._key, text, "sha256")
+        return Notice(tone, text)

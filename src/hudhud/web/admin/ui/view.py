@@ -6,7 +6,7 @@ run time, so that nothing has to be compiled.
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from gettext import NullTranslations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, cast
 from zoneinfo import ZoneInfo, available_timezones
 
+from babel import negotiate_locale
 from babel.localtime import get_localzone
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
@@ -100,23 +101,20 @@ def _language(request: AnyRequest) -> Language:
     asked = asked_language(request) or request.cookies.get(LANGUAGE_COOKIE)
     if asked in LANGUAGES:
         return cast("Language", asked)
-    for tag in _wanted_languages(request.headers.get("accept-language", "")):
-        if tag in LANGUAGES:
-            return cast("Language", tag)
-    return "en"
+    wanted = _wanted_languages(request.headers.get("accept-language", ""))
+    return cast("Language", negotiate_locale(wanted, LANGUAGES, sep="-") or "en")
 
 
-def _wanted_languages(header: str) -> Iterator[str]:
-    """Yield the languages of an Accept-Language header, the most wanted first, without regions."""
+def _wanted_languages(header: str) -> list[str]:
+    """Return the tags of an Accept-Language header, the most wanted first."""
     weighted = []
     for part in header.split(","):
         tag, _, rest = part.partition(";")
         quality = _QUALITY.fullmatch(f";{rest}") if rest else None
         weight = _number(quality[1]) if quality else 1.0
-        weighted.append((tag.strip().lower().partition("-")[0], weight))
-    for tag, weight in sorted(weighted, key=lambda one: -one[1]):
-        if weight > 0:
-            yield tag
+        weighted.append((tag.strip().lower(), weight))
+    by_weight = sorted(weighted, key=lambda tag: -tag[1])
+    return [tag for tag, weight in by_weight if weight > 0]
 
 
 def _number(text: str) -> float:
