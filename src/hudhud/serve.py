@@ -139,7 +139,7 @@ async def _serve_web(
     def stop() -> None:
         stopping.set()
         web.state.feed.close()  # uvicorn waits for open streams
-        web.state.parts.waiting.close()
+        web.state.app_state.waiting.close()
         server.should_exit = True
 
     loop = asyncio.get_running_loop()

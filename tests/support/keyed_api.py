@@ -98,7 +98,7 @@ def keyed(server: WebServer, *scopes: str, **settings: Any) -> KeyedApi:
     """The API with a new key, which has no limits unless `settings` give it some."""
     chosen = {"limits": NO_LIMITS, **settings}
     key = make_key(server.database, secrets.token_hex(8), *scopes, **chosen)
-    server.web.state.parts.api_key_cache._renew()
+    server.web.state.app_state.api_key_cache._renew()
     return KeyedApi(server, key)
 
 

@@ -53,7 +53,7 @@ class WebServer:
 def end_streams(web: Litestar) -> None:
     """End what would keep the server from stopping."""
     web.state.feed.close()
-    web.state.parts.waiting.close()
+    web.state.app_state.waiting.close()
 
 
 @contextmanager

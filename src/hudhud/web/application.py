@@ -25,13 +25,13 @@ from hudhud.web.admin.status.feed import Feed
 from hudhud.web.admin.status.parts import build_render
 from hudhud.web.admin.ui.page_keys import build_page_keys
 from hudhud.web.admin.ui.render import warm
-from hudhud.web.admin.ui.render_thread import aside_soon
+from hudhud.web.admin.ui.render_thread import in_render_thread_soon
 from hudhud.web.api import health, links, sandbox, send, verifications, verify
 from hudhud.web.api.docs_page import docs_routes
 from hudhud.web.api.openapi import openapi_config
 from hudhud.web.http import errors
 from hudhud.web.http.middleware import DropIn
-from hudhud.web.state import Parts
+from hudhud.web.state import AppState
 
 LARGEST_BODY = 1024 * 1024
 # What the first pages need is loaded when the first codes have been accepted.
@@ -51,7 +51,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     feed = Feed(database, settings, build_render(settings))
     waiting = Waiting(database)
 
-    parts = Parts(
+    state = AppState(
         database=database,
         cipher=cipher,
         api_key_cache=api_key_cache,
@@ -75,7 +75,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         checks.start()
         feed.start()
         waiting.start()
-        warming = aside_soon(warm, WARM_SECONDS)
+        warming = in_render_thread_soon(warm, WARM_SECONDS)
         yield
         warming.cancel()
         waiting.stop()
@@ -111,7 +111,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         request_max_body_size=LARGEST_BODY,
         state=State(
             {
-                "parts": parts,
+                "app_state": state,
                 "access": access,
                 "page_keys": build_page_keys(settings),
                 "feed": feed,

@@ -23,8 +23,8 @@ from hudhud.webhooks.address_policy import AddressPolicy
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The parts that requests share."""
+class AppState:
+    """What requests share."""
 
     database: Database
     cipher: CodeCipher
@@ -41,6 +41,6 @@ class Parts:
     settings: Settings
 
 
-def parts_of(request: AnyRequest) -> Parts:
-    """Return the parts of the application that got the request."""
-    return cast("Parts", request.app.state.parts)
+def state_of(request: AnyRequest) -> AppState:
+    """Return the state of the application that got the request."""
+    return cast("AppState", request.app.state.app_state)

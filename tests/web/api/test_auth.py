@@ -31,7 +31,7 @@ ROUTES = [
 def known_key(server: WebServer, *scopes: str, **settings: Any) -> str:
     """A key with a name of its own that the server has read already."""
     key = make_key(server.database, secrets.token_hex(8), *scopes, **settings)
-    server.web.state.parts.api_key_cache._renew()
+    server.web.state.app_state.api_key_cache._renew()
     return key
 
 
@@ -121,6 +121,6 @@ def test_an_expired_key_is_a_wrong_one(api: WebServer, monkeypatch: pytest.Monke
     soon = now_ms() + 3_600_000
     key = known_key(api, "send", expires_at=soon, networks=["192.0.2.0/24"])
     assert ask(api, key).status_code == 403
-    monkeypatch.setattr(api.web.state.parts.api_key_cache, "_clock", lambda: soon)
+    monkeypatch.setattr(api.web.state.app_state.api_key_cache, "_clock", lambda: soon)
     refused = ask(api, key)
     assert (refused.status_code, refused.json()) == (401, {"message": KEY_WRONG})

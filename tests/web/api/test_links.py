@@ -302,7 +302,7 @@ def waiters() -> Iterator[ThreadPoolExecutor]:
 
 def asked(server: WebServer, count: int) -> None:
     """Wait until so many requests wait."""
-    found = server.web.state.parts.waiting
+    found = server.web.state.app_state.waiting
     wait_until(lambda: len(found._waiters) == count, SECONDS, f"{count} waiting requests")
 
 
@@ -398,5 +398,5 @@ def test_the_thread_ends_with_the_server(server: WebServer, waiters: ThreadPoolE
     server.end_streams()
     for answer in answers:
         assert answer.result(SECONDS).json()["status"] == "pending"
-    thread = server.web.state.parts.waiting._thread
+    thread = server.web.state.app_state.waiting._thread
     wait_until(lambda: not thread.is_alive(), SECONDS, "its end")

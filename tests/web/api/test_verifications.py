@@ -183,7 +183,7 @@ def test_after_a_rotation_the_new_key_sees_what_the_old_one_made(shop: KeyedApi)
     with shop.server.database.write() as connection:
         rotated = api_keys.rotate(connection, shop.owner, now=now_ms())
     assert rotated is not None
-    shop.server.web.state.parts.api_key_cache._renew()
+    shop.server.web.state.app_state.api_key_cache._renew()
     renewed = KeyedApi(shop.server, rotated.key)
     assert shown(renewed, one)["status"] == "pending"
     assert renewed.check(jobId=one["jobId"], otp=one["otp"]).json()["valid"] is True

@@ -23,7 +23,7 @@ from hudhud.web.admin.ui.translate import translate
 from hudhud.web.admin.ui.view import View, view_of
 from hudhud.web.http.request import AnyRequest, wants_page
 from hudhud.web.http.responses import answer
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 DONE = 200
 
@@ -46,23 +46,25 @@ class Result:
         return Notice(tone, translate(self.sentence, view.language))
 
 
-Change = Callable[[Connection, Parts, Actor, int], Result]
+Change = Callable[[Connection, AppState, Actor, int], Result]
 
 
 async def carry_out(
     request: AnyRequest, actor: Actor, change: Change, *, what: What, subject: str | None
 ) -> Result:
     """Make the change and note it in the audit, in one transaction."""
-    return await asyncio.to_thread(_write, parts_of(request), actor, change, what, subject)
+    return await asyncio.to_thread(_write, state_of(request), actor, change, what, subject)
 
 
-def _write(parts: Parts, actor: Actor, change: Change, what: What, subject: str | None) -> Result:
+def _write(
+    state: AppState, actor: Actor, change: Change, what: What, subject: str | None
+) -> Result:
     now = now_ms()
-    with parts.database.write() as connection:
-        result = change(connection, parts, actor, now)
+    with state.database.write() as connection:
+        result = change(connection, state, actor, now)
         outcome: Outcome = "ok" if result.is_done else "refused"
         actor.note(connection, what, subject=subject, outcome=outcome, detail=result.sentence)
-        parts.database.notify(connection)
+        state.database.notify(connection)
     return result
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.errors import Refused
 from hudhud.web.admin.ui.render import ADMIN_PATH, page
-from hudhud.web.admin.ui.render_thread import Aside
+from hudhud.web.admin.ui.render_thread import RenderedLater
 from hudhud.web.admin.ui.translate import translate
 from hudhud.web.admin.ui.view import N_, View, view_of
 from hudhud.web.http import errors
@@ -66,7 +66,9 @@ def _for_people(usual: Handler) -> Handler:
             return response
         kept = {name: response.headers[name] for name in KEPT if name in response.headers}
         status = response.status_code or HTTP_SERVER_ERROR
-        return Aside(lambda: _answer(request, error, status, kept.get(REQUEST_ID_HEADER)), kept)
+        return RenderedLater(
+            lambda: _answer(request, error, status, kept.get(REQUEST_ID_HEADER)), kept
+        )
 
     return handle
 

@@ -26,12 +26,12 @@ from hudhud.messages.statistics import RANGES, Numbers, Range, Window
 from hudhud.senders import overview, records
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.jobs.query import JobList, parse_query, read_jobs
-from hudhud.web.admin.login.guard import reader
-from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.login.guard import authenticate_reader
+from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.admin.ui.view import view_of
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 USUAL_LIMIT = 20
 NO_SENDER = "No sender has run here yet. Start one with: hudhud serve"
@@ -52,36 +52,36 @@ DISCONNECTED = "DISCONNECTED"
 @get("/admin/api/status-and-stats", include_in_schema=False)
 async def status_and_stats(request: AnyRequest) -> Response[dict[str, Any]]:
     """Tell how the sender is and how many jobs are where."""
-    await reader(request)
-    return answer(await aside(_status, parts_of(request)))
+    await authenticate_reader(request)
+    return answer(await in_render_thread(_status, state_of(request)))
 
 
 @get("/admin/api/jobs", include_in_schema=False)
 async def list_jobs(request: AnyRequest) -> Response[dict[str, Any]]:
     """List jobs, newest first."""
-    actor = await reader(request)
+    actor = await authenticate_reader(request)
     query = parse_query(request.query_params, usual_limit=USUAL_LIMIT)
     found = await read_jobs(request, actor, query)
-    return answer(await aside(_job_list, found))
+    return answer(await in_render_thread(_job_list, found))
 
 
 @get("/admin/api/traffic", include_in_schema=False)
 async def read_traffic(request: AnyRequest) -> Response[dict[str, Any]]:
     """Tell what the charts draw: `?range=` hour, day or month, times in milliseconds."""
-    await reader(request)
+    await authenticate_reader(request)
     chosen = request.query_params.get("range", "day")
     if chosen not in RANGES:
         raise BadRequest(f"range: must be one of {', '.join(RANGES)}.")
     zone = view_of(request).zone
-    found = await aside(_traffic, parts_of(request), chosen, zone)
+    found = await in_render_thread(_traffic, state_of(request), chosen, zone)
     return answer(found)
 
 
-def _status(parts: Parts) -> dict[str, Any]:
+def _status(state: AppState) -> dict[str, Any]:
     now = now_ms()
-    with parts.database.read() as connection:
+    with state.database.read() as connection:
         cards = overview.cards(connection, now=now)
-        settings = parts.settings
+        settings = state.settings
         numbers = statistics.numbers(
             connection, channel=settings.channel, now=now, mean_gap=settings.mean_send_gap
         )
@@ -179,8 +179,8 @@ def _job(job: Job) -> dict[str, Any]:
     }
 
 
-def _traffic(parts: Parts, chosen: Range, zone: ZoneInfo) -> dict[str, Any]:
-    with parts.database.read() as connection:
+def _traffic(state: AppState, chosen: Range, zone: ZoneInfo) -> dict[str, Any]:
+    with state.database.read() as connection:
         found = statistics.series(connection, chosen=chosen, zone=zone, now=now_ms())
     return {
         "range": found.range,

@@ -2,7 +2,7 @@
 
 from litestar import Response, post
 
-from hudhud.web.admin.login.guard import changer
+from hudhud.web.admin.login.guard import authenticate_changer
 from hudhud.web.admin.ui.forms import form_of
 from hudhud.web.admin.ui.render import keep_choice, see_other
 from hudhud.web.admin.ui.view import THEME_COOKIE, THEMES
@@ -12,7 +12,7 @@ from hudhud.web.http.request import AnyRequest
 @post("/admin/theme", include_in_schema=False)
 async def choose_theme(request: AnyRequest) -> Response[str]:
     """Keep the theme in a cookie, and go back."""
-    await changer(request)
+    await authenticate_changer(request)
     form = await form_of(request)
     answer = see_other(request, form.one("back"))
     if form.one("theme") in THEMES:

@@ -6,7 +6,7 @@ from hudhud.core.errors import NotAllowed
 from hudhud.web.http.api_key import KEY_WRONG, require_address
 from hudhud.web.http.errors import Unauthorized
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.state import parts_of
+from hudhud.web.state import state_of
 
 KEY_MISSING = "Unauthorized: API Key is missing from headers."
 
@@ -20,7 +20,7 @@ def authenticate(request: AnyRequest, scope: Scope) -> Caller:
     presented = request.headers.get("x-api-key")
     if not presented:
         raise Unauthorized(KEY_MISSING)
-    caller = parts_of(request).api_key_cache.identify(presented)
+    caller = state_of(request).api_key_cache.identify(presented)
     if caller is None:
         raise Unauthorized(KEY_WRONG)
     require_address(request, caller)
@@ -30,8 +30,8 @@ def authenticate(request: AnyRequest, scope: Scope) -> Caller:
 
 
 def _scope_missing(caller: Caller, scope: Scope) -> str:
-    wanted = [one for one in SCOPES if one in caller.scopes or one == scope]
-    options = " ".join(f"--scope {one}" for one in wanted)
+    wanted = [name for name in SCOPES if name in caller.scopes or name == scope]
+    options = " ".join(f"--scope {name}" for name in wanted)
     return (
         f"This API key may not do that: it lacks the scope {scope}. Make one that may with: "
         f"hudhud keys create NAME {options}"

@@ -30,7 +30,7 @@ class Fields:
         self._values = values
 
     def raw(self, name: str) -> Any:
-        """Return what stands in a field, whatever it is."""
+        """Return the value of a field, of any type."""
         return self._values.get(name)
 
     def text(self, name: str, longest: int) -> str | None:

@@ -21,7 +21,7 @@ from hudhud.web.api.openapi import ApiOperation
 from hudhud.web.api.schemas import Health, Readiness, SenderReadiness, Welcome
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
-from hudhud.web.state import parts_of
+from hudhud.web.state import state_of
 
 NOT_READY = ResponseSpec(
     Readiness, description="Requests cannot be accepted now.", generate_examples=False
@@ -54,9 +54,9 @@ async def readyz(request: AnyRequest, strict: FromQuery[str | None] = None) -> R
     still be reached for pairing. With it, every sender that a supervisor holds must be connected,
     and there must be one; the sandbox beside a linked device does not count.
     """
-    parts = parts_of(request)
+    state = state_of(request)
     readiness = await asyncio.to_thread(
-        _readiness, parts.database, parts.settings.channel, strict=strict is not None
+        _readiness, state.database, state.settings.channel, strict=strict is not None
     )
     return answer(readiness, 200 if readiness.status == "ready" else 503)
 
@@ -75,8 +75,10 @@ def _readiness(database: Database, channel: str, *, strict: bool) -> Readiness:
     if not _is_writable(database):
         return Readiness("not ready", "cannot be written", "current", reported)
     pairs = zip(rows, reported, strict=True)
-    held = [one for row, one in pairs if _is_held(row) and row.channel == channel]
-    connected = bool(held) and all(one.running and one.state == "connected" for one in held)
+    held = [sender for row, sender in pairs if _is_held(row) and row.channel == channel]
+    connected = bool(held) and all(
+        sender.running and sender.state == "connected" for sender in held
+    )
     ready = connected or not strict
     return Readiness("ready" if ready else "not ready", "writable", "current", reported)
 

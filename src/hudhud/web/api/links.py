@@ -21,7 +21,7 @@ from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.qr_svg import qr_image
 from hudhud.web.http.request import REQUEST_ID_HEADER, VERIFICATION_ID, AnyRequest, request_id
 from hudhud.web.http.responses import answer
-from hudhud.web.state import parts_of
+from hudhud.web.state import state_of
 
 MODES: Final[tuple[LinkMode, ...]] = ("reply", "verify")
 LONGEST_URL = 2000
@@ -45,7 +45,7 @@ async def start(request: AnyRequest) -> Response[schemas.Link]:
     authenticate(request, "send")
     caller = authenticate(request, "verify")  # what we send is checked here
     asked = link_request(await fields_of(request))
-    links = parts_of(request).links
+    links = state_of(request).links
     started = await asyncio.to_thread(links.start, asked, caller=caller, now=now_ms())
     body = schemas.Link(
         verificationId=started.verification_id,
@@ -71,7 +71,7 @@ async def qr(request: AnyRequest, verification_id: FromPath[str]) -> Response[by
     caller = authenticate(request, "read")
     if not VERIFICATION_ID.fullmatch(verification_id):
         raise NotFound(NO_LINK, "not_found")
-    links = parts_of(request).links
+    links = state_of(request).links
     address = await asyncio.to_thread(links.show, verification_id, caller=caller, now=now_ms())
     return Response(qr_image(address), media_type=SVG, headers=NO_STORE)
 

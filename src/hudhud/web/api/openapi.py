@@ -60,7 +60,7 @@ IDENTIFIER = Schema(
     pattern="^([1-9][0-9]{0,17}|v[0-9a-f]{43})$",
     description="A jobId, or the verificationId.",
 )
-# What stands in an address.
+# Parts of addresses.
 IN_PATHS = {"identifier": IDENTIFIER, "verification_id": VERIFICATION_ID}
 PHONE_NUMBER = Schema(
     type=OpenAPIType.STRING,
@@ -240,9 +240,9 @@ class ApiOperation(Operation):
         answers = self.responses or {}
         if _is_litestars_own(answers.get("400")):
             del answers["400"]
-        for one in self.parameters or []:
-            if isinstance(one, Parameter) and one.name in IN_PATHS:
-                one.schema = IN_PATHS[one.name]
+        for parameter in self.parameters or []:
+            if isinstance(parameter, Parameter) and parameter.name in IN_PATHS:
+                parameter.schema = IN_PATHS[parameter.name]
 
 
 @dataclass

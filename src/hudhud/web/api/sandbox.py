@@ -26,7 +26,7 @@ from hudhud.web.api.phone_number import parse_phone_number, phone_number_in_quer
 from hudhud.web.api.schemas import SandboxMessage, SandboxMessages
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import Message, answer
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 MOST_MESSAGES = 100
 LONGEST_TEXT = 4096
@@ -47,9 +47,9 @@ async def sandbox_messages(
 ) -> Response[SandboxMessages]:
     """List the key's messages taken for `?phoneNumber=`, newest first, while they are valid."""
     caller = authenticate(request, "sandbox")
-    parts = parts_of(request)
+    state = state_of(request)
     phone = phone_number_in_query(request.query_params.get("phoneNumber", ""))
-    taken = await asyncio.to_thread(_taken, parts, caller, phone.number)
+    taken = await asyncio.to_thread(_taken, state, caller, phone.number)
     return answer(SandboxMessages(taken))
 
 
@@ -70,19 +70,19 @@ async def inbound(request: AnyRequest) -> Response[Message]:
     text = fields.raw("text")
     if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT:
         raise BadRequest(TEXT_REQUIRED, INVALID)
-    await asyncio.to_thread(_write, parts_of(request), phone, text)
+    await asyncio.to_thread(_write, state_of(request), phone, text)
     return answer(Message(TAKEN))
 
 
-def _write(parts: Parts, phone: Phone, text: str) -> None:
+def _write(state: AppState, phone: Phone, text: str) -> None:
     now = now_ms()
     message = Inbound(secrets.token_hex(8), phone.number, text, now)
-    with parts.database.write() as connection:
-        parts.arrivals.take(connection, message, channel=SANDBOX, sender=None, now=now)
-        parts.database.notify(connection)
+    with state.database.write() as connection:
+        state.arrivals.take(connection, message, channel=SANDBOX, sender=None, now=now)
+        state.database.notify(connection)
 
 
-def _taken(parts: Parts, caller: Caller, phone: str) -> list[SandboxMessage]:
+def _taken(state: AppState, caller: Caller, phone: str) -> list[SandboxMessage]:
     is_seen: ColumnElement[bool] = true()
     if "admin" not in caller.scopes:  # what belongs to no verification is nobody's, without a code
         owner = verifications.c.api_key
@@ -101,13 +101,13 @@ def _taken(parts: Parts, caller: Caller, phone: str) -> list[SandboxMessage]:
         .order_by(messages.c.id.desc())
         .limit(MOST_MESSAGES)
     )
-    with parts.database.read() as connection:
+    with state.database.read() as connection:
         rows = connection.execute(statement).all()
     return [
         SandboxMessage(
             jobId=row.id,
             phoneNumber=row.phone,
-            text=_text(row, parts.cipher),
+            text=_text(row, state.cipher),
             delivery=row.status,
             sent_at=iso(row.sent_at),
         )

@@ -1,4 +1,4 @@
-"""Send a code: the endpoint of the earlier application, and what is new beside it."""
+"""Send a code: the endpoint of the earlier application, and its new fields."""
 
 import re
 from ipaddress import ip_address
@@ -21,7 +21,7 @@ from hudhud.web.api.phone_number import parse_phone_number
 from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.request import REQUEST_ID_HEADER, AnyRequest, request_id
 from hudhud.web.http.responses import answer
-from hudhud.web.state import parts_of
+from hudhud.web.state import state_of
 
 log = structlog.get_logger(__name__)
 
@@ -49,11 +49,11 @@ async def send(request: AnyRequest) -> Response[schemas.Accepted]:
     """Accept a phone number: 202 only after the code and its message are on disk."""
     number = request_id(request)
     caller = authenticate(request, "send")
-    parts = parts_of(request)
+    state = state_of(request)
     fields = await fields_of(request)
     asked = send_request(fields, _idempotent(request, fields, caller))
-    new = parts.starter.make(asked, caller=caller, request_id=number, now=now_ms())
-    accepted = await parts.commits.submit(new)
+    new = state.starter.make(asked, caller=caller, request_id=number, now=now_ms())
+    accepted = await state.commits.submit(new)
     log.debug("accepted", job=accepted.message_id, request_id=number)
     headers = {REQUEST_ID_HEADER: number, **rate_limit_headers.headers(accepted.quota)}
     if accepted.is_repeated:
@@ -104,4 +104,4 @@ def _idempotent(request: AnyRequest, fields: Fields, caller: Caller) -> Idempote
         raise BadRequest(
             f"Bad Request: {IDEMPOTENCY_KEY} must have 1 to {LONGEST_KEY} characters.", INVALID
         )
-    return IdempotentRequest.of(caller.owner, key, fields.encoded(), parts_of(request).cipher)
+    return IdempotentRequest.of(caller.owner, key, fields.encoded(), state_of(request).cipher)

@@ -45,7 +45,7 @@ from hudhud.web.http.request import (
     request_id,
 )
 from hudhud.web.http.responses import answer
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 SECONDS = re.compile(r"[1-5]?\d|60", re.ASCII)
 RESENT = "The code has been queued for sending again."
@@ -65,14 +65,14 @@ async def show(
     """Tell what became of a job (digits) or a verification; `?wait=` waits until it has ended."""
     caller = authenticate(request, "read")
     seconds = _seconds_to_wait(request)
-    parts = parts_of(request)
-    found = await asyncio.to_thread(_find, parts, caller, identifier)
+    state = state_of(request)
+    found = await asyncio.to_thread(_find, state, caller, identifier)
     if seconds and found.status == PENDING:
-        await parts.waiting.until_ended(found.id, seconds)
-        found = await asyncio.to_thread(_find, parts, caller, identifier)
+        await state.waiting.until_ended(found.id, seconds)
+        found = await asyncio.to_thread(_find, state, caller, identifier)
     if number := job_number(identifier):
-        return answer(await asyncio.to_thread(_job, parts, number))
-    return answer(await asyncio.to_thread(_shown, parts, found))
+        return answer(await asyncio.to_thread(_job, state, number))
+    return answer(await asyncio.to_thread(_shown, state, found))
 
 
 @get(
@@ -87,7 +87,7 @@ async def list_all(request: AnyRequest) -> Response[schemas.Verifications]:
     """List the verifications that this key made, newest first."""
     caller = authenticate(request, "read")
     chosen, cursor, limit = _list_request(request)
-    page = await asyncio.to_thread(_page, parts_of(request), caller, chosen, cursor, limit)
+    page = await asyncio.to_thread(_page, state_of(request), caller, chosen, cursor, limit)
     return answer(page)
 
 
@@ -103,7 +103,7 @@ async def list_all(request: AnyRequest) -> Response[schemas.Verifications]:
 async def cancel(request: AnyRequest, identifier: FromPath[str]) -> Response[schemas.Verification]:
     """End a pending verification; a message that waits is not sent."""
     caller = authenticate(request, "send")
-    return answer(await asyncio.to_thread(_cancel, parts_of(request), caller, identifier))
+    return answer(await asyncio.to_thread(_cancel, state_of(request), caller, identifier))
 
 
 @post(
@@ -119,7 +119,7 @@ async def resend(request: AnyRequest, identifier: FromPath[str]) -> Response[sch
     """Queue the same code once more: after 30, 60 and 120 seconds, at most three times."""
     caller = authenticate(request, "send")
     number = request_id(request)
-    found, resent = await asyncio.to_thread(_resend, parts_of(request), caller, identifier, number)
+    found, resent = await asyncio.to_thread(_resend, state_of(request), caller, identifier, number)
     body = schemas.Resent(
         RESENT, found.id, resent.message_id, iso(found.expires_at), resent.resends_left
     )
@@ -128,9 +128,9 @@ async def resend(request: AnyRequest, identifier: FromPath[str]) -> Response[sch
     )
 
 
-def _find(parts: Parts, caller: Caller, identifier: str) -> Row[Any]:
+def _find(state: AppState, caller: Caller, identifier: str) -> Row[Any]:
     """Return what is asked for. Raises NotFound, and for a job NoSuchJob: as it was before."""
-    with parts.database.read() as connection:
+    with state.database.read() as connection:
         try:
             return _found(connection, caller, identifier)
         except NotFound:
@@ -155,9 +155,9 @@ def _found(connection: Connection, caller: Caller, identifier: str) -> Row[Any]:
     return row
 
 
-def _cancel(parts: Parts, caller: Caller, identifier: str) -> schemas.Verification:
+def _cancel(state: AppState, caller: Caller, identifier: str) -> schemas.Verification:
     now = now_ms()
-    with parts.database.write() as connection:
+    with state.database.write() as connection:
         row = _found(connection, caller, identifier)
         if _status(row, now) == EXPIRED:
             raise Gone(OVER, "expired")
@@ -165,15 +165,17 @@ def _cancel(parts: Parts, caller: Caller, identifier: str) -> schemas.Verificati
         if not ended.ids:
             raise Conflict(ENDED, "not_pending")
         ended.count(connection, now=now)
-        parts.database.notify(connection)
-        return _verification(connection, _found(connection, caller, row.id), parts, now)
+        state.database.notify(connection)
+        return _verification(connection, _found(connection, caller, row.id), state, now)
 
 
-def _resend(parts: Parts, caller: Caller, identifier: str, number: str) -> tuple[Row[Any], Resent]:
+def _resend(
+    state: AppState, caller: Caller, identifier: str, number: str
+) -> tuple[Row[Any], Resent]:
     now = now_ms()
-    with parts.database.write() as connection:
+    with state.database.write() as connection:
         row = _found(connection, caller, identifier)
-        resent = parts.resends.queue(connection, row.id, caller=caller, request_id=number, now=now)
+        resent = state.resends.queue(connection, row.id, caller=caller, request_id=number, now=now)
     return row, resent
 
 
@@ -188,7 +190,9 @@ def _seconds_to_wait(request: AnyRequest) -> int:
 
 def _list_request(request: AnyRequest) -> tuple[ListFilter, str | None, int]:
     query = request.query_params
-    statuses = [one for given in query.getall("status", []) for one in given.split(",") if one]
+    statuses = [
+        status for given in query.getall("status", []) for status in given.split(",") if status
+    ]
     if not set(statuses).issubset(STATUSES):
         raise BadRequest(f'Bad Request: "status" is one of: {", ".join(STATUSES)}.', INVALID)
     cursor = query.get("cursor") or None
@@ -207,27 +211,27 @@ def _list_request(request: AnyRequest) -> tuple[ListFilter, str | None, int]:
 
 
 def _page(
-    parts: Parts, caller: Caller, chosen: ListFilter, cursor: str | None, limit: int
+    state: AppState, caller: Caller, chosen: ListFilter, cursor: str | None, limit: int
 ) -> schemas.Verifications:
     now = now_ms()
-    with parts.database.read() as connection:
+    with state.database.read() as connection:
         page = queries.page(connection, caller, chosen, before=cursor, limit=limit)
         jobs = queries.jobs_of(connection, [row.id for row in page.rows])
-    most = parts.settings.otp_max_attempts
+    most = state.settings.otp_max_attempts
     shown = [_described(row, jobs[row.id], most, now) for row in page.rows]
     return schemas.Verifications(shown, page.following)
 
 
-def _shown(parts: Parts, row: Row[Any]) -> schemas.Verification:
-    with parts.database.read() as connection:
-        return _verification(connection, row, parts, now_ms())
+def _shown(state: AppState, row: Row[Any]) -> schemas.Verification:
+    with state.database.read() as connection:
+        return _verification(connection, row, state, now_ms())
 
 
 def _verification(
-    connection: Connection, row: Row[Any], parts: Parts, now: int
+    connection: Connection, row: Row[Any], state: AppState, now: int
 ) -> schemas.Verification:
     jobs = queries.jobs_of(connection, [row.id])[row.id]
-    return _described(row, jobs, parts.settings.otp_max_attempts, now)
+    return _described(row, jobs, state.settings.otp_max_attempts, now)
 
 
 def _described(
@@ -264,13 +268,13 @@ def _described(
 
 
 def _status(row: Row[Any], now: int) -> lifecycle.Status:
-    """Return its state; the time may be over before somebody has written that down."""
+    """Return its state; the time may be over before the database says so."""
     is_over = row.status == PENDING and row.expires_at <= now
     return EXPIRED if is_over else cast("lifecycle.Status", row.status)
 
 
-def _job(parts: Parts, number: int) -> schemas.Job:
-    with parts.database.read() as connection:
+def _job(state: AppState, number: int) -> schemas.Job:
+    with state.database.read() as connection:
         row: Any = receipts.find(connection, number)
     return schemas.Job(
         jobId=row.id,

@@ -14,7 +14,7 @@ from hudhud.web.api.openapi import API_KEY_SECURITY, CheckOperation, responses
 from hudhud.web.api.phone_number import parse_phone_number
 from hudhud.web.http.request import VERIFICATION_ID, AnyRequest
 from hudhud.web.http.responses import answer
-from hudhud.web.state import parts_of
+from hudhud.web.state import state_of
 
 LARGEST_JOB = 10**18 - 1
 WHICH_ONE = (
@@ -37,7 +37,7 @@ async def verify(request: AnyRequest) -> Response[schemas.Checked]:
     """Tell whether the code is right: yes at most once, and only while tries are left."""
     caller = authenticate(request, "verify")
     asked = check_request(await fields_of(request), caller)
-    return answer(_checked(await parts_of(request).checks.submit(asked)))
+    return answer(_checked(await state_of(request).checks.submit(asked)))
 
 
 def check_request(fields: Fields, caller: Caller) -> Check:

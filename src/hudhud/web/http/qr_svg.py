@@ -17,7 +17,7 @@ def qr_svg(text: str, label: str) -> Markup:
 
 
 def qr_image(text: str) -> bytes:
-    """Draw a text as an image of its own, as large as whoever shows it wants."""
+    """Draw a text as an image of its own, of any size."""
     drawn = io.BytesIO()
     segno.make(text, error="m", micro=False).save(
         drawn, kind="svg", border=QUIET_ZONE, omitsize=True, xmldecl=False, light="white"

@@ -16,7 +16,7 @@ def headers(quota: Quota) -> dict[str, str]:
     """
     if not quota.policies:
         return {}
-    shown = [one for one in quota.policies if one.remaining == 0 or not quota.is_reached]
+    shown = [policy for policy in quota.policies if policy.remaining == 0 or not quota.is_reached]
     return {
         "RateLimit-Policy": ", ".join(map(_policy, quota.policies)),
         "RateLimit": ", ".join(map(_left, shown)),

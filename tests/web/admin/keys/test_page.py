@@ -227,9 +227,9 @@ def test_the_last_use_and_an_expiry_that_is_near_are_shown(
     now = now_ms()
     used = make_key(served.database, "used", "read", expires_at=now + 3 * DAY_MS)
     far = make_key(served.database, "far", "read", expires_at=now + 30 * DAY_MS)
-    cache = served.web.state.parts.api_key_cache
-    cache._renew()
-    cache.identify(used)
+    ring = served.web.state.app_state.api_key_cache
+    ring._renew()
+    ring.identify(used)
     wait_until(lambda: stored(served, used).last_used_at, SECONDS, "the note of the use")
     page = member.get(KEYS).text
     assert re.search(r"\d+ s ago", row_of(page, used[:14]))

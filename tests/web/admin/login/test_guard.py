@@ -10,7 +10,7 @@ from hudhud.auth import untrusted_proxy
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.web import application
-from hudhud.web.admin.login.guard import changer, is_still_in, reader
+from hudhud.web.admin.login.guard import authenticate_changer, authenticate_reader, is_still_in
 from hudhud.web.api.docs_page import docs_routes
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
@@ -31,14 +31,14 @@ NO_SESSION = {
 @get(SEEN, include_in_schema=False)
 async def seen(request: AnyRequest) -> Response[dict[str, object]]:
     """What any page or answer under /admin begins with."""
-    actor = await reader(request)
+    actor = await authenticate_reader(request)
     return answer({"name": actor.name, "still": await is_still_in(request, actor)})
 
 
 @post(CHANGED, include_in_schema=False)
 async def changed(request: AnyRequest) -> Response[dict[str, object]]:
     """What any change begins with."""
-    actor = await changer(request)
+    actor = await authenticate_changer(request)
     return answer({"name": actor.name, "address": actor.address}, 200)
 
 

@@ -46,7 +46,7 @@ def endpoint(served: WebServer) -> int:
     with served.database.write() as connection:
         connection.execute(delete(webhook_deliveries))
         connection.execute(delete(webhook_endpoints))
-        cipher = served.web.state.parts.webhook_secrets
+        cipher = served.web.state.app_state.webhook_secrets
         return endpoints.add(
             connection, cipher, url=URL, kinds=["message.sent"], owner=None, now=now_ms()
         ).id

@@ -9,13 +9,13 @@ from sqlalchemy import Row
 from hudhud.auth import audit_log
 from hudhud.auth.audit_log import GROUPS, Group
 from hudhud.web.admin.audit.labels import group_words, outcome_look, words_of
-from hudhud.web.admin.login.guard import reader
+from hudhud.web.admin.login.guard import authenticate_reader
 from hudhud.web.admin.ui.format import DAY
 from hudhud.web.admin.ui.forms import whole_number
 from hudhud.web.admin.ui.render import page
-from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 ROWS = 50
 LONGEST_SEARCH = 100
@@ -25,15 +25,15 @@ AUDIT_PAGE = "/admin/audit"
 @get(AUDIT_PAGE, include_in_schema=False)
 async def audit_page(request: AnyRequest) -> Response[str]:
     """Show what was done."""
-    actor = await reader(request)
+    actor = await authenticate_reader(request)
     asked = request.query_params
     group = cast("Group", asked["what"]) if asked.get("what") in GROUPS else None
     text = asked.get("q", "").replace("\0", "").strip()[:LONGEST_SEARCH]
     before = whole_number(asked.get("before", ""))
-    rows = await aside(_read, parts_of(request), group, text, before)
+    rows = await in_render_thread(_read, state_of(request), group, text, before)
     older = rows[ROWS - 1].id if len(rows) > ROWS else None
     kept = {name: value for name, value in (("what", group), ("q", text)) if value}
-    return await aside(
+    return await in_render_thread(
         page,
         request,
         "audit.html",
@@ -43,7 +43,7 @@ async def audit_page(request: AnyRequest) -> Response[str]:
         text=text,
         is_first=before is None,
         first=_address(kept),
-        kept_ms=parts_of(request).settings.retention_audit_days * DAY,
+        kept_ms=state_of(request).settings.retention_audit_days * DAY,
         older=None if older is None else _address({**kept, "before": str(older)}),
         outcome_look=outcome_look,
         group_words=group_words,
@@ -51,8 +51,8 @@ async def audit_page(request: AnyRequest) -> Response[str]:
     )
 
 
-def _read(parts: Parts, group: Group | None, text: str, before: int | None) -> list[Row[Any]]:
-    with parts.database.read() as connection:
+def _read(state: AppState, group: Group | None, text: str, before: int | None) -> list[Row[Any]]:
+    with state.database.read() as connection:
         return audit_log.page(
             connection, what=group, text=text or None, before=before, limit=ROWS + 1
         )

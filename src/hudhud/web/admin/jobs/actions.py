@@ -14,10 +14,10 @@ from hudhud.verification import job_actions
 from hudhud.verification.job_actions import Answer
 from hudhud.web.admin.audited_change import DONE, Change, Result, carry_out, respond
 from hudhud.web.admin.jobs.labels import REASONS
-from hudhud.web.admin.login.guard import changer
+from hudhud.web.admin.login.guard import authenticate_changer
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.http.request import AnyRequest, job_number
-from hudhud.web.state import Parts
+from hudhud.web.state import AppState
 
 LONGEST_JOB = 40  # characters of what a request names; more digits than any job's number has
 
@@ -44,18 +44,18 @@ async def cancel(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
 async def retry_all(request: AnyRequest) -> Response[Any]:
     """Queue all failed jobs again whose codes are valid."""
 
-    def change(connection: Connection, parts: Parts, actor: Actor, now: int) -> Result:
+    def change(connection: Connection, state: AppState, actor: Actor, now: int) -> Result:
         count = job_actions.retry_all(
-            connection, who=actor.name, now=now, most=_room(connection, parts, now)
+            connection, who=actor.name, now=now, most=_room(connection, state, now)
         )
         return Result(DONE, say("action.retried_all", count=count))
 
     return await _change_job(request, change, what="retry_all", job=None)
 
 
-def _room(connection: Connection, parts: Parts, now: int) -> int | None:
+def _room(connection: Connection, state: AppState, now: int) -> int | None:
     """Return how many more messages can arrive in time; None where there is no pace."""
-    settings = parts.settings
+    settings = state.settings
     room = admission.room(
         connection,
         settings,
@@ -71,7 +71,7 @@ class _Intervene(Protocol):
 
 
 def _intervention(intervene: _Intervene, job: str, *, done: str, refused: str) -> Change:
-    def change(connection: Connection, _parts: Parts, actor: Actor, now: int) -> Result:
+    def change(connection: Connection, _parts: AppState, actor: Actor, now: int) -> Result:
         found = intervene(connection, job_number(job), who=actor.name, now=now)
         return _job_result(found, job, done=done, refused=refused)
 
@@ -89,7 +89,7 @@ def _job_result(found: Answer, job: str, *, done: str, refused: str) -> Result:
 async def _change_job(
     request: AnyRequest, change: Change, *, what: What, job: str | None
 ) -> Response[Any]:
-    actor = await changer(request)
+    actor = await authenticate_changer(request)
     result = await carry_out(request, actor, change, what=what, subject=job)
     return await respond(request, result, {"message": result.sentence.english()})
 

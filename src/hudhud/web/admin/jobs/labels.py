@@ -54,7 +54,7 @@ def status_words(fmt: Format) -> dict[str, str]:
 
 
 def verification_text(verification: Row[Any], fmt: Format) -> Markup:
-    """Say how a verification stands, and what was tried."""
+    """Name the status of a verification, its reason, and the tries."""
     parts = [fmt.gettext(_VERIFICATION_WORDS[verification.status])]
     if verification.reason is not None:
         parts.append(fmt.gettext(_CANCELED_BY[verification.reason]))

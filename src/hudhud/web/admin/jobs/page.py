@@ -19,12 +19,12 @@ from hudhud.messages.templates.catalog import with_code
 from hudhud.messages.text_store import MASK
 from hudhud.messages.timeline import Step
 from hudhud.web.admin.jobs.labels import WORDS, step_look, step_text, step_title, verification_text
-from hudhud.web.admin.login.guard import reader
+from hudhud.web.admin.login.guard import authenticate_reader
 from hudhud.web.admin.ui.render import page
-from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.http.errors import NoSuchJob
 from hudhud.web.http.request import AnyRequest, is_htmx, job_number
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 # What the template calls.
 STORY_WORDS: Mapping[str, Any] = {
@@ -38,7 +38,7 @@ STORY_WORDS: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class JobStory:
-    """All that is told of a job; `key` is the name of the API key, None for the environment's."""
+    """What the page says of a job; `key` is the API key's name, None for the environment's."""
 
     job: Job
     body: str
@@ -51,18 +51,18 @@ class JobStory:
 @get("/admin/jobs/{job:str}", include_in_schema=False)
 async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
     """Show a job; a script's request gets what goes into the drawer."""
-    actor = await reader(request)
+    actor = await authenticate_reader(request)
     number = job_number(job)
-    story = await aside(_read, parts_of(request), number)
+    story = await in_render_thread(_read, state_of(request), number)
     if story is None:
         raise NoSuchJob(say("action.no_such_job", job=job))
     template = "partials/job.html" if is_htmx(request) else "job.html"
     shown = {**STORY_WORDS, "story": story, "job": story.job}
-    return await aside(page, request, template, actor=actor, **shown)
+    return await in_render_thread(page, request, template, actor=actor, **shown)
 
 
-def _read(parts: Parts, number: int) -> JobStory | None:
-    with parts.database.read() as connection:
+def _read(state: AppState, number: int) -> JobStory | None:
+    with state.database.read() as connection:
         job = listing.find(connection, number, now=now_ms())
         row = receipts.find(connection, number)
         if job is None or row is None:

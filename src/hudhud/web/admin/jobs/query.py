@@ -21,11 +21,11 @@ from hudhud.messages.receipts import STATUSES, LegacyStatus
 from hudhud.messages.search import JobFilter, Place, messages_with
 from hudhud.web.admin.jobs.code_searches import code_searches_of
 from hudhud.web.admin.ui.actor import Actor
-from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.admin.ui.translate import codes_for, holds
 from hudhud.web.admin.ui.view import Language
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 LONGEST_SEARCH = 100
 LONGEST_NUMBER = 16
@@ -87,23 +87,23 @@ def parse_query(
 
 async def read_jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> JobList:
     """Find the jobs; a search that may be one for a code is noted in the audit first."""
-    parts = parts_of(request)
+    state = state_of(request)
     code = query.chosen.code
     if code is not None and code_searches_of(request).is_new(actor.name, code):
-        await asyncio.to_thread(_note_code_search, parts, actor, code)
-    return await aside(_find, parts, query)
+        await asyncio.to_thread(_note_code_search, state, actor, code)
+    return await in_render_thread(_find, state, query)
 
 
-def _find(parts: Parts, query: JobQuery) -> JobList:
+def _find(state: AppState, query: JobQuery) -> JobList:
     place = Place(query.limit, query.before, query.after, (query.page - 1) * query.limit)
-    with parts.database.read() as connection:
-        page, total = listing.page(connection, parts.cipher, query.chosen, place, now=now_ms())
+    with state.database.read() as connection:
+        page, total = listing.page(connection, state.cipher, query.chosen, place, now=now_ms())
     return JobList(query, page, total)
 
 
-def _note_code_search(parts: Parts, actor: Actor, code: str) -> None:
-    with parts.database.write() as connection:
-        count = len(messages_with(connection, parts.cipher, code))
+def _note_code_search(state: AppState, actor: Actor, code: str) -> None:
+    with state.database.write() as connection:
+        count = len(messages_with(connection, state.cipher, code))
         actor.note(connection, "code_search", detail=say("action.codes_found", count=count))
 
 

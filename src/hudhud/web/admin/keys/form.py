@@ -13,7 +13,7 @@ LONGEST_DAYS = 3650
 
 @dataclass(frozen=True, slots=True)
 class KeyForm:
-    """What stands in the fields; as it is at first where nothing was typed."""
+    """The values of the fields; the first ones where nothing was typed."""
 
     name: str = ""
     scopes: Sequence[str] = DEFAULT_SCOPES

@@ -28,7 +28,7 @@ def kind_words(fmt: Format) -> dict[Kind, str]:
 
 
 def overlap_words(fmt: Format) -> dict[str, str]:
-    """Return the choices of how long the earlier secret works beside a new one."""
+    """Return the choices of how long the earlier secret still works after a new one is made."""
     return {
         "0": fmt.gettext("ends at once"),
         "1h": fmt.gettext("works for 1 hour more"),
@@ -39,7 +39,7 @@ def overlap_words(fmt: Format) -> dict[str, str]:
 
 
 def time_left(fmt: Format, until: int) -> str:
-    """Write how long a secret still works, in days that have begun, as somebody chose them."""
+    """Write how long a secret still works, in days that have begun: the choices are days."""
     day = UNIT_MS["d"]
     left = until - fmt.now
     return fmt.left(until) if left < day else fmt.span(-(-left // day) * day)

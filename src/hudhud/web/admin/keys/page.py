@@ -20,15 +20,20 @@ from hudhud.db.locks import Lock, lock
 from hudhud.verification.limits.rate_limits import DEFAULTS
 from hudhud.web.admin.keys.form import LONGEST_DAYS, KeyForm, typed_in
 from hudhud.web.admin.keys.labels import kind_words, overlap_words, scope_words, time_left
-from hudhud.web.admin.login.guard import NOT_FOR_KEYS, Forbidden, changer, reader
+from hudhud.web.admin.login.guard import (
+    NOT_FOR_KEYS,
+    Forbidden,
+    authenticate_changer,
+    authenticate_reader,
+)
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.forms import form_of
 from hudhud.web.admin.ui.notices import Notice
 from hudhud.web.admin.ui.render import page, see_other
-from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.admin.ui.view import view_of
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 KEYS_PAGE = "/admin/keys"
 # Of those that have ended, as many as one still asks about.
@@ -46,7 +51,7 @@ USUAL_OVERLAP = "24h"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class NewKey:
     """A secret that this answer alone shows; `sentence` tells of the earlier ones."""
 
     name: str
@@ -56,7 +61,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What the page lists: the secrets of a key together, of which the newest stands for it."""
+    """What the page lists: the secrets of a key together, its newest first."""
 
     in_use: list[Row[Any]]
     newest: frozenset[str]  # prefixes
@@ -67,7 +72,7 @@ class Secrets:
 @get(KEYS_PAGE, include_in_schema=False)
 async def keys_page(request: AnyRequest) -> Response[str]:
     """List the keys."""
-    actor = await reader(request)
+    actor = await authenticate_reader(request)
     return await _page(request, actor)
 
 
@@ -77,7 +82,7 @@ async def make_key(request: AnyRequest) -> Response[str]:
     actor = await _person(request)
     typed = typed_in(await form_of(request))
     try:
-        made = await asyncio.to_thread(_make, parts_of(request), actor, typed)
+        made = await asyncio.to_thread(_make, state_of(request), actor, typed)
     except WrongSetting as error:
         return await _page(request, actor, status_code=400, problem=error, typed=typed)
     return await _page(request, actor, shown=made)
@@ -92,7 +97,7 @@ async def rotate_key(request: AnyRequest) -> Response[str]:
     if overlap_ms is None:
         raise BadRequest(say("key.overlap_too_long"))
     rotated = await asyncio.to_thread(
-        _rotate, parts_of(request), actor, form.one("owner"), overlap_ms
+        _rotate, state_of(request), actor, form.one("owner"), overlap_ms
     )
     if rotated is None:
         return _no_such_key(request)
@@ -113,7 +118,7 @@ async def revoke_secret(request: AnyRequest) -> Response[Any]:
 
 async def _person(request: AnyRequest) -> Actor:
     """Return who asks for a change: a key makes no other, which would outlive it."""
-    actor = await changer(request)
+    actor = await authenticate_changer(request)
     if actor.session is None:
         raise Forbidden(NOT_FOR_KEYS)
     return actor
@@ -124,26 +129,26 @@ async def _page(
     actor: Actor,
     *,
     status_code: int = 200,
-    shown: Shown | None = None,
+    shown: NewKey | None = None,
     problem: WrongSetting | None = None,
     typed: KeyForm | None = None,
 ) -> Response[str]:
-    parts = parts_of(request)
-    secrets = await aside(_read, parts)
-    return await aside(
+    state = state_of(request)
+    secrets = await in_render_thread(_read, state)
+    return await in_render_thread(
         page,
         request,
         "keys.html",
         actor=actor,
         status_code=status_code,
         secrets=secrets,
-        has_environment_key=parts.settings.api_key is not None,
+        has_environment_key=state.settings.api_key is not None,
         environment_scopes=[scope for scope in SCOPES if scope in ENVIRONMENT_SCOPES],
         shown=shown,
         problem=None if problem is None else problem.sentence,
         wrong=None if problem is None else problem.setting,
         typed=typed or KeyForm(),
-        usual_limits=_usual_limits(parts.settings),
+        usual_limits=_usual_limits(state.settings),
         longest_days=LONGEST_DAYS,
         soon_ms=SOON_MS,
         usual_overlap=USUAL_OVERLAP,
@@ -155,9 +160,9 @@ async def _page(
     )
 
 
-def _read(parts: Parts) -> Secrets:
+def _read(state: AppState) -> Secrets:
     now = now_ms()
-    with parts.database.read() as connection:
+    with state.database.read() as connection:
         found = api_keys.list_keys(connection)
         used_at = api_keys.environment_used_at(connection)
     of_owner: dict[str, list[Row[Any]]] = {}
@@ -179,10 +184,10 @@ def _usual_limits(settings: Settings) -> dict[Kind, str]:
     return usual
 
 
-def _make(parts: Parts, actor: Actor, typed: KeyForm) -> Shown:
+def _make(state: AppState, actor: Actor, typed: KeyForm) -> NewKey:
     now = now_ms()
     limits, expires_at = typed.own_limits(), typed.expires_at(now)
-    with parts.database.write() as connection:
+    with state.database.write() as connection:
         lock(connection, Lock.API_KEYS)
         key = api_keys.create(
             connection,
@@ -199,17 +204,17 @@ def _make(parts: Parts, actor: Actor, typed: KeyForm) -> Shown:
         made = api_keys.stored(connection, key)
         detail = say("key.scopes", detail=api_keys.described(made))
         actor.note(connection, "key_made", subject=made.name, detail=detail)
-    return Shown(made.name, key)
+    return NewKey(made.name, key)
 
 
-def _rotate(parts: Parts, actor: Actor, owner: str, overlap_ms: int) -> Shown | None:
-    with parts.database.write() as connection:
+def _rotate(state: AppState, actor: Actor, owner: str, overlap_ms: int) -> NewKey | None:
+    with state.database.write() as connection:
         lock(connection, Lock.API_KEYS)
         new = api_keys.rotate(connection, owner, overlap_ms=overlap_ms, now=now_ms())
         if new is None:
             return None
         actor.note(connection, "key_rotated", subject=new.name, detail=new.sentence)
-    return Shown(new.name, new.key, new.sentence)
+    return NewKey(new.name, new.key, new.sentence)
 
 
 async def _revoke(
@@ -217,7 +222,7 @@ async def _revoke(
 ) -> Response[Any]:
     actor = await _person(request)
     which = (await form_of(request)).one(field_name)
-    database = parts_of(request).database
+    database = state_of(request).database
 
     def change() -> str | None:
         with database.write() as connection:

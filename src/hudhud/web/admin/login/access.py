@@ -9,9 +9,9 @@ from hudhud.core.crypto import Cipher
 from hudhud.core.secret import load_secret
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
-from hudhud.web.admin.login.password_slots import HashSlots
+from hudhud.web.admin.login.password_slots import PasswordSlots
 from hudhud.web.admin.login.proxy_watch import ProxyWatch
-from hudhud.web.admin.login.session_use import Touches
+from hudhud.web.admin.login.session_use import SessionUse
 from hudhud.web.http.request import AnyRequest
 
 
@@ -20,10 +20,10 @@ class Access:
     """What judges passwords, second factors and forwarded addresses, and notes used sessions."""
 
     password: AdminPassword
-    hashing: HashSlots
+    password_slots: PasswordSlots
     second_factors: Cipher
     proxies: ProxyWatch
-    touches: Touches
+    session_use: SessionUse
 
 
 def build_access(settings: Settings, database: Database) -> Access:
@@ -31,10 +31,10 @@ def build_access(settings: Settings, database: Database) -> Access:
     secret = load_secret(settings)
     return Access(
         password=AdminPassword(settings, secret),
-        hashing=HashSlots(),
+        password_slots=PasswordSlots(),
         second_factors=Cipher(second_factor.PURPOSE, secret, settings.session_secret_previous),
         proxies=ProxyWatch(database, settings.trusted_proxies),
-        touches=Touches(database),
+        session_use=SessionUse(database),
     )
 
 

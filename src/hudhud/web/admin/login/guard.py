@@ -16,7 +16,7 @@ from hudhud.web.admin.ui.forms import form_of
 from hudhud.web.admin.ui.page_keys import page_keys_of
 from hudhud.web.http.api_key import KEY_WRONG, require_address
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.state import parts_of
+from hudhud.web.state import state_of
 
 SESSION_COOKIE = "hudhud_session"
 LOGIN_PAGE = "/admin/login"
@@ -43,7 +43,7 @@ class Forbidden(HudhudError):
     """The caller is known, and may not do this, or not in this way."""
 
 
-async def reader(request: AnyRequest) -> Actor:
+async def authenticate_reader(request: AnyRequest) -> Actor:
     """Return who asks to see something. Raises NotLoggedIn, WrongKey or Forbidden."""
     await access_of(request).proxies.watch(request)
     key = request.headers.get("x-api-key")
@@ -55,12 +55,12 @@ async def reader(request: AnyRequest) -> Actor:
     return Actor(session.username, address_of(request), session)
 
 
-async def changer(request: AnyRequest) -> Actor:
+async def authenticate_changer(request: AnyRequest) -> Actor:
     """Return who asks to change something, having proved that the request is its own.
 
-    Raises Forbidden without a CSRF token of the session, else what `reader` raises.
+    Raises Forbidden without a CSRF token of the session, else what `authenticate_reader` raises.
     """
-    actor = await reader(request)
+    actor = await authenticate_reader(request)
     if actor.session is not None:
         await check_csrf(request, actor.session)
     return actor
@@ -80,7 +80,7 @@ async def session_of(request: AnyRequest) -> Session | None:
         return None
     session = await asyncio.to_thread(_find, request, token)
     if session is not None and BACKGROUND_HEADER not in request.headers:
-        access_of(request).touches.touch_soon(session)
+        access_of(request).session_use.note_soon(session)
     return session
 
 
@@ -91,7 +91,7 @@ async def is_still_in(request: AnyRequest, actor: Actor) -> bool:
     """
     if actor.session is None:
         key = request.headers.get("x-api-key", "")
-        return parts_of(request).api_key_cache.admin_name(key) is not None
+        return state_of(request).api_key_cache.admin_name(key) is not None
     token = token_of(request) or ""
     try:
         session = await asyncio.to_thread(_find, request, token)
@@ -111,7 +111,7 @@ def token_of(request: AnyRequest) -> str | None:
 
 
 def _key_name(request: AnyRequest, key: str) -> str:
-    caller = parts_of(request).api_key_cache.identify(key)
+    caller = state_of(request).api_key_cache.identify(key)
     if caller is None:
         raise WrongKey(KEY_WRONG)
     try:
@@ -124,6 +124,6 @@ def _key_name(request: AnyRequest, key: str) -> str:
 
 
 def _find(request: AnyRequest, token: str) -> Session | None:
-    with parts_of(request).database.read() as connection:
+    with state_of(request).database.read() as connection:
         marks = access_of(request).password.marks(connection)
         return sessions.find(connection, token, password_marks=marks, now=now_ms())

@@ -29,9 +29,9 @@ from hudhud.web.admin.login.guard import (
 from hudhud.web.admin.login.refusals import retry_after
 from hudhud.web.admin.login.steps import (
     CodeNeeded,
-    Entered,
-    Entrance,
-    Given,
+    Login,
+    LoginForm,
+    NewSession,
     WrongCode,
     WrongPassword,
 )
@@ -39,10 +39,10 @@ from hudhud.web.admin.ui import csrf
 from hudhud.web.admin.ui.forms import Form, form_of
 from hudhud.web.admin.ui.page_keys import page_keys_of
 from hudhud.web.admin.ui.render import STATUS_PAGE, cookie, page, see_other
-from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.http.request import JSON, AnyRequest, content_type, wants_page
 from hudhud.web.http.responses import answer
-from hudhud.web.state import parts_of
+from hudhud.web.state import state_of
 
 # Binds the login form to its browser, which has no session yet.
 FORM_COOKIE = "hudhud_login"
@@ -54,15 +54,15 @@ CODE_MALFORMED = 'In the body, "totp" must be text.'
 
 @get("/admin/login", include_in_schema=False)
 async def login_page(request: AnyRequest) -> Response[Any]:
-    """Show the form, or the one for the code; whoever is logged in goes on."""
+    """Show the form, or the one for the code; a logged-in admin goes on."""
     await access_of(request).proxies.watch(request)
     following = request.query_params.get("next", "")
     session = await session_of(request)
     if session is None:
-        return await aside(_password_form, request, following)
+        return await in_render_thread(_password_form, request, following)
     if session.is_complete:
         return see_other(request, following)
-    return await aside(_code_form, request, session, following)
+    return await in_render_thread(_code_form, request, session, following)
 
 
 @post("/admin/login", include_in_schema=False, request_max_body_size=LARGEST_BODY)
@@ -86,9 +86,9 @@ async def give_code(request: AnyRequest) -> Response[Any]:
         return see_other(request, following)
     await check_csrf(request, session)
     try:
-        entered = await Entrance(request).complete(form.one("totp"))
+        entered = await Login(request).complete(form.one("totp"))
     except (WrongCode, CodeNeeded):
-        return await aside(_code_form, request, session, following, is_wrong=True)
+        return await in_render_thread(_code_form, request, session, following, is_wrong=True)
     except TooManyAttempts as error:
         return await _limited(request, following, error)
     return _let_in(request, entered, see_other(request, following))
@@ -121,7 +121,7 @@ class _ScriptLogin(msgspec.Struct):
 async def _log_in_script(request: AnyRequest) -> Response[Any]:
     given = _read_json(await request.body())
     try:
-        entered = await Entrance(request).log_in(given, may_be_incomplete=False)
+        entered = await Login(request).log_in(given, may_be_incomplete=False)
     except WrongPassword as error:
         return answer({"success": False, "message": str(error)}, 401)
     except (CodeNeeded, WrongCode) as error:
@@ -132,14 +132,14 @@ async def _log_in_script(request: AnyRequest) -> Response[Any]:
     return _let_in(request, entered, answer(body, 200))
 
 
-def _read_json(body: bytes) -> Given:
+def _read_json(body: bytes) -> LoginForm:
     try:
         read = msgspec.json.decode(body, type=_ScriptLogin)
     except msgspec.ValidationError as error:
         raise BadRequest(CODE_MALFORMED if "$.totp" in str(error) else MALFORMED) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequest(MALFORMED) from None
-    return Given(read.username, read.password, read.totp)
+    return LoginForm(read.username, read.password, read.totp)
 
 
 async def _log_in_person(request: AnyRequest, form: Form) -> Response[Any]:
@@ -150,13 +150,15 @@ async def _log_in_person(request: AnyRequest, form: Form) -> Response[Any]:
     if not is_ours:
         if not wants_page(request):
             raise Forbidden(CSRF_WRONG)
-        return await aside(_password_form, request, following, status_code=403, problem="stale")
-    given = Given(form.one("username"), form.one("password"))
+        return await in_render_thread(
+            _password_form, request, following, status_code=403, problem="stale"
+        )
+    given = LoginForm(form.one("username"), form.one("password"))
     try:
-        entered = await Entrance(request).log_in(given, may_be_incomplete=True)
+        entered = await Login(request).log_in(given, may_be_incomplete=True)
     except WrongPassword:
         shown = {"problem": "wrong", "username": given.username}
-        return await aside(_password_form, request, following, status_code=401, **shown)
+        return await in_render_thread(_password_form, request, following, status_code=401, **shown)
     except TooManyAttempts as error:
         return await _limited(request, following, error)
     if entered.session.is_complete:
@@ -203,7 +205,7 @@ async def _limited(request: AnyRequest, following: str, error: TooManyAttempts) 
     if not wants_page(request):
         raise error
     facts = {"problem": "limited", "again_at": error.again_at}
-    shown = await aside(_password_form, request, following, status_code=429, **facts)
+    shown = await in_render_thread(_password_form, request, following, status_code=429, **facts)
     shown.headers.update(retry_after(error))
     return shown
 
@@ -212,13 +214,13 @@ def _login_page(following: str) -> str:
     return f"{LOGIN_PAGE}?{urlencode({'next': following})}" if following else LOGIN_PAGE
 
 
-def _let_in(request: AnyRequest, entered: Entered, response: Response[Any]) -> Response[Any]:
+def _let_in(request: AnyRequest, entered: NewSession, response: Response[Any]) -> Response[Any]:
     response.set_cookie(cookie(request, SESSION_COOKIE, entered.token, path="/"))
     return response
 
 
 def _end(request: AnyRequest, session: Session) -> None:
-    with parts_of(request).database.write() as connection:
+    with state_of(request).database.write() as connection:
         sessions.end(connection, token_of(request) or "")
         audit_log.note(
             connection,

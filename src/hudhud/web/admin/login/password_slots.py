@@ -23,20 +23,20 @@ class Busy(HudhudError):
         self.retry_after = RETRY_SECONDS
 
 
-class HashSlots:
-    """The places of those whose passwords are hashed, and of those who wait."""
+class PasswordSlots:
+    """The places of logins whose passwords are hashed, and of those that wait."""
 
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(HASHES_AT_ONCE)
         self._waiting = 0
 
     def check_room(self) -> None:
-        """Raise Busy where nobody more can wait."""
+        """Raise Busy where no more logins can wait."""
         if self._waiting >= MOST_WAITING:
             raise Busy
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
+    async def hold(self) -> AsyncIterator[None]:
         """Hold a slot, having waited for it. Raises Busy."""
         self.check_room()
         self._waiting += 1

@@ -41,7 +41,7 @@ class ProxyWatch:
         """Tell whether `address` is a direct peer that is not trusted.
 
         The server puts the address that a trusted peer forwards in the place of the peer's own:
-        then it stands in the header.
+        then the header holds it.
         """
         if address in _forwarded(request.headers.get(FORWARDED_FOR, "")):
             return False

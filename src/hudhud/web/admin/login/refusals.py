@@ -13,7 +13,7 @@ from hudhud.core.sentences import Sentence
 from hudhud.web.admin.login.guard import LOGIN_PAGE, Forbidden, NotLoggedIn, WrongKey
 from hudhud.web.admin.login.password_slots import Busy
 from hudhud.web.admin.ui.render import page, see_other
-from hudhud.web.admin.ui.render_thread import Aside
+from hudhud.web.admin.ui.render_thread import RenderedLater
 from hudhud.web.admin.ui.translate import translate
 from hudhud.web.admin.ui.view import view_of
 from hudhud.web.http.request import AnyRequest, is_htmx, wants_page
@@ -38,14 +38,14 @@ def wrong_key(_request: AnyRequest, error: WrongKey) -> Response[Any]:
 def forbidden(request: AnyRequest, error: Forbidden) -> Response[Any]:
     """403, as a page for people."""
     if wants_page(request) and not is_htmx(request):
-        return Aside(lambda: _page(request, 403, error.sentence))
+        return RenderedLater(lambda: _page(request, 403, error.sentence))
     return answer(_body(error), 403)
 
 
 def too_many_attempts(request: AnyRequest, error: TooManyAttempts) -> Response[Any]:
     """429, saying when it is possible again."""
     if wants_page(request) and not is_htmx(request):
-        return Aside(lambda: _page(request, 429, error.sentence), retry_after(error))
+        return RenderedLater(lambda: _page(request, 429, error.sentence), retry_after(error))
     return answer({"message": str(error)}, 429, retry_after(error))
 
 
@@ -53,7 +53,7 @@ def busy(request: AnyRequest, error: Busy) -> Response[Any]:
     """503 while too many passwords are being checked."""
     headers = {"Retry-After": str(error.retry_after)}
     if wants_page(request) and not is_htmx(request):
-        return Aside(lambda: _page(request, 503, error.sentence), headers)
+        return RenderedLater(lambda: _page(request, 503, error.sentence), headers)
     return answer(_body(error), 503, headers)
 
 

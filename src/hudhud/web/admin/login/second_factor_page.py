@@ -12,17 +12,17 @@ from hudhud.core.clock import now_ms
 from hudhud.core.crypto import SealingError
 from hudhud.core.sentences import say
 from hudhud.web.admin.login.access import access_of
-from hudhud.web.admin.login.guard import Forbidden, changer, reader
-from hudhud.web.admin.login.steps import Entrance, WrongCode
+from hudhud.web.admin.login.guard import Forbidden, authenticate_changer, authenticate_reader
+from hudhud.web.admin.login.steps import Login, WrongCode
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.forms import form_of
 from hudhud.web.admin.ui.notices import Notice
 from hudhud.web.admin.ui.render import page, see_other
-from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.admin.ui.view import view_of
 from hudhud.web.http.qr_svg import qr_svg
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 PATH = "/admin/second-factor"
 LARGEST_BODY = 16 * 1024
@@ -32,16 +32,16 @@ FOR_PEOPLE = say("login.second_factor_for_people")
 @get(PATH, include_in_schema=False)
 async def second_factor_page(request: AnyRequest) -> Response[Any]:
     """Show whether it is on, and what can be done."""
-    actor, _ = _person(await reader(request))
+    actor, _ = _person(await authenticate_reader(request))
     return await _show(request, actor)
 
 
 @post(f"{PATH}/begin", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def begin(request: AnyRequest) -> Response[Any]:
     """Make a new secret to be confirmed, for who has the password."""
-    actor, session = _person(await changer(request))
+    actor, session = _person(await authenticate_changer(request))
     try:
-        await Entrance(request).prove_again((await form_of(request)).one("proof"))
+        await Login(request).prove_again((await form_of(request)).one("proof"))
     except WrongCode:
         return await _show(request, actor, status_code=400, is_wrong=True)
     await asyncio.to_thread(_begin, request, session)
@@ -51,25 +51,25 @@ async def begin(request: AnyRequest) -> Response[Any]:
 @post(f"{PATH}/confirm", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def confirm(request: AnyRequest) -> Response[Any]:
     """Turn it on with a code of the app, and show the recovery codes this once."""
-    actor, session = _person(await changer(request))
+    actor, session = _person(await authenticate_changer(request))
     code = (await form_of(request)).one("totp")
     codes = await asyncio.to_thread(_confirm, request, actor, session, code)
     if codes is None:
         return await _show(request, actor, status_code=400, is_wrong=True)
-    return await aside(page, request, "recovery_codes.html", actor=actor, codes=codes)
+    return await in_render_thread(page, request, "recovery_codes.html", actor=actor, codes=codes)
 
 
 @post(f"{PATH}/off", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def turn_off(request: AnyRequest) -> Response[Any]:
     """Turn it off, for who has the password or a code; or give a setup up."""
-    actor, session = _person(await changer(request))
-    parts = parts_of(request)
-    if await asyncio.to_thread(_is_on, parts, session):
+    actor, session = _person(await authenticate_changer(request))
+    state = state_of(request)
+    if await asyncio.to_thread(_is_on, state, session):
         try:
-            await Entrance(request).prove_again((await form_of(request)).one("proof"))
+            await Login(request).prove_again((await form_of(request)).one("proof"))
         except WrongCode:
             return await _show(request, actor, status_code=400, is_wrong=True)
-    was_on = await asyncio.to_thread(_turn_off, parts, actor, session)
+    was_on = await asyncio.to_thread(_turn_off, state, actor, session)
     said = Notice("ok", view_of(request).gettext("The second factor is off."))
     return see_other(request, PATH, said if was_on else None)
 
@@ -91,54 +91,54 @@ def _person(actor: Actor) -> tuple[Actor, Session]:
 async def _show(
     request: AnyRequest, actor: Actor, *, status_code: int = 200, is_wrong: bool = False
 ) -> Response[str]:
-    state = await aside(_state, request, actor)
-    return await aside(
+    facts = await in_render_thread(_facts, request, actor)
+    return await in_render_thread(
         page,
         request,
         "second_factor.html",
         actor=actor,
         status_code=status_code,
         is_wrong=is_wrong,
-        **state,
+        **facts,
     )
 
 
-def _state(request: AnyRequest, actor: Actor) -> dict[str, Any]:
+def _facts(request: AnyRequest, actor: Actor) -> dict[str, Any]:
     cipher = access_of(request).second_factors
-    with parts_of(request).database.read() as connection:
+    with state_of(request).database.read() as connection:
         is_on = second_factor.is_on(connection, actor.name)
         left = second_factor.recovery_codes_left(connection, actor.name)
         try:
             setup = second_factor.pending(connection, cipher, actor.name)
-        except SealingError:  # whoever begins again gets another secret
+        except SealingError:  # beginning again makes another secret
             setup = None
     return {"is_on": is_on, "codes_left": left, "setup": setup, "qr_svg": qr_svg}
 
 
-def _is_on(parts: Parts, session: Session) -> bool:
-    with parts.database.read() as connection:
+def _is_on(state: AppState, session: Session) -> bool:
+    with state.database.read() as connection:
         return second_factor.is_on(connection, session.username)
 
 
 def _begin(request: AnyRequest, session: Session) -> None:
     cipher = access_of(request).second_factors
-    with parts_of(request).database.write() as connection:
+    with state_of(request).database.write() as connection:
         second_factor.begin_setup(connection, cipher, session.username)
 
 
 def _confirm(request: AnyRequest, actor: Actor, session: Session, code: str) -> list[str] | None:
     cipher = access_of(request).second_factors
-    with parts_of(request).database.write() as connection:
+    with state_of(request).database.write() as connection:
         codes = second_factor.confirm(connection, cipher, session.username, code, now=now_ms())
         if codes is not None:
-            # What began without the second factor does not go on beside it.
+            # Sessions that began without the second factor end.
             sessions.end_others(connection, session)
             actor.note(connection, "second_factor_on")
     return codes
 
 
-def _turn_off(parts: Parts, actor: Actor, session: Session) -> bool:
-    with parts.database.write() as connection:
+def _turn_off(state: AppState, actor: Actor, session: Session) -> bool:
+    with state.database.write() as connection:
         was_on = second_factor.is_on(connection, session.username)
         second_factor.turn_off(connection, session.username)
         if was_on:

@@ -1,6 +1,6 @@
-"""Writes down that sessions are used, beside the requests that use them.
+"""Records in the background that sessions are used.
 
-A request never waits for it: while somebody holds the write lock, each would wait for seconds.
+A request never waits for it: while the write lock is held, each would wait for seconds.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ MOST_KEPT = 1000
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-class Touches:
+class SessionUse:
     """Tries at most once in `SEEN_MS` for each session, whether or not it could be written."""
 
     def __init__(self, database: Database) -> None:
@@ -27,8 +27,8 @@ class Touches:
         self._tried: TTLCache[bytes, bool] = TTLCache(MOST_KEPT, SEEN_MS / 1000)
         self._running: set[asyncio.Task[None]] = set()
 
-    def touch_soon(self, session: Session) -> None:
-        """Write it down in the background, if it is time; called on the event loop."""
+    def note_soon(self, session: Session) -> None:
+        """Record a use in the background, if it is time; called on the event loop."""
         if not sessions.wants_touch(session, now=now_ms()) or not self._is_time(session.digest):
             return
         task = asyncio.create_task(asyncio.to_thread(self._touch, session))

@@ -20,7 +20,7 @@ from hudhud.web.admin.login.access import access_of
 from hudhud.web.admin.login.guard import Forbidden, address_of, token_of
 from hudhud.web.admin.login.password_slots import Busy
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.state import parts_of
+from hudhud.web.state import state_of
 
 WRONG_PASSWORD = say("login.invalid")
 CODE_NEEDED = "Second factor required"
@@ -28,7 +28,7 @@ WRONG_CODE = say("login.code_does_not_fit")
 NOT_THE_OWNER = say("login.not_the_owner")
 SEAL_LOST = say("login.seal_lost")
 
-# What the audit says beside a login.
+# What the audit adds to a login.
 WITH_MEANS: dict[Means, Sentence] = {
     "app": say("login.with_app"),
     "recovery code": say("login.with_recovery_code"),
@@ -39,7 +39,7 @@ LIMIT_REACHED = say("login.limit_reached")
 
 
 class WrongPassword(HudhudError):
-    """Name or password is wrong; which of them is not told."""
+    """Name or password is wrong; the answer does not say which."""
 
 
 class CodeNeeded(HudhudError):
@@ -51,8 +51,8 @@ class WrongCode(HudhudError):
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What was typed; `code` may be empty."""
+class LoginForm:
+    """What an admin typed; `code` may be empty."""
 
     username: str
     password: str
@@ -60,7 +60,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class NewSession:
     """A new session and the token for its cookie."""
 
     token: str
@@ -76,23 +76,23 @@ class _Try:
     mark: bytes
 
 
-class Entrance:
+class Login:
     """Judges what one request brings to get in."""
 
     def __init__(self, request: AnyRequest) -> None:
-        self._database = parts_of(request).database
+        self._database = state_of(request).database
         self._access = access_of(request)
         self._admin = self._access.password.username
         self._address = address_of(request)
         self._presented = token_of(request)
 
-    async def log_in(self, given: Given, *, may_be_incomplete: bool) -> Entered:
+    async def log_in(self, given: LoginForm, *, may_be_incomplete: bool) -> NewSession:
         """Begin a session with name, password, and a code where the second factor is on.
 
         Without the code the session is incomplete, where that may be.
         Raises Busy, TooManyAttempts, WrongPassword, CodeNeeded, WrongCode or Forbidden.
         """
-        self._access.hashing.check_room()
+        self._access.password_slots.check_room()
         tried = await self._try(given.username)
         if not await self._is_password(given.username, given.password, tried):
             await asyncio.to_thread(self._fail, tried, given.username, PASSWORD_WAS_WRONG)
@@ -101,7 +101,7 @@ class Entrance:
             self._enter, tried, given.code, may_be_incomplete=may_be_incomplete
         )
 
-    async def complete(self, code: str) -> Entered:
+    async def complete(self, code: str) -> NewSession:
         """Begin a complete session, with another token, in the place of an incomplete one.
 
         Raises TooManyAttempts, CodeNeeded, WrongCode or Forbidden.
@@ -110,11 +110,11 @@ class Entrance:
         return await asyncio.to_thread(self._enter, tried, code, may_be_incomplete=False)
 
     async def prove_again(self, typed: str) -> None:
-        """Make sure that who is logged in has the password, or a code of the second factor.
+        """Make sure that the admin has the password, or a code of the second factor.
 
         Raises Busy, TooManyAttempts or WrongCode.
         """
-        self._access.hashing.check_room()
+        self._access.password_slots.check_room()
         tried = await self._try(self._admin)
         if await asyncio.to_thread(self._is_code, typed) or await self._is_password(
             self._admin, typed, tried
@@ -133,7 +133,7 @@ class Entrance:
     async def _is_password(self, username: str, password: str, tried: _Try) -> bool:
         judge = self._access.password.is_right
         try:
-            async with self._access.hashing.one():
+            async with self._access.password_slots.hold():
                 return await asyncio.to_thread(judge, username, password, stored=tried.stored)
         except Busy:
             await asyncio.to_thread(self._release, tried)
@@ -152,7 +152,7 @@ class Entrance:
             password = self._access.password
             return _Try(attempt, password.stored(connection), password.mark(connection))
 
-    def _enter(self, tried: _Try, code: str, *, may_be_incomplete: bool) -> Entered:
+    def _enter(self, tried: _Try, code: str, *, may_be_incomplete: bool) -> NewSession:
         with self._database.write() as connection:
             if not second_factor.is_on(connection, self._admin):
                 return self._begin(connection, tried, detail=None)
@@ -168,7 +168,7 @@ class Entrance:
         self._fail(tried, self._admin, CODE_WAS_WRONG)
         raise WrongCode(WRONG_CODE)
 
-    def _begin(self, connection: Connection, tried: _Try, *, detail: Sentence | None) -> Entered:
+    def _begin(self, connection: Connection, tried: _Try, *, detail: Sentence | None) -> NewSession:
         login_attempts.clear(connection, tried.attempt)
         audit_log.note(
             connection,
@@ -180,7 +180,7 @@ class Entrance:
         )
         return self._new_session(connection, tried, is_complete=True)
 
-    def _new_session(self, connection: Connection, tried: _Try, *, is_complete: bool) -> Entered:
+    def _new_session(self, connection: Connection, tried: _Try, *, is_complete: bool) -> NewSession:
         token, session = sessions.begin(
             connection,
             username=self._admin,
@@ -190,7 +190,7 @@ class Entrance:
             replaces=self._presented,
             now=now_ms(),
         )
-        return Entered(token, session)
+        return NewSession(token, session)
 
     def _is_code(self, typed: str) -> bool:
         try:

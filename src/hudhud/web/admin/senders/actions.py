@@ -12,31 +12,31 @@ from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import say
 from hudhud.senders import commands, records
 from hudhud.web.admin.audited_change import DONE, Result, carry_out, respond
-from hudhud.web.admin.login.guard import changer
+from hudhud.web.admin.login.guard import authenticate_changer
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.forms import fields_of
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 
 @post("/admin/whatsapp/reinitialize", include_in_schema=False)
 async def reload_session(request: AnyRequest) -> Response[Any]:
     """Restart a sender with its stored session."""
-    actor = await changer(request)
+    actor = await authenticate_changer(request)
     return await _ask(request, actor, "reload", what="reload", asked="action.reload_asked")
 
 
 @post("/admin/whatsapp/logout-session", include_in_schema=False)
 async def log_out(request: AnyRequest) -> Response[Any]:
     """Log a sender's device out; a new QR code follows."""
-    actor = await changer(request)
+    actor = await authenticate_changer(request)
     return await _ask(request, actor, "logout", what="logout_whatsapp", asked="action.logout_asked")
 
 
 @post("/admin/whatsapp/pair-phone", include_in_schema=False)
 async def pair_phone(request: AnyRequest) -> Response[Any]:
     """Ask for the eight characters that link the phone of a number."""
-    actor = await changer(request)  # before the body is judged
+    actor = await authenticate_changer(request)  # before the body is judged
     fields = await fields_of(request)
     phone = parse_phone("".join(fields.one("phoneNumber").split()).replace("-", ""))
     if phone is None:
@@ -61,7 +61,7 @@ async def pause(request: AnyRequest) -> Response[Any]:
             return Result(DONE, say("action.paused", sender=sender))
         return Result(409, say("action.paused_already", sender=sender))
 
-    return await _change_sender(request, await changer(request), change, what="pause")
+    return await _change_sender(request, await authenticate_changer(request), change, what="pause")
 
 
 @post("/admin/whatsapp/resume", include_in_schema=False)
@@ -73,7 +73,7 @@ async def resume(request: AnyRequest) -> Response[Any]:
             return Result(DONE, say("action.resumed", sender=sender))
         return Result(409, say("action.not_paused", sender=sender))
 
-    return await _change_sender(request, await changer(request), change, what="resume")
+    return await _change_sender(request, await authenticate_changer(request), change, what="resume")
 
 
 async def _ask(
@@ -103,12 +103,12 @@ async def _change_sender(
 ) -> Response[Any]:
     """Change the sender that the body names, else this machine's own."""
     fields = await fields_of(request)
-    sender = fields.one("sender") or parts_of(request).settings.sender_name
+    sender = fields.one("sender") or state_of(request).settings.sender_name
     if not records.may_be_name(sender):
         result = _no_such_sender(sender)
         return await _respond_of_sender(request, result)
 
-    def change_known(connection: Connection, _parts: Parts, _actor: Actor, now: int) -> Result:
+    def change_known(connection: Connection, _parts: AppState, _actor: Actor, now: int) -> Result:
         if records.find(connection, sender) is None:
             return _no_such_sender(sender)
         return change(connection, sender, now)

@@ -6,35 +6,39 @@ from litestar.exceptions import NotFoundException
 from hudhud.core.clock import now_ms
 from hudhud.messages import statistics
 from hudhud.senders import records
-from hudhud.web.admin.login.guard import reader
+from hudhud.web.admin.login.guard import authenticate_reader
 from hudhud.web.admin.ui.render import page
-from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.http.request import AnyRequest, is_htmx
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 
 @get("/admin/whatsapp/logout-session", include_in_schema=False)
 async def confirm_logout(request: AnyRequest) -> Response[str]:
     """Say what a logout means for the sender of `?sender=`, and ask."""
-    actor = await reader(request)
-    parts = parts_of(request)
-    sender = request.query_params.get("sender") or parts.settings.sender_name
-    waiting = await aside(_waiting, parts, sender) if records.may_be_name(sender) else None
+    actor = await authenticate_reader(request)
+    state = state_of(request)
+    sender = request.query_params.get("sender") or state.settings.sender_name
+    waiting = (
+        await in_render_thread(_waiting, state, sender) if records.may_be_name(sender) else None
+    )
     if waiting is None:
         raise NotFoundException
     template = "partials/confirm_logout.html" if is_htmx(request) else "confirm_logout.html"
-    return await aside(page, request, template, actor=actor, sender=sender, waiting=waiting)
+    return await in_render_thread(
+        page, request, template, actor=actor, sender=sender, waiting=waiting
+    )
 
 
-def _waiting(parts: Parts, sender: str) -> int | None:
+def _waiting(state: AppState, sender: str) -> int | None:
     """Return how many codes wait, or None where there is no such sender."""
-    with parts.database.read() as connection:
+    with state.database.read() as connection:
         if records.find(connection, sender) is None:
             return None
         numbers = statistics.numbers(
             connection,
-            channel=parts.settings.channel,
+            channel=state.settings.channel,
             now=now_ms(),
-            mean_gap=parts.settings.mean_send_gap,
+            mean_gap=state.settings.mean_send_gap,
         )
     return numbers.pending

@@ -1,6 +1,6 @@
-"""What the open dashboards are told: read once, rendered once for each view, sent to all.
+"""Events for the open dashboards: read once, rendered once for each view, sent to all.
 
-One thread waits at the database's doorbell while anybody watches. What changed is told at most
+One thread waits at the database's doorbell while a dashboard is open. Changes are sent at most
 every `PAUSE_SECONDS`; what only grows older, every `REFRESH_SECONDS`.
 """
 
@@ -98,7 +98,7 @@ class Render:
 
 @dataclass(eq=False, slots=True)
 class Watcher:
-    """One open stream; `told_at` is when all that it missed was last told."""
+    """One open stream; `told_at` is when it last got all that it had missed."""
 
     view: View
     loop: asyncio.AbstractEventLoop
@@ -119,7 +119,7 @@ class Watcher:
         self.loop.call_soon_threadsafe(self._cut_off)
 
     def leave(self) -> None:
-        """Note that nobody reads any more."""
+        """Note that the stream is no longer read."""
         self.has_left = True
 
     def _put(self, events: list[Event]) -> None:
@@ -142,11 +142,11 @@ class Watcher:
     def _abort(self) -> None:
         if not self.has_left and self.task is not None:
             self.task.cancel()
-            self.forget(self)  # the stream's generator is left where it stands
+            self.forget(self)  # the stream's generator is left suspended
 
 
 class Feed:
-    """Keeps everybody who watches up to date."""
+    """Keeps all watchers up to date."""
 
     def __init__(self, database: Database, settings: Settings, render: Render) -> None:
         self._database = database
@@ -204,7 +204,7 @@ class Feed:
                 self._recover()
 
     def _recover(self) -> None:
-        """Wait, and let everybody be told what they miss meanwhile."""
+        """Wait, and mark every watcher for all that it misses meanwhile."""
         for watcher in self._present():
             watcher.is_new = True
         time.sleep(IDLE_SECONDS)
@@ -215,7 +215,7 @@ class Feed:
             return not self._stopping
 
     def _serve_watchers(self) -> None:
-        """Tell everybody what changes, until nobody is left."""
+        """Send what changes to all watchers, until none is left."""
         told = _Told()
         with closing(self._database.doorbell()) as doorbell:
             while (watchers := self._present()) and not self._stopping:
@@ -262,7 +262,7 @@ class _News:
 
 
 class _Told:
-    """What was told last."""
+    """What was sent last."""
 
     def __init__(self) -> None:
         self._essence: dict[str, object] = {}
@@ -311,7 +311,7 @@ class _Rendered:
         return self._parts[view]
 
     def _of_jobs(self, view: View, changed: tuple[Job, ...]) -> Event:
-        """Tell rows, below which id no rows are told, and how many jobs there are."""
+        """Return rows, the id below which no rows are sent, and how many jobs there are."""
         rows = [{"id": job.id, "html": self._row(view, job)} for job in changed]
         total = sum(self._snapshot.numbers.counts.values())
         data = {"window": self._snapshot.window, "total": total, "rows": rows}

@@ -16,15 +16,15 @@ from hudhud.messages.listing import MOST_COUNTED
 from hudhud.messages.statistics import RANGES, Range, Series
 from hudhud.verification import job_actions
 from hudhud.web.admin.jobs.query import JobQuery, parse_query, read_jobs
-from hudhud.web.admin.login.guard import reader
+from hudhud.web.admin.login.guard import authenticate_reader
 from hudhud.web.admin.status.feed import read_snapshot
 from hudhud.web.admin.status.parts import WORDS, context
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.render import STATUS_PAGE, page, see_other
-from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.admin.ui.view import view_of
 from hudhud.web.http.request import AnyRequest, is_htmx
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 
 log = structlog.get_logger(__name__)
 
@@ -38,14 +38,14 @@ PARAMETERS = frozenset(
 @get("/admin", include_in_schema=False)
 async def front_door(request: AnyRequest) -> Response[str]:
     """Send everybody to the everyday page."""
-    await reader(request)
+    await authenticate_reader(request)
     return see_other(request, STATUS_PAGE)
 
 
 @get(STATUS_PAGE, include_in_schema=False)
 async def status_page(request: AnyRequest) -> Response[str]:
     """Show the page; a script's request gets the parts that it puts in their places."""
-    actor = await reader(request)
+    actor = await authenticate_reader(request)
     language = view_of(request).language
     query = parse_query(request.query_params, language=language, usual_limit=ROWS)
     wanted = request.headers.get("hx-target") if is_htmx(request) else None
@@ -53,13 +53,13 @@ async def status_page(request: AnyRequest) -> Response[str]:
         shown = await _jobs(request, actor, query)
         return await _page(request, actor, "partials/jobs.html", shown)
     if wanted == "section#traffic":
-        shown = await aside(_traffic, request)
+        shown = await in_render_thread(_traffic, request)
         return await _page(request, actor, "partials/traffic.html", shown)
-    shown = await aside(_facts, request)
+    shown = await in_render_thread(_facts, request)
     if wanted == "div#notices":  # a form came back
         shown |= await _jobs(request, actor, query)
         return await _page(request, actor, "partials/outcome.html", shown)
-    shown |= await aside(_traffic, request)
+    shown |= await in_render_thread(_traffic, request)
     shown |= await _jobs(request, actor, query)
     return await _page(request, actor, "status.html", shown)
 
@@ -68,27 +68,27 @@ async def _page(
     request: AnyRequest, actor: Actor, template: str, shown: Mapping[str, Any]
 ) -> Response[str]:
     everything = {"link": _links(request), **shown}
-    return await aside(
+    return await in_render_thread(
         lambda: page(request, template, actor=actor, **everything)  # 200 rows take a while
     )
 
 
 def _facts(request: AnyRequest) -> dict[str, Any]:
-    parts = parts_of(request)
+    state = state_of(request)
     shown = {"origin": str(request.base_url).rstrip("/")}
     pair = "phone" if request.query_params.get("pair") == "phone" else "qr"
     try:
-        snapshot = read_snapshot(parts.database, parts.settings)
+        snapshot = read_snapshot(state.database, state.settings)
     except SQLAlchemyError as error:
         _raise_defect(error)
         return {**shown, **WORDS, "numbers": None, "cards": []}
-    return shown | context(snapshot, parts.settings, pair=pair)
+    return shown | context(snapshot, state.settings, pair=pair)
 
 
 def _traffic(request: AnyRequest) -> dict[str, Any]:
     chosen = cast("Range", _one_of(request.query_params.get("range"), RANGES, "day"))
     try:
-        with parts_of(request).database.read() as connection:
+        with state_of(request).database.read() as connection:
             series = statistics.series(
                 connection, chosen=chosen, zone=view_of(request).zone, now=now_ms()
             )
@@ -99,20 +99,20 @@ def _traffic(request: AnyRequest) -> dict[str, Any]:
 
 
 async def _jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> dict[str, Any]:
-    parts = parts_of(request)
+    state = state_of(request)
     facts = {"chosen": query.chosen, "limit": query.limit, "most_counted": MOST_COUNTED}
     shown = {**WORDS, **facts}
     try:
         found = await read_jobs(request, actor, query)
-        retryable = await aside(_count_retryable, parts)
+        retryable = await in_render_thread(_count_retryable, state)
     except SQLAlchemyError as error:
         _raise_defect(error)
         return {**shown, "found": None, "retryable": 0}
     return {**shown, "found": found, "retryable": retryable}
 
 
-def _count_retryable(parts: Parts) -> int:
-    with parts.database.read() as connection:
+def _count_retryable(state: AppState) -> int:
+    with state.database.read() as connection:
         return job_actions.count_retryable(connection, now=now_ms())
 
 
@@ -125,8 +125,8 @@ def series_json(series: Series) -> str:
             "sent": series.sent,
             "delivered": series.delivered,
             "failed": series.failed,
-            "median": [seconds_or_none(one) for one in series.median],
-            "p95": [seconds_or_none(one) for one in series.p95],
+            "median": [seconds_or_none(median) for median in series.median],
+            "p95": [seconds_or_none(p95) for p95 in series.p95],
         },
         separators=(",", ":"),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Response, get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from hudhud.web.admin.login.guard import is_still_in, reader
+from hudhud.web.admin.login.guard import authenticate_reader, is_still_in
 from hudhud.web.admin.status.feed import Watcher, feed_of
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.render import HEADERS
@@ -24,7 +24,7 @@ STREAM_HEADERS = {**HEADERS, "X-Accel-Buffering": "no"}
 @get("/admin/live", include_in_schema=False)
 async def live(request: AnyRequest) -> Response[Any]:
     """Tell what changes on the status page, until the session ends."""
-    actor = await reader(request)
+    actor = await authenticate_reader(request)
     if request.scope["state"].get(IS_HEAD):
         return Response(b"", headers=STREAM_HEADERS, media_type="text/event-stream")
     return ServerSentEvent(_events(request, actor), headers=STREAM_HEADERS)
@@ -44,7 +44,7 @@ async def _events(request: AnyRequest, actor: Actor) -> AsyncIterator[ServerSent
 async def _told(
     request: AnyRequest, actor: Actor, watcher: Watcher
 ) -> AsyncIterator[ServerSentEventMessage]:
-    """Pass on what the watcher is told, and a beat from time to time; stop where it is cut off."""
+    """Pass on the watcher's events, and a beat from time to time; stop where it is cut off."""
     loop = asyncio.get_running_loop()
     beat_at = loop.time() + BEAT_SECONDS
     while True:

@@ -24,7 +24,7 @@ class CsrfKey:
 
     def __init__(self, secret: str, previous: str | None = None) -> None:
         both = (previous, secret)  # the last one signs
-        self._keys = [derive(one, "csrf") for one in both if one is not None]
+        self._keys = [derive(key, "csrf") for key in both if key is not None]
 
     def token_for(self, session: Session) -> str:
         """Return a token for a page or a script of this session."""

@@ -42,7 +42,7 @@ class Format:
         self.now = now
 
     def gettext(self, message: str) -> str:
-        """Translate a text that stands in the code."""
+        """Translate a text of the code."""
         return self.view.gettext(message)
 
     def ngettext(self, one: str, many: str, number: int) -> str:

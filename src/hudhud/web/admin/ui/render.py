@@ -56,7 +56,7 @@ ALLOWED = {
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
-# Beside those of every answer under /admin (`http/middleware.py`).
+# In addition to those of every answer under /admin (`http/middleware.py`).
 HEADERS = {
     "Content-Security-Policy": "; ".join(f"{what} {where}" for what, where in ALLOWED.items()),
 }
@@ -128,7 +128,7 @@ def fragment(view: View, template: str, **context: Any) -> str:
 
 
 def see_other(request: AnyRequest, address: str, notice: Notice | None = None) -> Response[str]:
-    """Send a person from a form to a page of ours, which says what came of it."""
+    """Send a person from a form to a page of ours, which shows the notice."""
     answer = _redirect(local(address))
     if notice is not None:
         value = page_keys_of(request).notices.seal(notice)

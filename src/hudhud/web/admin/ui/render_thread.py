@@ -20,7 +20,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-async def aside(
+async def in_render_thread(
     work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
 ) -> Result:
     """Do the work in the dashboard's thread and return its result."""
@@ -28,12 +28,12 @@ async def aside(
     return await loop.run_in_executor(_thread(), partial(work, *args, **kwargs))
 
 
-def aside_soon(work: Callable[[], None], seconds: float) -> asyncio.TimerHandle:
+def in_render_thread_soon(work: Callable[[], None], seconds: float) -> asyncio.TimerHandle:
     """Do the work in the dashboard's thread when some time has passed; nobody waits for it."""
     return asyncio.get_running_loop().call_later(seconds, _thread().submit, work)
 
 
-class Aside(Response[Any]):
+class RenderedLater(Response[Any]):
     """A response that is made in the dashboard's thread, for handlers of errors: they cannot wait.
 
     `headers` are added to those of the response that `make` returns.
@@ -49,19 +49,19 @@ class Aside(Response[Any]):
         self, app: Litestar | None, request: AnyRequest, **kwargs: Any
     ) -> ASGIResponse:
         """Return what makes the response once it is sent."""
-        return _AsideASGI(self, app, request, kwargs)
+        return _RenderedLaterASGI(self, app, request, kwargs)
 
     async def made(self) -> Response[Any]:
         """Make the response."""
-        response = await aside(self._make)
+        response = await in_render_thread(self._make)
         response.headers.update(self.headers)
         return response
 
 
-class _AsideASGI(ASGIResponse):
+class _RenderedLaterASGI(ASGIResponse):
     def __init__(
         self,
-        later: Aside,
+        later: RenderedLater,
         app: Litestar | None,
         request: AnyRequest,
         kwargs: dict[str, Any],

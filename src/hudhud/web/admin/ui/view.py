@@ -1,7 +1,7 @@
 """What the reader of a page chose: language, time zone and theme, in cookies of a year.
 
-Standard gettext: English stands in templates and code, Arabic in `locale/ar.po`, which is read at
-run time, so that nothing has to be compiled.
+Standard gettext: English is in templates and code, Arabic in `locale/ar.po`, which is read at run
+time, so that nothing has to be compiled.
 """
 
 import io
@@ -43,7 +43,7 @@ class View:
     zone: ZoneInfo
 
     def gettext(self, message: str) -> str:
-        """Translate a text that stands in the code."""
+        """Translate a text of the code."""
         return translations(self.language).gettext(message)
 
     def ngettext(self, one: str, many: str, number: int) -> str:

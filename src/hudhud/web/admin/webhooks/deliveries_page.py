@@ -12,17 +12,17 @@ from sqlalchemy import Row
 
 from hudhud.core.clock import HOUR_MS, now_ms
 from hudhud.core.sentences import say
-from hudhud.web.admin.login.guard import changer, reader
+from hudhud.web.admin.login.guard import authenticate_changer, authenticate_reader
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.forms import form_of, whole_number
 from hudhud.web.admin.ui.notices import Notice
 from hudhud.web.admin.ui.render import page, see_other
-from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.admin.ui.view import view_of
 from hudhud.web.admin.webhooks.labels import WORDS
 from hudhud.web.admin.webhooks.page import WEBHOOKS_PAGE, read_endpoint
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 from hudhud.webhooks import deliveries, delivery_log, delivery_states, endpoints
 from hudhud.webhooks.address_policy import shown
 from hudhud.webhooks.delivery_states import Status
@@ -41,18 +41,18 @@ MOST_REPLAYED = 500
 @get(f"{WEBHOOKS_PAGE}/{{endpoint:str}}", include_in_schema=False)
 async def deliveries_page(request: AnyRequest, endpoint: FromPath[str]) -> Response[str]:
     """Show the deliveries to an endpoint, the newest first."""
-    actor = await reader(request)
-    parts = parts_of(request)
-    found = await aside(read_endpoint, parts, whole_number(endpoint))
+    actor = await authenticate_reader(request)
+    state = state_of(request)
+    found = await in_render_thread(read_endpoint, state, whole_number(endpoint))
     if found is None:
         raise NotFoundException
     asked = request.query_params
     status = cast("Status", asked["status"]) if asked.get("status") in STATUSES else None
     before = whole_number(asked.get("before", ""))
-    rows = await aside(_read, parts, found.row.id, status, before)
+    rows = await in_render_thread(_read, state, found.row.id, status, before)
     older = rows[ROWS - 1].id if len(rows) > ROWS else None
     kept: Mapping[str, object] = {} if status is None else {"status": status}
-    return await aside(
+    return await in_render_thread(
         page,
         request,
         "webhook_deliveries.html",
@@ -71,10 +71,10 @@ async def deliveries_page(request: AnyRequest, endpoint: FromPath[str]) -> Respo
 @post(f"{WEBHOOKS_PAGE}/replay", include_in_schema=False)
 async def replay(request: AnyRequest) -> Response[Any]:
     """Deliver once more."""
-    actor = await changer(request)
+    actor = await authenticate_changer(request)
     form = await form_of(request)
     number = whole_number(form.one("delivery"))
-    is_done, behind = await asyncio.to_thread(_replay, parts_of(request), actor, number)
+    is_done, behind = await asyncio.to_thread(_replay, state_of(request), actor, number)
     gettext = view_of(request).gettext
     if not is_done:
         said = Notice("warn", gettext("There is no such delivery, or it is on its way."))
@@ -89,10 +89,10 @@ async def replay(request: AnyRequest) -> Response[Any]:
 @post(f"{WEBHOOKS_PAGE}/replay-failed", include_in_schema=False)
 async def replay_failed(request: AnyRequest) -> Response[Any]:
     """Deliver again what was given up since a time."""
-    actor = await changer(request)
+    actor = await authenticate_changer(request)
     form = await form_of(request)
     endpoint, hours = whole_number(form.one("endpoint")), whole_number(form.one("hours"))
-    count = await asyncio.to_thread(_replay_failed, parts_of(request), actor, endpoint, hours)
+    count = await asyncio.to_thread(_replay_failed, state_of(request), actor, endpoint, hours)
     view = view_of(request)
     text = view.ngettext(
         "%(num)d delivery goes out again.", "%(num)d deliveries go out again.", count
@@ -104,32 +104,34 @@ async def replay_failed(request: AnyRequest) -> Response[Any]:
     return see_other(request, _address(endpoint, {}), Notice("ok" if count else "info", said))
 
 
-def _read(parts: Parts, endpoint: int, status: Status | None, before: int | None) -> list[Row[Any]]:
-    with parts.database.read() as connection:
+def _read(
+    state: AppState, endpoint: int, status: Status | None, before: int | None
+) -> list[Row[Any]]:
+    with state.database.read() as connection:
         return delivery_log.page(
             connection, endpoint_id=endpoint, status=status, before=before, limit=ROWS + 1
         )
 
 
-def _replay(parts: Parts, actor: Actor, number: int | None) -> tuple[bool, int | None]:
+def _replay(state: AppState, actor: Actor, number: int | None) -> tuple[bool, int | None]:
     """Return whether it goes out again, and behind which other one it waits first."""
     if number is None:
         return False, None
-    with parts.database.write() as connection:
+    with state.database.write() as connection:
         is_done = delivery_log.replay(connection, number, now=now_ms())
         if is_done:
             actor.note(connection, "webhook_replayed", subject=str(number))
-            parts.database.notify(connection)
+            state.database.notify(connection)
         return is_done, delivery_log.behind(connection, number)
 
 
-def _replay_failed(parts: Parts, actor: Actor, endpoint: int | None, hours: int | None) -> int:
+def _replay_failed(state: AppState, actor: Actor, endpoint: int | None, hours: int | None) -> int:
     now = now_ms()
     waiting: Sequence[int] = ()
     if endpoint is not None:
-        with parts.database.read() as connection:
+        with state.database.read() as connection:
             waiting = deliveries.find_retries(connection, endpoint, now=now)
-    with parts.database.write() as connection:
+    with state.database.write() as connection:
         found = None if endpoint is None else endpoints.find(connection, endpoint)
         if found is None or hours not in SPANS_HOURS:
             return 0
@@ -143,7 +145,7 @@ def _replay_failed(parts: Parts, actor: Actor, endpoint: int | None, hours: int 
         detail = say("webhook.replayed", count=count)
         actor.note(connection, "webhook_replayed", subject=shown(found.url), detail=detail)
         deliveries.retry_now(connection, waiting[:MOST_REPLAYED], now=now)
-        parts.database.notify(connection)
+        state.database.notify(connection)
     return count
 
 

@@ -27,12 +27,12 @@ class Endpoint:
 
     @property
     def gets_all(self) -> bool:
-        """Whether it is told of everything."""
+        """Whether it gets every kind of event."""
         return len(self.row.kinds.split()) == len(KINDS)
 
 
 def endpoint_of(connection: Connection, row: Row[Any]) -> Endpoint:
-    """Read what stands beside an endpoint's own row."""
+    """Read what belongs to an endpoint and is not in its row."""
     return Endpoint(
         row=row,
         key=None if row.api_key is None else api_keys.name_of(connection, row.api_key),

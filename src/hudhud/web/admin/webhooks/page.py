@@ -1,4 +1,4 @@
-"""/admin/webhooks: who is told of events; one is added, gets a new secret, is enabled, removed."""
+"""/admin/webhooks: list, add, enable and remove endpoints, and give them new secrets."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ from hudhud.auth import api_keys, caller
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import Sentence, say
-from hudhud.web.admin.login.guard import Forbidden, changer, reader
+from hudhud.web.admin.login.guard import Forbidden, authenticate_changer, authenticate_reader
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.forms import Form, form_of, whole_number
 from hudhud.web.admin.ui.notices import Notice
 from hudhud.web.admin.ui.render import page, see_other
-from hudhud.web.admin.ui.render_thread import aside
+from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.admin.ui.view import view_of
 from hudhud.web.admin.webhooks.labels import WORDS, Endpoint, endpoint_of
 from hudhud.web.http.request import AnyRequest
-from hudhud.web.state import Parts, parts_of
+from hudhud.web.state import AppState, state_of
 from hudhud.webhooks import delivery_log, endpoints
 from hudhud.webhooks.address_policy import shown
 from hudhud.webhooks.endpoints import Signed
@@ -36,7 +36,7 @@ NOT_FOR_KEYS = say("webhook.not_for_keys")
 @get(WEBHOOKS_PAGE, include_in_schema=False)
 async def webhooks_page(request: AnyRequest) -> Response[str]:
     """List the endpoints and the latest deliveries."""
-    actor = await reader(request)
+    actor = await authenticate_reader(request)
     return await _page(request, actor)
 
 
@@ -46,7 +46,7 @@ async def add_webhook(request: AnyRequest) -> Response[str]:
     actor = await _person(request)
     form = await form_of(request)
     try:
-        added = await asyncio.to_thread(_add, parts_of(request), actor, form)
+        added = await asyncio.to_thread(_add, state_of(request), actor, form)
     except BadRequest as error:
         return await _page(request, actor, status_code=400, problem=error.sentence, form=form)
     return await _page(request, actor, signed=added)
@@ -56,12 +56,12 @@ async def add_webhook(request: AnyRequest) -> Response[str]:
 async def rotate_webhook(request: AnyRequest) -> Response[str]:
     """Give an endpoint a new secret, which this answer alone shows.
 
-    Whoever sends the form twice is refused, and the first secret holds.
+    A form that is sent twice is refused, and the first secret holds.
     """
     actor = await _person(request)
     endpoint = whole_number((await form_of(request)).one("endpoint"))
     try:
-        rotated = await asyncio.to_thread(_rotate, parts_of(request), actor, endpoint)
+        rotated = await asyncio.to_thread(_rotate, state_of(request), actor, endpoint)
     except Conflict as error:
         return await _page(request, actor, status_code=409, refusal=error.sentence)
     if rotated is None:
@@ -74,7 +74,7 @@ async def enable_webhook(request: AnyRequest) -> Response[Any]:
     """Deliver again to an endpoint that was disabled."""
     actor = await _person(request)
     endpoint = whole_number((await form_of(request)).one("endpoint"))
-    url = await asyncio.to_thread(_enable, parts_of(request), actor, endpoint)
+    url = await asyncio.to_thread(_enable, state_of(request), actor, endpoint)
     if url is None:
         return _no_such_endpoint(request)
     text = view_of(request).gettext("Deliveries to %(url)s go on.")
@@ -84,11 +84,13 @@ async def enable_webhook(request: AnyRequest) -> Response[Any]:
 @get(f"{WEBHOOKS_PAGE}/{{endpoint:str}}/remove", include_in_schema=False)
 async def confirm_removal(request: AnyRequest, endpoint: FromPath[str]) -> Response[str]:
     """Say what a removal means, and ask."""
-    actor = await reader(request)
-    found = await aside(read_endpoint, parts_of(request), whole_number(endpoint))
+    actor = await authenticate_reader(request)
+    found = await in_render_thread(read_endpoint, state_of(request), whole_number(endpoint))
     if found is None:
         raise NotFoundException
-    return await aside(page, request, "webhook_remove.html", actor=actor, endpoint=found, **WORDS)
+    return await in_render_thread(
+        page, request, "webhook_remove.html", actor=actor, endpoint=found, **WORDS
+    )
 
 
 @post(f"{WEBHOOKS_PAGE}/remove", include_in_schema=False)
@@ -96,23 +98,23 @@ async def remove_webhook(request: AnyRequest) -> Response[Any]:
     """Remove an endpoint."""
     actor = await _person(request)
     endpoint = whole_number((await form_of(request)).one("endpoint"))
-    url = await asyncio.to_thread(_remove, parts_of(request), actor, endpoint)
+    url = await asyncio.to_thread(_remove, state_of(request), actor, endpoint)
     if url is None:
         return _no_such_endpoint(request)
     text = view_of(request).gettext("%(url)s is told of nothing any more.")
     return see_other(request, WEBHOOKS_PAGE, Notice("ok", text % {"url": shown(url)}))
 
 
-def read_endpoint(parts: Parts, number: int | None) -> Endpoint | None:
-    """Read an endpoint with what stands beside it; None where there is no such one."""
-    with parts.database.read() as connection:
+def read_endpoint(state: AppState, number: int | None) -> Endpoint | None:
+    """Read an endpoint with its key's name and its counts; None where there is none."""
+    with state.database.read() as connection:
         row = None if number is None else endpoints.find(connection, number)
         return None if row is None else endpoint_of(connection, row)
 
 
 async def _person(request: AnyRequest) -> Actor:
     """Return who asks for a change: what a key adds would outlive the key."""
-    actor = await changer(request)
+    actor = await authenticate_changer(request)
     if actor.session is None:
         raise Forbidden(NOT_FOR_KEYS)
     return actor
@@ -134,9 +136,9 @@ async def _page(
     problem: Sentence | None = None,
     form: Form | None = None,
 ) -> Response[str]:
-    parts = parts_of(request)
-    listed, latest, keys = await aside(_read, parts)
-    return await aside(
+    state = state_of(request)
+    listed, latest, keys = await in_render_thread(_read, state)
+    return await in_render_thread(
         page,
         request,
         "webhooks.html",
@@ -158,63 +160,63 @@ async def _page(
     )
 
 
-def _read(parts: Parts) -> tuple[list[Endpoint], list[Row[Any]], dict[str, str]]:
-    with parts.database.read() as connection:
+def _read(state: AppState) -> tuple[list[Endpoint], list[Row[Any]], dict[str, str]]:
+    with state.database.read() as connection:
         listed = [endpoint_of(connection, row) for row in endpoints.list_endpoints(connection)]
         latest = delivery_log.page(connection, limit=LATEST)
         keys = {
             key.owner: key.name for key in api_keys.list_keys(connection) if key.revoked_at is None
         }
-    return listed, latest, {**keys, **_environment_key(parts)}
+    return listed, latest, {**keys, **_environment_key(state)}
 
 
-def _environment_key(parts: Parts) -> Mapping[str, str]:
-    return {} if parts.settings.api_key is None else {caller.ENVIRONMENT: "API_KEY"}
+def _environment_key(state: AppState) -> Mapping[str, str]:
+    return {} if state.settings.api_key is None else {caller.ENVIRONMENT: "API_KEY"}
 
 
-def _add(parts: Parts, actor: Actor, form: Form) -> Signed:
+def _add(state: AppState, actor: Actor, form: Form) -> Signed:
     url, owner, kinds = form.one("url").strip(), form.one("key") or None, form.all("kind")
     if not kinds:
         raise BadRequest(say("webhook.no_events"))
-    parts.address_policy.check(url)
-    with parts.database.write() as connection:
+    state.address_policy.check(url)
+    with state.database.write() as connection:
         if owner not in (None, caller.ENVIRONMENT):
             owner = api_keys.owner_of(connection, str(owner), now=now_ms())
             if owner is None:
                 raise BadRequest(say("key.unknown"))
         added = endpoints.add(
-            connection, parts.webhook_secrets, url=url, kinds=kinds, owner=owner, now=now_ms()
+            connection, state.webhook_secrets, url=url, kinds=kinds, owner=owner, now=now_ms()
         )
         actor.note(connection, "webhook_added", subject=shown(url))
-        parts.database.notify(connection)
+        state.database.notify(connection)
     return added
 
 
-def _rotate(parts: Parts, actor: Actor, endpoint: int | None) -> Signed | None:
+def _rotate(state: AppState, actor: Actor, endpoint: int | None) -> Signed | None:
     if endpoint is None:
         return None
-    with parts.database.write() as connection:
-        rotated = endpoints.rotate(connection, parts.webhook_secrets, endpoint, now=now_ms())
+    with state.database.write() as connection:
+        rotated = endpoints.rotate(connection, state.webhook_secrets, endpoint, now=now_ms())
         if rotated is not None:
             actor.note(connection, "webhook_rotated", subject=shown(rotated.url))
     return rotated
 
 
-def _enable(parts: Parts, actor: Actor, endpoint: int | None) -> str | None:
+def _enable(state: AppState, actor: Actor, endpoint: int | None) -> str | None:
     if endpoint is None:
         return None
-    with parts.database.write() as connection:
+    with state.database.write() as connection:
         url = endpoints.enable(connection, endpoint, now=now_ms())
         if url is not None:
             actor.note(connection, "webhook_enabled", subject=shown(url))
-            parts.database.notify(connection)
+            state.database.notify(connection)
     return url
 
 
-def _remove(parts: Parts, actor: Actor, endpoint: int | None) -> str | None:
+def _remove(state: AppState, actor: Actor, endpoint: int | None) -> str | None:
     if endpoint is None:
         return None
-    with parts.database.write() as connection:
+    with state.database.write() as connection:
         url = endpoints.remove(connection, endpoint)
         if url is not None:
             actor.note(connection, "webhook_removed", subject=shown(url))
