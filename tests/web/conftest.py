@@ -9,6 +9,7 @@ import pytest
 from conftest import MigratedDatabase
 from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
+from support.admin import PASSWORD, Person, cheap_passwords
 from support.web_server import ServeWeb, WebServer, web_server
 
 
@@ -41,3 +42,35 @@ def serve_web(database: Database) -> Iterator[ServeWeb]:
             return stack.enter_context(web_server(used, **changes))
 
         yield serve
+
+
+@pytest.fixture(scope="module")
+def served(migrated_database: MigratedDatabase) -> Iterator[WebServer]:
+    """One server for a module's tests of pages, which are the same over both kinds of database."""
+    with migrated_database("sqlite") as url, cheap_passwords():
+        database = Database(url)
+        with web_server(database, admin_password=PASSWORD) as server:
+            yield server
+        database.close()
+
+
+@pytest.fixture(scope="module")
+def session(served: WebServer) -> str:
+    """The session of an admin who is logged in."""
+    with Person(served) as person:
+        assert person.log_in().status_code == 303
+        return str(person.session)
+
+
+@pytest.fixture
+def stranger(served: WebServer) -> Iterator[Person]:
+    """A browser that is not logged in."""
+    with Person(served) as person:
+        yield person
+
+
+@pytest.fixture
+def member(stranger: Person, session: str) -> Person:
+    """A browser that is logged in and has chosen nothing."""
+    stranger.client.cookies.set("hudhud_session", session)
+    return stranger

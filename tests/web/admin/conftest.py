@@ -5,11 +5,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from conftest import MigratedDatabase
-from hudhud.db.engine import Database
 from support.admin import PASSWORD, Person, cheap_passwords, log_in_script, script
 from support.keys import make_key
-from support.web_server import ServeWeb, WebServer, web_server
+from support.web_server import ServeWeb, WebServer
 
 
 @pytest.fixture
@@ -52,35 +50,3 @@ def admin(dashboard: WebServer) -> Iterator[httpx.Client]:
 def admin_key(dashboard: WebServer) -> str:
     """An API key of scope admin, made before the server read the keys for the first time."""
     return make_key(dashboard.database, "backoffice", "admin")
-
-
-@pytest.fixture(scope="module")
-def served(migrated_database: MigratedDatabase) -> Iterator[WebServer]:
-    """One server for a module's tests of pages, which are the same over both kinds of database."""
-    with migrated_database("sqlite") as url, cheap_passwords():
-        database = Database(url)
-        with web_server(database, admin_password=PASSWORD) as server:
-            yield server
-        database.close()
-
-
-@pytest.fixture(scope="module")
-def session(served: WebServer) -> str:
-    """The session of somebody who is logged in."""
-    with Person(served) as person:
-        assert person.log_in().status_code == 303
-        return str(person.session)
-
-
-@pytest.fixture
-def stranger(served: WebServer) -> Iterator[Person]:
-    """A browser that is not logged in."""
-    with Person(served) as person:
-        yield person
-
-
-@pytest.fixture
-def member(stranger: Person, session: str) -> Person:
-    """A browser that is logged in and has chosen nothing."""
-    stranger.client.cookies.set("hudhud_session", session)
-    return stranger
