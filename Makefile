@@ -39,6 +39,9 @@ INSTALL_NODE := $(PIP_INSTALL) -r requirements/node.txt && cd $(BIN) \
 	&& ln -sf $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js npm
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 
+# Some tools report success at length: show what they say only when they fail.
+quietly = said=$$($(1) 2>&1) || { printf '%s\n' "$$said"; exit 1; }
+
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -93,6 +96,10 @@ audit: $(BIN)/pip-audit ## Compare the locks with the known vulnerabilities
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/ruff check --quiet
+	@$(call quietly,$(BIN)/lint-imports --no-logo --no-cache)
+	@$(BIN)/python .ci/unused_code.py
+	@$(call quietly,$(BIN)/deptry --no-ansi src)
+	@cd emulator && $(call quietly,../$(BIN)/deptry --no-ansi src)
 	@$(BIN)/mypy --no-error-summary
 
 browser:

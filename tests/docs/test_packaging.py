@@ -1,6 +1,5 @@
-"""What is installed is pinned, used and complete; what is published names no machine."""
+"""What is installed is pinned and complete; what is published names no machine."""
 
-import ast
 import json
 import os
 import re
@@ -10,8 +9,6 @@ import sys
 import tarfile
 import tomllib
 import zipfile
-from collections.abc import Iterator
-from importlib.metadata import packages_distributions
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,12 +22,6 @@ ROOT = Path(__file__).parents[2]
 LOCKS = [ROOT / f"requirements/{name}.txt" for name in ("run", "demo", "dev", "node")]
 NPM_FOLDERS = [ROOT, ROOT / "tests/browser", ROOT / "tests/emulator/crosscheck"]
 
-# Everything else that pyproject.toml asks for is imported.
-NOT_IMPORTED = {
-    "httptools": "uvicorn parses requests with it where it is installed",
-    "tzdata": "zoneinfo reads the zones of the world from it where the machine has none",
-    "pyaileys": "waemu loads its dictionary file alone; importing it would load a client",
-}
 MACHINE_PATH = re.compile(r"(?<![\w.~])/(work|root|home|Users)/\w")
 REGISTRY = re.compile(
     r"(pypi|pythonhosted|npmjs|yarnpkg|debian|ubuntu)\.(org|com)\b|(crates|golang)\.(io|org)\b"
@@ -55,21 +46,6 @@ def _pins(lock: Path) -> dict[str, str]:
     """Return what stands after each name of a lock: version, marker and hashes."""
     entries = re.split(r"^(?=\w)", lock.read_text(), flags=re.MULTILINE)
     return {_name(entry): entry[len(_name(entry)) :] for entry in entries if entry.strip()}
-
-
-def _imported(folder: Path) -> set[str]:
-    """Return the distributions that the modules below a folder import."""
-    providers = packages_distributions()
-    modules = {name for path in folder.rglob("*.py") for name in _modules(path)}
-    return {_name(provider) for module in modules for provider in providers.get(module, [])}
-
-
-def _modules(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
@@ -97,19 +73,6 @@ def test_the_locks_hold_what_the_projects_ask_for() -> None:
     assert _declared(ROOT / "emulator") <= _pins(LOCKS[1]).keys()
     assert set(map(_name, groups["dev"])) <= _pins(LOCKS[2]).keys()
     assert set(map(_name, groups["node"])) == _pins(LOCKS[3]).keys()
-
-
-def test_every_dependency_is_imported_or_has_a_reason() -> None:
-    unused = _declared(ROOT) - _imported(ROOT / "src")
-    unused |= _declared(ROOT / "emulator") - _imported(ROOT / "emulator/src")
-    assert unused == NOT_IMPORTED.keys()
-
-
-def test_nothing_is_imported_that_is_not_asked_for() -> None:
-    assert _imported(ROOT / "src") <= _declared(ROOT) | {"hudhud", "hudhud-emulator"}
-    assert _imported(ROOT / "emulator/src") <= (
-        _declared(ROOT / "emulator") | _declared(ROOT) | {"hudhud", "hudhud-emulator"}
-    )
 
 
 @pytest.mark.parametrize("folder", NPM_FOLDERS, ids=lambda path: path.name)

@@ -1,0 +1,66 @@
+"""List names that nothing uses; exit with 1 if there are any.
+
+vulture cannot read the pages, which use some names. What only tests use counts as unused in Hudhud.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from vulture.core import Item, Vulture
+
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "src/hudhud/web/pages"
+# What Jinja evaluates in a page; its other words are text.
+EXPRESSIONS = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
+# These declare what others read: msgspec writes the fields to JSON, Alembic runs the revisions.
+DECLARATIONS = ("web/api/schemas.py", "db/migrations/versions/")
+DECORATORS = [
+    "@*.command",  # typer
+    "@field_validator",  # pydantic
+    "@model_validator",
+]
+NAMES = [
+    # Base classes of libraries call or read them.
+    "cache_ok", "impl", "process_bind_param",  # SQLAlchemy's types
+    "connect_unix_socket",  # httpcore
+    "capture_signals", "should_exit",  # uvicorn
+    "model_config",  # pydantic
+    "_NewClient__onLoginStatus",  # neonize
+    "connection_lost", "connection_made", "data_received",  # asyncio's protocols
+    "daemon_threads", "disable_nagle_algorithm", "do_POST", "log_message", "request_queue_size",
+    # Attributes of other modules' objects, set for their effect.
+    "Device", "disabled", "isolation_level", "new_device", "raiseExceptions", "RawAgent",
+    "request_body", "unraisablehook",
+    # Read by names made at run time: limits, levels of the log, parameters of a statement.
+    "b_*", "critical", "limit_per_*",
+    # Imports for annotations in quotes, which vulture misses.
+    "NotifyBase", "PostgresInsert", "ReceivedMessage", "SqliteInsert",
+    "traceback",  # a parameter of __exit__
+]  # fmt: skip
+
+
+def unused(*folders: str) -> list[Item]:
+    """Return what the code and the pages in these folders define and do not use."""
+    vulture = Vulture(ignore_names=NAMES, ignore_decorators=DECORATORS)
+    vulture.scavenge([ROOT / folder for folder in folders])
+    for page in PAGES.rglob("*.html"):
+        for expression in EXPRESSIONS.findall(page.read_text(encoding="utf-8")):
+            vulture.used_names.update(re.findall(r"\w+", expression))
+    return [item for item in vulture.get_unused_code() if not _declares(item)]
+
+
+def _declares(item: Item) -> bool:
+    return any(declaration in item.filename.as_posix() for declaration in DECLARATIONS)
+
+
+def main() -> None:
+    found = unused("src")
+    # The emulator is made for the tests. Their own functions are called by pytest and hypothesis.
+    everywhere = unused("src", "emulator/src", "benchmarks", "tests")
+    found += [item for item in everywhere if not item.filename.is_relative_to(ROOT / "tests")]
+    sys.exit("\n".join(sorted({item.get_report() for item in found})) or 0)
+
+
+if __name__ == "__main__":
+    main()
