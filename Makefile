@@ -29,6 +29,8 @@ CONTAINED_IN_dev := run demo dev
 # Tests wait more than they compute: two at a time are a third quicker on two cores.
 JOBS := 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+# Whole processes, a browser, servers: not for each commit.
+SLOW_TESTS := acceptance browser channels/linked cli emulator web
 AUDIT := $(BIN)/pip-audit --disable-pip --progress-spinner off
 BROWSER = $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
@@ -59,8 +61,7 @@ demo: $(VENV)/.demo ## See a code arrive on a virtual phone, without WhatsApp
 	@exec $(BIN)/hudhud demo
 
 check: lint ## Style, types, rules, and what the database does on SQLite: about a minute
-	@$(WITH_NODE) $(PYTEST) -q tests/test_*.py tests/db -k "not postgresql" \
-		--ignore=tests/db/test_queue_machine.py --ignore=tests/db/test_job_search.py
+	@$(WITH_NODE) $(PYTEST) -q -m "not slow and not postgresql" $(SLOW_TESTS:%=--ignore=tests/%)
 
 test: lint audit browser $(NPM_INSTALLED) ## Everything: style, types, advisories, all tests
 	@$(WITH_NODE) $(PYTEST)

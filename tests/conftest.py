@@ -16,6 +16,18 @@ from hudhud.db.engine import Database
 from support.postgres import PostgresDatabases, migrate_without_rows
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the cases on PostgreSQL, so that `make check` can leave them out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _needs_postgresql(item):
+            item.add_marker("postgresql")
+
+
+def _needs_postgresql(test: pytest.Function) -> bool:
+    parameters = test.callspec.params.values() if hasattr(test, "callspec") else ()
+    return "postgresql" in parameters or "postgres_server" in test.fixturenames
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads the developer's own .env or variables."""

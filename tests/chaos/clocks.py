@@ -1,4 +1,6 @@
-"""Run the tests that depend on the date with the process clock at other moments: `make chaos`.
+"""Run the tests that depend on the date with the process clock at other moments.
+
+`.venv/bin/python tests/chaos/clocks.py` runs all of them; arguments are those of pytest.
 
 The tests of whole processes with Chromium, Go or PostgreSQL are left out: their clocks are the
 machine's. So are tests marked `system_clock`.
@@ -14,7 +16,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 TESTS = Path(__file__).parents[1]
-SELECTED = ("-m", "not system_clock", "-k", "not postgresql")
+SELECTED = ("-m", "not system_clock and not postgresql")
 # pytest would like to import this plugin itself; `sitecustomize` needs it earlier.
 QUIET = ("-W", "ignore:Module already imported so cannot be rewritten; time_machine")
 LEFT_OUT = [f"--ignore={TESTS / folder}" for folder in ("acceptance", "browser", "emulator")]

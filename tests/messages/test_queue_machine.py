@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -13,13 +14,15 @@ from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import queue, timeline
-from hudhud.messages import receipts as message_receipts
 from hudhud.messages.counters import HAPPENINGS
 from hudhud.messages.queue import LAST_CALL_MS, LEASE_MS, Failed, Returned, Sent
+from hudhud.messages.receipts import record_receipts
 from hudhud.verification import job_actions, lifecycle
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, VALIDITY_MS, submit
 from support.stored_jobs import forget_everything
+
+pytestmark = pytest.mark.slow
 
 SENDERS = ["a", "b", "c"]
 # The picture in hudhud/messages.py, and what counts as having happened on each way.
@@ -177,7 +180,7 @@ class QueueMachine(RuleBasedStateMachine):
         provider_ids = st.sampled_from(sorted(self.provider_ids))
         told = [Receipt(data.draw(provider_ids), kind, self.now) for kind in kinds]
         with self.database.write() as connection:
-            message_receipts.record_receipts(connection, told, now=self.now)
+            record_receipts(connection, told, now=self.now)
         self.look()
 
     def retry(self, data: st.DataObject) -> None:

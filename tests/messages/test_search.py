@@ -24,6 +24,8 @@ from hudhud.verification import lifecycle
 from support.queued import NOW, SECRET, VALIDITY_MS
 from support.stored_jobs import BODY, CIPHER, StoredJob, forget_everything, put_jobs
 
+pytestmark = pytest.mark.slow
+
 LEGACY = get_args(LegacyStatus)
 
 
