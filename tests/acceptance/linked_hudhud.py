@@ -1,4 +1,4 @@
-"""`python -m linked_hudhud ARGS…`: `waemu.hudhud` with a sender that waits less long."""
+"""`python -m linked_hudhud ARGS…`: `cli.demo.launcher` with a sender that waits less long."""
 
 import sys
 

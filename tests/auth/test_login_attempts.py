@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
-from hudhud.auth import login_attempts as auth_login_attempts
+from hudhud.auth import login_attempts
 from hudhud.auth.login_attempts import LONGEST_DELAY_SECONDS, WINDOW_MS, Attempt, TooManyAttempts
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import login_attempts
 
 NOW = 1_800_000_000_000
 HERE = "192.0.2.1"
@@ -20,7 +20,7 @@ def attempt(
 ) -> Attempt:
     """Try once, and fail unless more is done."""
     with database.write() as connection:
-        return auth_login_attempts.reserve(connection, address=address, username=username, now=now)
+        return login_attempts.reserve(connection, address=address, username=username, now=now)
 
 
 def is_refused(database: Database, address: str = HERE, *, now: int = NOW) -> bool:
@@ -33,7 +33,7 @@ def is_refused(database: Database, address: str = HERE, *, now: int = NOW) -> bo
 
 def count(database: Database) -> int:
     with database.read() as connection:
-        return len(connection.execute(select(login_attempts)).all())
+        return len(connection.execute(select(tables.login_attempts)).all())
 
 
 def test_the_sixth_attempt_of_an_address_is_refused(database: Database) -> None:
@@ -78,7 +78,7 @@ def test_success_forgives_the_failures_of_its_address_alone(database: Database) 
         attempt(database)
     right = attempt(database)
     with database.write() as connection:
-        auth_login_attempts.clear(connection, right)
+        login_attempts.clear(connection, right)
     assert count(database) == 5
     assert not is_refused(database)
     assert is_refused(database, THERE)
@@ -88,7 +88,7 @@ def test_what_was_right_but_not_enough_is_uncounted_alone(database: Database) ->
     first = attempt(database)
     attempt(database)
     with database.write() as connection:
-        auth_login_attempts.release(connection, first)
+        login_attempts.release(connection, first)
     assert count(database) == 1
 
 
@@ -112,9 +112,9 @@ def test_an_operator_unlocks_one_address_or_all(database: Database) -> None:
     for address in (HERE, HERE, "2001:db8::1"):
         attempt(database, address)
     with database.write() as connection:
-        assert auth_login_attempts.unlock(connection, "2001:db8::2") == 1
-        assert auth_login_attempts.unlock(connection, "2001:db8::2") == 0
-        assert auth_login_attempts.unlock(connection) == 2
+        assert login_attempts.unlock(connection, "2001:db8::2") == 1
+        assert login_attempts.unlock(connection, "2001:db8::2") == 0
+        assert login_attempts.unlock(connection) == 2
     assert count(database) == 0
 
 
@@ -122,5 +122,5 @@ def test_what_counts_no_more_is_purged(database: Database) -> None:
     attempt(database)
     attempt(database, now=NOW + 1)
     with database.write() as connection:
-        auth_login_attempts.purge(connection, now=NOW + WINDOW_MS)
+        login_attempts.purge(connection, now=NOW + WINDOW_MS)
     assert count(database) == 1

@@ -18,8 +18,8 @@ from hudhud.core.sentences import other, say
 from hudhud.db import phone_index, tables
 from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
-from hudhud.maintenance import forget as maintenance_forget
-from hudhud.maintenance.forget import CHOSEN, Forgotten, forget, new_pseudonym
+from hudhud.maintenance import forget
+from hudhud.maintenance.forget import CHOSEN, Forgotten, new_pseudonym
 from hudhud.maintenance.phone_traces import Needle
 from hudhud.messages import contacts, counters, inbound, queue, text_store, timeline
 from hudhud.senders import records
@@ -36,12 +36,12 @@ PSEUDONYM = re.compile(r"forgotten-[0-9a-f]{16}")
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is to be waited for is waited for briefly."""
-    monkeypatch.setattr(maintenance_forget, "SENDING_SECONDS", 0.2)
-    monkeypatch.setattr(maintenance_forget, "ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(forget, "SENDING_SECONDS", 0.2)
+    monkeypatch.setattr(forget, "ROUND_SECONDS", 0.0)
 
 
 def done(database: Database, phone: str = PHONE) -> Forgotten:
-    return forget(database, phone, who="cli")
+    return forget.forget(database, phone, who="cli")
 
 
 def dump(database: Database) -> str:
@@ -289,7 +289,7 @@ def test_what_an_operator_chose_is_told_and_not_changed(database: Database) -> N
 def test_a_message_that_is_being_sent_is_let_go(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance_forget, "SENDING_SECONDS", 20.0)
+    monkeypatch.setattr(forget, "SENDING_SECONDS", 20.0)
     submit(database, now=now_ms())
     with database.write() as connection:
         (claimed,) = queue.claim(
@@ -357,7 +357,7 @@ def someone_asks_on(database: Database) -> Iterator[None]:
 def test_where_somebody_asks_on_the_tables_are_told(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maintenance_forget, "ROUND_SECONDS", 0.3)
+    monkeypatch.setattr(forget, "ROUND_SECONDS", 0.3)
     assert {"messages", "verifications"} <= set(done(database).left)
 
 

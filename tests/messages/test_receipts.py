@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.engine import Database
 from hudhud.messages import queue
-from hudhud.messages import receipts as message_receipts
 from hudhud.messages.queue import Sent
-from hudhud.messages.receipts import legacy_status
+from hudhud.messages.receipts import legacy_status, record_receipts
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, change, stored, submit
 
@@ -18,7 +17,7 @@ kinds = st.sampled_from(["delivered", "read"])
 
 def receive(database: Database, *receipts: Receipt) -> set[str]:
     with database.write() as connection:
-        return message_receipts.record_receipts(connection, receipts, now=NOW)
+        return record_receipts(connection, receipts, now=NOW)
 
 
 @pytest.fixture

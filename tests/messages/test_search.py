@@ -15,10 +15,9 @@ from hudhud.core.sentences import Sentence, say
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import listing, text_store
-from hudhud.messages import search as message_search
 from hudhud.messages.listing import JobPage
 from hudhud.messages.receipts import STATUSES, LegacyStatus, legacy_status
-from hudhud.messages.search import JobFilter, Place
+from hudhud.messages.search import DENSE, SCANNED, SCANNED_WIDELY, JobFilter, Place
 from hudhud.messages.templates.catalog import with_code
 from hudhud.verification import lifecycle
 from support.queued import NOW, SECRET, VALIDITY_MS
@@ -33,9 +32,9 @@ LEGACY = get_args(LegacyStatus)
 class Limits:
     """Small ones, so that a few messages are as many as a million are to the real ones."""
 
-    scanned: int = message_search.SCANNED
-    dense: float = message_search.DENSE
-    scanned_widely: int = message_search.SCANNED_WIDELY
+    scanned: int = SCANNED
+    dense: float = DENSE
+    scanned_widely: int = SCANNED_WIDELY
     most_counted: int = listing.MOST_COUNTED
 
 
@@ -66,9 +65,9 @@ class _Limited:
         self.patch = pytest.MonkeyPatch()
 
     def __enter__(self) -> None:
-        self.patch.setattr(message_search, "SCANNED", self.limits.scanned)
-        self.patch.setattr(message_search, "DENSE", self.limits.dense)
-        self.patch.setattr(message_search, "SCANNED_WIDELY", self.limits.scanned_widely)
+        self.patch.setattr("hudhud.messages.search.SCANNED", self.limits.scanned)
+        self.patch.setattr("hudhud.messages.search.DENSE", self.limits.dense)
+        self.patch.setattr("hudhud.messages.search.SCANNED_WIDELY", self.limits.scanned_widely)
         self.patch.setattr(listing, "MOST_COUNTED", self.limits.most_counted)
 
     def __exit__(self, *_error: object) -> None:

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from hudhud.messages.counters import HAPPENINGS, Happening
 from hudhud.messages.receipts import STATUSES
 from hudhud.messages.statistics import Numbers, Window
+from hudhud.senders import records
 from hudhud.senders.overview import SenderCard
-from hudhud.senders.records import usual as usual_sentence
 from hudhud.web.admin.ui.format import Format
 from hudhud.web.admin.ui.view import Language, View
 from support.queued import NOW
@@ -32,7 +32,7 @@ def card(state: Any = "connected", **changes: Any) -> SenderCard:
         "channel": "linked",
         "state": state,
         "since": NOW - 60_000,
-        "detail": usual_sentence("connected" if state == "paused" else state),
+        "detail": records.usual("connected" if state == "paused" else state),
         "phone": "+201001234567",
         "qr": None,
         "qr_expires_at": None,

@@ -15,8 +15,6 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import counters
 from hudhud.messages.templates.catalog import Templates
-from hudhud.verification import check as verification_check
-from hudhud.verification import start as verification_start
 from hudhud.verification.check import Check, Checked, CodeChecker
 from hudhud.verification.limits.countries import Countries
 from hudhud.verification.resend import Resends
@@ -36,8 +34,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = NOW
-        for module in (verification_start, verification_check):
-            monkeypatch.setattr(module, "now_ms", lambda: self.now)
+        for module in ("start", "check"):
+            monkeypatch.setattr(f"hudhud.verification.{module}.now_ms", lambda: self.now)
 
 
 def request(phone: str = PHONE, **changes: Any) -> SendRequest:

@@ -286,7 +286,7 @@ class EmulatorProcess(EmulatorClient):
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        """The variables that let a Hudhud process reach this emulator instead of WhatsApp."""
+        """The variables by which a client reaches this emulator instead of WhatsApp."""
         return {
             "SSL_CERT_FILE": str(self.ca),
             "WAEMU_ROOT_KEY": self.root_key.hex(),

@@ -1,4 +1,4 @@
-"""The command line: `hudhud --help`. Each command stands in the file of its name.
+"""The command line: `hudhud --help`. Each command has the file of its name.
 
 It ends with 0 when done, 1 when that failed, 2 for wrong use or settings, 130 after Ctrl-C.
 """
@@ -12,9 +12,19 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
-from hudhud.cli import admin, forget, keys, pair, send, serve, status, templates, webhooks
-from hudhud.cli.demo import command
-from hudhud.cli.doctor import command as doctor_command
+from hudhud.cli import (
+    admin,
+    demo,
+    doctor,
+    forget,
+    keys,
+    pair,
+    send,
+    serve,
+    status,
+    templates,
+    webhooks,
+)
 from hudhud.core.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
 
 WORKER = (sys.executable, "-m", "hudhud.worker.process")
@@ -38,8 +48,8 @@ cli.add_typer(templates.templates, name="templates")
 cli.add_typer(webhooks.hooks, name="webhooks")
 cli.add_typer(admin.admin, name="admin")
 cli.command()(forget.forget)
-cli.command()(doctor_command.doctor)
-cli.command()(command.demo)
+cli.command()(doctor.doctor)
+cli.command()(demo.demo)
 
 
 def main(worker_command: Sequence[str] = WORKER) -> None:

@@ -8,7 +8,7 @@ from hudhud.auth.audit_log import COMMAND_LINE
 from hudhud.cli.terminal import existing_installation, phone_from, progress
 from hudhud.core.errors import CommandFailed
 from hudhud.core.settings import load_settings
-from hudhud.maintenance import forget as maintenance_forget
+from hudhud.maintenance.forget import forget as forget_number
 
 
 def forget(
@@ -27,7 +27,7 @@ def forget(
         existing_installation(load_settings()) as database,
         progress("Putting a pseudonym in the number's place …"),
     ):
-        done = maintenance_forget.forget(database, phone.number, who=COMMAND_LINE)
+        done = forget_number(database, phone.number, who=COMMAND_LINE)
     changed = ", ".join(f"{count} {name}" for name, count in sorted(done.rows.items()) if count)
     typer.echo(f"Rows changed or deleted: {changed or 'none'}.")
     if done.left:

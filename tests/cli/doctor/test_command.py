@@ -1,7 +1,6 @@
-"""`hudhud doctor` and `hudhud demo`: what they print, and how they end."""
+"""`hudhud doctor`: what it prints, and how it ends."""
 
 import json
-import sys
 
 import pytest
 
@@ -29,13 +28,3 @@ def test_doctor_ends_with_one_where_something_fails(
     assert finding["check"] == "settings"
     assert finding["outcome"] == "fail"
     assert finding["remedy"]
-
-
-def test_the_demo_without_its_package_says_how_to_get_it(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "waemu.client", None)
-    ended = run("demo")
-    assert ended.code == 1
-    assert "make demo" in ended.err
-    assert ended.err.count("\n") == 1

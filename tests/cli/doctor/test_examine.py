@@ -18,7 +18,6 @@ from hudhud.auth import untrusted_proxy
 from hudhud.auth.first_credentials import ensure_credentials
 from hudhud.auth.secret_check import check_secret
 from hudhud.channels.base import State, StateReport
-from hudhud.cli.doctor import database as database_checks
 from hudhud.cli.doctor import environment
 from hudhud.cli.doctor.examine import CHECKS, examine, open_installation, run_check
 from hudhud.cli.doctor.finding import Finding
@@ -199,7 +198,7 @@ def test_a_database_that_is_only_for_reading_is_told(
 
 @pytest.mark.usefixtures("sqlite_database")
 def test_a_network_file_system_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database_checks, "_file_system", lambda _file: "nfs4")
+    monkeypatch.setattr("hudhud.cli.doctor.database._file_system", lambda _file: "nfs4")
     assert check("database").outcome == "fail"
 
 

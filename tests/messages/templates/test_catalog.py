@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from conftest import settings
 from hudhud.core.errors import BadRequest, SettingsError
 from hudhud.core.plain_text import is_plain
-from hudhud.messages.templates import catalog as module
+from hudhud.messages.templates import catalog
 from hudhud.messages.templates.catalog import LinkMode, LinkText, Templates, with_code
 from hudhud.messages.templates.shipped import CODE, LINK_PLACES, SHIPPED, TOKEN, shipped
 
@@ -310,7 +310,7 @@ def test_a_change_is_read_and_a_broken_one_leaves_the_texts_of_before(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "templates.toml"
-    monkeypatch.setattr(module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(catalog, "LOOK_SECONDS", 0.0)
     texts = make(OWN)
     own = rendered(texts, "en")
 
@@ -335,7 +335,7 @@ def test_a_change_is_read_and_a_broken_one_leaves_the_texts_of_before(
 def test_the_file_is_looked_at_once_a_second_at_most(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOOK_SECONDS", 3600.0)
+    monkeypatch.setattr(catalog, "LOOK_SECONDS", 3600.0)
     texts = make(OWN)
     (tmp_path / "templates.toml").unlink()
     assert rendered(texts, "en") == {"Own Hudhud:\n{code}\n5 minutes"}

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hudhud.verification.links import tokens as tokens_module
+from hudhud.verification.links import tokens
 from hudhud.verification.links.tokens import ALPHABET, DIGITS, GROUPS, LETTERS, MOST_IN_A_TEXT
 
-tokens = st.builds(tokens_module.new_token)
+new_tokens = st.builds(tokens.new_token)
 anything = st.text(max_size=60)
 # What neither is part of a token nor joins two of them.
 around = st.text(st.characters(exclude_characters=ALPHABET + ALPHABET.lower()), max_size=30)
@@ -27,29 +27,29 @@ def test_a_token_holds_no_signs_that_look_like_others() -> None:
         assert len(set(alike) & set(ALPHABET)) <= 1, alike
 
 
-@given(tokens)
+@given(new_tokens)
 def test_a_token_is_written_in_groups(token: str) -> None:
     assert re.fullmatch(r"[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{2}", token)
-    assert tokens_module.looks_like_one(token)
+    assert tokens.looks_like_one(token)
 
 
-@given(tokens, around, around)
+@given(new_tokens, around, around)
 def test_a_token_is_found_in_any_text(token: str, before: str, after: str) -> None:
     text = f"{before} {token} {after}"
-    assert tokens_module.find(text) == [tokens_module.canonical(token)]
+    assert tokens.find(text) == [tokens.canonical(token)]
 
 
-@given(tokens)
+@given(new_tokens)
 def test_a_token_is_found_in_small_letters_and_without_its_dashes(token: str) -> None:
-    wanted = [tokens_module.canonical(token)]
-    assert tokens_module.find(token.lower()) == wanted
-    assert tokens_module.find(token.replace("-", "")) == wanted
-    assert tokens_module.find(f"({token}).") == wanted
+    wanted = [tokens.canonical(token)]
+    assert tokens.find(token.lower()) == wanted
+    assert tokens.find(token.replace("-", "")) == wanted
+    assert tokens.find(f"({token}).") == wanted
 
 
 @pytest.mark.parametrize("dash", ["\u2010", "\u2011", "\u2013", "\u2014", "\u2212", "\u00ad"])
 def test_a_token_is_found_with_the_dashes_that_keyboards_make_of_ours(dash: str) -> None:
-    assert tokens_module.find(f"K7MX{dash}4RTD{dash}9C") == ["K7MX4RTD9C"]
+    assert tokens.find(f"K7MX{dash}4RTD{dash}9C") == ["K7MX4RTD9C"]
 
 
 @pytest.mark.parametrize(
@@ -68,25 +68,25 @@ def test_a_token_is_found_with_the_dashes_that_keyboards_make_of_ours(dash: str)
     ],
 )
 def test_what_only_resembles_a_token_is_none(text: str) -> None:
-    assert tokens_module.find(text) == []
-    assert not tokens_module.looks_like_one(text)
+    assert tokens.find(text) == []
+    assert not tokens.looks_like_one(text)
 
 
 def test_without_dashes_nothing_looks_like_a_token_though_it_may_be_one() -> None:
-    assert tokens_module.find("order K7MX4RTD9C") == ["K7MX4RTD9C"]
-    assert not tokens_module.looks_like_one("order K7MX4RTD9C")
+    assert tokens.find("order K7MX4RTD9C") == ["K7MX4RTD9C"]
+    assert not tokens.looks_like_one("order K7MX4RTD9C")
 
 
 def test_of_many_tokens_in_a_text_only_some_are_looked_at() -> None:
-    text = " ".join(tokens_module.new_token() for _ in range(10 * MOST_IN_A_TEXT))
-    assert len(tokens_module.find(text)) == MOST_IN_A_TEXT
+    text = " ".join(tokens.new_token() for _ in range(10 * MOST_IN_A_TEXT))
+    assert len(tokens.find(text)) == MOST_IN_A_TEXT
 
 
 def test_a_token_that_a_text_repeats_is_found_once() -> None:
-    assert tokens_module.find("K7MX-4RTD-9C k7mx4rtd9c") == ["K7MX4RTD9C"]
+    assert tokens.find("K7MX-4RTD-9C k7mx4rtd9c") == ["K7MX4RTD9C"]
 
 
 @given(anything)
 def test_any_text_at_all_can_be_looked_through(text: str) -> None:
-    for token in tokens_module.find(text):
+    for token in tokens.find(text):
         assert set(token) <= set(ALPHABET)

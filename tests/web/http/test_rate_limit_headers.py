@@ -5,11 +5,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from hudhud.core.rates import Rate
 from hudhud.db.engine import Database
+from hudhud.verification.limits.rate_limits import LimitReached, Policy, Quota
+from hudhud.web.http.rate_limit_headers import headers
 from support.keys import make_key
 from support.web_server import KEY, PHONE, SEND, ServeWeb, WebServer
 
 ITEM = re.compile(r'"([a-z_]+-\d+[smhd])"((?:;[a-z]=\d+)+)')
+
+
+QUOTA = Quota(
+    (
+        Policy("per_number", Rate(1, 30_000), 0, 12_001),
+        Policy("per_number", Rate(5, 3_600_000), 4, 3_600_000),
+        Policy("total", Rate(100, 60_000), 0, 5000),
+    )
+)
 
 
 def items(header: str) -> dict[str, dict[str, int]]:
@@ -90,3 +102,25 @@ def test_a_country_that_is_not_allowed_is_refused_with_a_word(serve_web: ServeWe
         "message": "No codes are sent to AI here.",
         "error": "country_not_allowed",
     }
+
+
+def test_headers_name_each_limit_and_what_is_left_of_it() -> None:
+    assert headers(QUOTA) == {
+        "RateLimit-Policy": '"per_number-30s";q=1;w=30, "per_number-1h";q=5;w=3600, '
+        '"total-1m";q=100;w=60',
+        "RateLimit": '"per_number-30s";r=0;t=13, "per_number-1h";r=4;t=3600, "total-1m";r=0;t=5',
+    }
+
+
+def test_headers_of_a_refusal_promise_nothing_later_than_retry_after() -> None:
+    refused = LimitReached(Quota(QUOTA.policies, is_reached=True))
+    assert refused.retry_after == 13
+    assert refused.word == "rate_limited"
+    assert str(refused) == ("Too many codes to this number: at most 1 in 30s. Try again in 13 s.")
+    shown = headers(refused.quota)
+    assert shown["RateLimit"] == '"per_number-30s";r=0;t=13, "total-1m";r=0;t=5'
+    assert shown["RateLimit-Policy"] == headers(QUOTA)["RateLimit-Policy"]
+
+
+def test_without_a_limit_there_are_no_headers() -> None:
+    assert headers(Quota(())) == {}

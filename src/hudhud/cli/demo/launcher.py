@@ -1,6 +1,6 @@
-"""`python -m waemu.hudhud ARGS…`: the hudhud command line, whose senders reach the emulator.
+"""`python -m hudhud.cli.demo.launcher ARGS…`: the command line, with senders that use the emulator.
 
-Needs the variables of EmulatorProcess.environment(). With WAEMU_DIE_WITH_PARENT set it takes the
+Needs the variables of EmulatorProcess.environment(). With HUDHUD_DIE_WITH_PARENT set it takes the
 end of its standard input, a pipe from its parent, for a SIGTERM.
 """
 
@@ -9,14 +9,14 @@ import signal
 import sys
 import threading
 
+from hudhud.cli import main
 
-def main() -> None:
-    """Runs hudhud with the emulator's worker in place of its own."""
-    if os.environ.pop("WAEMU_DIE_WITH_PARENT", None):
+
+def run() -> None:
+    """Run the command line with `demo.sender` as the process of a sender."""
+    if os.environ.pop("HUDHUD_DIE_WITH_PARENT", None):
         threading.Thread(target=_stop_with_parent, daemon=True).start()
-    from hudhud.cli import main as hudhud  # noqa: PLC0415 - hudhud is not needed for the rest
-
-    hudhud(worker_command=[sys.executable, "-m", "hudhud.cli.demo.sender"])
+    main(worker_command=[sys.executable, "-m", "hudhud.cli.demo.sender"])
 
 
 def _stop_with_parent() -> None:
@@ -26,4 +26,4 @@ def _stop_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run()

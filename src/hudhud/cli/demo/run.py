@@ -168,7 +168,7 @@ class _Service:
             "ADMIN_PASSWORD": secrets.token_urlsafe(32),
             "DATA_DIR": str(folder / "data"),
             "LOG_DIR": str(folder / "logs"),
-            "WAEMU_DIE_WITH_PARENT": "1",
+            "HUDHUD_DIE_WITH_PARENT": "1",
         }
         self._process: subprocess.Popen[bytes] | None = None
 

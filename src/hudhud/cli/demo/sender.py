@@ -1,4 +1,4 @@
-"""`python -m waemu.worker ARGS…`: Hudhud's worker, with its WhatsApp library led to the emulator.
+"""`python -m hudhud.cli.demo.sender ARGS…`: a sender whose WhatsApp library trusts the emulator.
 
 WAEMU_ROOT_KEY holds the emulator's root key in hexadecimal.
 """
@@ -10,7 +10,7 @@ from waemu.keypatch import patch_root_key
 
 
 def main() -> None:
-    """Patches the library, then is the worker.
+    """Patch the library, then run the sender.
 
     Raises:
         KeyError: WAEMU_ROOT_KEY is not set.
@@ -19,9 +19,9 @@ def main() -> None:
     root_key = bytes.fromhex(os.environ["WAEMU_ROOT_KEY"])
     import_module("hudhud.channels.linked.client")  # as Hudhud loads the library
     patch_root_key(root_key)
-    from hudhud.worker.process import main as sender_process  # noqa: PLC0415 - loads only once the key is patched
+    from hudhud.worker import process  # noqa: PLC0415 -- not before the key is patched
 
-    sender_process()
+    process.main()
 
 
 if __name__ == "__main__":
