@@ -1,7 +1,7 @@
-"""The place that constructs things out of the settings: what `hudhud serve` and `worker` run.
+"""Construct what `hudhud serve` and `worker` run from the settings.
 
-The web application is constructed in `web/application.py`, a sender's worker in `worker_build.py`,
-so that neither process loads what only the other one needs.
+The web application is constructed in `web/application.py`, a sender's worker in `worker/build.py`,
+so that neither process loads what only the other one uses.
 """
 
 from collections.abc import Sequence

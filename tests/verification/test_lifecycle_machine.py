@@ -44,6 +44,8 @@ from support.verifying import (
     wrong,
 )
 
+pytestmark = pytest.mark.slow
+
 PHONES = ("+201001234567", "+201001234568")
 CALLERS = (SHOP, OTHER_SHOP, PLAIN)
 RESEND_WAITS_MS = (30_000, 60_000, 120_000)

@@ -20,7 +20,7 @@ FEWEST_CODES = 60
 def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
     """Return a line for every setting and leftover that the log should mention at the start.
 
-    `environment` is what `read_environment` returns.
+    `environment` is the result of `read_environment`.
     Raises SettingsError where the database file cannot be used, as `choose_database` does.
     """
     database = choose_database(settings).notice

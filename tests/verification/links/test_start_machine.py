@@ -7,6 +7,7 @@ once an hour.
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -22,6 +23,8 @@ from support.links import LINK_MS, put_linked, queued, start, write
 from support.queued import NOW, VALIDITY_MS
 from support.stored_jobs import forget_everything
 from support.verifying import kept_numbers
+
+pytestmark = pytest.mark.slow
 
 PHONES = ("+201001234567", "+201001234568", "+201001234569")
 SENDERS = ("main", "other")
