@@ -11,7 +11,7 @@ from typing import Final, get_args
 from urllib.parse import quote, urlsplit
 
 from hudhud.messages.listing import MOST_COUNTED
-from hudhud.messages.receipts import STATUSES, LegacyStatus
+from hudhud.messages.states import STATUSES, LegacyStatus
 from hudhud.messages.statistics import RANGES
 
 PATIENCE_SECONDS = 30

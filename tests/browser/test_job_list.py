@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from hudhud.channels.sandbox import NOT_ON_WHATSAPP
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages
-from hudhud.messages.receipts import DELIVERED, FAILED
+from hudhud.messages.states import DELIVERED, FAILED
 from support.browser import STATUS, OpenProfile, expect_delivery, row
 from support.services import Service, ask_for_code, wait_until
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from hudhud.messages.receipts import STATUSES
+from hudhud.messages.states import STATUSES
 from support.admin import LOGIN
 from support.browser import (
     OpenProfile,

@@ -12,7 +12,7 @@ from hudhud.core.crypto import CodeCipher
 from hudhud.core.secret import load_secret
 from hudhud.core.sentences import other
 from hudhud.db.tables import verifications
-from hudhud.messages.queue import Failed, Sent
+from hudhud.messages.outcomes import Failed, Sent
 from hudhud.messages.receipts import record_receipts
 from support.command_line import PHONE, Installation, Run, in_background
 

@@ -9,7 +9,7 @@ from hudhud.channels.base import StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db import tables
-from hudhud.messages.queue import Failed
+from hudhud.messages.outcomes import Failed
 from hudhud.senders import records
 from support.command_line import PHONE, QR, Installation, Run
 

@@ -31,8 +31,8 @@ from hudhud.db.migrate import (
 )
 from hudhud.db.tables import installation, messages, metadata
 from hudhud.messages import listing, statistics, text_store, timeline
-from hudhud.messages.receipts import STATUSES
 from hudhud.messages.search import JobFilter, Place
+from hudhud.messages.states import STATUSES
 from hudhud.senders import overview
 from hudhud.verification.limits.rate_limits import DEFAULTS
 from support.queued import NOW, accept, stored, submit

@@ -21,7 +21,8 @@ from hudhud.db.tables import metadata
 from hudhud.maintenance import forget
 from hudhud.maintenance.forget import CHOSEN, Forgotten, new_pseudonym
 from hudhud.maintenance.phone_traces import Needle
-from hudhud.messages import contacts, counters, inbound, queue, text_store, timeline
+from hudhud.messages import contacts, counters, queue, text_store, timeline
+from hudhud.messages.outcomes import Failed
 from hudhud.senders import records
 from hudhud.webhooks import event_types, events
 from hudhud.worker.worker import record_outcomes
@@ -152,7 +153,7 @@ def test_what_the_person_wrote_is_deleted(database: Database) -> None:
     with database.write() as connection:
         for number, phone in enumerate((PHONE, OTHER)):
             said = Inbound(f"m-{number}", phone, f"my other number is {PHONE}", now_ms())
-            inbound.keep(connection, sender="main", message=said)
+            contacts.keep_inbound(connection, sender="main", message=said)
             contacts.remember_wrote(connection, phone=phone, at=1)
     forgotten = done(database)
     (kept,) = rows(database, tables.inbound_messages)
@@ -302,7 +303,7 @@ def test_a_message_that_is_being_sent_is_let_go(
         assert thread.is_alive()
     assert stored(database, claimed.id).phone == PHONE
     with database.write() as connection:
-        failed = queue.Failed(claimed.id, error, now_ms())
+        failed = Failed(claimed.id, error, now_ms())
         record_outcomes(connection, sender="main@m", outcomes=[failed], now=now_ms())
     thread.join()
     assert stored(database, claimed.id).status == "failed"

@@ -14,8 +14,8 @@ from hudhud.channels.base import Inbound
 from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.messages import inbound, queue
-from hudhud.messages.inbound import KEPT_MS
+from hudhud.messages import contacts, queue
+from hudhud.messages.contacts import INBOUND_KEPT_MS
 from hudhud.verification import lifecycle
 from support.queued import PHONE, VALIDITY_MS, change, stored, submit
 from support.services import wait_until
@@ -88,8 +88,8 @@ def test_old_jobs_are_deleted_and_what_waits_goes_on(
 @pytest.mark.usefixtures("kept_in_order")
 def test_old_messages_from_people_are_deleted(database: Database) -> None:
     with database.write() as connection:
-        old = Inbound("m-1", PHONE, "old", now_ms() - KEPT_MS - 1)
-        inbound.keep(connection, sender="main", message=old)
+        old = Inbound("m-1", PHONE, "old", now_ms() - INBOUND_KEPT_MS - 1)
+        contacts.keep_inbound(connection, sender="main", message=old)
 
     def kept() -> int:
         with database.read() as connection:

@@ -19,7 +19,7 @@ from hudhud.maintenance.retention import (
     old_verifications,
 )
 from hudhud.messages import counters, text_store, timeline
-from hudhud.messages.receipts import STATUSES
+from hudhud.messages.states import STATUSES
 from hudhud.verification import idempotency
 from hudhud.verification.limits import conversions, rate_limits
 from hudhud.verification.links import inbound

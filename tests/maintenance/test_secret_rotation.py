@@ -25,7 +25,8 @@ from hudhud.verification.check import Check, Checked, CodeChecker
 from hudhud.verification.limits.countries import Countries
 from hudhud.verification.links.inbound import Arrivals
 from hudhud.verification.links.start import LinkRequest, LinkStarter
-from hudhud.verification.start import Accepted, VerificationStarter
+from hudhud.verification.request import Accepted
+from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.event_types import KINDS
 from support.links import put_linked

@@ -1,10 +1,15 @@
-"""What is known of numbers."""
+"""What is known of numbers, and the messages that people write."""
+
+from typing import Any
 
 import pytest
+from sqlalchemy import Row, select
 
+from hudhud.channels.base import Inbound
 from hudhud.db.engine import Database
+from hudhud.db.tables import inbound_messages
 from hudhud.messages import contacts
-from hudhud.messages.contacts import NO_KEPT_MS, YES_KEPT_MS
+from hudhud.messages.contacts import INBOUND_KEPT_MS, NO_KEPT_MS, YES_KEPT_MS
 from support.queued import NOW, PHONE
 
 DAY = 24 * 3600 * 1000
@@ -78,3 +83,47 @@ def test_a_check_does_not_forget_that_somebody_wrote(database: Database) -> None
 def test_a_checked_number_has_not_written_by_that(database: Database) -> None:
     remember(database, has_account=True)
     assert not has_written(database)
+
+
+def keep_inbound(database: Database, message: Inbound, sender: str = "main") -> bool:
+    with database.write() as connection:
+        return contacts.keep_inbound(connection, sender=sender, message=message)
+
+
+def inbound(database: Database) -> list[Row[Any]]:
+    statement = select(inbound_messages).order_by(inbound_messages.c.id)
+    with database.read() as connection:
+        return list(connection.execute(statement))
+
+
+def test_a_message_is_kept_as_it_was_written(database: Database) -> None:
+    keep_inbound(database, Inbound("m-1", PHONE, "مرحبا 👋 {code}", NOW))
+    (row,) = inbound(database)
+    assert (row.sender, row.provider_message_id, row.phone) == ("main", "m-1", PHONE)
+    assert (row.text, row.received_at) == ("مرحبا 👋 {code}", NOW)
+
+
+def test_a_message_that_is_repeated_is_kept_once(database: Database) -> None:
+    assert keep_inbound(database, Inbound("m-1", PHONE, "first", NOW))
+    assert not keep_inbound(database, Inbound("m-1", PHONE, "second", NOW))
+    assert [row.text for row in inbound(database)] == ["first"]
+
+
+def test_two_senders_may_get_messages_with_the_same_id(database: Database) -> None:
+    keep_inbound(database, Inbound("m-1", PHONE, "one", NOW), "one")
+    keep_inbound(database, Inbound("m-1", PHONE, "two", NOW), "two")
+    assert [row.text for row in inbound(database)] == ["one", "two"]
+
+
+def test_old_messages_of_people_are_deleted(database: Database) -> None:
+    keep_inbound(database, Inbound("m-1", PHONE, "old", NOW))
+    keep_inbound(database, Inbound("m-2", PHONE, "young", NOW + 1))
+    with database.write() as connection:
+        assert contacts.purge_inbound(connection, now=NOW + INBOUND_KEPT_MS + 1, limit=9) == 1
+    assert [row.text for row in inbound(database)] == ["young"]
+
+
+def test_letters_that_a_database_refuses_are_left_out(database: Database) -> None:
+    keep_inbound(database, Inbound("m\0-1", PHONE, "a\0b\ud83dc", NOW))
+    (row,) = inbound(database)
+    assert (row.provider_message_id, row.text) == ("m-1", "ab?c")

@@ -10,9 +10,10 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
 from hudhud.messages import listing, queue
 from hudhud.messages.listing import Job, JobPage, Refusal, Total
-from hudhud.messages.queue import LAST_CALL_MS, Failed, Sent
-from hudhud.messages.receipts import STATUSES
+from hudhud.messages.outcomes import Failed, Sent
+from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.messages.search import JobFilter, Place
+from hudhud.messages.states import STATUSES
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, submit
 from support.stored_jobs import CIPHER, StoredJob, put_jobs

@@ -10,16 +10,8 @@ from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages
 from hudhud.messages import contacts, counters, queue
-from hudhud.messages.queue import (
-    LAST_CALL_MS,
-    LEASE_MS,
-    RECLAIM_DELAY_MS,
-    Claimed,
-    Failed,
-    Outcome,
-    Returned,
-    Sent,
-)
+from hudhud.messages.outcomes import Claimed, Failed, Outcome, Returned, Sent
+from hudhud.messages.queue import LAST_CALL_MS, LEASE_MS, RECLAIM_DELAY_MS
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, accept, change, stored, submit
 from support.services import wait_until

@@ -15,7 +15,8 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import queue, timeline
 from hudhud.messages.counters import HAPPENINGS
-from hudhud.messages.queue import LAST_CALL_MS, LEASE_MS, Failed, Returned, Sent
+from hudhud.messages.outcomes import Failed, Outcome, Returned, Sent
+from hudhud.messages.queue import LAST_CALL_MS, LEASE_MS
 from hudhud.messages.receipts import record_receipts
 from hudhud.verification import job_actions, lifecycle
 from hudhud.worker.worker import record_outcomes
@@ -111,7 +112,7 @@ class QueueMachine(RuleBasedStateMachine):
         some = data.draw(st.lists(outcomes, min_size=1, max_size=3))
         claims = self.claims[sender]
         numbers = data.draw(st.permutations(sorted(claims)))[: len(some)]
-        told: list[queue.Outcome] = []
+        told: list[Outcome] = []
         lost: list[tuple[int, str]] = []
         for number, outcome in zip(numbers, some, strict=False):
             del claims[number]
@@ -126,7 +127,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert all(self.row(number).provider_message_id != one for number, one in lost)
         self.look()
 
-    def outcome(self, number: int, name: str, provider_id: str) -> queue.Outcome:
+    def outcome(self, number: int, name: str, provider_id: str) -> Outcome:
         if name == "sent":
             return Sent(number, provider_id, self.now)
         if name == "failed":

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.engine import Database
 from hudhud.messages import queue
-from hudhud.messages.queue import Sent
-from hudhud.messages.receipts import legacy_status, record_receipts
+from hudhud.messages.outcomes import Sent
+from hudhud.messages.receipts import record_receipts
+from hudhud.messages.states import legacy_status
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, change, stored, submit
 

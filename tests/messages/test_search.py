@@ -16,8 +16,8 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import listing, text_store
 from hudhud.messages.listing import JobPage
-from hudhud.messages.receipts import STATUSES, LegacyStatus, legacy_status
 from hudhud.messages.search import DENSE, SCANNED, SCANNED_WIDELY, JobFilter, Place
+from hudhud.messages.states import STATUSES, LegacyStatus, legacy_status
 from hudhud.messages.templates.catalog import with_code
 from hudhud.verification import lifecycle
 from support.queued import NOW, SECRET, VALIDITY_MS

@@ -14,8 +14,8 @@ from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.messages import counters, queue, receipts, statistics
 from hudhud.messages.counters import HAPPENINGS, Happening
-from hudhud.messages.queue import Sent
-from hudhud.messages.receipts import STATUSES
+from hudhud.messages.outcomes import Sent
+from hudhud.messages.states import STATUSES
 from hudhud.messages.statistics import Numbers, Range, Series, Window
 from hudhud.senders import records
 from hudhud.senders.records import LATE_MS

@@ -3,8 +3,9 @@
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
-from hudhud.messages import queue, receipts, timeline
-from hudhud.messages.queue import LEASE_MS, LOST, TOO_OLD, Failed, Outcome, Returned, Sent
+from hudhud.messages import queue, receipts, states, timeline
+from hudhud.messages.outcomes import Failed, Outcome, Returned, Sent
+from hudhud.messages.queue import LEASE_MS, LOST, TOO_OLD
 from hudhud.messages.timeline import Step
 from hudhud.verification import job_actions, lifecycle
 from hudhud.worker.worker import record_outcomes
@@ -30,7 +31,7 @@ def receive(database: Database, kind: ReceiptKind, *, at: int) -> None:
 
 def steps(database: Database, message: int) -> list[Step]:
     with database.read() as connection:
-        row = receipts.find(connection, message)
+        row = states.find(connection, message)
         assert row is not None
         return timeline.of(connection, row)
 

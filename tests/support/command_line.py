@@ -13,7 +13,7 @@ from hudhud.core.clock import now_ms
 from hudhud.core.settings import load_settings
 from hudhud.db.tables import messages
 from hudhud.messages import queue
-from hudhud.messages.queue import Outcome
+from hudhud.messages.outcomes import Outcome
 from hudhud.senders import records
 from hudhud.worker.worker import record_outcomes
 from support.services import wait_until

@@ -17,7 +17,8 @@ from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
 from hudhud.verification.limits.countries import Countries
 from hudhud.verification.links.inbound import Arrivals
-from hudhud.verification.start import Accepted, SendRequest, VerificationStarter
+from hudhud.verification.request import Accepted, SendRequest
+from hudhud.verification.start import VerificationStarter
 
 NOW = 1_795_483_878_036
 VALIDITY_MS = 300_000

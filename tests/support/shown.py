@@ -4,7 +4,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hudhud.messages.counters import HAPPENINGS, Happening
-from hudhud.messages.receipts import STATUSES
+from hudhud.messages.states import STATUSES
 from hudhud.messages.statistics import Numbers, Window
 from hudhud.senders import records
 from hudhud.senders.overview import SenderCard

@@ -17,8 +17,9 @@ from hudhud.messages import counters
 from hudhud.messages.templates.catalog import Templates
 from hudhud.verification.check import Check, Checked, CodeChecker
 from hudhud.verification.limits.countries import Countries
+from hudhud.verification.request import Accepted, SendRequest
 from hudhud.verification.resend import Resends
-from hudhud.verification.start import Accepted, SendRequest, VerificationStarter
+from hudhud.verification.start import VerificationStarter
 from support import queued
 from support.queued import NOW, PHONE, SECRET, caller
 
@@ -34,7 +35,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = NOW
-        for module in ("start", "check"):
+        for module in ("accept", "check"):
             monkeypatch.setattr(f"hudhud.verification.{module}.now_ms", lambda: self.now)
 
 

@@ -21,11 +21,12 @@ from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import queue
-from hudhud.messages.queue import LAST_CALL_MS, Failed, Outcome, Returned, Sent
+from hudhud.messages.outcomes import Failed, Outcome, Returned, Sent
+from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification import job_actions, lifecycle
 from hudhud.verification.check import Check, Checked
+from hudhud.verification.request import Accepted
 from hudhud.verification.resend import Resent
-from hudhud.verification.start import Accepted
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, SECRET, starter, stored
 from support.stored_jobs import forget_everything

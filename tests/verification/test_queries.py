@@ -15,9 +15,9 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
 from hudhud.db.upserts import insert_rows
 from hudhud.verification import queries
+from hudhud.verification.ids import new_verification_id
 from hudhud.verification.lifecycle import STATUSES, Status
 from hudhud.verification.queries import LARGEST_PAGE, ListFilter
-from hudhud.verification.start import new_verification_id
 from support.keys import make_key
 from support.plans import postgres_rows, sqlite_steps, statements_of
 from support.queued import NOW, change

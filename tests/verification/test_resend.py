@@ -14,10 +14,11 @@ from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import queue
+from hudhud.messages.outcomes import Failed, Outcome, Sent
 from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification.limits.rate_limits import LimitReached
+from hudhud.verification.request import Accepted
 from hudhud.verification.resend import WAITS, Resent
-from hudhud.verification.start import Accepted
 from hudhud.worker.worker import record_outcomes
 from support.keys import make_key
 from support.queued import NOW, SECRET, VALIDITY_MS, caller, change, starter, stored
@@ -57,9 +58,9 @@ def send_all(database: Database, one: str, status: str = "sent") -> None:
     now = job.created_at
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main", limit=9, now=now)
-        took = queue.Sent(job.id, f"p-{job.id}", now)
-        broke = queue.Failed(job.id, other("No account."), now)
-        outcome: queue.Outcome = took if status == "sent" else broke
+        took = Sent(job.id, f"p-{job.id}", now)
+        broke = Failed(job.id, other("No account."), now)
+        outcome: Outcome = took if status == "sent" else broke
         record_outcomes(connection, sender="main", outcomes=[outcome], now=now)
 
 

@@ -16,7 +16,8 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import LARGEST_GROUP
 from hudhud.verification import lifecycle
-from hudhud.verification.start import Accepted, NewVerification, SendRequest, VerificationStarter
+from hudhud.verification.request import Accepted, NewVerification, SendRequest
+from hudhud.verification.start import VerificationStarter
 from support.queued import (
     NOW,
     PHONE,

@@ -15,10 +15,10 @@ from hudhud.core.errors import Conflict
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.locks import lock_numbers
-from hudhud.messages.queue import Failed
+from hudhud.messages.outcomes import Failed
 from hudhud.verification import job_actions
+from hudhud.verification.request import Accepted
 from hudhud.verification.resend import Resent
-from hudhud.verification.start import Accepted
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, caller, change
 from support.services import wait_until

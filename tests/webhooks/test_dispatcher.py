@@ -24,7 +24,7 @@ from hudhud.core.crypto import Cipher
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
 from hudhud.messages import queue, receipts
-from hudhud.messages.queue import Sent
+from hudhud.messages.outcomes import Sent
 from hudhud.verification import lifecycle
 from hudhud.webhooks import delivery_log, dispatcher, endpoint_health, endpoints, events
 from hudhud.webhooks.address_policy import AddressPolicy

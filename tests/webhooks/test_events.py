@@ -12,10 +12,10 @@ from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import queue, receipts
-from hudhud.messages.queue import Failed, Outcome, Returned, Sent
+from hudhud.messages.outcomes import Failed, Outcome, Returned, Sent
 from hudhud.senders import records
 from hudhud.verification import lifecycle
-from hudhud.verification.start import Accepted, SendRequest
+from hudhud.verification.request import Accepted, SendRequest
 from hudhud.webhooks import delivery_log, endpoints, events
 from hudhud.webhooks.event_types import KINDS
 from hudhud.worker.worker import record_outcomes

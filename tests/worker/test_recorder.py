@@ -13,7 +13,7 @@ from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages, messages
 from hudhud.messages import contacts, queue
-from hudhud.messages.queue import Sent
+from hudhud.messages.outcomes import Sent
 from hudhud.senders import records
 from hudhud.verification.links import tokens
 from hudhud.worker import recorder

@@ -12,7 +12,8 @@ from hudhud.core.errors import PermanentFailure, Snoozed, TransientFailure
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import contacts, queue
-from hudhud.messages.queue import LAST_CALL_MS, Claimed, Failed, Outcome, Returned, Sent
+from hudhud.messages.outcomes import Claimed, Failed, Outcome, Returned, Sent
+from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.worker import send
 from hudhud.worker.send import NO_ACCOUNT, NO_DATABASE, Delivery
 from hudhud.worker.worker import record_outcomes

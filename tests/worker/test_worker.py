@@ -14,6 +14,7 @@ from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.messages import contacts, queue
+from hudhud.messages.outcomes import Claimed
 from hudhud.senders import records
 from hudhud.senders.commands import DONE, FAILED, Result
 from hudhud.worker import command_loop, worker
@@ -316,7 +317,7 @@ def test_a_claim_whose_answer_was_lost_goes_back_to_the_queue(
 ) -> None:
     claims = []
 
-    def claim(*arguments: Any, **named: Any) -> list[queue.Claimed]:
+    def claim(*arguments: Any, **named: Any) -> list[Claimed]:
         claims.append(original(*arguments, **named))
         if len(claims) == 1:
             # The commit reaches the disk, the answer does not reach us.

@@ -18,18 +18,18 @@ from hudhud.core.secret import load_secret
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
-from hudhud.messages import receipts
+from hudhud.messages import states
 from hudhud.senders import records
 from hudhud.verification.limits.countries import Countries
-from hudhud.verification.start import Accepted, SendRequest
+from hudhud.verification.request import Accepted, SendRequest
 
 # An operator who tries it out is under no limit of callers.
 CALLER = Caller(
     "command line", "command line", frozenset({"send"}), limits="per_number=0 per_prefix=0"
 )
 POLL_SECONDS = 0.5
-ARRIVED = (receipts.DELIVERED, receipts.READ)
-ENDED_BADLY = (receipts.FAILED, receipts.EXPIRED, receipts.CANCELED)
+ARRIVED = (states.DELIVERED, states.READ)
+ENDED_BADLY = (states.FAILED, states.EXPIRED, states.CANCELED)
 
 
 def send(
@@ -85,7 +85,7 @@ def _warn_without_sender(settings: Settings, database: Database) -> None:
 def _follow(database: Database, job: int, seconds: int) -> None:
     """Print each state that the message enters, until it arrived. Raises CommandFailed."""
     deadline = time.monotonic() + seconds
-    told = receipts.QUEUED
+    told = states.QUEUED
     with closing(database.doorbell()) as doorbell:
         while time.monotonic() < deadline and told not in ARRIVED + ENDED_BADLY:
             with progress(f"Job {job}: {told} …"):
@@ -101,7 +101,7 @@ def _follow(database: Database, job: int, seconds: int) -> None:
 
 def _state(database: Database, job: int) -> tuple[str, str | None]:
     with database.read() as connection:
-        row = receipts.find(connection, job)
+        row = states.find(connection, job)
     if row is None:
         raise CommandFailed(f"Job {job} was deleted.")
     return row.status, in_english(row, "error")
@@ -110,7 +110,7 @@ def _state(database: Database, job: int) -> tuple[str, str | None]:
 def _judge(job: int, status: str, seconds: int) -> None:
     if status in ARRIVED:
         return
-    if status == receipts.SENT:
+    if status == states.SENT:
         warn(
             f"Sent, but not delivered within {seconds} s: the phone may be off. WhatsApp keeps it."
         )

@@ -16,7 +16,7 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision
 from hudhud.db.tables import messages
-from hudhud.messages.receipts import QUEUED, SENDING
+from hudhud.messages.states import QUEUED, SENDING
 from hudhud.senders import records
 
 # Counting all of a long history would take longer every day.

@@ -36,7 +36,7 @@ from hudhud.db.locks import lift_time_limit
 from hudhud.maintenance import phone_traces
 from hudhud.maintenance.phone_traces import Needle, Trace
 from hudhud.messages import text_store
-from hudhud.messages.receipts import CANCELED, QUEUED, SENDING
+from hudhud.messages.states import CANCELED, QUEUED, SENDING
 from hudhud.verification import lifecycle
 from hudhud.verification.lifecycle import FAILED, PENDING, Ended
 from hudhud.webhooks import events
@@ -104,6 +104,9 @@ def new_pseudonym(number: str) -> str:
     """Return a name for the number that cannot be made of it again."""
     digest = hmac.digest(secrets.token_bytes(KEY_BYTES), number.encode(), "sha256")
     return f"forgotten-{digest.hex()[:PSEUDONYM_DIGITS]}"
+
+
+_KEYED = ("body", "error")
 
 
 class _Forgetting:
@@ -276,6 +279,3 @@ class _Forgetting:
             changed = select(tables.messages).where(tables.messages.c.id == trace.key[0])
             found = [stored(row, "error") for row in connection.execute(changed)]
             text_store.keep_errors(connection, [error for error in found if error is not None])
-
-
-_KEYED = ("body", "error")

@@ -17,13 +17,13 @@ from hudhud.db import phone_index
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_steps, messages, verifications
-from hudhud.messages import counters, inbound, text_store
-from hudhud.messages.receipts import QUEUED, SENDING
+from hudhud.messages import contacts, counters, text_store
+from hudhud.messages.states import QUEUED, SENDING
 from hudhud.senders import commands, records
 from hudhud.verification import idempotency
 from hudhud.verification.lifecycle import PENDING
 from hudhud.verification.limits import conversions, rate_limits
-from hudhud.verification.links import inbound as link_inbound
+from hudhud.verification.links import inbound
 from hudhud.webhooks import deliveries, endpoints, events, retry_policy
 
 # The oldest rows are looked at, by their ids, which rise with time: what is kept among them, or
@@ -145,8 +145,8 @@ def _indexed(database: Database, settings: Settings) -> Sequence[Purge]:
     return (
         _older_than(settings.retention_audit_days * DAY_MS, audit_log.purge),
         text_store.Orphans(database).purge,
+        contacts.purge_inbound,
         inbound.purge,
-        link_inbound.purge,
         idempotency.purge,
         rate_limits.purge,
         conversions.purge,

@@ -1,16 +1,19 @@
-"""What is known of a number: whether it has an account, and whether it wrote to us first."""
+"""What is known of a phone: whether it has an account, whether it wrote first, and its messages."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update
 
+from hudhud.channels.base import Inbound
 from hudhud.core.clock import DAY_MS
-from hudhud.db.tables import contacts, messages
-from hudhud.db.upserts import insert_or_update
+from hudhud.db.batches import delete_some
+from hudhud.db.tables import contacts, inbound_messages, messages
+from hudhud.db.upserts import insert_or_ignore, insert_or_update
 
 YES_KEPT_MS = 30 * DAY_MS
 # Somebody may install WhatsApp in the very minute in which the first code did not arrive.
 NO_KEPT_MS = 10 * 60 * 1000
+INBOUND_KEPT_MS = 7 * DAY_MS
 
 
 def known_account(connection: Connection, *, phone: str, now: int) -> bool | None:
@@ -51,3 +54,22 @@ def remember_wrote(connection: Connection, *, phone: str, at: int) -> None:
     """Store that this person wrote to us, which also proves the account."""
     values = {"wrote_at": at, "on_whatsapp": True, "checked_at": at}
     insert_or_update(connection, contacts, {"phone": phone}, values)
+
+
+def keep_inbound(connection: Connection, *, sender: str, message: Inbound) -> bool:
+    """Store a message once, however often the provider repeats it; False for a repetition."""
+    row = {
+        "sender": sender,
+        "provider_message_id": message.provider_message_id,
+        "phone": message.phone,
+        "text": message.text,
+        "received_at": message.at,
+    }
+    return insert_or_ignore(connection, inbound_messages, row)
+
+
+def purge_inbound(connection: Connection, *, now: int, limit: int) -> int:
+    """Delete at most `limit` messages older than `INBOUND_KEPT_MS`; return how many."""
+    received = inbound_messages.c.received_at
+    is_old = received < now - INBOUND_KEPT_MS
+    return delete_some(connection, inbound_messages, is_old, order=received, limit=limit)

@@ -11,8 +11,8 @@ from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import stored
 from hudhud.db.tables import messages, verifications
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.messages.receipts import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
 from hudhud.messages.search import JobFilter, Place, Search
+from hudhud.messages.states import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
 from hudhud.messages.templates.shipped import CODE
 
 # Totals are exact up to here, and pages by number reach as far.
@@ -122,6 +122,13 @@ def _total(search: Search) -> Total:
     return Total(min(count, MOST_COUNTED), count <= MOST_COUNTED)
 
 
+# A message without a place for a code needs none.
+needs_no_code = ~messages.c.body.contains(CODE)
+_JOBS = select(
+    messages, or_(verifications.c.code_sealed.is_not(None), needs_no_code).label("has_text")
+).outerjoin(verifications, verifications.c.id == messages.c.verification_id)
+
+
 def _jobs(connection: Connection, ids: Sequence[int], now: int) -> list[Job]:
     rows = connection.execute(_JOBS.where(messages.c.id.in_(ids))).all()
     return sorted((_job(row, now) for row in rows), key=lambda job: -job.id)
@@ -154,10 +161,3 @@ def _refusal(row: Row[Any], now: int) -> Refusal | None:
     if row.status == EXPIRED or row.expires_at <= now + LAST_CALL_MS:
         return "expired"
     return None if row.has_text else "erased"
-
-
-# A message without a place for a code needs none.
-needs_no_code = ~messages.c.body.contains(CODE)
-_JOBS = select(
-    messages, or_(verifications.c.code_sealed.is_not(None), needs_no_code).label("has_text")
-).outerjoin(verifications, verifications.c.id == messages.c.verification_id)

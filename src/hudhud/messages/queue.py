@@ -1,15 +1,14 @@
-"""The queue of messages: admission, claim, record, retry, reclaim, expire.
+"""The queue of messages: claim, record, retry, reclaim, expire.
 
 A claim is a lease: whoever holds it sends, and what is not recorded before the lease ends goes
 back. Each function is one statement inside the caller's transaction and says what happens when
 somebody else was faster.
 """
 
-import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -21,7 +20,6 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
-    func,
     literal,
     select,
     update,
@@ -31,8 +29,8 @@ from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import contacts, messages, verifications
 from hudhud.messages import counters, text_store, timeline
-from hudhud.messages.receipts import CANCELED, EXPIRED, FAILED, QUEUED, SENDING, SENT
-from hudhud.messages.templates.shipped import CODE_LINE
+from hudhud.messages.outcomes import Claimed, Failed, Outcome, Returned, Sent
+from hudhud.messages.states import CANCELED, EXPIRED, FAILED, QUEUED, SENDING, SENT
 from hudhud.senders import records
 from hudhud.webhooks import events
 
@@ -47,72 +45,6 @@ MOST_DOUBLINGS = 10  # more of them would only overflow
 RECLAIM_DELAY_MS = 2000
 TOO_OLD = say("job.expired")
 LOST = say("job.lost")
-
-
-class Room(NamedTuple):
-    """How many messages wait, at most as many as matter, and the seconds that each takes."""
-
-    waiting: int
-    gap: float
-
-    def places(self, validity: float) -> int:
-        """Return how many messages more can arrive within `validity` seconds."""
-        return max(0, math.floor(validity / self.gap) + 1 - self.waiting)
-
-    @property
-    def retry_after(self) -> int:
-        """After how many seconds a place is free."""
-        return max(1, math.ceil(self.gap))
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A message that this sender, and no other, may send until its lease ends."""
-
-    id: int
-    verification_id: str | None  # None of an answer that belongs to no verification
-    phone: str
-    body: str
-    attempts: int
-    expires_at: int
-    request_id: str | None
-    code_sealed: bytes | None
-
-    @property
-    def is_void(self) -> bool:
-        """Whether it should carry a code that is erased: its verification has ended."""
-        return self.code_sealed is None and CODE_LINE.search(self.body) is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The channel took a message at `at` milliseconds."""
-
-    message_id: int
-    provider_message_id: str
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A message that will not be tried again, and why."""
-
-    message_id: int
-    error: Sentence
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """A message that goes back and may be claimed again from `available_at` on."""
-
-    message_id: int
-    available_at: int
-    error: Sentence | None
-    spends_attempt: bool
-
-
-Outcome = Sent | Failed | Returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +64,6 @@ class Recorded:
             moved={SENDING: -left, SENT: sent, FAILED: failed, QUEUED: returned},
             happened={"sent": sent, "failed": failed} if counts_traffic else None,
         )
-
-
-def room(
-    connection: Connection, *, channel: str, mean_gap: float, validity: float, now: int
-) -> Room | None:
-    """Return what waits and what it takes, or None where there is no pace.
-
-    What waits takes (messages queued) x `mean_gap` / (senders) seconds; that must not be longer
-    than a code is valid. No more rows are counted than matter for `validity` seconds.
-    """
-    if mean_gap == 0:
-        return None
-    carriers = max(1, records.count_alive(connection, channel=channel, now=now))
-    gap = mean_gap / carriers
-    most = math.floor(validity / gap)
-    waiting = (
-        select(messages.c.id)
-        .where(messages.c.status == QUEUED, messages.c.channel == channel)
-        .limit(most + 1)
-        .subquery()
-    )
-    queued = connection.scalar(select(func.count()).select_from(waiting)) or 0
-    return Room(queued, gap)
 
 
 def has_work(
@@ -251,6 +160,45 @@ def extend(connection: Connection, *, sender: str, now: int) -> None:
         .where(messages.c.status == SENDING, messages.c.sender == sender)
         .values(lease_expires_at=now + LEASE_MS)
     )
+
+
+def _error_values(error: Sentence | None) -> dict[str, object]:
+    """Return the values of a message's columns about its error."""
+    key = None if error is None else text_store.key(error.english())
+    return {**columns("error", error), "error_key": key}
+
+
+_HELD = update(messages).where(
+    messages.c.id == bindparam("b_id"),
+    messages.c.status == SENDING,
+    messages.c.sender == bindparam("b_sender"),
+)
+_GIVEN_ERROR: dict[str, BindParameter[Any]] = {
+    name: bindparam(f"b_{name}") for name in _error_values(None)
+}
+_RECORD = {
+    Sent: _HELD.values(
+        status=SENT,
+        provider_message_id=bindparam("b_provider"),
+        sent_at=bindparam("b_at"),
+        lease_expires_at=None,
+        **_error_values(None),
+    ),
+    Failed: _HELD.values(
+        status=FAILED,
+        **_GIVEN_ERROR,
+        finished_at=bindparam("b_at"),
+        lease_expires_at=None,
+    ),
+    Returned: _HELD.values(
+        status=QUEUED,
+        **_GIVEN_ERROR,
+        available_at=bindparam("b_available"),
+        attempts=messages.c.attempts - bindparam("b_refund"),
+        sender=None,
+        lease_expires_at=None,
+    ),
+}
 
 
 def record(
@@ -432,46 +380,7 @@ def _parameters(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _error_values(error: Sentence | None) -> dict[str, object]:
-    """Return the values of a message's columns about its error."""
-    key = None if error is None else text_store.key(error.english())
-    return {**columns("error", error), "error_key": key}
-
-
 def _unless_failed(name: str, value: object) -> ColumnElement[Any]:
     """Keep the error of a message that has failed before."""
     column = messages.c[name]
     return case((messages.c.error.is_(None), literal(value, column.type)), else_=column)
-
-
-_HELD = update(messages).where(
-    messages.c.id == bindparam("b_id"),
-    messages.c.status == SENDING,
-    messages.c.sender == bindparam("b_sender"),
-)
-_GIVEN_ERROR: dict[str, BindParameter[Any]] = {
-    name: bindparam(f"b_{name}") for name in _error_values(None)
-}
-_RECORD = {
-    Sent: _HELD.values(
-        status=SENT,
-        provider_message_id=bindparam("b_provider"),
-        sent_at=bindparam("b_at"),
-        lease_expires_at=None,
-        **_error_values(None),
-    ),
-    Failed: _HELD.values(
-        status=FAILED,
-        **_GIVEN_ERROR,
-        finished_at=bindparam("b_at"),
-        lease_expires_at=None,
-    ),
-    Returned: _HELD.values(
-        status=QUEUED,
-        **_GIVEN_ERROR,
-        available_at=bindparam("b_available"),
-        attempts=messages.c.attempts - bindparam("b_refund"),
-        sender=None,
-        lease_expires_at=None,
-    ),
-}

@@ -1,92 +1,37 @@
-"""The states of a message, and how receipts move it on: forward only.
-
-    queued → sending → sent → delivered → read
-       ↑________|  ↘ failed                         (a retry or a lost lease goes back)
-    queued → expired | canceled
-
-A message is what the API and the dashboard call a job; they show the four words of the earlier
-application (`legacy_status`) beside the exact state.
-"""
+"""How receipts move sent messages on: forward only."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.tables import messages
-from hudhud.messages import counters, text_store
+from hudhud.messages import counters
+from hudhud.messages.states import DELIVERED, READ, SENT
 from hudhud.webhooks import events
 
-QUEUED = "queued"
-SENDING = "sending"
-SENT = "sent"
-DELIVERED = "delivered"
-READ = "read"
-FAILED = "failed"
-EXPIRED = "expired"
-CANCELED = "canceled"
-STATUSES = (QUEUED, SENDING, SENT, DELIVERED, READ, FAILED, EXPIRED, CANCELED)
-
-LegacyStatus = Literal["pending", "processing", "sent", "failed"]
+_RECEIPTED = select(
+    messages.c.id,
+    messages.c.provider_message_id,
+    messages.c.status,
+    messages.c.created_at,
+    messages.c.delivered_at,
+).with_for_update()
 
 
-_LEGACY: dict[str, LegacyStatus] = {
-    QUEUED: "pending",
-    SENDING: "processing",
-    SENT: "sent",
-    DELIVERED: "sent",
-    READ: "sent",
-    FAILED: "failed",
-    EXPIRED: "failed",
-    CANCELED: "failed",
-}
-
-
-def legacy_status(status: str) -> LegacyStatus:
-    """Return the earlier application's word: pending, processing, sent or failed."""
-    return _LEGACY[status]
-
-
-def new_row(
-    number: int,
-    *,
-    verification_id: str | None,
-    channel: str,
-    phone: str,
-    body: str,
-    request_id: str | None,
-    created_at: int,
-    expires_at: int,
-    only_sender: str | None = None,
-) -> dict[str, object]:
-    """Return the row of a message that is to be queued; `texts.keep` must keep its body.
-
-    `only_sender` alone may send it, and does so before all else.
-    """
-    return {
-        "id": number,
-        "verification_id": verification_id,
-        "channel": channel,
-        "phone": phone,
-        "body": body,
-        "body_key": text_store.key(body),
-        "status": QUEUED,
-        "attempts": 0,
-        "available_at": created_at,
-        "expires_at": expires_at,
-        "only_sender": only_sender,
-        "request_id": request_id,
-        "created_at": created_at,
-    }
-
-
-def find(connection: Connection, message_id: int) -> Row[tuple[object, ...]] | None:
-    """Return the message with this id, or None."""
-    return connection.execute(select(messages).where(messages.c.id == message_id)).first()
+_MOVE_ON = (
+    update(messages)
+    .where(messages.c.id == bindparam("b_id"))
+    .values(
+        status=bindparam("b_status"),
+        delivered_at=bindparam("b_delivered"),
+        read_at=bindparam("b_read"),
+    )
+)
 
 
 def record_receipts(
@@ -140,6 +85,9 @@ def _times(receipts: Sequence[Receipt]) -> dict[str, dict[ReceiptKind, int]]:
     return times
 
 
+_BEFORE: dict[ReceiptKind, tuple[str, ...]] = {"delivered": (SENT,), "read": (SENT, DELIVERED)}
+
+
 def _move(row: Any, times: Mapping[ReceiptKind, int]) -> _Move | None:
     status: ReceiptKind = "read" if "read" in times else "delivered"
     if row.status not in _BEFORE[status]:
@@ -175,22 +123,3 @@ def _count(
         happened={"delivered": len(arrived), "read": read},
         delivered_after=arrived,
     )
-
-
-_BEFORE: dict[ReceiptKind, tuple[str, ...]] = {"delivered": (SENT,), "read": (SENT, DELIVERED)}
-_RECEIPTED = select(
-    messages.c.id,
-    messages.c.provider_message_id,
-    messages.c.status,
-    messages.c.created_at,
-    messages.c.delivered_at,
-).with_for_update()
-_MOVE_ON = (
-    update(messages)
-    .where(messages.c.id == bindparam("b_id"))
-    .values(
-        status=bindparam("b_status"),
-        delivered_at=bindparam("b_delivered"),
-        read_at=bindparam("b_read"),
-    )
-)

@@ -30,7 +30,7 @@ from hudhud.core.sentences import Sentence
 from hudhud.db import phone_index
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import counters, text_store
-from hudhud.messages.receipts import STATUSES, LegacyStatus, legacy_status
+from hudhud.messages.states import STATUSES, LegacyStatus, legacy_status
 
 SCANNED = 2_000
 # What one in so many messages has is found sooner by looking at them than by an index of pieces.
@@ -115,6 +115,19 @@ class Place:
         number = rows.c[0]
         ordered = number.desc() if self.after is None else number.asc()
         return select(*rows.c).order_by(ordered).limit(self.limit).offset(self.skip)
+
+
+# Of no text: 2**64 to one.
+_NO_KEY = 0
+
+
+# All of it is in the index of statuses.
+_LOOKED_AT: tuple[ColumnElement[Any], ...] = (
+    messages.c.id,
+    messages.c.phone,
+    messages.c.body_key,
+    messages.c.error_key,
+)
 
 
 class Search:
@@ -312,14 +325,3 @@ def messages_with(connection: Connection, cipher: CodeCipher, code: str) -> list
 
 def _compact(search: str) -> str:
     return search.translate(_DIGITS).translate(_PUNCTUATION)
-
-
-# Of no text: 2**64 to one.
-_NO_KEY = 0
-# All of it is in the index of statuses.
-_LOOKED_AT: tuple[ColumnElement[Any], ...] = (
-    messages.c.id,
-    messages.c.phone,
-    messages.c.body_key,
-    messages.c.error_key,
-)

@@ -34,7 +34,7 @@ from hudhud.db.tables import (
 )
 from hudhud.messages import counters
 from hudhud.messages.counters import HAPPENINGS, Happening, Unit
-from hudhud.messages.receipts import QUEUED, SENDING, SENT, STATUSES
+from hudhud.messages.states import QUEUED, SENDING, SENT, STATUSES
 from hudhud.senders.records import LATE_MS
 
 Range = Literal["hour", "day", "month"]
@@ -131,6 +131,9 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
             connection, "hour", now - now % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS, on_the_way
         ),
     )
+
+
+_TRAFFIC: Select[Any] = select(traffic)
 
 
 def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -> Series:
@@ -247,6 +250,3 @@ def _place(start: int, starts: Sequence[int], chosen: Range) -> int:
     if chosen == "month":
         return starts[bisect_right(starts, start) - 1]
     return start
-
-
-_TRAFFIC: Select[Any] = select(traffic)

@@ -43,6 +43,14 @@ def keep(connection: Connection, found: Collection[str]) -> dict[str, int]:
     return keys
 
 
+# Of a text that a version without codes has kept.
+_ADD_CODE = (
+    update(texts)
+    .where(texts.c.key == bindparam("b_key"), texts.c.code.is_(None))
+    .values(code=bindparam("b_code"), params=bindparam("b_params"))
+)
+
+
 def keep_errors(connection: Connection, found: Collection[Sentence]) -> None:
     """Store errors that are not stored yet, with the codes by which they are found too."""
     by_text = {sentence.english(): sentence for sentence in found}
@@ -127,11 +135,3 @@ class Orphans:
 def _shown(text: str) -> str:
     """Mask the code's place, and leave out what no database takes."""
     return storable(with_code(text, MASK))
-
-
-# Of a text that a version without codes has kept.
-_ADD_CODE = (
-    update(texts)
-    .where(texts.c.key == bindparam("b_key"), texts.c.code.is_(None))
-    .values(code=bindparam("b_code"), params=bindparam("b_params"))
-)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, literal, select
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import columns, stored
 from hudhud.db.tables import message_steps, messages
-from hudhud.messages.receipts import CANCELED, EXPIRED, QUEUED
+from hudhud.messages.states import CANCELED, EXPIRED, QUEUED
 
 Kept = Literal["attempt_failed", "put_off", "attempt_lost", "retried", "canceled"]
 Kind = Literal[

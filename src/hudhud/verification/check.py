@@ -12,18 +12,18 @@ from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
 from hudhud.db.tables import messages, verifications
 from hudhud.verification import lifecycle
 from hudhud.verification.codes import canonical
+from hudhud.verification.ids import first_id_since
 from hudhud.verification.lifecycle import (
     APPROVED,
     EXPIRED,
     MAX_ATTEMPTS_REACHED,
+    OVER,
     PENDING,
     Ended,
     Status,
 )
-from hudhud.verification.start import first_id_since
 
 NOTHING = "There is no pending verification for this. Send a new code."
-OVER = "The code has expired. Send a new one."
 USED_UP = "Too many wrong codes were tried. Send a new one."
 USED = "This code was used already."
 

@@ -14,7 +14,7 @@ from hudhud.db.tables import messages, verifications
 from hudhud.messages import contacts, counters, listing, timeline
 from hudhud.messages.listing import Refusal
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.messages.receipts import CANCELED, FAILED, QUEUED
+from hudhud.messages.states import CANCELED, FAILED, QUEUED
 from hudhud.verification import lifecycle
 
 AT_ONCE = 500

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, updat
 from hudhud.auth.api_keys import is_test_prefix
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import counters, timeline
-from hudhud.messages.receipts import CANCELED as MESSAGE_CANCELED
-from hudhud.messages.receipts import DELIVERED, QUEUED, READ, SENDING, SENT
+from hudhud.messages.states import CANCELED as MESSAGE_CANCELED
+from hudhud.messages.states import DELIVERED, QUEUED, READ, SENDING, SENT
 from hudhud.verification.limits import conversions
 from hudhud.webhooks import events
 
@@ -37,6 +37,7 @@ STATUSES: Final[tuple[Status, ...]] = (
     FAILED,
 )
 Reason = Literal["superseded", "caller", "admin", "forgotten"]
+OVER: Final = "The code has expired. Send a new one."
 
 # A bound on how long one transaction holds the lock.
 EXPIRED_AT_ONCE = 1000

@@ -15,17 +15,15 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
 from hudhud.db.upserts import insert_rows
-from hudhud.messages import admission, counters, receipts, text_store
+from hudhud.messages import admission, counters, states, text_store
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.messages.receipts import QUEUED, SENDING
+from hudhud.messages.states import QUEUED, SENDING
 from hudhud.messages.templates.catalog import Templates
 from hudhud.verification import lifecycle
-from hudhud.verification.check import OVER
-from hudhud.verification.lifecycle import EXPIRED, FAILED, PENDING
+from hudhud.verification.lifecycle import EXPIRED, FAILED, OVER, PENDING
 from hudhud.verification.limits import rate_limits
 from hudhud.verification.limits.countries import Countries
-from hudhud.verification.limits.rate_limits import Limits, Quota
-from hudhud.verification.start import NO_LIMITS
+from hudhud.verification.limits.rate_limits import NO_LIMITS, Limits, Quota
 
 # Seconds from the message before it to the first, second and last one.
 WAITS = (30, 60, 120)
@@ -42,6 +40,12 @@ class Resent:
     message_id: int
     resends_left: int
     quota: Quota
+
+
+_LOCKED = select(tables.verifications).with_for_update()
+
+
+_LAST_MESSAGE = select(tables.messages).order_by(tables.messages.c.id.desc()).limit(1)
 
 
 class Resends:
@@ -117,7 +121,7 @@ class Resends:
     ) -> int:
         (number,) = self._database.new_ids(connection, tables.messages, 1)
         body = self._body(connection, row, now)
-        new = receipts.new_row(
+        new = states.new_row(
             number,
             verification_id=row.id,
             channel=last.channel,
@@ -176,7 +180,3 @@ def _refuse_early(row: Row[Any], last: Row[Any], now: int) -> None:
     left = last.created_at + WAITS[row.resends] * 1000 - now
     if left > 0:
         raise TooMany(TOO_EARLY, "resend_too_early", math.ceil(left / 1000))
-
-
-_LOCKED = select(tables.verifications).with_for_update()
-_LAST_MESSAGE = select(tables.messages).order_by(tables.messages.c.id.desc()).limit(1)

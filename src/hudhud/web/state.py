@@ -15,8 +15,9 @@ from hudhud.db.group_commit import GroupCommit
 from hudhud.verification.check import Check, Checked
 from hudhud.verification.links.inbound import Arrivals
 from hudhud.verification.links.start import LinkStarter
+from hudhud.verification.request import Accepted, NewVerification
 from hudhud.verification.resend import Resends
-from hudhud.verification.start import Accepted, NewVerification, VerificationStarter
+from hudhud.verification.start import VerificationStarter
 from hudhud.verification.waiting import Waiting
 from hudhud.web.http.request import AnyRequest
 from hudhud.webhooks.address_policy import AddressPolicy

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, may_pass
-from hudhud.messages import contacts, inbound
+from hudhud.messages import contacts
 from hudhud.messages import receipts as message_receipts
 from hudhud.senders import records
 from hudhud.verification.links.inbound import Arrivals
@@ -127,7 +127,7 @@ class Recorder:
     def _write_inbound(self, message: Inbound) -> None:
         """Record what a person wrote, apart: its answer adds to the kept numbers (`tally.py`)."""
         with self._database.write() as connection:
-            is_new = inbound.keep(connection, sender=self._sender, message=message)
+            is_new = contacts.keep_inbound(connection, sender=self._sender, message=message)
             contacts.remember_wrote(connection, phone=message.phone, at=message.at)
             if is_new:
                 self._arrivals.take(

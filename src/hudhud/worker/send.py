@@ -11,16 +11,8 @@ from hudhud.core.phones import mask_phone
 from hudhud.core.sentences import Sentence, say
 from hudhud.db.engine import Database
 from hudhud.messages import contacts
-from hudhud.messages.queue import (
-    FIRST_RETRY_SECONDS,
-    LAST_CALL_MS,
-    Claimed,
-    Failed,
-    Outcome,
-    Returned,
-    Sent,
-    retry_delay,
-)
+from hudhud.messages.outcomes import Claimed, Failed, Outcome, Returned, Sent
+from hudhud.messages.queue import FIRST_RETRY_SECONDS, LAST_CALL_MS, retry_delay
 from hudhud.messages.templates.catalog import with_code
 from hudhud.messages.templates.shipped import CODE_LINE
 

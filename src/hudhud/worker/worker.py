@@ -18,7 +18,7 @@ from hudhud.channels.base import Channel, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database, may_pass
 from hudhud.messages import queue
-from hudhud.messages.queue import Claimed, Outcome, Sent
+from hudhud.messages.outcomes import Claimed, Outcome, Sent
 from hudhud.senders import commands, records
 from hudhud.verification import lifecycle
 from hudhud.verification.links.inbound import Arrivals

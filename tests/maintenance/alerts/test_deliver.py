@@ -15,7 +15,6 @@ from hudhud.maintenance.alerts.deliver import (
     MOST_ATTEMPTS,
     Alerts,
     Telling,
-    due,
     targets,
     unusable_targets,
 )
@@ -316,7 +315,3 @@ def test_targets_that_cannot_work_are_named_without_their_secrets() -> None:
 )
 def test_the_column_gives_back_what_was_written(telling: Telling) -> None:
     assert Telling.read(telling.column()) == telling
-
-
-def test_zero_allowed_failures_alert_at_the_first_disconnection() -> None:
-    assert due("reconnecting", 0, None, 0) == "reconnecting"

@@ -22,17 +22,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import structlog
-from sqlalchemy import Column, Row, Select, select, update
+from sqlalchemy import Column, Row, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.core.settings import Settings
-from hudhud.core.stored_sentences import columns
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.db.tables import country_guards, senders, webhook_endpoints
-from hudhud.maintenance.alerts import webhooks
-from hudhud.senders.records import detail_of
-from hudhud.verification.limits import conversion_guard
+from hudhud.maintenance.alerts import countries, senders, webhooks
 from hudhud.webhooks.endpoints import list_endpoints
 
 if TYPE_CHECKING:
@@ -44,26 +41,9 @@ LONGEST_WAIT_MS = 900_000
 MOST_ATTEMPTS = 100  # about a day
 NOTHING = "-"
 
-TITLES = {
-    "logged_out": "is logged out",
-    "restricted": "is restricted by WhatsApp",
-    "outdated": "is outdated",
-    "replaced": "was replaced",
-    "reconnecting": "cannot reach WhatsApp",
-    "connected": "is connected again",
-}
-
-
-_WATCHED: Select[Any] = select(
-    senders.c.name,
-    senders.c.state,
-    *(senders.c[name] for name in columns("detail", None)),
-    senders.c.failed_reconnects,
-    senders.c.alerted_state,
-)
 
 # What ends a trouble.
-ENDINGS = frozenset({"connected", conversion_guard.OVER, webhooks.WORKS})
+ENDINGS = frozenset({senders.CONNECTED, countries.OVER, webhooks.WORKS})
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -88,19 +68,6 @@ class Telling(NamedTuple):
         if self.now is None:
             return self.told
         return f"{self.told or NOTHING} {self.now} {self.attempts} {self.others_wait_until}"
-
-
-def due(state: str, failed_reconnects: int, told: str | None, most_reconnects: int) -> str | None:
-    """Return the state that has to be told now, or None.
-
-    Only `connected` ends a trouble: a sender that shows a new QR code after a logout still needs
-    somebody.
-    """
-    if state == "connected":
-        return None if told is None else state
-    if state == "reconnecting" and failed_reconnects < most_reconnects:
-        return None
-    return state if state in TITLES and state != told else None
 
 
 class Subject(NamedTuple):
@@ -171,8 +138,8 @@ class Alerts:
         if not self._targets:
             return
         with self._database.read() as connection:
-            rows = connection.execute(_WATCHED).all()
-            guards = connection.execute(select(country_guards)).all()
+            rows = connection.execute(senders.WATCHED).all()
+            guards = connection.execute(select(tables.country_guards)).all()
             endpoints = list_endpoints(connection)
         now = now_ms()
         for subject in (
@@ -193,12 +160,12 @@ class Alerts:
     def _sender(self, row: Row[Any]) -> Subject:
         told = Telling.read(row.alerted_state).told
         return Subject(
-            key=senders.c.name,
+            key=tables.senders.c.name,
             name=row.name,
-            told=senders.c.alerted_state,
+            told=tables.senders.c.alerted_state,
             column=row.alerted_state,
-            due=due(row.state, row.failed_reconnects, told, self._most_reconnects),
-            message=partial(message, row),
+            due=senders.due(row.state, row.failed_reconnects, told, self._most_reconnects),
+            message=partial(senders.message, row),
         )
 
     def _consider(self, subject: Subject, now: int) -> None:
@@ -253,37 +220,24 @@ class Alerts:
 
 def _country(guard: Row[Any], now: int) -> Subject:
     return Subject(
-        key=country_guards.c.country,
+        key=tables.country_guards.c.country,
         name=guard.country,
-        told=country_guards.c.alerted,
+        told=tables.country_guards.c.alerted,
         column=guard.alerted,
-        due=conversion_guard.due(guard, Telling.read(guard.alerted).told, now),
-        message=partial(conversion_guard.message, guard),
+        due=countries.due(guard, Telling.read(guard.alerted).told, now),
+        message=partial(countries.message, guard),
     )
 
 
 def _endpoint(endpoint: Row[Any], now: int) -> Subject:
     return Subject(
-        key=webhook_endpoints.c.id,
+        key=tables.webhook_endpoints.c.id,
         name=endpoint.id,
-        told=webhook_endpoints.c.alerted,
+        told=tables.webhook_endpoints.c.alerted,
         column=endpoint.alerted,
         due=webhooks.due(endpoint, Telling.read(endpoint.alerted).told, now),
         message=partial(webhooks.message, endpoint),
     )
-
-
-def message(row: Row[Any], what: str) -> tuple[str, str]:
-    """Return title and text: which sender, what happened, what to do now."""
-    title = f"Hudhud: sender {row.name} {TITLES[what]}"
-    if what == "connected":
-        return title, "Messages are being sent again. Nothing to do."
-    if what == "reconnecting":
-        return title, (
-            f"Connecting to WhatsApp failed {row.failed_reconnects} times. It goes on trying. "
-            "Look at this machine's connection to the internet and at WHATSAPP_PROXY."
-        )
-    return title, detail_of(row).english()
 
 
 def _told(what: str) -> Telling:

@@ -1,17 +1,18 @@
 """Notice countries in which far fewer codes are approved than usual while more are sent.
 
 That is what pumping looks like: somebody has codes sent to numbers that pay for them, and never
-types one. An hour of a country is held against the seven days before. What is found stands in
-`country_guards`: `alerts.py` tells it, `countries.py` refuses sends where the guard blocks.
+types one. An hour of a country is compared with the seven days before. Findings are rows of
+`country_guards`: `maintenance/alerts/countries.py` words the alerts, and `limits/countries.py`
+refuses sends where the guard blocks.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import structlog
-from sqlalchemy import Connection, Row, case, func, select, update
+from sqlalchemy import Connection, case, func, select, update
 
-from hudhud.core.clock import DAY_MS, HOUR_MS, iso
+from hudhud.core.clock import DAY_MS, HOUR_MS
 from hudhud.db import installation
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, country_guards
@@ -201,33 +202,3 @@ def _guard(connection: Connection, finding: Finding, *, blocks: bool, now: int) 
             usual_percent=finding.habit.percent,
             refused=blocks,
         )
-
-
-GUARDED: Final = "guarded"
-OVER: Final = "over"
-
-
-def due(guard: Row[Any], told: str | None, now: int) -> str | None:
-    """Return what of a guard has to be told now, or None."""
-    if guard.until > now:
-        return None if told == GUARDED else GUARDED
-    return None if told is None else OVER
-
-
-def message(guard: Row[Any], what: str) -> tuple[str, str]:
-    """Return title and text of an alert: which country, what happened, what to do now."""
-    country = guard.country
-    if what == OVER:
-        return f"Hudhud: {country} is no longer guarded", "Codes are sent there. Nothing to do."
-    title = f"Hudhud: far fewer codes to {country} are approved than usual"
-    share = f"{guard.share} % of the codes of an hour were approved, usual are {guard.habit} %."
-    cause = "Somebody may be having codes sent to numbers that pay for them."
-    if guard.blocks:
-        return title, (
-            f"{share} {cause} Sends to {country} are refused until {iso(guard.until)} or longer. "
-            "Look at which key and addresses they come from."
-        )
-    return title, (
-        f"{share} {cause} Look at which key and addresses they come from. To refuse sends to "
-        f"{country} set CONVERSION_GUARD=block, or DENIED_COUNTRIES={country}."
-    )

@@ -84,6 +84,9 @@ class Quota:
     is_reached: bool = False
 
 
+NO_LIMITS: Final = Quota(())
+
+
 class LimitReached(TooMany):
     """The answer says which limit, when to come back, and in headers what is left of each."""
 

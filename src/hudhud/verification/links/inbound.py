@@ -23,8 +23,8 @@ from hudhud.db import tables
 from hudhud.db.batches import delete_some
 from hudhud.db.engine import Database
 from hudhud.db.upserts import insert_or_update, insert_rows
-from hudhud.messages import counters, receipts, text_store
-from hudhud.messages.receipts import QUEUED
+from hudhud.messages import counters, states, text_store
+from hudhud.messages.states import QUEUED
 from hudhud.messages.templates.catalog import Templates
 from hudhud.verification import lifecycle
 from hudhud.verification.codes import new_code
@@ -187,7 +187,7 @@ class Arrivals:
         now: int,
     ) -> None:
         (number,) = self._database.new_ids(connection, tables.messages, 1)
-        row = receipts.new_row(
+        row = states.new_row(
             number,
             verification_id=verification_id,
             channel=chat.channel,

@@ -24,12 +24,12 @@ from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
 from hudhud.messages.templates.catalog import LinkMode, Templates
 from hudhud.senders import records
+from hudhud.verification.ids import new_verification_id
 from hudhud.verification.lifecycle import PENDING
 from hudhud.verification.limits import rate_limits
 from hudhud.verification.limits.countries import Countries
-from hudhud.verification.limits.rate_limits import Limit, Limits, Quota
+from hudhud.verification.limits.rate_limits import NO_LIMITS, Limit, Limits, Quota
 from hudhud.verification.links import tokens
-from hudhud.verification.start import NO_LIMITS, new_verification_id
 from hudhud.webhooks import events
 
 # As long as any digest, and of random bytes: no code matches it.

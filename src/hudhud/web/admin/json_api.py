@@ -12,16 +12,7 @@ from hudhud.core.clock import iso, iso_or_none, now_ms, seconds_or_none
 from hudhud.core.errors import BadRequest
 from hudhud.messages import statistics
 from hudhud.messages.listing import Job
-from hudhud.messages.receipts import (
-    CANCELED,
-    DELIVERED,
-    EXPIRED,
-    FAILED,
-    QUEUED,
-    READ,
-    SENDING,
-    SENT,
-)
+from hudhud.messages.states import CANCELED, DELIVERED, EXPIRED, FAILED, QUEUED, READ, SENDING, SENT
 from hudhud.messages.statistics import RANGES, Numbers, Range, Window
 from hudhud.senders import overview, records
 from hudhud.senders.overview import SenderCard

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from hudhud.messages.receipts import LegacyStatus
+from hudhud.messages.states import LegacyStatus
 from hudhud.verification.lifecycle import Status as VerificationStatus
 
 Delivery = Literal[

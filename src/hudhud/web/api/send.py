@@ -12,7 +12,7 @@ from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.verification import codes
 from hudhud.verification.idempotency import IdempotentRequest
-from hudhud.verification.start import SendRequest
+from hudhud.verification.request import SendRequest
 from hudhud.web.api import schemas
 from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, Fields, fields_of

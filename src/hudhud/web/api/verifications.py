@@ -15,10 +15,9 @@ from hudhud.core.clock import iso, iso_or_none, now_ms
 from hudhud.core.errors import BadRequest, Conflict, Gone, NotFound
 from hudhud.core.sentences import say
 from hudhud.core.stored_sentences import in_english
-from hudhud.messages import receipts
+from hudhud.messages import states
 from hudhud.verification import lifecycle, queries
-from hudhud.verification.check import OVER
-from hudhud.verification.lifecycle import EXPIRED, PENDING, STATUSES
+from hudhud.verification.lifecycle import EXPIRED, OVER, PENDING, STATUSES
 from hudhud.verification.queries import LARGEST_PAGE, PAGE, ListFilter
 from hudhud.verification.resend import ENDED, WAITS, Resent
 from hudhud.web.api import schemas
@@ -257,7 +256,7 @@ def _described(
         jobs=[
             schemas.VerificationJob(
                 job.id,
-                receipts.legacy_status(job.status),
+                states.legacy_status(job.status),
                 job.status,
                 in_english(job, "error"),
                 iso(job.created_at),
@@ -275,10 +274,10 @@ def _status(row: Row[Any], now: int) -> lifecycle.Status:
 
 def _job(state: AppState, number: int) -> schemas.Job:
     with state.database.read() as connection:
-        row: Any = receipts.find(connection, number)
+        row: Any = states.find(connection, number)
     return schemas.Job(
         jobId=row.id,
-        status=receipts.legacy_status(row.status),
+        status=states.legacy_status(row.status),
         delivery=row.status,
         error=in_english(row, "error"),
         attempts=row.attempts,

@@ -13,7 +13,7 @@ from hudhud.auth.caller import ENVIRONMENT
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
 from hudhud.db.tables import verifications
-from hudhud.messages import listing, receipts, timeline
+from hudhud.messages import listing, states, timeline
 from hudhud.messages.listing import Job
 from hudhud.messages.templates.catalog import with_code
 from hudhud.messages.text_store import MASK
@@ -64,7 +64,7 @@ async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
 def _read(state: AppState, number: int) -> JobStory | None:
     with state.database.read() as connection:
         job = listing.find(connection, number, now=now_ms())
-        row = receipts.find(connection, number)
+        row = states.find(connection, number)
         if job is None or row is None:
             return None
         verification = connection.execute(

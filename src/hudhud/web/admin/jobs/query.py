@@ -17,8 +17,8 @@ from hudhud.core.sentences import say
 from hudhud.db.tables import storable
 from hudhud.messages import listing
 from hudhud.messages.listing import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
-from hudhud.messages.receipts import STATUSES, LegacyStatus
 from hudhud.messages.search import JobFilter, Place, messages_with
+from hudhud.messages.states import STATUSES, LegacyStatus
 from hudhud.web.admin.jobs.code_searches import code_searches_of
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.render_thread import in_render_thread

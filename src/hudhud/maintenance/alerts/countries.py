@@ -1,0 +1,36 @@
+"""Alerts about countries that the conversion guard watches: guarded, or no longer."""
+
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from hudhud.core.clock import iso
+
+GUARDED: Final = "guarded"
+OVER: Final = "over"
+
+
+def due(guard: Row[Any], told: str | None, now: int) -> str | None:
+    """Return what of a guard has to be told now, or None."""
+    if guard.until > now:
+        return None if told == GUARDED else GUARDED
+    return None if told is None else OVER
+
+
+def message(guard: Row[Any], what: str) -> tuple[str, str]:
+    """Return title and text of an alert: which country, what happened, what to do now."""
+    country = guard.country
+    if what == OVER:
+        return f"Hudhud: {country} is no longer guarded", "Codes are sent there. Nothing to do."
+    title = f"Hudhud: far fewer codes to {country} are approved than usual"
+    share = f"{guard.share} % of the codes of an hour were approved, usual are {guard.habit} %."
+    cause = "Somebody may be having codes sent to numbers that pay for them."
+    if guard.blocks:
+        return title, (
+            f"{share} {cause} Sends to {country} are refused until {iso(guard.until)} or longer. "
+            "Look at which key and addresses they come from."
+        )
+    return title, (
+        f"{share} {cause} Look at which key and addresses they come from. To refuse sends to "
+        f"{country} set CONVERSION_GUARD=block, or DENIED_COUNTRIES={country}."
+    )

@@ -1,0 +1,54 @@
+"""Alerts about senders: in trouble, or connected again."""
+
+from typing import Any, Final
+
+from sqlalchemy import Row, Select, select
+
+from hudhud.core.stored_sentences import columns
+from hudhud.db.tables import senders
+from hudhud.senders.records import detail_of
+
+CONNECTED: Final = "connected"
+
+TITLES: Final = {
+    "logged_out": "is logged out",
+    "restricted": "is restricted by WhatsApp",
+    "outdated": "is outdated",
+    "replaced": "was replaced",
+    "reconnecting": "cannot reach WhatsApp",
+    CONNECTED: "is connected again",
+}
+
+WATCHED: Select[Any] = select(
+    senders.c.name,
+    senders.c.state,
+    *(senders.c[name] for name in columns("detail", None)),
+    senders.c.failed_reconnects,
+    senders.c.alerted_state,
+)
+
+
+def due(state: str, failed_reconnects: int, told: str | None, most_reconnects: int) -> str | None:
+    """Return the state that has to be told now, or None.
+
+    Only `connected` ends a trouble: a sender that shows a new QR code after a logout still needs
+    somebody.
+    """
+    if state == CONNECTED:
+        return None if told is None else state
+    if state == "reconnecting" and failed_reconnects < most_reconnects:
+        return None
+    return state if state in TITLES and state != told else None
+
+
+def message(row: Row[Any], what: str) -> tuple[str, str]:
+    """Return title and text: which sender, what happened, what to do now."""
+    title = f"Hudhud: sender {row.name} {TITLES[what]}"
+    if what == CONNECTED:
+        return title, "Messages are being sent again. Nothing to do."
+    if what == "reconnecting":
+        return title, (
+            f"Connecting to WhatsApp failed {row.failed_reconnects} times. It goes on trying. "
+            "Look at this machine's connection to the internet and at WHATSAPP_PROXY."
+        )
+    return title, detail_of(row).english()

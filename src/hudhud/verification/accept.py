@@ -1,0 +1,301 @@
+"""Accept a group of new verifications in one transaction: check, count, store, answer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, func, select
+
+from hudhud.channels.base import SANDBOX
+from hudhud.core.clock import DAY_MS, now_ms
+from hudhud.core.crypto import CodeCipher
+from hudhud.core.errors import Contradiction, NotAllowed
+from hudhud.core.settings import Settings
+from hudhud.db import tables
+from hudhud.db.engine import Database
+from hudhud.db.locks import Lock, lock, lock_numbers
+from hudhud.db.upserts import insert_rows
+from hudhud.messages import admission, counters, states, text_store
+from hudhud.messages.states import CANCELED, QUEUED
+from hudhud.verification import idempotency, lifecycle
+from hudhud.verification.idempotency import IdempotentRequest, Original
+from hudhud.verification.ids import first_id_since
+from hudhud.verification.lifecycle import PENDING
+from hudhud.verification.limits import conversions, rate_limits
+from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.rate_limits import NO_LIMITS, Quota
+from hudhud.verification.request import Accepted, NewVerification
+from hudhud.webhooks import events
+
+OTHER_BODY = "This Idempotency-Key was used with another body before. Use a new key for it."
+
+
+_FIRST_MESSAGE = (
+    select(func.min(tables.messages.c.id))
+    .where(tables.messages.c.verification_id == tables.verifications.c.id)
+    .scalar_subquery()
+)
+_ORIGINAL = select(
+    tables.verifications.c.id,
+    tables.verifications.c.code_sealed,
+    tables.verifications.c.hides_code,
+    tables.verifications.c.expires_at,
+    _FIRST_MESSAGE.label("message_id"),
+)
+
+
+class _Answers(dict[str, Accepted | Exception]):
+    """What is known already of a group, by the ids of its verifications."""
+
+    def open(self, group: Sequence[NewVerification]) -> list[NewVerification]:
+        """Return those that have no answer yet."""
+        return [new for new in group if new.id not in self]
+
+
+class Acceptor:
+    """Writes verifications, many in one transaction."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        cipher: CodeCipher,
+        countries: Countries,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._cipher = cipher
+        self._countries = countries
+
+    def write(
+        self, connection: Connection, group: Sequence[NewVerification]
+    ) -> list[Accepted | Exception]:
+        """Store those of the group that no limit holds back and that can arrive in time.
+
+        The refused get NotAllowed, or TooMany or QueueUnavailable with when to come back.
+        What was asked before under the same Idempotency-Key gets the answer of then.
+        """
+        now = now_ms()
+        answers = _Answers()
+        originals = self._claim_keys(connection, group, now)
+        answers.update(_contradicting(originals))
+        first = [new for new in group if new.id not in originals]
+        answers.update(self._beyond_borders(first))
+        answers.update(self._beyond_room(connection, answers.open(first), now))
+        quotas = self._take_limits(connection, answers, first, now)
+        _release_keys(connection, first, answers)
+        answers.update(self._insert(connection, answers.open(first), quotas, now))
+        for new in answers.open(group):
+            answers[new.id] = self._repeat(connection, new, originals[new.id], answers)
+        return [answers[new.id] for new in group]
+
+    def _claim_keys(
+        self, connection: Connection, group: Sequence[NewVerification], now: int
+    ) -> dict[str, Original]:
+        """Return who came before those that are not the first under their Idempotency-Key."""
+        with_key = [new for new in group if new.request.idempotent is not None]
+        found = idempotency.claim(connection, _keys(with_key), now=now)
+        return {
+            new.id: original
+            for new, original in zip(with_key, found, strict=True)
+            if original.verification_id != new.id
+        }
+
+    def _beyond_borders(self, group: Sequence[NewVerification]) -> dict[str, Exception]:
+        """Refuse the countries that no code may go to; a repetition is answered as before."""
+        refused: dict[str, Exception] = {}
+        for new in group:
+            try:
+                self._countries.check(new.request.phone)
+            except NotAllowed as error:
+                refused[new.id] = error
+        return refused
+
+    def _beyond_room(
+        self, connection: Connection, group: Sequence[NewVerification], now: int
+    ) -> dict[str, Exception]:
+        """Refuse what the linked senders cannot carry in time; the sandbox carries everything."""
+        paced = [new for new in group if new.channel != SANDBOX]
+        if not paced:
+            return {}
+        room = admission.room(
+            connection,
+            self._settings,
+            channel=paced[0].channel,
+            validity=max(new.validity for new in paced),
+            now=now,
+        )
+        if room is None:
+            return {}
+        refused: dict[str, Exception] = {}
+        taken = 0
+        for new in paced:
+            if taken < room.places(new.validity):
+                taken += 1
+            else:
+                refused[new.id] = admission.full(room)
+        return refused
+
+    def _take_limits(
+        self,
+        connection: Connection,
+        answers: _Answers,
+        group: Sequence[NewVerification],
+        now: int,
+    ) -> dict[str, Quota]:
+        """Count what limits concern; who is beyond one is refused in `answers`."""
+        limited = [new for new in answers.open(group) if new.limits]
+        if not limited:
+            return {}
+        lock(connection, Lock.LIMITS)
+        quotas = {}
+        taken = rate_limits.take(connection, [new.limits for new in limited], now=now)
+        for new, result in zip(limited, taken, strict=True):
+            if isinstance(result, Quota):
+                quotas[new.id] = result
+            else:
+                answers[new.id] = result
+        return quotas
+
+    def _insert(
+        self,
+        connection: Connection,
+        group: Sequence[NewVerification],
+        quotas: Mapping[str, Quota],
+        now: int,
+    ) -> dict[str, Accepted]:
+        if not group:
+            return {}
+        checked = [new.request.phone.number for new in group if new.caller.may("verify")]
+        lock_numbers(connection, checked)
+        numbers = self._database.new_ids(connection, tables.messages, len(group))
+        insert_rows(connection, tables.verifications, [_verification_row(new) for new in group])
+        rows = [_message_row(number, new) for number, new in zip(numbers, group, strict=True)]
+        insert_rows(connection, tables.messages, rows)
+        text_store.keep(connection, [new.body for new in group])
+        canceled = self._supersede(connection, group, now)
+        counted = [one.request.phone.number for one in group if one.is_conversion]
+        conversions.note_started(connection, counted, now=now)
+        created = [new.id for new in group]
+        events.verification_changed(connection, "verification.created", created, now=now)
+        traffic = sum(new.channel == self._settings.channel for new in group)
+        _count(connection, queued=len(group), traffic=traffic, canceled=canceled, now=now)
+        self._database.notify(connection)
+        return {
+            new.id: _accepted(new, number, quotas.get(new.id, NO_LIMITS))
+            for number, new in zip(numbers, group, strict=True)
+        }
+
+    def _supersede(self, connection: Connection, group: Sequence[NewVerification], now: int) -> int:
+        """End the pending verifications that the group replaces; return the canceled messages."""
+        newest = {new.kind: new for new in group}
+        older = [
+            (row.id, newest[kind].caller)
+            for row in _pending_of(connection, [phone for phone, _, _ in newest], now)
+            if (kind := (row.phone, row.api_key, row.template)) in newest
+            and newest[kind].id != row.id
+        ]
+        checked_here = [one for one, caller in older if caller.may("verify")]
+        checked_there = [one for one, caller in older if not caller.may("verify")]
+        lifecycle.replace(connection, checked_there, now=now)
+        return lifecycle.cancel(connection, checked_here, reason="superseded", now=now).canceled
+
+    def _repeat(
+        self, connection: Connection, new: NewVerification, original: Original, answers: _Answers
+    ) -> Accepted | Exception:
+        """Answer as the request that came first under this Idempotency-Key was answered."""
+        id_of_first = original.verification_id
+        if id_of_first in answers:  # it came in this very group
+            answer = answers[id_of_first]
+            return answer if isinstance(answer, Exception) else replace(answer, is_repeated=True)
+        row = connection.execute(_ORIGINAL.where(tables.verifications.c.id == id_of_first)).one()
+        code = None
+        if row.code_sealed is not None and not (new.hides_code or row.hides_code):
+            code = self._cipher.open(row.id, row.code_sealed)
+        return Accepted(row.id, row.message_id, code, row.expires_at, is_repeated=True)
+
+
+def _keys(group: Iterable[NewVerification]) -> list[tuple[IdempotentRequest, str]]:
+    return [(new.request.idempotent, new.id) for new in group if new.request.idempotent is not None]
+
+
+def _contradicting(originals: Mapping[str, Original]) -> dict[str, Exception]:
+    return {
+        id_of_new: Contradiction(OTHER_BODY, "idempotency_key_reused")
+        for id_of_new, original in originals.items()
+        if not original.same_body
+    }
+
+
+def _release_keys(
+    connection: Connection, group: Sequence[NewVerification], answers: _Answers
+) -> None:
+    idempotency.release(connection, _keys(new for new in group if new.id in answers))
+
+
+def _pending_of(connection: Connection, phones: Sequence[str], now: int) -> Sequence[Row[Any]]:
+    """Return the pending verifications of these numbers; none is valid for longer than a day."""
+    columns: tuple[ColumnElement[Any], ...] = (
+        tables.verifications.c.id,
+        tables.verifications.c.phone,
+        tables.verifications.c.api_key,
+        tables.verifications.c.template,
+    )
+    return connection.execute(
+        select(*columns)
+        .where(
+            tables.verifications.c.phone.in_(phones),
+            tables.verifications.c.id >= first_id_since(now - DAY_MS),
+            tables.verifications.c.status == PENDING,
+            tables.verifications.c.link_mode.is_(None),
+        )
+        .order_by(tables.verifications.c.id)
+        .with_for_update()
+    ).all()
+
+
+def _accepted(new: NewVerification, number: int, quota: Quota) -> Accepted:
+    code = None if new.hides_code else new.code
+    return Accepted(new.id, number, code, new.expires_at, quota)
+
+
+def _count(connection: Connection, *, queued: int, traffic: int, canceled: int, now: int) -> None:
+    """Keep the numbers; what test keys send beside a linked device is not in the charts."""
+    counters.add(
+        connection,
+        now=now,
+        moved={QUEUED: queued - canceled, CANCELED: canceled},
+        happened={"accepted": traffic, "canceled": canceled},
+    )
+
+
+def _message_row(number: int, new: NewVerification) -> dict[str, object]:
+    return states.new_row(
+        number,
+        verification_id=new.id,
+        channel=new.channel,
+        phone=new.request.phone.number,
+        body=new.body,
+        request_id=new.request_id,
+        created_at=new.created_at,
+        expires_at=new.expires_at,
+    )
+
+
+def _verification_row(new: NewVerification) -> dict[str, object]:
+    return {
+        "id": new.id,
+        "phone": new.request.phone.number,
+        "status": PENDING,
+        "code_digest": new.code_digest,
+        "code_index": new.code_index,
+        "code_sealed": new.code_sealed,
+        "api_key": new.caller.owner,
+        "created_at": new.created_at,
+        "expires_at": new.expires_at,
+        "template": new.template,
+        "locale": new.locale,
+        "reference": new.request.reference,
+        "metadata_json": new.request.metadata_json,
+        "hides_code": new.hides_code,
+    }

@@ -1,0 +1,7 @@
+"""Which states of a sender are told."""
+
+from hudhud.maintenance.alerts.senders import due
+
+
+def test_zero_allowed_failures_alert_at_the_first_disconnection() -> None:
+    assert due("reconnecting", 0, None, 0) == "reconnecting"
