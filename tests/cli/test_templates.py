@@ -1,4 +1,4 @@
-"""`hudhud templates`: mistakes with their lines, and texts as they are read."""
+"""`hudhud templates`: mistakes with their keys, and texts as they are read."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_check_of_a_wrong_file_ends_with_one_and_a_line_for_each_mistake(
     assert (ended.code, ended.out) == (1, "")
     lines = ended.err.splitlines()
     assert len(lines) == 3
-    assert all(line.startswith("data/templates.toml, line 2: ") for line in lines)
+    assert all(line.startswith("data/templates.toml: templates.otp.en.wordings[") for line in lines)
 
 
 def test_a_wrong_file_stops_what_words_messages_with_a_line_for_each_mistake(
@@ -58,7 +58,9 @@ def test_a_wrong_file_stops_what_words_messages_with_a_line_for_each_mistake(
     assert ended.code == 2
     lines = ended.err.splitlines()
     assert len(lines) == 3
-    assert all(line.startswith("hudhud: data/templates.toml, line 2: ") for line in lines)
+    assert all(
+        line.startswith("hudhud: data/templates.toml: templates.otp.en.wordings[") for line in lines
+    )
 
 
 @pytest.mark.parametrize("locale", ["en", "ar", "pt-BR"])
@@ -105,4 +107,7 @@ def test_doctor_finds_a_wrong_file(run: Run, file: Path) -> None:
     file.write_text(BROKEN)
     ended = run("doctor")
     assert ended.code == 1
-    assert "data/templates.toml, line 2: {name} means nothing in otp." in ended.out
+    assert (
+        "data/templates.toml: templates.otp.en.wordings[0]: {name} means nothing in otp."
+        in ended.out
+    )

@@ -29,7 +29,7 @@ templates = typer.Typer(
 
 @templates.command()
 def check() -> None:
-    """Check templates.toml in the data folder; each mistake is a line with its place."""
+    """Check templates.toml in the data folder; each mistake is a line with its key."""
     file = load_settings().data_dir / FILE
     try:
         own = read(file)

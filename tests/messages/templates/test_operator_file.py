@@ -1,4 +1,4 @@
-"""templates.toml: what it may say, and that each mistake is told with its line."""
+"""templates.toml: what it may say, and that each mistake is told with its key."""
 
 import re
 from pathlib import Path
@@ -62,30 +62,36 @@ third.template = "link_reply"
 third.locale = 5
 '''
 PROBLEMS = [
-    (1, "version has no meaning here"),
-    (5, "{code} must stand in it exactly once, alone on its line"),
-    (10, "{name} means nothing in otp. In braces may stand: {code}, {brand}, {minutes}."),
-    (10, "} means nothing in otp."),
-    (11, "{code} must stand in it exactly once"),
-    (12, "a wording has 1 to 1000 characters."),
-    (12, "{code} must stand in it exactly once"),
-    (14, "colour has no meaning here"),
-    (16, "'klingon' is no language"),
-    (20, "a wording is a text in quotes."),
-    (21, "pt_br stands here twice."),
-    (24, "'pay now' is no name"),
-    (27, "there is no text link_replay, only link_reply,"),
-    (31, "{token} must stand in it exactly once."),
-    (34, "{token} means nothing in link_refused. In braces may stand: {brand}."),
-    (37, "write the language too, for example [templates.flat.en]."),
-    (38, 'write wordings = ["…", "…"] here'),
-    (41, "there is no template shop."),
-    (42, "brand must not hold"),
-    (43, "there are no texts in xx. There are: ar, de,"),
-    (44, "limit has no meaning here"),
-    (47, 'write [keys."other"]'),
-    (48, "there is no template link_reply."),
-    (49, "locale is a text in quotes."),
+    ("version", "version has no meaning here"),
+    ("templates.otp.en.wordings[0]", "{code} must stand in it exactly once, alone on its line"),
+    (
+        "templates.otp.en.wordings[2]",
+        "{name} means nothing in otp. In braces may stand: {code}, {brand}, {minutes}.",
+    ),
+    ("templates.otp.en.wordings[2]", "} means nothing in otp."),
+    ("templates.otp.en.wordings[3]", "{code} must stand in it exactly once"),
+    ("templates.otp.en.wordings[4]", "a wording has 1 to 1000 characters."),
+    ("templates.otp.en.wordings[4]", "{code} must stand in it exactly once"),
+    ("templates.otp.en.colour", "colour has no meaning here"),
+    ("templates.otp.klingon", "'klingon' is no language"),
+    ("templates.otp.pt-BR.wordings[1]", "a wording is a text in quotes."),
+    ("templates.otp.pt_br", "pt_br stands here twice."),
+    ('templates."pay now"', "'pay now' is no name"),
+    ("templates.link_replay", "there is no text link_replay, only link_reply,"),
+    ("templates.link_reply.en.wordings[0]", "{token} must stand in it exactly once."),
+    (
+        "templates.link_refused.en.wordings[0]",
+        "{token} means nothing in link_refused. In braces may stand: {brand}.",
+    ),
+    ("templates.flat", "write the language too, for example [templates.flat.en]."),
+    ("templates.empty.en", 'write wordings = ["…", "…"] here'),
+    ("keys.webshop.template", "there is no template shop."),
+    ("keys.webshop.brand", "brand must not hold"),
+    ("keys.webshop.locale", "there are no texts in xx. There are: ar, de,"),
+    ("keys.webshop.limit", "limit has no meaning here"),
+    ("keys.other", 'write [keys."other"]'),
+    ("keys.third.template", "there is no template link_reply."),
+    ("keys.third.locale", "locale is a text in quotes."),
 ]
 
 
@@ -96,8 +102,8 @@ def told(tmp_path: Path, source: str | bytes) -> list[str]:
     with pytest.raises(SettingsError) as error:
         read(file)
     lines = str(error.value).split("\n")
-    assert all(line.startswith(f"{file}, line ") for line in lines)
-    return [line.removeprefix(f"{file}, line ") for line in lines]
+    assert all(line.startswith(f"{file}: ") for line in lines)
+    return [line.removeprefix(f"{file}: ") for line in lines]
 
 
 def understood(tmp_path: Path, source: str) -> TemplatesFile:
@@ -106,36 +112,44 @@ def understood(tmp_path: Path, source: str) -> TemplatesFile:
     return read(file)
 
 
-def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
+def test_every_mistake_is_told_with_its_key(tmp_path: Path) -> None:
     lines = told(tmp_path, WRONG)
-    places = [int(line.partition(":")[0]) for line in lines]
-    assert places == sorted(places)
-    for line, sentence in PROBLEMS:
-        found = [one for one in lines if one.startswith(f"{line}: {sentence}")]
-        assert len(found) == 1, (line, sentence, lines)
+    for key, sentence in PROBLEMS:
+        found = [line for line in lines if line.startswith(f"{key}: {sentence}")]
+        assert len(found) == 1, (key, sentence, lines)
     assert len(lines) == len(PROBLEMS)
 
 
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("templates = 1", "1: write [templates.NAME.LOCALE]"),
-        ("\nkeys = 1", '2: write [keys."NAME"]'),
-        ("[templates.otp.en]\nwordings = 'x'", "1: write wordings ="),
-        ("[templates.otp]\nen = 5", "2: write wordings ="),
-        ("[[templates.otp]]\nx = 1", "1: write the language too"),
-        ("[templates.otp.en]\nwordings = ['{code}\\u0007']", "2: {code} must stand"),
-        ('[templates.otp.en]\nwordings = ["{code}\\n\\u0007"]', "2: a wording holds no control"),
-        ('[templates.otp.en]\nwordings = ["{code}\\r\\nx"]', "2: a wording holds no control"),
-        ("a = ", "1: not TOML: Invalid value, in what begins on this line."),
+        ("templates = 1", "templates: write [templates.NAME.LOCALE]"),
+        ("\nkeys = 1", 'keys: write [keys."NAME"]'),
+        ("[templates.otp.en]\nwordings = 'x'", "templates.otp.en: write wordings ="),
+        ("[templates.otp]\nen = 5", "templates.otp.en: write wordings ="),
+        ("[[templates.otp]]\nx = 1", "templates.otp: write the language too"),
+        (
+            "[templates.otp.en]\nwordings = ['{code}\\u0007']",
+            "templates.otp.en.wordings[0]: {code} must stand",
+        ),
+        (
+            '[templates.otp.en]\nwordings = ["{code}\\n\\u0007"]',
+            "templates.otp.en.wordings[0]: a wording holds no control",
+        ),
+        (
+            '[templates.otp.en]\nwordings = ["{code}\\r\\nx"]',
+            "templates.otp.en.wordings[0]: a wording holds no control",
+        ),
+        ("a = ", "not TOML: Invalid value (at end of document)."),
         (
             "[templates.otp.en]\nwordings = [\n'{code}'\n",
-            "2: not TOML: Unclosed array, in what",
+            "not TOML: Unclosed array (at end of document).",
         ),
-        (b"[keys.a]\nbrand = '\xe9'", "2: not UTF-8."),
+        ("[keys.a]\nbrand = x", "not TOML: Invalid value (at line 2, column 9)."),
+        (b"[keys.a]\nbrand = '\xe9'", "line 2: not UTF-8."),
     ],
 )
-def test_a_wrong_form_is_told_with_its_line(
+def test_a_wrong_form_is_told_with_its_key(
     tmp_path: Path, source: str | bytes, expected: str
 ) -> None:
     assert told(tmp_path, source)[0].startswith(expected)
@@ -156,7 +170,10 @@ def test_these_wordings_are_right(tmp_path: Path, wording: str) -> None:
 def test_the_code_must_stand_alone_on_its_line(tmp_path: Path, wording: str) -> None:
     lines = told(tmp_path, f"[templates.x.en]\nwordings = ['''x\n{wording}\nx''']")
     assert any(
-        re.match(r"2: \{code\} must stand in it exactly once, alone", line) for line in lines
+        re.match(
+            r"templates\.x\.en\.wordings\[0\]: \{code\} must stand in it exactly once, alone", line
+        )
+        for line in lines
     )
 
 

@@ -4,18 +4,18 @@ Its form is told in docs/templates.md. A file with any mistake is refused as a w
 for each mistake.
 """
 
+import json
 import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from hudhud.core.errors import SettingsError
 from hudhud.core.setting_types import brand
-from hudhud.messages.templates import locales, toml_lines
+from hudhud.messages.templates import locales
 from hudhud.messages.templates.shipped import (
     CODE,
     CODE_LINE,
@@ -30,9 +30,13 @@ from hudhud.messages.templates.shipped import (
 
 LONGEST_WORDING = 1000
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 
-Problem = tuple[toml_lines.Path, str]
+KeyPath = tuple[str | int, ...]
+"""The keys that lead to a value, and the numbers of items in lists."""
+
+Problem = tuple[KeyPath, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +68,25 @@ def read(file: Path) -> TemplatesFile:
         text = source.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = source.count(b"\n", 0, error.start) + 1
-        raise SettingsError(f"{file}, line {line}: not UTF-8. Save it again as UTF-8.") from None
+        raise SettingsError(f"{file}: line {line}: not UTF-8. Save it again as UTF-8.") from None
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line, sentence = toml_lines.syntax_error(text, error)
-        raise SettingsError(f"{file}, line {line}: not TOML: {sentence}.") from None
-    problems = list(_problems(document))
+        raise SettingsError(f"{file}: not TOML: {error}.") from None
+    problems = [f"{file}: {_key_path(path)}: {sentence}" for path, sentence in _problems(document)]
     if problems:
-        raise SettingsError("\n".join(_lines(file, text, problems)))
+        raise SettingsError("\n".join(problems))
     return _built(document)
 
 
-def _lines(file: Path, text: str, problems: list[Problem]) -> list[str]:
-    found = toml_lines.lines_of(text)
-    placed = [(toml_lines.line_of(found, path), sentence) for path, sentence in problems]
-    placed.sort(key=itemgetter(0))
-    return [f"{file}, line {line}: {sentence}" for line, sentence in placed]
+def _key_path(path: KeyPath) -> str:
+    """Write a path as TOML does; items of a list are counted from 0."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{_quoted(part)}" for part in path)
+    return "".join(parts).removeprefix(".")
+
+
+def _quoted(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
 
 
 def _built(document: dict[str, Any]) -> TemplatesFile:
