@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from hudhud.core.backoff import doubled
 from hudhud.core.clock import MINUTE_MS
 from hudhud.core.errors import HudhudError
 from hudhud.core.ip_addresses import limited_as
@@ -110,6 +111,4 @@ def _failures_of(connection: Connection, username: str, now: int) -> int:
 def _delay(failures: int) -> float:
     if failures < FREELY_FAILED:
         return 0.0
-    # The exponent is bounded, for a power of a great number of failures is no float any more.
-    doublings = min(failures - FREELY_FAILED, 10)
-    return min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0**doublings)
+    return doubled(FIRST_DELAY_SECONDS, failures - FREELY_FAILED, most=LONGEST_DELAY_SECONDS)

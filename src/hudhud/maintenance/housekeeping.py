@@ -3,17 +3,17 @@
 Each `serve` and each `worker` does it in one loop; several beside each other do no harm.
 """
 
-import math
 import threading
 import time
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
+from hudhud.core import loops
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.rewriting import Rewriting
+from hudhud.db.uptime import Uptime
 from hudhud.maintenance.alerts.deliver import Alerts
 from hudhud.maintenance.retention import Retention
 from hudhud.messages import queue
@@ -51,27 +51,24 @@ class Housekeeping:
         self._tidy_at = 0.0
         self._judge_at = 0.0
         self._purge_at = 0.0
-        self._watching_since = -math.inf
+        self._uptime = Uptime(database)
 
     def run(self, stopping: threading.Event) -> None:
         """Keep order until `stopping`."""
-        while not stopping.is_set():
-            pause = TIDY_SECONDS
-            try:
-                pause = self._tick()
-            except SQLAlchemyError as error:
-                log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-                self._watching_since = math.inf
-            except Exception:
-                log.exception("the housekeeping failed, and goes on")
-            stopping.wait(pause)
+        loops.repeat(
+            lambda: stopping.wait(self._tick()),
+            stopping=stopping,
+            log=log,
+            pause_seconds=TIDY_SECONDS,
+            broken="the housekeeping failed, and goes on",
+            on_unusable=self._uptime.end,
+        )
         self._alerts.wait(ALERT_SECONDS)
 
     def _tick(self) -> float:
         """Do what is due; return the seconds to wait before the next look."""
         now = time.monotonic()
-        if self._watching_since == math.inf:
-            self._come_back()
+        self._uptime.resume()
         if now >= self._tidy_at:
             more = self._tidy()
             self._alerts.check()
@@ -91,18 +88,10 @@ class Housekeeping:
             self._purge_at = now + PURGE_SECONDS
         return pause
 
-    def _come_back(self) -> None:
-        """After a time without the database, let senders beat and record before they are judged."""
-        with self._database.write():
-            self._watching_since = time.monotonic()
-
-    def _has_watched(self, milliseconds: int) -> bool:
-        return (time.monotonic() - self._watching_since) * 1000 >= milliseconds
-
     def _tidy(self) -> bool:
         """Put the queue in order; return whether there are more codes to erase than fit one go."""
         now = now_ms()
-        grace = self._has_watched(2 * records.HEARTBEAT_MS)
+        grace = self._uptime.has_lasted(2 * records.HEARTBEAT_MS)
         # Each of these two adds to the kept numbers, last in its transaction (see tally.py).
         with self._database.write() as connection:
             reclaimed = queue.reclaim(connection, now=now) if grace else 0

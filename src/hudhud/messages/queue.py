@@ -5,7 +5,6 @@ back. Each function is one statement inside the caller's transaction and says wh
 somebody else was faster.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from hudhud.core.backoff import doubled, jittered
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import contacts, messages, verifications
@@ -39,7 +39,6 @@ LEASE_MS = 30_000
 LAST_CALL_MS = 1000
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
-MOST_DOUBLINGS = 10  # more of them would only overflow
 # Somebody's process ended while it held the message. The first time is bad luck; each further
 # time the message waits longer, so that one that kills its sender lets the others pass.
 RECLAIM_DELAY_MS = 2000
@@ -265,9 +264,7 @@ def expire(connection: Connection, *, now: int) -> int:
 
 def retry_delay(attempt: int) -> float:
     """Return the seconds to wait after the given attempt (1 is the first), with jitter."""
-    doublings = min(attempt - 1, MOST_DOUBLINGS)
-    wait = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0**doublings)
-    return wait * random.uniform(0.75, 1.25)  # noqa: S311 -- jitter
+    return jittered(doubled(FIRST_RETRY_SECONDS, attempt - 1, most=LONGEST_RETRY_SECONDS))
 
 
 def _ready(channel: str, now: int, *, only_known: bool) -> Select[int]:

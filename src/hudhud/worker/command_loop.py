@@ -5,9 +5,9 @@ from collections.abc import Callable
 from contextlib import closing
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.channels.base import Channel, Restart
+from hudhud.core import loops
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.sentences import say
@@ -41,14 +41,13 @@ class Control:
     def run(self, stopping: threading.Event) -> None:
         """Obey until `stopping`."""
         with closing(self._database.doorbell()) as doorbell:
-            while not stopping.is_set():
-                try:
-                    self._carry_out_commands()
-                    doorbell.wait(POLL_SECONDS)
-                    stopping.wait(PAUSE_SECONDS)
-                except SQLAlchemyError as error:
-                    log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-                    stopping.wait(POLL_SECONDS)
+
+            def step() -> None:
+                self._carry_out_commands()
+                doorbell.wait(POLL_SECONDS)
+                stopping.wait(PAUSE_SECONDS)
+
+            loops.repeat(step, stopping=stopping, log=log, pause_seconds=POLL_SECONDS)
 
     def _carry_out_commands(self) -> None:
         with self._database.read() as connection:

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
+from hudhud.core import loops
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.messages import queue
@@ -40,14 +40,20 @@ class Heartbeat:
 
     def run(self, stopping: threading.Event) -> None:
         """Beat until `stopping`."""
-        while True:
-            try:
-                if self._is_moving():
-                    self._beat()
-            except SQLAlchemyError as error:
-                log.error("the heartbeat cannot be recorded", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-            if stopping.wait(records.HEARTBEAT_MS / 1000):
-                return
+        pause = records.HEARTBEAT_MS / 1000
+
+        def step() -> None:
+            if self._is_moving():
+                self._beat()
+            stopping.wait(pause)
+
+        loops.repeat(
+            step,
+            stopping=stopping,
+            log=log,
+            pause_seconds=pause,
+            unusable="the heartbeat cannot be recorded",
+        )
 
     def _beat(self) -> None:
         with self._database.write() as connection:

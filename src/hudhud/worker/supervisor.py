@@ -4,7 +4,6 @@ The supervisor holds the sender's lease in the database, so that no other machin
 pipe to its process, so that the process ends when the supervisor does.
 """
 
-import math
 import os
 import subprocess
 import threading
@@ -15,8 +14,11 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from hudhud.core import loops
+from hudhud.core.backoff import doubled
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
+from hudhud.db.uptime import Uptime
 from hudhud.senders import records
 from hudhud.worker.worker import RESTART_EXIT_CODE
 
@@ -104,27 +106,28 @@ class Supervisor:
         self._ask_at = 0.0
         self._wanted = is_wanted is None
         self._told_of_other_machine = False
-        self._watching_since = -math.inf
+        self._uptime = Uptime(database)
 
     def run(self, stopping: threading.Event) -> None:
         """Supervise until `stopping`, then stop the sender."""
-        while not stopping.is_set():
-            try:
-                self._tick()
-            except SQLAlchemyError as error:
-                log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-                self._watching_since = math.inf
-                stopping.wait(PAUSE_SECONDS)
-            except Exception:
-                log.exception("the supervisor failed, and goes on")
-                stopping.wait(PAUSE_SECONDS)
+
+        def step() -> None:
+            self._tick()
             stopping.wait(TICK_SECONDS)
+
+        loops.repeat(
+            step,
+            stopping=stopping,
+            log=log,
+            pause_seconds=PAUSE_SECONDS,
+            broken="the supervisor failed, and goes on",
+            on_unusable=self._uptime.end,
+        )
         self._stop()
 
     def _tick(self) -> None:
         now = time.monotonic()
-        if self._watching_since == math.inf:
-            self._come_back()
+        self._uptime.resume()
         if self._is_wanted is not None and now >= self._ask_at:
             self._ask(self._is_wanted)
             self._ask_at = now + PAUSE_SECONDS
@@ -144,14 +147,6 @@ class Supervisor:
             self._stop()
             self._renew_at = 0.0
         self._wanted = wanted
-
-    def _come_back(self) -> None:
-        """After a time without the database, let senders beat and record before they are judged."""
-        with self._database.write():
-            self._watching_since = time.monotonic()
-
-    def _has_watched(self, milliseconds: int) -> bool:
-        return (time.monotonic() - self._watching_since) * 1000 >= milliseconds
 
     def _keep_lease(self) -> None:
         """Take or renew the lease; without it the sender belongs to another machine."""
@@ -209,7 +204,7 @@ class Supervisor:
         """Whether the process has not beaten for too long; read only once it has had the time."""
         if self._process is None or self._process.age() * 1000 < records.SILENCE_MS:
             return False
-        if not self._has_watched(records.SILENCE_MS):
+        if not self._uptime.has_lasted(records.SILENCE_MS):
             return False
         with self._database.read() as connection:
             row = records.find(connection, self.sender)
@@ -221,7 +216,7 @@ class Supervisor:
             self._restarts = 0
         delay = FIRST_RESTART_SECONDS
         if code != RESTART_EXIT_CODE:  # a channel that asks for a new process has waited itself
-            delay = min(LONGEST_RESTART_SECONDS, delay * 2.0**self._restarts)
+            delay = doubled(delay, self._restarts, most=LONGEST_RESTART_SECONDS)
             self._restarts += 1
         self._process = None
         self._start_at = time.monotonic() + delay

@@ -15,7 +15,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.channels.base import Channel, Restart, StateReport
+from hudhud.core import loops
 from hudhud.core.clock import now_ms
+from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database, may_pass
 from hudhud.messages import queue
 from hudhud.messages.outcomes import Claimed, Outcome, Sent
@@ -154,19 +156,25 @@ class Worker:
 
     def _send_loop(self) -> None:
         with closing(self._database.doorbell()) as doorbell:
-            while not self._stopping.is_set():
-                self._progress = time.monotonic()
-                try:
-                    if not self._can_send.wait(IDLE_SECONDS) or not self._is_turn():
-                        continue
-                    if not self._send_some():
-                        doorbell.wait(IDLE_SECONDS)
-                    elif self._largest_batch > 1:
-                        self._stopping.wait(BATCH_SECONDS)
-                except SQLAlchemyError as error:
-                    self._may_hold_claims = True
-                    log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-                    self._stopping.wait(IDLE_SECONDS)
+            loops.repeat(
+                lambda: self._send_or_wait(doorbell),
+                stopping=self._stopping,
+                log=log,
+                pause_seconds=IDLE_SECONDS,
+                on_unusable=self._doubt_claims,
+            )
+
+    def _send_or_wait(self, doorbell: Doorbell) -> None:
+        self._progress = time.monotonic()
+        if not self._can_send.wait(IDLE_SECONDS) or not self._is_turn():
+            return
+        if not self._send_some():
+            doorbell.wait(IDLE_SECONDS)
+        elif self._largest_batch > 1:
+            self._stopping.wait(BATCH_SECONDS)
+
+    def _doubt_claims(self) -> None:
+        self._may_hold_claims = True
 
     def _is_turn(self) -> bool:
         """Wait for the turn that the pace gives, but not past a stop."""

@@ -1,9 +1,9 @@
 """How long the linked device waits for what, and for how long it leaves WhatsApp in peace."""
 
-import random
 from dataclasses import dataclass, field
 
 from hudhud.channels.linked.restriction import Waits
+from hudhud.core.backoff import doubled, jittered
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class Backoff:
 
     def fail(self) -> float:
         """Count a failure and return the seconds to wait after it."""
-        doubled = self._first * 2.0 ** min(self.failures, 20)
+        wait = doubled(self._first, self.failures, most=self._longest)
         self.failures += 1
-        return min(self._longest, doubled) * random.uniform(0.75, 1.25)  # noqa: S311 -- jitter
+        return jittered(wait)
 
     def succeed(self) -> None:
         """Begin anew."""

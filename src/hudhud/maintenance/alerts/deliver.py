@@ -25,6 +25,7 @@ import structlog
 from sqlalchemy import Column, Row, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from hudhud.core.backoff import doubled
 from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.core.settings import Settings
 from hudhud.db import tables
@@ -186,7 +187,7 @@ class Alerts:
             self._start(subject._replace(column=claim.column()), claim)
 
     def _wait_ms(self, attempts: int) -> int:
-        return min(LONGEST_WAIT_MS, self._first_wait_ms << (attempts - 1))  # doubled each time
+        return round(doubled(self._first_wait_ms, attempts - 1, most=LONGEST_WAIT_MS))
 
     def _start(self, subject: Subject, claim: Telling) -> None:
         thread = threading.Thread(

@@ -1,0 +1,35 @@
+"""Loops of threads that go on when the database cannot be used."""
+
+from collections.abc import Callable
+from threading import Event
+
+from sqlalchemy.exc import SQLAlchemyError
+from structlog.typing import FilteringBoundLogger
+
+
+def repeat(
+    step: Callable[[], object],
+    *,
+    stopping: Event,
+    log: FilteringBoundLogger,
+    pause_seconds: float,
+    unusable: str = "the database cannot be used, trying again",
+    broken: str | None = None,
+    on_unusable: Callable[[], None] = lambda: None,
+) -> None:
+    """Call `step`, which waits by itself, until `stopping`; pause after an error of the database.
+
+    Other errors end the loop unless there is a sentence for them, `broken`.
+    """
+    while not stopping.is_set():
+        try:
+            step()
+        except SQLAlchemyError as error:
+            log.error(unusable, error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            on_unusable()
+            stopping.wait(pause_seconds)
+        except Exception:
+            if broken is None:
+                raise
+            log.exception(broken)
+            stopping.wait(pause_seconds)

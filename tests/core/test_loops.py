@@ -1,0 +1,67 @@
+"""Loops go on when the database cannot be used."""
+
+from collections.abc import Callable
+from threading import Event
+
+import pytest
+import structlog
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
+
+from hudhud.core.loops import repeat
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+UNUSABLE = OperationalError("select 1", None, Exception("locked"))
+
+
+def steps(stopping: Event, *errors: Exception) -> Callable[[], None]:
+    """A step that fails with these errors, one after the other, and then ends the loop."""
+    left = list(errors)
+
+    def step() -> None:
+        if left:
+            raise left.pop(0)
+        stopping.set()
+
+    return step
+
+
+def test_an_unusable_database_is_logged_and_the_loop_goes_on() -> None:
+    stopping, ends = Event(), list[str]()
+    with capture_logs() as logs:
+        repeat(
+            steps(stopping, UNUSABLE, UNUSABLE),
+            stopping=stopping,
+            log=log,
+            pause_seconds=0,
+            on_unusable=lambda: ends.append("end"),
+        )
+    said = "the database cannot be used, trying again"
+    assert [(line["event"], line["log_level"]) for line in logs] == [(said, "error")] * 2
+    assert ends == ["end", "end"]
+
+
+def test_another_error_is_logged_where_there_is_a_sentence_for_it() -> None:
+    stopping = Event()
+    with capture_logs() as logs:
+        repeat(
+            steps(stopping, ValueError()),
+            stopping=stopping,
+            log=log,
+            pause_seconds=0,
+            broken="it failed, and goes on",
+        )
+    assert [line["event"] for line in logs] == ["it failed, and goes on"]
+
+
+def test_another_error_ends_the_loop_where_there_is_none() -> None:
+    stopping = Event()
+    with pytest.raises(ValueError, match="broken"):
+        repeat(steps(stopping, ValueError("broken")), stopping=stopping, log=log, pause_seconds=0)
+
+
+def test_nothing_is_done_after_the_end() -> None:
+    stopping = Event()
+    stopping.set()
+    repeat(lambda: pytest.fail("called"), stopping=stopping, log=log, pause_seconds=0)
