@@ -158,7 +158,7 @@ def test_what_time_has_ended_is_purged(
 ) -> None:
     begin(database, is_complete=is_complete)
     with database.write() as connection:
-        sessions.purge(connection, now=NOW + age)
+        sessions.purge(connection, before=NOW + age, limit=9)
     assert count(database) == left
 
 
@@ -166,7 +166,7 @@ def test_a_session_in_use_is_purged_at_its_absolute_end(database: Database) -> N
     token = begin(database, now=NOW - ABSOLUTE_MS + 1)
     with database.write() as connection:
         connection.execute(tables.sessions.update().values(seen_at=NOW))
-        sessions.purge(connection, now=NOW)
+        sessions.purge(connection, before=NOW, limit=9)
         assert sessions.find(connection, token, password_marks=[MARK], now=NOW) is not None
-        sessions.purge(connection, now=NOW + 1)
+        sessions.purge(connection, before=NOW + 1, limit=9)
     assert count(database) == 0

@@ -177,7 +177,7 @@ def test_texts_are_looked_through_once_an_hour(database: Database) -> None:
     def look(now: int) -> int:
         with database.write() as connection:
             text_store.keep(connection, ["unused"])
-            return orphans.purge(connection, now=now, limit=9)
+            return orphans.purge(connection, before=now, limit=9)
 
     assert [look(NOW), look(NOW + 1), look(NOW + text_store.ORPHANS_MS)] == [1, 0, 1]
 
@@ -283,7 +283,7 @@ def test_each_deletes_no_more_than_it_may(database: Database, purge: Any, table:
     deleted = []
     for _ in range(4):
         with database.write() as connection:
-            deleted.append(purge(connection, now=NOW, limit=2))
+            deleted.append(purge(connection, before=NOW, limit=2))
     assert deleted == [2, 2, 1, 0]
 
 

@@ -9,7 +9,7 @@ from hudhud.channels.base import Inbound
 from hudhud.db.engine import Database
 from hudhud.db.tables import inbound_messages
 from hudhud.messages import contacts
-from hudhud.messages.contacts import INBOUND_KEPT_MS, NO_KEPT_MS, YES_KEPT_MS
+from hudhud.messages.contacts import NO_KEPT_MS, YES_KEPT_MS
 from support.queued import NOW, PHONE
 
 DAY = 24 * 3600 * 1000
@@ -119,7 +119,7 @@ def test_old_messages_of_people_are_deleted(database: Database) -> None:
     keep_inbound(database, Inbound("m-1", PHONE, "old", NOW))
     keep_inbound(database, Inbound("m-2", PHONE, "young", NOW + 1))
     with database.write() as connection:
-        assert contacts.purge_inbound(connection, now=NOW + INBOUND_KEPT_MS + 1, limit=9) == 1
+        assert contacts.purge_inbound(connection, before=NOW + 1, limit=9) == 1
     assert [row.text for row in inbound(database)] == ["young"]
 
 

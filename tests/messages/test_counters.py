@@ -113,7 +113,7 @@ def test_minutes_are_kept_for_2_days_and_hours_for_400(database: Database) -> No
         add(database, now=NOW - age, happened={"sent": 1}, delivered_after=[7])
     add(database, moved={"sent": 3})
     with database.write() as connection:
-        counters.purge(connection, now=NOW, limit=99)
+        counters.purge(connection, before=NOW, limit=99)
     for table in (traffic, delivery_times):
         kept = [(row.unit, NOW - row.start) for row in rows(database, table)]
         assert [unit for unit, _ in kept] == ["hour", "hour", "minute"]
@@ -125,10 +125,10 @@ def test_what_is_just_not_too_old_is_kept(database: Database) -> None:
     start = NOW - NOW % MINUTE
     add(database, now=start, happened={"sent": 1})
     with database.write() as connection:
-        counters.purge(connection, now=start + 2 * DAY, limit=99)
+        counters.purge(connection, before=start + 2 * DAY, limit=99)
     assert list(happened(database, "minute")) == [start]
     with database.write() as connection:
-        counters.purge(connection, now=start + 2 * DAY + 1, limit=99)
+        counters.purge(connection, before=start + 2 * DAY + 1, limit=99)
     assert list(happened(database, "minute")) == []
     assert len(happened(database, "hour")) == 1
 
@@ -140,7 +140,7 @@ def test_no_more_is_deleted_at_once_than_is_allowed(database: Database) -> None:
     deleted: list[int] = []
     while not deleted or deleted[-1]:
         with database.write() as connection:
-            deleted.append(counters.purge(connection, now=NOW, limit=4))
+            deleted.append(counters.purge(connection, before=NOW, limit=4))
     assert deleted == [4, 4, 2, 0]
 
 

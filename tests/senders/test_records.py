@@ -11,7 +11,7 @@ from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import sender_states
 from hudhud.senders import records
-from hudhud.senders.records import LATE_MS, LEASE_MS, STATES_KEPT_MS, usual
+from hudhud.senders.records import LATE_MS, LEASE_MS, usual
 from support.queued import NOW
 
 
@@ -256,15 +256,15 @@ def test_states_of_long_ago_are_forgotten_but_for_the_last_one(database: Databas
         records.report(connection, name="other", new=new, now=NOW)
         records.report(connection, name="other", new=StateReport("pairing"), now=NOW + 10)
 
-    def purge(now: int) -> None:
+    def purge(before: int) -> None:
         with database.write() as connection:
-            records.purge_states(connection, now=now)
+            records.purge_states(connection, before=before, limit=9)
 
-    purge(NOW + STATES_KEPT_MS)
+    purge(NOW)
     assert len(history(database)) == len(history(database, "other")) == 2
-    purge(NOW + STATES_KEPT_MS + 1)
+    purge(NOW + 1)
     assert history(database) == [("connected", NOW + 1)]
-    purge(NOW + 9 * STATES_KEPT_MS)
+    purge(NOW + 9 * LEASE_MS)
     assert history(database) == [("connected", NOW + 1)]
     assert history(database, "other") == [("pairing", NOW + 10)]
 

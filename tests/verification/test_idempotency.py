@@ -270,9 +270,8 @@ def test_what_is_stored_gives_neither_key_nor_body_away(database: Database, cloc
 def test_old_keys_are_deleted_in_small_numbers(database: Database, clock: Clock) -> None:
     ask(database, *(keyed(key=f"order-{number}") for number in range(5)), now=clock.now)
     with database.write() as connection:
-        assert idempotency.purge(connection, now=clock.now + KEPT_MS - 1, limit=2) == 0
-        later = clock.now + KEPT_MS
-        deleted = [idempotency.purge(connection, now=later, limit=2) for _ in range(4)]
+        assert idempotency.purge(connection, before=clock.now - 1, limit=2) == 0
+        deleted = [idempotency.purge(connection, before=clock.now, limit=2) for _ in range(4)]
     assert deleted == [2, 2, 1, 0]
 
 

@@ -76,10 +76,10 @@ def test_a_secret_that_signs_no_more_is_erased(database: Database) -> None:
     added = add_endpoint(database, URL)
     with database.write() as connection:
         endpoints.rotate(connection, CIPHER, added.id, now=NOW, overlap_ms=1000)
-        endpoints.erase_former_secrets(connection, now=NOW + 999)
+        endpoints.purge_former_secrets(connection, before=NOW + 999, limit=9)
     assert len(signing(database)) == 2
     with database.write() as connection:
-        endpoints.erase_former_secrets(connection, now=NOW + 1000)
+        endpoints.purge_former_secrets(connection, before=NOW + 1000, limit=9)
     assert len(signing(database)) == 1
 
 

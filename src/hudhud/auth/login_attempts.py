@@ -14,6 +14,7 @@ from hudhud.core.errors import HudhudError
 from hudhud.core.ip_addresses import limited_as
 from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import say
+from hudhud.db.batches import delete_some
 from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import login_attempts
 
@@ -94,9 +95,10 @@ def unlock(connection: Connection, address: str | None = None) -> int:
     return connection.execute(statement).rowcount
 
 
-def purge(connection: Connection, *, now: int) -> None:
-    """Delete the attempts that count no more."""
-    connection.execute(delete(login_attempts).where(login_attempts.c.at <= now - WINDOW_MS))
+def purge(connection: Connection, *, before: int, limit: int) -> int:
+    """Delete at most `limit` attempts that are as old as `before`; return how many."""
+    at = login_attempts.c.at
+    return delete_some(connection, login_attempts, at <= before, order=at, limit=limit)
 
 
 def _failures_of(connection: Connection, username: str, now: int) -> int:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from hudhud.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from hudhud.db.batches import delete_some
 from hudhud.db.tables import sessions
 
 TOKEN_BYTES = 32
@@ -115,20 +116,15 @@ def end_others(connection: Connection, session: Session) -> None:
     )
 
 
-def purge(connection: Connection, *, now: int) -> None:
-    """Delete the sessions that time has ended."""
-    unfinished = and_(
-        sessions.c.is_complete.is_(False), sessions.c.created_at <= now - INCOMPLETE_MS
+def purge(connection: Connection, *, before: int, limit: int) -> int:
+    """Delete at most `limit` sessions that had ended by `before`; return how many."""
+    created = sessions.c.created_at
+    has_ended = or_(
+        sessions.c.seen_at <= before - IDLE_MS,
+        created <= before - ABSOLUTE_MS,
+        and_(sessions.c.is_complete.is_(False), created <= before - INCOMPLETE_MS),
     )
-    connection.execute(
-        delete(sessions).where(
-            or_(
-                sessions.c.seen_at <= now - IDLE_MS,
-                sessions.c.created_at <= now - ABSOLUTE_MS,
-                unfinished,
-            )
-        )
-    )
+    return delete_some(connection, sessions, has_ended, order=created, limit=limit)
 
 
 def _has_ended(session: Session, now: int) -> bool:

@@ -34,9 +34,9 @@ Id = TypeVar("Id", int, str)
 
 
 class Purge(Protocol):
-    """Deletes at most `limit` rows that are too old; returns how many, fewer where none is left."""
+    """Deletes at most `limit` rows; returns how many, fewer where no more are that old."""
 
-    def __call__(self, connection: Connection, *, now: int, limit: int) -> int:
+    def __call__(self, connection: Connection, *, before: int, limit: int) -> int:
         """Delete, inside a writing transaction."""
 
 
@@ -55,7 +55,7 @@ class Retention:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._kinds: Sequence[Kind] = (
             *_oldest(database, settings),
-            *(_Indexed(database, purge) for purge in _indexed(database, settings)),
+            *(_Indexed(database, *kind) for kind in _indexed(database, settings)),
         )
         self._left = list(self._kinds)
 
@@ -81,8 +81,9 @@ class Retention:
 class _Indexed:
     """Rows whose age has an index, so that the statement that deletes them finds them."""
 
-    def __init__(self, database: Database, purge: Purge) -> None:
+    def __init__(self, database: Database, kept_ms: int, purge: Purge) -> None:
         self.batches = Batches(database)
+        self._kept_ms = kept_ms
         self._purge = purge
 
     def delete_some(self) -> bool:
@@ -90,7 +91,7 @@ class _Indexed:
         return self.batches.write(self._delete) >= rows
 
     def _delete(self, connection: Connection, rows: int) -> int:
-        return self._purge(connection, now=now_ms(), limit=rows)
+        return self._purge(connection, before=now_ms() - self._kept_ms, limit=rows)
 
 
 class _Oldest(Generic[Id]):
@@ -141,43 +142,27 @@ def _oldest(database: Database, settings: Settings) -> Sequence[Kind]:
     )
 
 
-def _indexed(database: Database, settings: Settings) -> Sequence[Purge]:
+def _indexed(database: Database, settings: Settings) -> Sequence[tuple[int, Purge]]:
+    """Return for how long each kind is kept; 0 where its rows themselves say when they end."""
     return (
-        _older_than(settings.retention_audit_days * DAY_MS, audit_log.purge),
-        text_store.Orphans(database).purge,
-        contacts.purge_inbound,
-        inbound.purge,
-        idempotency.purge,
-        rate_limits.purge,
-        conversions.purge,
-        counters.purge,
-        *map(
-            _at_once, (commands.purge, records.purge_states, sessions.purge, login_attempts.purge)
-        ),
-        _at_once(endpoints.erase_former_secrets),
+        (settings.retention_audit_days * DAY_MS, audit_log.purge),
+        (contacts.INBOUND_KEPT_MS, contacts.purge_inbound),
+        (inbound.ANSWERED_AGAIN_MS, inbound.purge),
+        (idempotency.KEPT_MS, idempotency.purge),
+        (conversions.KEPT_MS, conversions.purge),
+        (commands.KEPT_MS, commands.purge),
+        (records.STATES_KEPT_MS, records.purge_states),
+        (login_attempts.WINDOW_MS, login_attempts.purge),
+        (0, text_store.Orphans(database).purge),
+        (0, rate_limits.purge),
+        (0, counters.purge),
+        (0, sessions.purge),
+        (0, endpoints.purge_former_secrets),
     )
 
 
 def _give_up(connection: Connection, ids: Sequence[int]) -> int:
     return deliveries.give_up(connection, ids, now=now_ms())
-
-
-def _older_than(kept_ms: int, purge: Callable[..., int]) -> Purge:
-    def run(connection: Connection, *, now: int, limit: int) -> int:
-        return purge(connection, before=now - kept_ms, limit=limit)
-
-    return run
-
-
-def _at_once(purge: Callable[..., None]) -> Purge:
-    """Delete all of a table that never holds more than a few old rows."""
-
-    def run(connection: Connection, *, now: int, limit: int) -> int:
-        del limit
-        purge(connection, now=now)
-        return 0
-
-    return run
 
 
 def old_messages(connection: Connection, before: int) -> Sequence[int]:

@@ -68,8 +68,8 @@ def keep_inbound(connection: Connection, *, sender: str, message: Inbound) -> bo
     return insert_or_ignore(connection, inbound_messages, row)
 
 
-def purge_inbound(connection: Connection, *, now: int, limit: int) -> int:
-    """Delete at most `limit` messages older than `INBOUND_KEPT_MS`; return how many."""
+def purge_inbound(connection: Connection, *, before: int, limit: int) -> int:
+    """Delete at most `limit` messages older than `before`; return how many."""
     received = inbound_messages.c.received_at
-    is_old = received < now - INBOUND_KEPT_MS
+    is_old = received < before
     return delete_some(connection, inbound_messages, is_old, order=received, limit=limit)

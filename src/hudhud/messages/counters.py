@@ -28,6 +28,7 @@ HAPPENINGS: tuple[Happening, ...] = (
     "canceled",
 )
 UNIT_MS: Mapping[Unit, int] = {"minute": MINUTE_MS, "hour": HOUR_MS}
+# Minutes are drawn for 2 days, hours for 400.
 KEPT_MS: Mapping[Unit, int] = {"minute": 2 * DAY_MS, "hour": 400 * DAY_MS}
 # Times to delivery are counted in buckets, each a tenth wider than the one before.
 BUCKET_GROWTH = 1.1
@@ -75,12 +76,12 @@ def middle(number: int) -> int:
     return round(math.pow(BUCKET_GROWTH, number + 0.5))
 
 
-def purge(connection: Connection, *, now: int, limit: int) -> int:
-    """Delete at most `limit` rows too old to be drawn: minutes after 2 days, hours after 400."""
+def purge(connection: Connection, *, before: int, limit: int) -> int:
+    """Delete at most `limit` rows that were too old for a chart at `before`; return how many."""
     deleted = 0
     for unit, kept in KEPT_MS.items():
         for table in (traffic, delivery_times):
-            is_old = and_(table.c.unit == unit, table.c.start < now - kept)
+            is_old = and_(table.c.unit == unit, table.c.start < before - kept)
             left = limit - deleted
             deleted += delete_some(connection, table, is_old, order=table.c.start, limit=left)
     return deleted

@@ -104,16 +104,16 @@ class Orphans:
         self._after: int | None = None
         self._next_at = 0
 
-    def purge(self, connection: Connection, *, now: int, limit: int) -> int:
+    def purge(self, connection: Connection, *, before: int, limit: int) -> int:
         """Look at the next `limit` texts and delete those of no message; return how many it saw."""
-        if now < self._next_at:
+        if before < self._next_at:
             return 0
         next_texts = select(texts.c.key).order_by(texts.c.key).limit(limit)
         if self._after is not None:
             next_texts = next_texts.where(texts.c.key > self._after)
         keys = connection.scalars(next_texts).all()
         if len(keys) < limit:
-            self._after, self._next_at = None, now + ORPHANS_MS
+            self._after, self._next_at = None, before + ORPHANS_MS
         else:
             self._after = keys[-1]
         if self._are_unused(connection, keys):

@@ -6,11 +6,12 @@ The process that holds the sender takes a command, does it, and writes the resul
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from hudhud.core.clock import MINUTE_MS
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns, stored
+from hudhud.db.batches import delete_some
 from hudhud.db.tables import commands
 
 Kind = Literal["reload", "logout", "pair_phone"]
@@ -84,9 +85,13 @@ def abandon(connection: Connection, *, sender: str, now: int) -> None:
     )
 
 
-def purge(connection: Connection, *, now: int) -> None:
-    """Delete what was finished long enough ago: a result can be a code to link a device."""
-    connection.execute(delete(commands).where(commands.c.finished_at < now - KEPT_MS))
+def purge(connection: Connection, *, before: int, limit: int) -> int:
+    """Delete at most `limit` commands finished before `before`; return how many.
+
+    They are not kept for long, for a result can be a code that links a device.
+    """
+    finished = commands.c.finished_at
+    return delete_some(connection, commands, finished < before, order=finished, limit=limit)
 
 
 def finish(connection: Connection, *, command: Command, result: Result, now: int) -> None:

@@ -14,8 +14,8 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    and_,
     case,
-    delete,
     func,
     literal,
     or_,
@@ -29,6 +29,7 @@ from hudhud.core.clock import DAY_MS
 from hudhud.core.plain_text import is_plain
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns, stored
+from hudhud.db.batches import delete_some
 from hudhud.db.tables import sender_states, senders
 from hudhud.db.upserts import insert_or_ignore
 from hudhud.webhooks import events
@@ -175,11 +176,11 @@ def note_silence(connection: Connection, *, name: str, now: int) -> None:
         _tell(connection, name, "stopped", now=now)
 
 
-def purge_states(connection: Connection, *, now: int) -> None:
-    """Delete the states of long ago, but of each sender the last one."""
+def purge_states(connection: Connection, *, before: int, limit: int) -> int:
+    """Delete at most `limit` states older than `before`, but of each sender the last one."""
     last = select(func.max(sender_states.c.id)).group_by(sender_states.c.sender)
-    old = sender_states.c.at < now - STATES_KEPT_MS
-    connection.execute(delete(sender_states).where(old, sender_states.c.id.not_in(last)))
+    is_old = and_(sender_states.c.at < before, sender_states.c.id.not_in(last))
+    return delete_some(connection, sender_states, is_old, order=sender_states.c.at, limit=limit)
 
 
 def pause(connection: Connection, *, name: str, now: int) -> bool:

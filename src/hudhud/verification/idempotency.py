@@ -78,10 +78,10 @@ def release(connection: Connection, refused: Sequence[tuple[IdempotentRequest, s
     connection.execute(delete(idempotency_keys).where(here, mine))
 
 
-def purge(connection: Connection, *, now: int, limit: int) -> int:
-    """Delete at most `limit` keys that are older than 24 hours; return how many."""
+def purge(connection: Connection, *, before: int, limit: int) -> int:
+    """Delete at most `limit` keys that are as old as `before`; return how many."""
     created = idempotency_keys.c.created_at
-    is_old = created <= now - KEPT_MS
+    is_old = created <= before
     return delete_some(connection, idempotency_keys, is_old, order=created, limit=limit)
 
 

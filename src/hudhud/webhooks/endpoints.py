@@ -184,10 +184,14 @@ def rotate(
     return Signed(endpoint_id, row.url, secret)
 
 
-def erase_former_secrets(connection: Connection, *, now: int) -> None:
-    """Erase the secrets that sign no more."""
-    over = update(webhook_endpoints).where(webhook_endpoints.c.previous_until <= now)
-    connection.execute(over.values(previous_secret_sealed=None, previous_until=None))
+def purge_former_secrets(connection: Connection, *, before: int, limit: int) -> int:
+    """Erase at most `limit` secrets that sign no more since `before`; return how many."""
+    is_over = webhook_endpoints.c.previous_until <= before
+    chosen = select(webhook_endpoints.c.id).where(is_over).limit(limit)
+    over = update(webhook_endpoints).where(webhook_endpoints.c.id.in_(chosen))
+    return connection.execute(
+        over.values(previous_secret_sealed=None, previous_until=None)
+    ).rowcount
 
 
 def reseal(connection: Connection, cipher: Cipher) -> int:

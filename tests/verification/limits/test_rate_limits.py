@@ -61,9 +61,9 @@ def rows(database: Database) -> int:
         return connection.scalar(select(func.count()).select_from(limit_counts)) or 0
 
 
-def purge(database: Database, *, now: int, limit: int = 1000) -> int:
+def purge(database: Database, *, before: int, limit: int = 1000) -> int:
     with database.write() as connection:
-        return rate_limits.purge(connection, now=now, limit=limit)
+        return rate_limits.purge(connection, before=before, limit=limit)
 
 
 def test_a_number_gets_one_code_in_thirty_seconds_to_the_millisecond(database: Database) -> None:
@@ -178,10 +178,10 @@ def test_purging_takes_only_what_no_window_needs_and_a_few_at_a_time(database: D
     day = exact("day", Rate(1, 30_000), Rate(5, 24 * HOUR))
     assert is_taken(database, day)
     later = NOW + 30_000 + CLOCK_DIFFERENCE_MS
-    assert purge(database, now=later) == 0
-    assert [purge(database, now=later + 1, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert purge(database, before=later) == 0
+    assert [purge(database, before=later + 1, limit=2) for _ in range(4)] == [2, 2, 1, 0]
     assert rows(database) == 1
-    assert purge(database, now=NOW + 25 * HOUR) == 1
+    assert purge(database, before=NOW + 25 * HOUR) == 1
 
 
 def test_forgetting_a_number_deletes_what_was_counted_of_it_alone(database: Database) -> None:
@@ -272,7 +272,7 @@ def test_it_agrees_with_a_model_that_keeps_every_time(
             again = now + result.retry_after * 1000
             assert not any(model.must_refuse(limit, again) for limit in applying)
             assert any(model.may_refuse(limit, again - 1000) for limit in applying)
-        purge(database, now=now)
+        purge(database, before=now)
     for limit in each:
         model.check(limit)
 

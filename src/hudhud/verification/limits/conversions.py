@@ -38,10 +38,10 @@ def note_approved(connection: Connection, phone: str, *, started_at: int, now: i
         _add(connection, keys, [{"started": 0, "approved": 1} for _ in keys])
 
 
-def purge(connection: Connection, *, now: int, limit: int) -> int:
-    """Delete what is older than 8 days, at most `limit` rows; return how many."""
+def purge(connection: Connection, *, before: int, limit: int) -> int:
+    """Delete at most `limit` rows that begin before `before`; return how many."""
     start = conversions.c.start
-    return delete_some(connection, conversions, start < now - KEPT_MS, order=start, limit=limit)
+    return delete_some(connection, conversions, start < before, order=start, limit=limit)
 
 
 def _add(

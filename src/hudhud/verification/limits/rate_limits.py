@@ -173,10 +173,10 @@ def take(
     return results
 
 
-def purge(connection: Connection, *, now: int, limit: int) -> int:
-    """Delete counts that no window needs any more, at most `limit`; return how many."""
+def purge(connection: Connection, *, before: int, limit: int) -> int:
+    """Delete at most `limit` counts that no window needs since `before`; return how many."""
     expiry = limit_counts.c.expires_at
-    return delete_some(connection, limit_counts, expiry <= now, order=expiry, limit=limit)
+    return delete_some(connection, limit_counts, expiry <= before, order=expiry, limit=limit)
 
 
 def forget(connection: Connection, number: str) -> int:

@@ -220,10 +220,10 @@ def _note_answer(connection: Connection, phone: str, now: int) -> bool:
     )
 
 
-def purge(connection: Connection, *, now: int, limit: int) -> int:
-    """Delete at most `limit` notes of answers that another one may follow; return how many."""
+def purge(connection: Connection, *, before: int, limit: int) -> int:
+    """Delete at most `limit` notes of answers as old as `before`; return how many."""
     answered = tables.link_answers.c.answered_at
-    is_old = answered <= now - ANSWERED_AGAIN_MS
+    is_old = answered <= before
     return delete_some(connection, tables.link_answers, is_old, order=answered, limit=limit)
 
 
