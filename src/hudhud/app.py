@@ -24,7 +24,7 @@ from hudhud.maintenance.housekeeping import Housekeeping
 from hudhud.maintenance.retention import Retention
 from hudhud.messages import queue
 from hudhud.messages.templates.catalog import Templates
-from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.address_policy import AddressPolicy
@@ -49,7 +49,7 @@ def open_installation(settings: Settings) -> Database:
 
 
 def build_starter(
-    settings: Settings, database: Database, templates: Templates, countries: Countries
+    settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
 ) -> VerificationStarter:
     """Build what makes verifications and writes them. Raises StartRefused without a secret."""
     return VerificationStarter(

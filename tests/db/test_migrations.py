@@ -31,7 +31,7 @@ from hudhud.db.migrate import (
 )
 from hudhud.db.tables import installation, messages, metadata
 from hudhud.messages import listing, statistics, text_store, timeline
-from hudhud.messages.search import JobFilter, Place
+from hudhud.messages.search import JobFilter, PageCursor
 from hudhud.messages.states import STATUSES
 from hudhud.senders import overview
 from hudhud.verification.limits.rate_limits import DEFAULTS
@@ -329,7 +329,9 @@ def _insert_message(connection: Connection, number: int, status: str) -> None:
 
 def searched(database: Database, search: str) -> list[int]:
     with database.read() as connection:
-        page, _ = listing.page(connection, CIPHER, JobFilter(search=search), Place(20), now=NOW)
+        page, _ = listing.page(
+            connection, CIPHER, JobFilter(search=search), PageCursor(20), now=NOW
+        )
     return [job.id for job in page.jobs]
 
 
@@ -379,7 +381,7 @@ def test_what_the_first_version_stored_is_shown(grown: Database) -> None:
     with grown.read() as connection:
         (card,) = overview.cards(connection, now=NOW)
         sent = connection.execute(select(messages).where(messages.c.status == "sent")).one()
-        steps = timeline.of(connection, sent)
+        steps = timeline.steps_of(connection, sent)
         (key,) = api_keys.list_keys(connection)
     assert (card.state, card.is_paused, card.uptime_share) == ("stopped", False, None)
     assert [(step.kind, step.at) for step in steps] == [("accepted", NOW), ("sent", SENT_AT)]

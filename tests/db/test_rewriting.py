@@ -27,7 +27,7 @@ from hudhud.db.tables import (
     webhook_endpoints,
 )
 from hudhud.messages import listing
-from hudhud.messages.search import JobFilter, Place
+from hudhud.messages.search import JobFilter, PageCursor
 from support.queued import NOW
 from support.stored_jobs import CIPHER, StoredJob, put_jobs
 
@@ -157,10 +157,10 @@ def test_a_search_finds_old_errors_by_their_codes(database: Database) -> None:
     run(database)
     with database.read() as connection:
         chosen = JobFilter(search="nowhere", codes=("job.not_taken",))
-        page, _ = listing.page(connection, CIPHER, chosen, Place(9), now=NOW)
+        page, _ = listing.page(connection, CIPHER, chosen, PageCursor(9), now=NOW)
         assert [job.id for job in page.jobs] == [found]
         chosen = JobFilter(search="nowhere", reads=lambda sentence: sentence == NOT_TAKEN)
-        page, _ = listing.page(connection, CIPHER, chosen, Place(9), now=NOW)
+        page, _ = listing.page(connection, CIPHER, chosen, PageCursor(9), now=NOW)
         assert [job.id for job in page.jobs] == [found]
         kept = connection.execute(select(texts).where(texts.c.text == "Odd.")).one()
     assert (kept.code, kept.params) == (None, None)

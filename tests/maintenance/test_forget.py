@@ -20,7 +20,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
 from hudhud.maintenance import forget
 from hudhud.maintenance.forget import CHOSEN, Forgotten, new_pseudonym
-from hudhud.maintenance.phone_traces import Needle
+from hudhud.maintenance.phone_traces import PhoneMatcher
 from hudhud.messages import contacts, counters, queue, text_store, timeline
 from hudhud.messages.outcomes import Failed
 from hudhud.senders import records
@@ -145,7 +145,9 @@ def test_errors_and_steps_that_name_the_number_are_rewritten(database: Database)
     with database.read() as connection:
         assert text_store.find(connection, PHONE[1:]) == []
         assert text_store.find(connection, name) == [row.error_key]
-        (step,) = [one for one in timeline.of(connection, row) if one.kind == "attempt_failed"]
+        (step,) = [
+            one for one in timeline.steps_of(connection, row) if one.kind == "attempt_failed"
+        ]
     assert step.error == other(row.error)
 
 
@@ -262,9 +264,9 @@ def test_a_longer_number_that_begins_alike_is_another_one(database: Database) ->
     ],
 )
 def test_a_number_is_found_as_it_is_written(text: str, *, is_in: bool) -> None:
-    needle = Needle(PHONE)
-    assert needle.is_in(text) is is_in
-    assert (PHONE[1:] in needle.replaced(text, "x")) is (not is_in and PHONE[1:] in text)
+    matcher = PhoneMatcher(PHONE)
+    assert matcher.is_in(text) is is_in
+    assert (PHONE[1:] in matcher.replaced(text, "x")) is (not is_in and PHONE[1:] in text)
 
 
 @pytest.mark.parametrize("phone", [PHONE, PHONE[1:]])

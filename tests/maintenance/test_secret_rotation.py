@@ -22,8 +22,8 @@ from hudhud.maintenance.secret_rotation import DONE, RotationStatus
 from hudhud.messages import search
 from hudhud.messages.templates.catalog import Templates
 from hudhud.verification.check import Check, Checked, CodeChecker
-from hudhud.verification.limits.countries import Countries
-from hudhud.verification.links.inbound import Arrivals
+from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.links.start import LinkRequest, LinkStarter
 from hudhud.verification.request import Accepted
 from hudhud.verification.start import VerificationStarter
@@ -62,7 +62,7 @@ def of_purpose(purpose: str, used: Settings) -> Cipher:
 def accept(database: Database, used: Settings, phone: str = PHONE) -> Accepted:
     """A code that was asked for while these settings held."""
     starter = VerificationStarter(
-        used, database, cipher(used), Templates(used), Countries(used, database)
+        used, database, cipher(used), Templates(used), CountryPolicy(used, database)
     )
     (result,) = start(database, (SHOP, request(phone)), now=now_ms(), starter=starter)
     assert isinstance(result, Accepted)
@@ -101,10 +101,14 @@ def test_a_code_is_checked_sent_and_found(
 @PAIRS
 def test_the_text_of_a_link_arrives(database: Database, made: Settings, used: Settings) -> None:
     put_linked(database)
-    starter = LinkStarter(made, database, cipher(made), Templates(made), Countries(made, database))
+    starter = LinkStarter(
+        made, database, cipher(made), Templates(made), CountryPolicy(made, database)
+    )
     now = now_ms()
     link = starter.start(LinkRequest(phone=Phone(PHONE, "EG")), caller=SHOP, now=now)
-    taking = Arrivals(used, database, cipher(used), Templates(used), Countries(used, database))
+    taking = LinkReplies(
+        used, database, cipher(used), Templates(used), CountryPolicy(used, database)
+    )
     text = Inbound("m", PHONE, f"Hello {link.token}", now)
     with database.write() as connection:
         taking.take(connection, text, channel="linked", sender="main", now=now)
@@ -237,7 +241,7 @@ def test_codes_of_the_new_secret_do_not_need_the_former_one(database: Database) 
 def test_a_link_of_the_former_secret_needs_it(database: Database) -> None:
     put_linked(database)
     starter = LinkStarter(
-        BEFORE, database, cipher(BEFORE), Templates(BEFORE), Countries(BEFORE, database)
+        BEFORE, database, cipher(BEFORE), Templates(BEFORE), CountryPolicy(BEFORE, database)
     )
     link = starter.start(LinkRequest(), caller=SHOP, now=now_ms())
     assert left(database).until == link.expires_at

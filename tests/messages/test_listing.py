@@ -12,7 +12,7 @@ from hudhud.messages import listing, queue
 from hudhud.messages.listing import Job, JobPage, Refusal, Total
 from hudhud.messages.outcomes import Failed, Sent
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.messages.search import JobFilter, Place
+from hudhud.messages.search import JobFilter, PageCursor
 from hudhud.messages.states import STATUSES
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, submit
@@ -23,12 +23,14 @@ EVERY = JobFilter()
 
 def page(database: Database, chosen: JobFilter = EVERY, **asked: Any) -> JobPage:
     with database.read() as connection:
-        return listing.page(connection, CIPHER, chosen, Place(**{"limit": 3, **asked}), now=NOW)[0]
+        return listing.page(
+            connection, CIPHER, chosen, PageCursor(**{"limit": 3, **asked}), now=NOW
+        )[0]
 
 
 def total(database: Database, chosen: JobFilter = EVERY) -> Total:
     with database.read() as connection:
-        return listing.page(connection, CIPHER, chosen, Place(1), now=NOW)[1]
+        return listing.page(connection, CIPHER, chosen, PageCursor(1), now=NOW)[1]
 
 
 def ids(found: JobPage) -> list[int]:

@@ -264,7 +264,7 @@ class QueueMachine(RuleBasedStateMachine):
         """Each tells of every attempt once, and ends as its message did."""
         with self.database.read() as connection:
             for row in connection.execute(select(tables.messages)).all():
-                kinds = [step.kind for step in timeline.of(connection, row)]
+                kinds = [step.kind for step in timeline.steps_of(connection, row)]
                 assert kinds[0] == "accepted"
                 assert kinds.count("accepted") == kinds.count(kinds[-1]) == 1
                 assert kinds.count("sending") == self.begun[row.id]

@@ -9,7 +9,6 @@ from hudhud.db.engine import Database
 from hudhud.messages import queue
 from hudhud.messages.outcomes import Sent
 from hudhud.messages.receipts import record_receipts
-from hudhud.messages.states import legacy_status
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, change, stored, submit
 
@@ -106,20 +105,3 @@ def test_receipts_in_any_order_and_number_end_in_the_same_state(
     assert row.status == expected
     assert (row.delivered_at is not None) == (expected != "sent")
     assert (row.read_at is not None) == (expected == "read")
-
-
-@pytest.mark.parametrize(
-    ("status", "word"),
-    [
-        ("queued", "pending"),
-        ("sending", "processing"),
-        ("sent", "sent"),
-        ("delivered", "sent"),
-        ("read", "sent"),
-        ("failed", "failed"),
-        ("expired", "failed"),
-        ("canceled", "failed"),
-    ],
-)
-def test_every_state_has_the_earlier_applications_word(status: str, word: str) -> None:
-    assert legacy_status(status) == word

@@ -16,7 +16,7 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import listing, text_store
 from hudhud.messages.listing import JobPage
-from hudhud.messages.search import DENSE, SCANNED, SCANNED_WIDELY, JobFilter, Place
+from hudhud.messages.search import DENSE, SCANNED, SCANNED_WIDELY, JobFilter, PageCursor
 from hudhud.messages.states import STATUSES, LegacyStatus, legacy_status
 from hudhud.messages.templates.catalog import with_code
 from hudhud.verification import lifecycle
@@ -87,7 +87,7 @@ def page(
     chosen = JobFilter(status=status, delivery=delivery, search=search)
     with database.read() as connection:
         return listing.page(
-            connection, cipher, chosen, Place(limit, **cast("Any", place)), now=NOW
+            connection, cipher, chosen, PageCursor(limit, **cast("Any", place)), now=NOW
         )[0]
 
 
@@ -97,7 +97,7 @@ def found(database: Database, search: str = "", **asked: Any) -> list[int]:
 
 def total(database: Database, chosen: JobFilter) -> listing.Total:
     with database.read() as connection:
-        return listing.page(connection, CIPHER, chosen, Place(1), now=NOW)[1]
+        return listing.page(connection, CIPHER, chosen, PageCursor(1), now=NOW)[1]
 
 
 def counted(number: int) -> listing.Total:
@@ -165,7 +165,7 @@ def test_a_job_is_found_by_the_code_of_its_error(database: Database) -> None:
     ):
         chosen = JobFilter(search="كلمة", codes=codes)
         with database.read() as connection:
-            shown, count = listing.page(connection, CIPHER, chosen, Place(100), now=NOW)
+            shown, count = listing.page(connection, CIPHER, chosen, PageCursor(100), now=NOW)
         assert [job.id for job in shown.jobs] == wanted
         assert count == counted(len(wanted))
 
@@ -465,7 +465,7 @@ def test_pages_and_totals_are_those_of_a_plain_filter(
             skipped = found(database, chosen.search, limit=limit, skip=skip, **asked)
             assert skipped == expected[skip : skip + limit]
         assert total(database, chosen) == counted(len(expected))
-        for place in (Place(limit), Place(limit, skip=1)):
+        for place in (PageCursor(limit), PageCursor(limit, skip=1)):
             with database.read() as connection:
                 together = listing.page(connection, CIPHER, chosen, place, now=NOW)
             assert [job.id for job in together[0].jobs] == expected[place.skip :][:limit]

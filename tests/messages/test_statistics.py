@@ -16,7 +16,7 @@ from hudhud.messages import counters, queue, receipts, statistics
 from hudhud.messages.counters import HAPPENINGS, Happening
 from hudhud.messages.outcomes import Sent
 from hudhud.messages.states import STATUSES
-from hudhud.messages.statistics import Numbers, Range, Series, Window
+from hudhud.messages.statistics import Period, QueueNumbers, Range, Series
 from hudhud.senders import records
 from hudhud.senders.records import LATE_MS
 from hudhud.worker.worker import record_outcomes
@@ -39,7 +39,7 @@ def add(database: Database, now: int, times: Sequence[int] = (), **happened: int
         counters.add(connection, now=now, moved={}, happened=named, delivered_after=times)
 
 
-def numbers(database: Database, *, now: int = NOW, mean_gap: float = 1.0) -> Numbers:
+def numbers(database: Database, *, now: int = NOW, mean_gap: float = 1.0) -> QueueNumbers:
     with database.read() as connection:
         return statistics.numbers(connection, channel="sandbox", now=now, mean_gap=mean_gap)
 
@@ -64,7 +64,7 @@ def test_before_anything_happened_nothing_is_known(database: Database) -> None:
     assert (found.pending, found.processing, found.connected_senders) == (0, 0, 0)
     assert (found.oldest_waiting_at, found.next_expiry_at) == (None, None)
     assert found.expected_wait_ms is None
-    empty = Window(dict.fromkeys(HAPPENINGS, 0), None, None)
+    empty = Period(dict.fromkeys(HAPPENINGS, 0), None, None)
     assert (found.hour, found.day) == (empty, empty)
 
 
@@ -338,7 +338,7 @@ def test_test_keys_are_counted_but_say_nothing_of_a_live_installation(database: 
         "sending": 1,
         "delivered": 1,
     }
-    assert found.hour == Window(dict.fromkeys(HAPPENINGS, 0) | {"accepted": 1}, None, None)
+    assert found.hour == Period(dict.fromkeys(HAPPENINGS, 0) | {"accepted": 1}, None, None)
     assert (found.connected_senders, found.expected_wait_ms) == (0, None)
     assert found.oldest_ready_at == now
     assert of_sandbox.connected_senders == 0

@@ -33,7 +33,7 @@ def steps(database: Database, message: int) -> list[Step]:
     with database.read() as connection:
         row = states.find(connection, message)
         assert row is not None
-        return timeline.of(connection, row)
+        return timeline.steps_of(connection, row)
 
 
 def test_a_message_that_waits_was_accepted(database: Database) -> None:

@@ -14,9 +14,9 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
-from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links.start import LinkRequest, LinkStarter, StartedLink
-from support.queued import CARRIES, NOW, PHONE, SECRET, arrivals, caller, put_sender
+from support.queued import CARRIES, NOW, PHONE, SECRET, caller, link_replies, put_sender
 
 ACCOUNT = "+201550000001"
 SENDER = "main"
@@ -42,7 +42,7 @@ def link_starter(database: Database, **changes: Any) -> LinkStarter:
     """What makes links, for live keys."""
     chosen = settings(**changes)
     return LinkStarter(
-        chosen, database, CodeCipher(SECRET), Templates(chosen), Countries(chosen, database)
+        chosen, database, CodeCipher(SECRET), Templates(chosen), CountryPolicy(chosen, database)
     )
 
 
@@ -72,7 +72,7 @@ def write(
 ) -> None:
     """A person writes a text to a sender."""
     message = Inbound("m", phone, text, now)
-    taking = arrivals(database, **{"channel": "linked", **changes})
+    taking = link_replies(database, **{"channel": "linked", **changes})
     with database.write() as connection:
         taking.take(connection, message, channel=channel, sender=sender, now=now)
 

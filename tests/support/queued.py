@@ -15,8 +15,8 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
-from hudhud.verification.limits.countries import Countries
-from hudhud.verification.links.inbound import Arrivals
+from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.request import Accepted, SendRequest
 from hudhud.verification.start import VerificationStarter
 
@@ -31,15 +31,15 @@ def starter(database: Database, **changes: Any) -> VerificationStarter:
     """What makes and writes verifications, on the sandbox unless `changes` say otherwise."""
     chosen = settings(**{"channel": "sandbox", **changes})
     return VerificationStarter(
-        chosen, database, CodeCipher(SECRET), Templates(chosen), Countries(chosen, database)
+        chosen, database, CodeCipher(SECRET), Templates(chosen), CountryPolicy(chosen, database)
     )
 
 
-def arrivals(database: Database, **changes: Any) -> Arrivals:
+def link_replies(database: Database, **changes: Any) -> LinkReplies:
     """What answers the texts of links, on the sandbox unless `changes` say otherwise."""
     chosen = settings(**{"channel": "sandbox", **changes})
-    return Arrivals(
-        chosen, database, CodeCipher(SECRET), Templates(chosen), Countries(chosen, database)
+    return LinkReplies(
+        chosen, database, CodeCipher(SECRET), Templates(chosen), CountryPolicy(chosen, database)
     )
 
 

@@ -12,9 +12,9 @@ from hudhud.db.engine import Database
 from hudhud.senders import commands, records
 from hudhud.senders.commands import Kind, Result
 from hudhud.worker.pace import Pace
-from hudhud.worker.send import Delivery
+from hudhud.worker.send import MessageSender
 from hudhud.worker.worker import Worker
-from support.queued import SECRET, arrivals, stored
+from support.queued import SECRET, link_replies, stored
 from support.scripted_channel import ScriptedChannel
 from support.services import wait_until
 
@@ -37,8 +37,8 @@ class RunningWorker:
             channel_name="sandbox",
             database=database,
             channel=channel,
-            delivery=Delivery(database, channel, CodeCipher(SECRET)),
-            arrivals=arrivals(database),
+            message_sender=MessageSender(database, channel, CodeCipher(SECRET)),
+            link_replies=link_replies(database),
             pace=pace or Pace(0, 0),
             largest_batch=1 if pace else 200,
         )

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from hudhud.messages.counters import HAPPENINGS, Happening
 from hudhud.messages.states import STATUSES
-from hudhud.messages.statistics import Numbers, Window
+from hudhud.messages.statistics import Period, QueueNumbers
 from hudhud.senders import records
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.ui.format import Format
@@ -49,13 +49,13 @@ def card(state: Any = "connected", **changes: Any) -> SenderCard:
     return SenderCard(**{**usual, **changes})
 
 
-def window(rate: float | None = None, median_ms: int | None = None, **happened: int) -> Window:
+def window(rate: float | None = None, median_ms: int | None = None, **happened: int) -> Period:
     """How it went during some time."""
     counts: dict[Happening, int] = {name: happened.get(name, 0) for name in HAPPENINGS}
-    return Window(counts, rate, median_ms)
+    return Period(counts, rate, median_ms)
 
 
-def numbers(counts: dict[str, int] | None = None, **changes: Any) -> Numbers:
+def numbers(counts: dict[str, int] | None = None, **changes: Any) -> QueueNumbers:
     """The numbers, after a few codes that all arrived."""
     usual = {
         "counts": {status: (counts or {"read": 9}).get(status, 0) for status in STATUSES},
@@ -67,4 +67,4 @@ def numbers(counts: dict[str, int] | None = None, **changes: Any) -> Numbers:
         "hour": window(1.0, 2100, sent=9, delivered=9),
         "day": window(1.0, 2400, sent=9, delivered=9),
     }
-    return Numbers(**{**usual, **changes})
+    return QueueNumbers(**{**usual, **changes})

@@ -16,9 +16,9 @@ from hudhud.db.engine import Database
 from hudhud.messages import counters
 from hudhud.messages.templates.catalog import Templates
 from hudhud.verification.check import Check, Checked, CodeChecker
-from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.request import Accepted, SendRequest
-from hudhud.verification.resend import Resends
+from hudhud.verification.resend import Resender
 from hudhud.verification.start import VerificationStarter
 from support import queued
 from support.queued import NOW, PHONE, SECRET, caller
@@ -91,10 +91,10 @@ def wrong(code: str) -> str:
     return code[:-1] + str((int(code[-1]) + 1) % 10)
 
 
-def resends(database: Database, **changes: Any) -> Resends:
+def resends(database: Database, **changes: Any) -> Resender:
     """What sends codes again, on the sandbox unless `changes` say otherwise."""
     chosen = settings(**{"channel": "sandbox", **changes})
-    return Resends(chosen, database, Templates(chosen), Countries(chosen, database))
+    return Resender(chosen, database, Templates(chosen), CountryPolicy(chosen, database))
 
 
 def verification(database: Database, one: str) -> Row[Any]:

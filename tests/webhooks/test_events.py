@@ -148,7 +148,7 @@ def test_the_ways_a_verification_ends_are_told(database: Database) -> None:
     with database.write() as connection:
         lifecycle.approve(connection, sent[0], now=NOW)
         lifecycle.cancel(connection, [sent[1]], reason="caller", now=NOW)
-        lifecycle.use_up(connection, sent[2], now=NOW)
+        lifecycle.exhaust_attempts(connection, sent[2], now=NOW)
         lifecycle.expire(connection, now=NOW + VALIDITY_MS)
     ended = {data(row)["verificationId"]: row for row in told(database, "verification.")[4:]}
     assert [ended[one].kind for one in sent] == [

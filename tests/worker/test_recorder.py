@@ -19,7 +19,7 @@ from hudhud.verification.links import tokens
 from hudhud.worker import recorder
 from hudhud.worker.recorder import Recorder
 from hudhud.worker.worker import record_outcomes
-from support.queued import NOW, arrivals, put_sender, stored, submit
+from support.queued import NOW, link_replies, put_sender, stored, submit
 from support.services import wait_until
 
 PHONE = "+201001234567"
@@ -36,7 +36,7 @@ class Watched:
             sender="main",
             channel_name="sandbox",
             database=database,
-            arrivals=arrivals(database),
+            link_replies=link_replies(database),
             on_state=self.states.append,
             on_restart=self.restarts.append,
         )

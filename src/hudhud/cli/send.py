@@ -20,7 +20,7 @@ from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
 from hudhud.messages import states
 from hudhud.senders import records
-from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.request import Accepted, SendRequest
 
 # An operator who tries it out is under no limit of callers.
@@ -63,7 +63,7 @@ def send(
 
 def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
     key = load_secret(settings)
-    countries = Countries(settings, database)
+    countries = CountryPolicy(settings, database)
     starter = app.build_starter(settings, database, app.build_templates(settings), countries)
     request_id = secrets.token_hex(8)
     new = starter.make(SendRequest(phone), caller=CALLER, request_id=request_id, now=now_ms())

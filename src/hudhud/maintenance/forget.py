@@ -34,7 +34,7 @@ from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.db.locks import lift_time_limit
 from hudhud.maintenance import phone_traces
-from hudhud.maintenance.phone_traces import Needle, Trace
+from hudhud.maintenance.phone_traces import PhoneMatcher, Trace
 from hudhud.messages import text_store
 from hudhud.messages.states import CANCELED, QUEUED, SENDING
 from hudhud.verification import lifecycle
@@ -117,14 +117,14 @@ class _Forgetting:
         self.rows: Counter[str] = Counter()
         self._database = database
         self._number = number
-        self._needle = Needle(number)
+        self._matcher = PhoneMatcher(number)
         self._batches = Batches(database)
 
     def begin(self, who: str) -> None:
         """Write down that the number is forgotten. Raises CommandFailed for a sender's."""
         with self._database.write() as connection:
             for row in connection.execute(select(tables.senders.c.name, tables.senders.c.phone)):
-                if self._needle.is_in(row.phone or "") or self._needle.is_in(row.name):
+                if self._matcher.is_in(row.phone or "") or self._matcher.is_in(row.name):
                     raise CommandFailed(
                         f"This is the number of the sender {row.name}: only people can be "
                         "forgotten. To stop sending from it, log the sender out."
@@ -171,7 +171,7 @@ class _Forgetting:
             if table.name not in CHOSEN:
                 with self._database.read() as connection:
                     lift_time_limit(connection)
-                    found = phone_traces.find(connection, self._needle, table)
+                    found = phone_traces.find(connection, self._matcher, table)
                 self._batches.each(found, partial(self._change, table))
                 self.rows[table.name] += len(found)
 
@@ -192,7 +192,7 @@ class _Forgetting:
         """Return the places in which the number is still to be found."""
         with self._database.read() as connection:
             lift_time_limit(connection)
-            return phone_traces.places(connection, self._needle)
+            return phone_traces.places(connection, self._matcher)
 
     def _of_person(self, status: str) -> ColumnElement[bool]:
         either = tables.messages.c.phone.in_((self._number, self.pseudonym))
@@ -252,7 +252,7 @@ class _Forgetting:
     def _values(self, trace: Trace) -> dict[str, Any]:
         """Return the row's new texts, and what changes with them."""
         values: dict[str, Any] = {
-            column.name: self._needle.replaced(text, self.pseudonym)
+            column.name: self._matcher.replaced(text, self.pseudonym)
             for column, text in trace.texts.items()
         }
         values |= {

@@ -92,7 +92,7 @@ class Housekeeping:
         """Put the queue in order; return whether there are more codes to erase than fit one go."""
         now = now_ms()
         grace = self._uptime.has_lasted(2 * records.HEARTBEAT_MS)
-        # Each of these two adds to the kept numbers, last in its transaction (see tally.py).
+        # Each of these two adds to the kept numbers, last in its transaction (`counters.py`).
         with self._database.write() as connection:
             reclaimed = queue.reclaim(connection, now=now) if grace else 0
         with self._database.write() as connection:

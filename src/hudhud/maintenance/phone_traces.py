@@ -13,7 +13,7 @@ from hudhud.db.tables import ForeignText, messages, metadata
 INDEX = "the search index"
 
 
-class Needle:
+class PhoneMatcher:
     """A number as it is looked for: its digits, which are no part of a longer number."""
 
     def __init__(self, number: str) -> None:
@@ -38,33 +38,33 @@ class Trace:
     texts: dict[Column[Any], str]
 
 
-def find(connection: Connection, needle: Needle, table: Table) -> list[Trace]:
+def find(connection: Connection, matcher: PhoneMatcher, table: Table) -> list[Trace]:
     """Return the rows of a table that have the number; reads the whole table."""
     columns = [column for column in table.columns if isinstance(column.type, Text | ForeignText)]
     if not columns:
         return []
     key = list(table.primary_key.columns)
-    with_digits = or_(*(column.contains(needle.digits, autoescape=True) for column in columns))
+    with_digits = or_(*(column.contains(matcher.digits, autoescape=True) for column in columns))
     traces = []
     # In one order everywhere, so that two transactions cannot wait for each other.
     found = select(*key, *columns).where(with_digits).order_by(*key)
     for row in connection.execute(found):
         values = zip(columns, row[len(key) :], strict=True)
-        texts = {column: text for column, text in values if text and needle.is_in(text)}
+        texts = {column: text for column, text in values if text and matcher.is_in(text)}
         if texts:
             traces.append(Trace(table, tuple(row[: len(key)]), texts))
     return traces
 
 
-def places(connection: Connection, needle: Needle) -> Sequence[str]:
+def places(connection: Connection, matcher: PhoneMatcher) -> Sequence[str]:
     """Return the names of the tables that have the number, and the index if it still finds it."""
-    found = [table.name for table in metadata.sorted_tables if find(connection, needle, table)]
-    return [*found, *([INDEX] if _is_indexed(connection, needle) else [])]
+    found = [table.name for table in metadata.sorted_tables if find(connection, matcher, table)]
+    return [*found, *([INDEX] if _is_indexed(connection, matcher) else [])]
 
 
-def _is_indexed(connection: Connection, needle: Needle) -> bool:
+def _is_indexed(connection: Connection, matcher: PhoneMatcher) -> bool:
     """Tell whether the index of phone numbers has it for messages that have it no longer."""
-    indexed = connection.scalars(phone_index.holding(connection, needle.digits, alone=True)).all()
-    has_digits = messages.c.phone.contains(needle.digits, autoescape=True)
+    indexed = connection.scalars(phone_index.holding(connection, matcher.digits, alone=True)).all()
+    has_digits = messages.c.phone.contains(matcher.digits, autoescape=True)
     stored = select(messages.c.id).where(messages.c.id.in_(indexed), has_digits)
     return len(indexed) > len(connection.scalars(stored).all())

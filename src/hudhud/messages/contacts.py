@@ -11,13 +11,13 @@ from hudhud.db.tables import contacts, inbound_messages, messages
 from hudhud.db.upserts import insert_or_ignore, insert_or_update
 
 YES_KEPT_MS = 30 * DAY_MS
-# Somebody may install WhatsApp in the very minute in which the first code did not arrive.
+# A user may install WhatsApp in the very minute in which the first code did not arrive.
 NO_KEPT_MS = 10 * 60 * 1000
 INBOUND_KEPT_MS = 7 * DAY_MS
 
 
 def known_account(connection: Connection, *, phone: str, now: int) -> bool | None:
-    """Return whether the number has an account, or None where that must be asked anew."""
+    """Return whether the number has an account, or None where that must be asked again."""
     row = connection.execute(
         select(contacts.c.on_whatsapp, contacts.c.checked_at).where(contacts.c.phone == phone)
     ).first()
@@ -35,7 +35,7 @@ def remember_account(connection: Connection, *, phone: str, has_account: bool, n
 
 
 def ask_again(connection: Connection, *, jobs: Sequence[int]) -> None:
-    """Forget that the numbers of these jobs had no account, so that the next attempt asks anew."""
+    """Forget that the numbers of these jobs had no account, so that the next attempt asks again."""
     phones = select(messages.c.phone).where(messages.c.id.in_(jobs))
     connection.execute(
         update(contacts)

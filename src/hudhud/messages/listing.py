@@ -1,4 +1,4 @@
-"""Jobs as an admin sees them: filtered, paged, counted (`job_search.py` finds them)."""
+"""Jobs as an admin sees them: filtered, paged, counted (`search.py` finds them)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import stored
 from hudhud.db.tables import messages, verifications
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.messages.search import JobFilter, Place, Search
+from hudhud.messages.search import JobFilter, PageCursor, Search
 from hudhud.messages.states import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
 from hudhud.messages.templates.shipped import CODE
 
@@ -84,11 +84,11 @@ class Total:
 
 
 def page(
-    connection: Connection, cipher: CodeCipher, chosen: JobFilter, place: Place, *, now: int
+    connection: Connection, cipher: CodeCipher, chosen: JobFilter, cursor: PageCursor, *, now: int
 ) -> tuple[JobPage, Total]:
     """Return the jobs at a place in the list of those that fit, and how many fit in all."""
     search = Search(connection, cipher, chosen, MOST_COUNTED)
-    return _page(connection, search, place, now), _total(search)
+    return _page(connection, search, cursor, now), _total(search)
 
 
 def newest(connection: Connection, *, now: int, limit: int) -> Sequence[Job]:
@@ -103,12 +103,12 @@ def find(connection: Connection, number: int, *, now: int) -> Job | None:
     return found[0] if found else None
 
 
-def _page(connection: Connection, search: Search, place: Place, now: int) -> JobPage:
-    backwards = place.after is None
-    found = search.ids(replace(place, limit=place.limit + 1))
-    ids = sorted(found[: place.limit], reverse=True)
-    more = len(found) > place.limit
-    has_newer = more if not backwards else place.before is not None or place.skip > 0
+def _page(connection: Connection, search: Search, cursor: PageCursor, now: int) -> JobPage:
+    backwards = cursor.after is None
+    found = search.ids(replace(cursor, limit=cursor.limit + 1))
+    ids = sorted(found[: cursor.limit], reverse=True)
+    more = len(found) > cursor.limit
+    has_newer = more if not backwards else cursor.before is not None or cursor.skip > 0
     has_older = more if backwards else True
     return JobPage(
         jobs=_jobs(connection, ids, now),

@@ -1,8 +1,8 @@
 """The queue of messages: claim, record, retry, reclaim, expire.
 
-A claim is a lease: whoever holds it sends, and what is not recorded before the lease ends goes
-back. Each function is one statement inside the caller's transaction and says what happens when
-somebody else was faster.
+A claim is a lease: its holder sends, and a message without a record at the end of the lease goes
+back. Each function runs inside the caller's transaction and says what happens when another process
+was faster.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ LEASE_MS = 30_000
 LAST_CALL_MS = 1000
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
-# Somebody's process ended while it held the message. The first time is bad luck; each further
+# A process ended while it held the message. The first time is bad luck; each further
 # time the message waits longer, so that one that kills its sender lets the others pass.
 RECLAIM_DELAY_MS = 2000
 TOO_OLD = say("job.expired")
@@ -213,13 +213,13 @@ def record(
     for outcome in outcomes:
         if isinstance(outcome, Returned):
             _keep_attempt(connection, sender, outcome, now)
-    told = _held_to_tell_of(connection, sender, outcomes)
+    reported = _held_to_report(connection, sender, outcomes)
     changed = dict.fromkeys(_RECORD, 0)
     for kind, statement in _RECORD.items():
         rows = [_parameters(one) | {"b_sender": sender} for one in outcomes if type(one) is kind]
         if rows:
             changed[kind] = connection.execute(statement, rows).rowcount
-    _tell(connection, [one for one in outcomes if one.message_id in told], now)
+    _tell(connection, [one for one in outcomes if one.message_id in reported], now)
     failed = [one.message_id for one in outcomes if isinstance(one, Failed)]
     return Recorded(failed, changed)
 
@@ -227,7 +227,7 @@ def record(
 def reclaim(connection: Connection, *, now: int) -> int:
     """Put messages back whose lease ended without a record; return how many.
 
-    One that somebody records or renews at this moment is left to them.
+    A message that is recorded or renewed at this moment is left alone.
     """
     return _put_back(connection, now, messages.c.lease_expires_at <= now, skip_locked=True)
 
@@ -338,7 +338,7 @@ def _keep_attempt(connection: Connection, sender: str, outcome: Returned, now: i
     timeline.keep_attempts(connection, held, kind=kind, at=now, error=outcome.error)
 
 
-def _held_to_tell_of(
+def _held_to_report(
     connection: Connection, sender: str, outcomes: Sequence[Outcome]
 ) -> frozenset[int]:
     """Return which of these messages `sender` still holds, where any webhook asks for them."""

@@ -37,7 +37,7 @@ _MOVE_ON = (
 def record_receipts(
     connection: Connection, receipts: Sequence[Receipt], *, now: int, counts_traffic: bool = True
 ) -> set[str]:
-    """Move sent messages on to `delivered` or `read`; return the ids that nobody knows yet.
+    """Move sent messages on to `delivered` or `read`; return the ids of no message.
 
     `read` implies `delivered`. A receipt that says less than is known already changes nothing,
     so receipts may come twice and in any order. Unless it `counts_traffic`, what happened is left
@@ -78,7 +78,7 @@ class _Move:
 
 
 def _times(receipts: Sequence[Receipt]) -> dict[str, dict[ReceiptKind, int]]:
-    """Return, for each message, when what was told first."""
+    """Return, for each message, when each kind of receipt came first."""
     times: dict[str, dict[ReceiptKind, int]] = {}
     for receipt in receipts:
         times.setdefault(receipt.provider_message_id, {}).setdefault(receipt.kind, receipt.at)

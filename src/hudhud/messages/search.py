@@ -3,7 +3,8 @@
 First the `SCANNED` messages next to the cursor are looked at: what is in many messages fills the
 page at once, and the share of those that fit tells how to go on. Where it is large, messages are
 looked at one by one until enough are found. Else indexes find them: of pieces of phone numbers
-(`db/fragments.py`), of texts (`texts.py`), of codes. One statement then brings page and count.
+(`db/phone_index.py`), of texts (`text_store.py`), of codes. One statement then brings page
+and count.
 """
 
 import re
@@ -85,7 +86,7 @@ class JobFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PageCursor:
     """Where a page begins: the newest, those `before` an id, or the ones next `after` it.
 
     `skip` leaves out as many first, which costs the more the larger it is.
@@ -97,7 +98,7 @@ class Place:
     skip: int = 0
 
     def order(self, branch: Select[Any]) -> Select[Any]:
-        """Begin at the place, go on in its direction, end where the page ends."""
+        """Begin at the cursor, go on in its direction, end where the page ends."""
         number = branch.selected_columns[0]
         if self.before is not None:
             branch = branch.where(number < self.before)
@@ -146,26 +147,26 @@ class Search:
         self._share: float | None = None
         self._total: int | None = None
 
-    def ids(self, place: Place) -> list[int]:
-        """Return the ids next to the place, nearest first."""
+    def ids(self, cursor: PageCursor) -> list[int]:
+        """Return the ids next to the cursor, nearest first."""
         if not self._chosen.search:
-            return self._run(self._by_status([messages.c.id], place), place)
-        near = self._look(place, SCANNED)
-        if len(near) == place.limit or self._is_rare:
+            return self._run(self._by_status([messages.c.id], cursor), cursor)
+        near = self._look(cursor, SCANNED)
+        if len(near) == cursor.limit or self._is_rare:
             return near
-        found = self._find(place)
+        found = self._find(cursor)
         if self._counted() <= self._most:
             return found
         if self._is_dense():
-            return self._run(self._by_status([messages.c.id], place, self._fits(messages)), place)
-        return self._among_many(place)
+            return self._run(self._by_status([messages.c.id], cursor, self._fits(messages)), cursor)
+        return self._among_many(cursor)
 
     def count(self) -> int:
         """Count what fits, up to one more than `most`."""
         if not self._chosen.search:
             return self._of_statuses()
         if self._total is None:
-            nothing = Place(1)
+            nothing = PageCursor(1)
             if self._share is None:
                 self._look(nothing, SCANNED)
             self._find(nothing)
@@ -177,7 +178,7 @@ class Search:
 
     @cached_property
     def _kept(self) -> dict[str, int]:
-        """How many messages have each status, as `tally.py` keeps it."""
+        """How many messages have each status, as `counters.py` keeps it."""
         return dict.fromkeys(STATUSES, 0) | counters.counts(self._connection)
 
     def _of_statuses(self) -> int:
@@ -199,29 +200,29 @@ class Search:
         # An index finds those of other statuses too, and each must be read to tell.
         return min(self._of_statuses(), self._most / max(share, 1e-9)) <= SCANNED_WIDELY
 
-    def _look(self, place: Place, many: int) -> list[int]:
-        """Return what fits among the messages next to the place, and note what share fits."""
-        window = replace(place, limit=many, skip=0)
+    def _look(self, cursor: PageCursor, many: int) -> list[int]:
+        """Return what fits among the messages next to the cursor, and note what share fits."""
+        window = replace(cursor, limit=many, skip=0)
         looked_at = self._merge(self._by_status(_LOOKED_AT, window), window).subquery()
         fit = select(looked_at.c.id, func.count().over().label("fit")).where(self._fits(looked_at))
-        found = self._connection.execute(place.order(fit)).all()
+        found = self._connection.execute(cursor.order(fit)).all()
         self._share = (found[0].fit if found else 0) / many
-        return [row.id for row in found[place.skip :]]
+        return [row.id for row in found[cursor.skip :]]
 
-    def _find(self, place: Place) -> list[int]:
-        """Return what fits next to the place, and note how much fits anywhere.
+    def _find(self, cursor: PageCursor) -> list[int]:
+        """Return what fits next to the cursor, and note how much fits anywhere.
 
-        Where that is more than `most`, what is returned is not what is next to the place.
+        Where that is more than `most`, what is returned is not what is next to the cursor.
         """
         found = self._once([self._one_by_one()] if self._is_dense() else self._by_indexes())
         hits = found.cte("hits")
         total = select(func.count().label("total")).select_from(hits).subquery()
-        page = place.cut(place.order(select(hits.c.id))).subquery()
+        page = cursor.cut(cursor.order(select(hits.c.id))).subquery()
         rows = self._connection.execute(
             select(total.c.total, page.c.id).select_from(total.outerjoin(page, true()))
         ).all()
         self._total = rows[0].total
-        return sorted((row.id for row in rows if row.id is not None), reverse=place.after is None)
+        return sorted((row.id for row in rows if row.id is not None), reverse=cursor.after is None)
 
     def _once(self, parts: Sequence[Select[Any]]) -> Select[Any]:
         """Select what any part finds, once and in whatever order, up to one more than `most`."""
@@ -233,14 +234,14 @@ class Search:
         merged = union_all(*(select(part.subquery()) for part in enough)).subquery()
         return select(merged.c.id).distinct().limit(self._most + 1)
 
-    def _among_many(self, place: Place) -> list[int]:
-        """Return what is next to the place where an index finds more than it should sort."""
+    def _among_many(self, cursor: PageCursor) -> list[int]:
+        """Return what is next to the cursor where an index finds more than it should sort."""
         if self._chosen.phone is not None and not phone_index.is_ordered(self._connection):
-            near = self._look(place, SCANNED_WIDELY)
-            if len(near) == place.limit:
+            near = self._look(cursor, SCANNED_WIDELY)
+            if len(near) == cursor.limit:
                 return near
-        parts = [place.order(part) for part in self._by_indexes(ordered=True)]
-        return self._run(parts, place, overlap=True)
+        parts = [cursor.order(part) for part in self._by_indexes(ordered=True)]
+        return self._run(parts, cursor, overlap=True)
 
     def _one_by_one(self) -> Select[Any]:
         fits = select(messages.c.id).where(self._fits(messages))
@@ -262,13 +263,13 @@ class Search:
         return or_(*ways)
 
     def _by_status(
-        self, columns: Sequence[ColumnElement[Any]], place: Place, *fits: ColumnElement[bool]
+        self, columns: Sequence[ColumnElement[Any]], cursor: PageCursor, *fits: ColumnElement[bool]
     ) -> list[Select[Any]]:
         branch = select(*columns).where(*fits)
         if self._all:
-            return [place.order(branch)]
+            return [cursor.order(branch)]
         of_each = [branch.where(messages.c.status == one) for one in self._chosen.statuses]
-        return [place.order(one) for one in of_each or [branch.where(false())]]
+        return [cursor.order(one) for one in of_each or [branch.where(false())]]
 
     def _by_indexes(self, *, ordered: bool = False) -> list[Select[Any]]:
         """Select by each index; an index of texts is in the order of ids only for one text."""
@@ -292,19 +293,19 @@ class Search:
         return [branch.where(has_status) for branch in branches]
 
     def _merge(
-        self, parts: Sequence[Select[Any]], place: Place, *, overlap: bool = False
+        self, parts: Sequence[Select[Any]], cursor: PageCursor, *, overlap: bool = False
     ) -> Select[Any]:
         """Select what any part finds, once; `overlap` where several can find the same."""
         if len(parts) == 1:
             return parts[0]
         merged = select(union_all(*(select(part.subquery()) for part in parts)).subquery())
-        return place.order(merged.distinct() if overlap else merged)
+        return cursor.order(merged.distinct() if overlap else merged)
 
     def _run(
-        self, parts: Sequence[Select[Any]], place: Place, *, overlap: bool = False
+        self, parts: Sequence[Select[Any]], cursor: PageCursor, *, overlap: bool = False
     ) -> list[int]:
-        merged = self._merge(parts, place, overlap=overlap)
-        return list(self._connection.scalars(place.cut(merged)))
+        merged = self._merge(parts, cursor, overlap=overlap)
+        return list(self._connection.scalars(cursor.cut(merged)))
 
     def _find_texts(self) -> list[int]:
         chosen = self._chosen

@@ -5,7 +5,7 @@
     queued → expired | canceled
 
 A message is what the API and the dashboard call a job; they show the four words of the earlier
-application (`legacy_status`) beside the exact state.
+application (`legacy_status`) next to the exact state.
 """
 
 from typing import Literal

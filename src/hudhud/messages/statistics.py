@@ -1,6 +1,7 @@
 """The numbers of the dashboard: how many messages are where, and how it went lately.
 
-They are read from what `tally.py` keeps, so they cost the same with a million messages as with ten.
+They are read from what `counters.py` keeps, so that they cost the same with a million messages as
+with ten.
 """
 
 from bisect import bisect_right
@@ -48,7 +49,7 @@ MOST_ON_THE_WAY = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Period:
     """How it went during some time: `success_rate` from 0 to 1, the median time to delivery in ms.
 
     The rate is the share of messages that arrived among those that were sent or came to nothing;
@@ -62,7 +63,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class QueueNumbers:
     """What the dashboard counts; `counts` has the messages of each exact status.
 
     `oldest_ready_at` leaves out what waits for another try, or has just been put back.
@@ -74,8 +75,8 @@ class Numbers:
     next_expiry_at: int | None
     expected_wait_ms: int | None
     connected_senders: int
-    hour: Window
-    day: Window
+    hour: Period
+    day: Period
 
     @property
     def pending(self) -> int:
@@ -102,7 +103,7 @@ class Series:
     p95: Sequence[int | None]
 
 
-def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) -> Numbers:
+def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) -> QueueNumbers:
     """Return the numbers of this moment; `mean_gap` is a sender's pace in seconds.
 
     How long something waits, and for which senders, is told of the installation's own `channel`:
@@ -117,7 +118,7 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
     waiting = counts[QUEUED] > 0
     on_the_way = _on_the_way(connection, channel, now)
     wait = round(counts[QUEUED] * mean_gap * 1000 / connected) if connected else None
-    return Numbers(
+    return QueueNumbers(
         counts=counts,
         oldest_waiting_at=connection.scalar(first.order_by(messages.c.id).limit(1))
         if waiting
@@ -126,8 +127,8 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
         next_expiry_at=connection.scalar(expiry) if waiting else None,
         expected_wait_ms=wait,
         connected_senders=connected,
-        hour=_window(connection, "minute", now - now % MINUTE_MS - 59 * MINUTE_MS, on_the_way),
-        day=_window(
+        hour=_period(connection, "minute", now - now % MINUTE_MS - 59 * MINUTE_MS, on_the_way),
+        day=_period(
             connection, "hour", now - now % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS, on_the_way
         ),
     )
@@ -195,7 +196,7 @@ def _on_the_way(connection: Connection, channel: str, now: int) -> int:
     return connection.scalar(lately) or 0
 
 
-def _window(connection: Connection, unit: Unit, begin: int, on_the_way: int) -> Window:
+def _period(connection: Connection, unit: Unit, begin: int, on_the_way: int) -> Period:
     columns = [func.coalesce(func.sum(traffic.c[name]), 0).label(name) for name in HAPPENINGS]
     row = connection.execute(
         select(*columns).where(traffic.c.unit == unit, traffic.c.start >= begin)
@@ -204,7 +205,7 @@ def _window(connection: Connection, unit: Unit, begin: int, on_the_way: int) -> 
     ended = happened["sent"] - on_the_way + happened["failed"] + happened["expired"]
     rate = min(1.0, happened["delivered"] / ended) if ended > 0 else None
     times = {row.bucket: row.amount for row in connection.execute(_times(unit, begin))}
-    return Window(happened, rate, percentile(times, 0.5))
+    return Period(happened, rate, percentile(times, 0.5))
 
 
 def _times(unit: Unit, begin: int, end: int | None = None) -> Select[Any]:

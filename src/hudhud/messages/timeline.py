@@ -89,7 +89,7 @@ def keep_intervention(
         connection.execute(message_steps.insert(), rows)
 
 
-def of(connection: Connection, message: Row[Any]) -> list[Step]:
+def steps_of(connection: Connection, message: Row[Any]) -> list[Step]:
     """Return the steps of a message, the first one first."""
     kept = connection.execute(
         select(message_steps)

@@ -22,7 +22,7 @@ from hudhud.verification.idempotency import IdempotentRequest, Original
 from hudhud.verification.ids import first_id_since
 from hudhud.verification.lifecycle import PENDING
 from hudhud.verification.limits import conversions, rate_limits
-from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import NO_LIMITS, Quota
 from hudhud.verification.request import Accepted, NewVerification
 from hudhud.webhooks import events
@@ -60,7 +60,7 @@ class Acceptor:
         settings: Settings,
         database: Database,
         cipher: CodeCipher,
-        countries: Countries,
+        countries: CountryPolicy,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -197,7 +197,7 @@ class Acceptor:
         ]
         checked_here = [one for one, caller in older if caller.may("verify")]
         checked_there = [one for one, caller in older if not caller.may("verify")]
-        lifecycle.replace(connection, checked_there, now=now)
+        lifecycle.supersede_silently(connection, checked_there, now=now)
         return lifecycle.cancel(connection, checked_here, reason="superseded", now=now).canceled
 
     def _repeat(
@@ -260,7 +260,7 @@ def _accepted(new: NewVerification, number: int, quota: Quota) -> Accepted:
 
 
 def _count(connection: Connection, *, queued: int, traffic: int, canceled: int, now: int) -> None:
-    """Keep the numbers; what test keys send beside a linked device is not in the charts."""
+    """Keep the numbers; messages of test keys are left out of the charts of a linked device."""
     counters.add(
         connection,
         now=now,

@@ -146,7 +146,7 @@ def _write_down(
 def _end(connection: Connection, verification_id: str, status: Status, now: int) -> Ended:
     if status == APPROVED:
         return lifecycle.approve(connection, verification_id, now=now)
-    return lifecycle.use_up(connection, verification_id, now=now)
+    return lifecycle.exhaust_attempts(connection, verification_id, now=now)
 
 
 def _locked(connection: Connection, ids: Sequence[str]) -> dict[str, Row[tuple[object, ...]]]:

@@ -6,7 +6,7 @@ ID_BYTES = 16
 
 
 def new_verification_id(now: int) -> str:
-    """Return an id that nobody can guess; rising with time, so that its index grows at one end."""
+    """Make an unguessable id that rises with time, so that its index grows at one end."""
     return f"v{now:011x}{secrets.token_hex(ID_BYTES)}"
 
 

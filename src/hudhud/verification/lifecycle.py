@@ -4,7 +4,7 @@
        ↑___→ failed                                     (no message could be carried; see `reopen`)
 
 Each change is conditional: whoever comes second finds nothing to change. Whoever calls adds the
-canceled messages to the kept numbers last in the transaction (`tally.py`).
+canceled messages to the kept numbers last in the transaction (`messages/counters.py`).
 """
 
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ def approve(
     return Ended([verification_id], _cancel_messages(connection, [verification_id], now=now))
 
 
-def use_up(connection: Connection, verification_id: str, *, now: int) -> Ended:
+def exhaust_attempts(connection: Connection, verification_id: str, *, now: int) -> Ended:
     """End a verification after the last wrong code that it allows."""
     if not _end(connection, [verification_id], _Ending(MAX_ATTEMPTS_REACHED), now=now):
         return Ended()
@@ -111,10 +111,10 @@ def cancel(
 
 def cancel_uncarried(connection: Connection, ids: Sequence[str], *, now: int) -> None:
     """Cancel, for an admin, those of which no message is left that could carry the code."""
-    cancel(connection, _without_hope(connection, ids, (PENDING, FAILED)), reason="admin", now=now)
+    cancel(connection, _undeliverable(connection, ids, (PENDING, FAILED)), reason="admin", now=now)
 
 
-def replace(connection: Connection, ids: Sequence[str], *, now: int) -> None:
+def supersede_silently(connection: Connection, ids: Sequence[str], *, now: int) -> None:
     """Cancel verifications in favour of newer ones, but let their messages go out.
 
     For callers that check codes themselves: to them both codes are good.
@@ -134,7 +134,7 @@ def fail(connection: Connection, message_ids: Sequence[int], *, now: int) -> Non
     of_these = select(messages.c.verification_id).where(messages.c.id.in_(message_ids))
     carried_by = [one for one in connection.scalars(of_these) if one is not None]
     lock(connection, carried_by)  # nobody queues another message of these meanwhile
-    ids = _without_hope(connection, carried_by, (PENDING,))
+    ids = _undeliverable(connection, carried_by, (PENDING,))
     ended = [row.id for row in _end(connection, ids, _Ending(FAILED), now=now, erases=False)]
     events.verification_changed(connection, "verification.failed", ended, now=now)
 
@@ -169,7 +169,7 @@ def lock(connection: Connection, ids: Sequence[str]) -> None:
         connection.execute(found.order_by(verifications.c.id).with_for_update())
 
 
-def _without_hope(
+def _undeliverable(
     connection: Connection, ids: Sequence[str], statuses: Sequence[Status]
 ) -> Sequence[str]:
     """Return those in these states of which no message waits, is being sent or was sent."""

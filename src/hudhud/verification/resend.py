@@ -22,7 +22,7 @@ from hudhud.messages.templates.catalog import Templates
 from hudhud.verification import lifecycle
 from hudhud.verification.lifecycle import EXPIRED, FAILED, OVER, PENDING
 from hudhud.verification.limits import rate_limits
-from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import NO_LIMITS, Limits, Quota
 
 # Seconds from the message before it to the first, second and last one.
@@ -48,7 +48,7 @@ _LOCKED = select(tables.verifications).with_for_update()
 _LAST_MESSAGE = select(tables.messages).order_by(tables.messages.c.id.desc()).limit(1)
 
 
-class Resends:
+class Resender:
     """Queues further messages for verifications that wait for their code."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Resends:
         settings: Settings,
         database: Database,
         templates: Templates,
-        countries: Countries,
+        countries: CountryPolicy,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -103,7 +103,7 @@ class Resends:
             raise admission.full(room)
 
     def _take_limits(self, connection: Connection, caller: Caller, phone: Phone, now: int) -> Quota:
-        applying = self._limits.of(caller, phone, None)
+        applying = self._limits.limits_for(caller, phone, None)
         if not applying:
             return NO_LIMITS
         (taken,) = rate_limits.take(connection, [applying], now=now)

@@ -13,7 +13,7 @@ from hudhud.messages.templates.catalog import Templates
 from hudhud.verification.accept import Acceptor
 from hudhud.verification.codes import canonical, new_code
 from hudhud.verification.ids import new_verification_id
-from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.request import Accepted, NewVerification, SendRequest
 
@@ -27,7 +27,7 @@ class VerificationStarter:
         database: Database,
         cipher: CodeCipher,
         templates: Templates,
-        countries: Countries,
+        countries: CountryPolicy,
     ) -> None:
         self._settings = settings
         self._cipher = cipher
@@ -63,7 +63,7 @@ class VerificationStarter:
             locale=locale,
             body=body,
             channel=SANDBOX if caller.is_test else settings.channel,
-            limits=self._limits.of(caller, request.phone, request.client_ip),
+            limits=self._limits.limits_for(caller, request.phone, request.client_ip),
             request_id=request_id,
             created_at=now,
             expires_at=now + ttl * 1000,

@@ -44,7 +44,7 @@ class _Waiter:
             self.loop.call_soon_threadsafe(self.ended.set)
 
 
-class Waiting:
+class EndWaiter:
     """Wakes requests when what they wait for has ended."""
 
     def __init__(self, database: Database) -> None:

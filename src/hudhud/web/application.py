@@ -13,11 +13,11 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.verification.check import CodeChecker
-from hudhud.verification.limits.countries import Countries
-from hudhud.verification.links.inbound import Arrivals
+from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.links.start import LinkStarter
-from hudhud.verification.resend import Resends
-from hudhud.verification.waiting import Waiting
+from hudhud.verification.resend import Resender
+from hudhud.verification.waiting import EndWaiter
 from hudhud.web.admin.jobs.code_searches import CodeSearches
 from hudhud.web.admin.login.access import build_access
 from hudhud.web.admin.routes import ADMIN_HANDLERS, admin_routes
@@ -43,13 +43,13 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     cipher = build_code_cipher(settings)
     api_key_cache = ApiKeyCache(database, settings.api_key)
     templates = build_templates(settings)
-    countries = Countries(settings, database)
+    countries = CountryPolicy(settings, database)
     starter = build_starter(settings, database, templates, countries)
     commits = GroupCommit(database, starter.write)
     checks = GroupCommit(database, CodeChecker(cipher, settings.otp_max_attempts).write)
     access = build_access(settings, database)
     feed = Feed(database, settings, build_render(settings))
-    waiting = Waiting(database)
+    waiting = EndWaiter(database)
 
     state = AppState(
         database=database,
@@ -58,9 +58,9 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         starter=starter,
         commits=commits,
         checks=checks,
-        resends=Resends(settings, database, templates, countries),
+        resends=Resender(settings, database, templates, countries),
         links=LinkStarter(settings, database, cipher, templates, countries),
-        arrivals=Arrivals(settings, database, cipher, templates, countries),
+        link_replies=LinkReplies(settings, database, cipher, templates, countries),
         waiting=waiting,
         address_policy=build_address_policy(settings),
         webhook_secrets=build_webhook_cipher(settings),

@@ -13,12 +13,12 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.verification.check import Check, Checked
-from hudhud.verification.links.inbound import Arrivals
+from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.links.start import LinkStarter
 from hudhud.verification.request import Accepted, NewVerification
-from hudhud.verification.resend import Resends
+from hudhud.verification.resend import Resender
 from hudhud.verification.start import VerificationStarter
-from hudhud.verification.waiting import Waiting
+from hudhud.verification.waiting import EndWaiter
 from hudhud.web.http.request import AnyRequest
 from hudhud.webhooks.address_policy import AddressPolicy
 
@@ -33,10 +33,10 @@ class AppState:
     starter: VerificationStarter
     commits: GroupCommit[NewVerification, Accepted]
     checks: GroupCommit[Check, Checked]
-    resends: Resends
+    resends: Resender
     links: LinkStarter
-    arrivals: Arrivals
-    waiting: Waiting
+    link_replies: LinkReplies
+    waiting: EndWaiter
     address_policy: AddressPolicy
     webhook_secrets: Cipher
     settings: Settings

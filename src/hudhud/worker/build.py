@@ -15,11 +15,11 @@ from hudhud.db.location import database_url
 from hudhud.messages import contacts
 from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
-from hudhud.verification.limits.countries import Countries
-from hudhud.verification.links.inbound import Arrivals
+from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.links.inbound import LinkReplies
 from hudhud.worker.machine import machine_name
 from hudhud.worker.pace import Pace
-from hudhud.worker.send import Delivery
+from hudhud.worker.send import MessageSender
 from hudhud.worker.worker import Worker
 
 SANDBOX_BATCH = 200
@@ -44,20 +44,20 @@ def build_worker(settings: Settings, name: str) -> Worker:
         channel_name=record.channel,
         database=database,
         channel=channel,
-        delivery=Delivery(database, channel, cipher),
-        arrivals=_arrivals(settings, database, cipher),
+        message_sender=MessageSender(database, channel, cipher),
+        link_replies=_link_replies(settings, database, cipher),
         pace=Pace(0, 0) if is_sandbox else pace,
         largest_batch=SANDBOX_BATCH if is_sandbox else 1,
         counts_traffic=record.channel == settings.channel,
     )
 
 
-def _arrivals(settings: Settings, database: Database, cipher: CodeCipher) -> Arrivals:
+def _link_replies(settings: Settings, database: Database, cipher: CodeCipher) -> LinkReplies:
     """Build what answers the texts of links."""
     # Not started: guarded countries are those of codes to strangers, and here the person wrote.
-    countries = Countries(settings, database)
+    countries = CountryPolicy(settings, database)
     templates = Templates(settings, tolerant=True)
-    return Arrivals(settings, database, cipher, templates, countries)
+    return LinkReplies(settings, database, cipher, templates, countries)
 
 
 def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channel:

@@ -22,7 +22,7 @@ POLL_SECONDS = 1.0
 PAUSE_SECONDS = 0.2
 
 
-class Control:
+class CommandLoop:
     """Carries out commands, one after the other; some take half a minute."""
 
     def __init__(

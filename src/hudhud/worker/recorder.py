@@ -14,7 +14,7 @@ from hudhud.db.engine import Database, may_pass
 from hudhud.messages import contacts
 from hudhud.messages import receipts as message_receipts
 from hudhud.senders import records
-from hudhud.verification.links.inbound import Arrivals
+from hudhud.verification.links.inbound import LinkReplies
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class Recorder:
         sender: str,
         channel_name: str,
         database: Database,
-        arrivals: Arrivals,
+        link_replies: LinkReplies,
         on_state: Callable[[StateReport], None],
         on_restart: Callable[[Restart], None],
         counts_traffic: bool = True,
@@ -44,7 +44,7 @@ class Recorder:
         self._sender = sender
         self._channel_name = channel_name
         self._database = database
-        self._arrivals = arrivals
+        self._link_replies = link_replies
         self._on_state = on_state
         self._on_restart = on_restart
         self._counts_traffic = counts_traffic
@@ -125,12 +125,12 @@ class Recorder:
                 records.forget_device(connection, name=self._sender)
 
     def _write_inbound(self, message: Inbound) -> None:
-        """Record what a person wrote, apart: its answer adds to the kept numbers (`tally.py`)."""
+        """Record a person's message, apart: its answer adds to the kept numbers (`counters.py`)."""
         with self._database.write() as connection:
             is_new = contacts.keep_inbound(connection, sender=self._sender, message=message)
             contacts.remember_wrote(connection, phone=message.phone, at=message.at)
             if is_new:
-                self._arrivals.take(
+                self._link_replies.take(
                     connection,
                     message,
                     channel=self._channel_name,

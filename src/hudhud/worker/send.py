@@ -1,4 +1,4 @@
-"""Hand one claimed message to the channel and class what came of it."""
+"""Send one claimed message and classify the result."""
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,7 +24,7 @@ NO_DATABASE = say("job.no_database")
 BROKE = say("job.broke")
 
 
-class Delivery:
+class MessageSender:
     """Sends claimed messages over one channel; holds no database connection meanwhile."""
 
     def __init__(self, database: Database, channel: Channel, cipher: CodeCipher) -> None:

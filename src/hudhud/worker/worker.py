@@ -1,8 +1,8 @@
 """One sender: claim, send, record.
 
-The process has four threads: the sending loop (here) claims and sends; the recorder writes what
-the channel tells on its own; the control loop beats and carries out commands; the main thread
-waits for the end.
+The process has five threads: the sending loop (here) claims and sends; the recorder writes what
+the channel reports on its own; the command loop carries out commands; the heartbeat renews the
+leases; the main thread waits for the end.
 """
 
 import threading
@@ -23,12 +23,12 @@ from hudhud.messages import queue
 from hudhud.messages.outcomes import Claimed, Outcome, Sent
 from hudhud.senders import commands, records
 from hudhud.verification import lifecycle
-from hudhud.verification.links.inbound import Arrivals
-from hudhud.worker.command_loop import Control
+from hudhud.verification.links.inbound import LinkReplies
+from hudhud.worker.command_loop import CommandLoop
 from hudhud.worker.heartbeat import Heartbeat
 from hudhud.worker.pace import Pace
 from hudhud.worker.recorder import Recorder
-from hudhud.worker.send import Delivery
+from hudhud.worker.send import MessageSender
 
 log = structlog.get_logger(__name__)
 
@@ -72,8 +72,8 @@ class Worker:
         channel_name: str,
         database: Database,
         channel: Channel,
-        delivery: Delivery,
-        arrivals: Arrivals,
+        message_sender: MessageSender,
+        link_replies: LinkReplies,
         pace: Pace,
         largest_batch: int,
         counts_traffic: bool = True,
@@ -85,7 +85,7 @@ class Worker:
         self._channel_name = channel_name
         self._database = database
         self._channel = channel
-        self._delivery = delivery
+        self._message_sender = message_sender
         self._pace = pace
         self._largest_batch = largest_batch
         # What the sandbox beside a linked device takes says nothing about how codes arrive.
@@ -94,12 +94,12 @@ class Worker:
             sender=name,
             channel_name=channel_name,
             database=database,
-            arrivals=arrivals,
+            link_replies=link_replies,
             on_state=self._enter,
             on_restart=self._restart,
             counts_traffic=counts_traffic,
         )
-        self._control = Control(
+        self._command_loop = CommandLoop(
             sender=name,
             database=database,
             channel=channel,
@@ -130,7 +130,7 @@ class Worker:
         self._take_over()
         sending = self._start(self._send_loop)
         recording = self._start(self._recorder.run)
-        self._start(lambda: self._control.run(self._stopping))
+        self._start(lambda: self._command_loop.run(self._stopping))
         self._start(lambda: self._heartbeat.run(self._stopping))
         self._channel.start(self._recorder.take)
         self._stopping.wait()
@@ -189,7 +189,7 @@ class Worker:
         outcomes = []
         for message in claimed:
             self._progress = time.monotonic()
-            outcomes.append(self._delivery.deliver(message))
+            outcomes.append(self._message_sender.deliver(message))
         if outcomes:
             self._record(outcomes)
         return bool(claimed)

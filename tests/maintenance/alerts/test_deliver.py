@@ -14,7 +14,7 @@ from hudhud.db.tables import senders
 from hudhud.maintenance.alerts.deliver import (
     MOST_ATTEMPTS,
     Alerts,
-    Telling,
+    AlertState,
     targets,
     unusable_targets,
 )
@@ -198,9 +198,9 @@ def test_a_failed_delivery_is_not_repeated_at_once(database: Database, inbox: In
     for _ in range(3):
         settle(alerts)
     assert inbox.tries == 1
-    telling = Telling.read(recorded(database))
-    assert (telling.told, telling.now, telling.attempts) == (None, "logged_out", 1)
-    assert telling.others_wait_until > now_ms()
+    state = AlertState.read(recorded(database))
+    assert (state.told, state.now, state.attempts) == (None, "logged_out", 1)
+    assert state.others_wait_until > now_ms()
 
 
 def test_a_restart_goes_on_with_what_was_not_delivered(database: Database, inbox: Inbox) -> None:
@@ -263,7 +263,7 @@ def test_an_alert_that_nobody_takes_is_given_up_after_a_day(
 ) -> None:
     set_state(database, "logged_out")
     with database.write() as connection:
-        worn_out = Telling(None, "logged_out", MOST_ATTEMPTS, now_ms() - 1)
+        worn_out = AlertState(None, "logged_out", MOST_ATTEMPTS, now_ms() - 1)
         connection.execute(update(senders).values(alerted_state=worn_out.column()))
     settle(alerts_to(database, inbox))
     assert inbox.tries == 0
@@ -305,13 +305,13 @@ def test_targets_that_cannot_work_are_named_without_their_secrets() -> None:
 
 
 @pytest.mark.parametrize(
-    "telling",
+    "state",
     [
-        Telling(None),
-        Telling("logged_out"),
-        Telling(None, "restricted", 1, 5),
-        Telling("a", "b", 9, 8),
+        AlertState(None),
+        AlertState("logged_out"),
+        AlertState(None, "restricted", 1, 5),
+        AlertState("a", "b", 9, 8),
     ],
 )
-def test_the_column_gives_back_what_was_written(telling: Telling) -> None:
-    assert Telling.read(telling.column()) == telling
+def test_the_column_gives_back_what_was_written(state: AlertState) -> None:
+    assert AlertState.read(state.column()) == state

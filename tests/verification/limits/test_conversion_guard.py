@@ -26,7 +26,7 @@ from hudhud.verification.limits.conversion_guard import (
     is_low,
 )
 from hudhud.verification.limits.conversions import PART_MS
-from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.countries import CountryPolicy
 from support.inbox import Inbox
 from support.services import wait_until
 
@@ -220,16 +220,16 @@ def set_guard(database: Database, *, until: int, blocks: bool = True) -> None:
 
 
 @pytest.fixture
-def blocking(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Countries]:
+def blocking(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountryPolicy]:
     """What refuses sends, as it does with CONVERSION_GUARD=block; it looks often."""
     monkeypatch.setattr(countries, "RENEW_SECONDS", 0.02)
-    watching = Countries(settings(conversion_guard="block"), database)
+    watching = CountryPolicy(settings(conversion_guard="block"), database)
     watching.start()
     yield watching
     watching.stop()
 
 
-def is_blocked(watching: Countries, phone: Phone = EGYPTIAN) -> bool:
+def is_blocked(watching: CountryPolicy, phone: Phone = EGYPTIAN) -> bool:
     try:
         watching.check(phone)
     except NotAllowed as error:
@@ -238,7 +238,7 @@ def is_blocked(watching: Countries, phone: Phone = EGYPTIAN) -> bool:
 
 
 def test_sends_to_a_guarded_country_are_refused_until_it_is_over(
-    database: Database, blocking: Countries
+    database: Database, blocking: CountryPolicy
 ) -> None:
     assert not is_blocked(blocking)
     set_guard(database, until=now_ms() + GUARDED_MS)
@@ -250,7 +250,7 @@ def test_sends_to_a_guarded_country_are_refused_until_it_is_over(
 
 def test_a_guard_blocks_from_the_start_of_the_process(database: Database) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS)
-    watching = Countries(settings(conversion_guard="block"), database)
+    watching = CountryPolicy(settings(conversion_guard="block"), database)
     watching.start()
     assert is_blocked(watching)
     watching.stop()
@@ -259,13 +259,15 @@ def test_a_guard_blocks_from_the_start_of_the_process(database: Database) -> Non
 @pytest.mark.parametrize("mode", ["off", "alert"])
 def test_unless_it_is_set_a_guard_refuses_nothing(database: Database, mode: str) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS)
-    watching = Countries(settings(conversion_guard=mode), database)
+    watching = CountryPolicy(settings(conversion_guard=mode), database)
     watching.start()
     assert not is_blocked(watching)
     watching.stop()
 
 
-def test_a_guard_that_only_alerts_refuses_nothing(database: Database, blocking: Countries) -> None:
+def test_a_guard_that_only_alerts_refuses_nothing(
+    database: Database, blocking: CountryPolicy
+) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS, blocks=False)
     with database.write() as connection:
         later = {"country": "SA", "since": 1, "blocks": True, "share": 12, "habit": 71}
@@ -275,7 +277,7 @@ def test_a_guard_that_only_alerts_refuses_nothing(database: Database, blocking: 
 
 
 def test_while_the_database_is_away_what_was_guarded_stays_guarded(
-    database: Database, blocking: Countries, monkeypatch: pytest.MonkeyPatch
+    database: Database, blocking: CountryPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS)
     wait_until(lambda: is_blocked(blocking), 20, "the guard")

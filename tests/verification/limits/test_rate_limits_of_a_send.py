@@ -19,7 +19,10 @@ def names(limits: list[Limit]) -> list[str]:
 def subjects(caller: Caller, own: str | None = None, **changes: str) -> set[str]:
     """What is counted for a send of this caller under these settings and own limits."""
     changed = Caller(caller.owner, caller.name, caller.scopes, is_test=caller.is_test, limits=own)
-    return {limit.subject for limit in Limits(settings(**changes)).of(changed, PHONE, "192.0.2.7")}
+    return {
+        limit.subject
+        for limit in Limits(settings(**changes)).limits_for(changed, PHONE, "192.0.2.7")
+    }
 
 
 def test_the_key_of_the_environment_has_no_limit_unless_set() -> None:
@@ -28,7 +31,7 @@ def test_the_key_of_the_environment_has_no_limit_unless_set() -> None:
 
 
 def test_keys_made_by_hudhud_start_with_the_defaults() -> None:
-    limits = Limits(settings()).of(HUDHUDS, PHONE, "192.0.2.7")
+    limits = Limits(settings()).limits_for(HUDHUDS, PHONE, "192.0.2.7")
     assert [limit.rates for limit in limits] == [NUMBER_DEFAULT, (Rate(1000, 600_000),)]
     assert names(limits) == ["per_number", "per_prefix"]
 
@@ -71,17 +74,21 @@ def test_what_a_test_key_sends_counts_apart_from_what_reaches_people() -> None:
 
 def test_without_a_number_or_an_address_only_the_others_hold() -> None:
     each = {f"limit_{kind}": "5/1h" for kind in KINDS}
-    limits = Limits(settings(**each)).of(HUDHUDS, None, None)
+    limits = Limits(settings(**each)).limits_for(HUDHUDS, None, None)
     assert names(limits) == ["per_key"]
 
 
 def test_the_addresses_of_one_ipv6_customer_are_one() -> None:
     limits = Limits(settings(limit_per_client_ip="5/1h"))
-    one = limits.of(ENVIRONMENTS, PHONE, "2001:db8::1")
-    other = limits.of(ENVIRONMENTS, PHONE, "2001:db8::ffff")
+    one = limits.limits_for(ENVIRONMENTS, PHONE, "2001:db8::1")
+    other = limits.limits_for(ENVIRONMENTS, PHONE, "2001:db8::ffff")
     assert one == other
 
 
 def test_numbers_are_counted_to_the_millisecond_and_others_in_sixtieths() -> None:
     both = Limits(settings(limit_per_number="1/1h", limit_total="1/1h,5/1d"))
-    assert [limit.grain_ms for limit in both.of(ENVIRONMENTS, PHONE, None)] == [1, 60_000, 1440_000]
+    assert [limit.grain_ms for limit in both.limits_for(ENVIRONMENTS, PHONE, None)] == [
+        1,
+        60_000,
+        1440_000,
+    ]

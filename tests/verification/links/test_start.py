@@ -22,9 +22,9 @@ from hudhud.messages.templates.shipped import CODE_LINE
 from hudhud.senders import records
 from hudhud.verification import lifecycle
 from hudhud.verification.check import Check, Checked, CodeChecker
-from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links import tokens
-from hudhud.verification.links.inbound import ANSWERED_AGAIN_MS, Arrivals
+from hudhud.verification.links.inbound import ANSWERED_AGAIN_MS, LinkReplies
 from hudhud.verification.links.start import LinkStarter
 from support.links import (
     ACCOUNT,
@@ -40,7 +40,7 @@ from support.links import (
     text_of,
     write,
 )
-from support.queued import NOW, PHONE, SECRET, VALIDITY_MS, accept, arrivals, caller
+from support.queued import NOW, PHONE, SECRET, VALIDITY_MS, accept, caller, link_replies
 
 OTHER = "+201001234599"
 EGYPT = Phone(PHONE, "EG")
@@ -209,10 +209,10 @@ def test_a_link_made_under_the_secret_before_goes_on_working(database: Database)
     link = start(database)
     chosen = settings()
     rotated = CodeCipher("the secret after it", previous=SECRET)
-    known = (chosen, database, rotated, Templates(chosen), Countries(chosen, database))
+    known = (chosen, database, rotated, Templates(chosen), CountryPolicy(chosen, database))
     assert LinkStarter(*known).show(link.verification_id, caller=KEY, now=NOW) == link.url
     with database.write() as connection:
-        Arrivals(*known).take(
+        LinkReplies(*known).take(
             connection,
             Inbound("m", PHONE, link.token, NOW),
             channel="linked",
@@ -408,7 +408,7 @@ def test_a_token_that_is_good_is_answered_whatever_came_before(database: Databas
 def test_a_text_that_arrives_an_hour_late_is_not_answered_any_more(database: Database) -> None:
     message = Inbound("m", PHONE, tokens.new_token(), NOW)
     with database.write() as connection:
-        arrivals(database, channel="linked").take(
+        link_replies(database, channel="linked").take(
             connection, message, channel="linked", sender=SENDER, now=NOW + ANSWERED_AGAIN_MS
         )
     assert queued(database) == []

@@ -12,7 +12,7 @@ from hudhud.core.crypto import CodeCipher
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import queue
-from hudhud.worker.send import Delivery
+from hudhud.worker.send import MessageSender
 from hudhud.worker.worker import record_outcomes
 from support.keys import make_key
 from support.web_server import KEY, PHONE, SECRET, SEND, ServeWeb, WebServer
@@ -24,7 +24,7 @@ REQUIRED = 'Bad Request: "phoneNumber" is required in the request body.'
 
 def send_all(database: Database) -> None:
     """Do what the sandbox's sender does with everything that waits."""
-    delivery = Delivery(database, SandboxChannel(), CodeCipher(SECRET))
+    delivery = MessageSender(database, SandboxChannel(), CodeCipher(SECRET))
     with database.write() as connection:
         claimed = queue.claim(connection, channel="sandbox", sender="s", limit=100, now=now_ms())
     outcomes = [delivery.deliver(message) for message in claimed]

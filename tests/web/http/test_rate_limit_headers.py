@@ -7,7 +7,7 @@ import httpx
 
 from hudhud.core.rates import Rate
 from hudhud.db.engine import Database
-from hudhud.verification.limits.rate_limits import LimitReached, Policy, Quota
+from hudhud.verification.limits.rate_limits import LimitReached, Quota, QuotaPolicy
 from hudhud.web.http.rate_limit_headers import headers
 from support.keys import make_key
 from support.web_server import KEY, PHONE, SEND, ServeWeb, WebServer
@@ -17,9 +17,9 @@ ITEM = re.compile(r'"([a-z_]+-\d+[smhd])"((?:;[a-z]=\d+)+)')
 
 QUOTA = Quota(
     (
-        Policy("per_number", Rate(1, 30_000), 0, 12_001),
-        Policy("per_number", Rate(5, 3_600_000), 4, 3_600_000),
-        Policy("total", Rate(100, 60_000), 0, 5000),
+        QuotaPolicy("per_number", Rate(1, 30_000), 0, 12_001),
+        QuotaPolicy("per_number", Rate(5, 3_600_000), 4, 3_600_000),
+        QuotaPolicy("total", Rate(100, 60_000), 0, 5000),
     )
 )
 

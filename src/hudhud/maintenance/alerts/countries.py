@@ -11,7 +11,7 @@ OVER: Final = "over"
 
 
 def due(guard: Row[Any], told: str | None, now: int) -> str | None:
-    """Return what of a guard has to be told now, or None."""
+    """Return the word of the alert that is due, or None."""
     if guard.until > now:
         return None if told == GUARDED else GUARDED
     return None if told is None else OVER

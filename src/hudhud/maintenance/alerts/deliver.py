@@ -1,7 +1,7 @@
 """Tell people, through Telegram and whatever else apprise reaches, when something needs them.
 
 One message when a sender gets into trouble, one when it is connected again; likewise of a country
-that `conversion_guard.py` guards and of a webhook endpoint. `senders.alerted_state` and the columns
+that the conversion guard watches and of a webhook endpoint. `senders.alerted_state` and the columns
 `alerted` keep what was told, so that a restart neither repeats nor forgets it:
 
     NULL                        nothing is wrong, or nobody knows of it yet
@@ -9,7 +9,7 @@ that `conversion_guard.py` guards and of a webhook endpoint. `senders.alerted_st
     - logged_out 2 1763868678036  told before: nothing (`-`); logged_out is being told for the
                                 second time, and until that moment by nobody else
 
-Whoever changes the column from what it read does the telling, so that of several machines one does.
+The machine whose conditional update succeeds sends the alert, so that of several machines one does.
 At least once: a machine that dies between the delivery and its record makes another one repeat it.
 """
 
@@ -49,7 +49,7 @@ ENDINGS = frozenset({senders.CONNECTED, countries.OVER, webhooks.WORKS})
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-class Telling(NamedTuple):
+class AlertState(NamedTuple):
     """What the column says: told already, being told, how often tried, until when."""
 
     told: str | None
@@ -58,7 +58,7 @@ class Telling(NamedTuple):
     others_wait_until: int = 0
 
     @classmethod
-    def read(cls, column: str | None) -> "Telling":
+    def read(cls, column: str | None) -> "AlertState":
         """Read the column."""
         words = (column or NOTHING).split()
         told = None if words[0] == NOTHING else words[0]
@@ -86,7 +86,7 @@ class Subject(NamedTuple):
         """By which threads and logs name it: a sender may have the name of a country."""
         return f"{self.key.table} {self.name}"
 
-    def exchange(self, database: Database, new: Telling) -> bool:
+    def exchange(self, database: Database, new: AlertState) -> bool:
         """Change the column from what was read; False where another machine was faster."""
         with database.write() as connection:
             result = connection.execute(
@@ -159,7 +159,7 @@ class Alerts:
             thread.join(max(0.0, (deadline - now_ms()) / 1000))
 
     def _sender(self, row: Row[Any]) -> Subject:
-        told = Telling.read(row.alerted_state).told
+        told = AlertState.read(row.alerted_state).told
         return Subject(
             key=tables.senders.c.name,
             name=row.name,
@@ -170,33 +170,33 @@ class Alerts:
         )
 
     def _consider(self, subject: Subject, now: int) -> None:
-        telling, what = Telling.read(subject.column), subject.due
-        if now < telling.others_wait_until and what in {telling.now, None}:
+        state, what = AlertState.read(subject.column), subject.due
+        if now < state.others_wait_until and what in {state.now, None}:
             return
         if what is None:
-            if telling.now is not None:  # it ended before it could be told
-                subject.exchange(self._database, Telling(telling.told))
+            if state.now is not None:  # it ended before it could be told
+                subject.exchange(self._database, AlertState(state.told))
             return
-        attempts = telling.attempts + 1 if what == telling.now else 1
+        attempts = state.attempts + 1 if what == state.now else 1
         if attempts > MOST_ATTEMPTS:
             log.error("alert given up", subject=subject.label, what=what)
             subject.exchange(self._database, _told(what))
             return
-        claim = Telling(telling.told, what, attempts, now + self._wait_ms(attempts))
+        claim = AlertState(state.told, what, attempts, now + self._wait_ms(attempts))
         if subject.exchange(self._database, claim):
             self._start(subject._replace(column=claim.column()), claim)
 
     def _wait_ms(self, attempts: int) -> int:
         return round(doubled(self._first_wait_ms, attempts - 1, most=LONGEST_WAIT_MS))
 
-    def _start(self, subject: Subject, claim: Telling) -> None:
+    def _start(self, subject: Subject, claim: AlertState) -> None:
         thread = threading.Thread(
             target=self._deliver, args=(subject, claim), name=f"alert-{subject.name}", daemon=True
         )
         self._threads[subject.label] = thread
         thread.start()
 
-    def _deliver(self, subject: Subject, claim: Telling) -> None:
+    def _deliver(self, subject: Subject, claim: AlertState) -> None:
         """Send to every target that has not had it yet; on a failure the claim just runs out."""
         what = str(claim.now)
         if claim.attempts == 1:
@@ -225,7 +225,7 @@ def _country(guard: Row[Any], now: int) -> Subject:
         name=guard.country,
         told=tables.country_guards.c.alerted,
         column=guard.alerted,
-        due=countries.due(guard, Telling.read(guard.alerted).told, now),
+        due=countries.due(guard, AlertState.read(guard.alerted).told, now),
         message=partial(countries.message, guard),
     )
 
@@ -236,13 +236,13 @@ def _endpoint(endpoint: Row[Any], now: int) -> Subject:
         name=endpoint.id,
         told=tables.webhook_endpoints.c.alerted,
         column=endpoint.alerted,
-        due=webhooks.due(endpoint, Telling.read(endpoint.alerted).told, now),
+        due=webhooks.due(endpoint, AlertState.read(endpoint.alerted).told, now),
         message=partial(webhooks.message, endpoint),
     )
 
 
-def _told(what: str) -> Telling:
-    return Telling(None if what in ENDINGS else what)
+def _told(what: str) -> AlertState:
+    return AlertState(None if what in ENDINGS else what)
 
 
 def _send(address: str, title: str, body: str, what: str) -> bool:

@@ -29,10 +29,10 @@ WATCHED: Select[Any] = select(
 
 
 def due(state: str, failed_reconnects: int, told: str | None, most_reconnects: int) -> str | None:
-    """Return the state that has to be told now, or None.
+    """Return the state to alert about now, or None.
 
     Only `connected` ends a trouble: a sender that shows a new QR code after a logout still needs
-    somebody.
+    a person.
     """
     if state == CONNECTED:
         return None if told is None else state

@@ -18,7 +18,7 @@ RENEW_SECONDS = 2.0
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
-class Countries:
+class CountryPolicy:
     """Knows without a query whether a number may be sent to.
 
     Guarded countries are kept in memory and renewed every two seconds by a thread; nothing is read

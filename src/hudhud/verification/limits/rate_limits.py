@@ -62,7 +62,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class QuotaPolicy:
     """What is left of one rate."""
 
     name: str  # of the limit
@@ -80,7 +80,7 @@ class Policy:
 class Quota:
     """The limits that a request is under, in their order, and whether one of them refuses it."""
 
-    policies: tuple[Policy, ...]
+    policies: tuple[QuotaPolicy, ...]
     is_reached: bool = False
 
 
@@ -111,7 +111,7 @@ class Limits:
         }
         self._total: Rates = settings.limit_total or ()
 
-    def of(self, caller: Caller, phone: Phone | None, client_ip: str | None) -> list[Limit]:
+    def limits_for(self, caller: Caller, phone: Phone | None, client_ip: str | None) -> list[Limit]:
         """Return what limits this send; nothing is counted yet.
 
         `phone` is None while nobody knows the number: then only the others hold.
@@ -242,11 +242,11 @@ class _Counts:
                 only_if_new=[{"expires_at": self._added[place][1]} for place in places],
             )
 
-    def left(self, limits: Sequence[Limit]) -> tuple[Policy, ...]:
+    def left(self, limits: Sequence[Limit]) -> tuple[QuotaPolicy, ...]:
         """Return what is left of each rate of these limits."""
         return tuple(self._left(limit, rate) for limit in limits for rate in limit.rates)
 
-    def _left(self, limit: Limit, rate: Rate) -> Policy:
+    def _left(self, limit: Limit, rate: Rate) -> QuotaPolicy:
         counted = self._counted(limit, rate)
         used = sum(count for _, count in counted)
         remaining = max(0, rate.most - used)
@@ -256,7 +256,7 @@ class _Counts:
             used -= count
             if used < rate.most:
                 break
-        return Policy(limit.name, rate, remaining, reset_at - self.now)
+        return QuotaPolicy(limit.name, rate, remaining, reset_at - self.now)
 
     def _counted(self, limit: Limit, rate: Rate) -> list[tuple[int, int]]:
         """Return the times within the window, the oldest first, and how often each."""

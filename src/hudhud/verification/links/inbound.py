@@ -30,7 +30,7 @@ from hudhud.verification import lifecycle
 from hudhud.verification.codes import new_code
 from hudhud.verification.lifecycle import PENDING
 from hudhud.verification.limits import conversions
-from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links import tokens as tokens_module
 
 # Who writes a token that is of no use is told so once in this time.
@@ -48,7 +48,7 @@ class Chat:
     phone: str
 
 
-class Arrivals:
+class LinkReplies:
     """Answers the texts of links."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Arrivals:
         database: Database,
         cipher: CodeCipher,
         templates: Templates,
-        countries: Countries,
+        countries: CountryPolicy,
     ) -> None:
         self._settings = settings
         self._database = database

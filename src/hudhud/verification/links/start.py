@@ -2,7 +2,7 @@
 
 WhatsApp may refuse what we write to strangers, but never what answers them. In mode `reply` the
 text is answered with the code; in mode `verify` it approves the verification by itself.
-`arrivals.py` is the other half: what happens when the text arrives.
+`inbound.py` is the other half: what happens when the text arrives.
 """
 
 import secrets
@@ -27,7 +27,7 @@ from hudhud.senders import records
 from hudhud.verification.ids import new_verification_id
 from hudhud.verification.lifecycle import PENDING
 from hudhud.verification.limits import rate_limits
-from hudhud.verification.limits.countries import Countries
+from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import NO_LIMITS, Limit, Limits, Quota
 from hudhud.verification.links import tokens
 from hudhud.webhooks import events
@@ -89,7 +89,7 @@ class LinkStarter:
         database: Database,
         cipher: CodeCipher,
         templates: Templates,
-        countries: Countries,
+        countries: CountryPolicy,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -110,7 +110,7 @@ class LinkStarter:
         token = tokens.new_token()
         text = self._templates.link_text(request.mode, locale, key_name=caller.name, token=token)
         # Nothing is sent to the number before its owner writes: no limit of numbers is meant.
-        applying = self._limits.of(caller, None, request.client_ip)
+        applying = self._limits.limits_for(caller, None, request.client_ip)
         channel = SANDBOX if caller.is_test else self._settings.channel
         new = _NewLink(new_verification_id(now), request, caller.owner, locale, token, now)
         with self._database.write() as connection:

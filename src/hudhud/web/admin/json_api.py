@@ -13,7 +13,7 @@ from hudhud.core.errors import BadRequest
 from hudhud.messages import statistics
 from hudhud.messages.listing import Job
 from hudhud.messages.states import CANCELED, DELIVERED, EXPIRED, FAILED, QUEUED, READ, SENDING, SENT
-from hudhud.messages.statistics import RANGES, Numbers, Range, Window
+from hudhud.messages.statistics import RANGES, Period, QueueNumbers, Range
 from hudhud.senders import overview, records
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.jobs.query import JobList, parse_query, read_jobs
@@ -108,7 +108,7 @@ def _sender(card: SenderCard) -> dict[str, Any]:
     }
 
 
-def _stats(numbers: Numbers, now: int) -> dict[str, Any]:
+def _stats(numbers: QueueNumbers, now: int) -> dict[str, Any]:
     counts = numbers.counts
     waits = numbers.oldest_waiting_at
     return {
@@ -122,12 +122,12 @@ def _stats(numbers: Numbers, now: int) -> dict[str, Any]:
         "canceled": counts[CANCELED],
         "oldestWaitingSeconds": None if waits is None else max(0, now - waits) / 1000,
         "expectedWaitSeconds": seconds_or_none(numbers.expected_wait_ms),
-        "lastHour": _window(numbers.hour),
-        "lastDay": _window(numbers.day),
+        "lastHour": _period(numbers.hour),
+        "lastDay": _period(numbers.day),
     }
 
 
-def _window(window: Window) -> dict[str, Any]:
+def _period(window: Period) -> dict[str, Any]:
     return {
         **{str(name): count for name, count in window.happened.items()},
         "successRate": window.success_rate,

@@ -78,7 +78,7 @@ def _write(state: AppState, phone: Phone, text: str) -> None:
     now = now_ms()
     message = Inbound(secrets.token_hex(8), phone.number, text, now)
     with state.database.write() as connection:
-        state.arrivals.take(connection, message, channel=SANDBOX, sender=None, now=now)
+        state.link_replies.take(connection, message, channel=SANDBOX, sender=None, now=now)
         state.database.notify(connection)
 
 

@@ -6,7 +6,7 @@ structured fields (RFC 9651), each a policy's name with `q` (how many), `w` (in 
 """
 
 from hudhud.core.rates import span
-from hudhud.verification.limits.rate_limits import Policy, Quota
+from hudhud.verification.limits.rate_limits import Quota, QuotaPolicy
 
 
 def headers(quota: Quota) -> dict[str, str]:
@@ -23,13 +23,13 @@ def headers(quota: Quota) -> dict[str, str]:
     }
 
 
-def _policy(policy: Policy) -> str:
+def _policy(policy: QuotaPolicy) -> str:
     return f"{_name(policy)};q={policy.rate.most};w={policy.rate.window_ms // 1000}"
 
 
-def _left(policy: Policy) -> str:
+def _left(policy: QuotaPolicy) -> str:
     return f"{_name(policy)};r={policy.remaining};t={policy.reset_seconds}"
 
 
-def _name(policy: Policy) -> str:
+def _name(policy: QuotaPolicy) -> str:
     return f'"{policy.name}-{span(policy.rate.window_ms)}"'

@@ -9,7 +9,7 @@ from conftest import settings
 from hudhud.channels.linked.faults import meaning
 from hudhud.core.sentences import other
 from hudhud.messages.listing import Job
-from hudhud.messages.statistics import Numbers
+from hudhud.messages.statistics import QueueNumbers
 from hudhud.senders.overview import ActionResult, SenderCard
 from hudhud.web.admin.status.feed import Snapshot
 from hudhud.web.admin.status.parts import LIVE, build_render
@@ -34,7 +34,7 @@ STATES = [
 
 
 def parts(
-    *cards: SenderCard, of: Numbers | None = None, language: Language = "en"
+    *cards: SenderCard, of: QueueNumbers | None = None, language: Language = "en"
 ) -> dict[str, str]:
     snapshot = Snapshot(cards=cards, numbers=of or numbers())
     return dict(RENDER.parts(view(language), snapshot))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hudhud.messages.statistics import Numbers
+from hudhud.messages.statistics import QueueNumbers
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.status.verdict import LATE_MS, Verdict, verdict
 from support.queued import NOW
@@ -20,7 +20,7 @@ TWELVE_WAIT: dict[str, Any] = {
 
 
 def judged(
-    cards: Sequence[SenderCard], of: Numbers | None = None, channel: str = "linked"
+    cards: Sequence[SenderCard], of: QueueNumbers | None = None, channel: str = "linked"
 ) -> Verdict:
     return verdict(cards, of or numbers(), fmt(), channel=channel)
 

@@ -75,7 +75,7 @@ def _read(state: AppState, number: int) -> JobStory | None:
             body=with_code(row.body, MASK),
             key=None if verification is None else _key_name(connection, verification.api_key),
             request_id=row.request_id,
-            steps=timeline.of(connection, row),
+            steps=timeline.steps_of(connection, row),
             verification=verification,
         )
 

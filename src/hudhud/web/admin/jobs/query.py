@@ -17,7 +17,7 @@ from hudhud.core.sentences import say
 from hudhud.db.tables import storable
 from hudhud.messages import listing
 from hudhud.messages.listing import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
-from hudhud.messages.search import JobFilter, Place, messages_with
+from hudhud.messages.search import JobFilter, PageCursor, messages_with
 from hudhud.messages.states import STATUSES, LegacyStatus
 from hudhud.web.admin.jobs.code_searches import code_searches_of
 from hudhud.web.admin.ui.actor import Actor
@@ -95,9 +95,9 @@ async def read_jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> JobLi
 
 
 def _find(state: AppState, query: JobQuery) -> JobList:
-    place = Place(query.limit, query.before, query.after, (query.page - 1) * query.limit)
+    cursor = PageCursor(query.limit, query.before, query.after, (query.page - 1) * query.limit)
     with state.database.read() as connection:
-        page, total = listing.page(connection, state.cipher, query.chosen, place, now=now_ms())
+        page, total = listing.page(connection, state.cipher, query.chosen, cursor, now=now_ms())
     return JobList(query, page, total)
 
 

@@ -21,7 +21,7 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.messages import listing, statistics
 from hudhud.messages.listing import LARGEST_PAGE, Job
-from hudhud.messages.statistics import Numbers
+from hudhud.messages.statistics import QueueNumbers
 from hudhud.senders import overview
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.ui.view import View
@@ -53,7 +53,7 @@ class Snapshot:
     """What the status page shows, read in one moment."""
 
     cards: tuple[SenderCard, ...]
-    numbers: Numbers
+    numbers: QueueNumbers
     newest: tuple[Job, ...] = ()
     read_at: int = 0
 

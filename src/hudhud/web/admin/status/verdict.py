@@ -7,7 +7,7 @@ from typing import Literal
 from markupsafe import Markup
 
 from hudhud.channels.base import SANDBOX
-from hudhud.messages.statistics import Numbers
+from hudhud.messages.statistics import QueueNumbers
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.senders.look import Tone, sender_id
 from hudhud.web.admin.ui.format import SECOND, Format
@@ -59,7 +59,9 @@ class Verdict:
         return self.tone in {"warn", "bad"}
 
 
-def verdict(cards: Sequence[SenderCard], numbers: Numbers, fmt: Format, *, channel: str) -> Verdict:
+def verdict(
+    cards: Sequence[SenderCard], numbers: QueueNumbers, fmt: Format, *, channel: str
+) -> Verdict:
     """Judge what the senders of the installation's channel and the numbers say together.
 
     Those of another one, as the sandbox that test keys use, neither help nor harm.
@@ -104,7 +106,7 @@ def _first_steps(able: Sequence[SenderCard], fmt: Format) -> Verdict:
     )
 
 
-def _good(card: SenderCard, numbers: Numbers, fmt: Format) -> Verdict:
+def _good(card: SenderCard, numbers: QueueNumbers, fmt: Format) -> Verdict:
     hour = numbers.hour
     connected = (
         fmt.gettext("The sandbox takes every code and sends none.")
@@ -129,7 +131,7 @@ def _good(card: SenderCard, numbers: Numbers, fmt: Format) -> Verdict:
     )
 
 
-def _late(numbers: Numbers, fmt: Format) -> Verdict | None:
+def _late(numbers: QueueNumbers, fmt: Format) -> Verdict | None:
     oldest = numbers.oldest_ready_at
     if oldest is None or fmt.now - oldest < LATE_MS:
         return None
@@ -146,7 +148,7 @@ def _late(numbers: Numbers, fmt: Format) -> Verdict | None:
     )
 
 
-def _poor(numbers: Numbers, fmt: Format) -> Verdict | None:
+def _poor(numbers: QueueNumbers, fmt: Format) -> Verdict | None:
     hour = numbers.hour
     ended = sum(hour.happened[name] for name in ("sent", "failed", "expired"))
     if hour.success_rate is None or hour.success_rate >= POOR_RATE or ended < FEWEST_TO_JUDGE:
@@ -179,7 +181,7 @@ def _some_down(others: Sequence[SenderCard], fmt: Format) -> Verdict | None:
     )
 
 
-def _nothing_goes_out(others: Sequence[SenderCard], numbers: Numbers, fmt: Format) -> Verdict:
+def _nothing_goes_out(others: Sequence[SenderCard], numbers: QueueNumbers, fmt: Format) -> Verdict:
     waiting = _waiting(numbers, fmt)
     if not others:
         return Verdict(
@@ -216,7 +218,7 @@ def _nothing_goes_out(others: Sequence[SenderCard], numbers: Numbers, fmt: Forma
     )
 
 
-def _waiting(numbers: Numbers, fmt: Format) -> Markup:
+def _waiting(numbers: QueueNumbers, fmt: Format) -> Markup:
     if not numbers.pending:
         return fmt.fill(fmt.gettext("No code is waiting."))
     text = fmt.ngettext(

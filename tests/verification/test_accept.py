@@ -1,0 +1,216 @@
+"""New verifications are stored with their messages, or refused where there is no place."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeCipher
+from hudhud.core.errors import QueueUnavailable
+from hudhud.core.phones import Phone
+from hudhud.db import tables
+from hudhud.db.engine import Database
+from hudhud.db.group_commit import LARGEST_GROUP
+from hudhud.verification.request import Accepted, NewVerification, SendRequest
+from hudhud.verification.start import VerificationStarter
+from support.queued import (
+    NOW,
+    PHONE,
+    SECRET,
+    VALIDITY_MS,
+    accept,
+    caller,
+    put_sender,
+    starter,
+    stored,
+    verification_of,
+)
+
+EGYPT = Phone(PHONE, "EG")
+# Ten messages wait, one each second; the eleventh waits exactly as long as its code is valid.
+PACED = {
+    "channel": "linked",
+    "otp_ttl_seconds": 10,
+    "worker_min_send_delay_ms": 900,
+    "worker_max_send_delay_ms": 1100,
+}
+PLACES = 11
+
+
+def make(start: VerificationStarter, count: int = 1) -> list[NewVerification]:
+    return [
+        start.make(SendRequest(EGYPT), caller=caller(f"k{one}"), request_id="r", now=NOW)
+        for one in range(count)
+    ]
+
+
+def write(database: Database, start: VerificationStarter, count: int) -> list[Accepted | Exception]:
+    with database.write() as connection:
+        return start.write(connection, make(start, count))
+
+
+def count_of(results: Sequence[Accepted | Exception]) -> int:
+    return sum(isinstance(result, Accepted) for result in results)
+
+
+def test_a_verification_and_its_message_are_stored_together(database: Database) -> None:
+    (accepted,) = accept(database)
+    one = accepted.verification_id
+    message = stored(database, accepted.message_id)
+    assert (message.verification_id, message.phone, message.status) == (one, PHONE, "queued")
+    assert (message.available_at, message.expires_at) == (NOW, NOW + VALIDITY_MS)
+    assert message.request_id == "r"
+    row = verification_of(database, accepted.message_id)
+    assert (row.id, row.phone, row.status, row.api_key) == (one, PHONE, "pending", "k0")
+    assert (row.created_at, row.expires_at) == (NOW, NOW + VALIDITY_MS)
+
+
+def test_a_code_is_stored_to_be_checked_found_and_sent_and_not_readably(database: Database) -> None:
+    (accepted,) = accept(database, otp_length=10)
+    code = str(accepted.code)
+    row = verification_of(database, accepted.message_id)
+    cipher = CodeCipher(SECRET)
+    assert cipher.matches(row.code_digest, row.id, code)
+    assert cipher.index(code) == row.code_index
+    assert cipher.open(row.id, row.code_sealed) == code
+    message = stored(database, accepted.message_id)
+    assert not any(code in str(value) for value in (*row, *message))
+
+
+def test_a_group_is_stored_and_answered_in_its_order(database: Database) -> None:
+    start = starter(database)
+    group = make(start, 30)
+    with database.write() as connection:
+        results = start.write(connection, group)
+    accepted = [result for result in results if isinstance(result, Accepted)]
+    assert [one.verification_id for one in accepted] == [new.id for new in group]
+    found = [stored(database, one.message_id).verification_id for one in accepted]
+    assert found == [new.id for new in group]
+
+
+def test_the_largest_group_is_stored_at_once(database: Database) -> None:
+    results = write(database, starter(database), LARGEST_GROUP)
+    assert count_of(results) == LARGEST_GROUP
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(tables.messages)) == LARGEST_GROUP
+
+
+def test_no_id_is_given_twice_even_after_the_messages_are_deleted(database: Database) -> None:
+    before = [one.message_id for one in accept(database, 3)]
+    with database.write() as connection:
+        connection.execute(tables.messages.delete())
+    after = [one.message_id for one in accept(database, 3)]
+    assert before + after == sorted({*before, *after})
+
+
+def test_groups_that_are_written_at_once_get_ids_of_their_own(database: Database) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        groups = list(threads.map(lambda _: accept(database, 10), range(18)))
+    ids = [one.message_id for group in groups for one in group]
+    assert len(set(ids)) == 180
+    for group in groups:
+        assert [one.message_id for one in group] == sorted(one.message_id for one in group)
+
+
+def test_a_group_that_fails_leaves_ids_that_can_go_on(database: Database) -> None:
+    start = starter(database)
+    twice = make(start)
+    with pytest.raises(IntegrityError), database.write() as connection:
+        start.write(connection, twice * 2)
+    (accepted,) = accept(database)
+    assert stored(database, accepted.message_id).verification_id == accepted.verification_id
+
+
+def test_an_empty_group_is_no_error(database: Database) -> None:
+    assert write(database, starter(database), 0) == []
+    assert write(database, starter(database, **PACED), 0) == []
+
+
+def test_a_message_cannot_be_without_its_verification(database: Database) -> None:
+    (accepted,) = accept(database)
+    with pytest.raises(IntegrityError), database.write() as connection:
+        connection.execute(tables.verifications.delete())
+    with pytest.raises(IntegrityError), database.write() as connection:
+        connection.execute(update(tables.messages).values(verification_id="v_nothing"))
+    assert stored(database, accepted.message_id).verification_id == accepted.verification_id
+
+
+def test_a_group_that_does_not_fit_is_taken_as_far_as_there_are_places(database: Database) -> None:
+    results = write(database, starter(database, **PACED), PLACES + 4)
+    assert count_of(results) == PLACES
+    assert [type(result) for result in results[PLACES:]] == [QueueUnavailable] * 4
+    refused = results[-1]
+    assert isinstance(refused, QueueUnavailable)
+    assert refused.retry_after == 1
+    assert count_of(write(database, starter(database, **PACED), 1)) == 0
+
+
+@pytest.mark.parametrize("senders", [1, 2, 5])
+def test_the_places_grow_with_the_senders_at_work(database: Database, senders: int) -> None:
+    for number in range(senders):
+        put_sender(database, f"s{number}", "reconnecting", channel="linked")
+    put_sender(database, "another channel", channel="sandbox")
+    assert count_of(write(database, starter(database, **PACED), 100)) == 10 * senders + 1
+
+
+def test_without_a_sender_at_work_one_is_reckoned_with(database: Database) -> None:
+    put_sender(database, "dead", channel="linked", now=now_ms() - 60_000)
+    assert count_of(write(database, starter(database, **PACED), 100)) == PLACES
+
+
+def test_only_what_waits_takes_a_place(database: Database) -> None:
+    write(database, starter(database, **PACED), PLACES)
+    with database.write() as connection:
+        for number, status in enumerate(["sending", "sent", "failed", "expired"], start=1):
+            connection.execute(
+                update(tables.messages).where(tables.messages.c.id == number).values(status=status)
+            )
+    assert count_of(write(database, starter(database, **PACED), 100)) == 4
+
+
+def test_messages_of_another_channel_take_no_place(database: Database) -> None:
+    write(database, starter(database), 100)
+    assert count_of(write(database, starter(database, **PACED), 100)) == PLACES
+
+
+def test_groups_that_are_written_at_once_do_not_take_more_places_than_there_are(
+    database: Database,
+) -> None:
+    start = threading.Barrier(4)
+    counts: list[int] = []
+
+    def work() -> None:
+        start.wait()
+        counts.append(count_of(write(database, starter(database, **PACED), 5)))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(counts) == 4
+    assert sum(counts) == PLACES
+    with database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(tables.messages)) == PLACES
+
+
+def test_a_code_of_short_validity_is_refused_where_it_could_only_expire(database: Database) -> None:
+    start = starter(database, **(PACED | {"otp_ttl_seconds": 300}))
+    short, long = (
+        start.make(
+            SendRequest(EGYPT, ttl_seconds=seconds),
+            caller=caller(f"of {seconds} s"),
+            request_id="r",
+            now=now_ms(),
+        )
+        for seconds in (60, 300)
+    )
+    with database.write() as connection:
+        start.write(connection, make(start, 100))
+        refused, accepted = start.write(connection, [short, long])
+    assert isinstance(refused, QueueUnavailable)
+    assert isinstance(accepted, Accepted)
