@@ -1,17 +1,19 @@
 """What belongs to this machine: its name among others, and the lock on each of its senders."""
 
-import fcntl
-import os
 import secrets
-import time
 from pathlib import Path
 from urllib.parse import quote
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from hudhud.core import private_files
 from hudhud.core.errors import StartRefused
 
 LOCK_POLL_SECONDS = 0.02
 NAME_BYTES = 8
+
+# A lock is released when its object is collected, but these end with the process alone.
+_held: list[BaseFileLock] = []
 
 
 def machine_name(data_dir: Path) -> str:
@@ -28,22 +30,22 @@ def machine_name(data_dir: Path) -> str:
         raise StartRefused(f"{path} cannot be made or read: {error.strerror}.") from None
 
 
-def lock_sender(data_dir: Path, sender: str, *, patience: float) -> int | None:
-    """Take the lock that only one process of a sender can hold; None after `patience` seconds.
+def lock_sender(data_dir: Path, sender: str, *, patience: float) -> bool:
+    """Take the lock that only one process of a sender can hold; False after `patience` seconds.
 
-    The system frees it when its holder ends, however that happens: whoever has it knows that the
-    predecessor is gone and that nobody else uses the session.
+    The system frees it when its holder ends, however that happens: the new holder knows that the
+    predecessor is gone and that no other process uses the session.
     """
-    path = data_dir / f"sender-{quote(sender, safe='')}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                os.close(descriptor)
-                return None
-            time.sleep(LOCK_POLL_SECONDS)
-        else:
-            return descriptor
+    lock = FileLock(
+        data_dir / f"sender-{quote(sender, safe='')}.lock",
+        timeout=patience,
+        poll_interval=LOCK_POLL_SECONDS,
+        mode=0o600,
+        fallback_to_soft=False,  # a soft lock would outlive a holder that is killed
+    )
+    try:
+        lock.acquire()
+    except Timeout:
+        return False
+    _held.append(lock)
+    return True

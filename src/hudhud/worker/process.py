@@ -43,7 +43,7 @@ def _run(name: str) -> int:
     try:
         settings = load_settings()
         logs.configure(settings, process=f"sender-{name}")
-        if lock_sender(settings.data_dir, name, patience=LOCK_PATIENCE_SECONDS) is None:
+        if not lock_sender(settings.data_dir, name, patience=LOCK_PATIENCE_SECONDS):
             log.error("another process on this machine runs this sender", sender=name)
             return LOCKED_EXIT_CODE
         worker = build_worker(settings, name)
