@@ -26,7 +26,7 @@ from support.stored_jobs import forget_everything
 pytestmark = pytest.mark.slow
 
 SENDERS = ["a", "b", "c"]
-# The picture in hudhud/messages.py, and what counts as having happened on each way.
+# The picture in hudhud/messages/states.py, and what counts as having happened on each way.
 ARROWS: dict[tuple[str, str], tuple[str, ...]] = {
     ("queued", "sending"): (),
     ("queued", "expired"): ("expired",),

@@ -175,7 +175,7 @@ for name, columns, condition in (
 Index("messages_phone", messages.c.phone)
 Index("messages_verification", messages.c.verification_id)
 # Pages of one status, newest first. A search within a status looks at the other columns without
-# reading the messages themselves. Search by a fragment of a phone has `db/fragments.py`.
+# reading the messages themselves. Search by a fragment of a phone has `db/phone_index.py`.
 Index(
     "messages_status",
     messages.c.status,
@@ -213,7 +213,8 @@ message_steps = Table(
 )
 Index("message_steps_message", message_steps.c.message_id)
 
-# Numbers that are kept, not counted; each process adds to rows of its own shard (`tally.py`).
+# Numbers that are kept, not counted; each process adds to rows of its own shard
+# (`messages/counters.py`).
 message_counts = Table(
     "message_counts",
     metadata,
@@ -245,7 +246,7 @@ delivery_times = Table(
     Column("unit", Text, nullable=False),
     Column("start", Moment, nullable=False),
     Column("shard", Integer, nullable=False),
-    Column("bucket", Integer, nullable=False),  # see tally.py
+    Column("bucket", Integer, nullable=False),  # see messages/counters.py
     Column("count", BigInteger, nullable=False),
     PrimaryKeyConstraint("unit", "start", "shard", "bucket"),
 )
@@ -339,7 +340,8 @@ api_keys = Table(
     ),  # words of `key_settings.SCOPES`, separated by spaces
     Column("hides_code", Boolean, nullable=False, server_default=false()),
     Column("may_link_verify", Boolean, nullable=False, server_default=false()),
-    Column("limits", Text),  # its own limits as `limits.py` reads them; None: those of the settings
+    # Its own limits, see `verification/limits/rate_limits.py`; None: those of the settings.
+    Column("limits", Text),
     Column("networks", Text),  # from where it may be used, separated by spaces; None: from anywhere
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
@@ -361,7 +363,8 @@ idempotency_keys = Table(
 )
 Index("idempotency_keys_created", idempotency_keys.c.created_at)
 
-# How often what a limit concerns took place, by the time at which it began (`limits.py`).
+# How often each subject of a limit was counted, by the start of its part of the window
+# (`verification/limits/rate_limits.py`).
 limit_counts = Table(
     "limit_counts",
     metadata,

@@ -1,7 +1,7 @@
 """Which addresses Hudhud may post to: an endpoint must not be a way into its own network.
 
 A name is looked up once, every address of it is judged, and the connection goes to one of these
-very addresses (`posting.py`): a name that changes between the two opens nothing.
+very addresses (`http_client.py`): a name that changes between the two opens nothing.
 """
 
 import socket

@@ -48,6 +48,7 @@ from hudhud.webhooks.delivery_states import (
     NotDelivered,
     Outcome,
     Released,
+    is_final,
 )
 from hudhud.webhooks.endpoint_health import EndpointChanges
 
@@ -174,7 +175,7 @@ def record(connection: Connection, outcomes: Sequence[Outcome], *, now: int) -> 
         rows = [_parameters(outcome) for outcome in outcomes if type(outcome) is kind]
         if rows:
             connection.execute(statement, rows)
-    finished = [outcome.claimed for outcome in outcomes if _is_final(outcome)]
+    finished = [outcome.claimed for outcome in outcomes if is_final(outcome)]
     _release_next(connection, [(claimed.endpoint_id, claimed.subject) for claimed in finished], now)
     return endpoint_health.record_outcomes(connection, outcomes, now)
 
@@ -206,7 +207,7 @@ def give_up(connection: Connection, ids: Sequence[int], *, now: int) -> int:
         )
         .values(
             status=FAILED,
-            **{name: _unless_tried(name, value) for name, value in _error(TOO_OLD).items()},
+            **_unless_tried(TOO_OLD),
             lease_expires_at=None,
         )
         .returning(webhook_deliveries.c.endpoint_id, webhook_deliveries.c.subject)
@@ -368,12 +369,6 @@ def _body(row: Row[Any]) -> str:
     return msgspec.json.encode(envelope).decode()
 
 
-def _is_final(outcome: Outcome) -> bool:
-    if isinstance(outcome, NotDelivered):
-        return outcome.retry_at is None
-    return isinstance(outcome, Delivered)
-
-
 def _parameters(outcome: Outcome) -> dict[str, object]:
     held: dict[str, object] = {
         "b_id": outcome.claimed.id,
@@ -387,18 +382,17 @@ def _parameters(outcome: Outcome) -> dict[str, object]:
     return {
         **held,
         "b_http": outcome.status,
-        **{f"b_{name}": value for name, value in _error(outcome.error).items()},
+        **{f"b_{name}": value for name, value in columns("last_error", outcome.error).items()},
         "b_status": FAILED if outcome.retry_at is None else PENDING,
         "b_next": outcome.at if outcome.retry_at is None else outcome.retry_at,
     }
 
 
-def _error(error: Sentence | None) -> dict[str, str | None]:
-    return columns("last_error", error)
-
-
-def _unless_tried(name: str, value: str | None) -> ColumnElement[Any]:
+def _unless_tried(error: Sentence) -> dict[str, ColumnElement[Any]]:
     """Keep the error of the last attempt."""
-    column = webhook_deliveries.c[name]
-    is_first = webhook_deliveries.c.last_error.is_(None)
-    return case((is_first, literal(value, column.type)), else_=column)
+    kept = webhook_deliveries.c
+    is_first = kept.last_error.is_(None)
+    return {
+        name: case((is_first, literal(value, kept[name].type)), else_=kept[name])
+        for name, value in columns("last_error", error).items()
+    }

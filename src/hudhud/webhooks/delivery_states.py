@@ -62,6 +62,13 @@ class Released:
 Outcome = Delivered | NotDelivered | Released
 
 
+def is_final(outcome: Outcome) -> bool:
+    """Tell whether no attempt follows."""
+    if isinstance(outcome, NotDelivered):
+        return outcome.retry_at is None
+    return isinstance(outcome, Delivered)
+
+
 @dataclass(frozen=True, slots=True)
 class NextDue:
     """When the next delivery to an endpoint is due, and whether the last ones failed."""
