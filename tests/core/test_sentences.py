@@ -10,7 +10,16 @@ import hudhud
 from hudhud.channels.linked.faults import FAULTS, meaning
 from hudhud.core.english import ENGLISH
 from hudhud.core.sentences import Sentence, holes, other, render, say
-from hudhud.core.stored_sentences import MARK, columns, decoded_text, encoded, stored, with_mark
+from hudhud.core.stored_sentences import (
+    MARK,
+    columns,
+    decoded_text,
+    encoded,
+    replaced,
+    stored,
+    texts_in,
+    with_mark,
+)
 from hudhud.senders.records import usual
 
 ROOT = Path(hudhud.__file__).parent
@@ -113,6 +122,27 @@ def test_what_no_database_takes_is_left_out() -> None:
 def test_parameters_that_are_changed_with_their_text_still_belong_to_it() -> None:
     found = columns("error", say("job.not_taken", detail="+2010 is odd"))
     text = str(found["error"]).replace("+2010", "x")
-    params = with_mark(str(found["error_params"]).replace("+2010", "x"), text)
+    params = replaced(str(found["error_params"]), lambda part: part.replace("+2010", "x"))
+    params = with_mark(params, before=str(found["error"]), now=text)
     changed = stored(row(**{**found, "error": text, "error_params": params}), "error")
     assert changed == say("job.not_taken", detail="x is odd")
+
+
+def test_parameters_of_another_text_stay_those_of_another_text() -> None:
+    found = columns("error", say("job.not_taken", detail="no 2010"))
+    params = with_mark(str(found["error_params"]), before="Else, 2010.", now="Else, x.")
+    changed = stored(row(**{**found, "error": "Else, x.", "error_params": params}), "error")
+    assert changed == other("Else, x.")
+
+
+@pytest.mark.parametrize("inner", ["null", "[]", "5", '"a"'])
+def test_parameters_that_no_version_writes_say_the_text(inner: str) -> None:
+    params = f'{{"job": "9", "reason": {{"code": "job.lost", "params": {inner}}}}}'
+    assert decoded_text("action.not_retried", params) is None
+
+
+def test_texts_are_changed_as_they_are_read_and_not_as_json_writes_them() -> None:
+    params = str(columns("error", say("job.not_taken", detail="\x104915112345678"))["error_params"])
+    assert "4915112345678" in next(texts_in(params))
+    changed = replaced(params, lambda part: part.replace("4915112345678", "x"))
+    assert list(texts_in(changed)) == ["\x10x"]

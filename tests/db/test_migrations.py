@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -244,6 +246,33 @@ def test_a_copied_database_is_complete(migrated_database: MigratedDatabase) -> N
         database = Database(url)
         assert current_revision(database) == HEAD
         database.close()
+
+
+def test_a_migration_holds_nobody_up_while_another_program_reads(grown: Database) -> None:
+    upgrade_to(grown, "0003")
+    with ThreadPoolExecutor(1) as threads:
+        with grown.read() as backup:
+            backup.execute(text("SELECT * FROM senders")).all()
+            migrating = threads.submit(migrate, grown)
+            for _ in range(20):
+                with grown.read() as connection:
+                    connection.execute(text("SELECT count(*) FROM messages")).one()
+                time.sleep(0.02)
+        assert migrating.result(60)
+    assert current_revision(grown) == HEAD
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])  # SQLite's readers stop no writer
+def test_a_migration_that_never_gets_its_tables_says_so(
+    grown: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade_to(grown, "0003")
+    monkeypatch.setattr("hudhud.db.migrate.ATTEMPTS", 2)
+    with grown.read() as backup:
+        backup.execute(text("SELECT * FROM senders")).all()
+        with pytest.raises(StartRefused, match="by a backup perhaps"):
+            migrate(grown)
+    assert current_revision(grown) == "0003"
 
 
 BODIES = ("Your Acme code:\n\n{code}\n\nNever share it.", "{code}\n\nis your code")

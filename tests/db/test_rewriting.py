@@ -74,6 +74,16 @@ def put(database: Database, table: Table, *rows: dict[str, Any]) -> None:
         connection.execute(insert(table), list(rows))
 
 
+@pytest.mark.parametrize("params", ["x", "[]", "null", "5"])
+def test_parameters_that_are_none_stop_nothing(database: Database, params: str) -> None:
+    put_old(database, NO_ACCOUNT.english(), NO_ACCOUNT.english())
+    with database.write() as connection:
+        broken = {"error_code": "job.no_account", "error_params": params}
+        connection.execute(update(messages).values(broken))
+    run(database)
+    assert coded(database) == [NO_ACCOUNT, NO_ACCOUNT]
+
+
 def test_old_errors_get_codes(database: Database) -> None:
     put_old(database, NO_ACCOUNT.english(), "Odd.", NOT_TAKEN.english(), NO_ACCOUNT.english())
     run(database)

@@ -15,6 +15,8 @@ from hudhud.channels.base import Inbound, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.sentences import other, say
+from hudhud.core.stored_sentences import columns
+from hudhud.core.stored_sentences import stored as sentence_of
 from hudhud.db import phone_index, tables
 from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
@@ -149,6 +151,21 @@ def test_errors_and_steps_that_name_the_number_are_rewritten(database: Database)
             one for one in timeline.steps_of(connection, row) if one.kind == "attempt_failed"
         ]
     assert step.error == other(row.error)
+
+
+def test_a_number_behind_a_sign_that_json_writes_as_digits_is_found(database: Database) -> None:
+    error = say("job.not_taken", detail=f"\x10{PHONE[1:]}")
+    (message,) = put_jobs(database, StoredJob(status="failed", phone=OTHER))
+    with database.write() as connection:
+        connection.execute(
+            update(tables.messages)
+            .where(tables.messages.c.id == message)
+            .values(columns("error", error))
+        )
+    name = done(database).pseudonym
+    row = stored(database, message)
+    assert PHONE[1:] not in row.error_params
+    assert sentence_of(row, "error") == say("job.not_taken", detail=f"\x10{name}")
 
 
 def test_what_the_person_wrote_is_deleted(database: Database) -> None:

@@ -7,7 +7,7 @@ does not fit, and the text holds.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -64,13 +64,44 @@ def decoded(code: str, params: Mapping[str, Any]) -> Sentence | None:
     """Return the sentence; None for a code or parameters of a newer version."""
     try:
         return Sentence(code, {name: _value(value) for name, value in params.items()})
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def with_mark(params: str, text: str) -> str:
-    """Return a row's parameters with the mark of its text, after both were changed."""
-    return _encode({**_parsed(params), MARK: mark(text)})
+def texts_in(params: str) -> Iterator[str]:
+    """Yield each text among a row's parameters; all of it where it is no JSON object."""
+    found = _parsed(params)
+    return _texts_of(found) if found else iter((params,))
+
+
+def replaced(params: str, replace: Callable[[str], str]) -> str:
+    """Return a row's parameters with each text changed by `replace`."""
+    found = _parsed(params)
+    return _encode(_replaced(found, replace)) if found else replace(params)
+
+
+def with_mark(params: str, *, before: str, now: str) -> str:
+    """Let the mark of a row's parameters follow its text from `before` to `now`, if it fitted."""
+    found = _parsed(params)
+    return _encode({**found, MARK: mark(now)}) if found.get(MARK) == mark(before) else params
+
+
+def _texts_of(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name != MARK:
+                yield from _texts_of(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def _replaced(value: Any, replace: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: inner if name == MARK else _replaced(inner, replace)
+            for name, inner in value.items()
+        }
+    return replace(value) if isinstance(value, str) else value
 
 
 def mark(text: str) -> str:

@@ -31,11 +31,17 @@ def lock(connection: Connection, number: int) -> None:
 
 
 def lock_migrations(connection: Connection) -> None:
-    """Let only one process migrate at a time, for as long as it takes."""
+    """Let only one process migrate at a time, for as long as it takes.
+
+    It gives up the locks of tables before PostgreSQL looks for a deadlock, after a second: what
+    else uses them must not be the victim.
+    """
     lift_time_limit(connection)
-    if not _is_sqlite(connection):
-        connection.execute(text("SET LOCAL lock_timeout = 0"))
+    if _is_sqlite(connection):
+        return
+    connection.execute(text("SET LOCAL lock_timeout = 0"))
     lock(connection, Lock.MIGRATIONS)
+    connection.execute(text("SET LOCAL lock_timeout = '100ms'"))
 
 
 def lock_numbers(connection: Connection, phones: Iterable[str]) -> None:

@@ -1,14 +1,16 @@
 """Bring the database to this version's tables; Alembic is loaded only where it is needed."""
 
 import re
+import time
 from pathlib import Path
 
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
 from hudhud.core.errors import StartRefused
 from hudhud.db import installation
-from hudhud.db.engine import Database
+from hudhud.db.engine import Database, may_pass
 from hudhud.db.locks import lock_migrations
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -16,6 +18,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0004"
 # A row of `installation`: the oldest version that may run with the tables.
 OLDEST_VERSION = "oldest_version"
+# About a minute and a half on PostgreSQL, where each waits for a lock on a table itself.
+ATTEMPTS = 600
+PAUSE_SECONDS = 0.05
 
 
 def current_revision(database: Database) -> str | None:
@@ -44,7 +49,7 @@ def migrate(database: Database) -> bool:
     """Upgrade the database to `HEAD` in one transaction; return whether anything was done.
 
     A database that a newer Hudhud has migrated is left as it is.
-    Raises StartRefused where this version is too old for it.
+    Raises StartRefused where this version is too old for it, or another program holds its tables.
     """
     found = current_revision(database)
     if found is None or found < HEAD:
@@ -69,6 +74,29 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _upgrade(database: Database) -> None:
+    """Upgrade; on PostgreSQL begin again where the lock of a table is not to be had at once.
+
+    To wait for it would hold up whoever uses the tables that are locked already.
+    """
+    if database.is_sqlite:
+        _upgrade_at_once(database)
+        return
+    for _ in range(ATTEMPTS):
+        try:
+            _upgrade_at_once(database)
+        except SQLAlchemyError as error:
+            if not may_pass(error):
+                raise
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+    raise StartRefused(
+        "The tables of the database are in use, by a backup perhaps, and cannot be changed. "
+        "Start again when it has ended."
+    )
+
+
+def _upgrade_at_once(database: Database) -> None:
     from alembic import command  # noqa: PLC0415 -- 0.2 s that an up-to-date start saves
     from alembic.config import Config  # noqa: PLC0415
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Select,
@@ -28,13 +29,13 @@ from sqlalchemy import (
 from hudhud.auth import audit_log
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
-from hudhud.core.stored_sentences import stored, with_mark
+from hudhud.core.stored_sentences import replaced, stored, with_mark
 from hudhud.db import phone_index, tables
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.db.locks import lift_time_limit
 from hudhud.maintenance import phone_traces
-from hudhud.maintenance.phone_traces import PhoneMatcher, Trace
+from hudhud.maintenance.phone_traces import PhoneMatcher, Trace, has_params
 from hudhud.messages import text_store
 from hudhud.messages.states import CANCELED, QUEUED, SENDING
 from hudhud.verification import lifecycle
@@ -249,16 +250,23 @@ class _Forgetting:
                 connection.execute(update(table).where(row).values(values))
                 self._keep_texts(connection, trace, values)
 
+    def _without_number(self, column: Column[Any], text: str) -> str:
+        def pseudonymized(part: str) -> str:
+            return self._matcher.replaced(part, self.pseudonym)
+
+        return replaced(text, pseudonymized) if has_params(column) else pseudonymized(text)
+
     def _values(self, trace: Trace) -> dict[str, Any]:
         """Return the row's new texts, and what changes with them."""
         values: dict[str, Any] = {
-            column.name: self._matcher.replaced(text, self.pseudonym)
-            for column, text in trace.texts.items()
+            column.name: self._without_number(column, text) for column, text in trace.texts.items()
         }
         values |= {
-            f"{name}_params": with_mark(values[f"{name}_params"], text)
-            for name, text in values.items()
-            if f"{name}_params" in values
+            f"{column.name}_params": with_mark(
+                values[f"{column.name}_params"], before=text, now=values[column.name]
+            )
+            for column, text in trace.texts.items()
+            if f"{column.name}_params" in values
         }
         if trace.table is tables.messages:
             values |= {

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, Text, or_, select
 
+from hudhud.core.stored_sentences import texts_in
 from hudhud.db import phone_index
 from hudhud.db.tables import ForeignText, messages, metadata
 
@@ -50,10 +51,20 @@ def find(connection: Connection, matcher: PhoneMatcher, table: Table) -> list[Tr
     found = select(*key, *columns).where(with_digits).order_by(*key)
     for row in connection.execute(found):
         values = zip(columns, row[len(key) :], strict=True)
-        texts = {column: text for column, text in values if text and matcher.is_in(text)}
+        texts = {column: text for column, text in values if text and _has(matcher, column, text)}
         if texts:
             traces.append(Trace(table, tuple(row[: len(key)]), texts))
     return traces
+
+
+def has_params(column: Column[Any]) -> bool:
+    """Tell whether a column holds the parameters of a sentence, as JSON."""
+    return column.name.endswith("params")
+
+
+def _has(matcher: PhoneMatcher, column: Column[Any], text: str) -> bool:
+    parts = texts_in(text) if has_params(column) else (text,)
+    return any(map(matcher.is_in, parts))
 
 
 def places(connection: Connection, matcher: PhoneMatcher) -> Sequence[str]:

@@ -12,7 +12,8 @@ from hudhud.core.errors import StartRefused
 LOCK_POLL_SECONDS = 0.02
 NAME_BYTES = 8
 
-# A lock is released when its object is collected, but these end with the process alone.
+# A lock is released when its object is collected: these are kept until the process ends, which
+# skips the interpreter's end (`worker/process.py`).
 _held: list[BaseFileLock] = []
 
 

@@ -1,6 +1,6 @@
 """The process of one sender, started by the supervisor.
 
-    python -m hudhud.sender_process NAME
+    python -m hudhud.worker.process NAME
 
 Its stdin is a pipe from the supervisor: when that closes, the supervisor is gone and this process
 leaves at once, so that no orphan uses the session that the next supervisor starts again.
@@ -24,6 +24,7 @@ LOCK_PATIENCE_SECONDS = 10.0
 # sqlite3 gives the interpreter's lock up at each row. A thread in a transaction must get it back
 # soon from one that computes, for it holds the database's lock meanwhile; Python's 5 ms are long.
 SWITCH_SECONDS = 0.0001
+FAILED_EXIT_CODE = 1
 ORPHAN_EXIT_CODE = 11
 LOCKED_EXIT_CODE = 12
 
@@ -35,8 +36,15 @@ def main() -> None:
     os.umask(0o077)
     sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=_leave_with_supervisor, daemon=True).start()
-    # Whatever a library does at the interpreter's end must not keep this process alive.
-    os._exit(_run(sys.argv[1]))
+    code = FAILED_EXIT_CODE
+    try:
+        code = _run(sys.argv[1])
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        # Nothing that a library does at the interpreter's end may keep this process alive, or
+        # free the sender's lock while it is.
+        os._exit(code)
 
 
 def _run(name: str) -> int:
@@ -49,7 +57,7 @@ def _run(name: str) -> int:
         worker = build_worker(settings, name)
     except HudhudError as error:
         log.error("the sender cannot start", sender=name, error=str(error))  # noqa: TRY400 -- the sentence is for an operator
-        return 1
+        return FAILED_EXIT_CODE
     _on_signal(worker.request_stop)
     return worker.run()
 

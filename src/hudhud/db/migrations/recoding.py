@@ -85,10 +85,16 @@ class Recoding:
 
     def _recode_texts(self, connection: Connection, values: Sequence[dict[str, Any]]) -> None:
         """Let a search find these errors by their codes."""
-        known = {one["b_text"]: one for one in values if one["b_code"] != OTHER}
+        known = {_key(one["b_text"]): one for one in values if one["b_code"] != OTHER}
+        # A row that is locked gets its code from the worker that holds it.
+        free = select(_TEXTS.c.key).where(_TEXTS.c.key.in_(known), _TEXTS.c.code.is_(None))
         rows = [
-            {"b_key": _key(text), "b_code": known[text]["b_code"], "b_params": _unmarked(text)}
-            for text in sorted(known)
+            {
+                "b_key": key,
+                "b_code": known[key]["b_code"],
+                "b_params": _unmarked(known[key]["b_text"]),
+            }
+            for key in connection.scalars(free.with_for_update(skip_locked=True))
         ]
         if rows:
             connection.execute(_RECODE_TEXT, rows)
@@ -107,7 +113,16 @@ def _is_old(row: Any) -> bool:
     """Tell whether a text has no code, or that of a text before it."""
     if not row.counts or row.text is None:
         return False
-    return row.code is None or json.loads(row.params or "{}").get(MARK) != _mark(row.text)
+    return row.code is None or _mark_in(row.params) != _mark(row.text)
+
+
+def _mark_in(params: str | None) -> object:
+    """Return the mark among the parameters, None where they are no JSON object."""
+    try:
+        found = json.loads(params or "{}")
+    except ValueError:
+        return None
+    return found.get(MARK) if isinstance(found, dict) else None
 
 
 def _values(row: Any) -> dict[str, Any]:

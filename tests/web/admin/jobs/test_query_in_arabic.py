@@ -77,3 +77,8 @@ def test_a_sentence_holds_what_its_reader_sees() -> None:
     assert holds(sentence, "واتساب: server RETURNED", "ar")
     assert not holds(sentence, "واتساب: server", "en")
     assert holds(sentence, "take it: server", "en")
+
+
+@pytest.mark.parametrize("search", ["\u064b", "\u0301", "\u2068", ""])
+def test_signs_that_do_not_matter_find_nothing_by_themselves(search: str) -> None:
+    assert not holds(say("job.not_taken", detail="error 479"), search, "ar")

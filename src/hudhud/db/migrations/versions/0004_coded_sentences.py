@@ -1,4 +1,4 @@
-"""Sentences have a code and parameters beside their English text; `rewrites/` fills old rows."""
+"""Sentences have a code and parameters beside their English text; `recoding.py` fills old rows."""
 
 import sqlalchemy as sa
 from alembic import op

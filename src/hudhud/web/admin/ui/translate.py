@@ -36,7 +36,8 @@ def holds(sentence: Sentence, search: str, language: Language) -> bool:
 
     Case, vowel signs and the seats of hamza do not matter.
     """
-    return _plain(search) in _plain(translate(sentence, language))
+    wanted = _plain(search)
+    return bool(wanted) and wanted in _plain(translate(sentence, language))
 
 
 @cache
