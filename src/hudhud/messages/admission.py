@@ -43,32 +43,13 @@ def room(
     None where the channel has no pace. Until the transaction ends nobody else counts: what is
     found here may be filled.
     """
-    if channel == SANDBOX:
+    mean_gap = settings.mean_send_gap
+    if channel == SANDBOX or mean_gap == 0:
         return None
-    if settings.mean_send_gap > 0:
-        lock(connection, Lock.ADMISSION)
-    return _counted(
-        connection,
-        channel=channel,
-        mean_gap=settings.mean_send_gap,
-        validity=validity,
-        now=now,
-    )
-
-
-def _counted(
-    connection: Connection, *, channel: str, mean_gap: float, validity: float, now: int
-) -> Room | None:
-    """Return what waits and what it takes, or None where there is no pace.
-
-    What waits takes (messages queued) x `mean_gap` / (senders) seconds; that must not be longer
-    than a code is valid. No more rows are counted than matter for `validity` seconds.
-    """
-    if mean_gap == 0:
-        return None
-    carriers = max(1, records.count_alive(connection, channel=channel, now=now))
-    gap = mean_gap / carriers
-    most = math.floor(validity / gap)
+    lock(connection, Lock.ADMISSION)
+    # (messages queued) x (mean gap) / (senders) seconds must not exceed a code's validity.
+    gap = mean_gap / max(1, records.count_alive(connection, channel=channel, now=now))
+    most = math.floor(validity / gap)  # no more rows are counted than matter
     waiting = (
         select(messages.c.id)
         .where(messages.c.status == QUEUED, messages.c.channel == channel)
