@@ -338,6 +338,16 @@ def test_operator_logout_unlinks_the_device(linked: LinkedService) -> None:
     assert linked.sender().device != device
 
 
+def test_operator_logout_while_the_sender_starts_unlinks_the_device(linked: LinkedService) -> None:
+    device = linked.sender().device
+    start = linked.now()
+    linked.command("reload")
+    assert linked.command("logout").status == "done"
+    assert "operator" in linked.wait_for_state("logged_out", since=start)
+    assert device not in linked.devices_on_the_phone()
+    linked.link()
+
+
 def test_operator_logout_without_a_connection_says_what_is_left(linked: LinkedService) -> None:
     device = linked.sender().device
     start = linked.now()

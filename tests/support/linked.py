@@ -133,7 +133,7 @@ class LinkedService:
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Poll until `condition` holds."""
-        wait_until(condition, PATIENCE_SECONDS, f"{what}; {self.service.tail()}")
+        wait_until(condition, PATIENCE_SECONDS, what, log=self.service.tail)
 
     def wait_for_state(self, state: str, since: int = 0) -> str:
         """Wait until the sender entered a state after a moment; return its sentence."""

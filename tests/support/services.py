@@ -26,11 +26,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Poll until `condition` holds, or fail naming `what`."""
+def wait_until(
+    condition: Callable[[], bool],
+    seconds: float,
+    what: str,
+    *,
+    log: Callable[[], str] = lambda: "",
+) -> None:
+    """Poll until `condition` holds, or fail naming `what` and printing the log as it is then."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for: {what}"
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}: {log()}"
         time.sleep(0.02)
 
 
@@ -74,7 +80,7 @@ class Service:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(self.answers, 30, f"an answer of {self._command}: {self.tail()}")
+        wait_until(self.answers, 30, f"an answer of {self._command}", log=self.tail)
 
     def answers(self) -> bool:
         """Whether /healthz answers."""

@@ -150,6 +150,7 @@ class LinkedChannel:
         """
         if self._connection.device is None:
             raise CommandFailed(say("command.no_device"))
+        self._wait_to_open()
         self._connection.is_leaving = True
         told = self._connection.is_open and self._tell_whatsapp_to_unlink()
         self._connection.tell(Trouble("operator_logout"))
@@ -159,6 +160,14 @@ class LinkedChannel:
     def stop(self) -> None:
         """Disconnect, within 2 s; what then still hangs ends with the process."""
         self._connection.stop()
+
+    def _wait_to_open(self) -> None:
+        """Let a connection that is being made open: only over one is WhatsApp told of a logout."""
+        ends = time.monotonic() + self._timing.logout
+        while not (self._connection.is_open or self._connection.is_resting):
+            if time.monotonic() > ends:
+                return
+            time.sleep(POLL_SECONDS)
 
     def _tell_whatsapp_to_unlink(self) -> bool:
         try:

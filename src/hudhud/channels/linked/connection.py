@@ -167,6 +167,9 @@ class DeviceConnection:
             return self._face(Trouble("session_unusable", str(error)))
         if address is None:
             return self._face(Trouble("session_gone"))
+        self._drop_old_signals()
+        if self.is_leaving:  # the signal of it may be among those that were dropped
+            return self._face(Trouble("operator_logout"))
         self._begin(address)
         following = self._follow()
         self.is_open, self.offer_ends = False, None
@@ -190,9 +193,11 @@ class DeviceConnection:
             self._address, self.device = address, found
         return self._address
 
-    def _begin(self, address: str) -> None:
-        while not self._signals.empty():  # of the connection before
+    def _drop_old_signals(self) -> None:
+        while not self._signals.empty():
             self._keep_message(self._signals.get())
+
+    def _begin(self, address: str) -> None:
         self._openings += 1
         self._offer = StateReport("pairing")
         self._in_grace = False
