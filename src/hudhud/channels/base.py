@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from hudhud.core.sentences import Sentence
+from hudhud.core.settings import Settings
 
-# The channels that there are.
 LINKED: Final = "linked"
 SANDBOX: Final = "sandbox"
 
@@ -26,6 +26,7 @@ State = Literal[
     "stopped",
 ]
 
+Carries = Literal["all", "known", "none"]
 ReceiptKind = Literal["delivered", "read"]
 
 
@@ -38,7 +39,7 @@ class StateReport:
     """
 
     state: State
-    carries: Literal["all", "known", "none"] = "none"
+    carries: Carries = "none"
     detail: Sentence | None = None
     qr: str | None = None
     qr_expires_at: int | None = None
@@ -77,6 +78,31 @@ class Restart:
 
 
 Event = StateReport | Receipt | Inbound | Restart
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAccount:
+    """What earlier processes of a sender reported last; see `StateReport`."""
+
+    sender: str
+    device: str | None
+    carries: Carries
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a channel is built from, in its sender's process.
+
+    Attributes:
+        database_url: the PostgreSQL server that holds the data; None where SQLite does.
+        has_written: whether the person with a phone number has ever written to us.
+    """
+
+    settings: Settings
+    account: KnownAccount
+    database_url: str | None
+    has_written: Callable[[str], bool]
 
 
 class Channel(Protocol):

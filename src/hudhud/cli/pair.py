@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Row
 
-from hudhud.channels.base import SANDBOX
+from hudhud.channels import registry
 from hudhud.cli.pairing_qr import QrDisplay, drawing, width_of
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.core.clock import now_ms
@@ -46,8 +46,9 @@ def pair(
     Needs `hudhud serve` or `hudhud worker` running, for example in another terminal.
     """
     settings = load_settings()
-    if settings.channel == SANDBOX:
-        raise SettingsError("CHANNEL=sandbox needs no phone. Set CHANNEL=linked to link one.")
+    if not registry.channel_type(settings.channel).needs_pairing:
+        others = " or ".join(f"CHANNEL={name}" for name in registry.pairable())
+        raise SettingsError(f"CHANNEL={settings.channel} needs no phone. Set {others} to link one.")
     number = None if phone is None else phone_from(phone).number
     with existing_installation(settings) as database:
         watched = _Watched(database, settings.sender_name, seconds)

@@ -8,7 +8,7 @@ import typer
 
 from hudhud import __version__, app
 from hudhud.auth.first_credentials import FirstCredentials, announce, ensure_credentials
-from hudhud.channels.base import SANDBOX
+from hudhud.channels.registry import channel_type
 from hudhud.cli import startup_notices
 from hudhud.cli.pairing_qr import showing_qr
 from hudhud.cli.terminal import progress
@@ -98,18 +98,25 @@ def _greet(settings: Settings, port: int, made: FirstCredentials | None) -> None
 
 
 def _greeting(settings: Settings, address: str, new_key: str | None) -> str:
-    sandbox = settings.channel == SANDBOX
+    reaches_people = channel_type(settings.channel).reaches_people
     return GREETING.format(
         version=__version__,
         address=address,
         admin=settings.admin_username,
-        first_step="Take the first code, which the sandbox sends to nobody:"
-        if sandbox
-        else "Once WhatsApp is linked, send the first code, to a phone of your own:",
+        first_step=_first_step(settings.channel),
         key=new_key or "YOUR_KEY",
-        phone="+201001234567" if sandbox else "+YOUR_NUMBER",
+        phone="+YOUR_NUMBER" if reaches_people else "+201001234567",
         key_hint=_key_hint(settings, new_key),
     )
+
+
+def _first_step(channel: str) -> str:
+    row = channel_type(channel)
+    if not row.reaches_people:
+        return f"Take the first code, which the {channel} sends to nobody:"
+    if row.needs_pairing:
+        return "Once WhatsApp is linked, send the first code, to a phone of your own:"
+    return "Send the first code, to a phone of your own:"
 
 
 def _key_hint(settings: Settings, new_key: str | None) -> str:

@@ -31,6 +31,11 @@ _SENDERS = {
     ),
     "sender.stopped": "The sender is stopped. Start it with: hudhud serve",
     "sender.not_needed": "Not needed: no test key is in use.",
+    "channel.linked": "WhatsApp sender",
+    "channel.linked_ready": "WhatsApp is connected.",
+    "channel.sandbox": "Sandbox",
+    "channel.sandbox_ready": "The sandbox takes every code and sends none.",
+    "channel.unknown": "Sender of an unknown channel",
     "sandbox.connected": "The sandbox takes every message and sends none.",
 }
 _LINKED = {

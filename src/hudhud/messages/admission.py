@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from hudhud.channels.base import SANDBOX
+from hudhud.channels.registry import channel_type
 from hudhud.core.errors import QueueUnavailable
 from hudhud.core.settings import Settings
 from hudhud.db.locks import Lock, lock
@@ -44,7 +44,7 @@ def room(
     found here may be filled.
     """
     mean_gap = settings.mean_send_gap
-    if channel == SANDBOX or mean_gap == 0:
+    if mean_gap == 0 or not channel_type(channel).is_paced:
         return None
     lock(connection, Lock.ADMISSION)
     # (messages queued) x (mean gap) / (senders) seconds must not exceed a code's validity.

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, Row, func, select
 
 from hudhud.channels.base import State
+from hudhud.channels.registry import ChannelType, channel_type
 from hudhud.core.clock import DAY_MS
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import stored
@@ -65,6 +66,11 @@ class SenderCard:
     uptime: tuple[float | None, ...]
     uptime_share: float | None
     action: ActionResult | None
+
+    @property
+    def channel_type(self) -> ChannelType:
+        """How the sender's channel is called and treated."""
+        return channel_type(self.channel)
 
 
 class _Span(NamedTuple):

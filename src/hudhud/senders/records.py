@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from hudhud.auth import api_keys
-from hudhud.channels.base import LINKED, SANDBOX, State, StateReport
+from hudhud.channels.base import SANDBOX, State, StateReport
 from hudhud.core.clock import DAY_MS
 from hudhud.core.plain_text import is_plain
 from hudhud.core.sentences import Sentence, say
@@ -75,11 +75,11 @@ def is_running(record: Row[Any], *, now: int) -> bool:
 
 
 def is_for_test_keys(connection: Connection, *, name: str) -> bool:
-    """Tell whether this is the sandbox beside a linked device, which only test keys use."""
+    """Tell whether this is a sandbox that only test keys use: live ones have another channel."""
     others = senders.alias("others")
-    linked = select(others.c.name).where(others.c.channel == LINKED)
+    live = select(others.c.name).where(others.c.channel != SANDBOX)
     sandbox = select(senders.c.name).where(senders.c.name == name, senders.c.channel == SANDBOX)
-    return connection.scalar(sandbox.where(linked.exists())) is not None
+    return connection.scalar(sandbox.where(live.exists())) is not None
 
 
 def usual(state: State) -> Sentence:

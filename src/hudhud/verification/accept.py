@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from hudhud.channels.base import SANDBOX
+from hudhud.channels.registry import channel_type
 from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Contradiction, NotAllowed
@@ -114,8 +114,8 @@ class Acceptor:
     def _beyond_room(
         self, connection: Connection, group: Sequence[NewVerification], now: int
     ) -> dict[str, Exception]:
-        """Refuse what the linked senders cannot carry in time; the sandbox carries everything."""
-        paced = [new for new in group if new.channel != SANDBOX]
+        """Refuse what paced senders cannot carry in time; other channels carry everything."""
+        paced = [new for new in group if channel_type(new.channel).is_paced]
         if not paced:
             return {}
         room = admission.room(

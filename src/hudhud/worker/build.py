@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hudhud.channels.base import SANDBOX, Channel
-from hudhud.channels.sandbox import SandboxChannel
+from hudhud.channels.base import KnownAccount, Parts
+from hudhud.channels.registry import channel_type
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import StartRefused
 from hudhud.core.secret import build_code_cipher
@@ -22,8 +22,6 @@ from hudhud.worker.pace import Pace
 from hudhud.worker.send import MessageSender
 from hudhud.worker.worker import Worker
 
-SANDBOX_BATCH = 200
-
 
 def build_worker(settings: Settings, name: str) -> Worker:
     """Build the sender's worker. Raises StartRefused."""
@@ -33,8 +31,8 @@ def build_worker(settings: Settings, name: str) -> Worker:
     if record is None:
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
     cipher = build_code_cipher(settings)
-    channel = _channel(settings, database, record)
-    is_sandbox = record.channel == SANDBOX
+    row = channel_type(record.channel)
+    channel = row.build(_parts(settings, database, record))
     pace = Pace(
         settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms, record.next_send_at
     )
@@ -46,8 +44,8 @@ def build_worker(settings: Settings, name: str) -> Worker:
         channel=channel,
         message_sender=MessageSender(database, channel, cipher),
         link_replies=_link_replies(settings, database, cipher),
-        pace=Pace(0, 0) if is_sandbox else pace,
-        largest_batch=SANDBOX_BATCH if is_sandbox else 1,
+        pace=pace if row.is_paced else Pace(0, 0),
+        largest_batch=row.batch_size,
         counts_traffic=record.channel == settings.channel,
     )
 
@@ -60,31 +58,14 @@ def _link_replies(settings: Settings, database: Database, cipher: CodeCipher) ->
     return LinkReplies(settings, database, cipher, templates, countries)
 
 
-def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channel:
-    if record.channel == SANDBOX:
-        return SandboxChannel()
-    # Only this process may load the WhatsApp library, and only for this channel: it takes 60 MB.
-    from hudhud.channels.linked.channel import LinkedChannel  # noqa: PLC0415
-    from hudhud.channels.linked.session_store import session_store  # noqa: PLC0415
+def _parts(settings: Settings, database: Database, record: Row[Any]) -> Parts:
+    def has_written(phone: str) -> bool:
+        with database.read() as connection:
+            return contacts.has_written(connection, phone=phone)
 
-    return LinkedChannel(
-        sender=record.name,
-        session=session_store(
-            data_dir=settings.data_dir,
-            folder=settings.baileys_session_dir_name,
-            sender=record.name,
-            database_url=None if database.is_sqlite else database.libpq_url(),
-        ),
-        device=record.device,
-        proxy=settings.whatsapp_proxy,
-        initial_retry=settings.baileys_initial_retry_delay_ms / 1000,
-        log_level=settings.baileys_internal_log_level,
-        wrote_first=lambda phone: _wrote_first(database, phone),
-        banned_until=record.until if record.carries == "none" else None,
-        strangers_refused_until=record.until if record.carries == "known" else None,
+    return Parts(
+        settings,
+        KnownAccount(record.name, record.device, record.carries, record.until),
+        None if database.is_sqlite else database.libpq_url(),
+        has_written,
     )
-
-
-def _wrote_first(database: Database, phone: str) -> bool:
-    with database.read() as connection:
-        return contacts.has_written(connection, phone=phone)

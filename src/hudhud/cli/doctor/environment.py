@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select, text
 
 from hudhud import __version__
-from hudhud.channels.base import SANDBOX
+from hudhud.channels.registry import channel_type
 from hudhud.cli import startup_notices
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.core.clock import iso, now_ms
@@ -84,8 +84,9 @@ def port(installation: Installation) -> Finding:
 def proxy(installation: Installation) -> Finding:
     """Can the proxy towards WhatsApp be reached?"""
     address = installation.settings.whatsapp_proxy
-    if installation.settings.channel == SANDBOX:
-        return ok("The sandbox sends nothing and needs no proxy.")
+    channel = installation.settings.channel
+    if not channel_type(channel).needs_pairing:
+        return ok(f"CHANNEL={channel} needs no proxy towards WhatsApp.")
     if address is None:
         return ok("WHATSAPP_PROXY is not set: WhatsApp is reached directly.")
     parts = urlsplit(address)
@@ -102,7 +103,7 @@ def proxy(installation: Installation) -> Finding:
 
 def library(installation: Installation) -> Finding:
     """Does the WhatsApp library load, in the version that Hudhud was made for?"""
-    verdict = warn if installation.settings.channel == SANDBOX else fail
+    verdict = fail if channel_type(installation.settings.channel).needs_pairing else warn
     wanted = _wanted_version()
     try:
         found = importlib.metadata.version(LIBRARY)

@@ -13,8 +13,8 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Row, select
 
 from hudhud.auth.caller import Caller
-from hudhud.channels import sandbox
 from hudhud.channels.base import SANDBOX
+from hudhud.channels.registry import channel_type
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady
 from hudhud.core.phones import Phone
@@ -179,8 +179,8 @@ def _number_to_write_to(connection: Connection, channel: str, *, now: int) -> st
 
     Raises NotReady where no device is linked.
     """
-    if channel == SANDBOX:
-        return sandbox.NUMBER
+    if (number := channel_type(channel).number) is not None:
+        return number
     linked = select(tables.senders).where(
         tables.senders.c.channel == channel, tables.senders.c.phone.is_not(None)
     )

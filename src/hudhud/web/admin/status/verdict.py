@@ -6,7 +6,6 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from hudhud.channels.base import SANDBOX
 from hudhud.messages.statistics import QueueNumbers
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.senders.look import Tone, sender_id
@@ -108,11 +107,7 @@ def _first_steps(able: Sequence[SenderCard], fmt: Format) -> Verdict:
 
 def _good(card: SenderCard, numbers: QueueNumbers, fmt: Format) -> Verdict:
     hour = numbers.hour
-    connected = (
-        fmt.gettext("The sandbox takes every code and sends none.")
-        if card.channel == SANDBOX
-        else fmt.gettext("WhatsApp is connected.")
-    )
+    connected = fmt.sentence(card.channel_type.ready)
     nothing = fmt.gettext("Nothing needs you.")
     if hour.success_rate is None or hour.median_ms is None:
         lately = fmt.fill(fmt.gettext("No code arrived in the last hour."))
