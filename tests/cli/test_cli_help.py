@@ -1,30 +1,55 @@
 """Every command explains itself; wrong use ends with one clear line."""
 
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 from sqlalchemy import text
 
 from hudhud import __version__
-from hudhud.cli import cli
+from hudhud.cli.commands import COMMANDS, load
 from hudhud.db.migrate import HEAD
 from support.command_line import PHONE, Installation, Run
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-def commands_of(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+# What `hudhud --help` may import: every command waits for it.
+LIGHT = {
+    "hudhud", "hudhud.cli", "hudhud.cli.commands",
+    "hudhud.core", "hudhud.core.english", "hudhud.core.errors", "hudhud.core.sentences",
+}  # fmt: skip
+HEAVY = {
+    "alembic",
+    "apprise",
+    "httpx",
+    "litestar",
+    "neonize",
+    "pydantic",
+    "sqlalchemy",
+    "structlog",
+}
+LIST_MODULES = """
+import sys
+from hudhud.cli import main
+try:
+    main()
+except SystemExit:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
+def commands_of(commands: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command with its full name."""
-    for name, command in sorted(group.commands.items()):
+    for name, command in sorted(commands.items()):
         yield (*path, name), command
-        if hasattr(command, "commands"):
-            yield from commands_of(command, *path, name)
+        yield from commands_of(getattr(command, "commands", {}), *path, name)
 
 
-EVERY_COMMAND = list(commands_of(typer.main.get_command(cli)))
+EVERY_COMMAND = list(commands_of({name: load(name) for name in COMMANDS}))
 NAMES = [" ".join(path) for path, _ in EVERY_COMMAND]
 
 
@@ -51,6 +76,22 @@ def test_every_option_and_argument_has_an_explanation(path: tuple[str, ...], com
     assert command.help, path
     for parameter in command.params:
         assert getattr(parameter, "help", None), (path, parameter.name)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_has_the_first_line_of_each(name: str) -> None:
+    first, _, _ = str(load(name).help).partition("\n\n")
+    assert " ".join(first.split()) == COMMANDS[name].summary
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_import_no_more_than_they_need(option: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LIST_MODULES, option], capture_output=True, text=True, check=True
+    )
+    imported = ended.stderr.split()
+    assert {name for name in imported if name.partition(".")[0] == "hudhud"} == LIGHT
+    assert HEAVY.isdisjoint(imported)
 
 
 @pytest.mark.parametrize("path", [path for path, command in EVERY_COMMAND])

@@ -9,22 +9,9 @@ from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
-from hudhud.cli import (
-    admin,
-    demo,
-    doctor,
-    forget,
-    keys,
-    pair,
-    send,
-    serve,
-    status,
-    templates,
-    webhooks,
-)
+from hudhud.cli.commands import CommandGroup
 from hudhud.core.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
 
 WORKER = (sys.executable, "-m", "hudhud.worker.process")
@@ -33,23 +20,11 @@ WRONG_USE = 2
 
 cli = typer.Typer(
     name="hudhud",
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-cli.command()(serve.serve)
-cli.command()(serve.worker)
-cli.command()(pair.pair)
-cli.command()(send.send)
-cli.command()(status.status)
-cli.command()(serve.migrate)
-cli.add_typer(keys.keys, name="keys")
-cli.add_typer(templates.templates, name="templates")
-cli.add_typer(webhooks.hooks, name="webhooks")
-cli.add_typer(admin.admin, name="admin")
-cli.command()(forget.forget)
-cli.command()(doctor.doctor)
-cli.command()(demo.demo)
 
 
 def main(worker_command: Sequence[str] = WORKER) -> None:
@@ -63,8 +38,16 @@ def main(worker_command: Sequence[str] = WORKER) -> None:
         _end(f"Not accepted: {error}. Try again in {error.retry_after} s.", exit_code=FAILED)
     except HudhudError as error:
         _end(str(error), exit_code=FAILED)
-    except SQLAlchemyError as error:
+    except Exception as error:
+        if not _is_of_database(error):
+            raise
         _end(f"The database cannot be used: {error.__cause__ or error}", exit_code=FAILED)
+
+
+def _is_of_database(error: Exception) -> bool:
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 -- `--help` needs no database
+
+    return isinstance(error, SQLAlchemyError)
 
 
 def _end(*sentences: str, exit_code: int) -> NoReturn:
