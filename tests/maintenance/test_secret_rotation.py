@@ -25,7 +25,7 @@ from hudhud.verification.check import Check, Checked, CodeChecker
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.links.start import LinkRequest, LinkStarter
-from hudhud.verification.request import Accepted
+from hudhud.verification.new_verification import Accepted
 from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.event_types import KINDS

@@ -17,7 +17,7 @@ from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links.inbound import LinkReplies
-from hudhud.verification.request import Accepted, SendRequest
+from hudhud.verification.new_verification import Accepted, SendRequest
 from hudhud.verification.start import VerificationStarter
 
 NOW = 1_795_483_878_036

@@ -17,7 +17,7 @@ from hudhud.messages import counters
 from hudhud.messages.templates.catalog import Templates
 from hudhud.verification.check import Check, Checked, CodeChecker
 from hudhud.verification.limits.countries import CountryPolicy
-from hudhud.verification.request import Accepted, SendRequest
+from hudhud.verification.new_verification import Accepted, SendRequest
 from hudhud.verification.resend import Resender
 from hudhud.verification.start import VerificationStarter
 from support import queued

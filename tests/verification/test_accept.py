@@ -15,7 +15,7 @@ from hudhud.core.phones import Phone
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import LARGEST_GROUP
-from hudhud.verification.request import Accepted, NewVerification, SendRequest
+from hudhud.verification.new_verification import Accepted, NewVerification, SendRequest
 from hudhud.verification.start import VerificationStarter
 from support.queued import (
     NOW,

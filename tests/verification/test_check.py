@@ -13,7 +13,7 @@ from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
 from hudhud.db.engine import Database
 from hudhud.verification.check import Check, Checked, Standing
 from hudhud.verification.lifecycle import STATUSES, Status
-from hudhud.verification.request import Accepted
+from hudhud.verification.new_verification import Accepted
 from support.queued import PHONE, change
 from support.verifying import (
     ADMIN,

@@ -18,7 +18,7 @@ from hudhud.db.upserts import insert_rows
 from hudhud.verification import idempotency, lifecycle
 from hudhud.verification.check import Check
 from hudhud.verification.idempotency import KEPT_MS, IdempotentRequest
-from hudhud.verification.request import Accepted, SendRequest
+from hudhud.verification.new_verification import Accepted, SendRequest
 from support.plans import postgres_rows, sqlite_steps, statements_of
 from support.queued import PHONE, SECRET, VALIDITY_MS, caller, starter
 from support.verifying import (

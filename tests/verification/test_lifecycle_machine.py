@@ -25,7 +25,7 @@ from hudhud.messages.outcomes import Failed, Outcome, Returned, Sent
 from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification import job_actions, lifecycle
 from hudhud.verification.check import Check, Checked
-from hudhud.verification.request import Accepted
+from hudhud.verification.new_verification import Accepted
 from hudhud.verification.resend import Resent
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, SECRET, starter, stored

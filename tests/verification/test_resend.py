@@ -17,7 +17,7 @@ from hudhud.messages import queue
 from hudhud.messages.outcomes import Failed, Outcome, Sent
 from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification.limits.rate_limits import LimitReached
-from hudhud.verification.request import Accepted
+from hudhud.verification.new_verification import Accepted
 from hudhud.verification.resend import WAITS, Resent
 from hudhud.worker.worker import record_outcomes
 from support.keys import make_key

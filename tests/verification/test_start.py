@@ -2,7 +2,7 @@
 
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
-from hudhud.verification.request import SendRequest
+from hudhud.verification.new_verification import SendRequest
 from support.queued import NOW, PHONE, caller, starter
 
 

@@ -17,7 +17,7 @@ from hudhud.db.engine import Database
 from hudhud.db.locks import lock_numbers
 from hudhud.messages.outcomes import Failed
 from hudhud.verification import job_actions
-from hudhud.verification.request import Accepted
+from hudhud.verification.new_verification import Accepted
 from hudhud.verification.resend import Resent
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, caller, change

@@ -15,7 +15,7 @@ from hudhud.messages import queue, receipts
 from hudhud.messages.outcomes import Failed, Outcome, Returned, Sent
 from hudhud.senders import records
 from hudhud.verification import lifecycle
-from hudhud.verification.request import Accepted, SendRequest
+from hudhud.verification.new_verification import Accepted, SendRequest
 from hudhud.webhooks import delivery_log, endpoints, events
 from hudhud.webhooks.event_types import KINDS
 from hudhud.worker.worker import record_outcomes

@@ -1,7 +1,7 @@
 """The channels that there are, one row each: how to build one, and how the rest treats it.
 
-No other module distinguishes channels by name, except where the sandbox is meant as what it is:
-the channel of test keys.
+CONTRIBUTING.md lists what a new channel needs. Other modules name the sandbox only as the channel
+of test keys.
 """
 
 from collections.abc import Callable, Mapping

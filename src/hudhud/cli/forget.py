@@ -1,4 +1,4 @@
-"""`hudhud forget`: erase what is known of a person."""
+"""`hudhud forget`: put a pseudonym in the place of a phone number."""
 
 from typing import Annotated
 

@@ -21,7 +21,7 @@ from hudhud.db.engine import Database
 from hudhud.messages import states
 from hudhud.senders import records
 from hudhud.verification.limits.countries import CountryPolicy
-from hudhud.verification.request import Accepted, SendRequest
+from hudhud.verification.new_verification import Accepted, SendRequest
 
 # An operator who tries it out is under no limit of callers.
 CALLER = Caller(

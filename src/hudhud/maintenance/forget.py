@@ -1,4 +1,7 @@
-"""Forget a phone number: a pseudonym takes its place wherever it stands.
+"""Forget a phone number: put a pseudonym in its place.
+
+Contacts and inbound texts are deleted, codes and callers' words erased, waiting messages canceled;
+rows and times stay.
 
 The pseudonym is an HMAC of the number under a key that nobody keeps: rows of one person still
 belong together, and nobody can tell whose they are.

@@ -1,4 +1,4 @@
-"""Admission to the queue: refuse what could not arrive in time."""
+"""Room in the queue: how many more messages can arrive in time; `accept.py` refuses others."""
 
 import math
 from typing import NamedTuple

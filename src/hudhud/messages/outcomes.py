@@ -1,4 +1,4 @@
-"""What a sender takes from the queue, and what it can give back."""
+"""The results of sending: what a sender claims, and what it reports of it."""
 
 from dataclasses import dataclass
 

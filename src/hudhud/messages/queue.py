@@ -1,5 +1,8 @@
 """The queue of messages: claim, record, retry, reclaim, expire.
 
+The queue is the table `messages`: `verification/` writes rows (`states.new_row`), `worker/` takes
+them.
+
 A claim is a lease: its holder sends, and a message without a record at the end of the lease goes
 back. Each function runs inside the caller's transaction and says what happens when another process
 was faster.

@@ -1,4 +1,7 @@
-"""How receipts move sent messages on: forward only."""
+"""Apply receipts to sent messages: forward only.
+
+A receipt comes from the channel through `worker/recorder.py`.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

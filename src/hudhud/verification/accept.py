@@ -24,7 +24,7 @@ from hudhud.verification.lifecycle import PENDING
 from hudhud.verification.limits import conversions, rate_limits
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import NO_LIMITS, Quota
-from hudhud.verification.request import Accepted, NewVerification
+from hudhud.verification.new_verification import Accepted, NewVerification
 from hudhud.webhooks import events
 
 OTHER_BODY = "This Idempotency-Key was used with another body before. Use a new key for it."

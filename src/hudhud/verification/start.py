@@ -1,4 +1,4 @@
-"""Start a verification: choose its code and its wording."""
+"""Start a verification: choose its code and text; `accept.py` decides and stores."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from hudhud.verification.codes import canonical, new_code
 from hudhud.verification.ids import new_verification_id
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import Limits
-from hudhud.verification.request import Accepted, NewVerification, SendRequest
+from hudhud.verification.new_verification import Accepted, NewVerification, SendRequest
 
 
 class VerificationStarter:

@@ -45,7 +45,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     templates = build_templates(settings)
     countries = CountryPolicy(settings, database)
     starter = build_starter(settings, database, templates, countries)
-    commits = GroupCommit(database, starter.write)
+    acceptances = GroupCommit(database, starter.write)
     checks = GroupCommit(database, CodeChecker(cipher, settings.otp_max_attempts).write)
     access = build_access(settings, database)
     feed = Feed(database, settings, build_render(settings))
@@ -56,7 +56,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         cipher=cipher,
         api_key_cache=api_key_cache,
         starter=starter,
-        commits=commits,
+        acceptances=acceptances,
         checks=checks,
         resends=Resender(settings, database, templates, countries),
         links=LinkStarter(settings, database, cipher, templates, countries),
@@ -71,7 +71,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     async def running(_app: Litestar) -> AsyncIterator[None]:
         api_key_cache.start()
         countries.start()
-        commits.start()
+        acceptances.start()
         checks.start()
         feed.start()
         waiting.start()
@@ -81,7 +81,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         waiting.stop()
         feed.stop()
         checks.stop()
-        commits.stop()
+        acceptances.stop()
         countries.stop()
         api_key_cache.stop()
 

@@ -15,7 +15,7 @@ from hudhud.db.group_commit import GroupCommit
 from hudhud.verification.check import Check, Checked
 from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.links.start import LinkStarter
-from hudhud.verification.request import Accepted, NewVerification
+from hudhud.verification.new_verification import Accepted, NewVerification
 from hudhud.verification.resend import Resender
 from hudhud.verification.start import VerificationStarter
 from hudhud.verification.waiting import EndWaiter
@@ -31,7 +31,7 @@ class AppState:
     cipher: CodeCipher
     api_key_cache: ApiKeyCache
     starter: VerificationStarter
-    commits: GroupCommit[NewVerification, Accepted]
+    acceptances: GroupCommit[NewVerification, Accepted]
     checks: GroupCommit[Check, Checked]
     resends: Resender
     links: LinkStarter

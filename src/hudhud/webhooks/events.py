@@ -1,7 +1,7 @@
 """The outbox of webhooks: events, written in the transaction of the change that they report.
 
 Nothing is written while no endpoint wants it.
-`payloads.py` has what they carry, `deliveries.py` how they are delivered.
+`payloads.py` makes their bodies, `deliveries.py` keeps what is due, `dispatcher.py` posts it.
 """
 
 import secrets

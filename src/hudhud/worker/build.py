@@ -17,9 +17,9 @@ from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links.inbound import LinkReplies
-from hudhud.worker.machine import machine_name
 from hudhud.worker.pace import Pace
 from hudhud.worker.send import MessageSender
+from hudhud.worker.this_machine import machine_name
 from hudhud.worker.worker import Worker
 
 

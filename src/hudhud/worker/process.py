@@ -18,7 +18,7 @@ from hudhud.core import logs
 from hudhud.core.errors import HudhudError
 from hudhud.core.settings import load_settings
 from hudhud.worker.build import build_worker
-from hudhud.worker.machine import lock_sender
+from hudhud.worker.this_machine import lock_sender
 
 LOCK_PATIENCE_SECONDS = 10.0
 # sqlite3 gives the interpreter's lock up at each row. A thread in a transaction must get it back

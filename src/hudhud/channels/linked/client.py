@@ -1,4 +1,4 @@
-"""One linked device through neonize, which is whatsmeow in Go: the only import of that library.
+"""Talk to WhatsApp: one device through neonize, which is whatsmeow in Go; its only import.
 
 What it tells arrives on its threads, which must never wait: everything is handed on at once. What
 it can do to a process is written where it is worked around here; the rest stands in

@@ -3,8 +3,9 @@
     open ── QR codes ── linked ─┐
       └──────────────────────── opened ── trouble ── close ── wait ── open …
 
-Everything that happens comes to this thread as a signal, one after the other: it alone opens and
-closes the library's client, and it alone reports states.
+All that concerns the connection comes to this thread as a signal, one after the other: it alone
+opens and closes the library's client, and it alone reports states. Receipts and people's messages
+go straight to the worker's recorder.
 """
 
 import threading

@@ -5,7 +5,7 @@ from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 from hudhud.web.admin import error_pages
 from hudhud.web.admin.audit.page import audit_page
 from hudhud.web.admin.jobs.actions import job_routes
-from hudhud.web.admin.jobs.page import job_page
+from hudhud.web.admin.jobs.job_page import job_page
 from hudhud.web.admin.json_api import json_routes
 from hudhud.web.admin.keys.page import key_routes
 from hudhud.web.admin.login import refusals

@@ -1,4 +1,4 @@
-"""Send a code: the endpoint of the earlier application, and its new fields."""
+"""POST /api/v1/otp/send: read the request, accept it, answer 202."""
 
 import re
 from ipaddress import ip_address
@@ -12,7 +12,7 @@ from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.verification import codes
 from hudhud.verification.idempotency import IdempotentRequest
-from hudhud.verification.request import SendRequest
+from hudhud.verification.new_verification import SendRequest
 from hudhud.web.api import schemas
 from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, Fields, fields_of
@@ -53,7 +53,7 @@ async def send(request: AnyRequest) -> Response[schemas.Accepted]:
     fields = await fields_of(request)
     asked = send_request(fields, _idempotent(request, fields, caller))
     new = state.starter.make(asked, caller=caller, request_id=number, now=now_ms())
-    accepted = await state.commits.submit(new)
+    accepted = await state.acceptances.submit(new)
     log.debug("accepted", job=accepted.message_id, request_id=number)
     headers = {REQUEST_ID_HEADER: number, **rate_limit_headers.headers(accepted.quota)}
     if accepted.is_repeated:

@@ -1,4 +1,4 @@
-"""What became of a verification or a job; cancel it, send its code again; the list of all."""
+"""GET, list, cancel and resend the verifications and jobs of a key."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Check what a user typed."""
+"""POST /api/v1/otp/verify: read what to check, answer the result."""
 
 from litestar import Response, post
 from msgspec import UNSET

@@ -1,4 +1,4 @@
-"""A verification on its way: what the caller asks for, what is made of it, what the caller gets."""
+"""The data of a verification on its way: the request, what is written, the answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

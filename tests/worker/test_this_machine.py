@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hudhud.worker.machine import lock_sender
+from hudhud.worker.this_machine import lock_sender
 
 HOLDER = """
 import gc, subprocess, sys, time
 from pathlib import Path
-from hudhud.worker.machine import lock_sender
+from hudhud.worker.this_machine import lock_sender
 
 assert lock_sender(Path(sys.argv[1]), "main", patience=0)
 gc.collect()
