@@ -19,9 +19,9 @@ from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate
 from hudhud.db.rewriting import Rewriting
-from hudhud.maintenance.alerts.deliver import Alerts
+from hudhud.maintenance.alerts.deliver import Alerts, telegram
 from hudhud.maintenance.housekeeping import Housekeeping
-from hudhud.maintenance.retention import Retention
+from hudhud.maintenance.retention import KeptDays, Retention
 from hudhud.messages import queue
 from hudhud.messages.templates.catalog import Templates
 from hudhud.verification.limits.countries import CountryPolicy
@@ -98,12 +98,30 @@ def _sandbox_is_wanted(connection: Connection) -> bool:
 
 def build_housekeeping(settings: Settings, database: Database) -> Housekeeping:
     """Build what keeps the installation in order."""
+    most_reconnects = settings.baileys_max_retries
     return Housekeeping(
         database=database,
-        settings=settings,
-        alerts=Alerts(database, settings),
-        retention=Retention(database, settings),
+        guard=settings.conversion_guard,
+        alerts=Alerts(database, alert_targets_of(settings), most_reconnects=most_reconnects),
+        retention=Retention(database, kept_days_of(settings)),
         rewriting=Rewriting(database),
+    )
+
+
+def alert_targets_of(settings: Settings) -> list[str]:
+    """Return the apprise addresses that are alerted."""
+    addresses = (settings.alert_urls or "").split()
+    token, chat = settings.telegram_bot_token, settings.telegram_chat_id
+    return addresses if token is None or chat is None else [telegram(token, chat), *addresses]
+
+
+def kept_days_of(settings: Settings) -> KeptDays:
+    """Return how long the settings keep what is over."""
+    return KeptDays(
+        messages=settings.retention_messages_days,
+        verifications=settings.retention_verifications_days,
+        events=settings.retention_events_days,
+        audit=settings.retention_audit_days,
     )
 
 

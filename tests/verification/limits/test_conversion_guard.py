@@ -302,7 +302,7 @@ def inbox() -> Iterator[Inbox]:
 def settle(database: Database, inbox: Inbox, machines: int = 3) -> None:
     """Several machines look, and what they start ends."""
     for _ in range(machines):
-        alerts = Alerts(database, settings(alert_urls=inbox.address))
+        alerts = Alerts(database, [inbox.address], most_reconnects=5)
         alerts.check()
         alerts.wait(20)
 

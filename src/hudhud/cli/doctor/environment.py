@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select, text
 
 from hudhud import __version__
+from hudhud.app import alert_targets_of
 from hudhud.channels.base import SANDBOX
 from hudhud.cli import startup_notices
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
@@ -26,7 +27,7 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision, fits
 from hudhud.db.tables import messages
-from hudhud.maintenance.alerts.deliver import targets, unusable_targets
+from hudhud.maintenance.alerts.deliver import unusable_targets
 
 # Hudhud did not exist before: such a clock was never set.
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -136,16 +137,16 @@ def pace(installation: Installation) -> Finding:
 
 def alerts(installation: Installation) -> Finding:
     """Can alerts be sent to each target of the settings?"""
-    count = len(targets(installation.settings))
-    if count == 0:
+    targets = alert_targets_of(installation.settings)
+    if not targets:
         return ok("No target is set for alerts.")
-    unusable = unusable_targets(installation.settings)
+    unusable = unusable_targets(targets)
     if unusable:
         return warn(
             " ".join(unusable),
             "Correct it in ALERT_URLS, or TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID.",
         )
-    return ok(f"The addresses of all targets for alerts are understood: {count}.")
+    return ok(f"The addresses of all targets for alerts are understood: {len(targets)}.")
 
 
 def leftovers(installation: Installation) -> Finding:
