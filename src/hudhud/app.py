@@ -1,7 +1,7 @@
 """Construct what `hudhud serve` and `worker` run from the settings.
 
 The web application is constructed in `web/application.py`, a sender's worker in `worker/build.py`,
-so that neither process loads what only the other one uses.
+so that neither process loads what only the other one uses; what both use, in `build.py`.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from hudhud.auth import api_keys
+from hudhud.build import database_place_of
 from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Cipher
@@ -43,7 +44,7 @@ def open_installation(settings: Settings) -> Database:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"DATA_DIR: {folder} cannot be made: {error.strerror}.") from None
-    database = open_database(database_url(settings).url)
+    database = open_database(database_url(database_place_of(settings)).url)
     migrate(database)
     return database
 

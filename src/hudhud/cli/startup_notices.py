@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from hudhud.build import database_place_of
 from hudhud.core.env_files import ENV_FILES, parse_env_file
 from hudhud.core.setting_types import UNSET_PLACEHOLDERS
 from hudhud.core.settings import Settings
@@ -23,7 +24,7 @@ def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
     `environment` is the result of `read_environment`.
     Raises SettingsError where the database file cannot be used, as `choose_database` does.
     """
-    database = choose_database(settings).notice
+    database = choose_database(database_place_of(settings)).notice
     return [
         *([] if database is None else [database]),
         *_variables_without_meaning(environment),

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
+from hudhud.build import database_place_of
 from hudhud.core.errors import BadRequest, CommandFailed
 from hudhud.core.phones import Phone, parse_phone
 from hudhud.core.settings import Settings
@@ -40,7 +41,7 @@ def existing_installation(settings: Settings) -> Iterator[Database]:
     Raises CommandFailed where there is none, or one of another version, and StartRefused where it
     does not answer.
     """
-    choice = choose_database(settings)
+    choice = choose_database(database_place_of(settings))
     if choice.file is not None and not choice.file.exists():
         raise CommandFailed(f"There is no database {choice.file} yet. Start with: hudhud serve")
     with progress("Opening the database …"):

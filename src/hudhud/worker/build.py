@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from hudhud.build import database_place_of
 from hudhud.channels.base import SANDBOX, Channel
 from hudhud.channels.sandbox import SandboxChannel
 from hudhud.core.crypto import CodeCipher
@@ -27,7 +28,7 @@ SANDBOX_BATCH = 200
 
 def build_worker(settings: Settings, name: str) -> Worker:
     """Build the sender's worker. Raises StartRefused."""
-    database = open_database(database_url(settings).url)
+    database = open_database(database_url(database_place_of(settings)).url)
     with database.read() as connection:
         record = records.find(connection, name)
     if record is None:

@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud.auth import admin_password, api_keys, untrusted_proxy
 from hudhud.auth.first_credentials import CREDENTIALS_FILE
 from hudhud.auth.secret_check import stored_check
+from hudhud.build import database_place_of
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.core.clock import now_ms
 from hudhud.core.ip_addresses import is_within
@@ -29,7 +30,7 @@ LATER = ok("Not known before the first start.")
 
 def answers(installation: Installation) -> Finding:
     """Is the database there, and does it answer?"""
-    choice = choose_database(installation.settings)
+    choice = choose_database(database_place_of(installation.settings))
     if installation.problem is not None:
         if choice.file is None:
             return fail(installation.problem, "Check DATABASE_URL, the server, and the network.")

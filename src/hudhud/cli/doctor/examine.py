@@ -5,6 +5,7 @@ Every check looks and changes nothing but a row or a file of its own that it tak
 
 from collections.abc import Callable, Iterator
 
+from hudhud.build import database_place_of
 from hudhud.cli.doctor import database, environment, files
 from hudhud.cli.doctor.finding import Finding, Installation, fail
 from hudhud.core.errors import SettingsError, StartRefused
@@ -58,7 +59,7 @@ def examine() -> Iterator[tuple[str, Finding]]:
 
 def open_installation(settings: Settings) -> Installation:
     """Open what is there, and make nothing. Raises SettingsError for a wrong database file."""
-    choice = choose_database(settings)
+    choice = choose_database(database_place_of(settings))
     if choice.file is not None and not choice.file.exists():
         return Installation(settings, database=None, problem=None)
     try:
