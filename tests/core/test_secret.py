@@ -7,7 +7,7 @@ import pytest
 
 from conftest import settings
 from hudhud.core.errors import StartRefused
-from hudhud.core.secret import load_secret
+from hudhud.core.secret import find_secret, load_secret
 
 ONE = "secret number one, long enough"
 
@@ -53,6 +53,22 @@ def test_postgresql_needs_a_secret_that_is_set() -> None:
     with pytest.raises(StartRefused, match="SESSION_SECRET is not set"):
         load_secret(settings(database_url="postgresql://u@localhost/x"))
     assert not Path("data").exists()
+
+
+def test_looking_for_a_secret_finds_what_a_start_would_take_and_makes_none() -> None:
+    assert find_secret(settings()) is None
+    assert not Path("data").exists()
+    made = load_secret(settings())
+    assert find_secret(settings()) == made
+    assert find_secret(settings(session_secret=ONE)) == ONE
+
+
+def test_a_file_is_no_secret_of_a_database_that_machines_share() -> None:
+    load_secret(settings())
+    shared = settings(database_url="postgresql://u@localhost/x")
+    assert find_secret(shared) is None
+    with pytest.raises(StartRefused, match="SESSION_SECRET is not set"):
+        load_secret(shared)
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 64])

@@ -18,19 +18,15 @@ def load_secret(settings: Settings) -> str:
 
     Raises StartRefused where it is needed and missing (PostgreSQL), or cannot be read or kept.
     """
-    if settings.session_secret is not None:
-        return settings.session_secret
-    if settings.database_url is not None:
+    if settings.session_secret is None and settings.database_url is not None:
         raise StartRefused(
             "SESSION_SECRET is not set. With DATABASE_URL every machine needs the same one: make "
             "it once with `openssl rand -hex 32` and set it on all of them."
         )
     file = secret_file(settings)
     try:
-        if not file.exists():
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            private_files.make_once(file, secrets.token_urlsafe(SECRET_BYTES) + "\n")
-        secret = _read_secret(file)
+        found = find_secret(settings)
+        secret = _make_secret(file) if found is None else found
     except (OSError, UnicodeDecodeError) as error:
         raise StartRefused(
             f"The secret in {file} cannot be read or made ({error}). Mend that, or set "
@@ -45,11 +41,15 @@ def load_secret(settings: Settings) -> str:
 
 
 def find_secret(settings: Settings) -> str | None:
-    """Return the secret where there is one; make none."""
+    """Return the secret where there is one; make none.
+
+    A file does not count where machines share a database: others do not have it.
+    """
     file = secret_file(settings)
-    if settings.session_secret is None and file.exists():
-        return _read_secret(file)
-    return settings.session_secret
+    chosen, is_shared = settings.session_secret, settings.database_url is not None
+    if chosen is not None or is_shared or not file.exists():
+        return chosen
+    return _read_secret(file)
 
 
 def secret_file(settings: Settings) -> Path:
@@ -70,6 +70,13 @@ def proof_of(secret: str) -> str:
 def proves(secret: str, stored: str) -> bool:
     """Tell whether the stored check was made with this secret."""
     return hmac.compare_digest(stored, proof_of(secret))
+
+
+def _make_secret(file: Path) -> str:
+    """Make the file, unless another process is first, and return what it holds."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_files.make_once(file, secrets.token_urlsafe(SECRET_BYTES) + "\n")
+    return _read_secret(file)
 
 
 def _read_secret(file: Path) -> str:

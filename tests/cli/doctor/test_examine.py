@@ -225,9 +225,13 @@ def test_a_lost_secret_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "secret").exists()
 
 
+@pytest.mark.parametrize("is_left", [False, True])
 def test_a_missing_secret_beside_postgresql_is_told(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, *, is_left: bool
 ) -> None:
+    """Also where the file is left that an installation on SQLite had: no start would take it."""
+    if is_left:
+        load_secret(load_settings())
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     found = check("secret")
     assert found.outcome == "fail"
