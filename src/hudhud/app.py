@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from hudhud.auth import api_keys
-from hudhud.build import database_place_of
+from hudhud.auth.admin_password import AdminPassword
+from hudhud.auth.first_credentials import GivenCredentials
+from hudhud.build import build_code_cipher, database_place_of, secret_of
 from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Cipher
 from hudhud.core.errors import SettingsError
-from hudhud.core.secret import build_code_cipher, load_secret
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
@@ -61,6 +62,23 @@ def build_starter(
 def build_templates(settings: Settings) -> Templates:
     """Build what words the messages. Raises SettingsError where `templates.toml` is wrong."""
     return Templates(settings)
+
+
+def credentials_of(settings: Settings) -> GivenCredentials:
+    """Return the credentials that the settings name."""
+    return GivenCredentials(
+        settings.admin_username, api_key=settings.api_key, admin_password=settings.admin_password
+    )
+
+
+def build_admin_password(settings: Settings) -> AdminPassword:
+    """Build what judges the admin's password. Raises StartRefused without a secret."""
+    return AdminPassword(
+        settings.admin_username,
+        of_environment=settings.admin_password,
+        secret=secret_of(settings),
+        previous_secret=settings.session_secret_previous,
+    )
 
 
 def build_supervisors(
@@ -138,4 +156,4 @@ def build_address_policy(settings: Settings) -> AddressPolicy:
 
 def build_webhook_cipher(settings: Settings) -> Cipher:
     """Build what seals and opens the secrets of webhooks. Raises StartRefused without a secret."""
-    return Cipher(endpoints.PURPOSE, load_secret(settings), settings.session_secret_previous)
+    return Cipher(endpoints.PURPOSE, secret_of(settings), settings.session_secret_previous)

@@ -3,6 +3,8 @@
 Only what constructs imports it: `app.py`, `web/application.py`, `worker/build.py`, commands.
 """
 
+from hudhud.core.crypto import CodeCipher
+from hudhud.core.secret import find_secret, load_secret
 from hudhud.core.settings import Settings
 from hudhud.db.location import DatabasePlace
 
@@ -12,3 +14,22 @@ def database_place_of(settings: Settings) -> DatabasePlace:
     return DatabasePlace(
         folder=settings.data_dir, file=settings.db_filename, url=settings.database_url
     )
+
+
+def secret_of(settings: Settings) -> str:
+    """Return the secret, making one where none is set. Raises StartRefused where it is missing."""
+    return load_secret(
+        settings.session_secret, settings.data_dir, is_shared=settings.database_url is not None
+    )
+
+
+def found_secret_of(settings: Settings) -> str | None:
+    """Return the secret where there is one; make none."""
+    return find_secret(
+        settings.session_secret, settings.data_dir, is_shared=settings.database_url is not None
+    )
+
+
+def build_code_cipher(settings: Settings) -> CodeCipher:
+    """Build what seals and opens codes. Raises StartRefused without a secret."""
+    return CodeCipher(secret_of(settings), settings.session_secret_previous)

@@ -8,8 +8,10 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
+from hudhud.app import build_admin_password
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
+from hudhud.build import secret_of
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import Cipher, CodeCipher
@@ -57,6 +59,16 @@ def cipher(used: Settings) -> CodeCipher:
 def of_purpose(purpose: str, used: Settings) -> Cipher:
     assert used.session_secret is not None
     return Cipher(purpose, used.session_secret, used.session_secret_previous)
+
+
+def take_over(database: Database, used: Settings) -> None:
+    """One start with these settings."""
+    secret_rotation.take_over(
+        database,
+        build_admin_password(used),
+        secret=secret_of(used),
+        previous_secret=used.session_secret_previous,
+    )
 
 
 def accept(database: Database, used: Settings, phone: str = PHONE) -> Accepted:
@@ -156,7 +168,7 @@ def webhook_secret(database: Database, used: Settings) -> str:
 def test_the_second_factor_and_webhooks_are_sealed_anew_at_the_start(database: Database) -> None:
     secret, signs = turn_second_factor_on(database, BEFORE), add_webhook(database, BEFORE)
     assert webhook_secret(database, CHANGING) == signs
-    secret_rotation.take_over(database, CHANGING)
+    take_over(database, CHANGING)
     assert webhook_secret(database, AFTER) == signs
     assert log_in_with(database, AFTER, secret)
 
@@ -167,9 +179,7 @@ def test_the_second_factor_works_before_it_is_sealed_anew(database: Database) ->
 
 
 def test_a_session_outlives_the_change(database: Database) -> None:
-    before, changing, after = (
-        AdminPassword(used, str(used.session_secret)) for used in (BEFORE, CHANGING, AFTER)
-    )
+    before, changing, after = map(build_admin_password, (BEFORE, CHANGING, AFTER))
     with database.write() as connection:
         token, _ = sessions.begin(
             connection,
@@ -189,7 +199,7 @@ def test_a_session_outlives_the_change(database: Database) -> None:
     assert is_in(before)
     assert is_in(changing)
     assert not is_in(after)
-    secret_rotation.take_over(database, CHANGING)
+    take_over(database, CHANGING)
     assert is_in(changing)
     assert is_in(after)
 
@@ -197,8 +207,8 @@ def test_a_session_outlives_the_change(database: Database) -> None:
 def test_another_password_still_ends_a_session_while_the_secret_is_changed(
     database: Database,
 ) -> None:
-    old = AdminPassword(chosen(OLD, admin_password="the first password"), OLD)
-    new = AdminPassword(chosen(NEW, OLD, admin_password="the second password"), NEW)
+    old = build_admin_password(chosen(OLD, admin_password="the first password"))
+    new = build_admin_password(chosen(NEW, OLD, admin_password="the second password"))
     with database.read() as connection:
         assert old.mark(connection) not in new.marks(connection)
 
@@ -206,14 +216,14 @@ def test_another_password_still_ends_a_session_while_the_secret_is_changed(
 # When the former secret can go
 
 
-def left(database: Database, used: Settings = CHANGING) -> RotationStatus:
+def left(database: Database) -> RotationStatus:
     with database.read() as connection:
-        return secret_rotation.find_left(connection, used)
+        return secret_rotation.find_left(connection, secret=NEW, previous_secret=OLD)
 
 
 def logged_at_start(database: Database, used: Settings) -> list[str]:
     with capture_logs() as logs:
-        secret_rotation.take_over(database, used)
+        take_over(database, used)
     return [line["event"] for line in logs]
 
 

@@ -10,11 +10,11 @@ import typer
 from hudhud import app
 from hudhud.auth.caller import Caller
 from hudhud.auth.secret_check import check_secret
+from hudhud.build import secret_of
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.phones import Phone
-from hudhud.core.secret import load_secret
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
@@ -62,7 +62,7 @@ def send(
 
 
 def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
-    key = load_secret(settings)
+    key = secret_of(settings)
     countries = CountryPolicy(settings, database)
     starter = app.build_starter(settings, database, app.build_templates(settings), countries)
     request_id = secrets.token_hex(8)

@@ -8,6 +8,7 @@ import typer
 
 from hudhud import __version__, app
 from hudhud.auth.first_credentials import FirstCredentials, announce, ensure_credentials
+from hudhud.build import secret_of
 from hudhud.channels.base import SANDBOX
 from hudhud.cli import startup_notices
 from hudhud.cli.pairing_qr import showing_qr
@@ -83,9 +84,22 @@ def _start(process: str) -> tuple[Settings, Database, FirstCredentials | None]:
     for notice in startup_notices.notices(read_environment(), settings):
         log.warning(notice)
     database = app.open_installation(settings)
-    made = ensure_credentials(database, settings, lambda made: announce(made, settings))
-    secret_rotation.take_over(database, settings)
-    return settings, database, made
+    return settings, database, _make_ready(settings, database)
+
+
+def _make_ready(settings: Settings, database: Database) -> FirstCredentials | None:
+    """Make the credentials that are missing, and let a new secret take over."""
+    secret, previous = secret_of(settings), settings.session_secret_previous
+    made = ensure_credentials(
+        database,
+        app.credentials_of(settings),
+        lambda made: announce(made, settings.data_dir),
+        secret=secret,
+        previous_secret=previous,
+    )
+    password = app.build_admin_password(settings)
+    secret_rotation.take_over(database, password, secret=secret, previous_secret=previous)
+    return made
 
 
 def _greet(settings: Settings, port: int, made: FirstCredentials | None) -> None:

@@ -14,11 +14,11 @@ from hudhud import app
 from hudhud.auth import api_keys, audit_log, caller
 from hudhud.auth.audit_log import COMMAND_LINE, What
 from hudhud.auth.secret_check import check_secret
+from hudhud.build import secret_of
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.core.clock import HOUR_MS, iso, now_ms
 from hudhud.core.crypto import Cipher
 from hudhud.core.errors import BadRequest, CommandFailed
-from hudhud.core.secret import load_secret
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
@@ -239,7 +239,7 @@ def _changing(settings: Settings) -> Iterator[Connection]:
 
 def _cipher(connection: Connection, settings: Settings) -> Cipher:
     """Build what seals secrets so that the service opens them. Raises StartRefused."""
-    check_secret(connection, load_secret(settings), settings.session_secret_previous)
+    check_secret(connection, secret_of(settings), settings.session_secret_previous)
     return app.build_webhook_cipher(settings)
 
 

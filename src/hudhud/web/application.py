@@ -6,9 +6,17 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hudhud.app import build_address_policy, build_starter, build_templates, build_webhook_cipher
+from hudhud.app import (
+    build_address_policy,
+    build_admin_password,
+    build_starter,
+    build_templates,
+    build_webhook_cipher,
+)
+from hudhud.auth import second_factor
 from hudhud.auth.api_key_cache import ApiKeyCache
-from hudhud.core.secret import build_code_cipher
+from hudhud.build import build_code_cipher, secret_of
+from hudhud.core.crypto import Cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
@@ -19,7 +27,10 @@ from hudhud.verification.links.start import LinkStarter
 from hudhud.verification.resend import Resender
 from hudhud.verification.waiting import EndWaiter
 from hudhud.web.admin.jobs.code_searches import CodeSearches
-from hudhud.web.admin.login.access import build_access
+from hudhud.web.admin.login.access import Access
+from hudhud.web.admin.login.password_slots import PasswordSlots
+from hudhud.web.admin.login.proxy_watch import ProxyWatch
+from hudhud.web.admin.login.session_use import SessionUse
 from hudhud.web.admin.routes import ADMIN_HANDLERS, admin_routes
 from hudhud.web.admin.status.feed import Feed
 from hudhud.web.admin.status.parts import build_render
@@ -47,7 +58,6 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     starter = build_starter(settings, database, templates, countries)
     commits = GroupCommit(database, starter.write)
     checks = GroupCommit(database, CodeChecker(cipher, settings.otp_max_attempts).write)
-    access = build_access(settings, database)
     feed = Feed(database, settings, build_render(settings))
     waiting = EndWaiter(database)
 
@@ -112,10 +122,21 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         state=State(
             {
                 "app_state": state,
-                "access": access,
-                "page_keys": build_page_keys(settings),
+                "access": _build_access(settings, database),
+                "page_keys": build_page_keys(secret_of(settings), settings.session_secret_previous),
                 "feed": feed,
                 "code_searches": CodeSearches(cipher),
             }
         ),
+    )
+
+
+def _build_access(settings: Settings, database: Database) -> Access:
+    factors = Cipher(second_factor.PURPOSE, secret_of(settings), settings.session_secret_previous)
+    return Access(
+        password=build_admin_password(settings),
+        password_slots=PasswordSlots(),
+        second_factors=factors,
+        proxies=ProxyWatch(database, settings.trusted_proxies),
+        session_use=SessionUse(database),
     )

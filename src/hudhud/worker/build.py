@@ -4,12 +4,11 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hudhud.build import database_place_of
+from hudhud.build import build_code_cipher, database_place_of
 from hudhud.channels.base import SANDBOX, Channel
 from hudhud.channels.sandbox import SandboxChannel
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import StartRefused
-from hudhud.core.secret import build_code_cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url

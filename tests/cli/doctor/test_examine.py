@@ -17,12 +17,12 @@ from hudhud import app
 from hudhud.auth import untrusted_proxy
 from hudhud.auth.first_credentials import ensure_credentials
 from hudhud.auth.secret_check import check_secret
+from hudhud.build import secret_of
 from hudhud.channels.base import State, StateReport
 from hudhud.cli.doctor import environment
 from hudhud.cli.doctor.examine import CHECKS, examine, open_installation, run_check
 from hudhud.cli.doctor.finding import Finding
 from hudhud.core.clock import now_ms
-from hudhud.core.secret import load_secret
 from hudhud.core.settings import load_settings
 from hudhud.db import tables
 from hudhud.db.engine import Database
@@ -64,7 +64,13 @@ def started_installation() -> Database:
     settings = load_settings()
     database = app.open_installation(settings)
     previous = os.umask(0o077)
-    ensure_credentials(database, settings, lambda _made: None)
+    ensure_credentials(
+        database,
+        app.credentials_of(settings),
+        lambda _made: None,
+        secret=secret_of(settings),
+        previous_secret=None,
+    )
     os.umask(previous)
     return database
 
@@ -207,7 +213,7 @@ def test_a_network_file_system_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("database")
 def test_another_secret_than_the_databases_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = load_secret(load_settings())
+    right = secret_of(load_settings())
     monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
     found = check("secret")
     assert found.outcome == "fail"
@@ -231,7 +237,7 @@ def test_a_missing_secret_beside_postgresql_is_told(
 ) -> None:
     """Also where the file is left that an installation on SQLite had: no start would take it."""
     if is_left:
-        load_secret(load_settings())
+        secret_of(load_settings())
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     found = check("secret")
     assert found.outcome == "fail"
@@ -242,7 +248,7 @@ def test_a_former_secret_that_is_no_longer_needed_is_told(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "not set" in check("former secret").sentence
-    monkeypatch.setenv("SESSION_SECRET_PREVIOUS", load_secret(load_settings()))
+    monkeypatch.setenv("SESSION_SECRET_PREVIOUS", secret_of(load_settings()))
     monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
     found = check("former secret")
     assert found.outcome == "warn"
@@ -259,7 +265,7 @@ def test_a_weak_secret_is_told(
 ) -> None:
     settings = load_settings()
     with sqlite_database.write() as connection:
-        check_secret(connection, weak, load_secret(settings))
+        check_secret(connection, weak, secret_of(settings))
     monkeypatch.setenv("SESSION_SECRET", weak)
     found = check("secret")
     assert found.outcome == "warn"
