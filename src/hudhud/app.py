@@ -16,6 +16,7 @@ from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Cipher
 from hudhud.core.errors import SettingsError
+from hudhud.core.rates import KINDS, Kind, Rates
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
@@ -26,7 +27,11 @@ from hudhud.maintenance.housekeeping import Housekeeping
 from hudhud.maintenance.retention import KeptDays, Retention
 from hudhud.messages import queue
 from hudhud.messages.templates.catalog import Templates
+from hudhud.verification.accept import Acceptor
 from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.limits.rate_limits import Limits
+from hudhud.verification.links.start import LinkStarter
+from hudhud.verification.resend import Resender
 from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.address_policy import AddressPolicy
@@ -50,18 +55,51 @@ def open_installation(settings: Settings) -> Database:
     return database
 
 
+def build_limits(settings: Settings) -> Limits:
+    """Build what knows the limits of each send."""
+    each: dict[Kind, Rates | None] = {kind: getattr(settings, f"limit_{kind}") for kind in KINDS}
+    given = {kind: rates for kind, rates in each.items() if rates is not None}
+    return Limits(given, settings.limit_total or ())
+
+
 def build_starter(
     settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
 ) -> VerificationStarter:
     """Build what makes verifications and writes them. Raises StartRefused without a secret."""
+    cipher = build_code_cipher(settings)
+    channel, mean_gap = settings.channel, settings.mean_send_gap
     return VerificationStarter(
-        settings, database, build_code_cipher(settings), templates, countries
+        Acceptor(database, cipher, countries, channel=channel, mean_gap=mean_gap),
+        cipher,
+        templates,
+        build_limits(settings),
+        channel=channel,
+        code_length=settings.otp_length,
+        ttl_seconds=settings.otp_ttl_seconds,
     )
 
 
-def build_templates(settings: Settings) -> Templates:
-    """Build what words the messages. Raises SettingsError where `templates.toml` is wrong."""
-    return Templates(settings)
+def build_link_starter(
+    settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
+) -> LinkStarter:
+    """Build what makes links. Raises StartRefused without a secret."""
+    return LinkStarter(
+        database,
+        build_code_cipher(settings),
+        templates,
+        countries,
+        build_limits(settings),
+        channel=settings.channel,
+        ttl_seconds=settings.link_ttl_seconds,
+    )
+
+
+def build_resender(
+    settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
+) -> Resender:
+    """Build what sends codes again."""
+    limits = build_limits(settings)
+    return Resender(database, templates, countries, limits, mean_gap=settings.mean_send_gap)
 
 
 def credentials_of(settings: Settings) -> GivenCredentials:

@@ -6,7 +6,11 @@ Only what constructs imports it: `app.py`, `web/application.py`, `worker/build.p
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.secret import find_secret, load_secret
 from hudhud.core.settings import Settings
+from hudhud.db.engine import Database
 from hudhud.db.location import DatabasePlace
+from hudhud.messages.templates.catalog import Templates
+from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.links.inbound import LinkReplies
 
 
 def database_place_of(settings: Settings) -> DatabasePlace:
@@ -33,3 +37,45 @@ def found_secret_of(settings: Settings) -> str | None:
 def build_code_cipher(settings: Settings) -> CodeCipher:
     """Build what seals and opens codes. Raises StartRefused without a secret."""
     return CodeCipher(secret_of(settings), settings.session_secret_previous)
+
+
+def build_templates(settings: Settings, *, tolerant: bool = False) -> Templates:
+    """Build what words the messages.
+
+    Raises SettingsError where `templates.toml` is wrong, unless `tolerant`.
+    """
+    return Templates(
+        settings.data_dir,
+        brand=settings.brand_name,
+        default_locale=settings.default_locale,
+        tolerant=tolerant,
+    )
+
+
+def build_countries(settings: Settings, database: Database) -> CountryPolicy:
+    """Build what knows the countries that codes are sent to."""
+    return CountryPolicy(
+        database,
+        allowed=settings.allowed_countries,
+        denied=settings.denied_countries,
+        blocks=settings.conversion_guard == "block",
+    )
+
+
+def build_link_replies(
+    settings: Settings,
+    database: Database,
+    cipher: CodeCipher,
+    templates: Templates,
+    countries: CountryPolicy,
+) -> LinkReplies:
+    """Build what answers the texts of links."""
+    return LinkReplies(
+        database,
+        cipher,
+        templates,
+        countries,
+        channel=settings.channel,
+        code_length=settings.otp_length,
+        ttl_seconds=settings.otp_ttl_seconds,
+    )

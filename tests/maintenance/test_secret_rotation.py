@@ -8,10 +8,10 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud.app import build_admin_password
+from hudhud.app import build_admin_password, build_link_starter, build_starter
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
-from hudhud.build import secret_of
+from hudhud.build import build_countries, build_link_replies, build_templates, secret_of
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import Cipher, CodeCipher
@@ -22,13 +22,9 @@ from hudhud.db.tables import second_factors, verifications, webhook_endpoints
 from hudhud.maintenance import secret_rotation
 from hudhud.maintenance.secret_rotation import DONE, RotationStatus
 from hudhud.messages import search
-from hudhud.messages.templates.catalog import Templates
 from hudhud.verification.check import Check, Checked, CodeChecker
-from hudhud.verification.limits.countries import CountryPolicy
-from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.links.start import LinkRequest, LinkStarter
 from hudhud.verification.request import Accepted
-from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.event_types import KINDS
 from support.links import put_linked
@@ -61,6 +57,12 @@ def of_purpose(purpose: str, used: Settings) -> Cipher:
     return Cipher(purpose, used.session_secret, used.session_secret_previous)
 
 
+def link_starter(database: Database, used: Settings) -> LinkStarter:
+    return build_link_starter(
+        used, database, build_templates(used), build_countries(used, database)
+    )
+
+
 def take_over(database: Database, used: Settings) -> None:
     """One start with these settings."""
     secret_rotation.take_over(
@@ -73,9 +75,7 @@ def take_over(database: Database, used: Settings) -> None:
 
 def accept(database: Database, used: Settings, phone: str = PHONE) -> Accepted:
     """A code that was asked for while these settings held."""
-    starter = VerificationStarter(
-        used, database, cipher(used), Templates(used), CountryPolicy(used, database)
-    )
+    starter = build_starter(used, database, build_templates(used), build_countries(used, database))
     (result,) = start(database, (SHOP, request(phone)), now=now_ms(), starter=starter)
     assert isinstance(result, Accepted)
     return result
@@ -113,13 +113,11 @@ def test_a_code_is_checked_sent_and_found(
 @PAIRS
 def test_the_text_of_a_link_arrives(database: Database, made: Settings, used: Settings) -> None:
     put_linked(database)
-    starter = LinkStarter(
-        made, database, cipher(made), Templates(made), CountryPolicy(made, database)
-    )
+    starter = link_starter(database, made)
     now = now_ms()
     link = starter.start(LinkRequest(phone=Phone(PHONE, "EG")), caller=SHOP, now=now)
-    taking = LinkReplies(
-        used, database, cipher(used), Templates(used), CountryPolicy(used, database)
+    taking = build_link_replies(
+        used, database, cipher(used), build_templates(used), build_countries(used, database)
     )
     text = Inbound("m", PHONE, f"Hello {link.token}", now)
     with database.write() as connection:
@@ -250,10 +248,7 @@ def test_codes_of_the_new_secret_do_not_need_the_former_one(database: Database) 
 
 def test_a_link_of_the_former_secret_needs_it(database: Database) -> None:
     put_linked(database)
-    starter = LinkStarter(
-        BEFORE, database, cipher(BEFORE), Templates(BEFORE), CountryPolicy(BEFORE, database)
-    )
-    link = starter.start(LinkRequest(), caller=SHOP, now=now_ms())
+    link = link_starter(database, BEFORE).start(LinkRequest(), caller=SHOP, now=now_ms())
     assert left(database).until == link.expires_at
 
 

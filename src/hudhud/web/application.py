@@ -9,22 +9,25 @@ from litestar.datastructures import State
 from hudhud.app import (
     build_address_policy,
     build_admin_password,
+    build_link_starter,
+    build_resender,
     build_starter,
-    build_templates,
     build_webhook_cipher,
 )
 from hudhud.auth import second_factor
 from hudhud.auth.api_key_cache import ApiKeyCache
-from hudhud.build import build_code_cipher, secret_of
+from hudhud.build import (
+    build_code_cipher,
+    build_countries,
+    build_link_replies,
+    build_templates,
+    secret_of,
+)
 from hudhud.core.crypto import Cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.verification.check import CodeChecker
-from hudhud.verification.limits.countries import CountryPolicy
-from hudhud.verification.links.inbound import LinkReplies
-from hudhud.verification.links.start import LinkStarter
-from hudhud.verification.resend import Resender
 from hudhud.verification.waiting import EndWaiter
 from hudhud.web.admin.jobs.code_searches import CodeSearches
 from hudhud.web.admin.login.access import Access
@@ -54,7 +57,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     cipher = build_code_cipher(settings)
     api_key_cache = ApiKeyCache(database, settings.api_key)
     templates = build_templates(settings)
-    countries = CountryPolicy(settings, database)
+    countries = build_countries(settings, database)
     starter = build_starter(settings, database, templates, countries)
     commits = GroupCommit(database, starter.write)
     checks = GroupCommit(database, CodeChecker(cipher, settings.otp_max_attempts).write)
@@ -68,9 +71,9 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         starter=starter,
         commits=commits,
         checks=checks,
-        resends=Resender(settings, database, templates, countries),
-        links=LinkStarter(settings, database, cipher, templates, countries),
-        link_replies=LinkReplies(settings, database, cipher, templates, countries),
+        resends=build_resender(settings, database, templates, countries),
+        links=build_link_starter(settings, database, templates, countries),
+        link_replies=build_link_replies(settings, database, cipher, templates, countries),
         waiting=waiting,
         address_policy=build_address_policy(settings),
         webhook_secrets=build_webhook_cipher(settings),

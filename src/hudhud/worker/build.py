@@ -4,7 +4,13 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hudhud.build import build_code_cipher, database_place_of
+from hudhud.build import (
+    build_code_cipher,
+    build_countries,
+    build_link_replies,
+    build_templates,
+    database_place_of,
+)
 from hudhud.channels.base import SANDBOX, Channel
 from hudhud.channels.sandbox import SandboxChannel
 from hudhud.core.crypto import CodeCipher
@@ -13,9 +19,7 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.messages import contacts
-from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
-from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links.inbound import LinkReplies
 from hudhud.worker.machine import machine_name
 from hudhud.worker.pace import Pace
@@ -55,9 +59,9 @@ def build_worker(settings: Settings, name: str) -> Worker:
 def _link_replies(settings: Settings, database: Database, cipher: CodeCipher) -> LinkReplies:
     """Build what answers the texts of links."""
     # Not started: guarded countries are those of codes to strangers, and here the person wrote.
-    countries = CountryPolicy(settings, database)
-    templates = Templates(settings, tolerant=True)
-    return LinkReplies(settings, database, cipher, templates, countries)
+    countries = build_countries(settings, database)
+    templates = build_templates(settings, tolerant=True)
+    return build_link_replies(settings, database, cipher, templates, countries)
 
 
 def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channel:

@@ -9,6 +9,7 @@ from sqlalchemy import Row, insert, select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
+from hudhud.build import build_countries
 from hudhud.core.clock import DAY_MS, HOUR_MS, now_ms
 from hudhud.core.errors import NotAllowed
 from hudhud.core.phones import Phone
@@ -223,7 +224,7 @@ def set_guard(database: Database, *, until: int, blocks: bool = True) -> None:
 def blocking(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountryPolicy]:
     """What refuses sends, as it does with CONVERSION_GUARD=block; it looks often."""
     monkeypatch.setattr(countries, "RENEW_SECONDS", 0.02)
-    watching = CountryPolicy(settings(conversion_guard="block"), database)
+    watching = CountryPolicy(database, blocks=True)
     watching.start()
     yield watching
     watching.stop()
@@ -250,7 +251,7 @@ def test_sends_to_a_guarded_country_are_refused_until_it_is_over(
 
 def test_a_guard_blocks_from_the_start_of_the_process(database: Database) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS)
-    watching = CountryPolicy(settings(conversion_guard="block"), database)
+    watching = CountryPolicy(database, blocks=True)
     watching.start()
     assert is_blocked(watching)
     watching.stop()
@@ -259,7 +260,7 @@ def test_a_guard_blocks_from_the_start_of_the_process(database: Database) -> Non
 @pytest.mark.parametrize("mode", ["off", "alert"])
 def test_unless_it_is_set_a_guard_refuses_nothing(database: Database, mode: str) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS)
-    watching = CountryPolicy(settings(conversion_guard=mode), database)
+    watching = build_countries(settings(conversion_guard=mode), database)
     watching.start()
     assert not is_blocked(watching)
     watching.stop()

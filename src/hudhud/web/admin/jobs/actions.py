@@ -58,8 +58,8 @@ def _room(connection: Connection, state: AppState, now: int) -> int | None:
     settings = state.settings
     room = admission.room(
         connection,
-        settings,
         channel=settings.channel,
+        mean_gap=settings.mean_send_gap,
         validity=settings.otp_ttl_seconds,
         now=now,
     )
