@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from hudhud.app import (
     build_address_policy,
     build_admin_password,
+    build_limits,
     build_link_starter,
     build_resender,
     build_starter,
@@ -45,7 +46,7 @@ from hudhud.web.api.docs_page import docs_routes
 from hudhud.web.api.openapi import openapi_config
 from hudhud.web.http import errors
 from hudhud.web.http.middleware import DropIn
-from hudhud.web.state import AppState
+from hudhud.web.state import AppState, OwnSender
 
 LARGEST_BODY = 1024 * 1024
 # What the first pages need is loaded when the first codes have been accepted.
@@ -61,7 +62,8 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     starter = build_starter(settings, database, templates, countries)
     commits = GroupCommit(database, starter.write)
     checks = GroupCommit(database, CodeChecker(cipher, settings.otp_max_attempts).write)
-    feed = Feed(database, settings, build_render(settings))
+    sender = _own_sender_of(settings)
+    feed = Feed(database, sender, build_render(sender))
     waiting = EndWaiter(database)
 
     state = AppState(
@@ -77,7 +79,12 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         waiting=waiting,
         address_policy=build_address_policy(settings),
         webhook_secrets=build_webhook_cipher(settings),
-        settings=settings,
+        limits=build_limits(settings),
+        sender=sender,
+        code_ttl_seconds=settings.otp_ttl_seconds,
+        code_max_attempts=settings.otp_max_attempts,
+        audit_kept_days=settings.retention_audit_days,
+        has_environment_key=settings.api_key is not None,
     )
 
     @asynccontextmanager
@@ -131,6 +138,15 @@ def build_web(settings: Settings, database: Database) -> Litestar:
                 "code_searches": CodeSearches(cipher),
             }
         ),
+    )
+
+
+def _own_sender_of(settings: Settings) -> OwnSender:
+    return OwnSender(
+        settings.sender_name,
+        settings.channel,
+        pace_ms=(settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms),
+        mean_gap=settings.mean_send_gap,
     )
 
 
