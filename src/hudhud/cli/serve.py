@@ -45,7 +45,7 @@ def serve(context: typer.Context) -> None:
     from hudhud import serve as service  # noqa: PLC0415 -- only this loads the web framework
 
     settings, database, made = _start("serve")
-    with showing_qr(settings, database):
+    with showing_qr(database, settings.sender_name, settings.data_dir):
         service.serve(settings, database, context.obj, lambda port: _greet(settings, port, made))
 
 
@@ -59,7 +59,7 @@ def worker(context: typer.Context) -> None:
             "`hudhud worker` works beside a `serve` on another machine, which needs PostgreSQL. "
             "Set DATABASE_URL; on one machine `hudhud serve` is enough."
         )
-    with showing_qr(settings, database):
+    with showing_qr(database, settings.sender_name, settings.data_dir):
         service.work(settings, database, context.obj)
 
 

@@ -31,7 +31,7 @@ def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
         *_values_cut_before(ENV_FILES),
         *_levels(environment),
         *_telegram(environment, settings),
-        *slow_pace(settings),
+        *slow_pace(settings.otp_ttl_seconds, settings.mean_send_gap),
         *_sessions_left_behind(settings),
     ]
 
@@ -80,14 +80,13 @@ def _telegram(environment: Mapping[str, str], settings: Settings) -> list[str]:
     return lines
 
 
-def slow_pace(settings: Settings) -> list[str]:
-    """Return a line where the delays let few codes out within a code's validity."""
-    validity, gap = settings.otp_ttl_seconds, settings.mean_send_gap
-    if gap * FEWEST_CODES <= validity:
+def slow_pace(validity: int, mean_gap: float) -> list[str]:
+    """Return a line where the delays let few codes out within a code's validity, in seconds."""
+    if mean_gap * FEWEST_CODES <= validity:
         return []
     return [
         f"WORKER_MIN_SEND_DELAY_MS and WORKER_MAX_SEND_DELAY_MS let one sender carry about "
-        f"{int(validity / gap)} codes within the {validity} s that a code is valid "
+        f"{int(validity / mean_gap)} codes within the {validity} s that a code is valid "
         f"(OTP_TTL_SECONDS); what exceeds them is refused with 503. For more, shorten the delays."
     ]
 

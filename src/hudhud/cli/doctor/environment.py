@@ -23,7 +23,6 @@ from hudhud.cli import startup_notices
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.env_files import ENV_FILES, read_environment
-from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision, fits
 from hudhud.db.tables import messages
@@ -73,7 +72,7 @@ def port(installation: Installation) -> Finding:
     try:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
-        if error.errno == errno.EADDRINUSE and _is_hudhud(settings):
+        if error.errno == errno.EADDRINUSE and _is_hudhud(settings.host, settings.port):
             return ok(f"Hudhud listens on {place}.")
         return fail(
             f"Hudhud cannot listen on {place}: {error.strerror}.",
@@ -126,7 +125,7 @@ def library(installation: Installation) -> Finding:
 def pace(installation: Installation) -> Finding:
     """Does the pace let enough codes out while they are valid?"""
     settings = installation.settings
-    slow = startup_notices.slow_pace(settings)
+    slow = startup_notices.slow_pace(settings.otp_ttl_seconds, settings.mean_send_gap)
     if slow:
         return warn(slow[0], "Set WORKER_MIN_SEND_DELAY_MS and WORKER_MAX_SEND_DELAY_MS lower.")
     if settings.mean_send_gap == 0:
@@ -152,7 +151,8 @@ def alerts(installation: Installation) -> Finding:
 def leftovers(installation: Installation) -> Finding:
     """Did the earlier application leave something that no longer counts?"""
     settings = installation.settings
-    slow = startup_notices.slow_pace(settings)  # has a check of its own
+    # The pace has a check of its own.
+    slow = startup_notices.slow_pace(settings.otp_ttl_seconds, settings.mean_send_gap)
     found = [
         line for line in startup_notices.notices(read_environment(), settings) if line not in slow
     ]
@@ -194,9 +194,9 @@ def _latest_job(database: Database | None) -> int | None:
     return made
 
 
-def _is_hudhud(settings: Settings) -> bool:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 -- compared, not listened on
-    connection = http.client.HTTPConnection(host, settings.port, timeout=CONNECT_SECONDS)
+def _is_hudhud(host: str, port: int) -> bool:
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not listened on
+    connection = http.client.HTTPConnection(near, port, timeout=CONNECT_SECONDS)
     try:
         connection.request("GET", "/")
         answer = json.loads(connection.getresponse().read())
