@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.history import MONTH_MS, fill
+from hudhud.app import kept_days_of
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import load_settings
 from hudhud.db.engine import Database
@@ -25,7 +26,7 @@ def retention(folder: Path) -> Iterator[tuple[str, str, str]]:
     migrate(database)
     fill(database, count=OLD_MESSAGES, now=now_ms() - 4 * MONTH_MS)
     gc.freeze()  # as `serve` does
-    deleting = Retention(database, load_settings())
+    deleting = Retention(database, kept_days_of(load_settings()))
     waits: list[float] = []
     stopping = threading.Event()
     other = threading.Thread(target=_write_now_and_then, args=(database, stopping, waits))

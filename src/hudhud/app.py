@@ -1,7 +1,7 @@
 """Construct what `hudhud serve` and `worker` run from the settings.
 
 The web application is constructed in `web/application.py`, a sender's worker in `worker/build.py`,
-so that neither process loads what only the other one uses.
+so that neither loads what only the other one uses; what both use, in `verification/build.py`.
 """
 
 from collections.abc import Sequence
@@ -9,22 +9,29 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from hudhud.auth import api_keys
+from hudhud.auth.admin_password import AdminPassword
+from hudhud.auth.first_credentials import GivenCredentials
 from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Cipher
 from hudhud.core.errors import SettingsError
-from hudhud.core.secret import build_code_cipher, load_secret
+from hudhud.core.rates import KINDS, Kind, Rates
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate
 from hudhud.db.rewriting import Rewriting
-from hudhud.maintenance.alerts.deliver import Alerts
+from hudhud.maintenance.alerts.deliver import Alerts, telegram
 from hudhud.maintenance.housekeeping import Housekeeping
-from hudhud.maintenance.retention import Retention
+from hudhud.maintenance.retention import KeptDays, Retention
 from hudhud.messages import queue
 from hudhud.messages.templates.catalog import Templates
+from hudhud.verification.accept import Acceptor
+from hudhud.verification.build import build_code_cipher, database_place_of, mean_gap_of, secret_of
 from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.limits.rate_limits import Limits
+from hudhud.verification.links.start import LinkStarter
+from hudhud.verification.resend import Resender
 from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.address_policy import AddressPolicy
@@ -43,23 +50,73 @@ def open_installation(settings: Settings) -> Database:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"DATA_DIR: {folder} cannot be made: {error.strerror}.") from None
-    database = open_database(database_url(settings).url)
+    database = open_database(database_url(database_place_of(settings)).url)
     migrate(database)
     return database
+
+
+def build_limits(settings: Settings) -> Limits:
+    """Build what knows the limits of each send."""
+    each: dict[Kind, Rates | None] = {kind: getattr(settings, f"limit_{kind}") for kind in KINDS}
+    given = {kind: rates for kind, rates in each.items() if rates is not None}
+    return Limits(given, settings.limit_total or ())
 
 
 def build_starter(
     settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
 ) -> VerificationStarter:
     """Build what makes verifications and writes them. Raises StartRefused without a secret."""
+    cipher = build_code_cipher(settings)
+    channel, mean_gap = settings.channel, mean_gap_of(settings)
     return VerificationStarter(
-        settings, database, build_code_cipher(settings), templates, countries
+        Acceptor(database, cipher, countries, channel=channel, mean_gap=mean_gap),
+        cipher,
+        templates,
+        build_limits(settings),
+        channel=channel,
+        code_length=settings.otp_length,
+        ttl_seconds=settings.otp_ttl_seconds,
     )
 
 
-def build_templates(settings: Settings) -> Templates:
-    """Build what words the messages. Raises SettingsError where `templates.toml` is wrong."""
-    return Templates(settings)
+def build_link_starter(
+    settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
+) -> LinkStarter:
+    """Build what makes links. Raises StartRefused without a secret."""
+    return LinkStarter(
+        database,
+        build_code_cipher(settings),
+        templates,
+        countries,
+        build_limits(settings),
+        channel=settings.channel,
+        ttl_seconds=settings.link_ttl_seconds,
+    )
+
+
+def build_resender(
+    settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
+) -> Resender:
+    """Build what sends codes again."""
+    limits = build_limits(settings)
+    return Resender(database, templates, countries, limits, mean_gap=mean_gap_of(settings))
+
+
+def credentials_of(settings: Settings) -> GivenCredentials:
+    """Return the credentials that the settings name."""
+    return GivenCredentials(
+        settings.admin_username, api_key=settings.api_key, admin_password=settings.admin_password
+    )
+
+
+def build_admin_password(settings: Settings) -> AdminPassword:
+    """Build what judges the admin's password. Raises StartRefused without a secret."""
+    return AdminPassword(
+        settings.admin_username,
+        of_environment=settings.admin_password,
+        secret=secret_of(settings),
+        previous_secret=settings.session_secret_previous,
+    )
 
 
 def build_supervisors(
@@ -98,12 +155,30 @@ def _sandbox_is_wanted(connection: Connection) -> bool:
 
 def build_housekeeping(settings: Settings, database: Database) -> Housekeeping:
     """Build what keeps the installation in order."""
+    most_reconnects = settings.baileys_max_retries
     return Housekeeping(
         database=database,
-        settings=settings,
-        alerts=Alerts(database, settings),
-        retention=Retention(database, settings),
+        guard=settings.conversion_guard,
+        alerts=Alerts(database, alert_targets_of(settings), most_reconnects=most_reconnects),
+        retention=Retention(database, kept_days_of(settings)),
         rewriting=Rewriting(database),
+    )
+
+
+def alert_targets_of(settings: Settings) -> list[str]:
+    """Return the apprise addresses that are alerted."""
+    addresses = (settings.alert_urls or "").split()
+    token, chat = settings.telegram_bot_token, settings.telegram_chat_id
+    return addresses if token is None or chat is None else [telegram(token, chat), *addresses]
+
+
+def kept_days_of(settings: Settings) -> KeptDays:
+    """Return how long the settings keep what is over."""
+    return KeptDays(
+        messages=settings.retention_messages_days,
+        verifications=settings.retention_verifications_days,
+        events=settings.retention_events_days,
+        audit=settings.retention_audit_days,
     )
 
 
@@ -119,4 +194,4 @@ def build_address_policy(settings: Settings) -> AddressPolicy:
 
 def build_webhook_cipher(settings: Settings) -> Cipher:
     """Build what seals and opens the secrets of webhooks. Raises StartRefused without a secret."""
-    return Cipher(endpoints.PURPOSE, load_secret(settings), settings.session_secret_previous)
+    return Cipher(endpoints.PURPOSE, secret_of(settings), settings.session_secret_previous)

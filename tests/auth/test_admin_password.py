@@ -6,6 +6,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from conftest import settings
+from hudhud.app import build_admin_password
 from hudhud.auth import admin_password
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.core.errors import BadRequest
@@ -16,7 +17,7 @@ PASSWORD = "correct horse battery"
 
 
 def admin(secret: str = SECRET, **changes: Any) -> AdminPassword:
-    return AdminPassword(settings(**changes), secret)
+    return build_admin_password(settings(session_secret=secret, **changes))
 
 
 def store(database: Database, password: str = PASSWORD, username: str = "admin") -> None:

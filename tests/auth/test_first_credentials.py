@@ -10,12 +10,20 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from conftest import settings
+from hudhud.app import credentials_of
 from hudhud.auth import admin_password, api_keys, audit_log
-from hudhud.auth.first_credentials import FirstCredentials, announce, ensure_credentials
+from hudhud.auth.first_credentials import (
+    FirstCredentials,
+    GivenCredentials,
+    announce,
+    ensure_credentials,
+)
 from hudhud.core.errors import StartRefused
 from hudhud.db.engine import Database
+from hudhud.verification.build import secret_of
 from support.keys import make_key, revoke_key
 
+DATA = Path("data")
 ONE = "secret number one, long enough"
 TWO = "secret number two, long enough"
 KNOWN = {"api_key": "known", "admin_password": "known"}
@@ -27,7 +35,14 @@ def keep(_made: FirstCredentials) -> None:
 
 def ensure(database: Database, **changes: Any) -> FirstCredentials | None:
     """One start with these settings."""
-    return ensure_credentials(database, settings(**{"session_secret": ONE, **changes}), keep)
+    chosen = settings(**{"session_secret": ONE, **changes})
+    return ensure_credentials(
+        database,
+        credentials_of(chosen),
+        keep,
+        secret=secret_of(chosen),
+        previous_secret=chosen.session_secret_previous,
+    )
 
 
 def stored(database: Database, query: str) -> list[Any]:
@@ -121,10 +136,16 @@ def test_credentials_that_reached_nobody_do_not_exist(database: Database) -> Non
     Path("data").touch()  # a file where the folder should be
 
     def write_to_a_file(made: FirstCredentials) -> None:
-        announce(made, settings())
+        announce(made, DATA)
 
     with pytest.raises(StartRefused, match="cannot be written"):
-        ensure_credentials(database, settings(session_secret=ONE), write_to_a_file)
+        ensure_credentials(
+            database,
+            GivenCredentials("admin"),
+            write_to_a_file,
+            secret=ONE,
+            previous_secret=None,
+        )
     assert stored(database, "SELECT * FROM api_keys") == []
     assert stored(database, "SELECT * FROM admins") == []
     assert ensure(database) is not None
@@ -156,7 +177,7 @@ def test_on_a_terminal_credentials_are_printed_and_written_nowhere(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr("sys.stdout", terminal)
-    announce(FirstCredentials("amal", api_key="hh_live_x", admin_password="pass"), settings())
+    announce(FirstCredentials("amal", api_key="hh_live_x", admin_password="pass"), DATA)
     assert all(part in terminal.getvalue() for part in ("hh_live_x", "amal", "pass"))
     assert not Path("data").exists()
 
@@ -164,7 +185,7 @@ def test_on_a_terminal_credentials_are_printed_and_written_nowhere(
 def test_without_a_terminal_credentials_go_to_a_file_for_the_owner_alone(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    announce(FirstCredentials("amal", api_key="hh_live_x", admin_password="hunter2"), settings())
+    announce(FirstCredentials("amal", api_key="hh_live_x", admin_password="hunter2"), DATA)
     file = Path("data/first-credentials.txt")
     assert mode(file) == 0o600
     assert "hunter2" in file.read_text(encoding="utf-8")
@@ -179,7 +200,7 @@ def test_later_credentials_are_added_to_the_file_and_close_it_to_others() -> Non
     file.parent.mkdir()
     file.write_text("before\n", encoding="utf-8")
     file.chmod(0o644)
-    announce(FirstCredentials("amal", api_key="hh_live_x"), settings())
+    announce(FirstCredentials("amal", api_key="hh_live_x"), DATA)
     content = file.read_text(encoding="utf-8")
     assert content.startswith("before\n")
     assert "hh_live_x" in content
@@ -191,5 +212,5 @@ def test_a_link_in_the_place_of_the_file_is_not_followed() -> None:
     Path("data").mkdir()
     Path("data/first-credentials.txt").symlink_to(Path("elsewhere").absolute())
     with pytest.raises(StartRefused):
-        announce(FirstCredentials("amal", api_key="hh_live_x"), settings())
+        announce(FirstCredentials("amal", api_key="hh_live_x"), DATA)
     assert not Path("elsewhere").exists()

@@ -6,10 +6,12 @@ import pytest
 from sqlalchemy import text
 
 from conftest import settings
+from hudhud.app import credentials_of
 from hudhud.auth.first_credentials import FirstCredentials, ensure_credentials
 from hudhud.core.errors import StartRefused
 from hudhud.core.secret import proof_of
 from hudhud.db.engine import Database
+from hudhud.verification.build import secret_of
 
 ONE = "secret number one, long enough"
 TWO = "secret number two, long enough"
@@ -19,7 +21,13 @@ KNOWN = {"api_key": "known", "admin_password": "known"}
 def ensure(database: Database, **changes: Any) -> FirstCredentials | None:
     """One start with these settings."""
     chosen = settings(**{"session_secret": ONE, **changes})
-    return ensure_credentials(database, chosen, lambda _made: None)
+    return ensure_credentials(
+        database,
+        credentials_of(chosen),
+        lambda _made: None,
+        secret=secret_of(chosen),
+        previous_secret=chosen.session_secret_previous,
+    )
 
 
 def stored(database: Database, query: str) -> list[Any]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from conftest import settings
 from hudhud.auth import admin_password, audit_log, login_attempts, second_factor
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.core.clock import now_ms
@@ -24,7 +23,7 @@ def types(monkeypatch: pytest.MonkeyPatch) -> Types:
 
 
 def is_right(installation: Installation, password: str) -> bool:
-    judge = AdminPassword(settings(), "any secret")
+    judge = AdminPassword("admin", of_environment=None, secret="any secret", previous_secret=None)
     with installation.database.read() as connection:
         stored = judge.stored(connection)
     return judge.is_right("admin", password, stored=stored)

@@ -44,7 +44,7 @@ def test_on_a_terminal_each_new_code_is_shown_and_then_the_link(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
     shown = Shown(capsys)
-    with showing_qr(installation.settings, installation.database):
+    with showing_qr(installation.database, installation.settings.sender_name, Path("data")):
         for qr in (QR, QR + "2"):
             installation.play_sender(StateReport("pairing", qr=qr))
             shown.wait_for(code(qr))
@@ -68,7 +68,7 @@ def test_without_a_wide_terminal_the_code_is_in_a_private_file(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: columns == "50")
     monkeypatch.setenv("COLUMNS", columns)
     file = tmp_path / "data" / QR_FILE
-    with showing_qr(installation.settings, installation.database):
+    with showing_qr(installation.database, installation.settings.sender_name, Path("data")):
         for qr in (QR, QR + "2"):
             installation.play_sender(StateReport("pairing", qr=qr))
             wait_until(lambda qr=qr: has(file, code(qr)), SECONDS, qr)  # type: ignore[misc]
@@ -86,7 +86,7 @@ def has(file: Path, text: str) -> bool:
 
 def test_the_file_goes_with_the_service(installation: Installation, tmp_path: Path) -> None:
     file = tmp_path / "data" / QR_FILE
-    with showing_qr(installation.settings, installation.database):
+    with showing_qr(installation.database, installation.settings.sender_name, Path("data")):
         installation.play_sender(StateReport("pairing", qr=QR))
         wait_until(file.exists, SECONDS, "the file")
     assert not file.exists()
@@ -98,7 +98,7 @@ def test_what_a_killed_run_left_is_not_shown(installation: Installation, tmp_pat
     installation.play_sender(StateReport("pairing", qr=QR))
     with installation.database.write() as connection:
         connection.execute(update(tables.senders).values(heartbeat_at=0))
-    with showing_qr(installation.settings, installation.database):
+    with showing_qr(installation.database, installation.settings.sender_name, Path("data")):
         wait_until(lambda: not file.exists(), SECONDS, "the old file's end")
         installation.play_sender(StateReport("pairing", qr=QR + "2"))
         wait_until(file.exists, SECONDS, "the new code")

@@ -9,11 +9,11 @@ from sqlalchemy import select
 from hudhud.channels.base import Receipt
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeCipher
-from hudhud.core.secret import load_secret
 from hudhud.core.sentences import other
 from hudhud.db.tables import verifications
 from hudhud.messages.outcomes import Failed, Sent
 from hudhud.messages.receipts import record_receipts
+from hudhud.verification.build import secret_of
 from support.command_line import PHONE, Installation, Run, in_background
 
 
@@ -34,7 +34,7 @@ def test_a_code_is_shown_to_who_asks_for_it(run: Run, installation: Installation
 
 
 def code_of(installation: Installation) -> str:
-    cipher = CodeCipher(load_secret(installation.settings))
+    cipher = CodeCipher(secret_of(installation.settings))
     with installation.database.read() as connection:
         row = connection.execute(select(verifications)).one()
     return cipher.open(row.id, row.code_sealed)

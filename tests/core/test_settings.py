@@ -218,10 +218,9 @@ def test_trusted_proxies_are_addresses_and_networks_by_commas() -> None:
     )
 
 
-def test_the_sandbox_has_a_sender_of_its_own_without_a_pace() -> None:
+def test_the_sandbox_has_a_sender_of_its_own() -> None:
     write_env("CHANNEL=sandbox\nWHATSAPP_CLIENT_ID=shop")
     assert load_settings().sender_name == "shop-sandbox"
-    assert load_settings().mean_send_gap == 0
 
 
 def documented(heading: str) -> dict[str, str]:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import make_url
@@ -15,8 +14,15 @@ from conftest import settings
 from hudhud.cli.startup_notices import notices
 from hudhud.core.errors import SettingsError
 from hudhud.db.engine import Database, open_database
-from hudhud.db.location import choose_database, database_url
+from hudhud.db.location import DatabasePlace, choose_database, database_url
 from hudhud.db.migrate import migrate
+
+
+def place(
+    file: Path | None = None, *, folder: Path = Path("data"), url: str | None = None
+) -> DatabasePlace:
+    """What is said of the place, as far as it is."""
+    return DatabasePlace(folder, file, url)
 
 
 def earlier_database(file: Path, journal: str = "delete") -> None:
@@ -48,29 +54,29 @@ def closing_database(url: str) -> closing[Database]:
 
 def test_a_postgresql_address_wins_over_a_file_name() -> None:
     address = "postgresql://u:p@localhost/x"
-    chosen = database_url(settings(database_url=address, db_filename=Path("a/b.db")))
+    chosen = database_url(place(url=address, file=Path("a/b.db")))
     assert chosen.url == address
     assert chosen.notice is None
     assert not Path("a").exists()
 
 
 def test_choosing_alone_makes_nothing() -> None:
-    choose_database(settings(db_filename=Path("new/app_data.db")))
+    choose_database(place(Path("new/app_data.db")))
     notices({}, settings(db_filename=Path("new/app_data.db")))
     assert not Path("new").exists()
 
 
 @pytest.mark.parametrize(
-    ("changes", "file"),
+    ("chosen", "file"),
     [
-        ({}, "data/hudhud.db"),
-        ({"data_dir": Path("elsewhere/deep")}, "elsewhere/deep/hudhud.db"),
-        ({"db_filename": Path("new/app_data.db")}, "new/app_data.db"),
-        ({"db_filename": Path("odd ?#%41 name/ü.db")}, "odd ?#%41 name/ü.db"),
+        (place(), "data/hudhud.db"),
+        (place(folder=Path("elsewhere/deep")), "elsewhere/deep/hudhud.db"),
+        (place(Path("new/app_data.db")), "new/app_data.db"),
+        (place(Path("odd ?#%41 name/ü.db")), "odd ?#%41 name/ü.db"),
     ],
 )
-def test_a_new_database_is_made_for_its_owner_alone(changes: dict[str, Any], file: str) -> None:
-    url, notice = database_url(settings(**changes))
+def test_a_new_database_is_made_for_its_owner_alone(chosen: DatabasePlace, file: str) -> None:
+    url, notice = database_url(chosen)
     assert notice is None
     assert file_of(url) == Path(file)
     assert Path(file).stat().st_mode & 0o777 == 0o600
@@ -82,13 +88,13 @@ def test_a_new_database_is_made_for_its_owner_alone(changes: dict[str, Any], fil
 def test_a_database_of_the_earlier_application_is_left_untouched(journal: str) -> None:
     earlier_database(Path("database/app_data.db"), journal)
     before = contents(Path("database"))
-    chosen = settings(db_filename=Path("./database/app_data.db"))
+    chosen = place(Path("./database/app_data.db"))
     url, notice = database_url(chosen)
     assert file_of(url) == Path("database/hudhud.db")
     assert notice is not None
     assert "database/app_data.db" in notice
     assert "otp_jobs" in notice
-    assert notices({}, chosen) == [notice]
+    assert notices({}, settings(db_filename=chosen.file)) == [notice]
     with closing_database(url) as database:
         migrate(database)
     after = contents(Path("database"))
@@ -98,7 +104,7 @@ def test_a_database_of_the_earlier_application_is_left_untouched(journal: str) -
 
 def test_the_choice_stays_the_same_at_the_next_start() -> None:
     earlier_database(Path("database/app_data.db"))
-    chosen = settings(db_filename=Path("database/app_data.db"))
+    chosen = place(Path("database/app_data.db"))
     first = database_url(chosen)
     with closing_database(first.url) as database:
         migrate(database)
@@ -106,7 +112,7 @@ def test_the_choice_stays_the_same_at_the_next_start() -> None:
 
 
 def test_an_own_database_under_the_earlier_name_is_used() -> None:
-    chosen = settings(db_filename=Path("database/app_data.db"))
+    chosen = place(Path("database/app_data.db"))
     first = database_url(chosen)
     assert first.notice is None
     with closing_database(first.url) as database:
@@ -117,7 +123,7 @@ def test_an_own_database_under_the_earlier_name_is_used() -> None:
 
 def test_an_own_database_that_was_just_killed_is_used() -> None:
     """Its tables may still stand in the write-ahead log alone."""
-    chosen = settings(db_filename=Path("killed.db"))
+    chosen = place(Path("killed.db"))
     first = database_url(chosen)
     with closing_database(first.url) as database:
         migrate(database)
@@ -139,25 +145,27 @@ def not_sqlite(file: Path) -> None:
 def test_what_is_no_sqlite_database_is_refused_in_one_line(make: Callable[[Path], None]) -> None:
     make(Path("list.csv"))
     with pytest.raises(SettingsError, match=r"^DB_FILENAME: list\.csv .*\.$"):
-        database_url(settings(db_filename=Path("list.csv")))
+        database_url(place(Path("list.csv")))
 
 
 def test_an_earlier_database_that_is_called_hudhud_db_is_refused() -> None:
     earlier_database(Path("database/hudhud.db"))
     before = contents(Path("database"))
     with pytest.raises(SettingsError, match=r"DB_FILENAME: .*belongs to another application"):
-        database_url(settings(db_filename=Path("database/hudhud.db")))
+        database_url(place(Path("database/hudhud.db")))
     assert contents(Path("database")) == before
 
 
-@pytest.mark.parametrize("changes", [{"db_filename": "file/x.db"}, {"data_dir": "file"}])
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [("DB_FILENAME", place(Path("file/x.db"))), ("DATA_DIR", place(folder=Path("file")))],
+)
 def test_a_folder_that_cannot_be_made_is_refused_by_the_name_of_its_setting(
-    changes: dict[str, str],
+    name: str, chosen: DatabasePlace
 ) -> None:
     Path("file").touch()
-    (name,) = changes
-    with pytest.raises(SettingsError, match=f"^{name.upper()}: "):
-        database_url(settings(**changes))
+    with pytest.raises(SettingsError, match=f"^{name}: "):
+        database_url(chosen)
 
 
 def test_a_killed_applications_database_is_recognised_by_what_its_log_holds(tmp_path: Path) -> None:
@@ -173,7 +181,7 @@ os._exit(0)  # as if killed: the table is still in the log alone
     subprocess.run([sys.executable, "-c", code, str(file)], check=True)
     parts = {part: part.read_bytes() for part in tmp_path.iterdir()}
     assert len(parts) > 1
-    choice = database_url(settings(db_filename=file))
+    choice = database_url(place(file))
     assert choice.file == tmp_path / "hudhud.db"
     assert "otp_jobs" in (choice.notice or "")
     assert {part: part.read_bytes() for part in parts} == parts

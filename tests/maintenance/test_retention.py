@@ -1,17 +1,18 @@
 """What is old is deleted, a few rows at a time; what waits, and the kept numbers, stay right."""
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Table, func, insert, select, update
 
-from conftest import settings
 from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.db import batches, phone_index, tables
 from hudhud.db.batches import AIM_SECONDS, FIRST_ROWS, LEAST_ROWS, MOST_ROWS, PAUSES, Batches
 from hudhud.db.engine import Database
 from hudhud.maintenance.retention import (
+    KeptDays,
     Retention,
     delete_messages,
     delete_verifications,
@@ -29,11 +30,12 @@ NOW = now_ms()
 OLD = NOW - 31 * DAY_MS
 VERY_OLD = NOW - 91 * DAY_MS
 YOUNG = NOW - 29 * DAY_MS
+KEPT = KeptDays(messages=30, verifications=90, events=30, audit=90)
 
 
-def run(database: Database, **chosen: Any) -> Retention:
-    """Delete all that the settings let go, as the housekeeping does in one minute."""
-    retention = Retention(database, settings(**chosen))
+def run(database: Database, **chosen: int) -> Retention:
+    """Delete all that need not be kept, as the housekeeping does in one minute."""
+    retention = Retention(database, replace(KEPT, **chosen))
     while retention.delete_some() is not None:
         pass
     return retention
@@ -81,9 +83,9 @@ def test_what_waits_is_kept_however_old_it_is(database: Database) -> None:
 
 def test_the_settings_say_how_long(database: Database) -> None:
     put_jobs(database, StoredJob(status="read", created_at=OLD))
-    run(database, retention_messages_days=32)
+    run(database, messages=32)
     assert len(ids(database)) == 1
-    run(database, retention_messages_days=31)
+    run(database, messages=31)
     assert ids(database) == []
 
 
@@ -131,7 +133,7 @@ def test_a_verification_goes_after_its_messages(database: Database) -> None:
 def test_a_verification_stays_as_long_as_a_message_of_it(database: Database) -> None:
     put_jobs(database, StoredJob(status="read", created_at=OLD))
     end_all(database)
-    run(database, retention_messages_days=60, retention_verifications_days=1)
+    run(database, messages=60, verifications=1)
     assert len(ids(database, tables.verifications)) == 1
     with database.write() as connection:
         (verification,) = connection.scalars(select(tables.verifications.c.id)).all()
@@ -311,7 +313,7 @@ def test_a_long_history_goes_in_many_small_transactions(
     monkeypatch.setattr(batches, "MOST_ROWS", 40)
     put_jobs(database, *[StoredJob(status="read", created_at=OLD)] * 200)
     left = []
-    retention = Retention(database, settings())
+    retention = Retention(database, KEPT)
     while retention.delete_some() is not None:
         with database.read() as connection:
             left.append(connection.scalar(select(func.count()).select_from(tables.messages)) or 0)
@@ -326,7 +328,7 @@ def test_others_are_not_kept_waiting_by_a_long_history(database: Database) -> No
     with database.write() as connection:
         over = {"subject": "s", "start": 1, "count": 1, "expires_at": 1}
         connection.execute(insert(tables.limit_counts), over)
-    retention = Retention(database, settings())
+    retention = Retention(database, KEPT)
     while rows(database, tables.limit_counts):
         assert retention.delete_some() is not None
     assert len(ids(database)) == 2 * FIRST_ROWS

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
+from hudhud.app import build_admin_password, build_link_starter, build_starter
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.channels.base import Inbound
@@ -20,13 +21,15 @@ from hudhud.db.tables import second_factors, verifications, webhook_endpoints
 from hudhud.maintenance import secret_rotation
 from hudhud.maintenance.secret_rotation import DONE, RotationStatus
 from hudhud.messages import search
-from hudhud.messages.templates.catalog import Templates
+from hudhud.verification.build import (
+    build_countries,
+    build_link_replies,
+    build_templates,
+    secret_of,
+)
 from hudhud.verification.check import Check, Checked, CodeChecker
-from hudhud.verification.limits.countries import CountryPolicy
-from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.links.start import LinkRequest, LinkStarter
 from hudhud.verification.new_verification import Accepted
-from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.event_types import KINDS
 from support.links import put_linked
@@ -59,11 +62,25 @@ def of_purpose(purpose: str, used: Settings) -> Cipher:
     return Cipher(purpose, used.session_secret, used.session_secret_previous)
 
 
+def link_starter(database: Database, used: Settings) -> LinkStarter:
+    return build_link_starter(
+        used, database, build_templates(used), build_countries(used, database)
+    )
+
+
+def take_over(database: Database, used: Settings) -> None:
+    """One start with these settings."""
+    secret_rotation.take_over(
+        database,
+        build_admin_password(used),
+        secret=secret_of(used),
+        previous_secret=used.session_secret_previous,
+    )
+
+
 def accept(database: Database, used: Settings, phone: str = PHONE) -> Accepted:
     """A code that was asked for while these settings held."""
-    starter = VerificationStarter(
-        used, database, cipher(used), Templates(used), CountryPolicy(used, database)
-    )
+    starter = build_starter(used, database, build_templates(used), build_countries(used, database))
     (result,) = start(database, (SHOP, request(phone)), now=now_ms(), starter=starter)
     assert isinstance(result, Accepted)
     return result
@@ -101,13 +118,11 @@ def test_a_code_is_checked_sent_and_found(
 @PAIRS
 def test_the_text_of_a_link_arrives(database: Database, made: Settings, used: Settings) -> None:
     put_linked(database)
-    starter = LinkStarter(
-        made, database, cipher(made), Templates(made), CountryPolicy(made, database)
-    )
+    starter = link_starter(database, made)
     now = now_ms()
     link = starter.start(LinkRequest(phone=Phone(PHONE, "EG")), caller=SHOP, now=now)
-    taking = LinkReplies(
-        used, database, cipher(used), Templates(used), CountryPolicy(used, database)
+    taking = build_link_replies(
+        used, database, cipher(used), build_templates(used), build_countries(used, database)
     )
     text = Inbound("m", PHONE, f"Hello {link.token}", now)
     with database.write() as connection:
@@ -156,7 +171,7 @@ def webhook_secret(database: Database, used: Settings) -> str:
 def test_the_second_factor_and_webhooks_are_sealed_anew_at_the_start(database: Database) -> None:
     secret, signs = turn_second_factor_on(database, BEFORE), add_webhook(database, BEFORE)
     assert webhook_secret(database, CHANGING) == signs
-    secret_rotation.take_over(database, CHANGING)
+    take_over(database, CHANGING)
     assert webhook_secret(database, AFTER) == signs
     assert log_in_with(database, AFTER, secret)
 
@@ -167,9 +182,7 @@ def test_the_second_factor_works_before_it_is_sealed_anew(database: Database) ->
 
 
 def test_a_session_outlives_the_change(database: Database) -> None:
-    before, changing, after = (
-        AdminPassword(used, str(used.session_secret)) for used in (BEFORE, CHANGING, AFTER)
-    )
+    before, changing, after = map(build_admin_password, (BEFORE, CHANGING, AFTER))
     with database.write() as connection:
         token, _ = sessions.begin(
             connection,
@@ -189,7 +202,7 @@ def test_a_session_outlives_the_change(database: Database) -> None:
     assert is_in(before)
     assert is_in(changing)
     assert not is_in(after)
-    secret_rotation.take_over(database, CHANGING)
+    take_over(database, CHANGING)
     assert is_in(changing)
     assert is_in(after)
 
@@ -197,8 +210,8 @@ def test_a_session_outlives_the_change(database: Database) -> None:
 def test_another_password_still_ends_a_session_while_the_secret_is_changed(
     database: Database,
 ) -> None:
-    old = AdminPassword(chosen(OLD, admin_password="the first password"), OLD)
-    new = AdminPassword(chosen(NEW, OLD, admin_password="the second password"), NEW)
+    old = build_admin_password(chosen(OLD, admin_password="the first password"))
+    new = build_admin_password(chosen(NEW, OLD, admin_password="the second password"))
     with database.read() as connection:
         assert old.mark(connection) not in new.marks(connection)
 
@@ -206,14 +219,14 @@ def test_another_password_still_ends_a_session_while_the_secret_is_changed(
 # When the former secret can go
 
 
-def left(database: Database, used: Settings = CHANGING) -> RotationStatus:
+def left(database: Database) -> RotationStatus:
     with database.read() as connection:
-        return secret_rotation.find_left(connection, used)
+        return secret_rotation.find_left(connection, secret=NEW, previous_secret=OLD)
 
 
 def logged_at_start(database: Database, used: Settings) -> list[str]:
     with capture_logs() as logs:
-        secret_rotation.take_over(database, used)
+        take_over(database, used)
     return [line["event"] for line in logs]
 
 
@@ -240,10 +253,7 @@ def test_codes_of_the_new_secret_do_not_need_the_former_one(database: Database) 
 
 def test_a_link_of_the_former_secret_needs_it(database: Database) -> None:
     put_linked(database)
-    starter = LinkStarter(
-        BEFORE, database, cipher(BEFORE), Templates(BEFORE), CountryPolicy(BEFORE, database)
-    )
-    link = starter.start(LinkRequest(), caller=SHOP, now=now_ms())
+    link = link_starter(database, BEFORE).start(LinkRequest(), caller=SHOP, now=now_ms())
     assert left(database).until == link.expires_at
 
 

@@ -6,15 +6,15 @@ from urllib.parse import parse_qs, urlsplit
 from sqlalchemy import Row, select
 
 from conftest import settings
+from hudhud.app import build_link_starter
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import Inbound, State, StateReport
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
-from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
-from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.build import build_countries, build_templates
 from hudhud.verification.links.start import LinkRequest, LinkStarter, StartedLink
 from support.queued import CARRIES, NOW, PHONE, SECRET, caller, link_replies, put_sender
 
@@ -40,9 +40,9 @@ def put_linked(
 
 def link_starter(database: Database, **changes: Any) -> LinkStarter:
     """What makes links, for live keys."""
-    chosen = settings(**changes)
-    return LinkStarter(
-        chosen, database, CodeCipher(SECRET), Templates(chosen), CountryPolicy(chosen, database)
+    chosen = settings(**{"session_secret": SECRET, **changes})
+    return build_link_starter(
+        chosen, database, build_templates(chosen), build_countries(chosen, database)
     )
 
 

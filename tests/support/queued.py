@@ -5,17 +5,21 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, select, update
 
 from conftest import settings
+from hudhud.app import build_starter
 from hudhud.auth.api_key_settings import Scope
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import State, StateReport
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import CodeCipher
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
-from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
-from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.build import (
+    build_code_cipher,
+    build_countries,
+    build_link_replies,
+    build_templates,
+)
 from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.new_verification import Accepted, SendRequest
 from hudhud.verification.start import VerificationStarter
@@ -29,18 +33,17 @@ CARRIES: dict[State, Literal["all", "known"]] = {"connected": "all", "restricted
 
 def starter(database: Database, **changes: Any) -> VerificationStarter:
     """What makes and writes verifications, on the sandbox unless `changes` say otherwise."""
-    chosen = settings(**{"channel": "sandbox", **changes})
-    return VerificationStarter(
-        chosen, database, CodeCipher(SECRET), Templates(chosen), CountryPolicy(chosen, database)
+    chosen = settings(**{"channel": "sandbox", "session_secret": SECRET, **changes})
+    return build_starter(
+        chosen, database, build_templates(chosen), build_countries(chosen, database)
     )
 
 
 def link_replies(database: Database, **changes: Any) -> LinkReplies:
     """What answers the texts of links, on the sandbox unless `changes` say otherwise."""
-    chosen = settings(**{"channel": "sandbox", **changes})
-    return LinkReplies(
-        chosen, database, CodeCipher(SECRET), Templates(chosen), CountryPolicy(chosen, database)
-    )
+    chosen = settings(**{"channel": "sandbox", "session_secret": SECRET, **changes})
+    templates, countries = build_templates(chosen), build_countries(chosen, database)
+    return build_link_replies(chosen, database, build_code_cipher(chosen), templates, countries)
 
 
 def caller(owner: str = "k", *scopes: Scope, **changes: Any) -> Caller:

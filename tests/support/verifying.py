@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Row, func, select
 
 from conftest import settings
+from hudhud.app import build_resender
 from hudhud.auth.caller import Caller
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Refused
@@ -14,9 +15,8 @@ from hudhud.core.phones import Phone
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import counters
-from hudhud.messages.templates.catalog import Templates
+from hudhud.verification.build import build_countries, build_templates
 from hudhud.verification.check import Check, Checked, CodeChecker
-from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.new_verification import Accepted, SendRequest
 from hudhud.verification.resend import Resender
 from hudhud.verification.start import VerificationStarter
@@ -94,7 +94,9 @@ def wrong(code: str) -> str:
 def resends(database: Database, **changes: Any) -> Resender:
     """What sends codes again, on the sandbox unless `changes` say otherwise."""
     chosen = settings(**{"channel": "sandbox", **changes})
-    return Resender(chosen, database, Templates(chosen), CountryPolicy(chosen, database))
+    return build_resender(
+        chosen, database, build_templates(chosen), build_countries(chosen, database)
+    )
 
 
 def verification(database: Database, one: str) -> Row[Any]:

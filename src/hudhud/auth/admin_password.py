@@ -16,7 +16,6 @@ from sqlalchemy import Connection, select
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import derive
 from hudhud.core.errors import BadRequest
-from hudhud.core.settings import Settings
 from hudhud.db.tables import admins
 from hudhud.db.upserts import insert_or_update
 
@@ -32,10 +31,17 @@ GROUP_CHARACTERS = 5
 class AdminPassword:
     """Knows the admin's name, and judges passwords."""
 
-    def __init__(self, settings: Settings, secret: str) -> None:
-        self.username = settings.admin_username
-        self._of_environment = settings.admin_password
-        both = (secret, settings.session_secret_previous)
+    def __init__(
+        self,
+        username: str,
+        *,
+        of_environment: str | None,
+        secret: str,
+        previous_secret: str | None,
+    ) -> None:
+        self.username = username
+        self._of_environment = of_environment
+        both = (secret, previous_secret)
         self._mark_keys = [derive(one, "password mark") for one in both if one is not None]
         self._hasher = PasswordHasher()
         self._making = threading.Lock()
@@ -92,11 +98,9 @@ class AdminPassword:
             return self._decoy
 
 
-def is_set(connection: Connection, settings: Settings) -> bool:
+def is_set(connection: Connection, username: str, *, of_environment: str | None) -> bool:
     """Tell whether the admin has a password, in the environment or stored."""
-    if settings.admin_password is not None:
-        return True
-    return stored_hash(connection, settings.admin_username) is not None
+    return of_environment is not None or stored_hash(connection, username) is not None
 
 
 def stored_hash(connection: Connection, username: str) -> str | None:

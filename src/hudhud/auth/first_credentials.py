@@ -7,6 +7,7 @@ import itertools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -18,9 +19,7 @@ from hudhud.auth.secret_check import check_secret
 from hudhud.core import private_files
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import StartRefused
-from hudhud.core.secret import load_secret
 from hudhud.core.sentences import say
-from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock, lock_migrations
 
@@ -30,6 +29,15 @@ FIRST_START = "first start"  # who made it, as the audit says
 CREDENTIALS_FILE = "first-credentials.txt"
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenCredentials:
+    """What the settings name, and nothing is made for."""
+
+    admin_username: str
+    api_key: str | None = field(default=None, repr=False)
+    admin_password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +60,28 @@ class FirstCredentials:
 
 
 def ensure_credentials(
-    database: Database, settings: Settings, hand_over: Callable[[FirstCredentials], None]
+    database: Database,
+    given: GivenCredentials,
+    hand_over: Callable[[FirstCredentials], None],
+    *,
+    secret: str,
+    previous_secret: str | None,
 ) -> FirstCredentials | None:
     """Check the secret against the database, and make the API key and admin that are missing.
 
     `hand_over` gets what was made before it is committed: credentials that it could not hand over
     do not exist, and the next start makes others. Machines that start at once do this one by one.
     Returns what was made, or None.
-    Raises StartRefused where the secret is missing or is not the database's.
+    Raises StartRefused where the secret is not the database's.
     """
-    secret = load_secret(settings)
     with database.write() as connection:
         lock_migrations(connection)
         lock(connection, Lock.API_KEYS)
-        check_secret(connection, secret, settings.session_secret_previous)
+        check_secret(connection, secret, previous_secret)
         made = FirstCredentials(
-            admin_username=settings.admin_username,
-            api_key=_first_api_key(connection, settings),
-            admin_password=_first_admin_password(connection, settings),
+            admin_username=given.admin_username,
+            api_key=_first_api_key(connection, given),
+            admin_password=_first_admin_password(connection, given),
         )
         if made.api_key is None and made.admin_password is None:
             return None
@@ -77,18 +89,19 @@ def ensure_credentials(
     return made
 
 
-def announce(made: FirstCredentials, settings: Settings) -> None:
-    """Print the credentials on a terminal; without one, write them to a file for the owner alone.
+def announce(made: FirstCredentials, folder: Path) -> None:
+    """Print the credentials on a terminal; without one, write them to a file in the data folder.
 
-    The log names the file, never the values. Raises StartRefused where it cannot be written.
+    The file is for its owner alone. The log names it, never the values.
+    Raises StartRefused where it cannot be written.
     """
     if sys.stdout.isatty():
         sys.stdout.write(f"\n{made.text()}\n")
         sys.stdout.flush()
         return
-    file = settings.data_dir / CREDENTIALS_FILE
+    file = folder / CREDENTIALS_FILE
     try:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         private_files.append(file, made.text())
     except OSError as error:
         raise StartRefused(
@@ -98,9 +111,9 @@ def announce(made: FirstCredentials, settings: Settings) -> None:
     log.warning("New credentials: read them, then delete the file", file=str(file.absolute()))
 
 
-def _first_api_key(connection: Connection, settings: Settings) -> str | None:
+def _first_api_key(connection: Connection, given: GivenCredentials) -> str | None:
     now = now_ms()
-    if settings.api_key is not None or api_keys.any_in_use(connection, now=now):
+    if given.api_key is not None or api_keys.any_in_use(connection, now=now):
         return None
     name = _first_key_name(connection, now)
     key = api_keys.create(connection, name, FIRST_KEY_SCOPES, now=now)
@@ -123,10 +136,11 @@ def _first_key_name(connection: Connection, now: int) -> str:
     return next(name for name in itertools.chain([FIRST_KEY], further) if name not in taken)
 
 
-def _first_admin_password(connection: Connection, settings: Settings) -> str | None:
-    if admin_password.is_set(connection, settings):
+def _first_admin_password(connection: Connection, given: GivenCredentials) -> str | None:
+    name = given.admin_username
+    if admin_password.is_set(connection, name, of_environment=given.admin_password):
         return None
     password = admin_password.make_password()
     hashed = admin_password.hash_password(password)
-    admin_password.store(connection, username=settings.admin_username, password_hash=hashed)
+    admin_password.store(connection, username=name, password_hash=hashed)
     return password

@@ -15,7 +15,7 @@ from hudhud.cli.terminal import existing_installation, phone_from, progress, war
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed, SettingsError
 from hudhud.core.phones import mask_phone
-from hudhud.core.settings import Settings, load_settings
+from hudhud.core.settings import load_settings
 from hudhud.db.engine import Database
 from hudhud.senders import commands, records
 from hudhud.senders.commands import Result
@@ -57,7 +57,7 @@ def pair(
             typer.echo(f"WhatsApp is linked already, and connected{_as(record)}.")
             return
         if number is None:
-            record = _show_qr(settings, watched)
+            record = _show_qr(settings.data_dir, watched)
         else:
             record = _show_code(database, settings.sender_name, number, watched)
         typer.echo(f"Connected to WhatsApp{_as(record)}.")
@@ -136,8 +136,8 @@ class _Watched:
         return record
 
 
-def _show_qr(settings: Settings, watched: _Watched) -> Row[Any]:
-    display = QrDisplay(settings.data_dir, in_place=True)
+def _show_qr(folder: Path, watched: _Watched) -> Row[Any]:
+    display = QrDisplay(folder, in_place=True)
     told_file: list[Path] = []
 
     def show(record: Row[Any]) -> None:

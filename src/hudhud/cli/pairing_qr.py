@@ -17,7 +17,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud.core import private_files
 from hudhud.core.clock import now_ms
 from hudhud.core.phones import mask_phone
-from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.senders import records
 from hudhud.senders.records import usual
@@ -97,10 +96,10 @@ class QrDisplay:
 class PairingWatch:
     """Shows the QR code of this machine's sender whenever it wants to be paired."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
-        self._sender = settings.sender_name
+    def __init__(self, database: Database, sender: str, folder: Path) -> None:
+        self._sender = sender
         self._database = database
-        self._display = QrDisplay(settings.data_dir, in_place=False)
+        self._display = QrDisplay(folder, in_place=False)
         self._shown: str | None = None
         self._was_shown = False
         self._told_file: Path | None = None
@@ -149,10 +148,10 @@ class PairingWatch:
 
 
 @contextmanager
-def showing_qr(settings: Settings, database: Database) -> Iterator[None]:
-    """Show QR codes from a thread of its own while the block runs."""
+def showing_qr(database: Database, sender: str, folder: Path) -> Iterator[None]:
+    """Show the sender's QR codes from a thread of its own while the block runs."""
     stopping = threading.Event()
-    watch = PairingWatch(settings, database)
+    watch = PairingWatch(database, sender, folder)
     thread = threading.Thread(target=watch.run, args=(stopping,), name="pairing-watch")
     thread.start()
     try:

@@ -14,13 +14,12 @@ from hudhud.cli.terminal import existing_installation, phone_from, progress, war
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.phones import Phone
-from hudhud.core.secret import load_secret
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
 from hudhud.messages import states
 from hudhud.senders import records
-from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.build import build_countries, build_templates, secret_of
 from hudhud.verification.new_verification import Accepted, SendRequest
 
 # An operator who tries it out is under no limit of callers.
@@ -56,15 +55,15 @@ def send(
         typer.echo(f"Job {accepted.message_id} is queued; its code is valid until {valid_until}.")
         if show_code:
             typer.echo(f"Code: {accepted.code}")
-        _warn_without_sender(settings, database)
+        _warn_without_sender(database, settings.channel)
         if wait:
             _follow(database, accepted.message_id, seconds)
 
 
 def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
-    key = load_secret(settings)
-    countries = CountryPolicy(settings, database)
-    starter = app.build_starter(settings, database, app.build_templates(settings), countries)
+    key = secret_of(settings)
+    countries = build_countries(settings, database)
+    starter = app.build_starter(settings, database, build_templates(settings), countries)
     request_id = secrets.token_hex(8)
     new = starter.make(SendRequest(phone), caller=CALLER, request_id=request_id, now=now_ms())
     with database.write() as connection:
@@ -75,9 +74,9 @@ def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
     return result
 
 
-def _warn_without_sender(settings: Settings, database: Database) -> None:
+def _warn_without_sender(database: Database, channel: str) -> None:
     with database.read() as connection:
-        carriers = records.count_alive(connection, channel=settings.channel, now=now_ms())
+        carriers = records.count_alive(connection, channel=channel, now=now_ms())
     if carriers == 0:
         warn("No sender is running: it is sent once `hudhud serve` or `hudhud worker` is started.")
 

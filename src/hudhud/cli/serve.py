@@ -19,6 +19,7 @@ from hudhud.core.settings import Settings, load_settings
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision
 from hudhud.maintenance import secret_rotation
+from hudhud.verification.build import secret_of
 
 GREETING = """
 Hudhud {version} listens on {address}    API: {address}/api/docs
@@ -44,7 +45,7 @@ def serve(context: typer.Context) -> None:
     from hudhud import serve as service  # noqa: PLC0415 -- only this loads the web framework
 
     settings, database, made = _start("serve")
-    with showing_qr(settings, database):
+    with showing_qr(database, settings.sender_name, settings.data_dir):
         service.serve(settings, database, context.obj, lambda port: _greet(settings, port, made))
 
 
@@ -58,7 +59,7 @@ def worker(context: typer.Context) -> None:
             "`hudhud worker` works beside a `serve` on another machine, which needs PostgreSQL. "
             "Set DATABASE_URL; on one machine `hudhud serve` is enough."
         )
-    with showing_qr(settings, database):
+    with showing_qr(database, settings.sender_name, settings.data_dir):
         service.work(settings, database, context.obj)
 
 
@@ -83,9 +84,22 @@ def _start(process: str) -> tuple[Settings, Database, FirstCredentials | None]:
     for notice in startup_notices.notices(read_environment(), settings):
         log.warning(notice)
     database = app.open_installation(settings)
-    made = ensure_credentials(database, settings, lambda made: announce(made, settings))
-    secret_rotation.take_over(database, settings)
-    return settings, database, made
+    return settings, database, _make_ready(settings, database)
+
+
+def _make_ready(settings: Settings, database: Database) -> FirstCredentials | None:
+    """Make the credentials that are missing, and let a new secret take over."""
+    secret, previous = secret_of(settings), settings.session_secret_previous
+    made = ensure_credentials(
+        database,
+        app.credentials_of(settings),
+        lambda made: announce(made, settings.data_dir),
+        secret=secret,
+        previous_secret=previous,
+    )
+    password = app.build_admin_password(settings)
+    secret_rotation.take_over(database, password, secret=secret, previous_secret=previous)
+    return made
 
 
 def _greet(settings: Settings, port: int, made: FirstCredentials | None) -> None:

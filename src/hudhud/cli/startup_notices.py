@@ -7,6 +7,7 @@ from hudhud.core.env_files import ENV_FILES, parse_env_file
 from hudhud.core.setting_types import UNSET_PLACEHOLDERS
 from hudhud.core.settings import Settings
 from hudhud.db.location import choose_database
+from hudhud.verification.build import database_place_of, mean_gap_of
 
 NO_LONGER_NEEDED = {
     "NODE_ENV": "there is one mode, and errors never show a stack to callers",
@@ -23,14 +24,14 @@ def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
     `environment` is the result of `read_environment`.
     Raises SettingsError where the database file cannot be used, as `choose_database` does.
     """
-    database = choose_database(settings).notice
+    database = choose_database(database_place_of(settings)).notice
     return [
         *([] if database is None else [database]),
         *_variables_without_meaning(environment),
         *_values_cut_before(ENV_FILES),
         *_levels(environment),
         *_telegram(environment, settings),
-        *slow_pace(settings),
+        *slow_pace(settings.otp_ttl_seconds, mean_gap_of(settings)),
         *_sessions_left_behind(settings),
     ]
 
@@ -79,14 +80,13 @@ def _telegram(environment: Mapping[str, str], settings: Settings) -> list[str]:
     return lines
 
 
-def slow_pace(settings: Settings) -> list[str]:
-    """Return a line where the delays let few codes out within a code's validity."""
-    validity, gap = settings.otp_ttl_seconds, settings.mean_send_gap
-    if gap * FEWEST_CODES <= validity:
+def slow_pace(validity: int, mean_gap: float) -> list[str]:
+    """Return a line where the delays let few codes out within a code's validity, in seconds."""
+    if mean_gap * FEWEST_CODES <= validity:
         return []
     return [
         f"WORKER_MIN_SEND_DELAY_MS and WORKER_MAX_SEND_DELAY_MS let one sender carry about "
-        f"{int(validity / gap)} codes within the {validity} s that a code is valid "
+        f"{int(validity / mean_gap)} codes within the {validity} s that a code is valid "
         f"(OTP_TTL_SECONDS); what exceeds them is refused with 503. For more, shorten the delays."
     ]
 

@@ -12,10 +12,10 @@ from hudhud.messages.templates.catalog import (
     FILE,
     SECONDS_PER_MINUTE,
     LinkText,
-    Templates,
     with_code,
 )
 from hudhud.messages.templates.operator_file import read
+from hudhud.verification.build import build_templates
 from hudhud.verification.links.tokens import new_token
 
 SAMPLE_CODE = "4728190536"
@@ -63,7 +63,7 @@ def preview(
 ) -> None:
     """Print every wording of a template and of the link's texts, with a made-up code."""
     settings = load_settings()
-    texts = Templates(settings)
+    texts = build_templates(settings)
     chosen = texts.choose_locale("", locale, key)
     ttl_seconds = minutes * SECONDS_PER_MINUTE if minutes else settings.otp_ttl_seconds
     name, bodies = texts.code_texts(template, chosen, key_name=key, ttl_seconds=ttl_seconds)

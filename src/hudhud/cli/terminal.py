@@ -14,6 +14,7 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits
+from hudhud.verification.build import database_place_of
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def existing_installation(settings: Settings) -> Iterator[Database]:
     Raises CommandFailed where there is none, or one of another version, and StartRefused where it
     does not answer.
     """
-    choice = choose_database(settings)
+    choice = choose_database(database_place_of(settings))
     if choice.file is not None and not choice.file.exists():
         raise CommandFailed(f"There is no database {choice.file} yet. Start with: hudhud serve")
     with progress("Opening the database …"):

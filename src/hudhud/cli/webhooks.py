@@ -18,12 +18,12 @@ from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.core.clock import HOUR_MS, iso, now_ms
 from hudhud.core.crypto import Cipher
 from hudhud.core.errors import BadRequest, CommandFailed
-from hudhud.core.secret import load_secret
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
+from hudhud.verification.build import secret_of
 from hudhud.webhooks import deliveries, delivery_log, delivery_states, endpoints
 from hudhud.webhooks.address_policy import shown
 from hudhud.webhooks.endpoints import Signed
@@ -239,7 +239,7 @@ def _changing(settings: Settings) -> Iterator[Connection]:
 
 def _cipher(connection: Connection, settings: Settings) -> Cipher:
     """Build what seals secrets so that the service opens them. Raises StartRefused."""
-    check_secret(connection, load_secret(settings), settings.session_secret_previous)
+    check_secret(connection, secret_of(settings), settings.session_secret_previous)
     return app.build_webhook_cipher(settings)
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import MutableMapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -41,7 +42,7 @@ def configure(settings: Settings, process: str) -> None:
     Call it once, before the libraries that log are imported. Their lines (uvicorn, SQLAlchemy,
     Alembic, apprise …) take the same way, but never at a finer level than info.
     """
-    outputs = _Outputs(settings, process)
+    outputs = _Outputs(settings.log_dir, process)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
         processors=[merge_contextvars, format_exc_info, _for_logger],
@@ -56,16 +57,16 @@ def configure(settings: Settings, process: str) -> None:
 class _Outputs:
     """The console and the files; the one place that writes lines."""
 
-    def __init__(self, settings: Settings, process: str) -> None:
+    def __init__(self, folder: Path, process: str) -> None:
         self._process = process
         # Python has no stderr where the process was started with it closed.
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._render = ConsoleRenderer(
             colors=self._terminal, exception_formatter=plain_traceback, sort_keys=False
         )
-        self._combined = LogFile(settings.log_dir / "combined.log", self._complain)
-        self._errors = LogFile(settings.log_dir / "errors.log", self._complain)
-        self._exceptions = LogFile(settings.log_dir / "exceptions.log", self._complain)
+        self._combined = LogFile(folder / "combined.log", self._complain)
+        self._errors = LogFile(folder / "errors.log", self._complain)
+        self._exceptions = LogFile(folder / "exceptions.log", self._complain)
         self._complain_again_at = 0.0
         self._console_lock = threading.RLock()
 

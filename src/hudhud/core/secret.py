@@ -5,32 +5,28 @@ import secrets
 from pathlib import Path
 
 from hudhud.core import private_files
-from hudhud.core.crypto import CodeCipher, derive
+from hudhud.core.crypto import derive
 from hudhud.core.errors import StartRefused
 from hudhud.core.setting_types import SHORTEST_SECRET
-from hudhud.core.settings import Settings
 
 SECRET_BYTES = 48
 
 
-def load_secret(settings: Settings) -> str:
-    """Return the secret, making `secret` in the data folder where none is set.
+def load_secret(chosen: str | None, folder: Path, *, is_shared: bool) -> str:
+    """Return the secret that is chosen, else the one in the data folder, making it where missing.
 
-    Raises StartRefused where it is needed and missing (PostgreSQL), or cannot be read or kept.
+    Raises StartRefused where it is needed and missing, because the database `is_shared` with other
+    machines, or cannot be read or kept.
     """
-    if settings.session_secret is not None:
-        return settings.session_secret
-    if settings.database_url is not None:
+    if chosen is None and is_shared:
         raise StartRefused(
             "SESSION_SECRET is not set. With DATABASE_URL every machine needs the same one: make "
             "it once with `openssl rand -hex 32` and set it on all of them."
         )
-    file = secret_file(settings)
+    file = secret_file(folder)
     try:
-        if not file.exists():
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            private_files.make_once(file, secrets.token_urlsafe(SECRET_BYTES) + "\n")
-        secret = _read_secret(file)
+        found = find_secret(chosen, folder, is_shared=is_shared)
+        secret = _make_secret(file) if found is None else found
     except (OSError, UnicodeDecodeError) as error:
         raise StartRefused(
             f"The secret in {file} cannot be read or made ({error}). Mend that, or set "
@@ -44,22 +40,20 @@ def load_secret(settings: Settings) -> str:
     return secret
 
 
-def find_secret(settings: Settings) -> str | None:
-    """Return the secret where there is one; make none."""
-    file = secret_file(settings)
-    if settings.session_secret is None and file.exists():
-        return _read_secret(file)
-    return settings.session_secret
+def find_secret(chosen: str | None, folder: Path, *, is_shared: bool) -> str | None:
+    """Return the secret where there is one; make none.
+
+    A file does not count where the database `is_shared`: other machines do not have it.
+    """
+    file = secret_file(folder)
+    if chosen is not None or is_shared or not file.exists():
+        return chosen
+    return _read_secret(file)
 
 
-def secret_file(settings: Settings) -> Path:
-    """Return the file that holds the secret where the settings do not."""
-    return settings.data_dir / "secret"
-
-
-def build_code_cipher(settings: Settings) -> CodeCipher:
-    """Build what seals and opens codes. Raises StartRefused without a secret."""
-    return CodeCipher(load_secret(settings), settings.session_secret_previous)
+def secret_file(folder: Path) -> Path:
+    """Return the file in the data folder that holds the secret where the settings do not."""
+    return folder / "secret"
 
 
 def proof_of(secret: str) -> str:
@@ -70,6 +64,13 @@ def proof_of(secret: str) -> str:
 def proves(secret: str, stored: str) -> bool:
     """Tell whether the stored check was made with this secret."""
     return hmac.compare_digest(stored, proof_of(secret))
+
+
+def _make_secret(file: Path) -> str:
+    """Make the file, unless another process is first, and return what it holds."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_files.make_once(file, secrets.token_urlsafe(SECRET_BYTES) + "\n")
+    return _read_secret(file)
 
 
 def _read_secret(file: Path) -> str:

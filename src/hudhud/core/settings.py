@@ -183,9 +183,7 @@ class Settings(BaseModel):
 
     @property
     def mean_send_gap(self) -> float:
-        """Mean seconds between two messages of one sender; 0 on the sandbox, which has no pace."""
-        if self.channel == "sandbox":
-            return 0.0
+        """Mean seconds between two messages of one paced sender."""
         return (self.worker_min_send_delay_ms + self.worker_max_send_delay_ms) / 2000
 
     @property

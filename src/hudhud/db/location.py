@@ -6,6 +6,7 @@ A file of another application is never changed.
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -13,10 +14,20 @@ from typing import NamedTuple
 from sqlalchemy import URL, make_url
 
 from hudhud.core.errors import SettingsError
-from hudhud.core.settings import Settings
 
 # Both in one database, and it is Hudhud's.
 OWN_TABLES = {"alembic_version", "verifications"}
+
+
+@dataclass(frozen=True, slots=True)
+class DatabasePlace:
+    """What is said of where the database is: an address wins over a file, which wins over the
+    data folder.
+    """
+
+    folder: Path
+    file: Path | None = None
+    url: str | None = field(default=None, repr=False)
 
 
 class DatabaseChoice(NamedTuple):
@@ -34,29 +45,28 @@ class DatabaseChoice(NamedTuple):
         return Path(address.database)
 
 
-def choose_database(settings: Settings) -> DatabaseChoice:
+def choose_database(place: DatabasePlace) -> DatabaseChoice:
     """Choose the database; nothing is made.
 
     DATABASE_URL wins over DB_FILENAME, which wins over the data folder. A file of another
     application is left untouched: `hudhud.db` in the same folder is taken instead.
     Raises SettingsError where the file cannot be used.
     """
-    if settings.database_url is not None:
-        return DatabaseChoice(settings.database_url, None)
-    if settings.db_filename is None:
-        file = settings.data_dir / "hudhud.db"
-        return DatabaseChoice(_sqlite_url(file), None)
-    return _named_file(settings.db_filename)
+    if place.url is not None:
+        return DatabaseChoice(place.url, None)
+    if place.file is None:
+        return DatabaseChoice(_sqlite_url(place.folder / "hudhud.db"), None)
+    return _named_file(place.file)
 
 
-def database_url(settings: Settings) -> DatabaseChoice:
+def database_url(place: DatabasePlace) -> DatabaseChoice:
     """Choose the database, making the SQLite file (for its owner alone) where it is missing.
 
     Raises SettingsError where the file cannot be used or made.
     """
-    choice = choose_database(settings)
+    choice = choose_database(place)
     if choice.file is not None:
-        named_by = "DATA_DIR" if settings.db_filename is None else "DB_FILENAME"
+        named_by = "DATA_DIR" if place.file is None else "DB_FILENAME"
         _make_private_file(choice.file, named_by=named_by)
     return choice
 

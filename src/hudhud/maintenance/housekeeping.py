@@ -10,7 +10,6 @@ import structlog
 
 from hudhud.core import loops
 from hudhud.core.clock import now_ms
-from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.rewriting import Rewriting
 from hudhud.db.uptime import Uptime
@@ -38,13 +37,13 @@ class Housekeeping:
         self,
         *,
         database: Database,
-        settings: Settings,
+        guard: conversion_guard.Mode,
         alerts: Alerts,
         retention: Retention,
         rewriting: Rewriting,
     ) -> None:
         self._database = database
-        self._guards_conversion = settings.conversion_guard
+        self._guard = guard
         self._alerts = alerts
         self._retention = retention
         self._rewriting = rewriting
@@ -75,7 +74,7 @@ class Housekeeping:
             self._tidy_at = now if more else now + TIDY_SECONDS
         if now >= self._judge_at:
             self._judge_at = now + JUDGE_SECONDS
-            conversion_guard.judge(self._database, mode=self._guards_conversion, now=now_ms())
+            conversion_guard.judge(self._database, mode=self._guard, now=now_ms())
         pauses = (self._delete_some(now), self._rewriting.rewrite_some())
         return max((pause for pause in pauses if pause is not None), default=TICK_SECONDS)
 

@@ -6,13 +6,13 @@ as long as it is of use. Nothing that still waits is deleted, however old it is.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, delete, select
 
 from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.core.clock import DAY_MS, now_ms
-from hudhud.core.settings import Settings
 from hudhud.db import phone_index
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
@@ -31,6 +31,16 @@ from hudhud.webhooks import deliveries, endpoints, events, retry_policy
 LOOKED_AT = 2000
 
 Id = TypeVar("Id", int, str)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDays:
+    """How many days what is over is kept."""
+
+    messages: int
+    verifications: int
+    events: int
+    audit: int
 
 
 class Purge(Protocol):
@@ -52,10 +62,10 @@ class Kind(Protocol):
 class Retention:
     """Deletes what is too old, a batch at a time, each kind of row in turn."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, kept: KeptDays) -> None:
         self._kinds: Sequence[Kind] = (
-            *_oldest(database, settings),
-            *(_Indexed(database, *kind) for kind in _indexed(database, settings)),
+            *_oldest(database, kept),
+            *(_Indexed(database, *kind) for kind in _indexed(database, kept)),
         )
         self._left = list(self._kinds)
 
@@ -128,24 +138,22 @@ class _Oldest(Generic[Id]):
         return len(chosen)
 
 
-def _oldest(database: Database, settings: Settings) -> Sequence[Kind]:
-    messages_ms = settings.retention_messages_days * DAY_MS
+def _oldest(database: Database, kept: KeptDays) -> Sequence[Kind]:
+    messages_ms = kept.messages * DAY_MS
     # A verification stays as long as a message of it does.
-    verifications_ms = max(messages_ms, settings.retention_verifications_days * DAY_MS)
+    verifications_ms = max(messages_ms, kept.verifications * DAY_MS)
     return (
         _Oldest(database, messages_ms, old_messages, delete_messages),
         _Oldest(database, verifications_ms, old_verifications, delete_verifications),
         _Oldest(database, retry_policy.GIVEN_UP_AFTER_MS, deliveries.find_overdue, _give_up),
-        _Oldest(
-            database, settings.retention_events_days * DAY_MS, events.find_old, events.delete_old
-        ),
+        _Oldest(database, kept.events * DAY_MS, events.find_old, events.delete_old),
     )
 
 
-def _indexed(database: Database, settings: Settings) -> Sequence[tuple[int, Purge]]:
+def _indexed(database: Database, kept: KeptDays) -> Sequence[tuple[int, Purge]]:
     """Return for how long each kind is kept; 0 where its rows themselves say when they end."""
     return (
-        (settings.retention_audit_days * DAY_MS, audit_log.purge),
+        (kept.audit * DAY_MS, audit_log.purge),
         (contacts.INBOUND_KEPT_MS, contacts.purge_inbound),
         (inbound.ANSWERED_AGAIN_MS, inbound.purge),
         (idempotency.KEPT_MS, idempotency.purge),

@@ -14,8 +14,6 @@ from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import KEY_NAME_BYTES, Cipher, CodeCipher
-from hudhud.core.secret import load_secret
-from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
 from hudhud.webhooks import endpoints
@@ -55,27 +53,29 @@ class RotationStatus:
         )
 
 
-def take_over(database: Database, settings: Settings) -> None:
+def take_over(
+    database: Database, password: AdminPassword, *, secret: str, previous_secret: str | None
+) -> None:
     """Seal anew what is kept, and log how long the former secret is needed; nothing without one.
 
-    What neither secret opens is left as it is, and told.
+    What neither secret opens is left as it is, and told. `password` knows both secrets too.
     """
-    if settings.session_secret_previous is None:
+    if previous_secret is None:
         return
-    factors, hooks = _ciphers(settings)
+    factors, hooks = _ciphers(secret, previous_secret)
     with database.write() as connection:
         second_factor.reseal(connection, factors)
         endpoints.reseal(connection, hooks)
-        now, *before = AdminPassword(settings, load_secret(settings)).marks(connection)
+        now, *before = password.marks(connection)
         for mark in before:
             sessions.rekey_sessions(connection, before=mark, now=now)
-        left = find_left(connection, settings)
+        left = find_left(connection, secret=secret, previous_secret=previous_secret)
     log.warning(left.sentence if left.is_nothing else left.sentence + " `hudhud doctor` tells.")
 
 
-def find_left(connection: Connection, settings: Settings) -> RotationStatus:
+def find_left(connection: Connection, *, secret: str, previous_secret: str) -> RotationStatus:
     """Return what is sealed under the former secret."""
-    cipher = CodeCipher(load_secret(settings), settings.session_secret_previous)
+    cipher = CodeCipher(secret, previous_secret)
     code, link = cipher.key_names
     until = connection.scalar(
         select(func.max(verifications.c.expires_at)).where(
@@ -88,7 +88,7 @@ def find_left(connection: Connection, settings: Settings) -> RotationStatus:
             ),
         )
     )
-    factors, hooks = _ciphers(settings)
+    factors, hooks = _ciphers(secret, previous_secret)
     kept = (
         _count_old(connection, second_factors.c.secret_sealed, factors)
         + _count_old(connection, webhook_endpoints.c.secret_sealed, hooks)
@@ -97,11 +97,10 @@ def find_left(connection: Connection, settings: Settings) -> RotationStatus:
     return RotationStatus(until, kept)
 
 
-def _ciphers(settings: Settings) -> tuple[Cipher, Cipher]:
+def _ciphers(secret: str, previous_secret: str) -> tuple[Cipher, Cipher]:
     """Return what seals second factors, and what seals secrets of webhooks."""
-    secret, previous = load_secret(settings), settings.session_secret_previous
-    factors = Cipher(second_factor.PURPOSE, secret, previous)
-    return factors, Cipher(endpoints.PURPOSE, secret, previous)
+    factors = Cipher(second_factor.PURPOSE, secret, previous_secret)
+    return factors, Cipher(endpoints.PURPOSE, secret, previous_secret)
 
 
 def _count_old(connection: Connection, column: Column[Any], cipher: Cipher) -> int:

@@ -7,7 +7,6 @@ from sqlalchemy import Connection, func, select
 
 from hudhud.channels.registry import channel_type
 from hudhud.core.errors import QueueUnavailable
-from hudhud.core.settings import Settings
 from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import messages
 from hudhud.messages.states import QUEUED
@@ -32,18 +31,18 @@ class Room(NamedTuple):
 
 def room(
     connection: Connection,
-    settings: Settings,
     *,
     channel: str,
+    mean_gap: float,
     validity: float,
     now: int,
 ) -> Room | None:
     """Return the room that the channel's senders have for codes valid for at most `validity` s.
 
-    None where the channel has no pace. Until the transaction ends nobody else counts: what is
+    `mean_gap` is the mean of seconds between two messages of one sender. None where the channel
+    has no pace. Until the transaction ends nobody else counts: what is
     found here may be filled.
     """
-    mean_gap = settings.mean_send_gap
     if mean_gap == 0 or not channel_type(channel).is_paced:
         return None
     lock(connection, Lock.ADMISSION)

@@ -10,7 +10,6 @@ from hudhud.channels.registry import channel_type
 from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Contradiction, NotAllowed
-from hudhud.core.settings import Settings
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock, lock_numbers
@@ -57,15 +56,18 @@ class Acceptor:
 
     def __init__(
         self,
-        settings: Settings,
         database: Database,
         cipher: CodeCipher,
         countries: CountryPolicy,
+        *,
+        channel: str,
+        mean_gap: float,
     ) -> None:
-        self._settings = settings
         self._database = database
         self._cipher = cipher
         self._countries = countries
+        self._channel = channel
+        self._mean_gap = mean_gap
 
     def write(
         self, connection: Connection, group: Sequence[NewVerification]
@@ -120,8 +122,8 @@ class Acceptor:
             return {}
         room = admission.room(
             connection,
-            self._settings,
             channel=paced[0].channel,
+            mean_gap=self._mean_gap,
             validity=max(new.validity for new in paced),
             now=now,
         )
@@ -178,7 +180,7 @@ class Acceptor:
         conversions.note_started(connection, counted, now=now)
         created = [new.id for new in group]
         events.verification_changed(connection, "verification.created", created, now=now)
-        traffic = sum(new.channel == self._settings.channel for new in group)
+        traffic = sum(new.channel == self._channel for new in group)
         _count(connection, queued=len(group), traffic=traffic, canceled=canceled, now=now)
         self._database.notify(connection)
         return {

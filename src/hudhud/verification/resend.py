@@ -10,7 +10,6 @@ from hudhud.auth import api_keys
 from hudhud.auth.caller import Caller
 from hudhud.core.errors import BadRequest, Conflict, Gone, TooMany
 from hudhud.core.phones import Phone, parse_phone
-from hudhud.core.settings import Settings
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
@@ -53,16 +52,18 @@ class Resender:
 
     def __init__(
         self,
-        settings: Settings,
         database: Database,
         templates: Templates,
         countries: CountryPolicy,
+        limits: Limits,
+        *,
+        mean_gap: float,
     ) -> None:
-        self._settings = settings
         self._database = database
         self._templates = templates
         self._countries = countries
-        self._limits = Limits(settings)
+        self._limits = limits
+        self._mean_gap = mean_gap
 
     def queue(
         self,
@@ -98,7 +99,9 @@ class Resender:
         self, connection: Connection, channel: str, expires_at: int, now: int
     ) -> None:
         left = (expires_at - now) / 1000
-        room = admission.room(connection, self._settings, channel=channel, validity=left, now=now)
+        room = admission.room(
+            connection, channel=channel, mean_gap=self._mean_gap, validity=left, now=now
+        )
         if room is not None and room.places(left) == 0:
             raise admission.full(room)
 

@@ -7,33 +7,35 @@ from sqlalchemy import Connection
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import SANDBOX
 from hudhud.core.crypto import CodeCipher
-from hudhud.core.settings import Settings
-from hudhud.db.engine import Database
 from hudhud.messages.templates.catalog import Templates
 from hudhud.verification.accept import Acceptor
 from hudhud.verification.codes import canonical, new_code
 from hudhud.verification.ids import new_verification_id
-from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.new_verification import Accepted, NewVerification, SendRequest
 
 
 class VerificationStarter:
-    """Makes verifications by the settings and writes them, many in one transaction."""
+    """Makes verifications and writes them, many in one transaction."""
 
     def __init__(
         self,
-        settings: Settings,
-        database: Database,
+        acceptor: Acceptor,
         cipher: CodeCipher,
         templates: Templates,
-        countries: CountryPolicy,
+        limits: Limits,
+        *,
+        channel: str,
+        code_length: int,
+        ttl_seconds: int,
     ) -> None:
-        self._settings = settings
+        self._acceptor = acceptor
         self._cipher = cipher
         self._templates = templates
-        self._acceptor = Acceptor(settings, database, cipher, countries)
-        self._limits = Limits(settings)
+        self._limits = limits
+        self._channel = channel
+        self._code_length = code_length
+        self._ttl_seconds = ttl_seconds
 
     def make(
         self, request: SendRequest, *, caller: Caller, request_id: str, now: int
@@ -42,14 +44,13 @@ class VerificationStarter:
 
         Raises BadRequest for a template or locale that does not exist.
         """
-        settings = self._settings
-        ttl = request.ttl_seconds or settings.otp_ttl_seconds
+        ttl = request.ttl_seconds or self._ttl_seconds
         locale = self._templates.choose_locale(request.phone.country, request.locale, caller.name)
         template, body = self._templates.render(
             request.template, locale, key_name=caller.name, ttl_seconds=ttl
         )
         verification_id = new_verification_id(now)
-        code = request.code or new_code(request.length or settings.otp_length)
+        code = request.code or new_code(request.length or self._code_length)
         compared = canonical(code)
         return NewVerification(
             id=verification_id,
@@ -62,7 +63,7 @@ class VerificationStarter:
             template=template,
             locale=locale,
             body=body,
-            channel=SANDBOX if caller.is_test else settings.channel,
+            channel=SANDBOX if caller.is_test else self._channel,
             limits=self._limits.limits_for(caller, request.phone, request.client_ip),
             request_id=request_id,
             created_at=now,

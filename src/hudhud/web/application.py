@@ -6,20 +6,36 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hudhud.app import build_address_policy, build_starter, build_templates, build_webhook_cipher
+from hudhud.app import (
+    build_address_policy,
+    build_admin_password,
+    build_limits,
+    build_link_starter,
+    build_resender,
+    build_starter,
+    build_webhook_cipher,
+)
+from hudhud.auth import second_factor
 from hudhud.auth.api_key_cache import ApiKeyCache
-from hudhud.core.secret import build_code_cipher
+from hudhud.core.crypto import Cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
+from hudhud.verification.build import (
+    build_code_cipher,
+    build_countries,
+    build_link_replies,
+    build_templates,
+    mean_gap_of,
+    secret_of,
+)
 from hudhud.verification.check import CodeChecker
-from hudhud.verification.limits.countries import CountryPolicy
-from hudhud.verification.links.inbound import LinkReplies
-from hudhud.verification.links.start import LinkStarter
-from hudhud.verification.resend import Resender
 from hudhud.verification.waiting import EndWaiter
 from hudhud.web.admin.jobs.code_searches import CodeSearches
-from hudhud.web.admin.login.access import build_access
+from hudhud.web.admin.login.access import Access
+from hudhud.web.admin.login.password_slots import PasswordSlots
+from hudhud.web.admin.login.proxy_watch import ProxyWatch
+from hudhud.web.admin.login.session_use import SessionUse
 from hudhud.web.admin.routes import ADMIN_HANDLERS, admin_routes
 from hudhud.web.admin.status.feed import Feed
 from hudhud.web.admin.status.parts import build_render
@@ -31,7 +47,7 @@ from hudhud.web.api.docs_page import docs_routes
 from hudhud.web.api.openapi import openapi_config
 from hudhud.web.http import errors
 from hudhud.web.http.middleware import DropIn
-from hudhud.web.state import AppState
+from hudhud.web.state import AppState, OwnSender
 
 LARGEST_BODY = 1024 * 1024
 # What the first pages need is loaded when the first codes have been accepted.
@@ -43,12 +59,12 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     cipher = build_code_cipher(settings)
     api_key_cache = ApiKeyCache(database, settings.api_key)
     templates = build_templates(settings)
-    countries = CountryPolicy(settings, database)
+    countries = build_countries(settings, database)
     starter = build_starter(settings, database, templates, countries)
     acceptances = GroupCommit(database, starter.write)
     checks = GroupCommit(database, CodeChecker(cipher, settings.otp_max_attempts).write)
-    access = build_access(settings, database)
-    feed = Feed(database, settings, build_render(settings))
+    sender = _own_sender_of(settings)
+    feed = Feed(database, sender, build_render(sender))
     waiting = EndWaiter(database)
 
     state = AppState(
@@ -58,13 +74,18 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         starter=starter,
         acceptances=acceptances,
         checks=checks,
-        resends=Resender(settings, database, templates, countries),
-        links=LinkStarter(settings, database, cipher, templates, countries),
-        link_replies=LinkReplies(settings, database, cipher, templates, countries),
+        resends=build_resender(settings, database, templates, countries),
+        links=build_link_starter(settings, database, templates, countries),
+        link_replies=build_link_replies(settings, database, cipher, templates, countries),
         waiting=waiting,
         address_policy=build_address_policy(settings),
         webhook_secrets=build_webhook_cipher(settings),
-        settings=settings,
+        limits=build_limits(settings),
+        sender=sender,
+        code_ttl_seconds=settings.otp_ttl_seconds,
+        code_max_attempts=settings.otp_max_attempts,
+        audit_kept_days=settings.retention_audit_days,
+        has_environment_key=settings.api_key is not None,
     )
 
     @asynccontextmanager
@@ -112,10 +133,30 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         state=State(
             {
                 "app_state": state,
-                "access": access,
-                "page_keys": build_page_keys(settings),
+                "access": _build_access(settings, database),
+                "page_keys": build_page_keys(secret_of(settings), settings.session_secret_previous),
                 "feed": feed,
                 "code_searches": CodeSearches(cipher),
             }
         ),
+    )
+
+
+def _own_sender_of(settings: Settings) -> OwnSender:
+    return OwnSender(
+        settings.sender_name,
+        settings.channel,
+        pace_ms=(settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms),
+        mean_gap=mean_gap_of(settings),
+    )
+
+
+def _build_access(settings: Settings, database: Database) -> Access:
+    factors = Cipher(second_factor.PURPOSE, secret_of(settings), settings.session_secret_previous)
+    return Access(
+        password=build_admin_password(settings),
+        password_slots=PasswordSlots(),
+        second_factors=factors,
+        proxies=ProxyWatch(database, settings.trusted_proxies),
+        session_use=SessionUse(database),
     )

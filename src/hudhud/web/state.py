@@ -9,10 +9,10 @@ from typing import cast
 
 from hudhud.auth.api_key_cache import ApiKeyCache
 from hudhud.core.crypto import Cipher, CodeCipher
-from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.verification.check import Check, Checked
+from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.links.start import LinkStarter
 from hudhud.verification.new_verification import Accepted, NewVerification
@@ -21,6 +21,16 @@ from hudhud.verification.start import VerificationStarter
 from hudhud.verification.waiting import EndWaiter
 from hudhud.web.http.request import AnyRequest
 from hudhud.webhooks.address_policy import AddressPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSender:
+    """This machine's sender, as the settings have it: its name, channel and pace."""
+
+    name: str
+    channel: str
+    pace_ms: tuple[int, int]  # the shortest and the longest gap between two messages
+    mean_gap: float  # in seconds; 0 on the sandbox, which has no pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +49,12 @@ class AppState:
     waiting: EndWaiter
     address_policy: AddressPolicy
     webhook_secrets: Cipher
-    settings: Settings
+    limits: Limits
+    sender: OwnSender
+    code_ttl_seconds: int
+    code_max_attempts: int
+    audit_kept_days: int
+    has_environment_key: bool
 
 
 def state_of(request: AnyRequest) -> AppState:

@@ -8,14 +8,18 @@ from hudhud.channels.base import KnownAccount, Parts
 from hudhud.channels.registry import channel_type
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import StartRefused
-from hudhud.core.secret import build_code_cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.messages import contacts
-from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
-from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.build import (
+    build_code_cipher,
+    build_countries,
+    build_link_replies,
+    build_templates,
+    database_place_of,
+)
 from hudhud.verification.links.inbound import LinkReplies
 from hudhud.worker.pace import Pace
 from hudhud.worker.send import MessageSender
@@ -25,7 +29,7 @@ from hudhud.worker.worker import Worker
 
 def build_worker(settings: Settings, name: str) -> Worker:
     """Build the sender's worker. Raises StartRefused."""
-    database = open_database(database_url(settings).url)
+    database = open_database(database_url(database_place_of(settings)).url)
     with database.read() as connection:
         record = records.find(connection, name)
     if record is None:
@@ -53,9 +57,9 @@ def build_worker(settings: Settings, name: str) -> Worker:
 def _link_replies(settings: Settings, database: Database, cipher: CodeCipher) -> LinkReplies:
     """Build what answers the texts of links."""
     # Not started: guarded countries are those of codes to strangers, and here the person wrote.
-    countries = CountryPolicy(settings, database)
-    templates = Templates(settings, tolerant=True)
-    return LinkReplies(settings, database, cipher, templates, countries)
+    countries = build_countries(settings, database)
+    templates = build_templates(settings, tolerant=True)
+    return build_link_replies(settings, database, cipher, templates, countries)
 
 
 def _parts(settings: Settings, database: Database, record: Row[Any]) -> Parts:

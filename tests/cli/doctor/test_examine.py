@@ -22,11 +22,11 @@ from hudhud.cli.doctor import environment
 from hudhud.cli.doctor.examine import CHECKS, examine, open_installation, run_check
 from hudhud.cli.doctor.finding import Finding
 from hudhud.core.clock import now_ms
-from hudhud.core.secret import load_secret
 from hudhud.core.settings import load_settings
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.senders import records
+from hudhud.verification.build import secret_of
 from support.keys import revoke_key
 from support.queued import submit
 
@@ -64,7 +64,13 @@ def started_installation() -> Database:
     settings = load_settings()
     database = app.open_installation(settings)
     previous = os.umask(0o077)
-    ensure_credentials(database, settings, lambda _made: None)
+    ensure_credentials(
+        database,
+        app.credentials_of(settings),
+        lambda _made: None,
+        secret=secret_of(settings),
+        previous_secret=None,
+    )
     os.umask(previous)
     return database
 
@@ -207,7 +213,7 @@ def test_a_network_file_system_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("database")
 def test_another_secret_than_the_databases_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = load_secret(load_settings())
+    right = secret_of(load_settings())
     monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
     found = check("secret")
     assert found.outcome == "fail"
@@ -225,9 +231,13 @@ def test_a_lost_secret_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "secret").exists()
 
 
+@pytest.mark.parametrize("is_left", [False, True])
 def test_a_missing_secret_beside_postgresql_is_told(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, *, is_left: bool
 ) -> None:
+    """Also where the file is left that an installation on SQLite had: no start would take it."""
+    if is_left:
+        secret_of(load_settings())
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     found = check("secret")
     assert found.outcome == "fail"
@@ -238,7 +248,7 @@ def test_a_former_secret_that_is_no_longer_needed_is_told(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "not set" in check("former secret").sentence
-    monkeypatch.setenv("SESSION_SECRET_PREVIOUS", load_secret(load_settings()))
+    monkeypatch.setenv("SESSION_SECRET_PREVIOUS", secret_of(load_settings()))
     monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
     found = check("former secret")
     assert found.outcome == "warn"
@@ -255,7 +265,7 @@ def test_a_weak_secret_is_told(
 ) -> None:
     settings = load_settings()
     with sqlite_database.write() as connection:
-        check_secret(connection, weak, load_secret(settings))
+        check_secret(connection, weak, secret_of(settings))
     monkeypatch.setenv("SESSION_SECRET", weak)
     found = check("secret")
     assert found.outcome == "warn"

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from conftest import settings
+from hudhud.app import alert_targets_of
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders
@@ -15,7 +16,6 @@ from hudhud.maintenance.alerts.deliver import (
     MOST_ATTEMPTS,
     Alerts,
     AlertState,
-    targets,
     unusable_targets,
 )
 from support.inbox import Inbox
@@ -43,8 +43,8 @@ def second_inbox() -> Iterator[Inbox]:
 
 def alerts_to(database: Database, *inboxes: Inbox, first_wait_ms: int = 60_000) -> Alerts:
     """Alerts that go to these targets."""
-    addresses = " ".join(inbox.address for inbox in inboxes)
-    return Alerts(database, settings(alert_urls=addresses), first_wait_ms=first_wait_ms)
+    addresses = [inbox.address for inbox in inboxes]
+    return Alerts(database, addresses, most_reconnects=5, first_wait_ms=first_wait_ms)
 
 
 def set_state(database: Database, state: str, **columns: Any) -> None:
@@ -272,7 +272,7 @@ def test_an_alert_that_nobody_takes_is_given_up_after_a_day(
 
 def test_without_targets_nothing_is_recorded(database: Database) -> None:
     set_state(database, "logged_out")
-    settle(Alerts(database, settings()))
+    settle(Alerts(database, [], most_reconnects=5))
     assert recorded(database) is None
 
 
@@ -280,8 +280,8 @@ def test_a_target_that_apprise_does_not_know_hides_its_secret_and_keeps_none_fro
     database: Database, inbox: Inbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     set_state(database, "logged_out")
-    addresses = f"nosuch://hunter2 tgram://hunter2/1 {inbox.address}"
-    settle(Alerts(database, settings(alert_urls=addresses)))
+    addresses = ["nosuch://hunter2", "tgram://hunter2/1", inbox.address]
+    settle(Alerts(database, addresses, most_reconnects=5))
     assert len(inbox.messages) == 1
     said = "".join(capsys.readouterr())
     assert "nosuch://…" in said
@@ -290,15 +290,15 @@ def test_a_target_that_apprise_does_not_know_hides_its_secret_and_keeps_none_fro
 
 def test_telegram_is_a_target_where_both_its_variables_are_set() -> None:
     token = "123456789:AbCdEfGhIjKlMnOpQrStUvWxYz012345678"
-    both = settings(telegram_bot_token=token, telegram_chat_id="-1001234")
-    assert targets(both) == [f"tgram://{token}/-1001234/"]
+    both = alert_targets_of(settings(telegram_bot_token=token, telegram_chat_id="-1001234"))
+    assert both == [f"tgram://{token}/-1001234/"]
     assert unusable_targets(both) == []
-    assert targets(settings(telegram_bot_token=token)) == []
-    assert targets(settings(telegram_chat_id="1")) == []
+    assert alert_targets_of(settings(telegram_bot_token=token)) == []
+    assert alert_targets_of(settings(telegram_chat_id="1")) == []
 
 
 def test_targets_that_cannot_work_are_named_without_their_secrets() -> None:
-    lines = unusable_targets(settings(alert_urls="nosuch://hunter2 tgram://hunter2/1 json://h"))
+    lines = unusable_targets(["nosuch://hunter2", "tgram://hunter2/1", "json://h"])
     assert len(lines) == 2
     assert "nosuch://…" in lines[0]
     assert "hunter2" not in "".join(lines)

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import update
 
-from conftest import settings
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
@@ -31,7 +30,7 @@ def inbox() -> Iterator[Inbox]:
 def settle(database: Database, inbox: Inbox, machines: int = 2) -> None:
     """Several machines look, and what they start ends."""
     for _ in range(machines):
-        alerts = Alerts(database, settings(alert_urls=inbox.address))
+        alerts = Alerts(database, [inbox.address], most_reconnects=5)
         alerts.check()
         alerts.wait(20)
 

@@ -17,6 +17,7 @@ from hudhud.core.plain_text import is_plain
 from hudhud.messages.templates import catalog
 from hudhud.messages.templates.catalog import LinkMode, LinkText, Templates, with_code
 from hudhud.messages.templates.shipped import CODE, LINK_PLACES, SHIPPED, TOKEN, shipped
+from hudhud.verification.build import build_templates
 
 # Enough draws that each of a few wordings comes up.
 MANY = 200
@@ -93,7 +94,7 @@ def make(tmp_path: Path) -> Make:
     def build(own: str | None = None, *, tolerant: bool = False, **changes: object) -> Templates:
         if own is not None:
             (tmp_path / "templates.toml").write_text(own, encoding="utf-8")
-        return Templates(settings(data_dir=tmp_path, **changes), tolerant=tolerant)
+        return build_templates(settings(data_dir=tmp_path, **changes), tolerant=tolerant)
 
     return build
 
@@ -213,7 +214,7 @@ def test_a_brand_is_refused_or_leaves_the_code_alone_on_its_line(brand: str, loc
         refused = not 0 < len(brand.strip()) <= 60 or not is_plain(brand.strip())
         assert refused or CODE in brand or TOKEN in brand
         return
-    texts = Templates(chosen)
+    texts = build_templates(chosen)
     text = with_code(texts.render(None, locale, key_name=None, ttl_seconds=60)[1], "0345")
     assert text.split("\n").count("0345") == 1
     assert brand.strip() in text

@@ -15,6 +15,7 @@ from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, country_guards
 from hudhud.maintenance.alerts.deliver import Alerts
+from hudhud.verification.build import build_countries
 from hudhud.verification.limits import conversion_guard, countries
 from hudhud.verification.limits.conversion_guard import (
     FEWEST_HABITUAL_STARTS,
@@ -223,7 +224,7 @@ def set_guard(database: Database, *, until: int, blocks: bool = True) -> None:
 def blocking(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountryPolicy]:
     """What refuses sends, as it does with CONVERSION_GUARD=block; it looks often."""
     monkeypatch.setattr(countries, "RENEW_SECONDS", 0.02)
-    watching = CountryPolicy(settings(conversion_guard="block"), database)
+    watching = CountryPolicy(database, blocks=True)
     watching.start()
     yield watching
     watching.stop()
@@ -250,7 +251,7 @@ def test_sends_to_a_guarded_country_are_refused_until_it_is_over(
 
 def test_a_guard_blocks_from_the_start_of_the_process(database: Database) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS)
-    watching = CountryPolicy(settings(conversion_guard="block"), database)
+    watching = CountryPolicy(database, blocks=True)
     watching.start()
     assert is_blocked(watching)
     watching.stop()
@@ -259,7 +260,7 @@ def test_a_guard_blocks_from_the_start_of_the_process(database: Database) -> Non
 @pytest.mark.parametrize("mode", ["off", "alert"])
 def test_unless_it_is_set_a_guard_refuses_nothing(database: Database, mode: str) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS)
-    watching = CountryPolicy(settings(conversion_guard=mode), database)
+    watching = build_countries(settings(conversion_guard=mode), database)
     watching.start()
     assert not is_blocked(watching)
     watching.stop()
@@ -302,7 +303,7 @@ def inbox() -> Iterator[Inbox]:
 def settle(database: Database, inbox: Inbox, machines: int = 3) -> None:
     """Several machines look, and what they start ends."""
     for _ in range(machines):
-        alerts = Alerts(database, settings(alert_urls=inbox.address))
+        alerts = Alerts(database, [inbox.address], most_reconnects=5)
         alerts.check()
         alerts.wait(20)
 

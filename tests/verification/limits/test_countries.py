@@ -10,7 +10,7 @@ from conftest import settings
 from hudhud.core.errors import NotAllowed
 from hudhud.core.phones import parse_phone
 from hudhud.db.engine import Database
-from hudhud.verification.limits.countries import CountryPolicy
+from hudhud.verification.build import build_countries
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def is_allowed(database: Database, number: str, **changes: Any) -> bool:
     phone = parse_phone(number)
     assert phone is not None
     try:
-        CountryPolicy(settings(**changes), database).check(phone)
+        build_countries(settings(**changes), database).check(phone)
     except NotAllowed as error:
         word = error.word
     else:

@@ -1,10 +1,11 @@
 """Which limits a send is under."""
 
 from conftest import settings
+from hudhud.app import build_limits
 from hudhud.auth.caller import ENVIRONMENT, Caller
 from hudhud.core.phones import Phone
 from hudhud.core.rates import KINDS, Rate
-from hudhud.verification.limits.rate_limits import Limit, Limits
+from hudhud.verification.limits.rate_limits import Limit
 
 PHONE = Phone("+201001234567", "EG")
 HUDHUDS = Caller("hh_live_abc123", "shop", frozenset({"send", "verify"}))
@@ -21,7 +22,7 @@ def subjects(caller: Caller, own: str | None = None, **changes: str) -> set[str]
     changed = Caller(caller.owner, caller.name, caller.scopes, is_test=caller.is_test, limits=own)
     return {
         limit.subject
-        for limit in Limits(settings(**changes)).limits_for(changed, PHONE, "192.0.2.7")
+        for limit in build_limits(settings(**changes)).limits_for(changed, PHONE, "192.0.2.7")
     }
 
 
@@ -31,7 +32,7 @@ def test_the_key_of_the_environment_has_no_limit_unless_set() -> None:
 
 
 def test_keys_made_by_hudhud_start_with_the_defaults() -> None:
-    limits = Limits(settings()).limits_for(HUDHUDS, PHONE, "192.0.2.7")
+    limits = build_limits(settings()).limits_for(HUDHUDS, PHONE, "192.0.2.7")
     assert [limit.rates for limit in limits] == [NUMBER_DEFAULT, (Rate(1000, 600_000),)]
     assert names(limits) == ["per_number", "per_prefix"]
 
@@ -74,19 +75,19 @@ def test_what_a_test_key_sends_counts_apart_from_what_reaches_people() -> None:
 
 def test_without_a_number_or_an_address_only_the_others_hold() -> None:
     each = {f"limit_{kind}": "5/1h" for kind in KINDS}
-    limits = Limits(settings(**each)).limits_for(HUDHUDS, None, None)
+    limits = build_limits(settings(**each)).limits_for(HUDHUDS, None, None)
     assert names(limits) == ["per_key"]
 
 
 def test_the_addresses_of_one_ipv6_customer_are_one() -> None:
-    limits = Limits(settings(limit_per_client_ip="5/1h"))
+    limits = build_limits(settings(limit_per_client_ip="5/1h"))
     one = limits.limits_for(ENVIRONMENTS, PHONE, "2001:db8::1")
     other = limits.limits_for(ENVIRONMENTS, PHONE, "2001:db8::ffff")
     assert one == other
 
 
 def test_numbers_are_counted_to_the_millisecond_and_others_in_sixtieths() -> None:
-    both = Limits(settings(limit_per_number="1/1h", limit_total="1/1h,5/1d"))
+    both = build_limits(settings(limit_per_number="1/1h", limit_total="1/1h,5/1d"))
     assert [limit.grain_ms for limit in both.limits_for(ENVIRONMENTS, PHONE, None)] == [
         1,
         60_000,

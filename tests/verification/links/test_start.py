@@ -7,7 +7,6 @@ from functools import partial
 import pytest
 from sqlalchemy import func, select
 
-from conftest import settings
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import now_ms
@@ -17,15 +16,12 @@ from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, link_answers, verifications
 from hudhud.messages import counters
-from hudhud.messages.templates.catalog import Templates
 from hudhud.messages.templates.shipped import CODE_LINE
 from hudhud.senders import records
 from hudhud.verification import lifecycle
 from hudhud.verification.check import Check, Checked, CodeChecker
-from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links import tokens
-from hudhud.verification.links.inbound import ANSWERED_AGAIN_MS, LinkReplies
-from hudhud.verification.links.start import LinkStarter
+from hudhud.verification.links.inbound import ANSWERED_AGAIN_MS
 from support.links import (
     ACCOUNT,
     KEY,
@@ -207,12 +203,11 @@ def test_a_link_that_is_used_or_over_is_not_shown_again(database: Database) -> N
 
 def test_a_link_made_under_the_secret_before_goes_on_working(database: Database) -> None:
     link = start(database)
-    chosen = settings()
-    rotated = CodeCipher("the secret after it", previous=SECRET)
-    known = (chosen, database, rotated, Templates(chosen), CountryPolicy(chosen, database))
-    assert LinkStarter(*known).show(link.verification_id, caller=KEY, now=NOW) == link.url
+    changed = {"session_secret": "the secret after it", "session_secret_previous": SECRET}
+    starter = link_starter(database, **changed)
+    assert starter.show(link.verification_id, caller=KEY, now=NOW) == link.url
     with database.write() as connection:
-        LinkReplies(*known).take(
+        link_replies(database, channel="linked", **changed).take(
             connection,
             Inbound("m", PHONE, link.token, NOW),
             channel="linked",

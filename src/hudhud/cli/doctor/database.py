@@ -1,5 +1,6 @@
 """Checks of the database and of what is in it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import text
@@ -10,16 +11,16 @@ from hudhud.auth.first_credentials import CREDENTIALS_FILE
 from hudhud.auth.secret_check import stored_check
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.core.clock import now_ms
-from hudhud.core.ip_addresses import is_within
-from hudhud.core.secret import find_secret, proves, secret_file
+from hudhud.core.ip_addresses import Network, is_within
+from hudhud.core.secret import proves, secret_file
 from hudhud.core.setting_types import SHORTEST_SECRET
-from hudhud.core.settings import Settings
 from hudhud.db import installation as kept
 from hudhud.db.engine import Database
 from hudhud.db.location import choose_database
 from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.maintenance import secret_rotation
 from hudhud.senders import records
+from hudhud.verification.build import database_place_of, found_secret_of
 
 STRONG_SECRET = 32
 FEWEST_LETTERS = 8
@@ -29,7 +30,7 @@ LATER = ok("Not known before the first start.")
 
 def answers(installation: Installation) -> Finding:
     """Is the database there, and does it answer?"""
-    choice = choose_database(installation.settings)
+    choice = choose_database(database_place_of(installation.settings))
     if installation.problem is not None:
         if choice.file is None:
             return fail(installation.problem, "Check DATABASE_URL, the server, and the network.")
@@ -85,11 +86,13 @@ def writing(installation: Installation) -> Finding:
 def secret(installation: Installation) -> Finding:
     """Is there a secret, a strong one, and the one of this database?"""
     settings = installation.settings
-    file = secret_file(settings)
-    value = find_secret(settings)
+    file = secret_file(settings.data_dir)
+    value = found_secret_of(settings)
     stored = _stored_check(installation)
     if value is None:
-        return _without_secret(settings, file, is_needed=stored is not None)
+        return _without_secret(
+            file, is_needed=stored is not None, is_shared=settings.database_url is not None
+        )
     known = [one for one in (value, settings.session_secret_previous) if one is not None]
     if stored is not None and not any(proves(one, stored) for one in known):
         return fail(
@@ -111,13 +114,14 @@ def secret(installation: Installation) -> Finding:
 def former_secret(installation: Installation) -> Finding:
     """Is the secret that was changed still needed?"""
     settings = installation.settings
-    if settings.session_secret_previous is None:
+    previous = settings.session_secret_previous
+    if previous is None:
         return ok("SESSION_SECRET_PREVIOUS is not set: the secret is not being changed.")
-    database = _ready(installation)
-    if database is None or find_secret(settings) is None:
+    database, value = _ready(installation), found_secret_of(settings)
+    if database is None or value is None:
         return LATER
     with database.read() as connection:
-        left = secret_rotation.find_left(connection, settings)
+        left = secret_rotation.find_left(connection, secret=value, previous_secret=previous)
     if left.is_nothing:
         return warn(left.sentence, "Take it out of the settings, and start Hudhud again.")
     return ok(left.sentence)
@@ -134,7 +138,9 @@ def credentials(installation: Installation) -> Finding:
         return LATER
     with database.read() as connection:
         has_key = settings.api_key is not None or api_keys.any_in_use(connection, now=now_ms())
-        has_admin = admin_password.is_set(connection, settings)
+        has_admin = admin_password.is_set(
+            connection, settings.admin_username, of_environment=settings.admin_password
+        )
     if has_key and has_admin:
         return ok("An API key and an admin password exist.")
     missing = "API key" if not has_key else "admin password"
@@ -148,7 +154,7 @@ def forwarding(installation: Installation) -> Finding:
         return LATER
     with database.read() as connection:
         address = untrusted_proxy.recall(connection, now=now_ms())
-    if address is None or _is_trusted(address, installation.settings):
+    if address is None or _is_trusted(address, installation.settings.trusted_proxies):
         return ok("No request was forwarded by an address that TRUSTED_PROXIES does not name.")
     return warn(
         f"{address} sends forwarded headers (X-Forwarded-For, X-Forwarded-Proto), which are not "
@@ -176,9 +182,9 @@ def sender(installation: Installation) -> Finding:
     return warn(sentence, "Do what the sentence says; `hudhud status` shows how it goes on.")
 
 
-def _is_trusted(address: str, settings: Settings) -> bool:
+def _is_trusted(address: str, proxies: Iterable[Network]) -> bool:
     """Tell whether uvicorn, which does not unwrap IPv4 addresses, trusts this proxy."""
-    return is_within(address, settings.trusted_proxies, unwraps=False)
+    return is_within(address, proxies, unwraps=False)
 
 
 def _answers_as_file(file: Path) -> Finding:
@@ -223,8 +229,8 @@ def _stored_check(installation: Installation) -> str | None:
         return stored_check(connection)
 
 
-def _without_secret(settings: Settings, file: Path, *, is_needed: bool) -> Finding:
-    if settings.database_url is not None:
+def _without_secret(file: Path, *, is_needed: bool, is_shared: bool) -> Finding:
+    if is_shared:
         return fail(
             "SESSION_SECRET is not set; with PostgreSQL every machine needs the same one.",
             "Make it once with `openssl rand -hex 32` and set it on all of them.",

@@ -17,16 +17,17 @@ from urllib.parse import urlsplit
 from sqlalchemy import select, text
 
 from hudhud import __version__
+from hudhud.app import alert_targets_of
 from hudhud.channels.registry import channel_type
 from hudhud.cli import startup_notices
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.env_files import ENV_FILES, read_environment
-from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision, fits
 from hudhud.db.tables import messages
-from hudhud.maintenance.alerts.deliver import targets, unusable_targets
+from hudhud.maintenance.alerts.deliver import unusable_targets
+from hudhud.verification.build import mean_gap_of
 
 # Hudhud did not exist before: such a clock was never set.
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -72,7 +73,7 @@ def port(installation: Installation) -> Finding:
     try:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
-        if error.errno == errno.EADDRINUSE and _is_hudhud(settings):
+        if error.errno == errno.EADDRINUSE and _is_hudhud(settings.host, settings.port):
             return ok(f"Hudhud listens on {place}.")
         return fail(
             f"Hudhud cannot listen on {place}: {error.strerror}.",
@@ -126,33 +127,34 @@ def library(installation: Installation) -> Finding:
 def pace(installation: Installation) -> Finding:
     """Does the pace let enough codes out while they are valid?"""
     settings = installation.settings
-    slow = startup_notices.slow_pace(settings)
+    slow = startup_notices.slow_pace(settings.otp_ttl_seconds, mean_gap_of(settings))
     if slow:
         return warn(slow[0], "Set WORKER_MIN_SEND_DELAY_MS and WORKER_MAX_SEND_DELAY_MS lower.")
-    if settings.mean_send_gap == 0:
+    if mean_gap_of(settings) == 0:
         return ok("Messages follow each other without a gap.")
-    codes = int(settings.otp_ttl_seconds / settings.mean_send_gap)
+    codes = int(settings.otp_ttl_seconds / mean_gap_of(settings))
     return ok(f"One sender carries about {codes} codes within a code's validity.")
 
 
 def alerts(installation: Installation) -> Finding:
     """Can alerts be sent to each target of the settings?"""
-    count = len(targets(installation.settings))
-    if count == 0:
+    targets = alert_targets_of(installation.settings)
+    if not targets:
         return ok("No target is set for alerts.")
-    unusable = unusable_targets(installation.settings)
+    unusable = unusable_targets(targets)
     if unusable:
         return warn(
             " ".join(unusable),
             "Correct it in ALERT_URLS, or TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID.",
         )
-    return ok(f"The addresses of all targets for alerts are understood: {count}.")
+    return ok(f"The addresses of all targets for alerts are understood: {len(targets)}.")
 
 
 def leftovers(installation: Installation) -> Finding:
     """Did the earlier application leave something that no longer counts?"""
     settings = installation.settings
-    slow = startup_notices.slow_pace(settings)  # has a check of its own
+    # The pace has a check of its own.
+    slow = startup_notices.slow_pace(settings.otp_ttl_seconds, mean_gap_of(settings))
     found = [
         line for line in startup_notices.notices(read_environment(), settings) if line not in slow
     ]
@@ -194,9 +196,9 @@ def _latest_job(database: Database | None) -> int | None:
     return made
 
 
-def _is_hudhud(settings: Settings) -> bool:
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 -- compared, not listened on
-    connection = http.client.HTTPConnection(host, settings.port, timeout=CONNECT_SECONDS)
+def _is_hudhud(host: str, port: int) -> bool:
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not listened on
+    connection = http.client.HTTPConnection(near, port, timeout=CONNECT_SECONDS)
     try:
         connection.request("GET", "/")
         answer = json.loads(connection.getresponse().read())

@@ -11,6 +11,7 @@ from hudhud.core.errors import SettingsError, StartRefused
 from hudhud.core.settings import Settings, load_settings
 from hudhud.db.engine import open_database
 from hudhud.db.location import choose_database
+from hudhud.verification.build import database_place_of
 
 Check = Callable[[Installation], Finding]
 
@@ -58,7 +59,7 @@ def examine() -> Iterator[tuple[str, Finding]]:
 
 def open_installation(settings: Settings) -> Installation:
     """Open what is there, and make nothing. Raises SettingsError for a wrong database file."""
-    choice = choose_database(settings)
+    choice = choose_database(database_place_of(settings))
     if choice.file is not None and not choice.file.exists():
         return Installation(settings, database=None, problem=None)
     try:

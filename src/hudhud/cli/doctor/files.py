@@ -11,6 +11,7 @@ from hudhud.core.env_files import ENV_FILES
 from hudhud.core.errors import SettingsError
 from hudhud.db.location import choose_database
 from hudhud.messages.templates import catalog, operator_file
+from hudhud.verification.build import database_place_of
 
 OTHERS = 0o077
 NAMED_FILES = 3
@@ -104,7 +105,7 @@ def _secret_files(installation: Installation) -> Iterator[Path]:
     folder = installation.settings.data_dir
     kept = _regular(folder.rglob("*") if folder.is_dir() else ())
     yield from (file for file in kept if file != folder / catalog.FILE)
-    database = choose_database(installation.settings).file
+    database = choose_database(database_place_of(installation.settings)).file
     if database is not None and database.parent != folder:
         yield from _regular(database.with_name(database.name + end) for end in SIDE_FILES)
 

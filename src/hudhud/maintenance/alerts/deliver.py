@@ -15,7 +15,7 @@ At least once: a machine that dies between the delivery and its record makes ano
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,7 +27,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.backoff import doubled
 from hudhud.core.clock import MINUTE_MS, now_ms
-from hudhud.core.settings import Settings
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.maintenance.alerts import countries, senders, webhooks
@@ -97,36 +96,40 @@ class Subject(NamedTuple):
         return result.rowcount == 1
 
 
-def targets(settings: Settings) -> list[str]:
-    """Return the apprise addresses that are alerted."""
-    addresses = (settings.alert_urls or "").split()
-    if settings.telegram_bot_token is not None and settings.telegram_chat_id is not None:
-        token, chat = settings.telegram_bot_token, settings.telegram_chat_id
-        addresses.insert(0, f"tgram://{quote(token, safe=':')}/{quote(chat, safe='@')}/")
-    return addresses
+def telegram(token: str, chat: str) -> str:
+    """Return the apprise address of a Telegram chat."""
+    return f"tgram://{quote(token, safe=':')}/{quote(chat, safe='@')}/"
 
 
-def unusable_targets(settings: Settings) -> list[str]:
+def unusable_targets(targets: Iterable[str]) -> list[str]:
     """Return a line for each target that apprise does not understand; none of them tells secrets.
 
     Loads apprise, which takes half a second and 28 MB.
     """
     return [
         f"Alerts to {_shown(address)} cannot be sent: apprise does not understand the address."
-        for address in targets(settings)
+        for address in targets
         if _load(address) is None
     ]
 
 
 class Alerts:
-    """Watches senders, guarded countries, webhooks; `check`, about once a second, never waits."""
+    """Watches senders, guarded countries, webhooks; `check`, about once a second, never waits.
+
+    `targets` are addresses as apprise has them.
+    """
 
     def __init__(
-        self, database: Database, settings: Settings, first_wait_ms: int = FIRST_WAIT_MS
+        self,
+        database: Database,
+        targets: Sequence[str],
+        *,
+        most_reconnects: int,
+        first_wait_ms: int = FIRST_WAIT_MS,
     ) -> None:
         self._database = database
-        self._targets = targets(settings)
-        self._most_reconnects = settings.baileys_max_retries
+        self._targets = targets
+        self._most_reconnects = most_reconnects
         self._first_wait_ms = first_wait_ms
         self._threads: dict[str, threading.Thread] = {}
         self._done: dict[str, set[str]] = {}

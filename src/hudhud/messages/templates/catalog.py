@@ -13,7 +13,6 @@ import structlog
 
 from hudhud.core.errors import BadRequest, SettingsError
 from hudhud.core.plain_text import shortened
-from hudhud.core.settings import Settings
 from hudhud.messages.templates import locales
 from hudhud.messages.templates.operator_file import KeyTexts, TemplatesFile, read
 from hudhud.messages.templates.shipped import (
@@ -56,10 +55,12 @@ class Templates:
     for it may be restarted while somebody is writing the file.
     """
 
-    def __init__(self, settings: Settings, *, tolerant: bool = False) -> None:
-        self._file = settings.data_dir / FILE
-        self._brand = settings.brand_name
-        self._default_locale = settings.default_locale
+    def __init__(
+        self, folder: Path, *, brand: str, default_locale: str, tolerant: bool = False
+    ) -> None:
+        self._file = folder / FILE
+        self._brand = brand
+        self._default_locale = default_locale
         self._look_at = time.monotonic() + LOOK_SECONDS
         self._version = _version(self._file)
         self._in_force = self._put_together(TemplatesFile())

@@ -33,6 +33,8 @@ FALL: Final = 0.5
 JUDGED_AT: Final = "conversions_judged_at"  # a row of `installation`
 JUDGED_AGAIN_MS: Final = 50_000
 
+Mode = Literal["off", "alert", "block"]
+
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
@@ -72,7 +74,7 @@ def is_low(hour: Share, habit: Habit) -> bool:
     )
 
 
-def judge(database: Database, *, mode: Literal["off", "alert", "block"], now: int) -> None:
+def judge(database: Database, *, mode: Mode, now: int) -> None:
     """Guard for an hour each country that is low, or guard it for longer; log what is new.
 
     To be called about once a minute on every machine: one of them does it. Reading takes a while

@@ -1,6 +1,7 @@
 """Countries that codes are sent to: those of the settings, without those that are guarded now."""
 
 import threading
+from collections.abc import Iterable
 
 import structlog
 from sqlalchemy import select
@@ -9,7 +10,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import NotAllowed
 from hudhud.core.phones import Phone, region
-from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import country_guards
 
@@ -22,13 +22,20 @@ class CountryPolicy:
     """Knows without a query whether a number may be sent to.
 
     Guarded countries are kept in memory and renewed every two seconds by a thread; nothing is read
-    unless CONVERSION_GUARD is `block`.
+    unless the conversion guard `blocks`.
     """
 
-    def __init__(self, settings: Settings, database: Database) -> None:
-        self._allowed = frozenset(settings.allowed_countries)
-        self._denied = frozenset(settings.denied_countries)
-        self._blocks = settings.conversion_guard == "block"
+    def __init__(
+        self,
+        database: Database,
+        *,
+        allowed: Iterable[str] = (),
+        denied: Iterable[str] = (),
+        blocks: bool = False,
+    ) -> None:
+        self._allowed = frozenset(allowed)
+        self._denied = frozenset(denied)
+        self._blocks = blocks
         self._database = database
         self._blocked: frozenset[str] = frozenset()
         self._stopping = threading.Event()

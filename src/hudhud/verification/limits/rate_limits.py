@@ -19,7 +19,6 @@ from hudhud.core.errors import TooMany
 from hudhud.core.ip_addresses import limited_as
 from hudhud.core.phones import Phone, region
 from hudhud.core.rates import KINDS, UNIT_MS, Kind, Rate, Rates, parse_own_limits, span
-from hudhud.core.settings import Settings
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import limit_counts
 from hudhud.db.upserts import insert_or_add
@@ -103,13 +102,18 @@ class LimitReached(TooMany):
 
 
 class Limits:
-    """The limits of the settings, and over them those of a key."""
+    """The limits that the settings give to all keys, and over them those of a key.
 
-    def __init__(self, settings: Settings) -> None:
-        self._set: dict[Kind, Rates | None] = {
-            kind: getattr(settings, f"limit_{kind}") for kind in KINDS
-        }
-        self._total: Rates = settings.limit_total or ()
+    A kind that is missing in `shared` is not set, and the defaults hold.
+    """
+
+    def __init__(self, shared: Mapping[Kind, Rates], total: Rates = ()) -> None:
+        self._shared = shared
+        self._total = total
+
+    def usual(self, kind: Kind) -> Rates:
+        """Return what holds for a key made by Hudhud that has no limit of its own."""
+        return self._shared.get(kind, DEFAULTS.get(kind, ()))
 
     def limits_for(self, caller: Caller, phone: Phone | None, client_ip: str | None) -> list[Limit]:
         """Return what limits this send; nothing is counted yet.
@@ -120,7 +124,7 @@ class Limits:
         own = parse_own_limits(caller.limits)
         limits: list[Limit] = []
         for kind in KINDS:
-            rates = own.get(kind, self._shared(kind, caller))
+            rates = own.get(kind, self._of_settings(kind, caller))
             subject = _subject(kind, caller, phone, client_ip) if rates else None
             if subject is not None:
                 whose = f" {caller.owner}" if kind in own else apart
@@ -128,11 +132,8 @@ class Limits:
         limits.extend(_limits("total", f"total{apart}", self._total))
         return limits
 
-    def _shared(self, kind: Kind, caller: Caller) -> Rates:
-        rates = self._set[kind]
-        if rates is not None:
-            return rates
-        return () if caller.is_environment else DEFAULTS.get(kind, ())
+    def _of_settings(self, kind: Kind, caller: Caller) -> Rates:
+        return self._shared.get(kind, ()) if caller.is_environment else self.usual(kind)
 
 
 def _subject(kind: Kind, caller: Caller, phone: Phone | None, client_ip: str | None) -> str | None:

@@ -18,7 +18,6 @@ from hudhud.core.clock import HOUR_MS
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import NotAllowed
 from hudhud.core.phones import is_same_line, mask_phone, parse_phone
-from hudhud.core.settings import Settings
 from hudhud.db import tables
 from hudhud.db.batches import delete_some
 from hudhud.db.engine import Database
@@ -53,17 +52,22 @@ class LinkReplies:
 
     def __init__(
         self,
-        settings: Settings,
         database: Database,
         cipher: CodeCipher,
         templates: Templates,
         countries: CountryPolicy,
+        *,
+        channel: str,
+        code_length: int,
+        ttl_seconds: int,
     ) -> None:
-        self._settings = settings
         self._database = database
         self._cipher = cipher
         self._templates = templates
         self._countries = countries
+        self._channel = channel
+        self._code_length = code_length
+        self._ttl_seconds = ttl_seconds
 
     def take(
         self,
@@ -113,7 +117,7 @@ class LinkReplies:
 
     def _may_be_proved(self, row: Row[Any], chat: Chat) -> bool:
         """Whether it is of this channel and expects this person, or anybody who may get codes."""
-        is_of_tests = self._settings.channel == SANDBOX or api_keys.is_test_prefix(row.api_key)
+        is_of_tests = self._channel == SANDBOX or api_keys.is_test_prefix(row.api_key)
         if is_of_tests != (chat.channel == SANDBOX):
             return False
         if row.phone:
@@ -129,15 +133,14 @@ class LinkReplies:
 
     def _send_code(self, connection: Connection, row: Row[Any], chat: Chat, now: int) -> None:
         """Make the code and send it into the chat; its time begins now."""
-        settings = self._settings
-        code = new_code(settings.otp_length)
-        expires_at = now + settings.otp_ttl_seconds * 1000
+        code = new_code(self._code_length)
+        expires_at = now + self._ttl_seconds * 1000
         proved = row.phone or chat.phone
         template, body = self._templates.render(
             None,
             row.locale,
             key_name=_key_name(connection, row),
-            ttl_seconds=settings.otp_ttl_seconds,
+            ttl_seconds=self._ttl_seconds,
         )
         connection.execute(
             update(tables.verifications)
@@ -175,7 +178,7 @@ class LinkReplies:
         self._queue(connection, chat, body, None, self._answer_expires(now), now)
 
     def _answer_expires(self, now: int) -> int:
-        return now + self._settings.otp_ttl_seconds * 1000
+        return now + self._ttl_seconds * 1000
 
     def _queue(
         self,

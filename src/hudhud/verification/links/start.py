@@ -18,7 +18,6 @@ from hudhud.channels.registry import channel_type
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady
 from hudhud.core.phones import Phone
-from hudhud.core.settings import Settings
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
@@ -81,22 +80,26 @@ class _NewLink:
 
 
 class LinkStarter:
-    """Makes links by the settings and writes them."""
+    """Makes links and writes them."""
 
     def __init__(
         self,
-        settings: Settings,
         database: Database,
         cipher: CodeCipher,
         templates: Templates,
         countries: CountryPolicy,
+        limits: Limits,
+        *,
+        channel: str,
+        ttl_seconds: int,
     ) -> None:
-        self._settings = settings
         self._database = database
         self._cipher = cipher
         self._templates = templates
         self._countries = countries
-        self._limits = Limits(settings)
+        self._limits = limits
+        self._channel = channel
+        self._ttl_seconds = ttl_seconds
 
     def start(self, request: LinkRequest, *, caller: Caller, now: int) -> StartedLink:
         """Store a verification that waits for its link's text.
@@ -111,7 +114,7 @@ class LinkStarter:
         text = self._templates.link_text(request.mode, locale, key_name=caller.name, token=token)
         # Nothing is sent to the number before its owner writes: no limit of numbers is meant.
         applying = self._limits.limits_for(caller, None, request.client_ip)
-        channel = SANDBOX if caller.is_test else self._settings.channel
+        channel = SANDBOX if caller.is_test else self._channel
         new = _NewLink(new_verification_id(now), request, caller.owner, locale, token, now)
         with self._database.write() as connection:
             url = _address(_number_to_write_to(connection, channel, now=now), text)
@@ -142,7 +145,7 @@ class LinkStarter:
             "code_digest": secrets.token_bytes(NO_CODE_BYTES),
             "api_key": new.owner,
             "created_at": new.created_at,
-            "expires_at": new.created_at + self._settings.link_ttl_seconds * 1000,
+            "expires_at": new.created_at + self._ttl_seconds * 1000,
             "locale": new.locale,
             "reference": new.request.reference,
             "link_mode": new.request.mode,

@@ -72,11 +72,10 @@ def _status(state: AppState) -> dict[str, Any]:
     now = now_ms()
     with state.database.read() as connection:
         cards = overview.cards(connection, now=now)
-        settings = state.settings
         numbers = statistics.numbers(
-            connection, channel=settings.channel, now=now, mean_gap=settings.mean_send_gap
+            connection, channel=state.sender.channel, now=now, mean_gap=state.sender.mean_gap
         )
-    card = _own_card(cards, settings.sender_name)
+    card = _own_card(cards, state.sender.name)
     return {
         "whatsappStatus": DISCONNECTED if card is None else _whatsapp_status(card),
         "statusDetails": NO_SENDER if card is None else card.qr or card.detail.english(),

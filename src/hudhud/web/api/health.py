@@ -56,7 +56,7 @@ async def readyz(request: AnyRequest, strict: FromQuery[str | None] = None) -> R
     """
     state = state_of(request)
     readiness = await asyncio.to_thread(
-        _readiness, state.database, state.settings.channel, strict=strict is not None
+        _readiness, state.database, state.sender.channel, strict=strict is not None
     )
     return answer(readiness, 200 if readiness.status == "ready" else 503)
 

@@ -216,7 +216,7 @@ def _page(
     with state.database.read() as connection:
         page = queries.page(connection, caller, chosen, before=cursor, limit=limit)
         jobs = queries.jobs_of(connection, [row.id for row in page.rows])
-    most = state.settings.otp_max_attempts
+    most = state.code_max_attempts
     shown = [_described(row, jobs[row.id], most, now) for row in page.rows]
     return schemas.Verifications(shown, page.following)
 
@@ -230,7 +230,7 @@ def _verification(
     connection: Connection, row: Row[Any], state: AppState, now: int
 ) -> schemas.Verification:
     jobs = queries.jobs_of(connection, [row.id])[row.id]
-    return _described(row, jobs, state.settings.otp_max_attempts, now)
+    return _described(row, jobs, state.code_max_attempts, now)
 
 
 def _described(

@@ -28,7 +28,8 @@ def test_whoever_is_logged_in_stays_so_and_a_page_that_is_open_works(
         assert person.log_in().status_code == 303
         token = person.get("/admin/status").text.split('name="_csrf" value="')[1].split('"')[0]
         during = serve_web(admin_password=PASSWORD, **changes)
-        secret_rotation.take_over(database, during.web.state.app_state.settings)
+        password = during.web.state.access.password
+        secret_rotation.take_over(database, password, secret=NEW, previous_secret=SECRET)
         with moved(person, during) as there:
             assert there.is_in()
             answer = there.client.post("/admin/logout", data={"_csrf": "x"})

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from conftest import settings
 from hudhud.channels.linked.faults import meaning
 from hudhud.core.sentences import other
 from hudhud.messages.listing import Job
@@ -14,11 +13,12 @@ from hudhud.senders.overview import ActionResult, SenderCard
 from hudhud.web.admin.status.feed import Snapshot
 from hudhud.web.admin.status.parts import LIVE, build_render
 from hudhud.web.admin.ui.view import Language
+from hudhud.web.state import OwnSender
 from support.html import Page
 from support.queued import NOW, PHONE
 from support.shown import card, numbers, view
 
-RENDER = build_render(settings(channel="linked"))
+RENDER = build_render(OwnSender("main", "linked", pace_ms=(500, 1500), mean_gap=1.0))
 STATES = [
     "starting",
     "pairing",

@@ -11,7 +11,6 @@ import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from conftest import settings
 from hudhud.auth import sessions
 from hudhud.channels.base import StateReport
 from hudhud.core.clock import now_ms
@@ -22,6 +21,7 @@ from hudhud.verification import job_actions
 from hudhud.web.admin.status import stream
 from hudhud.web.admin.status.feed import Event, Feed, Render, Snapshot, Watcher
 from hudhud.web.admin.ui.view import View
+from hudhud.web.state import OwnSender
 from support.admin import HTML, PASSWORD, log_in_script, script
 from support.queued import change, put_sender, submit
 from support.services import wait_until
@@ -255,7 +255,11 @@ async def _watch_through_a_failure(database: Database, render: Fragile, feed: Fe
 @pytest.mark.usefixtures("capsys")  # the failure is logged
 def test_what_changes_while_the_feed_fails_is_told_afterwards(database: Database) -> None:
     render = Fragile()
-    feed = Feed(database, settings(channel="sandbox"), render)
+    feed = Feed(
+        database,
+        OwnSender("main-sandbox", "sandbox", pace_ms=(500, 1500), mean_gap=0.0),
+        render,
+    )
     feed.start()
     try:
         asyncio.run(_watch_through_a_failure(database, render, feed))

@@ -43,7 +43,7 @@ async def audit_page(request: AnyRequest) -> Response[str]:
         text=text,
         is_first=before is None,
         first=_address(kept),
-        kept_ms=state_of(request).settings.retention_audit_days * DAY,
+        kept_ms=state_of(request).audit_kept_days * DAY,
         older=None if older is None else _address({**kept, "before": str(older)}),
         outcome_look=outcome_look,
         group_words=group_words,

@@ -55,15 +55,15 @@ async def retry_all(request: AnyRequest) -> Response[Any]:
 
 def _room(connection: Connection, state: AppState, now: int) -> int | None:
     """Return how many more messages can arrive in time; None where there is no pace."""
-    settings = state.settings
+    sender, validity = state.sender, state.code_ttl_seconds
     room = admission.room(
         connection,
-        settings,
-        channel=settings.channel,
-        validity=settings.otp_ttl_seconds,
+        channel=sender.channel,
+        mean_gap=sender.mean_gap,
+        validity=validity,
         now=now,
     )
-    return None if room is None else room.places(settings.otp_ttl_seconds)
+    return None if room is None else room.places(validity)
 
 
 class _Intervene(Protocol):

@@ -13,11 +13,9 @@ from hudhud.auth.api_key_settings import SCOPES, WrongSetting
 from hudhud.auth.caller import ENVIRONMENT_SCOPES
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest
-from hudhud.core.rates import KINDS, UNIT_MS, Kind, write_rates
+from hudhud.core.rates import KINDS, UNIT_MS, write_rates
 from hudhud.core.sentences import Sentence, say
-from hudhud.core.settings import Settings
 from hudhud.db.locks import Lock, lock
-from hudhud.verification.limits.rate_limits import DEFAULTS
 from hudhud.web.admin.keys.form import LONGEST_DAYS, KeyForm, typed_in
 from hudhud.web.admin.keys.labels import kind_words, overlap_words, scope_words, time_left
 from hudhud.web.admin.login.guard import (
@@ -142,13 +140,13 @@ async def _page(
         actor=actor,
         status_code=status_code,
         secrets=secrets,
-        has_environment_key=state.settings.api_key is not None,
+        has_environment_key=state.has_environment_key,
         environment_scopes=[scope for scope in SCOPES if scope in ENVIRONMENT_SCOPES],
         shown=shown,
         problem=None if problem is None else problem.sentence,
         wrong=None if problem is None else problem.setting,
         typed=typed or KeyForm(),
-        usual_limits=_usual_limits(state.settings),
+        usual_limits={kind: write_rates(state.limits.usual(kind)) for kind in KINDS},
         longest_days=LONGEST_DAYS,
         soon_ms=SOON_MS,
         usual_overlap=USUAL_OVERLAP,
@@ -173,15 +171,6 @@ def _read(state: AppState) -> Secrets:
     newest = frozenset(secrets[0].prefix for secrets in of_owner.values())
     ended = [key for key in reversed(found) if not api_keys.still_works(key, now)]
     return Secrets(in_use, newest, ended[:MOST_ENDED], used_at)
-
-
-def _usual_limits(settings: Settings) -> dict[Kind, str]:
-    """Return what holds where a key has no limit of its own."""
-    usual = {}
-    for kind in KINDS:
-        rates = getattr(settings, f"limit_{kind}")
-        usual[kind] = write_rates(DEFAULTS.get(kind, ()) if rates is None else rates)
-    return usual
 
 
 def _make(state: AppState, actor: Actor, typed: KeyForm) -> NewKey:

@@ -103,7 +103,7 @@ async def _change_sender(
 ) -> Response[Any]:
     """Change the sender that the body names, else this machine's own."""
     fields = await fields_of(request)
-    sender = fields.one("sender") or state_of(request).settings.sender_name
+    sender = fields.one("sender") or state_of(request).sender.name
     if not records.may_be_name(sender):
         result = _no_such_sender(sender)
         return await _respond_of_sender(request, result)

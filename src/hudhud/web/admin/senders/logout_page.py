@@ -18,7 +18,7 @@ async def confirm_logout(request: AnyRequest) -> Response[str]:
     """Say what a logout means for the sender of `?sender=`, and ask."""
     actor = await authenticate_reader(request)
     state = state_of(request)
-    sender = request.query_params.get("sender") or state.settings.sender_name
+    sender = request.query_params.get("sender") or state.sender.name
     waiting = (
         await in_render_thread(_waiting, state, sender) if records.may_be_name(sender) else None
     )
@@ -37,8 +37,8 @@ def _waiting(state: AppState, sender: str) -> int | None:
             return None
         numbers = statistics.numbers(
             connection,
-            channel=state.settings.channel,
+            channel=state.sender.channel,
             now=now_ms(),
-            mean_gap=state.settings.mean_send_gap,
+            mean_gap=state.sender.mean_gap,
         )
     return numbers.pending

@@ -17,7 +17,6 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.clock import MINUTE_MS, now_ms
-from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.messages import listing, statistics
 from hudhud.messages.listing import LARGEST_PAGE, Job
@@ -26,6 +25,7 @@ from hudhud.senders import overview
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.ui.view import View
 from hudhud.web.http.request import AnyRequest
+from hudhud.web.state import OwnSender
 
 PAUSE_SECONDS = 0.3
 IDLE_SECONDS = 1.0
@@ -70,14 +70,14 @@ class Snapshot:
         return {"verdict": (cards, self.numbers), "senders": cards, "numbers": self.numbers}
 
 
-def read_snapshot(database: Database, settings: Settings, *, newest: int = 0) -> Snapshot:
+def read_snapshot(database: Database, sender: OwnSender, *, newest: int = 0) -> Snapshot:
     """Read what the status page shows, with as many of the newest jobs."""
     now = now_ms()
     with database.read() as connection:
         return Snapshot(
             cards=tuple(overview.cards(connection, now=now)),
             numbers=statistics.numbers(
-                connection, channel=settings.channel, now=now, mean_gap=settings.mean_send_gap
+                connection, channel=sender.channel, now=now, mean_gap=sender.mean_gap
             ),
             newest=tuple(listing.newest(connection, now=now, limit=newest)) if newest else (),
             read_at=now,
@@ -148,9 +148,9 @@ class Watcher:
 class Feed:
     """Keeps all watchers up to date."""
 
-    def __init__(self, database: Database, settings: Settings, render: Render) -> None:
+    def __init__(self, database: Database, sender: OwnSender, render: Render) -> None:
         self._database = database
-        self._settings = settings
+        self._sender = sender
         self._render = render
         self._watchers: set[Watcher] = set()
         self._changed = threading.Condition()
@@ -219,7 +219,7 @@ class Feed:
         told = _Told()
         with closing(self._database.doorbell()) as doorbell:
             while (watchers := self._present()) and not self._stopping:
-                snapshot = read_snapshot(self._database, self._settings, newest=LARGEST_PAGE)
+                snapshot = read_snapshot(self._database, self._sender, newest=LARGEST_PAGE)
                 news = told.news(snapshot)
                 self._tell(watchers, snapshot, news)
                 self._pause(doorbell.wait)

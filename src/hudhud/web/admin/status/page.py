@@ -78,11 +78,11 @@ def _facts(request: AnyRequest) -> dict[str, Any]:
     shown = {"origin": str(request.base_url).rstrip("/")}
     pair = "phone" if request.query_params.get("pair") == "phone" else "qr"
     try:
-        snapshot = read_snapshot(state.database, state.settings)
+        snapshot = read_snapshot(state.database, state.sender)
     except SQLAlchemyError as error:
         _raise_defect(error)
         return {**shown, **WORDS, "numbers": None, "cards": []}
-    return shown | context(snapshot, state.settings, pair=pair)
+    return shown | context(snapshot, state.sender, pair=pair)
 
 
 def _traffic(request: AnyRequest) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from hudhud.core.settings import Settings
 from hudhud.messages.listing import Job
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.jobs import labels
@@ -14,6 +13,7 @@ from hudhud.web.admin.status.verdict import POOR_RATE, verdict
 from hudhud.web.admin.ui.render import fragment
 from hudhud.web.admin.ui.view import View
 from hudhud.web.http.qr_svg import qr_svg
+from hudhud.web.state import OwnSender
 
 # What the templates call.
 WORDS: Mapping[str, Callable[..., Any]] = {
@@ -26,29 +26,29 @@ WORDS: Mapping[str, Callable[..., Any]] = {
 LIVE = ("verdict", "senders", "numbers")
 
 
-def context(snapshot: Snapshot, settings: Settings, *, pair: str = "qr") -> dict[str, Any]:
+def context(snapshot: Snapshot, sender: OwnSender, *, pair: str = "qr") -> dict[str, Any]:
     """Return what the templates of the parts need; `pair` is the way of linking that is shown."""
     return {
         **WORDS,
-        "judge": partial(verdict, channel=settings.channel),
-        "cards": [card for card in snapshot.cards if _concerns(card, settings)],
+        "judge": partial(verdict, channel=sender.channel),
+        "cards": [card for card in snapshot.cards if _concerns(card, sender)],
         "numbers": snapshot.numbers,
-        "pace": (settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms),
+        "pace": sender.pace_ms,
         "pair": pair,
         "poor_rate": POOR_RATE,
     }
 
 
-def _concerns(card: SenderCard, settings: Settings) -> bool:
+def _concerns(card: SenderCard, sender: OwnSender) -> bool:
     """Leave out what is of another channel and not needed now, as the sandbox of test keys."""
-    return card.channel == settings.channel or card.is_running
+    return card.channel == sender.channel or card.is_running
 
 
-def build_render(settings: Settings) -> Render:
+def build_render(sender: OwnSender) -> Render:
     """Build what renders the stream's events: a part each, named like its id, and rows."""
 
     def parts(view: View, snapshot: Snapshot) -> dict[str, str]:
-        facts = context(snapshot, settings)
+        facts = context(snapshot, sender)
         return {name: fragment(view, f"partials/{name}.html", **facts) for name in LIVE}
 
     def row(view: View, job: Job) -> str:

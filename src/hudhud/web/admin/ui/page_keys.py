@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import cast
 
-from hudhud.core.secret import load_secret
-from hudhud.core.settings import Settings
 from hudhud.web.admin.ui.csrf import CsrfKey
 from hudhud.web.admin.ui.notices import NoticeKey
 from hudhud.web.http.request import AnyRequest
@@ -18,12 +16,9 @@ class PageKeys:
     notices: NoticeKey
 
 
-def build_page_keys(settings: Settings) -> PageKeys:
-    """Build them. Raises StartRefused without a secret."""
-    secret = load_secret(settings)
-    return PageKeys(
-        csrf=CsrfKey(secret, settings.session_secret_previous), notices=NoticeKey(secret)
-    )
+def build_page_keys(secret: str, previous_secret: str | None) -> PageKeys:
+    """Derive them from the secret."""
+    return PageKeys(csrf=CsrfKey(secret, previous_secret), notices=NoticeKey(secret))
 
 
 def page_keys_of(request: AnyRequest) -> PageKeys:

@@ -171,7 +171,7 @@ def _read(state: AppState) -> tuple[list[Endpoint], list[Row[Any]], dict[str, st
 
 
 def _environment_key(state: AppState) -> Mapping[str, str]:
-    return {} if state.settings.api_key is None else {caller.ENVIRONMENT: "API_KEY"}
+    return {caller.ENVIRONMENT: "API_KEY"} if state.has_environment_key else {}
 
 
 def _add(state: AppState, actor: Actor, form: Form) -> Signed:
