@@ -54,11 +54,11 @@ def test_the_document_has_the_same_rows_states_and_reactions() -> None:
     rows = document_rows()
     told = {name: rows[name] for name in FAULTS}
     reactions = {
-        Reaction.LET_REDIAL: "library redials, then anew",
-        Reaction.RECONNECT: "anew, with backoff",
-        Reaction.WAIT: "pause, then anew",
-        Reaction.NEW_PROCESS: "pause, then a new process",
-        Reaction.UNLINK: "session deleted, new QR",
+        Reaction.LET_REDIAL: "library redials, then reconnect",
+        Reaction.RECONNECT: "reconnect, with backoff",
+        Reaction.WAIT: "pause, then reconnect",
+        Reaction.NEW_PROCESS: "pause, then new process",
+        Reaction.UNLINK: "delete session, show new QR code",
     }
     meant = {name: (fault.state, reactions[fault.reaction]) for name, fault in FAULTS.items()}
     assert told == meant
