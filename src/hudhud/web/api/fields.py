@@ -13,13 +13,13 @@ import msgspec
 
 from hudhud.core.errors import BadRequest
 from hudhud.core.plain_text import is_plain
+from hudhud.core.whole_numbers import whole_number
 from hudhud.web.http.request import FORM, JSON, AnyRequest, content_type
 
 NOT_JSON = "Bad Request: The request body is not valid JSON."
 TOO_MANY_FIELDS = "Bad Request: The form has too many fields."
 INVALID = "invalid_parameter"
 MOST_FIELDS = 1000
-WHOLE_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 FLAGS: Final[Mapping[Any, bool]] = {True: True, False: False, "true": True, "false": False}
 
 
@@ -50,8 +50,8 @@ class Fields:
         value = self.raw(name)
         if value in (None, ""):
             return None
-        if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value):
-            value = int(value)
+        if isinstance(value, str):
+            value = whole_number(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise _wrong(name, f"a whole number from {least} to {most}")
         return value

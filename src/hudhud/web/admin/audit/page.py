@@ -8,10 +8,10 @@ from sqlalchemy import Row
 
 from hudhud.auth import audit_log
 from hudhud.auth.audit_log import GROUPS, Group
+from hudhud.core.whole_numbers import whole_number
 from hudhud.web.admin.audit.labels import group_words, outcome_look, words_of
 from hudhud.web.admin.login.guard import authenticate_reader
 from hudhud.web.admin.ui.format import DAY
-from hudhud.web.admin.ui.forms import whole_number
 from hudhud.web.admin.ui.render import page
 from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.http.request import AnyRequest

@@ -10,7 +10,6 @@ from hudhud.core.sentences import say
 from hudhud.web.http.request import FORM, JSON, AnyRequest, content_type
 
 MOST_FIELDS = 100
-MOST_DIGITS = 18
 NO_FIELDS = say("form.not_a_form")
 
 
@@ -58,9 +57,3 @@ async def fields_of(request: AnyRequest) -> Form:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequest(NO_FIELDS) from None
     return Form({name: [value] for name, value in given.items() if value is not None})
-
-
-def whole_number(text: str) -> int | None:
-    """Return the number that a field or an address names; None for anything else."""
-    fits_a_column = text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
-    return int(text) if fits_a_column else None

@@ -12,9 +12,10 @@ from sqlalchemy import Row
 
 from hudhud.core.clock import HOUR_MS, now_ms
 from hudhud.core.sentences import say
+from hudhud.core.whole_numbers import whole_number
 from hudhud.web.admin.login.guard import authenticate_changer, authenticate_reader
 from hudhud.web.admin.ui.actor import Actor
-from hudhud.web.admin.ui.forms import form_of, whole_number
+from hudhud.web.admin.ui.forms import form_of
 from hudhud.web.admin.ui.notices import Notice
 from hudhud.web.admin.ui.render import page, see_other
 from hudhud.web.admin.ui.render_thread import in_render_thread

@@ -13,9 +13,10 @@ from hudhud.auth import api_keys, caller
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import Sentence, say
+from hudhud.core.whole_numbers import whole_number
 from hudhud.web.admin.login.guard import Forbidden, authenticate_changer, authenticate_reader
 from hudhud.web.admin.ui.actor import Actor
-from hudhud.web.admin.ui.forms import Form, form_of, whole_number
+from hudhud.web.admin.ui.forms import Form, form_of
 from hudhud.web.admin.ui.notices import Notice
 from hudhud.web.admin.ui.render import page, see_other
 from hudhud.web.admin.ui.render_thread import in_render_thread
