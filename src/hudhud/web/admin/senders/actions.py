@@ -14,7 +14,7 @@ from hudhud.senders import commands, records
 from hudhud.web.admin.audited_change import DONE, Result, carry_out, respond
 from hudhud.web.admin.login.guard import authenticate_changer
 from hudhud.web.admin.ui.actor import Actor
-from hudhud.web.admin.ui.forms import fields_of
+from hudhud.web.admin.ui.forms import form_or_object_of
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import AppState, state_of
 
@@ -37,7 +37,7 @@ async def log_out(request: AnyRequest) -> Response[Any]:
 async def pair_phone(request: AnyRequest) -> Response[Any]:
     """Ask for the eight characters that link the phone of a number."""
     actor = await authenticate_changer(request)  # before the body is judged
-    fields = await fields_of(request)
+    fields = await form_or_object_of(request)
     phone = parse_phone("".join(fields.one("phoneNumber").split()).replace("-", ""))
     if phone is None:
         result = Result(400, say("action.not_a_number"))
@@ -102,7 +102,7 @@ async def _change_sender(
     what: What,
 ) -> Response[Any]:
     """Change the sender that the body names, else this machine's own."""
-    fields = await fields_of(request)
+    fields = await form_or_object_of(request)
     sender = fields.one("sender") or state_of(request).settings.sender_name
     if not records.may_be_name(sender):
         result = _no_such_sender(sender)
