@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
-from urllib.parse import urlencode
 
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
@@ -22,6 +21,7 @@ from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.admin.ui.view import view_of
 from hudhud.web.admin.webhooks.labels import WORDS
 from hudhud.web.admin.webhooks.page import WEBHOOKS_PAGE, read_endpoint
+from hudhud.web.http.query import with_query
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import AppState, state_of
 from hudhud.webhooks import deliveries, delivery_log, delivery_states, endpoints
@@ -52,6 +52,7 @@ async def deliveries_page(request: AnyRequest, endpoint: FromPath[str]) -> Respo
     before = whole_number(asked.get("before", ""))
     rows = await in_render_thread(_read, state, found.row.id, status, before)
     older = rows[ROWS - 1].id if len(rows) > ROWS else None
+    log = f"{WEBHOOKS_PAGE}/{found.row.id}"
     kept: Mapping[str, object] = {} if status is None else {"status": status}
     return await in_render_thread(
         page,
@@ -63,8 +64,8 @@ async def deliveries_page(request: AnyRequest, endpoint: FromPath[str]) -> Respo
         status=status,
         spans_hours=SPANS_HOURS,
         is_first=before is None,
-        first=_address(found.row.id, kept),
-        older=None if older is None else _address(found.row.id, {**kept, "before": older}),
+        first=with_query(log, kept),
+        older=None if older is None else with_query(log, {**kept, "before": older}),
         **WORDS,
     )
 
@@ -102,7 +103,8 @@ async def replay_failed(request: AnyRequest) -> Response[Any]:
     if count == MOST_REPLAYED:
         more = view.gettext("More of them wait: do it once more.")
         said = f"{said} {more}"
-    return see_other(request, _address(endpoint, {}), Notice("ok" if count else "info", said))
+    log = WEBHOOKS_PAGE if endpoint is None else f"{WEBHOOKS_PAGE}/{endpoint}"
+    return see_other(request, log, Notice("ok" if count else "info", said))
 
 
 def _read(
@@ -148,11 +150,6 @@ def _replay_failed(state: AppState, actor: Actor, endpoint: int | None, hours: i
         deliveries.retry_now(connection, waiting[:MOST_REPLAYED], now=now)
         state.database.notify(connection)
     return count
-
-
-def _address(endpoint: int | None, query: Mapping[str, object]) -> str:
-    log = WEBHOOKS_PAGE if endpoint is None else f"{WEBHOOKS_PAGE}/{endpoint}"
-    return f"{log}?{urlencode(query)}" if query else log
 
 
 delivery_routes = [deliveries_page, replay, replay_failed]
