@@ -13,7 +13,7 @@ from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Cipher
 from hudhud.core.errors import SettingsError
-from hudhud.core.secret import build_code_cipher, load_secret
+from hudhud.core.secret import load_secret
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
@@ -23,9 +23,6 @@ from hudhud.maintenance.alerts.deliver import Alerts
 from hudhud.maintenance.housekeeping import Housekeeping
 from hudhud.maintenance.retention import Retention
 from hudhud.messages import queue
-from hudhud.messages.templates.catalog import Templates
-from hudhud.verification.limits.countries import CountryPolicy
-from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.dispatcher import Dispatcher
@@ -46,20 +43,6 @@ def open_installation(settings: Settings) -> Database:
     database = open_database(database_url(settings).url)
     migrate(database)
     return database
-
-
-def build_starter(
-    settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
-) -> VerificationStarter:
-    """Build what makes verifications and writes them. Raises StartRefused without a secret."""
-    return VerificationStarter(
-        settings, database, build_code_cipher(settings), templates, countries
-    )
-
-
-def build_templates(settings: Settings) -> Templates:
-    """Build what words the messages. Raises SettingsError where `templates.toml` is wrong."""
-    return Templates(settings)
 
 
 def build_supervisors(

@@ -331,7 +331,7 @@ def _insert_message(connection: Connection, number: int, status: str) -> None:
             "status": "pending",
             "code_digest": b"",
             "code_index": CIPHER.index(f"471{number}"),
-            "code_sealed": CIPHER.seal(f"v{number}", f"471{number}"),
+            "code_sealed": CIPHER.codes.seal(f"v{number}", f"471{number}"),
             "api_key": "k",
             "created_at": NOW,
             "expires_at": NOW + 1,

@@ -26,11 +26,10 @@ from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.links.start import LinkRequest, LinkStarter
 from hudhud.verification.request import Accepted
-from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.event_types import KINDS
 from support.links import put_linked
-from support.queued import PHONE, verification_of
+from support.queued import PHONE, build_starter, verification_of
 from support.verifying import SHOP, request, start, verification
 
 OLD = "the secret before, of the tests"
@@ -61,9 +60,7 @@ def of_purpose(purpose: str, used: Settings) -> Cipher:
 
 def accept(database: Database, used: Settings, phone: str = PHONE) -> Accepted:
     """A code that was asked for while these settings held."""
-    starter = VerificationStarter(
-        used, database, cipher(used), Templates(used), CountryPolicy(used, database)
-    )
+    starter = build_starter(database, used, cipher(used))
     (result,) = start(database, (SHOP, request(phone)), now=now_ms(), starter=starter)
     assert isinstance(result, Accepted)
     return result
@@ -89,7 +86,7 @@ def test_a_code_is_checked_sent_and_found(
 ) -> None:
     accepted = accept(database, made)
     row = verification_of(database, accepted.message_id)
-    assert accepted.code == cipher(used).open(row.id, row.code_sealed)
+    assert accepted.code == cipher(used).codes.open(row.id, row.code_sealed)
     with database.read() as connection:
         found = search.messages_with(connection, cipher(used), str(accepted.code))
     assert found == [accepted.message_id]

@@ -1,5 +1,7 @@
 """Messages in a queue, put there as the API puts them."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select, update
@@ -11,13 +13,15 @@ from hudhud.channels.base import State, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.phones import Phone
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
+from hudhud.verification.accept import Acceptor
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links.inbound import LinkReplies
-from hudhud.verification.request import Accepted, SendRequest
+from hudhud.verification.request import Accepted, NewVerification, SendRequest
 from hudhud.verification.start import VerificationStarter
 
 NOW = 1_795_483_878_036
@@ -27,12 +31,27 @@ SECRET = "a secret of the tests"
 CARRIES: dict[State, Literal["all", "known"]] = {"connected": "all", "restricted": "known"}
 
 
-def starter(database: Database, **changes: Any) -> VerificationStarter:
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """What makes verifications, and what writes them."""
+
+    make: Callable[..., NewVerification]
+    write: Callable[[Connection, Sequence[NewVerification]], list[Accepted | Exception]]
+
+
+def build_starter(database: Database, chosen: Settings, cipher: CodeCipher) -> Starter:
+    """Put both together, as the web application does."""
+    countries = CountryPolicy(chosen, database)
+    return Starter(
+        VerificationStarter(chosen, cipher, Templates(chosen)).make,
+        Acceptor(chosen, database, cipher, countries).write,
+    )
+
+
+def starter(database: Database, **changes: Any) -> Starter:
     """What makes and writes verifications, on the sandbox unless `changes` say otherwise."""
     chosen = settings(**{"channel": "sandbox", **changes})
-    return VerificationStarter(
-        chosen, database, CodeCipher(SECRET), Templates(chosen), CountryPolicy(chosen, database)
-    )
+    return build_starter(database, chosen, CodeCipher(SECRET))
 
 
 def link_replies(database: Database, **changes: Any) -> LinkReplies:

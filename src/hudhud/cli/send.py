@@ -7,21 +7,23 @@ from typing import Annotated
 
 import typer
 
-from hudhud import app
 from hudhud.auth.caller import Caller
 from hudhud.auth.secret_check import check_secret
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.phones import Phone
-from hudhud.core.secret import load_secret
+from hudhud.core.secret import build_code_cipher, load_secret
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
 from hudhud.messages import states
+from hudhud.messages.templates.catalog import Templates
 from hudhud.senders import records
+from hudhud.verification.accept import Acceptor
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.request import Accepted, SendRequest
+from hudhud.verification.start import VerificationStarter
 
 # An operator who tries it out is under no limit of callers.
 CALLER = Caller(
@@ -63,13 +65,14 @@ def send(
 
 def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
     key = load_secret(settings)
-    countries = CountryPolicy(settings, database)
-    starter = app.build_starter(settings, database, app.build_templates(settings), countries)
+    cipher = build_code_cipher(settings)
+    starter = VerificationStarter(settings, cipher, Templates(settings))
+    acceptor = Acceptor(settings, database, cipher, CountryPolicy(settings, database))
     request_id = secrets.token_hex(8)
     new = starter.make(SendRequest(phone), caller=CALLER, request_id=request_id, now=now_ms())
     with database.write() as connection:
         check_secret(connection, key, settings.session_secret_previous)
-        (result,) = starter.write(connection, [new])
+        (result,) = acceptor.write(connection, [new])
     if isinstance(result, Exception):
         raise result
     return result

@@ -1,38 +1,28 @@
 """Start a verification: choose its code and its wording."""
 
-from collections.abc import Sequence
-
-from sqlalchemy import Connection
-
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import SANDBOX
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.settings import Settings
-from hudhud.db.engine import Database
 from hudhud.messages.templates.catalog import Templates
-from hudhud.verification.accept import Acceptor
 from hudhud.verification.codes import canonical, new_code
 from hudhud.verification.ids import new_verification_id
-from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import Limits
-from hudhud.verification.request import Accepted, NewVerification, SendRequest
+from hudhud.verification.request import NewVerification, SendRequest
 
 
 class VerificationStarter:
-    """Makes verifications by the settings and writes them, many in one transaction."""
+    """Makes verifications by the settings; `Acceptor` writes them."""
 
     def __init__(
         self,
         settings: Settings,
-        database: Database,
         cipher: CodeCipher,
         templates: Templates,
-        countries: CountryPolicy,
     ) -> None:
         self._settings = settings
         self._cipher = cipher
         self._templates = templates
-        self._acceptor = Acceptor(settings, database, cipher, countries)
         self._limits = Limits(settings)
 
     def make(
@@ -58,7 +48,7 @@ class VerificationStarter:
             code=code,
             code_digest=self._cipher.digest(verification_id, compared),
             code_index=self._cipher.index(compared),
-            code_sealed=self._cipher.seal(verification_id, code),
+            code_sealed=self._cipher.codes.seal(verification_id, code),
             template=template,
             locale=locale,
             body=body,
@@ -68,9 +58,3 @@ class VerificationStarter:
             created_at=now,
             expires_at=now + ttl * 1000,
         )
-
-    def write(
-        self, connection: Connection, group: Sequence[NewVerification]
-    ) -> list[Accepted | Exception]:
-        """Store a group in one transaction; see `Acceptor.write`."""
-        return self._acceptor.write(connection, group)

@@ -6,17 +6,20 @@ from contextlib import asynccontextmanager
 from litestar import Litestar
 from litestar.datastructures import State
 
-from hudhud.app import build_address_policy, build_starter, build_templates, build_webhook_cipher
+from hudhud.app import build_address_policy, build_webhook_cipher
 from hudhud.auth.api_key_cache import ApiKeyCache
 from hudhud.core.secret import build_code_cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
+from hudhud.messages.templates.catalog import Templates
+from hudhud.verification.accept import Acceptor
 from hudhud.verification.check import CodeChecker
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links.inbound import LinkReplies
 from hudhud.verification.links.start import LinkStarter
 from hudhud.verification.resend import Resender
+from hudhud.verification.start import VerificationStarter
 from hudhud.verification.waiting import EndWaiter
 from hudhud.web.admin.jobs.code_searches import CodeSearches
 from hudhud.web.admin.login.access import build_access
@@ -42,10 +45,9 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     """Build the web application over a migrated database."""
     cipher = build_code_cipher(settings)
     api_key_cache = ApiKeyCache(database, settings.api_key)
-    templates = build_templates(settings)
+    templates = Templates(settings)
     countries = CountryPolicy(settings, database)
-    starter = build_starter(settings, database, templates, countries)
-    commits = GroupCommit(database, starter.write)
+    commits = GroupCommit(database, Acceptor(settings, database, cipher, countries).write)
     checks = GroupCommit(database, CodeChecker(cipher, settings.otp_max_attempts).write)
     access = build_access(settings, database)
     feed = Feed(database, settings, build_render(settings))
@@ -55,7 +57,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         database=database,
         cipher=cipher,
         api_key_cache=api_key_cache,
-        starter=starter,
+        starter=VerificationStarter(settings, cipher, templates),
         commits=commits,
         checks=checks,
         resends=Resender(settings, database, templates, countries),

@@ -74,7 +74,7 @@ class MessageSender:
         # A claim leaves out what lacks its code; this is for the type checker.
         assert message.verification_id is not None  # noqa: S101 -- see above
         assert message.code_sealed is not None  # noqa: S101 -- see above
-        code = self._cipher.open(message.verification_id, message.code_sealed)
+        code = self._cipher.codes.open(message.verification_id, message.code_sealed)
         return with_code(message.body, code)
 
     def _has_account(self, phone: str) -> bool:
