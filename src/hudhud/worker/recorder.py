@@ -6,11 +6,11 @@ from queue import Empty, SimpleQueue
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
-from hudhud.db.engine import Database, may_pass
+from hudhud.db.engine import Database
+from hudhud.db.persist import persist
 from hudhud.messages import contacts
 from hudhud.messages import receipts as message_receipts
 from hudhud.senders import records
@@ -79,7 +79,12 @@ class Recorder:
     def _record(self, events: Sequence[Event]) -> None:
         """Record a group; one that breaks is recorded event by event, so that one loses one."""
         try:
-            self._write_until_it_can(events)
+            persist(
+                lambda: self._write(events),
+                log=log,
+                problem="events cannot be recorded, trying again",
+                pause_seconds=POLL_SECONDS,
+            )
         except Exception:
             if len(events) > 1:
                 for event in events:
@@ -87,16 +92,6 @@ class Recorder:
                 return
             log.exception("an event is lost, it cannot be recorded")
         self._pass_on(events)
-
-    def _write_until_it_can(self, events: Sequence[Event]) -> None:
-        while True:
-            try:
-                return self._write(events)
-            except SQLAlchemyError as error:
-                if not may_pass(error):
-                    raise
-                log.error("events cannot be recorded, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-            time.sleep(POLL_SECONDS)
 
     def _write(self, events: Sequence[Event]) -> None:
         """Record events, and the held receipts whose sends are recorded by now."""
