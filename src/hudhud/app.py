@@ -19,7 +19,7 @@ from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate
 from hudhud.db.rewriting import Rewriting
-from hudhud.maintenance.alerts.deliver import Alerts
+from hudhud.maintenance.alerts.send import Alerts
 from hudhud.maintenance.housekeeping import Housekeeping
 from hudhud.maintenance.retention import Retention
 from hudhud.messages import queue

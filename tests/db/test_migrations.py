@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, inspect, select, text
 from conftest import MigratedDatabase
 from hudhud.auth import api_keys
 from hudhud.core.errors import StartRefused
-from hudhud.core.rates import Kind, Rates, write_own_limits
+from hudhud.core.rates import LimitKind, Rates, write_own_limits
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
 from hudhud.db.migrate import (
@@ -419,7 +419,7 @@ def test_what_the_first_version_stored_is_shown(grown: Database) -> None:
 
 def test_keys_of_the_first_version_get_no_limits_and_keep_that(grown: Database) -> None:
     migrate(grown)
-    none: dict[Kind, Rates] = {kind: () for kind, rates in DEFAULTS.items() if rates}
+    none: dict[LimitKind, Rates] = {kind: () for kind, rates in DEFAULTS.items() if rates}
     with grown.write() as connection:
         (key,) = api_keys.list_keys(connection)
         assert key.limits == write_own_limits(none)

@@ -278,7 +278,7 @@ def _state(row: Row[Any]) -> str:
     return "works" if row.failing_since is None else f"fails since {iso(row.failing_since)}"
 
 
-def _counted(connection: Connection, endpoint: int, status: delivery_states.Status) -> str:
+def _counted(connection: Connection, endpoint: int, status: delivery_states.WebhookStatus) -> str:
     count = delivery_log.count(connection, endpoint_id=endpoint, status=status)
     most = delivery_log.MOST_COUNTED
     return f"{status} {count}" if count <= most else f"{status} over {most}"

@@ -40,7 +40,7 @@ class Purge(Protocol):
         """Delete, inside a writing transaction."""
 
 
-class Kind(Protocol):
+class RowKind(Protocol):
     """One kind of row that is deleted."""
 
     batches: Batches
@@ -53,7 +53,7 @@ class Retention:
     """Deletes what is too old, a batch at a time, each kind of row in turn."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        self._kinds: Sequence[Kind] = (
+        self._kinds: Sequence[RowKind] = (
             *_oldest(database, settings),
             *(_Indexed(database, *kind) for kind in _indexed(database, settings)),
         )
@@ -128,7 +128,7 @@ class _Oldest(Generic[Id]):
         return len(chosen)
 
 
-def _oldest(database: Database, settings: Settings) -> Sequence[Kind]:
+def _oldest(database: Database, settings: Settings) -> Sequence[RowKind]:
     messages_ms = settings.retention_messages_days * DAY_MS
     # A verification stays as long as a message of it does.
     verifications_ms = max(messages_ms, settings.retention_verifications_days * DAY_MS)

@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 import structlog
 from sqlalchemy import Connection
 
-from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
+from hudhud.channels.base import ChannelEvent, Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.persist import persist
@@ -48,11 +48,11 @@ class Recorder:
         self._on_state = on_state
         self._on_restart = on_restart
         self._counts_traffic = counts_traffic
-        self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._events: SimpleQueue[ChannelEvent | None] = SimpleQueue()
         self._stopping = False
         self._held: list[tuple[float, Receipt]] = []
 
-    def take(self, event: Event) -> None:
+    def take(self, event: ChannelEvent) -> None:
         """Take an event to record."""
         self._events.put(event)
 
@@ -65,7 +65,7 @@ class Recorder:
         """Let `run` end once all that was taken is recorded."""
         self._events.put(None)
 
-    def _next_events(self) -> list[Event]:
+    def _next_events(self) -> list[ChannelEvent]:
         try:
             taken = [self._events.get(timeout=POLL_SECONDS)]
         except Empty:
@@ -76,7 +76,7 @@ class Recorder:
         self._stopping = None in taken
         return [event for event in taken if event is not None]
 
-    def _record(self, events: Sequence[Event]) -> None:
+    def _record(self, events: Sequence[ChannelEvent]) -> None:
         """Record a group; one that breaks is recorded event by event, so that one loses one."""
         try:
             persist(
@@ -93,7 +93,7 @@ class Recorder:
             log.exception("an event is lost, it cannot be recorded")
         self._pass_on(events)
 
-    def _write(self, events: Sequence[Event]) -> None:
+    def _write(self, events: Sequence[ChannelEvent]) -> None:
         """Record events, and the held receipts whose sends are recorded by now."""
         arrived = [event for event in events if isinstance(event, Receipt)]
         self._forget_old()
@@ -112,7 +112,7 @@ class Recorder:
             if isinstance(event, Inbound):
                 self._write_inbound(event)
 
-    def _write_one(self, connection: Connection, event: Event) -> None:
+    def _write_one(self, connection: Connection, event: ChannelEvent) -> None:
         match event:
             case StateReport():
                 records.report(connection, name=self._sender, new=event, now=now_ms())
@@ -150,7 +150,7 @@ class Recorder:
         now = time.monotonic()
         self._held = [(end, receipt) for end, receipt in self._held if end > now]
 
-    def _pass_on(self, events: Sequence[Event]) -> None:
+    def _pass_on(self, events: Sequence[ChannelEvent]) -> None:
         for event in events:
             if isinstance(event, StateReport):
                 self._on_state(event)

@@ -190,7 +190,7 @@ class Worker:
         outcomes = []
         for message in claimed:
             self._progress = time.monotonic()
-            outcomes.append(self._message_sender.deliver(message))
+            outcomes.append(self._message_sender.send(message))
         if outcomes:
             self._record(outcomes)
         return bool(claimed)

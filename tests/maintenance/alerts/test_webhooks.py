@@ -10,7 +10,7 @@ from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
-from hudhud.maintenance.alerts.deliver import Alerts
+from hudhud.maintenance.alerts.send import Alerts
 from hudhud.maintenance.alerts.webhooks import FAILING_MS
 from hudhud.webhooks import endpoints
 from support.inbox import Inbox

@@ -26,7 +26,7 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision, fits
 from hudhud.db.tables import messages
-from hudhud.maintenance.alerts.deliver import targets, unusable_targets
+from hudhud.maintenance.alerts.send import targets, unusable_targets
 
 # Hudhud did not exist before: such a clock was never set.
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)

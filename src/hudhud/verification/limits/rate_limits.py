@@ -18,14 +18,14 @@ from hudhud.core.clock import MINUTE_MS
 from hudhud.core.errors import TooMany
 from hudhud.core.ip_addresses import limited_as
 from hudhud.core.phones import Phone, region
-from hudhud.core.rates import KINDS, UNIT_MS, Kind, Rate, Rates, parse_own_limits, span
+from hudhud.core.rates import KINDS, UNIT_MS, LimitKind, Rate, Rates, parse_own_limits, span
 from hudhud.core.settings import Settings
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import limit_counts
 from hudhud.db.upserts import insert_or_add
 
 # Of keys made by Hudhud, where neither the setting nor the key says anything.
-DEFAULTS: Final[Mapping[Kind, Rates]] = {
+DEFAULTS: Final[Mapping[LimitKind, Rates]] = {
     "per_number": (
         Rate(1, 30 * UNIT_MS["s"]),
         Rate(5, UNIT_MS["h"]),
@@ -34,7 +34,7 @@ DEFAULTS: Final[Mapping[Kind, Rates]] = {
     "per_prefix": (Rate(1000, 10 * UNIT_MS["m"]),),
 }
 # Sends to one number are few and counted to the millisecond, others in parts of the window.
-EXACT: Final[frozenset[Kind]] = frozenset({"per_number"})
+EXACT: Final[frozenset[LimitKind]] = frozenset({"per_number"})
 PARTS = 60
 NEIGHBOURS_DIGITS = 4
 # The clocks of machines that share a database differ: counts are kept that much longer.
@@ -106,7 +106,7 @@ class Limits:
     """The limits of the settings, and over them those of a key."""
 
     def __init__(self, settings: Settings) -> None:
-        self._set: dict[Kind, Rates | None] = {
+        self._set: dict[LimitKind, Rates | None] = {
             kind: getattr(settings, f"limit_{kind}") for kind in KINDS
         }
         self._total: Rates = settings.limit_total or ()
@@ -128,14 +128,16 @@ class Limits:
         limits.extend(_limits("total", f"total{apart}", self._total))
         return limits
 
-    def _shared(self, kind: Kind, caller: Caller) -> Rates:
+    def _shared(self, kind: LimitKind, caller: Caller) -> Rates:
         rates = self._set[kind]
         if rates is not None:
             return rates
         return () if caller.is_environment else DEFAULTS.get(kind, ())
 
 
-def _subject(kind: Kind, caller: Caller, phone: Phone | None, client_ip: str | None) -> str | None:
+def _subject(
+    kind: LimitKind, caller: Caller, phone: Phone | None, client_ip: str | None
+) -> str | None:
     """Return what a limit of this kind is about, None where it is not known."""
     if kind == "per_key":
         return caller.owner

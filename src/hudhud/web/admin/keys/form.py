@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hudhud.auth.api_key_settings import DEFAULT_SCOPES, WrongSetting
-from hudhud.core.rates import KINDS, UNIT_MS, Kind, parse_rates
+from hudhud.core.rates import KINDS, UNIT_MS, LimitKind, parse_rates
 from hudhud.core.sentences import say
 from hudhud.core.whole_numbers import whole_number
 from hudhud.web.admin.ui.forms import Form
@@ -23,7 +23,7 @@ class KeyForm:
     may_link_verify: bool = False
     networks: str = ""
     days: str = ""
-    limits: dict[Kind, str] = field(default_factory=dict)
+    limits: dict[LimitKind, str] = field(default_factory=dict)
 
     def own_limits(self) -> str:
         """Return the limits that were typed, in one text. Raises WrongSetting naming the kind."""

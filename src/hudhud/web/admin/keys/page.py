@@ -13,7 +13,7 @@ from hudhud.auth.api_key_settings import SCOPES, WrongSetting
 from hudhud.auth.caller import ENVIRONMENT_SCOPES
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest
-from hudhud.core.rates import KINDS, UNIT_MS, Kind, write_rates
+from hudhud.core.rates import KINDS, UNIT_MS, LimitKind, write_rates
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.settings import Settings
 from hudhud.db.locks import Lock, lock
@@ -166,7 +166,7 @@ def _read(state: AppState) -> Secrets:
     return Secrets(in_use, newest, ended[:MOST_ENDED], used_at)
 
 
-def _usual_limits(settings: Settings) -> dict[Kind, str]:
+def _usual_limits(settings: Settings) -> dict[LimitKind, str]:
     """Return what holds where a key has no limit of its own."""
     usual = {}
     for kind in KINDS:

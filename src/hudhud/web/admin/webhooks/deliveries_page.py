@@ -26,10 +26,10 @@ from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import AppState, state_of
 from hudhud.webhooks import deliveries, delivery_log, delivery_states, endpoints
 from hudhud.webhooks.address_policy import shown
-from hudhud.webhooks.delivery_states import Status
+from hudhud.webhooks.delivery_states import WebhookStatus
 
 ROWS = 50
-STATUSES: tuple[Status, ...] = (
+STATUSES: tuple[WebhookStatus, ...] = (
     delivery_states.FAILED,
     delivery_states.PENDING,
     delivery_states.DELIVERED,
@@ -48,7 +48,7 @@ async def deliveries_page(request: AnyRequest, endpoint: FromPath[str]) -> Respo
     if found is None:
         raise NotFoundException
     asked = request.query_params
-    status = cast("Status", asked["status"]) if asked.get("status") in STATUSES else None
+    status = cast("WebhookStatus", asked["status"]) if asked.get("status") in STATUSES else None
     before = whole_number(asked.get("before", ""))
     rows = await in_render_thread(_read, state, found.row.id, status, before)
     older = rows[ROWS - 1].id if len(rows) > ROWS else None
@@ -108,7 +108,7 @@ async def replay_failed(request: AnyRequest) -> Response[Any]:
 
 
 def _read(
-    state: AppState, endpoint: int, status: Status | None, before: int | None
+    state: AppState, endpoint: int, status: WebhookStatus | None, before: int | None
 ) -> list[Row[Any]]:
     with state.database.read() as connection:
         return delivery_log.page(

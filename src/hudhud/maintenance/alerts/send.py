@@ -10,7 +10,7 @@ that the conversion guard watches and of a webhook endpoint. `senders.alerted_st
                                 second time, and until that moment by nobody else
 
 The machine whose conditional update succeeds sends the alert, so that of several machines one does.
-At least once: a machine that dies between the delivery and its record makes another one repeat it.
+At least once: a machine that dies between sending and its record makes another one repeat it.
 """
 
 import logging
@@ -36,7 +36,7 @@ from hudhud.webhooks.endpoints import list_endpoints
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-# A delivery must end within the first wait, which also keeps others from repeating it.
+# Sending must end within the first wait, which also keeps others from repeating it.
 FIRST_WAIT_MS = MINUTE_MS
 LONGEST_WAIT_MS = 900_000
 MOST_ATTEMPTS = 100  # about a day
@@ -153,7 +153,7 @@ class Alerts:
                 self._consider(subject, now)
 
     def wait(self, seconds: float) -> None:
-        """Give what is being delivered up to `seconds` to end; what does not is told again."""
+        """Give what is being sent up to `seconds` to end; what does not is told again."""
         deadline = now_ms() + seconds * 1000
         for thread in self._threads.values():
             thread.join(max(0.0, (deadline - now_ms()) / 1000))
@@ -191,12 +191,15 @@ class Alerts:
 
     def _start(self, subject: Subject, claim: AlertState) -> None:
         thread = threading.Thread(
-            target=self._deliver, args=(subject, claim), name=f"alert-{subject.name}", daemon=True
+            target=self._send_to_all,
+            args=(subject, claim),
+            name=f"alert-{subject.name}",
+            daemon=True,
         )
         self._threads[subject.label] = thread
         thread.start()
 
-    def _deliver(self, subject: Subject, claim: AlertState) -> None:
+    def _send_to_all(self, subject: Subject, claim: AlertState) -> None:
         """Send to every target that has not had it yet; on a failure the claim just runs out."""
         what = str(claim.now)
         if claim.attempts == 1:

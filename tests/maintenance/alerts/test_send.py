@@ -11,7 +11,7 @@ from conftest import settings
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders
-from hudhud.maintenance.alerts.deliver import (
+from hudhud.maintenance.alerts.send import (
     MOST_ATTEMPTS,
     Alerts,
     AlertState,
@@ -160,17 +160,17 @@ def test_checking_does_not_wait_for_a_slow_target(database: Database, inbox: Inb
     set_state(database, "logged_out")
     inbox.open.clear()
     alerts.check()
-    wait_until(lambda: inbox.tries == 1, 20, "the delivery to begin")
+    wait_until(lambda: inbox.tries == 1, 20, "the sending to begin")
     alerts.check()
     assert inbox.messages == []
-    assert recorded(database) != "logged_out", "not told before it is delivered"
+    assert recorded(database) != "logged_out", "not told before it is sent"
     inbox.open.set()
     alerts.wait(20)
     assert inbox.tries == 1
     assert recorded(database) == "logged_out"
 
 
-def test_a_failed_delivery_is_repeated_until_it_succeeds(database: Database, inbox: Inbox) -> None:
+def test_a_failed_alert_is_repeated_until_it_succeeds(database: Database, inbox: Inbox) -> None:
     alerts = alerts_to(database, inbox, first_wait_ms=1)
     set_state(database, "logged_out")
     inbox.answer = 500
@@ -191,7 +191,7 @@ def test_a_failed_delivery_is_repeated_until_it_succeeds(database: Database, inb
     assert len(inbox.messages) == 1
 
 
-def test_a_failed_delivery_is_not_repeated_at_once(database: Database, inbox: Inbox) -> None:
+def test_a_failed_alert_is_not_repeated_at_once(database: Database, inbox: Inbox) -> None:
     alerts = alerts_to(database, inbox)
     set_state(database, "logged_out")
     inbox.answer = 500
@@ -203,7 +203,7 @@ def test_a_failed_delivery_is_not_repeated_at_once(database: Database, inbox: In
     assert state.others_wait_until > now_ms()
 
 
-def test_a_restart_goes_on_with_what_was_not_delivered(database: Database, inbox: Inbox) -> None:
+def test_a_restart_goes_on_with_what_was_not_sent(database: Database, inbox: Inbox) -> None:
     set_state(database, "logged_out")
     inbox.answer = 500
     settle(alerts_to(database, inbox, first_wait_ms=1))
