@@ -32,6 +32,7 @@ from hudhud.db.migrate import (
     oldest_version,
 )
 from hudhud.db.tables import installation, messages, metadata
+from hudhud.maintenance.alerts.state import AlertState, read_all
 from hudhud.messages import listing, statistics, text_store, timeline
 from hudhud.messages.search import JobFilter, PageCursor
 from hudhud.messages.states import STATUSES
@@ -427,6 +428,28 @@ def test_keys_of_the_first_version_get_no_limits_and_keep_that(grown: Database) 
         new = api_keys.rotate(connection, key.owner, now=NOW)
         assert new is not None
         assert api_keys.stored(connection, new.key).limits == key.limits
+
+
+@pytest.mark.parametrize(
+    ("column", "state"),
+    [
+        (None, None),
+        ("logged_out", ("logged_out", None, 0, 0)),
+        ("- logged_out 2 1763868678036", (None, "logged_out", 2, 1763868678036)),
+        ("restricted connected 1 1763868678036", ("restricted", "connected", 1, 1763868678036)),
+    ],
+)
+def test_what_people_were_told_before_is_kept(
+    grown: Database, column: str | None, state: tuple[str | None, str | None, int, int] | None
+) -> None:
+    upgrade_to(grown, "0004")
+    with grown.write() as connection:
+        connection.execute(text("UPDATE senders SET alerted_state = :column"), {"column": column})
+    migrate(grown)
+    with grown.read() as connection:
+        states = read_all(connection)
+        assert connection.scalar(text("SELECT alerted_state FROM senders")) == column
+    assert states == ({} if state is None else {"sender main": AlertState(*state)})
 
 
 @pytest.mark.parametrize("kept", [5, 0])

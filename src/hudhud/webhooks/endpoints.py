@@ -85,7 +85,6 @@ _SHOWN: Final = select(
             "failing_since",
             "disabled_at",
             *columns("disabled_reason", None),
-            "alerted",
         )
     )
 )
