@@ -15,13 +15,13 @@ from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Cipher
 from hudhud.core.errors import SettingsError
-from hudhud.core.rates import KINDS, Kind, Rates
+from hudhud.core.rates import KINDS, LimitKind, Rates
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate
 from hudhud.db.rewriting import Rewriting
-from hudhud.maintenance.alerts.deliver import Alerts, telegram
+from hudhud.maintenance.alerts.send import Alerts, telegram
 from hudhud.maintenance.housekeeping import Housekeeping
 from hudhud.maintenance.retention import KeptDays, Retention
 from hudhud.messages import queue
@@ -57,25 +57,33 @@ def open_installation(settings: Settings) -> Database:
 
 def build_limits(settings: Settings) -> Limits:
     """Build what knows the limits of each send."""
-    each: dict[Kind, Rates | None] = {kind: getattr(settings, f"limit_{kind}") for kind in KINDS}
+    each: dict[LimitKind, Rates | None] = {
+        kind: getattr(settings, f"limit_{kind}") for kind in KINDS
+    }
     given = {kind: rates for kind, rates in each.items() if rates is not None}
     return Limits(given, settings.limit_total or ())
 
 
-def build_starter(
-    settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
-) -> VerificationStarter:
-    """Build what makes verifications and writes them. Raises StartRefused without a secret."""
-    cipher = build_code_cipher(settings)
-    channel, mean_gap = settings.channel, mean_gap_of(settings)
+def build_starter(settings: Settings, templates: Templates) -> VerificationStarter:
+    """Build what makes verifications. Raises StartRefused without a secret."""
     return VerificationStarter(
-        Acceptor(database, cipher, countries, channel=channel, mean_gap=mean_gap),
-        cipher,
+        build_code_cipher(settings),
         templates,
         build_limits(settings),
-        channel=channel,
+        channel=settings.channel,
         code_length=settings.otp_length,
         ttl_seconds=settings.otp_ttl_seconds,
+    )
+
+
+def build_acceptor(settings: Settings, database: Database, countries: CountryPolicy) -> Acceptor:
+    """Build what accepts verifications and writes them. Raises StartRefused without a secret."""
+    return Acceptor(
+        database,
+        build_code_cipher(settings),
+        countries,
+        channel=settings.channel,
+        mean_gap=mean_gap_of(settings),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from hudhud.channels import sandbox
-from hudhud.channels.base import Event, Receipt, StateReport
+from hudhud.channels.base import ChannelEvent, Receipt, StateReport
 from hudhud.channels.sandbox import NEVER_DELIVERED, NOT_ON_WHATSAPP, SLOW, SandboxChannel
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed, PermanentFailure
@@ -20,7 +20,7 @@ class Heard:
     """What a channel told."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events: list[ChannelEvent] = []
 
     def receipts(self) -> list[str]:
         return [event.provider_message_id for event in self.events if isinstance(event, Receipt)]

@@ -9,7 +9,7 @@ from hudhud.cli.pairing_qr import QR_FILE, drawing
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.senders import commands
-from hudhud.senders.commands import Result
+from hudhud.senders.commands import CommandResult
 from support.command_line import PHONE, QR, Installation, Run, in_background
 from support.services import wait_until
 
@@ -82,7 +82,7 @@ def test_a_code_that_nobody_scans_ends_with_one(
     assert not (tmp_path / "data" / QR_FILE).exists()
 
 
-def answer_command(installation: Installation, result: Result) -> commands.Command:
+def answer_command(installation: Installation, result: CommandResult) -> commands.Command:
     """Carry out the next command as the sender's process would."""
     taken: list[commands.Command] = []
 
@@ -104,7 +104,9 @@ def test_a_phone_code_is_shown_in_two_groups_and_waited_for(
     asked = []
 
     def link() -> None:
-        asked.append(answer_command(installation, Result(commands.DONE, pair_code="ABCD1234")))
+        asked.append(
+            answer_command(installation, CommandResult(commands.DONE, pair_code="ABCD1234"))
+        )
         installation.play_sender(StateReport("connected", "all", phone=PHONE))
 
     installation.play_sender(StateReport("pairing", qr=QR))
@@ -120,10 +122,10 @@ def test_a_phone_code_is_asked_for_again_where_the_link_was_renewed(
     run: Run, installation: Installation
 ) -> None:
     def link() -> None:
-        answer_command(installation, Result(commands.FAILED, other("Ask again.")))
+        answer_command(installation, CommandResult(commands.FAILED, other("Ask again.")))
         installation.play_sender(StateReport("starting"))
         installation.play_sender(StateReport("pairing", qr=QR))
-        answer_command(installation, Result(commands.DONE, pair_code="ABCD1234"))
+        answer_command(installation, CommandResult(commands.DONE, pair_code="ABCD1234"))
         installation.play_sender(StateReport("connected", "all", phone=PHONE))
 
     installation.play_sender(StateReport("pairing", qr=QR))
@@ -137,7 +139,7 @@ def test_a_phone_code_that_nobody_types_in_time_ends_with_one(
     run: Run, installation: Installation
 ) -> None:
     def let_it_run_out() -> None:
-        answer_command(installation, Result(commands.DONE, pair_code="ABCD1234"))
+        answer_command(installation, CommandResult(commands.DONE, pair_code="ABCD1234"))
         installation.play_sender(StateReport("starting"))
         installation.play_sender(StateReport("pairing", qr=QR))
 
@@ -150,7 +152,7 @@ def test_a_phone_code_that_nobody_types_in_time_ends_with_one(
 
 def test_a_refused_phone_code_ends_with_the_reason(run: Run, installation: Installation) -> None:
     installation.play_sender(StateReport("pairing", qr=QR))
-    refused = Result(commands.FAILED, other("WhatsApp gives no code for this number."))
+    refused = CommandResult(commands.FAILED, other("WhatsApp gives no code for this number."))
     with in_background(lambda: void(answer_command(installation, refused))):
         ended = run("pair", "--phone", PHONE)
     assert ended.code == 1

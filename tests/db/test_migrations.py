@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, inspect, select, text
 from conftest import MigratedDatabase
 from hudhud.auth import api_keys
 from hudhud.core.errors import StartRefused
-from hudhud.core.rates import Kind, Rates, write_own_limits
+from hudhud.core.rates import LimitKind, Rates, write_own_limits
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
 from hudhud.db.migrate import (
@@ -32,6 +32,7 @@ from hudhud.db.migrate import (
     oldest_version,
 )
 from hudhud.db.tables import installation, messages, metadata
+from hudhud.maintenance.alerts.state import AlertState, read_all
 from hudhud.messages import listing, statistics, text_store, timeline
 from hudhud.messages.search import JobFilter, PageCursor
 from hudhud.messages.states import STATUSES
@@ -331,7 +332,7 @@ def _insert_message(connection: Connection, number: int, status: str) -> None:
             "status": "pending",
             "code_digest": b"",
             "code_index": CIPHER.index(f"471{number}"),
-            "code_sealed": CIPHER.seal(f"v{number}", f"471{number}"),
+            "code_sealed": CIPHER.codes.seal(f"v{number}", f"471{number}"),
             "api_key": "k",
             "created_at": NOW,
             "expires_at": NOW + 1,
@@ -419,7 +420,7 @@ def test_what_the_first_version_stored_is_shown(grown: Database) -> None:
 
 def test_keys_of_the_first_version_get_no_limits_and_keep_that(grown: Database) -> None:
     migrate(grown)
-    none: dict[Kind, Rates] = {kind: () for kind, rates in DEFAULTS.items() if rates}
+    none: dict[LimitKind, Rates] = {kind: () for kind, rates in DEFAULTS.items() if rates}
     with grown.write() as connection:
         (key,) = api_keys.list_keys(connection)
         assert key.limits == write_own_limits(none)
@@ -427,6 +428,28 @@ def test_keys_of_the_first_version_get_no_limits_and_keep_that(grown: Database) 
         new = api_keys.rotate(connection, key.owner, now=NOW)
         assert new is not None
         assert api_keys.stored(connection, new.key).limits == key.limits
+
+
+@pytest.mark.parametrize(
+    ("column", "state"),
+    [
+        (None, None),
+        ("logged_out", ("logged_out", None, 0, 0)),
+        ("- logged_out 2 1763868678036", (None, "logged_out", 2, 1763868678036)),
+        ("restricted connected 1 1763868678036", ("restricted", "connected", 1, 1763868678036)),
+    ],
+)
+def test_what_people_were_told_before_is_kept(
+    grown: Database, column: str | None, state: tuple[str | None, str | None, int, int] | None
+) -> None:
+    upgrade_to(grown, "0004")
+    with grown.write() as connection:
+        connection.execute(text("UPDATE senders SET alerted_state = :column"), {"column": column})
+    migrate(grown)
+    with grown.read() as connection:
+        states = read_all(connection)
+        assert connection.scalar(text("SELECT alerted_state FROM senders")) == column
+    assert states == ({} if state is None else {"sender main": AlertState(*state)})
 
 
 @pytest.mark.parametrize("kept", [5, 0])

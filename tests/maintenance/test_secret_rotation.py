@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud.app import build_admin_password, build_link_starter, build_starter
+from hudhud.app import build_admin_password, build_link_starter
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.channels.base import Inbound
@@ -33,7 +33,7 @@ from hudhud.verification.new_verification import Accepted
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.event_types import KINDS
 from support.links import put_linked
-from support.queued import PHONE, verification_of
+from support.queued import PHONE, build_starter, verification_of
 from support.verifying import SHOP, request, start, verification
 
 OLD = "the secret before, of the tests"
@@ -80,7 +80,7 @@ def take_over(database: Database, used: Settings) -> None:
 
 def accept(database: Database, used: Settings, phone: str = PHONE) -> Accepted:
     """A code that was asked for while these settings held."""
-    starter = build_starter(used, database, build_templates(used), build_countries(used, database))
+    starter = build_starter(database, used)
     (result,) = start(database, (SHOP, request(phone)), now=now_ms(), starter=starter)
     assert isinstance(result, Accepted)
     return result
@@ -106,7 +106,7 @@ def test_a_code_is_checked_sent_and_found(
 ) -> None:
     accepted = accept(database, made)
     row = verification_of(database, accepted.message_id)
-    assert accepted.code == cipher(used).open(row.id, row.code_sealed)
+    assert accepted.code == cipher(used).codes.open(row.id, row.code_sealed)
     with database.read() as connection:
         found = search.messages_with(connection, cipher(used), str(accepted.code))
     assert found == [accepted.message_id]

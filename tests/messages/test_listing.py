@@ -9,7 +9,7 @@ from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
 from hudhud.messages import listing, queue
-from hudhud.messages.listing import Job, JobPage, Refusal, Total
+from hudhud.messages.listing import Job, JobPage, JobRefusal, Total
 from hudhud.messages.outcomes import Failed, Sent
 from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.messages.search import JobFilter, PageCursor
@@ -42,7 +42,7 @@ def find(database: Database, number: int, *, now: int = NOW) -> Job | None:
         return listing.find(connection, number, now=now)
 
 
-def refusal(database: Database, job: StoredJob, *, now: int = NOW) -> Refusal | None:
+def refusal(database: Database, job: StoredJob, *, now: int = NOW) -> JobRefusal | None:
     (number,) = put_jobs(database, job)
     found = find(database, number, now=now)
     assert found is not None

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hudhud.db.engine import Database
 from hudhud.senders import commands
-from hudhud.senders.commands import DONE, FAILED, STALE_MS, Command, Result
+from hudhud.senders.commands import DONE, FAILED, STALE_MS, Command, CommandResult
 from support.queued import NOW, put_sender
 
 
@@ -18,7 +18,7 @@ def _sender(database: Database) -> None:
     put_sender(database, "other")
 
 
-def ask(database: Database, kind: commands.Kind = "reload", *, sender: str = "main") -> int:
+def ask(database: Database, kind: commands.CommandKind = "reload", *, sender: str = "main") -> int:
     with database.write() as connection:
         return commands.ask(connection, sender=sender, kind=kind, now=NOW)
 
@@ -33,7 +33,7 @@ def has_new(database: Database, sender: str = "main") -> bool:
         return commands.has_new(connection, sender=sender)
 
 
-def result_of(database: Database, command: int) -> Result | None:
+def result_of(database: Database, command: int) -> CommandResult | None:
     with database.read() as connection:
         return commands.result_of(connection, command)
 
@@ -64,8 +64,10 @@ def test_a_command_has_a_result_once_it_is_finished(database: Database) -> None:
     (command,) = take(database)
     assert result_of(database, number) is None
     with database.write() as connection:
-        commands.finish(connection, command=command, result=Result(DONE, pair_code="ABCD"), now=NOW)
-    assert result_of(database, number) == Result(DONE, pair_code="ABCD")
+        commands.finish(
+            connection, command=command, result=CommandResult(DONE, pair_code="ABCD"), now=NOW
+        )
+    assert result_of(database, number) == CommandResult(DONE, pair_code="ABCD")
 
 
 def test_a_command_that_nobody_took_in_time_fails_and_is_not_carried_out(
@@ -73,7 +75,7 @@ def test_a_command_that_nobody_took_in_time_fails_and_is_not_carried_out(
 ) -> None:
     number = ask(database)
     assert take(database, now=NOW + STALE_MS + 1) == []
-    assert result_of(database, number) == Result(FAILED, commands.STALE)
+    assert result_of(database, number) == CommandResult(FAILED, commands.STALE)
     assert not has_new(database)
 
 

@@ -11,7 +11,7 @@ from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.senders import commands, overview, records
-from hudhud.senders.commands import DONE, FAILED, STALE_MS, Kind, Result
+from hudhud.senders.commands import DONE, FAILED, STALE_MS, CommandKind, CommandResult
 from hudhud.senders.overview import (
     ACTION_MS,
     NO_STATE_YET,
@@ -57,12 +57,12 @@ def start_again(database: Database, *, now: int) -> None:
         records.beat(connection, name="main", now=now)
 
 
-def ask(database: Database, kind: Kind, *, now: int = NOW) -> None:
+def ask(database: Database, kind: CommandKind, *, now: int = NOW) -> None:
     with database.write() as connection:
         commands.ask(connection, sender="main", kind=kind, now=now)
 
 
-def finish(database: Database, result: Result, *, now: int = NOW) -> None:
+def finish(database: Database, result: CommandResult, *, now: int = NOW) -> None:
     with database.write() as connection:
         (command,) = commands.take(connection, sender="main", now=now)
         commands.finish(connection, command=command, result=result, now=now)
@@ -318,7 +318,7 @@ def test_what_nobody_took_in_time_has_failed(database: Database) -> None:
 def test_a_failure_says_why(database: Database) -> None:
     report(database, "pairing")
     ask(database, "pair_phone")
-    finish(database, Result(FAILED, other("This number cannot be paired.")))
+    finish(database, CommandResult(FAILED, other("This number cannot be paired.")))
     why = other("This number cannot be paired.")
     expected = ActionResult("pair_phone", "failed", NOW, why)
     assert card(database).action == expected
@@ -327,14 +327,14 @@ def test_a_failure_says_why(database: Database) -> None:
 def test_a_pairing_by_phone_gives_its_code(database: Database) -> None:
     report(database, "pairing")
     ask(database, "pair_phone")
-    finish(database, Result(DONE, pair_code="ABCD1234"), now=NOW + 500)
+    finish(database, CommandResult(DONE, pair_code="ABCD1234"), now=NOW + 500)
     assert card(database).action == ActionResult("pair_phone", "done", NOW)
 
 
 def test_only_the_last_action_is_shown(database: Database) -> None:
     report(database, "pairing")
     ask(database, "pair_phone")
-    finish(database, Result(DONE, pair_code="ABCD1234"))
+    finish(database, CommandResult(DONE, pair_code="ABCD1234"))
     ask(database, "reload", now=NOW + 5)
     assert card(database).action == ActionResult("reload", "asked", NOW + 5)
 
@@ -342,7 +342,7 @@ def test_only_the_last_action_is_shown(database: Database) -> None:
 def test_a_reload_is_done_when_the_sender_has_a_lasting_state_again(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "reload")
-    finish(database, Result(DONE, other("It starts anew.")), now=NOW + 100)
+    finish(database, CommandResult(DONE, other("It starts anew.")), now=NOW + 100)
     assert card(database).action == ActionResult("reload", "asked", NOW)
     start_again(database, now=NOW + 400)
     assert card(database, now=NOW + 1000).action == ActionResult("reload", "asked", NOW)
@@ -354,7 +354,7 @@ def test_a_reload_is_done_when_the_sender_has_a_lasting_state_again(database: Da
 def test_what_happens_after_a_reload_changes_nothing_of_its_result(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "reload")
-    finish(database, Result(DONE, other("It starts anew.")), now=NOW + 100)
+    finish(database, CommandResult(DONE, other("It starts anew.")), now=NOW + 100)
     start_again(database, now=NOW + 400)
     report(database, "connected", now=NOW + 2500)
     done = ActionResult("reload", "done", NOW, seconds=2.5)
@@ -367,7 +367,7 @@ def test_what_happens_after_a_reload_changes_nothing_of_its_result(database: Dat
 def test_a_sender_that_does_not_come_back_in_time_failed_to_reload(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "reload")
-    finish(database, Result(DONE, other("It starts anew.")), now=NOW + 100)
+    finish(database, CommandResult(DONE, other("It starts anew.")), now=NOW + 100)
     start_again(database, now=NOW + 400)
     assert card(database, now=NOW + 100 + ACTION_MS).action == ActionResult("reload", "asked", NOW)
     failed = ActionResult("reload", "failed", NOW, NO_STATE_YET)
@@ -377,7 +377,7 @@ def test_a_sender_that_does_not_come_back_in_time_failed_to_reload(database: Dat
 def test_a_logout_is_done_when_there_is_something_to_scan(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "logout")
-    finish(database, Result(DONE, other("Logged out.")), now=NOW + 100)
+    finish(database, CommandResult(DONE, other("Logged out.")), now=NOW + 100)
     report(database, "logged_out", now=NOW + 200)
     assert card(database, now=NOW + 300).action == ActionResult("logout", "asked", NOW)
     start_again(database, now=NOW + 1000)

@@ -8,7 +8,13 @@ from hudhud.core.sentences import say
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
 from hudhud.webhooks import deliveries, events
-from hudhud.webhooks.delivery_states import Claimed, Delivered, NextDue, NotDelivered, Outcome
+from hudhud.webhooks.delivery_states import (
+    ClaimedWebhook,
+    Delivered,
+    NextDue,
+    NotDelivered,
+    WebhookOutcome,
+)
 from hudhud.webhooks.endpoint_health import EndpointChanges
 from support.queued import NOW, submit
 from support.receivers import stored_deliveries
@@ -32,25 +38,27 @@ def jobs(database: Database, count: int) -> list[int]:
     return numbers
 
 
-def claim(database: Database, endpoint: int, most: int = 9, *, now: int = NOW) -> list[Claimed]:
+def claim(
+    database: Database, endpoint: int, most: int = 9, *, now: int = NOW
+) -> list[ClaimedWebhook]:
     with database.write() as connection:
         return deliveries.claim(connection, spare={endpoint: most}, now=now)
 
 
-def record(database: Database, *outcomes: Outcome, now: int = NOW) -> EndpointChanges:
+def record(database: Database, *outcomes: WebhookOutcome, now: int = NOW) -> EndpointChanges:
     with database.write() as connection:
         return deliveries.record(connection, outcomes, now=now)
 
 
-def arrived(claimed: Claimed, now: int = NOW) -> Delivered:
+def arrived(claimed: ClaimedWebhook, now: int = NOW) -> Delivered:
     return Delivered(claimed, 204, now)
 
 
-def failed(claimed: Claimed, retry_at: int | None) -> NotDelivered:
+def failed(claimed: ClaimedWebhook, retry_at: int | None) -> NotDelivered:
     return NotDelivered(claimed, 500, say("webhook.refused", status=500), retry_at, NOW)
 
 
-def numbers(claimed: Sequence[Claimed]) -> list[int]:
+def numbers(claimed: Sequence[ClaimedWebhook]) -> list[int]:
     return [one.id for one in claimed]
 
 

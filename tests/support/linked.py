@@ -12,7 +12,7 @@ from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.senders import commands, records
-from hudhud.senders.commands import Kind, Result
+from hudhud.senders.commands import CommandKind, CommandResult
 from support.services import API_KEY, HTTP, Service, ask_for_code, wait_until
 from waemu.client import EmulatorProcess
 from waemu.records import ReceivedMessage
@@ -209,13 +209,13 @@ class LinkedService:
         self.emulator.add_phone(number)
         return number
 
-    def command(self, kind: Kind, argument: str | None = None) -> Result:
+    def command(self, kind: CommandKind, argument: str | None = None) -> CommandResult:
         """Ask the sender to do something and wait for what comes of it."""
         with self.database.write() as connection:
             number = commands.ask(
                 connection, sender=SENDER, kind=kind, now=now_ms(), argument=argument
             )
-        results: list[Result] = []
+        results: list[CommandResult] = []
 
         def is_done() -> bool:
             with self.database.read() as connection:

@@ -92,7 +92,7 @@ def queued(database: Database) -> list[Row[Any]]:
 
 def code_of(row: Row[Any]) -> str:
     """The code of a verification as it is stored."""
-    return CodeCipher(SECRET).open(row.id, row.code_sealed)
+    return CodeCipher(SECRET).codes.open(row.id, row.code_sealed)
 
 
 def text_of(link: str) -> str:

@@ -1,16 +1,19 @@
 """Messages in a queue, put there as the API puts them."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select, update
 
 from conftest import settings
-from hudhud.app import build_starter
+from hudhud import app
 from hudhud.auth.api_key_settings import Scope
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import State, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.phones import Phone
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.senders import records
@@ -21,8 +24,7 @@ from hudhud.verification.build import (
     build_templates,
 )
 from hudhud.verification.links.inbound import LinkReplies
-from hudhud.verification.new_verification import Accepted, SendRequest
-from hudhud.verification.start import VerificationStarter
+from hudhud.verification.new_verification import Accepted, NewVerification, SendRequest
 
 NOW = 1_795_483_878_036
 VALIDITY_MS = 300_000
@@ -31,11 +33,24 @@ SECRET = "a secret of the tests"
 CARRIES: dict[State, Literal["all", "known"]] = {"connected": "all", "restricted": "known"}
 
 
-def starter(database: Database, **changes: Any) -> VerificationStarter:
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """What makes verifications, and what writes them."""
+
+    make: Callable[..., NewVerification]
+    write: Callable[[Connection, Sequence[NewVerification]], list[Accepted | Exception]]
+
+
+def build_starter(database: Database, chosen: Settings) -> Starter:
+    """Put both together, as the web application does."""
+    acceptor = app.build_acceptor(chosen, database, build_countries(chosen, database))
+    return Starter(app.build_starter(chosen, build_templates(chosen)).make, acceptor.write)
+
+
+def starter(database: Database, **changes: Any) -> Starter:
     """What makes and writes verifications, on the sandbox unless `changes` say otherwise."""
-    chosen = settings(**{"channel": "sandbox", "session_secret": SECRET, **changes})
     return build_starter(
-        chosen, database, build_templates(chosen), build_countries(chosen, database)
+        database, settings(**{"channel": "sandbox", "session_secret": SECRET, **changes})
     )
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hudhud.channels.base import Event, StateReport
+from hudhud.channels.base import ChannelEvent, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeCipher
 from hudhud.db.engine import Database
 from hudhud.senders import commands, records
-from hudhud.senders.commands import Kind, Result
+from hudhud.senders.commands import CommandKind, CommandResult
 from hudhud.worker.pace import Pace
 from hudhud.worker.send import MessageSender
 from hudhud.worker.worker import Worker
@@ -59,7 +59,7 @@ class RunningWorker:
         assert self.exit_code is not None, "the worker did not end"
         return self.exit_code
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: ChannelEvent) -> None:
         """Let the channel tell something, and wait until the worker knows of it."""
         assert self.channel.started.wait(SECONDS)
         self.channel.emit(event)
@@ -78,7 +78,7 @@ class RunningWorker:
         wait_until(lambda: stored(self.database, message).status == status, SECONDS, status)
         return stored(self.database, message)
 
-    def ask(self, kind: Kind, argument: str | None = None) -> int:
+    def ask(self, kind: CommandKind, argument: str | None = None) -> int:
         """Give a command as an operator does, and return its id."""
         with self.database.write() as connection:
             number = commands.ask(
@@ -87,10 +87,10 @@ class RunningWorker:
             self.database.notify(connection)
         return number
 
-    def result(self, command: int) -> Result:
+    def result(self, command: int) -> CommandResult:
         """Return what came of a command, once it is finished."""
 
-        def found() -> Result | None:
+        def found() -> CommandResult | None:
             with self.database.read() as connection:
                 return commands.result_of(connection, command)
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from hudhud.channels.base import Event, StateReport
+from hudhud.channels.base import ChannelEvent, StateReport
 from hudhud.core.errors import CommandFailed
 
 
@@ -21,11 +21,11 @@ class ScriptedChannel:
         self.on_check: Callable[[], None] = lambda: None
         self.first_state = StateReport("connected", "all")
         self.started = threading.Event()
-        self.emit: Callable[[Event], None]
+        self.emit: Callable[[ChannelEvent], None]
         self.logged_out = False
         self.stopped = False
 
-    def start(self, emit: Callable[[Event], None]) -> None:
+    def start(self, emit: Callable[[ChannelEvent], None]) -> None:
         """Report the first state at once."""
         self.emit = emit
         emit(self.first_state)

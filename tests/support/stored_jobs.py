@@ -76,7 +76,7 @@ def _rows(number: int, job: StoredJob) -> tuple[dict[str, object], dict[str, obj
         "status": "pending",
         "code_digest": b"",
         "code_index": None if code is None else job.cipher.index(code),
-        "code_sealed": None if code is None else job.cipher.seal(name, code),
+        "code_sealed": None if code is None else job.cipher.codes.seal(name, code),
         "api_key": "k",
         "created_at": job.created_at,
         "expires_at": job.created_at + job.validity_ms,

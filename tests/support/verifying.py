@@ -19,7 +19,6 @@ from hudhud.verification.build import build_countries, build_templates
 from hudhud.verification.check import Check, Checked, CodeChecker
 from hudhud.verification.new_verification import Accepted, SendRequest
 from hudhud.verification.resend import Resender
-from hudhud.verification.start import VerificationStarter
 from support import queued
 from support.queued import NOW, PHONE, SECRET, caller
 
@@ -48,7 +47,7 @@ def start(
     database: Database,
     *asked: tuple[Caller, SendRequest],
     now: int = NOW,
-    starter: VerificationStarter | None = None,
+    starter: queued.Starter | None = None,
 ) -> list[Accepted | Exception]:
     """Write a group of requests, as the API does for those that come within milliseconds."""
     used = starter or queued.starter(database)

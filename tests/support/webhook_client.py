@@ -3,7 +3,7 @@
 import asyncio
 
 from hudhud.webhooks.address_policy import AddressPolicy, Resolve
-from hudhud.webhooks.http_client import Answer, WebhookClient
+from hudhud.webhooks.http_client import EndpointAnswer, WebhookClient
 
 NAME = "receiver.example"
 PUBLIC = "93.184.215.14"
@@ -19,7 +19,7 @@ def address_policy(*addresses: str, allow_private: bool = False) -> AddressPolic
     return AddressPolicy(allow_private=allow_private, resolve=leads_to(*addresses))
 
 
-def said(answer: Answer) -> str:
+def said(answer: EndpointAnswer) -> str:
     """The English text of what went wrong."""
     assert answer.error is not None
     return answer.error.english()
@@ -27,10 +27,10 @@ def said(answer: Answer) -> str:
 
 def post(
     where: AddressPolicy, url: str, *, answer_seconds: float = SECONDS, body: bytes = b"{}"
-) -> Answer:
+) -> EndpointAnswer:
     """Post once, as the dispatcher does."""
 
-    async def once() -> Answer:
+    async def once() -> EndpointAnswer:
         client = WebhookClient(where, most_connections=4, answer_seconds=answer_seconds)
         try:
             return await client.post(url, {"webhook-id": "evt_1"}, body)

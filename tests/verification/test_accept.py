@@ -16,12 +16,12 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import LARGEST_GROUP
 from hudhud.verification.new_verification import Accepted, NewVerification, SendRequest
-from hudhud.verification.start import VerificationStarter
 from support.queued import (
     NOW,
     PHONE,
     SECRET,
     VALIDITY_MS,
+    Starter,
     accept,
     caller,
     put_sender,
@@ -41,14 +41,14 @@ PACED = {
 PLACES = 11
 
 
-def make(start: VerificationStarter, count: int = 1) -> list[NewVerification]:
+def make(start: Starter, count: int = 1) -> list[NewVerification]:
     return [
         start.make(SendRequest(EGYPT), caller=caller(f"k{one}"), request_id="r", now=NOW)
         for one in range(count)
     ]
 
 
-def write(database: Database, start: VerificationStarter, count: int) -> list[Accepted | Exception]:
+def write(database: Database, start: Starter, count: int) -> list[Accepted | Exception]:
     with database.write() as connection:
         return start.write(connection, make(start, count))
 
@@ -76,7 +76,7 @@ def test_a_code_is_stored_to_be_checked_found_and_sent_and_not_readably(database
     cipher = CodeCipher(SECRET)
     assert cipher.matches(row.code_digest, row.id, code)
     assert cipher.index(code) == row.code_index
-    assert cipher.open(row.id, row.code_sealed) == code
+    assert cipher.codes.open(row.id, row.code_sealed) == code
     message = stored(database, accepted.message_id)
     assert not any(code in str(value) for value in (*row, *message))
 

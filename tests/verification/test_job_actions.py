@@ -14,7 +14,7 @@ from hudhud.messages import contacts, listing, queue, statistics
 from hudhud.messages.outcomes import Failed
 from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification import job_actions, lifecycle
-from hudhud.verification.job_actions import Answer
+from hudhud.verification.job_actions import ActionResult
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
@@ -32,7 +32,7 @@ def fail(database: Database, count: int = 1) -> list[int]:
     return numbers
 
 
-def retry(database: Database, number: int, *, now: int = NOW) -> Answer:
+def retry(database: Database, number: int, *, now: int = NOW) -> ActionResult:
     with database.write() as connection:
         return job_actions.retry(connection, number, who="admin", now=now)
 
@@ -42,7 +42,7 @@ def retry_all(database: Database, *, now: int = NOW, most: int | None = None) ->
         return job_actions.retry_all(connection, who="admin", now=now, most=most)
 
 
-def cancel(database: Database, number: int, *, now: int = NOW) -> Answer:
+def cancel(database: Database, number: int, *, now: int = NOW) -> ActionResult:
     with database.write() as connection:
         return job_actions.cancel(connection, number, who="admin", now=now)
 

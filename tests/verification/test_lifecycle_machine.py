@@ -301,7 +301,7 @@ class VerificationMachine(RuleBasedStateMachine):
             assert self.jobs[message.id] == "queued"
             assert self.now < message.expires_at - LAST_CALL_MS
             assert message.code_sealed is not None
-            assert CIPHER.open(one.id, message.code_sealed) == one.code
+            assert CIPHER.codes.open(one.id, message.code_sealed) == one.code
             self.jobs[message.id] = "sending"
         assert len(claimed) + self.cancel_void() <= limit
         if data.draw(st.booleans()):

@@ -108,7 +108,7 @@ def test_the_code_is_sealed_as_before_and_opens(database: Database) -> None:
             connection, channel="sandbox", sender="main", limit=9, now=NOW + 30 * SECOND
         )
     assert claimed.code_sealed is not None
-    assert CodeCipher(SECRET).open(one, claimed.code_sealed) == "4711"
+    assert CodeCipher(SECRET).codes.open(one, claimed.code_sealed) == "4711"
 
 
 def test_nothing_is_extended_and_no_attempt_is_given_back(database: Database) -> None:

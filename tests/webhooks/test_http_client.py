@@ -9,7 +9,7 @@ import pytest
 
 from hudhud.core.phones import mask_phone
 from hudhud.webhooks.address_policy import AddressPolicy
-from hudhud.webhooks.http_client import Answer, WebhookClient
+from hudhud.webhooks.http_client import EndpointAnswer, WebhookClient
 from support.receivers import Received, Receiver, Reply, receiving
 from support.services import wait_until
 from support.webhook_client import NAME, PUBLIC, SECONDS, address_policy, post, said
@@ -31,7 +31,7 @@ def test_the_connection_goes_to_the_address_that_was_judged_under_the_name() -> 
     with receiving() as receiver:
         url = receiver.url.replace("127.0.0.1", NAME) + ";v=1?token=x"
         answer = post(address_policy("127.0.0.1", allow_private=True), url, body=b'{"a":1}')
-        assert answer == Answer(204)
+        assert answer == EndpointAnswer(204)
         (request,) = receiver.received
     assert request.path == "/hook;v=1?token=x"
     assert request.headers["host"] == url.split("/")[2]
@@ -43,14 +43,14 @@ def test_the_next_address_of_a_name_is_tried() -> None:
     with receiving() as receiver:
         url = receiver.url.replace("127.0.0.1", NAME)
         where = address_policy("127.0.0.2", "127.0.0.1", allow_private=True)
-        assert post(where, url) == Answer(204)
+        assert post(where, url) == EndpointAnswer(204)
 
 
 def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with receiving() as proxy, receiving() as receiver:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url.removesuffix("/hook"))
-        assert post(AddressPolicy(allow_private=True), receiver.url) == Answer(204)
+        assert post(AddressPolicy(allow_private=True), receiver.url) == EndpointAnswer(204)
         assert proxy.received == []
 
 
@@ -180,7 +180,7 @@ def test_a_name_is_looked_up_once_for_all_who_ask_at_a_time() -> None:
         release.wait(SECONDS)
         return ["127.0.0.1"]
 
-    async def thrice(url: str) -> list[Answer]:
+    async def thrice(url: str) -> list[EndpointAnswer]:
         where = AddressPolicy(allow_private=True, resolve=slow)
         client = WebhookClient(where, most_connections=4, answer_seconds=SECONDS)
         asking = [asyncio.create_task(client.post(url, {}, b"")) for _ in range(3)]
@@ -193,5 +193,5 @@ def test_a_name_is_looked_up_once_for_all_who_ask_at_a_time() -> None:
 
     with receiving() as receiver:
         answers = asyncio.run(thrice(receiver.url.replace("127.0.0.1", NAME)))
-    assert answers == [Answer(204)] * 3
+    assert answers == [EndpointAnswer(204)] * 3
     assert asked == [NAME]

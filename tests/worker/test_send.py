@@ -43,7 +43,7 @@ def claim(database: Database) -> Claimed:
 
 def deliver(database: Database, channel: ScriptedChannel, secret: str = SECRET) -> Outcome:
     """Claim the next message, send it and record what came of it."""
-    outcome = MessageSender(database, channel, CodeCipher(secret)).deliver(claim(database))
+    outcome = MessageSender(database, channel, CodeCipher(secret)).send(claim(database))
     with database.write() as connection:
         record_outcomes(connection, sender="a", outcomes=[outcome], now=now_ms())
     return outcome
@@ -73,7 +73,7 @@ def test_a_message_sent_again_after_a_crash_has_the_same_code(
     database: Database, channel: ScriptedChannel
 ) -> None:
     submit(database, now=now_ms())
-    MessageSender(database, channel, CodeCipher(SECRET)).deliver(claim(database))
+    MessageSender(database, channel, CodeCipher(SECRET)).send(claim(database))
     with database.write() as connection:
         queue.reclaim_of(connection, sender="a", now=now_ms())
     deliver(database, channel)
@@ -89,7 +89,7 @@ def test_an_expired_code_is_never_sent(
     claimed = claim(database)
     change(database, message, expires_at=now_ms() + left)
     late = replace(claimed, expires_at=now_ms() + left)
-    outcome = MessageSender(database, channel, CodeCipher(SECRET)).deliver(late)
+    outcome = MessageSender(database, channel, CodeCipher(SECRET)).send(late)
     assert channel.sent == []
     with database.write() as connection:
         record_outcomes(connection, sender="a", outcomes=[outcome], now=now_ms())
@@ -294,6 +294,6 @@ def test_a_code_that_expires_while_its_number_is_checked_is_not_sent(
         monkeypatch.setattr(send, "now_ms", lambda: claimed.expires_at)
 
     checking.on_check = let_the_validity_pass
-    outcome = MessageSender(database, checking, CodeCipher(SECRET)).deliver(claimed)
+    outcome = MessageSender(database, checking, CodeCipher(SECRET)).send(claimed)
     assert isinstance(outcome, Returned)
     assert checking.sent == []

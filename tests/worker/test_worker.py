@@ -16,7 +16,7 @@ from hudhud.db.engine import Database
 from hudhud.messages import contacts, queue
 from hudhud.messages.outcomes import Claimed
 from hudhud.senders import records
-from hudhud.senders.commands import DONE, FAILED, Result
+from hudhud.senders.commands import DONE, FAILED, CommandResult
 from hudhud.worker import command_loop, worker
 from hudhud.worker.pace import Pace
 from hudhud.worker.worker import LOST_EXIT_CODE, RESTART_EXIT_CODE
@@ -239,8 +239,8 @@ def test_commands_are_carried_out_with_their_results(
     channel: ScriptedChannel, start: StartWorker
 ) -> None:
     run = start()
-    assert run.result(run.ask("pair_phone", PHONE)) == Result(DONE, pair_code="ABCD1234")
-    assert run.result(run.ask("pair_phone", "+1")) == Result(
+    assert run.result(run.ask("pair_phone", PHONE)) == CommandResult(DONE, pair_code="ABCD1234")
+    assert run.result(run.ask("pair_phone", "+1")) == CommandResult(
         FAILED, other("This number cannot be paired.")
     )
     assert run.result(run.ask("logout")).status == DONE
@@ -407,7 +407,7 @@ def test_a_paused_worker_still_beats_and_obeys(
 ) -> None:
     pause(database)
     run = start()
-    assert run.result(run.ask("pair_phone", PHONE)) == Result(DONE, pair_code="ABCD1234")
+    assert run.result(run.ask("pair_phone", PHONE)) == CommandResult(DONE, pair_code="ABCD1234")
     wait_until(lambda: run.sender().heartbeat_at is not None, SECONDS, "a heartbeat")
     assert run.result(run.ask("reload")).status == DONE
     assert run.wait_for_end() == RESTART_EXIT_CODE

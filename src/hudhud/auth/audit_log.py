@@ -14,7 +14,7 @@ from hudhud.core.stored_sentences import columns
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import audit
 
-Outcome = Literal["ok", "refused", "failed"]
+AuditOutcome = Literal["ok", "refused", "failed"]
 What = Literal[
     "login",
     "login_failed",
@@ -73,7 +73,7 @@ def note(
     address: str | None,
     what: What,
     subject: str | None = None,
-    outcome: Outcome = "ok",
+    outcome: AuditOutcome = "ok",
     detail: Sentence | None = None,
     now: int,
 ) -> None:

@@ -77,7 +77,7 @@ class Restart:
     forget_device: bool = False
 
 
-Event = StateReport | Receipt | Inbound | Restart
+ChannelEvent = StateReport | Receipt | Inbound | Restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Channel(Protocol):
     checks_numbers: bool
     """Whether `has_account` is worth asking (and remembering) before a first send."""
 
-    def start(self, emit: Callable[[Event], None]) -> None:
+    def start(self, emit: Callable[[ChannelEvent], None]) -> None:
         """Begin to connect and return at once; progress arrives as events."""
 
     def has_account(self, phone: str) -> bool:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from hudhud.channels.base import Event, Receipt, StateReport
+from hudhud.channels.base import ChannelEvent, Receipt, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed, PermanentFailure
 from hudhud.core.sentences import say
@@ -35,10 +35,10 @@ class SandboxChannel:
         self._due: list[tuple[float, str]] = []
         self._changed = threading.Condition()
         self._stopping = False
-        self._emit: Callable[[Event], None] = lambda _event: None
+        self._emit: Callable[[ChannelEvent], None] = lambda _event: None
         self._thread = threading.Thread(target=self._give_receipts, daemon=True)
 
-    def start(self, emit: Callable[[Event], None]) -> None:
+    def start(self, emit: Callable[[ChannelEvent], None]) -> None:
         """Report a connection: the sandbox is always there."""
         self._emit = emit
         self._thread.start()

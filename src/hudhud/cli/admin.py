@@ -1,20 +1,17 @@
 """`hudhud admin`: the admin's password, second factor, and a way back in."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from hudhud import app
-from hudhud.auth import admin_password, audit_log, login_attempts, second_factor
-from hudhud.auth.audit_log import COMMAND_LINE, What
-from hudhud.cli.terminal import existing_installation, progress
-from hudhud.core.clock import now_ms
+from hudhud.auth import admin_password, login_attempts, second_factor
+from hudhud.cli.changes import changing, note
+from hudhud.cli.terminal import progress
 from hudhud.core.errors import BadRequest, CommandFailed, SettingsError
-from hudhud.core.settings import Settings, load_settings
+from hudhud.core.settings import load_settings
 
 admin = typer.Typer(
     help="Change the admin's password, or find a way back in.", no_args_is_help=True
@@ -40,7 +37,7 @@ def set_password() -> None:
         admin_password.store(
             connection, username=settings.admin_username, password_hash=password_hash
         )
-        _note(connection, "password_changed", settings.admin_username)
+        note(connection, "password_changed", settings.admin_username)
     typer.echo(f"The password of {settings.admin_username} is set. Every session has ended.")
 
 
@@ -52,9 +49,9 @@ def unlock(
     ] = None,
 ) -> None:
     """Forget failed logins, so that an address need not wait for 15 minutes."""
-    with _changing(load_settings()) as connection:
+    with changing(load_settings()) as connection:
         count = login_attempts.unlock(connection, address)
-        _note(connection, "unlocked", address)
+        note(connection, "unlocked", address)
     typer.echo(f"Failed logins forgotten: {count}.")
 
 
@@ -62,10 +59,10 @@ def unlock(
 def reset_second_factor() -> None:
     """Turn the second factor off, for who has lost both the phone and the recovery codes."""
     settings = load_settings()
-    with _changing(settings) as connection:
+    with changing(settings) as connection:
         was_there = second_factor.turn_off(connection, settings.admin_username)
         if was_there:
-            _note(connection, "second_factor_off", settings.admin_username)
+            note(connection, "second_factor_off", settings.admin_username)
     if not was_there:
         raise CommandFailed(f"{settings.admin_username} has no second factor.")
     typer.echo("The second factor is off. Turn it on again at /admin/second-factor.")
@@ -78,15 +75,3 @@ def _read_password() -> str:
     if typer.prompt("Once more", hide_input=True, err=True) != password:
         raise BadRequest("The two passwords differ. Nothing was changed.")
     return password
-
-
-@contextmanager
-def _changing(settings: Settings) -> Iterator[Connection]:
-    with existing_installation(settings) as database, database.write() as connection:
-        yield connection
-
-
-def _note(connection: Connection, what: What, subject: str | None) -> None:
-    audit_log.note(
-        connection, who=COMMAND_LINE, address=None, what=what, subject=subject, now=now_ms()
-    )

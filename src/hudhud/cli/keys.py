@@ -5,17 +5,17 @@ from contextlib import closing
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
 from hudhud import app
-from hudhud.auth import api_keys, audit_log
+from hudhud.auth import api_keys
 from hudhud.auth.api_key_settings import DEFAULT_SCOPES
-from hudhud.auth.audit_log import COMMAND_LINE, What
+from hudhud.cli.changes import changing, note
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest, CommandFailed
 from hudhud.core.rates import KINDS, UNIT_MS
-from hudhud.core.sentences import Sentence, say
+from hudhud.core.sentences import say
 from hudhud.core.settings import load_settings
 from hudhud.db.locks import Lock, lock
 
@@ -91,7 +91,7 @@ def create(
         )
         made = api_keys.stored(connection, key)
         detail = say("key.scopes", detail=api_keys.described(made))
-        _note(connection, "key_made", made.name, detail)
+        note(connection, "key_made", made.name, detail)
     warn(f"The key {made.name}, for the header X-API-KEY. {ONCE}")
     typer.echo(key)
 
@@ -130,14 +130,14 @@ def rotate(
     Name, scopes and all that is set stay, and the new secret sees what the earlier one made.
     """
     overlap_ms = _milliseconds(overlap)
-    with existing_installation(load_settings()) as database, database.write() as connection:
+    with changing(load_settings()) as connection:
         lock(connection, Lock.API_KEYS)
         now = now_ms()
         owner = api_keys.owner_of(connection, key.removesuffix("…"), now=now)
         new = owner and api_keys.rotate(connection, owner, overlap_ms=overlap_ms, now=now)
         if not new:
             raise CommandFailed(_unknown(key))
-        _note(connection, "key_rotated", new.name, new.sentence)
+        note(connection, "key_rotated", new.name, new.sentence)
     warn(f"The new secret of {new.name}. {new.sentence.english()} {ONCE}")
     typer.echo(new.key)
 
@@ -154,10 +154,10 @@ def revoke(
     ],
 ) -> None:
     """Revoke an API key: within two seconds nobody can use it any more."""
-    with existing_installation(load_settings()) as database, database.write() as connection:
+    with changing(load_settings()) as connection:
         revoked = api_keys.revoke(connection, key.removesuffix("…"), now=now_ms())
         if revoked is not None:
-            _note(connection, "key_revoked", revoked)
+            note(connection, "key_revoked", revoked)
     if revoked is None:
         raise CommandFailed(_unknown(key))
     typer.echo("The key is revoked.")
@@ -190,10 +190,3 @@ def _milliseconds(text: str) -> int:
 
 def _unknown(key: str) -> str:
     return f"No key in use is named {key} or begins so. See: hudhud keys list"
-
-
-def _note(connection: Connection, what: What, name: str, detail: Sentence | None = None) -> None:
-    now = now_ms()
-    audit_log.note(
-        connection, who=COMMAND_LINE, address=None, what=what, subject=name, detail=detail, now=now
-    )

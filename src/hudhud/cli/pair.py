@@ -18,7 +18,7 @@ from hudhud.core.phones import mask_phone
 from hudhud.core.settings import load_settings
 from hudhud.db.engine import Database
 from hudhud.senders import commands, records
-from hudhud.senders.commands import Result
+from hudhud.senders.commands import CommandResult
 
 POLL_SECONDS = 0.5
 ANSWER_SECONDS = 60.0
@@ -182,7 +182,7 @@ def _show_code(database: Database, sender: str, number: str, watched: _Watched) 
         return watched.until_connected(refuse_void_code)
 
 
-def _ask_for_code(database: Database, sender: str, number: str) -> Result:
+def _ask_for_code(database: Database, sender: str, number: str) -> CommandResult:
     with database.write() as connection:
         command = commands.ask(
             connection, sender=sender, kind="pair_phone", now=now_ms(), argument=number
@@ -191,7 +191,7 @@ def _ask_for_code(database: Database, sender: str, number: str) -> Result:
     return _wait_for_result(database, command)
 
 
-def _wait_for_result(database: Database, command: int) -> Result:
+def _wait_for_result(database: Database, command: int) -> CommandResult:
     deadline = time.monotonic() + ANSWER_SECONDS
     with closing(database.doorbell()) as doorbell:
         while time.monotonic() < deadline:

@@ -62,13 +62,13 @@ def send(
 
 def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
     key = secret_of(settings)
-    countries = build_countries(settings, database)
-    starter = app.build_starter(settings, database, build_templates(settings), countries)
+    starter = app.build_starter(settings, build_templates(settings))
+    acceptor = app.build_acceptor(settings, database, build_countries(settings, database))
     request_id = secrets.token_hex(8)
     new = starter.make(SendRequest(phone), caller=CALLER, request_id=request_id, now=now_ms())
     with database.write() as connection:
         check_secret(connection, key, settings.session_secret_previous)
-        (result,) = starter.write(connection, [new])
+        (result,) = acceptor.write(connection, [new])
     if isinstance(result, Exception):
         raise result
     return result

@@ -1,8 +1,7 @@
 """`hudhud webhooks`: who is told of events, and what became of each delivery."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
@@ -11,14 +10,14 @@ import typer
 from sqlalchemy import Connection, Row
 
 from hudhud import app
-from hudhud.auth import api_keys, audit_log, caller
-from hudhud.auth.audit_log import COMMAND_LINE, What
+from hudhud.auth import api_keys, caller
 from hudhud.auth.secret_check import check_secret
+from hudhud.cli.changes import changing, note
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.core.clock import HOUR_MS, iso, now_ms
 from hudhud.core.crypto import Cipher
 from hudhud.core.errors import BadRequest, CommandFailed
-from hudhud.core.sentences import Sentence, say
+from hudhud.core.sentences import say
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.batches import Batches
@@ -64,7 +63,7 @@ def add(
     settings = load_settings()
     with progress("Looking the address up …"):
         app.build_address_policy(settings).check(url)
-    with _changing(settings) as connection:
+    with changing(settings) as connection:
         added = endpoints.add(
             connection,
             _cipher(connection, settings),
@@ -73,7 +72,7 @@ def add(
             owner=None if key is None else _owner_of(connection, key),
             now=now_ms(),
         )
-        _note(connection, "webhook_added", shown(url))
+        note(connection, "webhook_added", shown(url))
     _show(added, f"Endpoint {added.id} is added.")
 
 
@@ -88,23 +87,23 @@ def list_all() -> None:
 @hooks.command()
 def remove(endpoint: Endpoint) -> None:
     """Remove an endpoint: it is told of nothing more, nor of what waits."""
-    with _changing(load_settings()) as connection:
+    with changing(load_settings()) as connection:
         url = endpoints.remove(connection, endpoint)
         if url is None:
             raise _no_such_endpoint(endpoint)
-        _note(connection, "webhook_removed", shown(url))
+        note(connection, "webhook_removed", shown(url))
     typer.echo(f"Endpoint {endpoint} is removed: {shown(url)}")
 
 
 @hooks.command()
 def enable(endpoint: Endpoint) -> None:
     """Deliver again to an endpoint that was disabled because it answered 410."""
-    with _changing(load_settings()) as connection:
+    with changing(load_settings()) as connection:
         url = endpoints.enable(connection, endpoint, now=now_ms())
         if url is None and endpoints.find(connection, endpoint) is None:
             raise _no_such_endpoint(endpoint)
         if url is not None:
-            _note(connection, "webhook_enabled", shown(url))
+            note(connection, "webhook_enabled", shown(url))
     typer.echo(f"Endpoint {endpoint} is {'enabled already' if url is None else 'enabled'}.")
 
 
@@ -117,14 +116,14 @@ def rotate(
 ) -> None:
     """Give an endpoint a new secret and print it; the former one signs too for a while."""
     settings = load_settings()
-    with _changing(settings) as connection:
+    with changing(settings) as connection:
         cipher = _cipher(connection, settings)
         rotated = endpoints.rotate(
             connection, cipher, endpoint, now=now_ms(), overlap_ms=overlap * HOUR_MS
         )
         if rotated is None:
             raise _no_such_endpoint(endpoint)
-        _note(connection, "webhook_rotated", shown(rotated.url))
+        note(connection, "webhook_rotated", shown(rotated.url))
     _show(rotated, f"The former secret signs too for {overlap} h more.")
 
 
@@ -179,13 +178,13 @@ def replay(
 
 
 def _replay_one(delivery: int) -> None:
-    with _changing(load_settings()) as connection:
+    with changing(load_settings()) as connection:
         if not delivery_log.replay(connection, delivery, now=now_ms()):
             raise CommandFailed(
                 f"There is no delivery {delivery}, or it is on its way. "
                 "See: hudhud webhooks deliveries"
             )
-        _note(connection, "webhook_replayed", str(delivery))
+        note(connection, "webhook_replayed", str(delivery))
         behind = delivery_log.behind(connection, delivery)
     if behind is None:
         typer.echo(f"Delivery {delivery} goes out again.")
@@ -206,7 +205,7 @@ def _replay_failed(endpoint: int, since: int) -> None:
                 )
                 if count or not total:
                     detail = say("webhook.replayed", count=count)
-                    _note(connection, "webhook_replayed", shown(found.url), detail)
+                    note(connection, "webhook_replayed", shown(found.url), detail)
                 database.notify(connection)
             total += count
             if count < AT_ONCE:
@@ -228,13 +227,6 @@ def _retry_some_now(
 ) -> None:
     deliveries.retry_now(connection, some, now=now)
     database.notify(connection)
-
-
-@contextmanager
-def _changing(settings: Settings) -> Iterator[Connection]:
-    with existing_installation(settings) as database, database.write() as connection:
-        yield connection
-        database.notify(connection)
 
 
 def _cipher(connection: Connection, settings: Settings) -> Cipher:
@@ -286,7 +278,7 @@ def _state(row: Row[Any]) -> str:
     return "works" if row.failing_since is None else f"fails since {iso(row.failing_since)}"
 
 
-def _counted(connection: Connection, endpoint: int, status: delivery_states.Status) -> str:
+def _counted(connection: Connection, endpoint: int, status: delivery_states.WebhookStatus) -> str:
     count = delivery_log.count(connection, endpoint_id=endpoint, status=status)
     most = delivery_log.MOST_COUNTED
     return f"{status} {count}" if count <= most else f"{status} over {most}"
@@ -322,15 +314,3 @@ def _moment(text: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
-
-
-def _note(connection: Connection, what: What, subject: str, detail: Sentence | None = None) -> None:
-    audit_log.note(
-        connection,
-        who=COMMAND_LINE,
-        address=None,
-        what=what,
-        subject=subject,
-        detail=detail,
-        now=now_ms(),
-    )

@@ -87,18 +87,16 @@ class _Keys:
 
 
 class CodeCipher:
-    """Turns codes into what the database holds, and back."""
+    """Turns codes into what the database holds, and back.
+
+    `codes` seals them and `links` seals links, which hold their tokens, each for its verification.
+    """
 
     def __init__(self, secret: str, previous: str | None = None) -> None:
         self._keys = _Keys(secret)
         self._all = [self._keys] if previous is None else [self._keys, _Keys(previous)]
-        self._cipher = Cipher("code encryption", secret, previous)
-        self._link_cipher = Cipher("link encryption", secret, previous)
-
-    @property
-    def key_names(self) -> tuple[bytes, bytes]:
-        """What a code and a link begin with that are sealed under the present secret."""
-        return self._cipher.key_name, self._link_cipher.key_name
+        self.codes = Cipher("code encryption", secret, previous)
+        self.links = Cipher("link encryption", secret, previous)
 
     def digest(self, verification_id: str, code: str) -> bytes:
         """Return the HMAC by which a typed code is checked; it covers the verification."""
@@ -117,14 +115,6 @@ class CodeCipher:
         """Return the index under this secret and under the one before it, to search with."""
         return [hmac.digest(keys.index, code.encode(), "sha256") for keys in self._all]
 
-    def seal(self, verification_id: str, code: str) -> bytes:
-        """Encrypt a code so that it opens only for its verification."""
-        return self._cipher.seal(verification_id, code)
-
-    def open(self, verification_id: str, sealed: bytes) -> str:
-        """Decrypt a sealed code. Raises SealingError where no known secret opens it."""
-        return self._cipher.open(verification_id, sealed)
-
     def request_digests(self, body: bytes) -> list[bytes]:
         """Return the HMAC of a request under this secret and under the one before it.
 
@@ -139,14 +129,6 @@ class CodeCipher:
     def link_indexes(self, token: str) -> list[bytes]:
         """Return the index under this secret and under the one before it, to search with."""
         return [hmac.digest(keys.link_index, token.encode(), "sha256") for keys in self._all]
-
-    def seal_link(self, verification_id: str, link: str) -> bytes:
-        """Encrypt a link, which holds its token, so that it opens only for its verification."""
-        return self._link_cipher.seal(verification_id, link)
-
-    def open_link(self, verification_id: str, sealed: bytes) -> str:
-        """Decrypt a sealed link. Raises SealingError where no known secret opens it."""
-        return self._link_cipher.open(verification_id, sealed)
 
 
 def _digest(keys: _Keys, verification_id: str, code: str) -> bytes:

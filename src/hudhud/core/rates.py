@@ -12,8 +12,8 @@ from typing import Final, Literal, NamedTuple, get_args
 from hudhud.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from hudhud.core.errors import BadRequest
 
-Kind = Literal["per_number", "per_key", "per_client_ip", "per_country", "per_prefix"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+LimitKind = Literal["per_number", "per_key", "per_client_ip", "per_country", "per_prefix"]
+KINDS: Final[tuple[LimitKind, ...]] = get_args(LimitKind)
 
 UNIT_MS: Final = {"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS, "s": 1000}  # longest first
 LONGEST_WINDOW_MS = 31 * UNIT_MS["d"]
@@ -65,12 +65,12 @@ def write_rates(rates: Rates) -> str:
     return ",".join(map(str, rates)) or OFF
 
 
-def parse_own_limits(text: str | None) -> dict[Kind, Rates]:
+def parse_own_limits(text: str | None) -> dict[LimitKind, Rates]:
     """Read an API key's own limits; a kind that is not named follows the settings.
 
     Raises BadRequest saying what is wrong and what to write.
     """
-    limits: dict[Kind, Rates] = {}
+    limits: dict[LimitKind, Rates] = {}
     for word in (text or "").split():
         name, _, rates = word.partition("=")
         kind = next((kind for kind in KINDS if kind == name.lower().replace("-", "_")), None)
@@ -85,7 +85,7 @@ def parse_own_limits(text: str | None) -> dict[Kind, Rates]:
     return limits
 
 
-def write_own_limits(limits: Mapping[Kind, Rates]) -> str | None:
+def write_own_limits(limits: Mapping[LimitKind, Rates]) -> str | None:
     """Write a key's own limits as they are stored and shown; None where it has none."""
     words = [f"{kind}={write_rates(limits[kind])}" for kind in KINDS if kind in limits]
     return " ".join(words) or None

@@ -271,7 +271,7 @@ senders = Table(
     Column("lease_expires_at", Moment),
     Column("heartbeat_at", Moment),
     Column("next_send_at", Moment, nullable=False, default=0),
-    Column("alerted_state", Text),
+    Column("alerted_state", Text),  # for the version before, as `alerted` below; see `alerts`
     Column("last_sent_at", Moment),
     Column("paused_at", Moment),  # since when an admin holds the sending back
 )
@@ -399,7 +399,18 @@ country_guards = Table(
     Column("blocks", Boolean, nullable=False),
     Column("share", Integer, nullable=False),  # in percent
     Column("habit", Integer, nullable=False),
-    Column("alerted", Text),  # which alert was sent, see maintenance/alerts
+    Column("alerted", Text),  # for the version before; see `alerts`
+)
+
+# What people were told of a sender, a country or an endpoint (maintenance/alerts/state.py).
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("told", Text),
+    Column("telling", Text),  # the alert that is being sent
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", Moment, nullable=False),
 )
 
 # Phones that were told that their token is invalid: once an hour.
@@ -443,7 +454,7 @@ webhook_endpoints = Table(
     Column(
         "enabled_at", Moment
     ),  # the last time; what was pending then counts its waiting from here
-    Column("alerted", Text),  # which alert was sent, see maintenance/alerts
+    Column("alerted", Text),  # for the version before; see `alerts`
     sqlite_autoincrement=True,
 )
 

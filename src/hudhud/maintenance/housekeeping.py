@@ -13,7 +13,7 @@ from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.rewriting import Rewriting
 from hudhud.db.uptime import Uptime
-from hudhud.maintenance.alerts.deliver import Alerts
+from hudhud.maintenance.alerts.send import Alerts
 from hudhud.maintenance.retention import Retention
 from hudhud.messages import queue
 from hudhud.senders import records

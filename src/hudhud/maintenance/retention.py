@@ -50,7 +50,7 @@ class Purge(Protocol):
         """Delete, inside a writing transaction."""
 
 
-class Kind(Protocol):
+class RowKind(Protocol):
     """One kind of row that is deleted."""
 
     batches: Batches
@@ -63,7 +63,7 @@ class Retention:
     """Deletes what is too old, a batch at a time, each kind of row in turn."""
 
     def __init__(self, database: Database, kept: KeptDays) -> None:
-        self._kinds: Sequence[Kind] = (
+        self._kinds: Sequence[RowKind] = (
             *_oldest(database, kept),
             *(_Indexed(database, *kind) for kind in _indexed(database, kept)),
         )
@@ -138,7 +138,7 @@ class _Oldest(Generic[Id]):
         return len(chosen)
 
 
-def _oldest(database: Database, kept: KeptDays) -> Sequence[Kind]:
+def _oldest(database: Database, kept: KeptDays) -> Sequence[RowKind]:
     messages_ms = kept.messages * DAY_MS
     # A verification stays as long as a message of it does.
     verifications_ms = max(messages_ms, kept.verifications * DAY_MS)

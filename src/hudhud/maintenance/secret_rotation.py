@@ -76,15 +76,14 @@ def take_over(
 def find_left(connection: Connection, *, secret: str, previous_secret: str) -> RotationStatus:
     """Return what is sealed under the former secret."""
     cipher = CodeCipher(secret, previous_secret)
-    code, link = cipher.key_names
     until = connection.scalar(
         select(func.max(verifications.c.expires_at)).where(
             # As the index has it.
             or_(verifications.c.code_sealed.is_not(None), verifications.c.link_index.is_not(None)),
             verifications.c.expires_at > now_ms(),
             or_(
-                _is_old(verifications.c.code_sealed, code),
-                _is_old(verifications.c.link_sealed, link),
+                _is_old(verifications.c.code_sealed, cipher.codes.key_name),
+                _is_old(verifications.c.link_sealed, cipher.links.key_name),
             ),
         )
     )

@@ -30,7 +30,7 @@ _TIMES = (
     "finished_at",
 )
 
-Refusal = Literal["not_failed", "not_queued", "expired", "canceled", "erased"]
+JobRefusal = Literal["not_failed", "not_queued", "expired", "canceled", "erased"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Job:
     read_at: int | None
     finished_at: int | None
     changed_at: int
-    refusal: Refusal | None
+    refusal: JobRefusal | None
 
     @property
     def legacy_status(self) -> LegacyStatus:
@@ -153,7 +153,7 @@ def _job(row: Row[Any], now: int) -> Job:
     )
 
 
-def _refusal(row: Row[Any], now: int) -> Refusal | None:
+def _refusal(row: Row[Any], now: int) -> JobRefusal | None:
     if row.status == CANCELED:
         return "canceled"
     if row.status not in (FAILED, EXPIRED):

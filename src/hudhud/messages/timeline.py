@@ -16,7 +16,7 @@ from hudhud.db.tables import message_steps, messages
 from hudhud.messages.states import CANCELED, EXPIRED, QUEUED
 
 Kept = Literal["attempt_failed", "put_off", "attempt_lost", "retried", "canceled"]
-Kind = Literal[
+StepKind = Literal[
     "accepted", "sending", "sent", "delivered", "read", "failed", "expired", "canceled", Kept
 ]
 # What ended waiting: its last attempt, where there was one, is kept and not the row's own.
@@ -30,7 +30,7 @@ _OWN_ERROR = tuple(messages.c[name] for name in columns("error", None))
 class Step:
     """One thing that happened to a message at `at` milliseconds, why, and who did it."""
 
-    kind: Kind
+    kind: StepKind
     at: int
     attempt: int | None = None
     sender: str | None = None
@@ -117,7 +117,7 @@ def _own_steps(message: Row[Any], already: Step) -> Iterator[Step]:
         return
     if message.sending_at is not None and message.status not in _ENDED_WAITING:
         yield Step("sending", message.sending_at, message.attempts, message.sender)
-    times: tuple[tuple[Kind, int | None], ...] = (
+    times: tuple[tuple[StepKind, int | None], ...] = (
         ("sent", message.sent_at),
         ("delivered", message.delivered_at),
         ("read", message.read_at),

@@ -14,7 +14,7 @@ from hudhud.core.stored_sentences import columns, stored
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import commands
 
-Kind = Literal["reload", "logout", "pair_phone"]
+CommandKind = Literal["reload", "logout", "pair_phone"]
 
 NEW = "new"
 TAKEN = "taken"
@@ -32,12 +32,12 @@ class Command:
     """One thing to do."""
 
     id: int
-    kind: Kind
+    kind: CommandKind
     argument: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CommandResult:
     """What came of a command: `done` or `failed`, in words or with a code to type on the phone."""
 
     status: str
@@ -46,7 +46,7 @@ class Result:
 
 
 def ask(
-    connection: Connection, *, sender: str, kind: Kind, now: int, argument: str | None = None
+    connection: Connection, *, sender: str, kind: CommandKind, now: int, argument: str | None = None
 ) -> int:
     """Store a command and return its id."""
     row = {"sender": sender, "kind": kind, "argument": argument, "status": NEW, "created_at": now}
@@ -94,7 +94,7 @@ def purge(connection: Connection, *, before: int, limit: int) -> int:
     return delete_some(connection, commands, finished < before, order=finished, limit=limit)
 
 
-def finish(connection: Connection, *, command: Command, result: Result, now: int) -> None:
+def finish(connection: Connection, *, command: Command, result: CommandResult, now: int) -> None:
     """Write what came of a command."""
     values = columns("result", result.sentence)
     if result.pair_code is not None:
@@ -106,14 +106,14 @@ def finish(connection: Connection, *, command: Command, result: Result, now: int
     )
 
 
-def result_of(connection: Connection, command_id: int) -> Result | None:
+def result_of(connection: Connection, command_id: int) -> CommandResult | None:
     """Return what came of a command, or None while it is not finished."""
     row = connection.execute(select(commands).where(commands.c.id == command_id)).one()
     if row.status not in (DONE, FAILED):
         return None
     if row.status == DONE and row.kind == "pair_phone":
-        return Result(DONE, pair_code=row.result)
-    return Result(row.status, stored(row, "result"))
+        return CommandResult(DONE, pair_code=row.result)
+    return CommandResult(row.status, stored(row, "result"))
 
 
 def _is_new(sender: str) -> ColumnElement[bool]:

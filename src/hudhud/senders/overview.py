@@ -35,7 +35,7 @@ class ActionResult:
     `why` says why it failed, `seconds` how long it took.
     """
 
-    kind: commands.Kind
+    kind: commands.CommandKind
     status: Literal["asked", "done", "failed"]
     asked_at: int
     why: Sentence | None = None

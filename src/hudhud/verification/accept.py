@@ -213,7 +213,7 @@ class Acceptor:
         row = connection.execute(_ORIGINAL.where(tables.verifications.c.id == id_of_first)).one()
         code = None
         if row.code_sealed is not None and not (new.hides_code or row.hides_code):
-            code = self._cipher.open(row.id, row.code_sealed)
+            code = self._cipher.codes.open(row.id, row.code_sealed)
         return Accepted(row.id, row.message_id, code, row.expires_at, is_repeated=True)
 
 

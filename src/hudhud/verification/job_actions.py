@@ -12,17 +12,17 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import contacts, counters, listing, timeline
-from hudhud.messages.listing import Refusal
+from hudhud.messages.listing import JobRefusal
 from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.messages.states import CANCELED, FAILED, QUEUED
 from hudhud.verification import lifecycle
 
 AT_ONCE = 500
 
-Answer = Literal["done", "unknown"] | Refusal
+ActionResult = Literal["done", "unknown"] | JobRefusal
 
 
-def retry(connection: Connection, number: int, *, who: str, now: int) -> Answer:
+def retry(connection: Connection, number: int, *, who: str, now: int) -> ActionResult:
     """Queue a failed job again, with fresh attempts, while its code, if it has one, is valid."""
     if _queue_again(connection, [number], who=who, now=now):
         return "done"
@@ -53,7 +53,7 @@ def count_retryable(connection: Connection, *, now: int) -> int:
     return connection.scalar(select(func.count()).select_from(retryable(now).subquery())) or 0
 
 
-def cancel(connection: Connection, number: int, *, who: str, now: int) -> Answer:
+def cancel(connection: Connection, number: int, *, who: str, now: int) -> ActionResult:
     """Cancel a job that waits; its verification too, unless another job carries the code."""
     of_job = select(messages.c.verification_id).where(messages.c.id == number)
     verification = connection.scalar(of_job)

@@ -111,7 +111,7 @@ def cancel(
 
 def cancel_uncarried(connection: Connection, ids: Sequence[str], *, now: int) -> None:
     """Cancel, for an admin, those of which no message is left that could carry the code."""
-    cancel(connection, _undeliverable(connection, ids, (PENDING, FAILED)), reason="admin", now=now)
+    cancel(connection, _without_hope(connection, ids, (PENDING, FAILED)), reason="admin", now=now)
 
 
 def supersede_silently(connection: Connection, ids: Sequence[str], *, now: int) -> None:
@@ -134,7 +134,7 @@ def fail(connection: Connection, message_ids: Sequence[int], *, now: int) -> Non
     of_these = select(messages.c.verification_id).where(messages.c.id.in_(message_ids))
     carried_by = [one for one in connection.scalars(of_these) if one is not None]
     lock(connection, carried_by)  # nobody queues another message of these meanwhile
-    ids = _undeliverable(connection, carried_by, (PENDING,))
+    ids = _without_hope(connection, carried_by, (PENDING,))
     ended = [row.id for row in _end(connection, ids, _Ending(FAILED), now=now, erases=False)]
     events.verification_changed(connection, "verification.failed", ended, now=now)
 
@@ -169,7 +169,7 @@ def lock(connection: Connection, ids: Sequence[str]) -> None:
         connection.execute(found.order_by(verifications.c.id).with_for_update())
 
 
-def _undeliverable(
+def _without_hope(
     connection: Connection, ids: Sequence[str], statuses: Sequence[Status]
 ) -> Sequence[str]:
     """Return those in these states of which no message waits, is being sent or was sent."""

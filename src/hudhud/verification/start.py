@@ -1,26 +1,20 @@
 """Start a verification: choose its code and text; `accept.py` decides and stores."""
 
-from collections.abc import Sequence
-
-from sqlalchemy import Connection
-
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import SANDBOX
 from hudhud.core.crypto import CodeCipher
 from hudhud.messages.templates.catalog import Templates
-from hudhud.verification.accept import Acceptor
 from hudhud.verification.codes import canonical, new_code
 from hudhud.verification.ids import new_verification_id
 from hudhud.verification.limits.rate_limits import Limits
-from hudhud.verification.new_verification import Accepted, NewVerification, SendRequest
+from hudhud.verification.new_verification import NewVerification, SendRequest
 
 
 class VerificationStarter:
-    """Makes verifications and writes them, many in one transaction."""
+    """Makes verifications; `Acceptor` writes them."""
 
     def __init__(
         self,
-        acceptor: Acceptor,
         cipher: CodeCipher,
         templates: Templates,
         limits: Limits,
@@ -29,7 +23,6 @@ class VerificationStarter:
         code_length: int,
         ttl_seconds: int,
     ) -> None:
-        self._acceptor = acceptor
         self._cipher = cipher
         self._templates = templates
         self._limits = limits
@@ -59,7 +52,7 @@ class VerificationStarter:
             code=code,
             code_digest=self._cipher.digest(verification_id, compared),
             code_index=self._cipher.index(compared),
-            code_sealed=self._cipher.seal(verification_id, code),
+            code_sealed=self._cipher.codes.seal(verification_id, code),
             template=template,
             locale=locale,
             body=body,
@@ -69,9 +62,3 @@ class VerificationStarter:
             created_at=now,
             expires_at=now + ttl * 1000,
         )
-
-    def write(
-        self, connection: Connection, group: Sequence[NewVerification]
-    ) -> list[Accepted | Exception]:
-        """Store a group in one transaction; see `Acceptor.write`."""
-        return self._acceptor.write(connection, group)

@@ -7,6 +7,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from hudhud.app import (
+    build_acceptor,
     build_address_policy,
     build_admin_password,
     build_limits,
@@ -60,8 +61,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
     api_key_cache = ApiKeyCache(database, settings.api_key)
     templates = build_templates(settings)
     countries = build_countries(settings, database)
-    starter = build_starter(settings, database, templates, countries)
-    acceptances = GroupCommit(database, starter.write)
+    acceptances = GroupCommit(database, build_acceptor(settings, database, countries).write)
     checks = GroupCommit(database, CodeChecker(cipher, settings.otp_max_attempts).write)
     sender = _own_sender_of(settings)
     feed = Feed(database, sender, build_render(sender))
@@ -71,7 +71,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         database=database,
         cipher=cipher,
         api_key_cache=api_key_cache,
-        starter=starter,
+        starter=build_starter(settings, templates),
         acceptances=acceptances,
         checks=checks,
         resends=build_resender(settings, database, templates, countries),

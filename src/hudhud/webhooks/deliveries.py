@@ -42,12 +42,12 @@ from hudhud.webhooks.delivery_states import (
     DELIVERED,
     FAILED,
     PENDING,
-    Claimed,
+    ClaimedWebhook,
     Delivered,
     NextDue,
     NotDelivered,
-    Outcome,
     Released,
+    WebhookOutcome,
     is_final,
 )
 from hudhud.webhooks.endpoint_health import EndpointChanges
@@ -127,7 +127,7 @@ _CLAIMED: Select[Any] = (
 
 def claim(
     connection: Connection, *, spare: Mapping[int, int], now: int, lease_ms: int = LEASE_MS
-) -> list[Claimed]:
+) -> list[ClaimedWebhook]:
     """Take up to `spare` due deliveries to each endpoint, those longest due first.
 
     Another machine that claims at the same moment gets others: SQLite serialises the two, and
@@ -166,7 +166,9 @@ _RECORD = {
 }
 
 
-def record(connection: Connection, outcomes: Sequence[Outcome], *, now: int) -> EndpointChanges:
+def record(
+    connection: Connection, outcomes: Sequence[WebhookOutcome], *, now: int
+) -> EndpointChanges:
     """Record the outcomes of claimed deliveries.
 
     Guarded by the lease: a delivery that another machine has claimed since stays as it is.
@@ -341,11 +343,11 @@ def is_free(now: int) -> ColumnElement[bool]:
     return or_(lease.is_(None), lease <= now)
 
 
-def _claimed(row: Row[Any], now: int) -> Claimed:
+def _claimed(row: Row[Any], now: int) -> ClaimedWebhook:
     sealed = [row.secret_sealed]
     if row.previous_secret_sealed is not None and row.previous_until > now:
         sealed.append(row.previous_secret_sealed)
-    return Claimed(
+    return ClaimedWebhook(
         id=row.id,
         endpoint_id=row.endpoint_id,
         subject=row.subject,
@@ -369,7 +371,7 @@ def _body(row: Row[Any]) -> str:
     return msgspec.json.encode(envelope).decode()
 
 
-def _parameters(outcome: Outcome) -> dict[str, object]:
+def _parameters(outcome: WebhookOutcome) -> dict[str, object]:
     held: dict[str, object] = {
         "b_id": outcome.claimed.id,
         "b_lease": outcome.claimed.lease,

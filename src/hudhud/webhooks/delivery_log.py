@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row, Select, Update, case, func, select, upda
 
 from hudhud.db.tables import events, webhook_deliveries
 from hudhud.webhooks.deliveries import head_of, is_free
-from hudhud.webhooks.delivery_states import FAILED, PENDING, Status
+from hudhud.webhooks.delivery_states import FAILED, PENDING, WebhookStatus
 
 MOST_COUNTED = 1000
 
@@ -43,7 +43,7 @@ def page(
     connection: Connection,
     *,
     endpoint_id: int | None = None,
-    status: Status | None = None,
+    status: WebhookStatus | None = None,
     before: int | None = None,
     limit: int,
 ) -> list[Row[Any]]:
@@ -62,7 +62,7 @@ def page(
     return list(connection.execute(newest.limit(limit)))
 
 
-def count(connection: Connection, *, endpoint_id: int, status: Status) -> int:
+def count(connection: Connection, *, endpoint_id: int, status: WebhookStatus) -> int:
     """Count an endpoint's deliveries of a status, no further than to one above `MOST_COUNTED`."""
     some = _ids_of(endpoint_id, status).limit(MOST_COUNTED + 1)
     counted = select(func.count()).select_from(some.subquery())
@@ -75,7 +75,7 @@ def _again(now: int) -> Update:
     return again.values({**fresh, "waits_since": now})
 
 
-def _ids_of(endpoint_id: int, status: Status) -> Select[int]:
+def _ids_of(endpoint_id: int, status: WebhookStatus) -> Select[int]:
     return select(webhook_deliveries.c.id).where(
         webhook_deliveries.c.endpoint_id == endpoint_id, webhook_deliveries.c.status == status
     )

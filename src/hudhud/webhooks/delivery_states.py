@@ -6,15 +6,15 @@ from typing import Literal
 
 from hudhud.core.sentences import Sentence
 
-Status = Literal["pending", "delivered", "failed"]
+WebhookStatus = Literal["pending", "delivered", "failed"]
 
-PENDING: Status = "pending"
-DELIVERED: Status = "delivered"
-FAILED: Status = "failed"
+PENDING: WebhookStatus = "pending"
+DELIVERED: WebhookStatus = "delivered"
+FAILED: WebhookStatus = "failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedWebhook:
     """A delivery that this process, and no other, may make until `lease` (milliseconds).
 
     `secrets_sealed` are those that sign; `attempts` came before this one.
@@ -35,7 +35,7 @@ class Claimed:
 class Delivered:
     """The receiver took it, at milliseconds `at`."""
 
-    claimed: Claimed
+    claimed: ClaimedWebhook
     status: int
     at: int
 
@@ -44,7 +44,7 @@ class Delivered:
 class NotDelivered:
     """The attempt failed; `retry_at` is None after the last one."""
 
-    claimed: Claimed
+    claimed: ClaimedWebhook
     status: int | None
     error: Sentence
     retry_at: int | None
@@ -55,14 +55,14 @@ class NotDelivered:
 class Released:
     """The attempt was broken off: the next machine may begin at once."""
 
-    claimed: Claimed
+    claimed: ClaimedWebhook
     at: int
 
 
-Outcome = Delivered | NotDelivered | Released
+WebhookOutcome = Delivered | NotDelivered | Released
 
 
-def is_final(outcome: Outcome) -> bool:
+def is_final(outcome: WebhookOutcome) -> bool:
     """Tell whether no attempt follows."""
     if isinstance(outcome, NotDelivered):
         return outcome.retry_at is None

@@ -26,14 +26,14 @@ from hudhud.db.engine import Database
 from hudhud.webhooks import deliveries, endpoints, retry_policy
 from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.delivery_states import (
-    Claimed,
+    ClaimedWebhook,
     Delivered,
     NextDue,
     NotDelivered,
-    Outcome,
     Released,
+    WebhookOutcome,
 )
-from hudhud.webhooks.http_client import Answer, WebhookClient
+from hudhud.webhooks.http_client import EndpointAnswer, WebhookClient
 
 MOST_AT_ONCE = 100
 MOST_TO_ONE = 10
@@ -62,9 +62,9 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What one look into the database brought: what to deliver, and when to look again."""
+    """What one look into the database brought: what to send, and when to look again."""
 
-    claimed: Sequence[Claimed]
+    claimed: Sequence[ClaimedWebhook]
     wait: float
     has_endpoints: bool
 
@@ -83,8 +83,8 @@ class Dispatcher:
         self._cipher = cipher
         self._address_policy = address_policy
         self._timing = timing or Timing()
-        self._outcomes: list[Outcome] = []
-        self._tasks: dict[asyncio.Task[None], Claimed] = {}
+        self._outcomes: list[WebhookOutcome] = []
+        self._tasks: dict[asyncio.Task[None], ClaimedWebhook] = {}
         self._held_until: dict[int, int] = {}
         self._repaired: set[int] = set()
         self._retries: list[int] = []
@@ -107,7 +107,7 @@ class Dispatcher:
         await listening
 
     async def _next_round(self) -> float:
-        """Record, claim and begin to deliver; return how many seconds it may take to the next."""
+        """Record, claim and begin to send; return how many seconds it may take to the next."""
         outcomes, self._outcomes = self._outcomes, []
         busy = Counter(claimed.endpoint_id for claimed in self._tasks.values())
         try:
@@ -118,7 +118,7 @@ class Dispatcher:
             return IDLE_SECONDS
         self._has_endpoints = done.has_endpoints
         for claimed in done.claimed:
-            task = asyncio.create_task(self._deliver(claimed))
+            task = asyncio.create_task(self._attempt(claimed))
             self._tasks[task] = claimed
             task.add_done_callback(self._finish)
         return done.wait
@@ -152,7 +152,7 @@ class Dispatcher:
             await asyncio.sleep(IDLE_SECONDS)
             return False
 
-    def _exchange(self, outcomes: Sequence[Outcome], busy: Mapping[int, int]) -> _Round:
+    def _exchange(self, outcomes: Sequence[WebhookOutcome], busy: Mapping[int, int]) -> _Round:
         """Record what ended, and claim what is due while there is room for it."""
         now = now_ms()
         with self._database.read() as connection:
@@ -161,7 +161,7 @@ class Dispatcher:
                 endpoint = self._repaired.pop()
                 self._retries += deliveries.find_retries(connection, endpoint, now=now)
         spare = self._spare(due, busy, now)
-        claimed: Sequence[Claimed] = ()
+        claimed: Sequence[ClaimedWebhook] = ()
         some = self._retries[:RETRIED_AT_ONCE]
         if outcomes or spare or some:
             with self._database.write() as connection:
@@ -199,7 +199,7 @@ class Dispatcher:
         """Return when something is due, and not before the time that the receiver asked for."""
         return None if one.at is None else max(one.at, self._held_until.get(one.endpoint_id, 0))
 
-    def _record(self, connection: Connection, outcomes: Sequence[Outcome], now: int) -> None:
+    def _record(self, connection: Connection, outcomes: Sequence[WebhookOutcome], now: int) -> None:
         changes = deliveries.record(connection, outcomes, now=now)
         # The status alone: what a receiver says may repeat what it got.
         answers = {one.claimed.endpoint_id: one.status for one in _failures(outcomes)}
@@ -211,20 +211,20 @@ class Dispatcher:
         for failed in _failures(outcomes):
             _apply_response(connection, failed, now)
 
-    async def _deliver(self, claimed: Claimed) -> None:
+    async def _attempt(self, claimed: ClaimedWebhook) -> None:
         try:
             answer = await self._post(claimed)
         except asyncio.CancelledError:
             self._outcomes.append(Released(claimed, now_ms()))
             raise
         except SealingError:
-            answer = Answer(None, SECRET_LOST)
+            answer = EndpointAnswer(None, SECRET_LOST)
         except Exception:
             log.exception("a webhook delivery failed here", delivery=claimed.id)
-            answer = Answer(None, OUR_FAULT)
+            answer = EndpointAnswer(None, OUR_FAULT)
         self._outcomes.append(self._outcome(claimed, answer, now_ms()))
 
-    async def _post(self, claimed: Claimed) -> Answer:
+    async def _post(self, claimed: ClaimedWebhook) -> EndpointAnswer:
         if self._client is None:
             self._client = WebhookClient(
                 self._address_policy,
@@ -238,7 +238,7 @@ class Dispatcher:
         }
         return await self._client.post(claimed.url, headers, claimed.body.encode())
 
-    def _signed(self, claimed: Claimed, at: datetime) -> dict[str, str]:
+    def _signed(self, claimed: ClaimedWebhook, at: datetime) -> dict[str, str]:
         """Return the headers of Standard Webhooks, one signature for each secret that signs.
 
         The time is the attempt's: receivers refuse an old one, as a replayed request has.
@@ -254,7 +254,7 @@ class Dispatcher:
             "webhook-signature": " ".join(signatures),
         }
 
-    def _outcome(self, claimed: Claimed, answer: Answer, now: int) -> Outcome:
+    def _outcome(self, claimed: ClaimedWebhook, answer: EndpointAnswer, now: int) -> WebhookOutcome:
         if answer.error is None and answer.status is not None:
             return Delivered(claimed, answer.status, now)
         asked = answer.retry_after
@@ -293,7 +293,7 @@ def _places(one: NextDue, busy: Mapping[int, int]) -> int:
     return most - busy.get(one.endpoint_id, 0)
 
 
-def _failures(outcomes: Sequence[Outcome]) -> list[NotDelivered]:
+def _failures(outcomes: Sequence[WebhookOutcome]) -> list[NotDelivered]:
     return [one for one in outcomes if isinstance(one, NotDelivered)]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, select, update
 
 from hudhud.db.tables import webhook_endpoints
-from hudhud.webhooks.delivery_states import Delivered, NotDelivered, Outcome
+from hudhud.webhooks.delivery_states import Delivered, NotDelivered, WebhookOutcome
 
 # Retry the backlog early only after an outage of this length: a single event that the endpoint
 # always refuses would otherwise use up its attempts between the others.
@@ -23,7 +23,7 @@ class EndpointChanges:
 
 
 def record_outcomes(
-    connection: Connection, outcomes: Sequence[Outcome], now: int
+    connection: Connection, outcomes: Sequence[WebhookOutcome], now: int
 ) -> EndpointChanges:
     """Mark the endpoints that these outcomes show as failing or working; return what changed."""
     arrived = {

@@ -21,7 +21,7 @@ from hudhud.core.stored_sentences import columns
 from hudhud.db import sealed_columns
 from hudhud.db.tables import webhook_endpoints
 from hudhud.webhooks import address_policy
-from hudhud.webhooks.event_types import KINDS, Kind
+from hudhud.webhooks.event_types import KINDS, EventKind
 
 PURPOSE: Final = "webhook secret"
 SECRET_MARK = "whsec_"  # noqa: S105 -- how each secret begins
@@ -85,7 +85,6 @@ _SHOWN: Final = select(
             "failing_since",
             "disabled_at",
             *columns("disabled_reason", None),
-            "alerted",
         )
     )
 )
@@ -217,7 +216,7 @@ def _new_secret() -> str:
     return SECRET_MARK + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
-def _in_order(kinds: Iterable[str], owner: str | None) -> Sequence[Kind]:
+def _in_order(kinds: Iterable[str], owner: str | None) -> Sequence[EventKind]:
     """Return the kinds as they are stored. Raises BadRequest."""
     wanted = set(kinds)
     unknown = wanted.difference(KINDS)

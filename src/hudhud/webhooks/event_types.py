@@ -14,8 +14,8 @@ MessageKind = Literal["message.sent", "message.delivered", "message.read", "mess
 SenderKind = Literal[
     "sender.connected", "sender.disconnected", "sender.logged_out", "sender.restricted"
 ]
-Kind = VerificationKind | MessageKind | SenderKind
-KINDS: Final[tuple[Kind, ...]] = (
+EventKind = VerificationKind | MessageKind | SenderKind
+KINDS: Final[tuple[EventKind, ...]] = (
     *get_args(VerificationKind),
     *get_args(MessageKind),
     *get_args(SenderKind),

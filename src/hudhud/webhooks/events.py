@@ -41,7 +41,7 @@ from hudhud.db.upserts import insert_rows
 from hudhud.webhooks import deliveries, delivery_states, payloads
 from hudhud.webhooks.event_types import (
     KIND_OF_SENDER_STATE,
-    Kind,
+    EventKind,
     MessageKind,
     SenderKind,
     VerificationKind,
@@ -133,7 +133,7 @@ def sender_changed(connection: Connection, name: str, state: str, *, now: int) -
     _write(connection, kind, audience, [_New(name, None, data)], now=now)
 
 
-def are_wanted(connection: Connection, *kinds: Kind) -> bool:
+def are_wanted(connection: Connection, *kinds: EventKind) -> bool:
     """Tell whether any endpoint wants one of these, where it costs something to find the ids."""
     return any(kind in row.kinds.split() for row in connection.execute(_ENABLED) for kind in kinds)
 
@@ -194,7 +194,7 @@ def forget(connection: Connection, phone: str, pseudonym: str, limit: int) -> in
     return len(rows)
 
 
-def _audience(connection: Connection, kind: Kind) -> _Audience | None:
+def _audience(connection: Connection, kind: EventKind) -> _Audience | None:
     wanting = [row for row in connection.execute(_ENABLED) if kind in row.kinds.split()]
     if not wanting:
         return None
@@ -202,7 +202,7 @@ def _audience(connection: Connection, kind: Kind) -> _Audience | None:
 
 
 def _write(
-    connection: Connection, kind: Kind, audience: _Audience, new: Sequence[_New], *, now: int
+    connection: Connection, kind: EventKind, audience: _Audience, new: Sequence[_New], *, now: int
 ) -> None:
     rows: list[dict[str, object]] = [
         {

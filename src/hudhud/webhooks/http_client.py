@@ -40,7 +40,7 @@ SocketOption = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EndpointAnswer:
     """What came back: HTTP's status if any, and an error where that is no success.
 
     `retry_after` are the seconds that the receiver asked for.
@@ -65,25 +65,27 @@ class WebhookClient:
             network_backend=_JudgingBackend(_Names(address_policy)),
         )
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> EndpointAnswer:
         """Post and return the answer; all of it must have come within `answer_seconds`."""
         try:
             async with asyncio.timeout(self._answer_seconds):
                 return await self._exchange(url, headers, body)
         except TimeoutError:
-            return Answer(None, say("webhook.no_answer", detail=f"{self._answer_seconds:g}"))
+            return EndpointAnswer(
+                None, say("webhook.no_answer", detail=f"{self._answer_seconds:g}")
+            )
         except _Refused as refused:
-            return Answer(None, refused.sentence)
+            return EndpointAnswer(None, refused.sentence)
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            return Answer(None, say("webhook.no_connection", detail=_root_of(error)))
+            return EndpointAnswer(None, say("webhook.no_connection", detail=_root_of(error)))
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
-            return Answer(None, say("webhook.connection_ended", detail=_root_of(error)))
+            return EndpointAnswer(None, say("webhook.connection_ended", detail=_root_of(error)))
 
     async def close(self) -> None:
         """Close every connection."""
         await self._pool.aclose()
 
-    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> EndpointAnswer:
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         address = httpcore.URL(
@@ -236,19 +238,19 @@ async def _beginning(response: httpcore.Response) -> bytes:
     return read[:MOST_READ]
 
 
-def _answer(response: httpcore.Response, body: bytes) -> Answer:
+def _answer(response: httpcore.Response, body: bytes) -> EndpointAnswer:
     status = response.status
     if status in SUCCESSES:
-        return Answer(status)
+        return EndpointAnswer(status)
     if status in REDIRECTS:
-        return Answer(status, say("webhook.redirected", status=status))
+        return EndpointAnswer(status, say("webhook.redirected", status=status))
     # What it says may repeat what it got.
     said = mask_text(" ".join(body.decode("utf-8", "replace").split()))
     excerpt = shortened(said, LONGEST_EXCERPT)
     error = say("webhook.refused", status=status)
     if said:
         error = say("webhook.refused_saying", status=status, excerpt=excerpt)
-    return Answer(status, error, _retry_after(response))
+    return EndpointAnswer(status, error, _retry_after(response))
 
 
 def _retry_after(response: httpcore.Response) -> float | None:

@@ -13,7 +13,7 @@ from hudhud.core.errors import CommandFailed
 from hudhud.core.sentences import say
 from hudhud.db.engine import Database
 from hudhud.senders import commands
-from hudhud.senders.commands import Command, Result
+from hudhud.senders.commands import Command, CommandResult
 
 log = structlog.get_logger(__name__)
 
@@ -64,16 +64,16 @@ class CommandLoop:
             if command.kind == "reload":
                 self._restart(Restart("An operator asked for it."))
 
-    def _carry_out(self, command: Command) -> Result:
+    def _carry_out(self, command: Command) -> CommandResult:
         try:
             match command.kind:
                 case "pair_phone":
                     code = self._channel.pair_by_phone(command.argument or "")
-                    return Result(commands.DONE, pair_code=code)
+                    return CommandResult(commands.DONE, pair_code=code)
                 case "logout":
                     self._channel.log_out()
-                    return Result(commands.DONE, say("command.logged_out"))
+                    return CommandResult(commands.DONE, say("command.logged_out"))
                 case "reload":
-                    return Result(commands.DONE, say("command.reloaded"))
+                    return CommandResult(commands.DONE, say("command.reloaded"))
         except CommandFailed as error:
-            return Result(commands.FAILED, error.sentence)
+            return CommandResult(commands.FAILED, error.sentence)

@@ -6,11 +6,11 @@ from queue import Empty, SimpleQueue
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
+from hudhud.channels.base import ChannelEvent, Inbound, Receipt, Restart, StateReport
 from hudhud.core.clock import now_ms
-from hudhud.db.engine import Database, may_pass
+from hudhud.db.engine import Database
+from hudhud.db.persist import persist
 from hudhud.messages import contacts
 from hudhud.messages import receipts as message_receipts
 from hudhud.senders import records
@@ -48,11 +48,11 @@ class Recorder:
         self._on_state = on_state
         self._on_restart = on_restart
         self._counts_traffic = counts_traffic
-        self._events: SimpleQueue[Event | None] = SimpleQueue()
+        self._events: SimpleQueue[ChannelEvent | None] = SimpleQueue()
         self._stopping = False
         self._held: list[tuple[float, Receipt]] = []
 
-    def take(self, event: Event) -> None:
+    def take(self, event: ChannelEvent) -> None:
         """Take an event to record."""
         self._events.put(event)
 
@@ -65,7 +65,7 @@ class Recorder:
         """Let `run` end once all that was taken is recorded."""
         self._events.put(None)
 
-    def _next_events(self) -> list[Event]:
+    def _next_events(self) -> list[ChannelEvent]:
         try:
             taken = [self._events.get(timeout=POLL_SECONDS)]
         except Empty:
@@ -76,10 +76,15 @@ class Recorder:
         self._stopping = None in taken
         return [event for event in taken if event is not None]
 
-    def _record(self, events: Sequence[Event]) -> None:
+    def _record(self, events: Sequence[ChannelEvent]) -> None:
         """Record a group; one that breaks is recorded event by event, so that one loses one."""
         try:
-            self._write_until_it_can(events)
+            persist(
+                lambda: self._write(events),
+                log=log,
+                problem="events cannot be recorded, trying again",
+                pause_seconds=POLL_SECONDS,
+            )
         except Exception:
             if len(events) > 1:
                 for event in events:
@@ -88,17 +93,7 @@ class Recorder:
             log.exception("an event is lost, it cannot be recorded")
         self._pass_on(events)
 
-    def _write_until_it_can(self, events: Sequence[Event]) -> None:
-        while True:
-            try:
-                return self._write(events)
-            except SQLAlchemyError as error:
-                if not may_pass(error):
-                    raise
-                log.error("events cannot be recorded, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-            time.sleep(POLL_SECONDS)
-
-    def _write(self, events: Sequence[Event]) -> None:
+    def _write(self, events: Sequence[ChannelEvent]) -> None:
         """Record events, and the held receipts whose sends are recorded by now."""
         arrived = [event for event in events if isinstance(event, Receipt)]
         self._forget_old()
@@ -117,7 +112,7 @@ class Recorder:
             if isinstance(event, Inbound):
                 self._write_inbound(event)
 
-    def _write_one(self, connection: Connection, event: Event) -> None:
+    def _write_one(self, connection: Connection, event: ChannelEvent) -> None:
         match event:
             case StateReport():
                 records.report(connection, name=self._sender, new=event, now=now_ms())
@@ -155,7 +150,7 @@ class Recorder:
         now = time.monotonic()
         self._held = [(end, receipt) for end, receipt in self._held if end > now]
 
-    def _pass_on(self, events: Sequence[Event]) -> None:
+    def _pass_on(self, events: Sequence[ChannelEvent]) -> None:
         for event in events:
             if isinstance(event, StateReport):
                 self._on_state(event)

@@ -34,13 +34,13 @@ class MessageSender:
         # The sandbox takes thousands a second, of which the log need not hold a line each.
         self._tell_of_sent = log.info if channel.checks_numbers else log.debug
 
-    def deliver(self, message: Claimed) -> Outcome:
+    def send(self, message: Claimed) -> Outcome:
         """Send one message and return what became of it; never raises for the message's sake."""
         now = now_ms()
         if message.expires_at <= now + LAST_CALL_MS:
             return Returned(message.id, now, error=None, spends_attempt=False)
         try:
-            provider_message_id = self._send(message)
+            provider_message_id = self._hand_over(message)
         except (PermanentFailure, SealingError) as error:
             outcome: Outcome = Failed(message.id, error.sentence, now_ms())
         except Snoozed as error:
@@ -60,7 +60,7 @@ class MessageSender:
         self._log(message, outcome)
         return outcome
 
-    def _send(self, message: Claimed) -> str:
+    def _hand_over(self, message: Claimed) -> str:
         text = self._text(message)
         if self._channel.checks_numbers and not self._has_account(message.phone):
             raise PermanentFailure(NO_ACCOUNT)
@@ -74,7 +74,7 @@ class MessageSender:
         # A claim leaves out what lacks its code; this is for the type checker.
         assert message.verification_id is not None  # noqa: S101 -- see above
         assert message.code_sealed is not None  # noqa: S101 -- see above
-        code = self._cipher.open(message.verification_id, message.code_sealed)
+        code = self._cipher.codes.open(message.verification_id, message.code_sealed)
         return with_code(message.body, code)
 
     def _has_account(self, phone: str) -> bool:

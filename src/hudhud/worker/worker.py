@@ -18,7 +18,8 @@ from hudhud.channels.base import Channel, Restart, StateReport
 from hudhud.core import loops
 from hudhud.core.clock import now_ms
 from hudhud.db.doorbell import Doorbell
-from hudhud.db.engine import Database, may_pass
+from hudhud.db.engine import Database
+from hudhud.db.persist import persist
 from hudhud.messages import queue
 from hudhud.messages.outcomes import Claimed, Outcome, Sent
 from hudhud.senders import commands, records
@@ -189,7 +190,7 @@ class Worker:
         outcomes = []
         for message in claimed:
             self._progress = time.monotonic()
-            outcomes.append(self._message_sender.deliver(message))
+            outcomes.append(self._message_sender.send(message))
         if outcomes:
             self._record(outcomes)
         return bool(claimed)
@@ -244,25 +245,24 @@ class Worker:
 
     def _record(self, outcomes: list[Outcome]) -> None:
         """Record until it is on disk: an outcome that is lost is a message sent twice."""
-        while True:
-            try:
-                with self._database.write() as connection:
-                    record_outcomes(
-                        connection,
-                        sender=self._holder,
-                        outcomes=outcomes,
-                        now=now_ms(),
-                        counts_traffic=self._counts_traffic,
-                    )
-                    self._note_sent(connection, outcomes)
-                    self._database.notify(connection)
-            except SQLAlchemyError as error:
-                if not may_pass(error):
-                    raise
-                log.error("outcomes cannot be recorded, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-                time.sleep(IDLE_SECONDS / 4)
-            else:
-                return
+        persist(
+            lambda: self._write(outcomes),
+            log=log,
+            problem="outcomes cannot be recorded, trying again",
+            pause_seconds=IDLE_SECONDS / 4,
+        )
+
+    def _write(self, outcomes: list[Outcome]) -> None:
+        with self._database.write() as connection:
+            record_outcomes(
+                connection,
+                sender=self._holder,
+                outcomes=outcomes,
+                now=now_ms(),
+                counts_traffic=self._counts_traffic,
+            )
+            self._note_sent(connection, outcomes)
+            self._database.notify(connection)
 
     def _note_sent(self, connection: Connection, outcomes: list[Outcome]) -> None:
         times = [outcome.at for outcome in outcomes if isinstance(outcome, Sent)]

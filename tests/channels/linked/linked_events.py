@@ -82,7 +82,7 @@ def main() -> None:
     def collect(thing: Any) -> None:
         made.append({"type": type(thing).__name__} | asdict(thing))
 
-    client = Client(name="test", proxy=None, tell=collect, deliver=collect)
+    client = Client(name="test", proxy=None, tell=collect, pass_on=collect)
     result: dict[str, Any] = {}
     for handler, given in ((client._message, MESSAGES), (client._receipt, RECEIPTS)):
         for name, event in given.items():

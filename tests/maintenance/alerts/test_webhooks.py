@@ -9,7 +9,8 @@ from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import webhook_endpoints
-from hudhud.maintenance.alerts.deliver import Alerts
+from hudhud.maintenance.alerts.send import Alerts
+from hudhud.maintenance.alerts.state import AlertState, read_all
 from hudhud.maintenance.alerts.webhooks import FAILING_MS
 from hudhud.webhooks import endpoints
 from support.inbox import Inbox
@@ -57,6 +58,20 @@ def test_a_disabled_endpoint_is_told_once_and_its_return_once(
         endpoints.enable(connection, added.id, now=now_ms())
     settle(database, inbox)
     assert inbox.titles()[1:] == ["Hudhud: webhook endpoint 1 is in order again"]
+
+
+def test_what_was_told_of_an_endpoint_is_forgotten_with_it(
+    database: Database, inbox: Inbox
+) -> None:
+    added = add_endpoint(database, "https://shop.example/hudhud")
+    fail_since(database, now_ms() - FAILING_MS)
+    settle(database, inbox)
+    with database.write() as connection:
+        assert read_all(connection) == {"endpoint 1": AlertState("failing")}
+        endpoints.remove(connection, added.id)
+    settle(database, inbox)
+    with database.read() as connection:
+        assert read_all(connection) == {}
 
 
 def test_an_endpoint_that_fails_for_a_day_is_told_once(database: Database, inbox: Inbox) -> None:

@@ -14,7 +14,7 @@ from hudhud.core.errors import NotAllowed
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, country_guards
-from hudhud.maintenance.alerts.deliver import Alerts
+from hudhud.maintenance.alerts.send import Alerts
 from hudhud.verification.build import build_countries
 from hudhud.verification.limits import conversion_guard, countries
 from hudhud.verification.limits.conversion_guard import (

@@ -24,10 +24,10 @@ REQUIRED = 'Bad Request: "phoneNumber" is required in the request body.'
 
 def send_all(database: Database) -> None:
     """Do what the sandbox's sender does with everything that waits."""
-    delivery = MessageSender(database, SandboxChannel(), CodeCipher(SECRET))
+    sender = MessageSender(database, SandboxChannel(), CodeCipher(SECRET))
     with database.write() as connection:
         claimed = queue.claim(connection, channel="sandbox", sender="s", limit=100, now=now_ms())
-    outcomes = [delivery.deliver(message) for message in claimed]
+    outcomes = [sender.send(message) for message in claimed]
     with database.write() as connection:
         record_outcomes(connection, sender="s", outcomes=outcomes, now=now_ms())
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from hudhud.channels.base import Event, Restart
+from hudhud.channels.base import ChannelEvent, Restart
 from hudhud.channels.linked.client import LibraryError, LogLevel, in_thread, keep_library_quiet
 from hudhud.channels.linked.connection import DeviceConnection
 from hudhud.channels.linked.faults import Refusal, class_refusal
@@ -68,7 +68,7 @@ class LinkedChannel:
             self._timing.waits, wrote_first, until=strangers_refused_until
         )
         self._quiet_until = 0.0
-        self._emit: Callable[[Event], None] = lambda _event: None
+        self._emit: Callable[[ChannelEvent], None] = lambda _event: None
         keep_library_quiet(log_level)
         self._connection = DeviceConnection(
             sender=sender,
@@ -81,7 +81,7 @@ class LinkedChannel:
             timing=self._timing,
         )
 
-    def start(self, emit: Callable[[Event], None]) -> None:
+    def start(self, emit: Callable[[ChannelEvent], None]) -> None:
         """Begin to connect. From here on this process prints nothing to stdout.
 
         Go prints there on its own: how a link went, and errors with full phone numbers.

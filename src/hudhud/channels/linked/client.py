@@ -115,10 +115,10 @@ class Client:
         name: str,
         proxy: str | None,
         tell: Callable[[Signal], None],
-        deliver: Callable[[Receipt | Inbound], None],
+        pass_on: Callable[[Receipt | Inbound], None],
     ) -> None:
         self._tell = tell
-        self._deliver = deliver
+        self._pass_on = pass_on
         self._proxy = None if proxy is None else ProxySettings(proxy)
         self._library = _Library(name, props=PROPERTIES, uuid=name)
         self._library.tell_login = self._login
@@ -249,7 +249,7 @@ class Client:
             return
         at = _moment(event.Timestamp)
         for message_id in event.MessageIDs:
-            self._deliver(Receipt(message_id, kind, at))
+            self._pass_on(Receipt(message_id, kind, at))
 
     def _message(self, event: Any) -> None:
         """Hand a text on. An edit changes nothing: what came first is what was written; the same
@@ -262,7 +262,7 @@ class Client:
         message_id, at = event.Info.ID, event.Info.Timestamp
         for jid in (source.SenderAlt, source.Sender):
             if jid.Server == PHONE_SERVER:
-                self._deliver(Inbound(message_id, f"+{jid.User}", text, at))
+                self._pass_on(Inbound(message_id, f"+{jid.User}", text, at))
                 return
         self._tell(WrittenByLid(message_id, source.Sender.User, text, at))
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import structlog
 
-from hudhud.channels.base import Event, Inbound, Receipt, Restart, StateReport
+from hudhud.channels.base import ChannelEvent, Inbound, Receipt, Restart, StateReport
 from hudhud.channels.linked.client import Client
 from hudhud.channels.linked.faults import FAULTS, Reaction, meaning
 from hudhud.channels.linked.restriction import Restriction
@@ -89,7 +89,7 @@ class DeviceConnection:
         banned_until: int | None,
         timing: Timing,
     ) -> None:
-        self.client = Client(name=sender, proxy=proxy, tell=self.tell, deliver=self._deliver)
+        self.client = Client(name=sender, proxy=proxy, tell=self.tell, pass_on=self._pass_on)
         self.is_open = False
         self.is_resting = False
         self.is_leaving = False
@@ -101,7 +101,7 @@ class DeviceConnection:
         self._timing = timing
         self._backoff = Backoff(initial_retry, timing.longest_retry)
         self._signals: SimpleQueue[Signal | None] = SimpleQueue()
-        self._emit: Callable[[Event], None] = lambda _event: None
+        self._emit: Callable[[ChannelEvent], None] = lambda _event: None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._stopping = threading.Event()
         self._address: str | None = None
@@ -113,7 +113,7 @@ class DeviceConnection:
         self._in_grace = False
         self._by_lid: list[WrittenByLid] = []
 
-    def start(self, emit: Callable[[Event], None]) -> None:
+    def start(self, emit: Callable[[ChannelEvent], None]) -> None:
         """Begin to connect."""
         self._emit = emit
         self._thread.start()
@@ -128,7 +128,7 @@ class DeviceConnection:
         """Take a signal from any thread."""
         self._signals.put(signal)
 
-    def _deliver(self, event: Receipt | Inbound) -> None:
+    def _pass_on(self, event: Receipt | Inbound) -> None:
         if isinstance(event, Inbound):
             self._restriction.forgive(event.phone)
         self._emit(event)
@@ -281,7 +281,7 @@ class DeviceConnection:
             if sender is None:
                 log.warning("a message is lost: its sender's number is not known")
             else:
-                self._deliver(Inbound(message_id, sender, text, at))
+                self._pass_on(Inbound(message_id, sender, text, at))
 
     def _show_offer(self, offer: StateReport) -> None:
         self._offer = offer

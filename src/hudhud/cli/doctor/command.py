@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from hudhud.cli.doctor.examine import examine
-from hudhud.cli.doctor.finding import Finding, Outcome
+from hudhud.cli.doctor.finding import Finding, Level
 from hudhud.cli.terminal import progress
 
-COLOURS: dict[Outcome, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
+COLOURS: dict[Level, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def doctor(

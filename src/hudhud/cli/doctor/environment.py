@@ -26,7 +26,7 @@ from hudhud.core.env_files import ENV_FILES, read_environment
 from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision, fits
 from hudhud.db.tables import messages
-from hudhud.maintenance.alerts.deliver import unusable_targets
+from hudhud.maintenance.alerts.send import unusable_targets
 from hudhud.verification.build import mean_gap_of
 
 # Hudhud did not exist before: such a clock was never set.

@@ -6,7 +6,7 @@ from typing import Literal
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 
-Outcome = Literal["ok", "warn", "fail"]
+Level = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Installation:
 class Finding:
     """What a check found, in a sentence, and how to mend it."""
 
-    outcome: Outcome
+    outcome: Level
     sentence: str
     remedy: str | None = None
 

@@ -1,13 +1,33 @@
 """Alerts about countries that the conversion guard watches: guarded, or no longer."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row, select
 
 from hudhud.core.clock import iso
+from hudhud.db.tables import country_guards
+from hudhud.maintenance.alerts.state import UNTOLD, AlertState, OldColumn, Subject
 
 GUARDED: Final = "guarded"
 OVER: Final = "over"
+
+
+def subjects(connection: Connection, states: Mapping[str, AlertState], now: int) -> list[Subject]:
+    """Return every country that was ever guarded, with the alert that is due."""
+    return [_subject(guard, states, now) for guard in connection.execute(select(country_guards))]
+
+
+def _subject(guard: Row[Any], states: Mapping[str, AlertState], now: int) -> Subject:
+    name = f"country {guard.country}"
+    return Subject(
+        name=name,
+        due=due(guard, states.get(name, UNTOLD).told, now),
+        ending=OVER,
+        message=partial(message, guard),
+        old_column=OldColumn(country_guards.c.alerted, country_guards.c.country, guard.country),
+    )
 
 
 def due(guard: Row[Any], told: str | None, now: int) -> str | None:

@@ -1,11 +1,14 @@
 """Alerts about senders: in trouble, or connected again."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Connection, Row, Select, select
 
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import senders
+from hudhud.maintenance.alerts.state import UNTOLD, AlertState, OldColumn, Subject
 from hudhud.senders.records import detail_of
 
 CONNECTED: Final = "connected"
@@ -24,8 +27,27 @@ WATCHED: Select[Any] = select(
     senders.c.state,
     *(senders.c[name] for name in columns("detail", None)),
     senders.c.failed_reconnects,
-    senders.c.alerted_state,
 )
+
+
+def subjects(
+    connection: Connection, states: Mapping[str, AlertState], most_reconnects: int
+) -> list[Subject]:
+    """Return every sender, with the alert that is due."""
+    rows = connection.execute(WATCHED)
+    return [_subject(row, states, most_reconnects) for row in rows]
+
+
+def _subject(row: Row[Any], states: Mapping[str, AlertState], most_reconnects: int) -> Subject:
+    name = f"sender {row.name}"
+    told = states.get(name, UNTOLD).told
+    return Subject(
+        name=name,
+        due=due(row.state, row.failed_reconnects, told, most_reconnects),
+        ending=CONNECTED,
+        message=partial(message, row),
+        old_column=OldColumn(senders.c.alerted_state, senders.c.name, row.name),
+    )
 
 
 def due(state: str, failed_reconnects: int, told: str | None, most_reconnects: int) -> str | None:

@@ -1,18 +1,39 @@
 """What people are told of webhook endpoints: disabled, failing for a day, and works again."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from hudhud.core.clock import DAY_MS, iso
 from hudhud.core.stored_sentences import in_english
+from hudhud.db.tables import webhook_endpoints
+from hudhud.maintenance.alerts.state import UNTOLD, AlertState, OldColumn, Subject
 from hudhud.webhooks.address_policy import shown
+from hudhud.webhooks.endpoints import list_endpoints
 
 FAILING_MS: Final = DAY_MS
 
 DISABLED: Final = "disabled"
 FAILING: Final = "failing"
 WORKS: Final = "works"
+
+
+def subjects(connection: Connection, states: Mapping[str, AlertState], now: int) -> list[Subject]:
+    """Return every endpoint, with the alert that is due."""
+    return [_subject(endpoint, states, now) for endpoint in list_endpoints(connection)]
+
+
+def _subject(endpoint: Row[Any], states: Mapping[str, AlertState], now: int) -> Subject:
+    name = f"endpoint {endpoint.id}"
+    return Subject(
+        name=name,
+        due=due(endpoint, states.get(name, UNTOLD).told, now),
+        ending=WORKS,
+        message=partial(message, endpoint),
+        old_column=OldColumn(webhook_endpoints.c.alerted, webhook_endpoints.c.id, endpoint.id),
+    )
 
 
 def due(endpoint: Row[Any], told: str | None, now: int) -> str | None:

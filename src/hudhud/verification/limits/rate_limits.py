@@ -18,13 +18,13 @@ from hudhud.core.clock import MINUTE_MS
 from hudhud.core.errors import TooMany
 from hudhud.core.ip_addresses import limited_as
 from hudhud.core.phones import Phone, region
-from hudhud.core.rates import KINDS, UNIT_MS, Kind, Rate, Rates, parse_own_limits, span
+from hudhud.core.rates import KINDS, UNIT_MS, LimitKind, Rate, Rates, parse_own_limits, span
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import limit_counts
 from hudhud.db.upserts import insert_or_add
 
 # Of keys made by Hudhud, where neither the setting nor the key says anything.
-DEFAULTS: Final[Mapping[Kind, Rates]] = {
+DEFAULTS: Final[Mapping[LimitKind, Rates]] = {
     "per_number": (
         Rate(1, 30 * UNIT_MS["s"]),
         Rate(5, UNIT_MS["h"]),
@@ -33,7 +33,7 @@ DEFAULTS: Final[Mapping[Kind, Rates]] = {
     "per_prefix": (Rate(1000, 10 * UNIT_MS["m"]),),
 }
 # Sends to one number are few and counted to the millisecond, others in parts of the window.
-EXACT: Final[frozenset[Kind]] = frozenset({"per_number"})
+EXACT: Final[frozenset[LimitKind]] = frozenset({"per_number"})
 PARTS = 60
 NEIGHBOURS_DIGITS = 4
 # The clocks of machines that share a database differ: counts are kept that much longer.
@@ -107,11 +107,11 @@ class Limits:
     A kind that is missing in `shared` is not set, and the defaults hold.
     """
 
-    def __init__(self, shared: Mapping[Kind, Rates], total: Rates = ()) -> None:
+    def __init__(self, shared: Mapping[LimitKind, Rates], total: Rates = ()) -> None:
         self._shared = shared
         self._total = total
 
-    def usual(self, kind: Kind) -> Rates:
+    def usual(self, kind: LimitKind) -> Rates:
         """Return what holds for a key made by Hudhud that has no limit of its own."""
         return self._shared.get(kind, DEFAULTS.get(kind, ()))
 
@@ -132,11 +132,13 @@ class Limits:
         limits.extend(_limits("total", f"total{apart}", self._total))
         return limits
 
-    def _of_settings(self, kind: Kind, caller: Caller) -> Rates:
+    def _of_settings(self, kind: LimitKind, caller: Caller) -> Rates:
         return self._shared.get(kind, ()) if caller.is_environment else self.usual(kind)
 
 
-def _subject(kind: Kind, caller: Caller, phone: Phone | None, client_ip: str | None) -> str | None:
+def _subject(
+    kind: LimitKind, caller: Caller, phone: Phone | None, client_ip: str | None
+) -> str | None:
     """Return what a limit of this kind is about, None where it is not known."""
     if kind == "per_key":
         return caller.owner

@@ -151,7 +151,7 @@ class LinkReplies:
                 proved_phone=chat.phone,
                 code_digest=self._cipher.digest(row.id, code),
                 code_index=self._cipher.index(code),
-                code_sealed=self._cipher.seal(row.id, code),
+                code_sealed=self._cipher.codes.seal(row.id, code),
                 expires_at=expires_at,
                 link_index=None,
                 link_sealed=None,

@@ -134,7 +134,7 @@ class LinkStarter:
             raise NotFound(NO_LINK, "not_found")
         if row.link_sealed is None or row.expires_at <= now:
             raise Gone(LINK_OVER, "link_over")
-        return self._cipher.open_link(row.id, row.link_sealed)
+        return self._cipher.links.open(row.id, row.link_sealed)
 
     def _row(self, new: "_NewLink", url: str) -> dict[str, Any]:
         phone = new.request.phone
@@ -150,7 +150,7 @@ class LinkStarter:
             "reference": new.request.reference,
             "link_mode": new.request.mode,
             "link_index": self._cipher.link_index(tokens.canonical(new.token)),
-            "link_sealed": self._cipher.seal_link(new.id, url),
+            "link_sealed": self._cipher.links.seal(new.id, url),
             "redirect_url": new.request.redirect_url,
         }
 

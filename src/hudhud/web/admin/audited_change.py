@@ -12,7 +12,7 @@ from typing import Any
 from litestar import Response
 from sqlalchemy import Connection
 
-from hudhud.auth.audit_log import Outcome, What
+from hudhud.auth.audit_log import AuditOutcome, What
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import Sentence
 from hudhud.web.admin.ui.actor import Actor
@@ -29,7 +29,7 @@ DONE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ChangeResult:
     """Whether a change was made, and what to say of it."""
 
     status_code: int
@@ -46,29 +46,31 @@ class Result:
         return Notice(tone, translate(self.sentence, view.language))
 
 
-Change = Callable[[Connection, AppState, Actor, int], Result]
+Change = Callable[[Connection, AppState, Actor, int], ChangeResult]
 
 
 async def carry_out(
     request: AnyRequest, actor: Actor, change: Change, *, what: What, subject: str | None
-) -> Result:
+) -> ChangeResult:
     """Make the change and note it in the audit, in one transaction."""
     return await asyncio.to_thread(_write, state_of(request), actor, change, what, subject)
 
 
 def _write(
     state: AppState, actor: Actor, change: Change, what: What, subject: str | None
-) -> Result:
+) -> ChangeResult:
     now = now_ms()
     with state.database.write() as connection:
         result = change(connection, state, actor, now)
-        outcome: Outcome = "ok" if result.is_done else "refused"
+        outcome: AuditOutcome = "ok" if result.is_done else "refused"
         actor.note(connection, what, subject=subject, outcome=outcome, detail=result.sentence)
         state.database.notify(connection)
     return result
 
 
-async def respond(request: AnyRequest, result: Result, body: dict[str, object]) -> Response[Any]:
+async def respond(
+    request: AnyRequest, result: ChangeResult, body: dict[str, object]
+) -> Response[Any]:
     """Answer a script with the body, and a person with the page that holds the form."""
     if not wants_page(request):
         return answer(body, result.status_code)

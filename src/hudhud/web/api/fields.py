@@ -7,19 +7,19 @@ place, what JavaScript takes for nothing.
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 import msgspec
 
 from hudhud.core.errors import BadRequest
 from hudhud.core.plain_text import is_plain
+from hudhud.core.whole_numbers import whole_number
+from hudhud.web.http.form_fields import form_fields
 from hudhud.web.http.request import FORM, JSON, AnyRequest, content_type
 
 NOT_JSON = "Bad Request: The request body is not valid JSON."
 TOO_MANY_FIELDS = "Bad Request: The form has too many fields."
 INVALID = "invalid_parameter"
 MOST_FIELDS = 1000
-WHOLE_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 FLAGS: Final[Mapping[Any, bool]] = {True: True, False: False, "true": True, "false": False}
 
 
@@ -50,8 +50,8 @@ class Fields:
         value = self.raw(name)
         if value in (None, ""):
             return None
-        if isinstance(value, str) and WHOLE_NUMBER.fullmatch(value):
-            value = int(value)
+        if isinstance(value, str):
+            value = whole_number(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise _wrong(name, f"a whole number from {least} to {most}")
         return value
@@ -113,14 +113,13 @@ def _json_fields(body: bytes) -> Mapping[str, Any]:
 
 
 def _form_fields(body: bytes) -> Mapping[str, Any]:
-    """Return the fields; several of one name make a list, which no field may be."""
-    try:
-        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
-    except ValueError:
-        raise BadRequest(TOO_MANY_FIELDS) from None
+    """Return the fields that are not empty; several of one name make a list, which none may be."""
+    fields = form_fields(body, most=MOST_FIELDS, too_many=TOO_MANY_FIELDS)
+    given = {name: [value for value in values if value] for name, values in fields.items()}
     return {
         name: _plus_restored(values[0]) if len(values) == 1 else values
-        for name, values in fields.items()
+        for name, values in given.items()
+        if values
     }
 
 

@@ -118,4 +118,4 @@ def _taken(state: AppState, caller: Caller, phone: str) -> list[SandboxMessage]:
 def _text(row: Row[Any], cipher: CodeCipher) -> str:
     if row.code_sealed is None:
         return str(row.body)
-    return with_code(row.body, cipher.open(row.verification_id, row.code_sealed))
+    return with_code(row.body, cipher.codes.open(row.verification_id, row.code_sealed))

@@ -1,7 +1,6 @@
 """GET, list, cancel and resend the verifications and jobs of a key."""
 
 import asyncio
-import re
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -15,6 +14,7 @@ from hudhud.core.clock import iso, iso_or_none, now_ms
 from hudhud.core.errors import BadRequest, Conflict, Gone, NotFound
 from hudhud.core.sentences import say
 from hudhud.core.stored_sentences import in_english
+from hudhud.core.whole_numbers import whole_number
 from hudhud.messages import states
 from hudhud.verification import lifecycle, queries
 from hudhud.verification.lifecycle import EXPIRED, OVER, PENDING, STATUSES
@@ -36,7 +36,6 @@ from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.errors import NoSuchJob
 from hudhud.web.http.middleware import IS_HEAD
 from hudhud.web.http.request import (
-    JOB_ID,
     REQUEST_ID_HEADER,
     VERIFICATION_ID,
     AnyRequest,
@@ -46,7 +45,7 @@ from hudhud.web.http.request import (
 from hudhud.web.http.responses import answer
 from hudhud.web.state import AppState, state_of
 
-SECONDS = re.compile(r"[1-5]?\d|60", re.ASCII)
+LONGEST_WAIT_SECONDS = 60
 RESENT = "The code has been queued for sending again."
 
 
@@ -182,9 +181,10 @@ def _seconds_to_wait(request: AnyRequest) -> int:
     wanted = request.query_params.get("wait")
     if not wanted:
         return 0
-    if not SECONDS.fullmatch(wanted):
+    seconds = whole_number(wanted, most=LONGEST_WAIT_SECONDS, padded=False)
+    if seconds is None:
         raise BadRequest('Bad Request: "wait" must be a number of seconds from 0 to 60.', INVALID)
-    return 0 if request.scope.get("state", {}).get(IS_HEAD) else int(wanted)
+    return 0 if request.scope.get("state", {}).get(IS_HEAD) else seconds
 
 
 def _list_request(request: AnyRequest) -> tuple[ListFilter, str | None, int]:
@@ -197,8 +197,8 @@ def _list_request(request: AnyRequest) -> tuple[ListFilter, str | None, int]:
     cursor = query.get("cursor") or None
     if cursor is not None and not VERIFICATION_ID.fullmatch(cursor):
         raise BadRequest('Bad Request: "cursor" is what "nextCursor" of a list says.', INVALID)
-    limit = query.get("limit") or str(PAGE)
-    if not JOB_ID.fullmatch(limit) or int(limit) > LARGEST_PAGE:
+    limit = whole_number(query.get("limit") or str(PAGE), least=1, most=LARGEST_PAGE, padded=False)
+    if limit is None:
         raise BadRequest(f'Bad Request: "limit" must be from 1 to {LARGEST_PAGE}.', INVALID)
     phone, reference = query.get("phoneNumber"), query.get("reference") or None
     chosen = ListFilter(
@@ -206,7 +206,7 @@ def _list_request(request: AnyRequest) -> tuple[ListFilter, str | None, int]:
         reference=reference,
         statuses=cast("list[lifecycle.Status]", statuses),
     )
-    return chosen, cursor, int(limit)
+    return chosen, cursor, limit
 
 
 def _page(

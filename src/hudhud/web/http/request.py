@@ -6,13 +6,14 @@ from typing import Any
 
 from litestar import Request
 
+from hudhud.core.whole_numbers import whole_number
+
 AnyRequest = Request[Any, Any, Any]
 
 REQUEST_ID_HEADER = "X-Request-ID"
 PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
-JOB_ID = re.compile(r"[1-9]\d{0,17}", re.ASCII)  # what fits a 64-bit column
 VERIFICATION_ID = re.compile(r"v[0-9a-f]{43}", re.ASCII)
 
 
@@ -48,4 +49,4 @@ def is_htmx(request: AnyRequest) -> bool:
 
 def job_number(text: str) -> int:
     """Return the number that names a job in an address; 0, which none has, for any other text."""
-    return int(text) if JOB_ID.fullmatch(text) else 0
+    return whole_number(text, padded=False) or 0

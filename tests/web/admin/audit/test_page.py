@@ -28,7 +28,7 @@ def _notes(served: WebServer) -> None:
     with served.database.write() as connection:
         for number in range(120):
             what = ACTIONS[-1 - number % len(ACTIONS)]
-            outcome = audit_log.Outcome.__args__[number % 3]  # type: ignore[attr-defined] # the words
+            outcome = audit_log.AuditOutcome.__args__[number % 3]  # type: ignore[attr-defined] # the words
             audit_log.note(
                 connection,
                 who="root<b>" if number % 2 else "admin",

@@ -19,7 +19,7 @@ from hudhud.messages.listing import LARGEST_PAGE, Job
 from hudhud.senders import records
 from hudhud.verification import job_actions
 from hudhud.web.admin.status import stream
-from hudhud.web.admin.status.feed import Event, Feed, Render, Snapshot, Watcher
+from hudhud.web.admin.status.feed import Feed, Render, Snapshot, StreamEvent, Watcher
 from hudhud.web.admin.ui.view import View
 from hudhud.web.state import OwnSender
 from support.admin import HTML, PASSWORD, log_in_script, script
@@ -233,7 +233,7 @@ async def _next_rows(watcher: Watcher) -> dict[int, str]:
     async with asyncio.timeout(SECONDS):
         while True:
             event = await watcher.events.get()
-            assert isinstance(event, Event)
+            assert isinstance(event, StreamEvent)
             if event.name == "rows":
                 return {row["id"]: row["html"] for row in json.loads(event.data)["rows"]}
 
@@ -278,7 +278,7 @@ def test_a_reader_that_takes_nothing_is_cut_off(serve_web: ServeWeb) -> None:
         deaf.sendall(request.encode())
         wait_until(lambda: len(feed._watchers) == 1, SECONDS, "the watcher")
         (watcher,) = feed._watchers
-        flood = [Event("rows", "x" * 100_000)] * 50
+        flood = [StreamEvent("rows", "x" * 100_000)] * 50
 
         def is_gone() -> bool:
             watcher.tell(flood)

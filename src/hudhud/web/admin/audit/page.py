@@ -1,19 +1,19 @@
 """GET /admin/audit: who did what, newest first."""
 
 from typing import Any, cast
-from urllib.parse import urlencode
 
 from litestar import Response, get
 from sqlalchemy import Row
 
 from hudhud.auth import audit_log
 from hudhud.auth.audit_log import GROUPS, Group
+from hudhud.core.whole_numbers import whole_number
 from hudhud.web.admin.audit.labels import group_words, outcome_look, words_of
 from hudhud.web.admin.login.guard import authenticate_reader
 from hudhud.web.admin.ui.format import DAY
-from hudhud.web.admin.ui.forms import whole_number
 from hudhud.web.admin.ui.render import page
 from hudhud.web.admin.ui.render_thread import in_render_thread
+from hudhud.web.http.query import with_query
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import AppState, state_of
 
@@ -42,9 +42,9 @@ async def audit_page(request: AnyRequest) -> Response[str]:
         group=group,
         text=text,
         is_first=before is None,
-        first=_address(kept),
+        first=with_query(AUDIT_PAGE, kept),
         kept_ms=state_of(request).audit_kept_days * DAY,
-        older=None if older is None else _address({**kept, "before": str(older)}),
+        older=None if older is None else with_query(AUDIT_PAGE, {**kept, "before": older}),
         outcome_look=outcome_look,
         group_words=group_words,
         words_of=words_of,
@@ -56,7 +56,3 @@ def _read(state: AppState, group: Group | None, text: str, before: int | None) -
         return audit_log.page(
             connection, what=group, text=text or None, before=before, limit=ROWS + 1
         )
-
-
-def _address(query: dict[str, str]) -> str:
-    return f"{AUDIT_PAGE}?{urlencode(query)}" if query else AUDIT_PAGE

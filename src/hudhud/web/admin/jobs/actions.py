@@ -11,8 +11,8 @@ from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import say
 from hudhud.messages import admission
 from hudhud.verification import job_actions
-from hudhud.verification.job_actions import Answer
-from hudhud.web.admin.audited_change import DONE, Change, Result, carry_out, respond
+from hudhud.verification.job_actions import ActionResult
+from hudhud.web.admin.audited_change import DONE, Change, ChangeResult, carry_out, respond
 from hudhud.web.admin.jobs.labels import REASONS
 from hudhud.web.admin.login.guard import authenticate_changer
 from hudhud.web.admin.ui.actor import Actor
@@ -44,11 +44,11 @@ async def cancel(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
 async def retry_all(request: AnyRequest) -> Response[Any]:
     """Queue all failed jobs again whose codes are valid."""
 
-    def change(connection: Connection, state: AppState, actor: Actor, now: int) -> Result:
+    def change(connection: Connection, state: AppState, actor: Actor, now: int) -> ChangeResult:
         count = job_actions.retry_all(
             connection, who=actor.name, now=now, most=_room(connection, state, now)
         )
-        return Result(DONE, say("action.retried_all", count=count))
+        return ChangeResult(DONE, say("action.retried_all", count=count))
 
     return await _change_job(request, change, what="retry_all", job=None)
 
@@ -67,23 +67,25 @@ def _room(connection: Connection, state: AppState, now: int) -> int | None:
 
 
 class _Intervene(Protocol):
-    def __call__(self, connection: Connection, number: int, *, who: str, now: int) -> Answer: ...
+    def __call__(
+        self, connection: Connection, number: int, *, who: str, now: int
+    ) -> ActionResult: ...
 
 
 def _intervention(intervene: _Intervene, job: str, *, done: str, refused: str) -> Change:
-    def change(connection: Connection, _parts: AppState, actor: Actor, now: int) -> Result:
+    def change(connection: Connection, _parts: AppState, actor: Actor, now: int) -> ChangeResult:
         found = intervene(connection, job_number(job), who=actor.name, now=now)
         return _job_result(found, job, done=done, refused=refused)
 
     return change
 
 
-def _job_result(found: Answer, job: str, *, done: str, refused: str) -> Result:
+def _job_result(found: ActionResult, job: str, *, done: str, refused: str) -> ChangeResult:
     if found == "done":
-        return Result(DONE, say(done, job=job))
+        return ChangeResult(DONE, say(done, job=job))
     if found == "unknown":
-        return Result(404, say("action.no_such_job", job=shortened(job, LONGEST_JOB)))
-    return Result(409, say(refused, job=job, reason=REASONS[found]))
+        return ChangeResult(404, say("action.no_such_job", job=shortened(job, LONGEST_JOB)))
+    return ChangeResult(409, say(refused, job=job, reason=REASONS[found]))
 
 
 async def _change_job(

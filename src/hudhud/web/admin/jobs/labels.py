@@ -7,14 +7,14 @@ from markupsafe import Markup
 from sqlalchemy import Row
 
 from hudhud.core.sentences import Sentence, say
-from hudhud.messages.listing import Job, Refusal
+from hudhud.messages.listing import Job, JobRefusal
 from hudhud.messages.timeline import Step
 from hudhud.senders import records
 from hudhud.web.admin.ui.format import Format
 from hudhud.web.admin.ui.view import N_
 
 # Why a job cannot be retried or canceled, on pages and to scripts.
-REASONS: dict[Refusal, Sentence] = {
+REASONS: dict[JobRefusal, Sentence] = {
     "expired": say("refusal.expired"),
     "canceled": say("refusal.canceled"),
     "erased": say("refusal.erased"),

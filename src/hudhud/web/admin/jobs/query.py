@@ -14,6 +14,7 @@ from typing import cast, get_args
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.core.sentences import say
+from hudhud.core.whole_numbers import whole_number
 from hudhud.db.tables import storable
 from hudhud.messages import listing
 from hudhud.messages.listing import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
@@ -28,7 +29,6 @@ from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import AppState, state_of
 
 LONGEST_SEARCH = 100
-LONGEST_NUMBER = 16
 EVERYTHING = ("", "all")  # what a form sends for no choice
 
 
@@ -127,7 +127,7 @@ def _number(parameters: Mapping[str, str], name: str, most: int = 2**53) -> int 
     value = parameters.get(name, "").strip()
     if not value:
         return None
-    is_number = value.isascii() and value.isdecimal() and len(value) <= LONGEST_NUMBER
-    if not is_number or not 0 < int(value) <= most:
+    number = whole_number(value, least=1, most=most)
+    if number is None:
         raise BadRequest(say("query.not_a_number", name=name, most=most))
-    return int(value)
+    return number

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hudhud.auth.api_key_settings import DEFAULT_SCOPES, WrongSetting
-from hudhud.core.rates import KINDS, UNIT_MS, Kind, parse_rates
+from hudhud.core.rates import KINDS, UNIT_MS, LimitKind, parse_rates
 from hudhud.core.sentences import say
+from hudhud.core.whole_numbers import whole_number
 from hudhud.web.admin.ui.forms import Form
 
 LONGEST_DAYS = 3650
@@ -22,7 +23,7 @@ class KeyForm:
     may_link_verify: bool = False
     networks: str = ""
     days: str = ""
-    limits: dict[Kind, str] = field(default_factory=dict)
+    limits: dict[LimitKind, str] = field(default_factory=dict)
 
     def own_limits(self) -> str:
         """Return the limits that were typed, in one text. Raises WrongSetting naming the kind."""
@@ -44,13 +45,13 @@ class KeyForm:
 
     def expires_at(self, now: int) -> int | None:
         """Return when the key ends, None for never. Raises WrongSetting."""
-        days = self.days.strip()
-        if not days:
+        typed = self.days.strip()
+        if not typed:
             return None
-        is_number = days.isascii() and days.isdecimal() and len(days) <= len(str(LONGEST_DAYS))
-        if not is_number or not 1 <= int(days) <= LONGEST_DAYS:
+        days = whole_number(typed, least=1, most=LONGEST_DAYS)
+        if days is None:
             raise WrongSetting("days", say("key.days", detail=LONGEST_DAYS))
-        return now + int(days) * UNIT_MS["d"]
+        return now + days * UNIT_MS["d"]
 
 
 def typed_in(form: Form) -> KeyForm:

@@ -1,7 +1,7 @@
 """What is said about API keys: scopes, kinds of limits, how long secrets overlap and last."""
 
 from hudhud.auth.api_key_settings import Scope
-from hudhud.core.rates import UNIT_MS, Kind
+from hudhud.core.rates import UNIT_MS, LimitKind
 from hudhud.web.admin.ui.format import Format
 
 
@@ -16,7 +16,7 @@ def scope_words(fmt: Format) -> dict[Scope, str]:
     }
 
 
-def kind_words(fmt: Format) -> dict[Kind, str]:
+def kind_words(fmt: Format) -> dict[LimitKind, str]:
     """Return what each kind of limit counts."""
     return {
         "per_number": fmt.gettext("For one number"),

@@ -18,12 +18,7 @@ from hudhud.core.sentences import Sentence, say
 from hudhud.db.locks import Lock, lock
 from hudhud.web.admin.keys.form import LONGEST_DAYS, KeyForm, typed_in
 from hudhud.web.admin.keys.labels import kind_words, overlap_words, scope_words, time_left
-from hudhud.web.admin.login.guard import (
-    NOT_FOR_KEYS,
-    Forbidden,
-    authenticate_changer,
-    authenticate_reader,
-)
+from hudhud.web.admin.login.guard import authenticate_changer, authenticate_reader, require_person
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.forms import form_of
 from hudhud.web.admin.ui.notices import Notice
@@ -34,6 +29,8 @@ from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import AppState, state_of
 
 KEYS_PAGE = "/admin/keys"
+# A key that made another could outlive its own end.
+NOT_FOR_KEYS = say("key.not_for_keys")
 # Of those that have ended, as many as one still asks about.
 MOST_ENDED = 20
 # From here on an expiry is pointed out.
@@ -77,7 +74,8 @@ async def keys_page(request: AnyRequest) -> Response[str]:
 @post(KEYS_PAGE, include_in_schema=False, status_code=200)
 async def make_key(request: AnyRequest) -> Response[str]:
     """Make a key; this answer is the only place that ever shows it."""
-    actor = await _person(request)
+    actor = await authenticate_changer(request)
+    require_person(actor, NOT_FOR_KEYS)
     typed = typed_in(await form_of(request))
     try:
         made = await asyncio.to_thread(_make, state_of(request), actor, typed)
@@ -89,7 +87,8 @@ async def make_key(request: AnyRequest) -> Response[str]:
 @post(f"{KEYS_PAGE}/rotate", include_in_schema=False, status_code=200)
 async def rotate_key(request: AnyRequest) -> Response[str]:
     """Give a key a new secret, which only this answer shows."""
-    actor = await _person(request)
+    actor = await authenticate_changer(request)
+    require_person(actor, NOT_FOR_KEYS)
     form = await form_of(request)
     overlap_ms = OVERLAPS.get(form.one("overlap") or USUAL_OVERLAP)
     if overlap_ms is None:
@@ -112,14 +111,6 @@ async def revoke_key(request: AnyRequest) -> Response[Any]:
 async def revoke_secret(request: AnyRequest) -> Response[Any]:
     """Revoke one secret, which a rotation let go on, by its prefix."""
     return await _revoke(request, api_keys.revoke_secret, "prefix")
-
-
-async def _person(request: AnyRequest) -> Actor:
-    """Return who asks for a change: a key makes no other, which would outlive it."""
-    actor = await authenticate_changer(request)
-    if actor.session is None:
-        raise Forbidden(NOT_FOR_KEYS)
-    return actor
 
 
 async def _page(
@@ -209,7 +200,8 @@ def _rotate(state: AppState, actor: Actor, owner: str, overlap_ms: int) -> NewKe
 async def _revoke(
     request: AnyRequest, end: Callable[..., str | None], field_name: str
 ) -> Response[Any]:
-    actor = await _person(request)
+    actor = await authenticate_changer(request)
+    require_person(actor, NOT_FOR_KEYS)
     which = (await form_of(request)).one(field_name)
     database = state_of(request).database
 

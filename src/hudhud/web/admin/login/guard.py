@@ -8,7 +8,7 @@ from hudhud.auth import sessions
 from hudhud.auth.sessions import Session
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import HudhudError, NotAllowed
-from hudhud.core.sentences import say
+from hudhud.core.sentences import Sentence, say
 from hudhud.web.admin.login.access import access_of
 from hudhud.web.admin.ui import csrf
 from hudhud.web.admin.ui.actor import Actor
@@ -27,7 +27,6 @@ LONGEST_ADDRESS = 64
 
 AUTHENTICATION_REQUIRED = "Authentication required"
 KEY_WITHOUT_SCOPE = say("login.key_without_scope")
-NOT_FOR_KEYS = say("key.not_for_keys")
 CSRF_WRONG = say("login.csrf_wrong")
 
 
@@ -64,6 +63,13 @@ async def authenticate_changer(request: AnyRequest) -> Actor:
     if actor.session is not None:
         await check_csrf(request, actor.session)
     return actor
+
+
+def require_person(actor: Actor, refusal: Sentence) -> Session:
+    """Return the actor's session. Raises Forbidden, saying `refusal`, for an API key."""
+    if actor.session is None:
+        raise Forbidden(refusal)
+    return actor.session
 
 
 async def check_csrf(request: AnyRequest, session: Session) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
@@ -40,6 +39,7 @@ from hudhud.web.admin.ui.forms import Form, form_of
 from hudhud.web.admin.ui.page_keys import page_keys_of
 from hudhud.web.admin.ui.render import STATUS_PAGE, cookie, page, see_other
 from hudhud.web.admin.ui.render_thread import in_render_thread
+from hudhud.web.http.query import with_query
 from hudhud.web.http.request import JSON, AnyRequest, content_type, wants_page
 from hudhud.web.http.responses import answer
 from hudhud.web.state import state_of
@@ -211,7 +211,7 @@ async def _limited(request: AnyRequest, following: str, error: TooManyAttempts) 
 
 
 def _login_page(following: str) -> str:
-    return f"{LOGIN_PAGE}?{urlencode({'next': following})}" if following else LOGIN_PAGE
+    return with_query(LOGIN_PAGE, {"next": following} if following else {})
 
 
 def _let_in(request: AnyRequest, entered: NewSession, response: Response[Any]) -> Response[Any]:

@@ -1,7 +1,6 @@
 """What a caller under /admin gets who may not do what it asks."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from litestar import Response
 from litestar.types import ExceptionHandlersMap
@@ -16,6 +15,7 @@ from hudhud.web.admin.ui.render import page, see_other
 from hudhud.web.admin.ui.render_thread import RenderedLater
 from hudhud.web.admin.ui.translate import translate
 from hudhud.web.admin.ui.view import view_of
+from hudhud.web.http.query import with_query
 from hudhud.web.http.request import AnyRequest, is_htmx, wants_page
 from hudhud.web.http.responses import answer
 
@@ -83,7 +83,7 @@ def _login_page(request: AnyRequest) -> str:
     if request.method != "GET":
         return LOGIN_PAGE
     query = f"?{request.url.query}" if request.url.query else ""
-    return f"{LOGIN_PAGE}?{urlencode({'next': request.url.path + query})}"
+    return with_query(LOGIN_PAGE, {"next": request.url.path + query})
 
 
 HANDLERS: ExceptionHandlersMap = {

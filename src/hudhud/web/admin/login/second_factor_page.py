@@ -12,7 +12,7 @@ from hudhud.core.clock import now_ms
 from hudhud.core.crypto import SealingError
 from hudhud.core.sentences import say
 from hudhud.web.admin.login.access import access_of
-from hudhud.web.admin.login.guard import Forbidden, authenticate_changer, authenticate_reader
+from hudhud.web.admin.login.guard import authenticate_changer, authenticate_reader, require_person
 from hudhud.web.admin.login.steps import Login, WrongCode
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.forms import form_of
@@ -32,14 +32,16 @@ FOR_PEOPLE = say("login.second_factor_for_people")
 @get(PATH, include_in_schema=False)
 async def second_factor_page(request: AnyRequest) -> Response[Any]:
     """Show whether it is on, and what can be done."""
-    actor, _ = _person(await authenticate_reader(request))
+    actor = await authenticate_reader(request)
+    require_person(actor, FOR_PEOPLE)
     return await _show(request, actor)
 
 
 @post(f"{PATH}/begin", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def begin(request: AnyRequest) -> Response[Any]:
     """Make a new secret to be confirmed, for who has the password."""
-    actor, session = _person(await authenticate_changer(request))
+    actor = await authenticate_changer(request)
+    session = require_person(actor, FOR_PEOPLE)
     try:
         await Login(request).prove_again((await form_of(request)).one("proof"))
     except WrongCode:
@@ -51,7 +53,8 @@ async def begin(request: AnyRequest) -> Response[Any]:
 @post(f"{PATH}/confirm", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def confirm(request: AnyRequest) -> Response[Any]:
     """Turn it on with a code of the app, and show the recovery codes this once."""
-    actor, session = _person(await authenticate_changer(request))
+    actor = await authenticate_changer(request)
+    session = require_person(actor, FOR_PEOPLE)
     code = (await form_of(request)).one("totp")
     codes = await asyncio.to_thread(_confirm, request, actor, session, code)
     if codes is None:
@@ -62,7 +65,8 @@ async def confirm(request: AnyRequest) -> Response[Any]:
 @post(f"{PATH}/off", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def turn_off(request: AnyRequest) -> Response[Any]:
     """Turn it off, for who has the password or a code; or give a setup up."""
-    actor, session = _person(await authenticate_changer(request))
+    actor = await authenticate_changer(request)
+    session = require_person(actor, FOR_PEOPLE)
     state = state_of(request)
     if await asyncio.to_thread(_is_on, state, session):
         try:
@@ -80,12 +84,6 @@ second_factor_routes: list[ControllerRouterHandler] = [
     confirm,
     turn_off,
 ]
-
-
-def _person(actor: Actor) -> tuple[Actor, Session]:
-    if actor.session is None:
-        raise Forbidden(FOR_PEOPLE)
-    return actor, actor.session
 
 
 async def _show(

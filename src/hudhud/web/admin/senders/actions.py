@@ -11,10 +11,10 @@ from hudhud.core.phones import parse_phone
 from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import say
 from hudhud.senders import commands, records
-from hudhud.web.admin.audited_change import DONE, Result, carry_out, respond
+from hudhud.web.admin.audited_change import DONE, ChangeResult, carry_out, respond
 from hudhud.web.admin.login.guard import authenticate_changer
 from hudhud.web.admin.ui.actor import Actor
-from hudhud.web.admin.ui.forms import fields_of
+from hudhud.web.admin.ui.forms import form_or_object_of
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import AppState, state_of
 
@@ -37,10 +37,10 @@ async def log_out(request: AnyRequest) -> Response[Any]:
 async def pair_phone(request: AnyRequest) -> Response[Any]:
     """Ask for the eight characters that link the phone of a number."""
     actor = await authenticate_changer(request)  # before the body is judged
-    fields = await fields_of(request)
+    fields = await form_or_object_of(request)
     phone = parse_phone("".join(fields.one("phoneNumber").split()).replace("-", ""))
     if phone is None:
-        result = Result(400, say("action.not_a_number"))
+        result = ChangeResult(400, say("action.not_a_number"))
         return await _respond_of_sender(request, result)
     return await _ask(
         request,
@@ -56,10 +56,10 @@ async def pair_phone(request: AnyRequest) -> Response[Any]:
 async def pause(request: AnyRequest) -> Response[Any]:
     """Hold a sender's sending back."""
 
-    def change(connection: Connection, sender: str, now: int) -> Result:
+    def change(connection: Connection, sender: str, now: int) -> ChangeResult:
         if records.pause(connection, name=sender, now=now):
-            return Result(DONE, say("action.paused", sender=sender))
-        return Result(409, say("action.paused_already", sender=sender))
+            return ChangeResult(DONE, say("action.paused", sender=sender))
+        return ChangeResult(409, say("action.paused_already", sender=sender))
 
     return await _change_sender(request, await authenticate_changer(request), change, what="pause")
 
@@ -68,10 +68,10 @@ async def pause(request: AnyRequest) -> Response[Any]:
 async def resume(request: AnyRequest) -> Response[Any]:
     """Let a sender's sending go on."""
 
-    def change(connection: Connection, sender: str, _now: int) -> Result:
+    def change(connection: Connection, sender: str, _now: int) -> ChangeResult:
         if records.resume(connection, name=sender):
-            return Result(DONE, say("action.resumed", sender=sender))
-        return Result(409, say("action.not_paused", sender=sender))
+            return ChangeResult(DONE, say("action.resumed", sender=sender))
+        return ChangeResult(409, say("action.not_paused", sender=sender))
 
     return await _change_sender(request, await authenticate_changer(request), change, what="resume")
 
@@ -79,7 +79,7 @@ async def resume(request: AnyRequest) -> Response[Any]:
 async def _ask(
     request: AnyRequest,
     actor: Actor,
-    kind: commands.Kind,
+    kind: commands.CommandKind,
     *,
     what: What,
     asked: str,
@@ -87,9 +87,9 @@ async def _ask(
 ) -> Response[Any]:
     """Pass a command on to a sender's process; its card shows the result."""
 
-    def change(connection: Connection, sender: str, now: int) -> Result:
+    def change(connection: Connection, sender: str, now: int) -> ChangeResult:
         commands.ask(connection, sender=sender, kind=kind, now=now, argument=argument)
-        return Result(DONE, say(asked, sender=sender))
+        return ChangeResult(DONE, say(asked, sender=sender))
 
     return await _change_sender(request, actor, change, what=what)
 
@@ -97,18 +97,20 @@ async def _ask(
 async def _change_sender(
     request: AnyRequest,
     actor: Actor,
-    change: Callable[[Connection, str, int], Result],
+    change: Callable[[Connection, str, int], ChangeResult],
     *,
     what: What,
 ) -> Response[Any]:
     """Change the sender that the body names, else this machine's own."""
-    fields = await fields_of(request)
+    fields = await form_or_object_of(request)
     sender = fields.one("sender") or state_of(request).sender.name
     if not records.may_be_name(sender):
         result = _no_such_sender(sender)
         return await _respond_of_sender(request, result)
 
-    def change_known(connection: Connection, _parts: AppState, _actor: Actor, now: int) -> Result:
+    def change_known(
+        connection: Connection, _parts: AppState, _actor: Actor, now: int
+    ) -> ChangeResult:
         if records.find(connection, sender) is None:
             return _no_such_sender(sender)
         return change(connection, sender, now)
@@ -117,11 +119,13 @@ async def _change_sender(
     return await _respond_of_sender(request, result)
 
 
-def _no_such_sender(name: str) -> Result:
-    return Result(404, say("action.no_such_sender", sender=shortened(name, records.LONGEST_NAME)))
+def _no_such_sender(name: str) -> ChangeResult:
+    return ChangeResult(
+        404, say("action.no_such_sender", sender=shortened(name, records.LONGEST_NAME))
+    )
 
 
-async def _respond_of_sender(request: AnyRequest, result: Result) -> Response[Any]:
+async def _respond_of_sender(request: AnyRequest, result: ChangeResult) -> Response[Any]:
     body: dict[str, object] = {"success": result.is_done, "message": result.sentence.english()}
     return await respond(request, result, body)
 

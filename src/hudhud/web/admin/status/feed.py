@@ -41,7 +41,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class StreamEvent:
     """One event of the stream."""
 
     name: str
@@ -103,14 +103,14 @@ class Watcher:
     view: View
     loop: asyncio.AbstractEventLoop
     forget: Callable[["Watcher"], None]
-    events: asyncio.Queue[Event | None] = field(default_factory=asyncio.Queue)
+    events: asyncio.Queue[StreamEvent | None] = field(default_factory=asyncio.Queue)
     task: asyncio.Task[Any] | None = field(default_factory=asyncio.current_task)
     is_new: bool = True
     is_cut_off: bool = False
     has_left: bool = False
     told_at: int = field(default_factory=now_ms)
 
-    def tell(self, events: list[Event]) -> None:
+    def tell(self, events: list[StreamEvent]) -> None:
         """Pass events on, from any thread; a watcher that takes none is cut off."""
         self.loop.call_soon_threadsafe(self._put, events)
 
@@ -122,7 +122,7 @@ class Watcher:
         """Note that the stream is no longer read."""
         self.has_left = True
 
-    def _put(self, events: list[Event]) -> None:
+    def _put(self, events: list[StreamEvent]) -> None:
         if self.is_cut_off:
             return
         if self.events.qsize() > MOST_WAITING:
@@ -292,30 +292,30 @@ class _Rendered:
     def __init__(self, render: Render, snapshot: Snapshot) -> None:
         self._render = render
         self._snapshot = snapshot
-        self._parts: dict[View, dict[str, Event]] = {}
+        self._parts: dict[View, dict[str, StreamEvent]] = {}
         self._rows: dict[tuple[View, int], str] = {}
 
-    def everything(self, view: View, *, since: int) -> list[Event]:
+    def everything(self, view: View, *, since: int) -> list[StreamEvent]:
         fresh = tuple(job for job in self._snapshot.newest if job.changed_at >= since)
         return [*self._of_parts(view).values(), self._of_jobs(view, fresh)]
 
-    def news(self, view: View, news: _News) -> list[Event]:
+    def news(self, view: View, news: _News) -> list[StreamEvent]:
         parts = self._of_parts(view) if news.parts else {}
         told = [event for name, event in parts.items() if name in news.parts]
         return [*told, self._of_jobs(view, news.jobs)] if news.jobs else told
 
-    def _of_parts(self, view: View) -> dict[str, Event]:
+    def _of_parts(self, view: View) -> dict[str, StreamEvent]:
         if view not in self._parts:
             html = self._render.parts(view, self._snapshot)
-            self._parts[view] = {name: Event(name, text) for name, text in html.items()}
+            self._parts[view] = {name: StreamEvent(name, text) for name, text in html.items()}
         return self._parts[view]
 
-    def _of_jobs(self, view: View, changed: tuple[Job, ...]) -> Event:
+    def _of_jobs(self, view: View, changed: tuple[Job, ...]) -> StreamEvent:
         """Return rows, the id below which no rows are sent, and how many jobs there are."""
         rows = [{"id": job.id, "html": self._row(view, job)} for job in changed]
         total = sum(self._snapshot.numbers.counts.values())
         data = {"window": self._snapshot.window, "total": total, "rows": rows}
-        return Event("rows", json.dumps(data))
+        return StreamEvent("rows", json.dumps(data))
 
     def _row(self, view: View, job: Job) -> str:
         key = (view, job.id)

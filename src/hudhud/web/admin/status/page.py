@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
-from urllib.parse import urlencode
 
 import structlog
 from litestar import Response, get
@@ -23,6 +22,7 @@ from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.render import STATUS_PAGE, page, see_other
 from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.admin.ui.view import view_of
+from hudhud.web.http.query import with_query
 from hudhud.web.http.request import AnyRequest, is_htmx
 from hudhud.web.state import AppState, state_of
 
@@ -138,10 +138,8 @@ def _links(request: AnyRequest) -> Callable[..., str]:
     def link(**changes: object) -> str:
         kept = {name: value for name, value in request.query_params.items() if name in PARAMETERS}
         merged = {**kept, **changes}
-        query = urlencode(
-            {name: value for name, value in merged.items() if value not in (None, "")}
-        )
-        return f"{STATUS_PAGE}?{query}" if query else STATUS_PAGE
+        query = {name: value for name, value in merged.items() if value not in (None, "")}
+        return with_query(STATUS_PAGE, query)
 
     return link
 

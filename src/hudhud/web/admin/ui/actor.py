@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from hudhud.auth import audit_log
-from hudhud.auth.audit_log import Outcome, What
+from hudhud.auth.audit_log import AuditOutcome, What
 from hudhud.auth.sessions import Session
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import Sentence
@@ -25,7 +25,7 @@ class Actor:
         what: What,
         *,
         subject: str | None = None,
-        outcome: Outcome = "ok",
+        outcome: AuditOutcome = "ok",
         detail: Sentence | None = None,
     ) -> None:
         """Write down in the audit what the actor did."""

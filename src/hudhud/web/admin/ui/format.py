@@ -40,14 +40,8 @@ class Format:
     def __init__(self, view: View, now: int) -> None:
         self.view = view
         self.now = now
-
-    def gettext(self, message: str) -> str:
-        """Translate a text of the code."""
-        return self.view.gettext(message)
-
-    def ngettext(self, one: str, many: str, number: int) -> str:
-        """Translate a text that counts."""
-        return self.view.ngettext(one, many, number)
+        self.gettext = view.gettext
+        self.ngettext = view.ngettext
 
     def fill(self, text: str, **values: object) -> Markup:
         """Put values, which are escaped, into a translated text, which may hold HTML."""

@@ -1,17 +1,17 @@
 """The fields of a form that a page posts, or of a script's JSON object."""
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import parse_qs
 
 import msgspec
 
 from hudhud.core.errors import BadRequest
 from hudhud.core.sentences import say
+from hudhud.web.http.form_fields import form_fields
 from hudhud.web.http.request import FORM, JSON, AnyRequest, content_type
 
 MOST_FIELDS = 100
-MOST_DIGITS = 18
 NO_FIELDS = say("form.not_a_form")
+TOO_MANY_FIELDS = say("form.too_many_fields")
 
 
 class Form:
@@ -36,14 +36,10 @@ async def form_of(request: AnyRequest) -> Form:
     """
     if content_type(request) != FORM:
         return Form({})
-    text = (await request.body()).decode("utf-8", "replace")
-    try:
-        return Form(parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS))
-    except ValueError:
-        raise BadRequest(say("form.too_many_fields")) from None
+    return Form(form_fields(await request.body(), most=MOST_FIELDS, too_many=TOO_MANY_FIELDS))
 
 
-async def fields_of(request: AnyRequest) -> Form:
+async def form_or_object_of(request: AnyRequest) -> Form:
     """Read the fields of a form or of a JSON object; none of an empty body.
 
     Raises BadRequest for any other body: what it names must not be overlooked.
@@ -58,9 +54,3 @@ async def fields_of(request: AnyRequest) -> Form:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadRequest(NO_FIELDS) from None
     return Form({name: [value] for name, value in given.items() if value is not None})
-
-
-def whole_number(text: str) -> int | None:
-    """Return the number that a field or an address names; None for anything else."""
-    fits_a_column = text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
-    return int(text) if fits_a_column else None

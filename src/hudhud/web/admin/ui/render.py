@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
@@ -31,6 +31,7 @@ from hudhud.web.admin.ui.view import (
     translations,
     view_of,
 )
+from hudhud.web.http.query import with_query
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.static_files import static_url, takes_gzip
 
@@ -209,8 +210,7 @@ def _redirect(address: str) -> Response[str]:
 def _address(request: AnyRequest) -> str:
     """Return path and query of the request without `lang`."""
     query = parse_qsl(request.url.query, keep_blank_values=True)
-    kept = urlencode([(name, value) for name, value in query if name != "lang"])
-    return f"{request.url.path}?{kept}" if kept else request.url.path
+    return with_query(request.url.path, [pair for pair in query if pair[0] != "lang"])
 
 
 def cookie(

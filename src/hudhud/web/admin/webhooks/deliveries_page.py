@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
-from urllib.parse import urlencode
 
 from litestar import Response, get, post
 from litestar.exceptions import NotFoundException
@@ -12,23 +11,25 @@ from sqlalchemy import Row
 
 from hudhud.core.clock import HOUR_MS, now_ms
 from hudhud.core.sentences import say
+from hudhud.core.whole_numbers import whole_number
 from hudhud.web.admin.login.guard import authenticate_changer, authenticate_reader
 from hudhud.web.admin.ui.actor import Actor
-from hudhud.web.admin.ui.forms import form_of, whole_number
+from hudhud.web.admin.ui.forms import form_of
 from hudhud.web.admin.ui.notices import Notice
 from hudhud.web.admin.ui.render import page, see_other
 from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.admin.ui.view import view_of
 from hudhud.web.admin.webhooks.labels import WORDS
 from hudhud.web.admin.webhooks.page import WEBHOOKS_PAGE, read_endpoint
+from hudhud.web.http.query import with_query
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import AppState, state_of
 from hudhud.webhooks import deliveries, delivery_log, delivery_states, endpoints
 from hudhud.webhooks.address_policy import shown
-from hudhud.webhooks.delivery_states import Status
+from hudhud.webhooks.delivery_states import WebhookStatus
 
 ROWS = 50
-STATUSES: tuple[Status, ...] = (
+STATUSES: tuple[WebhookStatus, ...] = (
     delivery_states.FAILED,
     delivery_states.PENDING,
     delivery_states.DELIVERED,
@@ -47,10 +48,11 @@ async def deliveries_page(request: AnyRequest, endpoint: FromPath[str]) -> Respo
     if found is None:
         raise NotFoundException
     asked = request.query_params
-    status = cast("Status", asked["status"]) if asked.get("status") in STATUSES else None
+    status = cast("WebhookStatus", asked["status"]) if asked.get("status") in STATUSES else None
     before = whole_number(asked.get("before", ""))
     rows = await in_render_thread(_read, state, found.row.id, status, before)
     older = rows[ROWS - 1].id if len(rows) > ROWS else None
+    log = f"{WEBHOOKS_PAGE}/{found.row.id}"
     kept: Mapping[str, object] = {} if status is None else {"status": status}
     return await in_render_thread(
         page,
@@ -62,8 +64,8 @@ async def deliveries_page(request: AnyRequest, endpoint: FromPath[str]) -> Respo
         status=status,
         spans_hours=SPANS_HOURS,
         is_first=before is None,
-        first=_address(found.row.id, kept),
-        older=None if older is None else _address(found.row.id, {**kept, "before": older}),
+        first=with_query(log, kept),
+        older=None if older is None else with_query(log, {**kept, "before": older}),
         **WORDS,
     )
 
@@ -101,11 +103,12 @@ async def replay_failed(request: AnyRequest) -> Response[Any]:
     if count == MOST_REPLAYED:
         more = view.gettext("More of them wait: do it once more.")
         said = f"{said} {more}"
-    return see_other(request, _address(endpoint, {}), Notice("ok" if count else "info", said))
+    log = WEBHOOKS_PAGE if endpoint is None else f"{WEBHOOKS_PAGE}/{endpoint}"
+    return see_other(request, log, Notice("ok" if count else "info", said))
 
 
 def _read(
-    state: AppState, endpoint: int, status: Status | None, before: int | None
+    state: AppState, endpoint: int, status: WebhookStatus | None, before: int | None
 ) -> list[Row[Any]]:
     with state.database.read() as connection:
         return delivery_log.page(
@@ -147,11 +150,6 @@ def _replay_failed(state: AppState, actor: Actor, endpoint: int | None, hours: i
         deliveries.retry_now(connection, waiting[:MOST_REPLAYED], now=now)
         state.database.notify(connection)
     return count
-
-
-def _address(endpoint: int | None, query: Mapping[str, object]) -> str:
-    log = WEBHOOKS_PAGE if endpoint is None else f"{WEBHOOKS_PAGE}/{endpoint}"
-    return f"{log}?{urlencode(query)}" if query else log
 
 
 delivery_routes = [deliveries_page, replay, replay_failed]

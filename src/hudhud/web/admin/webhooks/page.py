@@ -13,9 +13,10 @@ from hudhud.auth import api_keys, caller
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest, Conflict
 from hudhud.core.sentences import Sentence, say
-from hudhud.web.admin.login.guard import Forbidden, authenticate_changer, authenticate_reader
+from hudhud.core.whole_numbers import whole_number
+from hudhud.web.admin.login.guard import authenticate_changer, authenticate_reader, require_person
 from hudhud.web.admin.ui.actor import Actor
-from hudhud.web.admin.ui.forms import Form, form_of, whole_number
+from hudhud.web.admin.ui.forms import Form, form_of
 from hudhud.web.admin.ui.notices import Notice
 from hudhud.web.admin.ui.render import page, see_other
 from hudhud.web.admin.ui.render_thread import in_render_thread
@@ -30,6 +31,7 @@ from hudhud.webhooks.event_types import KINDS
 
 WEBHOOKS_PAGE = "/admin/webhooks"
 LATEST = 10
+# What a key adds would outlive the key.
 NOT_FOR_KEYS = say("webhook.not_for_keys")
 
 
@@ -43,7 +45,8 @@ async def webhooks_page(request: AnyRequest) -> Response[str]:
 @post(WEBHOOKS_PAGE, include_in_schema=False, status_code=200)
 async def add_webhook(request: AnyRequest) -> Response[str]:
     """Add an endpoint; this answer is the only place that ever shows its secret."""
-    actor = await _person(request)
+    actor = await authenticate_changer(request)
+    require_person(actor, NOT_FOR_KEYS)
     form = await form_of(request)
     try:
         added = await asyncio.to_thread(_add, state_of(request), actor, form)
@@ -58,7 +61,8 @@ async def rotate_webhook(request: AnyRequest) -> Response[str]:
 
     A form that is sent twice is refused, and the first secret holds.
     """
-    actor = await _person(request)
+    actor = await authenticate_changer(request)
+    require_person(actor, NOT_FOR_KEYS)
     endpoint = whole_number((await form_of(request)).one("endpoint"))
     try:
         rotated = await asyncio.to_thread(_rotate, state_of(request), actor, endpoint)
@@ -72,7 +76,8 @@ async def rotate_webhook(request: AnyRequest) -> Response[str]:
 @post(f"{WEBHOOKS_PAGE}/enable", include_in_schema=False)
 async def enable_webhook(request: AnyRequest) -> Response[Any]:
     """Deliver again to an endpoint that was disabled."""
-    actor = await _person(request)
+    actor = await authenticate_changer(request)
+    require_person(actor, NOT_FOR_KEYS)
     endpoint = whole_number((await form_of(request)).one("endpoint"))
     url = await asyncio.to_thread(_enable, state_of(request), actor, endpoint)
     if url is None:
@@ -96,7 +101,8 @@ async def confirm_removal(request: AnyRequest, endpoint: FromPath[str]) -> Respo
 @post(f"{WEBHOOKS_PAGE}/remove", include_in_schema=False)
 async def remove_webhook(request: AnyRequest) -> Response[Any]:
     """Remove an endpoint."""
-    actor = await _person(request)
+    actor = await authenticate_changer(request)
+    require_person(actor, NOT_FOR_KEYS)
     endpoint = whole_number((await form_of(request)).one("endpoint"))
     url = await asyncio.to_thread(_remove, state_of(request), actor, endpoint)
     if url is None:
@@ -110,14 +116,6 @@ def read_endpoint(state: AppState, number: int | None) -> Endpoint | None:
     with state.database.read() as connection:
         row = None if number is None else endpoints.find(connection, number)
         return None if row is None else endpoint_of(connection, row)
-
-
-async def _person(request: AnyRequest) -> Actor:
-    """Return who asks for a change: what a key adds would outlive the key."""
-    actor = await authenticate_changer(request)
-    if actor.session is None:
-        raise Forbidden(NOT_FOR_KEYS)
-    return actor
 
 
 def _no_such_endpoint(request: AnyRequest) -> Response[str]:

@@ -5,19 +5,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 
 from conftest import settings
 from hudhud.app import alert_targets_of
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
+from hudhud.db.tables import alerts as alert_states
 from hudhud.db.tables import senders
-from hudhud.maintenance.alerts.deliver import (
+from hudhud.maintenance.alerts.send import (
     MOST_ATTEMPTS,
     Alerts,
-    AlertState,
     unusable_targets,
 )
+from hudhud.maintenance.alerts.state import UNTOLD, AlertState, read_all
 from support.inbox import Inbox
 from support.services import wait_until
 
@@ -58,11 +59,10 @@ def set_state(database: Database, state: str, **columns: Any) -> None:
             connection.execute(insert(senders).values(name="main", channel="linked", **values))
 
 
-def recorded(database: Database) -> str | None:
-    """What the database says was told."""
+def recorded(database: Database) -> AlertState:
+    """What the database says of the sender `main`."""
     with database.read() as connection:
-        column: str | None = connection.scalar(select(senders.c.alerted_state))
-    return column
+        return read_all(connection).get("sender main", UNTOLD)
 
 
 def settle(alerts: Alerts) -> None:
@@ -82,12 +82,12 @@ def test_a_trouble_is_told_once_and_its_end_once(
     assert len(inbox.messages) == 1
     assert "main" in inbox.messages[0]["title"]
     assert inbox.messages[0]["message"] == "This happened. Do that."
-    assert recorded(database) == state
+    assert recorded(database) == AlertState(state)
     set_state(database, "connected", detail="Connected.")
     for _ in range(3):
         settle(alerts)
     assert inbox.titles()[1:] == ["Hudhud: sender main is connected again"]
-    assert recorded(database) is None
+    assert recorded(database) == UNTOLD
 
 
 def test_a_sender_that_was_never_in_trouble_is_not_spoken_of(
@@ -130,7 +130,7 @@ def test_a_trouble_that_turns_into_another_is_told_again(database: Database, inb
         set_state(database, state)
         settle(alerts)
     assert len(inbox.messages) == 2
-    assert recorded(database) == "logged_out"
+    assert recorded(database) == AlertState("logged_out")
 
 
 def test_a_state_without_a_sentence_of_its_own_still_says_what_to_do(
@@ -160,17 +160,17 @@ def test_checking_does_not_wait_for_a_slow_target(database: Database, inbox: Inb
     set_state(database, "logged_out")
     inbox.open.clear()
     alerts.check()
-    wait_until(lambda: inbox.tries == 1, 20, "the delivery to begin")
+    wait_until(lambda: inbox.tries == 1, 20, "the sending to begin")
     alerts.check()
     assert inbox.messages == []
-    assert recorded(database) != "logged_out", "not told before it is delivered"
+    assert recorded(database).told is None, "not told before it is sent"
     inbox.open.set()
     alerts.wait(20)
     assert inbox.tries == 1
-    assert recorded(database) == "logged_out"
+    assert recorded(database) == AlertState("logged_out")
 
 
-def test_a_failed_delivery_is_repeated_until_it_succeeds(database: Database, inbox: Inbox) -> None:
+def test_a_failed_alert_is_repeated_until_it_succeeds(database: Database, inbox: Inbox) -> None:
     alerts = alerts_to(database, inbox, first_wait_ms=1)
     set_state(database, "logged_out")
     inbox.answer = 500
@@ -184,26 +184,26 @@ def test_a_failed_delivery_is_repeated_until_it_succeeds(database: Database, inb
 
     def told() -> bool:
         settle(alerts)
-        return recorded(database) == "logged_out"
+        return recorded(database) == AlertState("logged_out")
 
     wait_until(told, 30, "the alert")
     settle(alerts)
     assert len(inbox.messages) == 1
 
 
-def test_a_failed_delivery_is_not_repeated_at_once(database: Database, inbox: Inbox) -> None:
+def test_a_failed_alert_is_not_repeated_at_once(database: Database, inbox: Inbox) -> None:
     alerts = alerts_to(database, inbox)
     set_state(database, "logged_out")
     inbox.answer = 500
     for _ in range(3):
         settle(alerts)
     assert inbox.tries == 1
-    state = AlertState.read(recorded(database))
-    assert (state.told, state.now, state.attempts) == (None, "logged_out", 1)
-    assert state.others_wait_until > now_ms()
+    state = recorded(database)
+    assert (state.told, state.telling, state.attempts) == (None, "logged_out", 1)
+    assert state.next_attempt_at > now_ms()
 
 
-def test_a_restart_goes_on_with_what_was_not_delivered(database: Database, inbox: Inbox) -> None:
+def test_a_restart_goes_on_with_what_was_not_sent(database: Database, inbox: Inbox) -> None:
     set_state(database, "logged_out")
     inbox.answer = 500
     settle(alerts_to(database, inbox, first_wait_ms=1))
@@ -212,7 +212,7 @@ def test_a_restart_goes_on_with_what_was_not_delivered(database: Database, inbox
 
     def told() -> bool:
         settle(restarted)
-        return recorded(database) == "logged_out"
+        return recorded(database) == AlertState("logged_out")
 
     wait_until(told, 30, "the alert")
     assert len(inbox.messages) == 1
@@ -234,7 +234,7 @@ def test_a_target_that_had_it_is_spared_when_another_one_fails(
 
     def told() -> bool:
         settle(alerts)
-        return recorded(database) == "logged_out"
+        return recorded(database) == AlertState("logged_out")
 
     wait_until(told, 30, "the alert")
     assert (len(inbox.messages), len(second_inbox.messages)) == (1, 1)
@@ -252,7 +252,7 @@ def test_a_trouble_that_ended_before_it_could_be_told_is_not_told(
 
     def forgotten() -> bool:
         settle(alerts)
-        return recorded(database) is None
+        return recorded(database) == UNTOLD
 
     wait_until(forgotten, 30, "the record to be clear")
     assert inbox.messages == []
@@ -264,16 +264,16 @@ def test_an_alert_that_nobody_takes_is_given_up_after_a_day(
     set_state(database, "logged_out")
     with database.write() as connection:
         worn_out = AlertState(None, "logged_out", MOST_ATTEMPTS, now_ms() - 1)
-        connection.execute(update(senders).values(alerted_state=worn_out.column()))
+        connection.execute(insert(alert_states).values(subject="sender main", **worn_out._asdict()))
     settle(alerts_to(database, inbox))
     assert inbox.tries == 0
-    assert recorded(database) == "logged_out"
+    assert recorded(database) == AlertState("logged_out")
 
 
 def test_without_targets_nothing_is_recorded(database: Database) -> None:
     set_state(database, "logged_out")
     settle(Alerts(database, [], most_reconnects=5))
-    assert recorded(database) is None
+    assert recorded(database) == UNTOLD
 
 
 def test_a_target_that_apprise_does_not_know_hides_its_secret_and_keeps_none_from_the_others(
@@ -302,16 +302,3 @@ def test_targets_that_cannot_work_are_named_without_their_secrets() -> None:
     assert len(lines) == 2
     assert "nosuch://…" in lines[0]
     assert "hunter2" not in "".join(lines)
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        AlertState(None),
-        AlertState("logged_out"),
-        AlertState(None, "restricted", 1, 5),
-        AlertState("a", "b", 9, 8),
-    ],
-)
-def test_the_column_gives_back_what_was_written(state: AlertState) -> None:
-    assert AlertState.read(state.column()) == state

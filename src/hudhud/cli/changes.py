@@ -1,0 +1,36 @@
+"""How commands change an installation: in one transaction, and noted in the audit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+from hudhud.auth import audit_log
+from hudhud.auth.audit_log import COMMAND_LINE, What
+from hudhud.cli.terminal import existing_installation
+from hudhud.core.clock import now_ms
+from hudhud.core.sentences import Sentence
+from hudhud.core.settings import Settings
+
+
+@contextmanager
+def changing(settings: Settings) -> Iterator[Connection]:
+    """Lend a transaction on an existing installation, and wake who waits for a change."""
+    with existing_installation(settings) as database, database.write() as connection:
+        yield connection
+        database.notify(connection)
+
+
+def note(
+    connection: Connection, what: What, subject: str | None, detail: Sentence | None = None
+) -> None:
+    """Write down in the audit what the command line did."""
+    audit_log.note(
+        connection,
+        who=COMMAND_LINE,
+        address=None,
+        what=what,
+        subject=subject,
+        detail=detail,
+        now=now_ms(),
+    )

@@ -1,0 +1,30 @@
+"""Write what must not be lost."""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+from structlog.typing import FilteringBoundLogger
+
+from hudhud.db.engine import may_pass
+
+
+def persist(
+    write: Callable[[], None],
+    *,
+    log: FilteringBoundLogger,
+    problem: str,
+    pause_seconds: float,
+) -> None:
+    """Call `write`, again after a pause as long as the database cannot be used, until it succeeds.
+
+    Each failure is logged as `problem`; raises any error that will not pass by itself.
+    """
+    while True:
+        try:
+            return write()
+        except SQLAlchemyError as error:
+            if not may_pass(error):
+                raise
+            log.error(problem, error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+        time.sleep(pause_seconds)

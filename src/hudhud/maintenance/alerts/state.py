@@ -1,0 +1,100 @@
+"""What people were told of each subject, so that a restart neither repeats nor forgets it.
+
+A subject without a row: nothing is wrong, or nobody knows of it yet.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, ColumnElement, Connection, and_, delete, select, update
+
+from hudhud.db.engine import Database
+from hudhud.db.tables import alerts
+from hudhud.db.upserts import insert_or_ignore
+
+
+class AlertState(NamedTuple):
+    """A row of `alerts`, without its subject."""
+
+    told: str | None = None
+    telling: str | None = None  # the alert that is being sent
+    attempts: int = 0
+    next_attempt_at: int = 0  # until then no other process sends it
+
+
+UNTOLD = AlertState()
+
+
+class OldColumn(NamedTuple):
+    """Where the version before keeps what was told: a column of a table, and the row's key."""
+
+    column: Column[str | None]
+    key: Column[Any]
+    value: str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Something that people are told about: what of it is due, and in which words."""
+
+    name: str  # of its row in `alerts`: "sender main"
+    due: str | None
+    ending: str  # the alert that ends its trouble
+    message: Callable[[str], tuple[str, str]]
+    old_column: OldColumn
+
+    def state_after(self, alert: str | None) -> AlertState:
+        """Return the state once this alert was sent."""
+        return UNTOLD if alert == self.ending else AlertState(alert)
+
+
+def read_all(connection: Connection) -> Mapping[str, AlertState]:
+    """Return the states of all subjects that people were told of, or are being told of."""
+    return {
+        row.subject: AlertState(row.told, row.telling, row.attempts, row.next_attempt_at)
+        for row in connection.execute(select(alerts))
+    }
+
+
+def exchange(database: Database, subject: Subject, before: AlertState, after: AlertState) -> bool:
+    """Change a subject's state; False where another process has changed it meanwhile."""
+    with database.write() as connection:
+        is_done = _replace(connection, subject.name, before, after)
+        if is_done:
+            _inform_version_before(connection, subject, after)
+    return is_done
+
+
+def forget(database: Database, names: Collection[str]) -> None:
+    """Delete the states of subjects that no longer exist."""
+    with database.write() as connection:
+        connection.execute(delete(alerts).where(alerts.c.subject.in_(names)))
+
+
+def _replace(connection: Connection, name: str, before: AlertState, after: AlertState) -> bool:
+    if before == UNTOLD:
+        return insert_or_ignore(connection, alerts, {"subject": name, **after._asdict()})
+    if after == UNTOLD:
+        return connection.execute(delete(alerts).where(_is(name, before))).rowcount == 1
+    changed = update(alerts).where(_is(name, before)).values(after._asdict())
+    return connection.execute(changed).rowcount == 1
+
+
+def _is(name: str, state: AlertState) -> ColumnElement[bool]:
+    return and_(
+        alerts.c.subject == name,
+        *(alerts.c[field].is_not_distinct_from(value) for field, value in state._asdict().items()),
+    )
+
+
+def _inform_version_before(connection: Connection, subject: Subject, state: AlertState) -> None:
+    """Let a process of the version before take for told what is being sent here.
+
+    It may run beside this one while machines are updated, and knows the old columns alone.
+    """
+    old = subject.old_column
+    told = subject.state_after(state.telling or state.told).told
+    connection.execute(
+        update(old.column.table).where(old.key == old.value).values({old.column: told})
+    )

@@ -1,0 +1,19 @@
+"""Read the fields of a form, for the API and for the dashboard."""
+
+from collections.abc import Sequence
+from urllib.parse import parse_qs
+
+from hudhud.core.errors import BadRequest
+from hudhud.core.sentences import Sentence
+
+
+def form_fields(body: bytes, *, most: int, too_many: Sentence | str) -> dict[str, Sequence[str]]:
+    """Return the values of each field, empty ones too; bytes that are no UTF-8 are replaced.
+
+    Raises BadRequest, saying `too_many`, for a form of more than `most` fields.
+    """
+    text = body.decode("utf-8", "replace")
+    try:
+        return {**parse_qs(text, keep_blank_values=True, max_num_fields=most)}
+    except ValueError:
+        raise BadRequest(too_many) from None
