@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from hudhud.auth import admin_password, audit_log, sessions
 from hudhud.core.clock import now_ms
-from hudhud.db import dialects, tables
+from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.web.admin.login import password_slots
 from hudhud.web.admin.ui.render import local
@@ -332,16 +332,17 @@ def test_while_too_many_wait_to_be_judged_others_are_told_to_come_back(
         assert connection.execute(select(tables.login_attempts)).first() is None
 
 
+@pytest.mark.usefixtures("cheap_hashes")
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_page_of_a_database_that_is_locked_says_when_to_come_back(
-    dashboard: WebServer, person: Person, monkeypatch: pytest.MonkeyPatch
+    database: Database, impatient: Database, serve_web: ServeWeb
 ) -> None:
-    page = person.get(LOGIN).text
-    token = HIDDEN.findall(page)[0][1]
-    monkeypatch.setattr(dialects, "BUSY_TIMEOUT_MS", 50)
-    with dashboard.database.write():
-        fields = {"username": USERNAME, "password": PASSWORD, "_csrf": token}
-        answer = person.client.post(LOGIN, data=fields)
+    with Person(serve_web(impatient, admin_password=PASSWORD)) as person:
+        page = person.get(LOGIN).text
+        token = HIDDEN.findall(page)[0][1]
+        with database.write():
+            fields = {"username": USERNAME, "password": PASSWORD, "_csrf": token}
+            answer = person.client.post(LOGIN, data=fields)
     assert answer.status_code == 503
     assert "The database does not answer" in answer.text
     assert int(answer.headers["Retry-After"]) > 0
