@@ -15,7 +15,7 @@ from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, country_guards
 from hudhud.maintenance.alerts.deliver import Alerts
-from hudhud.verification.limits import conversion_guard, countries
+from hudhud.verification.limits import conversion_guard
 from hudhud.verification.limits.conversion_guard import (
     FEWEST_HABITUAL_STARTS,
     FEWEST_STARTS,
@@ -220,10 +220,9 @@ def set_guard(database: Database, *, until: int, blocks: bool = True) -> None:
 
 
 @pytest.fixture
-def blocking(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountryPolicy]:
+def blocking(database: Database) -> Iterator[CountryPolicy]:
     """What refuses sends, as it does with CONVERSION_GUARD=block; it looks often."""
-    monkeypatch.setattr(countries, "RENEW_SECONDS", 0.02)
-    watching = CountryPolicy(settings(conversion_guard="block"), database)
+    watching = CountryPolicy(settings(conversion_guard="block"), database, renew_seconds=0.02)
     watching.start()
     yield watching
     watching.stop()

@@ -49,10 +49,10 @@ def settings_read() -> Finding:
     return ok(f"Hudhud {__version__}: the settings of {files or 'the environment'} are right.")
 
 
-def clock(installation: Installation) -> Finding:
+def clock(installation: Installation, *, earliest: datetime = EARLIEST) -> Finding:
     """Does the clock agree with the database's, and can it be right at all?"""
     now = datetime.now(UTC)
-    if not EARLIEST < now < LATEST:
+    if not earliest < now < LATEST:
         return fail(f"The clock says {now:%Y-%m-%d %H:%M}, which cannot be.", SET_CLOCK)
     offset, other = _offset(installation)
     if abs(offset) > TOLERATED_SECONDS:
@@ -64,15 +64,15 @@ def clock(installation: Installation) -> Finding:
     return ok(f"The clock says {now:%Y-%m-%d %H:%M} UTC and agrees with the {other}.")
 
 
-def port(installation: Installation) -> Finding:
-    """Is the port free, or is it Hudhud that listens there?"""
+def port(installation: Installation, *, answer_seconds: float = CONNECT_SECONDS) -> Finding:
+    """Is the port free, or is it Hudhud that listens there, and answers within `answer_seconds`?"""
     settings = installation.settings
     place = f"{settings.host} port {settings.port}"
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
-        if error.errno == errno.EADDRINUSE and _is_hudhud(settings):
+        if error.errno == errno.EADDRINUSE and _is_hudhud(settings, answer_seconds):
             return ok(f"Hudhud listens on {place}.")
         return fail(
             f"Hudhud cannot listen on {place}: {error.strerror}.",
@@ -193,9 +193,9 @@ def _latest_job(database: Database | None) -> int | None:
     return made
 
 
-def _is_hudhud(settings: Settings) -> bool:
+def _is_hudhud(settings: Settings, answer_seconds: float) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 -- compared, not listened on
-    connection = http.client.HTTPConnection(host, settings.port, timeout=CONNECT_SECONDS)
+    connection = http.client.HTTPConnection(host, settings.port, timeout=answer_seconds)
     try:
         connection.request("GET", "/")
         answer = json.loads(connection.getresponse().read())

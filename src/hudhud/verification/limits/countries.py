@@ -21,15 +21,18 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 class CountryPolicy:
     """Knows without a query whether a number may be sent to.
 
-    Guarded countries are kept in memory and renewed every two seconds by a thread; nothing is read
-    unless CONVERSION_GUARD is `block`.
+    Guarded countries are kept in memory and renewed every `renew_seconds` by a thread; nothing is
+    read unless CONVERSION_GUARD is `block`.
     """
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, *, renew_seconds: float = RENEW_SECONDS
+    ) -> None:
         self._allowed = frozenset(settings.allowed_countries)
         self._denied = frozenset(settings.denied_countries)
         self._blocks = settings.conversion_guard == "block"
         self._database = database
+        self._renew_seconds = renew_seconds
         self._blocked: frozenset[str] = frozenset()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="countries", daemon=True)
@@ -61,7 +64,7 @@ class CountryPolicy:
             )
 
     def _run(self) -> None:
-        while not self._stopping.wait(RENEW_SECONDS):
+        while not self._stopping.wait(self._renew_seconds):
             self._renew()
 
     def _renew(self) -> None:
