@@ -1,5 +1,6 @@
 """Messages in a queue, put there as the API puts them."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select, update
@@ -27,11 +28,18 @@ SECRET = "a secret of the tests"
 CARRIES: dict[State, Literal["all", "known"]] = {"connected": "all", "restricted": "known"}
 
 
-def starter(database: Database, **changes: Any) -> VerificationStarter:
+def starter(
+    database: Database, clock: Callable[[], int] = now_ms, /, **changes: Any
+) -> VerificationStarter:
     """What makes and writes verifications, on the sandbox unless `changes` say otherwise."""
     chosen = settings(**{"channel": "sandbox", **changes})
     return VerificationStarter(
-        chosen, database, CodeCipher(SECRET), Templates(chosen), CountryPolicy(chosen, database)
+        chosen,
+        database,
+        CodeCipher(SECRET),
+        Templates(chosen),
+        CountryPolicy(chosen, database),
+        clock,
     )
 
 

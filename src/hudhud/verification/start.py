@@ -1,11 +1,12 @@
 """Start a verification: choose its code and its wording."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection
 
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import SANDBOX
+from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
@@ -28,11 +29,12 @@ class VerificationStarter:
         cipher: CodeCipher,
         templates: Templates,
         countries: CountryPolicy,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
         self._settings = settings
         self._cipher = cipher
         self._templates = templates
-        self._acceptor = Acceptor(settings, database, cipher, countries)
+        self._acceptor = Acceptor(settings, database, cipher, countries, clock)
         self._limits = Limits(settings)
 
     def make(
