@@ -482,15 +482,19 @@ def test_a_library_of_another_version_is_told_and_not_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(environment, "_wanted_version", lambda: "9.9.9")
-    monkeypatch.setattr(environment, "_problem_with_loading", lambda: pytest.fail("it was loaded"))
+    monkeypatch.setattr(
+        environment, "_problem_with_loading", lambda _: pytest.fail("it was loaded")
+    )
     found = check("library")
     assert found.outcome == "fail"
     assert "make install" in (found.remedy or "")
 
 
-def test_a_library_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "LOADING", "raise ImportError('no such file: neonize.so')")
-    found = check("library")
+def test_a_library_that_does_not_load_is_told() -> None:
+    with opened() as installation:
+        found = environment.library(
+            installation, loading="raise ImportError('no such file: neonize.so')"
+        )
     assert found.outcome == "fail"
     assert "no such file: neonize.so" in found.sentence
 

@@ -100,7 +100,7 @@ def proxy(installation: Installation) -> Finding:
     return ok(f"WHATSAPP_PROXY, {parts.hostname} port {parts.port}, can be reached.")
 
 
-def library(installation: Installation) -> Finding:
+def library(installation: Installation, *, loading: str = LOADING) -> Finding:
     """Does the WhatsApp library load, in the version that Hudhud was made for?"""
     verdict = warn if installation.settings.channel == SANDBOX else fail
     wanted = _wanted_version()
@@ -113,7 +113,7 @@ def library(installation: Installation) -> Finding:
             f"The WhatsApp library {LIBRARY} is {found}, Hudhud needs {wanted}.",
             "Install Hudhud again: make install",
         )
-    problem = _problem_with_loading()
+    problem = _problem_with_loading(loading)
     if problem is not None:
         return verdict(
             f"The WhatsApp library {LIBRARY} {found} does not load: {problem}",
@@ -211,11 +211,11 @@ def _wanted_version() -> str:
     return pinned[0].partition("==")[2]
 
 
-def _problem_with_loading() -> str | None:
+def _problem_with_loading(loading: str) -> str | None:
     """Load the library in a process of its own, which it may end; return why it does not load."""
     try:
-        loading = subprocess.run(  # noqa: S603 -- this interpreter
-            [sys.executable, "-c", LOADING],
+        run = subprocess.run(  # noqa: S603 -- this interpreter
+            [sys.executable, "-c", loading],
             env={**os.environ, **NO_INTERNET},
             capture_output=True,
             text=True,
@@ -224,7 +224,7 @@ def _problem_with_loading() -> str | None:
         )
     except subprocess.TimeoutExpired:
         return f"it takes longer than {LIBRARY_SECONDS:.0f} s."
-    if loading.returncode == 0:
+    if run.returncode == 0:
         return None
-    lines = loading.stderr.strip().splitlines()
-    return lines[-1] if lines else f"exit code {loading.returncode}."
+    lines = run.stderr.strip().splitlines()
+    return lines[-1] if lines else f"exit code {run.returncode}."
