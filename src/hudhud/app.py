@@ -4,8 +4,6 @@ The web application is constructed in `web/application.py`, a sender's worker in
 so that neither process loads what only the other one uses.
 """
 
-from collections.abc import Sequence
-
 from sqlalchemy import Connection
 
 from hudhud.auth import api_keys
@@ -30,7 +28,7 @@ from hudhud.webhooks import endpoints
 from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.dispatcher import Dispatcher
 from hudhud.worker.machine import machine_name
-from hudhud.worker.supervisor import Supervisor
+from hudhud.worker.supervisor import Program, Supervisor
 
 
 def open_installation(settings: Settings) -> Database:
@@ -62,10 +60,8 @@ def build_templates(settings: Settings) -> Templates:
     return Templates(settings)
 
 
-def build_supervisors(
-    settings: Settings, database: Database, command: Sequence[str]
-) -> list[Supervisor]:
-    """Build the supervisors of this machine's senders, whose processes `command` starts.
+def build_supervisors(settings: Settings, database: Database, program: Program) -> list[Supervisor]:
+    """Build the supervisors of this machine's senders, whose processes run `program`.
 
     Beside a linked device runs a sandbox, as long as there is a test key or something for it.
     """
@@ -75,7 +71,7 @@ def build_supervisors(
         channel=settings.channel,
         machine=machine,
         database=database,
-        command=command,
+        program=program,
     )
     if settings.channel == SANDBOX:
         return [chosen]
@@ -84,7 +80,7 @@ def build_supervisors(
         channel=SANDBOX,
         machine=machine,
         database=database,
-        command=command,
+        program=program,
         is_wanted=_sandbox_is_wanted,
     )
     return [chosen, beside]

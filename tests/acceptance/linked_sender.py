@@ -3,16 +3,11 @@
 Only waits differ. What the faults look like, and what is done about them, is as in use.
 """
 
-from functools import partial
-from unittest.mock import patch
-
-from hudhud.channels.linked import channel
 from hudhud.channels.linked.restriction import Waits
 from hudhud.channels.linked.timing import Timing
 from hudhud.cli.demo import sender
 
-impatient = partial(
-    Timing,
+IMPATIENT = Timing(
     send=3.0,
     number_check=2.0,
     grace=2.0,
@@ -32,5 +27,4 @@ impatient = partial(
 )
 
 if __name__ == "__main__":
-    with patch.object(channel, "Timing", impatient):
-        sender.main()
+    sender.main(IMPATIENT)

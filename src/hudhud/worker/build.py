@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from hudhud.channels.base import SANDBOX, Channel
+from hudhud.channels.linked.timing import Timing
 from hudhud.channels.sandbox import SandboxChannel
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import StartRefused
@@ -25,15 +26,18 @@ from hudhud.worker.worker import Worker
 SANDBOX_BATCH = 200
 
 
-def build_worker(settings: Settings, name: str) -> Worker:
-    """Build the sender's worker. Raises StartRefused."""
+def build_worker(settings: Settings, name: str, linked_timing: Timing | None = None) -> Worker:
+    """Build the sender's worker; a linked device waits as usual unless told otherwise.
+
+    Raises StartRefused.
+    """
     database = open_database(database_url(settings).url)
     with database.read() as connection:
         record = records.find(connection, name)
     if record is None:
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
     cipher = build_code_cipher(settings)
-    channel = _channel(settings, database, record)
+    channel = _channel(settings, database, record, linked_timing)
     is_sandbox = record.channel == SANDBOX
     pace = Pace(
         settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms, record.next_send_at
@@ -60,7 +64,9 @@ def _link_replies(settings: Settings, database: Database, cipher: CodeCipher) ->
     return LinkReplies(settings, database, cipher, templates, countries)
 
 
-def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channel:
+def _channel(
+    settings: Settings, database: Database, record: Row[Any], linked_timing: Timing | None
+) -> Channel:
     if record.channel == SANDBOX:
         return SandboxChannel()
     # Only this process may load the WhatsApp library, and only for this channel: it takes 60 MB.
@@ -82,6 +88,7 @@ def _channel(settings: Settings, database: Database, record: Row[Any]) -> Channe
         wrote_first=lambda phone: _wrote_first(database, phone),
         banned_until=record.until if record.carries == "none" else None,
         strangers_refused_until=record.until if record.carries == "known" else None,
+        timing=linked_timing,
     )
 
 

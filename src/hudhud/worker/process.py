@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import structlog
 
+from hudhud.channels.linked.timing import Timing
 from hudhud.core import logs
 from hudhud.core.errors import HudhudError
 from hudhud.core.settings import load_settings
@@ -31,14 +32,17 @@ LOCKED_EXIT_CODE = 12
 log = structlog.get_logger(__name__)
 
 
-def main() -> None:
-    """Run the sender that the command line names, until it is told to stop."""
+def main(linked_timing: Timing | None = None) -> None:
+    """Run the sender that the command line names, until it is told to stop.
+
+    A linked device waits as usual, unless tests give it another timing.
+    """
     os.umask(0o077)
     sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=_leave_with_supervisor, daemon=True).start()
     code = FAILED_EXIT_CODE
     try:
-        code = _run(sys.argv[1])
+        code = _run(sys.argv[1], linked_timing)
     except Exception:
         sys.excepthook(*sys.exc_info())
     finally:
@@ -47,14 +51,14 @@ def main() -> None:
         os._exit(code)
 
 
-def _run(name: str) -> int:
+def _run(name: str, linked_timing: Timing | None) -> int:
     try:
         settings = load_settings()
         logs.configure(settings, process=f"sender-{name}")
         if not lock_sender(settings.data_dir, name, patience=LOCK_PATIENCE_SECONDS):
             log.error("another process on this machine runs this sender", sender=name)
             return LOCKED_EXIT_CODE
-        worker = build_worker(settings, name)
+        worker = build_worker(settings, name, linked_timing)
     except HudhudError as error:
         log.error("the sender cannot start", sender=name, error=str(error))  # noqa: TRY400 -- the sentence is for an operator
         return FAILED_EXIT_CODE

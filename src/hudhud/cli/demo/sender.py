@@ -6,11 +6,12 @@ WAEMU_ROOT_KEY holds the emulator's root key in hexadecimal.
 import os
 from importlib import import_module
 
+from hudhud.channels.linked.timing import Timing
 from waemu.keypatch import patch_root_key
 
 
-def main() -> None:
-    """Patch the library, then run the sender.
+def main(timing: Timing | None = None) -> None:
+    """Patch the library, then run the sender, with the usual waits unless others are given.
 
     Raises:
         KeyError: WAEMU_ROOT_KEY is not set.
@@ -21,7 +22,7 @@ def main() -> None:
     patch_root_key(root_key)
     from hudhud.worker import process  # noqa: PLC0415 -- not before the key is patched
 
-    process.main()
+    process.main(timing)
 
 
 if __name__ == "__main__":
