@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from hudhud.core.settings import Settings
-from hudhud.db import dialects
 from hudhud.db.engine import Database
 from support.postgres import PostgresDatabases, migrate_without_rows
 
@@ -129,12 +128,9 @@ def database(migrated_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def impatient(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+def impatient(database: Database) -> Iterator[Database]:
     """The same database, opened so that it gives up on a lock after a moment."""
-    monkeypatch.setattr(dialects, "BUSY_TIMEOUT_MS", 50)
-    options = {"options": "-c lock_timeout=50"}
-    monkeypatch.setattr(dialects, "POSTGRES_ARGUMENTS", dialects.POSTGRES_ARGUMENTS | options)
-    opened = Database(database.url.render_as_string(hide_password=False))
+    opened = Database(database.url.render_as_string(hide_password=False), busy_timeout_ms=50)
     yield opened
     opened.close()
 

@@ -4,7 +4,7 @@ The web application is constructed in `web/application.py`, a sender's worker in
 so that neither loads what only the other one uses; what both use, in `verification/build.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from sqlalchemy import Connection
 
@@ -36,7 +36,7 @@ from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.dispatcher import Dispatcher
-from hudhud.worker.supervisor import Supervisor
+from hudhud.worker.supervisor import Program, Supervisor
 from hudhud.worker.this_machine import machine_name
 
 
@@ -76,7 +76,12 @@ def build_starter(settings: Settings, templates: Templates) -> VerificationStart
     )
 
 
-def build_acceptor(settings: Settings, database: Database, countries: CountryPolicy) -> Acceptor:
+def build_acceptor(
+    settings: Settings,
+    database: Database,
+    countries: CountryPolicy,
+    clock: Callable[[], int] = now_ms,
+) -> Acceptor:
     """Build what accepts verifications and writes them. Raises StartRefused without a secret."""
     return Acceptor(
         database,
@@ -84,6 +89,7 @@ def build_acceptor(settings: Settings, database: Database, countries: CountryPol
         countries,
         channel=settings.channel,
         mean_gap=mean_gap_of(settings),
+        clock=clock,
     )
 
 
@@ -127,10 +133,8 @@ def build_admin_password(settings: Settings) -> AdminPassword:
     )
 
 
-def build_supervisors(
-    settings: Settings, database: Database, command: Sequence[str]
-) -> list[Supervisor]:
-    """Build the supervisors of this machine's senders, whose processes `command` starts.
+def build_supervisors(settings: Settings, database: Database, program: Program) -> list[Supervisor]:
+    """Build the supervisors of this machine's senders, whose processes run `program`.
 
     Beside a linked device runs a sandbox, as long as there is a test key or something for it.
     """
@@ -140,7 +144,7 @@ def build_supervisors(
         channel=settings.channel,
         machine=machine,
         database=database,
-        command=command,
+        program=program,
     )
     if settings.channel == SANDBOX:
         return [chosen]
@@ -149,7 +153,7 @@ def build_supervisors(
         channel=SANDBOX,
         machine=machine,
         database=database,
-        command=command,
+        program=program,
         is_wanted=_sandbox_is_wanted,
     )
     return [chosen, beside]

@@ -23,6 +23,7 @@ from hudhud.core.errors import StartRefused
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.web.application import build_web
+from hudhud.worker.supervisor import Program
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ class _Server(uvicorn.Server):
 def serve(
     settings: Settings,
     database: Database,
-    command: Sequence[str],
+    program: Program,
     on_listening: Callable[[int], None],
 ) -> None:
     """Serve and supervise until SIGTERM or SIGINT; `on_listening` gets the port.
@@ -70,7 +71,7 @@ def serve(
     sys.setswitchinterval(SWITCH_SECONDS)
     listener = _listen(settings)
     stopping = threading.Event()
-    loops = _loops(settings, database, command)
+    loops = _loops(settings, database, program)
     web = build_web(settings, database)
     with _running(loops, stopping):
         uvloop.run(_serve_web(settings, web, listener, stopping, on_listening))
@@ -78,10 +79,10 @@ def serve(
     log.info("stopped")
 
 
-def work(settings: Settings, database: Database, command: Sequence[str]) -> None:
+def work(settings: Settings, database: Database, program: Program) -> None:
     """Supervise without the web part, until SIGTERM or SIGINT."""
     stopping = threading.Event()
-    loops = _loops(settings, database, command)
+    loops = _loops(settings, database, program)
     with contextlib.suppress(SystemExit), _running(loops, stopping):
         end_by_signal()
         while True:
@@ -96,11 +97,9 @@ def end_by_signal() -> None:
         signal.signal(number, lambda _number, _frame: sys.exit(0))
 
 
-def _loops(
-    settings: Settings, database: Database, command: Sequence[str]
-) -> list[tuple[str, Loop]]:
+def _loops(settings: Settings, database: Database, program: Program) -> list[tuple[str, Loop]]:
     """Build what runs beside the web part, each in a thread of this name."""
-    supervisors = app.build_supervisors(settings, database, command)
+    supervisors = app.build_supervisors(settings, database, program)
     return [
         ("housekeeping", app.build_housekeeping(settings, database).run),
         ("webhooks", app.build_dispatcher(settings, database).run),

@@ -3,9 +3,9 @@
 import sys
 
 from hudhud.cli import main
-from hudhud.worker import supervisor
+from hudhud.worker.supervisor import Program, Timing
 
 if __name__ == "__main__":
     # These tests make the sender start anew more often than anything else would.
-    supervisor.LONGEST_RESTART_SECONDS = supervisor.FIRST_RESTART_SECONDS
-    main(worker_command=[sys.executable, "-m", "linked_sender"])
+    timing = Timing(longest_restart=Timing().first_restart)
+    main(Program([sys.executable, "-m", "linked_sender"], timing))

@@ -3,16 +3,12 @@
 Only waits differ. What the faults look like, and what is done about them, is as in use.
 """
 
-from functools import partial
-from unittest.mock import patch
-
-from hudhud.channels.linked import channel
+from hudhud.channels.base import LINKED, Channel, Parts
 from hudhud.channels.linked.restriction import Waits
 from hudhud.channels.linked.timing import Timing
 from hudhud.cli.demo import sender
 
-impatient = partial(
-    Timing,
+IMPATIENT = Timing(
     send=3.0,
     number_check=2.0,
     grace=2.0,
@@ -31,6 +27,12 @@ impatient = partial(
     waits=Waits(person=1.0, first_probe=3.0, longest_probe=3.0),
 )
 
+
+def build_impatient(parts: Parts) -> Channel:
+    from hudhud.channels.linked.build import build  # noqa: PLC0415 -- loads the library
+
+    return build(parts, IMPATIENT)
+
+
 if __name__ == "__main__":
-    with patch.object(channel, "Timing", impatient):
-        sender.main()
+    sender.main({LINKED: build_impatient})

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from hudhud.channels import sandbox
 from hudhud.channels.base import ChannelEvent, Receipt, StateReport
 from hudhud.channels.sandbox import NEVER_DELIVERED, NOT_ON_WHATSAPP, SLOW, SandboxChannel
 from hudhud.core.clock import now_ms
@@ -36,7 +35,7 @@ def heard() -> Heard:
 
 @pytest.fixture
 def channel(heard: Heard) -> Iterator[SandboxChannel]:
-    started = SandboxChannel()
+    started = SandboxChannel(slowness_seconds=0.3)
     started.start(heard.events.append)
     yield started
     started.stop()
@@ -82,10 +81,7 @@ def test_one_number_never_gets_its_messages(channel: SandboxChannel, heard: Hear
     assert never not in heard.receipts()
 
 
-def test_one_number_is_slow(
-    channel: SandboxChannel, heard: Heard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sandbox, "SLOWNESS_SECONDS", 0.3)
+def test_one_number_is_slow(channel: SandboxChannel, heard: Heard) -> None:
     slow = channel.send(SLOW, "0345")
     quick = channel.send(PHONE, "0345")
     heard.wait_for(2)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from hudhud.core import log_files
 from hudhud.core.log_files import KEPT_FILES, LogFile
 from hudhud.core.masking import mask_text, mask_value
 from support.services import wait_until
@@ -353,8 +352,8 @@ def complaints() -> list[OSError]:
 
 @pytest.fixture
 def shared(complaints: list[OSError]) -> Iterator[LogFile]:
-    """A log file that is rotated at 100 bytes."""
-    opened = LogFile(Path("shared.log"), complaints.append, largest=100)
+    """A log file that is rotated at 100 bytes, and tried again soon after it failed."""
+    opened = LogFile(Path("shared.log"), complaints.append, largest=100, retry_seconds=0.01)
     yield opened
     opened.close()
 
@@ -378,9 +377,8 @@ def test_a_file_that_somebody_moved_or_removed_is_made_anew(shared: LogFile) -> 
 
 
 def test_a_file_that_can_be_written_again_is_written_again(
-    shared: LogFile, complaints: list[OSError], monkeypatch: pytest.MonkeyPatch
+    shared: LogFile, complaints: list[OSError]
 ) -> None:
-    monkeypatch.setattr(log_files, "RETRY_SECONDS", 0.01)
     Path("shared.log").mkdir()
     shared.write(b"lost\n")
     assert len(complaints) == 1

@@ -12,9 +12,8 @@ from sqlalchemy import Connection, event, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from hudhud.core.errors import QueueUnavailable
-from hudhud.db import group_commit
 from hudhud.db.engine import Database
-from hudhud.db.group_commit import GroupCommit
+from hudhud.db.group_commit import LARGEST_GROUP, GroupCommit
 from hudhud.db.migrate import OLDEST_VERSION
 from hudhud.db.tables import installation
 
@@ -59,8 +58,10 @@ def store(database: Database) -> Store:
 
 
 @asynccontextmanager
-async def committing(database: Database, store: Store) -> AsyncIterator[GroupCommit[str, str]]:
-    commits = GroupCommit(database, store.write)
+async def committing(
+    database: Database, store: Store, largest_group: int = LARGEST_GROUP
+) -> AsyncIterator[GroupCommit[str, str]]:
+    commits = GroupCommit(database, store.write, largest_group)
     commits.start()
     try:
         yield commits
@@ -120,13 +121,9 @@ def test_requests_that_wait_together_share_a_commit(database: Database, store: S
     assert store.commits == 1 + len(store.groups) <= 3  # one is that of the lock
 
 
-def test_a_group_has_a_largest_size(
-    database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(group_commit, "LARGEST_GROUP", 7)
-
+def test_a_group_has_a_largest_size(database: Database, store: Store) -> None:
     async def test() -> None:
-        async with committing(database, store) as commits:
+        async with committing(database, store, largest_group=7) as commits:
             await asyncio.gather(*(commits.submit(f"n{n}") for n in range(30)))
 
     run(test)

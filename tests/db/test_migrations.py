@@ -34,7 +34,7 @@ from hudhud.db.migrate import (
 from hudhud.db.tables import installation, messages, metadata
 from hudhud.maintenance.alerts.state import AlertState, read_all
 from hudhud.messages import listing, statistics, text_store, timeline
-from hudhud.messages.search import JobFilter, PageCursor
+from hudhud.messages.search import JobFilter, Limits, PageCursor
 from hudhud.messages.states import STATUSES
 from hudhud.senders import overview
 from hudhud.verification.limits.rate_limits import DEFAULTS
@@ -264,15 +264,12 @@ def test_a_migration_holds_nobody_up_while_another_program_reads(grown: Database
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])  # SQLite's readers stop no writer
-def test_a_migration_that_never_gets_its_tables_says_so(
-    grown: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_migration_that_never_gets_its_tables_says_so(grown: Database) -> None:
     upgrade_to(grown, "0003")
-    monkeypatch.setattr("hudhud.db.migrate.ATTEMPTS", 2)
     with grown.read() as backup:
         backup.execute(text("SELECT * FROM senders")).all()
         with pytest.raises(StartRefused, match="by a backup perhaps"):
-            migrate(grown)
+            migrate(grown, attempts=2)
     assert current_revision(grown) == "0003"
 
 
@@ -357,11 +354,10 @@ def _insert_message(connection: Connection, number: int, status: str) -> None:
     )
 
 
-def searched(database: Database, search: str) -> list[int]:
+def searched(database: Database, search: str, limits: Limits) -> list[int]:
+    chosen = JobFilter(search=search)
     with database.read() as connection:
-        page, _ = listing.page(
-            connection, CIPHER, JobFilter(search=search), PageCursor(20), now=NOW
-        )
+        page, _ = listing.page(connection, CIPHER, chosen, PageCursor(20), now=NOW, limits=limits)
     return [job.id for job in page.jobs]
 
 
@@ -376,21 +372,19 @@ def test_the_messages_of_the_first_version_are_counted(grown: Database) -> None:
 
 
 @pytest.mark.parametrize("scanned", [1, 2000])
-def test_the_messages_of_the_first_version_are_found(
-    grown: Database, monkeypatch: pytest.MonkeyPatch, scanned: int
-) -> None:
-    monkeypatch.setattr("hudhud.messages.search.SCANNED", scanned)
+def test_the_messages_of_the_first_version_are_found(grown: Database, scanned: int) -> None:
+    limits = Limits(scanned=scanned)
     migrate(grown)
     everything = list(range(8, 0, -1))
-    assert searched(grown, "20100123450") == everything
-    assert searched(grown, "+201001234503") == [4]
-    assert searched(grown, "acme") == everything[1::2]
-    assert searched(grown, "••••") == everything
-    assert searched(grown, "no account") == [6, 2]
-    assert searched(grown, 'said "NO"') == [4]
-    assert searched(grown, "4715") == [6]
+    assert searched(grown, "20100123450", limits) == everything
+    assert searched(grown, "+201001234503", limits) == [4]
+    assert searched(grown, "acme", limits) == everything[1::2]
+    assert searched(grown, "••••", limits) == everything
+    assert searched(grown, "no account", limits) == [6, 2]
+    assert searched(grown, 'said "NO"', limits) == [4]
+    assert searched(grown, "4715", limits) == [6]
     (number,) = submit(grown, phone="+491701234567")
-    assert searched(grown, "4917012") == [number]
+    assert searched(grown, "4917012", limits) == [number]
 
 
 def test_the_texts_of_the_first_version_are_kept_once(grown: Database) -> None:

@@ -34,13 +34,8 @@ from support.stored_jobs import CIPHER, StoredJob, put_jobs
 NO_ACCOUNT = say("job.no_account")
 NOT_TAKEN = say("job.not_taken", detail="error 479")
 MOST_STEPS = 200
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> int:
-    """So few rows a transaction that several are needed."""
-    monkeypatch.setattr(rewriting, "AT_ONCE", 3)
-    return 3
+# So few rows a transaction that several are needed.
+FEW = 3
 
 
 def put_old(database: Database, *errors: str) -> list[int]:
@@ -49,7 +44,7 @@ def put_old(database: Database, *errors: str) -> list[int]:
 
 
 def run(database: Database, *, steps: int = MOST_STEPS, job: Rewriting | None = None) -> Rewriting:
-    job = job or Rewriting(database)
+    job = job or Rewriting(database, at_once=FEW)
     for _ in range(steps):
         if job.rewrite_some() is None:
             return job
@@ -91,26 +86,26 @@ def test_old_errors_get_codes(database: Database) -> None:
     assert places(database) == []
 
 
-def test_the_newest_rows_come_first_and_few_a_transaction(database: Database, at_once: int) -> None:
+def test_the_newest_rows_come_first_and_few_a_transaction(database: Database) -> None:
     put_old(database, *[NO_ACCOUNT.english()] * 8)
-    job = Rewriting(database)
+    job = Rewriting(database, at_once=FEW)
     seen = []
     for _ in range(30):
         job.rewrite_some()
         seen.append([number for number, one in enumerate(coded(database)) if one is not None])
     steps = [found for found, before in zip(seen, [[], *seen], strict=False) if found != before]
     assert steps == [[5, 6, 7], [2, 3, 4, 5, 6, 7], [0, 1, 2, 3, 4, 5, 6, 7]]
-    assert at_once == len(steps[0])
+    assert len(steps[0]) == FEW
 
 
 def test_an_interrupted_pass_goes_on_where_it_was(database: Database) -> None:
     ids = put_old(database, *[NO_ACCOUNT.english()] * 8)
-    job = Rewriting(database)
+    job = Rewriting(database, at_once=FEW)
     while not any(coded(database)):
         job.rewrite_some()
     assert places(database) == [str(ids[5])]
     (newest,) = put_old(database, NOT_TAKEN.english())
-    following = Rewriting(database)
+    following = Rewriting(database, at_once=FEW)
     while coded(database)[2] is None:
         following.rewrite_some()
     assert coded(database)[-1] is None, "the newest rows wait for the next pass"
@@ -129,14 +124,17 @@ def test_rows_above_the_place_of_an_interrupted_pass_are_not_left_out(database: 
     assert places(database) == []
 
 
-def test_what_an_older_version_writes_afterwards_is_rewritten_too(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put_old(database, NO_ACCOUNT.english())
+def test_a_pass_that_found_nothing_is_followed_by_a_rest(database: Database) -> None:
     job = run(database)
+    put_old(database, NO_ACCOUNT.english())
+    assert job.rewrite_some() is None
+    assert coded(database) == [None]
+
+
+def test_what_an_older_version_writes_afterwards_is_rewritten_too(database: Database) -> None:
+    put_old(database, NO_ACCOUNT.english())
+    job = run(database, job=Rewriting(database, at_once=FEW, again_seconds=0.0))
     put_old(database, NOT_TAKEN.english())
-    assert job.rewrite_some() is None, "it rests"
-    monkeypatch.setattr(job, "_next_at", 0.0)
     run(database, job=job)
     assert coded(database) == [NO_ACCOUNT, NOT_TAKEN]
 
@@ -233,7 +231,7 @@ def test_rows_that_another_transaction_holds_are_left_for_the_next_pass(
     database: Database,
 ) -> None:
     put_old(database, NO_ACCOUNT.english(), NO_ACCOUNT.english())
-    job = Rewriting(database)
+    job = Rewriting(database, at_once=FEW)
     with database.write() as connection:
         held = select(messages.c.id).where(messages.c.id == 1).with_for_update()
         connection.execute(held)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waemu import inbox, protobuf
+from waemu import protobuf
 from waemu.binary import Jid
 from waemu.directory import Directory, UnknownPhoneError
 from waemu.faults import Faults
@@ -66,9 +66,8 @@ def test_messages_are_given_by_number_and_from_a_sequence_number_on() -> None:
     assert box.messages(None, 3) == []
 
 
-def test_the_oldest_messages_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "_KEPT", 2)
-    box = Inbox()
+def test_the_oldest_messages_are_forgotten() -> None:
+    box = Inbox(kept=2)
     for text in ("a", "b", "c"):
         _receive(box, "2", text)
         box.mark_seen("1", "2", text)

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,7 @@ from hudhud.core.stored_sentences import stored as sentence_of
 from hudhud.db import phone_index, tables
 from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
-from hudhud.maintenance import forget
-from hudhud.maintenance.forget import CHOSEN, Forgotten, new_pseudonym
+from hudhud.maintenance.forget import CHOSEN, Forgotten, Timing, forget, new_pseudonym
 from hudhud.maintenance.phone_traces import PhoneMatcher
 from hudhud.messages import contacts, counters, queue, text_store, timeline
 from hudhud.messages.outcomes import Failed
@@ -34,17 +34,12 @@ from support.stored_jobs import StoredJob, put_jobs
 OTHER = "+201001234568"
 LONGER = "+2010012345678"
 PSEUDONYM = re.compile(r"forgotten-[0-9a-f]{16}")
+# What is to be waited for is waited for briefly.
+QUICK = Timing(sending=0.2, between_rounds=0.0)
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is to be waited for is waited for briefly."""
-    monkeypatch.setattr(forget, "SENDING_SECONDS", 0.2)
-    monkeypatch.setattr(forget, "ROUND_SECONDS", 0.0)
-
-
-def done(database: Database, phone: str = PHONE) -> Forgotten:
-    return forget.forget(database, phone, who="cli")
+def done(database: Database, phone: str = PHONE, timing: Timing = QUICK) -> Forgotten:
+    return forget(database, phone, who="cli", timing=timing)
 
 
 def dump(database: Database) -> str:
@@ -306,16 +301,14 @@ def test_what_an_operator_chose_is_told_and_not_changed(database: Database) -> N
     assert PHONE[1:] in rows(database, tables.webhook_endpoints)[0].url
 
 
-def test_a_message_that_is_being_sent_is_let_go(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forget, "SENDING_SECONDS", 20.0)
+def test_a_message_that_is_being_sent_is_let_go(database: Database) -> None:
     submit(database, now=now_ms())
     with database.write() as connection:
         (claimed,) = queue.claim(
             connection, channel="sandbox", sender="main@m", limit=1, now=now_ms()
         )
-    thread = threading.Thread(target=done, args=(database,))
+    patient = replace(QUICK, sending=20.0)
+    thread = threading.Thread(target=done, args=(database, PHONE, patient))
     thread.start()
     error = say("job.not_taken", detail=f"{'long ' * 40}{PHONE}")
     while not rows(database, tables.audit):
@@ -374,11 +367,9 @@ def someone_asks_on(database: Database) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("someone_asks_on")
-def test_where_somebody_asks_on_the_tables_are_told(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forget, "ROUND_SECONDS", 0.3)
-    assert {"messages", "verifications"} <= set(done(database).left)
+def test_where_somebody_asks_on_the_tables_are_told(database: Database) -> None:
+    timing = replace(QUICK, between_rounds=0.3)
+    assert {"messages", "verifications"} <= set(done(database, timing=timing).left)
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import func, select
@@ -9,14 +10,18 @@ from structlog.testing import capture_logs
 
 from conftest import settings
 from hudhud import app
+from hudhud.app import kept_days_of
 from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
+from hudhud.db.rewriting import Rewriting
+from hudhud.maintenance.alerts.send import Alerts
+from hudhud.maintenance.housekeeping import Housekeeping
+from hudhud.maintenance.retention import Retention
 from hudhud.messages import contacts, queue
 from hudhud.messages.contacts import INBOUND_KEPT_MS
-from hudhud.verification import lifecycle
 from support.queued import PHONE, VALIDITY_MS, change, stored, submit
 from support.services import wait_until
 from support.stored_jobs import StoredJob, put_jobs
@@ -27,7 +32,12 @@ SECONDS = 15.0
 @pytest.fixture
 def kept_in_order(database: Database) -> Iterator[None]:
     """The housekeeping at work."""
-    housekeeping = app.build_housekeeping(settings(), database)
+    with keeping_order(app.build_housekeeping(settings(), database)):
+        yield
+
+
+@contextmanager
+def keeping_order(housekeeping: Housekeeping) -> Iterator[None]:
     stopping = threading.Event()
     thread = threading.Thread(target=housekeeping.run, args=(stopping,))
     with capture_logs():
@@ -53,20 +63,25 @@ def test_a_message_whose_code_expired_is_finished(database: Database) -> None:
     wait_until(lambda: stored(database, message).status == "expired", SECONDS, "the expiry")
 
 
-def test_codes_are_erased_as_fast_as_they_expire(
-    database: Database, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> None:
-    monkeypatch.setattr(lifecycle, "EXPIRED_AT_ONCE", 10)
+def test_codes_are_erased_as_fast_as_they_expire(database: Database) -> None:
     submit(database, 45, now=now_ms() - VALIDITY_MS)
     submit(database, 5, now=now_ms())
-    request.getfixturevalue("kept_in_order")
+    housekeeping = Housekeeping(
+        database=database,
+        guard="off",
+        alerts=Alerts(database, [], most_reconnects=5),
+        retention=Retention(database, kept_days_of(settings())),
+        rewriting=Rewriting(database),
+        most_erased=10,
+    )
 
     def left() -> int:
         with database.read() as connection:
             sealed = select(func.count()).where(tables.verifications.c.code_sealed.is_not(None))
             return connection.scalar(sealed) or 0
 
-    wait_until(lambda: left() == 5, SECONDS, "the codes to be erased")
+    with keeping_order(housekeeping):
+        wait_until(lambda: left() == 5, SECONDS, "the codes to be erased")
 
 
 def test_old_jobs_are_deleted_and_what_waits_goes_on(

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Table, func, select
@@ -144,13 +143,11 @@ def test_no_more_is_deleted_at_once_than_is_allowed(database: Database) -> None:
     assert deleted == [4, 4, 2, 0]
 
 
-def test_a_process_adds_to_rows_of_its_own(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_adds_to_rows_of_its_own(database: Database) -> None:
     assert SHARD in range(SHARDS)
     for shard in (3, 5):
-        monkeypatch.setattr(counters, "SHARD", shard)
-        add(database, moved={"queued": 1}, happened={"accepted": 1}, delivered_after=[9])
+        moved = {"queued": 1}
+        add(database, moved=moved, happened={"accepted": 1}, delivered_after=[9], shard=shard)
     for table, number in ((message_counts, 2), (traffic, 4), (delivery_times, 4)):
         found = rows(database, table)
         assert len(found) == number

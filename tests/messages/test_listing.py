@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from sqlalchemy import update
 
 from hudhud.core.sentences import other
@@ -12,7 +11,7 @@ from hudhud.messages import listing, queue
 from hudhud.messages.listing import Job, JobPage, JobRefusal, Total
 from hudhud.messages.outcomes import Failed, Sent
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.messages.search import JobFilter, PageCursor
+from hudhud.messages.search import USUAL, JobFilter, Limits, PageCursor
 from hudhud.messages.states import STATUSES
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, submit
@@ -28,9 +27,9 @@ def page(database: Database, chosen: JobFilter = EVERY, **asked: Any) -> JobPage
         )[0]
 
 
-def total(database: Database, chosen: JobFilter = EVERY) -> Total:
+def total(database: Database, chosen: JobFilter = EVERY, limits: Limits = USUAL) -> Total:
     with database.read() as connection:
-        return listing.page(connection, CIPHER, chosen, PageCursor(1), now=NOW)[1]
+        return listing.page(connection, CIPHER, chosen, PageCursor(1), now=NOW, limits=limits)[1]
 
 
 def ids(found: JobPage) -> list[int]:
@@ -166,19 +165,17 @@ def test_pages_by_number_skip_what_is_newer(database: Database) -> None:
     assert ids(page(database, JobFilter(status="failed"), skip=3)) == failed[:1]
 
 
-def test_totals_are_exact_up_to_a_bound(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listing, "MOST_COUNTED", 4)
+def test_totals_are_exact_up_to_a_bound(database: Database) -> None:
+    few = Limits(most_counted=4)
     put_jobs(database, *(StoredJob(status=one) for one in ("queued", "failed", "expired", "read")))
     filters = (EVERY, JobFilter(search="Acme"), JobFilter(search="1001234"))
     for chosen in filters:
-        assert total(database, chosen) == Total(4, is_exact=True)
+        assert total(database, chosen, few) == Total(4, is_exact=True)
     for chosen in (JobFilter(status="failed"), JobFilter(status="failed", search="acme")):
-        assert total(database, chosen) == Total(2, is_exact=True)
+        assert total(database, chosen, few) == Total(2, is_exact=True)
     put_jobs(database, StoredJob())
     for chosen in filters:
-        assert total(database, chosen) == Total(4, is_exact=False)
+        assert total(database, chosen, few) == Total(4, is_exact=False)
 
 
 def test_a_job_whose_verification_was_superseded_says_that_its_code_is_erased(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any, cast, get_args
 
 import pytest
@@ -16,7 +16,7 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import listing, text_store
 from hudhud.messages.listing import JobPage
-from hudhud.messages.search import DENSE, SCANNED, SCANNED_WIDELY, JobFilter, PageCursor
+from hudhud.messages.search import JobFilter, Limits, PageCursor
 from hudhud.messages.states import STATUSES, LegacyStatus, legacy_status
 from hudhud.messages.templates.catalog import with_code
 from hudhud.verification import lifecycle
@@ -26,16 +26,6 @@ from support.stored_jobs import BODY, CIPHER, StoredJob, forget_everything, put_
 pytestmark = pytest.mark.slow
 
 LEGACY = get_args(LegacyStatus)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Small ones, so that a few messages are as many as a million are to the real ones."""
-
-    scanned: int = SCANNED
-    dense: float = DENSE
-    scanned_widely: int = SCANNED_WIDELY
-    most_counted: int = listing.MOST_COUNTED
 
 
 # Every way: what is near at once, messages one by one, by the index, by the index in order.
@@ -54,24 +44,18 @@ def way(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-def limited(limits: Limits) -> Any:
+# The limits with which `page` and `total` search: the last ones.
+IN_FORCE = [Limits()]
+
+
+@contextmanager
+def limited(limits: Limits) -> Iterator[None]:
     """The search with other limits."""
-    return _Limited(limits)
-
-
-class _Limited:
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.patch = pytest.MonkeyPatch()
-
-    def __enter__(self) -> None:
-        self.patch.setattr("hudhud.messages.search.SCANNED", self.limits.scanned)
-        self.patch.setattr("hudhud.messages.search.DENSE", self.limits.dense)
-        self.patch.setattr("hudhud.messages.search.SCANNED_WIDELY", self.limits.scanned_widely)
-        self.patch.setattr(listing, "MOST_COUNTED", self.limits.most_counted)
-
-    def __exit__(self, *_error: object) -> None:
-        self.patch.undo()
+    IN_FORCE.append(limits)
+    try:
+        yield
+    finally:
+        IN_FORCE.pop()
 
 
 def page(
@@ -87,7 +71,12 @@ def page(
     chosen = JobFilter(status=status, delivery=delivery, search=search)
     with database.read() as connection:
         return listing.page(
-            connection, cipher, chosen, PageCursor(limit, **cast("Any", place)), now=NOW
+            connection,
+            cipher,
+            chosen,
+            PageCursor(limit, **cast("Any", place)),
+            now=NOW,
+            limits=IN_FORCE[-1],
         )[0]
 
 
@@ -97,12 +86,15 @@ def found(database: Database, search: str = "", **asked: Any) -> list[int]:
 
 def total(database: Database, chosen: JobFilter) -> listing.Total:
     with database.read() as connection:
-        return listing.page(connection, CIPHER, chosen, PageCursor(1), now=NOW)[1]
+        return listing.page(
+            connection, CIPHER, chosen, PageCursor(1), now=NOW, limits=IN_FORCE[-1]
+        )[1]
 
 
 def counted(number: int) -> listing.Total:
     """The total of so many jobs under the limits of the moment."""
-    return listing.Total(min(number, listing.MOST_COUNTED), number <= listing.MOST_COUNTED)
+    most = IN_FORCE[-1].most_counted
+    return listing.Total(min(number, most), number <= most)
 
 
 def surround(database: Database, *wanted: StoredJob) -> list[int]:
@@ -165,7 +157,9 @@ def test_a_job_is_found_by_the_code_of_its_error(database: Database) -> None:
     ):
         chosen = JobFilter(search="كلمة", codes=codes)
         with database.read() as connection:
-            shown, count = listing.page(connection, CIPHER, chosen, PageCursor(100), now=NOW)
+            shown, count = listing.page(
+                connection, CIPHER, chosen, PageCursor(100), now=NOW, limits=IN_FORCE[-1]
+            )
         assert [job.id for job in shown.jobs] == wanted
         assert count == counted(len(wanted))
 
@@ -467,6 +461,8 @@ def test_pages_and_totals_are_those_of_a_plain_filter(
         assert total(database, chosen) == counted(len(expected))
         for place in (PageCursor(limit), PageCursor(limit, skip=1)):
             with database.read() as connection:
-                together = listing.page(connection, CIPHER, chosen, place, now=NOW)
+                together = listing.page(
+                    connection, CIPHER, chosen, place, now=NOW, limits=IN_FORCE[-1]
+                )
             assert [job.id for job in together[0].jobs] == expected[place.skip :][:limit]
             assert together[1] == counted(len(expected))

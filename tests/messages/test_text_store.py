@@ -93,12 +93,10 @@ def test_any_text_can_be_kept_and_searched_for(database: Database, text: str) ->
     assert containing(database, text) in ([keys[text]], [])
 
 
-def test_a_search_that_fits_very_many_texts_ends(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(text_store, "MOST_FOUND", 7)
+def test_a_search_that_fits_very_many_texts_ends(database: Database) -> None:
     keep(database, *(f"error {number}" for number in range(20)))
-    assert len(set(containing(database, "error"))) == 7
+    with database.read() as connection:
+        assert len(set(text_store.find(connection, "error", most=7))) == 7
 
 
 def test_those_who_keep_the_same_texts_at_once_all_have_their_keys(database: Database) -> None:

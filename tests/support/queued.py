@@ -41,16 +41,18 @@ class Starter:
     write: Callable[[Connection, Sequence[NewVerification]], list[Accepted | Exception]]
 
 
-def build_starter(database: Database, chosen: Settings) -> Starter:
+def build_starter(
+    database: Database, chosen: Settings, clock: Callable[[], int] = now_ms
+) -> Starter:
     """Put both together, as the web application does."""
-    acceptor = app.build_acceptor(chosen, database, build_countries(chosen, database))
+    acceptor = app.build_acceptor(chosen, database, build_countries(chosen, database), clock)
     return Starter(app.build_starter(chosen, build_templates(chosen)).make, acceptor.write)
 
 
-def starter(database: Database, **changes: Any) -> Starter:
+def starter(database: Database, clock: Callable[[], int] = now_ms, /, **changes: Any) -> Starter:
     """What makes and writes verifications, on the sandbox unless `changes` say otherwise."""
     return build_starter(
-        database, settings(**{"channel": "sandbox", "session_secret": SECRET, **changes})
+        database, settings(**{"channel": "sandbox", "session_secret": SECRET, **changes}), clock
     )
 
 

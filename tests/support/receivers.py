@@ -23,8 +23,8 @@ from support.services import wait_until
 
 SECONDS = 20.0
 CIPHER = Cipher(endpoints.PURPOSE, "a secret of the tests")
-# As in production, but no test waits for minutes.
-QUICK = Timing(retry_waits=(0.01,) * 9)
+# As in production, but no test waits for minutes, nor a second for the end.
+QUICK = Timing(retry_waits=(0.01,) * 9, idle=0.1)
 
 
 @dataclass(frozen=True)
@@ -139,16 +139,16 @@ def add_endpoint(
         return endpoints.add(connection, CIPHER, url=url, kinds=kinds, owner=owner, now=now_ms())
 
 
-def dispatcher(database: Database, timing: Timing = QUICK) -> Dispatcher:
+def dispatcher(database: Database, timing: Timing = QUICK, **more: Any) -> Dispatcher:
     """What delivers to this machine too."""
-    return Dispatcher(database, CIPHER, AddressPolicy(allow_private=True), timing)
+    return Dispatcher(database, CIPHER, AddressPolicy(allow_private=True), timing, **more)
 
 
 @contextmanager
-def dispatching(database: Database, timing: Timing = QUICK) -> Iterator[None]:
+def dispatching(database: Database, timing: Timing = QUICK, **more: Any) -> Iterator[None]:
     """A dispatcher at work."""
     stopping = threading.Event()
-    thread = threading.Thread(target=dispatcher(database, timing).run, args=(stopping,))
+    thread = threading.Thread(target=dispatcher(database, timing, **more).run, args=(stopping,))
     thread.start()
     try:
         yield

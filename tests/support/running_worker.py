@@ -13,6 +13,7 @@ from hudhud.senders import commands, records
 from hudhud.senders.commands import CommandKind, CommandResult
 from hudhud.worker.pace import Pace
 from hudhud.worker.send import MessageSender
+from hudhud.worker.timing import Timing
 from hudhud.worker.worker import Worker
 from support.queued import SECRET, link_replies, stored
 from support.scripted_channel import ScriptedChannel
@@ -20,13 +21,19 @@ from support.services import wait_until
 
 SECONDS = 15.0
 MACHINE = "m"  # as put_sender has it
+# It notices within a moment what a test changes.
+QUICK = Timing(idle=0.1, command_poll=0.1)
 
 
 class RunningWorker:
     """The sender `main` at work; a test asks and watches it as others would."""
 
     def __init__(
-        self, database: Database, channel: ScriptedChannel, pace: Pace | None = None
+        self,
+        database: Database,
+        channel: ScriptedChannel,
+        pace: Pace | None = None,
+        timing: Timing = QUICK,
     ) -> None:
         self.database = database
         self.channel = channel
@@ -41,6 +48,7 @@ class RunningWorker:
             link_replies=link_replies(database),
             pace=pace or Pace(0, 0),
             largest_batch=1 if pace else 200,
+            timing=timing,
         )
         self._thread = threading.Thread(target=self._run)
         self._thread.start()

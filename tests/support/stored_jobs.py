@@ -11,6 +11,7 @@ from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import columns
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, metadata, verifications
+from hudhud.db.upserts import SHARD
 from hudhud.messages import counters, text_store
 from support.queued import NOW, PHONE, SECRET, VALIDITY_MS
 
@@ -36,7 +37,7 @@ class StoredJob:
     finished_at: int | None = None
 
 
-def put_jobs(database: Database, *jobs: StoredJob) -> list[int]:
+def put_jobs(database: Database, *jobs: StoredJob, shard: int = SHARD) -> list[int]:
     """Store messages as if all had happened that leads to them; return their ids."""
     with database.write() as connection:
         ids = database.new_ids(connection, messages, len(jobs))
@@ -49,7 +50,8 @@ def put_jobs(database: Database, *jobs: StoredJob) -> list[int]:
         text_store.keep_errors(
             connection, [one.error for one in jobs if isinstance(one.error, Sentence)]
         )
-        counters.add(connection, now=NOW, moved=Counter(job.status for job in jobs))
+        moved = Counter(job.status for job in jobs)
+        counters.add(connection, now=NOW, moved=moved, shard=shard)
     return ids
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from sqlalchemy import Row, func, select
 
 from conftest import settings
@@ -29,15 +28,6 @@ PLAIN = caller("plain", "send", "read")  # checks codes itself, as callers of th
 ADMIN = caller("root", "admin")
 
 
-class Clock:
-    """The time that sends and checks read."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = NOW
-        for module in ("accept", "check"):
-            monkeypatch.setattr(f"hudhud.verification.{module}.now_ms", lambda: self.now)
-
-
 def request(phone: str = PHONE, **changes: Any) -> SendRequest:
     """What a caller asks for, an Egyptian number unless it is told otherwise."""
     return SendRequest(Phone(phone, "EG"), **changes)
@@ -50,7 +40,7 @@ def start(
     starter: queued.Starter | None = None,
 ) -> list[Accepted | Exception]:
     """Write a group of requests, as the API does for those that come within milliseconds."""
-    used = starter or queued.starter(database)
+    used = starter or queued.starter(database, lambda: now)
     group = [
         used.make(one, caller=who, request_id="r", now=now + place)
         for place, (who, one) in enumerate(asked)
@@ -66,10 +56,12 @@ def accepted(database: Database, who: Caller = SHOP, *, now: int = NOW, **change
     return result
 
 
-def check(database: Database, *group: Check, most: int = MOST) -> list[Checked | Exception]:
+def check(
+    database: Database, *group: Check, most: int = MOST, now: int = NOW
+) -> list[Checked | Exception]:
     """Check a group, as the API does with those that come at once."""
     with database.write() as connection:
-        return CodeChecker(CodeCipher(SECRET), most).write(connection, group)
+        return CodeChecker(CodeCipher(SECRET), most, lambda: now).write(connection, group)
 
 
 def check_code(database: Database, who: Caller, one: str, typed: str) -> Checked:

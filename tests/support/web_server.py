@@ -15,6 +15,7 @@ from conftest import settings
 from hudhud.db.engine import Database
 from hudhud.serve import server_config
 from hudhud.web.application import build_web
+from hudhud.web.timing import Timing
 from support.services import wait_until
 
 KEY = "the-key-of-the-web-tests"
@@ -57,14 +58,17 @@ def end_streams(web: Litestar) -> None:
 
 
 @contextmanager
-def web_server(database: Database, **changes: Any) -> Iterator[WebServer]:
+def web_server(
+    database: Database, timing: Timing | None = None, **changes: Any
+) -> Iterator[WebServer]:
     """Serve as `hudhud serve` does, over a migrated database.
 
-    On the sandbox, with one API key and no admin's password, unless `changes` say otherwise.
+    On the sandbox, with one API key and no admin's password, unless `changes` of the settings say
+    otherwise; with the usual `timing`, unless another is given.
     """
     chosen = {"channel": "sandbox", "api_key": KEY, "session_secret": SECRET, **changes}
     served = settings(**chosen)
-    web = build_web(served, database)
+    web = build_web(served, database, timing)
     server = uvicorn.Server(server_config(served, web))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -21,7 +21,6 @@ from support.verifying import (
     OTHER_SHOP,
     PLAIN,
     SHOP,
-    Clock,
     accepted,
     check,
     check_code,
@@ -40,12 +39,6 @@ NOW = 1_795_483_878_036
 IN_TIME = NOW + 1
 
 
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time that sends and checks read."""
-    return Clock(monkeypatch)
-
-
 @pytest.fixture
 def other_process(database: Database) -> Iterator[Database]:
     """The same database with connections of its own, as another process has it."""
@@ -61,8 +54,8 @@ def outcome(result: Checked | Exception) -> str:
     return word(result)
 
 
-def outcomes(database: Database, *group: Check) -> list[str]:
-    return [outcome(result) for result in check(database, *group)]
+def outcomes(database: Database, *group: Check, now: int = NOW) -> list[str]:
+    return [outcome(result) for result in check(database, *group, now=now)]
 
 
 def code_of(one: Accepted) -> str:
@@ -203,34 +196,31 @@ def test_an_admin_may_check_what_any_key_made(database: Database, name: str) -> 
     assert outcomes(database, asked[name]) == ["valid"]
 
 
-def test_of_a_number_the_newest_that_waits_is_checked(database: Database, clock: Clock) -> None:
-    old = accepted(database, template=None, now=clock.now)
-    other = accepted(database, OTHER_SHOP, now=clock.now + 1)
-    new = accepted(database, now=clock.now + 2)
+def test_of_a_number_the_newest_that_waits_is_checked(database: Database) -> None:
+    old = accepted(database, template=None)
+    other = accepted(database, OTHER_SHOP, now=NOW + 1)
+    new = accepted(database, now=NOW + 2)
     assert outcomes(database, Check(SHOP, code_of(new), phone=PHONE)) == ["valid"]
     assert outcomes(database, Check(SHOP, code_of(old), phone=PHONE)) == ["already_used"]
     assert outcomes(database, Check(OTHER_SHOP, code_of(other), phone=PHONE)) == ["valid"]
 
 
 def test_of_a_number_one_that_is_still_valid_is_checked_before_a_newer_one_that_is_over(
-    database: Database, clock: Clock
+    database: Database,
 ) -> None:
     plain, shop = (PLAIN, request(code="1111", ttl_seconds=900)), (SHOP, request(ttl_seconds=60))
-    start(database, plain, shop, now=clock.now)
-    clock.now += 61 * SECOND
-    assert outcomes(database, Check(ADMIN, "1111", phone=PHONE)) == ["valid"]
+    start(database, plain, shop)
+    later = NOW + 61 * SECOND
+    assert outcomes(database, Check(ADMIN, "1111", phone=PHONE), now=later) == ["valid"]
 
 
-def test_a_code_is_good_to_the_last_millisecond_and_not_longer(
-    database: Database, clock: Clock
-) -> None:
+def test_a_code_is_good_to_the_last_millisecond_and_not_longer(database: Database) -> None:
     one = accepted(database)
     not_right = Check(SHOP, wrong(code_of(one)), verification_id=one.verification_id)
     right = Check(SHOP, code_of(one), verification_id=one.verification_id)
-    clock.now = one.expires_at - 1
-    assert outcomes(database, not_right) == ["pending 4"]
-    clock.now = one.expires_at
-    assert outcomes(database, not_right, right) == ["expired", "expired"]
+    end = one.expires_at
+    assert outcomes(database, not_right, now=end - 1) == ["pending 4"]
+    assert outcomes(database, not_right, right, now=end) == ["expired", "expired"]
     assert verification(database, one.verification_id).attempts == 1
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -20,11 +21,10 @@ from hudhud.verification.check import Check
 from hudhud.verification.idempotency import KEPT_MS, IdempotentRequest
 from hudhud.verification.new_verification import Accepted, SendRequest
 from support.plans import postgres_rows, sqlite_steps, statements_of
-from support.queued import PHONE, SECRET, VALIDITY_MS, caller, starter
+from support.queued import NOW, PHONE, SECRET, VALIDITY_MS, caller, starter
 from support.verifying import (
     OTHER_SHOP,
     SHOP,
-    Clock,
     check,
     kept_numbers,
     request,
@@ -44,10 +44,17 @@ PACED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time that sends and checks read."""
-    return Clock(monkeypatch)
+@dataclass
+class Clock:
+    """The time of the moment."""
+
+    now: int = NOW
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time that a test lets pass."""
+    return Clock()
 
 
 @pytest.fixture
@@ -186,7 +193,7 @@ def test_a_request_that_a_limit_refused_may_be_tried_again(
 def test_a_request_for_which_there_was_no_room_may_be_tried_again(
     database: Database, clock: Clock
 ) -> None:
-    paced = starter(database, **PACED)
+    paced = starter(database, lambda: clock.now, **PACED)
     full = [(caller(f"k{number}"), request()) for number in range(11)]
     start(database, *full, now=clock.now, starter=paced)
     (refused,) = start(database, keyed(), now=clock.now, starter=paced)
@@ -212,7 +219,7 @@ def test_once_the_code_is_erased_the_same_answer_comes_without_it(
 ) -> None:
     (first,) = ask(database, keyed(), now=clock.now)
     if how == "approved":
-        check(database, Check(SHOP, str(first.code), phone=PHONE))
+        check(database, Check(SHOP, str(first.code), phone=PHONE), now=clock.now)
     if how == "superseded":
         ask(database, (SHOP, request()), now=clock.now + 1)
     if how == "expired":

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-import pytest
 from sqlalchemy import func, select
 
 from hudhud.core.sentences import other
@@ -37,9 +36,15 @@ def retry(database: Database, number: int, *, now: int = NOW) -> ActionResult:
         return job_actions.retry(connection, number, who="admin", now=now)
 
 
-def retry_all(database: Database, *, now: int = NOW, most: int | None = None) -> int:
+def retry_all(
+    database: Database,
+    *,
+    now: int = NOW,
+    most: int | None = None,
+    at_once: int = job_actions.AT_ONCE,
+) -> int:
     with database.write() as connection:
-        return job_actions.retry_all(connection, who="admin", now=now, most=most)
+        return job_actions.retry_all(connection, who="admin", now=now, most=most, at_once=at_once)
 
 
 def cancel(database: Database, number: int, *, now: int = NOW) -> ActionResult:
@@ -151,13 +156,10 @@ def test_all_that_failed_and_are_valid_are_retried_together(database: Database) 
     assert counts(database) == expected
 
 
-def test_no_more_are_retried_than_the_queue_has_room_for(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(job_actions, "AT_ONCE", 2)
+def test_no_more_are_retried_than_the_queue_has_room_for(database: Database) -> None:
     numbers = fail(database, 6)
     assert retryable(database) == 6
-    assert retry_all(database, most=5) == 5
+    assert retry_all(database, most=5, at_once=2) == 5
     assert [stored(database, number).status for number in numbers] == ["failed", *["queued"] * 5]
     assert retry_all(database, most=0) == 0
 

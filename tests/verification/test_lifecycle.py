@@ -1,6 +1,5 @@
 """How verifications end when their time is over."""
 
-import pytest
 from sqlalchemy import update
 
 from hudhud.db import tables
@@ -9,9 +8,9 @@ from hudhud.verification import lifecycle
 from support.queued import NOW, VALIDITY_MS, accept, verification_of
 
 
-def expire(database: Database, *, now: int) -> int:
+def expire(database: Database, *, now: int, most: int = lifecycle.EXPIRED_AT_ONCE) -> int:
     with database.write() as connection:
-        return lifecycle.expire(connection, now=now)
+        return lifecycle.expire(connection, now=now, most=most)
 
 
 def test_with_its_validity_a_verification_ends_and_its_code_is_erased(database: Database) -> None:
@@ -35,9 +34,6 @@ def test_a_verification_that_has_ended_otherwise_keeps_its_state_and_loses_its_c
     assert (row.status, row.code_index, row.code_sealed) == ("failed", None, None)
 
 
-def test_many_expired_verifications_are_ended_in_portions(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lifecycle, "EXPIRED_AT_ONCE", 7)
+def test_many_expired_verifications_are_ended_in_portions(database: Database) -> None:
     accept(database, 16)
-    assert [expire(database, now=NOW + VALIDITY_MS) for _ in range(4)] == [7, 7, 2, 0]
+    assert [expire(database, now=NOW + VALIDITY_MS, most=7) for _ in range(4)] == [7, 7, 2, 0]

@@ -36,7 +36,6 @@ from support.verifying import (
     OTHER_SHOP,
     PLAIN,
     SHOP,
-    Clock,
     check,
     kept_numbers,
     request,
@@ -100,23 +99,17 @@ class Model:
 class VerificationMachine(RuleBasedStateMachine):
     """Callers, users, an admin and a sender, while time passes."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database) -> None:
         super().__init__()
         self.database = database
-        self.clock = clock
-        self.clock.now = NOW
-        self.starter = starter(database)
+        self.now = NOW
+        self.starter = starter(database, lambda: self.now)
         self.resends = resends(database)
         forget_everything(database)
         self.all: dict[str, Model] = {}
         self.jobs: dict[int, str] = {}
         self.sent_at: dict[int, int] = {}  # when each message was made
         self.approved: list[str] = []
-
-    @property
-    def now(self) -> int:
-        """The time of this moment."""
-        return self.clock.now
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
@@ -162,7 +155,7 @@ class VerificationMachine(RuleBasedStateMachine):
             one = Model(result.verification_id, who, phone, code, self.now + seconds * 1000)
             self.all[one.id] = newest[who.owner, phone] = one
             self.add_job(one, result.message_id)
-            self.clock.now += 1
+            self.now += 1
         for (owner, phone), latest in newest.items():
             for older in self.pending():
                 if (older.caller.owner, older.phone) == (owner, phone) and older is not latest:
@@ -179,7 +172,7 @@ class VerificationMachine(RuleBasedStateMachine):
         """A group, as those are checked together that come at once."""
         asked = [self.draw_check(data) for _ in range(data.draw(st.integers(1, 4)))]
         found = [(self.found(one), one) for one in asked]
-        results = check(self.database, *asked)
+        results = check(self.database, *asked, now=self.now)
         for (one, asked_for), result in zip(found, results, strict=True):
             self.compare(one, asked_for, result)
 
@@ -256,7 +249,7 @@ class VerificationMachine(RuleBasedStateMachine):
         one = self.all[data.draw(st.sampled_from(ids))]
         if self.refusal_of_resend(one) == "resend_too_early":
             may_at = self.sent_at[one.jobs[-1]] + RESEND_WAITS_MS[one.resends]
-            self.clock.now = may_at - data.draw(st.sampled_from([0, 0, 1]))
+            self.now = may_at - data.draw(st.sampled_from([0, 0, 1]))
         expected = self.refusal_of_resend(one)
         if expected is None:
             self.resent(one, self.queue_again(one))
@@ -371,7 +364,7 @@ class VerificationMachine(RuleBasedStateMachine):
             one.status = "pending" if one.status == "failed" else one.status
 
     def wait(self, data: st.DataObject) -> None:
-        self.clock.now += data.draw(st.sampled_from(WAITS_MS))
+        self.now += data.draw(st.sampled_from(WAITS_MS))
 
     def tidy(self, _data: st.DataObject | None = None) -> None:
         with self.database.write() as connection:
@@ -442,7 +435,7 @@ class VerificationMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened, in the end nothing is pending and no code is left."""
-        self.clock.now += max(TTL_SECONDS) * 1000
+        self.now += max(TTL_SECONDS) * 1000
         self.tidy()
         self.look()
         assert not self.pending()
@@ -450,11 +443,10 @@ class VerificationMachine(RuleBasedStateMachine):
 
 
 def test_no_order_of_events_approves_twice_too_late_or_beyond_the_attempts(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
-    clock = Clock(monkeypatch)
     run_state_machine_as_test(
-        lambda: VerificationMachine(database, clock),  # type: ignore[arg-type] # a factory is documented too
+        lambda: VerificationMachine(database),  # type: ignore[arg-type] # a factory is documented too
         settings=settings(
             max_examples=25,
             stateful_step_count=40,

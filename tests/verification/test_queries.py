@@ -21,7 +21,7 @@ from hudhud.verification.queries import LARGEST_PAGE, ListFilter
 from support.keys import make_key
 from support.plans import postgres_rows, sqlite_steps, statements_of
 from support.queued import NOW, change
-from support.verifying import ADMIN, OTHER_SHOP, PLAIN, SHOP, Clock, accepted, request, start
+from support.verifying import ADMIN, OTHER_SHOP, PLAIN, SHOP, accepted, request, start
 
 PHONES = [f"+2010012345{number:02d}" for number in range(4)]
 REFERENCES = ["order-1", "order-2", None]
@@ -155,9 +155,8 @@ def test_a_cursor_that_no_longer_exists_still_tells_where_to_go_on(database: Dat
 
 
 def test_one_is_found_by_its_id_and_by_each_of_its_jobs_by_its_key_alone(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
-    Clock(monkeypatch)
     one, other = accepted(database), accepted(database, OTHER_SHOP)
     change(database, other.message_id, verification_id=one.verification_id)
     seen = {"verification_id": one.verification_id, "job_id": None}
@@ -177,11 +176,8 @@ def test_one_is_found_by_its_id_and_by_each_of_its_jobs_by_its_key_alone(
     assert jobs[other.verification_id] == []
 
 
-def test_a_job_without_a_verification_is_nobodys(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_without_a_verification_is_nobodys(database: Database) -> None:
     """As the answers are to those who write a token that nobody knows."""
-    Clock(monkeypatch)
     (one,) = start(database, (SHOP, request()))
     assert not isinstance(one, Exception)
     change(database, one.message_id, verification_id=None)

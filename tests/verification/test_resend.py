@@ -24,7 +24,6 @@ from support.keys import make_key
 from support.queued import NOW, SECRET, VALIDITY_MS, caller, change, starter, stored
 from support.verifying import (
     SHOP,
-    Clock,
     accepted,
     check_code,
     jobs_of,
@@ -37,12 +36,6 @@ from support.verifying import (
 )
 
 SECOND = 1000
-
-
-@pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time that sends and checks read."""
-    return Clock(monkeypatch)
 
 
 def sent(database: Database, who: Caller = SHOP, **changes: Any) -> str:
@@ -211,10 +204,10 @@ def test_there_must_be_room_for_it(database: Database) -> None:
     }
     places = 7
     many = [(caller(f"k{number}"), request()) for number in range(places)]
-    first, *_ = start(database, *many, starter=starter(database, **paced))
+    first, *_ = start(database, *many, starter=starter(database, lambda: NOW, **paced))
     assert isinstance(first, Accepted)
     change(database, first.message_id, status="sent")
-    start(database, (caller("another"), request()), starter=starter(database, **paced))
+    start(database, (caller("another"), request()), starter=starter(database, lambda: NOW, **paced))
     one = first.verification_id
     with pytest.raises(QueueUnavailable):
         send_again(database, one, after=30 * SECOND, **paced)
@@ -240,7 +233,7 @@ def test_it_is_worded_for_the_key_that_made_it_and_for_the_time_that_is_left(
     owner = api_keys.readable_prefix(make_key(database, "bank"))
     bank = Caller(owner, "bank", frozenset({"send"}), limits="per_number=0")
     asked = (bank, request(locale="en", ttl_seconds=900))
-    (first,) = start(database, asked, starter=starter(database, data_dir=tmp_path))
+    (first,) = start(database, asked, starter=starter(database, lambda: NOW, data_dir=tmp_path))
     assert isinstance(first, Accepted)
     send_all(database, first.verification_id)
     admin = caller("root", "admin")
@@ -256,7 +249,7 @@ def test_where_its_template_is_gone_the_usual_one_serves(
 ) -> None:
     (tmp_path / "templates.toml").write_text(TEXTS.replace("otp", "payment"))
     asked = (SHOP, request(locale="en", template="payment"))
-    (first,) = start(database, asked, starter=starter(database, data_dir=tmp_path))
+    (first,) = start(database, asked, starter=starter(database, lambda: NOW, data_dir=tmp_path))
     assert isinstance(first, Accepted)
     send_all(database, first.verification_id)
     again = send_again(database, first.verification_id, after=30 * SECOND)

@@ -22,7 +22,7 @@ from hudhud.verification.resend import Resent
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, caller, change
 from support.services import wait_until
-from support.verifying import Clock, accepted, request, resends, start, verification
+from support.verifying import accepted, request, resends, start, verification
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 
@@ -32,12 +32,6 @@ BLOCKED = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time that sends and checks read."""
-    return Clock(monkeypatch)
 
 
 @pytest.fixture
@@ -66,20 +60,20 @@ def wait_for_blocked(database: Database, count: int) -> None:
 
 
 def test_a_new_send_and_a_resend_of_the_same_number_do_not_block_each_other(
-    database: Database, clock: Clock, threads: ThreadPoolExecutor
+    database: Database, threads: ThreadPoolExecutor
 ) -> None:
     one = accepted(database, SHOP)
     change(database, one.message_id, status="sent")
-    clock.now += 30_000
+    later = NOW + 30_000
 
     def resend() -> Resent:
         with database.write() as connection:
             return resends(database).queue(
-                connection, one.verification_id, caller=SHOP, request_id="r", now=clock.now
+                connection, one.verification_id, caller=SHOP, request_id="r", now=later
             )
 
     with held(database, lambda connection: lock_numbers(connection, [PHONE])):
-        started = threads.submit(start, database, (SHOP, request()), now=clock.now)
+        started = threads.submit(start, database, (SHOP, request()), now=later)
         wait_for_blocked(database, 1)
         resent: Future[Resent] = threads.submit(resend)
         wait_for_blocked(database, 2)
@@ -89,7 +83,6 @@ def test_a_new_send_and_a_resend_of_the_same_number_do_not_block_each_other(
         resent.result()
 
 
-@pytest.mark.usefixtures("clock")
 def test_a_verification_whose_last_message_fails_goes_on_if_another_is_retried_meanwhile(
     database: Database, threads: ThreadPoolExecutor
 ) -> None:

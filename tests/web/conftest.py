@@ -34,7 +34,7 @@ def empty_api(api: WebServer) -> WebServer:
 
 @pytest.fixture
 def serve_web(database: Database) -> Iterator[ServeWeb]:
-    """Starts servers over this test's own database, with settings."""
+    """Starts servers over this test's own database, with settings and waits."""
     with ExitStack() as stack:
 
         def serve(used: Database = database, **changes: Any) -> WebServer:

@@ -11,10 +11,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-import pytest
 from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
@@ -28,11 +28,12 @@ from hudhud.messages.outcomes import Sent
 from hudhud.verification import lifecycle
 from hudhud.webhooks import delivery_log, dispatcher, endpoint_health, endpoints, events
 from hudhud.webhooks.address_policy import AddressPolicy
-from hudhud.webhooks.dispatcher import Dispatcher, Timing
+from hudhud.webhooks.dispatcher import Dispatcher
 from hudhud.worker.worker import record_outcomes
 from support.queued import submit, verification_of
 from support.receivers import (
     CIPHER,
+    QUICK,
     SECONDS,
     Received,
     Reply,
@@ -53,13 +54,7 @@ from hudhud.webhooks.dispatcher import Timing
 from support.receivers import dispatcher
 dispatcher(Database(sys.argv[1]), Timing(retry_waits=(0.01,) * 9, lease=1)).run(threading.Event())
 """
-NO_RETRY_SOON = Timing(retry_waits=(3600,) * 9)
-
-
-@pytest.fixture(autouse=True)
-def _ends_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dispatcher notices within a moment that it is to stop."""
-    monkeypatch.setattr(dispatcher, "IDLE_SECONDS", 0.1)
+NO_RETRY_SOON = replace(QUICK, retry_waits=(3600,) * 9)
 
 
 def tell(database: Database, *subjects: int) -> None:
@@ -181,10 +176,7 @@ def test_a_slow_receiver_holds_nobody_up(database: Database) -> None:
                 wait_until(lambda: len(slow.received) == 60, SECONDS, "the slow receiver")
 
 
-def test_many_receivers_that_hang_hold_nobody_up(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatcher, "MOST_AT_ONCE", 8)
+def test_many_receivers_that_hang_hold_nobody_up(database: Database) -> None:
     with held() as release:
 
         def hang(_: Received) -> Reply:
@@ -198,7 +190,7 @@ def test_many_receivers_that_hang_hold_nobody_up(
             with database.write() as connection:
                 failing = webhook_endpoints.c.url == slow.url
                 connection.execute(update(webhook_endpoints).where(failing).values(failing_since=1))
-            with dispatching(database):
+            with dispatching(database, most_at_once=8):
                 tell(database, *submit(database, 20, now=now_ms()))
                 wait_until(lambda: len(quick.received) == 20, SECONDS, "the quick receiver")
                 release.set()
@@ -337,10 +329,7 @@ def test_several_machines_deliver_each_event_once(database: Database) -> None:
     assert len(receiver.ids) == len(set(receiver.ids)) == 30
 
 
-def test_who_stops_gives_back_what_is_still_on_its_way(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatcher, "STOP_SECONDS", 0.05)
+def test_who_stops_gives_back_what_is_still_on_its_way(database: Database) -> None:
     with held() as release:
 
         def hang(_: Received) -> Reply:
@@ -350,7 +339,7 @@ def test_who_stops_gives_back_what_is_still_on_its_way(
         with receiving(hang) as receiver:
             add_endpoint(database, receiver.url, ["message.sent"])
             tell(database, *submit(database, now=now_ms()))
-            with dispatching(database):
+            with dispatching(database, replace(QUICK, stop=0.05)):
                 wait_until(lambda: bool(receiver.received), SECONDS, "a request")
             (row,) = stored_deliveries(database)
             assert (row.status, row.attempts, row.lease_expires_at) == ("pending", 0, None)
@@ -536,7 +525,7 @@ def test_the_receiver_of_the_documentation_works(database: Database, tmp_path: P
         )
         try:
             tell(database, *submit(database, now=now_ms()))
-            with dispatching(database, Timing(retry_waits=(0.1,) * 200)):
+            with dispatching(database, replace(QUICK, retry_waits=(0.1,) * 200)):
                 wait_for_status(database, "delivered")
                 with database.write() as connection:
                     assert delivery_log.replay(connection, 1, now=now_ms())

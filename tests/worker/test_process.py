@@ -9,7 +9,7 @@ from hudhud.worker import process
 
 atexit.register(time.sleep, 600)
 
-def break_down(_name):
+def break_down(*_):
     raise OSError("no more threads")
 
 process._run = break_down

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import select, text
@@ -16,8 +17,8 @@ from hudhud.messages import contacts, queue
 from hudhud.messages.outcomes import Sent
 from hudhud.senders import records
 from hudhud.verification.links import tokens
-from hudhud.worker import recorder
 from hudhud.worker.recorder import Recorder
+from hudhud.worker.timing import Timing
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, link_replies, put_sender, stored, submit
 from support.services import wait_until
@@ -29,7 +30,7 @@ SECONDS = 10.0
 class Watched:
     """A recorder at work, and what it passed on."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, timing: Timing | None = None) -> None:
         self.states: list[StateReport] = []
         self.restarts: list[Restart] = []
         self.recorder = Recorder(
@@ -39,6 +40,7 @@ class Watched:
             link_replies=link_replies(database),
             on_state=self.states.append,
             on_restart=self.restarts.append,
+            timing=timing,
         )
         self.take = self.recorder.take
         self._thread = threading.Thread(target=self.recorder.run)
@@ -57,8 +59,14 @@ class Watched:
 
 @pytest.fixture
 def watched(database: Database) -> Iterator[Watched]:
+    with watching(database) as at_work:
+        yield at_work
+
+
+@contextmanager
+def watching(database: Database, timing: Timing | None = None) -> Iterator[Watched]:
     put_sender(database, "main", "starting")
-    at_work = Watched(database)
+    at_work = Watched(database, timing)
     yield at_work
     at_work.stop()
 
@@ -167,15 +175,13 @@ def test_receipts_that_come_before_their_send_is_recorded_are_held_and_applied(
     assert (row.delivered_at, row.read_at) == (NOW + 1, NOW + 2)
 
 
-def test_a_receipt_that_nobody_knows_is_forgotten_after_a_while(
-    database: Database, watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "RECEIPT_HELD_SECONDS", 0.0)
-    (message,) = submit(database)
-    watched.take(Receipt("p-1", "delivered", NOW + 1))
-    watched.flush()
-    record_sent(database, message, "p-1")
-    watched.flush()
+def test_a_receipt_that_nobody_knows_is_forgotten_after_a_while(database: Database) -> None:
+    with watching(database, Timing(receipt_held=0.0)) as watched:
+        (message,) = submit(database)
+        watched.take(Receipt("p-1", "delivered", NOW + 1))
+        watched.flush()
+        record_sent(database, message, "p-1")
+        watched.flush()
     assert stored(database, message).status == "sent"
 
 
@@ -185,7 +191,7 @@ def test_receipts_that_are_held_take_no_lock(database: Database, watched: Watche
     bell = database.doorbell()
     bell.wait(0)
     # Several polls of the recorder; each would ring if it wrote.
-    assert not bell.wait(4 * recorder.POLL_SECONDS)
+    assert not bell.wait(4 * Timing().record_poll)
     bell.close()
 
 

@@ -14,7 +14,6 @@ from hudhud.db.engine import Database
 from hudhud.messages import contacts, queue
 from hudhud.messages.outcomes import Claimed, Failed, Outcome, Returned, Sent
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.worker import send
 from hudhud.worker.send import NO_ACCOUNT, NO_DATABASE, MessageSender
 from hudhud.worker.worker import record_outcomes
 from support.queued import PHONE, SECRET, accept, change, stored, submit
@@ -285,15 +284,15 @@ def test_the_log_tells_of_every_outcome_without_the_number(
 
 
 def test_a_code_that_expires_while_its_number_is_checked_is_not_sent(
-    database: Database, checking: ScriptedChannel, monkeypatch: pytest.MonkeyPatch
+    database: Database, checking: ScriptedChannel
 ) -> None:
     submit(database, now=now_ms())
     claimed = claim(database)
-
-    def let_the_validity_pass() -> None:
-        monkeypatch.setattr(send, "now_ms", lambda: claimed.expires_at)
-
-    checking.on_check = let_the_validity_pass
-    outcome = MessageSender(database, checking, CodeCipher(SECRET)).send(claimed)
+    times = [now_ms()]
+    # Its validity passes while WhatsApp is asked.
+    checking.on_check = lambda: times.append(claimed.expires_at)
+    sender = MessageSender(database, checking, CodeCipher(SECRET), clock=lambda: times[-1])
+    outcome = sender.send(claimed)
+    assert len(times) == 2
     assert isinstance(outcome, Returned)
     assert checking.sent == []

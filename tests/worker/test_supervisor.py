@@ -15,7 +15,7 @@ from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.senders import records
-from hudhud.worker.supervisor import Supervisor
+from hudhud.worker.supervisor import Program, Supervisor
 from support.services import wait_until
 
 SECONDS = 15.0
@@ -33,7 +33,7 @@ def supervised(
         channel="sandbox",
         machine="m",
         database=database,
-        command=IDLE_PROCESS,
+        program=Program(IDLE_PROCESS),
         is_wanted=is_wanted,
     )
     stopping = threading.Event()

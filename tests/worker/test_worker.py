@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,11 +18,11 @@ from hudhud.messages import contacts, queue
 from hudhud.messages.outcomes import Claimed
 from hudhud.senders import records
 from hudhud.senders.commands import DONE, FAILED, CommandResult
-from hudhud.worker import command_loop, worker
 from hudhud.worker.pace import Pace
+from hudhud.worker.timing import Timing
 from hudhud.worker.worker import LOST_EXIT_CODE, RESTART_EXIT_CODE
 from support.queued import PHONE, change, put_sender, stored, submit
-from support.running_worker import MACHINE, SECONDS, RunningWorker
+from support.running_worker import MACHINE, QUICK, SECONDS, RunningWorker
 from support.scripted_channel import ScriptedChannel
 from support.services import wait_until
 
@@ -37,18 +38,16 @@ def channel() -> ScriptedChannel:
 
 
 @pytest.fixture
-def start(
-    database: Database, channel: ScriptedChannel, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., RunningWorker]]:
+def start(database: Database, channel: ScriptedChannel) -> Iterator[Callable[..., RunningWorker]]:
     """Starts workers; after the test none of their threads is left."""
-    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(command_loop, "POLL_SECONDS", 0.1)
     before = set(threading.enumerate())
     runs: list[RunningWorker] = []
     put_sender(database, "main", "stopped")
 
-    def begin(pace: Pace | None = None, used: Database = database) -> RunningWorker:
-        runs.append(RunningWorker(used, channel, pace))
+    def begin(
+        pace: Pace | None = None, used: Database = database, timing: Timing = QUICK
+    ) -> RunningWorker:
+        runs.append(RunningWorker(used, channel, pace, timing))
         return runs[-1]
 
     yield begin
@@ -82,11 +81,9 @@ def test_while_the_channel_carries_nothing_nothing_is_claimed(
     database: Database,
     channel: ScriptedChannel,
     start: StartWorker,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(records, "HEARTBEAT_MS", 100)
     channel.first_state = OFFLINE
-    run = start()
+    run = start(timing=replace(QUICK, beat=0.1))
     (message,) = submit(database, now=now_ms())
     wait_until(lambda: run.sender().state == "reconnecting", SECONDS, "the state")
     beat = run.sender().heartbeat_at
@@ -205,9 +202,7 @@ def test_a_send_that_does_not_end_gives_its_message_back_at_the_stop(
     database: Database,
     channel: ScriptedChannel,
     start: StartWorker,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker, "LAST_SEND_SECONDS", 0.1)
     sending, go_on = threading.Event(), threading.Event()
 
     def hang() -> None:
@@ -216,7 +211,7 @@ def test_a_send_that_does_not_end_gives_its_message_back_at_the_stop(
 
     channel.on_send = hang
     (message,) = submit(database, now=now_ms())
-    run = start()
+    run = start(timing=replace(QUICK, last_send=0.1))
     assert sending.wait(SECONDS)
     assert run.stop() == 0
     row = stored(database, message)

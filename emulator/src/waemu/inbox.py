@@ -17,13 +17,14 @@ _EXTENDED_TEXT_TEXT = 1
 class Inbox:
     """Received messages, and what arrived twice or could not be decrypted."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = _KEPT) -> None:
+        self._kept = kept
         self.count = 0
         self.duplicate_count = 0
         self.undecryptable_count = 0
-        self.duplicates: deque[str] = deque(maxlen=_KEPT)
-        self.undecryptable: deque[str] = deque(maxlen=_KEPT)
-        self._messages: deque[ReceivedMessage] = deque(maxlen=_KEPT)
+        self.duplicates: deque[str] = deque(maxlen=kept)
+        self.undecryptable: deque[str] = deque(maxlen=kept)
+        self._messages: deque[ReceivedMessage] = deque(maxlen=kept)
         self._seen: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     def add(
@@ -75,7 +76,7 @@ class Inbox:
 
     def mark_seen(self, sender: str, recipient: str, message_id: str) -> None:
         self._seen[sender, recipient, message_id] = None
-        while len(self._seen) > _KEPT:
+        while len(self._seen) > self._kept:
             self._seen.popitem(last=False)
 
     def note_undecryptable(self, message_id: str) -> None:

@@ -64,12 +64,22 @@ def check(connection: Connection, *, address: str, now: int) -> int:
     return len(times)
 
 
-def reserve(connection: Connection, *, address: str, username: str, now: int) -> Attempt:
-    """Count an attempt, inside a writing transaction. Raises TooManyAttempts."""
+def reserve(
+    connection: Connection,
+    *,
+    address: str,
+    username: str,
+    now: int,
+    longest_delay: float = LONGEST_DELAY_SECONDS,
+) -> Attempt:
+    """Count an attempt, inside a writing transaction; it waits for `longest_delay` s at most.
+
+    Raises TooManyAttempts.
+    """
     lock(connection, Lock.LOGINS)
     place, name = limited_as(address), shortened(username, LONGEST_NAME)
     failures = check(connection, address=address, now=now)
-    delay = _delay(_failures_of(connection, name, now))
+    delay = _delay(_failures_of(connection, name, now), longest_delay)
     row = {"address": place, "username": name, "at": now}
     attempt: int = connection.scalars(
         insert(login_attempts).returning(login_attempts.c.id), row
@@ -110,7 +120,7 @@ def _failures_of(connection: Connection, username: str, now: int) -> int:
     return connection.scalar(recent) or 0
 
 
-def _delay(failures: int) -> float:
+def _delay(failures: int, longest: float) -> float:
     if failures < FREELY_FAILED:
         return 0.0
-    return doubled(FIRST_DELAY_SECONDS, failures - FREELY_FAILED, most=LONGEST_DELAY_SECONDS)
+    return doubled(FIRST_DELAY_SECONDS, failures - FREELY_FAILED, most=longest)

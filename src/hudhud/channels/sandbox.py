@@ -27,11 +27,15 @@ SLOWNESS_SECONDS = 10.0
 
 
 class SandboxChannel:
-    """Takes every message and answers with receipts, as a phone would."""
+    """Takes every message and answers with receipts, as a phone would.
+
+    `slowness_seconds` is how much later the receipts of `SLOW` come.
+    """
 
     checks_numbers = False
 
-    def __init__(self) -> None:
+    def __init__(self, slowness_seconds: float = SLOWNESS_SECONDS) -> None:
+        self._slowness_seconds = slowness_seconds
         self._due: list[tuple[float, str]] = []
         self._changed = threading.Condition()
         self._stopping = False
@@ -55,7 +59,7 @@ class SandboxChannel:
             raise PermanentFailure(say("job.no_account"))
         provider_message_id = "sandbox-" + secrets.token_hex(8)
         if phone != NEVER_DELIVERED:
-            delay = SLOWNESS_SECONDS if phone == SLOW else 0.0
+            delay = self._slowness_seconds if phone == SLOW else 0.0
             self._plan_receipt(provider_message_id, delay + DELIVERED_AFTER_SECONDS)
         return provider_message_id
 

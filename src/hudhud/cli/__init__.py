@@ -5,7 +5,6 @@ It ends with 0 when done, 1 when that failed, 2 for wrong use or settings, 130 a
 
 import os
 import sys
-from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -13,8 +12,9 @@ import typer
 from hudhud import __version__
 from hudhud.cli.commands import CommandGroup
 from hudhud.core.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
+from hudhud.worker.supervisor import Program
 
-WORKER = (sys.executable, "-m", "hudhud.worker.process")
+WORKER = Program((sys.executable, "-m", "hudhud.worker.process"))
 FAILED = 1
 WRONG_USE = 2
 
@@ -27,11 +27,11 @@ cli = typer.Typer(
 )
 
 
-def main(worker_command: Sequence[str] = WORKER) -> None:
-    """Run the command line; `worker_command` starts a sender's process."""
+def main(worker: Program = WORKER) -> None:
+    """Run the command line; `worker` runs as a sender's process."""
     os.umask(0o077)  # all that Hudhud writes may hold secrets
     try:
-        cli(prog_name="hudhud", obj=worker_command)
+        cli(prog_name="hudhud", obj=worker)
     except (SettingsError, BadRequest) as error:
         _end(*str(error).splitlines(), exit_code=WRONG_USE)
     except QueueUnavailable as error:

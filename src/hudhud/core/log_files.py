@@ -22,15 +22,20 @@ class LogFile:
     """One file of lines, mode 0600, followed by `.1` (the newest) to `.5` once it is too large.
 
     Never raises: what cannot be written is dropped, `complain` hears why, and after
-    `RETRY_SECONDS` the file is tried again.
+    `retry_seconds` the file is tried again.
     """
 
     def __init__(
-        self, path: Path, complain: Callable[[OSError], None], largest: int = LARGEST_BYTES
+        self,
+        path: Path,
+        complain: Callable[[OSError], None],
+        largest: int = LARGEST_BYTES,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._path = path
         self._complain = complain
         self._largest = largest
+        self._retry_seconds = retry_seconds
         self._descriptor: int | None = None
         self._opened: os.stat_result | None = None
         self._retry_at = 0.0
@@ -45,7 +50,7 @@ class LogFile:
                 _write_whole(self._current(), line)
             except OSError as error:
                 self.close()
-                self._retry_at = time.monotonic() + RETRY_SECONDS
+                self._retry_at = time.monotonic() + self._retry_seconds
                 self._complain(error)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -17,13 +18,12 @@ POSTGRES_ARGUMENTS = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
-    "options": (
-        f"-c lock_timeout={BUSY_TIMEOUT_MS} -c statement_timeout=15000 "
-        "-c idle_in_transaction_session_timeout=15000 "
-        # Statements of milliseconds: to compile them or to start helpers takes longer.
-        "-c jit=off -c max_parallel_workers_per_gather=0"
-    ),
 }
+POSTGRES_OPTIONS = (
+    "-c statement_timeout=15000 -c idle_in_transaction_session_timeout=15000 "
+    # Statements of milliseconds: to compile them or to start helpers takes longer.
+    "-c jit=off -c max_parallel_workers_per_gather=0"
+)
 
 
 def with_driver(url: URL) -> URL:
@@ -32,16 +32,16 @@ def with_driver(url: URL) -> URL:
     return url
 
 
-def sqlite_engine(url: URL) -> Engine:
+def sqlite_engine(url: URL, busy_timeout_ms: int) -> Engine:
     engine = create_engine(url, hide_parameters=True)
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, busy_timeout_ms))
+    event.listen(engine, "begin", partial(_begin_sqlite, busy_timeout_ms))
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare_sqlite(busy_timeout_ms: int, connection: Any, _record: object) -> None:
     connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
@@ -49,21 +49,21 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA secure_delete = ON")
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(busy_timeout_ms: int, connection: Connection) -> None:
     if connection.get_execution_options().get("hudhud_write", False):
-        _take_write_lock(connection)
+        _take_write_lock(connection, busy_timeout_ms)
     else:
         connection.exec_driver_sql("BEGIN")
 
 
-def _take_write_lock(connection: Connection) -> None:
-    """Begin a writing transaction, waiting for the lock up to `BUSY_TIMEOUT_MS`.
+def _take_write_lock(connection: Connection, busy_timeout_ms: int) -> None:
+    """Begin a writing transaction, waiting for the lock up to `busy_timeout_ms`.
 
     SQLite's own wait sleeps longer and longer, up to 100 ms, between two looks at a lock that
     others hold for a millisecond. It serves for reading and for the last look, which raises.
     """
     driver = cast("sqlite3.Connection", connection.connection.driver_connection)
-    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    deadline = time.monotonic() + busy_timeout_ms / 1000
     driver.execute("PRAGMA busy_timeout = 0")
     while time.monotonic() < deadline:
         try:
@@ -71,13 +71,14 @@ def _take_write_lock(connection: Connection) -> None:
         except sqlite3.OperationalError:
             time.sleep(LOCK_POLL_SECONDS)
         else:
-            driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            driver.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
             return
     driver.execute(f"PRAGMA busy_timeout = {LAST_LOOK_MS}")
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def postgres_engine(url: URL) -> Engine:
+def postgres_engine(url: URL, busy_timeout_ms: int) -> Engine:
+    options = f"-c lock_timeout={busy_timeout_ms} {POSTGRES_OPTIONS}"
     return create_engine(
         url,
         hide_parameters=True,
@@ -85,5 +86,5 @@ def postgres_engine(url: URL) -> Engine:
         pool_size=4,
         max_overflow=4,
         pool_timeout=5,
-        connect_args=POSTGRES_ARGUMENTS,
+        connect_args={**POSTGRES_ARGUMENTS, "options": options},
     )

@@ -16,17 +16,21 @@ from sqlalchemy.exc import (
 )
 
 from hudhud.core.errors import StartRefused
-from hudhud.db.dialects import postgres_engine, sqlite_engine, with_driver
+from hudhud.db.dialects import BUSY_TIMEOUT_MS, postgres_engine, sqlite_engine, with_driver
 from hudhud.db.doorbell import Doorbell, SqliteDoorbell
 
 
 class Database:
-    """One engine over SQLite or PostgreSQL, used from threads and never across a network send."""
+    """One engine over SQLite or PostgreSQL, used from threads and never across a network send.
 
-    def __init__(self, url: str) -> None:
+    Waits at most `busy_timeout_ms` for a lock that another holds.
+    """
+
+    def __init__(self, url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
         self.url = with_driver(make_url(url))
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = sqlite_engine(self.url) if self.is_sqlite else postgres_engine(self.url)
+        engine = sqlite_engine if self.is_sqlite else postgres_engine
+        self.engine = engine(self.url, busy_timeout_ms)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -38,7 +42,7 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Lend a connection in a transaction that is on disk once the block has ended.
 
-        On SQLite the write lock is taken at the start, for at most `BUSY_TIMEOUT_MS`.
+        On SQLite the write lock is taken at the start, for at most `busy_timeout_ms`.
         Raises sqlalchemy.exc.OperationalError where the lock or the disk is not to be had.
         """
         with (

@@ -31,9 +31,11 @@ class GroupCommit(Generic[Item, Result]):
         self,
         database: Database,
         write: Callable[[Connection, Sequence[Item]], Sequence[Result | Exception]],
+        largest_group: int = LARGEST_GROUP,
     ) -> None:
         self._database = database
         self._write = write
+        self._largest_group = largest_group
         self._waiting: SimpleQueue[tuple[Item, asyncio.Future[Result]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
 
@@ -59,7 +61,7 @@ class GroupCommit(Generic[Item, Result]):
         while (first := self._waiting.get()) is not None:
             group = [first]
             stopping = False
-            while len(group) < LARGEST_GROUP and not self._waiting.empty():
+            while len(group) < self._largest_group and not self._waiting.empty():
                 following = self._waiting.get()
                 if following is None:
                     stopping = True

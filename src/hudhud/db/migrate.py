@@ -45,15 +45,16 @@ def oldest_version(database: Database) -> str | None:
         return installation.read(connection, OLDEST_VERSION)
 
 
-def migrate(database: Database) -> bool:
+def migrate(database: Database, *, attempts: int = ATTEMPTS) -> bool:
     """Upgrade the database to `HEAD` in one transaction; return whether anything was done.
 
-    A database that a newer Hudhud has migrated is left as it is.
+    On PostgreSQL it makes `attempts` while others use the tables. A database that a newer Hudhud
+    has migrated is left as it is.
     Raises StartRefused where this version is too old for it, or another program holds its tables.
     """
     found = current_revision(database)
     if found is None or found < HEAD:
-        _upgrade(database)
+        _upgrade(database, attempts)
         return True
     if not fits(database, found):
         raise StartRefused(
@@ -73,7 +74,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
-def _upgrade(database: Database) -> None:
+def _upgrade(database: Database, attempts: int) -> None:
     """Upgrade; on PostgreSQL begin again where the lock of a table is not to be had at once.
 
     To wait for it would hold up whoever uses the tables that are locked already.
@@ -81,7 +82,7 @@ def _upgrade(database: Database) -> None:
     if database.is_sqlite:
         _upgrade_at_once(database)
         return
-    for _ in range(ATTEMPTS):
+    for _ in range(attempts):
         try:
             _upgrade_at_once(database)
         except SQLAlchemyError as error:

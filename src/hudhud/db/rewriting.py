@@ -37,10 +37,19 @@ class Rewrite(Protocol):
 
 
 class Rewriting:
-    """Carries rewrites out, `AT_ONCE` rows at a time."""
+    """Carries rewrites out, `at_once` rows at a time, and rests `again_seconds` after all."""
 
-    def __init__(self, database: Database, rewrites: Sequence[Rewrite] = RECODINGS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        rewrites: Sequence[Rewrite] = RECODINGS,
+        *,
+        at_once: int = AT_ONCE,
+        again_seconds: float = AGAIN_SECONDS,
+    ) -> None:
         self._database = database
+        self._at_once = at_once
+        self._again_seconds = again_seconds
         self._rewrites = rewrites
         self._left = list(rewrites)
         self._before: str | None = None
@@ -56,7 +65,7 @@ class Rewriting:
             return self._end_pass()
         if not self._is_begun:
             self._begin_table(self._left[0])
-        if self._look_at_next(self._left[0]) < AT_ONCE:
+        if self._look_at_next(self._left[0]) < self._at_once:
             self._end_table(self._left.pop(0))
         return PAUSE_SECONDS
 
@@ -68,7 +77,7 @@ class Rewriting:
     def _look_at_next(self, rewrite: Rewrite) -> int:
         """Rewrite what is old among the next rows; return how many rows there were."""
         with self._database.read() as connection:
-            window = rewrite.window(connection, self._before, AT_ONCE)
+            window = rewrite.window(connection, self._before, self._at_once)
         if window:
             self._before = place = str(window[-1][0])
             old = [key for key, is_old in window if is_old]
@@ -99,5 +108,5 @@ class Rewriting:
         if self._needs_another_pass:
             self._needs_another_pass = False
             return PAUSE_SECONDS
-        self._next_at = time.monotonic() + AGAIN_SECONDS
+        self._next_at = time.monotonic() + self._again_seconds
         return None

@@ -47,12 +47,8 @@ from hudhud.webhooks import events
 
 KEY_BYTES = 32
 PSEUDONYM_DIGITS = 16
-# What becomes of a message that is just being sent may name the number once more.
-SENDING_SECONDS = 10.0
-POLL_SECONDS = 0.1
 # Meanwhile somebody may ask for a code for the number, or it may write to us.
 ROUNDS = 3
-ROUND_SECONDS = 1.0
 
 # Names and addresses that operators chose, by which things are found: told, never changed.
 CHOSEN: Final = frozenset(
@@ -74,6 +70,16 @@ ERASED: Final[Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How long others are waited for, in seconds."""
+
+    sending: float = 10.0
+    """What becomes of a message that is just being sent may name the number once more."""
+    poll: float = 0.1
+    between_rounds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Forgotten:
     """How many rows of each table were changed or deleted, and where the number still is."""
 
@@ -82,13 +88,14 @@ class Forgotten:
     left: Sequence[str]
 
 
-def forget(database: Database, number: str, *, who: str) -> Forgotten:
+def forget(database: Database, number: str, *, who: str, timing: Timing | None = None) -> Forgotten:
     """Put a pseudonym in the place of `number`, end what waits for it, and search for traces.
 
     It takes small transactions, beside a running service.
     Raises CommandFailed for the number of a sender.
     """
-    forgetting = _Forgetting(database, number)
+    timing = timing or Timing()
+    forgetting = _Forgetting(database, number, timing)
     forgetting.begin(who)
     for _ in range(ROUNDS):
         forgetting.cancel()
@@ -97,7 +104,7 @@ def forget(database: Database, number: str, *, who: str) -> Forgotten:
         left = forgetting.search()
         if CHOSEN.issuperset(left):
             break
-        time.sleep(ROUND_SECONDS)
+        time.sleep(timing.between_rounds)
     forgetting.clean_index()
     if not forgetting.empty_log():
         left = [*left, "the database's log, which somebody reads"]
@@ -116,13 +123,14 @@ _KEYED = ("body", "error")
 class _Forgetting:
     """One number that is being forgotten."""
 
-    def __init__(self, database: Database, number: str) -> None:
+    def __init__(self, database: Database, number: str, timing: Timing) -> None:
         self.pseudonym = new_pseudonym(number)
         self.rows: Counter[str] = Counter()
         self._database = database
         self._number = number
         self._matcher = PhoneMatcher(number)
         self._batches = Batches(database)
+        self._timing = timing
 
     def begin(self, who: str) -> None:
         """Write down that the number is forgotten. Raises CommandFailed for a sender's."""
@@ -160,9 +168,9 @@ class _Forgetting:
     def wait_for_sends(self) -> None:
         """Let what is being sent go out, but wait no longer than a send takes."""
         sending = select(tables.messages.c.id).where(self._of_person(SENDING)).limit(1)
-        deadline = time.monotonic() + SENDING_SECONDS
+        deadline = time.monotonic() + self._timing.sending
         while self._read(sending) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+            time.sleep(self._timing.poll)
 
     def replace(self) -> None:
         """Put the pseudonym in the number's place, everywhere."""

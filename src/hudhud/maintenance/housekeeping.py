@@ -31,7 +31,7 @@ ALERT_SECONDS = 1.0
 
 
 class Housekeeping:
-    """Tidies every second and deletes every minute."""
+    """Tidies every second and deletes every minute; erases `most_erased` codes at a time."""
 
     def __init__(
         self,
@@ -41,12 +41,14 @@ class Housekeeping:
         alerts: Alerts,
         retention: Retention,
         rewriting: Rewriting,
+        most_erased: int = lifecycle.EXPIRED_AT_ONCE,
     ) -> None:
         self._database = database
         self._guard = guard
         self._alerts = alerts
         self._retention = retention
         self._rewriting = rewriting
+        self._most_erased = most_erased
         self._tidy_at = 0.0
         self._judge_at = 0.0
         self._purge_at = 0.0
@@ -97,7 +99,7 @@ class Housekeeping:
         with self._database.write() as connection:
             expired = queue.expire(connection, now=now)
         with self._database.write() as connection:
-            erased = lifecycle.expire(connection, now=now)
+            erased = lifecycle.expire(connection, now=now, most=self._most_erased)
         if reclaimed or expired:
             log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
-        return erased == lifecycle.EXPIRED_AT_ONCE
+        return erased == self._most_erased

@@ -1,11 +1,11 @@
 """The numbers of the dashboard, kept at every change so that nobody has to count messages.
 
 Whoever changes messages calls `add` once, last in its transaction: numbers and messages agree at
-any moment. Processes add to different rows (`SHARD`), so that none waits for another.
+any moment. Processes add to different rows (`shard`), so that none waits for another.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from sqlalchemy import Connection, and_, func, select
@@ -41,6 +41,7 @@ def add(
     moved: Mapping[str, int],
     happened: Mapping[Happening, int] | None = None,
     delivered_after: Iterable[int] = (),
+    shard: int = SHARD,
 ) -> None:
     """Add to the numbers of this moment.
 
@@ -50,13 +51,13 @@ def add(
     changed = {status: count for status, count in moved.items() if count}
     if changed:
         # In one order everywhere, so that two transactions cannot wait for each other.
-        keys = [{"status": status, "shard": SHARD} for status in sorted(changed)]
+        keys = [{"status": status, "shard": shard} for status in sorted(changed)]
         amounts = [{"count": changed[status]} for status in sorted(changed)]
         insert_or_add(connection, message_counts, keys, amounts)
     if happened and any(happened.values()):
         amount = {str(name): happened.get(name, 0) for name in HAPPENINGS}
-        insert_or_add(connection, traffic, _places(now), [amount] * len(UNIT_MS))
-    _add_delivery_times(connection, now, delivered_after)
+        insert_or_add(connection, traffic, _places(now, shard), [amount] * len(UNIT_MS))
+    _add_delivery_times(connection, _places(now, shard), delivered_after)
 
 
 def counts(connection: Connection) -> dict[str, int]:
@@ -87,18 +88,20 @@ def purge(connection: Connection, *, before: int, limit: int) -> int:
     return deleted
 
 
-def _places(now: int) -> list[dict[str, object]]:
+def _places(now: int, shard: int) -> list[dict[str, object]]:
     return [
-        {"unit": unit, "start": now - now % length, "shard": SHARD}
+        {"unit": unit, "start": now - now % length, "shard": shard}
         for unit, length in UNIT_MS.items()
     ]
 
 
-def _add_delivery_times(connection: Connection, now: int, times: Iterable[int]) -> None:
+def _add_delivery_times(
+    connection: Connection, places: Sequence[Mapping[str, object]], times: Iterable[int]
+) -> None:
     counts: dict[int, int] = {}
     for time in times:
         counts[bucket(time)] = counts.get(bucket(time), 0) + 1
     if counts:
-        keys = [place | {"bucket": one} for place in _places(now) for one in sorted(counts)]
+        keys = [{**place, "bucket": one} for place in places for one in sorted(counts)]
         amounts = [{"count": counts[one]} for one in sorted(counts)] * len(UNIT_MS)
         insert_or_add(connection, delivery_times, keys, amounts)

@@ -11,12 +11,11 @@ from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import stored
 from hudhud.db.tables import messages, verifications
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.messages.search import JobFilter, PageCursor, Search
+from hudhud.messages.search import USUAL, JobFilter, Limits, PageCursor, Search
 from hudhud.messages.states import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
 from hudhud.messages.templates.shipped import CODE
 
-# Totals are exact up to here, and pages by number reach as far.
-MOST_COUNTED = 10_000
+MOST_COUNTED = USUAL.most_counted
 LARGEST_PAGE = 200
 
 # A retry, and a message that goes back to the queue, set `available_at`.
@@ -77,18 +76,24 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many jobs fit a filter; beyond `MOST_COUNTED` only that there are more."""
+    """How many jobs fit a filter; beyond what is counted only that there are more."""
 
     count: int
     is_exact: bool
 
 
 def page(
-    connection: Connection, cipher: CodeCipher, chosen: JobFilter, cursor: PageCursor, *, now: int
+    connection: Connection,
+    cipher: CodeCipher,
+    chosen: JobFilter,
+    cursor: PageCursor,
+    *,
+    now: int,
+    limits: Limits = USUAL,
 ) -> tuple[JobPage, Total]:
     """Return the jobs at a place in the list of those that fit, and how many fit in all."""
-    search = Search(connection, cipher, chosen, MOST_COUNTED)
-    return _page(connection, search, cursor, now), _total(search)
+    search = Search(connection, cipher, chosen, limits)
+    return _page(connection, search, cursor, now), _total(search, limits.most_counted)
 
 
 def newest(connection: Connection, *, now: int, limit: int) -> Sequence[Job]:
@@ -117,9 +122,9 @@ def _page(connection: Connection, search: Search, cursor: PageCursor, now: int) 
     )
 
 
-def _total(search: Search) -> Total:
+def _total(search: Search, most: int) -> Total:
     count = search.count()
-    return Total(min(count, MOST_COUNTED), count <= MOST_COUNTED)
+    return Total(min(count, most), count <= most)
 
 
 # A message without a place for a code needs none.

@@ -1,6 +1,6 @@
 """Find messages by status, phone, code, text and error, at a cost that history does not raise.
 
-First the `SCANNED` messages next to the cursor are looked at: what is in many messages fills the
+First the `scanned` messages next to the cursor are looked at: what is in many messages fills the
 page at once, and the share of those that fit tells how to go on. Where it is large, messages are
 looked at one by one until enough are found. Else indexes find them: of pieces of phone numbers
 (`db/phone_index.py`), of texts (`text_store.py`), of codes. One statement then brings page
@@ -33,17 +33,28 @@ from hudhud.db.tables import messages, verifications
 from hudhud.messages import counters, text_store
 from hudhud.messages.states import STATUSES, LegacyStatus, legacy_status
 
-SCANNED = 2_000
-# What one in so many messages has is found sooner by looking at them than by an index of pieces.
-DENSE = 10
-# So many can be looked at in an index of statuses, or where another index would have to sort.
-SCANNED_WIDELY = 100_000
 MOST_WITH_ONE_CODE = 200
 # A word without a digit is a word.
 CODE = re.compile(r"(?=.*\d)[A-Za-z0-9]{4,10}", re.ASCII)
 PHONE = re.compile(r"\+?\d+", re.ASCII)
 _PUNCTUATION = str.maketrans("", "", " -().\u00a0\u200e\u200f\u2066\u2069")
 _DIGITS = {ord(digit): str(number % 10) for number, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many messages a search looks at and counts; with small ones few are like a million."""
+
+    scanned: int = 2_000
+    dense: float = 10
+    """What one in so many has is found sooner by looking at them than by an index of pieces."""
+    scanned_widely: int = 100_000
+    """So many can be looked at in an index of statuses, or where another one would have to sort."""
+    most_counted: int = 10_000
+    """Totals are exact up to here, and pages by number reach as far."""
+
+
+USUAL = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +143,15 @@ _LOOKED_AT: tuple[ColumnElement[Any], ...] = (
 
 
 class Search:
-    """The ways in which a filter finds messages; what fits is counted up to `most`."""
+    """The ways in which a filter finds messages; what fits is counted up to `most_counted`."""
 
     def __init__(
-        self, connection: Connection, cipher: CodeCipher, chosen: JobFilter, most: int
+        self, connection: Connection, cipher: CodeCipher, chosen: JobFilter, limits: Limits
     ) -> None:
         self._connection = connection
         self._chosen = chosen
-        self._most = most
+        self._limits = limits
+        self._most = limits.most_counted
         self._all = chosen.statuses == STATUSES
         self._texts = self._find_texts()
         code = chosen.code
@@ -151,7 +163,7 @@ class Search:
         """Return the ids next to the cursor, nearest first."""
         if not self._chosen.search:
             return self._run(self._by_status([messages.c.id], cursor), cursor)
-        near = self._look(cursor, SCANNED)
+        near = self._look(cursor, self._limits.scanned)
         if len(near) == cursor.limit or self._is_rare:
             return near
         found = self._find(cursor)
@@ -162,13 +174,13 @@ class Search:
         return self._among_many(cursor)
 
     def count(self) -> int:
-        """Count what fits, up to one more than `most`."""
+        """Count what fits, up to one more than `most_counted`."""
         if not self._chosen.search:
             return self._of_statuses()
         if self._total is None:
             nothing = PageCursor(1)
             if self._share is None:
-                self._look(nothing, SCANNED)
+                self._look(nothing, self._limits.scanned)
             self._find(nothing)
         return self._counted()
 
@@ -187,7 +199,7 @@ class Search:
     @property
     def _is_rare(self) -> bool:
         """Whether there are so few messages of these statuses that all have been looked at."""
-        return self._of_statuses() <= SCANNED
+        return self._of_statuses() <= self._limits.scanned
 
     def _is_dense(self) -> bool:
         """Tell whether looking at messages of these statuses is the shortest way to many."""
@@ -196,9 +208,10 @@ class Search:
             return True
         if self._all:
             indexed = phone is None or phone_index.is_ordered(self._connection)
-            return not indexed and share >= 1 / DENSE
+            return not indexed and share >= 1 / self._limits.dense
         # An index finds those of other statuses too, and each must be read to tell.
-        return min(self._of_statuses(), self._most / max(share, 1e-9)) <= SCANNED_WIDELY
+        nearly_all = min(self._of_statuses(), self._most / max(share, 1e-9))
+        return nearly_all <= self._limits.scanned_widely
 
     def _look(self, cursor: PageCursor, many: int) -> list[int]:
         """Return what fits among the messages next to the cursor, and note what share fits."""
@@ -212,7 +225,7 @@ class Search:
     def _find(self, cursor: PageCursor) -> list[int]:
         """Return what fits next to the cursor, and note how much fits anywhere.
 
-        Where that is more than `most`, what is returned is not what is next to the cursor.
+        Where that is more than is counted, what is returned is not what is next to the cursor.
         """
         found = self._once([self._one_by_one()] if self._is_dense() else self._by_indexes())
         hits = found.cte("hits")
@@ -225,7 +238,7 @@ class Search:
         return sorted((row.id for row in rows if row.id is not None), reverse=cursor.after is None)
 
     def _once(self, parts: Sequence[Select[Any]]) -> Select[Any]:
-        """Select what any part finds, once and in whatever order, up to one more than `most`."""
+        """Select what any part finds, once and in any order, up to one more than is counted."""
         enough = [part.limit(self._most + 1) for part in parts]
         if not enough:
             return select(messages.c.id).where(false())
@@ -237,7 +250,7 @@ class Search:
     def _among_many(self, cursor: PageCursor) -> list[int]:
         """Return what is next to the cursor where an index finds more than it should sort."""
         if self._chosen.phone is not None and not phone_index.is_ordered(self._connection):
-            near = self._look(cursor, SCANNED_WIDELY)
+            near = self._look(cursor, self._limits.scanned_widely)
             if len(near) == cursor.limit:
                 return near
         parts = [cursor.order(part) for part in self._by_indexes(ordered=True)]

@@ -74,16 +74,17 @@ def find(
     *,
     codes: Collection[str] = (),
     reads: Callable[[Sentence], bool] | None = None,
+    most: int = MOST_FOUND,
 ) -> list[int]:
-    """Return the keys of texts that hold the fragment, in either case; at most `MOST_FOUND`.
+    """Return the keys of texts that hold the fragment, in either case; at most `most`.
 
     Errors are also found by their codes, and those with parameters where `reads` accepts them.
     """
     fits = or_(texts.c.text.icontains(fragment, autoescape=True), texts.c.code.in_(codes))
-    found = list(connection.scalars(select(texts.c.key).where(fits).limit(MOST_FOUND)))
-    if reads is not None and len(found) < MOST_FOUND:
+    found = list(connection.scalars(select(texts.c.key).where(fits).limit(most)))
+    if reads is not None and len(found) < most:
         found += [number for number in _read(connection, reads) if number not in found]
-    return found[:MOST_FOUND]
+    return found[:most]
 
 
 def _read(connection: Connection, reads: Callable[[Sentence], bool]) -> Iterator[int]:

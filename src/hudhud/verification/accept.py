@@ -1,6 +1,6 @@
 """Accept a group of new verifications in one transaction: check, count, store, answer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -62,12 +62,14 @@ class Acceptor:
         *,
         channel: str,
         mean_gap: float,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
         self._database = database
         self._cipher = cipher
         self._countries = countries
         self._channel = channel
         self._mean_gap = mean_gap
+        self._clock = clock
 
     def write(
         self, connection: Connection, group: Sequence[NewVerification]
@@ -77,7 +79,7 @@ class Acceptor:
         The refused get NotAllowed, or TooMany or QueueUnavailable with when to come back.
         What was asked before under the same Idempotency-Key gets the answer of then.
         """
-        now = now_ms()
+        now = self._clock()
         answers = _Answers()
         originals = self._claim_keys(connection, group, now)
         answers.update(_contradicting(originals))

@@ -9,7 +9,7 @@ from hudhud.core.secret import find_secret, load_secret
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.location import DatabasePlace
-from hudhud.messages.templates.catalog import Templates
+from hudhud.messages.templates.catalog import LOOK_SECONDS, Templates
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links.inbound import LinkReplies
 
@@ -45,7 +45,9 @@ def mean_gap_of(settings: Settings) -> float:
     return settings.mean_send_gap if channel_type(settings.channel).is_paced else 0.0
 
 
-def build_templates(settings: Settings, *, tolerant: bool = False) -> Templates:
+def build_templates(
+    settings: Settings, *, tolerant: bool = False, look_seconds: float = LOOK_SECONDS
+) -> Templates:
     """Build what words the messages.
 
     Raises SettingsError where `templates.toml` is wrong, unless `tolerant`.
@@ -55,6 +57,7 @@ def build_templates(settings: Settings, *, tolerant: bool = False) -> Templates:
         brand=settings.brand_name,
         default_locale=settings.default_locale,
         tolerant=tolerant,
+        look_seconds=look_seconds,
     )
 
 

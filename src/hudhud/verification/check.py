@@ -1,6 +1,6 @@
 """Check what a user typed: one success per code, and few wrong tries."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Row, Select, and_, case, select, update
@@ -79,13 +79,16 @@ class Standing:
 class CodeChecker:
     """Checks codes, many in one transaction."""
 
-    def __init__(self, cipher: CodeCipher, most_attempts: int) -> None:
+    def __init__(
+        self, cipher: CodeCipher, most_attempts: int, clock: Callable[[], int] = now_ms
+    ) -> None:
         self._cipher = cipher
         self._most = most_attempts
+        self._clock = clock
 
     def write(self, connection: Connection, group: Sequence[Check]) -> list[Checked | Exception]:
         """Check a group, one after the other; the refused get the error that says why."""
-        now = now_ms()
+        now = self._clock()
         ids = [_verification_of(connection, check, now) for check in group]
         rows = _locked(connection, [one for one in ids if one is not None])
         standings = {

@@ -32,14 +32,17 @@ def retry(connection: Connection, number: int, *, who: str, now: int) -> ActionR
     return job.refusal or "not_failed"
 
 
-def retry_all(connection: Connection, *, who: str, now: int, most: int | None) -> int:
+def retry_all(
+    connection: Connection, *, who: str, now: int, most: int | None, at_once: int = AT_ONCE
+) -> int:
     """Queue failed jobs again whose codes are valid, the newest first; return how many.
 
-    `most` is how many more the queue has room for; None where it has no bound.
+    `most` is how many more the queue has room for, None where it has no bound; `at_once` go into
+    one statement.
     """
     newest = retryable(now).order_by(messages.c.id.desc()).limit(most)
     ids = connection.scalars(newest).all()
-    groups = (ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE))
+    groups = (ids[start : start + at_once] for start in range(0, len(ids), at_once))
     return sum(_queue_again(connection, group, who=who, now=now) for group in groups)
 
 

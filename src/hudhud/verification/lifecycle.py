@@ -148,9 +148,9 @@ def reopen(connection: Connection, ids: Sequence[str]) -> None:
     )
 
 
-def expire(connection: Connection, *, now: int) -> int:
-    """End verifications whose time is over and erase their codes; return how many."""
-    rows = connection.execute(_over(now)).all()
+def expire(connection: Connection, *, now: int, most: int = EXPIRED_AT_ONCE) -> int:
+    """End at most `most` verifications whose time is over, erase their codes; return how many."""
+    rows = connection.execute(_over(now).limit(most)).all()
     if not rows:
         return 0
     pending = [row.id for row in rows if row.status == PENDING]
@@ -194,7 +194,6 @@ def _over(now: int) -> Select[str, str]:
             or_(verifications.c.code_sealed.is_not(None), verifications.c.link_index.is_not(None)),
         )
         .order_by(verifications.c.expires_at, verifications.c.id)
-        .limit(EXPIRED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
 

@@ -49,14 +49,14 @@ from hudhud.web.api.openapi import openapi_config
 from hudhud.web.http import errors
 from hudhud.web.http.middleware import DropIn
 from hudhud.web.state import AppState, OwnSender
+from hudhud.web.timing import Timing
 
 LARGEST_BODY = 1024 * 1024
-# What the first pages need is loaded when the first codes have been accepted.
-WARM_SECONDS = 1.0
 
 
-def build_web(settings: Settings, database: Database) -> Litestar:
+def build_web(settings: Settings, database: Database, timing: Timing | None = None) -> Litestar:
     """Build the web application over a migrated database."""
+    timing = timing or Timing()
     cipher = build_code_cipher(settings)
     api_key_cache = ApiKeyCache(database, settings.api_key)
     templates = build_templates(settings)
@@ -96,7 +96,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
         checks.start()
         feed.start()
         waiting.start()
-        warming = in_render_thread_soon(warm, WARM_SECONDS)
+        warming = in_render_thread_soon(warm, timing.warm)
         yield
         warming.cancel()
         waiting.stop()
@@ -135,6 +135,7 @@ def build_web(settings: Settings, database: Database) -> Litestar:
                 "app_state": state,
                 "access": _build_access(settings, database),
                 "page_keys": build_page_keys(secret_of(settings), settings.session_secret_previous),
+                "timing": timing,
                 "feed": feed,
                 "code_searches": CodeSearches(cipher),
             }

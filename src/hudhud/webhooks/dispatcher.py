@@ -38,10 +38,6 @@ from hudhud.webhooks.http_client import EndpointAnswer, WebhookClient
 MOST_AT_ONCE = 100
 MOST_TO_ONE = 10
 MOST_TO_A_FAILING_ONE = 1  # those that do not answer must not take the places of the others
-IDLE_SECONDS = 1.0
-# What is due within it shares a transaction.
-GATHER_SECONDS = 0.02
-STOP_SECONDS = 3.0
 RETRIED_AT_ONCE = 100
 GONE = 410
 ANSWERED_GONE = say("webhook.gone")
@@ -58,6 +54,11 @@ class Timing:
     retry_waits: Sequence[float] = retry_policy.RETRY_WAITS
     answer: float = 15.0
     lease: float = deliveries.LEASE_MS / 1000
+    idle: float = 1.0
+    """The dispatcher looks for work this often, and tries again what failed."""
+    gather: float = 0.02
+    """What is due within it shares a transaction."""
+    stop: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class _Round:
 
 
 class Dispatcher:
-    """Claims what is due, posts it signed, and records the outcome."""
+    """Claims what is due, posts it signed, `most_at_once` at a time, and records the outcome."""
 
     def __init__(
         self,
@@ -78,11 +79,14 @@ class Dispatcher:
         cipher: Cipher,
         address_policy: AddressPolicy,
         timing: Timing | None = None,
+        *,
+        most_at_once: int = MOST_AT_ONCE,
     ) -> None:
         self._database = database
         self._cipher = cipher
         self._address_policy = address_policy
         self._timing = timing or Timing()
+        self._most_at_once = most_at_once
         self._outcomes: list[WebhookOutcome] = []
         self._tasks: dict[asyncio.Task[None], ClaimedWebhook] = {}
         self._held_until: dict[int, int] = {}
@@ -91,7 +95,7 @@ class Dispatcher:
         self._has_endpoints = False
 
     def run(self, stopping: threading.Event) -> None:
-        """Deliver until `stopping`, then give what is on its way `STOP_SECONDS`."""
+        """Deliver until `stopping`, then give what is on its way `timing.stop` seconds."""
         asyncio.run(self._work(stopping))
 
     async def _work(self, stopping: threading.Event) -> None:
@@ -101,7 +105,7 @@ class Dispatcher:
         while not stopping.is_set():
             self._wake.clear()
             wait = await self._next_round()
-            await asyncio.sleep(GATHER_SECONDS)
+            await asyncio.sleep(self._timing.gather)
             await self._sleep(wait)
         await self._wind_up()
         await listening
@@ -115,7 +119,7 @@ class Dispatcher:
         except Exception as error:
             self._outcomes = outcomes + self._outcomes
             _complain(error)
-            return IDLE_SECONDS
+            return self._timing.idle
         self._has_endpoints = done.has_endpoints
         for claimed in done.claimed:
             task = asyncio.create_task(self._attempt(claimed))
@@ -139,17 +143,17 @@ class Dispatcher:
         with closing(self._database.doorbell()) as doorbell:
             while not stopping.is_set():
                 if not self._has_endpoints:
-                    await asyncio.sleep(IDLE_SECONDS)
+                    await asyncio.sleep(self._timing.idle)
                 elif await self._hears(doorbell):
                     self._wake.set()
-                    await asyncio.sleep(GATHER_SECONDS)
+                    await asyncio.sleep(self._timing.gather)
 
     async def _hears(self, doorbell: Doorbell) -> bool:
         try:
-            return await asyncio.to_thread(doorbell.wait, IDLE_SECONDS)
+            return await asyncio.to_thread(doorbell.wait, self._timing.idle)
         except Exception as error:
             _complain(error)
-            await asyncio.sleep(IDLE_SECONDS)
+            await asyncio.sleep(self._timing.idle)
             return False
 
     def _exchange(self, outcomes: Sequence[WebhookOutcome], busy: Mapping[int, int]) -> _Round:
@@ -177,7 +181,7 @@ class Dispatcher:
 
     def _spare(self, due: Sequence[NextDue], busy: Mapping[int, int], now: int) -> dict[int, int]:
         """Return how many more may go to each endpoint for which something is due."""
-        left = MOST_AT_ONCE - sum(busy.values())
+        left = self._most_at_once - sum(busy.values())
         spare = {}
         for one in sorted(due, key=lambda one: one.at or 0):
             places = min(left, _places(one, busy))
@@ -189,11 +193,11 @@ class Dispatcher:
 
     def _wait(self, due: Sequence[NextDue], busy: Mapping[int, int], now: int) -> float:
         """Return the seconds until something can be begun; a delivery that ends wakes earlier."""
-        if sum(busy.values()) >= MOST_AT_ONCE:
-            return IDLE_SECONDS
+        if sum(busy.values()) >= self._most_at_once:
+            return self._timing.idle
         times = [self._begins_at(one) for one in due if _places(one, busy) > 0]
         waits = [(at - now) / 1000 for at in times if at is not None]
-        return max(0.0, min([IDLE_SECONDS, *waits]))
+        return max(0.0, min([self._timing.idle, *waits]))
 
     def _begins_at(self, one: NextDue) -> int | None:
         """Return when something is due, and not before the time that the receiver asked for."""
@@ -228,7 +232,7 @@ class Dispatcher:
         if self._client is None:
             self._client = WebhookClient(
                 self._address_policy,
-                most_connections=MOST_AT_ONCE,
+                most_connections=self._most_at_once,
                 answer_seconds=self._timing.answer,
             )
         headers = {
@@ -270,7 +274,7 @@ class Dispatcher:
     async def _wind_up(self) -> None:
         """Let end what can end soon, give the rest back, and record both."""
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+            _, late = await asyncio.wait(self._tasks, timeout=self._timing.stop)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

@@ -1,10 +1,11 @@
 """Construct a sender's worker out of the settings, in the sender's own process."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Row
 
-from hudhud.channels.base import KnownAccount, Parts
+from hudhud.channels.base import Channel, KnownAccount, Parts
 from hudhud.channels.registry import channel_type
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import StartRefused
@@ -26,9 +27,14 @@ from hudhud.worker.send import MessageSender
 from hudhud.worker.this_machine import machine_name
 from hudhud.worker.worker import Worker
 
+Builders = Mapping[str, Callable[[Parts], Channel]]
 
-def build_worker(settings: Settings, name: str) -> Worker:
-    """Build the sender's worker. Raises StartRefused."""
+
+def build_worker(settings: Settings, name: str, builders: Builders | None = None) -> Worker:
+    """Build the sender's worker; `builders` build channels otherwise than their rows say.
+
+    Raises StartRefused.
+    """
     database = open_database(database_url(database_place_of(settings)).url)
     with database.read() as connection:
         record = records.find(connection, name)
@@ -36,7 +42,8 @@ def build_worker(settings: Settings, name: str) -> Worker:
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
     cipher = build_code_cipher(settings)
     row = channel_type(record.channel)
-    channel = row.build(_parts(settings, database, record))
+    build = (builders or {}).get(record.channel, row.build)
+    channel = build(_parts(settings, database, record))
     pace = Pace(
         settings.worker_min_send_delay_ms, settings.worker_max_send_delay_ms, record.next_send_at
     )

@@ -14,12 +14,9 @@ from hudhud.core.sentences import say
 from hudhud.db.engine import Database
 from hudhud.senders import commands
 from hudhud.senders.commands import Command, CommandResult
+from hudhud.worker.timing import Timing
 
 log = structlog.get_logger(__name__)
-
-POLL_SECONDS = 1.0
-# The doorbell rings at every commit, of which there can be hundreds a second.
-PAUSE_SECONDS = 0.2
 
 
 class CommandLoop:
@@ -32,22 +29,25 @@ class CommandLoop:
         database: Database,
         channel: Channel,
         restart: Callable[[Restart], None],
+        timing: Timing,
     ) -> None:
         self._sender = sender
         self._database = database
         self._channel = channel
         self._restart = restart
+        self._timing = timing
 
     def run(self, stopping: threading.Event) -> None:
         """Obey until `stopping`."""
+        poll = self._timing.command_poll
         with closing(self._database.doorbell()) as doorbell:
 
             def step() -> None:
                 self._carry_out_commands()
-                doorbell.wait(POLL_SECONDS)
-                stopping.wait(PAUSE_SECONDS)
+                doorbell.wait(poll)
+                stopping.wait(self._timing.command_pause)
 
-            loops.repeat(step, stopping=stopping, log=log, pause_seconds=POLL_SECONDS)
+            loops.repeat(step, stopping=stopping, log=log, pause_seconds=poll)
 
     def _carry_out_commands(self) -> None:
         with self._database.read() as connection:

@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """Beats every `senders.HEARTBEAT_MS`, unless the sending loop hangs: then the silence tells.
+    """Beats every `pause_seconds`, unless the sending loop hangs: then the silence tells.
 
     A thread of its own, so that nothing which takes long elsewhere looks like a hung sender.
     `on_loss` is called once another machine has taken the sender.
@@ -30,6 +30,7 @@ class Heartbeat:
         database: Database,
         is_moving: Callable[[], bool],
         on_loss: Callable[[], None],
+        pause_seconds: float,
     ) -> None:
         self._sender = sender
         self._machine = machine
@@ -37,21 +38,21 @@ class Heartbeat:
         self._database = database
         self._is_moving = is_moving
         self._on_loss = on_loss
+        self._pause_seconds = pause_seconds
 
     def run(self, stopping: threading.Event) -> None:
         """Beat until `stopping`."""
-        pause = records.HEARTBEAT_MS / 1000
 
         def step() -> None:
             if self._is_moving():
                 self._beat()
-            stopping.wait(pause)
+            stopping.wait(self._pause_seconds)
 
         loops.repeat(
             step,
             stopping=stopping,
             log=log,
-            pause_seconds=pause,
+            pause_seconds=self._pause_seconds,
             unusable="the heartbeat cannot be recorded",
         )
 

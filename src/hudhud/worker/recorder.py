@@ -15,19 +15,15 @@ from hudhud.messages import contacts
 from hudhud.messages import receipts as message_receipts
 from hudhud.senders import records
 from hudhud.verification.links.inbound import LinkReplies
+from hudhud.worker.timing import Timing
 
 log = structlog.get_logger(__name__)
-
-RECEIPT_HELD_SECONDS = 60.0
-POLL_SECONDS = 0.25
-# What comes in during this time shares a transaction.
-GATHER_SECONDS = 0.05
 
 
 class Recorder:
     """Takes events without blocking, from any thread, and records them in groups.
 
-    A receipt may come before its send is recorded; it is held for `RECEIPT_HELD_SECONDS`.
+    A receipt may come before its send is recorded; it is held for `timing.receipt_held`.
     """
 
     def __init__(
@@ -40,6 +36,7 @@ class Recorder:
         on_state: Callable[[StateReport], None],
         on_restart: Callable[[Restart], None],
         counts_traffic: bool = True,
+        timing: Timing | None = None,
     ) -> None:
         self._sender = sender
         self._channel_name = channel_name
@@ -48,6 +45,7 @@ class Recorder:
         self._on_state = on_state
         self._on_restart = on_restart
         self._counts_traffic = counts_traffic
+        self._timing = timing or Timing()
         self._events: SimpleQueue[ChannelEvent | None] = SimpleQueue()
         self._stopping = False
         self._held: list[tuple[float, Receipt]] = []
@@ -67,10 +65,10 @@ class Recorder:
 
     def _next_events(self) -> list[ChannelEvent]:
         try:
-            taken = [self._events.get(timeout=POLL_SECONDS)]
+            taken = [self._events.get(timeout=self._timing.record_poll)]
         except Empty:
             return []
-        time.sleep(GATHER_SECONDS)
+        time.sleep(self._timing.gather)
         while not self._events.empty():
             taken.append(self._events.get())
         self._stopping = None in taken
@@ -83,7 +81,7 @@ class Recorder:
                 lambda: self._write(events),
                 log=log,
                 problem="events cannot be recorded, trying again",
-                pause_seconds=POLL_SECONDS,
+                pause_seconds=self._timing.record_poll,
             )
         except Exception:
             if len(events) > 1:
@@ -142,7 +140,7 @@ class Recorder:
             return len(message_receipts.unknown_of(connection, ids)) < len(ids)
 
     def _hold(self, arrived: Sequence[Receipt], unknown: set[str]) -> None:
-        end = time.monotonic() + RECEIPT_HELD_SECONDS
+        end = time.monotonic() + self._timing.receipt_held
         held = self._held + [(end, receipt) for receipt in arrived]
         self._held = [(end, one) for end, one in held if one.provider_message_id in unknown]
 

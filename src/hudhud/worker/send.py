@@ -1,5 +1,7 @@
 """Send one claimed message and classify the result."""
 
+from collections.abc import Callable
+
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,28 +29,35 @@ BROKE = say("job.broke")
 class MessageSender:
     """Sends claimed messages over one channel; holds no database connection meanwhile."""
 
-    def __init__(self, database: Database, channel: Channel, cipher: CodeCipher) -> None:
+    def __init__(
+        self,
+        database: Database,
+        channel: Channel,
+        cipher: CodeCipher,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
         self._database = database
         self._channel = channel
         self._cipher = cipher
+        self._clock = clock
         # The sandbox takes thousands a second, of which the log need not hold a line each.
         self._tell_of_sent = log.info if channel.checks_numbers else log.debug
 
     def send(self, message: Claimed) -> Outcome:
         """Send one message and return what became of it; never raises for the message's sake."""
-        now = now_ms()
+        now = self._clock()
         if message.expires_at <= now + LAST_CALL_MS:
             return Returned(message.id, now, error=None, spends_attempt=False)
         try:
             provider_message_id = self._hand_over(message)
         except (PermanentFailure, SealingError) as error:
-            outcome: Outcome = Failed(message.id, error.sentence, now_ms())
+            outcome: Outcome = Failed(message.id, error.sentence, self._clock())
         except Snoozed as error:
-            later = now_ms() + round(error.seconds * 1000)
+            later = self._clock() + round(error.seconds * 1000)
             outcome = Returned(message.id, later, error.sentence, spends_attempt=False)
         except SQLAlchemyError as error:
             log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
-            later = now_ms() + round(FIRST_RETRY_SECONDS * 1000)
+            later = self._clock() + round(FIRST_RETRY_SECONDS * 1000)
             outcome = Returned(message.id, later, NO_DATABASE, spends_attempt=False)
         except TransientFailure as error:
             outcome = self._retry_or_fail(message, error.sentence)
@@ -56,7 +65,7 @@ class MessageSender:
             log.exception("send broke", job=message.id)
             outcome = self._retry_or_fail(message, BROKE)
         else:
-            outcome = Sent(message.id, provider_message_id, now_ms())
+            outcome = Sent(message.id, provider_message_id, self._clock())
         self._log(message, outcome)
         return outcome
 
@@ -64,7 +73,7 @@ class MessageSender:
         text = self._text(message)
         if self._channel.checks_numbers and not self._has_account(message.phone):
             raise PermanentFailure(NO_ACCOUNT)
-        if message.expires_at <= now_ms() + LAST_CALL_MS:  # asking can take ten seconds
+        if message.expires_at <= self._clock() + LAST_CALL_MS:  # asking can take ten seconds
             raise Snoozed(TOO_LATE, 0)
         return self._channel.send(message.phone, text)
 
@@ -79,16 +88,18 @@ class MessageSender:
 
     def _has_account(self, phone: str) -> bool:
         with self._database.read() as connection:
-            known = contacts.known_account(connection, phone=phone, now=now_ms())
+            known = contacts.known_account(connection, phone=phone, now=self._clock())
         if known is not None:
             return known
         answer = self._channel.has_account(phone)
         with self._database.write() as connection:
-            contacts.remember_account(connection, phone=phone, has_account=answer, now=now_ms())
+            contacts.remember_account(
+                connection, phone=phone, has_account=answer, now=self._clock()
+            )
         return answer
 
     def _retry_or_fail(self, message: Claimed, error: Sentence) -> Outcome:
-        now = now_ms()
+        now = self._clock()
         later = now + round(retry_delay(message.attempts) * 1000)
         if later >= message.expires_at - LAST_CALL_MS:
             return Failed(message.id, error, now)

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy import Connection
@@ -24,14 +25,27 @@ from hudhud.worker.worker import RESTART_EXIT_CODE
 
 log = structlog.get_logger(__name__)
 
-TICK_SECONDS = 0.25
-# How long to wait after an error, and between two questions whether the sender is needed.
-PAUSE_SECONDS = 1.0
-STOP_SECONDS = 7.0
-FIRST_RESTART_SECONDS = 0.25
-LONGEST_RESTART_SECONDS = 30.0
-# A process that ran this long was well; its next end is not a repetition.
-HEALTHY_SECONDS = 20.0
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """All in seconds. The defaults are for use; tests shorten what would keep them waiting."""
+
+    tick: float = 0.25
+    pause: float = 1.0
+    """So long is waited after an error, and between two questions whether the sender is needed."""
+    stop: float = 7.0
+    first_restart: float = 0.25
+    longest_restart: float = 30.0
+    healthy: float = 20.0
+    """A process that ran this long was well; its next end is not a repetition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What runs as a sender's process (its name is added to the command), and how it is watched."""
+
+    command: Sequence[str]
+    timing: Timing = field(default_factory=Timing)
 
 
 class SenderProcess:
@@ -90,14 +104,15 @@ class Supervisor:
         channel: str,
         machine: str,
         database: Database,
-        command: Sequence[str],
+        program: Program,
         is_wanted: Callable[[Connection], bool] | None = None,
     ) -> None:
         self.sender = sender
         self._channel = channel
         self._machine = machine
         self._database = database
-        self._command = command
+        self._command = program.command
+        self._timing = program.timing
         self._is_wanted = is_wanted
         self._process: SenderProcess | None = None
         self._restarts = 0
@@ -113,13 +128,13 @@ class Supervisor:
 
         def step() -> None:
             self._tick()
-            stopping.wait(TICK_SECONDS)
+            stopping.wait(self._timing.tick)
 
         loops.repeat(
             step,
             stopping=stopping,
             log=log,
-            pause_seconds=PAUSE_SECONDS,
+            pause_seconds=self._timing.pause,
             broken="the supervisor failed, and goes on",
             on_unusable=self._uptime.end,
         )
@@ -130,7 +145,7 @@ class Supervisor:
         self._uptime.resume()
         if self._is_wanted is not None and now >= self._ask_at:
             self._ask(self._is_wanted)
-            self._ask_at = now + PAUSE_SECONDS
+            self._ask_at = now + self._timing.pause
         if not self._wanted:
             return
         if now >= self._renew_at:
@@ -174,7 +189,7 @@ class Supervisor:
     def _stop_process(self) -> None:
         if self._process is not None:
             self._process.ask_to_stop()
-            self._process.end(STOP_SECONDS)
+            self._process.end(self._timing.stop)
             self._process = None
 
     def _start(self) -> None:
@@ -182,7 +197,7 @@ class Supervisor:
             self._process = SenderProcess(self._command, self.sender)
         except OSError as error:
             log.error("the sender's process cannot be started", error=str(error))  # noqa: TRY400 -- the system's own words are enough
-            self._start_at = time.monotonic() + LONGEST_RESTART_SECONDS
+            self._start_at = time.monotonic() + self._timing.longest_restart
             return
         log.info("sender process started", sender=self.sender, pid=self._process.pid)
 
@@ -212,11 +227,11 @@ class Supervisor:
 
     def _plan_restart(self, code: int | None) -> None:
         assert self._process is not None  # noqa: S101 -- for the type checker
-        if self._process.age() > HEALTHY_SECONDS:
+        if self._process.age() > self._timing.healthy:
             self._restarts = 0
-        delay = FIRST_RESTART_SECONDS
+        delay = self._timing.first_restart
         if code != RESTART_EXIT_CODE:  # a channel that asks for a new process has waited itself
-            delay = doubled(delay, self._restarts, most=LONGEST_RESTART_SECONDS)
+            delay = doubled(delay, self._restarts, most=self._timing.longest_restart)
             self._restarts += 1
         self._process = None
         self._start_at = time.monotonic() + delay

@@ -30,17 +30,10 @@ from hudhud.worker.heartbeat import Heartbeat
 from hudhud.worker.pace import Pace
 from hudhud.worker.recorder import Recorder
 from hudhud.worker.send import MessageSender
+from hudhud.worker.timing import Timing
 
 log = structlog.get_logger(__name__)
 
-# What comes in during this time is sent together where batches are allowed: few large
-# transactions leave SQLite's lock to those who accept.
-BATCH_SECONDS = 0.02
-IDLE_SECONDS = 1.0
-# The supervisor allows 7 s for these together.
-LAST_SEND_SECONDS = 4.0
-CHANNEL_STOP_SECONDS = 2.0
-LAST_RECORD_SECONDS = 0.5
 RESTART_EXIT_CODE = 10
 LOST_EXIT_CODE = 13
 
@@ -78,6 +71,7 @@ class Worker:
         pace: Pace,
         largest_batch: int,
         counts_traffic: bool = True,
+        timing: Timing | None = None,
     ) -> None:
         self._name = name
         self._machine = machine
@@ -91,6 +85,7 @@ class Worker:
         self._largest_batch = largest_batch
         # What the sandbox beside a linked device takes says nothing about how codes arrive.
         self._counts_traffic = counts_traffic
+        self._timing = timing or Timing()
         self._recorder = Recorder(
             sender=name,
             channel_name=channel_name,
@@ -99,12 +94,14 @@ class Worker:
             on_state=self._enter,
             on_restart=self._restart,
             counts_traffic=counts_traffic,
+            timing=self._timing,
         )
         self._command_loop = CommandLoop(
             sender=name,
             database=database,
             channel=channel,
             restart=self._restart,
+            timing=self._timing,
         )
         self._heartbeat = Heartbeat(
             sender=name,
@@ -113,6 +110,7 @@ class Worker:
             database=database,
             is_moving=self._is_moving,
             on_loss=self._lose_lease,
+            pause_seconds=self._timing.beat,
         )
         self._state = StateReport("starting")
         self._can_send = threading.Event()
@@ -161,25 +159,25 @@ class Worker:
                 lambda: self._send_or_wait(doorbell),
                 stopping=self._stopping,
                 log=log,
-                pause_seconds=IDLE_SECONDS,
+                pause_seconds=self._timing.idle,
                 on_unusable=self._doubt_claims,
             )
 
     def _send_or_wait(self, doorbell: Doorbell) -> None:
         self._progress = time.monotonic()
-        if not self._can_send.wait(IDLE_SECONDS) or not self._is_turn():
+        if not self._can_send.wait(self._timing.idle) or not self._is_turn():
             return
         if not self._send_some():
-            doorbell.wait(IDLE_SECONDS)
+            doorbell.wait(self._timing.idle)
         elif self._largest_batch > 1:
-            self._stopping.wait(BATCH_SECONDS)
+            self._stopping.wait(self._timing.batch)
 
     def _doubt_claims(self) -> None:
         self._may_hold_claims = True
 
     def _is_turn(self) -> bool:
         """Wait for the turn that the pace gives, but not past a stop."""
-        self._stopping.wait(min(IDLE_SECONDS, self._pace.wait(now_ms())))
+        self._stopping.wait(min(self._timing.idle, self._pace.wait(now_ms())))
         return not self._stopping.is_set() and self._pace.wait(now_ms()) == 0
 
     def _send_some(self) -> bool:
@@ -249,7 +247,7 @@ class Worker:
             lambda: self._write(outcomes),
             log=log,
             problem="outcomes cannot be recorded, trying again",
-            pause_seconds=IDLE_SECONDS / 4,
+            pause_seconds=self._timing.idle / 4,
         )
 
     def _write(self, outcomes: list[Outcome]) -> None:
@@ -294,11 +292,11 @@ class Worker:
         return time.monotonic() - self._progress < records.SILENCE_MS / 1000
 
     def _wind_up(self, sending: threading.Thread, recording: threading.Thread) -> None:
-        sending.join(LAST_SEND_SECONDS)
+        sending.join(self._timing.last_send)
         stop = self._start(self._channel.stop)
-        stop.join(CHANNEL_STOP_SECONDS)
+        stop.join(self._timing.channel_stop)
         self._recorder.stop()
-        recording.join(LAST_RECORD_SECONDS)
+        recording.join(self._timing.last_record)
         try:
             self._leave_records(sent_all=not sending.is_alive())
         except SQLAlchemyError as error:

@@ -6,7 +6,7 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from hudhud.auth.secret_check import check_secret
 from hudhud.channels.base import State, StateReport
 from hudhud.cli.doctor import environment
 from hudhud.cli.doctor.examine import CHECKS, examine, open_installation, run_check
-from hudhud.cli.doctor.finding import Finding
+from hudhud.cli.doctor.finding import Finding, Installation
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import load_settings
 from hudhud.db import tables
@@ -31,14 +31,21 @@ from support.keys import revoke_key
 from support.queued import submit
 
 
-def check(name: str) -> Finding:
-    """Make one check of the installation in this folder."""
+@contextmanager
+def opened() -> Iterator[Installation]:
+    """The installation in this folder."""
     installation = open_installation(load_settings())
     try:
-        return run_check(name, installation)
+        yield installation
     finally:
         if installation.database is not None:
             installation.database.close()
+
+
+def check(name: str) -> Finding:
+    """Make one check of the installation in this folder."""
+    with opened() as installation:
+        return run_check(name, installation)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -398,9 +405,10 @@ def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, free: int, outcome
 # ── what is around ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_clock_that_was_never_set_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "EARLIEST", environment.LATEST)
-    assert check("clock").outcome == "fail"
+def test_a_clock_that_was_never_set_is_told() -> None:
+    with opened() as installation:
+        found = environment.clock(installation, earliest=environment.LATEST)
+    assert found.outcome == "fail"
 
 
 @pytest.mark.system_clock
@@ -449,10 +457,10 @@ def listener() -> Iterator[Listener]:
 def test_a_port_that_another_program_has_is_told(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "CONNECT_SECONDS", 0.2)
     monkeypatch.setenv("HOST", listener.host)
     monkeypatch.setenv("PORT", str(listener.port))
-    found = check("port")
+    with opened() as installation:
+        found = environment.port(installation, answer_seconds=0.2)
     assert found.outcome == "fail"
     assert "PORT" in (found.remedy or "")
 
@@ -484,15 +492,19 @@ def test_a_library_of_another_version_is_told_and_not_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(environment, "_wanted_version", lambda: "9.9.9")
-    monkeypatch.setattr(environment, "_problem_with_loading", lambda: pytest.fail("it was loaded"))
+    monkeypatch.setattr(
+        environment, "_problem_with_loading", lambda _: pytest.fail("it was loaded")
+    )
     found = check("library")
     assert found.outcome == "fail"
     assert "make install" in (found.remedy or "")
 
 
-def test_a_library_that_does_not_load_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "LOADING", "raise ImportError('no such file: neonize.so')")
-    found = check("library")
+def test_a_library_that_does_not_load_is_told() -> None:
+    with opened() as installation:
+        found = environment.library(
+            installation, loading="raise ImportError('no such file: neonize.so')"
+        )
     assert found.outcome == "fail"
     assert "no such file: neonize.so" in found.sentence
 

@@ -14,8 +14,7 @@ from structlog.testing import capture_logs
 from conftest import settings
 from hudhud.core.errors import BadRequest, SettingsError
 from hudhud.core.plain_text import is_plain
-from hudhud.messages.templates import catalog
-from hudhud.messages.templates.catalog import LinkMode, LinkText, Templates, with_code
+from hudhud.messages.templates.catalog import LOOK_SECONDS, LinkMode, LinkText, Templates, with_code
 from hudhud.messages.templates.shipped import CODE, LINK_PLACES, SHIPPED, TOKEN, shipped
 from hudhud.verification.build import build_templates
 
@@ -91,10 +90,18 @@ Make = Callable[..., Templates]
 def make(tmp_path: Path) -> Make:
     """Makes the texts of an installation, with this file of its own."""
 
-    def build(own: str | None = None, *, tolerant: bool = False, **changes: object) -> Templates:
+    def build(
+        own: str | None = None,
+        *,
+        tolerant: bool = False,
+        look_seconds: float = LOOK_SECONDS,
+        **changes: object,
+    ) -> Templates:
         if own is not None:
             (tmp_path / "templates.toml").write_text(own, encoding="utf-8")
-        return build_templates(settings(data_dir=tmp_path, **changes), tolerant=tolerant)
+        return build_templates(
+            settings(data_dir=tmp_path, **changes), tolerant=tolerant, look_seconds=look_seconds
+        )
 
     return build
 
@@ -308,11 +315,10 @@ def test_a_template_that_does_not_exist_is_refused(make: Make, name: str) -> Non
 
 
 def test_a_change_is_read_and_a_broken_one_leaves_the_texts_of_before(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Make, tmp_path: Path
 ) -> None:
     file = tmp_path / "templates.toml"
-    monkeypatch.setattr(catalog, "LOOK_SECONDS", 0.0)
-    texts = make(OWN)
+    texts = make(OWN, look_seconds=0.0)
     own = rendered(texts, "en")
 
     file.write_text('[templates.otp.en]\nwordings = ["changed\\n{code}"]')
@@ -333,11 +339,8 @@ def test_a_change_is_read_and_a_broken_one_leaves_the_texts_of_before(
     assert len(rendered(texts, "en")) == 4
 
 
-def test_the_file_is_looked_at_once_a_second_at_most(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(catalog, "LOOK_SECONDS", 3600.0)
-    texts = make(OWN)
+def test_the_file_is_looked_at_now_and_then_only(make: Make, tmp_path: Path) -> None:
+    texts = make(OWN, look_seconds=3600.0)
     (tmp_path / "templates.toml").unlink()
     assert rendered(texts, "en") == {"Own Hudhud:\n{code}\n5 minutes"}
 

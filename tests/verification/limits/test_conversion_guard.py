@@ -16,7 +16,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, country_guards
 from hudhud.maintenance.alerts.send import Alerts
 from hudhud.verification.build import build_countries
-from hudhud.verification.limits import conversion_guard, countries
+from hudhud.verification.limits import conversion_guard
 from hudhud.verification.limits.conversion_guard import (
     FEWEST_HABITUAL_STARTS,
     FEWEST_STARTS,
@@ -221,10 +221,9 @@ def set_guard(database: Database, *, until: int, blocks: bool = True) -> None:
 
 
 @pytest.fixture
-def blocking(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[CountryPolicy]:
+def blocking(database: Database) -> Iterator[CountryPolicy]:
     """What refuses sends, as it does with CONVERSION_GUARD=block; it looks often."""
-    monkeypatch.setattr(countries, "RENEW_SECONDS", 0.02)
-    watching = CountryPolicy(database, blocks=True)
+    watching = CountryPolicy(database, blocks=True, renew_seconds=0.02)
     watching.start()
     yield watching
     watching.stop()

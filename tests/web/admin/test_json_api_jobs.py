@@ -6,7 +6,8 @@ from sqlalchemy import select
 
 from hudhud.core.clock import now_ms
 from hudhud.db.tables import audit
-from hudhud.messages import listing
+from hudhud.messages import counters
+from hudhud.messages.listing import MOST_COUNTED
 from support.admin import PASSWORD, log_in_script, script
 from support.queued import PHONE, change, submit
 from support.web_server import ServeWeb, WebServer
@@ -94,14 +95,15 @@ def test_a_jobs_sender_is_named_without_its_machine(
 
 
 def test_beyond_the_most_counted_a_total_says_that_it_is_not_exact(
-    dashboard: WebServer, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    dashboard: WebServer, admin: httpx.Client
 ) -> None:
-    monkeypatch.setattr(listing, "MOST_COUNTED", 4)
-    submit(dashboard.database, 4, now=now_ms())
+    submit(dashboard.database, 1, now=now_ms())
+    with dashboard.database.write() as connection:
+        counters.add(connection, now=now_ms(), moved={"queued": MOST_COUNTED - 1})
     assert admin.get(PATH).json()["pagination"]["totalIsExact"]
     submit(dashboard.database, 1, now=now_ms())
     pagination = admin.get(PATH).json()["pagination"]
-    assert (pagination["totalJobs"], pagination["totalIsExact"]) == (4, False)
+    assert (pagination["totalJobs"], pagination["totalIsExact"]) == (MOST_COUNTED, False)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from hudhud.auth.api_key_settings import SCOPES
+from hudhud.auth.api_keys import digest
 from hudhud.core.clock import now_ms
+from hudhud.db.tables import api_keys
 from hudhud.web.http.api_key import KEY_WRONG
 from support.keys import make_key
 from support.web_server import KEY, SEND, ServeWeb, WebServer
@@ -117,10 +120,13 @@ def test_a_trusted_proxy_says_from_where(serve_web: ServeWeb, forwarded: str, st
     assert ask(server, key, **{"X-Forwarded-For": forwarded}).status_code == status
 
 
-def test_an_expired_key_is_a_wrong_one(api: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_key_is_a_wrong_one(api: WebServer) -> None:
     soon = now_ms() + 3_600_000
     key = known_key(api, "send", expires_at=soon, networks=["192.0.2.0/24"])
     assert ask(api, key).status_code == 403
-    monkeypatch.setattr(api.web.state.app_state.api_key_cache, "_clock", lambda: soon)
+    with api.database.write() as connection:
+        of_key = api_keys.c.digest == digest(key)
+        connection.execute(update(api_keys).where(of_key).values(expires_at=now_ms()))
+    api.web.state.app_state.api_key_cache._renew()
     refused = ask(api, key)
     assert (refused.status_code, refused.json()) == (401, {"message": KEY_WRONG})

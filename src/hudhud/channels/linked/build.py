@@ -3,10 +3,11 @@
 from hudhud.channels.base import Parts
 from hudhud.channels.linked.channel import LinkedChannel
 from hudhud.channels.linked.session_store import session_store
+from hudhud.channels.linked.timing import Timing
 
 
-def build(parts: Parts) -> LinkedChannel:
-    """Build the channel of one sender."""
+def build(parts: Parts, timing: Timing | None = None) -> LinkedChannel:
+    """Build the channel of one sender, with the usual waits unless others are given."""
     settings, account = parts.settings, parts.account
     return LinkedChannel(
         sender=account.sender,
@@ -23,4 +24,5 @@ def build(parts: Parts) -> LinkedChannel:
         wrote_first=parts.has_written,
         banned_until=account.until if account.carries == "none" else None,
         strangers_refused_until=account.until if account.carries == "known" else None,
+        timing=timing,
     )

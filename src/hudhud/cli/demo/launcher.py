@@ -10,13 +10,14 @@ import sys
 import threading
 
 from hudhud.cli import main
+from hudhud.worker.supervisor import Program
 
 
 def run() -> None:
     """Run the command line with `demo.sender` as the process of a sender."""
     if os.environ.pop("HUDHUD_DIE_WITH_PARENT", None):
         threading.Thread(target=_stop_with_parent, daemon=True).start()
-    main(worker_command=[sys.executable, "-m", "hudhud.cli.demo.sender"])
+    main(Program([sys.executable, "-m", "hudhud.cli.demo.sender"]))
 
 
 def _stop_with_parent() -> None:

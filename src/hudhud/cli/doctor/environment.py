@@ -50,10 +50,10 @@ def settings_read() -> Finding:
     return ok(f"Hudhud {__version__}: the settings of {files or 'the environment'} are right.")
 
 
-def clock(installation: Installation) -> Finding:
+def clock(installation: Installation, *, earliest: datetime = EARLIEST) -> Finding:
     """Does the clock agree with the database's, and can it be right at all?"""
     now = datetime.now(UTC)
-    if not EARLIEST < now < LATEST:
+    if not earliest < now < LATEST:
         return fail(f"The clock says {now:%Y-%m-%d %H:%M}, which cannot be.", SET_CLOCK)
     offset, other = _offset(installation)
     if abs(offset) > TOLERATED_SECONDS:
@@ -65,15 +65,16 @@ def clock(installation: Installation) -> Finding:
     return ok(f"The clock says {now:%Y-%m-%d %H:%M} UTC and agrees with the {other}.")
 
 
-def port(installation: Installation) -> Finding:
-    """Is the port free, or is it Hudhud that listens there?"""
+def port(installation: Installation, *, answer_seconds: float = CONNECT_SECONDS) -> Finding:
+    """Is the port free, or is it Hudhud that listens there, and answers within `answer_seconds`?"""
     settings = installation.settings
     place = f"{settings.host} port {settings.port}"
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
-        if error.errno == errno.EADDRINUSE and _is_hudhud(settings.host, settings.port):
+        here = (settings.host, settings.port)
+        if error.errno == errno.EADDRINUSE and _is_hudhud(*here, answer_seconds):
             return ok(f"Hudhud listens on {place}.")
         return fail(
             f"Hudhud cannot listen on {place}: {error.strerror}.",
@@ -102,7 +103,7 @@ def proxy(installation: Installation) -> Finding:
     return ok(f"WHATSAPP_PROXY, {parts.hostname} port {parts.port}, can be reached.")
 
 
-def library(installation: Installation) -> Finding:
+def library(installation: Installation, *, loading: str = LOADING) -> Finding:
     """Does the WhatsApp library load, in the version that Hudhud was made for?"""
     verdict = fail if channel_type(installation.settings.channel).needs_pairing else warn
     wanted = _wanted_version()
@@ -115,7 +116,7 @@ def library(installation: Installation) -> Finding:
             f"The WhatsApp library {LIBRARY} is {found}, Hudhud needs {wanted}.",
             "Install Hudhud again: make install",
         )
-    problem = _problem_with_loading()
+    problem = _problem_with_loading(loading)
     if problem is not None:
         return verdict(
             f"The WhatsApp library {LIBRARY} {found} does not load: {problem}",
@@ -196,9 +197,9 @@ def _latest_job(database: Database | None) -> int | None:
     return made
 
 
-def _is_hudhud(host: str, port: int) -> bool:
+def _is_hudhud(host: str, port: int, answer_seconds: float) -> bool:
     near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not listened on
-    connection = http.client.HTTPConnection(near, port, timeout=CONNECT_SECONDS)
+    connection = http.client.HTTPConnection(near, port, timeout=answer_seconds)
     try:
         connection.request("GET", "/")
         answer = json.loads(connection.getresponse().read())
@@ -214,11 +215,11 @@ def _wanted_version() -> str:
     return pinned[0].partition("==")[2]
 
 
-def _problem_with_loading() -> str | None:
+def _problem_with_loading(loading: str) -> str | None:
     """Load the library in a process of its own, which it may end; return why it does not load."""
     try:
-        loading = subprocess.run(  # noqa: S603 -- this interpreter
-            [sys.executable, "-c", LOADING],
+        run = subprocess.run(  # noqa: S603 -- this interpreter
+            [sys.executable, "-c", loading],
             env={**os.environ, **NO_INTERNET},
             capture_output=True,
             text=True,
@@ -227,7 +228,7 @@ def _problem_with_loading() -> str | None:
         )
     except subprocess.TimeoutExpired:
         return f"it takes longer than {LIBRARY_SECONDS:.0f} s."
-    if loading.returncode == 0:
+    if run.returncode == 0:
         return None
-    lines = loading.stderr.strip().splitlines()
-    return lines[-1] if lines else f"exit code {loading.returncode}."
+    lines = run.stderr.strip().splitlines()
+    return lines[-1] if lines else f"exit code {run.returncode}."

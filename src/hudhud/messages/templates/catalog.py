@@ -49,19 +49,26 @@ def with_code(body: str, code: str) -> str:
 class Templates:
     """The wordings of this installation, also those of `templates.toml` in the data folder.
 
-    The file is read again where it has changed, looked at once a second at most; while it is
-    wrong, the last good one holds. A file that is wrong at the start raises SettingsError, unless
-    `tolerant`: then the texts that ship hold until it is mended. A sender's process is tolerant,
-    for it may be restarted while somebody is writing the file.
+    The file is read again where it has changed, looked at once in `look_seconds` at most; while it
+    is wrong, the last good one holds. A file that is wrong at the start raises SettingsError,
+    unless `tolerant`: then the texts that ship hold until it is mended. A sender's process is
+    tolerant, for it may be restarted while somebody is writing the file.
     """
 
     def __init__(
-        self, folder: Path, *, brand: str, default_locale: str, tolerant: bool = False
+        self,
+        folder: Path,
+        *,
+        brand: str,
+        default_locale: str,
+        tolerant: bool = False,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._file = folder / FILE
         self._brand = brand
         self._default_locale = default_locale
-        self._look_at = time.monotonic() + LOOK_SECONDS
+        self._look_seconds = look_seconds
+        self._look_at = time.monotonic() + look_seconds
         self._version = _version(self._file)
         self._in_force = self._put_together(TemplatesFile())
         self._read(tolerant=tolerant)
@@ -122,7 +129,7 @@ class Templates:
 
     def _now(self) -> "_InForce":
         if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + LOOK_SECONDS
+            self._look_at = time.monotonic() + self._look_seconds
             self._look()
         return self._in_force
 

@@ -21,8 +21,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 class CountryPolicy:
     """Knows without a query whether a number may be sent to.
 
-    Guarded countries are kept in memory and renewed every two seconds by a thread; nothing is read
-    unless the conversion guard `blocks`.
+    Guarded countries are kept in memory and renewed every `renew_seconds` by a thread; nothing is
+    read unless the conversion guard `blocks`.
     """
 
     def __init__(
@@ -32,11 +32,13 @@ class CountryPolicy:
         allowed: Iterable[str] = (),
         denied: Iterable[str] = (),
         blocks: bool = False,
+        renew_seconds: float = RENEW_SECONDS,
     ) -> None:
         self._allowed = frozenset(allowed)
         self._denied = frozenset(denied)
         self._blocks = blocks
         self._database = database
+        self._renew_seconds = renew_seconds
         self._blocked: frozenset[str] = frozenset()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="countries", daemon=True)
@@ -68,7 +70,7 @@ class CountryPolicy:
             )
 
     def _run(self) -> None:
-        while not self._stopping.wait(RENEW_SECONDS):
+        while not self._stopping.wait(self._renew_seconds):
             self._renew()
 
     def _renew(self) -> None:

@@ -1,5 +1,6 @@
 """The login, for people by form and for scripts by JSON; sessions that begin, rotate and end."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -8,9 +9,9 @@ from sqlalchemy import select, update
 
 from hudhud.auth import admin_password, audit_log, sessions
 from hudhud.core.clock import now_ms
-from hudhud.db import dialects, tables
+from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.web.admin.login import password_slots
+from hudhud.web.admin.login.password_slots import PasswordSlots
 from hudhud.web.admin.ui.render import local
 from support.admin import HIDDEN, HTML, LOGIN, PASSWORD, USERNAME, Person, log_in_script, script
 from support.services import wait_until
@@ -319,9 +320,10 @@ def test_who_failed_too_often_is_refused_without_the_write_lock(
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_while_too_many_wait_to_be_judged_others_are_told_to_come_back(
-    dashboard: WebServer, person: Person, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    dashboard: WebServer, person: Person, client: httpx.Client
 ) -> None:
-    monkeypatch.setattr(password_slots, "MOST_WAITING", 0)
+    state = dashboard.web.state
+    state.access = replace(state.access, password_slots=PasswordSlots(most_waiting=0))
     by_form, by_json = person.log_in(), log_in_script(client)
     for answer in (by_form, by_json):
         assert answer.status_code == 503
@@ -332,16 +334,17 @@ def test_while_too_many_wait_to_be_judged_others_are_told_to_come_back(
         assert connection.execute(select(tables.login_attempts)).first() is None
 
 
+@pytest.mark.usefixtures("cheap_hashes")
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_a_page_of_a_database_that_is_locked_says_when_to_come_back(
-    dashboard: WebServer, person: Person, monkeypatch: pytest.MonkeyPatch
+    database: Database, impatient: Database, serve_web: ServeWeb
 ) -> None:
-    page = person.get(LOGIN).text
-    token = HIDDEN.findall(page)[0][1]
-    monkeypatch.setattr(dialects, "BUSY_TIMEOUT_MS", 50)
-    with dashboard.database.write():
-        fields = {"username": USERNAME, "password": PASSWORD, "_csrf": token}
-        answer = person.client.post(LOGIN, data=fields)
+    with Person(serve_web(impatient, admin_password=PASSWORD)) as person:
+        page = person.get(LOGIN).text
+        token = HIDDEN.findall(page)[0][1]
+        with database.write():
+            fields = {"username": USERNAME, "password": PASSWORD, "_csrf": token}
+            answer = person.client.post(LOGIN, data=fields)
     assert answer.status_code == 503
     assert "The database does not answer" in answer.text
     assert int(answer.headers["Retry-After"]) > 0

@@ -13,6 +13,7 @@ from hudhud.auth import audit_log, login_attempts
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.web.admin.login.password_slots import HASHES_AT_ONCE
+from hudhud.web.timing import Timing
 from support.admin import LOGIN, PASSWORD, USERNAME, Person, log_in_script, script
 from support.web_server import ServeWeb, WebServer
 
@@ -112,11 +113,9 @@ def test_behind_a_trusted_proxy_a_network_of_ipv6_counts_as_one(serve_web: Serve
 
 
 @pytest.mark.usefixtures("cheap_hashes")
-def test_an_account_cannot_be_locked_out(
-    serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(login_attempts, "LONGEST_DELAY_SECONDS", 0.01)
-    server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
+def test_an_account_cannot_be_locked_out(serve_web: ServeWeb) -> None:
+    timing = Timing(login_delay=0.01)
+    server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1", timing=timing)
     with script(server) as client:
         for number in range(12):
             statuses(client, 1, **{"X-Forwarded-For": f"198.51.100.{number}"})
@@ -175,9 +174,9 @@ class Hashes:
 def test_twelve_logins_at_once_hash_two_at_a_time(
     serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(login_attempts, "LONGEST_DELAY_SECONDS", 0.0)
     hashes = Hashes(monkeypatch)
-    server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
+    timing = Timing(login_delay=0.0)
+    server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1", timing=timing)
 
     def log_in(number: int) -> int:
         with script(server, **{"X-Forwarded-For": f"198.51.100.{number}"}) as client:

@@ -18,10 +18,10 @@ from hudhud.db.engine import Database
 from hudhud.messages.listing import LARGEST_PAGE, Job
 from hudhud.senders import records
 from hudhud.verification import job_actions
-from hudhud.web.admin.status import stream
 from hudhud.web.admin.status.feed import Feed, Render, Snapshot, StreamEvent, Watcher
 from hudhud.web.admin.ui.view import View
 from hudhud.web.state import OwnSender
+from hudhud.web.timing import Timing
 from support.admin import HTML, PASSWORD, log_in_script, script
 from support.queued import change, put_sender, submit
 from support.services import wait_until
@@ -67,6 +67,14 @@ class Stream:
                 if row["id"] == job and word in row["html"]:
                     return str(row["html"])
         raise AssertionError(f"job {job} was never told to be {word}")
+
+
+@contextmanager
+def logged_in(server: WebServer) -> Iterator[httpx.Client]:
+    """A script with a session."""
+    with script(server) as client:
+        log_in_script(client)
+        yield client
 
 
 @contextmanager
@@ -139,14 +147,14 @@ def test_a_head_request_opens_no_stream(admin: httpx.Client) -> None:
 
 
 def test_a_stream_outlasts_a_database_that_cannot_be_read(
-    admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "BEAT_SECONDS", 0.1)
+    server = serve_web(admin_password=PASSWORD, timing=Timing(beat=0.1))
 
     def unreadable(*_: object, **__: object) -> None:
         raise OperationalError("SELECT", {}, Exception("disk I/O error"))
 
-    with open_stream(admin) as opened:
+    with logged_in(server) as client, open_stream(client) as opened:
         opened.until("numbers")
         with monkeypatch.context() as broken:
             broken.setattr(sessions, "find", unreadable)

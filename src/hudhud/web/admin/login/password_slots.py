@@ -26,13 +26,14 @@ class Busy(HudhudError):
 class PasswordSlots:
     """The places of logins whose passwords are hashed, and of those that wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_waiting: int = MOST_WAITING) -> None:
         self._free = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._most_waiting = most_waiting
         self._waiting = 0
 
     def check_room(self) -> None:
         """Raise Busy where no more logins can wait."""
-        if self._waiting >= MOST_WAITING:
+        if self._waiting >= self._most_waiting:
             raise Busy
 
     @asynccontextmanager

@@ -21,6 +21,7 @@ from hudhud.web.admin.login.guard import Forbidden, address_of, token_of
 from hudhud.web.admin.login.password_slots import Busy
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import state_of
+from hudhud.web.timing import timing_of
 
 WRONG_PASSWORD = say("login.invalid")
 CODE_NEEDED = "Second factor required"
@@ -82,6 +83,7 @@ class Login:
     def __init__(self, request: AnyRequest) -> None:
         self._database = state_of(request).database
         self._access = access_of(request)
+        self._longest_delay = timing_of(request).login_delay
         self._admin = self._access.password.username
         self._address = address_of(request)
         self._presented = token_of(request)
@@ -147,7 +149,11 @@ class Login:
     def _reserve(self, username: str) -> _Try:
         with self._database.write() as connection:
             attempt = login_attempts.reserve(
-                connection, address=self._address, username=username, now=now_ms()
+                connection,
+                address=self._address,
+                username=username,
+                now=now_ms(),
+                longest_delay=self._longest_delay,
             )
             password = self._access.password
             return _Try(attempt, password.stored(connection), password.mark(connection))

@@ -14,8 +14,8 @@ from hudhud.web.admin.ui.render import HEADERS
 from hudhud.web.admin.ui.view import view_of
 from hudhud.web.http.middleware import IS_HEAD
 from hudhud.web.http.request import AnyRequest
+from hudhud.web.timing import timing_of
 
-BEAT_SECONDS = 5.0
 RETRY_MS = 1500
 # A proxy must pass each event on at once (nginx reads this header).
 STREAM_HEADERS = {**HEADERS, "X-Accel-Buffering": "no"}
@@ -45,14 +45,14 @@ async def _told(
     request: AnyRequest, actor: Actor, watcher: Watcher
 ) -> AsyncIterator[ServerSentEventMessage]:
     """Pass on the watcher's events, and a beat from time to time; stop where it is cut off."""
-    loop = asyncio.get_running_loop()
-    beat_at = loop.time() + BEAT_SECONDS
+    loop, beat = asyncio.get_running_loop(), timing_of(request).beat
+    beat_at = loop.time() + beat
     while True:
         if loop.time() >= beat_at:  # also where one event follows the other
             if not await is_still_in(request, actor):
                 yield ServerSentEventMessage(event="end", data="logged out")
                 return
-            beat_at = loop.time() + BEAT_SECONDS
+            beat_at = loop.time() + beat
             yield ServerSentEventMessage(event="beat", data="")
         try:
             async with asyncio.timeout_at(beat_at):
