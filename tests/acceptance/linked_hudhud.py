@@ -1,4 +1,4 @@
-"""`python -m linked_hudhud ARGS…`: `cli.demo.launcher` with a sender that waits less long."""
+"""Run `cli.demo.launcher` with a sender that has short waits: `python -m linked_hudhud ARGS…`."""
 
 import sys
 
@@ -6,6 +6,6 @@ from hudhud.cli import main
 from hudhud.worker import supervisor
 
 if __name__ == "__main__":
-    # These tests make the sender start anew more often than anything else would.
+    # The acceptance tests restart the sender unusually often.
     supervisor.LONGEST_RESTART_SECONDS = supervisor.FIRST_RESTART_SECONDS
     main(worker_command=[sys.executable, "-m", "linked_sender"])
