@@ -1,4 +1,4 @@
-"""Requests that are sent at the same moment, each on a connection that is open already."""
+"""Simultaneous requests, each on an open connection."""
 
 import asyncio
 import json
@@ -12,14 +12,14 @@ Connections = list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered; the names of headers are in small letters."""
+    """A server's answer, with header names in lower case."""
 
     status_code: int
     headers: Mapping[str, str]
     text: str
 
     def json(self) -> Any:
-        """Return the body."""
+        """Parse the body."""
         return json.loads(self.text)
 
 

@@ -1,4 +1,4 @@
-"""A worker in a thread, as its process runs it."""
+"""A worker in a thread, run as in its process."""
 
 import threading
 from typing import Any
@@ -19,11 +19,11 @@ from support.scripted_channel import ScriptedChannel
 from support.services import wait_until
 
 SECONDS = 15.0
-MACHINE = "m"  # as put_sender has it
+MACHINE = "m"  # as in put_sender
 
 
 class RunningWorker:
-    """The sender `main` at work; a test asks and watches it as others would."""
+    """The running sender `main`, with access for the test."""
 
     def __init__(
         self, database: Database, channel: ScriptedChannel, pace: Pace | None = None
@@ -49,7 +49,7 @@ class RunningWorker:
         self.exit_code = self._worker.run()
 
     def stop(self) -> int:
-        """Ask it to end, and return its exit code."""
+        """Request a stop and return the exit code."""
         self._worker.request_stop()
         return self.wait_for_end()
 
@@ -60,14 +60,14 @@ class RunningWorker:
         return self.exit_code
 
     def emit(self, event: Event) -> None:
-        """Let the channel tell something, and wait until the worker knows of it."""
+        """Emit an event of the channel and wait until the worker has it."""
         assert self.channel.started.wait(SECONDS)
         self.channel.emit(event)
         if isinstance(event, StateReport):
             wait_until(lambda: self._worker._state == event, SECONDS, "the worker to know")
 
     def sender(self) -> Row[Any]:
-        """The sender's record."""
+        """Return the sender's record."""
         with self.database.read() as connection:
             row = records.find(connection, "main")
         assert row is not None
@@ -88,7 +88,7 @@ class RunningWorker:
         return number
 
     def result(self, command: int) -> Result:
-        """Return what came of a command, once it is finished."""
+        """Return the result of a finished command."""
 
         def found() -> Result | None:
             with self.database.read() as connection:

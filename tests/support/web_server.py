@@ -1,4 +1,4 @@
-"""The web application on a real server, in a thread, on a port of its own."""
+"""The web application on a real server, in a thread with its own port."""
 
 import socket
 import threading
@@ -22,13 +22,13 @@ SECRET = "a secret of the web tests"
 SEND = "/api/v1/otp/send"
 PHONE = "+201001234567"
 SECONDS = 20.0
-# A connection must not be used again at the moment at which the server gives it up, after 5 s.
+# The server closes idle connections after 5 s; a client must not reuse one at that moment.
 LIMITS = httpx.Limits(keepalive_expiry=2)
 
 
 @dataclass(frozen=True)
 class WebServer:
-    """A running server, its database, and a client that sends the right key."""
+    """A running server, its database, and a client with a valid key."""
 
     port: int
     database: Database
@@ -40,27 +40,26 @@ class WebServer:
         end_streams(self.web)
 
     def send(self, phone: object = PHONE) -> httpx.Response:
-        """Ask for a code."""
         return self.client.post(SEND, json={"phoneNumber": phone})
 
     def raw(self, request: bytes) -> bytes:
-        """Send bytes on a connection of their own and return what comes until its end."""
+        """Send bytes on a separate connection and return everything until its end."""
         with socket.create_connection(("127.0.0.1", self.port), SECONDS) as connection:
             connection.sendall(request)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def end_streams(web: Litestar) -> None:
-    """End what would keep the server from stopping."""
+    """End requests that would delay the server's stop."""
     web.state.feed.close()
     web.state.app_state.waiting.close()
 
 
 @contextmanager
 def web_server(database: Database, **changes: Any) -> Iterator[WebServer]:
-    """Serve as `hudhud serve` does, over a migrated database.
+    """Run the server as `hudhud serve` does, with a migrated database.
 
-    On the sandbox, with one API key and no admin's password, unless `changes` say otherwise.
+    By default on the sandbox, with one API key and no admin password.
     """
     chosen = {"channel": "sandbox", "api_key": KEY, "session_secret": SECRET, **changes}
     served = settings(**chosen)
