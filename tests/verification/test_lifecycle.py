@@ -1,4 +1,4 @@
-"""How verifications end when their time is over."""
+"""Expiry of verifications."""
 
 import pytest
 from sqlalchemy import update
@@ -14,7 +14,7 @@ def expire(database: Database, *, now: int) -> int:
         return lifecycle.expire(connection, now=now)
 
 
-def test_with_its_validity_a_verification_ends_and_its_code_is_erased(database: Database) -> None:
+def test_expired_verification_ends_and_its_code_is_erased(database: Database) -> None:
     (accepted,) = accept(database)
     assert expire(database, now=NOW + VALIDITY_MS - 1) == 0
     assert verification_of(database, accepted.message_id).code_sealed is not None
@@ -24,7 +24,7 @@ def test_with_its_validity_a_verification_ends_and_its_code_is_erased(database: 
     assert expire(database, now=NOW + VALIDITY_MS) == 0
 
 
-def test_a_verification_that_has_ended_otherwise_keeps_its_state_and_loses_its_code(
+def test_ended_verification_keeps_its_state_and_loses_its_code(
     database: Database,
 ) -> None:
     (accepted,) = accept(database)
@@ -35,7 +35,7 @@ def test_a_verification_that_has_ended_otherwise_keeps_its_state_and_loses_its_c
     assert (row.status, row.code_index, row.code_sealed) == ("failed", None, None)
 
 
-def test_many_expired_verifications_are_ended_in_portions(
+def test_many_expired_verifications_are_ended_in_batches(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle, "EXPIRED_AT_ONCE", 7)
