@@ -43,7 +43,7 @@ NAMES = [
 
 
 def unused(*folders: str) -> list[Item]:
-    """Return the names that these folders define and neither code nor pages use."""
+    """Return the names that neither the code nor the pages use."""
     vulture = Vulture(ignore_names=NAMES, ignore_decorators=DECORATORS)
     vulture.scavenge([ROOT / folder for folder in folders])
     for page in PAGES.rglob("*.html"):

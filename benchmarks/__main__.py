@@ -1,4 +1,4 @@
-"""Measure Hudhud on this machine and compare it with its goals: `make bench`.
+"""Measure Hudhud on this machine against its goals: `make bench`.
 
 Each part starts fresh processes. Only numbers of the same run are comparable: compare the accepts
 with the bare route of that run.

@@ -1,4 +1,4 @@
-"""The baseline of the framework alone: a Litestar route that only answers 202."""
+"""The baseline of the framework: a Litestar route that only answers 202."""
 
 import sys
 
@@ -14,7 +14,7 @@ async def answer() -> dict[str, str]:
 
 
 def main() -> None:
-    """Serve the route on the port in the command line, configured as Hudhud's own server."""
+    """Serve the route on the given port, configured as Hudhud's own server."""
     app = Litestar([answer], openapi_config=None, logging_config=None)
     config = uvicorn.Config(
         app,

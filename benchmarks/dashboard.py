@@ -94,7 +94,7 @@ def _p50_and_p95(read: Read, origin: str, key: str) -> tuple[float, float]:
 
 
 def _sends(service: Service, reads: list[Read], key: str) -> Iterator[Row]:
-    """Measure sends alone and during dashboard traffic, and the cost of event streams."""
+    """Measure sends alone, with event streams, and during reads."""
     loads: Mapping[str, AbstractContextManager[None]] = {
         "alone": nullcontext(),
         "with 1 event stream": open_streams(service.origin, key, 1),

@@ -1,4 +1,4 @@
-"""Fill a database with the history of a busy month, to measure the cost of history."""
+"""Fill a database with the history of a busy month."""
 
 from collections.abc import Sequence
 
@@ -149,7 +149,7 @@ def _keep_numbers(connection: Connection, now: int) -> None:
 
 
 def _buckets() -> str:
-    """Return each bucket of times to delivery with its first and last millisecond."""
+    """Return each delivery-time bucket with its first and last millisecond."""
     longest = counters.bucket(VALIDITY_MS)
     times: dict[int, list[int]] = {}
     for milliseconds in range(1, VALIDITY_MS):

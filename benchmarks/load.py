@@ -1,4 +1,4 @@
-"""Load one HTTP server from a separate process, at full speed or at a steady rate.
+"""Load one HTTP server from a separate process.
 
     python -m benchmarks.load URL KEY CONNECTIONS SECONDS [RATE]
 
@@ -112,7 +112,7 @@ class Load:
         await asyncio.gather(*(keep_busy() for _ in range(connections)))
 
     async def at_a_rate(self, connections: int, seconds: float, rate: float) -> None:
-        """Start a request every 1/`rate` s; a wait for a connection counts as response time.
+        """Start a request every 1/`rate` s, counting waits for a connection.
 
         The clock of each request starts when it was due, so that stalls show in the results.
         """

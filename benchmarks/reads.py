@@ -1,4 +1,4 @@
-"""The reads of the dashboard: every page and JSON route, and how long each takes."""
+"""Time the dashboard's reads: every page and JSON route."""
 
 import http.client
 import random
@@ -30,7 +30,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A name for the table, and a function that returns a path, varied to defeat caches."""
+    """A name for the table, and a function that varies the path."""
 
     name: str
     path: Callable[[], str]

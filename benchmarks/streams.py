@@ -1,4 +1,4 @@
-"""Open event streams of the dashboard in a separate process and read them.
+"""Open event streams of the dashboard in a separate process.
 
     python -m benchmarks.streams ORIGIN KEY COUNT
 
@@ -37,7 +37,7 @@ class Stream(asyncio.Protocol):
 
 @contextmanager
 def open_streams(origin: str, key: str, count: int) -> Iterator[None]:
-    """Keep `count` streams open. Raises RuntimeError if they brought no events after the start."""
+    """Keep `count` streams open; raise RuntimeError if they bring no events."""
     command = [sys.executable, "-m", "benchmarks.streams", origin, key, str(count)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 -- our own command
         assert process.stdin is not None  # noqa: S101 -- for the type checker

@@ -1,4 +1,4 @@
-"""Shared fixtures: a migrated database of each kind, and settings isolated from the environment."""
+"""Shared fixtures: migrated databases, and settings isolated from the environment."""
 
 import os
 import shutil

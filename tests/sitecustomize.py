@@ -1,4 +1,4 @@
-"""Shift the clock of every Python process of a test run, including child processes.
+"""Shift the clock of all Python processes of a test run.
 
 Python imports this module at its start if `PYTHONPATH` names its folder; see `chaos/clocks.py`.
 """

@@ -1,4 +1,4 @@
-"""Run `cli.demo.launcher` with a sender that has short waits: `python -m linked_hudhud ARGS…`."""
+"""Run `cli.demo.launcher` with short waits: `python -m linked_hudhud ARGS…`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command line in real processes: on a terminal, with a running service, after a kill."""
+"""The command line in real processes."""
 
 import json
 import os
@@ -141,7 +141,7 @@ def test_first_start_on_a_terminal_shows_credentials_and_qr_code(
 
 
 def shown_qr(folder: Path, terminal: Terminal) -> str:
-    """Return the QR code on the terminal, after checking that it equals the database's."""
+    """Return the QR code on the terminal, checked against the database."""
     url = f"sqlite:///{folder / 'data' / 'hudhud.db'}"
     with closing(Database(url)) as database, database.read() as connection:
         record = records.find(connection, "main")

@@ -1,4 +1,4 @@
-"""The demo as a newcomer starts it: shows both languages and leaves no files or processes."""
+"""The demo shows both languages and leaves no files or processes."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def temporary(tmp_path: Path) -> Path:
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Return the processes with this folder as working directory or in their environment."""
+    """Return the processes that use this folder."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -40,7 +40,7 @@ def processes_in(folder: Path) -> list[int]:
 
 
 def do_as_curl(line: str) -> dict[str, Any]:
-    """Send the request of a curl line, because small machines may lack curl."""
+    """Send the request of a curl line; small machines lack curl."""
     curl, x, method, url, *options = shlex.split(line.replace("\\\n", " "))
     assert (curl, x) == ("curl", "-X")
     values = dict(zip(options[1::2], options[::2], strict=True))

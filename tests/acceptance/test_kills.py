@@ -29,7 +29,7 @@ ORPHAN_SECONDS = 5
 
 
 class Load:
-    """Sends requests at a steady rate and retries when the server was killed."""
+    """Sends requests at a steady rate, with retries after a kill."""
 
     def __init__(self, url: str) -> None:
         self._url = url + "/api/v1/otp/send"
@@ -37,7 +37,7 @@ class Load:
         self.accepted: dict[int, str] = {}
 
     async def run(self, is_over: Callable[[int], bool]) -> None:
-        """Send until `is_over` holds for the accepted number; fail if none is accepted for long."""
+        """Send until `is_over` holds for the accepted number."""
         limits = httpx.Limits(max_connections=CONNECTIONS)
         headers = {"X-API-KEY": API_KEY}
         self._progress_at = time.monotonic()
@@ -100,7 +100,7 @@ def database_of(service: Service, variables: Mapping[str, str]) -> Database:
 
 
 def check_nothing_is_lost(database: Database, accepted: Mapping[int, str]) -> None:
-    """Assert that every accepted request was sent in time or expired after its validity."""
+    """Assert that every accepted request was sent in time or expired."""
     wait_until(lambda: unfinished(database) == 0, VALIDITY_SECONDS + 60, "the queue to end")
     found = rows(database)
     for number, phone in accepted.items():

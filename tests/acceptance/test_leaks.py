@@ -1,4 +1,4 @@
-"""After a hundred verifications, no code is readable anywhere and no number in the logs.
+"""No code is readable anywhere, and no number in the logs.
 
 The test searches everything that a running service writes or shows. At the end it plants a code and
 a number, to prove that the search finds them.
@@ -166,7 +166,7 @@ def leaks(found: Mapping[str, Sequence[bytes]], secrets: Iterable[str]) -> dict[
 
 @contextmanager
 def site(start_service: StartService, database_variables: dict[str, str]) -> Iterator[Site]:
-    """A service on the sandbox with verbose logs, its receiver and its clients."""
+    """A service with verbose logs, its receiver and its clients."""
     secret = database_variables.get("SESSION_SECRET", "a secret of the search for leaks")
     variables = {
         "CHANNEL": "sandbox",
@@ -223,7 +223,7 @@ def test_no_code_or_number_leaks(
 
 
 def live_through(site: Site) -> list[dict[str, Any]]:
-    """Send a hundred codes, finish most of them, and return those that wait."""
+    """Send a hundred codes, finish most, and return the waiting ones."""
     business = site.business
     ones = [send_one(business, number) for number in range(SENDS)]
     failed = business.send(NOT_ON_WHATSAPP)
@@ -257,7 +257,7 @@ def send_one(business: Business, number: int) -> dict[str, Any]:
 
 
 def finish(site: Site, one: dict[str, Any], kind: int) -> bool:
-    """Act as the user of a code; return False if it stays pending."""
+    """Act as a code's user; return False if it stays pending."""
     business, code = site.business, one["otp"]
     if kind == 9:
         return False
@@ -318,7 +318,7 @@ def code_sent_to(business: Business, phone: str) -> str:
 
 
 def look_at_everything(site: Site, code: str) -> None:
-    """Open all pages, as an admin and as a program, and search for a code."""
+    """Open all pages as an admin and as a program, and search."""
     business = site.business
     with site.database.read() as connection:
         jobs = connection.execute(select(messages.c.id, messages.c.verification_id)).all()
@@ -363,7 +363,7 @@ def assert_all_happened(site: Site) -> None:
 
 
 def check_waiting(site: Site, waiting: Sequence[dict[str, Any]]) -> None:
-    """Assert that waiting codes exist only as ciphertext, and others not at all."""
+    """Assert that only waiting codes exist, and only as ciphertext."""
     cipher = CodeCipher(site.secret)
     sealed = select(verifications).where(verifications.c.code_sealed.is_not(None))
     with site.database.read() as connection:
@@ -374,7 +374,7 @@ def check_waiting(site: Site, waiting: Sequence[dict[str, Any]]) -> None:
 
 
 def plant(site: Site) -> str:
-    """Plant a code and a number where they do not belong; return the code."""
+    """Plant a code and a number in wrong places; return the code."""
     business = site.business
     code = letters()
     fields = {"phoneNumber": new_number(), "code": code, "reference": code, "metadata": {"a": code}}

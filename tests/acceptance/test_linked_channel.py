@@ -1,4 +1,4 @@
-"""A code from HTTP through the queue, client library and emulated WhatsApp to a phone.
+"""A code's path over HTTP, queue, client library and emulated WhatsApp.
 
 All processes are real; `linked_sender.py` shortens waits of minutes. Each row of the table in
 `docs/linked-channel.md` has a test here with its name.
@@ -67,7 +67,7 @@ def unlinked_service(
 
 @pytest.fixture
 def unlinked(unlinked_service: LinkedService) -> Iterator[LinkedService]:
-    """The service whose links fail; a test waits for the QR code that it needs."""
+    """The service whose links fail, without a QR code yet."""
     unlinked_service.emulator.reset_faults()
     yield unlinked_service
     unlinked_service.emulator.reset_faults()

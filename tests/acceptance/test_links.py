@@ -1,4 +1,4 @@
-"""Links: HTTP, a virtual phone that writes first, the real client library, and the answer.
+"""Links with real processes: a virtual phone writes first.
 
 All processes are real; `linked_sender.py` shortens waits of minutes.
 """
@@ -116,7 +116,7 @@ class Shop:
         return checked
 
     def write(self, phone: str, text: str, **options: Any) -> str:
-        """Write from a virtual phone to the shop's number; return the message's id."""
+        """Write from a virtual phone to the shop; return the message's id."""
         return self.emulator.send_text(phone, self.service.account, text, **options)
 
     def wait_until_taken(self, message: str) -> None:

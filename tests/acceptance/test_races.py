@@ -1,4 +1,4 @@
-"""Hundreds of simultaneous requests: one approval, one message, one send within a limit.
+"""Hundreds of simultaneous requests cause one approval or one message.
 
 Two processes share PostgreSQL; SQLite has one.
 """

@@ -1,4 +1,4 @@
-"""Test keys of a live installation: their messages go to the sandbox despite a live backlog."""
+"""Messages of test keys reach the sandbox despite a live backlog."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ SECONDS = 30
 
 
 class TestKey:
-    """A test key that an operator creates and revokes while the service runs."""
+    """A test key, created and revoked while the service runs."""
 
     __test__ = False  # not a test class
 

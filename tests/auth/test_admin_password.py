@@ -1,4 +1,4 @@
-"""The admin's password: from the environment or stored, and its effect on sessions."""
+"""The admin's password, stored or from the environment."""
 
 from typing import Any
 

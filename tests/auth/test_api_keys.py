@@ -1,4 +1,4 @@
-"""API keys on both databases: only digests are stored, and ended keys stop working."""
+"""API keys: only digests are stored, and ended keys are refused."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The audit: written with the change, read page by page, kept for 90 days."""
+"""The audit: writing, paging, search and retention."""
 
 from typing import Any, get_args
 

@@ -1,4 +1,4 @@
-"""The limit of failed logins: refuses per address, only slows down per account."""
+"""The limit of failed logins: refused per address, slowed per account."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""A database accepts only its own secret, or a new one that names it as previous."""
+"""A database accepts only its own secret or a named successor."""
 
 from typing import Any
 

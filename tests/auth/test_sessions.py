@@ -1,4 +1,4 @@
-"""Sessions: found only by token, ended by time, logout or a new password."""
+"""Sessions: found by token, ended by time, logout or new password."""
 
 from typing import Any
 

@@ -26,7 +26,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_profile(browser: Browser) -> Iterator[OpenProfile]:
-    """Open profiles, logged in by default; fail the test if a page reports an error."""
+    """Open profiles, by default logged in; fail on errors of pages."""
     opened: list[Profile] = []
 
     def open_one(url: str, *, logged_in: bool = True, **options: object) -> Profile:
@@ -96,7 +96,7 @@ def _never_linked(
 
 @pytest.fixture
 def never_linked(_never_linked: LinkedService) -> Iterator[LinkedService]:
-    """A service that shows a QR code, for tests that do not link it."""
+    """A service with a QR code, for tests that never link it."""
     _never_linked.emulator.reset_faults()
     _never_linked.wait_for_qr()
     yield _never_linked

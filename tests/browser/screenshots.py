@@ -139,7 +139,7 @@ def shoot_job(page: Page, service: LinkedService, shoot: Shoot) -> None:
 
 
 def send_codes(service: LinkedService) -> None:
-    """Send codes: one is refused at first, one goes to a number without WhatsApp."""
+    """Send codes: one is refused first, one number lacks WhatsApp."""
     service.emulator.set_faults(Faults(ack_error="479", ack_error_for=[RETRIED], ack_error_count=1))
     chosen = random.Random(7)  # noqa: S311 -- the same pictures each time
     others = [number for number in NUMBERS if number != RETRIED]
@@ -159,7 +159,7 @@ def send_codes(service: LinkedService) -> None:
 
 
 def spread(service: LinkedService, jobs: list[int], chosen: random.Random) -> None:
-    """Space the jobs some seconds apart, and let each be read after it arrived."""
+    """Space the jobs some seconds apart, each read after its delivery."""
     earlier = 0
     of_job, of_step = messages.c, message_steps.c
     for job in jobs:
@@ -187,7 +187,7 @@ def spread(service: LinkedService, jobs: list[int], chosen: random.Random) -> No
 
 
 def put_a_day(service: LinkedService) -> None:
-    """Insert a day of statistics and a sender that was away for a while."""
+    """Insert a day of statistics and a temporary outage of a sender."""
     chosen = random.Random(7)  # noqa: S311 -- the same pictures each time
     now = now_ms()
     with service.database.write() as connection:
@@ -214,7 +214,7 @@ def put_a_day(service: LinkedService) -> None:
 
 
 def demand(at: int) -> float:
-    """Return the codes requested per five minutes: few by night, most in the evening."""
+    """Return the codes requested per five minutes, most in the evening."""
     hour = at / HOUR_MS % 24
     return 14 + 12 * math.cos((hour - 18) / 24 * 2 * math.pi)
 

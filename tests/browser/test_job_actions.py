@@ -1,4 +1,4 @@
-"""Failed jobs are retried, waiting ones are canceled, and a refusal gives its reason."""
+"""Retrying failed jobs and canceling waiting ones."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ def page(linked: LinkedService, open_profile: OpenProfile) -> Iterator[Page]:
 
 
 def send_to_nobody(service: LinkedService) -> tuple[str, int]:
-    """Send to a number without WhatsApp; return the number and the failed job."""
+    """Send to a number without WhatsApp; return number and failed job."""
     number = new_number()
     job: int = service.send(number)["jobId"]
     service.wait_for_delivery(job, "failed")

@@ -23,14 +23,14 @@ OURS = "1007731"
 
 @dataclass(frozen=True)
 class History:
-    """A service with many jobs of similar numbers, newest last, and a few others."""
+    """A service with many jobs of similar numbers, newest last."""
 
     url: str
     jobs: list[dict[str, Any]]
     failed: dict[str, Any]
 
     def list_of_ours(self, **more: object) -> str:
-        """Return the address of the list of these jobs, 50 on a page."""
+        """Return the address of these jobs' list, 50 on a page."""
         query = "".join(f"&{name}={value}" for name, value in more.items())
         return f"{STATUS}?searchQuery={OURS}&limit={PAGE}{query}"
 

@@ -1,4 +1,4 @@
-"""The keys page: create, rotate and revoke a key, with and without scripts."""
+"""The keys page: create, rotate and revoke, also without scripts."""
 
 import secrets
 

@@ -14,13 +14,13 @@ COUNTDOWN = ".qr progress"
 
 
 def wait_for_qr(page: Page) -> str:
-    """Wait until the page shows a QR code, and decode it from its pixels."""
+    """Wait until the page shows a QR code, and decode it."""
     expect(page.locator(QR_PATH)).to_be_visible()
     return read_qr(page)
 
 
 def wait_for_another_qr(page: Page, path: str | None) -> str:
-    """Wait until the page shows another QR code than the one drawn by `path`."""
+    """Wait for another QR code than the one drawn by `path`."""
     expect(page.locator(QR_PATH)).not_to_have_attribute("d", path or "")
     return read_qr(page)
 
@@ -123,5 +123,8 @@ def test_hint_appears_after_codes_were_shown_for_a_minute(
 
 
 def set_clock(page: Page, at: int) -> None:
-    """Stop the page's clock at a moment; half a second allows for its offset from the server's."""
+    """Stop the page's clock at a moment.
+
+    Half a second allows for its offset from the server's clock.
+    """
     page.clock.set_fixed_time((at + 500) / 1000)

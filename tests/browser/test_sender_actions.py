@@ -1,4 +1,4 @@
-"""Sender actions of an admin: the page confirms each at once, then shows its result."""
+"""Sender actions: the page confirms each, then shows its result."""
 
 import re
 

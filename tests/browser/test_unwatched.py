@@ -1,4 +1,4 @@
-"""Jobs older than those that the stream watches, and messages to tabs that open late."""
+"""Jobs outside the watched range, and tabs that open late."""
 
 import re
 from typing import Any
@@ -46,7 +46,7 @@ def add_delivered(service: Service, count: int) -> None:
 
 @pytest.fixture
 def failed(fresh_sandbox: Service, open_profile: OpenProfile) -> int:
-    """A failed job that newer ones have pushed out of the watched range; sending has stopped."""
+    """A failed job outside the watched range, with sending stopped."""
     page = open_profile(fresh_sandbox.url).open_live()
     job: int = ask_for_code(fresh_sandbox.url, NOT_ON_WHATSAPP)["jobId"]
     expect_delivery(page, job, "failed")

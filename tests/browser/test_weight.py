@@ -1,4 +1,4 @@
-"""The size of the status page in an empty browser cache, and the origins of its requests."""
+"""The download size of the status page, and its requests' origins."""
 
 from typing import Any
 from urllib.parse import urlsplit

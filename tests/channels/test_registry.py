@@ -1,4 +1,4 @@
-"""Each channel is described by one row, used by the rest of the program."""
+"""Each channel is described by one row of the registry."""
 
 from typing import get_args
 

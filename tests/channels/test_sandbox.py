@@ -1,4 +1,4 @@
-"""The sandbox: takes every message, answers like a phone, and fails for special numbers."""
+"""The sandbox: answers like a phone, and fails for special numbers."""
 
 import threading
 from collections.abc import Iterator

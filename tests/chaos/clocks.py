@@ -25,7 +25,7 @@ LEAD = timedelta(seconds=5)
 
 
 class Moment(NamedTuple):
-    """The start of a run's clock, and the time zone of its processes."""
+    """The start of a run's clock, and its time zone."""
 
     name: str
     at: datetime
@@ -49,7 +49,7 @@ def _is_leap(year: int) -> bool:
 
 
 def _summer_time_changes(now: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """Yield the two moments of the next year at which a zone changes its offset."""
+    """Yield the next year's two changes of a zone's offset."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     for _ in range(365 * 24):
         following = hour + timedelta(hours=1)

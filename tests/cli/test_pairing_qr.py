@@ -1,4 +1,4 @@
-"""The QR code that `hudhud serve` shows on a terminal or in a private file."""
+"""The QR code of `hudhud serve`, on terminals and in files."""
 
 import stat
 import sys

@@ -1,4 +1,4 @@
-"""Log lines of real processes: their destinations, and values that must stay out of them."""
+"""Log lines of real processes: destinations, and masking of secrets."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def lines_of(text: str) -> list[Line]:
 
 
 def file(name: str) -> list[Line]:
-    """Return the lines of a log file, or none if it does not exist."""
+    """Return the lines of a log file, or none without it."""
     path = Path("logs") / name
     return lines_of(path.read_text(encoding="utf-8")) if path.exists() else []
 

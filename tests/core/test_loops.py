@@ -16,7 +16,7 @@ UNUSABLE = OperationalError("select 1", None, Exception("locked"))
 
 
 def steps(stopping: Event, *errors: Exception) -> Callable[[], None]:
-    """Return a step that raises these errors in turn and then ends the loop."""
+    """Return a step that raises these errors, then ends the loop."""
     left = list(errors)
 
     def step() -> None:

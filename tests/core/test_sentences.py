@@ -1,4 +1,4 @@
-"""Sentences: a code with parameters, rendered in any language and stored in rows."""
+"""Sentences: codes with parameters, rendered in languages and stored in rows."""
 
 import ast
 from pathlib import Path

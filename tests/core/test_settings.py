@@ -225,7 +225,7 @@ def test_sandbox_has_its_own_sender_without_a_pace() -> None:
 
 
 def documented(heading: str) -> dict[str, str]:
-    """Return two columns of the tables, up to or from the heading of the old variables."""
+    """Return two table columns, up to or from the obsolete variables."""
     text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
     settings, _, old = text.partition("## Variables of the earlier application")
     rows = re.findall(

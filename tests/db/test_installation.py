@@ -1,4 +1,4 @@
-"""Facts about the installation: stored by name and changed by one of several processes."""
+"""Facts about the installation, each changed by only one process."""
 
 import pytest
 from sqlalchemy.exc import IntegrityError

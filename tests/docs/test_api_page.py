@@ -28,7 +28,7 @@ STATUS = {
 
 
 def refusals(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Return class and word of each error that the code raises with a word."""
+    """Return class and word of each error raised with a word."""
     constants = {
         target.id: node.value.value
         for node in tree.body

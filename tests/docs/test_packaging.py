@@ -43,7 +43,7 @@ def _declared(folder: Path) -> set[str]:
 
 
 def _pins(lock: Path) -> dict[str, str]:
-    """Return the version, marker and hashes of each name in a lock file."""
+    """Return version, marker and hashes by name in a lock file."""
     entries = re.split(r"^(?=\w)", lock.read_text(), flags=re.MULTILINE)
     return {_name(entry): entry[len(_name(entry)) :] for entry in entries if entry.strip()}
 

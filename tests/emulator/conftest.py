@@ -28,7 +28,10 @@ _CLIENT = Path(__file__).with_name("linked_client.py")
 
 
 class LinkedClient:
-    """A neonize client in its own process: commands go in, events come out."""
+    """A neonize client in its own process.
+
+    Commands go in, events come out.
+    """
 
     def __init__(
         self, emulator: EmulatorProcess, store: Path, log: Path, *, bot_tag: str = "off"
@@ -89,7 +92,7 @@ class LinkedClient:
                     raise TimeoutError(f"no answer to {command}: {self.events[after:]}")
 
     def pair(self, number: str) -> None:
-        """Scan the QR code with the phone of that number and wait for the login."""
+        """Scan the QR code with a phone and wait for the login."""
         after = len(self.events)
         self._emulator.scan(self.wait_for("qr")["code"], number)
         self.wait_for("Connected", after=after)
@@ -104,7 +107,7 @@ class LinkedClient:
 
 
 class RawClient:
-    """A client for frames and stanzas, to send data that no library would send."""
+    """A client that can send frames and stanzas no library would."""
 
     def __init__(self, websocket: ClientConnection, root_key: bytes, header: bytes) -> None:
         self.websocket = websocket

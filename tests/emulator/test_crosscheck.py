@@ -53,7 +53,7 @@ def baileys(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[subprocess.Po
 
 
 def _next(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
-    """Return the next event of that name; on a timeout kill the client and fail."""
+    """Return the next event of that name, or fail."""
     assert process.stdout is not None
     passed = []
     for line in process.stdout:

@@ -21,7 +21,7 @@ LOGIN = protobuf.encode({1: int(ACCOUNT), 18: 1})
 
 
 def _assert_closed(emulator: EmulatorProcess, client: Any) -> None:
-    """Assert that the client is cut off, the error is counted, and the emulator continues."""
+    """Assert that only this client is cut off and the error counted."""
     client.wait_closed()
     emulator.wait_for(lambda: emulator.stats().connections == 0)
     assert emulator.stats().client_errors == 1

@@ -10,7 +10,7 @@ from waemu.signal import Bundle, Device, SignalError
 
 
 def _pair() -> tuple[Device, Device]:
-    """Return two devices, the first of which has started a session with the second."""
+    """Return two devices with a session started by the first."""
     initiator, responder = Device(), Device()
     initiator.start_session("responder", responder.bundle())
     return initiator, responder

@@ -1,4 +1,4 @@
-"""Forgetting a number removes every trace; its rows stay connected, other numbers stay."""
+"""Forgetting a number removes every trace and keeps other numbers."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Old rows are deleted in batches; waiting ones and the counters stay correct."""
+"""Old rows are deleted in batches; waiting ones are kept."""
 
 from itertools import count
 from typing import Any

@@ -1,4 +1,4 @@
-"""During a change of the secret, data of the old and the new secret both work."""
+"""During a change, data of the old and new secrets works."""
 
 from typing import Any
 

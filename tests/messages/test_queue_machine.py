@@ -1,4 +1,4 @@
-"""The queue under any order of events: no message is lost, stuck, late or counted twice."""
+"""The queue loses, delays and repeats no message under any order."""
 
 from collections import Counter
 from typing import Any
@@ -52,7 +52,7 @@ Claims = dict[int, int]
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Senders that claim, send, fail, die and return, while time passes and receipts arrive."""
+    """Senders that claim, send, fail and die, while time passes."""
 
     def __init__(self, database: Database) -> None:
         super().__init__()
@@ -261,7 +261,7 @@ class QueueMachine(RuleBasedStateMachine):
         )
 
     def look_at_the_timelines(self) -> None:
-        """Check that each timeline shows every attempt once and ends like its message."""
+        """Check that timelines show every attempt once and end correctly."""
         with self.database.read() as connection:
             for row in connection.execute(select(tables.messages)).all():
                 kinds = [step.kind for step in timeline.steps_of(connection, row)]

@@ -417,7 +417,7 @@ def fits(job: StoredJob, chosen: JobFilter) -> bool:
 
 
 def walk(database: Database, chosen: JobFilter, limit: int, *, back: bool) -> list[list[int]]:
-    """Follow the cursors from the newest page, or from the oldest if `back`."""
+    """Follow the cursors from the newest page, or `back` to it."""
     asked: dict[str, Any] = {
         "search": chosen.search,
         "status": chosen.status,

@@ -1,4 +1,4 @@
-"""The text store: each text is kept once, without its code, and found by any fragment."""
+"""The text store: each text once, without code, found by fragment."""
 
 import threading
 

@@ -140,7 +140,7 @@ def test_unneeded_sandbox_of_test_keys_says_so(
     assert [one.detail for one in cards] == [usual("stopped")] * 2
 
 
-def test_stopped_sandbox_alone_asks_to_be_started(database: Database) -> None:
+def test_stopped_sandbox_alone_has_the_usual_detail(database: Database) -> None:
     put_sender(database, "main-sandbox", "stopped", channel="sandbox", now=NOW)
     with database.read() as connection:
         (found,) = overview.cards(connection, now=NOW + LATE_MS)

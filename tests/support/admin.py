@@ -50,7 +50,7 @@ class Person:
         return self.client.get(path)
 
     def fill(self, path: str, action: str, **fields: str) -> httpx.Response:
-        """Open a page, fill in its form that posts to `action`, and submit it."""
+        """Fill in and submit a page's form that posts to `action`."""
         page = self.get(path).text
         found = next(form for form in FORM.finditer(page) if form[1] == action)
         hidden = {name: unescape(value) for name, value in HIDDEN.findall(found[0])}

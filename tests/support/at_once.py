@@ -26,7 +26,7 @@ class Answer:
 def post_at_once(
     ports: Sequence[int], path: str, bodies: Sequence[Any], headers: Mapping[str, str]
 ) -> list[Answer]:
-    """POST bodies as JSON to servers on these ports in turn; return the answers in order."""
+    """POST JSON bodies to these ports in turn; return the answers."""
     requests = [_request(path, body, headers) for body in bodies]
     used = [ports[place % len(ports)] for place in range(len(bodies))]
     return asyncio.run(asyncio.wait_for(_post(used, requests), SECONDS))

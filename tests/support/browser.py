@@ -52,7 +52,7 @@ def running_chromium() -> Iterator[Browser]:
 
 
 class Profile:
-    """A browser profile, logged in or not, that collects the errors of its pages."""
+    """A browser profile that collects the errors of its pages."""
 
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:
         self.url = url
@@ -97,7 +97,7 @@ OpenProfile = Callable[..., Profile]
 
 
 def read_qr(page: Page) -> str:
-    """Decode the QR code on a page from its pixels, like a camera."""
+    """Decode the QR code on a page from its pixels."""
     picture = page.locator(".qr svg").screenshot()
     with Image.open(io.BytesIO(picture)) as image:
         barcode = zxingcpp.read_barcode(image.convert("L"))

@@ -41,7 +41,7 @@ class Installation:
         self.database = app.open_installation(self.settings)
 
     def play_sender(self, report: StateReport) -> None:
-        """Act as the supervisor and process of this machine's sender in this state."""
+        """Act as supervisor and process of the sender in this state."""
         name, now = self.settings.sender_name, now_ms()
         with self.database.write() as connection:
             records.register(connection, name=name, channel=self.settings.channel, now=now)

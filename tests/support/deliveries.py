@@ -1,4 +1,4 @@
-"""Deliveries of events to one endpoint: planned, claimed and recorded as by a dispatcher."""
+"""Deliveries to one endpoint, handled as by a dispatcher."""
 
 from collections.abc import Sequence
 

@@ -1,10 +1,10 @@
-"""Parsed pages: the files they load, and whether a strict policy permits them."""
+"""Parsed pages, checked against a strict content security policy."""
 
 from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """A page's elements, the files that it loads, and parts that need 'unsafe-inline'."""
+    """A page's elements, loaded files, and parts that need 'unsafe-inline'."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Page(HTMLParser):
         self.text += data
 
     def attributes(self, tag: str, **wanted: str) -> dict[str, str]:
-        """Return the attributes of the first such element that has all of `wanted`."""
+        """Return the attributes of the first element with all of `wanted`."""
         for name, found in self.elements:
             if name == tag and wanted.items() <= found.items():
                 return found

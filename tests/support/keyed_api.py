@@ -1,4 +1,4 @@
-"""The API as a program with one key uses it, with unique phone numbers."""
+"""The API for one key, with unique phone numbers."""
 
 import itertools
 import secrets
@@ -100,7 +100,7 @@ def keyed(server: WebServer, *scopes: str, **settings: Any) -> KeyedApi:
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str | None]:
-    """Return status and word of a refusal, after checking that it has a sentence."""
+    """Return status and word of a refusal that has a sentence."""
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     body = answer.json()
     assert body.keys() <= {"message", "error"}

@@ -1,4 +1,4 @@
-"""A service whose sender is a linked device of the emulated WhatsApp, as real processes."""
+"""A real service linked to the emulated WhatsApp."""
 
 import itertools
 import json
@@ -136,7 +136,7 @@ class LinkedService:
         wait_until(condition, PATIENCE_SECONDS, what, log=self.service.tail)
 
     def wait_for_state(self, state: str, since: int = 0) -> str:
-        """Wait until the sender entered a state after a moment; return its sentence."""
+        """Wait for a sender's state after a moment; return its sentence."""
         entered: list[str] = []
 
         def has_entered() -> bool:
@@ -160,7 +160,7 @@ class LinkedService:
         return found[0]
 
     def wait_for_qr(self, *, new: bool = False) -> str:
-        """Wait for a QR code, optionally for one that was not returned before."""
+        """Wait for a QR code, optionally for a new one."""
         shown: list[str] = []
 
         def is_shown() -> bool:
@@ -174,7 +174,7 @@ class LinkedService:
         return shown[0]
 
     def wait_for_delivery(self, job_id: int, *words: str) -> dict[str, Any]:
-        """Wait until the message has one of these states; return it as the API shows it."""
+        """Wait for a message's state; return the message as shown."""
         self.wait(lambda: self.job(job_id)["delivery"] in words, f"job {job_id} to be {words}")
         return self.job(job_id)
 
@@ -186,7 +186,7 @@ class LinkedService:
         self.wait(lambda: self.sender().state == "connected", "the link")
 
     def make_ready(self) -> None:
-        """Reset the sender to the initial state of every test: linked, connected, no faults."""
+        """Reset the sender: linked, connected, without faults."""
         self.emulator.reset_faults()
         self.emulator.set_receipts("delivered+read")
 
@@ -234,7 +234,7 @@ class LinkedService:
             self.database.notify(connection)
 
     def show_code_since(self, at: int) -> None:
-        """Pretend that the sender has shown codes since a moment in the past."""
+        """Pretend that the sender has shown codes for some time."""
         with self.database.write() as connection:
             connection.execute(
                 tables.senders.update()

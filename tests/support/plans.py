@@ -39,7 +39,7 @@ def statements_of(connection: Connection) -> Iterator[Asked]:
 
 
 def postgres_rows(connection: Connection, asked: Asked) -> float:
-    """Return the number of rows that scans of statements read, including filtered ones."""
+    """Return the number of rows that statements scan, including filtered ones."""
     plans = []
     for statement, values in asked:
         explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
@@ -49,7 +49,7 @@ def postgres_rows(connection: Connection, asked: Asked) -> float:
 
 
 def _rows(node: dict[str, Any]) -> float:
-    """Return the rows that a plan node reads from a table or index."""
+    """Return the rows that a plan node scans."""
     if "Scan" not in node["Node Type"] or "Relation Name" not in node:
         return 0
     taken = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)

@@ -1,4 +1,4 @@
-"""Reused databases of one PostgreSQL server: creating one takes longer than most tests."""
+"""Reused PostgreSQL databases: creating one takes longer than most tests."""
 
 import secrets
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def migrate_without_rows(database: Database) -> None:
 
 
 class PostgresDatabases:
-    """Lends databases; a migrated one is emptied and reused unless its schema changed."""
+    """Lends databases, and reuses migrated ones with an unchanged schema."""
 
     def __init__(self, server: str) -> None:
         url = make_url(server).set(drivername="postgresql+psycopg")

@@ -83,7 +83,7 @@ def put_sender(
     channel: str = "sandbox",
     now: int | None = None,
 ) -> None:
-    """Insert a sender in a state, with a supervisor and a heartbeat at `now`."""
+    """Insert a sender with a supervisor and a heartbeat at `now`."""
     now = now_ms() if now is None else now
     with database.write() as connection:
         records.register(connection, name=name, channel=channel, now=now)

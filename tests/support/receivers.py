@@ -1,4 +1,4 @@
-"""Receivers of webhooks as customers run them, and a dispatcher that delivers to them."""
+"""Receivers of webhooks as customers run them, and a dispatcher."""
 
 import json
 import threading

@@ -60,7 +60,7 @@ class RunningWorker:
         return self.exit_code
 
     def emit(self, event: Event) -> None:
-        """Emit an event of the channel and wait until the worker has it."""
+        """Emit an event of the channel and wait for the worker."""
         assert self.channel.started.wait(SECONDS)
         self.channel.emit(event)
         if isinstance(event, StateReport):

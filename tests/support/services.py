@@ -1,4 +1,4 @@
-"""A service in real processes, as a user runs it, always stopped by process id."""
+"""A service in real processes, always stopped by process id."""
 
 import os
 import secrets
@@ -51,7 +51,7 @@ def ask_for_code(url: str, phone: str) -> dict[str, Any]:
 
 
 class Service:
-    """One `hudhud serve` (or another command) as a user runs it, in its own folder."""
+    """One `hudhud serve` (or another command) in its own folder."""
 
     def __init__(self, folder: Path, command: tuple[str, ...], variables: dict[str, str]) -> None:
         self.folder = folder

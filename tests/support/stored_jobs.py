@@ -1,4 +1,4 @@
-"""Messages inserted into the tables in any state, with all their related rows."""
+"""Messages in any state, inserted with all their related rows."""
 
 import itertools
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Senders in every possible state, inserted into the database of a running service."""
+"""Senders in every state, inserted into a running service's database."""
 
 from hudhud.channels.base import State
 from hudhud.core.clock import HOUR_MS, now_ms

@@ -50,7 +50,7 @@ def start(
     now: int = NOW,
     starter: VerificationStarter | None = None,
 ) -> list[Accepted | Exception]:
-    """Write a group of requests, as the API does for those within milliseconds."""
+    """Write a group of requests, as for those within milliseconds."""
     used = starter or queued.starter(database)
     group = [
         used.make(one, caller=who, request_id="r", now=now + place)

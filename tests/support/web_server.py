@@ -1,4 +1,4 @@
-"""The web application on a real server, in a thread with its own port."""
+"""The web application on a real server in a thread."""
 
 import socket
 import threading
@@ -36,7 +36,7 @@ class WebServer:
     web: Litestar
 
     def end_streams(self) -> None:
-        """End the open event streams and long waits, as `hudhud serve` does before it stops."""
+        """End open streams and long waits, as before a stop."""
         end_streams(self.web)
 
     def send(self, phone: object = PHONE) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""A webhook client for one request, and names that resolve to chosen addresses."""
+"""A webhook client, and names that resolve to chosen addresses."""
 
 import asyncio
 

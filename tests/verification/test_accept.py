@@ -1,4 +1,4 @@
-"""New verifications are stored with their messages, or refused if the queue is full."""
+"""New verifications are stored with their messages, or refused."""
 
 import threading
 from collections.abc import Sequence

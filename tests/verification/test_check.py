@@ -1,4 +1,4 @@
-"""Checks of codes: the rule alone, groups, lookup of a verification, simultaneous checks."""
+"""Checks of codes: the rule, groups, lookup, and concurrency."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A repeated request with one Idempotency-Key yields one message and the same answer."""
+"""A repeated request with one Idempotency-Key yields one message."""
 
 import threading
 from collections.abc import Iterator

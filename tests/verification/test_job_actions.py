@@ -1,4 +1,4 @@
-"""Job actions of admins: retry, retry all and cancel, each only while still possible."""
+"""Job actions of admins: retry, retry all and cancel."""
 
 import threading
 from collections.abc import Callable

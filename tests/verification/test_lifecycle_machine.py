@@ -197,7 +197,7 @@ class VerificationMachine(RuleBasedStateMachine):
         return Check(who, spelled, phone=one.phone)
 
     def found(self, asked: Check) -> Model | None:
-        """Return the verification that a check refers to, before its group is checked."""
+        """Return the verification that a check refers to."""
         seen = [one for one in self.all.values() if asked.caller.sees(one.caller.owner)]
         if asked.phone is not None:
             of_phone = [one for one in seen if one.phone == asked.phone]
@@ -318,7 +318,7 @@ class VerificationMachine(RuleBasedStateMachine):
         return len(void)
 
     def record(self, data: st.DataObject) -> None:
-        """Record that the channel took messages, refused them, or asked for a retry."""
+        """Record that the channel took, refused or postponed messages."""
         told: list[Outcome] = []
         for number in self.jobs_in("sending"):
             status = data.draw(st.sampled_from(["sent", "sent", "failed", "queued", "sending"]))
@@ -440,7 +440,7 @@ class VerificationMachine(RuleBasedStateMachine):
             assert row.code_sealed is not None
 
     def teardown(self) -> None:
-        """Check that in the end no verification is pending and no code remains."""
+        """Check that no pending verification and no code remains."""
         self.clock.now += max(TTL_SECONDS) * 1000
         self.tidy()
         self.look()

@@ -193,7 +193,7 @@ def test_job_without_a_verification_belongs_to_no_key(
 
 @pytest.fixture
 def long_history(database: Database, shop: Caller, other: Caller) -> Database:
-    """Many verifications, with a few of one key, number and reference in the middle."""
+    """Many verifications, with a few of one key in the middle."""
     stored = []
     for number in range(MANY):
         is_few = MANY // 2 <= number < MANY // 2 + FEW
@@ -233,7 +233,7 @@ def lists(shop: Caller, other: Caller) -> list[tuple[Caller, ListFilter]]:
 
 
 def looked_at(database: Database, caller: Caller, chosen: ListFilter) -> float:
-    """Return the cost of a page of a list: hundreds of SQLite steps, or PostgreSQL rows."""
+    """Return a list page's cost: SQLite steps (hundreds) or PostgreSQL rows."""
 
     def ask(connection: Connection) -> None:
         queries.page(connection, caller, chosen, before=None, limit=20)

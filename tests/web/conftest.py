@@ -1,4 +1,4 @@
-"""Web servers for the tests: a shared one, and others with custom settings."""
+"""Web servers for tests: a shared one, and configured ones."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -46,7 +46,7 @@ def serve_web(database: Database) -> Iterator[ServeWeb]:
 
 @pytest.fixture(scope="module")
 def served(migrated_database: MigratedDatabase) -> Iterator[WebServer]:
-    """One server for a module's tests of pages, which do not depend on the database."""
+    """One server for a module's tests, on one database."""
     with migrated_database("sqlite") as url, cheap_passwords():
         database = Database(url)
         with web_server(database, admin_password=PASSWORD) as server:

@@ -1,4 +1,4 @@
-"""The logs of a whole service contain neither codes nor phone numbers nor keys."""
+"""The logs contain neither codes nor phone numbers nor keys."""
 
 from collections.abc import Iterator
 

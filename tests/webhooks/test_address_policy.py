@@ -1,4 +1,4 @@
-"""Webhooks go only to the public internet, however a name or address is written."""
+"""Webhooks go only to the public internet."""
 
 import socket
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Receivers with the standardwebhooks package get each event, in order, at least once.
+"""Receivers verify each event and get it at least once, in order.
 
 This holds whatever they answer, and whenever a dispatcher is killed.
 """
@@ -76,7 +76,7 @@ def sequences(received: list[Received]) -> list[int]:
 
 @contextmanager
 def held() -> Iterator[threading.Event]:
-    """Return an event that receivers wait for, set at the latest at the end."""
+    """Return an event to wait for, set at the end."""
     event = threading.Event()
     try:
         yield event

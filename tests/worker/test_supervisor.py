@@ -1,4 +1,4 @@
-"""The supervisor: lease and process of a sender, while the sender is wanted."""
+"""The supervisor: lease and process of a wanted sender."""
 
 import sys
 import threading

@@ -1,4 +1,4 @@
-"""The lock of a sender, which proves that the previous process has ended."""
+"""The lock of a sender proves that the previous process ended."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Run the emulator as a process of its own: `python -m waemu --dir DIR`.
+"""Run the emulator in its own process: `python -m waemu --dir DIR`.
 
 Prints its addresses as one line of JSON and runs until SIGTERM or SIGINT.
 """

@@ -41,7 +41,7 @@ class StanzaError(ValueError):
 
 @dataclass(frozen=True)
 class Jid:
-    """An address: a user (phone number or LID) on a server, and one of its devices.
+    """An address: a user (phone number or LID), server and device.
 
     Device 0 is the phone itself; the user "" means the server.
     """
@@ -63,7 +63,10 @@ SERVER = Jid("")
 
 @dataclass
 class Node:
-    """A stanza, or one element within it; the content is None, bytes or a list of child nodes."""
+    """A stanza or an element within it.
+
+    The content is None, bytes or a list of child nodes.
+    """
 
     tag: str
     attrs: dict[str, str | Jid] = field(default_factory=dict)

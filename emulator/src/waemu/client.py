@@ -1,4 +1,4 @@
-"""A Python client for the emulator: starts the process and calls its control API."""
+"""A Python client that starts the emulator and calls its API."""
 
 import http.client
 import json
@@ -25,11 +25,11 @@ _POLL_SECONDS = 0.02
 
 
 class EmulatorError(Exception):
-    """The emulator did not start or refused an operation; the message gives the reason."""
+    """The emulator did not start or refused an operation."""
 
 
 class EmulatorClient:
-    """Client of a running emulator's control API. Numbers may start with a plus sign.
+    """Client of the control API. Numbers may start with a plus sign.
 
     Every method raises EmulatorError if the emulator refuses, for example for an unknown number.
     """
@@ -39,7 +39,7 @@ class EmulatorClient:
         self.control = control
 
     def add_phone(self, number: str, lid: str | None = None) -> str:
-        """Add a virtual phone and return its LID; an existing phone is left unchanged."""
+        """Add a virtual phone, unless it exists, and return its LID."""
         given: str = self._call("add_phone", number=number, lid=lid)
         return given
 
@@ -51,11 +51,11 @@ class EmulatorClient:
         self._call("set_every_number_exists", wanted=wanted)
 
     def scan(self, qr: str, number: str, *, tamper: Tampering | None = None) -> None:
-        """Scan a QR code with the phone; tamper corrupts the proof (hmac) or signature (sig)."""
+        """Scan a QR code; tamper corrupts its proof (hmac) or signature (sig)."""
         self._call("scan", qr=qr, number=number, tamper=tamper)
 
     def enter_code(self, number: str, code: str, *, tamper: Tampering | None = None) -> None:
-        """Enter a pairing code on the phone; a wrong code appears in pairing_failures()."""
+        """Enter a pairing code; a wrong one appears in pairing_failures()."""
         self._call("enter_code", number=number, code=code, tamper=tamper)
 
     def pairing_failures(self) -> list[str]:
@@ -64,7 +64,7 @@ class EmulatorClient:
         return failures
 
     def drop_pairings(self) -> None:
-        """Close the connections of clients waiting to be linked, which voids their QR codes."""
+        """Close the connections of waiting clients, which voids their QR codes."""
         self._call("drop_pairings")
 
     def unlink(self, number: str) -> None:
@@ -85,7 +85,7 @@ class EmulatorClient:
         message_id: str | None = None,
         edits: str | None = None,
     ) -> str:
-        """Send a message from a phone to an account and return its id.
+        """Send a message from a phone to an account; return its id.
 
         Args:
             message_id: an explicit id, to send the same message twice.
@@ -104,7 +104,7 @@ class EmulatorClient:
     def receipt(
         self, account: str, from_number: str, message_id: str, kind: str | None = None
     ) -> None:
-        """Send a receipt from a phone to an account: delivered (None) or "read"."""
+        """Send a receipt to an account: delivered (None) or "read"."""
         self._call(
             "receipt", number=account, from_number=from_number, message_id=message_id, kind=kind
         )
@@ -114,7 +114,7 @@ class EmulatorClient:
         self._call("set_receipts", mode=mode, delay=delay)
 
     def forget_sessions(self, number: str) -> None:
-        """Drop the phone's encryption sessions, so that it requests the next message again."""
+        """Drop the phone's encryption sessions, which makes it request a retry."""
         self._call("forget_sessions", number=number)
 
     def connections(self, number: str) -> list[LinkedDevice]:
@@ -156,7 +156,7 @@ class EmulatorClient:
         return refused
 
     def undecryptable(self) -> list[str]:
-        """Return the ids of messages that a phone could not decrypt, one for each attempt."""
+        """Return the message ids of failed decryptions, one for each attempt."""
         ids: list[str] = self._call("undecryptable")
         return ids
 

@@ -65,7 +65,7 @@ class ClientConnection:
             yield decode(self.session.receiving.decrypt(frame))
 
     def send(self, stanza: Node) -> None:
-        """Queue a stanza; cut off a client that does not read for too long."""
+        """Queue a stanza; cut off a client that reads too slowly."""
         if self._outgoing.qsize() > _MAX_QUEUED:
             _log.warning("cut off a client that does not read")
             self.abort()
@@ -108,7 +108,7 @@ def _with_length(frame: bytes) -> bytes:
 
 
 async def _frames(websocket: ServerConnection) -> AsyncIterator[bytes]:
-    """Yield the header, then the frames; a websocket message may hold several frames or a part."""
+    """Yield the header, then the frames, which may span websocket messages."""
     buffer = b""
     header_size = len(noise.HEADER)
     wanted = header_size

@@ -1,4 +1,4 @@
-"""The control API: HTTP and JSON on 127.0.0.1, to operate phones and cause faults.
+"""The control API over HTTP and JSON on 127.0.0.1.
 
 POST /<operation> with a JSON object of its arguments answers {"result": …}, or status 400 with
 {"error": "…"}. The operations are the public methods of Operations.
@@ -85,7 +85,7 @@ class Operations:
     async def receipt(
         self, number: str, from_number: str, message_id: str, kind: str | None = None
     ) -> Json:
-        """Send a receipt from a phone to all linked devices of an account."""
+        """Send a receipt to all linked devices of an account."""
         phone = self._server.directory.phone(_digits(from_number))
         for companion in self._companions(number):
             self._server.messages.send_receipt(companion, phone, message_id, kind)
@@ -161,7 +161,7 @@ class Operations:
 
 
 class ControlServer(ThreadingHTTPServer):
-    """The HTTP server of the control API, in threads next to the event loop."""
+    """The HTTP server of the control API, running in threads."""
 
     daemon_threads = True
     request_queue_size = 128

@@ -44,7 +44,7 @@ class KeyPair:
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Return whether the owner of an X25519 public key made an XEdDSA signature."""
+    """Return whether an XEdDSA signature matches an X25519 public key."""
     if len(public) != KEY_SIZE or len(signature) != SIGNATURE_SIZE:
         return False
     # The birational map from the Montgomery u to the Edwards y: y = (u - 1) / (u + 1).

@@ -1,4 +1,4 @@
-"""Index of all phones by number and LID, and of linked devices by Noise key."""
+"""Index of phones by number and LID, and of linked devices."""
 
 import hashlib
 

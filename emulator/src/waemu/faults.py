@@ -1,4 +1,4 @@
-"""The faults of the emulated WhatsApp, one field each; the defaults mean none."""
+"""The faults of the emulated WhatsApp; the defaults mean none."""
 
 from dataclasses import dataclass, field, fields
 from typing import Literal
@@ -16,7 +16,7 @@ _NUMBER_LISTS = (
 
 @dataclass
 class Faults:
-    """Every fault that can be caused. Numbers may start with a plus sign.
+    """Every possible fault. Numbers may start with a plus sign.
 
     Attributes:
         refuse_connections: the proxy's port does not listen; existing connections stay open.
@@ -64,12 +64,12 @@ class Faults:
             setattr(self, name, [number.removeprefix("+") for number in getattr(self, name)])
 
     def replace(self, other: "Faults") -> None:
-        """Replace every value in place, so that all holders of this object see the new faults."""
+        """Replace every value in place, for all holders of this object."""
         for each in fields(self):
             setattr(self, each.name, getattr(other, each.name))
 
     def failure_of(self, number: str | None) -> dict[str, str] | None:
-        """Return the <failure> for a login of this account, or of an unpaired client (None)."""
+        """Return the <failure> for an account's login, or an unpaired client's (None)."""
         if self.connect_failure_for and number not in self.connect_failure_for:
             return None
         return self.connect_failure

@@ -1,4 +1,4 @@
-"""The messages that all phones received, in order; the oldest are dropped first."""
+"""The messages of all phones in order; the oldest are dropped."""
 
 import time
 from collections import OrderedDict, deque
@@ -52,7 +52,7 @@ class Inbox:
         )
 
     def messages(self, number: str | None, since: int) -> list[ReceivedMessage]:
-        """Return messages with a sequence number above since, to one number or to all."""
+        """Return messages with a sequence number above since."""
         fresh = []
         for message in reversed(self._messages):
             if message.sequence <= since:
@@ -62,7 +62,7 @@ class Inbox:
         return fresh[::-1]
 
     def seen(self, sender: str, recipient: str, message_id: str) -> bool:
-        """Return whether the phone already decrypted this message id, and record a duplicate.
+        """Return whether the phone already has this id; record a duplicate.
 
         Copies of an account's own messages to its phone are not recorded as duplicates.
         """
@@ -84,7 +84,7 @@ class Inbox:
 
 
 def message_text(plaintext: bytes) -> str:
-    """Return the text of a Message, or "" if it has none or is malformed."""
+    """Return the text of a Message, by default ""."""
     try:
         message = protobuf.decode(plaintext)
         text = message.data(_CONVERSATION)

@@ -1,4 +1,4 @@
-"""Make the loaded WhatsApp library trust the emulator's root key, for tests and the demo only.
+"""Make the loaded WhatsApp library trust the emulator's root key.
 
 whatsmeow checks the server's Noise certificates against a 32-byte package variable, WACertPubKey,
 that cannot be set from outside; this module overwrites it in the process's memory.

@@ -80,7 +80,7 @@ class Messages:
         message_id: str | None,
         edits: str | None,
     ) -> str:
-        """Send a message, or an edit of message `edits`, to an account and return its id.
+        """Send a message to an account, or edit one; return its id.
 
         Raises:
             UnreachableError: no linked device of the account has uploaded prekeys.
@@ -99,7 +99,7 @@ class Messages:
     def send_receipt(
         self, companion: Companion, phone: Phone, message_id: str, kind: str | None
     ) -> None:
-        """Send a receipt from a phone to a linked device; kind None means delivered."""
+        """Send a receipt to a linked device; kind None means delivered."""
         companion.deliver(_receipt(phone, message_id, kind))
 
     def _deliver(self, sender: Companion, stanza: Node) -> None:
@@ -160,7 +160,7 @@ class Messages:
         companion.deliver(Node("message", attrs, content))
 
     def _ask_again(self, sender: Companion, phone: Phone, message_id: str) -> None:
-        """Request a retry of a message that could not be decrypted, with keys for a new session."""
+        """Request a retry of an undecryptable message, with keys for a session."""
         retries = self._retries[phone.number, message_id]
         if retries >= _MAX_RETRIES:
             return
@@ -200,7 +200,7 @@ class Messages:
 
 
 def pad(plaintext: bytes) -> bytes:
-    """Append 1 to 15 bytes, each holding their number, to hide the message's length."""
+    """Append 1 to 15 bytes, each holding their number, as padding."""
     count = 1 + secrets.randbelow(_MAX_PADDING)
     return plaintext + bytes([count]) * count
 

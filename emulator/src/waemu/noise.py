@@ -84,7 +84,7 @@ def _certificate(serial: int, *, issuer: int, key: KeyPair, signer: KeyPair) -> 
 
 @dataclass(frozen=True)
 class Session:
-    """The result of a handshake: the client's key, its login payload and the frame ciphers."""
+    """The result of a handshake: client key, login payload, frame ciphers."""
 
     client_key: bytes
     payload: bytes

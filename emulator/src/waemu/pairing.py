@@ -1,4 +1,4 @@
-"""Link a new device to an account, by QR code or by pairing code.
+"""Link a new device to an account, by QR or pairing code.
 
 Both ways end alike: the phone signs the device's identity, the device signs it in turn, and from
 then on its Noise key is a login.
@@ -152,7 +152,7 @@ class Pairing:
         self._accept(candidate, phone, secret)
 
     def request_code(self, connection: ClientConnection, request: Node) -> Node | None:
-        """Start a pairing by code for a client, or return None if no phone has the number.
+        """Start a pairing by code; return None for an unknown number.
 
         Raises:
             StanzaError: the connection is not a candidate, or the request lacks a part.
@@ -169,7 +169,7 @@ class Pairing:
         return Node("link_code_companion_reg", {"stage": "companion_hello"}, [ref])
 
     def enter_code(self, number: str, code: str, tamper: Tampering | None) -> None:
-        """Enter the eight characters on the phone; a wrong code appears later in failures.
+        """Enter the eight characters; a wrong code appears later in failures.
 
         Raises:
             PairingError: no client waits for a code on that phone.
@@ -223,7 +223,7 @@ class Pairing:
         self._accept(candidate, phone, secret)
 
     def answered(self, connection: ClientConnection, answer: Node) -> None:
-        """Handle the client's answer to the phone's signature: its own signature or an error.
+        """Handle the client's answer to the phone's signature.
 
         Raises:
             StanzaError: the client's signature is wrong.
@@ -286,7 +286,7 @@ def _notification(kind: str, content: Node) -> Node:
 
 
 def _ask_for_passkey(connection: ClientConnection) -> None:
-    """Ask the client for a passkey, which voids the secret of its QR codes."""
+    """Ask for a passkey, which voids the secret of the QR codes."""
     options = {
         "challenge": base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode(),
         "timeout": 60_000,

@@ -13,7 +13,7 @@ _MAX_LOGINS = 1_000
 
 
 class StanzaKey(NamedTuple):
-    """Identifies a stanza awaiting an answer; a message and its receipts share one id."""
+    """Identifies an unanswered stanza; a message and its receipts share ids."""
 
     tag: str
     id: str
@@ -27,7 +27,7 @@ def stanza_key(stanza: Node) -> StanzaKey:
 
 @dataclass
 class Prekeys:
-    """Keys that a linked device uploaded so that others can start sessions with it."""
+    """Uploaded keys of a linked device, for starting sessions with it."""
 
     identity: bytes
     registration_id: int
@@ -63,7 +63,7 @@ class Wire(Protocol):
 
 @dataclass(eq=False)
 class Companion:
-    """A linked device of an account, identified by the static key of its Noise handshakes."""
+    """A linked device, identified by the static key of its handshakes."""
 
     phone: "Phone"
     device: int
@@ -78,7 +78,7 @@ class Companion:
         return self.phone.lid.with_device(self.device)
 
     def deliver(self, stanza: Node) -> None:
-        """Send a message or receipt now, and again at each login until the device answers it."""
+        """Send a stanza now, and at each login until it is answered."""
         self._unanswered[stanza_key(stanza)] = stanza
         while len(self._unanswered) > _MAX_UNANSWERED:
             self._unanswered.popitem(last=False)

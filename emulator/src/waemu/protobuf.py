@@ -1,4 +1,4 @@
-"""Protocol Buffers by field number: the part of the wire format that the emulator needs."""
+"""Protocol Buffers by field number, as far as the emulator needs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,18 +17,18 @@ class ProtobufError(ValueError):
 
 
 class Message:
-    """A decoded message; the getters return the last value of a repeated field."""
+    """A decoded message; getters return a repeated field's last value."""
 
     def __init__(self, fields: Mapping[int, Sequence[int | bytes]]) -> None:
         self.fields = fields
 
     def integer(self, number: int) -> int | None:
-        """Return a varint field, or None if it is absent or of another type."""
+        """Return a varint field, or None if absent or of another type."""
         value = self._last(number)
         return value if isinstance(value, int) else None
 
     def data(self, number: int) -> bytes | None:
-        """Return a length-delimited field, or None if it is absent or of another type."""
+        """Return a length-delimited field, or None if absent."""
         value = self._last(number)
         return value if isinstance(value, bytes) else None
 
@@ -54,7 +54,7 @@ class Message:
 
 
 def encode(fields: Mapping[int, Value | Sequence[Value]]) -> bytes:
-    """Encode a message: int as varint, bytes and text with length, lists as repeated fields."""
+    """Encode a message: int as varint, bytes and text length-delimited."""
     parts: list[bytes] = []
     for number, value in fields.items():
         values = [value] if isinstance(value, Value) else value

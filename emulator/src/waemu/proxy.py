@@ -11,7 +11,7 @@ _CHUNK = 65536
 
 
 class Proxy:
-    """An HTTP proxy on 127.0.0.1 that refuses every target except the emulated one.
+    """An HTTP proxy on 127.0.0.1 that refuses all other targets.
 
     Attributes:
         refused: the refused targets, as clients named them.

@@ -49,7 +49,7 @@ class LinkedDevice:
 
 @dataclass(frozen=True)
 class Dial:
-    """A requested websocket upgrade: its time (seconds since the epoch) and HTTP status.
+    """A requested websocket upgrade: time (seconds since the epoch) and status.
 
     A granted upgrade has status 101. Refused connections are not recorded.
     """

@@ -41,7 +41,7 @@ _USERNAME = 1
 
 
 class Server:
-    """One emulated WhatsApp. All of its state lives in memory and on one event loop.
+    """An emulated WhatsApp with all state in memory, on one event loop.
 
     Attributes:
         ca: the file with the certificate of the authority that clients must trust.
@@ -148,7 +148,7 @@ class Server:
             self._admit_companion(connection, companion)
 
     def _admit_companion(self, connection: ClientConnection, companion: Companion) -> None:
-        """Log in a linked device, replace its older connection and send it the missed stanzas."""
+        """Log in a linked device, replacing its older connection."""
         if companion.connection is not None:
             companion.connection.companion = None
             companion.connection.send_last(_REPLACED)
@@ -182,13 +182,13 @@ class Server:
 
 
 def _kind(stanza: Node) -> str:
-    """Return a stanza's kind for the statistics: "iq usync get", "message text" …"""
+    """Return a stanza's kind for the statistics, like "iq usync get"."""
     parts = (stanza.tag, stanza.text("xmlns"), stanza.text("class"), stanza.text("type"))
     return " ".join(part for part in parts if part)
 
 
 def _answered_key(stanza: Node) -> StanzaKey | None:
-    """Return the key of the stanza that this one answers: receipts answer messages."""
+    """Return the key of the stanza that this one answers."""
     if stanza.tag == "receipt":
         return StanzaKey("message", stanza.text("id"), "")
     if stanza.tag != "ack":

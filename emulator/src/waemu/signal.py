@@ -27,7 +27,7 @@ _REGISTRATION_LIMIT = 1 << 14
 
 
 class SignalError(Exception):
-    """A message that cannot be decrypted, or a bundle that cannot be trusted."""
+    """An undecryptable message or an untrusted bundle."""
 
 
 class MessageKeys(NamedTuple):
@@ -58,7 +58,7 @@ class Prekey:
 
 @dataclass(frozen=True)
 class Bundle:
-    """The keys that a device publishes so that others can start a session with it."""
+    """A device's published keys, for starting sessions with it."""
 
     identity: bytes
     registration_id: int
@@ -69,7 +69,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Opening:
-    """The header that the initiator repeats in each message until the other side answers."""
+    """The header of each message until the other side answers."""
 
     prekey_number: int | None
     base: bytes
@@ -126,7 +126,7 @@ class Session:
         return replace(self, receiving=self.receiving.copy(), skipped=self.skipped.copy())
 
     def step(self, their_ratchet: bytes) -> None:
-        """Answer the other side's ratchet key with a new key pair and sending chain."""
+        """Answer the other side's ratchet key with a new sending chain."""
         self.previous_counter = self.sending.counter if self.sending else 0
         self.ratchet = KeyPair()
         self.sending = self._next_chain(their_ratchet)
@@ -172,7 +172,7 @@ class Device:
         self._sessions: dict[str, list[Session]] = {}  # most recently used first
 
     def bundle(self) -> Bundle:
-        """Return a bundle for starting a session, with a new one-time prekey each time."""
+        """Return a bundle with a new one-time prekey each time."""
         self._last_prekey += 1
         prekey = self._prekeys[self._last_prekey] = KeyPair()
         return Bundle(
@@ -191,7 +191,7 @@ class Device:
         self._sessions.clear()
 
     def start_session(self, peer: str, bundle: Bundle) -> None:
-        """Start a session as the initiator (X3DH); encrypt() then makes its first message.
+        """Start a session as the initiator (X3DH), before the first encrypt().
 
         Raises:
             SignalError: the bundle's identity did not sign its prekey.
@@ -219,7 +219,7 @@ class Device:
         self._use(peer, session)
 
     def encrypt(self, peer: str, plaintext: bytes) -> tuple[str, bytes]:
-        """Encrypt with the session used last, and return kind (pkmsg or msg) and ciphertext.
+        """Encrypt with the latest session; return kind (pkmsg or msg) and ciphertext.
 
         Raises:
             SignalError: there is no session with that peer.
@@ -278,7 +278,7 @@ class Device:
         )
 
     def _decrypt_with_any(self, peer: str, ciphertext: bytes) -> bytes:
-        """Try old sessions too, because both devices may have opened one at the same time."""
+        """Try old sessions too: both devices may have opened one simultaneously."""
         failure: Exception = SignalError(f"no session with {peer}")
         for known in self._sessions.get(peer, []):
             session = known.copy()

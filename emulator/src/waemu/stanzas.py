@@ -17,7 +17,7 @@ _DEVICE_REMOVED = Node(
 
 
 class Queries:
-    """Answers each query by its xmlns; an unknown one gets an empty result."""
+    """Answers each query by its xmlns, unknown ones with nothing."""
 
     def __init__(self, directory: Directory, pairing: Pairing, faults: Faults) -> None:
         self._directory = directory
@@ -142,7 +142,7 @@ class Queries:
 
 
 def bundle_nodes(bundle: signal.Bundle) -> list[Node]:
-    """Return the nodes of a bundle, for answers to key queries and for retry receipts."""
+    """Return the nodes of a bundle, for key queries and retry receipts."""
     signature = Node("signature", content=bundle.signature)
     nodes = [
         Node("registration", content=bundle.registration_id.to_bytes(4, "big")),

@@ -17,7 +17,7 @@ _SKEW = dt.timedelta(days=1)
 
 
 def make_tls(directory: Path) -> tuple[Path, ssl.SSLContext]:
-    """Write a new authority's certificate as ca.pem and return a server context signed by it.
+    """Write a new authority's ca.pem and return a server context.
 
     The authority's private key is discarded.
     """

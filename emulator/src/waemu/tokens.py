@@ -1,4 +1,4 @@
-"""The stanza dictionary: words that the wire carries as one or two bytes.
+"""The stanza dictionary: words encoded as one or two bytes.
 
 The tables come from the PyPI package pyaileys. Its constants file is loaded on its own, because
 importing the package would load a complete client.

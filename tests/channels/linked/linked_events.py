@@ -1,4 +1,4 @@
-"""Pass events of the real library to the client and print the results as JSON.
+"""Pass events of the real library to the client; print JSON.
 
 Runs in a separate process: the library loads Go's runtime and changes logging.
 """
@@ -76,7 +76,7 @@ RECEIPTS = {
 
 
 def main() -> None:
-    """Print the result of each event and the library's log output at each level."""
+    """Print the results of all events and the library's log lines."""
     made: list[dict[str, Any]] = []
 
     def collect(thing: Any) -> None:

@@ -1,4 +1,4 @@
-"""Conversion of the library's events, with the library's own types in a separate process."""
+"""Conversion of the library's events, in a separate process."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The two tables of faults: complete, worded, equal to the documentation, and tested."""
+"""The fault tables: complete, worded, documented and tested."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ ACCEPTANCE = ROOT / "tests" / "acceptance" / "test_linked_channel.py"
 
 
 def document_rows() -> dict[str, tuple[str, str]]:
-    """Return the last two columns of the document's tables by their first column."""
+    """Return the last two columns of the tables by the first."""
     lines = re.findall(r"^\| `(\w+)` \|(.+)\|$", DOCUMENT.read_text(), re.MULTILINE)
     columns = {name: [cell.strip() for cell in cells.split("|")] for name, cells in lines}
     return {name: (cells[-2], cells[-1]) for name, cells in columns.items()}

@@ -1,4 +1,4 @@
-"""Alerts to a real HTTP target: once per problem, once at its end, and never lost."""
+"""Alerts to a real target: each problem and its end once."""
 
 import threading
 from collections.abc import Iterator

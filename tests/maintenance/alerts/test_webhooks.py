@@ -1,4 +1,4 @@
-"""Alerts about an endpoint that is disabled or fails for a day, and about its recovery."""
+"""Alerts about disabled or failing endpoints, and about their recovery."""
 
 from collections.abc import Iterator
 

@@ -50,7 +50,7 @@ def count(database: Database, country: str, start: int, started: int, approved: 
 def live_a_week(
     database: Database, country: str, *, hourly: int, percent: int, end: int = END
 ) -> None:
-    """Insert a habit: starts in each third hour of seven days, some of them approved."""
+    """Insert a habit: seven days of starts, some of them approved."""
     for hour in range(0, 24 * HABIT_DAYS, 3):
         start = end - HOUR_MS - HABIT_DAYS * DAY_MS + hour * HOUR_MS
         count(database, country, start, hourly, hourly * percent // 100)
@@ -82,7 +82,7 @@ def guards(database: Database) -> list[Row[Any]]:
 
 
 def pump(database: Database) -> None:
-    """Insert pumping in Egypt: three times the usual starts and hardly any approvals."""
+    """Insert pumping in Egypt: three times the usual starts, unapproved."""
     live_a_week(database, "EG", hourly=40, percent=80)
     live_an_hour(database, "EG", started=120, approved=30)
 

@@ -1,4 +1,4 @@
-"""The country of a number, and countries to which no code is sent."""
+"""The country of a number, and refused countries."""
 
 from collections.abc import Iterator
 from typing import Any

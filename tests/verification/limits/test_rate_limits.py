@@ -209,7 +209,7 @@ class Model:
         return any(self.within(limit, rate.window_ms, now) >= rate.most for rate in limit.rates)
 
     def may_refuse(self, limit: Limit, now: int) -> bool:
-        """Return whether one more may exceed a rate, as times are known only to the grain."""
+        """Return whether one more may exceed a rate, given the grain."""
         return any(
             self.within(limit, rate.window_ms + limit.grain_ms - 1, now) >= rate.most
             for rate in limit.rates
@@ -220,7 +220,7 @@ class Model:
             self.taken.setdefault(limit.subject, []).append(now)
 
     def check(self, limit: Limit) -> None:
-        """Check that no window of any rate, at any offset, exceeds the rate."""
+        """Check that no window, at any offset, exceeds its rate."""
         times = sorted(self.taken.get(limit.subject, []))
         for rate in limit.rates:
             for first, last in zip(times, times[rate.most :], strict=False):

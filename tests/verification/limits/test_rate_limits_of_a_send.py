@@ -17,7 +17,7 @@ def names(limits: list[Limit]) -> list[str]:
 
 
 def subjects(caller: Caller, own: str | None = None, **changes: str) -> set[str]:
-    """Return the counted subjects for a send under these settings and own limits."""
+    """Return the counted subjects for a send under these limits."""
     changed = Caller(caller.owner, caller.name, caller.scopes, is_test=caller.is_test, limits=own)
     return {
         limit.subject

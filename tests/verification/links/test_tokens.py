@@ -1,4 +1,4 @@
-"""The tokens of links: unguessable, easy to copy, and found in any text."""
+"""Tokens of links: unguessable, easy to copy, found in any text."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""A server with an admin, on this test's own database, and its users."""
+"""A server with an admin on the test's database, and users."""
 
 from collections.abc import Iterator
 
@@ -48,5 +48,5 @@ def admin(dashboard: WebServer) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def admin_key(dashboard: WebServer) -> str:
-    """An API key of scope admin, created before the server first reads the keys."""
+    """An API key of scope admin, created before the first reload."""
     return make_key(dashboard.database, "backoffice", "admin")

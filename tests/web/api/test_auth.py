@@ -38,7 +38,7 @@ def known_key(server: WebServer, *scopes: str, **settings: Any) -> str:
 def ask(
     server: WebServer, key: str, method: str = "POST", path: str = SEND, **headers: str
 ) -> httpx.Response:
-    """Send a request with an invalid body and query, which has no effect if permitted."""
+    """Send an invalid request, which has no effect if permitted."""
     body: dict[str, Any] | None = {} if method == "POST" else None
     return server.client.request(method, path, headers={"X-API-KEY": key, **headers}, json=body)
 

@@ -54,7 +54,7 @@ Serve = Callable[..., WebServer]
 
 @pytest.fixture
 def serve(serve_web: ServeWeb, database: Database) -> Serve:
-    """Start servers on the sandbox whose clients have a key with all scopes for links."""
+    """Start sandbox servers whose client's key may do everything with links."""
 
     def begin(
         name: str = "shop",

@@ -68,7 +68,7 @@ def keys(empty_api: WebServer) -> list[KeyedApi]:
 
 
 class Known:
-    """Objects that exist before schemathesis begins, so that some of its requests find them."""
+    """Objects that some of schemathesis's requests should find."""
 
     def __init__(self, shop: KeyedApi) -> None:
         self._shop = shop

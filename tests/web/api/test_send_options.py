@@ -42,7 +42,7 @@ def shop(api: WebServer) -> KeyedApi:
 
 
 def body_of(shop: KeyedApi, answer: dict[str, Any]) -> str:
-    """Return the stored text of a message, with the placeholder for its code."""
+    """Return the stored text of a message, with its placeholder."""
     return str(stored(shop.server.database, answer["jobId"]).body)
 
 

@@ -141,7 +141,7 @@ def fill(server: WebServer) -> int:
 
 
 def paced(serve_web: ServeWeb) -> WebServer:
-    """Simulate a linked device whose queue holds 10 s of messages, one per second."""
+    """Simulate a linked device with room for 10 s of messages."""
     return serve_web(
         channel="linked",
         otp_ttl_seconds=10,

@@ -1,4 +1,4 @@
-"""Limits over HTTP: 429 with its headers, and the headers of accepted requests."""
+"""Limits over HTTP: 429 and the headers of all answers."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor

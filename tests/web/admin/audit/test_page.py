@@ -24,7 +24,7 @@ ACTIONS: tuple[What, ...] = get_args(What)
 
 @pytest.fixture(scope="module", autouse=True)
 def _notes(served: WebServer) -> None:
-    """A hundred and twenty entries of all kinds, the last ones in the order of `ACTIONS`."""
+    """120 entries of all kinds, the last in `ACTIONS` order."""
     with served.database.write() as connection:
         for number in range(120):
             what = ACTIONS[-1 - number % len(ACTIONS)]

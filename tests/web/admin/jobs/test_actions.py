@@ -1,4 +1,4 @@
-"""Changes of jobs by scripts and forms: retry one or all, cancel one."""
+"""Changes of jobs by scripts and forms."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Access to the dashboard: sessions with their token, API keys of scope admin."""
+"""Access to the dashboard by session or key of scope admin."""
 
 from collections.abc import Iterator
 

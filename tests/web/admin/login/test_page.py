@@ -1,4 +1,4 @@
-"""The login, by form and by JSON; sessions that begin, rotate and end."""
+"""The login by form and JSON, and the session's lifetime."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The limit of password guesses: five in 15 minutes per address, whatever the headers."""
+"""The limit of password guesses: five in 15 minutes per address."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

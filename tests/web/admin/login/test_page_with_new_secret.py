@@ -1,4 +1,4 @@
-"""Sessions and codes continue on a server that starts with a new secret."""
+"""Sessions and codes survive a restart with a new secret."""
 
 import pytest
 

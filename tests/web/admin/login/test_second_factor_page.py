@@ -1,4 +1,4 @@
-"""The second factor, from its QR code to the login, with a real authenticator."""
+"""The second factor, from setup to login, with a real authenticator."""
 
 import re
 import time
@@ -53,7 +53,7 @@ def scan(dashboard: WebServer, person: Person) -> Phone:
 
 
 def turn_on(dashboard: WebServer, person: Person) -> tuple[Phone, list[str]]:
-    """Set the second factor up on the page; return the phone and the recovery codes."""
+    """Set it up on the page; return phone and recovery codes."""
     phone = scan(dashboard, person)
     shown = person.fill(PAGE, CONFIRM, totp=phone.code())
     assert shown.status_code == 200

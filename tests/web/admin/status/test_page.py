@@ -1,4 +1,4 @@
-"""The status page on a real server: the whole page, its parts, and the list of jobs."""
+"""The status page on a real server."""
 
 import json
 

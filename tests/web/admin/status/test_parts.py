@@ -1,4 +1,4 @@
-"""Rendering of verdict, senders, numbers and rows, for the page and the stream."""
+"""Rendering of the status page's parts, also for the stream."""
 
 import re
 from typing import Any

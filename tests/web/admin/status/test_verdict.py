@@ -1,4 +1,4 @@
-"""The verdict of the status page for all combinations of senders and numbers."""
+"""The verdict for all combinations of senders and numbers."""
 
 from collections.abc import Sequence
 from typing import Any
