@@ -42,7 +42,7 @@ IN_TIME = NOW + 1
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time that sends and checks read."""
+    """The clock of sends and checks."""
     return Clock(monkeypatch)
 
 

@@ -46,7 +46,7 @@ PACED = {
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time that sends and checks read."""
+    """The clock of sends and checks."""
     return Clock(monkeypatch)
 
 

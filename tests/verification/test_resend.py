@@ -41,7 +41,7 @@ SECOND = 1000
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time that sends and checks read."""
+    """The clock of sends and checks."""
     return Clock(monkeypatch)
 
 

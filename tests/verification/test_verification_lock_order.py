@@ -36,7 +36,7 @@ BLOCKED = """
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time that sends and checks read."""
+    """The clock of sends and checks."""
     return Clock(monkeypatch)
 
 
