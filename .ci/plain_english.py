@@ -1,4 +1,4 @@
-"""Count mannered words in docstrings, comments and Markdown; exit with 1 above the limit.
+"""Count mannered words in prose; exit with 1 above the limit.
 
 Plain prose has a concrete subject: these words mark sentences without one. Code, quoted examples
 and identifiers are left out.
@@ -29,7 +29,7 @@ DIRECTIVE = re.compile(r"#\s*(noqa|type: ignore|fmt:|pragma|!)[^#\n]*?(--|$)")
 
 
 def main() -> None:
-    """Print each mannered word with its place on request, then the rate; judge it."""
+    """Print the rate and, on request, each mannered word with its place."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--list", action="store_true", help="print every place")
     parser.add_argument("paths", nargs="*", help="files or folders; all by default")

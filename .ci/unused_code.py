@@ -1,6 +1,7 @@
-"""List names that nothing uses; exit with 1 if there are any.
+"""List unused names; exit with 1 if there are any.
 
-vulture cannot read the pages, which use some names. What only tests use counts as unused in Hudhud.
+vulture cannot read the pages, which use some names. Names of Hudhud that only tests use count as
+unused.
 """
 
 import re
@@ -11,9 +12,9 @@ from vulture.core import Item, Vulture
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "src/hudhud/web/pages"
-# What Jinja evaluates in a page; its other words are text.
+# The expressions that Jinja evaluates in a page; the rest is text.
 EXPRESSIONS = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
-# These declare what others read: msgspec writes the fields to JSON, Alembic runs the revisions.
+# Their fields are read elsewhere: msgspec writes them to JSON, Alembic runs the revisions.
 DECLARATIONS = ("web/api/schemas.py", "db/migrations/versions/")
 DECORATORS = [
     "@*.command",  # typer
@@ -30,10 +31,10 @@ NAMES = [
     "_NewClient__onLoginStatus",  # neonize
     "connection_lost", "connection_made", "data_received",  # asyncio's protocols
     "daemon_threads", "disable_nagle_algorithm", "do_POST", "log_message", "request_queue_size",
-    # Attributes of other modules' objects, set for their effect.
+    # Attributes set on other modules' objects for their effect.
     "Device", "disabled", "isolation_level", "new_device", "raiseExceptions", "RawAgent",
     "request_body", "unraisablehook",
-    # Read by names made at run time: limits, levels of the log, parameters of a statement.
+    # Names looked up at run time: limits, log levels, parameters of a statement.
     "b_*", "critical", "limit_per_*",
     # Imports for annotations in quotes, which vulture misses.
     "NotifyBase", "PostgresInsert", "ReceivedMessage", "SqliteInsert",
@@ -42,7 +43,7 @@ NAMES = [
 
 
 def unused(*folders: str) -> list[Item]:
-    """Return what the code and the pages in these folders define and do not use."""
+    """Return the names that neither the code nor the pages use."""
     vulture = Vulture(ignore_names=NAMES, ignore_decorators=DECORATORS)
     vulture.scavenge([ROOT / folder for folder in folders])
     for page in PAGES.rglob("*.html"):
@@ -57,7 +58,7 @@ def _declares(item: Item) -> bool:
 
 def main() -> None:
     found = unused("src")
-    # The emulator is made for the tests. Their own functions are called by pytest and hypothesis.
+    # The emulator exists for the tests; pytest and hypothesis call the functions of the tests.
     everywhere = unused("src", "emulator/src", "benchmarks", "tests")
     found += [item for item in everywhere if not item.filename.is_relative_to(ROOT / "tests")]
     sys.exit("\n".join(sorted({item.get_report() for item in found})) or 0)

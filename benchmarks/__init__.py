@@ -1,1 +1,1 @@
-"""What Hudhud can do on this machine, beside its goals: `make bench`."""
+"""Benchmarks of Hudhud on this machine, compared with its goals: `make bench`."""

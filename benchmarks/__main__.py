@@ -1,7 +1,7 @@
-"""Measure Hudhud on this machine, everything in one run, beside its goals: `make bench`.
+"""Measure Hudhud on this machine against its goals: `make bench`.
 
-Each part starts what it needs anew. Numbers of different runs do not compare: the bare route of
-the same run is the measure for the accepts.
+Each part starts fresh processes. Only numbers of the same run are comparable: compare the accepts
+with the bare route of that run.
 """
 
 import socket
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def throughput(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """How many are accepted durably, while the sandbox sender drains the queue."""
+    """Measure durable accepts while the sandbox sender drains the queue."""
     with _bare_route() as url:
         bare = load(url, "none", SECONDS)["per_second"]
     with Service(folder, free_port(), SANDBOX) as service:
@@ -66,7 +66,7 @@ def throughput(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def latency(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """How long a caller waits at a steady rate."""
+    """Measure response times at a steady rate."""
     with Service(folder, free_port(), SANDBOX) as service:
         result = load(service.url, service.key, STEADY_SECONDS, STEADY_RATE)
     yield f"p50 at {STEADY_RATE} requests/s", f"{result['p50_ms']:.1f} ms", ""
@@ -74,7 +74,7 @@ def latency(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def handover(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """How long from the acceptance to the channel."""
+    """Measure the time from acceptance to the channel."""
     with Service(folder, free_port(), SANDBOX) as service:
         load(service.url, service.key, SPARSE_SECONDS, SPARSE_RATE)
         database = service.database()
@@ -92,7 +92,7 @@ def handover(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def memory(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """How much memory serve and one linked, connected sender hold."""
+    """Measure the memory of serve with one connected linked sender."""
     with EmulatorProcess() as emulator:
         emulator.add_phone(PHONE)
         variables = emulator.environment()

@@ -1,4 +1,4 @@
-"""The measure for the framework alone: a Litestar route that does nothing but answer 202."""
+"""The baseline of the framework: a Litestar route that only answers 202."""
 
 import sys
 
@@ -14,7 +14,7 @@ async def answer() -> dict[str, str]:
 
 
 def main() -> None:
-    """Serve it on the port that the command line names, set up as Hudhud's own server is."""
+    """Serve the route on the given port, configured as Hudhud's own server."""
     app = Litestar([answer], openapi_config=None, logging_config=None)
     config = uvicorn.Config(
         app,

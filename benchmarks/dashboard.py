@@ -1,6 +1,6 @@
-"""What the dashboard costs beside a month of messages, on either database.
+"""Measure the dashboard with a month of messages, on both databases.
 
-HUDHUD_BENCH_JOBS sets how many messages that are; the goals are meant for a million.
+HUDHUD_BENCH_JOBS sets the number of messages; the goals assume a million.
 """
 
 import os
@@ -40,12 +40,12 @@ Row = tuple[str, str, str]
 
 
 def dashboard_on_sqlite(folder: Path) -> Iterator[Row]:
-    """The dashboard beside a month of messages, on SQLite."""
+    """Measure the dashboard with a month of messages on SQLite."""
     yield from _measure("SQLite", folder, {})
 
 
 def dashboard_on_postgresql(folder: Path) -> Iterator[Row]:
-    """The dashboard beside a month of messages, on PostgreSQL."""
+    """Measure the dashboard with a month of messages on PostgreSQL."""
     with postgres(folder) as url:
         yield from _measure("PostgreSQL", folder, {"DATABASE_URL": url})
 
@@ -94,17 +94,17 @@ def _p50_and_p95(read: Read, origin: str, key: str) -> tuple[float, float]:
 
 
 def _sends(service: Service, reads: list[Read], key: str) -> Iterator[Row]:
-    """Measure the sends alone and beside what the dashboard does, and what streams cost."""
-    beside: Mapping[str, AbstractContextManager[None]] = {
+    """Measure sends alone, with event streams, and during reads."""
+    loads: Mapping[str, AbstractContextManager[None]] = {
         "alone": nullcontext(),
-        "beside 1 event stream": open_streams(service.origin, key, 1),
-        f"beside {STREAMS} event streams": open_streams(service.origin, key, STREAMS),
-        f"beside reads over {READERS} connections": without_pause(
+        "with 1 event stream": open_streams(service.origin, key, 1),
+        f"with {STREAMS} event streams": open_streams(service.origin, key, STREAMS),
+        f"during reads over {READERS} connections": without_pause(
             reads, service.origin, key, READERS
         ),
     }
     alone: Mapping[str, Any] = {}
-    for what, context in beside.items():
+    for what, context in loads.items():
         with context:
             before = service.processor_seconds()
             result = load(service.url, service.key, SEND_SECONDS, SENDS_PER_SECOND)

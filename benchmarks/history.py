@@ -1,4 +1,4 @@
-"""Fill a database with the history of a busy month, to measure what history costs."""
+"""Fill a database with the history of a busy month."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ PHONE = """CASE WHEN i % 10 < 7 THEN '+2010' || (10000000 + (i * 7919) % 9000000
     ELSE '+9665' || (10000000 + (i * 104729) % 90000000) END"""
 ARRIVED = "i % 100 < 90"
 CREATED = "CAST(:begin AS BIGINT) + i * CAST(:step AS BIGINT)"
-# Within seconds, and one in twenty within a minute.
+# Most within seconds, one in twenty within a minute.
 DELIVERY_MS = "800 + (i * 31) % 4000 + CASE WHEN i % 20 = 0 THEN (i * 37) % 60000 ELSE 0 END"
 
 VERIFICATIONS = f"""
@@ -80,7 +80,7 @@ TRAFFIC = """
         sum(CASE WHEN status = 'canceled' THEN 1 ELSE 0 END)
     FROM messages WHERE created_at >= :begin GROUP BY created_at - created_at % :length
 """
-# Two processes have counted: each hour has two rows for a bucket.
+# Two processes have counted, so each hour has two rows per bucket.
 DELIVERY_TIMES = """
     INSERT INTO delivery_times (unit, start, shard, bucket, count)
     WITH buckets(bucket, low, high) AS (VALUES {buckets})
@@ -92,7 +92,7 @@ DELIVERY_TIMES = """
 
 
 def fill(database: Database, *, count: int, now: int) -> None:
-    """Store `count` messages of the last month, with what is kept about them."""
+    """Store `count` messages of the last month with their related rows."""
     step = MONTH_MS // count
     moments = {"begin": now - count * step, "step": step}
     with database.write() as connection:
@@ -149,7 +149,7 @@ def _keep_numbers(connection: Connection, now: int) -> None:
 
 
 def _buckets() -> str:
-    """Return each bucket of times to delivery with its first and its last millisecond."""
+    """Return each delivery-time bucket with its first and last millisecond."""
     longest = counters.bucket(VALIDITY_MS)
     times: dict[int, list[int]] = {}
     for milliseconds in range(1, VALIDITY_MS):
@@ -162,6 +162,6 @@ def _buckets() -> str:
 
 
 def _analyze(database: Database) -> None:
-    """Gather statistics and tidy, as the databases do by themselves after a while."""
+    """Gather statistics and vacuum, as the databases eventually do automatically."""
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE" if database.is_sqlite else "VACUUM ANALYZE")

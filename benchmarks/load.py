@@ -1,9 +1,9 @@
-"""Load on one HTTP server, from a process of its own: as fast as it answers, or at a steady rate.
+"""Load one HTTP server from a separate process.
 
     python -m benchmarks.load URL KEY CONNECTIONS SECONDS [RATE]
 
-Prints one line of JSON. Written on the bare protocol because a real client library would cost
-more than the server that is measured.
+Prints one line of JSON. Written on the bare protocol because a real client library would cost more
+than the measured server.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ CONNECTIONS = 32
 
 
 def load(url: str, key: str, seconds: int, rate: int | None = None) -> Mapping[str, Any]:
-    """Run a load and return what `main` prints.
+    """Run a load and return the output of `main`.
 
-    Raises RuntimeError where not every answer was 202.
+    Raises RuntimeError unless every answer was 202.
     """
     command = [sys.executable, "-m", "benchmarks.load", url, key, str(CONNECTIONS), str(seconds)]
     if rate is not None:
@@ -40,7 +40,7 @@ def load(url: str, key: str, seconds: int, rate: int | None = None) -> Mapping[s
 
 
 class Connection(asyncio.Protocol):
-    """Sends one request at a time over a kept connection."""
+    """A kept connection that sends one request at a time."""
 
     def __init__(self, head: bytes) -> None:
         self._head = head
@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
             self._answer.set_result(int(head[9:12]))
 
     async def request(self) -> int:
-        """Ask for a code for a random number and return the status."""
+        """Request a code for a random number and return the status."""
         body = b'{"phoneNumber": "+2010%08d"}' % random.randrange(10**8)  # noqa: S311
         self._answer = asyncio.get_running_loop().create_future()
         if self._transport is None:
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
 
 
 class Load:
-    """Sends and counts."""
+    """Sends requests and counts the answers."""
 
     def __init__(self, url: str, key: str) -> None:
         parts = urlsplit(url)
@@ -112,9 +112,9 @@ class Load:
         await asyncio.gather(*(keep_busy() for _ in range(connections)))
 
     async def at_a_rate(self, connections: int, seconds: float, rate: float) -> None:
-        """Start a request every 1/`rate` s; one that must wait for a connection counts from then.
+        """Start a request every 1/`rate` s, counting waits for a connection.
 
-        The clock of each request starts when it was due, so that a stall is not hidden.
+        The clock of each request starts when it was due, so that stalls show in the results.
         """
         free: asyncio.Queue[Connection] = asyncio.Queue()
         for _ in range(connections):

@@ -1,4 +1,4 @@
-"""The reads of the dashboard: every page and every answer for scripts, and how long each takes."""
+"""Time the dashboard's reads: every page and JSON route."""
 
 import http.client
 import random
@@ -21,7 +21,7 @@ LAST_NUMBERED: Final = MOST_COUNTED // LIMIT - 1
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is in the database and can be looked for."""
+    """Values in the database that searches can find."""
 
     newest_id: int
     phones: list[str]
@@ -30,14 +30,14 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A name for the table, and what makes a path, another one each time where that matters."""
+    """A name for the table, and a function that varies the path."""
 
     name: str
     path: Callable[[], str]
 
 
 class Reader:
-    """Asks over one kept connection."""
+    """Sends requests over a kept connection."""
 
     def __init__(self, origin: str, key: str) -> None:
         address = urlsplit(origin)
@@ -47,7 +47,7 @@ class Reader:
         self._headers = {"X-API-Key": key, "Accept-Encoding": "gzip"}
 
     def read(self, path: str) -> float:
-        """Return the milliseconds until the whole answer is here."""
+        """Return the milliseconds until the whole answer has arrived."""
         is_page = "/api/" not in path
         started = time.perf_counter()
         self._connection.request(
@@ -67,7 +67,7 @@ class Reader:
 
 @contextmanager
 def without_pause(reads: list[Read], origin: str, key: str, connections: int) -> Iterator[None]:
-    """Read the whole time, now this and now that."""
+    """Read random pages continuously."""
     stopping = threading.Event()
     failures: list[Exception] = []
 
@@ -176,7 +176,7 @@ def _jobs(**parameters: str) -> str:
 
 
 def _fragment(known: Known, length: int) -> str:
-    """Return the end of somebody's number: its last digits are those that people type."""
+    """Return the last digits of a number, which people usually search for."""
     return random.choice(known.phones)[-length:]  # noqa: S311 -- no secret
 
 

@@ -1,4 +1,4 @@
-"""How long the deletion of a long history holds the database's lock, and lets others wait."""
+"""Measure how long deleting a long history holds the database's lock."""
 
 import gc
 import statistics
@@ -21,7 +21,7 @@ OTHERS_PAUSE_SECONDS = 0.005
 
 
 def retention(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """How long the deletion of 200,000 old messages keeps others from writing."""
+    """Measure how long deleting 200,000 old messages blocks other writers."""
     database = Database(f"sqlite:///{folder / 'hudhud.db'}")
     migrate(database)
     fill(database, count=OLD_MESSAGES, now=now_ms() - 4 * MONTH_MS)
@@ -46,7 +46,7 @@ def retention(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _write_now_and_then(database: Database, stopping: threading.Event, waits: list[float]) -> None:
-    """Be another one who writes, and note how long the lock was not to be had."""
+    """Write periodically and record how long each write waited for the lock."""
     row = {"name": "bench", "value": "x"}
     while not stopping.wait(OTHERS_PAUSE_SECONDS):
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""One `hudhud serve` to measure, in a folder of its own."""
+"""One `hudhud serve` to measure, in its own folder."""
 
 import os
 import secrets
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 class Service(AbstractContextManager["Service"]):
-    """A started service; the context's end stops it."""
+    """A service that runs for the length of a context."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Service(AbstractContextManager["Service"]):
         self.seconds_to_first_202 = 0.0
 
     def __enter__(self) -> Self:
-        """Start and wait for the first 202."""
+        """Start the process and wait for the first 202."""
         started = time.perf_counter()
         with (self._folder / "output.log").open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 -- our own command
@@ -87,13 +87,13 @@ class Service(AbstractContextManager["Service"]):
         return answer.status_code == httpx.codes.ACCEPTED
 
     def database(self) -> Database:
-        """Open the service's database, which the service itself makes unless it is there."""
+        """Open the service's database, which the service creates if needed."""
         path = self._folder / "data" / "hudhud.db"
         path.parent.mkdir(mode=0o700, exist_ok=True)
         return Database(self._environment.get("DATABASE_URL", f"sqlite:///{path}"))
 
     def processor_seconds(self) -> float:
-        """Return the processor's seconds that the web process has taken."""
+        """Return the CPU seconds used by the web process."""
         assert self._process is not None  # noqa: S101 -- for the type checker
         times = psutil.Process(self._process.pid).cpu_times()
         return float(times.user + times.system)

@@ -1,9 +1,9 @@
-"""Open event streams of the dashboard, in a process of their own, and take what they bring.
+"""Open event streams of the dashboard in a separate process.
 
     python -m benchmarks.streams ORIGIN KEY COUNT
 
-Prints a line once every stream has told something, and when its input ends a line with the number
-of events that all have brought.
+Prints a line once every stream has received an event, and at the end of its input a line with the
+total number of events.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ class Stream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.events += data.count(b"event: ")
-        if self.events > 1:  # the first only says that the stream is open
+        if self.events > 1:  # the first event only confirms that the stream is open
             self.begun.set()
 
 
 @contextmanager
 def open_streams(origin: str, key: str, count: int) -> Iterator[None]:
-    """Keep `count` streams open. Raises RuntimeError where they brought nothing after the start."""
+    """Keep `count` streams open; raise RuntimeError if they bring no events."""
     command = [sys.executable, "-m", "benchmarks.streams", origin, key, str(count)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603 -- our own command
         assert process.stdin is not None  # noqa: S101 -- for the type checker
@@ -75,7 +75,7 @@ def _tell(streams: list[Stream]) -> None:
 
 
 def main() -> None:
-    """Open the streams that the command line asks for, until the input ends."""
+    """Open the streams given on the command line until the input ends."""
     origin, key, count = sys.argv[1:]
     ended = threading.Event()
 

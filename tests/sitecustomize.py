@@ -1,6 +1,6 @@
-"""Shift the clock of every Python process of a test run, its children too.
+"""Shift the clock of all Python processes of a test run.
 
-Python imports this at its start where `PYTHONPATH` names this folder; see `chaos/clocks.py`.
+Python imports this module at its start if `PYTHONPATH` names its folder; see `chaos/clocks.py`.
 """
 
 import os

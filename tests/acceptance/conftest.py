@@ -11,7 +11,7 @@ from support.services import Service, StartService
 
 @pytest.fixture
 def start_service(tmp_path: Path) -> Iterator[StartService]:
-    """Starts services and stops them after the test."""
+    """Start services and stop them after the test."""
     services: list[Service] = []
 
     def start(*command: str, **variables: str) -> Service:
@@ -29,7 +29,7 @@ def start_service(tmp_path: Path) -> Iterator[StartService]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_variables(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The variables that choose each kind of database."""
+    """The environment variables of each kind of database."""
     if request.param == "sqlite":
         return {}
     url = str(request.getfixturevalue("postgres_url"))

@@ -1,4 +1,4 @@
-"""`python -m linked_hudhud ARGS…`: `cli.demo.launcher` with a sender that waits less long."""
+"""Run `cli.demo.launcher` with short waits: `python -m linked_hudhud ARGS…`."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""The sender's process of `linked_hudhud`: the emulator's, with waits of seconds, not of minutes.
+"""The sender process of `linked_hudhud`, with waits of seconds instead of minutes.
 
-Only waits differ. What the faults look like, and what is done about them, is as in use.
+Only the waits differ: faults and reactions are those of production.
 """
 
 from hudhud.channels.base import LINKED, Channel, Parts

@@ -1,4 +1,4 @@
-"""The command line in real processes: on a terminal, beside a running service, after a kill."""
+"""The command line in real processes."""
 
 import json
 import os
@@ -31,7 +31,7 @@ PHONE = "+201001234567"
 def run(
     folder: Path, *command: str, exit_code: int = 0, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command without a terminal and check how it ends."""
+    """Run a command without a terminal and check its exit code."""
     ended = subprocess.run(
         [sys.executable, "-m", "hudhud", *command],
         cwd=folder,
@@ -49,7 +49,7 @@ def run(
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    """One emulated WhatsApp for all tests of this file."""
+    """One emulated WhatsApp for all tests of this module."""
     folder = tmp_path_factory.mktemp("emulator")
     with EmulatorProcess(folder, log=folder / "emulator.log") as running:
         running.set_receipts("delivered+read")
@@ -69,7 +69,7 @@ def fresh(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[LinkedService]:
 def unlinked(
     emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LinkedService]:
-    """A service without a terminal that nobody links."""
+    """A service without a terminal that stays unlinked."""
     service = LinkedService(tmp_path_factory.mktemp("unlinked"), emulator, PLAIN)
     service.start()
     yield service
@@ -80,7 +80,7 @@ def unlinked(
 def linked(
     emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LinkedService]:
-    """A service that is linked and connected."""
+    """A linked, connected service."""
     service = LinkedService(tmp_path_factory.mktemp("linked"), emulator, PLAIN)
     service.start()
     service.link()
@@ -100,7 +100,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def wait_for_sender(service: Service) -> None:
-    """Wait until `hudhud status` tells of a connected sender."""
+    """Wait until `hudhud status` shows a connected sender."""
 
     def is_connected() -> bool:
         told = json.loads(run(service.folder, "status", "--json").stdout)
@@ -109,7 +109,7 @@ def wait_for_sender(service: Service) -> None:
     wait_until(is_connected, SECONDS, "the sender")
 
 
-def test_on_a_terminal_the_first_start_shows_all_that_is_needed(
+def test_first_start_on_a_terminal_shows_credentials_and_qr_code(
     emulator: EmulatorProcess, tmp_path: Path
 ) -> None:
     account, recipient = "+447700900150", "+447700900151"
@@ -141,7 +141,7 @@ def test_on_a_terminal_the_first_start_shows_all_that_is_needed(
 
 
 def shown_qr(folder: Path, terminal: Terminal) -> str:
-    """The code that the terminal shows, proven to be the one of the database."""
+    """Return the QR code on the terminal, checked against the database."""
     url = f"sqlite:///{folder / 'data' / 'hudhud.db'}"
     with closing(Database(url)) as database, database.read() as connection:
         record = records.find(connection, "main")
@@ -150,7 +150,7 @@ def shown_qr(folder: Path, terminal: Terminal) -> str:
     return str(record.qr)
 
 
-def test_without_a_terminal_the_code_to_scan_is_in_a_private_file_that_the_log_names(
+def test_without_a_terminal_the_log_names_a_private_file_with_the_qr_code(
     fresh: LinkedService,
 ) -> None:
     file = fresh.service.folder / "data" / QR_FILE
@@ -164,7 +164,7 @@ def test_without_a_terminal_the_code_to_scan_is_in_a_private_file_that_the_log_n
     assert qr not in fresh.service.output.read_text()
 
 
-def test_pair_shows_the_code_until_it_is_scanned(fresh: LinkedService) -> None:
+def test_pair_shows_the_qr_code_until_it_is_scanned(fresh: LinkedService) -> None:
     with Terminal(fresh.service.folder, "hudhud", "pair") as terminal:
         qr = fresh.wait_for_qr()
         terminal.wait_for("\n".join(drawing(qr)))
@@ -173,7 +173,7 @@ def test_pair_shows_the_code_until_it_is_scanned(fresh: LinkedService) -> None:
         assert "Connected to WhatsApp as +1555" in terminal.text
 
 
-def test_pair_by_phone_shows_eight_characters_to_type(fresh: LinkedService) -> None:
+def test_pair_by_phone_shows_an_eight_character_code(fresh: LinkedService) -> None:
     fresh.wait_for_qr()
     with Terminal(fresh.service.folder, "hudhud", "pair", "--phone", fresh.account) as terminal:
         terminal.wait_for("Link with phone number")
@@ -183,14 +183,14 @@ def test_pair_by_phone_shows_eight_characters_to_type(fresh: LinkedService) -> N
         assert "Connected to WhatsApp as +1555" in terminal.text
 
 
-def test_a_narrow_terminal_is_told_where_the_code_is(unlinked: LinkedService) -> None:
+def test_narrow_terminal_shows_where_the_qr_code_is(unlinked: LinkedService) -> None:
     with Terminal(unlinked.service.folder, "hudhud", "pair", columns=50) as terminal:
         terminal.wait_for(QR_FILE)
         terminal.press(CTRL_C)
         assert terminal.wait() == 130
 
 
-def test_ctrl_c_ends_waiting_quietly(unlinked: LinkedService) -> None:
+def test_ctrl_c_ends_pairing_quietly(unlinked: LinkedService) -> None:
     with Terminal(unlinked.service.folder, "hudhud", "pair") as terminal:
         terminal.wait_for("scan the QR code")
         terminal.press(CTRL_C)
@@ -203,11 +203,11 @@ def is_code(line: str) -> bool:
     return len(line) == 9 and line[4] == "-" and line.replace("-", "").isalnum()
 
 
-def test_a_linked_sender_needs_no_pairing(linked: LinkedService) -> None:
+def test_linked_sender_needs_no_pairing(linked: LinkedService) -> None:
     assert "linked already" in run(linked.service.folder, "pair").stdout
 
 
-def test_a_code_sent_from_the_command_line_arrives(linked: LinkedService) -> None:
+def test_code_sent_from_the_command_line_arrives(linked: LinkedService) -> None:
     phone = linked.add_phone()
     ended = run(linked.service.folder, "send", phone, "--show-code")
     assert re.fullmatch(r"Job \d+: (delivered|read)", ended.stdout.splitlines()[-1])
@@ -216,12 +216,12 @@ def test_a_code_sent_from_the_command_line_arrives(linked: LinkedService) -> Non
     assert code in message.text
 
 
-def test_a_number_without_whatsapp_ends_with_one(linked: LinkedService) -> None:
+def test_number_without_whatsapp_exits_with_one(linked: LinkedService) -> None:
     ended = run(linked.service.folder, "send", "+15559990000", exit_code=1)
     assert "no WhatsApp account" in ended.stdout
 
 
-def test_status_tells_of_a_running_service_and_of_a_killed_one(
+def test_status_shows_a_running_and_a_killed_service(
     start_service: StartService,
 ) -> None:
     service = start_service(CHANNEL="sandbox")
@@ -236,7 +236,7 @@ def test_status_tells_of_a_running_service_and_of_a_killed_one(
     wait_until(is_told, SECONDS, "the kill to be told")
 
 
-def test_a_key_works_and_stops_working_while_the_service_runs(sandbox: Service) -> None:
+def test_running_service_accepts_a_new_key_and_rejects_a_revoked_one(sandbox: Service) -> None:
     key = run(sandbox.folder, "keys", "create", "webshop").stdout.strip()
 
     def answer() -> int:
@@ -247,7 +247,7 @@ def test_a_key_works_and_stops_working_while_the_service_runs(sandbox: Service) 
     wait_until(lambda: answer() == 401, SECONDS, "the key to stop working")
 
 
-def test_doctor_finds_a_running_service_well(sandbox: Service) -> None:
+def test_doctor_finds_no_fault_in_a_running_service(sandbox: Service) -> None:
     variables = {"CHANNEL": "sandbox", "HOST": "127.0.0.1", "PORT": str(sandbox.port)}
     ended = run(sandbox.folder, "doctor", "--json", variables=variables)
     findings: dict[str, Any] = {finding["check"]: finding for finding in json.loads(ended.stdout)}
@@ -257,14 +257,14 @@ def test_doctor_finds_a_running_service_well(sandbox: Service) -> None:
     assert {finding["outcome"] for finding in findings.values()} <= {"ok", "warn"}
 
 
-def test_a_port_that_is_taken_stops_the_start_with_one_line(sandbox: Service) -> None:
+def test_occupied_port_stops_the_start_with_one_line(sandbox: Service) -> None:
     variables = {"CHANNEL": "sandbox", "HOST": "127.0.0.1", "PORT": str(sandbox.port)}
     ended = run(sandbox.folder, "serve", exit_code=1, variables=variables)
     last = ended.stderr.splitlines()[-1]
     assert last.startswith(f"hudhud: Cannot listen on 127.0.0.1 port {sandbox.port}")
 
 
-def test_a_worker_alone_carries_what_was_sent(tmp_path: Path, postgres_url: str) -> None:
+def test_separate_worker_sends_queued_messages(tmp_path: Path, postgres_url: str) -> None:
     variables = {"DATABASE_URL": postgres_url, "SESSION_SECRET": "x" * 40, "CHANNEL": "sandbox"}
     run(tmp_path, "migrate", variables=variables)
     with (tmp_path / "output").open("w") as output:

@@ -1,4 +1,4 @@
-"""The demo, as a newcomer starts it: it shows both languages, and leaves nothing behind."""
+"""The demo shows both languages and leaves no files or processes."""
 
 import os
 import re
@@ -20,14 +20,14 @@ SECONDS = 120
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
-    """Where the demo makes its temporary folder."""
+    """The temporary folder of the demo."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     return folder
 
 
 def processes_in(folder: Path) -> list[int]:
-    """The processes that work in this folder, or were told of it."""
+    """Return the processes that use this folder."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -40,7 +40,7 @@ def processes_in(folder: Path) -> list[int]:
 
 
 def do_as_curl(line: str) -> dict[str, Any]:
-    """Do what a shell and curl make of this line; a small machine may have no curl."""
+    """Send the request of a curl line; small machines lack curl."""
     curl, x, method, url, *options = shlex.split(line.replace("\\\n", " "))
     assert (curl, x) == ("curl", "-X")
     values = dict(zip(options[1::2], options[::2], strict=True))
@@ -52,7 +52,7 @@ def do_as_curl(line: str) -> dict[str, Any]:
     return answered
 
 
-def test_the_self_test_shows_both_languages_and_ends(tmp_path: Path, temporary: Path) -> None:
+def test_self_test_shows_both_languages_and_exits(tmp_path: Path, temporary: Path) -> None:
     (tmp_path / ".env").write_text("CHANNEL=sandbox\nPORT=none\n")  # not for the demo
     ended = subprocess.run(
         [sys.executable, "-m", "hudhud", "demo", "--self-test", "--port", "0"],
@@ -78,9 +78,7 @@ def test_the_self_test_shows_both_languages_and_ends(tmp_path: Path, temporary: 
     assert processes_in(temporary) == []
 
 
-def test_the_curl_line_works_as_it_is_shown_and_ctrl_c_leaves_nothing(
-    tmp_path: Path, temporary: Path
-) -> None:
+def test_printed_curl_line_works_and_ctrl_c_leaves_nothing(tmp_path: Path, temporary: Path) -> None:
     with Terminal(
         tmp_path, "hudhud", "demo", "--port", "0", variables={"TMPDIR": str(temporary)}
     ) as terminal:
@@ -96,7 +94,9 @@ def test_the_curl_line_works_as_it_is_shown_and_ctrl_c_leaves_nothing(
     assert processes_in(temporary) == []
 
 
-def test_ctrl_c_during_the_start_leaves_nothing(tmp_path: Path, temporary: Path) -> None:
+def test_ctrl_c_during_the_start_leaves_no_files_or_processes(
+    tmp_path: Path, temporary: Path
+) -> None:
     with Terminal(
         tmp_path, "hudhud", "demo", "--port", "0", variables={"TMPDIR": str(temporary)}
     ) as terminal:
@@ -108,7 +108,7 @@ def test_ctrl_c_during_the_start_leaves_nothing(tmp_path: Path, temporary: Path)
     assert processes_in(temporary) == []
 
 
-def test_a_killed_demo_leaves_no_process(tmp_path: Path, temporary: Path) -> None:
+def test_killed_demo_leaves_no_process(tmp_path: Path, temporary: Path) -> None:
     with Terminal(
         tmp_path, "hudhud", "demo", "--port", "0", variables={"TMPDIR": str(temporary)}
     ) as terminal:

@@ -1,4 +1,4 @@
-"""A number is forgotten beside a running service, which goes on."""
+"""Forget a number while the service runs."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ SECONDS = 20
 
 
 def hudhud(service: Service, variables: Mapping[str, str], *arguments: str) -> str:
-    """What a command prints beside the running service."""
+    """Run a command against the running service and return its output."""
     ended = subprocess.run(
         [sys.executable, "-m", "hudhud", *arguments],
         cwd=service.folder,
@@ -40,7 +40,7 @@ def wait_for_delivery(service: Service, job: int) -> None:
 
 
 def dump(service: Service, variables: Mapping[str, str]) -> str:
-    """All that the database holds, as one text."""
+    """Return the whole database as one text."""
     url = variables.get("DATABASE_URL", f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
     with closing(Database(url)) as database, database.read() as connection:
         return "\n".join(
@@ -50,7 +50,7 @@ def dump(service: Service, variables: Mapping[str, str]) -> str:
         )
 
 
-def test_a_number_is_forgotten_while_the_service_runs(
+def test_forget_removes_a_number_while_the_service_runs(
     start_service: StartService, database_variables: dict[str, str]
 ) -> None:
     variables = {"CHANNEL": "sandbox", "LOG_LEVEL": "debug", **database_variables}

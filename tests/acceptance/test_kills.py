@@ -18,7 +18,7 @@ from hudhud.db.tables import messages
 from support.services import API_KEY, Service, StartService, wait_until
 
 REQUESTS = 5000
-LOAD_SECONDS = 40  # a slow machine accepts fewer requests in this time
+LOAD_SECONDS = 40  # slow machines accept fewer requests in this time
 KILLS = 5
 PROGRESS_SECONDS = 60
 PER_SECOND = 250
@@ -29,7 +29,7 @@ ORPHAN_SECONDS = 5
 
 
 class Load:
-    """Sends requests at a steady rate; a killed server is retried."""
+    """Sends requests at a steady rate, with retries after a kill."""
 
     def __init__(self, url: str) -> None:
         self._url = url + "/api/v1/otp/send"
@@ -37,7 +37,7 @@ class Load:
         self.accepted: dict[int, str] = {}
 
     async def run(self, is_over: Callable[[int], bool]) -> None:
-        """Send until `is_over` holds for the number accepted; fail if none is accepted for long."""
+        """Send until `is_over` holds for the accepted number."""
         limits = httpx.Limits(max_connections=CONNECTIONS)
         headers = {"X-API-KEY": API_KEY}
         self._progress_at = time.monotonic()
@@ -63,14 +63,13 @@ class Load:
 
 
 class Killer:
-    """Kills the web process (and starts it again) or the sender, at random."""
+    """Kills the web process (and restarts it) or the sender, at random."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self.kills = 0
 
     async def run(self) -> None:
-        """Kill until canceled."""
         while True:
             await asyncio.sleep(KILL_EVERY_SECONDS)
             if secrets.randbelow(2):
@@ -101,7 +100,7 @@ def database_of(service: Service, variables: Mapping[str, str]) -> Database:
 
 
 def check_nothing_is_lost(database: Database, accepted: Mapping[int, str]) -> None:
-    """Every accepted request was sent in time or, past its validity, expired."""
+    """Assert that every accepted request was sent in time or expired."""
     wait_until(lambda: unfinished(database) == 0, VALIDITY_SECONDS + 60, "the queue to end")
     found = rows(database)
     for number, phone in accepted.items():
@@ -115,7 +114,7 @@ def check_nothing_is_lost(database: Database, accepted: Mapping[int, str]) -> No
     assert not late
 
 
-def test_nothing_is_lost_while_a_random_process_is_killed_every_two_seconds(
+def test_random_kills_every_two_seconds_lose_no_request(
     start_service: StartService, database_variables: dict[str, str]
 ) -> None:
     service = start_service(
@@ -135,7 +134,7 @@ def test_nothing_is_lost_while_a_random_process_is_killed_every_two_seconds(
         finally:
             killing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await killing  # raises what made it end early
+            await killing  # raises the exception that ended it early
 
     asyncio.run(scenario())
     if service.process is None or service.process.poll() is not None:
@@ -145,7 +144,7 @@ def test_nothing_is_lost_while_a_random_process_is_killed_every_two_seconds(
     database.close()
 
 
-def test_a_sender_does_not_outlive_its_killed_supervisor(
+def test_sender_does_not_outlive_its_killed_supervisor(
     start_service: StartService, database_variables: dict[str, str]
 ) -> None:
     service = start_service(
@@ -165,7 +164,7 @@ def test_a_sender_does_not_outlive_its_killed_supervisor(
 
 
 @pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGINT"])
-def test_a_signal_ends_everything_within_ten_seconds(
+def test_signal_stops_all_processes_within_ten_seconds(
     start_service: StartService, signal_name: str
 ) -> None:
     service = start_service(CHANNEL="sandbox")

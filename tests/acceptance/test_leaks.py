@@ -1,7 +1,7 @@
-"""After a hundred codes have come and gone, none can be read anywhere, nor a number in the logs.
+"""No code is readable anywhere, and no number in the logs.
 
-Everything that a running service writes or shows is gathered and searched. That the search finds
-what there is to find is shown last, with a code that a caller writes where it does not belong.
+The test searches everything that a running service writes or shows. At the end it plants a code and
+a number, to prove that the search finds them.
 """
 
 import os
@@ -53,7 +53,7 @@ OTHER_PAGES = ["/", "/healthz", "/readyz", "/api/openapi.json", "/api/docs", "/m
 
 @dataclass
 class Business:
-    """A program that sends and checks codes, and remembers what nobody else may know."""
+    """A program that sends and checks codes and records the secrets."""
 
     client: httpx.Client
     codes: list[str] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Business:
     pages: list[httpx.Response] = field(default_factory=list)
 
     def ask(self, path: str, body: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
-        """Send a request; the answer to all but a send is kept."""
+        """Send a request and keep every answer except those to a send."""
         answer = self.client.post(path, json=body or {}, headers=headers)
         assert answer.status_code < 500, answer.text
         if path != SEND:
@@ -71,7 +71,6 @@ class Business:
     def send(
         self, phone: str | None = None, key: str | None = None, **fields: Any
     ) -> dict[str, Any]:
-        """Ask for a code."""
         phone = phone or new_number()
         headers = {} if key is None else {"Idempotency-Key": key}
         answer = self.ask(SEND, {"phoneNumber": phone, **fields}, **headers)
@@ -82,18 +81,16 @@ class Business:
         return {"phone": phone, **accepted}
 
     def check(self, one: dict[str, Any], typed: str) -> dict[str, Any]:
-        """Ask whether a code is right."""
         answer: dict[str, Any] = self.ask(VERIFY, {"jobId": one["jobId"], "otp": typed}).json()
         return answer
 
     def show(self, path: str) -> None:
-        """Fetch a page of the API."""
         self.pages.append(self.client.get(path))
 
 
 @dataclass(frozen=True)
 class Site:
-    """All that is to be searched."""
+    """All places to be searched."""
 
     service: Service
     database: Database
@@ -102,7 +99,7 @@ class Site:
     secret: str
 
     def places(self) -> dict[str, list[bytes]]:
-        """What there is to read, by the kind of place."""
+        """Return the readable text by kind of place."""
         logs = self.service.folder / "logs"
         found = {
             "logs": [file.read_bytes() for file in logs.iterdir()],
@@ -121,18 +118,18 @@ class Site:
         return found
 
     def count(self, *statuses: str) -> int:
-        """How many messages have one of these statuses."""
+        """Return the number of messages with one of these statuses."""
         counted = select(func.count()).where(messages.c.status.in_(statuses))
         with self.database.read() as connection:
             return connection.scalar(counted) or 0
 
     def wait_until_sent(self) -> None:
-        """Wait until the sandbox has taken everything, and told that it arrived."""
+        """Wait until the sandbox has taken every message and reported its delivery."""
         waits = ("queued", "sending", "sent")
         wait_until(lambda: self.count(*waits) == 0, SECONDS, "all messages to arrive")
 
     def wait_until_told(self) -> None:
-        """Wait until the receiver has heard of everything."""
+        """Wait until the receiver has every event."""
         pending = select(func.count()).where(webhook_deliveries.c.status != "delivered")
 
         def left() -> int:
@@ -143,20 +140,20 @@ class Site:
 
 
 def rows(database: Database) -> Iterator[Row[Any]]:
-    """Every row of every table that the database has."""
+    """Return every row of every table."""
     with database.read() as connection:
         for table in inspect(connection).get_table_names():
             yield from connection.execute(text(f'SELECT * FROM "{table}"'))
 
 
 def dump(row: Row[Any]) -> bytes:
-    """A row as text, its bytes as they are; no value runs into the next."""
+    """Return a row as text, with bytes unchanged and its values separated."""
     values = (one if isinstance(one, bytes) else str(one).encode() for one in row)
     return b"\n".join(values)
 
 
 def leaks(found: Mapping[str, Sequence[bytes]], secrets: Iterable[str]) -> dict[str, set[str]]:
-    """Which secrets stand where."""
+    """Return each secret found, with its place."""
     wanted = {secret: secret.encode() for secret in secrets}
     told = {
         place: {
@@ -169,7 +166,7 @@ def leaks(found: Mapping[str, Sequence[bytes]], secrets: Iterable[str]) -> dict[
 
 @contextmanager
 def site(start_service: StartService, database_variables: dict[str, str]) -> Iterator[Site]:
-    """A service on the sandbox that logs all it can, and all who have to do with it."""
+    """A service with verbose logs, its receiver and its clients."""
     secret = database_variables.get("SESSION_SECRET", "a secret of the search for leaks")
     variables = {
         "CHANNEL": "sandbox",
@@ -196,7 +193,7 @@ def site(start_service: StartService, database_variables: dict[str, str]) -> Ite
 
 
 def new_client(service: Service, database: Database) -> httpx.Client:
-    """What sends the right key, once the service knows it."""
+    """Return a client with a key that the service already accepts."""
     key = make_key(database, "shop", "send", "verify", "read", "sandbox", limits=NO_LIMITS)
     headers = {"X-API-KEY": key}
     client = httpx.Client(base_url=service.url, headers=headers, timeout=20, limits=LIMITS)
@@ -204,7 +201,7 @@ def new_client(service: Service, database: Database) -> httpx.Client:
     return client
 
 
-def test_no_code_and_no_number_is_left_anywhere_it_does_not_belong(
+def test_no_code_or_number_leaks(
     start_service: StartService, database_variables: dict[str, str]
 ) -> None:
     with site(start_service, database_variables) as found:
@@ -226,11 +223,11 @@ def test_no_code_and_no_number_is_left_anywhere_it_does_not_belong(
 
 
 def live_through(site: Site) -> list[dict[str, Any]]:
-    """Let a hundred codes come and most of them go; return those that wait."""
+    """Send a hundred codes, finish most, and return the waiting ones."""
     business = site.business
     ones = [send_one(business, number) for number in range(SENDS)]
     failed = business.send(NOT_ON_WHATSAPP)
-    business.phones.remove(NOT_ON_WHATSAPP)  # which the code itself names
+    business.phones.remove(NOT_ON_WHATSAPP)  # the code itself contains this one
     wait_until(lambda: site.count("failed") == 1, SECONDS, "a failure")
     write_first(business)
     site.wait_until_sent()
@@ -241,9 +238,9 @@ def live_through(site: Site) -> list[dict[str, Any]]:
 
 
 def send_one(business: Business, number: int) -> dict[str, Any]:
-    """Ask for a code in one way or another."""
+    """Request a code by one of the API's routes."""
     kind = number % 10
-    if kind == 6:  # the second takes the place of the first
+    if kind == 6:  # the second supersedes the first
         business.send(phone := new_number())
         return business.send(phone)
     if kind == 8:
@@ -251,7 +248,7 @@ def send_one(business: Business, number: int) -> dict[str, Any]:
         first, again = (business.send(key=f"order-{number}", **fields) for _ in range(2))
         assert first == again
         return first
-    # Of letters, for logs mask what looks like a telephone number, whatever it is.
+    # Letters, because the logs mask any digits that look like a phone number.
     own = {"code": letters()} if kind == 3 else {}
     one = business.send(reference=f"order-{number}", metadata={"cart": number}, **own)
     if kind == 5:
@@ -260,7 +257,7 @@ def send_one(business: Business, number: int) -> dict[str, Any]:
 
 
 def finish(site: Site, one: dict[str, Any], kind: int) -> bool:
-    """Do what a user does with a code; False where it waits on."""
+    """Act as a code's user; return False if it stays pending."""
     business, code = site.business, one["otp"]
     if kind == 9:
         return False
@@ -281,12 +278,11 @@ def finish(site: Site, one: dict[str, Any], kind: int) -> bool:
 
 
 def letters() -> str:
-    """A caller's own code."""
     return "".join(secrets.choice(ascii_lowercase) for _ in range(LENGTH))
 
 
 def send_again(site: Site, one: dict[str, Any]) -> None:
-    """Ask for the code once more, as if half a minute had passed."""
+    """Resend the code, as if half a minute had passed."""
     past = update(messages).where(messages.c.id == one["jobId"])
     with site.database.write() as connection:
         connection.execute(past.values(created_at=now_ms() - 60_000))
@@ -294,7 +290,7 @@ def send_again(site: Site, one: dict[str, Any]) -> None:
 
 
 def write_first(business: Business) -> None:
-    """Start links, write their texts, and check the codes that come back."""
+    """Start links, write their texts, and check the codes of the answers."""
     for _ in range(3):
         phone = new_number()
         link = business.client.post(f"{OTP}/link", json={"phoneNumber": phone}).json()
@@ -309,7 +305,7 @@ def write_first(business: Business) -> None:
 
 
 def code_sent_to(business: Business, phone: str) -> str:
-    """What the sandbox shows of the message to a number."""
+    """Return the code in the sandbox's message to a number."""
 
     def taken() -> list[dict[str, str]]:
         answer = business.client.get("/api/v1/sandbox/messages", params={"phoneNumber": phone})
@@ -322,7 +318,7 @@ def code_sent_to(business: Business, phone: str) -> str:
 
 
 def look_at_everything(site: Site, code: str) -> None:
-    """Open all pages, as an admin and as a program; search for a code, too."""
+    """Open all pages as an admin and as a program, and search."""
     business = site.business
     with site.database.read() as connection:
         jobs = connection.execute(select(messages.c.id, messages.c.verification_id)).all()
@@ -333,7 +329,7 @@ def look_at_everything(site: Site, code: str) -> None:
             page = admin.get(path)
             assert page.status_code == (404 if path == "/metrics" else 200), path
             business.pages.append(page)
-        # Its own page repeats what the admin typed; nothing else may.
+        # The search page repeats the admin's input; no other page may.
         assert admin.get(f"/admin/status?searchQuery={code}").status_code == 200
     for job in jobs[::9]:
         business.show(f"{OTP}/{job.id}")
@@ -342,7 +338,7 @@ def look_at_everything(site: Site, code: str) -> None:
 
 
 def assert_all_happened(site: Site) -> None:
-    """Prove that the run was what it is meant to be."""
+    """Assert that the run covered every case."""
     told = {one.event["type"] for one in site.receiver.received}
     assert told >= {
         "verification.created",
@@ -367,7 +363,7 @@ def assert_all_happened(site: Site) -> None:
 
 
 def check_waiting(site: Site, waiting: Sequence[dict[str, Any]]) -> None:
-    """Of the codes that wait the ciphertext is there, of the others nothing."""
+    """Assert that only waiting codes exist, and only as ciphertext."""
     cipher = CodeCipher(site.secret)
     sealed = select(verifications).where(verifications.c.code_sealed.is_not(None))
     with site.database.read() as connection:
@@ -376,11 +372,11 @@ def check_waiting(site: Site, waiting: Sequence[dict[str, Any]]) -> None:
         }
     expected = {one["verificationId"]: one["otp"] for one in waiting}
     assert kept.items() >= expected.items()
-    assert len(kept) == len(expected) + 1  # and of the one that failed, which may be retried
+    assert len(kept) == len(expected) + 1  # and the failed one, which may be retried
 
 
 def plant(site: Site) -> str:
-    """Write a code, and a number, where they do not belong; return the code."""
+    """Plant a code and a number in wrong places; return the code."""
     business = site.business
     code = letters()
     fields = {"phoneNumber": new_number(), "code": code, "reference": code, "metadata": {"a": code}}

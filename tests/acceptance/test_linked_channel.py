@@ -1,7 +1,7 @@
-"""A code goes the whole way: HTTP, queue, the real client library, the emulated WhatsApp, a phone.
+"""A code's path over HTTP, queue, client library and emulated WhatsApp.
 
-All processes are real; nothing waits for minutes where `linked_sender.py` shortens a wait. Each row
-of the table in `docs/linked-channel.md` has a test here that bears its name.
+All processes are real; `linked_sender.py` shortens waits of minutes. Each row of the table in
+`docs/linked-channel.md` has a test here with its name.
 """
 
 import stat
@@ -19,7 +19,7 @@ from waemu.faults import Faults
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    """One emulated WhatsApp for all tests of this file."""
+    """One emulated WhatsApp for all tests of this module."""
     folder = tmp_path_factory.mktemp("emulator")
     with EmulatorProcess(folder, log=folder / "emulator.log") as running:
         yield running
@@ -27,7 +27,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
 
 @pytest.fixture
 def fresh(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[LinkedService]:
-    """A service with the product's own waits that nobody linked yet; not started."""
+    """A service with production waits, neither linked nor started."""
     emulator.reset_faults()
     emulator.set_receipts("delivered+read")
     service = LinkedService(tmp_path / "service", emulator, PLAIN)
@@ -39,7 +39,7 @@ def fresh(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[LinkedService]:
 def linked_service(
     emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LinkedService]:
-    """The service on which most faults are caused; linking takes too long to do it for each."""
+    """The service for most faults, shared because linking is slow."""
     service = LinkedService(tmp_path_factory.mktemp("linked"), emulator, IMPATIENT)
     service.start()
     yield service
@@ -48,7 +48,7 @@ def linked_service(
 
 @pytest.fixture
 def linked(linked_service: LinkedService) -> Iterator[LinkedService]:
-    """That service, linked and connected."""
+    """The shared service, linked and connected."""
     linked_service.make_ready()
     yield linked_service
     linked_service.emulator.reset_faults()
@@ -67,23 +67,23 @@ def unlinked_service(
 
 @pytest.fixture
 def unlinked(unlinked_service: LinkedService) -> Iterator[LinkedService]:
-    """That service; a test waits for the QR code that it needs."""
+    """The service whose links fail, without a QR code yet."""
     unlinked_service.emulator.reset_faults()
     yield unlinked_service
     unlinked_service.emulator.reset_faults()
 
 
 def assert_sends(service: LinkedService) -> None:
-    """A code still goes the whole way."""
+    """Assert that a code still reaches the phone."""
     phone = service.add_phone()
     job = service.send(phone)["jobId"]
     service.wait_for_delivery(job, "read")
 
 
-# The way of a code
+# Path of a code
 
 
-def test_a_code_is_read_on_the_phone_after_linking_by_qr(fresh: LinkedService) -> None:
+def test_code_is_read_on_the_phone_after_linking_by_qr(fresh: LinkedService) -> None:
     fresh.start()
     fresh.link()
     assert fresh.sender().phone == fresh.account
@@ -94,7 +94,7 @@ def test_a_code_is_read_on_the_phone_after_linking_by_qr(fresh: LinkedService) -
     assert message.text == fresh.body(accepted["jobId"]).replace("{code}", accepted["otp"])
     assert not message.bot_tag
     assert message.from_number == fresh.account.removeprefix("+")
-    # A receipt may come before the send returns, so the two are not compared.
+    # A receipt may come before the send returns, so the two times are not compared.
     assert job["sent_at"] is not None
     assert job["delivered_at"] <= job["read_at"]
     assert_keeps_secrets(fresh, code=accepted["otp"], phone=phone)
@@ -111,7 +111,7 @@ def assert_keeps_secrets(service: LinkedService, *, code: str, phone: str) -> No
     assert f"{code} " not in printed
 
 
-def test_a_restart_goes_on_with_the_stored_session(fresh: LinkedService) -> None:
+def test_restart_continues_with_the_stored_session(fresh: LinkedService) -> None:
     fresh.start()
     fresh.link()
     device = fresh.sender().device
@@ -124,14 +124,14 @@ def test_a_restart_goes_on_with_the_stored_session(fresh: LinkedService) -> None
     assert_sends(fresh)
 
 
-def test_a_killed_sender_goes_on_with_its_session(linked: LinkedService) -> None:
+def test_killed_sender_continues_with_its_session(linked: LinkedService) -> None:
     start = linked.now()
     linked.service.wait_for_sender().kill()
     linked.wait_for_state("connected", since=start)
     assert_sends(linked)
 
 
-def test_a_code_is_read_on_the_phone_after_linking_by_phone_code(fresh: LinkedService) -> None:
+def test_code_is_read_on_the_phone_after_linking_by_pairing_code(fresh: LinkedService) -> None:
     fresh.start()
     refused = fresh.command("pair_phone", new_number())
     assert refused.status == "failed"
@@ -151,7 +151,7 @@ def test_a_code_is_read_on_the_phone_after_linking_by_phone_code(fresh: LinkedSe
     assert "linked already" in again.sentence.english()
 
 
-def test_the_session_is_kept_in_postgresql_beside_the_queue(
+def test_postgresql_holds_the_session_and_the_queue(
     emulator: EmulatorProcess, tmp_path: Path, postgres_url: str
 ) -> None:
     service = LinkedService(
@@ -188,7 +188,7 @@ def assert_only_own_schema_has_session_tables(url: str) -> None:
     assert "whatsmeow_device" in tables["hudhud_sessions"]
 
 
-# The connection
+# Connection
 
 
 @pytest.mark.parametrize("abrupt", [True, False], ids=["killed", "closed"])
@@ -226,7 +226,7 @@ def test_stream_error_of_another_kind(linked: LinkedService, code: str) -> None:
     linked.wait_for_state("connected", since=start)
 
 
-def test_unreachable_server_is_tried_again_and_again(linked: LinkedService) -> None:
+def test_unreachable_server_is_retried_repeatedly(linked: LinkedService) -> None:
     linked.emulator.set_faults(Faults(upgrade_status=503))
     start = linked.now()
     linked.emulator.kick(linked.account)
@@ -251,8 +251,10 @@ def test_unreachable_server_at_the_first_connect(linked: LinkedService) -> None:
     linked.wait_for_state("connected", since=start)
 
 
-def test_silent_server_is_left_after_one_unanswered_keepalive(linked: LinkedService) -> None:
-    """The library pings every 20 to 30 s, waits 10 s, and would itself wait 217 s in all."""
+def test_silent_server_is_disconnected_after_one_unanswered_keepalive(
+    linked: LinkedService,
+) -> None:
+    """The library pings every 20 to 30 s, waits 10 s, and would itself give up after 217 s."""
     start = linked.now()
     linked.emulator.set_faults(Faults(iq_mute=["w:p"]))
     assert "stopped answering" in linked.wait_for_state("reconnecting", since=start)
@@ -261,7 +263,7 @@ def test_silent_server_is_left_after_one_unanswered_keepalive(linked: LinkedServ
 
 @pytest.mark.parametrize("reason", ["400", "409", "418"])
 def test_refused_by_connect_failure(linked: LinkedService, reason: str) -> None:
-    """The library has no name for 418 and its call ends over it: then the number is not known."""
+    """418 is unknown to the library and breaks its call, so that the number is not known."""
     linked.emulator.set_faults(Faults(connect_failure={"reason": reason}))
     start = linked.now()
     linked.emulator.kick(linked.account)
@@ -273,7 +275,7 @@ def test_refused_by_connect_failure(linked: LinkedService, reason: str) -> None:
 
 
 def test_broken_by_a_receipt_without_a_name(linked: LinkedService) -> None:
-    """The library goes deaf over a kind of receipt that it does not know."""
+    """The library stops receiving after an unknown kind of receipt."""
     phone = linked.add_phone()
     linked.wait_for_delivery(linked.send(phone)["jobId"], "read")
     [message] = linked.received(phone)
@@ -284,11 +286,11 @@ def test_broken_by_a_receipt_without_a_name(linked: LinkedService) -> None:
     assert_sends(linked)
 
 
-# The account
+# Account
 
 
 @pytest.mark.parametrize("how", ["device_removed", "401", "403", "406"])
-def test_logged_out_asks_for_a_new_link(linked: LinkedService, how: str) -> None:
+def test_logged_out_requires_a_new_link(linked: LinkedService, how: str) -> None:
     """device_removed and 401: logged_out; 403: main_device_gone; 406: unknown_logout."""
     device = linked.sender().device
     start = linked.now()
@@ -306,7 +308,7 @@ def test_logged_out_asks_for_a_new_link(linked: LinkedService, how: str) -> None
     assert_sends(linked)
 
 
-def test_session_gone_from_the_machine(linked: LinkedService) -> None:
+def test_session_gone_requires_a_new_link(linked: LinkedService) -> None:
     start = linked.now()
     (linked.service.folder / "data" / "session" / "main.db").unlink()
     linked.reload()
@@ -315,7 +317,7 @@ def test_session_gone_from_the_machine(linked: LinkedService) -> None:
     assert_sends(linked)
 
 
-def test_session_unusable_is_tried_again(linked: LinkedService) -> None:
+def test_session_unusable_is_retried(linked: LinkedService) -> None:
     folder = linked.service.folder / "data" / "session"
     start = linked.now()
     folder.rename(folder.with_name("aside"))
@@ -338,7 +340,7 @@ def test_operator_logout_unlinks_the_device(linked: LinkedService) -> None:
     assert linked.sender().device != device
 
 
-def test_operator_logout_while_the_sender_starts_unlinks_the_device(linked: LinkedService) -> None:
+def test_operator_logout_during_the_start_unlinks_the_device(linked: LinkedService) -> None:
     device = linked.sender().device
     start = linked.now()
     linked.command("reload")
@@ -348,7 +350,7 @@ def test_operator_logout_while_the_sender_starts_unlinks_the_device(linked: Link
     linked.link()
 
 
-def test_operator_logout_without_a_connection_says_what_is_left(linked: LinkedService) -> None:
+def test_operator_logout_without_a_connection_says_what_remains(linked: LinkedService) -> None:
     device = linked.sender().device
     start = linked.now()
     linked.emulator.set_faults(Faults(upgrade_status=503))
@@ -364,8 +366,8 @@ def test_operator_logout_without_a_connection_says_what_is_left(linked: LinkedSe
     assert device in linked.devices_on_the_phone()
 
 
-def test_replaced_comes_back_only_after_a_pause(linked: LinkedService) -> None:
-    """The pause is 15 minutes in use, 2 s here."""
+def test_replaced_reconnects_only_after_a_pause(linked: LinkedService) -> None:
+    """The pause is 15 minutes in production, 2 s here."""
     start = linked.now()
     linked.emulator.stream_error(linked.account, conflict="replaced")
     assert "Another program" in linked.wait_for_state("replaced", since=start)
@@ -388,8 +390,8 @@ def test_temporary_ban_ends_by_itself(linked: LinkedService) -> None:
     assert dial.at * 1000 >= until
 
 
-def test_temporary_ban_for_a_reason_without_a_name(linked: LinkedService) -> None:
-    """The library's call ends over it, and tells no end: an hour is assumed, 2 s here."""
+def test_temporary_ban_for_an_unknown_reason(linked: LinkedService) -> None:
+    """The library's call fails without an end of the ban: Hudhud assumes an hour, here 2 s."""
     linked.emulator.set_faults(
         Faults(connect_failure={"reason": "402", "code": "199", "expire": "4"})
     )
@@ -400,8 +402,8 @@ def test_temporary_ban_for_a_reason_without_a_name(linked: LinkedService) -> Non
     linked.wait_for_state("connected", since=start)
 
 
-def test_outdated_is_tried_again_in_a_new_process(linked: LinkedService) -> None:
-    """After an hour in use, after 2 s here."""
+def test_outdated_is_retried_in_a_new_process(linked: LinkedService) -> None:
+    """After an hour in production, after 2 s here."""
     linked.emulator.set_faults(Faults(connect_failure={"reason": "405"}))
     start = linked.now()
     before = linked.service.wait_for_sender().pid
@@ -415,7 +417,7 @@ def test_outdated_is_tried_again_in_a_new_process(linked: LinkedService) -> None
 # Messages
 
 
-def test_stranger_refused_by_463_concerns_only_that_person(linked: LinkedService) -> None:
+def test_stranger_refused_by_463_blocks_only_that_person(linked: LinkedService) -> None:
     refused, other = linked.add_phone(), linked.add_phone()
     linked.emulator.set_faults(Faults(ack_error="463", ack_error_for=[refused.removeprefix("+")]))
     job = linked.send(refused)["jobId"]
@@ -429,7 +431,7 @@ def test_stranger_refused_by_463_concerns_only_that_person(linked: LinkedService
 def test_strangers_refused_by_463_restrict_the_account_until_a_probe_passes(
     linked: LinkedService,
 ) -> None:
-    """The first probe comes after 15 minutes in use, after 3 s here."""
+    """The first probe comes after 15 minutes in production, after 3 s here."""
     known = linked.add_phone()
     linked.emulator.send_text(known, linked.account, "hello")
     linked.wait(lambda: known in {row.phone for row in linked.inbound()}, "the message")
@@ -449,7 +451,7 @@ def test_strangers_refused_by_463_restrict_the_account_until_a_probe_passes(
         linked.wait_for_delivery(job, "read")
 
 
-def test_a_restricted_account_stays_so_over_a_reconnect(linked: LinkedService) -> None:
+def test_restriction_survives_a_reconnect(linked: LinkedService) -> None:
     strangers = [linked.add_phone() for _ in range(3)]
     numbers = [phone.removeprefix("+") for phone in strangers]
     linked.emulator.set_faults(Faults(ack_error="463", ack_error_for=numbers))
@@ -466,9 +468,7 @@ def test_a_restricted_account_stays_so_over_a_reconnect(linked: LinkedService) -
 
 
 @pytest.mark.parametrize("error", ["479", "400"])
-def test_other_refusals_are_tried_again_with_growing_waits(
-    linked: LinkedService, error: str
-) -> None:
+def test_other_refusals_are_retried_with_growing_waits(linked: LinkedService, error: str) -> None:
     phone = linked.add_phone()
     linked.emulator.set_faults(Faults(ack_error=error, ack_error_for=[phone.removeprefix("+")]))
     job = linked.send(phone)["jobId"]
@@ -478,10 +478,8 @@ def test_other_refusals_are_tried_again_with_growing_waits(
 
 
 @pytest.mark.parametrize("error", ["420", "429"])
-def test_too_much_keeps_the_whole_account_quiet_for_a_while(
-    linked: LinkedService, error: str
-) -> None:
-    """A minute in use, 2 s here."""
+def test_too_much_pauses_the_whole_account(linked: LinkedService, error: str) -> None:
+    """A minute in production, 2 s here."""
     phone, other = linked.add_phone(), linked.add_phone()
     linked.emulator.set_faults(Faults(ack_error=error, ack_error_for=[phone.removeprefix("+")]))
     job = linked.send(phone)["jobId"]
@@ -493,8 +491,8 @@ def test_too_much_keeps_the_whole_account_quiet_for_a_while(
     assert linked.wait_for_delivery(waiting, "read")["attempts"] == 1
 
 
-def test_hung_send_is_cut_off_and_sent_again(linked: LinkedService) -> None:
-    """After 20 s in use, after 3 s here; the library alone would wait 75 s."""
+def test_hung_send_is_cut_off_and_retried(linked: LinkedService) -> None:
+    """After 20 s in production, after 3 s here; the library alone would wait 75 s."""
     phone = linked.add_phone()
     start = linked.now()
     linked.emulator.set_faults(Faults(ack_drop=True))
@@ -507,10 +505,10 @@ def test_hung_send_is_cut_off_and_sent_again(linked: LinkedService) -> None:
     assert texts == {linked.body(accepted["jobId"]).replace("{code}", accepted["otp"])}
 
 
-def test_a_socket_lost_in_the_middle_of_a_send_does_not_stop_the_sender(
+def test_socket_lost_during_a_send_does_not_stop_the_sender(
     linked: LinkedService,
 ) -> None:
-    """The library resends after its reconnect and then may wait for an ack for ever."""
+    """The library resends after its reconnect and may then wait indefinitely for an ack."""
     phone = linked.add_phone()
     linked.emulator.set_faults(Faults(ack_drop=True, ack_drop_for=[phone.removeprefix("+")]))
     job = linked.send(phone)["jobId"]
@@ -526,7 +524,7 @@ def test_no_account_for_the_number(linked: LinkedService) -> None:
     assert job["error"] == "There is no WhatsApp account for this number."
 
 
-def test_too_much_asked_of_the_number_check(linked: LinkedService) -> None:
+def test_too_much_refuses_the_number_check(linked: LinkedService) -> None:
     phone = linked.add_phone()
     linked.emulator.set_faults(Faults(iq_errors={"usync": "429 rate-overlimit"}))
     job = linked.send(phone)["jobId"]
@@ -535,8 +533,8 @@ def test_too_much_asked_of_the_number_check(linked: LinkedService) -> None:
     assert linked.wait_for_delivery(job, "read")["attempts"] == 1
 
 
-def test_silent_number_check_is_tried_again(linked: LinkedService) -> None:
-    """After 10 s in use, after 2 s here; the library alone would wait 75 s."""
+def test_silent_number_check_is_retried(linked: LinkedService) -> None:
+    """After 10 s in production, after 2 s here; the library alone would wait 75 s."""
     phone = linked.add_phone()
     linked.emulator.set_faults(Faults(iq_mute=["usync"]))
     job = linked.send(phone)["jobId"]
@@ -545,7 +543,7 @@ def test_silent_number_check_is_tried_again(linked: LinkedService) -> None:
     assert linked.wait_for_delivery(job, "read")["attempts"] > 1
 
 
-def test_what_people_write_is_handed_on_once(linked: LinkedService) -> None:
+def test_inbound_message_is_passed_on_once(linked: LinkedService) -> None:
     phone = linked.add_phone()
     sent = linked.emulator.send_text(phone, linked.account, "What is this code?")
     linked.emulator.send_text(phone, linked.account, "again", message_id=sent)
@@ -558,7 +556,7 @@ def test_what_people_write_is_handed_on_once(linked: LinkedService) -> None:
     assert written == [(phone, "What is this code?"), (phone, "Thank you")]
 
 
-def test_a_message_without_a_number_is_handed_on_with_the_number(linked: LinkedService) -> None:
+def test_inbound_message_without_a_number_is_passed_on_with_it(linked: LinkedService) -> None:
     phone = linked.add_phone()
     linked.wait_for_delivery(linked.send(phone)["jobId"], "read")
     linked.emulator.set_faults(Faults(hide_numbers=True))
@@ -569,7 +567,7 @@ def test_a_message_without_a_number_is_handed_on_with_the_number(linked: LinkedS
     )
 
 
-# The link
+# Link
 
 
 @pytest.mark.parametrize("tamper", ["hmac", "sig"])
@@ -586,7 +584,7 @@ def test_pairing_failed_shows_a_new_code(unlinked: LinkedService, tamper: str) -
 
 
 def test_qr_timeout_shows_a_new_code(unlinked: LinkedService) -> None:
-    """The server offers one code in place of six, so that the library gives up after 20 s."""
+    """The server offers one code instead of six, so that the library gives up after 20 s."""
     unlinked.emulator.set_faults(Faults(qr_refs=1))
     unlinked.reload()
     first, since = unlinked.wait_for_qr(), unlinked.sender().state_since
@@ -595,7 +593,7 @@ def test_qr_timeout_shows_a_new_code(unlinked: LinkedService) -> None:
 
 
 @pytest.mark.parametrize("reason", ["403", "503"])
-def test_pairing_refused_is_tried_again(unlinked: LinkedService, reason: str) -> None:
+def test_pairing_refused_is_retried(unlinked: LinkedService, reason: str) -> None:
     unlinked.emulator.set_faults(Faults(connect_failure={"reason": reason}))
     unlinked.reload()
     unlinked.wait_for_detail("no new device")
@@ -622,9 +620,10 @@ def test_unreachable_server_before_the_link(unlinked: LinkedService) -> None:
 
 
 @pytest.mark.parametrize("moment", ["offer", "qr", "phone_code"])
-def test_passkey_asked_for_is_put_into_words(unlinked: LinkedService, moment: str) -> None:
-    """At once, after the scan, and after the phone code. A fresh code comes after 5 minutes, or
-    when an operator reloads; here after 2 s.
+def test_passkey_request_is_explained(unlinked: LinkedService, moment: str) -> None:
+    """The phone asks at once, after the scan, or after the pairing code.
+
+    A fresh code comes after 5 minutes (here 2 s), or when an operator reloads.
     """
     unlinked.emulator.set_faults(Faults(passkey="offer" if moment == "offer" else "link"))
     unlinked.reload()

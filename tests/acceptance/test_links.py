@@ -1,6 +1,6 @@
-"""The user writes first, the whole way: HTTP, a virtual phone, the real client library, and back.
+"""Links with real processes: a virtual phone writes first.
 
-All processes are real; nothing waits for minutes where `linked_sender.py` shortens a wait.
+All processes are real; `linked_sender.py` shortens waits of minutes.
 """
 
 import re
@@ -31,7 +31,7 @@ CODE = re.compile(r"^\d{4}$", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProcess]:
-    """One emulated WhatsApp for all tests of this file."""
+    """One emulated WhatsApp for all tests of this module."""
     folder = tmp_path_factory.mktemp("emulator")
     with EmulatorProcess(folder, log=folder / "emulator.log") as running:
         yield running
@@ -41,7 +41,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorProce
 def linked_shop(
     emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["Shop"]:
-    """A service that most tests share, and a key of it."""
+    """A service shared by most tests, with a key."""
     service = LinkedService(tmp_path_factory.mktemp("linked"), emulator, IMPATIENT)
     service.start()
     yield Shop(service)
@@ -50,7 +50,7 @@ def linked_shop(
 
 @pytest.fixture
 def shop(linked_shop: "Shop") -> Iterator["Shop"]:
-    """That service, linked and connected."""
+    """The shared service, linked and connected."""
     linked_shop.service.make_ready()
     yield linked_shop
     linked_shop.service.emulator.reset_faults()
@@ -58,13 +58,13 @@ def shop(linked_shop: "Shop") -> Iterator["Shop"]:
 
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads for requests that wait."""
+    """Threads for blocking requests."""
     with ThreadPoolExecutor() as threads:
         yield threads
 
 
 class Shop:
-    """Who lets its users write first, over one service."""
+    """A business whose users write first, over one service."""
 
     def __init__(self, service: LinkedService) -> None:
         self.service = service
@@ -116,7 +116,7 @@ class Shop:
         return checked
 
     def write(self, phone: str, text: str, **options: Any) -> str:
-        """Let a virtual phone write to the shop's number; return the message's id."""
+        """Write from a virtual phone to the shop; return the message's id."""
         return self.emulator.send_text(phone, self.service.account, text, **options)
 
     def wait_until_taken(self, message: str) -> None:
@@ -126,7 +126,7 @@ class Shop:
         )
 
     def texts(self, phone: str) -> list[str]:
-        """What the phone received."""
+        """Return the texts that the phone received."""
         return [message.text for message in self.service.received(phone)]
 
     def wait_for_texts(self, phone: str, count: int = 1) -> list[str]:
@@ -134,14 +134,14 @@ class Shop:
         return self.texts(phone)
 
     def settle(self) -> None:
-        """Wait until whatever was written before this has been answered."""
+        """Wait until every earlier text has been answered."""
         probe = self.service.add_phone()
         self.write(probe, self.start()["token"])
         self.wait_for_texts(probe)
 
 
 def open_connections(service: Service) -> int:
-    """How many clients the service talks with."""
+    """Return the number of clients connected to the service."""
     assert service.process is not None
     found = psutil.Process(service.process.pid).net_connections("tcp")
     return sum(
@@ -155,7 +155,7 @@ def code_in(text: str) -> str:
     return found.group()
 
 
-def test_the_text_approves_and_the_waiting_request_names_the_number(
+def test_text_approves_and_the_waiting_request_returns_the_number(
     shop: Shop, pool: ThreadPoolExecutor
 ) -> None:
     phone, thief = shop.service.add_phone(), shop.service.add_phone()
@@ -178,7 +178,7 @@ def test_the_text_approves_and_the_waiting_request_names_the_number(
     assert [job["jobId"] for job in again["jobs"]] == [job["jobId"] for job in approved["jobs"]]
 
 
-def test_the_text_is_answered_with_a_code_that_proves_the_number(
+def test_answer_to_the_text_holds_a_code_that_proves_the_number(
     shop: Shop, pool: ThreadPoolExecutor
 ) -> None:
     phone = shop.service.add_phone()
@@ -192,7 +192,7 @@ def test_the_text_is_answered_with_a_code_that_proves_the_number(
     assert (shown["status"], shown["phoneNumber"]) == ("approved", phone)
 
 
-def test_a_token_from_another_number_than_the_expected_changes_nothing(shop: Shop) -> None:
+def test_token_from_an_unexpected_number_changes_nothing(shop: Shop) -> None:
     phone, other = shop.service.add_phone(), shop.service.add_phone()
     for mode in ("verify", "reply"):
         link = shop.start(mode=mode, phoneNumber=phone)
@@ -214,7 +214,7 @@ def test_unknown_tokens_are_answered_once_an_hour_and_other_texts_never(shop: Sh
     assert len(shop.texts(phone)) == 1
 
 
-def test_a_text_that_comes_twice_is_answered_once(shop: Shop) -> None:
+def test_duplicate_text_is_answered_once(shop: Shop) -> None:
     phone = shop.service.add_phone()
     link = shop.start()
     message = shop.write(phone, text_of(link["whatsappLink"]))
@@ -225,7 +225,7 @@ def test_a_text_that_comes_twice_is_answered_once(shop: Shop) -> None:
     assert len(shop.texts(phone)) == 1
 
 
-def test_an_edited_text_changes_nothing(shop: Shop) -> None:
+def test_edited_text_changes_nothing(shop: Shop) -> None:
     phone = shop.service.add_phone()
     link = shop.start(mode="verify", phoneNumber=phone)
     before = shop.show(link)
@@ -244,9 +244,7 @@ def test_an_edited_text_changes_nothing(shop: Shop) -> None:
     assert len(shop.texts(phone)) == 1
 
 
-def test_a_text_that_names_its_writer_by_lid_proves_the_number(
-    shop: Shop, pool: ThreadPoolExecutor
-) -> None:
+def test_text_with_a_lid_as_sender_proves_the_number(shop: Shop, pool: ThreadPoolExecutor) -> None:
     phone = shop.service.add_phone()
     shop.service.wait_for_delivery(shop.service.send(phone)["jobId"], "read")
     shop.emulator.set_faults(Faults(hide_numbers=True))
@@ -256,7 +254,7 @@ def test_a_text_that_names_its_writer_by_lid_proves_the_number(
     assert answer.result(PATIENCE_SECONDS)["provedNumber"] == phone
 
 
-def test_a_stranger_whose_number_whatsapp_hides_proves_nothing(shop: Shop) -> None:
+def test_text_with_a_hidden_number_proves_nothing(shop: Shop) -> None:
     phone = shop.service.add_phone()
     link = shop.start()
     shop.emulator.set_faults(Faults(hide_numbers=True))
@@ -272,8 +270,8 @@ def test_a_stranger_whose_number_whatsapp_hides_proves_nothing(shop: Shop) -> No
     assert shop.check(link, code_in(shop.wait_for_texts(phone)[0]))["provedNumber"] == phone
 
 
-def test_a_restricted_account_still_answers_people_it_never_met(shop: Shop) -> None:
-    """Strangers are refused by 463 until they write, which opens the way."""
+def test_restricted_account_answers_people_who_write_first(shop: Shop) -> None:
+    """463 refuses strangers only until they write."""
     strangers = [shop.service.add_phone() for _ in range(3)]
     numbers = [phone.removeprefix("+") for phone in strangers]
     shop.emulator.set_faults(Faults(ack_error="463", ack_error_for=numbers))
@@ -290,7 +288,7 @@ def test_a_restricted_account_still_answers_people_it_never_met(shop: Shop) -> N
         shop.service.wait_for_delivery(job, "read")
 
 
-def test_the_code_goes_before_all_that_waits(shop: Shop) -> None:
+def test_code_of_a_link_is_sent_before_waiting_messages(shop: Shop) -> None:
     phone, *others = (shop.service.add_phone() for _ in range(12))
     with shop.service.database.write() as connection:
         records.pause(connection, name=SENDER, now=now_ms())
@@ -306,7 +304,7 @@ def test_the_code_goes_before_all_that_waits(shop: Shop) -> None:
     assert len(arrived) == len(waiting) + 1
 
 
-def test_a_text_that_was_written_while_the_sender_was_away_is_answered(
+def test_text_written_while_the_sender_was_away_is_answered(
     shop: Shop, pool: ThreadPoolExecutor
 ) -> None:
     phone = shop.service.add_phone()
@@ -321,7 +319,7 @@ def test_a_text_that_was_written_while_the_sender_was_away_is_answered(
     assert answer.result(PATIENCE_SECONDS)["provedNumber"] == phone
 
 
-def test_a_request_that_waits_does_not_hold_up_a_stop(
+def test_waiting_request_does_not_delay_a_stop(
     emulator: EmulatorProcess, tmp_path: Path, pool: ThreadPoolExecutor
 ) -> None:
     service = LinkedService(tmp_path / "service", emulator, IMPATIENT)
@@ -332,7 +330,7 @@ def test_a_request_that_waits_does_not_hold_up_a_stop(
         link = shop.start()
         answers = [shop.wait_for(pool, link) for _ in range(4)]
         service.wait(lambda: open_connections(service.service) == len(answers), "the requests")
-        shop.show(link)  # whoever is answered after them knows that they were read
+        shop.show(link)  # later answers show that the requests were read
         assert service.service.stop() == 0
         for answer in answers:
             assert answer.result(PATIENCE_SECONDS)["status"] == "pending"
@@ -340,7 +338,7 @@ def test_a_request_that_waits_does_not_hold_up_a_stop(
         service.clean_up()
 
 
-def test_whichever_machine_is_asked_it_learns_what_arrived_at_another(
+def test_each_machine_sees_texts_that_arrived_at_another(
     emulator: EmulatorProcess, tmp_path: Path, postgres_url: str, pool: ThreadPoolExecutor
 ) -> None:
     shared = {"DATABASE_URL": postgres_url, "SESSION_SECRET": secrets.token_hex(32)}

@@ -1,4 +1,4 @@
-"""Hundreds of requests at the same moment: one approval, one message, one within a limit.
+"""Hundreds of simultaneous requests cause one approval or one message.
 
 Two processes share PostgreSQL; SQLite has one.
 """
@@ -29,32 +29,31 @@ MOST_ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Processes:
-    """Running services over one database."""
+    """Running services on one database."""
 
     services: Sequence[Service]
     database: Database
 
     def make_key(self, **settings: Any) -> str:
-        """Make a key; return it once every process knows it."""
+        """Create a key; return it once every process accepts it."""
         key = make_key(self.database, secrets.token_hex(8), **settings)
         for service in self.services:
             wait_until(lambda url=service.url: knows(url, key), 10, "the key to be known")  # type: ignore[misc] # mypy cannot infer it
         return key
 
     def ask(self, path: str, key: str, body: dict[str, Any], **headers: str) -> httpx.Response:
-        """Send one request."""
         headers = {"X-API-KEY": key, **headers}
         return HTTP.post(self.services[0].url + path, json=body, headers=headers)
 
     def ask_at_once(
         self, path: str, key: str, bodies: Sequence[dict[str, Any]], **headers: str
     ) -> list[Answer]:
-        """Send requests at the same moment, to all processes in turn."""
+        """Send simultaneous requests, to all processes in turn."""
         ports = [service.port for service in self.services]
         return post_at_once(ports, path, bodies, {"X-API-KEY": key, **headers})
 
     def count(self, table: Any, phone: str) -> int:
-        """How many rows there are of a number."""
+        """Return the number of rows of a phone number."""
         with self.database.read() as connection:
             counted = select(func.count()).select_from(table).where(table.c.phone == phone)
             return connection.scalar(counted) or 0
@@ -70,7 +69,7 @@ def processes(
     migrated_database: MigratedDatabase,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Processes]:
-    """Services over each kind of database."""
+    """Services on each kind of database."""
     kind = str(request.param)
     with ExitStack() as stack:
         url = stack.enter_context(migrated_database(kind))
@@ -91,7 +90,7 @@ def processes(
         assert [service.stop() for service in services] == [0] * len(services)
 
 
-def test_of_200_right_checks_at_once_exactly_one_is_approved(processes: Processes) -> None:
+def test_exactly_one_of_200_simultaneous_right_checks_is_approved(processes: Processes) -> None:
     key = processes.make_key(limits=NO_LIMITS)
     phone = new_number()
     one = processes.ask(SEND, key, {"phoneNumber": phone}).json()
@@ -106,7 +105,7 @@ def test_of_200_right_checks_at_once_exactly_one_is_approved(processes: Processe
     assert [answer.json()["valid"] for answer in answers if answer.status_code == 200] == [True]
 
 
-def test_of_200_checks_at_once_no_more_than_five_wrong_ones_are_tried(
+def test_200_simultaneous_wrong_checks_use_at_most_five_attempts(
     processes: Processes,
 ) -> None:
     key = processes.make_key(limits=NO_LIMITS)
@@ -121,7 +120,9 @@ def test_of_200_checks_at_once_no_more_than_five_wrong_ones_are_tried(
     assert right.status_code == 429
 
 
-def test_200_sends_at_once_with_one_idempotency_key_are_one_message(processes: Processes) -> None:
+def test_200_simultaneous_sends_with_one_idempotency_key_create_one_message(
+    processes: Processes,
+) -> None:
     key = processes.make_key(limits=NO_LIMITS)
     phone = new_number()
     headers = {"Idempotency-Key": secrets.token_hex(8)}
@@ -134,7 +135,7 @@ def test_200_sends_at_once_with_one_idempotency_key_are_one_message(processes: P
     assert processes.count(messages, phone) == processes.count(verifications, phone) == 1
 
 
-def test_of_200_sends_at_once_to_one_number_its_limit_lets_one_through(
+def test_limit_admits_one_of_200_simultaneous_sends_to_one_number(
     processes: Processes,
 ) -> None:
     key = processes.make_key()

@@ -1,4 +1,4 @@
-"""The login of the README works as it stands, against a real service."""
+"""The README's login example works unchanged against a real service."""
 
 import re
 import subprocess
@@ -11,14 +11,14 @@ from support.services import HTTP, Service, StartService, wait_until
 
 README = Path(__file__).parents[2] / "README.md"
 PHONE = "+201001234567"
-# The test reads the code where a phone would show it.
+# The test reads the code from the sandbox in place of a phone.
 SCOPES = [f"--scope={scope}" for scope in ("send", "verify", "read", "sandbox")]
 CODE = re.compile(r"^\d{4}$", re.MULTILINE)
 KEY = re.compile(r"hh_live_[\w-]+")
 
 
 def snippet(language: str) -> str:
-    """The login as the README has it."""
+    """Return the login example of the README."""
     found = re.search(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
     assert found is not None
     assert len([line for line in found[1].splitlines() if line]) <= 10
@@ -26,7 +26,7 @@ def snippet(language: str) -> str:
 
 
 def make_key(service: Service) -> str:
-    """A key as `hudhud keys create` makes it."""
+    """Create a key as `hudhud keys create` does."""
     made = subprocess.run(
         [sys.executable, "-m", "hudhud", "keys", "create", "login", *SCOPES],
         cwd=service.folder,
@@ -47,7 +47,7 @@ def make_key(service: Service) -> str:
 
 
 def received(service: Service, key: str) -> list[str]:
-    """The codes that arrived on the phone."""
+    """Return the codes that arrived on the phone."""
     answer = HTTP.get(
         f"{service.url}/api/v1/sandbox/messages",
         params={"phoneNumber": PHONE},
@@ -58,7 +58,7 @@ def received(service: Service, key: str) -> list[str]:
 
 
 @pytest.mark.parametrize("language", ["python", "sh"])
-def test_the_login_of_the_readme_works_as_it_stands(
+def test_login_example_of_the_readme_works_unchanged(
     start_service: StartService, language: str
 ) -> None:
     service = start_service(CHANNEL="sandbox")

@@ -1,4 +1,4 @@
-"""What the supervisor does with a sender that hangs."""
+"""The supervisor's reaction to a hanging sender."""
 
 import signal
 
@@ -24,7 +24,7 @@ def delivery_of(job: str) -> str:
     return str(httpx.get(job, headers={"X-API-KEY": API_KEY}).json()["delivery"])
 
 
-def test_a_sender_that_hangs_is_killed_and_started_anew(start_service: StartService) -> None:
+def test_hanging_sender_is_killed_and_restarted(start_service: StartService) -> None:
     service = start_service(CHANNEL="sandbox")
     hung = service.wait_for_sender()
     job = accept(service)

@@ -1,4 +1,4 @@
-"""A test key of a live installation: its messages go to the sandbox, whatever else waits."""
+"""Messages of test keys reach the sandbox despite a live backlog."""
 
 import contextlib
 import os
@@ -25,9 +25,9 @@ SECONDS = 30
 
 
 class TestKey:
-    """A test key, made and revoked beside the running service as an operator does."""
+    """A test key, created and revoked while the service runs."""
 
-    __test__ = False  # it is no test
+    __test__ = False  # not a test class
 
     def __init__(self, live: LinkedService, variables: dict[str, str]) -> None:
         self._live = live
@@ -51,11 +51,9 @@ class TestKey:
         return HTTP.get(url, headers={"X-API-KEY": self.key}, params=query)
 
     def revoke(self) -> None:
-        """Revoke it."""
         self._keys("revoke", "ci")
 
     def ask_for_code(self) -> dict[str, Any]:
-        """Ask for a code with it."""
         url = f"{self._live.service.url}/api/v1/otp/send"
         answer = HTTP.post(url, headers={"X-API-KEY": self.key}, json={"phoneNumber": PHONE})
         assert answer.status_code == 202, answer.text
@@ -63,7 +61,7 @@ class TestKey:
         return accepted
 
     def taken(self) -> list[dict[str, Any]]:
-        """What the sandbox took of it."""
+        """Return the messages of this key that the sandbox took."""
         answer = self._get("/api/v1/sandbox/messages", phoneNumber=PHONE)
         assert answer.status_code == 200, answer.text
         found: list[dict[str, Any]] = answer.json()["messages"]
@@ -72,7 +70,7 @@ class TestKey:
 
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[EmulatorProcess]:
-    """The WhatsApp to which nobody links a phone here."""
+    """An emulated WhatsApp without a linked phone."""
     with EmulatorProcess(tmp_path, log=tmp_path / "emulator.log") as running:
         yield running
 
@@ -81,7 +79,7 @@ def emulator(tmp_path: Path) -> Iterator[EmulatorProcess]:
 def live(
     emulator: EmulatorProcess, tmp_path: Path, database_variables: dict[str, str]
 ) -> Iterator[LinkedService]:
-    """A live installation that is not paired, on each kind of database."""
+    """An unpaired live installation on each kind of database."""
     service = LinkedService(tmp_path / "service", emulator, PLAIN, **database_variables)
     service.start()
     yield service
@@ -89,7 +87,7 @@ def live(
 
 
 def processes(live: LinkedService) -> dict[str, int]:
-    """The senders that have a process, and its id."""
+    """Return the process id of each sender that has a process."""
     running = {}
     for child in live.service.children():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -108,7 +106,7 @@ def is_strictly_ready(live: LinkedService) -> bool:
     return HTTP.get(f"{live.service.url}/readyz?strict").status_code == 200
 
 
-def test_what_a_test_key_sends_arrives_while_live_messages_wait(
+def test_messages_of_a_test_key_arrive_while_live_messages_wait(
     live: LinkedService, database_variables: dict[str, str]
 ) -> None:
     live.wait_for_qr()
@@ -135,7 +133,7 @@ def test_what_a_test_key_sends_arrives_while_live_messages_wait(
     assert live.service.stop() == 0
 
 
-def test_a_message_that_waits_for_the_sandbox_is_still_taken(
+def test_sandbox_takes_a_waiting_message_of_a_revoked_key(
     live: LinkedService, database_variables: dict[str, str]
 ) -> None:
     test_key = TestKey(live, database_variables)

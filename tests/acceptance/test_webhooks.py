@@ -1,4 +1,4 @@
-"""A running service tells a receiver what happens to a code, and ends in time."""
+"""A running service sends webhooks for a code and stops in time."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ ALLOWED = {"CHANNEL": "sandbox", "WEBHOOK_ALLOW_PRIVATE": "true"}
 
 
 def add_endpoint(service: Service, url: str, variables: Mapping[str, str]) -> str:
-    """Add an endpoint as an operator does beside the running service; return its secret."""
+    """Add an endpoint while the service runs; return its secret."""
     ended = subprocess.run(
         [sys.executable, "-m", "hudhud", "webhooks", "add", url],
         cwd=service.folder,
@@ -32,7 +32,7 @@ def cancel(service: Service, job: int) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def test_what_happens_to_a_code_is_told_signed_and_in_order(
+def test_events_of_a_code_arrive_signed_and_in_order(
     start_service: StartService, database_variables: dict[str, str]
 ) -> None:
     variables = {**ALLOWED, **database_variables}
@@ -61,7 +61,7 @@ def test_what_happens_to_a_code_is_told_signed_and_in_order(
     }
 
 
-def test_a_receiver_that_hangs_does_not_keep_the_service_from_ending(
+def test_hanging_receiver_does_not_delay_the_stop(
     start_service: StartService,
 ) -> None:
     release = threading.Event()

@@ -1,4 +1,4 @@
-"""The admin's password: of the environment or stored, and what sessions remember of it."""
+"""The admin's password, stored or from the environment."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def mark(database: Database, judge: AdminPassword) -> bytes:
         return judge.mark(connection)
 
 
-def test_the_stored_password_is_right_for_its_admin_alone(database: Database) -> None:
+def test_stored_password_is_valid_only_for_its_admin(database: Database) -> None:
     store(database)
     judge = admin()
     assert is_right(database, judge)
@@ -49,7 +49,7 @@ def test_the_stored_password_is_right_for_its_admin_alone(database: Database) ->
     assert not is_right(database, admin(admin_username="other"))
 
 
-def test_the_password_of_the_environment_wins(database: Database) -> None:
+def test_password_of_the_environment_takes_precedence(database: Database) -> None:
     store(database)
     judge = admin(admin_password="of the environment")
     assert not is_right(database, judge)
@@ -57,26 +57,26 @@ def test_the_password_of_the_environment_wins(database: Database) -> None:
     assert not is_right(database, judge, username="other", password="of the environment")
 
 
-def test_without_a_password_nothing_is_right(database: Database) -> None:
+def test_without_a_password_every_attempt_fails(database: Database) -> None:
     judge = admin()
     assert not is_right(database, judge, password="")
     assert not is_right(database, judge)
 
 
 @pytest.mark.parametrize("password", ["", "\0", "\udcff", "x" * 16_000, "كلمة السر الطويلة"])
-def test_any_text_can_be_tried(database: Database, password: str) -> None:
+def test_any_text_is_accepted_as_an_attempt(database: Database, password: str) -> None:
     store(database)
     assert not is_right(database, admin(), password=password)
 
 
-def test_a_damaged_hash_fits_nothing(database: Database) -> None:
+def test_damaged_hash_matches_no_password(database: Database) -> None:
     with database.write() as connection:
         admin_password.store(connection, username="admin", password_hash="no hash")
     assert not is_right(database, admin())
 
 
 @pytest.mark.parametrize("of_environment", [None, PASSWORD])
-def test_every_attempt_costs_one_check(
+def test_every_attempt_costs_one_hash_check(
     database: Database, monkeypatch: pytest.MonkeyPatch, of_environment: str | None
 ) -> None:
     store(database)
@@ -95,7 +95,7 @@ def test_every_attempt_costs_one_check(
     assert len(checked) == len(tried)
 
 
-def test_sessions_end_with_the_password_the_name_and_the_secret(database: Database) -> None:
+def test_changed_password_name_or_secret_ends_sessions(database: Database) -> None:
     store(database)
     before = mark(database, admin())
     assert mark(database, admin()) == before
@@ -112,6 +112,6 @@ def test_sessions_end_with_the_password_the_name_and_the_secret(database: Databa
 
 
 @pytest.mark.parametrize("password", ["", "x" * 11, "x" * 1025])
-def test_a_new_password_has_12_to_1024_characters(password: str) -> None:
+def test_new_password_has_12_to_1024_characters(password: str) -> None:
     with pytest.raises(BadRequest):
         admin_password.hash_password(password)

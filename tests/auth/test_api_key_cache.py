@@ -1,4 +1,4 @@
-"""The cache of API keys: who presents a key, for how long it works, and when it was last used."""
+"""The cache of API keys: ownership, expiry and last use."""
 
 import hmac
 from collections.abc import Iterator
@@ -44,13 +44,13 @@ def running(database: Database, environment_key: str | None = None) -> Iterator[
 
 
 def last_uses(database: Database) -> dict[str, int | None]:
-    """When each key was last used, as the database has it."""
+    """Return when each key was last used, from the database."""
     with database.read() as connection:
         uses = {key.name: key.last_used_at for key in api_keys.list_keys(connection)}
         return {**uses, "environment": api_keys.environment_used_at(connection)}
 
 
-def test_a_key_stands_for_its_owner_with_all_that_is_set_of_it(database: Database) -> None:
+def test_key_yields_its_owner_with_all_settings(database: Database) -> None:
     settings: dict[str, Any] = {"limits": "per_key=9/1h", "networks": ["192.0.2.0/24"]}
     key = make_key(database, "shop", "send", hides_code=True, may_link_verify=True, **settings)
     trial = make_key(database, "trial", is_test=True)
@@ -69,14 +69,14 @@ def test_a_key_stands_for_its_owner_with_all_that_is_set_of_it(database: Databas
     assert (caller.is_test, caller.is_environment) == (True, False)
 
 
-def test_the_key_of_the_environment_may_do_what_the_earlier_one_could(database: Database) -> None:
+def test_key_of_the_environment_has_the_earlier_applications_rights(database: Database) -> None:
     with running(database, OF_THE_ENVIRONMENT) as cache:
         caller = cache.identify(OF_THE_ENVIRONMENT)
     assert caller == Caller("environment", "API_KEY", frozenset({"send", "read", "sandbox"}))
     assert caller.is_environment
 
 
-def test_a_rotated_key_stands_for_the_same_owner_with_both_secrets(database: Database) -> None:
+def test_both_secrets_of_a_rotated_key_yield_the_same_owner(database: Database) -> None:
     old = make_key(database, "shop")
     with database.write() as connection:
         new = api_keys.rotate(connection, old[:14], now=now_ms())
@@ -86,7 +86,7 @@ def test_a_rotated_key_stands_for_the_same_owner_with_both_secrets(database: Dat
     assert [caller.owner for caller in callers if caller is not None] == [old[:14], old[:14]]
 
 
-def test_anything_else_is_no_key(database: Database) -> None:
+def test_unknown_and_malformed_keys_are_rejected(database: Database) -> None:
     key = make_key(database, "shop")
     wrong = [
         key[:-1],
@@ -102,13 +102,13 @@ def test_anything_else_is_no_key(database: Database) -> None:
         assert [cache.identify(presented) for presented in wrong] == [None] * len(wrong)
 
 
-def test_without_a_key_in_the_environment_nothing_passes_for_it(database: Database) -> None:
+def test_without_a_key_in_the_environment_no_text_matches_it(database: Database) -> None:
     with running(database, None) as cache:
         assert cache.identify("") is None
         assert cache.identify("None") is None
 
 
-def test_the_environments_key_is_compared_in_constant_time(
+def test_key_of_the_environment_is_compared_in_constant_time(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compared: list[tuple[bytes, bytes]] = []
@@ -123,7 +123,7 @@ def test_the_environments_key_is_compared_in_constant_time(
     assert [len(part) for part in compared[0]] == [32, 32]
 
 
-def test_a_new_key_works_and_a_revoked_one_stops_without_a_restart(database: Database) -> None:
+def test_created_and_revoked_keys_take_effect_without_a_restart(database: Database) -> None:
     with running(database) as cache:
         key = make_key(database, "shop")
         wait_until(lambda: cache.identify(key) is not None, 10, "the new key to work")
@@ -131,7 +131,7 @@ def test_a_new_key_works_and_a_revoked_one_stops_without_a_restart(database: Dat
         wait_until(lambda: cache.identify(key) is None, 10, "the revoked key to stop working")
 
 
-def test_a_key_expires_on_the_millisecond_also_while_nothing_is_read(database: Database) -> None:
+def test_key_expires_on_the_millisecond_without_a_database_read(database: Database) -> None:
     clock = Clock()
     key = make_key(database, "shop", now=NOW, expires_at=NOW + 1000)
     cache = ApiKeyCache(database, None, clock)
@@ -142,7 +142,7 @@ def test_a_key_expires_on_the_millisecond_also_while_nothing_is_read(database: D
     assert cache.identify(key) is None
 
 
-def test_known_keys_go_on_while_the_database_cannot_be_read(database: Database) -> None:
+def test_cached_keys_work_while_the_database_is_unavailable(database: Database) -> None:
     key = make_key(database, "shop")
     with running(database) as cache:
         with database.write() as connection:
@@ -155,7 +155,7 @@ def test_known_keys_go_on_while_the_database_cannot_be_read(database: Database) 
         wait_until(lambda: cache.identify(key) is None, 10, "the cache to read again")
 
 
-def test_only_scope_admin_names_an_admin(database: Database) -> None:
+def test_only_scope_admin_makes_a_key_an_admin(database: Database) -> None:
     keys = [
         make_key(database, "shop", "send"),
         make_key(database, "office", "admin"),
@@ -167,7 +167,7 @@ def test_only_scope_admin_names_an_admin(database: Database) -> None:
         assert [cache.admin_name(key) for key in keys] == [None, "office", "all", None, None]
 
 
-def test_scope_admin_may_do_and_see_everything() -> None:
+def test_scope_admin_allows_everything() -> None:
     admin = Caller("hh_live_office", "office", frozenset({"admin"}))
     shop = Caller("hh_live_shop", "shop", frozenset({"send"}))
     assert all(admin.may(scope) for scope in SCOPES)
@@ -177,7 +177,7 @@ def test_scope_admin_may_do_and_see_everything() -> None:
     assert shop.sees("hh_live_shop")
 
 
-def test_the_last_use_is_written_beside_requests_and_once_a_minute(database: Database) -> None:
+def test_last_use_is_written_outside_requests_once_a_minute(database: Database) -> None:
     clock = Clock()
     key = make_key(database, "shop")
     make_key(database, "idle")
@@ -198,7 +198,7 @@ def test_the_last_use_is_written_beside_requests_and_once_a_minute(database: Dat
     assert last_uses(database)["shop"] == NOW + USED_MS
 
 
-def test_a_later_use_that_another_process_saw_is_kept(database: Database) -> None:
+def test_later_use_recorded_by_another_process_is_kept(database: Database) -> None:
     clocks = Clock(), Clock()
     key = make_key(database, "shop")
     caches = [ApiKeyCache(database, OF_THE_ENVIRONMENT, clock) for clock in clocks]
@@ -211,7 +211,7 @@ def test_a_later_use_that_another_process_saw_is_kept(database: Database) -> Non
     assert last_uses(database) == {"shop": NOW + 5000, "environment": NOW + 5000}
 
 
-def test_an_orderly_stop_loses_no_use(database: Database) -> None:
+def test_orderly_stop_writes_pending_uses(database: Database) -> None:
     key = make_key(database, "shop")
     with running(database) as cache:
         before = now_ms()
@@ -223,7 +223,7 @@ def test_an_orderly_stop_loses_no_use(database: Database) -> None:
     assert last_uses(database)["shop"] == last
 
 
-def test_uses_that_cannot_be_written_are_written_later(database: Database) -> None:
+def test_uses_are_written_again_after_a_failed_write(database: Database) -> None:
     key = make_key(database, "shop")
     cache = ApiKeyCache(database, None, Clock())
     cache._renew()

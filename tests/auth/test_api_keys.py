@@ -1,4 +1,4 @@
-"""API keys on both databases: only digests are kept, and what has ended stops working."""
+"""API keys: only digests are stored, and ended keys are refused."""
 
 import re
 from collections.abc import Iterable
@@ -24,52 +24,52 @@ NOW = 1_700_000_000_000
 
 
 def rotate(database: Database, owner: str, *, now: int = NOW, **settings: Any) -> Rotated | None:
-    """The owner's new secret."""
+    """Rotate the owner's key and return the new secret."""
     with database.write() as connection:
         lock(connection, Lock.API_KEYS)
         return api_keys.rotate(connection, owner, now=now, **settings)
 
 
 def rotated(database: Database, owner: str, **settings: Any) -> Rotated:
-    """The new secret of an owner that has one."""
+    """Return the new secret of an owner that must have a key."""
     new = rotate(database, owner, **settings)
     assert new is not None
     return new
 
 
 def names_in_use(database: Database, now: int = NOW) -> list[str]:
-    """The names of the secrets that work."""
+    """Return the names of the working secrets."""
     with database.read() as connection:
         keys = api_keys.list_keys(connection)
         return [key.name for key in keys if api_keys.still_works(key, now)]
 
 
 def row_of(database: Database, key: str) -> Any:
-    """What is stored of a secret."""
+    """Return the stored row of a secret."""
     with database.read() as connection:
         return api_keys.stored(connection, key)
 
 
 def owner_of(database: Database, named: str, now: int = NOW) -> str | None:
-    """Whose key is named so."""
+    """Return the owner with this name."""
     with database.read() as connection:
         return api_keys.owner_of(connection, named, now=now)
 
 
 def revoke_key_at(database: Database, named: str, now: int) -> str | None:
-    """Revoke at a moment of the test's own."""
+    """Revoke a key at a chosen moment."""
     with database.write() as connection:
         return api_keys.revoke(connection, named, now=now)
 
 
-def test_a_key_has_256_random_bits_behind_its_mark(database: Database) -> None:
+def test_key_has_256_random_bits_after_its_mark(database: Database) -> None:
     first, second = make_key(database, "shop"), make_key(database, "bank")
     assert re.fullmatch(r"hh_live_[A-Za-z0-9_-]{43}", first)
     assert first != second
     assert make_key(database, "trial", is_test=True).startswith("hh_test_")
 
 
-def test_the_database_holds_neither_the_key_nor_more_of_it_than_its_prefix(
+def test_database_holds_only_the_prefix_of_a_key(
     database: Database,
 ) -> None:
     key = make_key(database, "shop")
@@ -80,7 +80,7 @@ def test_the_database_holds_neither_the_key_nor_more_of_it_than_its_prefix(
     assert key[14:] not in str(tuple(row))
 
 
-def test_a_list_shows_every_key_the_oldest_first_without_what_proves_it(
+def test_list_shows_every_key_oldest_first_without_secrets(
     database: Database,
 ) -> None:
     keys = [make_key(database, name, now=NOW) for name in ("shop", "bank")]
@@ -94,13 +94,13 @@ def test_a_list_shows_every_key_the_oldest_first_without_what_proves_it(
 
 
 @pytest.mark.parametrize("part", [0, 9, 11, 14, 51])
-def test_a_key_is_revoked_by_its_name_or_its_beginning(database: Database, part: int) -> None:
+def test_key_is_revoked_by_name_or_prefix(database: Database, part: int) -> None:
     key = make_key(database, "shop")
     assert revoke_key(database, key[:part] if part else "shop") == "shop"
     assert names_in_use(database) == []
 
 
-def test_revoking_what_does_not_exist_or_is_revoked_changes_nothing(database: Database) -> None:
+def test_revoking_an_unknown_or_revoked_key_changes_nothing(database: Database) -> None:
     make_key(database, "shop")
     assert not revoke_key(database, "bank")
     assert not revoke_key(database, "hh_live_??????")
@@ -110,16 +110,14 @@ def test_revoking_what_does_not_exist_or_is_revoked_changes_nothing(database: Da
     assert not revoke_key(database, "shop")
 
 
-def test_a_beginning_in_other_letters_is_another_key(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prefix_is_case_sensitive(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("secrets.token_urlsafe", lambda _bytes: "AbCdEf" + "x" * 37)
     make_key(database, "shop")
     assert not revoke_key(database, "hh_live_aBcDeF")
     assert revoke_key(database, "hh_live_AbCdEf")
 
 
-def test_a_beginning_that_fits_several_keys_is_refused_with_their_prefixes(
+def test_ambiguous_prefix_is_refused_with_the_matching_prefixes(
     database: Database,
 ) -> None:
     keys = [make_key(database, name) for name in ("shop", "bank")]
@@ -129,7 +127,7 @@ def test_a_beginning_that_fits_several_keys_is_refused_with_their_prefixes(
     assert names_in_use(database) == ["shop", "bank"]
 
 
-def test_a_name_that_is_anothers_prefix_is_refused_rather_than_guessed(database: Database) -> None:
+def test_name_equal_to_another_keys_prefix_is_refused(database: Database) -> None:
     key = make_key(database, "shop")
     make_key(database, key[:14])
     with pytest.raises(BadRequest):
@@ -140,7 +138,7 @@ def test_a_name_that_is_anothers_prefix_is_refused_rather_than_guessed(database:
 
 
 @pytest.mark.parametrize("name", ["", "  ", "x" * 61, "shop", " shop ", "\u202eevil"])
-def test_a_name_that_cannot_tell_keys_apart_is_refused(database: Database, name: str) -> None:
+def test_ambiguous_name_is_refused(database: Database, name: str) -> None:
     make_key(database, "shop")
     with pytest.raises(BadRequest):
         make_key(database, name)
@@ -148,13 +146,13 @@ def test_a_name_that_cannot_tell_keys_apart_is_refused(database: Database, name:
 
 
 @pytest.mark.parametrize("name", ["API_KEY", "environment", " environment "])
-def test_the_names_of_the_environments_key_are_refused(database: Database, name: str) -> None:
+def test_names_of_the_environment_key_are_refused(database: Database, name: str) -> None:
     with pytest.raises(BadRequest, match="means the key of API_KEY"):
         make_key(database, name)
 
 
 @pytest.mark.parametrize("end", ["revoked", "expired"])
-def test_the_name_of_a_key_that_has_ended_is_free_again(database: Database, end: str) -> None:
+def test_name_of_an_ended_key_can_be_reused(database: Database, end: str) -> None:
     make_key(database, "shop", now=NOW, expires_at=NOW + 1)
     if end == "revoked":
         revoke_key_at(database, "shop", NOW)
@@ -163,24 +161,24 @@ def test_the_name_of_a_key_that_has_ended_is_free_again(database: Database, end:
 
 
 @pytest.mark.parametrize("scopes", [[], ["everything"], ["send", ""]])
-def test_a_key_without_a_known_scope_is_refused(database: Database, scopes: Iterable[str]) -> None:
+def test_key_without_a_known_scope_is_refused(database: Database, scopes: Iterable[str]) -> None:
     with database.write() as connection, pytest.raises(BadRequest):
         api_keys.create(connection, "shop", scopes, now=NOW)
     assert names_in_use(database) == []
 
 
-def test_a_key_starts_with_what_a_program_needs_that_verifies(database: Database) -> None:
+def test_default_scopes_are_send_verify_and_read(database: Database) -> None:
     assert row_of(database, make_key(database, "shop")).scopes == "send verify read"
 
 
-def test_a_test_key_can_read_what_it_sent_and_administers_nothing(database: Database) -> None:
+def test_test_key_gets_scope_sandbox_but_never_admin(database: Database) -> None:
     key = make_key(database, "trial", "send", is_test=True)
     assert row_of(database, key).scopes == "send sandbox"
     with pytest.raises(BadRequest, match="admin"):
         make_key(database, "other", "admin", is_test=True)
 
 
-def test_what_is_set_is_stored_in_one_way_of_writing_and_described(database: Database) -> None:
+def test_settings_are_stored_normalized_and_described(database: Database) -> None:
     key = make_key(
         database,
         "shop",
@@ -219,13 +217,13 @@ def test_what_is_set_is_stored_in_one_way_of_writing_and_described(database: Dat
         {"expires_at": NOW},
     ],
 )
-def test_a_setting_that_cannot_hold_is_refused(database: Database, wrong: dict[str, Any]) -> None:
+def test_invalid_setting_is_refused(database: Database, wrong: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         make_key(database, "shop", **{"now": NOW, **wrong})
     assert names_in_use(database) == []
 
 
-def test_a_rotation_keeps_all_but_the_secret_and_lets_the_old_one_end(database: Database) -> None:
+def test_rotation_keeps_the_settings_and_ends_the_old_secret(database: Database) -> None:
     old = make_key(database, "shop", "send", limits="per_key=9/1h", hides_code=True, now=NOW)
     before = row_of(database, old)
     new = rotated(database, before.owner, overlap_ms=HOUR_MS, now=NOW + 5)
@@ -238,14 +236,14 @@ def test_a_rotation_keeps_all_but_the_secret_and_lets_the_old_one_end(database: 
     assert new.key not in repr(new)
 
 
-def test_an_overlap_of_nothing_ends_the_old_secret_at_once(database: Database) -> None:
+def test_zero_overlap_ends_the_old_secret_at_once(database: Database) -> None:
     key = make_key(database, "shop", now=NOW)
     rotated(database, key[:14], overlap_ms=0)
     assert row_of(database, key).expires_at == NOW
     assert names_in_use(database) == ["shop"]
 
 
-def test_a_second_rotation_never_prolongs_what_was_to_end(database: Database) -> None:
+def test_second_rotation_never_prolongs_an_ending_secret(database: Database) -> None:
     first = make_key(database, "shop", now=NOW)
     second = rotated(database, first[:14], overlap_ms=HOUR_MS).key
     rotated(database, first[:14], overlap_ms=DAY_MS)
@@ -253,7 +251,7 @@ def test_a_second_rotation_never_prolongs_what_was_to_end(database: Database) ->
     assert row_of(database, second).expires_at == NOW + DAY_MS
 
 
-def test_a_key_that_expires_gets_as_long_a_time_again(database: Database) -> None:
+def test_rotated_key_gets_the_same_lifetime_again(database: Database) -> None:
     first = make_key(database, "shop", now=NOW, expires_at=NOW + 10 * DAY_MS)
     then = NOW + 9 * DAY_MS
     second = rotated(database, first[:14], overlap_ms=30 * DAY_MS, now=then)
@@ -261,7 +259,7 @@ def test_a_key_that_expires_gets_as_long_a_time_again(database: Database) -> Non
     assert row_of(database, first).expires_at == NOW + 10 * DAY_MS
 
 
-def test_a_secret_in_its_overlap_passes_on_no_expiry_of_its_own(database: Database) -> None:
+def test_end_of_an_overlap_is_not_inherited_as_expiry(database: Database) -> None:
     first = make_key(database, "shop", now=NOW)
     leaked = rotated(database, first[:14], overlap_ms=DAY_MS)
     assert revoke_key_at(database, leaked.key, NOW) == "shop"
@@ -270,21 +268,21 @@ def test_a_secret_in_its_overlap_passes_on_no_expiry_of_its_own(database: Databa
 
 
 @pytest.mark.parametrize("overlap_ms", [-1, 30 * DAY_MS + 1])
-def test_an_overlap_has_its_bounds(database: Database, overlap_ms: int) -> None:
+def test_overlap_is_bounded(database: Database, overlap_ms: int) -> None:
     key = make_key(database, "shop", now=NOW)
     with pytest.raises(BadRequest):
         rotate(database, key[:14], overlap_ms=overlap_ms)
     assert row_of(database, key).expires_at is None
 
 
-def test_what_has_ended_or_never_was_cannot_be_rotated(database: Database) -> None:
+def test_ended_or_unknown_key_cannot_be_rotated(database: Database) -> None:
     key = make_key(database, "shop", now=NOW, expires_at=NOW + 1)
     assert rotate(database, "hh_live_nobody") is None
     assert rotate(database, "environment") is None
     assert rotate(database, key[:14], now=NOW + 1) is None
 
 
-def test_a_name_ends_all_secrets_and_a_beginning_just_that_one(database: Database) -> None:
+def test_revoking_by_name_ends_all_secrets_and_by_prefix_one(database: Database) -> None:
     first = make_key(database, "shop", now=NOW)
     second = rotated(database, first[:14]).key
     assert owner_of(database, "shop") == owner_of(database, second[:14]) == first[:14]
@@ -296,7 +294,7 @@ def test_a_name_ends_all_secrets_and_a_beginning_just_that_one(database: Databas
     assert names_in_use(database) == []
 
 
-def test_an_owner_whose_first_secret_has_ended_ends_all_others(database: Database) -> None:
+def test_revoking_an_owner_whose_first_secret_ended_ends_the_others(database: Database) -> None:
     first = make_key(database, "shop", now=NOW)
     rotated(database, first[:14], overlap_ms=0)
     rotated(database, first[:14])
@@ -304,7 +302,7 @@ def test_an_owner_whose_first_secret_has_ended_ends_all_others(database: Databas
     assert names_in_use(database) == []
 
 
-def test_a_key_for_admins_alone_does_not_stand_for_one_that_sends(database: Database) -> None:
+def test_admin_only_key_does_not_count_as_a_sending_key(database: Database) -> None:
     def may_any_send(now: int = NOW) -> bool:
         with database.read() as connection:
             return api_keys.any_in_use(connection, now=now)
@@ -316,7 +314,7 @@ def test_a_key_for_admins_alone_does_not_stand_for_one_that_sends(database: Data
     assert not may_any_send(NOW + 1)
 
 
-def test_a_test_key_is_known_to_be_in_use_until_it_ends(database: Database) -> None:
+def test_test_keys_count_as_in_use_until_they_end(database: Database) -> None:
     def is_any_in_use(now: int = NOW) -> bool:
         with database.read() as connection:
             return api_keys.any_test_in_use(connection, now=now)
@@ -328,7 +326,7 @@ def test_a_test_key_is_known_to_be_in_use_until_it_ends(database: Database) -> N
     assert not is_any_in_use(NOW + 1)
 
 
-def test_the_name_of_an_owner_outlives_its_key(database: Database) -> None:
+def test_owner_name_outlives_its_key(database: Database) -> None:
     key = make_key(database, "shop")
     revoke_key(database, "shop")
     with database.read() as connection:
@@ -342,10 +340,10 @@ LIFETIMES = (None, HOUR_MS + 1, 3 * DAY_MS)
 
 
 class KeysMachine(RuleBasedStateMachine):
-    """Keys that are made, rotated and revoked while time passes, against a plain model.
+    """Keys created, rotated and revoked over time, compared with a plain model.
 
-    The model knows of each secret whose it is and until when it works. The cache reads the
-    database after changes only: time alone must end a secret in what it has read.
+    The model knows the owner and the end of each secret. The cache reads the database only after
+    changes, so a cached secret must end by time alone.
     """
 
     def __init__(self, database: Database) -> None:
@@ -362,7 +360,7 @@ class KeysMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
-        # One rule, for Hypothesis leaves out some rules of each run, and most ways need many.
+        # A single rule: Hypothesis disables some rules in each run, and most paths need many.
         events = ["make", "wait"]
         if self.working():
             events += ["rotate", "rotate", "rotate", "revoke_name", "revoke_secret"]
@@ -437,7 +435,7 @@ class KeysMachine(RuleBasedStateMachine):
         assert sorted(names_in_use(self.database, self.now)) == names
 
 
-def test_just_the_secrets_work_that_should_whatever_happened(database: Database) -> None:
+def test_exactly_the_valid_secrets_work_after_any_sequence(database: Database) -> None:
     run_state_machine_as_test(
         lambda: KeysMachine(database),  # type: ignore[arg-type] # a factory is documented too
         settings=settings(

@@ -1,4 +1,4 @@
-"""The audit: written with what it tells about, read page by page, kept for 90 days."""
+"""The audit: writing, paging, search and retention."""
 
 from typing import Any, get_args
 
@@ -31,7 +31,7 @@ def test_every_action_belongs_to_one_group() -> None:
     assert tuple(GROUPS) == get_args(Group)
 
 
-def test_a_note_says_who_did_what_and_what_came_of_it(database: Database) -> None:
+def test_entry_holds_actor_action_and_result(database: Database) -> None:
     note(database, what="retry", subject="job 7", outcome="refused", detail=other("expired"))
     with database.read() as connection:
         (row,) = audit_log.page(connection, limit=10)
@@ -39,7 +39,7 @@ def test_a_note_says_who_did_what_and_what_came_of_it(database: Database) -> Non
     assert (row.subject, row.outcome, row.detail) == ("job 7", "refused", "expired")
 
 
-def test_pages_follow_each_other_newest_first(database: Database) -> None:
+def test_pages_are_ordered_newest_first(database: Database) -> None:
     for number in range(5):
         note(database, subject=str(number))
     assert subjects(database, limit=2) == ["4", "3"]
@@ -48,7 +48,7 @@ def test_pages_follow_each_other_newest_first(database: Database) -> None:
     assert subjects(database, limit=2, before=last) == ["2", "1"]
 
 
-def test_a_group_is_shown_alone(database: Database) -> None:
+def test_filter_shows_one_group(database: Database) -> None:
     note(database, what="login", subject="in")
     note(database, what="login_failed", subject="failed")
     note(database, what="cancel", subject="job")
@@ -57,7 +57,7 @@ def test_a_group_is_shown_alone(database: Database) -> None:
 
 
 @pytest.mark.parametrize("searched", ["ROOT", "198.51.100.80", "backoffice", "5 failures"])
-def test_a_text_is_found_wherever_it_stands(database: Database, searched: str) -> None:
+def test_search_covers_every_column(database: Database, searched: str) -> None:
     note(database, subject="other")
     note(
         database,
@@ -69,21 +69,21 @@ def test_a_text_is_found_wherever_it_stands(database: Database, searched: str) -
     assert subjects(database, text=searched) == ["backoffice"]
 
 
-def test_a_search_takes_signs_of_patterns_as_they_are(database: Database) -> None:
+def test_search_treats_wildcards_literally(database: Database) -> None:
     note(database, subject="100%")
     note(database, subject="1000")
     assert subjects(database, text="0%") == ["100%"]
     assert subjects(database, text="_") == []
 
 
-def test_what_strangers_type_can_always_be_written(database: Database) -> None:
+def test_any_text_from_strangers_can_be_stored(database: Database) -> None:
     note(database, who="x" * 10_000 + "\0\udcff", subject="one")
     note(database, who="a\0\udcffb", subject="two")
     with database.read() as connection:
         assert max(len(who) for who in connection.scalars(select(tables.audit.c.who))) == 60
 
 
-def test_old_notes_are_deleted_a_few_at_a_time(database: Database) -> None:
+def test_old_entries_are_deleted_in_batches(database: Database) -> None:
     for number in range(3):
         note(database, now=NOW - 2, subject=f"old {number}")
     note(database, now=NOW - 1, subject="kept")

@@ -1,4 +1,4 @@
-"""The first credentials: made once, and kept from other eyes."""
+"""The first credentials: created once and kept private."""
 
 import io
 import threading
@@ -30,11 +30,11 @@ KNOWN = {"api_key": "known", "admin_password": "known"}
 
 
 def keep(_made: FirstCredentials) -> None:
-    """Stands for somebody who has taken the credentials."""
+    """Accept the credentials."""
 
 
 def ensure(database: Database, **changes: Any) -> FirstCredentials | None:
-    """One start with these settings."""
+    """Start once with these settings."""
     chosen = settings(**{"session_secret": ONE, **changes})
     return ensure_credentials(
         database,
@@ -46,23 +46,21 @@ def ensure(database: Database, **changes: Any) -> FirstCredentials | None:
 
 
 def stored(database: Database, query: str) -> list[Any]:
-    """Rows of the database."""
     with database.read() as connection:
         return list(connection.execute(text(query)))
 
 
 def mode(file: Path) -> int:
-    """The permission bits of a file."""
     return file.stat().st_mode & 0o777
 
 
-def test_a_wrong_previous_secret_does_not_help(database: Database) -> None:
+def test_wrong_previous_secret_is_rejected(database: Database) -> None:
     ensure(database, **KNOWN)
     with pytest.raises(StartRefused):
         ensure(database, **KNOWN, session_secret=TWO, session_secret_previous=TWO)
 
 
-def test_the_first_start_makes_a_key_and_an_admin_of_which_only_hashes_stay(
+def test_first_start_creates_a_key_and_an_admin_and_stores_only_hashes(
     database: Database,
 ) -> None:
     made = ensure(database, admin_username="amal")
@@ -77,7 +75,7 @@ def test_the_first_start_makes_a_key_and_an_admin_of_which_only_hashes_stay(
     assert (name, prefix) == ("first", made.api_key[:14])
 
 
-def test_the_second_start_makes_nothing(database: Database) -> None:
+def test_second_start_creates_nothing(database: Database) -> None:
     ensure(database)
     assert ensure(database) is None
 
@@ -85,14 +83,16 @@ def test_the_second_start_makes_nothing(database: Database) -> None:
 @pytest.mark.parametrize(
     ("known", "missing"), [("api_key", "admin_password"), ("admin_password", "api_key")]
 )
-def test_what_is_configured_is_not_made(database: Database, known: str, missing: str) -> None:
+def test_configured_credentials_are_not_created(
+    database: Database, known: str, missing: str
+) -> None:
     made = ensure(database, **{known: "known"})
     assert made is not None
     assert getattr(made, known) is None
     assert getattr(made, missing) is not None
 
 
-def test_a_new_key_is_made_when_every_key_was_revoked(database: Database) -> None:
+def test_new_key_is_created_when_every_key_was_revoked(database: Database) -> None:
     ensure(database)
     revoke_key(database, "first")
     made = ensure(database)
@@ -101,7 +101,7 @@ def test_a_new_key_is_made_when_every_key_was_revoked(database: Database) -> Non
     assert made.admin_password is None
 
 
-def test_the_first_key_takes_no_name_of_one_that_cannot_send(database: Database) -> None:
+def test_first_key_avoids_the_name_of_a_key_that_cannot_send(database: Database) -> None:
     for name in ("first", "first-2"):
         make_key(database, name, "read")
     made = ensure(database)
@@ -113,7 +113,7 @@ def test_the_first_key_takes_no_name_of_one_that_cannot_send(database: Database)
     assert [note.subject for note in notes] == ["first-3"]
 
 
-def test_machines_that_start_at_once_make_the_credentials_once(database: Database) -> None:
+def test_simultaneous_starts_create_the_credentials_once(database: Database) -> None:
     count = 4
     barrier = threading.Barrier(count)
     made: list[FirstCredentials | None] = []
@@ -132,8 +132,8 @@ def test_machines_that_start_at_once_make_the_credentials_once(database: Databas
     assert len(stored(database, "SELECT * FROM api_keys")) == 1
 
 
-def test_credentials_that_reached_nobody_do_not_exist(database: Database) -> None:
-    Path("data").touch()  # a file where the folder should be
+def test_credentials_that_could_not_be_shown_are_not_stored(database: Database) -> None:
+    Path("data").touch()  # a file in place of the folder
 
     def write_to_a_file(made: FirstCredentials) -> None:
         announce(made, DATA)
@@ -151,7 +151,7 @@ def test_credentials_that_reached_nobody_do_not_exist(database: Database) -> Non
     assert ensure(database) is not None
 
 
-def test_a_password_is_strong_and_reads_without_doubt() -> None:
+def test_password_is_strong_and_unambiguous_to_read() -> None:
     password = admin_password.make_password()
     assert [len(group) for group in password.split("-")] == [5, 5, 5, 5]
     assert not set("01iloIO") & set(password)
@@ -159,7 +159,7 @@ def test_a_password_is_strong_and_reads_without_doubt() -> None:
     assert admin_password.make_password() != password
 
 
-def test_credentials_do_not_show_in_the_objects_text() -> None:
+def test_repr_hides_the_credentials() -> None:
     made = FirstCredentials("amal", api_key="hunter2", admin_password="hunter2")
     assert "hunter2" not in f"{made!r} {made}"
 
@@ -168,11 +168,10 @@ class Terminal(io.StringIO):
     """A stdout that is a terminal."""
 
     def isatty(self) -> bool:
-        """Always."""
         return True
 
 
-def test_on_a_terminal_credentials_are_printed_and_written_nowhere(
+def test_on_a_terminal_credentials_are_printed_and_not_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     terminal = Terminal()
@@ -182,7 +181,7 @@ def test_on_a_terminal_credentials_are_printed_and_written_nowhere(
     assert not Path("data").exists()
 
 
-def test_without_a_terminal_credentials_go_to_a_file_for_the_owner_alone(
+def test_without_a_terminal_credentials_go_to_a_private_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     announce(FirstCredentials("amal", api_key="hh_live_x", admin_password="hunter2"), DATA)
@@ -195,7 +194,7 @@ def test_without_a_terminal_credentials_go_to_a_file_for_the_owner_alone(
     assert "hh_live_x" not in said
 
 
-def test_later_credentials_are_added_to_the_file_and_close_it_to_others() -> None:
+def test_later_credentials_are_appended_and_make_the_file_private() -> None:
     file = Path("data/first-credentials.txt")
     file.parent.mkdir()
     file.write_text("before\n", encoding="utf-8")
@@ -208,7 +207,7 @@ def test_later_credentials_are_added_to_the_file_and_close_it_to_others() -> Non
     assert mode(file) == 0o600
 
 
-def test_a_link_in_the_place_of_the_file_is_not_followed() -> None:
+def test_symbolic_link_in_place_of_the_file_is_not_followed() -> None:
     Path("data").mkdir()
     Path("data/first-credentials.txt").symlink_to(Path("elsewhere").absolute())
     with pytest.raises(StartRefused):

@@ -1,4 +1,4 @@
-"""The limit of failed logins: per address it refuses, per account it only slows down."""
+"""The limit of failed logins: refused per address, slowed per account."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +18,7 @@ THERE = "192.0.2.2"
 def attempt(
     database: Database, address: str = HERE, *, username: str = "admin", now: int = NOW
 ) -> Attempt:
-    """Try once, and fail unless more is done."""
+    """Attempt a login that fails unless it is settled otherwise."""
     with database.write() as connection:
         return login_attempts.reserve(connection, address=address, username=username, now=now)
 
@@ -36,13 +36,13 @@ def count(database: Database) -> int:
         return len(connection.execute(select(tables.login_attempts)).all())
 
 
-def test_the_sixth_attempt_of_an_address_is_refused(database: Database) -> None:
+def test_sixth_attempt_of_an_address_is_refused(database: Database) -> None:
     assert [attempt(database).is_last for _ in range(5)] == [False] * 4 + [True]
     assert is_refused(database)
     assert not is_refused(database, THERE)
 
 
-def test_a_refusal_says_when_it_is_possible_again_and_does_not_put_that_off(
+def test_refusal_says_when_to_retry_and_does_not_extend_the_wait(
     database: Database,
 ) -> None:
     for minute in range(5):
@@ -56,14 +56,14 @@ def test_a_refusal_says_when_it_is_possible_again_and_does_not_put_that_off(
     assert is_refused(database, now=NOW + WINDOW_MS)
 
 
-def test_attempts_at_the_same_moment_cannot_exceed_the_limit(database: Database) -> None:
+def test_simultaneous_attempts_cannot_exceed_the_limit(database: Database) -> None:
     with ThreadPoolExecutor(6) as threads:
         refused = list(threads.map(lambda _: is_refused(database), range(12)))
     assert refused.count(False) == 5
     assert count(database) == 5
 
 
-def test_the_limit_is_kept_in_the_database(database: Database) -> None:
+def test_limit_is_stored_in_the_database(database: Database) -> None:
     for _ in range(5):
         attempt(database)
     reopened = Database(database.url.render_as_string(hide_password=False))
@@ -71,7 +71,7 @@ def test_the_limit_is_kept_in_the_database(database: Database) -> None:
     reopened.close()
 
 
-def test_success_forgives_the_failures_of_its_address_alone(database: Database) -> None:
+def test_success_resets_only_the_failures_of_its_address(database: Database) -> None:
     for _ in range(5):
         attempt(database, THERE)
     for _ in range(3):
@@ -84,7 +84,7 @@ def test_success_forgives_the_failures_of_its_address_alone(database: Database) 
     assert is_refused(database, THERE)
 
 
-def test_what_was_right_but_not_enough_is_uncounted_alone(database: Database) -> None:
+def test_release_uncounts_only_its_own_attempt(database: Database) -> None:
     first = attempt(database)
     attempt(database)
     with database.write() as connection:
@@ -92,7 +92,7 @@ def test_what_was_right_but_not_enough_is_uncounted_alone(database: Database) ->
     assert count(database) == 1
 
 
-def test_an_account_under_attack_from_everywhere_only_gets_slower(database: Database) -> None:
+def test_account_attacked_from_many_addresses_is_only_slowed_down(database: Database) -> None:
     delays = [attempt(database, f"198.51.100.{number}").delay for number in range(30)]
     assert delays[:5] == [0.0] * 5
     assert delays[5] > 0
@@ -102,13 +102,13 @@ def test_an_account_under_attack_from_everywhere_only_gets_slower(database: Data
     assert attempt(database, THERE, now=NOW + WINDOW_MS).delay == 0
 
 
-def test_a_long_or_hostile_username_is_counted_like_any_other(database: Database) -> None:
+def test_long_or_hostile_username_is_counted_like_any_other(database: Database) -> None:
     for name in ("x" * 100_000, "nul\0", "\udcff"):
         attempt(database, username=name)
     assert count(database) == 3
 
 
-def test_an_operator_unlocks_one_address_or_all(database: Database) -> None:
+def test_operator_unlocks_one_address_or_all(database: Database) -> None:
     for address in (HERE, HERE, "2001:db8::1"):
         attempt(database, address)
     with database.write() as connection:
@@ -118,7 +118,7 @@ def test_an_operator_unlocks_one_address_or_all(database: Database) -> None:
     assert count(database) == 0
 
 
-def test_what_counts_no_more_is_purged(database: Database) -> None:
+def test_expired_attempts_are_purged(database: Database) -> None:
     attempt(database)
     attempt(database, now=NOW + 1)
     with database.write() as connection:

@@ -1,4 +1,4 @@
-"""The second factor: confirmed by a code, then each code works once."""
+"""The second factor: confirmed by a code; each code works once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
@@ -18,7 +18,6 @@ CIPHER = Cipher(PURPOSE, "the secret of these tests")
 
 
 def set_up(database: Database, cipher: Cipher = CIPHER) -> Setup:
-    """Begin a setup."""
     with database.write() as connection:
         second_factor.begin_setup(connection, cipher, "admin")
         setup = second_factor.pending(connection, cipher, "admin")
@@ -32,7 +31,7 @@ def confirm(database: Database, code: str, *, now: int = NOW) -> list[str] | Non
 
 
 def turn_on(database: Database) -> tuple[str, list[str]]:
-    """Turn it on two steps ago; return the secret and the recovery codes."""
+    """Enable it two steps ago; return the secret and the recovery codes."""
     setup = set_up(database)
     codes = confirm(database, code_of(setup.secret, -2), now=NOW - 2 * STEP_MS)
     assert codes is not None
@@ -40,7 +39,7 @@ def turn_on(database: Database) -> tuple[str, list[str]]:
 
 
 def code_of(secret: str, steps: int = 0) -> str:
-    """What the app shows, so many steps after `NOW`."""
+    """Return the authenticator's code so many steps after `NOW`."""
     return pyotp.TOTP(secret).at((NOW + steps * STEP_MS) // 1000)
 
 
@@ -54,7 +53,7 @@ def is_on(database: Database) -> bool:
         return second_factor.is_on(connection, "admin")
 
 
-def test_it_is_on_only_when_a_code_has_confirmed_it(database: Database) -> None:
+def test_second_factor_is_on_only_after_confirmation(database: Database) -> None:
     assert not is_on(database)
     setup = set_up(database)
     assert not is_on(database)
@@ -66,14 +65,14 @@ def test_it_is_on_only_when_a_code_has_confirmed_it(database: Database) -> None:
         assert second_factor.pending(connection, CIPHER, "admin") is None
 
 
-def test_the_app_is_told_whose_code_it_makes(database: Database) -> None:
+def test_uri_names_the_account(database: Database) -> None:
     setup = set_up(database)
     address = urlsplit(setup.address)
     assert (address.scheme, address.netloc, address.path) == ("otpauth", "totp", "/Hudhud:admin")
     assert parse_qs(address.query) == {"secret": [setup.secret], "issuer": ["Hudhud"]}
 
 
-def test_beginning_again_makes_another_secret_until_it_is_on(database: Database) -> None:
+def test_restarted_setup_creates_another_secret_until_confirmed(database: Database) -> None:
     first, second = set_up(database), set_up(database)
     assert first.secret != second.secret
     assert confirm(database, code_of(second.secret)) is not None
@@ -82,7 +81,7 @@ def test_beginning_again_makes_another_secret_until_it_is_on(database: Database)
     assert spend(database, code_of(second.secret, 1)) == "app"
 
 
-def test_the_secret_is_sealed_and_recovery_codes_are_kept_as_digests(database: Database) -> None:
+def test_secret_is_sealed_and_recovery_codes_are_stored_as_digests(database: Database) -> None:
     secret, codes = turn_on(database)
     with database.read() as connection:
         rows = [
@@ -96,18 +95,18 @@ def test_the_secret_is_sealed_and_recovery_codes_are_kept_as_digests(database: D
 
 
 @pytest.mark.parametrize("steps", [-1, 0, 1])
-def test_a_clock_may_be_one_step_off(database: Database, steps: int) -> None:
+def test_clock_may_be_one_step_off(database: Database, steps: int) -> None:
     secret, _ = turn_on(database)
     assert spend(database, code_of(secret, steps)) == "app"
 
 
 @pytest.mark.parametrize("steps", [-2, 2, 100])
-def test_a_code_of_another_time_does_not_fit(database: Database, steps: int) -> None:
+def test_code_of_another_time_is_rejected(database: Database, steps: int) -> None:
     secret, _ = turn_on(database)
     assert spend(database, code_of(secret, steps)) is None
 
 
-def test_each_code_works_once_and_none_before_it(database: Database) -> None:
+def test_each_code_works_once_and_invalidates_earlier_ones(database: Database) -> None:
     secret, _ = turn_on(database)
     assert spend(database, code_of(secret)) == "app"
     assert spend(database, code_of(secret)) is None
@@ -115,13 +114,13 @@ def test_each_code_works_once_and_none_before_it(database: Database) -> None:
     assert spend(database, code_of(secret, 1)) == "app"
 
 
-def test_the_code_that_confirmed_it_works_only_for_that(database: Database) -> None:
+def test_confirmation_code_cannot_be_reused(database: Database) -> None:
     setup = set_up(database)
     assert confirm(database, code_of(setup.secret)) is not None
     assert spend(database, code_of(setup.secret)) is None
 
 
-def test_of_two_who_type_the_same_code_at_once_one_gets_in(database: Database) -> None:
+def test_same_code_used_simultaneously_works_once(database: Database) -> None:
     secret, _ = turn_on(database)
     with ThreadPoolExecutor(4) as threads:
         means = list(threads.map(lambda _: spend(database, code_of(secret)), range(8)))
@@ -139,23 +138,23 @@ def test_each_recovery_code_works_once(database: Database) -> None:
 
 
 @pytest.mark.parametrize("typed", ["", " ", "12345", "1234567", "x" * 10_000, "١٢٣٤٥٦", "\0", "é"])
-def test_anything_else_does_not_fit(database: Database, typed: str) -> None:
+def test_malformed_codes_are_rejected(database: Database, typed: str) -> None:
     turn_on(database)
     assert spend(database, typed) is None
 
 
-def test_a_code_may_be_typed_in_groups(database: Database) -> None:
+def test_code_may_be_typed_in_groups(database: Database) -> None:
     secret, _ = turn_on(database)
     code = code_of(secret)
     assert spend(database, f"{code[:3]} {code[3:]}") == "app"
 
 
-def test_no_code_fits_where_it_is_off(database: Database) -> None:
+def test_no_code_is_accepted_while_it_is_off(database: Database) -> None:
     setup = set_up(database)
     assert spend(database, code_of(setup.secret)) is None
 
 
-def test_turned_off_everything_is_forgotten(database: Database) -> None:
+def test_turning_it_off_deletes_everything(database: Database) -> None:
     secret, codes = turn_on(database)
     with database.write() as connection:
         assert second_factor.turn_off(connection, "admin")
@@ -165,7 +164,7 @@ def test_turned_off_everything_is_forgotten(database: Database) -> None:
     assert spend(database, codes[0]) is None
 
 
-def test_it_outlives_the_secret_before(database: Database) -> None:
+def test_second_factor_survives_a_change_of_the_secret(database: Database) -> None:
     secret, _ = turn_on(database)
     rotating = Cipher(PURPOSE, "the secret after it", "the secret of these tests")
     assert spend(database, code_of(secret), cipher=rotating) == "app"
@@ -173,7 +172,7 @@ def test_it_outlives_the_secret_before(database: Database) -> None:
     assert spend(database, code_of(secret, 1), cipher=afterwards) == "app"
 
 
-def test_with_a_lost_secret_the_recovery_codes_still_work(database: Database) -> None:
+def test_recovery_codes_work_after_losing_the_secret(database: Database) -> None:
     secret, codes = turn_on(database)
     other = Cipher(PURPOSE, "quite another secret")
     with pytest.raises(SealingError):
@@ -181,7 +180,7 @@ def test_with_a_lost_secret_the_recovery_codes_still_work(database: Database) ->
     assert spend(database, codes[0], cipher=other) == "recovery code"
 
 
-def test_a_secret_moved_to_another_admin_does_not_open(database: Database) -> None:
+def test_secret_moved_to_another_admin_does_not_open(database: Database) -> None:
     set_up(database)
     with database.write() as connection:
         connection.execute(text("UPDATE second_factors SET username = 'other'"))

@@ -1,4 +1,4 @@
-"""A database starts with its own secret alone, or with the one that takes over from it."""
+"""A database accepts only its own secret or a named successor."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ KNOWN = {"api_key": "known", "admin_password": "known"}
 
 
 def ensure(database: Database, **changes: Any) -> FirstCredentials | None:
-    """One start with these settings."""
+    """Start once with these settings."""
     chosen = settings(**{"session_secret": ONE, **changes})
     return ensure_credentials(
         database,
@@ -31,12 +31,11 @@ def ensure(database: Database, **changes: Any) -> FirstCredentials | None:
 
 
 def stored(database: Database, query: str) -> list[Any]:
-    """Rows of the database."""
     with database.read() as connection:
         return list(connection.execute(text(query)))
 
 
-def test_the_check_value_does_not_tell_the_secret(database: Database) -> None:
+def test_check_value_does_not_reveal_the_secret(database: Database) -> None:
     ensure(database, **KNOWN)
     ((value,),) = stored(database, "SELECT value FROM installation WHERE name = 'secret_check'")
     assert value == proof_of(ONE)
@@ -44,12 +43,12 @@ def test_the_check_value_does_not_tell_the_secret(database: Database) -> None:
     assert len(value) == 64
 
 
-def test_the_same_secret_starts_again(database: Database) -> None:
+def test_same_secret_starts_again(database: Database) -> None:
     ensure(database, **KNOWN)
     assert ensure(database, **KNOWN) is None
 
 
-def test_another_secret_does_not_start_and_makes_nothing(database: Database) -> None:
+def test_another_secret_is_refused_and_creates_nothing(database: Database) -> None:
     ensure(database, **KNOWN)
     with pytest.raises(StartRefused, match="SESSION_SECRET_PREVIOUS"):
         ensure(database, session_secret=TWO)
@@ -57,7 +56,7 @@ def test_another_secret_does_not_start_and_makes_nothing(database: Database) -> 
     assert ensure(database, **KNOWN) is None
 
 
-def test_a_secret_is_changed_by_naming_the_one_before(database: Database) -> None:
+def test_secret_is_changed_by_naming_the_previous_one(database: Database) -> None:
     ensure(database, **KNOWN)
     ensure(database, **KNOWN, session_secret=TWO, session_secret_previous=ONE)
     assert ensure(database, **KNOWN, session_secret=TWO) is None

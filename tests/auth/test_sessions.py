@@ -1,4 +1,4 @@
-"""Sessions: known only by their token, ended by time, by logging out, and by another password."""
+"""Sessions: found by token, ended by time, logout or new password."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ MARK = b"the password's mark"
 
 
 def begin(database: Database, *, now: int = NOW, **changes: Any) -> str:
-    """The token of a new session."""
+    """Begin a session and return its token."""
     chosen = {
         "username": "admin",
         "password_mark": MARK,
@@ -36,7 +36,7 @@ def find(
 
 
 def use(database: Database, token: str, *, now: int) -> None:
-    """Ask for a page with the session."""
+    """Request a page with the session."""
     session = find(database, token, now=now)
     assert session is not None
     with database.write() as connection:
@@ -48,7 +48,7 @@ def count(database: Database) -> int:
         return len(connection.execute(select(tables.sessions)).all())
 
 
-def test_a_token_has_256_random_bits_and_is_not_kept(database: Database) -> None:
+def test_token_has_256_random_bits_and_is_not_stored(database: Database) -> None:
     first, second = begin(database), begin(database)
     assert first != second
     assert len(first) == 43
@@ -58,7 +58,7 @@ def test_a_token_has_256_random_bits_and_is_not_kept(database: Database) -> None
     assert second not in kept
 
 
-def test_a_session_is_found_by_its_token_alone(database: Database) -> None:
+def test_session_is_found_only_by_its_token(database: Database) -> None:
     token = begin(database)
     found = find(database, token)
     assert found is not None
@@ -67,18 +67,18 @@ def test_a_session_is_found_by_its_token_alone(database: Database) -> None:
     assert [find(database, other) for other in wrong] == [None] * len(wrong)
 
 
-def test_another_password_ends_a_session(database: Database) -> None:
+def test_new_password_ends_a_session(database: Database) -> None:
     token = begin(database)
     assert find(database, token, password_mark=b"of another password") is None
 
 
-def test_a_session_that_is_not_used_ends(database: Database) -> None:
+def test_unused_session_ends(database: Database) -> None:
     token = begin(database)
     assert find(database, token, now=NOW + IDLE_MS - 1) is not None
     assert find(database, token, now=NOW + IDLE_MS) is None
 
 
-def test_use_keeps_a_session_until_its_absolute_end(database: Database) -> None:
+def test_use_extends_a_session_until_its_absolute_end(database: Database) -> None:
     token = begin(database)
     step = IDLE_MS - 1
     for now in range(NOW + step, NOW + ABSOLUTE_MS, step):
@@ -87,20 +87,20 @@ def test_use_keeps_a_session_until_its_absolute_end(database: Database) -> None:
     assert find(database, token, now=NOW + ABSOLUTE_MS) is None
 
 
-def test_a_session_without_its_second_factor_ends_soon(database: Database) -> None:
+def test_session_without_its_second_factor_ends_soon(database: Database) -> None:
     token = begin(database, is_complete=False)
     assert find(database, token, now=NOW + INCOMPLETE_MS - 1) is not None
     assert find(database, token, now=NOW + INCOMPLETE_MS) is None
 
 
-def test_use_is_written_down_once_a_minute(database: Database) -> None:
+def test_use_is_recorded_once_a_minute(database: Database) -> None:
     found = find(database, begin(database))
     assert found is not None
     assert not sessions.wants_touch(found, now=NOW + SEEN_MS - 1)
     assert sessions.wants_touch(found, now=NOW + SEEN_MS)
 
 
-def test_use_does_not_bring_a_session_back_that_was_ended(database: Database) -> None:
+def test_use_does_not_revive_an_ended_session(database: Database) -> None:
     token = begin(database)
     found = find(database, token)
     assert found is not None
@@ -110,7 +110,7 @@ def test_use_does_not_bring_a_session_back_that_was_ended(database: Database) ->
     assert count(database) == 0
 
 
-def test_a_late_note_of_an_earlier_use_changes_nothing(database: Database) -> None:
+def test_late_record_of_an_earlier_use_changes_nothing(database: Database) -> None:
     token = begin(database)
     before = find(database, token)
     assert before is not None
@@ -122,7 +122,7 @@ def test_a_late_note_of_an_earlier_use_changes_nothing(database: Database) -> No
     assert after.seen_at == NOW + 2 * SEEN_MS
 
 
-def test_a_login_ends_the_session_that_the_browser_had(database: Database) -> None:
+def test_login_ends_the_browsers_earlier_session(database: Database) -> None:
     other, before = begin(database), begin(database)
     after = begin(database, replaces=before)
     assert find(database, before) is None
@@ -153,7 +153,7 @@ def test_every_other_session_of_an_admin_can_be_ended(database: Database) -> Non
         (INCOMPLETE_MS, False, 0),
     ],
 )
-def test_what_time_has_ended_is_purged(
+def test_expired_sessions_are_purged(
     database: Database, age: int, *, is_complete: bool, left: int
 ) -> None:
     begin(database, is_complete=is_complete)
@@ -162,7 +162,7 @@ def test_what_time_has_ended_is_purged(
     assert count(database) == left
 
 
-def test_a_session_in_use_is_purged_at_its_absolute_end(database: Database) -> None:
+def test_session_in_use_is_purged_at_its_absolute_end(database: Database) -> None:
     token = begin(database, now=NOW - ABSOLUTE_MS + 1)
     with database.write() as connection:
         connection.execute(tables.sessions.update().values(seen_at=NOW))

@@ -1,4 +1,4 @@
-"""What the browser tests share: Chromium, the services that it looks at, and who is logged in."""
+"""Shared by the browser tests: Chromium, services and logged-in profiles."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,17 +16,17 @@ from waemu.client import EmulatorProcess
 SERVE = ("hudhud", "serve")
 
 
-# Not for the whole run: Playwright keeps an event loop in this thread, and other modules need one.
+# Not for the whole run: Playwright keeps an event loop in this thread; other modules need one.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, running."""
+    """A running Chromium."""
     with running_chromium() as running:
         yield running
 
 
 @pytest.fixture
 def open_profile(browser: Browser) -> Iterator[OpenProfile]:
-    """Opens profiles, logged in unless told otherwise; the test fails if a page complains."""
+    """Open profiles, by default logged in; fail on errors of pages."""
     opened: list[Profile] = []
 
     def open_one(url: str, *, logged_in: bool = True, **options: object) -> Profile:
@@ -45,13 +45,13 @@ def open_profile(browser: Browser) -> Iterator[OpenProfile]:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that sends nothing, for all tests that leave its sender as it is."""
+    """A sandbox service shared by all tests that leave its sender unchanged."""
     yield from _served(Service(tmp_path_factory.mktemp("sandbox"), SERVE, _sandbox_variables()))
 
 
 @pytest.fixture
 def fresh_sandbox(tmp_path: Path) -> Iterator[Service]:
-    """A service that sends nothing, for one test."""
+    """A sandbox service for one test."""
     yield from _served(Service(tmp_path, SERVE, _sandbox_variables()))
 
 
@@ -72,7 +72,7 @@ def _linked_service(
 
 @pytest.fixture
 def linked(_linked_service: LinkedService) -> Iterator[LinkedService]:
-    """A service whose sender is a linked device, connected, with nothing paused."""
+    """A service whose sender is a linked, connected device with nothing paused."""
     _linked_service.resume()
     _linked_service.make_ready()
     yield _linked_service
@@ -81,7 +81,7 @@ def linked(_linked_service: LinkedService) -> Iterator[LinkedService]:
 
 @pytest.fixture
 def unlinked(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[LinkedService]:
-    """A service that nobody linked yet, for a test that links it."""
+    """An unlinked service, for a test that links it."""
     emulator.reset_faults()
     emulator.set_receipts("delivered+read")
     yield from _running(_linked_service_in(tmp_path / "service", emulator))
@@ -96,7 +96,7 @@ def _never_linked(
 
 @pytest.fixture
 def never_linked(_never_linked: LinkedService) -> Iterator[LinkedService]:
-    """A service that shows a QR code, for tests that do not link it."""
+    """A service with a QR code, for tests that never link it."""
     _never_linked.emulator.reset_faults()
     _never_linked.wait_for_qr()
     yield _never_linked

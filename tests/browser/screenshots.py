@@ -1,8 +1,8 @@
-"""`python -m browser.screenshots FOLDER`: the pictures of the dashboard that the README shows.
+"""Take the README's pictures of the dashboard: `python -m browser.screenshots FOLDER`.
 
-Each is of a real service and a real browser. The senders are linked to the emulated WhatsApp; a day
-of numbers is put beside a few codes that really go through it. No number is a person's: those of
-Britain are reserved for drama, the others belong to virtual phones.
+Each picture shows a real service in a real browser. The senders are linked to the emulated
+WhatsApp; some codes are really sent, and a day of statistics is inserted. No number belongs to a
+person: the British ones are reserved for drama, the others belong to virtual phones.
 """
 
 import math
@@ -44,7 +44,6 @@ Shoot = Callable[[Page, str], None]
 
 
 def shoot_all(folder: Path) -> None:
-    """Take every picture."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def shoot(page: Page, name: str) -> None:
@@ -84,13 +83,13 @@ def shoot_all(folder: Path) -> None:
 
 
 def open_profile(browser: Browser, service: LinkedService, **options: Any) -> Profile:
-    """A browser in Cairo."""
+    """Open a profile of a browser in Cairo."""
     chosen = {"viewport": WINDOW, "timezone_id": "Africa/Cairo", "color_scheme": "light"}
     return Profile(browser, service.service.url, **{**chosen, **options})
 
 
 def log_in(profile: Profile) -> None:
-    """Log in after the browser told its time zone, which it does on the login page."""
+    """Log in once the login page has sent the browser's time zone."""
     profile.open(LOGIN).close()
     profile.log_in()
 
@@ -140,7 +139,7 @@ def shoot_job(page: Page, service: LinkedService, shoot: Shoot) -> None:
 
 
 def send_codes(service: LinkedService) -> None:
-    """Send codes: one is refused at first, one goes to a number without WhatsApp."""
+    """Send codes: one is refused first, one number lacks WhatsApp."""
     service.emulator.set_faults(Faults(ack_error="479", ack_error_for=[RETRIED], ack_error_count=1))
     chosen = random.Random(7)  # noqa: S311 -- the same pictures each time
     others = [number for number in NUMBERS if number != RETRIED]
@@ -160,12 +159,12 @@ def send_codes(service: LinkedService) -> None:
 
 
 def spread(service: LinkedService, jobs: list[int], chosen: random.Random) -> None:
-    """Let each job be some seconds older than the next, and be read later than it arrived."""
+    """Space the jobs some seconds apart, each read after its delivery."""
     earlier = 0
     of_job, of_step = messages.c, message_steps.c
     for job in jobs:
         earlier += chosen.randrange(3_000, 14_000)
-        slow = chosen.randrange(1_000, 2_500)  # receipts tell whole seconds only
+        slow = chosen.randrange(1_000, 2_500)  # receipts have whole seconds only
         with service.database.write() as connection:
             connection.execute(
                 messages.update()
@@ -188,7 +187,7 @@ def spread(service: LinkedService, jobs: list[int], chosen: random.Random) -> No
 
 
 def put_a_day(service: LinkedService) -> None:
-    """Put the numbers of a day beside them, and a sender that was away for a while."""
+    """Insert a day of statistics and a temporary outage of a sender."""
     chosen = random.Random(7)  # noqa: S311 -- the same pictures each time
     now = now_ms()
     with service.database.write() as connection:
@@ -215,7 +214,7 @@ def put_a_day(service: LinkedService) -> None:
 
 
 def demand(at: int) -> float:
-    """How many codes are asked for in five minutes: few by night, most in the evening."""
+    """Return the codes requested per five minutes, most in the evening."""
     hour = at / HOUR_MS % 24
     return 14 + 12 * math.cos((hour - 18) / 24 * 2 * math.pi)
 

@@ -1,4 +1,4 @@
-"""axe-core finds nothing on any page, in either language and theme."""
+"""axe-core finds no violation on any page, in either language and theme."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ JUDGE = """async (options) => {
   return violations.flatMap(({ id, nodes }) => nodes.map((node) =>
     `${id}: ${node.target.join(" ")}: ${node.failureSummary}`));
 }"""
-# What is not asked for takes axe-core most of its time.
+# Unused rules would take most of axe-core's time.
 QUICK = {"resultTypes": ["violations"], "preload": False, "iframes": False}
-# A theme changes colours alone.
+# A theme changes only colours.
 RULES = {
     "light": QUICK,
     "dark": {**QUICK, "runOnly": ["color-contrast", "link-in-text-block"]},
@@ -42,14 +42,14 @@ REFUSED = r"status of 4\d\d"
 
 @dataclass(frozen=True)
 class Judge:
-    """Judges pages as they are for somebody with a language and a theme."""
+    """Checks pages in one language and theme."""
 
     language: str
     theme: str
     axe: str
 
     def assert_faultless(self, page: Page) -> None:
-        """axe-core finds nothing."""
+        """Assert that axe-core finds no violation."""
         expect(page.locator("html")).to_have_attribute("lang", self.language)
         page.evaluate(self.axe)
         assert page.evaluate(JUDGE, RULES[self.theme]) == []
@@ -61,34 +61,32 @@ class Judge:
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    """The text of axe-core."""
+    """The source of axe-core."""
     assert AXE.is_file(), "axe-core is not installed: npm ci --prefix tests/browser"
     return AXE.read_text()
 
 
 @pytest.fixture(params=LOOKS, ids=" ".join)
 def judge(request: pytest.FixtureRequest, axe: str) -> Judge:
-    """Each language in each theme."""
+    """A judge for each language and theme."""
     language, theme = request.param
     return Judge(language, theme, axe)
 
 
 @pytest.fixture
 def judges(axe: str) -> list[Judge]:
-    """All of them, for what takes long to bring about."""
+    """All judges, for states that are slow to set up."""
     return [Judge(language, theme, axe) for language, theme in LOOKS]
 
 
-def test_pages_of_somebody_logged_in(
-    sandbox: Service, open_profile: OpenProfile, judge: Judge
-) -> None:
+def test_logged_in_pages(sandbox: Service, open_profile: OpenProfile, judge: Judge) -> None:
     delivered = ask_for_code(sandbox.url, "+201001234567")["jobId"]
     failed = ask_for_code(sandbox.url, NOT_ON_WHATSAPP)["jobId"]
     profile = judge.open_profile(open_profile, sandbox.url)
     page = profile.open_live()
     expect_delivery(page, delivered, "delivered")
     expect_delivery(page, failed, "failed")
-    page.reload()  # with charts of what came meanwhile
+    page.reload()  # with charts of the new data
     page.locator("#traffic-table summary").click()
     page.locator(".menu summary").click()
     judge.assert_faultless(page)
@@ -112,7 +110,7 @@ def test_pages_of_somebody_logged_in(
     profile.expect_complaints(REFUSED)
 
 
-def test_a_key_that_was_made_and_one_that_was_refused(
+def test_created_key_and_refused_key(
     sandbox: Service, open_profile: OpenProfile, judge: Judge
 ) -> None:
     profile = judge.open_profile(open_profile, sandbox.url)
@@ -132,7 +130,7 @@ def test_a_key_that_was_made_and_one_that_was_refused(
     profile.expect_complaints(REFUSED)
 
 
-def test_the_way_in(sandbox: Service, open_profile: OpenProfile, judge: Judge) -> None:
+def test_login_pages(sandbox: Service, open_profile: OpenProfile, judge: Judge) -> None:
     profile = judge.open_profile(open_profile, sandbox.url, logged_in=False)
     page = profile.open(LOGIN)
     judge.assert_faultless(page)
@@ -147,7 +145,7 @@ def test_the_way_in(sandbox: Service, open_profile: OpenProfile, judge: Judge) -
     profile.expect_complaints(REFUSED)
 
 
-def test_the_second_factor_in_each_of_its_states(
+def test_second_factor_in_each_state(
     fresh_sandbox: Service, open_profile: OpenProfile, judges: list[Judge]
 ) -> None:
     profiles = [judge.open_profile(open_profile, fresh_sandbox.url) for judge in judges]
@@ -181,7 +179,7 @@ def test_the_second_factor_in_each_of_its_states(
 
 
 def everywhere(judges: Sequence[Judge], profiles: Sequence[Profile], path: str) -> None:
-    """Judge a page in every look."""
+    """Check a page in every language and theme."""
     for judge, profile in zip(judges, profiles, strict=True):
         page = profile.open(path)
         judge.assert_faultless(page)
@@ -196,10 +194,10 @@ def test_linking_a_phone(
     everywhere(judges, profiles, STATUS)
     never_linked.command("pair_phone", never_linked.account)
     everywhere(judges, profiles, f"{STATUS}?pair=phone")
-    never_linked.reload()  # or it would go on with the characters
+    never_linked.reload()  # otherwise it would continue with the characters
 
 
-def test_a_linked_sender_and_the_question_before_its_logout(
+def test_linked_sender_and_its_logout_confirmation(
     linked: LinkedService, open_profile: OpenProfile, judge: Judge
 ) -> None:
     page = judge.open_profile(open_profile, linked.service.url).open_live()
@@ -210,13 +208,13 @@ def test_a_linked_sender_and_the_question_before_its_logout(
     judge.assert_faultless(page)
 
 
-def test_a_page_full_of_trouble(
+def test_page_full_of_problems(
     fresh_sandbox: Service, open_profile: OpenProfile, judges: list[Judge]
 ) -> None:
     put_troubled_senders(fresh_sandbox)
     profiles = [judge.open_profile(open_profile, fresh_sandbox.url) for judge in judges]
     page = profiles[0].open_live()
-    expect(card(page)).to_have_count(8)  # a linked one that does not run concerns nobody here
+    expect(card(page)).to_have_count(8)  # ignore a linked sender that does not run
     page.locator("#sender-main-sandbox").get_by_role("button", name="Pause sending").click()
     expect(page.locator("#sender-main-sandbox .state")).to_have_text("Paused")
     everywhere(judges, profiles, STATUS)

@@ -1,4 +1,4 @@
-"""Failed jobs are tried again, waiting ones are canceled, and a refusal says why."""
+"""Retrying failed jobs and canceling waiting ones."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from support.browser import STATUS, OpenProfile, expect_delivery, is_marked, mar
 from support.linked import LinkedService, new_number
 
 FAILED = f"{STATUS}?filterStatus=failed"
-# A page that is told nothing shows a button that is out of date.
+# Without live updates the page keeps showing an outdated button.
 WITHOUT_STREAM = """
 delete window.SharedWorker;
 window.EventSource = class extends EventTarget { close() {} };
@@ -28,14 +28,14 @@ def page(linked: LinkedService, open_profile: OpenProfile) -> Iterator[Page]:
 
 
 def send_to_nobody(service: LinkedService) -> tuple[str, int]:
-    """A number without WhatsApp, and the job that failed for it."""
+    """Send to a number without WhatsApp; return number and failed job."""
     number = new_number()
     job: int = service.send(number)["jobId"]
     service.wait_for_delivery(job, "failed")
     return number, job
 
 
-def test_a_failed_job_is_tried_again_and_read(linked: LinkedService, page: Page) -> None:
+def test_failed_job_is_retried_and_read(linked: LinkedService, page: Page) -> None:
     number, job = send_to_nobody(linked)
     expect(row(page, job)).to_contain_text("There is no WhatsApp account for this number.")
     linked.emulator.add_phone(number)
@@ -46,7 +46,7 @@ def test_a_failed_job_is_tried_again_and_read(linked: LinkedService, page: Page)
     assert is_marked(page)
 
 
-def test_a_job_is_tried_again_from_its_drawer(linked: LinkedService, page: Page) -> None:
+def test_job_is_retried_from_its_drawer(linked: LinkedService, page: Page) -> None:
     number, job = send_to_nobody(linked)
     row(page, job).get_by_role("link").click()
     drawer = page.get_by_role("dialog")
@@ -58,9 +58,7 @@ def test_a_job_is_tried_again_from_its_drawer(linked: LinkedService, page: Page)
     expect(drawer.get_by_text("By admin.")).to_be_visible()
 
 
-def test_all_failed_jobs_that_are_valid_are_tried_again_at_once(
-    linked: LinkedService, page: Page
-) -> None:
+def test_all_valid_failed_jobs_are_retried_together(linked: LinkedService, page: Page) -> None:
     failed = [send_to_nobody(linked) for _ in range(2)]
     page.goto(FAILED)
     for number, _ in failed:
@@ -72,7 +70,7 @@ def test_all_failed_jobs_that_are_valid_are_tried_again_at_once(
         expect_delivery(page, job, "read")
 
 
-def test_a_waiting_job_is_canceled_and_never_sent(linked: LinkedService, page: Page) -> None:
+def test_waiting_job_is_canceled_and_never_sent(linked: LinkedService, page: Page) -> None:
     page.get_by_role("button", name="Pause sending").click()
     expect(page.locator(".state")).to_have_text("Paused")
     number = linked.add_phone()
@@ -89,7 +87,6 @@ def test_a_waiting_job_is_canceled_and_never_sent(linked: LinkedService, page: P
 
 
 def expire(service: LinkedService, job: int) -> None:
-    """Let the code's time run out."""
     with service.database.write() as connection:
         connection.execute(
             messages.update().where(messages.c.id == job).values(expires_at=now_ms())
@@ -97,7 +94,7 @@ def expire(service: LinkedService, job: int) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_a_retry_that_comes_too_late_is_refused_and_says_why(
+def test_late_retry_is_refused_with_a_reason(
     linked: LinkedService, open_profile: OpenProfile, *, scripts: bool
 ) -> None:
     _, job = send_to_nobody(linked)

@@ -17,26 +17,26 @@ from support.services import Service, ask_for_code, wait_until
 
 ROWS = 200
 PAGE = 50
-# All numbers of this file's history, and no other, have these digits.
+# Only the numbers of this module's history have these digits.
 OURS = "1007731"
 
 
 @dataclass(frozen=True)
 class History:
-    """A service with many jobs of numbers that look alike, newest last, and a few that differ."""
+    """A service with many jobs of similar numbers, newest last."""
 
     url: str
     jobs: list[dict[str, Any]]
     failed: dict[str, Any]
 
     def list_of_ours(self, **more: object) -> str:
-        """The address of the list of the many, 50 on a page."""
+        """Return the address of these jobs' list, 50 on a page."""
         query = "".join(f"&{name}={value}" for name, value in more.items())
         return f"{STATUS}?searchQuery={OURS}&limit={PAGE}{query}"
 
 
 def has_work(service: Service, last: int) -> bool:
-    """Whether a job up to the last one has not come to its end."""
+    """Return whether a job up to the last one is unfinished."""
     database = Database(f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
     ended = messages.c.status.in_((DELIVERED, FAILED))
     waiting = select(func.count()).where(messages.c.id <= last, ~ended)
@@ -48,7 +48,7 @@ def has_work(service: Service, last: int) -> bool:
 
 @pytest.fixture(scope="module")
 def history(sandbox: Service) -> History:
-    """That service; only its sandbox took the codes."""
+    """The service with the history; only its sandbox took the codes."""
     jobs = [ask_for_code(sandbox.url, f"+20{OURS}{number:03}") for number in range(ROWS)]
     failed = ask_for_code(sandbox.url, NOT_ON_WHATSAPP)
     wait_until(lambda: not has_work(sandbox, failed["jobId"]), 60, "the end of all those jobs")
@@ -57,33 +57,30 @@ def history(sandbox: Service) -> History:
 
 @pytest.fixture
 def page(history: History, open_profile: OpenProfile) -> Page:
-    """The status page, once all those jobs have come to their end."""
+    """The status page, once all those jobs are finished."""
     opened = open_profile(history.url).open()
     expect_delivery(opened, history.failed["jobId"], "failed")
     return opened
 
 
 def shown(page: Page) -> list[int]:
-    """The jobs on the page, from top to bottom."""
+    """Return the jobs on the page, from top to bottom."""
     return [int(number) for number in page.locator("#jobs-body th").all_inner_texts()]
 
 
 def search(page: Page, text: str) -> None:
-    """Type into the search field and press Enter."""
     page.get_by_role("searchbox", name="Search").fill(text)
     page.get_by_role("searchbox", name="Search").press("Enter")
 
 
 def expect_only(page: Page, *jobs: int) -> None:
-    """Wait until the list has these jobs and no other."""
+    """Wait until the list has exactly these jobs."""
     expect(page.locator("#jobs-body tr")).to_have_count(len(jobs))
     for job in jobs:
         expect(row(page, job)).to_be_visible()
 
 
-def test_two_hundred_rows_are_paged_through_to_the_end_and_back(
-    history: History, page: Page
-) -> None:
+def test_two_hundred_rows_can_be_paged_to_the_end_and_back(history: History, page: Page) -> None:
     page.goto(history.list_of_ours())
     wanted = [job["jobId"] for job in reversed(history.jobs)]
     pages = [wanted[start : start + PAGE] for start in range(0, ROWS, PAGE)]
@@ -100,7 +97,7 @@ def test_two_hundred_rows_are_paged_through_to_the_end_and_back(
     expect(page.get_by_role("link", name="Newer", exact=True)).to_be_disabled()
 
 
-def test_a_page_in_the_middle_can_be_reloaded_shared_and_left_by_the_back_button(
+def test_middle_page_can_be_reloaded_shared_and_left_with_back(
     history: History, page: Page, open_profile: OpenProfile
 ) -> None:
     page.goto(history.list_of_ours())
@@ -121,7 +118,7 @@ def test_a_page_in_the_middle_can_be_reloaded_shared_and_left_by_the_back_button
     expect(page).to_have_url(address)
 
 
-def test_filters_stand_in_the_address_and_survive_a_reload(history: History, page: Page) -> None:
+def test_filters_are_in_the_address_and_survive_a_reload(history: History, page: Page) -> None:
     page.get_by_label("Delivery", exact=True).select_option("failed")
     page.get_by_role("button", name="Apply").click()
     expect(page).to_have_url(re.compile("filterDelivery=failed"))
@@ -139,14 +136,14 @@ def test_filters_stand_in_the_address_and_survive_a_reload(history: History, pag
 
 
 @pytest.mark.parametrize("word", ["{number}", "+20 {operator} 773 1042", "{fragment}"])
-def test_a_job_is_found_by_its_phone_number_or_a_part_of_it(
+def test_search_finds_a_job_by_phone_number_or_part_of_it(
     history: History, page: Page, word: str
 ) -> None:
     search(page, word.format(number=f"+20{OURS}042", operator="100", fragment=f"{OURS[2:]}042"))
     expect_only(page, history.jobs[42]["jobId"])
 
 
-def test_a_job_is_found_by_its_exact_code_which_is_nowhere_on_the_page(
+def test_search_finds_a_job_by_its_exact_code_without_showing_it(
     history: History, page: Page
 ) -> None:
     job = history.jobs[100]
@@ -159,9 +156,7 @@ def test_a_job_is_found_by_its_exact_code_which_is_nowhere_on_the_page(
     assert job["otp"] not in page.locator("tbody").inner_text().split()
 
 
-def test_jobs_are_found_by_the_text_of_their_message_and_by_their_error(
-    history: History, page: Page
-) -> None:
+def test_search_finds_jobs_by_message_text_and_error(history: History, page: Page) -> None:
     search(page, "no WhatsApp account")
     expect(row(page, history.failed["jobId"])).to_be_visible()
     expect(row(page, history.jobs[-1]["jobId"])).to_have_count(0)
@@ -172,14 +167,14 @@ def test_jobs_are_found_by_the_text_of_their_message_and_by_their_error(
     expect(row(page, history.jobs[-1]["jobId"])).to_be_visible()
 
 
-def test_a_search_without_a_hit_says_so_and_can_be_cleared(history: History, page: Page) -> None:
+def test_search_without_results_says_so_and_can_be_cleared(history: History, page: Page) -> None:
     search(page, "<b>nothing</b>")
     expect(page.locator("#no-jobs")).to_contain_text("No job matches “<b>nothing</b>”")
     page.get_by_role("link", name="Clear the filter").click()
     expect(row(page, history.failed["jobId"])).to_be_visible()
 
 
-def test_a_job_opens_as_a_drawer_that_gives_the_focus_back(history: History, page: Page) -> None:
+def test_job_opens_in_a_drawer_that_returns_the_focus(history: History, page: Page) -> None:
     job = history.failed["jobId"]
     link = row(page, job).get_by_role("link")
     link.press("Enter")
@@ -197,7 +192,7 @@ def test_a_job_opens_as_a_drawer_that_gives_the_focus_back(history: History, pag
     expect(link).to_be_focused()
 
 
-def test_a_job_opens_as_a_page_too(history: History, page: Page) -> None:
+def test_job_also_opens_as_a_page(history: History, page: Page) -> None:
     job = history.failed["jobId"]
     page.goto(f"/admin/jobs/{job}")
     expect(page).to_have_title(f"Job {job} · Hudhud")
@@ -206,9 +201,7 @@ def test_a_job_opens_as_a_page_too(history: History, page: Page) -> None:
     expect(page).to_have_url(re.compile(STATUS))
 
 
-def test_a_job_that_is_not_there_is_a_page_that_says_so(
-    sandbox: Service, open_profile: OpenProfile
-) -> None:
+def test_missing_job_shows_a_not_found_page(sandbox: Service, open_profile: OpenProfile) -> None:
     profile = open_profile(sandbox.url)
     page = profile.open("/admin/jobs/999999")
     expect(page.get_by_text("Job with ID 999999 not found.")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The keys page as people use it: a key is made, rotated and revoked, with scripts and without."""
+"""The keys page: create, rotate and revoke, also without scripts."""
 
 import secrets
 
@@ -14,18 +14,18 @@ PHONE = {"width": 360, "height": 740}
 
 
 def shown(page: Page) -> str:
-    """The secret that the page shows."""
+    """Return the secret on the page."""
     return page.locator("#new-key").inner_text()
 
 
 def works(service: Service, key: str) -> bool:
-    """Whether the API takes the key."""
+    """Return whether the API accepts the key."""
     answer = HTTP.get(f"{service.url}/api/v1/otp", headers={"X-API-KEY": key})
     return answer.status_code == httpx.codes.OK
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-def test_a_key_is_made_rotated_and_revoked(
+def test_key_is_created_rotated_and_revoked(
     sandbox: Service, open_profile: OpenProfile, *, scripts: bool
 ) -> None:
     name = f"shop {secrets.token_hex(4)}"
@@ -50,7 +50,7 @@ def test_a_key_is_made_rotated_and_revoked(
 
 
 @pytest.mark.parametrize("language", ["en-GB", "ar-EG"])
-def test_the_questions_of_a_row_fit_a_phone(
+def test_confirmations_of_a_row_fit_a_phone(
     sandbox: Service, open_profile: OpenProfile, language: str
 ) -> None:
     profile = open_profile(sandbox.url, viewport=PHONE, has_touch=True, locale=language)

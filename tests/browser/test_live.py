@@ -1,4 +1,4 @@
-"""What happens while somebody looks: the page tells it by itself, in every tab and browser."""
+"""Live updates: every tab and browser shows changes without a reload."""
 
 from collections.abc import Iterator
 
@@ -32,20 +32,20 @@ WATCH_ROW = """job => {
 
 
 def number_of(page: Page, name: str) -> int:
-    """The large number under a name."""
+    """Return the large number under a label."""
     cell = page.locator("#numbers .nums > div").filter(has=page.get_by_text(name, exact=True))
     return int(cell.locator("dd").first.inner_text().replace(",", ""))
 
 
 def expect_number(page: Page, name: str, number: int) -> None:
-    """Wait for the large number under a name."""
+    """Wait for the large number under a label."""
     cell = page.locator("#numbers .nums > div").filter(has=page.get_by_text(name, exact=True))
     expect(cell.locator("dd").first).to_have_text(f"{number:,}")
 
 
 @pytest.fixture
 def paused(linked: LinkedService, open_profile: OpenProfile) -> Iterator[Page]:
-    """The page of a sender that somebody paused there."""
+    """The status page with its sender paused there."""
     page = open_profile(linked.service.url).open_live()
     page.get_by_role("button", name="Pause sending").click()
     expect(page.locator(".state")).to_have_text("Paused")
@@ -53,7 +53,7 @@ def paused(linked: LinkedService, open_profile: OpenProfile) -> Iterator[Page]:
     linked.resume()
 
 
-def test_a_code_goes_from_pending_to_read_without_a_reload_and_the_numbers_follow(
+def test_row_and_numbers_follow_a_code_from_pending_to_read(
     linked: LinkedService, paused: Page
 ) -> None:
     page = paused
@@ -75,7 +75,7 @@ def test_a_code_goes_from_pending_to_read_without_a_reload_and_the_numbers_follo
     assert is_marked(page)
 
 
-def test_somebody_else_sees_it_too_in_another_language(
+def test_another_admin_sees_updates_in_another_language(
     linked: LinkedService, open_profile: OpenProfile
 ) -> None:
     pages = [
@@ -96,11 +96,11 @@ def test_somebody_else_sees_it_too_in_another_language(
         expect(page.locator(".sender")).to_have_attribute("data-state", "connected")
 
 
-def test_more_tabs_than_a_browser_has_connections_share_one_stream(
+def test_more_tabs_than_connections_share_one_stream(
     sandbox: Service, open_profile: OpenProfile, browser: Browser
 ) -> None:
     profile = open_profile(sandbox.url, logged_in=False)
-    profile.open(LOGIN)  # where the browser first tells its zone, which the stream is named after
+    profile.open(LOGIN)  # sends the time zone, which names the stream
     profile.log_in()
     tabs = [profile.open_live() for _ in range(TABS)]
     job = ask_for_code(sandbox.url, "+201005550001")["jobId"]
@@ -112,7 +112,7 @@ def test_more_tabs_than_a_browser_has_connections_share_one_stream(
     assert len(set(contexts)) == len(contexts)
 
 
-def test_a_new_row_waits_while_a_row_has_the_focus(
+def test_new_row_waits_while_a_row_has_the_focus(
     sandbox: Service, open_profile: OpenProfile
 ) -> None:
     first = ask_for_code(sandbox.url, "+201005550002")["jobId"]
@@ -130,7 +130,7 @@ def test_a_new_row_waits_while_a_row_has_the_focus(
     expect(newer).not_to_be_visible()
 
 
-def test_an_open_drawer_follows_its_job(linked: LinkedService, paused: Page) -> None:
+def test_open_drawer_follows_its_job(linked: LinkedService, paused: Page) -> None:
     job = linked.send(linked.add_phone())["jobId"]
     row(paused, job).get_by_role("link").click()
     drawer = paused.get_by_role("dialog")
@@ -140,14 +140,14 @@ def test_an_open_drawer_follows_its_job(linked: LinkedService, paused: Page) -> 
     expect(drawer.locator(".head .st")).to_have_text("Read")
 
 
-def test_times_are_those_of_the_browsers_zone_with_the_exact_moment_on_hover(
+def test_times_use_the_browsers_zone_and_show_the_exact_moment_on_hover(
     sandbox: Service, open_profile: OpenProfile
 ) -> None:
     job = ask_for_code(sandbox.url, "+201005550004")["jobId"]
     shown = {}
     for zone in ("Asia/Kolkata", "America/Los_Angeles"):
         profile = open_profile(sandbox.url, logged_in=False, timezone_id=zone)
-        profile.open(LOGIN)  # where the browser first tells its zone
+        profile.open(LOGIN)  # the first page sends the browser's time zone
         profile.log_in()
         page = profile.open()
         created = row(page, job).locator("time").first

@@ -1,4 +1,4 @@
-"""The way in and out, as a person sees it."""
+"""Login and logout in a browser."""
 
 import pyotp
 import pytest
@@ -15,15 +15,13 @@ REFUSED = r"status of 4\d\d"
 
 
 def fill_in(page: Page, password: str) -> None:
-    """Send the login form."""
+    """Submit the login form."""
     page.get_by_label("Username").fill(USERNAME)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
 
 
-def test_who_logs_in_comes_to_the_page_that_was_asked_for(
-    sandbox: Service, open_profile: OpenProfile
-) -> None:
+def test_login_leads_to_the_requested_page(sandbox: Service, open_profile: OpenProfile) -> None:
     page = open_profile(sandbox.url, logged_in=False).open("/admin/audit?what=logins")
     expect(page).to_have_title("Log in · Hudhud")
     fill_in(page, PASSWORD)
@@ -32,7 +30,7 @@ def test_who_logs_in_comes_to_the_page_that_was_asked_for(
     expect(page.locator("tbody tr").first).to_contain_text("127.0.0.1")
 
 
-def test_the_login_is_done_by_keyboard_alone(sandbox: Service, open_profile: OpenProfile) -> None:
+def test_login_works_by_keyboard_alone(sandbox: Service, open_profile: OpenProfile) -> None:
     page = open_profile(sandbox.url, logged_in=False).open(LOGIN)
     page.get_by_label("Username").focus()
     page.keyboard.type(USERNAME)
@@ -42,7 +40,7 @@ def test_the_login_is_done_by_keyboard_alone(sandbox: Service, open_profile: Ope
     expect(page).to_have_url(sandbox.url + STATUS)
 
 
-def test_a_wrong_password_is_refused_without_telling_what_was_wrong(
+def test_wrong_password_is_refused_without_details(
     sandbox: Service, open_profile: OpenProfile
 ) -> None:
     profile = open_profile(sandbox.url, logged_in=False)
@@ -56,7 +54,7 @@ def test_a_wrong_password_is_refused_without_telling_what_was_wrong(
     profile.expect_complaints(REFUSED)
 
 
-def test_after_five_failures_even_the_right_password_is_refused_until_a_time_that_is_told(
+def test_five_failures_block_the_login_until_the_shown_time(
     fresh_sandbox: Service, open_profile: OpenProfile
 ) -> None:
     profile = open_profile(fresh_sandbox.url, logged_in=False)
@@ -75,7 +73,7 @@ def test_after_five_failures_even_the_right_password_is_refused_until_a_time_tha
     profile.expect_complaints(REFUSED)
 
 
-def test_the_second_factor_is_set_up_from_the_page_and_asked_for_from_then_on(
+def test_second_factor_is_set_up_on_the_page_and_then_required(
     fresh_sandbox: Service, open_profile: OpenProfile
 ) -> None:
     page = open_profile(fresh_sandbox.url).open(STATUS)
@@ -110,7 +108,7 @@ def log_out(page: Page) -> None:
     expect(page).to_have_title("Log in · Hudhud")
 
 
-def test_a_logout_ends_the_session_in_every_tab_and_behind_the_back_button(
+def test_logout_ends_the_session_in_every_tab_and_history_entry(
     sandbox: Service, open_profile: OpenProfile
 ) -> None:
     profile = open_profile(sandbox.url)
@@ -123,7 +121,7 @@ def test_a_logout_ends_the_session_in_every_tab_and_behind_the_back_button(
 
 
 def end_all_sessions(service: Service) -> None:
-    """Let time end them: unused for longer than a session may be."""
+    """Expire every session as unused."""
     database = Database(f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
     with database.write() as connection:
         connection.execute(sessions.update().values(seen_at=now_ms() - 7 * 24 * 3_600_000))
@@ -131,7 +129,7 @@ def end_all_sessions(service: Service) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_whoever_acts_after_the_session_has_ended_comes_to_the_login(
+def test_action_after_the_session_ended_leads_to_the_login(
     sandbox: Service, open_profile: OpenProfile, *, scripts: bool
 ) -> None:
     profile = open_profile(sandbox.url, java_script_enabled=scripts)

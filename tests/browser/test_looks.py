@@ -29,13 +29,13 @@ PAGES = (
     "/admin/second-factor",
     "/admin/whatsapp/logout-session",
     "/admin/no-such-page",
-    LOGIN,  # without a session, so the last
+    LOGIN,  # ends the session, so comes last
 )
 MISSING = "status of 404"
 
 
 def background(page: Page) -> str:
-    """The colour behind everything."""
+    """Return the page's background colour."""
     colour: str = page.evaluate("getComputedStyle(document.body).backgroundColor")
     return colour
 
@@ -47,7 +47,7 @@ def open_menu(page: Page) -> None:
 
 @pytest.fixture
 def job(sandbox: Service) -> int:
-    """A job that failed, so that its row is as long as rows become."""
+    """A failed job, which has the longest kind of row."""
     number: int = ask_for_code(sandbox.url, "+447700900001")["jobId"]
     return number
 
@@ -90,7 +90,7 @@ def test_drawer_menu_and_confirmation_fit_a_phone(
     assert box["x"] + box["width"] <= PHONE["width"]
 
 
-def test_arabic_is_chosen_from_the_browser_and_can_be_switched(
+def test_arabic_follows_the_browser_and_can_be_switched(
     sandbox: Service, open_profile: OpenProfile, job: int
 ) -> None:
     page = open_profile(sandbox.url, locale="ar-EG").open()
@@ -110,7 +110,7 @@ def test_arabic_is_chosen_from_the_browser_and_can_be_switched(
     expect(html).to_have_attribute("dir", "ltr")
 
 
-def test_the_theme_follows_the_system_until_one_is_chosen(
+def test_theme_follows_the_system_until_one_is_chosen(
     sandbox: Service, open_profile: OpenProfile
 ) -> None:
     page = open_profile(sandbox.url, color_scheme="dark").open()
@@ -130,9 +130,7 @@ def test_the_theme_follows_the_system_until_one_is_chosen(
     assert background(page) == light
 
 
-def test_the_page_works_with_the_keyboard_alone(
-    sandbox: Service, open_profile: OpenProfile
-) -> None:
+def test_page_works_by_keyboard_alone(sandbox: Service, open_profile: OpenProfile) -> None:
     page = open_profile(sandbox.url).open_live()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -144,7 +142,7 @@ def test_the_page_works_with_the_keyboard_alone(
 # Without scripts
 
 
-def test_without_scripts_the_page_shows_the_state_and_filters_by_a_plain_form(
+def test_without_scripts_the_page_shows_the_state_and_filters_by_form(
     sandbox: Service, open_profile: OpenProfile, job: int
 ) -> None:
     page = open_profile(sandbox.url, java_script_enabled=False).open()
@@ -158,7 +156,7 @@ def test_without_scripts_the_page_shows_the_state_and_filters_by_a_plain_form(
     expect(page).to_have_title(f"Job {job} · Hudhud")
 
 
-def test_without_scripts_jobs_and_senders_are_managed_by_plain_forms(
+def test_without_scripts_jobs_and_senders_are_managed_by_forms(
     linked: LinkedService, open_profile: OpenProfile
 ) -> None:
     number = linked.add_phone()
@@ -178,7 +176,7 @@ def test_without_scripts_jobs_and_senders_are_managed_by_plain_forms(
     linked.make_ready()
 
 
-def test_without_scripts_a_logout_is_confirmed_on_a_page_and_a_number_links_again(
+def test_without_scripts_a_page_confirms_the_logout_and_a_number_links_again(
     linked: LinkedService, open_profile: OpenProfile
 ) -> None:
     page = open_profile(linked.service.url, java_script_enabled=False).open()

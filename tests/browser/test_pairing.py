@@ -1,4 +1,4 @@
-"""A phone is linked from the page, which turns to connected by itself."""
+"""Link a phone from the page, which switches to connected by itself."""
 
 import re
 
@@ -14,18 +14,18 @@ COUNTDOWN = ".qr progress"
 
 
 def wait_for_qr(page: Page) -> str:
-    """Wait until the page shows a code, and read it from its pixels."""
+    """Wait until the page shows a QR code, and decode it."""
     expect(page.locator(QR_PATH)).to_be_visible()
     return read_qr(page)
 
 
 def wait_for_another_qr(page: Page, path: str | None) -> str:
-    """Wait until the page shows another code than the one drawn by `path`."""
+    """Wait for another QR code than the one drawn by `path`."""
     expect(page.locator(QR_PATH)).not_to_have_attribute("d", path or "")
     return read_qr(page)
 
 
-def test_a_phone_that_scans_the_code_from_the_page_turns_the_card_to_connected(
+def test_scanning_the_qr_code_turns_the_card_to_connected(
     unlinked: LinkedService, open_profile: OpenProfile
 ) -> None:
     page = open_profile(unlinked.service.url).open_live()
@@ -45,7 +45,7 @@ def test_a_phone_that_scans_the_code_from_the_page_turns_the_card_to_connected(
     assert is_marked(page)
 
 
-def test_eight_characters_typed_on_the_phone_turn_the_card_to_connected(
+def test_entering_the_pairing_code_turns_the_card_to_connected(
     unlinked: LinkedService, open_profile: OpenProfile
 ) -> None:
     page = open_profile(unlinked.service.url).open_live()
@@ -63,7 +63,7 @@ def test_eight_characters_typed_on_the_phone_turn_the_card_to_connected(
     assert is_marked(page)
 
 
-def test_a_number_that_is_none_is_refused_in_words(
+def test_invalid_number_is_refused_with_a_reason(
     never_linked: LinkedService, open_profile: OpenProfile
 ) -> None:
     profile = open_profile(never_linked.service.url)
@@ -75,7 +75,7 @@ def test_a_number_that_is_none_is_refused_in_words(
     profile.expect_complaints("status of 400")
 
 
-def test_a_new_code_replaces_the_old_one_and_the_countdown_starts_again(
+def test_new_code_replaces_the_old_one_and_restarts_the_countdown(
     never_linked: LinkedService, open_profile: OpenProfile
 ) -> None:
     page = open_profile(never_linked.service.url).open_live()
@@ -83,14 +83,14 @@ def test_a_new_code_replaces_the_old_one_and_the_countdown_starts_again(
     first = wait_for_qr(page)
     path = page.locator(QR_PATH).get_attribute("d")
     until = int(page.locator(COUNTDOWN).get_attribute("data-until") or 0)
-    never_linked.emulator.drop_pairings()  # what WhatsApp does when nobody scans for long
+    never_linked.emulator.drop_pairings()  # as WhatsApp does when a QR code stays unscanned
     second = wait_for_another_qr(page, path)
     assert second != first
     assert int(page.locator(COUNTDOWN).get_attribute("data-until") or 0) > until
     assert is_marked(page)
 
 
-def test_a_passkey_takes_the_place_of_the_code_and_a_code_comes_back(
+def test_passkey_notice_replaces_the_code_until_a_new_code_comes(
     never_linked: LinkedService, open_profile: OpenProfile
 ) -> None:
     page = open_profile(never_linked.service.url).open_live()
@@ -103,12 +103,12 @@ def test_a_passkey_takes_the_place_of_the_code_and_a_code_comes_back(
     expect(card(page).get_by_role("alert")).to_have_count(0)
 
 
-def test_a_hint_comes_once_codes_have_been_shown_for_a_minute(
+def test_hint_appears_after_codes_were_shown_for_a_minute(
     never_linked: LinkedService, open_profile: OpenProfile
 ) -> None:
     never_linked.emulator.drop_pairings()  # a new offer of codes, which lasts 160 s
     never_linked.wait_for_qr(new=True)
-    since = now_ms() + HOUR_MS  # however slow the machine is, its clock shows no hint
+    since = now_ms() + HOUR_MS  # the stopped clock shows no hint, even on a slow machine
     never_linked.show_code_since(since)
     page = open_profile(never_linked.service.url).open_live()
     mark(page)
@@ -123,5 +123,8 @@ def test_a_hint_comes_once_codes_have_been_shown_for_a_minute(
 
 
 def set_clock(page: Page, at: int) -> None:
-    """Stop the page's clock at a moment; half a second covers its distance to the server's."""
+    """Stop the page's clock at a moment.
+
+    Half a second allows for its offset from the server's clock.
+    """
     page.clock.set_fixed_time((at + 500) / 1000)

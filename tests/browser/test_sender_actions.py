@@ -1,4 +1,4 @@
-"""What an admin does with a sender: each says at once that it was taken, then what came of it."""
+"""Sender actions: the page confirms each, then shows its result."""
 
 import re
 
@@ -27,7 +27,7 @@ def page(linked: LinkedService, open_profile: OpenProfile) -> Page:
     return opened
 
 
-def test_a_paused_sender_keeps_codes_until_it_goes_on(linked: LinkedService, page: Page) -> None:
+def test_paused_sender_keeps_codes_until_it_resumes(linked: LinkedService, page: Page) -> None:
     page.get_by_role("button", name="Pause sending").click()
     expect(page.locator("#notices")).to_contain_text("Sender main is paused.")
     expect_state(page, "paused")
@@ -41,9 +41,7 @@ def test_a_paused_sender_keeps_codes_until_it_goes_on(linked: LinkedService, pag
     assert is_marked(page)
 
 
-def test_a_reload_says_that_it_was_taken_and_how_long_it_took(
-    linked: LinkedService, page: Page
-) -> None:
+def test_reload_is_confirmed_and_reports_its_duration(linked: LinkedService, page: Page) -> None:
     process = linked.service.wait_for_sender().pid
     page.get_by_role("button", name="Reload session").click()
     expect(page.locator("#notices")).to_contain_text("Reload of sender main was asked for.")
@@ -55,7 +53,7 @@ def test_a_reload_says_that_it_was_taken_and_how_long_it_took(
     assert is_marked(page)
 
 
-def test_a_logout_is_asked_about_first_and_the_session_is_kept_where_in_doubt(
+def test_logout_asks_for_confirmation_and_cancel_keeps_the_session(
     linked: LinkedService, page: Page
 ) -> None:
     device = linked.sender().device
@@ -75,7 +73,7 @@ def test_a_logout_is_asked_about_first_and_the_session_is_kept_where_in_doubt(
     assert is_marked(page)
 
 
-def test_after_a_logout_another_phone_links_by_the_new_code(
+def test_another_phone_links_by_the_new_code_after_a_logout(
     linked: LinkedService, page: Page
 ) -> None:
     device = linked.sender().device

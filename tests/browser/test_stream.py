@@ -1,4 +1,4 @@
-"""The stream of what changes is cut, and comes back by itself."""
+"""The event stream reconnects by itself after an interruption."""
 
 from playwright.sync_api import expect
 
@@ -8,7 +8,7 @@ from support.services import Service, ask_for_code
 CUT = r"ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMPTY_RESPONSE)"
 
 
-def test_a_restart_of_the_server_is_told_and_the_page_recovers_by_itself(
+def test_page_reports_a_server_restart_and_recovers_by_itself(
     fresh_sandbox: Service, open_profile: OpenProfile
 ) -> None:
     profile = open_profile(fresh_sandbox.url)
@@ -32,7 +32,7 @@ def test_a_restart_of_the_server_is_told_and_the_page_recovers_by_itself(
     profile.expect_complaints(CUT)
 
 
-def test_a_browser_without_shared_workers_has_a_stream_for_each_tab(
+def test_without_shared_workers_each_tab_has_a_stream(
     fresh_sandbox: Service, open_profile: OpenProfile
 ) -> None:
     profile = open_profile(fresh_sandbox.url)
@@ -47,7 +47,7 @@ def test_a_browser_without_shared_workers_has_a_stream_for_each_tab(
     profile.expect_complaints(CUT)
 
 
-def test_what_an_admin_types_or_opens_survives_what_the_stream_brings(
+def test_admins_input_and_open_menus_survive_updates(
     sandbox: Service, open_profile: OpenProfile
 ) -> None:
     page = open_profile(sandbox.url).open_live()

@@ -1,4 +1,4 @@
-"""Jobs older than those that the stream watches; what it says to tabs that come late."""
+"""Jobs outside the watched range, and tabs that open late."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ from support.services import Service, ask_for_code
 from support.stored_jobs import StoredJob, put_jobs
 
 FAILED = "/admin/status?filterStatus=failed"
-# A worker's script in a page, with a stream and tabs that the test plays.
+# Runs a worker's script in a page, with a fake stream and fake tabs.
 PLAY = """async address => {
   class Played extends EventTarget {
     static CLOSED = 2;
@@ -37,7 +37,7 @@ PLAY = """async address => {
 
 
 def add_delivered(service: Service, count: int) -> None:
-    """Add jobs that are delivered, as if long since."""
+    """Insert old delivered jobs."""
     database = Database(f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
     one = StoredJob(status="delivered", code=None, created_at=now_ms(), sent_at=now_ms())
     put_jobs(database, *[one] * count)
@@ -46,7 +46,7 @@ def add_delivered(service: Service, count: int) -> None:
 
 @pytest.fixture
 def failed(fresh_sandbox: Service, open_profile: OpenProfile) -> int:
-    """A failed job that newer ones have pushed out of what is watched; nothing is sent any more."""
+    """A failed job outside the watched range, with sending stopped."""
     page = open_profile(fresh_sandbox.url).open_live()
     job: int = ask_for_code(fresh_sandbox.url, NOT_ON_WHATSAPP)["jobId"]
     expect_delivery(page, job, "failed")
@@ -58,13 +58,13 @@ def failed(fresh_sandbox: Service, open_profile: OpenProfile) -> int:
 
 
 def retry_elsewhere(service: Service, open_profile: OpenProfile, job: int) -> None:
-    """Retry a job in somebody else's browser."""
+    """Retry a job in another browser."""
     other = open_profile(service.url).open(FAILED)
     row(other, job).get_by_role("button", name="Retry").click()
     expect(row(other, job)).to_have_count(0)
 
 
-def test_a_filtered_list_follows_a_job_that_is_not_watched_and_keeps_what_is_typed(
+def test_filtered_list_follows_an_unwatched_job_and_keeps_the_input(
     fresh_sandbox: Service, failed: int, open_profile: OpenProfile
 ) -> None:
     page = open_profile(fresh_sandbox.url).open_live(FAILED)
@@ -82,7 +82,7 @@ def test_a_filtered_list_follows_a_job_that_is_not_watched_and_keeps_what_is_typ
     assert is_marked(page)
 
 
-def test_a_deeper_page_and_an_open_drawer_follow_a_job_that_is_not_watched(
+def test_deeper_page_and_open_drawer_follow_an_unwatched_job(
     fresh_sandbox: Service, failed: int, open_profile: OpenProfile
 ) -> None:
     profile = open_profile(fresh_sandbox.url)
@@ -102,7 +102,7 @@ def test_a_deeper_page_and_an_open_drawer_follow_a_job_that_is_not_watched(
     expect(newer).to_be_visible()
 
 
-def test_the_first_page_of_all_jobs_is_not_loaded_again(
+def test_first_page_of_all_jobs_is_not_reloaded(
     fresh_sandbox: Service, failed: int, open_profile: OpenProfile
 ) -> None:
     del failed
@@ -121,7 +121,7 @@ def test_the_first_page_of_all_jobs_is_not_loaded_again(
     ("locale", "words"),
     [("en-GB", "Newest {} of {}"), ("ar-EG", "أحدث {} من {}")],
 )
-def test_the_total_counts_on_while_jobs_come_in(
+def test_total_grows_as_jobs_arrive(
     fresh_sandbox: Service, open_profile: OpenProfile, locale: str, words: str
 ) -> None:
     page = open_profile(fresh_sandbox.url, locale=locale).open_live()
@@ -137,14 +137,14 @@ def test_the_total_counts_on_while_jobs_come_in(
 
 
 def told(page: Page, tab: str) -> list[tuple[Any, ...]]:
-    """What a tab has been told."""
+    """Return the messages that a tab received."""
     messages = page.evaluate(f"window.{tab}")
     return [
         (one["kind"], *(one[key] for key in ("name", "data") if key in one)) for one in messages
     ]
 
 
-def test_a_tab_that_comes_late_is_told_how_the_stream_is_and_nothing_stale(
+def test_late_tab_gets_the_streams_state_and_no_stale_messages(
     sandbox: Service, open_profile: OpenProfile
 ) -> None:
     page = open_profile(sandbox.url).open("/admin/keys")

@@ -1,4 +1,4 @@
-"""What the everyday page costs a browser that was never here, and what it asks of whom."""
+"""The download size of the status page, and its requests' origins."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,10 +11,10 @@ from support.services import Service, ask_for_code
 MOST_BYTES = 150_000
 
 
-def test_the_status_page_with_all_it_loads_is_below_its_limit_and_all_of_it_is_ours(
+def test_status_page_stays_below_its_size_limit_and_loads_only_own_files(
     sandbox: Service, open_profile: OpenProfile
 ) -> None:
-    for number in range(25):  # as many rows as a page has
+    for number in range(25):  # a full page of rows
         ask_for_code(sandbox.url, f"+2010088800{number:02}")
     profile = open_profile(sandbox.url)
     page = profile.context.new_page()
@@ -31,7 +31,7 @@ def test_the_status_page_with_all_it_loads_is_below_its_limit_and_all_of_it_is_o
     page.goto(STATUS)
     expect(page.locator("#live")).to_contain_text("Live")
     expect(page.locator("#codes-chart canvas")).to_be_visible()
-    # The stream's own script is loaded by a worker, whose requests belong to no page.
+    # A worker loads the stream's script; its requests belong to no page.
     worker = page.evaluate("document.querySelector('script[src*=\"status.js\"]').src")
     total = sum(loaded.values())
     for name in ("live-worker.js", "stream.js"):
@@ -40,9 +40,7 @@ def test_the_status_page_with_all_it_loads_is_below_its_limit_and_all_of_it_is_o
     assert {urlsplit(address).netloc for address in asked} == {urlsplit(sandbox.url).netloc}
 
 
-def test_what_was_loaded_once_is_not_loaded_again(
-    sandbox: Service, open_profile: OpenProfile
-) -> None:
+def test_second_visit_loads_no_asset_again(sandbox: Service, open_profile: OpenProfile) -> None:
     profile = open_profile(sandbox.url)
     profile.open_live().close()
     page = profile.context.new_page()

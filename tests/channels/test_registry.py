@@ -1,4 +1,4 @@
-"""Each channel has one row, and the rest of the program needs nothing else of it."""
+"""Each channel is described by one row of the registry."""
 
 from typing import get_args
 
@@ -17,25 +17,25 @@ def parts() -> Parts:
     return Parts(load_settings(), account, database_url=None, has_written=lambda _phone: False)
 
 
-def test_the_setting_has_the_channels_of_the_registry() -> None:
+def test_setting_accepts_the_channels_of_the_registry() -> None:
     assert set(get_args(Settings.model_fields["channel"].annotation)) == set(CHANNELS)
 
 
-def test_the_sandbox_is_built_from_its_row() -> None:
+def test_sandbox_is_built_from_its_row() -> None:
     assert isinstance(channel_type(SANDBOX).build(parts()), SandboxChannel)
 
 
 @pytest.mark.parametrize("row", [*CHANNELS.values(), UNKNOWN])
-def test_a_row_has_words_of_the_catalog(row: ChannelType) -> None:
+def test_row_uses_words_of_the_catalog(row: ChannelType) -> None:
     assert row.label.code in ENGLISH
     assert row.ready.code in ENGLISH
 
 
-def test_a_phone_can_be_linked_to_a_linked_device_alone() -> None:
+def test_only_linked_devices_can_be_paired() -> None:
     assert pairable() == ["linked"]
 
 
-def test_a_sender_of_an_unknown_channel_is_shown_and_does_not_start() -> None:
+def test_sender_of_an_unknown_channel_is_shown_but_not_started() -> None:
     row = channel_type("pigeon")
     assert row.label.english() == "Sender of an unknown channel"
     with pytest.raises(StartRefused, match="Update Hudhud"):

@@ -1,4 +1,4 @@
-"""The sandbox: it takes every message, answers as a phone would, and fails on purpose."""
+"""The sandbox: answers like a phone, and fails for special numbers."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ PHONE = "+201001234567"
 
 
 class Heard:
-    """What a channel told."""
+    """Records the channel's callbacks."""
 
     def __init__(self) -> None:
         self.events: list[ChannelEvent] = []
@@ -41,14 +41,14 @@ def channel(heard: Heard) -> Iterator[SandboxChannel]:
     started.stop()
 
 
-def test_the_sandbox_is_connected_at_once(channel: SandboxChannel, heard: Heard) -> None:
+def test_sandbox_is_connected_at_once(channel: SandboxChannel, heard: Heard) -> None:
     del channel
     (report,) = heard.events
     assert isinstance(report, StateReport)
     assert (report.state, report.carries) == ("connected", "all")
 
 
-def test_every_message_gets_an_id_of_its_own_and_a_receipt(
+def test_every_message_gets_a_unique_id_and_a_receipt(
     channel: SandboxChannel, heard: Heard
 ) -> None:
     ids = [channel.send(PHONE, "0345") for _ in range(20)]
@@ -57,7 +57,7 @@ def test_every_message_gets_an_id_of_its_own_and_a_receipt(
     assert sorted(heard.receipts()) == sorted(ids)
 
 
-def test_a_receipt_tells_of_a_delivery_now(channel: SandboxChannel, heard: Heard) -> None:
+def test_receipt_has_the_current_time(channel: SandboxChannel, heard: Heard) -> None:
     before = now_ms()
     channel.send(PHONE, "0345")
     heard.wait_for(1)
@@ -67,21 +67,21 @@ def test_a_receipt_tells_of_a_delivery_now(channel: SandboxChannel, heard: Heard
     assert before <= receipt.at <= now_ms()
 
 
-def test_one_number_is_not_on_whatsapp(channel: SandboxChannel) -> None:
+def test_special_number_is_not_on_whatsapp(channel: SandboxChannel) -> None:
     with pytest.raises(PermanentFailure, match="no WhatsApp account"):
         channel.send(NOT_ON_WHATSAPP, "0345")
     assert not channel.has_account(NOT_ON_WHATSAPP)
     assert channel.has_account(PHONE)
 
 
-def test_one_number_never_gets_its_messages(channel: SandboxChannel, heard: Heard) -> None:
+def test_special_number_never_gets_its_messages(channel: SandboxChannel, heard: Heard) -> None:
     never = channel.send(NEVER_DELIVERED, "0345")
     channel.send(PHONE, "0345")
     heard.wait_for(1)
     assert never not in heard.receipts()
 
 
-def test_one_number_is_slow(channel: SandboxChannel, heard: Heard) -> None:
+def test_special_number_is_slow(channel: SandboxChannel, heard: Heard) -> None:
     slow = channel.send(SLOW, "0345")
     quick = channel.send(PHONE, "0345")
     heard.wait_for(2)
@@ -89,18 +89,18 @@ def test_one_number_is_slow(channel: SandboxChannel, heard: Heard) -> None:
 
 
 @pytest.mark.parametrize("phone", [NOT_ON_WHATSAPP, NEVER_DELIVERED, SLOW])
-def test_the_numbers_that_fail_can_be_sent_to(phone: str) -> None:
+def test_special_numbers_are_valid_recipients(phone: str) -> None:
     assert parse_phone(phone) is not None
 
 
-def test_the_sandbox_cannot_be_paired_or_logged_out(channel: SandboxChannel) -> None:
+def test_sandbox_cannot_be_paired_or_logged_out(channel: SandboxChannel) -> None:
     with pytest.raises(CommandFailed, match="needs no phone"):
         channel.pair_by_phone(PHONE)
     with pytest.raises(CommandFailed, match="no session"):
         channel.log_out()
 
 
-def test_a_stopped_sandbox_leaves_no_thread(heard: Heard) -> None:
+def test_stopped_sandbox_leaves_no_thread(heard: Heard) -> None:
     before = set(threading.enumerate())
     channel = SandboxChannel()
     channel.start(heard.events.append)

@@ -1,9 +1,9 @@
-"""Run the tests that depend on the date with the process clock at other moments.
+"""Run the date-dependent tests with the process clock at other moments.
 
-`.venv/bin/python tests/chaos/clocks.py` runs all of them; arguments are those of pytest.
+`.venv/bin/python tests/chaos/clocks.py` runs all of them; arguments go to pytest.
 
-The tests of whole processes with Chromium, Go or PostgreSQL are left out: their clocks are the
-machine's. So are tests marked `system_clock`.
+Tests with Chromium, Go or PostgreSQL processes are excluded, because those use the machine's clock;
+so are tests marked `system_clock`.
 """
 
 import os
@@ -17,15 +17,15 @@ from zoneinfo import ZoneInfo
 
 TESTS = Path(__file__).parents[1]
 SELECTED = ("-m", "not system_clock and not postgresql")
-# pytest would like to import this plugin itself; `sitecustomize` needs it earlier.
+# pytest would import this plugin itself, but `sitecustomize` needs it earlier.
 QUIET = ("-W", "ignore:Module already imported so cannot be rewritten; time_machine")
 LEFT_OUT = [f"--ignore={TESTS / folder}" for folder in ("acceptance", "browser", "emulator")]
-# The change of the clock comes while the first tests run.
+# The clock reaches the change while the first tests run.
 LEAD = timedelta(seconds=5)
 
 
 class Moment(NamedTuple):
-    """Where the clock of a run begins, and the time zone of its processes."""
+    """The start of a run's clock, and its time zone."""
 
     name: str
     at: datetime
@@ -33,7 +33,7 @@ class Moment(NamedTuple):
 
 
 def moments(now: datetime) -> Iterator[Moment]:
-    """Yield the moments that a run must survive, each after `now`."""
+    """Yield the moments to test, each after `now`."""
     for days in (8, 60, 500):
         yield Moment(f"+{days} days", now + timedelta(days=days))
     leap_year = next(year for year in range(now.year + 1, now.year + 9) if _is_leap(year))
@@ -49,7 +49,7 @@ def _is_leap(year: int) -> bool:
 
 
 def _summer_time_changes(now: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """Yield the two hours of the next year at whose beginning the offset of a zone changes."""
+    """Yield the next year's two changes of a zone's offset."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     for _ in range(365 * 24):
         following = hour + timedelta(hours=1)
@@ -59,7 +59,6 @@ def _summer_time_changes(now: datetime, zone: ZoneInfo) -> Iterator[datetime]:
 
 
 def run_at(moment: Moment, arguments: list[str]) -> int:
-    """Run pytest at a moment; return its exit code."""
     ahead = (moment.at - datetime.now(UTC)).total_seconds()
     print(f"── {moment.name}: {moment.at:%Y-%m-%d %H:%M:%S} UTC", flush=True)  # noqa: T201 -- a report
     environment = os.environ | {
@@ -72,7 +71,7 @@ def run_at(moment: Moment, arguments: list[str]) -> int:
 
 
 def main() -> None:
-    """Run at each moment; exit with 1 if a run failed."""
+    """Run pytest at each moment; exit with 1 if a run failed."""
     arguments = sys.argv[1:] or ["-q", "-n", "2", *LEFT_OUT, str(TESTS)]
     failed = [moment for moment in moments(datetime.now(UTC)) if run_at(moment, arguments) != 0]
     sys.exit(f"failed at: {', '.join(each.name for each in failed)}" if failed else 0)

@@ -1,4 +1,4 @@
-"""Commands run in this process, beside an installation of each kind."""
+"""Commands run in this process, against an installation on each database."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ from support.command_line import Ended, Installation, Run
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Runs a command line in this process."""
+    """Run a command line in this process."""
 
     def call(*arguments: str) -> Ended:
         monkeypatch.setattr("sys.argv", ["hudhud", *arguments])

@@ -1,4 +1,4 @@
-"""`hudhud admin`: a password, and ways back in; each leaves a note in the audit."""
+"""`hudhud admin`: passwords and unlocking, each recorded in the audit."""
 
 import io
 import sys
@@ -18,7 +18,7 @@ Types = Callable[[str], None]
 
 @pytest.fixture
 def types(monkeypatch: pytest.MonkeyPatch) -> Types:
-    """Gives the standard input something to read."""
+    """Replace the standard input by a text."""
     return lambda text: monkeypatch.setattr(sys, "stdin", io.StringIO(text))
 
 
@@ -42,7 +42,7 @@ def fail_to_log_in(installation: Installation, *addresses: str) -> None:
             login_attempts.reserve(connection, address=address, username="admin", now=now_ms())
 
 
-def test_a_password_is_read_from_the_standard_input(
+def test_password_is_read_from_standard_input(
     run: Run, installation: Installation, types: Types
 ) -> None:
     types(f"{PASSWORD}\nand another line\n")
@@ -53,7 +53,7 @@ def test_a_password_is_read_from_the_standard_input(
     assert notes(installation) == [("cli", "password_changed", "admin", None)]
 
 
-def test_another_password_takes_the_place_of_the_first(
+def test_new_password_replaces_the_first(
     run: Run, installation: Installation, types: Types
 ) -> None:
     types(PASSWORD)
@@ -65,7 +65,7 @@ def test_another_password_takes_the_place_of_the_first(
 
 
 @pytest.mark.parametrize("text", ["", "\n", "short\n", "x" * 2000])
-def test_a_password_that_is_no_good_changes_nothing(
+def test_invalid_password_changes_nothing(
     run: Run, installation: Installation, types: Types, text: str
 ) -> None:
     types(text)
@@ -77,7 +77,7 @@ def test_a_password_that_is_no_good_changes_nothing(
     assert notes(installation) == []
 
 
-def test_on_a_terminal_the_password_is_asked_for_twice(
+def test_terminal_prompts_for_the_password_twice(
     run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([PASSWORD, "something else", PASSWORD, PASSWORD])
@@ -91,7 +91,7 @@ def test_on_a_terminal_the_password_is_asked_for_twice(
 
 
 @pytest.mark.usefixtures("installation")
-def test_the_password_of_the_environment_is_changed_there(
+def test_password_of_the_environment_can_only_be_changed_there(
     run: Run, types: Types, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ADMIN_PASSWORD", "of the environment")
@@ -101,25 +101,25 @@ def test_the_password_of_the_environment_is_changed_there(
     assert "ADMIN_PASSWORD" in ended.err
 
 
-def test_a_password_can_be_set_before_the_first_start(run: Run, types: Types) -> None:
+def test_password_can_be_set_before_the_first_start(run: Run, types: Types) -> None:
     types(PASSWORD)
     assert run("admin", "set-password").code == 0
     assert is_right(Installation(), PASSWORD)
 
 
-def test_one_address_is_unlocked(run: Run, installation: Installation) -> None:
+def test_unlock_releases_one_address(run: Run, installation: Installation) -> None:
     fail_to_log_in(installation, "192.0.2.1", "192.0.2.1", "192.0.2.2")
     assert run("admin", "unlock", "192.0.2.1").out == "Failed logins forgotten: 2.\n"
     assert run("admin", "unlock", "192.0.2.1").out == "Failed logins forgotten: 0.\n"
     assert notes(installation)[0] == ("cli", "unlocked", "192.0.2.1", None)
 
 
-def test_every_address_is_unlocked(run: Run, installation: Installation) -> None:
+def test_unlock_releases_every_address(run: Run, installation: Installation) -> None:
     fail_to_log_in(installation, "192.0.2.1", "2001:db8::1", "192.0.2.2")
     assert run("admin", "unlock").out == "Failed logins forgotten: 3.\n"
 
 
-def test_the_second_factor_is_reset(run: Run, installation: Installation) -> None:
+def test_second_factor_is_reset(run: Run, installation: Installation) -> None:
     ended = run("admin", "reset-second-factor")
     assert (ended.code, notes(installation)) == (1, [])
     with installation.database.write() as connection:

@@ -17,7 +17,7 @@ from support.command_line import PHONE, Installation, Run
 README = Path(__file__).parents[2] / "README.md"
 
 
-# What `hudhud --help` may import: every command waits for it.
+# The modules that `hudhud --help` may import: every command waits for them.
 LIGHT = {
     "hudhud", "hudhud.cli", "hudhud.cli.commands",
     "hudhud.core", "hudhud.core.english", "hudhud.core.errors", "hudhud.core.sentences",
@@ -43,7 +43,7 @@ except SystemExit:
 
 
 def commands_of(commands: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command with its full name."""
+    """Return every command with its full name."""
     for name, command in sorted(commands.items()):
         yield (*path, name), command
         yield from commands_of(getattr(command, "commands", {}), *path, name)
@@ -53,7 +53,7 @@ EVERY_COMMAND = list(commands_of({name: load(name) for name in COMMANDS}))
 NAMES = [" ".join(path) for path, _ in EVERY_COMMAND]
 
 
-def test_these_are_the_commands() -> None:
+def test_list_of_commands() -> None:
     assert set(NAMES) == {
         "serve", "worker", "pair", "send", "status", "migrate", "forget", "doctor", "demo",
         "templates", "templates check", "templates preview",
@@ -65,27 +65,27 @@ def test_these_are_the_commands() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_explains_itself(run: Run, name: str) -> None:
+def test_every_command_has_help(run: Run, name: str) -> None:
     ended = run(*name.split(), "--help")
     assert ended.code == 0
     assert f"Usage: hudhud {name}" in ended.out
 
 
 @pytest.mark.parametrize(("path", "command"), EVERY_COMMAND, ids=NAMES)
-def test_every_option_and_argument_has_an_explanation(path: tuple[str, ...], command: Any) -> None:
+def test_every_option_and_argument_has_help(path: tuple[str, ...], command: Any) -> None:
     assert command.help, path
     for parameter in command.params:
         assert getattr(parameter, "help", None), (path, parameter.name)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_list_of_commands_has_the_first_line_of_each(name: str) -> None:
+def test_list_of_commands_shows_the_first_line_of_each(name: str) -> None:
     first, _, _ = str(load(name).help).partition("\n\n")
     assert " ".join(first.split()) == COMMANDS[name].summary
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_and_version_import_no_more_than_they_need(option: str) -> None:
+def test_help_and_version_import_only_needed_modules(option: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", LIST_MODULES, option], capture_output=True, text=True, check=True
     )
@@ -95,23 +95,23 @@ def test_help_and_version_import_no_more_than_they_need(option: str) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path, command in EVERY_COMMAND])
-def test_every_command_stands_in_the_readme(path: tuple[str, ...]) -> None:
+def test_readme_lists_every_command(path: tuple[str, ...]) -> None:
     assert f"hudhud {' '.join(path)}" in README.read_text(encoding="utf-8")
 
 
-def test_the_version_is_told(run: Run) -> None:
+def test_version_prints_the_version(run: Run) -> None:
     assert run("--version").out == f"hudhud {__version__}\n"
 
 
 @pytest.mark.parametrize("arguments", [["fly"], ["send"], ["status", "--loud"], ["keys", "make"]])
-def test_wrong_use_ends_with_two(run: Run, arguments: list[str]) -> None:
+def test_wrong_use_exits_with_two(run: Run, arguments: list[str]) -> None:
     ended = run(*arguments)
     assert ended.code == 2
     assert "Usage" in ended.err
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["serve"], ["worker"], ["migrate"], ["pair"]])
-def test_a_wrong_setting_ends_with_two_and_one_line(
+def test_invalid_setting_exits_with_two_and_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.setenv("PORT", "many")
@@ -132,7 +132,7 @@ def test_a_wrong_setting_ends_with_two_and_one_line(
         ["forget", PHONE],
     ],
 )
-def test_without_an_installation_nothing_is_made(
+def test_without_an_installation_commands_create_nothing(
     run: Run, tmp_path: Path, arguments: list[str]
 ) -> None:
     ended = run(*arguments)
@@ -143,9 +143,7 @@ def test_without_an_installation_nothing_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_database_that_does_not_answer_ends_with_one_line(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreachable_database_ends_with_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://hudhud:topsecret@127.0.0.1:1/hudhud")
     ended = run("status")
     assert ended.code == 1
@@ -154,7 +152,7 @@ def test_a_database_that_does_not_answer_ends_with_one_line(
     assert ended.err.count("\n") == 1
 
 
-def test_an_empty_database_is_not_migrated_by_a_question(
+def test_reading_commands_do_not_migrate_an_empty_database(
     run: Run, monkeypatch: pytest.MonkeyPatch, postgres_url: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", postgres_url)
@@ -163,7 +161,7 @@ def test_an_empty_database_is_not_migrated_by_a_question(
     assert "The database is empty" in ended.err
 
 
-def test_a_database_of_another_version_is_told_with_what_to_do(
+def test_database_of_another_version_is_reported_with_a_remedy(
     run: Run, installation: Installation
 ) -> None:
     with installation.database.write() as connection:
@@ -173,12 +171,12 @@ def test_a_database_of_another_version_is_told_with_what_to_do(
     assert "hudhud migrate" in ended.err
 
 
-def test_migrate_makes_the_tables(run: Run) -> None:
+def test_migrate_creates_the_tables(run: Run) -> None:
     ended = run("migrate")
     assert (ended.code, ended.out) == (0, f"The database is at revision {HEAD}.\n")
 
 
-def test_migrate_where_the_data_folder_cannot_be_made_is_one_line(
+def test_migrate_without_a_data_folder_ends_with_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -1,4 +1,4 @@
-"""`hudhud forget`: says what it did, and whether anything is left."""
+"""`hudhud forget`: reports its changes and any remaining traces."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def phones(installation: Installation) -> list[Any]:
         return list(connection.scalars(select(verifications.c.phone)))
 
 
-def test_a_number_is_forgotten(run: Run, installation: Installation) -> None:
+def test_forget_removes_a_number(run: Run, installation: Installation) -> None:
     submit(installation.database, 2, now=now_ms())
     ended = run("forget", PHONE)
     assert ended.code == 0
@@ -29,16 +29,16 @@ def test_a_number_is_forgotten(run: Run, installation: Installation) -> None:
     assert PHONE[1:] not in ended.out + ended.err
 
 
-def test_a_number_of_which_nothing_is_known_is_no_failure(
-    run: Run, installation: Installation
-) -> None:
+def test_unknown_number_is_no_failure(run: Run, installation: Installation) -> None:
     assert phones(installation) == []
     ended = run("forget", PHONE)
     assert ended.code == 0
     assert "Rows changed or deleted: none." in ended.out
 
 
-def test_what_is_left_is_named_and_the_command_fails(run: Run, installation: Installation) -> None:
+def test_remaining_traces_are_named_and_fail_the_command(
+    run: Run, installation: Installation
+) -> None:
     with installation.database.write() as connection:
         endpoint = {"url": f"https://shop/{PHONE[1:]}", "kinds": "k", "secret_sealed": b"x"}
         connection.execute(insert(webhook_endpoints), endpoint | {"created_at": 1})
@@ -48,7 +48,7 @@ def test_what_is_left_is_named_and_the_command_fails(run: Run, installation: Ins
     assert "No trace" not in ended.out
 
 
-def test_the_number_of_a_sender_is_refused(run: Run, installation: Installation) -> None:
+def test_number_of_a_sender_is_refused(run: Run, installation: Installation) -> None:
     installation.play_sender(StateReport("connected", phone=PHONE))
     ended = run("forget", PHONE)
     assert ended.code == 1
@@ -56,7 +56,7 @@ def test_the_number_of_a_sender_is_refused(run: Run, installation: Installation)
 
 
 @pytest.mark.parametrize("text", ["201001234567", "+20", "nobody"])
-def test_what_is_no_number_is_wrong_use(run: Run, installation: Installation, text: str) -> None:
+def test_invalid_number_is_wrong_use(run: Run, installation: Installation, text: str) -> None:
     del installation
     ended = run("forget", text)
     assert ended.code == 2

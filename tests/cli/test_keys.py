@@ -1,4 +1,4 @@
-"""`hudhud keys`: made, shown once, listed, rotated, revoked."""
+"""`hudhud keys`: created, shown once, listed, rotated, revoked."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from support.command_line import Installation, Run
 
 
 def who_presents(installation: Installation, key: str) -> Caller | None:
-    """Whose key a server would take it for."""
+    """Return the owner that a server recognizes by this key."""
     cache = ApiKeyCache(installation.database, None)
     cache.start()
     try:
@@ -24,24 +24,24 @@ def who_presents(installation: Installation, key: str) -> Caller | None:
 
 
 def stored(installation: Installation, key: str) -> Any:
-    """What is stored of a secret."""
+    """Return the stored row of a secret."""
     with installation.database.read() as connection:
         return api_keys.stored(connection, key)
 
 
 def notes(installation: Installation) -> list[tuple[str, str, str | None]]:
-    """Who did what to which key, newest first."""
+    """Return actor, action and key of the audit entries, newest first."""
     with installation.database.read() as connection:
         return [(row.who, row.what, row.subject) for row in audit_log.page(connection, limit=10)]
 
 
 def details(installation: Installation) -> list[str | None]:
-    """What the audit says of it, newest first."""
+    """Return the details of the audit entries, newest first."""
     with installation.database.read() as connection:
         return [row.detail for row in audit_log.page(connection, limit=10)]
 
 
-def test_a_key_is_printed_once_and_recognised(run: Run, installation: Installation) -> None:
+def test_key_is_printed_once_and_recognised(run: Run, installation: Installation) -> None:
     ended = run("keys", "create", "webshop")
     assert ended.code == 0
     key = ended.out.strip()
@@ -53,13 +53,13 @@ def test_a_key_is_printed_once_and_recognised(run: Run, installation: Installati
     assert key not in listed
 
 
-def test_keys_can_be_made_before_the_first_start(run: Run, tmp_path: Path) -> None:
+def test_keys_can_be_created_before_the_first_start(run: Run, tmp_path: Path) -> None:
     assert run("keys", "create", "webshop").code == 0
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "data" / "hudhud.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_all_that_can_be_set_is_set_and_audited(run: Run, installation: Installation) -> None:
+def test_every_option_is_stored_and_audited(run: Run, installation: Installation) -> None:
     before = now_ms()
     ended = run(
         *("keys", "create", "webshop", "--scope", "verify", "--scope", "send"),
@@ -78,7 +78,7 @@ def test_all_that_can_be_set_is_set_and_audited(run: Run, installation: Installa
     assert f"  webshop  {settings}  made " in run("keys", "list").out
 
 
-def test_a_test_key_is_marked_and_gets_the_sandbox(run: Run, installation: Installation) -> None:
+def test_test_key_is_marked_and_gets_the_sandbox(run: Run, installation: Installation) -> None:
     key = run("keys", "create", "trial", "--test", "--scope", "send").out.strip()
     assert key.startswith("hh_test_")
     caller = who_presents(installation, key)
@@ -89,7 +89,7 @@ def test_a_test_key_is_marked_and_gets_the_sandbox(run: Run, installation: Insta
 
 @pytest.mark.usefixtures("installation")
 @pytest.mark.parametrize("name", ["webshop", "", "API_KEY", "environment"])
-def test_a_name_that_cannot_be_taken_ends_with_two(run: Run, name: str) -> None:
+def test_unavailable_name_exits_with_two(run: Run, name: str) -> None:
     run("keys", "create", "webshop")
     assert run("keys", "create", name).code == 2
     assert len(run("keys", "list").out.splitlines()) == 1
@@ -109,7 +109,7 @@ def test_a_name_that_cannot_be_taken_ends_with_two(run: Run, name: str) -> None:
         (("--expires-in", "-1d"), "90d"),
     ],
 )
-def test_what_cannot_be_set_ends_with_two_and_makes_nothing(
+def test_invalid_option_exits_with_two_and_creates_nothing(
     run: Run, options: tuple[str, ...], said: str
 ) -> None:
     ended = run("keys", "create", "webshop", *options)
@@ -120,7 +120,7 @@ def test_what_cannot_be_set_ends_with_two_and_makes_nothing(
 
 @pytest.mark.usefixtures("installation")
 @pytest.mark.parametrize("by", ["name", "prefix"])
-def test_a_key_is_revoked_by_name_or_prefix(run: Run, by: str) -> None:
+def test_key_is_revoked_by_name_or_prefix(run: Run, by: str) -> None:
     key = run("keys", "create", "webshop").out.strip()
     prefix = api_keys.readable_prefix(key)
     shown = f"{prefix}…" if by == "prefix" else "webshop"
@@ -132,7 +132,7 @@ def test_a_key_is_revoked_by_name_or_prefix(run: Run, by: str) -> None:
 
 
 @pytest.mark.usefixtures("installation")
-def test_a_key_may_send_verify_and_read_unless_it_is_told_otherwise(run: Run) -> None:
+def test_default_scopes_are_send_verify_and_read(run: Run) -> None:
     run("keys", "create", "webshop")
     run("keys", "create", "backoffice", "--scope", "admin", "--scope", "send")
     webshop, backoffice = run("keys", "list").out.splitlines()
@@ -142,7 +142,7 @@ def test_a_key_may_send_verify_and_read_unless_it_is_told_otherwise(run: Run) ->
 
 
 @pytest.mark.parametrize("named", ["webshop", "its beginning"])
-def test_a_rotated_key_has_two_secrets_for_a_while(
+def test_rotated_key_has_two_secrets_during_the_overlap(
     run: Run, installation: Installation, named: str
 ) -> None:
     old = run("keys", "create", "webshop").out.strip()
@@ -164,16 +164,14 @@ def test_a_rotated_key_has_two_secrets_for_a_while(
     assert detail in ended.err
 
 
-def test_the_earlier_secret_works_a_day_more_unless_it_is_told_otherwise(
-    run: Run, installation: Installation
-) -> None:
+def test_default_overlap_is_one_day(run: Run, installation: Installation) -> None:
     key = run("keys", "create", "webshop").out.strip()
     before = now_ms()
     run("keys", "rotate", "webshop")
     assert 0 <= stored(installation, key).expires_at - before - 24 * HOUR_MS < HOUR_MS
 
 
-def test_without_an_overlap_the_earlier_secret_has_ended(
+def test_without_an_overlap_the_earlier_secret_ends_at_once(
     run: Run, installation: Installation
 ) -> None:
     old = run("keys", "create", "webshop").out.strip()
@@ -185,7 +183,7 @@ def test_without_an_overlap_the_earlier_secret_has_ended(
     assert present.endswith("  in use")
 
 
-def test_a_rotation_that_cannot_be_changes_nothing(run: Run, installation: Installation) -> None:
+def test_refused_rotation_changes_nothing(run: Run, installation: Installation) -> None:
     run("keys", "create", "webshop")
     assert run("keys", "rotate", "webshop", "--overlap", "31d").code == 2
     assert run("keys", "rotate", "webshop", "--overlap", "long").code == 2
@@ -196,7 +194,7 @@ def test_a_rotation_that_cannot_be_changes_nothing(run: Run, installation: Insta
     assert [what for _, what, _ in notes(installation)] == ["key_made"]
 
 
-def test_the_last_use_is_listed_that_of_the_settings_key_too(
+def test_list_shows_the_last_use_including_the_environment_key(
     run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("API_KEY", "key of the settings")
@@ -212,7 +210,7 @@ def test_the_last_use_is_listed_that_of_the_settings_key_too(
     assert re.search(r"works too, last used \S+Z\.", listed.err)
 
 
-def test_making_and_revoking_are_audited(run: Run, installation: Installation) -> None:
+def test_creating_and_revoking_are_audited(run: Run, installation: Installation) -> None:
     key = run("keys", "create", "webshop").out.strip()
     run("keys", "create", "webshop")
     run("keys", "revoke", api_keys.readable_prefix(key))

@@ -1,4 +1,4 @@
-"""`hudhud pair`: the code to scan, the code to type, and every reason to end."""
+"""`hudhud pair`: QR code, pairing code, and every way to end."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from support.command_line import PHONE, QR, Installation, Run, in_background
 from support.services import wait_until
 
 
-def test_the_sandbox_needs_no_pairing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sandbox_needs_no_pairing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHANNEL", "sandbox")
     ended = run("pair")
     assert ended.code == 2
@@ -30,7 +30,7 @@ def test_pairing_without_a_running_sender_says_what_to_start(run: Run, option: l
     assert ended.err.count("\n") == 1
 
 
-def test_a_linked_sender_needs_no_pairing(run: Run, installation: Installation) -> None:
+def test_linked_sender_needs_no_pairing(run: Run, installation: Installation) -> None:
     installation.play_sender(StateReport("connected", "all", phone=PHONE))
     ended = run("pair")
     assert ended.code == 0
@@ -38,7 +38,7 @@ def test_a_linked_sender_needs_no_pairing(run: Run, installation: Installation) 
     assert "+2010*****67" in ended.out
 
 
-def test_pairing_an_outdated_hudhud_ends_with_what_to_do(
+def test_pairing_an_outdated_hudhud_ends_with_a_remedy(
     run: Run, installation: Installation
 ) -> None:
     installation.play_sender(StateReport("outdated"))
@@ -47,7 +47,7 @@ def test_pairing_an_outdated_hudhud_ends_with_what_to_do(
     assert "Update Hudhud" in ended.err
 
 
-def test_without_a_terminal_the_code_to_scan_is_in_a_private_file_until_it_is_scanned(
+def test_without_a_terminal_a_private_file_holds_the_qr_code_until_the_scan(
     run: Run, installation: Installation, tmp_path: Path
 ) -> None:
     file = tmp_path / "data" / QR_FILE
@@ -72,7 +72,7 @@ def test_without_a_terminal_the_code_to_scan_is_in_a_private_file_until_it_is_sc
     assert not file.exists()
 
 
-def test_a_code_that_nobody_scans_ends_with_one(
+def test_unscanned_code_exits_with_one(
     run: Run, installation: Installation, tmp_path: Path
 ) -> None:
     installation.play_sender(StateReport("pairing", qr=QR))
@@ -83,7 +83,7 @@ def test_a_code_that_nobody_scans_ends_with_one(
 
 
 def answer_command(installation: Installation, result: CommandResult) -> commands.Command:
-    """Carry out the next command as the sender's process would."""
+    """Carry out the next command as the sender's process does."""
     taken: list[commands.Command] = []
 
     def take() -> bool:
@@ -98,7 +98,7 @@ def answer_command(installation: Installation, result: CommandResult) -> command
     return taken[0]
 
 
-def test_a_phone_code_is_shown_in_two_groups_and_waited_for(
+def test_pairing_code_is_shown_in_two_groups_until_entered(
     run: Run, installation: Installation
 ) -> None:
     asked = []
@@ -118,7 +118,7 @@ def test_a_phone_code_is_shown_in_two_groups_and_waited_for(
     assert (asked[0].kind, asked[0].argument) == ("pair_phone", PHONE)
 
 
-def test_a_phone_code_is_asked_for_again_where_the_link_was_renewed(
+def test_pairing_code_is_requested_again_after_a_new_link(
     run: Run, installation: Installation
 ) -> None:
     def link() -> None:
@@ -135,7 +135,7 @@ def test_a_phone_code_is_asked_for_again_where_the_link_was_renewed(
     assert "ABCD-1234" in ended.out
 
 
-def test_a_phone_code_that_nobody_types_in_time_ends_with_one(
+def test_pairing_code_not_entered_in_time_exits_with_one(
     run: Run, installation: Installation
 ) -> None:
     def let_it_run_out() -> None:
@@ -150,7 +150,7 @@ def test_a_phone_code_that_nobody_types_in_time_ends_with_one(
     assert "Nobody typed the code in time" in ended.err
 
 
-def test_a_refused_phone_code_ends_with_the_reason(run: Run, installation: Installation) -> None:
+def test_refused_pairing_code_ends_with_the_reason(run: Run, installation: Installation) -> None:
     installation.play_sender(StateReport("pairing", qr=QR))
     refused = CommandResult(commands.FAILED, other("WhatsApp gives no code for this number."))
     with in_background(lambda: void(answer_command(installation, refused))):

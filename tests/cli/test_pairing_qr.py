@@ -1,4 +1,4 @@
-"""The QR code that `hudhud serve` shows by itself: on a terminal, or in a private file."""
+"""The QR code of `hudhud serve`, on terminals and in files."""
 
 import stat
 import sys
@@ -18,14 +18,14 @@ SECONDS = 20
 
 
 class Shown:
-    """What was printed so far."""
+    """Collects printed lines."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
         self.text = ""
 
     def wait_for(self, text: str) -> None:
-        """Wait until it was printed."""
+        """Wait until a text was printed."""
 
         def is_there() -> bool:
             self.text += self._capsys.readouterr().out
@@ -38,7 +38,7 @@ def code(qr: str) -> str:
     return "\n".join(drawing(qr))
 
 
-def test_on_a_terminal_each_new_code_is_shown_and_then_the_link(
+def test_terminal_shows_each_new_code_and_then_the_link(
     installation: Installation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
@@ -58,7 +58,7 @@ def test_on_a_terminal_each_new_code_is_shown_and_then_the_link(
 
 
 @pytest.mark.parametrize("columns", ["50", "100"])
-def test_without_a_wide_terminal_the_code_is_in_a_private_file(
+def test_without_a_wide_terminal_a_private_file_holds_the_code(
     installation: Installation,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -84,7 +84,7 @@ def has(file: Path, text: str) -> bool:
     return file.exists() and text in file.read_text()
 
 
-def test_the_file_goes_with_the_service(installation: Installation, tmp_path: Path) -> None:
+def test_file_is_deleted_when_the_service_stops(installation: Installation, tmp_path: Path) -> None:
     file = tmp_path / "data" / QR_FILE
     with showing_qr(installation.database, installation.settings.sender_name, Path("data")):
         installation.play_sender(StateReport("pairing", qr=QR))
@@ -92,7 +92,7 @@ def test_the_file_goes_with_the_service(installation: Installation, tmp_path: Pa
     assert not file.exists()
 
 
-def test_what_a_killed_run_left_is_not_shown(installation: Installation, tmp_path: Path) -> None:
+def test_code_left_by_a_killed_run_is_not_shown(installation: Installation, tmp_path: Path) -> None:
     file = tmp_path / "data" / QR_FILE
     file.write_text("an old code")
     installation.play_sender(StateReport("pairing", qr=QR))
@@ -105,7 +105,7 @@ def test_what_a_killed_run_left_is_not_shown(installation: Installation, tmp_pat
         assert file.read_text().startswith(code(QR + "2"))
 
 
-def test_a_drawing_fits_a_usual_terminal() -> None:
+def test_qr_code_fits_a_standard_terminal() -> None:
     lines = drawing(QR)
     assert width_of(lines) <= 72
     assert len(lines) <= 36

@@ -1,4 +1,4 @@
-"""`hudhud send`: queued as by the API, and followed."""
+"""`hudhud send`: queues like the API and follows the message."""
 
 import re
 import secrets
@@ -17,7 +17,7 @@ from hudhud.verification.build import secret_of
 from support.command_line import PHONE, Installation, Run, in_background
 
 
-def test_a_sent_code_is_queued_and_not_shown(run: Run, installation: Installation) -> None:
+def test_sent_code_is_queued_and_not_shown(run: Run, installation: Installation) -> None:
     ended = run("send", PHONE, "--no-wait")
     assert ended.code == 0
     assert "Job 1 is queued" in ended.out
@@ -28,7 +28,7 @@ def test_a_sent_code_is_queued_and_not_shown(run: Run, installation: Installatio
     assert "Code" not in ended.out
 
 
-def test_a_code_is_shown_to_who_asks_for_it(run: Run, installation: Installation) -> None:
+def test_code_is_shown_on_request(run: Run, installation: Installation) -> None:
     ended = run("send", PHONE, "--no-wait", "--show-code")
     assert f"Code: {code_of(installation)}\n" in ended.out
 
@@ -41,13 +41,13 @@ def code_of(installation: Installation) -> str:
 
 
 @pytest.mark.parametrize("number", ["201001234567", "+20", "me"])
-def test_what_is_no_number_ends_with_two(run: Run, number: str) -> None:
+def test_invalid_number_exits_with_two(run: Run, number: str) -> None:
     ended = run("send", number)
     assert ended.code == 2
     assert "is not a phone number" in ended.err
 
 
-def test_a_wrong_secret_sends_nothing(
+def test_wrong_secret_sends_nothing(
     run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("send", PHONE, "--no-wait")
@@ -58,7 +58,7 @@ def test_a_wrong_secret_sends_nothing(
     assert len(installation.rows()) == 1
 
 
-def test_a_full_queue_ends_with_one(
+def test_full_queue_exits_with_one(
     run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORKER_MIN_SEND_DELAY_MS", "3600000")
@@ -70,7 +70,7 @@ def test_a_full_queue_ends_with_one(
     assert len(installation.rows()) == 1
 
 
-def test_a_message_is_followed_until_it_arrived(run: Run, installation: Installation) -> None:
+def test_message_is_followed_until_delivery(run: Run, installation: Installation) -> None:
     def carry() -> None:
         job = installation.claim()
         installation.record(Sent(job, "provider-1", now_ms()))
@@ -86,9 +86,7 @@ def test_a_message_is_followed_until_it_arrived(run: Run, installation: Installa
     assert ended.out.splitlines()[-1] == "Job 1: delivered"
 
 
-def test_a_message_that_is_not_delivered_in_time_counts_as_sent(
-    run: Run, installation: Installation
-) -> None:
+def test_message_not_delivered_in_time_counts_as_sent(run: Run, installation: Installation) -> None:
     def carry() -> None:
         installation.record(Sent(installation.claim(), "provider-1", now_ms()))
 
@@ -98,9 +96,7 @@ def test_a_message_that_is_not_delivered_in_time_counts_as_sent(
     assert "not delivered within 3 s" in ended.err
 
 
-def test_a_message_that_fails_ends_with_one_and_its_reason(
-    run: Run, installation: Installation
-) -> None:
+def test_failed_message_exits_with_one_and_its_reason(run: Run, installation: Installation) -> None:
     def carry() -> None:
         installation.record(Failed(installation.claim(), other("No account."), now_ms()))
 
@@ -111,7 +107,7 @@ def test_a_message_that_fails_ends_with_one_and_its_reason(
 
 
 @pytest.mark.usefixtures("installation")
-def test_a_message_that_nobody_sends_ends_with_one(run: Run) -> None:
+def test_unsent_message_exits_with_one(run: Run) -> None:
     ended = run("send", PHONE, "--timeout", "1")
     assert ended.code == 1
     assert "still queued after 1 s" in ended.err

@@ -1,4 +1,4 @@
-"""What is said about the earlier application's leftovers, and that none of them is touched."""
+"""Notices about leftovers of the earlier application, which stay untouched."""
 
 from pathlib import Path
 from typing import Any
@@ -11,29 +11,29 @@ from hudhud.core.env_files import read_environment
 
 
 def lines(environment: dict[str, str] | None = None, **changes: Any) -> list[str]:
-    """The notices, without those about gaps and databases unless `changes` cause them."""
+    """Return the notices, by default without those about gaps and databases."""
     return notices(environment or {}, settings(**changes))
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Every file below a folder with its bytes and its time of change."""
+    """Return content and modification time of every file below a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
-def test_a_fresh_installation_has_nothing_to_say() -> None:
+def test_fresh_installation_has_no_notices() -> None:
     assert lines() == []
 
 
 @pytest.mark.parametrize(
     "name", ["NODE_ENV", "WORKER_POLLING_INTERVAL_MS", "WORKER_WHATSAPP_CHECK_INTERVAL_MS"]
 )
-def test_a_variable_without_a_meaning_gets_one_line_that_says_why(name: str) -> None:
+def test_obsolete_variable_gets_one_line_with_a_reason(name: str) -> None:
     (line,) = lines({name: "7000"})
     assert line.startswith(f"{name} is no longer needed: ")
 
 
-def test_variables_of_the_files_are_seen_as_well_as_those_of_the_environment(
+def test_variables_of_files_and_environment_are_both_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Path("config").mkdir()
@@ -44,9 +44,7 @@ def test_variables_of_the_files_are_seen_as_well_as_those_of_the_environment(
 
 
 @pytest.mark.parametrize(("level", "count"), [("debug", 1), ("TRACE", 1), ("info", 0), ("warn", 0)])
-def test_a_library_level_that_would_print_the_qr_secret_is_mentioned(
-    level: str, count: int
-) -> None:
+def test_library_log_level_that_prints_the_qr_secret_is_mentioned(level: str, count: int) -> None:
     found = lines({"BAILEYS_INTERNAL_LOG_LEVEL": level})
     assert len(found) == count
     assert all("counts as info" in line for line in found)
@@ -58,12 +56,12 @@ def test_sample_values_of_telegram_count_as_unset_and_are_mentioned() -> None:
     assert line == "TELEGRAM_CHAT_ID still has its sample value and counts as unset."
 
 
-def test_a_telegram_bot_without_a_chat_is_mentioned_without_its_token() -> None:
+def test_telegram_bot_without_a_chat_is_mentioned_without_its_token() -> None:
     (line,) = lines(telegram_bot_token="1:secret")
     assert line == "Telegram is not alerted: TELEGRAM_CHAT_ID is not set."
 
 
-def test_a_value_that_the_earlier_application_cut_is_mentioned_without_the_value() -> None:
+def test_value_truncated_by_the_earlier_application_is_mentioned_but_not_shown() -> None:
     Path(".env").write_text(
         "API_KEY=abc#def\nADMIN_PASSWORD='abc#def'\nPORT=3000 # comment\nOTHER=a#b\n",
         encoding="utf-8",
@@ -80,7 +78,7 @@ def test_a_value_that_the_earlier_application_cut_is_mentioned_without_the_value
         ({"otp_ttl_seconds": 59}, 59),
     ],
 )
-def test_gaps_that_carry_fewer_than_sixty_codes_are_warned_about(
+def test_gaps_for_fewer_than_sixty_codes_cause_a_warning(
     changes: dict[str, Any], codes: int
 ) -> None:
     (line,) = lines(**changes)
@@ -95,7 +93,7 @@ def test_gaps_that_carry_fewer_than_sixty_codes_are_warned_about(
         {"worker_min_send_delay_ms": 0, "worker_max_send_delay_ms": 0},
     ],
 )
-def test_gaps_that_carry_enough_are_not_warned_about(changes: dict[str, Any]) -> None:
+def test_gaps_for_enough_codes_cause_no_warning(changes: dict[str, Any]) -> None:
     assert lines(**changes) == []
 
 
@@ -110,7 +108,7 @@ def test_gaps_that_carry_enough_are_not_warned_about(changes: dict[str, Any]) ->
         "data/baileys_auth_info/session-shop",
     ],
 )
-def test_a_session_of_the_earlier_application_is_left_untouched_and_mentioned(
+def test_session_of_the_earlier_application_is_untouched_and_mentioned(
     session: str,
 ) -> None:
     folder = Path(session)
@@ -127,7 +125,7 @@ def test_a_session_of_the_earlier_application_is_left_untouched_and_mentioned(
     assert contents(folder) == before
 
 
-def test_an_own_session_is_not_taken_for_an_earlier_one() -> None:
+def test_own_session_is_not_mistaken_for_an_earlier_one() -> None:
     Path("data/session").mkdir(parents=True)
     Path("data/session/main.db").touch()
     assert lines() == []

@@ -14,7 +14,7 @@ from hudhud.senders import records
 from support.command_line import PHONE, QR, Installation, Run
 
 
-def test_status_tells_senders_and_queue(run: Run, installation: Installation) -> None:
+def test_status_shows_senders_and_queue(run: Run, installation: Installation) -> None:
     installation.play_sender(StateReport("connected", "all", phone="+201009876543"))
     run("send", PHONE, "--no-wait")
     run("send", PHONE, "--no-wait")
@@ -27,7 +27,7 @@ def test_status_tells_senders_and_queue(run: Run, installation: Installation) ->
     assert "1 failed, 1 queued" in ended.out
 
 
-def test_status_for_programs_is_json(run: Run, installation: Installation) -> None:
+def test_status_prints_json_on_request(run: Run, installation: Installation) -> None:
     installation.play_sender(StateReport("pairing", qr=QR))
     ended = run("status", "--json")
     told = json.loads(ended.out)
@@ -40,9 +40,7 @@ def test_status_for_programs_is_json(run: Run, installation: Installation) -> No
     assert QR not in ended.out
 
 
-def test_status_says_that_a_killed_sender_does_not_run(
-    run: Run, installation: Installation
-) -> None:
+def test_status_reports_a_killed_sender_as_stopped(run: Run, installation: Installation) -> None:
     installation.play_sender(StateReport("connected", "all"))
     with installation.database.write() as connection:
         late = now_ms() - records.LATE_MS

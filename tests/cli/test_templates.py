@@ -1,4 +1,4 @@
-"""`hudhud templates`: mistakes with their keys, and texts as they are read."""
+"""`hudhud templates`: errors with their keys, and previews of the texts."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ BROKEN = '[templates.otp.en]\nwordings = ["{name}", "{code}\\n{x}"]\n'
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The place of the own texts, in the data folder of the tests."""
+    """The file of custom texts in the data folder of the tests."""
     (tmp_path / "data").mkdir()
     return tmp_path / "data/templates.toml"
 
@@ -32,16 +32,14 @@ def test_check_without_a_file_says_so(run: Run) -> None:
     assert ended.out == "There is no data/templates.toml: the texts that ship are used.\n"
 
 
-def test_check_of_a_right_file(run: Run, file: Path) -> None:
+def test_check_accepts_a_valid_file(run: Run, file: Path) -> None:
     file.write_text(OWN, encoding="utf-8")
     ended = run("templates", "check")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out == "data/templates.toml is right: 1 text, 1 key.\n"
 
 
-def test_check_of_a_wrong_file_ends_with_one_and_a_line_for_each_mistake(
-    run: Run, file: Path
-) -> None:
+def test_check_of_an_invalid_file_exits_with_one_and_a_line_per_error(run: Run, file: Path) -> None:
     file.write_text(BROKEN)
     ended = run("templates", "check")
     assert (ended.code, ended.out) == (1, "")
@@ -50,9 +48,7 @@ def test_check_of_a_wrong_file_ends_with_one_and_a_line_for_each_mistake(
     assert all(line.startswith("data/templates.toml: templates.otp.en.wordings[") for line in lines)
 
 
-def test_a_wrong_file_stops_what_words_messages_with_a_line_for_each_mistake(
-    run: Run, file: Path
-) -> None:
+def test_invalid_file_stops_commands_that_word_messages(run: Run, file: Path) -> None:
     file.write_text(BROKEN)
     ended = run("templates", "preview")
     assert ended.code == 2
@@ -64,7 +60,7 @@ def test_a_wrong_file_stops_what_words_messages_with_a_line_for_each_mistake(
 
 
 @pytest.mark.parametrize("locale", ["en", "ar", "pt-BR"])
-def test_preview_shows_every_wording_as_it_is_read(run: Run, locale: str) -> None:
+def test_preview_shows_every_wording(run: Run, locale: str) -> None:
     ended = run("templates", "preview", "--locale", locale, "--minutes", "7")
     assert (ended.code, ended.err) == (0, "")
     count = sum(len(by_locale[locale[:2]]) for by_locale in shipped().values())
@@ -95,7 +91,7 @@ def test_preview_follows_the_settings_and_the_key(
         (["--minutes", "0"], "Usage: "),
     ],
 )
-def test_preview_of_what_does_not_exist_ends_with_two(
+def test_preview_of_an_unknown_template_exits_with_two(
     run: Run, arguments: list[str], said: str
 ) -> None:
     ended = run("templates", "preview", *arguments)
@@ -103,7 +99,7 @@ def test_preview_of_what_does_not_exist_ends_with_two(
     assert ended.err.startswith(said)
 
 
-def test_doctor_finds_a_wrong_file(run: Run, file: Path) -> None:
+def test_doctor_finds_an_invalid_file(run: Run, file: Path) -> None:
     file.write_text(BROKEN)
     ended = run("doctor")
     assert ended.code == 1

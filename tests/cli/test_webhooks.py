@@ -1,4 +1,4 @@
-"""`hudhud webhooks`: endpoints are added, listed, rotated, removed; deliveries listed, replayed."""
+"""`hudhud webhooks`: add, list, rotate and remove endpoints; list and replay deliveries."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ URL = "https://shop.example/hudhud"
 
 @pytest.fixture(autouse=True)
 def _names_lead_to_the_internet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No name is really looked up."""
+    """Resolve no real host name."""
 
     def resolve(host: str, _port: int) -> Sequence[str]:
         return ["10.0.0.1" if host == "intranet.example" else "93.184.215.14"]
@@ -37,7 +37,7 @@ def _names_lead_to_the_internet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stored_secrets(installation: Installation) -> list[str]:
-    """The secrets of the only endpoint, as the service opens them."""
+    """Return the decrypted secrets of the only endpoint."""
     cipher = app.build_webhook_cipher(installation.settings)
     with installation.database.read() as connection:
         row = connection.execute(select(webhook_endpoints)).one()
@@ -46,7 +46,7 @@ def stored_secrets(installation: Installation) -> list[str]:
 
 
 def put_deliveries(installation: Installation, count: int, status: str = "failed") -> None:
-    """Deliveries of an hour ago that ended so."""
+    """Insert deliveries of an hour ago with this result."""
     jobs = submit(installation.database, count, now=now_ms())
     with installation.database.write() as connection:
         events.messages_changed(connection, "message.sent", jobs, now=now_ms() - DAY_MS // 24)
@@ -61,7 +61,7 @@ def statuses(installation: Installation) -> list[str]:
         return list(connection.scalars(by_id))
 
 
-def test_the_secret_of_a_new_endpoint_is_printed_once(run: Run, installation: Installation) -> None:
+def test_secret_of_a_new_endpoint_is_printed_once(run: Run, installation: Installation) -> None:
     ended = run("webhooks", "add", URL)
     assert ended.code == 0
     secret = ended.out.strip()
@@ -73,7 +73,9 @@ def test_the_secret_of_a_new_endpoint_is_printed_once(run: Run, installation: In
 
 
 @pytest.mark.usefixtures("installation")
-def test_an_endpoint_may_want_some_events_of_one_key(run: Run, installation: Installation) -> None:
+def test_endpoint_may_subscribe_to_some_events_of_one_key(
+    run: Run, installation: Installation
+) -> None:
     with installation.database.write() as connection:
         lock(connection, Lock.API_KEYS)
         api_keys.create(connection, "webshop", now=now_ms())
@@ -98,7 +100,7 @@ def test_an_endpoint_may_want_some_events_of_one_key(run: Run, installation: Ins
         (["https://intranet.example/"], "WEBHOOK_ALLOW_PRIVATE=true"),
     ],
 )
-def test_a_wrong_endpoint_ends_with_two_and_says_why(
+def test_invalid_endpoint_exits_with_two_and_a_reason(
     run: Run, arguments: Sequence[str], said: str
 ) -> None:
     ended = run("webhooks", "add", *arguments)
@@ -108,12 +110,14 @@ def test_a_wrong_endpoint_ends_with_two_and_says_why(
 
 
 @pytest.mark.usefixtures("installation")
-def test_a_private_address_may_be_allowed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_address_can_be_allowed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBHOOK_ALLOW_PRIVATE", "true")
     assert run("webhooks", "add", "https://intranet.example/").code == 0
 
 
-def test_a_new_secret_signs_beside_the_former_one(run: Run, installation: Installation) -> None:
+def test_new_secret_signs_together_with_the_former_one(
+    run: Run, installation: Installation
+) -> None:
     first = run("webhooks", "add", URL).out.strip()
     ended = run("webhooks", "rotate", "1", "--overlap", "2")
     assert ended.code == 0
@@ -122,7 +126,7 @@ def test_a_new_secret_signs_beside_the_former_one(run: Run, installation: Instal
     assert run("webhooks", "rotate", "1", "--overlap", "721").code == 2
 
 
-def test_a_second_rotation_waits_until_the_former_secret_signs_no_more(
+def test_second_rotation_is_refused_while_the_former_secret_signs(
     run: Run, installation: Installation
 ) -> None:
     run("webhooks", "add", URL)
@@ -135,7 +139,7 @@ def test_a_second_rotation_waits_until_the_former_secret_signs_no_more(
     assert run("webhooks", "rotate", "1", "--overlap", "0").code == 0
 
 
-def test_a_replay_says_what_a_delivery_waits_behind(run: Run, installation: Installation) -> None:
+def test_replay_says_which_delivery_is_ahead(run: Run, installation: Installation) -> None:
     run("webhooks", "add", f"{URL}?token=abc123", "--event", "message.sent")
     (job,) = submit(installation.database, 1, now=now_ms())
     with installation.database.write() as connection:
@@ -149,9 +153,7 @@ def test_a_replay_says_what_a_delivery_waits_behind(run: Run, installation: Inst
         assert "abc123" not in str(audit_log.page(connection, limit=9))
 
 
-def test_a_replay_of_all_hastens_what_waits_for_a_retry(
-    run: Run, installation: Installation
-) -> None:
+def test_replay_of_all_hastens_pending_retries(run: Run, installation: Installation) -> None:
     run("webhooks", "add", URL, "--event", "message.sent")
     put_deliveries(installation, 2, "pending")
     with installation.database.write() as connection:
@@ -163,7 +165,7 @@ def test_a_replay_of_all_hastens_what_waits_for_a_retry(
     assert max(times) <= now_ms()
 
 
-def test_another_secret_than_the_services_seals_nothing(
+def test_wrong_secret_seals_nothing(
     run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = run("webhooks", "add", URL).out.strip()
@@ -177,14 +179,14 @@ def test_another_secret_than_the_services_seals_nothing(
 
 @pytest.mark.usefixtures("installation")
 @pytest.mark.parametrize("command", ["remove", "enable", "rotate", "replay"])
-def test_an_unknown_endpoint_is_told(run: Run, command: str) -> None:
+def test_unknown_endpoint_is_reported(run: Run, command: str) -> None:
     named = ["--endpoint", "7"] if command == "replay" else ["7"]
     ended = run("webhooks", command, *named)
     assert ended.code == 1
     assert "There is no endpoint 7. See: hudhud webhooks list" in ended.err
 
 
-def test_a_disabled_endpoint_is_enabled(run: Run, installation: Installation) -> None:
+def test_disabled_endpoint_can_be_enabled(run: Run, installation: Installation) -> None:
     run("webhooks", "add", URL)
     with installation.database.write() as connection:
         endpoints.disable(connection, 1, reason=other("It answered 410."), now=now_ms())
@@ -194,7 +196,7 @@ def test_a_disabled_endpoint_is_enabled(run: Run, installation: Installation) ->
     assert "  works  " in run("webhooks", "list").out
 
 
-def test_deliveries_are_listed_and_those_that_failed_alone(
+def test_deliveries_can_be_listed_and_filtered_by_failure(
     run: Run, installation: Installation
 ) -> None:
     run("webhooks", "add", URL, "--event", "message.sent")
@@ -212,7 +214,7 @@ def test_deliveries_are_listed_and_those_that_failed_alone(
     assert run("webhooks", "deliveries", "9").out == ""
 
 
-def test_one_delivery_or_all_that_failed_go_out_again(run: Run, installation: Installation) -> None:
+def test_one_or_all_failed_deliveries_can_be_replayed(run: Run, installation: Installation) -> None:
     run("webhooks", "add", URL, "--event", "message.sent")
     put_deliveries(installation, 3)
     assert run("webhooks", "replay", "2").out == "Delivery 2 goes out again.\n"
@@ -230,7 +232,7 @@ def test_one_delivery_or_all_that_failed_go_out_again(run: Run, installation: In
     "arguments",
     [[], ["1", "--endpoint", "1"], ["--endpoint", "1", "--since", "yesterday"]],
 )
-def test_a_replay_names_what_is_replayed(run: Run, arguments: Sequence[str]) -> None:
+def test_replay_requires_a_delivery_or_failed(run: Run, arguments: Sequence[str]) -> None:
     assert run("webhooks", "replay", *arguments).code == 2
 
 

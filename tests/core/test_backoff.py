@@ -1,4 +1,4 @@
-"""Waits that double from failure to failure."""
+"""Waits that double with each failure."""
 
 import pytest
 

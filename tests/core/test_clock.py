@@ -1,4 +1,4 @@
-"""Time as it is stored and written."""
+"""Time as it is stored and formatted."""
 
 from datetime import UTC, datetime
 
@@ -31,7 +31,7 @@ def test_a_written_time_reads_back_to_the_millisecond(milliseconds: int) -> None
     assert round(read.timestamp() * 1000) == milliseconds
 
 
-def test_now_is_the_present_in_milliseconds() -> None:
+def test_now_is_the_current_time_in_milliseconds() -> None:
     before = datetime.now(UTC).timestamp() * 1000
     now = now_ms()
     assert before - 1 <= now <= datetime.now(UTC).timestamp() * 1000

@@ -1,4 +1,4 @@
-"""How codes are kept: digest, index, seal, and the rotation of the secret."""
+"""Storage of codes: digest, index, seal, and the rotation of the secret."""
 
 import pytest
 from hypothesis import given
@@ -19,18 +19,18 @@ def test_a_sealed_code_opens_for_its_verification(code: str) -> None:
     assert code.encode() not in sealed
 
 
-def test_the_same_code_never_looks_the_same_when_sealed() -> None:
+def test_seal_differs_each_time_for_the_same_code() -> None:
     cipher = CodeCipher(SECRET)
     assert cipher.codes.seal("v_1", "0345") != cipher.codes.seal("v_1", "0345")
 
 
-def test_a_sealed_code_opens_for_no_other_verification() -> None:
+def test_sealed_code_does_not_open_for_another_verification() -> None:
     cipher = CodeCipher(SECRET)
     with pytest.raises(SealingError, match="damaged"):
         cipher.codes.open("v_2", cipher.codes.seal("v_1", "0345"))
 
 
-def test_a_sealed_code_opens_with_no_other_secret() -> None:
+def test_sealed_code_does_not_open_with_another_secret() -> None:
     with pytest.raises(SealingError, match="no longer set"):
         CodeCipher(NEWER).codes.open("v_1", CodeCipher(SECRET).codes.seal("v_1", "0345"))
 
@@ -43,7 +43,7 @@ def test_a_code_sealed_before_a_rotation_opens_while_the_previous_secret_is_set(
 
 
 @given(codes, st.data())
-def test_a_damaged_seal_is_refused_whatever_the_damage(code: str, data: st.DataObject) -> None:
+def test_damaged_seal_is_refused(code: str, data: st.DataObject) -> None:
     cipher = CodeCipher(SECRET)
     sealed = bytearray(cipher.codes.seal("v_1", code))
     place = data.draw(st.integers(0, len(sealed) - 1))
@@ -53,14 +53,14 @@ def test_a_damaged_seal_is_refused_whatever_the_damage(code: str, data: st.DataO
 
 
 @given(codes, st.data())
-def test_a_seal_cut_short_is_refused(code: str, data: st.DataObject) -> None:
+def test_truncated_seal_is_refused(code: str, data: st.DataObject) -> None:
     cipher = CodeCipher(SECRET)
     sealed = cipher.codes.seal("v_1", code)
     with pytest.raises(SealingError):
         cipher.codes.open("v_1", sealed[: data.draw(st.integers(0, len(sealed) - 1))])
 
 
-def test_a_digest_fits_its_code_and_its_verification_alone() -> None:
+def test_digest_matches_only_its_code_and_verification() -> None:
     cipher = CodeCipher(SECRET)
     digest = cipher.digest("v_1", "0345")
     assert cipher.matches(digest, "v_1", "0345")
@@ -70,12 +70,12 @@ def test_a_digest_fits_its_code_and_its_verification_alone() -> None:
     assert CodeCipher(NEWER, previous=SECRET).matches(digest, "v_1", "0345")
 
 
-def test_a_digest_cannot_be_made_to_fit_by_moving_digits_into_the_id() -> None:
+def test_moving_digits_into_the_id_changes_the_digest() -> None:
     cipher = CodeCipher(SECRET)
     assert cipher.digest("v_1", "23") != cipher.digest("v_12", "3")
 
 
-def test_the_index_of_a_code_is_the_same_each_time_and_keyed() -> None:
+def test_index_of_a_code_is_deterministic_and_keyed() -> None:
     assert CodeCipher(SECRET).index("0345") == CodeCipher(SECRET).index("0345")
     assert CodeCipher(SECRET).index("0345") != CodeCipher(SECRET).index("0346")
     assert CodeCipher(SECRET).index("0345") != CodeCipher(NEWER).index("0345")

@@ -1,4 +1,4 @@
-"""Which addresses lie in a network, and which count as one."""
+"""Membership of addresses in networks, and the grouping of addresses for limits."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from hudhud.core.ip_addresses import is_within, limited_as, parse_network, parse
         ("fe80::1%eth0", "fe80::2"),
     ],
 )
-def test_what_belongs_to_one_customer_counts_as_one_address(one: str, other: str) -> None:
+def test_addresses_of_one_customer_count_as_one(one: str, other: str) -> None:
     assert limited_as(one) == limited_as(other)
 
 
@@ -22,7 +22,7 @@ def test_what_belongs_to_one_customer_counts_as_one_address(one: str, other: str
     ("one", "other"),
     [("2001:db8:1:2::1", "2001:db8:1:3::1"), ("192.0.2.1", "192.0.2.2"), ("unknown", "other")],
 )
-def test_others_count_for_themselves(one: str, other: str) -> None:
+def test_addresses_of_different_customers_count_separately(one: str, other: str) -> None:
     assert limited_as(one) != limited_as(other)
 
 
@@ -42,11 +42,11 @@ def test_an_address_lies_in_a_network(address: str, *, is_inside: bool) -> None:
     assert is_within(address, networks) == is_inside
 
 
-def test_an_address_that_ipv6_wraps_may_be_left_wrapped() -> None:
+def test_unwrapping_of_ipv4_mapped_addresses_is_optional() -> None:
     assert not is_within("::ffff:192.0.2.7", parse_networks("192.0.2.0/24"), unwraps=False)
 
 
-def test_a_list_of_networks_may_have_gaps_but_no_other_text() -> None:
+def test_list_of_networks_may_have_empty_entries_but_no_other_text() -> None:
     assert parse_networks(" , 192.0.2.0/24,", ",") == (parse_network("192.0.2.0/24"),)
     with pytest.raises(ValueError, match="here"):
         parse_networks("here")

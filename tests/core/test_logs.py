@@ -1,4 +1,4 @@
-"""Log lines of real processes: where they go, and what never gets into them."""
+"""Log lines of real processes: destinations, and masking of secrets."""
 
 import json
 import os
@@ -29,7 +29,7 @@ Line = dict[str, Any]
 
 
 def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `code` in a process whose logging is configured, in the current folder."""
+    """Run `code` in a process with configured logging, in the current folder."""
     return subprocess.run(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],
         env={**os.environ, **variables},
@@ -41,17 +41,16 @@ def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def lines_of(text: str) -> list[Line]:
-    """The JSON lines of a text."""
     return [json.loads(line) for line in text.splitlines()]
 
 
 def file(name: str) -> list[Line]:
-    """The lines of a log file; none where it does not exist."""
+    """Return the lines of a log file, or none without it."""
     path = Path("logs") / name
     return lines_of(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
-def test_without_a_terminal_a_line_is_json_on_stderr_and_in_the_combined_file() -> None:
+def test_without_a_terminal_lines_are_json_on_stderr_and_in_the_combined_file() -> None:
     done = run("log.info('Listening', port=3000)")
     (line,) = lines_of(done.stderr)
     assert done.stdout == ""
@@ -67,7 +66,7 @@ def test_without_a_terminal_a_line_is_json_on_stderr_and_in_the_combined_file() 
     assert file("errors.log") == []
 
 
-def test_on_a_terminal_a_line_is_made_for_reading_and_cannot_steer_it() -> None:
+def test_on_a_terminal_lines_are_readable_and_free_of_control_characters() -> None:
     controller, terminal = pty.openpty()
     try:
         subprocess.run(
@@ -87,7 +86,7 @@ def test_on_a_terminal_a_line_is_made_for_reading_and_cannot_steer_it() -> None:
     assert file("combined.log")[0]["event"] == "Wrote"
 
 
-def test_errors_are_also_in_a_file_of_their_own_with_a_traceback_without_variables() -> None:
+def test_errors_are_also_in_a_separate_file_with_a_traceback_without_variables() -> None:
     run(
         """
         def send(secret_local):
@@ -107,7 +106,7 @@ def test_errors_are_also_in_a_file_of_their_own_with_a_traceback_without_variabl
     assert len(file("combined.log")) == 2
 
 
-def test_a_failed_statement_does_not_tell_its_values() -> None:
+def test_failed_statement_is_logged_without_its_values() -> None:
     run(
         """
         from sqlalchemy import text
@@ -125,7 +124,7 @@ def test_a_failed_statement_does_not_tell_its_values() -> None:
     assert "7391-abc" not in line["exception"].replace('{"code": "7391-abc"}', "")
 
 
-def test_the_libraries_lines_take_the_same_way() -> None:
+def test_lines_of_libraries_are_handled_alike() -> None:
     names = ("uvicorn.error", "litestar", "apprise", "neonize.client")
     run(
         f"""
@@ -146,7 +145,7 @@ def test_the_libraries_lines_take_the_same_way() -> None:
     assert {line["process"] for line in lines} == {"web"}
 
 
-def test_loggers_that_were_set_up_before_are_taken_over() -> None:
+def test_previously_configured_loggers_are_taken_over() -> None:
     code = """
     import logging, sys
     handler = logging.StreamHandler(sys.stdout)
@@ -170,7 +169,7 @@ def test_loggers_that_were_set_up_before_are_taken_over() -> None:
         ("error", ["error"]),
     ],
 )
-def test_lines_below_the_level_are_nowhere(level: str, shown: list[str]) -> None:
+def test_lines_below_the_level_are_dropped(level: str, shown: list[str]) -> None:
     done = run(
         "for name in ('debug', 'info', 'warning', 'error'): getattr(log, name)('x')",
         LOG_LEVEL=level,
@@ -215,7 +214,7 @@ def test_lines_below_the_level_are_nowhere(level: str, shown: list[str]) -> None
         ),
     ],
 )
-def test_an_exception_that_nobody_caught_is_in_every_file(code: str, exit_code: int) -> None:
+def test_uncaught_exception_is_in_every_file(code: str, exit_code: int) -> None:
     done = run(code)
     assert done.returncode == exit_code
     for name in ("combined.log", "errors.log", "exceptions.log"):
@@ -224,12 +223,12 @@ def test_an_exception_that_nobody_caught_is_in_every_file(code: str, exit_code: 
         assert "ValueError: boom" in line["exception"]
 
 
-def test_ctrl_c_is_no_exception_that_nobody_caught() -> None:
+def test_ctrl_c_is_not_logged_as_an_uncaught_exception() -> None:
     run("raise KeyboardInterrupt")
     assert file("exceptions.log") == []
 
 
-def test_the_request_id_is_in_every_line_of_its_request() -> None:
+def test_every_line_of_a_request_has_its_request_id() -> None:
     run(
         """
         with structlog.contextvars.bound_contextvars(request_id="r1"):
@@ -241,7 +240,7 @@ def test_the_request_id_is_in_every_line_of_its_request() -> None:
     assert [line.get("request_id") for line in file("combined.log")] == ["r1", "r1", None]
 
 
-def test_secrets_and_phone_numbers_do_not_reach_a_line() -> None:
+def test_secrets_and_phone_numbers_are_masked_in_lines() -> None:
     done = run(
         """
         key = "hh_live_abcdef" + "x" * 37
@@ -259,7 +258,7 @@ def test_secrets_and_phone_numbers_do_not_reach_a_line() -> None:
     assert "hh_test_abcdef…" in text
 
 
-def test_a_caller_cannot_break_or_forge_a_line() -> None:
+def test_caller_cannot_break_or_forge_a_line() -> None:
     run(
         """
         log.info("a\\nb", level="x", timestamp=1, process=2, logger=3)
@@ -278,26 +277,26 @@ def test_a_caller_cannot_break_or_forge_a_line() -> None:
     assert deep["event"] == "deep"
 
 
-def test_log_files_are_for_their_owner_alone() -> None:
+def test_log_files_are_private() -> None:
     run("log.error('x')")
     assert Path("logs").stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in Path("logs").iterdir()} == {0o600}
 
 
 def no_folder() -> None:
-    """A log folder that cannot be made."""
+    """Prevent the creation of the log folder."""
     Path("logs").touch()
 
 
 def full_disk() -> None:
-    """A disk without room."""
+    """Make every write fail as on a full disk."""
     Path("logs").mkdir()
     for name in ("combined.log", "errors.log"):
         (Path("logs") / name).symlink_to("/dev/full")
 
 
 @pytest.mark.parametrize("fault", [no_folder, full_disk])
-def test_where_files_cannot_be_written_the_process_goes_on_and_says_so_once(fault: Any) -> None:
+def test_process_continues_without_log_files_and_reports_it_once(fault: Any) -> None:
     fault()
     done = run("for number in range(3): log.error(f'line {number}')")
     assert done.returncode == 0
@@ -307,7 +306,7 @@ def test_where_files_cannot_be_written_the_process_goes_on_and_says_so_once(faul
     assert len(events) == 4
 
 
-def test_a_process_without_stderr_goes_on() -> None:
+def test_process_continues_without_stderr() -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, PRELUDE + "log.info('x')"],
         timeout=60,
@@ -330,11 +329,10 @@ for number in range(500):
 
 
 def rotated() -> list[Path]:
-    """Every generation of the shared file."""
     return sorted(Path().glob("shared.log*"))
 
 
-def test_processes_that_write_and_rotate_together_lose_and_mix_nothing() -> None:
+def test_concurrent_writes_and_rotations_lose_and_mix_no_lines() -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(number)]) for number in range(4)]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0, 0]
     assert len(rotated()) > 2
@@ -346,7 +344,7 @@ def test_processes_that_write_and_rotate_together_lose_and_mix_nothing() -> None
 
 @pytest.fixture
 def complaints() -> list[OSError]:
-    """What a log file complained of."""
+    """The errors that a log file reported."""
     return []
 
 
@@ -366,7 +364,7 @@ def test_only_the_newest_files_are_kept(shared: LogFile) -> None:
     assert Path("shared.log.5").read_text(encoding="utf-8").endswith("94\n")
 
 
-def test_a_file_that_somebody_moved_or_removed_is_made_anew(shared: LogFile) -> None:
+def test_moved_or_removed_file_is_recreated(shared: LogFile) -> None:
     shared.write(b"one\n")
     Path("shared.log").rename("moved")
     shared.write(b"two\n")
@@ -376,9 +374,7 @@ def test_a_file_that_somebody_moved_or_removed_is_made_anew(shared: LogFile) -> 
     assert Path("shared.log").read_bytes() == b"three\n"
 
 
-def test_a_file_that_can_be_written_again_is_written_again(
-    shared: LogFile, complaints: list[OSError]
-) -> None:
+def test_file_is_used_again_once_it_is_writable(shared: LogFile, complaints: list[OSError]) -> None:
     Path("shared.log").mkdir()
     shared.write(b"lost\n")
     assert len(complaints) == 1
@@ -418,7 +414,7 @@ def test_a_file_that_can_be_written_again_is_written_again(
         ("", ""),
     ],
 )
-def test_numbers_and_secrets_are_hidden_and_nothing_else_is(text: str, masked: str) -> None:
+def test_only_numbers_and_secrets_are_hidden(text: str, masked: str) -> None:
     assert mask_text(text) == masked
 
 
@@ -426,12 +422,12 @@ def test_numbers_and_secrets_are_hidden_and_nothing_else_is(text: str, masked: s
     "name",
     ["otp", "code", "Password", "api_key", "X-API-KEY", "token", "secret", "admin_password", "qr"],
 )
-def test_what_has_the_name_of_a_secret_is_hidden_whatever_it_is(name: str) -> None:
+def test_any_value_named_like_a_secret_is_hidden(name: str) -> None:
     for value in ("7391", 7391, b"7391", ["7391"], {"a": "7391"}):
         assert mask_value(name, value) == "***"
     assert mask_value(name, None) is None
 
 
 @pytest.mark.parametrize("name", ["exit_code", "status_code", "token_count", "event", "keys"])
-def test_other_names_are_left_alone(name: str) -> None:
+def test_values_with_other_names_are_unchanged(name: str) -> None:
     assert mask_value(name, 463) == 463

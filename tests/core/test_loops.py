@@ -1,4 +1,4 @@
-"""Loops go on when the database cannot be used."""
+"""Loops continue while the database is unusable."""
 
 from collections.abc import Callable
 from threading import Event
@@ -16,7 +16,7 @@ UNUSABLE = OperationalError("select 1", None, Exception("locked"))
 
 
 def steps(stopping: Event, *errors: Exception) -> Callable[[], None]:
-    """A step that fails with these errors, one after the other, and then ends the loop."""
+    """Return a step that raises these errors, then ends the loop."""
     left = list(errors)
 
     def step() -> None:
@@ -27,7 +27,7 @@ def steps(stopping: Event, *errors: Exception) -> Callable[[], None]:
     return step
 
 
-def test_an_unusable_database_is_logged_and_the_loop_goes_on() -> None:
+def test_unusable_database_is_logged_and_the_loop_continues() -> None:
     stopping, ends = Event(), list[str]()
     with capture_logs() as logs:
         repeat(
@@ -42,7 +42,7 @@ def test_an_unusable_database_is_logged_and_the_loop_goes_on() -> None:
     assert ends == ["end", "end"]
 
 
-def test_another_error_is_logged_where_there_is_a_sentence_for_it() -> None:
+def test_other_error_is_logged_if_a_sentence_is_given() -> None:
     stopping = Event()
     with capture_logs() as logs:
         repeat(
@@ -55,13 +55,13 @@ def test_another_error_is_logged_where_there_is_a_sentence_for_it() -> None:
     assert [line["event"] for line in logs] == ["it failed, and goes on"]
 
 
-def test_another_error_ends_the_loop_where_there_is_none() -> None:
+def test_other_error_ends_the_loop_without_a_sentence() -> None:
     stopping = Event()
     with pytest.raises(ValueError, match="broken"):
         repeat(steps(stopping, ValueError("broken")), stopping=stopping, log=log, pause_seconds=0)
 
 
-def test_nothing_is_done_after_the_end() -> None:
+def test_no_step_runs_after_the_end() -> None:
     stopping = Event()
     stopping.set()
     repeat(lambda: pytest.fail("called"), stopping=stopping, log=log, pause_seconds=0)

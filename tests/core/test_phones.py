@@ -1,4 +1,4 @@
-"""Which phone numbers are accepted, and how they are shown."""
+"""Accepted phone numbers and their display."""
 
 import phonenumbers
 import pytest
@@ -20,7 +20,7 @@ from hudhud.core.phones import Phone, is_same_line, mask_phone, parse_phone, reg
         (" \t+201001234567\r\n", Phone("+201001234567", "EG")),
     ],
 )
-def test_a_number_that_can_exist_is_accepted_with_its_country(text: str, phone: Phone) -> None:
+def test_possible_number_is_accepted_with_its_country(text: str, phone: Phone) -> None:
     assert parse_phone(text) == phone
 
 
@@ -52,12 +52,12 @@ def test_a_number_that_can_exist_is_accepted_with_its_country(text: str, phone: 
         "\N{FULLWIDTH PLUS SIGN}201001234567",
     ],
 )
-def test_what_is_no_number_or_cannot_exist_is_refused(text: str) -> None:
+def test_impossible_number_is_refused(text: str) -> None:
     assert parse_phone(text) is None
 
 
 @given(st.text(max_size=40) | st.from_regex(r"\+\d{0,20}", fullmatch=True))
-def test_any_text_gives_a_plain_number_or_nothing(text: str) -> None:
+def test_any_text_parses_to_a_plain_number_or_none(text: str) -> None:
     phone = parse_phone(text)
     if phone is not None:
         assert phone.number == text.strip()
@@ -77,12 +77,12 @@ def test_any_text_gives_a_plain_number_or_nothing(text: str) -> None:
         ("", "*****"),
     ],
 )
-def test_the_middle_of_a_number_is_hidden_and_its_length_too(phone: str, shown: str) -> None:
+def test_mask_hides_the_middle_and_the_length_of_a_number(phone: str, shown: str) -> None:
     assert mask_phone(phone) == shown
 
 
 @given(st.from_regex(r"\+[1-9][0-9]{7,14}", fullmatch=True))
-def test_a_number_is_accepted_exactly_where_libphonenumber_accepts_it(number: str) -> None:
+def test_number_is_accepted_exactly_if_libphonenumber_accepts_it(number: str) -> None:
     try:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
@@ -109,7 +109,9 @@ def test_a_number_is_accepted_exactly_where_libphonenumber_accepts_it(number: st
         ("+96652551234567", "+966512551234567", False),
     ],
 )
-def test_one_line_may_be_written_in_two_ways(one: str, other: str, *, is_one_line: bool) -> None:
+def test_alternative_forms_of_a_number_are_the_same_line(
+    one: str, other: str, *, is_one_line: bool
+) -> None:
     assert is_same_line(one, other) is is_one_line
     assert is_same_line(other, one) is is_one_line
 
@@ -132,20 +134,20 @@ def country_of(number: str) -> str:
         ("+447400123456", "GB"),
         ("+447781123456", "GG"),
         ("+80012345678", "001"),
-        ("+19999999999", "US"),  # of no country that is known: the main one of its code
+        ("+19999999999", "US"),  # of no known country, so the main one of its code
     ],
 )
-def test_a_number_belongs_to_its_own_country_not_to_the_main_one_of_its_code(
+def test_number_belongs_to_its_own_country_not_the_main_one_of_its_code(
     number: str, country: str
 ) -> None:
     assert country_of(number) == country
 
 
 @given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)))
-def test_every_country_is_told_by_its_example_number(country: str) -> None:
+def test_country_of_every_example_number_is_found(country: str) -> None:
     example = phonenumbers.example_number_for_type(country, phonenumbers.PhoneNumberType.MOBILE)
     if example is None:
         return
     number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
-    if parse_phone(number) is not None:  # some islands have numbers shorter than is accepted
+    if parse_phone(number) is not None:  # some islands have shorter numbers than those accepted
         assert country_of(number) == phonenumbers.region_code_for_number(example)

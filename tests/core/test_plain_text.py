@@ -1,4 +1,4 @@
-"""Texts that strangers typed, made harmless."""
+"""Sanitizing of texts from strangers."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from hudhud.core.plain_text import is_plain, shortened
 
 
 @pytest.mark.parametrize("text", ["", "main-sandbox", "هدهد ١", "naïve 🙂", "a\u00a0b", "a\u200db"])
-def test_what_people_write_is_left_as_it_is(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert is_plain(text)
     assert shortened(text, 100) == text
 
@@ -14,11 +14,11 @@ def test_what_people_write_is_left_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     "sign", ["\0", "\n", "\x7f", "\x9f", "\ud800", "\u202e", "\u2066", "\u200f", "\u061c", "\u2028"]
 )
-def test_a_sign_that_is_not_seen_is_replaced(sign: str) -> None:
+def test_invisible_character_is_replaced(sign: str) -> None:
     assert not is_plain(f"a{sign}b")
     assert shortened(f"a{sign}b", 100) == "a\ufffdb"
 
 
-def test_a_long_text_is_cut_where_it_is_seen() -> None:
+def test_long_text_is_truncated_visibly() -> None:
     assert shortened("x" * 10, 10) == "x" * 10
     assert shortened("x" * 11, 10) == "x" * 9 + "…"

@@ -1,4 +1,4 @@
-"""Private files: whole, for their owner alone, and made once."""
+"""Private files: written whole, readable only by their owner, and created once."""
 
 import threading
 from pathlib import Path
@@ -12,7 +12,7 @@ def mode(file: Path) -> int:
     return file.stat().st_mode & 0o777
 
 
-def test_a_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+def test_file_is_created_once_and_private(tmp_path: Path) -> None:
     file = tmp_path / "name"
     private_files.make_once(file, "first")
     private_files.make_once(file, "second")
@@ -21,7 +21,7 @@ def test_a_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_threads_that_make_a_file_at_once_find_the_same_one(tmp_path: Path) -> None:
+def test_threads_that_create_a_file_simultaneously_get_the_same_content(tmp_path: Path) -> None:
     file = tmp_path / "name"
     barrier = threading.Barrier(8)
     found: list[str] = []
@@ -40,7 +40,7 @@ def test_threads_that_make_a_file_at_once_find_the_same_one(tmp_path: Path) -> N
     assert len(set(found)) == 1
 
 
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+def test_file_is_replaced_atomically(tmp_path: Path) -> None:
     file = tmp_path / "code.txt"
     (tmp_path / "code.new").write_text("of a run that was killed")
     private_files.replace(file, "first")
@@ -50,7 +50,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_file_that_others_could_read_is_theirs_no_more_once_it_is_added_to(
+def test_appending_makes_a_readable_file_private(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "credentials.txt"
@@ -61,7 +61,7 @@ def test_a_file_that_others_could_read_is_theirs_no_more_once_it_is_added_to(
     assert mode(file) == 0o600
 
 
-def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
+def test_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "other")
     with pytest.raises(OSError, match="link"):
         private_files.append(tmp_path / "link", "secret")

@@ -1,4 +1,4 @@
-"""How limits are written and read."""
+"""Parsing and formatting of limits."""
 
 import pytest
 from hypothesis import given
@@ -31,7 +31,7 @@ NUMBER_DEFAULT = (Rate(1, 30_000), Rate(5, 3_600_000), Rate(10, 86_400_000))
         (" 0 ", ()),
     ],
 )
-def test_rates_are_read_from_what_people_write(text: str, rates: tuple[Rate, ...]) -> None:
+def test_common_spellings_of_rates_are_parsed(text: str, rates: tuple[Rate, ...]) -> None:
     assert parse_rates(text) == rates
 
 
@@ -53,7 +53,7 @@ def test_rates_are_read_from_what_people_write(text: str, rates: tuple[Rate, ...
         ("1/1s,1/2s,1/3s,1/4s,1/5s,1/6s", "at most 5 limits of one kind"),
     ],
 )
-def test_what_is_no_rate_is_refused_with_what_to_write(text: str, said: str) -> None:
+def test_invalid_rate_is_refused_with_the_expected_form(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         parse_rates(text)
 
@@ -65,17 +65,17 @@ rates = st.lists(
 
 
 @given(rates)
-def test_rates_are_written_as_they_are_read(given_rates: tuple[Rate, ...]) -> None:
+def test_rates_are_formatted_as_they_are_parsed(given_rates: tuple[Rate, ...]) -> None:
     assert parse_rates(write_rates(given_rates)) == given_rates
 
 
 @given(st.dictionaries(st.sampled_from(KINDS), rates))
-def test_own_limits_are_written_as_they_are_read(own: dict[str, tuple[Rate, ...]]) -> None:
+def test_own_limits_are_formatted_as_they_are_parsed(own: dict[str, tuple[Rate, ...]]) -> None:
     assert parse_own_limits(write_own_limits(own)) == own  # type: ignore[arg-type] # its keys are kinds
 
 
 @given(st.text(max_size=30))
-def test_any_text_is_read_or_refused_with_a_sentence(text: str) -> None:
+def test_any_text_is_parsed_or_refused_with_a_sentence(text: str) -> None:
     try:
         parse_own_limits(text)
     except BadRequest as error:
@@ -95,17 +95,17 @@ def test_any_text_is_read_or_refused_with_a_sentence(text: str) -> None:
         ("per_number=often", "per_number: 'often' is no limit"),
     ],
 )
-def test_what_a_key_cannot_be_limited_by_is_refused(text: str, said: str) -> None:
+def test_invalid_own_limit_is_refused(text: str, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         parse_own_limits(text)
 
 
-def test_a_kind_may_be_written_as_in_an_option() -> None:
+def test_kind_may_be_written_like_an_option() -> None:
     assert parse_own_limits("PER-NUMBER=1/30s") == {"per_number": (Rate(1, 30_000),)}
 
 
 @pytest.mark.parametrize("milliseconds", [1000, 90_000, 3_600_000, 5_400_000, 86_400_000])
-def test_a_time_is_written_in_the_greatest_unit_that_fits(milliseconds: int) -> None:
+def test_time_is_formatted_in_the_largest_fitting_unit(milliseconds: int) -> None:
     assert parse_rates(f"1/{span(milliseconds)}") == (Rate(1, milliseconds),)
     assert len(span(milliseconds)) <= 3
 
@@ -121,7 +121,7 @@ def test_a_time_is_written_in_the_greatest_unit_that_fits(milliseconds: int) -> 
         ("CONVERSION_GUARD", "maybe", "CONVERSION_GUARD: "),
     ],
 )
-def test_a_wrong_setting_stops_the_start_with_one_line(
+def test_invalid_setting_stops_the_start_with_one_line(
     name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)

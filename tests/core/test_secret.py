@@ -1,4 +1,4 @@
-"""The secret: made once, agreed on, and kept from other eyes."""
+"""The secret: created once, agreed on between starts, and kept private."""
 
 import threading
 from pathlib import Path
@@ -13,16 +13,15 @@ DATA = Path("data")
 
 
 def mode(file: Path) -> int:
-    """The permission bits of a file."""
     return file.stat().st_mode & 0o777
 
 
-def test_a_set_secret_is_taken_as_it_is() -> None:
+def test_configured_secret_is_used_unchanged() -> None:
     assert load_secret(ONE, DATA, is_shared=False) == ONE
     assert not Path("data").exists()
 
 
-def test_an_unset_secret_is_made_once_and_kept_for_the_owner_alone() -> None:
+def test_unset_secret_is_created_once_and_private() -> None:
     secret = load_secret(None, DATA, is_shared=False)
     assert len(secret) >= 64
     assert load_secret(None, DATA, is_shared=False) == secret
@@ -31,7 +30,7 @@ def test_an_unset_secret_is_made_once_and_kept_for_the_owner_alone() -> None:
     assert [file.name for file in Path("data").iterdir()] == ["secret"]
 
 
-def test_starts_at_the_same_moment_agree_on_one_secret() -> None:
+def test_simultaneous_starts_agree_on_one_secret() -> None:
     count = 8
     barrier = threading.Barrier(count)
     found: list[str] = []
@@ -49,7 +48,7 @@ def test_starts_at_the_same_moment_agree_on_one_secret() -> None:
     assert len(set(found)) == 1
 
 
-def test_postgresql_needs_a_secret_that_is_set() -> None:
+def test_postgresql_requires_a_configured_secret() -> None:
     with pytest.raises(StartRefused, match="SESSION_SECRET is not set"):
         load_secret(None, DATA, is_shared=True)
     assert not Path("data").exists()

@@ -1,4 +1,4 @@
-"""Sentences: a code and parameters, said in any language; how a row keeps them."""
+"""Sentences: codes with parameters, rendered in languages and stored in rows."""
 
 import ast
 from pathlib import Path
@@ -34,13 +34,13 @@ def kept(sentence: Sentence, **changes: object) -> Sentence | None:
     return stored(row(**{**columns("error", sentence), **changes}), "error")
 
 
-def test_a_sentence_is_said_with_its_parameters() -> None:
+def test_sentence_is_rendered_with_its_parameters() -> None:
     assert say("job.not_taken", detail="{x}").english() == "WhatsApp did not take it: {x}."
     assert NESTED.english() == "Job 7 cannot be retried. Expired: ask for a new code."
     assert other("Odd {0}.").english() == "Odd {0}."
 
 
-def test_a_sentence_is_said_in_another_language_with_its_values_marked() -> None:
+def test_sentence_is_translated_with_its_values_marked() -> None:
     said = render(NESTED, lambda text: f"<{text}>", lambda value: f"[{value}]")
     assert said == "<Job [7] cannot be retried. <Expired: ask for a new code.>>"
 
@@ -49,16 +49,16 @@ def test_a_sentence_is_said_in_another_language_with_its_values_marked() -> None
     ("code", "params"),
     [("job.nonsense", {}), ("job.not_taken", {}), ("job.lost", {"detail": "x"})],
 )
-def test_what_cannot_be_said_is_no_sentence(code: str, params: dict[str, str]) -> None:
+def test_unknown_code_or_wrong_parameters_are_refused(code: str, params: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=code):
         Sentence(code, params)
 
 
-def test_no_template_has_a_hole_that_a_row_needs_itself() -> None:
+def test_no_template_uses_the_reserved_parameter() -> None:
     assert MARK not in {name for text in ENGLISH.values() for name in holes(text)}
 
 
-def test_all_that_the_code_says_is_in_the_catalog() -> None:
+def test_catalog_holds_every_sentence_of_the_code() -> None:
     said = [call for path in ROOT.rglob("*.py") for call in _calls(path)]
     assert len(said) > 100
     for code, names in said:
@@ -92,34 +92,34 @@ def test_every_fault_and_every_state_has_a_sentence() -> None:
         say("webhook.no_connection", detail=say("webhook.tls_failed")),
     ],
 )
-def test_a_row_gives_back_what_it_keeps(sentence: Sentence) -> None:
+def test_stored_sentence_is_read_back(sentence: Sentence) -> None:
     assert kept(sentence) == sentence
     assert columns("error", sentence)["error"] == sentence.english()
     assert decoded_text(sentence.code, encoded(sentence)) == sentence
 
 
-def test_a_row_without_a_code_says_its_text() -> None:
+def test_row_without_a_code_yields_its_text() -> None:
     assert kept(NESTED, error_code=None, error_params=None) == other(NESTED.english())
     assert kept(NESTED, error=None) is None
 
 
-def test_a_text_that_a_version_without_codes_has_changed_holds() -> None:
+def test_text_changed_by_a_version_without_codes_takes_precedence() -> None:
     assert kept(say("job.lost"), error="It went wrong.") == other("It went wrong.")
 
 
-def test_a_code_that_a_version_to_come_has_written_says_its_text() -> None:
+def test_code_of_a_later_version_yields_its_text() -> None:
     text = say("job.lost").english()
     assert kept(say("job.lost"), error_code="job.new") == other(text)
     assert kept(say("job.lost"), error_code="job.not_taken") == other(text)
 
 
-def test_what_no_database_takes_is_left_out() -> None:
+def test_null_characters_are_removed() -> None:
     found = columns("error", other("a\0b"))
     assert kept(other("a\0b"), error="ab") == other("ab")
     assert "\\u0000" not in str(found["error_params"])
 
 
-def test_parameters_that_are_changed_with_their_text_still_belong_to_it() -> None:
+def test_parameters_changed_together_with_their_text_still_match() -> None:
     found = columns("error", say("job.not_taken", detail="+2010 is odd"))
     text = str(found["error"]).replace("+2010", "x")
     params = replaced(str(found["error_params"]), lambda part: part.replace("+2010", "x"))
@@ -128,7 +128,7 @@ def test_parameters_that_are_changed_with_their_text_still_belong_to_it() -> Non
     assert changed == say("job.not_taken", detail="x is odd")
 
 
-def test_parameters_of_another_text_stay_those_of_another_text() -> None:
+def test_parameters_of_another_text_still_do_not_match() -> None:
     found = columns("error", say("job.not_taken", detail="no 2010"))
     params = with_mark(str(found["error_params"]), before="Else, 2010.", now="Else, x.")
     changed = stored(row(**{**found, "error": "Else, x.", "error_params": params}), "error")
@@ -136,12 +136,12 @@ def test_parameters_of_another_text_stay_those_of_another_text() -> None:
 
 
 @pytest.mark.parametrize("inner", ["null", "[]", "5", '"a"'])
-def test_parameters_that_no_version_writes_say_the_text(inner: str) -> None:
+def test_invalid_nested_parameters_are_ignored(inner: str) -> None:
     params = f'{{"job": "9", "reason": {{"code": "job.lost", "params": {inner}}}}}'
     assert decoded_text("action.not_retried", params) is None
 
 
-def test_texts_are_changed_as_they_are_read_and_not_as_json_writes_them() -> None:
+def test_replacement_applies_to_decoded_texts() -> None:
     params = str(columns("error", say("job.not_taken", detail="\x104915112345678"))["error_params"])
     assert "4915112345678" in next(texts_in(params))
     changed = replaced(params, lambda part: part.replace("4915112345678", "x"))

@@ -1,4 +1,4 @@
-"""What is read from where, what is refused and how, and that the documentation says it."""
+"""Settings: their sources, refused values, and their documentation."""
 
 import re
 from ipaddress import ip_network
@@ -15,7 +15,7 @@ from support.env_files import refusal, write_env
 
 ROOT = Path(__file__).parents[2]
 
-# As the earlier application's readme shows it, with own values where it has placeholders.
+# As in the earlier application's readme, with values in place of its placeholders.
 EARLIER_ENV = """\
 # Application Port
 PORT=3111
@@ -56,7 +56,7 @@ TELEGRAM_CHAT_ID=YOUR_TELEGRAM_CHAT_ID_IF_USING_ALERTS
 """
 
 
-def test_the_env_file_of_the_earlier_application_means_what_it_meant() -> None:
+def test_env_file_of_the_earlier_application_keeps_its_meaning() -> None:
     write_env(EARLIER_ENV, "config/.env")
     settings = load_settings()
     assert settings.port == 3111
@@ -77,7 +77,7 @@ def test_the_env_file_of_the_earlier_application_means_what_it_meant() -> None:
     assert settings.telegram_chat_id is None
 
 
-def test_every_variable_of_the_earlier_application_is_a_setting_or_explained() -> None:
+def test_every_variable_of_the_earlier_application_is_a_setting_or_explained_as_obsolete() -> None:
     write_env(EARLIER_ENV)
     lines = "\n".join(notices(read_environment(), load_settings()))
     for name in dotenv_values(".env"):
@@ -85,7 +85,7 @@ def test_every_variable_of_the_earlier_application_is_a_setting_or_explained() -
             assert name in lines
 
 
-def test_nothing_has_to_be_set() -> None:
+def test_every_setting_has_a_default() -> None:
     settings = load_settings()
     assert (settings.port, settings.channel) == (3000, "linked")
     assert settings.mean_send_gap == 1.0
@@ -120,7 +120,7 @@ def test_nothing_has_to_be_set() -> None:
         ("DEFAULT_LOCALE", "it"),
     ],
 )
-def test_a_bad_value_is_refused_in_one_line_that_names_it_and_tells_no_secret(
+def test_invalid_value_is_refused_in_one_line_without_secrets(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -130,7 +130,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_it_and_tells_no_secret(
     assert "hunter2" not in line
 
 
-def test_every_bad_value_is_named_in_the_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_invalid_value_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "x")
     monkeypatch.setenv("CHANNEL", "y")
     line = refusal()
@@ -154,7 +154,7 @@ def test_the_sample_credentials_are_refused_by_name(name: str, value: str) -> No
     assert refusal().startswith(f"Wrong setting. {name}: is still the sample value")
 
 
-def test_secrets_do_not_show_in_the_settings_text() -> None:
+def test_repr_hides_secrets() -> None:
     secrets = {
         "API_KEY": "hunter2-key",
         "ADMIN_PASSWORD": "hunter2-password",
@@ -192,24 +192,24 @@ def test_log_levels_of_the_earlier_application_are_translated(
     ("written", "meant"),
     [("fatal", "error"), ("debug", "info"), ("trace", "info"), ("silent", "silent")],
 )
-def test_the_library_never_logs_finer_than_info(
+def test_library_never_logs_below_info(
     monkeypatch: pytest.MonkeyPatch, written: str, meant: str
 ) -> None:
     monkeypatch.setenv("BAILEYS_INTERNAL_LOG_LEVEL", written)
     assert load_settings().baileys_internal_log_level == meant
 
 
-def test_a_shortest_gap_above_the_longest_is_refused() -> None:
+def test_minimum_gap_above_the_maximum_is_refused() -> None:
     write_env("WORKER_MIN_SEND_DELAY_MS=2000\nWORKER_MAX_SEND_DELAY_MS=1000")
     assert "WORKER_MIN_SEND_DELAY_MS is above WORKER_MAX_SEND_DELAY_MS" in refusal()
 
 
-def test_the_longest_gap_follows_a_shortest_one_that_stands_alone() -> None:
+def test_maximum_gap_follows_a_minimum_set_alone() -> None:
     write_env("WORKER_MIN_SEND_DELAY_MS=5000")
     assert load_settings().worker_max_send_delay_ms == 5000
 
 
-def test_trusted_proxies_are_addresses_and_networks_by_commas() -> None:
+def test_trusted_proxies_are_comma_separated_addresses_and_networks() -> None:
     write_env("TRUSTED_PROXIES=127.0.0.1, 10.1.2.3/8 ,::1")
     assert load_settings().trusted_proxies == (
         ip_network("127.0.0.1"),
@@ -224,7 +224,7 @@ def test_the_sandbox_has_a_sender_of_its_own() -> None:
 
 
 def documented(heading: str) -> dict[str, str]:
-    """Name and second column of the tables up to, or from, the old variables' heading."""
+    """Return two table columns, up to or from the obsolete variables."""
     text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
     settings, _, old = text.partition("## Variables of the earlier application")
     rows = re.findall(
@@ -235,27 +235,27 @@ def documented(heading: str) -> dict[str, str]:
 
 
 def default_of(name: str) -> str:
-    """A setting's default as the documentation writes it."""
+    """Return a setting's default as the documentation shows it."""
     value = getattr(load_settings(), name.lower())
     return "not set" if value in (None, ()) else f"`{value}`"
 
 
-def test_every_setting_is_documented_with_its_default_and_nothing_else_is() -> None:
+def test_documentation_lists_exactly_the_settings_with_their_defaults() -> None:
     expected = {name.upper(): default_of(name) for name in Settings.model_fields}
     assert documented("settings") == expected
 
 
-def test_every_setting_says_what_it_means() -> None:
+def test_every_setting_has_a_description() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert field.default is not PydanticUndefined or field.default_factory, name
 
 
-def test_every_variable_that_lost_its_meaning_is_documented_and_nothing_else_is() -> None:
+def test_documentation_lists_exactly_the_obsolete_variables() -> None:
     assert documented("old").keys() == NO_LONGER_NEEDED.keys()
 
 
-def test_the_example_names_every_setting_with_its_default_and_starts_as_it_is() -> None:
+def test_example_file_names_every_default_and_is_valid_unchanged() -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     write_env(text)
     assert (

@@ -1,4 +1,4 @@
-"""A doorbell rings when another connection or process has committed something."""
+"""A doorbell rings when another connection or process has committed a change."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ database.close()
 
 @pytest.fixture
 def bell(database: Database) -> Iterator[Doorbell]:
-    """A doorbell that has heard of everything so far."""
+    """A doorbell with no pending ring."""
     made = database.doorbell()
     while made.wait(0.01):
         pass
@@ -43,7 +43,7 @@ def ring(database: Database, name: str = "n") -> None:
         database.notify(connection)
 
 
-def test_without_a_change_nothing_rings(bell: Doorbell) -> None:
+def test_doorbell_stays_silent_without_a_change(bell: Doorbell) -> None:
     assert not bell.wait(SHORT)
     assert not bell.wait(0)
 
@@ -56,15 +56,13 @@ def test_a_commit_rings(database: Database, bell: Doorbell) -> None:
     assert not bell.wait(SHORT)
 
 
-def test_a_ring_is_not_lost_while_nobody_waits(database: Database, bell: Doorbell) -> None:
+def test_ring_before_the_wait_is_not_lost(database: Database, bell: Doorbell) -> None:
     ring(database)
     assert bell.wait(LONG)
     assert not bell.wait(SHORT)
 
 
-def test_many_rings_while_nobody_waits_do_not_keep_ringing_for_long(
-    database: Database, bell: Doorbell
-) -> None:
+def test_many_rings_before_the_wait_are_merged(database: Database, bell: Doorbell) -> None:
     for number in range(20):
         ring(database, f"n{number}")
     assert bell.wait(LONG)
@@ -74,7 +72,7 @@ def test_many_rings_while_nobody_waits_do_not_keep_ringing_for_long(
     assert heard <= 20
 
 
-def test_what_is_rolled_back_does_not_ring(database: Database, bell: Doorbell) -> None:
+def test_rollback_does_not_ring(database: Database, bell: Doorbell) -> None:
     with database.write() as connection:
         connection.execute(insert(installation).values(name="n", value="x"))
         database.notify(connection)
@@ -115,7 +113,7 @@ def test_a_doorbell_survives_the_loss_of_its_connection(database: Database, bell
             )
         ).all()
     assert lost == [(True,)]
-    # What was rung meanwhile is unknown, so the loss counts as a ring.
+    # Rings during the outage are unknown, so a lost connection counts as a ring.
     assert bell.wait(LONG)
     while bell.wait(0.01):
         pass
@@ -123,7 +121,7 @@ def test_a_doorbell_survives_the_loss_of_its_connection(database: Database, bell
     assert bell.wait(LONG)
 
 
-def test_a_postgresql_that_is_not_there_is_no_error() -> None:
+def test_unreachable_postgresql_raises_no_error() -> None:
     nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
     bell = nowhere.doorbell()
     assert bell.wait(0.01)

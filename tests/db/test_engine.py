@@ -1,4 +1,4 @@
-"""The database: what a transaction promises, and where SQLite and PostgreSQL differ."""
+"""The database: guarantees of transactions, and differences between SQLite and PostgreSQL."""
 
 import sqlite3
 from pathlib import Path
@@ -20,7 +20,7 @@ from hudhud.db.tables import contacts, inbound_messages, installation
 only_on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 only_on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 
-IS_OF_TESTS = installation.c.name != OLDEST_VERSION  # which the migrations have written
+IS_OF_TESTS = installation.c.name != OLDEST_VERSION  # written by the migrations
 
 
 def put(database: Database, name: str) -> None:
@@ -40,20 +40,20 @@ def run(database: Database, *statements: str) -> None:
 
 
 def error_of(database: Database, *statements: str) -> SQLAlchemyError:
-    """What the database says of statements that it refuses."""
+    """Return the database's error for refused statements."""
     with pytest.raises(SQLAlchemyError) as caught:
         run(database, *statements)
     return caught.value
 
 
-def test_a_transaction_that_ends_well_is_seen_by_others(
+def test_committed_transaction_is_visible_to_others(
     database: Database, impatient: Database
 ) -> None:
     put(database, "one")
     assert names(impatient) == ["one"]
 
 
-def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+def test_failed_transaction_leaves_no_changes(database: Database) -> None:
     def fail() -> None:
         with database.write() as connection:
             connection.execute(insert(installation).values(name="one", value="x"))
@@ -64,14 +64,14 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
     assert names(database) == []
 
 
-def test_what_a_reader_writes_is_not_kept(database: Database) -> None:
+def test_writes_of_a_read_transaction_are_discarded(database: Database) -> None:
     with database.read() as connection:
         connection.execute(insert(installation).values(name="one", value="x"))
     assert names(database) == []
 
 
 @only_on_sqlite
-def test_sqlite_flushes_each_commit_and_minds_references(database: Database) -> None:
+def test_sqlite_flushes_each_commit_and_enforces_foreign_keys(database: Database) -> None:
     with database.read() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -103,14 +103,14 @@ def test_sqlite_takes_the_write_lock_at_the_start(database: Database, impatient:
 
 
 @only_on_sqlite
-def test_a_reader_is_not_stopped_by_a_writer(database: Database, impatient: Database) -> None:
+def test_writer_does_not_block_a_reader(database: Database, impatient: Database) -> None:
     with database.write() as connection:
         connection.execute(insert(installation).values(name="one", value="x"))
         assert names(impatient) == []
     assert names(impatient) == ["one"]
 
 
-def test_row_numbers_rise_and_are_never_given_twice(database: Database) -> None:
+def test_row_ids_increase_and_are_never_reused(database: Database) -> None:
     row = {"sender": "s", "phone": "p", "text": "t", "received_at": 1}
 
     def add(name: str) -> int:
@@ -125,7 +125,7 @@ def test_row_numbers_rise_and_are_never_given_twice(database: Database) -> None:
     assert first < second < add("c")
 
 
-def test_a_lock_may_pass(database: Database, impatient: Database) -> None:
+def test_lock_timeout_is_transient(database: Database, impatient: Database) -> None:
     with database.write() as connection:
         if not database.is_sqlite:
             connection.execute(text("LOCK TABLE installation IN ACCESS EXCLUSIVE MODE"))
@@ -134,7 +134,7 @@ def test_a_lock_may_pass(database: Database, impatient: Database) -> None:
     assert may_pass(caught.value)
 
 
-def test_a_defect_does_not_pass(database: Database) -> None:
+def test_defect_is_not_transient(database: Database) -> None:
     put(database, "one")
     for statement in (
         "SELECT * FROM nothing",
@@ -147,7 +147,7 @@ def test_a_defect_does_not_pass(database: Database) -> None:
     assert not may_pass(ResourceClosedError("a defect of ours"))
 
 
-def test_a_read_only_database_may_pass(database: Database) -> None:
+def test_read_only_database_is_transient(database: Database) -> None:
     if database.is_sqlite:
         used = Database(f"sqlite:///file:{database.url.database}?mode=ro&uri=true")
         error = error_of(used, "DELETE FROM installation")
@@ -158,14 +158,14 @@ def test_a_read_only_database_may_pass(database: Database) -> None:
 
 
 @only_on_sqlite
-def test_a_full_disk_may_pass(database: Database) -> None:
+def test_full_disk_is_transient(database: Database) -> None:
     large = "INSERT INTO installation VALUES ('n', zeroblob(1000000))"
     error = error_of(database, "PRAGMA max_page_count = 1", large)
     assert "full" in str(error)
     assert may_pass(error)
 
 
-def test_a_server_that_is_not_there_may_pass() -> None:
+def test_unreachable_server_is_transient() -> None:
     nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
     with pytest.raises(OperationalError) as caught:
         put(nowhere, "one")
@@ -174,13 +174,13 @@ def test_a_server_that_is_not_there_may_pass() -> None:
 
 
 @only_on_postgresql
-def test_a_connection_that_was_lost_may_pass_and_the_next_one_works(database: Database) -> None:
+def test_lost_connection_is_transient_and_the_next_one_works(database: Database) -> None:
     assert may_pass(error_of(database, "SELECT pg_terminate_backend(pg_backend_pid())"))
     put(database, "one")
 
 
 @only_on_postgresql
-def test_a_pooled_connection_that_was_lost_unseen_disturbs_nobody(
+def test_pooled_connection_lost_while_idle_is_replaced(
     database: Database, migrated_url: str
 ) -> None:
     put(database, "one")
@@ -193,7 +193,7 @@ def test_a_pooled_connection_that_was_lost_unseen_disturbs_nobody(
     assert names(database) == ["one", "two"]
 
 
-def test_an_exhausted_pool_may_pass() -> None:
+def test_exhausted_pool_is_transient() -> None:
     pool = create_engine(
         "sqlite://", poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.01
     )
@@ -218,7 +218,7 @@ def test_errors_do_not_repeat_the_values(database: Database) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(words=st.text(st.characters(), max_size=20))
-def test_whatever_others_wrote_can_be_stored(database: Database, words: str) -> None:
+def test_any_text_can_be_stored(database: Database, words: str) -> None:
     insertable = contacts.insert().returning(contacts.c.phone)
     with database.write() as connection:
         connection.execute(contacts.delete())
@@ -227,7 +227,7 @@ def test_whatever_others_wrote_can_be_stored(database: Database, words: str) -> 
     assert stored == "".join("?" if "\ud800" <= one <= "\udfff" else one for one in expected)
 
 
-def test_a_database_that_does_not_open_is_refused_without_its_password(tmp_path: Path) -> None:
+def test_error_of_an_unreachable_database_hides_its_password(tmp_path: Path) -> None:
     with pytest.raises(StartRefused) as refused:
         open_database("postgresql://me:secret-word@127.0.0.1:1/nothing")
     assert "secret-word" not in str(refused.value)
@@ -240,14 +240,14 @@ def test_a_database_that_does_not_open_is_refused_without_its_password(tmp_path:
 
 
 @pytest.mark.parametrize("name", ["postgresql", "postgres", "postgresql+psycopg"])
-def test_an_address_of_postgresql_may_be_written_in_each_usual_way(name: str) -> None:
+def test_every_common_form_of_a_postgresql_address_is_accepted(name: str) -> None:
     database = Database(f"{name}://me:a%40b@127.0.0.1:1/hudhud?sslmode=require")
     assert database.url.drivername == "postgresql+psycopg"
     assert database.libpq_url() == "postgresql://me:a%40b@127.0.0.1:1/hudhud?sslmode=require"
     database.close()
 
 
-def test_the_code_of_an_error_of_sqlite_is_known_to_this_python() -> None:
+def test_python_reports_sqlite_error_codes() -> None:
     with pytest.raises(sqlite3.OperationalError) as caught:
         sqlite3.connect(":memory:").execute("NO SQL")
     assert caught.value.sqlite_errorcode == sqlite3.SQLITE_ERROR

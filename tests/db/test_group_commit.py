@@ -31,7 +31,7 @@ database.close()
 
 
 class Store:
-    """Writes names into a table of the real database, and counts groups and commits."""
+    """Writes names into a real database and counts groups and commits."""
 
     def __init__(self, database: Database) -> None:
         self.groups: list[int] = []
@@ -39,7 +39,7 @@ class Store:
         event.listen(database.engine, "commit", self._count)
 
     def write(self, connection: Connection, group: Sequence[str]) -> Sequence[str | Exception]:
-        """Store each name but those that are refused."""
+        """Store all names except the refused ones."""
         self.groups.append(len(group))
         taken = [name for name in group if not name.startswith("refused")]
         if taken:
@@ -83,7 +83,7 @@ def names(database: Database) -> set[str]:
 
 
 def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test on a loop on which nothing may go wrong unseen."""
+    """Run a test on an event loop and fail on unhandled errors."""
 
     async def watched() -> None:
         problems: list[object] = []
@@ -96,9 +96,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(watched())
 
 
-def test_what_was_submitted_is_on_disk_when_the_answer_comes(
-    database: Database, store: Store
-) -> None:
+def test_answer_comes_after_the_commit(database: Database, store: Store) -> None:
     async def test() -> None:
         async with committing(database, store) as commits:
             assert await commits.submit("one") == "stored one"
@@ -107,7 +105,7 @@ def test_what_was_submitted_is_on_disk_when_the_answer_comes(
     run(test)
 
 
-def test_requests_that_wait_together_share_a_commit(database: Database, store: Store) -> None:
+def test_waiting_requests_share_a_commit(database: Database, store: Store) -> None:
     async def test() -> None:
         async with committing(database, store) as commits:
             with locked(database):
@@ -116,12 +114,12 @@ def test_requests_that_wait_together_share_a_commit(database: Database, store: S
             assert await asyncio.gather(*tasks) == [f"stored n{n}" for n in range(50)]
 
     run(test)
-    # The first ones may have gone alone, the others waited for the lock together.
+    # The first requests may have been committed alone; the others waited for the lock together.
     assert sum(store.groups) == 50
-    assert store.commits == 1 + len(store.groups) <= 3  # one is that of the lock
+    assert store.commits == 1 + len(store.groups) <= 3  # one is the lock's
 
 
-def test_a_group_has_a_largest_size(database: Database, store: Store) -> None:
+def test_group_size_is_bounded(database: Database, store: Store) -> None:
     async def test() -> None:
         async with committing(database, store, largest_group=7) as commits:
             await asyncio.gather(*(commits.submit(f"n{n}") for n in range(30)))
@@ -131,7 +129,7 @@ def test_a_group_has_a_largest_size(database: Database, store: Store) -> None:
     assert max(store.groups) <= 7
 
 
-def test_each_gets_its_own_result_or_error(database: Database, store: Store) -> None:
+def test_each_request_gets_its_own_result_or_error(database: Database, store: Store) -> None:
     async def test() -> None:
         async with committing(database, store) as commits:
             results = await asyncio.gather(
@@ -147,7 +145,7 @@ def test_each_gets_its_own_result_or_error(database: Database, store: Store) -> 
     assert names(database) == {"a", "c"}
 
 
-def test_an_error_of_the_group_reaches_each_and_stops_nobody_after_it(
+def test_error_of_a_group_reaches_each_request_and_stops_no_later_group(
     database: Database, store: Store
 ) -> None:
     async def test() -> None:
@@ -165,7 +163,7 @@ def test_an_error_of_the_group_reaches_each_and_stops_nobody_after_it(
     assert names(database) == {"twice", "next"}
 
 
-def test_a_lock_that_is_not_to_be_had_means_come_back_later(
+def test_lock_timeout_asks_the_caller_to_retry_later(
     database: Database, impatient: Database
 ) -> None:
     store = Store(impatient)
@@ -183,7 +181,7 @@ def test_a_lock_that_is_not_to_be_had_means_come_back_later(
     assert names(database) == {"three"}
 
 
-def test_whoever_stops_waiting_disturbs_nobody(database: Database, store: Store) -> None:
+def test_canceled_request_does_not_affect_others(database: Database, store: Store) -> None:
     async def test() -> None:
         async with committing(database, store) as commits:
             with locked(database):
@@ -196,11 +194,11 @@ def test_whoever_stops_waiting_disturbs_nobody(database: Database, store: Store)
         assert [isinstance(one, asyncio.CancelledError) for one in results] == [True, False] * 5
 
     run(test)
-    # It was submitted all the same: the caller may have gone, the request had come.
+    # A submitted request is written even if its caller has gone.
     assert len(names(database)) == 10
 
 
-def test_a_stop_writes_what_was_submitted_before(database: Database, store: Store) -> None:
+def test_stop_writes_pending_requests(database: Database, store: Store) -> None:
     async def test() -> None:
         async with committing(database, store) as commits:
             with locked(database):
@@ -215,7 +213,7 @@ def test_a_stop_writes_what_was_submitted_before(database: Database, store: Stor
     assert len(names(database)) == 20
 
 
-def test_between_two_commits_the_lock_is_free_for_two_milliseconds(
+def test_lock_is_free_for_two_milliseconds_between_commits(
     database: Database, store: Store
 ) -> None:
     ended: list[float] = []
@@ -237,9 +235,7 @@ def test_between_two_commits_the_lock_is_free_for_two_milliseconds(
     assert min(gaps) >= 0.002
 
 
-def test_another_process_gets_its_turn_beside_a_busy_committer(
-    database: Database, store: Store
-) -> None:
+def test_busy_committer_does_not_starve_another_process(database: Database, store: Store) -> None:
     url = database.url.render_as_string(hide_password=False)
 
     async def test() -> None:

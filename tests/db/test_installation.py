@@ -1,4 +1,4 @@
-"""Facts about the installation: stored under a name, changed by one of several processes."""
+"""Facts about the installation, each changed by only one process."""
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -19,14 +19,14 @@ def test_a_value_is_written_read_and_removed(database: Database) -> None:
         assert installation.read(connection, "other") == "three"
 
 
-def test_a_value_that_exists_is_not_added(database: Database) -> None:
+def test_existing_value_is_not_added_again(database: Database) -> None:
     with database.write() as connection:
         installation.add(connection, "name", "one")
     with pytest.raises(IntegrityError), database.write() as connection:
         installation.add(connection, "name", "two")
 
 
-def test_only_the_first_replaces_a_value(database: Database) -> None:
+def test_only_the_first_process_replaces_a_value(database: Database) -> None:
     with database.write() as connection:
         assert installation.replace(connection, "name", before=None, value="1")
         assert not installation.replace(connection, "name", before=None, value="2")

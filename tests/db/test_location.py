@@ -1,4 +1,4 @@
-"""Which database is used; one of another application is never touched."""
+"""The choice of the database; another application's database is never touched."""
 
 import sqlite3
 import subprocess
@@ -26,7 +26,7 @@ def place(
 
 
 def earlier_database(file: Path, journal: str = "delete") -> None:
-    """A database as the earlier application leaves it."""
+    """Create a database as the earlier application leaves it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(file)) as connection:
         connection.execute(f"PRAGMA journal_mode = {journal}")
@@ -37,13 +37,13 @@ def earlier_database(file: Path, journal: str = "delete") -> None:
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Every file below a folder with its bytes and its time of change."""
+    """Return content and modification time of every file below a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
 def file_of(url: str) -> Path:
-    """The file that an SQLite address names."""
+    """Return the file of an SQLite address."""
     return Path(str(make_url(url).database))
 
 
@@ -52,7 +52,7 @@ def closing_database(url: str) -> closing[Database]:
     return closing(open_database(url))
 
 
-def test_a_postgresql_address_wins_over_a_file_name() -> None:
+def test_postgresql_address_precedes_a_file_name() -> None:
     address = "postgresql://u:p@localhost/x"
     chosen = database_url(place(url=address, file=Path("a/b.db")))
     assert chosen.url == address
@@ -60,7 +60,7 @@ def test_a_postgresql_address_wins_over_a_file_name() -> None:
     assert not Path("a").exists()
 
 
-def test_choosing_alone_makes_nothing() -> None:
+def test_choosing_creates_no_file() -> None:
     choose_database(place(Path("new/app_data.db")))
     notices({}, settings(db_filename=Path("new/app_data.db")))
     assert not Path("new").exists()
@@ -75,7 +75,7 @@ def test_choosing_alone_makes_nothing() -> None:
         (place(Path("odd ?#%41 name/ü.db")), "odd ?#%41 name/ü.db"),
     ],
 )
-def test_a_new_database_is_made_for_its_owner_alone(chosen: DatabasePlace, file: str) -> None:
+def test_new_database_is_private(chosen: DatabasePlace, file: str) -> None:
     url, notice = database_url(chosen)
     assert notice is None
     assert file_of(url) == Path(file)
@@ -121,8 +121,8 @@ def test_an_own_database_under_the_earlier_name_is_used() -> None:
     assert database_url(chosen) == first
 
 
-def test_an_own_database_that_was_just_killed_is_used() -> None:
-    """Its tables may still stand in the write-ahead log alone."""
+def test_own_database_is_used_after_a_kill() -> None:
+    """Its tables may still be only in the write-ahead log."""
     chosen = place(Path("killed.db"))
     first = database_url(chosen)
     with closing_database(first.url) as database:
@@ -137,18 +137,17 @@ def test_an_own_database_that_was_just_killed_is_used() -> None:
 
 
 def not_sqlite(file: Path) -> None:
-    """Make a file with other contents."""
     file.write_text("id,phone\n1,+201001234567\n" * 100, encoding="utf-8")
 
 
 @pytest.mark.parametrize("make", [not_sqlite, Path.mkdir])
-def test_what_is_no_sqlite_database_is_refused_in_one_line(make: Callable[[Path], None]) -> None:
+def test_file_of_another_format_is_refused_in_one_line(make: Callable[[Path], None]) -> None:
     make(Path("list.csv"))
     with pytest.raises(SettingsError, match=r"^DB_FILENAME: list\.csv .*\.$"):
         database_url(place(Path("list.csv")))
 
 
-def test_an_earlier_database_that_is_called_hudhud_db_is_refused() -> None:
+def test_earlier_database_named_hudhud_db_is_refused() -> None:
     earlier_database(Path("database/hudhud.db"))
     before = contents(Path("database"))
     with pytest.raises(SettingsError, match=r"DB_FILENAME: .*belongs to another application"):
@@ -160,7 +159,7 @@ def test_an_earlier_database_that_is_called_hudhud_db_is_refused() -> None:
     ("name", "chosen"),
     [("DB_FILENAME", place(Path("file/x.db"))), ("DATA_DIR", place(folder=Path("file")))],
 )
-def test_a_folder_that_cannot_be_made_is_refused_by_the_name_of_its_setting(
+def test_unusable_folder_is_refused_with_the_name_of_its_setting(
     name: str, chosen: DatabasePlace
 ) -> None:
     Path("file").touch()
@@ -168,7 +167,9 @@ def test_a_folder_that_cannot_be_made_is_refused_by_the_name_of_its_setting(
         database_url(chosen)
 
 
-def test_a_killed_applications_database_is_recognised_by_what_its_log_holds(tmp_path: Path) -> None:
+def test_database_of_a_killed_application_is_recognised_by_its_write_ahead_log(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "app_data.db"
     code = """
 import os, sqlite3, sys

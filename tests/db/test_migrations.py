@@ -1,4 +1,4 @@
-"""Migrations bring any database to exactly the tables that the code knows."""
+"""Migrations bring any database to exactly the tables that the code defines."""
 
 import re
 import subprocess
@@ -57,7 +57,7 @@ database.close()
 
 @pytest.fixture
 def empty(database_url: str) -> Iterator[Database]:
-    """A database of each kind without anything in it."""
+    """An empty database of each kind."""
     opened = Database(database_url)
     yield opened
     opened.close()
@@ -69,7 +69,7 @@ def set_revision(database: Database, revision: str) -> None:
         connection.execute(statement, {"revision": revision})
 
 
-# The index of phones has tables and indexes that SQLAlchemy cannot describe.
+# SQLAlchemy cannot describe the tables and indexes of the phone index.
 PHONE_INDEX = re.compile("message_phones|messages_phone_pieces")
 
 
@@ -77,30 +77,30 @@ def is_a_table_of_ours(name: str | None, kind: str, _parents: object) -> bool:
     return kind not in {"table", "index"} or PHONE_INDEX.search(name or "") is None
 
 
-def test_the_newest_revision_is_the_one_the_code_names() -> None:
+def test_head_constant_names_the_newest_revision() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
-def test_revisions_are_numbered_so_that_a_newer_one_is_greater() -> None:
+def test_revision_numbers_increase() -> None:
     numbers = [f"{number:04d}" for number in range(1, len(REVISIONS) + 1)]
     assert [file.name[:4] for file in REVISIONS] == numbers
 
 
 @pytest.mark.parametrize("file", REVISIONS, ids=lambda file: file.stem)
-def test_a_revision_does_the_same_whatever_the_code_becomes(file: Path) -> None:
+def test_revisions_import_nothing_of_the_application(file: Path) -> None:
     assert "hudhud" not in re.findall(r"^\s*(?:from|import) (\w+)", file.read_text(), re.MULTILINE)
 
 
-def test_an_empty_database_is_migrated_and_then_left_alone(empty: Database) -> None:
+def test_empty_database_is_migrated_once(empty: Database) -> None:
     assert current_revision(empty) is None
     assert migrate(empty)
     assert current_revision(empty) == HEAD
     assert not migrate(empty)
 
 
-def test_migrated_tables_are_those_of_the_code(database: Database) -> None:
+def test_migrated_tables_match_the_code(database: Database) -> None:
     with database.read() as connection:
         options = {"compare_type": True, "include_name": is_a_table_of_ours}
         context = MigrationContext.configure(connection, opts=options)
@@ -108,7 +108,7 @@ def test_migrated_tables_are_those_of_the_code(database: Database) -> None:
 
 
 def definitions(connection: Connection) -> set[str]:
-    """What the database itself says of its indexes, constraints and columns."""
+    """Return the database's own description of indexes, constraints and columns."""
     if connection.dialect.name == "postgresql":
         statements = [
             "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
@@ -134,9 +134,7 @@ def definitions(connection: Connection) -> set[str]:
     return {one for one in found if "alembic_version" not in one}
 
 
-def test_migrated_tables_are_the_same_as_those_made_at_once(
-    empty: Database, database: Database
-) -> None:
+def test_migrated_tables_equal_directly_created_ones(empty: Database, database: Database) -> None:
     with empty.write() as connection:
         metadata.create_all(connection)
     with empty.read() as made, database.read() as migrated:
@@ -154,7 +152,7 @@ def name_oldest_version(database: Database, version: str | None) -> None:
 
 
 @pytest.mark.parametrize("oldest", ["0.1.1", "0.10.0", "1.0", None])
-def test_a_database_for_newer_versions_alone_is_refused_and_left_alone(
+def test_database_for_newer_versions_is_refused_and_unchanged(
     database: Database, monkeypatch: pytest.MonkeyPatch, oldest: str | None
 ) -> None:
     monkeypatch.setattr("hudhud.db.migrate.__version__", "0.1.0")
@@ -168,7 +166,7 @@ def test_a_database_for_newer_versions_alone_is_refused_and_left_alone(
 
 
 @pytest.mark.parametrize("oldest", ["0.1.0", "0.1", "0.0.9"])
-def test_a_version_that_a_newer_database_names_starts_and_leaves_it_alone(
+def test_supported_older_version_starts_and_leaves_a_newer_database_unchanged(
     database: Database, monkeypatch: pytest.MonkeyPatch, oldest: str
 ) -> None:
     monkeypatch.setattr("hudhud.db.migrate.__version__", "0.1.0")
@@ -179,7 +177,7 @@ def test_a_version_that_a_newer_database_names_starts_and_leaves_it_alone(
     assert fits(database, "0999")
 
 
-def test_the_newest_revision_names_the_oldest_version_that_may_run(empty: Database) -> None:
+def test_newest_revision_names_the_oldest_supported_version(empty: Database) -> None:
     migrate(empty)
     named = oldest_version(empty)
     assert named is not None
@@ -188,7 +186,7 @@ def test_the_newest_revision_names_the_oldest_version_that_may_run(empty: Databa
     assert not fits(empty, None)
 
 
-def test_the_revision_of_the_codes_changes_no_row(grown: Database) -> None:
+def test_revision_that_adds_codes_changes_no_row(grown: Database) -> None:
     upgrade_to(grown, "0003")
     with grown.read() as connection:
         before = connection.execute(text("SELECT * FROM messages ORDER BY id")).mappings().all()
@@ -200,7 +198,7 @@ def test_the_revision_of_the_codes_changes_no_row(grown: Database) -> None:
         assert {new[name] for name in set(new) - set(old)} == {None}
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(empty: Database) -> None:
+def test_failed_migration_leaves_no_changes(empty: Database) -> None:
     with empty.write() as connection:
         connection.execute(text("CREATE TABLE messages (id INTEGER)"))
     with pytest.raises(Exception, match="already exists"):
@@ -210,13 +208,13 @@ def test_a_migration_that_fails_leaves_nothing_behind(empty: Database) -> None:
     assert current_revision(empty) is None
 
 
-def test_what_is_stored_survives_another_start(database: Database) -> None:
+def test_data_survives_another_start(database: Database) -> None:
     (accepted,) = accept(database)
     assert not migrate(database)
     assert stored(database, accepted.message_id).status == "queued"
 
 
-def test_processes_that_migrate_at_once_do_it_once(database_url: str) -> None:
+def test_simultaneous_migrations_run_once(database_url: str) -> None:
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", MIGRATOR, database_url],
@@ -249,7 +247,7 @@ def test_a_copied_database_is_complete(migrated_database: MigratedDatabase) -> N
         database.close()
 
 
-def test_a_migration_holds_nobody_up_while_another_program_reads(grown: Database) -> None:
+def test_migration_waiting_for_a_reader_blocks_no_others(grown: Database) -> None:
     upgrade_to(grown, "0003")
     with ThreadPoolExecutor(1) as threads:
         with grown.read() as backup:
@@ -264,7 +262,7 @@ def test_a_migration_holds_nobody_up_while_another_program_reads(grown: Database
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])  # SQLite's readers stop no writer
-def test_a_migration_that_never_gets_its_tables_says_so(grown: Database) -> None:
+def test_migration_that_cannot_lock_its_tables_says_so(grown: Database) -> None:
     upgrade_to(grown, "0003")
     with grown.read() as backup:
         backup.execute(text("SELECT * FROM senders")).all()
@@ -293,7 +291,7 @@ def insert(connection: Connection, table: str, row: dict[str, object]) -> None:
 
 @pytest.fixture
 def grown(empty: Database) -> Database:
-    """A database of the first version that has been at work."""
+    """A used database of the first version."""
     upgrade_to(empty, "0001")
     with empty.write() as connection:
         insert(
@@ -361,7 +359,7 @@ def searched(database: Database, search: str, limits: Limits) -> list[int]:
     return [job.id for job in page.jobs]
 
 
-def test_the_messages_of_the_first_version_are_counted(grown: Database) -> None:
+def test_messages_of_the_first_version_are_counted(grown: Database) -> None:
     assert migrate(grown)
     with grown.read() as connection:
         numbers = statistics.numbers(connection, channel="linked", now=NOW, mean_gap=1.0)
@@ -387,7 +385,7 @@ def test_the_messages_of_the_first_version_are_found(grown: Database, scanned: i
     assert searched(grown, "4917012", limits) == [number]
 
 
-def test_the_texts_of_the_first_version_are_kept_once(grown: Database) -> None:
+def test_texts_of_the_first_version_are_stored_once(grown: Database) -> None:
     migrate(grown)
     with grown.read() as connection:
         kept = connection.execute(text("SELECT key, text FROM texts")).all()
@@ -400,7 +398,7 @@ def test_the_texts_of_the_first_version_are_kept_once(grown: Database) -> None:
         assert row.error_key == (text_store.key(row.error) if row.error else None)
 
 
-def test_what_the_first_version_stored_is_shown(grown: Database) -> None:
+def test_jobs_of_the_first_version_are_shown(grown: Database) -> None:
     migrate(grown)
     with grown.read() as connection:
         (card,) = overview.cards(connection, now=NOW)
@@ -412,7 +410,7 @@ def test_what_the_first_version_stored_is_shown(grown: Database) -> None:
     assert (key.name, key.scopes) == ("shop", "send read sandbox")
 
 
-def test_keys_of_the_first_version_get_no_limits_and_keep_that(grown: Database) -> None:
+def test_keys_of_the_first_version_stay_without_limits(grown: Database) -> None:
     migrate(grown)
     none: dict[LimitKind, Rates] = {kind: () for kind, rates in DEFAULTS.items() if rates}
     with grown.write() as connection:
@@ -447,9 +445,7 @@ def test_what_people_were_told_before_is_kept(
 
 
 @pytest.mark.parametrize("kept", [5, 0])
-def test_a_job_number_that_was_given_before_is_given_to_no_other(
-    grown: Database, kept: int
-) -> None:
+def test_job_ids_of_the_first_version_are_not_reused(grown: Database, kept: int) -> None:
     given = len(STATUSES)
     with grown.write() as connection:
         connection.execute(text("DELETE FROM messages WHERE id > :kept"), {"kept": kept})
@@ -457,13 +453,13 @@ def test_a_job_number_that_was_given_before_is_given_to_no_other(
     assert submit(grown) == [given + 1]
 
 
-def test_a_database_without_messages_is_counted_from_one(empty: Database) -> None:
+def test_job_ids_start_at_one_without_messages(empty: Database) -> None:
     upgrade_to(empty, "0002")
     migrate(empty)
     assert submit(empty) == [1]
 
 
-def test_the_form_is_the_same_whether_grown_or_new(grown: Database, database: Database) -> None:
+def test_migrated_schema_equals_a_new_one(grown: Database, database: Database) -> None:
     migrate(grown)
     with grown.read() as one, database.read() as other:
         assert definitions(one) == definitions(other)

@@ -1,4 +1,4 @@
-"""Rows of old forms are rewritten while Hudhud runs: here the sentences that had no codes."""
+"""Rewriting of old rows while Hudhud runs, here of sentences without codes."""
 
 import json
 from typing import Any
@@ -39,7 +39,7 @@ FEW = 3
 
 
 def put_old(database: Database, *errors: str) -> list[int]:
-    """Messages as a version without codes stores them."""
+    """Insert messages as a version without codes stores them."""
     return put_jobs(database, *(StoredJob(status="failed", error=error) for error in errors))
 
 
@@ -70,7 +70,7 @@ def put(database: Database, table: Table, *rows: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("params", ["x", "[]", "null", "5"])
-def test_parameters_that_are_none_stop_nothing(database: Database, params: str) -> None:
+def test_invalid_parameters_do_not_stop_the_pass(database: Database, params: str) -> None:
     put_old(database, NO_ACCOUNT.english(), NO_ACCOUNT.english())
     with database.write() as connection:
         broken = {"error_code": "job.no_account", "error_params": params}
@@ -86,7 +86,7 @@ def test_old_errors_get_codes(database: Database) -> None:
     assert places(database) == []
 
 
-def test_the_newest_rows_come_first_and_few_a_transaction(database: Database) -> None:
+def test_newest_rows_come_first_in_small_transactions(database: Database) -> None:
     put_old(database, *[NO_ACCOUNT.english()] * 8)
     job = Rewriting(database, at_once=FEW)
     seen = []
@@ -98,7 +98,7 @@ def test_the_newest_rows_come_first_and_few_a_transaction(database: Database) ->
     assert len(steps[0]) == FEW
 
 
-def test_an_interrupted_pass_goes_on_where_it_was(database: Database) -> None:
+def test_interrupted_pass_resumes(database: Database) -> None:
     ids = put_old(database, *[NO_ACCOUNT.english()] * 8)
     job = Rewriting(database, at_once=FEW)
     while not any(coded(database)):
@@ -114,7 +114,7 @@ def test_an_interrupted_pass_goes_on_where_it_was(database: Database) -> None:
     assert newest > ids[-1]
 
 
-def test_rows_above_the_place_of_an_interrupted_pass_are_not_left_out(database: Database) -> None:
+def test_rows_added_above_an_interrupted_pass_are_rewritten(database: Database) -> None:
     (old, new) = put_old(database, NO_ACCOUNT.english(), NOT_TAKEN.english())
     name = f"{rewriting.REWRITE_MARK}0004 messages.error"
     put(database, installation, {"name": name, "value": str(old)})
@@ -131,7 +131,7 @@ def test_a_pass_that_found_nothing_is_followed_by_a_rest(database: Database) -> 
     assert coded(database) == [None]
 
 
-def test_what_an_older_version_writes_afterwards_is_rewritten_too(database: Database) -> None:
+def test_rows_written_later_by_an_older_version_are_rewritten(database: Database) -> None:
     put_old(database, NO_ACCOUNT.english())
     job = run(database, job=Rewriting(database, at_once=FEW, again_seconds=0.0))
     put_old(database, NOT_TAKEN.english())
@@ -139,7 +139,7 @@ def test_what_an_older_version_writes_afterwards_is_rewritten_too(database: Data
     assert coded(database) == [NO_ACCOUNT, NOT_TAKEN]
 
 
-def test_a_text_that_an_older_version_changes_beside_a_code_is_rewritten(
+def test_text_changed_by_an_older_version_is_rewritten_despite_its_code(
     database: Database,
 ) -> None:
     (number,) = put_jobs(database, StoredJob(error=NOT_TAKEN))
@@ -151,7 +151,7 @@ def test_a_text_that_an_older_version_changes_beside_a_code_is_rewritten(
     assert coded(database) == [NO_ACCOUNT]
 
 
-def test_what_has_a_code_is_left_as_it_is(database: Database) -> None:
+def test_row_with_a_code_is_unchanged(database: Database) -> None:
     put_jobs(database, StoredJob(error=NOT_TAKEN), StoredJob())
     with database.read() as connection:
         before = connection.execute(select(messages)).all()
@@ -160,7 +160,7 @@ def test_what_has_a_code_is_left_as_it_is(database: Database) -> None:
         assert connection.execute(select(messages)).all() == before
 
 
-def test_a_search_finds_old_errors_by_their_codes(database: Database) -> None:
+def test_search_finds_old_errors_by_their_codes(database: Database) -> None:
     found, _ = put_old(database, NOT_TAKEN.english(), "Odd.")
     run(database)
     with database.read() as connection:
@@ -215,7 +215,7 @@ def test_every_table_is_rewritten(database: Database) -> None:
     assert coded(database, audit, "detail") == [refused, None]
 
 
-def test_no_column_with_codes_is_left_out() -> None:
+def test_every_column_with_codes_is_covered() -> None:
     with_codes = {
         f"0004 {table.name}.{column.name.removesuffix('_code')}"
         for table in metadata.sorted_tables
@@ -227,7 +227,7 @@ def test_no_column_with_codes_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])
-def test_rows_that_another_transaction_holds_are_left_for_the_next_pass(
+def test_locked_rows_are_left_for_the_next_pass(
     database: Database,
 ) -> None:
     put_old(database, NO_ACCOUNT.english(), NO_ACCOUNT.english())
@@ -243,13 +243,13 @@ def test_rows_that_another_transaction_holds_are_left_for_the_next_pass(
 
 
 def sample(code: str) -> Sentence:
-    """A sentence of this code with parameters that could be confused with its text."""
+    """Return a sentence of this code with parameters that resemble its text."""
     numbers: dict[str, int | str] = {"status": 500, "count": 7}
     return Sentence(code, {name: numbers.get(name, "a (b): c") for name in holes(ENGLISH[code])})
 
 
 @pytest.mark.parametrize("code", [code for code, _ in old_sentences.SENTENCES])
-def test_what_old_versions_wrote_is_recognised(code: str) -> None:
+def test_texts_of_old_versions_are_recognised(code: str) -> None:
     wanted = sample(code)
     found = decoded(*old_sentences.coded(wanted.english()))
     assert found is not None
@@ -260,11 +260,11 @@ def test_what_old_versions_wrote_is_recognised(code: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Odd.", "WhatsApp did not take it: ", "x" * 9999, "{detail}"])
-def test_what_no_version_wrote_keeps_its_text(text: str) -> None:
+def test_unknown_text_is_kept(text: str) -> None:
     assert old_sentences.coded(text) == (OTHER, {"text": text})
 
 
-def test_rows_that_are_rewritten_are_written_as_new_ones_are(database: Database) -> None:
+def test_rewritten_rows_equal_new_ones(database: Database) -> None:
     put_old(database, NOT_TAKEN.english())
     run(database)
     with database.read() as connection:

@@ -1,4 +1,4 @@
-"""Insert rows, or change those that exist, on both databases."""
+"""Insert rows, or change existing ones, on both databases."""
 
 from sqlalchemy import select
 
@@ -7,7 +7,7 @@ from hudhud.db.tables import installation
 from hudhud.db.upserts import insert_or_ignore, insert_or_update
 
 
-def test_an_insert_that_meets_its_like_does_nothing_or_changes(database: Database) -> None:
+def test_conflicting_insert_is_ignored_or_updates_the_row(database: Database) -> None:
     is_new = []
     for value in ("one", "two"):
         with database.write() as connection:
@@ -20,7 +20,7 @@ def test_an_insert_that_meets_its_like_does_nothing_or_changes(database: Databas
     assert (rows["kept"], rows["changed"]) == ("one", "two")
 
 
-def test_an_insert_that_meets_its_like_changes_only_what_fits(database: Database) -> None:
+def test_conflicting_insert_updates_only_rows_that_match(database: Database) -> None:
     changed = []
     for value, before in (("one", "none"), ("two", "two"), ("three", "one")):
         with database.write() as connection:

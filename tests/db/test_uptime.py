@@ -1,10 +1,10 @@
-"""Since when the database is used without a gap."""
+"""The start of uninterrupted access to the database."""
 
 from hudhud.db.engine import Database
 from hudhud.db.uptime import Uptime
 
 
-def test_the_first_look_judges_at_once_and_one_after_a_gap_waits(database: Database) -> None:
+def test_first_period_has_always_lasted_and_one_after_a_gap_has_not(database: Database) -> None:
     uptime = Uptime(database)
     uptime.resume()
     assert uptime.has_lasted(3_600_000)

@@ -1,4 +1,4 @@
-"""docs/api.md explains every word that the API answers in `error`, and no other."""
+"""docs/api.md explains exactly the words that the API returns in `error`."""
 
 import ast
 import re
@@ -28,7 +28,7 @@ STATUS = {
 
 
 def refusals(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """The error's class and its word, of each place that makes one with a word."""
+    """Return class and word of each error raised with a word."""
     constants = {
         target.id: node.value.value
         for node in tree.body
@@ -65,7 +65,7 @@ def constant_of(path: str) -> str:
 
 
 def answered() -> set[tuple[str, str]]:
-    found = {("429", "rate_limited")}  # limits.LimitReached says it of itself
+    found = {("429", "rate_limited")}  # limits.LimitReached sets its own word
     for file in SOURCES.rglob("*.py"):
         for kind, word in refusals(ast.parse(file.read_text())):
             found.add((STATUS[kind], word))

@@ -1,4 +1,4 @@
-"""The tests of a module lie in the same folder as the module, under its name."""
+"""The tests of a module have its folder and name."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 SOURCES = TESTS.parent / "src" / "hudhud"
-# Whole processes, documents and other clocks have no module of their own.
+# Tests of whole processes, documents and clocks have no module of their own.
 EXEMPT = {"acceptance", "browser", "chaos", "docs", "emulator", "support"}
 MIRRORED = [
     path.relative_to(TESTS)
@@ -16,7 +16,7 @@ MIRRORED = [
 
 
 @pytest.mark.parametrize("test", MIRRORED, ids=str)
-def test_a_test_is_named_after_a_module_in_the_same_place(test: Path) -> None:
+def test_each_test_file_mirrors_a_module(test: Path) -> None:
     subject = test.stem.removeprefix("test_")
     package = SOURCES / test.parent
     modules = {path.stem for path in package.iterdir()} | {package.name}

@@ -1,4 +1,4 @@
-"""What is installed is pinned and complete; what is published names no machine."""
+"""Installed packages are pinned and complete; published files name no machine."""
 
 import json
 import os
@@ -43,13 +43,13 @@ def _declared(folder: Path) -> set[str]:
 
 
 def _pins(lock: Path) -> dict[str, str]:
-    """Return what stands after each name of a lock: version, marker and hashes."""
+    """Return version, marker and hashes by name in a lock file."""
     entries = re.split(r"^(?=\w)", lock.read_text(), flags=re.MULTILINE)
     return {_name(entry): entry[len(_name(entry)) :] for entry in entries if entry.strip()}
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
-def test_a_lock_pins_every_package_with_hashes_and_names_no_address(lock: Path) -> None:
+def test_lock_pins_every_package_with_hashes_and_without_addresses(lock: Path) -> None:
     pins = _pins(lock)
     assert pins
     for name, pin in pins.items():
@@ -58,7 +58,7 @@ def test_a_lock_pins_every_package_with_hashes_and_names_no_address(lock: Path) 
     assert "://" not in lock.read_text()
 
 
-def test_a_larger_lock_holds_the_smaller_one_in_the_same_versions() -> None:
+def test_larger_lock_contains_the_smaller_one_with_the_same_versions() -> None:
     for smaller, larger in pairwise(LOCKS[:3]):
         versions = [
             {name: pin.split()[0] for name, pin in _pins(lock).items()}
@@ -67,7 +67,7 @@ def test_a_larger_lock_holds_the_smaller_one_in_the_same_versions() -> None:
         assert versions[0].items() <= versions[1].items()
 
 
-def test_the_locks_hold_what_the_projects_ask_for() -> None:
+def test_locks_contain_the_required_packages() -> None:
     groups = _project(ROOT)["dependency-groups"]
     assert _declared(ROOT) | set(map(_name, groups["build"])) <= _pins(LOCKS[0]).keys()
     assert _declared(ROOT / "emulator") <= _pins(LOCKS[1]).keys()
@@ -91,7 +91,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert _project(ROOT)["project"]["version"] == hudhud.__version__
 
 
-def test_no_published_file_names_a_machine_or_a_registry() -> None:
+def test_no_published_file_names_a_machine_or_registry() -> None:
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - the git of the developer's machine
         cwd=ROOT,
@@ -101,7 +101,7 @@ def test_no_published_file_names_a_machine_or_a_registry() -> None:
     found = []
     for name in listing.stdout.decode().rstrip("\0").split("\0"):
         path = ROOT / name
-        if path.is_file():  # a deleted file stays listed until the next commit
+        if path.is_file():  # deleted files stay listed until the next commit
             text = path.read_text(errors="ignore")
             found += [f"{name}: {hit[0]}" for hit in MACHINE_PATH.finditer(text)]
             found += [f"{name}: {hit[0]}" for hit in REGISTRY.finditer(text)]
@@ -119,7 +119,7 @@ def _build(project: Path, target: Path, **variables: str) -> subprocess.Complete
     )
 
 
-def test_archives_hold_the_browsers_libraries_and_whatever_is_read_at_run_time(
+def test_archives_contain_browser_libraries_and_run_time_files(
     tmp_path: Path,
 ) -> None:
     built = _build(ROOT, tmp_path)
@@ -141,7 +141,7 @@ def test_archives_hold_the_browsers_libraries_and_whatever_is_read_at_run_time(
     assert {"hatch_build.py", "package-lock.json", ".npmrc", "requirements/node.txt"} <= set(source)
 
 
-def test_a_build_that_npm_cannot_serve_ends_with_one_line(tmp_path: Path) -> None:
+def test_build_without_npm_access_ends_with_one_line(tmp_path: Path) -> None:
     project = tmp_path / "project"
     (project / "src/hudhud").mkdir(parents=True)
     (project / "src/hudhud/__init__.py").touch()

@@ -1,4 +1,4 @@
-"""An emulator, and clients of it that are processes of their own."""
+"""An emulator, and clients of it in separate processes."""
 
 import hashlib
 import json
@@ -28,7 +28,10 @@ _CLIENT = Path(__file__).with_name("linked_client.py")
 
 
 class LinkedClient:
-    """A neonize client in its own process: commands go in, events come out."""
+    """A neonize client in its own process.
+
+    Commands go in, events come out.
+    """
 
     def __init__(
         self, emulator: EmulatorProcess, store: Path, log: Path, *, bot_tag: str = "off"
@@ -59,7 +62,7 @@ class LinkedClient:
     def wait_for(
         self, event: str, *, after: int = 0, timeout: float = _SECONDS_TO_WAIT, **details: Any
     ) -> dict[str, Any]:
-        """The first event of that name with these details, at or after a position in events."""
+        """Return the first matching event at or after a position in events."""
         wanted = {"event": event, **details}
         deadline = time.monotonic() + timeout
         with self._news:
@@ -76,7 +79,7 @@ class LinkedClient:
         self._process.stdin.flush()
 
     def do(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """What a command gives, or its error under the key error."""
+        """Return a command's result, or its error under the key error."""
         after = len(self.events)
         self.start(command, **arguments)
         deadline = time.monotonic() + _SECONDS_TO_WAIT
@@ -89,7 +92,7 @@ class LinkedClient:
                     raise TimeoutError(f"no answer to {command}: {self.events[after:]}")
 
     def pair(self, number: str) -> None:
-        """Has the phone of that number scan the QR code, and waits until the client is in."""
+        """Scan the QR code with a phone and wait for the login."""
         after = len(self.events)
         self._emulator.scan(self.wait_for("qr")["code"], number)
         self.wait_for("Connected", after=after)
@@ -104,7 +107,7 @@ class LinkedClient:
 
 
 class RawClient:
-    """A client that speaks frames and stanzas only, to say what no library would say."""
+    """A client that can send frames and stanzas no library would."""
 
     def __init__(self, websocket: ClientConnection, root_key: bytes, header: bytes) -> None:
         self.websocket = websocket
@@ -112,7 +115,7 @@ class RawClient:
         self._header = header
 
     def shake_hands(self, payload: bytes, key: KeyPair | None = None) -> None:
-        """The initiator's side of Noise XX; also checks the server's certificates."""
+        """Run the initiator's side of Noise XX and check the server's certificates."""
         key, ephemeral = key or KeyPair(), KeyPair()
         state = _Initiator(self._header)
         state.mix_hash(ephemeral.public)
@@ -141,7 +144,7 @@ class RawClient:
         return decode(self._receiving.decrypt(self._receive_frame()))
 
     def wait_closed(self) -> None:
-        """Reads until the server has closed the connection."""
+        """Read until the server has closed the connection."""
         with suppress(ConnectionClosed):
             while True:
                 self._receive_frame()
@@ -161,7 +164,7 @@ class RawClient:
 
 
 class _Initiator:
-    """The symmetric state of a Noise handshake, as the Noise specification describes it."""
+    """The symmetric state of a Noise handshake, as in the Noise specification."""
 
     def __init__(self, header: bytes) -> None:
         name = b"Noise_XX_25519_AESGCM_SHA256".ljust(32, b"\0")
@@ -213,7 +216,7 @@ def emulator(tmp_path: Path) -> Iterator[EmulatorProcess]:
 
 @pytest.fixture
 def new_client(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[Callable[..., LinkedClient]]:
-    """Starts a client; without a store it is a device not yet linked."""
+    """Start a client, by default as an unlinked device."""
     clients: list[LinkedClient] = []
 
     def start(store: Path | None = None, **options: str) -> LinkedClient:

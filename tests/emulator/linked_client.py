@@ -1,7 +1,7 @@
-"""A neonize client as a process of its own, for the emulator's tests.
+"""A neonize client in its own process, for the emulator's tests.
 
 Usage: linked_client.py STORE PROXY, with the emulator's environment. It prints a line of JSON for
-each event, and takes commands as lines of JSON: {"do": "send", …}. It ends with its standard input.
+each event and reads commands as lines of JSON: {"do": "send", …}. It ends with its standard input.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-# Without it neonize asks for a system library that it needs for media alone.
+# Otherwise neonize requires a system library that it needs only for media.
 sys.modules.setdefault("magic", ModuleType("magic"))
 
 from neonize import events  # noqa: E402 -- after the line above
@@ -24,7 +24,7 @@ from neonize.utils.jid import build_jid  # noqa: E402
 
 from waemu.keypatch import patch_root_key  # noqa: E402
 
-# The Go library prints to standard output: the events get a descriptor of their own.
+# The Go library prints to standard output, so the events use a separate descriptor.
 _output = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(2, 1)
 _lock = threading.Lock()
@@ -47,7 +47,7 @@ def reason(event: Any) -> str:
 
 
 def watch(client: NewClient) -> None:
-    """Tells of every event that matters here."""
+    """Report every relevant event."""
     client.qr(lambda _client, code: tell("qr", code=code.decode()))
     plain = ["Connected", "Disconnected", "StreamReplaced", "ClientOutdated", "KeepAliveTimeout"]
     plain += ["UndecryptableMessage"]
@@ -79,7 +79,7 @@ def connect(client: NewClient, proxy: str) -> None:
     try:
         client.connect(ProxySettings(proxy))
         tell("returned")
-    except Exception as error:  # whatever it is, the test wants to know
+    except Exception as error:  # the test reports any error
         tell("failed", error=str(error))
 
 
@@ -102,7 +102,7 @@ def obey(client: NewClient, command: dict[str, Any]) -> dict[str, Any]:
 def obey_and_tell(client: NewClient, command: dict[str, Any]) -> None:
     try:
         tell("done", command=command["do"], **obey(client, command))
-    except Exception as error:  # whatever it is, the test wants to know
+    except Exception as error:  # the test reports any error
         tell("error", command=command["do"], error=str(error))
 
 
@@ -115,7 +115,7 @@ def main() -> None:
     for line in sys.stdin:
         command = json.loads(line)
         threading.Thread(target=obey_and_tell, args=(client, command), daemon=True).start()
-    os._exit(0)  # the library's threads would keep the interpreter from ending
+    os._exit(0)  # the library's threads would keep the interpreter alive
 
 
 main()

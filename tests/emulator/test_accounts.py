@@ -1,4 +1,4 @@
-"""What the emulator keeps: accounts, received messages, faults that count."""
+"""The emulator's state: accounts, received messages, counted faults."""
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,7 @@ def _receive(box: Inbox, number: str, text: str) -> None:
     )
 
 
-def test_a_phone_is_found_by_number_and_by_lid_and_nowhere_else() -> None:
+def test_phone_is_found_only_by_number_and_lid() -> None:
     directory = Directory()
     phone = directory.add("15550001111")
     assert directory.find(Jid("15550001111")) is phone
@@ -35,7 +35,7 @@ def test_a_phone_is_found_by_number_and_by_lid_and_nowhere_else() -> None:
         directory.phone("15559999999")
 
 
-def test_every_number_can_be_made_to_exist() -> None:
+def test_every_number_exists_on_request() -> None:
     directory = Directory()
     directory.every_number_exists = True
     phone = directory.find(Jid("15550001111"))
@@ -52,12 +52,12 @@ def test_phones_never_share_a_lid() -> None:
     assert directory.add("15550001111").lid.user != lid
 
 
-def test_device_numbers_are_not_used_twice() -> None:
+def test_device_numbers_are_not_reused() -> None:
     phone = Directory().add("15550001111")
     assert [phone.next_device() for _ in range(3)] == [1, 2, 3]
 
 
-def test_messages_are_given_by_number_and_from_a_sequence_number_on() -> None:
+def test_messages_are_filtered_by_number_and_sequence() -> None:
     box = Inbox()
     for number, text in [("2", "a"), ("3", "b"), ("2", "c")]:
         _receive(box, number, text)
@@ -66,7 +66,7 @@ def test_messages_are_given_by_number_and_from_a_sequence_number_on() -> None:
     assert box.messages(None, 3) == []
 
 
-def test_the_oldest_messages_are_forgotten() -> None:
+def test_oldest_messages_are_dropped() -> None:
     box = Inbox(kept=2)
     for text in ("a", "b", "c"):
         _receive(box, "2", text)
@@ -87,18 +87,18 @@ def test_the_oldest_messages_are_forgotten() -> None:
         (b"\xff", ""),
     ],
 )
-def test_the_text_of_a_message_is_found_where_it_may_stand(plaintext: bytes, text: str) -> None:
+def test_text_is_found_in_every_kind_of_message(plaintext: bytes, text: str) -> None:
     assert message_text(plaintext) == text
 
 
-def test_an_error_that_counts_ends() -> None:
+def test_counted_error_ends() -> None:
     faults = Faults(ack_error="463", ack_error_count=1)
     assert [faults.take_ack_error("2") for _ in range(2)] == ["463", None]
     assert [Faults(ack_error="463").take_ack_error("2") for _ in range(2)] == ["463", "463"]
 
 
 @given(st.binary(max_size=50))
-def test_padding_comes_off_as_it_went_on(plaintext: bytes) -> None:
+def test_unpad_reverses_pad(plaintext: bytes) -> None:
     assert 1 <= len(pad(plaintext)) - len(plaintext) <= 15
     assert unpad(pad(plaintext)) == plaintext
 

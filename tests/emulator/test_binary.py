@@ -29,7 +29,7 @@ nodes = st.recursive(
 
 
 @given(nodes)
-def test_what_is_encoded_decodes_to_the_same(node: Node) -> None:
+def test_decoding_reverses_encoding(node: Node) -> None:
     assert decode(encode(node)) == node
 
 
@@ -43,12 +43,12 @@ def test_data_of_every_size_keeps_its_length(size: int) -> None:
     assert decode(encode(Node("enc", {}, bytes(size)))).data == bytes(size)
 
 
-def test_a_list_of_many_children_is_kept() -> None:
+def test_long_list_of_children_is_preserved() -> None:
     node = Node("list", {}, [Node("key", {"id": str(number)}) for number in range(812)])
     assert decode(encode(node)) == node
 
 
-def test_words_of_the_dictionary_take_one_byte_and_numbers_half_a_byte_each_digit() -> None:
+def test_dictionary_words_take_one_byte_and_digits_half_a_byte() -> None:
     assert encode(Node("message")) == bytes([0, 248, 1, SINGLE.index("message")])
     number = encode(Node("message", {"id": "15550001111"}))
     assert number == encode(Node("message"))[:1] + bytes(
@@ -57,20 +57,20 @@ def test_words_of_the_dictionary_take_one_byte_and_numbers_half_a_byte_each_digi
 
 
 @given(st.binary(max_size=200))
-def test_bytes_that_are_no_stanza_are_refused_and_nothing_else_happens(data: bytes) -> None:
+def test_invalid_bytes_raise_only_stanza_errors(data: bytes) -> None:
     with contextlib.suppress(StanzaError):
         decode(data)
 
 
 @given(nodes, st.data())
-def test_a_stanza_cut_short_is_refused(node: Node, data: st.DataObject) -> None:
+def test_truncated_stanza_is_refused(node: Node, data: st.DataObject) -> None:
     whole = encode(node)
     cut = data.draw(st.integers(0, len(whole) - 1))
     with pytest.raises(StanzaError):
         decode(whole[:cut])
 
 
-def test_a_node_is_searched_by_path() -> None:
+def test_find_searches_by_path() -> None:
     node = Node("iq", {"id": "1"}, [Node("a", {}, [Node("b", {}, b"x"), Node("b", {}, b"y")])])
     found = node.need("a", "b")
     assert found.data == b"x"

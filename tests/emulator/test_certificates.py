@@ -23,7 +23,7 @@ def moment(request: pytest.FixtureRequest) -> Moment:
     return found
 
 
-def test_the_certificates_of_tls_are_valid_for_a_run(moment: Moment, tmp_path: Path) -> None:
+def test_tls_certificates_are_valid_during_a_run(moment: Moment, tmp_path: Path) -> None:
     with time_machine.travel(moment.at):
         make_tls(tmp_path)
     for file in ("ca.pem", "server.pem"):
@@ -32,7 +32,7 @@ def test_the_certificates_of_tls_are_valid_for_a_run(moment: Moment, tmp_path: P
         assert certificate.not_valid_after_utc > moment.at + LONGEST_RUN
 
 
-def test_the_certificates_of_the_handshake_are_valid_for_a_run(moment: Moment) -> None:
+def test_handshake_certificates_are_valid_during_a_run(moment: Moment) -> None:
     with time_machine.travel(moment.at):
         chain = protobuf.decode(ServerKeys().chain)
     for number in (1, 2):

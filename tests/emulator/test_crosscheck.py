@@ -1,4 +1,4 @@
-"""The emulator with an independent client, the npm package baileys: not only our own idea of it."""
+"""Check the emulator with an independent client, the npm package baileys."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def baileys(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[subprocess.Po
 
 
 def _next(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
-    """The next event of that name; the client is killed, and this fails, if it never comes."""
+    """Return the next event of that name, or fail."""
     assert process.stdout is not None
     passed = []
     for line in process.stdout:
@@ -65,7 +65,7 @@ def _next(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
     raise AssertionError(f"no {event} in {passed}")
 
 
-def test_baileys_pairs_sends_gets_receipts_and_reads_what_a_phone_writes(
+def test_baileys_pairs_sends_and_receives(
     emulator: EmulatorProcess, baileys: subprocess.Popen[str]
 ) -> None:
     emulator.scan(_next(baileys, "qr")["code"], ACCOUNT)

@@ -1,4 +1,4 @@
-"""Key pairs that agree and sign."""
+"""Key pairs for key agreement and signatures."""
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from hypothesis import given
@@ -22,7 +22,7 @@ def test_a_pair_agrees_with_a_plain_x25519_key() -> None:
 
 
 @given(seeds, st.binary(max_size=100))
-def test_a_signature_is_verified_with_the_x25519_key_alone(seed: bytes, message: bytes) -> None:
+def test_x25519_key_verifies_a_signature(seed: bytes, message: bytes) -> None:
     pair = KeyPair(seed)
     assert verify(pair.public, message, pair.sign(message))
 

@@ -1,4 +1,4 @@
-"""Each fault that the emulator can cause, as the real client library sees it."""
+"""Each fault of the emulator, as the real client library sees it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ def client(new_client: NewClient) -> Any:
 
 
 @pytest.mark.parametrize("down", [Faults(upgrade_status=503), Faults(refuse_connections=True)])
-def test_a_server_that_is_down_is_dialled_until_it_is_back(
+def test_client_redials_a_server_until_it_is_back(
     emulator: EmulatorProcess, client: Any, down: Faults
 ) -> None:
     emulator.set_faults(down)
@@ -63,7 +63,7 @@ def test_a_removed_device_is_logged_out(emulator: EmulatorProcess, client: Any) 
         ("503", None, "Disconnected"),
     ],
 )
-def test_a_stream_error_is_told(
+def test_stream_error_is_reported(
     emulator: EmulatorProcess, client: Any, code: str | None, conflict: str | None, event: str
 ) -> None:
     after = len(client.events)
@@ -73,7 +73,9 @@ def test_a_stream_error_is_told(
         client.wait_for("Connected", after=after)
 
 
-def test_the_same_device_twice_replaces_the_first(client: Any, new_client: NewClient) -> None:
+def test_second_connection_of_a_device_replaces_the_first(
+    client: Any, new_client: NewClient
+) -> None:
     again = new_client(client.store)
     again.wait_for("Connected")
     client.wait_for("StreamReplaced")
@@ -93,7 +95,7 @@ def test_the_same_device_twice_replaces_the_first(client: Any, new_client: NewCl
         ({"reason": "503"}, "Disconnected", {}),
     ],
 )
-def test_a_login_that_fails_is_told(
+def test_failed_login_is_reported(
     emulator: EmulatorProcess,
     client: Any,
     failure: dict[str, str],
@@ -106,9 +108,7 @@ def test_a_login_that_fails_is_told(
     client.wait_for(event, after=after, **details)
 
 
-def test_a_failure_for_another_account_does_not_concern_this_one(
-    emulator: EmulatorProcess, client: Any
-) -> None:
+def test_failure_for_another_account_has_no_effect(emulator: EmulatorProcess, client: Any) -> None:
     failure = Faults(connect_failure={"reason": "403"}, connect_failure_for=["+" + FRIEND])
     emulator.set_faults(failure)
     after = len(client.events)
@@ -127,7 +127,7 @@ def test_a_refused_message_fails_at_once_and_is_not_delivered(
     assert [message.text for message in emulator.messages()] == ["accepted"]
 
 
-def test_messages_to_some_are_refused_and_only_so_many(
+def test_refusals_can_be_limited_by_recipient_and_count(
     emulator: EmulatorProcess, client: Any
 ) -> None:
     emulator.set_faults(Faults(ack_error="463", ack_error_for=["+" + FRIEND], ack_error_count=2))
@@ -139,7 +139,7 @@ def test_messages_to_some_are_refused_and_only_so_many(
     assert [message.text for message in emulator.messages()] == ["to another", "3"]
 
 
-def test_a_message_that_was_not_acknowledged_comes_again_after_a_reconnect_and_is_read_once(
+def test_unacknowledged_message_is_resent_after_a_reconnect_and_read_once(
     emulator: EmulatorProcess, client: Any
 ) -> None:
     emulator.set_faults(Faults(ack_drop=True, ack_drop_for=[FRIEND]))
@@ -152,7 +152,7 @@ def test_a_message_that_was_not_acknowledged_comes_again_after_a_reconnect_and_i
     assert emulator.duplicates() == [sent]
 
 
-def test_an_acknowledgement_can_be_late(emulator: EmulatorProcess, client: Any) -> None:
+def test_acknowledgement_can_be_delayed(emulator: EmulatorProcess, client: Any) -> None:
     emulator.set_faults(Faults(ack_delay=0.5))
     client.start("send", to=FRIEND, text="slow")
     emulator.wait_for(emulator.messages)
@@ -160,7 +160,7 @@ def test_an_acknowledgement_can_be_late(emulator: EmulatorProcess, client: Any) 
     client.wait_for("done", command="send")
 
 
-def test_numbers_without_whatsapp_are_told_from_others(
+def test_number_check_distinguishes_unregistered_numbers(
     emulator: EmulatorProcess, client: Any
 ) -> None:
     emulator.set_faults(Faults(unregistered=["+" + STRANGER]))
@@ -169,13 +169,13 @@ def test_numbers_without_whatsapp_are_told_from_others(
     assert "no LID found" in client.do("send", to="19998887777", text="x")["error"]
 
 
-def test_a_query_is_answered_by_an_error(emulator: EmulatorProcess, client: Any) -> None:
+def test_query_can_be_answered_with_an_error(emulator: EmulatorProcess, client: Any) -> None:
     emulator.set_faults(Faults(iq_errors={"usync": "429 rate-overlimit"}))
     answer = client.do("check", numbers=["+" + FRIEND])
     assert "429: rate-overlimit" in answer["error"]
 
 
-def test_a_query_is_not_answered(emulator: EmulatorProcess, client: Any) -> None:
+def test_query_can_stay_unanswered(emulator: EmulatorProcess, client: Any) -> None:
     emulator.set_faults(Faults(iq_mute=["usync"]))
     client.start("check", numbers=["+" + FRIEND])
     emulator.wait_for(lambda: emulator.stats().stanzas.get("iq usync get"))
@@ -185,7 +185,7 @@ def test_a_query_is_not_answered(emulator: EmulatorProcess, client: Any) -> None
     assert client.wait_for("done", command="check")["known"] == {"+" + FRIEND: True}
 
 
-def test_a_message_without_the_recipients_keys_is_accepted_but_reaches_nobody(
+def test_message_without_the_recipients_keys_is_accepted_but_not_received(
     emulator: EmulatorProcess, client: Any
 ) -> None:
     emulator.set_receipts("delivered")
@@ -198,7 +198,7 @@ def test_a_message_without_the_recipients_keys_is_accepted_but_reaches_nobody(
     assert not [event for event in client.events if event.get("ids") == [lost]]
 
 
-def test_a_phone_that_is_off_sends_no_receipt(emulator: EmulatorProcess, client: Any) -> None:
+def test_switched_off_phone_sends_no_receipt(emulator: EmulatorProcess, client: Any) -> None:
     emulator.set_receipts("delivered")
     emulator.set_faults(Faults(receipts_withheld=["+" + STRANGER]))
     silent = client.do("send", to=STRANGER, text="x")["id"]

@@ -1,4 +1,4 @@
-"""The emulator with the real client library: pairing, sending, receiving, coming back."""
+"""The emulator with the real client library: pairing, sending, receiving, reconnecting."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ STRANGER = "15554445555"
 NewClient = Callable[..., Any]
 
 
-def test_a_device_paired_by_qr_sends_and_the_phone_reads_it(
+def test_phone_reads_a_message_of_a_device_paired_by_qr(
     emulator: EmulatorProcess, new_client: NewClient
 ) -> None:
     client = new_client()
@@ -35,7 +35,7 @@ def test_a_device_paired_by_qr_sends_and_the_phone_reads_it(
     assert emulator.undecryptable() == []
 
 
-def test_a_device_is_paired_by_phone_code(emulator: EmulatorProcess, new_client: NewClient) -> None:
+def test_device_is_paired_by_pairing_code(emulator: EmulatorProcess, new_client: NewClient) -> None:
     client = new_client()
     client.wait_for("qr")
     code = client.do("pair_phone", number=ACCOUNT)["code"]
@@ -46,7 +46,7 @@ def test_a_device_is_paired_by_phone_code(emulator: EmulatorProcess, new_client:
     assert [message.text for message in emulator.messages(FRIEND)] == ["by code"]
 
 
-def test_a_wrong_phone_code_pairs_nothing(emulator: EmulatorProcess, new_client: NewClient) -> None:
+def test_wrong_pairing_code_is_refused(emulator: EmulatorProcess, new_client: NewClient) -> None:
     client = new_client()
     client.wait_for("qr")
     code = client.do("pair_phone", number=ACCOUNT)["code"]
@@ -65,7 +65,7 @@ def test_a_number_without_a_phone_gets_no_code(new_client: NewClient) -> None:
 @pytest.mark.parametrize(
     ("tamper", "failure"), [("hmac", "401 hmac-mismatch"), ("sig", "401 signature-mismatch")]
 )
-def test_a_client_refuses_a_pairing_that_is_not_signed_as_it_should_be(
+def test_client_refuses_a_pairing_with_a_wrong_signature(
     emulator: EmulatorProcess, new_client: NewClient, tamper: Any, failure: str
 ) -> None:
     client = new_client()
@@ -87,7 +87,7 @@ def test_a_phone_asks_for_a_passkey_when_a_qr_code_is_used(
     assert emulator.connections(ACCOUNT) == []
 
 
-def test_a_phone_asks_for_a_passkey_when_a_phone_code_is_entered(
+def test_phone_asks_for_a_passkey_when_a_pairing_code_is_entered(
     emulator: EmulatorProcess, new_client: NewClient
 ) -> None:
     emulator.set_faults(Faults(passkey="link"))
@@ -98,7 +98,7 @@ def test_a_phone_asks_for_a_passkey_when_a_phone_code_is_entered(
     client.wait_for("login", status="passkey-request")
 
 
-def test_a_pairing_that_is_dropped_ends_with_a_timeout(
+def test_dropped_pairing_ends_with_a_timeout(
     emulator: EmulatorProcess, new_client: NewClient
 ) -> None:
     client = new_client()
@@ -122,9 +122,7 @@ def test_a_stranger_writes_first_and_is_answered(
     client.wait_for("Message", id=emulator.send_text(STRANGER, ACCOUNT, "second"))
 
 
-def test_a_client_that_calls_itself_a_bot_is_found_out(
-    emulator: EmulatorProcess, new_client: NewClient
-) -> None:
+def test_bot_tag_of_a_client_is_recorded(emulator: EmulatorProcess, new_client: NewClient) -> None:
     client = new_client(bot_tag="on")
     client.pair(ACCOUNT)
     client.do("send", to=FRIEND, text="x")
@@ -132,7 +130,7 @@ def test_a_client_that_calls_itself_a_bot_is_found_out(
     assert message.bot_tag
 
 
-def test_receipts_may_come_late(emulator: EmulatorProcess, new_client: NewClient) -> None:
+def test_receipts_can_be_delayed(emulator: EmulatorProcess, new_client: NewClient) -> None:
     client = new_client()
     client.pair(ACCOUNT)
     emulator.set_receipts("delivered", delay=0.5)
@@ -141,9 +139,7 @@ def test_receipts_may_come_late(emulator: EmulatorProcess, new_client: NewClient
     client.wait_for("Receipt", ids=[sent], type="DELIVERED")
 
 
-def test_a_message_of_the_same_id_comes_twice(
-    emulator: EmulatorProcess, new_client: NewClient
-) -> None:
+def test_message_can_be_delivered_twice(emulator: EmulatorProcess, new_client: NewClient) -> None:
     client = new_client()
     client.pair(ACCOUNT)
     for text in ("first", "again"):
@@ -151,9 +147,7 @@ def test_a_message_of_the_same_id_comes_twice(
         assert client.wait_for("Message", id="3EB0AAAA", text=text)
 
 
-def test_an_edited_message_names_the_one_it_edits(
-    emulator: EmulatorProcess, new_client: NewClient
-) -> None:
+def test_edit_names_the_edited_message(emulator: EmulatorProcess, new_client: NewClient) -> None:
     client = new_client()
     client.pair(ACCOUNT)
     first = emulator.send_text(FRIEND, ACCOUNT, "helo")
@@ -166,7 +160,7 @@ def test_an_edited_message_names_the_one_it_edits(
     assert b"hello" in raw
 
 
-def test_a_device_that_was_killed_comes_back_with_its_session_and_gets_what_it_missed(
+def test_killed_device_resumes_its_session_and_gets_missed_messages(
     emulator: EmulatorProcess, new_client: NewClient
 ) -> None:
     client = new_client()
@@ -190,7 +184,7 @@ def test_a_device_that_was_killed_comes_back_with_its_session_and_gets_what_it_m
 
 
 @pytest.mark.parametrize("abrupt", [True, False])
-def test_a_device_comes_back_after_it_was_cut_off(
+def test_device_reconnects_after_being_cut_off(
     emulator: EmulatorProcess, new_client: NewClient, *, abrupt: bool
 ) -> None:
     client = new_client()
@@ -203,7 +197,7 @@ def test_a_device_comes_back_after_it_was_cut_off(
     assert [message.text for message in emulator.messages()] == ["still here"]
 
 
-def test_a_phone_that_lost_its_sessions_asks_again_and_reads_the_message(
+def test_phone_without_sessions_requests_a_retry_and_reads_the_message(
     emulator: EmulatorProcess, new_client: NewClient
 ) -> None:
     client = new_client()
@@ -218,7 +212,7 @@ def test_a_phone_that_lost_its_sessions_asks_again_and_reads_the_message(
     assert emulator.undecryptable() == [sent]
 
 
-def test_devices_of_one_account_are_told_apart_and_see_what_the_other_sends(
+def test_devices_of_one_account_are_distinct_and_see_each_others_messages(
     emulator: EmulatorProcess, new_client: NewClient
 ) -> None:
     first, second = new_client(), new_client()
@@ -246,7 +240,7 @@ def test_two_accounts_write_to_each_other_through_their_linked_devices(
     assert [message.text for message in emulator.messages()] == ["ping", "pong"]
 
 
-def test_an_account_that_the_phone_unlinked_has_to_be_paired_again(
+def test_unlinked_device_must_be_paired_again(
     emulator: EmulatorProcess, new_client: NewClient
 ) -> None:
     client = new_client()

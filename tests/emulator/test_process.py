@@ -1,4 +1,4 @@
-"""The emulator as a process: its start and end, its control API, its proxy, the key patch."""
+"""The emulator process: start and stop, control API, proxy, key patch."""
 
 import http.client
 import json
@@ -29,7 +29,7 @@ def _answer_to(proxy: str, request: bytes) -> bytes:
         return connection.recv(1000)
 
 
-def test_an_emulator_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_emulator_leaves_no_files(tmp_path: Path) -> None:
     emulator = EmulatorProcess(log=tmp_path / "log").start()
     folder = emulator.ca.parent
     (process,) = [child for child in psutil.Process().children() if str(folder) in child.cmdline()]
@@ -42,7 +42,7 @@ def test_an_emulator_leaves_nothing_behind(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == ""
 
 
-def test_an_emulator_in_a_given_folder_leaves_that_folder(tmp_path: Path) -> None:
+def test_emulator_keeps_a_given_folder(tmp_path: Path) -> None:
     with EmulatorProcess(tmp_path / "here") as emulator:
         assert emulator.ca == tmp_path / "here" / "ca.pem"
     assert (tmp_path / "here" / "ca.pem").exists()
@@ -68,7 +68,7 @@ def test_an_emulator_ends_with_the_process_that_started_it() -> None:
     control.wait_for(is_gone, timeout=_SECONDS, what="the emulator to end")
 
 
-def test_a_start_that_fails_says_so(tmp_path: Path) -> None:
+def test_failed_start_raises_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     emulator = EmulatorProcess(tmp_path / "file" / "folder", log=tmp_path / "log")
     with pytest.raises(EmulatorError, match="did not start"):
@@ -76,7 +76,7 @@ def test_a_start_that_fails_says_so(tmp_path: Path) -> None:
     assert "NotADirectoryError" in (tmp_path / "log").read_text()
 
 
-def test_the_environment_leads_a_client_to_the_emulator(emulator: EmulatorProcess) -> None:
+def test_environment_points_a_client_to_the_emulator(emulator: EmulatorProcess) -> None:
     assert emulator.environment() == {
         "SSL_CERT_FILE": str(emulator.ca),
         "WAEMU_ROOT_KEY": emulator.root_key.hex(),
@@ -85,7 +85,7 @@ def test_the_environment_leads_a_client_to_the_emulator(emulator: EmulatorProces
     assert len(emulator.root_key) == 32
 
 
-def test_the_proxy_passes_nothing_on_but_the_emulated_whatsapp(emulator: EmulatorProcess) -> None:
+def test_proxy_refuses_all_other_targets(emulator: EmulatorProcess) -> None:
     refused = [
         b"CONNECT example.com:443 HTTP/1.1\r\n\r\n",
         b"CONNECT web.whatsapp.com:80 HTTP/1.1\r\n\r\n",
@@ -110,7 +110,7 @@ def test_the_proxy_refuses_connections_and_listens_again_on_its_port(
         _connect(emulator.proxy).close()
 
 
-def test_faults_are_kept_as_they_were_set(emulator: EmulatorProcess) -> None:
+def test_faults_are_returned_as_set(emulator: EmulatorProcess) -> None:
     faults = Faults(
         connect_failure={"reason": "402", "code": "101", "expire": "60"},
         ack_error="463",
@@ -126,7 +126,7 @@ def test_faults_are_kept_as_they_were_set(emulator: EmulatorProcess) -> None:
     assert emulator.faults() == Faults()
 
 
-def test_what_the_emulator_cannot_do_is_said(emulator: EmulatorProcess) -> None:
+def test_refused_operations_raise_an_error_with_a_reason(emulator: EmulatorProcess) -> None:
     with pytest.raises(EmulatorError, match="no phone has the number 19998887777"):
         emulator.kick("+19998887777")
     with pytest.raises(EmulatorError, match="not a QR code"):
@@ -164,7 +164,7 @@ def test_a_malformed_call_is_answered_with_an_error(
     connection.close()
 
 
-def test_phones_are_added_in_bulk_and_keep_their_lid(emulator: EmulatorProcess) -> None:
+def test_phones_added_in_bulk_keep_their_lid(emulator: EmulatorProcess) -> None:
     lid = emulator.add_phone("+15556660000", lid="123456")
     assert lid == "123456"
     before = emulator.stats().phones
@@ -173,13 +173,13 @@ def test_phones_are_added_in_bulk_and_keep_their_lid(emulator: EmulatorProcess) 
     assert emulator.add_phone("15556660000") == "123456"
 
 
-def test_waiting_ends_in_time(emulator: EmulatorProcess) -> None:
+def test_wait_for_times_out(emulator: EmulatorProcess) -> None:
     assert emulator.wait_for(lambda: 5) == 5
     with pytest.raises(TimeoutError, match="for a miracle"):
         emulator.wait_for(lambda: 0, timeout=0.1, what="a miracle")
 
 
-def test_the_key_patch_says_when_there_is_no_library_to_patch() -> None:
+def test_key_patch_without_a_library_raises_an_error() -> None:
     script = "from waemu.keypatch import patch_root_key; patch_root_key(bytes(32))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
@@ -188,7 +188,7 @@ def test_the_key_patch_says_when_there_is_no_library_to_patch() -> None:
     assert "found 0" in done.stderr
 
 
-def test_the_key_patch_works_once_only() -> None:
+def test_key_patch_works_only_once() -> None:
     script = (
         "import hudhud.channels.linked.client; from waemu.keypatch import patch_root_key; "
         "patch_root_key(bytes(range(32))); print('patched', flush=True); "
@@ -201,7 +201,7 @@ def test_the_key_patch_works_once_only() -> None:
     assert "found 0" in done.stderr
 
 
-def test_the_worker_launcher_wants_a_root_key() -> None:
+def test_demo_sender_requires_a_root_key() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "WAEMU_ROOT_KEY"}
     done = subprocess.run(
         [sys.executable, "-m", "hudhud.cli.demo.sender"],

@@ -1,4 +1,4 @@
-"""The small Protocol Buffers codec, on its own and against Google's."""
+"""The small Protocol Buffers codec, alone and compared with Google's."""
 
 import contextlib
 
@@ -17,12 +17,12 @@ values = integers | st.binary(max_size=300)
 
 
 @given(st.dictionaries(numbers, st.lists(values, min_size=1, max_size=3), max_size=5))
-def test_what_is_encoded_decodes_to_the_same(fields: dict[int, list[int | bytes]]) -> None:
+def test_decoding_reverses_encoding(fields: dict[int, list[int | bytes]]) -> None:
     assert protobuf.decode(protobuf.encode(fields)).fields == fields
 
 
 @given(st.integers(1, (1 << 62) - 1), st.integers(1, (1 << 31) - 1))
-def test_google_reads_our_numbers_and_we_read_its(seconds: int, nanos: int) -> None:
+def test_numbers_are_compatible_with_google(seconds: int, nanos: int) -> None:
     ours = protobuf.encode({1: seconds, 2: nanos})
     assert ours == Timestamp(seconds=seconds, nanos=nanos).SerializeToString()
     message = protobuf.decode(ours)
@@ -30,13 +30,13 @@ def test_google_reads_our_numbers_and_we_read_its(seconds: int, nanos: int) -> N
 
 
 @given(st.text(min_size=1), st.binary(min_size=1))
-def test_google_reads_our_text_and_bytes(text: str, data: bytes) -> None:
+def test_text_and_bytes_are_compatible_with_google(text: str, data: bytes) -> None:
     real = AnyMessage.FromString(protobuf.encode({1: text, 2: data}))
     assert (real.type_url, real.value) == (text, data)
 
 
 @given(st.lists(st.text()))
-def test_a_repeated_field_is_written_once_for_each_value(paths: list[str]) -> None:
+def test_repeated_field_is_written_once_per_value(paths: list[str]) -> None:
     assert protobuf.encode({1: paths}) == FieldMask(paths=paths).SerializeToString()
 
 
@@ -53,11 +53,11 @@ def test_fields_that_are_absent_or_of_another_type_are_none() -> None:
         message.need(9)
 
 
-def test_numbers_of_fixed_size_are_passed_over_as_bytes() -> None:
+def test_fixed_size_numbers_are_read_as_bytes() -> None:
     assert protobuf.decode(b"\x0d1234\x1187654321").fields == {1: [b"1234"], 2: [b"87654321"]}
 
 
 @given(st.binary(max_size=100))
-def test_bytes_that_are_no_message_are_refused_and_nothing_else_happens(data: bytes) -> None:
+def test_invalid_bytes_raise_only_protobuf_errors(data: bytes) -> None:
     with contextlib.suppress(protobuf.ProtobufError):
         protobuf.decode(data)

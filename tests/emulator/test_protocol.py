@@ -1,4 +1,4 @@
-"""What the emulator does with clients that break the protocol, and with some that only bend it."""
+"""The emulator's reaction to clients that break or stretch the protocol."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ LOGIN = protobuf.encode({1: int(ACCOUNT), 18: 1})
 
 
 def _assert_closed(emulator: EmulatorProcess, client: Any) -> None:
-    """The client is cut off, the error is counted, and the emulator goes on."""
+    """Assert that only this client is cut off and the error counted."""
     client.wait_closed()
     emulator.wait_for(lambda: emulator.stats().connections == 0)
     assert emulator.stats().client_errors == 1
@@ -35,14 +35,14 @@ def test_a_client_that_registers_gets_references_for_six_codes(raw_client: RawCl
     assert len({ref.data for ref in offer.need("pair-device").all("ref")}) == 6
 
 
-def test_a_device_that_is_not_linked_is_told_that_it_is_logged_out(raw_client: RawClient) -> None:
+def test_unlinked_device_is_logged_out(raw_client: RawClient) -> None:
     client = raw_client()
     client.shake_hands(LOGIN)
     failure = client.receive()
     assert (failure.tag, failure.text("reason")) == ("failure", "401")
 
 
-def test_a_connect_failure_concerns_clients_not_yet_paired(
+def test_connect_failure_applies_to_unpaired_clients(
     emulator: EmulatorProcess, raw_client: RawClient
 ) -> None:
     emulator.set_faults(Faults(connect_failure={"reason": "405"}))
@@ -51,7 +51,7 @@ def test_a_connect_failure_concerns_clients_not_yet_paired(
     assert client.receive() == Node("failure", {"reason": "405"})
 
 
-def test_an_unknown_query_gets_an_empty_result_and_a_muted_one_none(
+def test_unknown_query_gets_an_empty_result_and_a_muted_one_none(
     emulator: EmulatorProcess, raw_client: RawClient
 ) -> None:
     client = raw_client()
@@ -68,7 +68,7 @@ def test_an_unknown_query_gets_an_empty_result_and_a_muted_one_none(
     assert client.receive().text("id") == "3"
 
 
-def test_frames_may_be_cut_and_joined_at_any_place(raw_client: RawClient) -> None:
+def test_frames_may_be_split_and_joined_anywhere(raw_client: RawClient) -> None:
     client = raw_client()
     client.shake_hands(REGISTRATION)
     client.receive()
@@ -82,7 +82,7 @@ def test_frames_may_be_cut_and_joined_at_any_place(raw_client: RawClient) -> Non
     assert [client.receive().text("id") for _ in sent] == ["0", "1", "2"]
 
 
-def test_another_header_is_refused(emulator: EmulatorProcess, raw_client: RawClient) -> None:
+def test_unknown_header_is_refused(emulator: EmulatorProcess, raw_client: RawClient) -> None:
     client = raw_client(header=b"XX\x06\x03")
     with pytest.raises(ConnectionClosed):
         client.shake_hands(REGISTRATION)
@@ -90,7 +90,7 @@ def test_another_header_is_refused(emulator: EmulatorProcess, raw_client: RawCli
     assert emulator.stats().client_errors == 1
 
 
-def test_a_frame_that_does_not_decrypt_ends_that_connection_only(
+def test_undecryptable_frame_ends_only_its_connection(
     emulator: EmulatorProcess, raw_client: RawClient
 ) -> None:
     good, bad = raw_client(), raw_client()
@@ -128,7 +128,7 @@ def test_a_text_message_ends_the_connection(
         Node("iq", {"id": "pair-success", "type": "result"}),
     ],
 )
-def test_a_stanza_out_of_place_ends_the_connection_or_is_passed_over(
+def test_misplaced_stanza_ends_the_connection_or_fails_the_pairing(
     emulator: EmulatorProcess, raw_client: RawClient, stanza: Node
 ) -> None:
     client = raw_client()

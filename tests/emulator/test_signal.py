@@ -1,4 +1,4 @@
-"""X3DH and the Double Ratchet: two devices that talk to each other, in both roles."""
+"""X3DH and the Double Ratchet between two devices, in both roles."""
 
 import random
 
@@ -10,7 +10,7 @@ from waemu.signal import Bundle, Device, SignalError
 
 
 def _pair() -> tuple[Device, Device]:
-    """Two devices, the first of which has started a session with the second."""
+    """Return two devices with a session started by the first."""
     initiator, responder = Device(), Device()
     initiator.start_session("responder", responder.bundle())
     return initiator, responder
@@ -32,7 +32,7 @@ def test_the_first_messages_open_the_session_until_the_other_side_answers() -> N
 
 @given(st.lists(st.booleans(), max_size=30))
 @settings(max_examples=20)
-def test_a_conversation_in_any_order_of_turns_is_understood(turns: list[bool]) -> None:
+def test_conversation_in_any_order_of_turns_is_decrypted(turns: list[bool]) -> None:
     initiator, responder = _pair()
     _say(initiator, "responder", responder, "initiator", b"hello")
     for number, initiator_speaks in enumerate(turns):
@@ -45,7 +45,7 @@ def test_a_conversation_in_any_order_of_turns_is_understood(turns: list[bool]) -
 
 @given(st.randoms(use_true_random=False))
 @settings(max_examples=20)
-def test_messages_that_arrive_in_any_order_are_all_understood(order: random.Random) -> None:
+def test_messages_in_any_order_are_decrypted(order: random.Random) -> None:
     initiator, responder = _pair()
     _say(initiator, "responder", responder, "initiator", b"hello")
     _say(responder, "initiator", initiator, "responder", b"hello")
@@ -58,7 +58,7 @@ def test_messages_that_arrive_in_any_order_are_all_understood(order: random.Rand
         assert responder.decrypt("initiator", kind, ciphertext) == text
 
 
-def test_first_messages_that_arrive_in_the_wrong_order_are_understood() -> None:
+def test_first_messages_in_the_wrong_order_are_decrypted() -> None:
     initiator, responder = _pair()
     first = initiator.encrypt("responder", b"first")
     second = initiator.encrypt("responder", b"second")
@@ -66,7 +66,7 @@ def test_first_messages_that_arrive_in_the_wrong_order_are_understood() -> None:
     assert responder.decrypt("initiator", *first) == b"first"
 
 
-def test_a_message_that_comes_twice_is_read_once() -> None:
+def test_repeated_message_is_decrypted_once() -> None:
     initiator, responder = _pair()
     message = initiator.encrypt("responder", b"once")
     responder.decrypt("initiator", *message)
@@ -75,7 +75,7 @@ def test_a_message_that_comes_twice_is_read_once() -> None:
     assert _say(initiator, "responder", responder, "initiator", b"go on") == "pkmsg"
 
 
-def test_a_message_that_was_tampered_with_is_refused_and_spoils_nothing() -> None:
+def test_tampered_message_is_refused_and_leaves_the_session_usable() -> None:
     initiator, responder = _pair()
     _say(initiator, "responder", responder, "initiator", b"hello")
     _say(responder, "initiator", initiator, "responder", b"hello")
@@ -88,7 +88,7 @@ def test_a_message_that_was_tampered_with_is_refused_and_spoils_nothing() -> Non
     assert responder.decrypt("initiator", kind, ciphertext) == b"true"
 
 
-def test_devices_that_open_sessions_with_each_other_at_once_understand_both() -> None:
+def test_simultaneously_opened_sessions_both_work() -> None:
     one, other = Device(), Device()
     one.start_session("other", other.bundle())
     other.start_session("one", one.bundle())
@@ -101,7 +101,7 @@ def test_devices_that_open_sessions_with_each_other_at_once_understand_both() ->
         _say(other, "one", one, "other", b"other %d" % number)
 
 
-def test_a_device_that_lost_its_sessions_is_reached_again_with_a_new_bundle() -> None:
+def test_new_bundle_restores_contact_after_lost_sessions() -> None:
     initiator, responder = _pair()
     _say(initiator, "responder", responder, "initiator", b"hello")
     _say(responder, "initiator", initiator, "responder", b"hello")
@@ -150,7 +150,7 @@ def test_a_gap_of_too_many_messages_is_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["pkmsg", "msg", "skmsg"])
 @pytest.mark.parametrize("data", [b"", b"\x33", b"\x32" + bytes(50), b"\x33" + b"\xff" * 50])
-def test_rubbish_is_refused(kind: str, data: bytes) -> None:
+def test_invalid_bytes_are_refused(kind: str, data: bytes) -> None:
     initiator, responder = _pair()
     _say(initiator, "responder", responder, "initiator", b"hello")
     with pytest.raises(SignalError):

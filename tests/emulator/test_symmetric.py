@@ -1,4 +1,4 @@
-"""Key derivation and ciphers, against published examples."""
+"""Key derivation and ciphers, checked with published examples."""
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ keys = st.binary(min_size=32, max_size=32)
 ivs = st.binary(min_size=16, max_size=16)
 
 
-def test_hkdf_gives_the_first_example_of_rfc_5869() -> None:
+def test_hkdf_matches_the_first_example_of_rfc_5869() -> None:
     derived = hkdf(
         b"\x0b" * 22, 42, salt=bytes(range(13)), info=bytes.fromhex("f0f1f2f3f4f5f6f7f8f9")
     )
@@ -19,14 +19,14 @@ def test_hkdf_gives_the_first_example_of_rfc_5869() -> None:
     )
 
 
-def test_hmac_gives_the_second_example_of_rfc_4231() -> None:
+def test_hmac_matches_the_second_example_of_rfc_4231() -> None:
     assert hmac_sha256(b"Jefe", b"what do ya want for nothing?").hex() == (
         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
     )
 
 
 @given(keys, ivs, st.binary(max_size=100))
-def test_ciphers_give_back_what_they_took(key: bytes, iv: bytes, data: bytes) -> None:
+def test_decryption_reverses_encryption(key: bytes, iv: bytes, data: bytes) -> None:
     assert cbc_decrypt(key, iv, cbc_encrypt(key, iv, data)) == data
     assert ctr_crypt(key, iv, ctr_crypt(key, iv, data)) == data
 

@@ -1,4 +1,4 @@
-"""A forgotten number is nowhere any more; what belongs together still does; others stay."""
+"""Forgetting a number removes every trace and keeps other numbers."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def done(database: Database, phone: str = PHONE, timing: Timing = QUICK) -> Forg
 
 
 def dump(database: Database) -> str:
-    """All that the database holds, as one text."""
+    """Return the whole database as one text."""
     with database.read() as connection:
         return "\n".join(
             repr(tuple(row))
@@ -62,7 +62,7 @@ def found_by_search(database: Database, piece: str) -> list[int]:
         return list(connection.scalars(phone_index.holding(connection, piece, alone=True)))
 
 
-def test_rows_of_one_person_bear_one_pseudonym_and_the_others_their_number(
+def test_rows_of_one_person_get_one_pseudonym_and_others_keep_their_number(
     database: Database,
 ) -> None:
     mine, others = submit(database, 2, now=now_ms()), submit(database, now=now_ms(), phone=OTHER)
@@ -79,13 +79,13 @@ def test_rows_of_one_person_bear_one_pseudonym_and_the_others_their_number(
     }
 
 
-def test_a_pseudonym_tells_nothing_of_the_number(database: Database) -> None:
+def test_pseudonym_reveals_nothing_of_the_number(database: Database) -> None:
     assert new_pseudonym(PHONE) != new_pseudonym(PHONE)
     first = done(database).pseudonym
     assert done(database).pseudonym != first
 
 
-def test_what_is_open_is_canceled_first(database: Database) -> None:
+def test_open_verifications_are_canceled_first(database: Database) -> None:
     (waiting,) = submit(database, now=now_ms())
     done(database)
     row = verification_of(database, waiting)
@@ -108,7 +108,7 @@ def test_codes_references_and_metadata_are_erased(database: Database) -> None:
     assert (row.reference, row.metadata_json, row.redirect_url) == (None, None, None)
 
 
-def test_a_number_that_was_only_proved_is_found_too(database: Database) -> None:
+def test_number_that_was_only_proved_is_found(database: Database) -> None:
     (message,) = submit(database, now=now_ms(), phone=OTHER)
     with database.write() as connection:
         connection.execute(update(tables.verifications).values(proved_phone=PHONE, reference="me"))
@@ -118,7 +118,7 @@ def test_a_number_that_was_only_proved_is_found_too(database: Database) -> None:
     assert row.reference is None
 
 
-def test_the_search_finds_the_pseudonym_and_no_longer_the_number(database: Database) -> None:
+def test_search_finds_the_pseudonym_but_not_the_number(database: Database) -> None:
     mine, others = submit(database, now=now_ms()), submit(database, now=now_ms(), phone=OTHER)
     digits = PHONE.removeprefix("+")
     assert found_by_search(database, digits) == mine
@@ -148,7 +148,7 @@ def test_errors_and_steps_that_name_the_number_are_rewritten(database: Database)
     assert step.error == other(row.error)
 
 
-def test_a_number_behind_a_sign_that_json_writes_as_digits_is_found(database: Database) -> None:
+def test_number_after_a_json_escape_is_found(database: Database) -> None:
     error = say("job.not_taken", detail=f"\x10{PHONE[1:]}")
     (message,) = put_jobs(database, StoredJob(status="failed", phone=OTHER))
     with database.write() as connection:
@@ -163,7 +163,7 @@ def test_a_number_behind_a_sign_that_json_writes_as_digits_is_found(database: Da
     assert sentence_of(row, "error") == say("job.not_taken", detail=f"\x10{name}")
 
 
-def test_what_the_person_wrote_is_deleted(database: Database) -> None:
+def test_inbound_messages_are_deleted(database: Database) -> None:
     with database.write() as connection:
         for number, phone in enumerate((PHONE, OTHER)):
             said = Inbound(f"m-{number}", phone, f"my other number is {PHONE}", now_ms())
@@ -175,7 +175,7 @@ def test_what_the_person_wrote_is_deleted(database: Database) -> None:
     assert [row.phone for row in rows(database, tables.contacts)] == [OTHER]
 
 
-def test_a_repeated_request_finds_nothing_to_repeat(database: Database) -> None:
+def test_idempotency_keys_are_deleted(database: Database) -> None:
     submit(database, now=now_ms())
     submit(database, now=now_ms(), phone=OTHER)
     for number, row in enumerate(rows(database, tables.verifications)):
@@ -189,7 +189,7 @@ def test_a_repeated_request_finds_nothing_to_repeat(database: Database) -> None:
     assert kept.verification_id == other.id
 
 
-def test_events_forget_number_reference_and_metadata(database: Database) -> None:
+def test_number_reference_and_metadata_are_removed_from_events(database: Database) -> None:
     with database.write() as connection:
         endpoint = {
             "url": "https://shop",
@@ -211,7 +211,7 @@ def test_events_forget_number_reference_and_metadata(database: Database) -> None
     assert "order 7" not in dump(database)
 
 
-def test_the_audit_tells_that_a_number_was_forgotten_but_not_which(database: Database) -> None:
+def test_audit_records_the_action_without_the_number(database: Database) -> None:
     with database.write() as connection:
         note(connection, who="admin", address=None, what="code_search", subject=PHONE, now=1)
     forgotten = done(database)
@@ -221,7 +221,7 @@ def test_the_audit_tells_that_a_number_was_forgotten_but_not_which(database: Dat
     assert last.subject == forgotten.pseudonym
 
 
-def test_no_text_of_any_table_keeps_the_number(database: Database) -> None:
+def test_no_text_column_keeps_the_number(database: Database) -> None:
     put_sender(database, "main")
     submit(database, now=now_ms(), phone=OTHER)
     for table in metadata.sorted_tables:
@@ -237,7 +237,7 @@ def test_no_text_of_any_table_keeps_the_number(database: Database) -> None:
 
 
 def put_row_about(database: Database, table: Table, phone: str) -> None:
-    """A row whose every text is about a number."""
+    """Insert a row with the number in every text column."""
     with database.write() as connection:
         row: dict[str, Any] = {}
         for column in table.columns:
@@ -256,7 +256,7 @@ def _any_of(connection: Any, key: ForeignKey) -> Any:
     return connection.scalar(select(key.column).limit(1))
 
 
-def test_a_longer_number_that_begins_alike_is_another_one(database: Database) -> None:
+def test_longer_number_with_the_same_prefix_is_kept(database: Database) -> None:
     (message,) = submit(database, now=now_ms(), phone=LONGER)
     forgotten = done(database)
     assert stored(database, message).phone == LONGER
@@ -275,14 +275,14 @@ def test_a_longer_number_that_begins_alike_is_another_one(database: Database) ->
         (PHONE[:-1], False),
     ],
 )
-def test_a_number_is_found_as_it_is_written(text: str, *, is_in: bool) -> None:
+def test_matcher_finds_only_the_whole_number(text: str, *, is_in: bool) -> None:
     matcher = PhoneMatcher(PHONE)
     assert matcher.is_in(text) is is_in
     assert (PHONE[1:] in matcher.replaced(text, "x")) is (not is_in and PHONE[1:] in text)
 
 
 @pytest.mark.parametrize("phone", [PHONE, PHONE[1:]])
-def test_the_number_of_a_sender_is_not_forgotten(database: Database, phone: str) -> None:
+def test_number_of_a_sender_is_refused(database: Database, phone: str) -> None:
     put_sender(database, "main")
     with database.write() as connection:
         report = StateReport("connected", phone=phone)
@@ -293,7 +293,7 @@ def test_the_number_of_a_sender_is_not_forgotten(database: Database, phone: str)
     assert dump(database) == before
 
 
-def test_what_an_operator_chose_is_told_and_not_changed(database: Database) -> None:
+def test_operators_values_are_reported_and_not_changed(database: Database) -> None:
     with database.write() as connection:
         endpoint = {"url": f"https://shop/{PHONE[1:]}", "kinds": "k", "secret_sealed": b"x"}
         connection.execute(insert(tables.webhook_endpoints), endpoint | {"created_at": 1})
@@ -301,7 +301,7 @@ def test_what_an_operator_chose_is_told_and_not_changed(database: Database) -> N
     assert PHONE[1:] in rows(database, tables.webhook_endpoints)[0].url
 
 
-def test_a_message_that_is_being_sent_is_let_go(database: Database) -> None:
+def test_message_being_sent_is_completed_first(database: Database) -> None:
     submit(database, now=now_ms())
     with database.write() as connection:
         (claimed,) = queue.claim(
@@ -322,7 +322,7 @@ def test_a_message_that_is_being_sent_is_let_go(database: Database) -> None:
     assert PHONE[1:] not in dump(database)
 
 
-def test_what_comes_back_from_a_sender_is_not_sent_to_a_pseudonym(database: Database) -> None:
+def test_returned_message_is_not_sent_to_a_pseudonym(database: Database) -> None:
     (message,) = submit(database, now=now_ms())
     with database.write() as connection:
         connection.execute(update(tables.messages).values(status="sending", sender="gone@m"))
@@ -333,7 +333,7 @@ def test_what_comes_back_from_a_sender_is_not_sent_to_a_pseudonym(database: Data
     assert verification_of(database, message).code_sealed is None
 
 
-def test_many_rows_are_changed_a_few_at_a_time(database: Database) -> None:
+def test_many_rows_are_changed_in_batches(database: Database) -> None:
     accept(database, 60, now=now_ms())
     forgotten = done(database)
     with database.read() as connection:
@@ -342,7 +342,7 @@ def test_many_rows_are_changed_a_few_at_a_time(database: Database) -> None:
     assert forgotten.rows["messages"] == 60
 
 
-def test_the_number_may_come_back_as_a_stranger(database: Database) -> None:
+def test_forgotten_number_can_return_as_a_new_one(database: Database) -> None:
     submit(database, now=now_ms())
     done(database)
     (again,) = submit(database, now=now_ms())
@@ -352,7 +352,7 @@ def test_the_number_may_come_back_as_a_stranger(database: Database) -> None:
 
 @pytest.fixture
 def someone_asks_on(database: Database) -> Iterator[None]:
-    """Somebody asks for codes for the number, again and again."""
+    """Concurrent code requests for the number."""
     stopping = threading.Event()
 
     def ask() -> None:
@@ -367,13 +367,13 @@ def someone_asks_on(database: Database) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("someone_asks_on")
-def test_where_somebody_asks_on_the_tables_are_told(database: Database) -> None:
+def test_tables_filled_during_the_run_are_reported(database: Database) -> None:
     timing = replace(QUICK, between_rounds=0.3)
     assert {"messages", "verifications"} <= set(done(database, timing=timing).left)
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-def test_no_byte_of_the_files_keeps_the_number(database: Database) -> None:
+def test_database_files_do_not_contain_the_number(database: Database) -> None:
     submit(database, 3)
     submit(database, 40, phone=OTHER)
     log, file = (Path(f"{database.url.database}{ending}") for ending in ("-wal", ""))
@@ -388,7 +388,7 @@ def test_no_byte_of_the_files_keeps_the_number(database: Database) -> None:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-def test_a_log_that_somebody_reads_is_told(database: Database) -> None:
+def test_write_ahead_log_held_by_a_reader_is_reported(database: Database) -> None:
     submit(database)
     with database.read() as connection:
         connection.execute(select(tables.messages)).all()

@@ -1,4 +1,4 @@
-"""What is kept in order while Hudhud runs: leases, expiry, codes, old messages."""
+"""The housekeeping of a running service: leases, expiry, codes, old messages."""
 
 import threading
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ SECONDS = 15.0
 
 @pytest.fixture
 def kept_in_order(database: Database) -> Iterator[None]:
-    """The housekeeping at work."""
+    """A running housekeeping."""
     with keeping_order(app.build_housekeeping(settings(), database)):
         yield
 
@@ -48,7 +48,7 @@ def keeping_order(housekeeping: Housekeeping) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("kept_in_order")
-def test_a_claim_whose_lease_ran_out_goes_back(database: Database) -> None:
+def test_message_with_an_expired_lease_is_reclaimed(database: Database) -> None:
     (message,) = submit(database, now=now_ms())
     with database.write() as connection:
         long_ago = now_ms() - queue.LEASE_MS
@@ -63,7 +63,7 @@ def test_a_message_whose_code_expired_is_finished(database: Database) -> None:
     wait_until(lambda: stored(database, message).status == "expired", SECONDS, "the expiry")
 
 
-def test_codes_are_erased_as_fast_as_they_expire(database: Database) -> None:
+def test_codes_are_erased_when_they_expire(database: Database) -> None:
     submit(database, 45, now=now_ms() - VALIDITY_MS)
     submit(database, 5, now=now_ms())
     housekeeping = Housekeeping(
@@ -84,7 +84,7 @@ def test_codes_are_erased_as_fast_as_they_expire(database: Database) -> None:
         wait_until(lambda: left() == 5, SECONDS, "the codes to be erased")
 
 
-def test_old_jobs_are_deleted_and_what_waits_goes_on(
+def test_old_jobs_are_deleted_and_waiting_ones_kept(
     database: Database, request: pytest.FixtureRequest
 ) -> None:
     old = now_ms() - settings().retention_messages_days * DAY_MS - 1
@@ -101,7 +101,7 @@ def test_old_jobs_are_deleted_and_what_waits_goes_on(
 
 
 @pytest.mark.usefixtures("kept_in_order")
-def test_old_messages_from_people_are_deleted(database: Database) -> None:
+def test_old_inbound_messages_are_deleted(database: Database) -> None:
     with database.write() as connection:
         old = Inbound("m-1", PHONE, "old", now_ms() - INBOUND_KEPT_MS - 1)
         contacts.keep_inbound(connection, sender="main", message=old)
@@ -114,7 +114,7 @@ def test_old_messages_from_people_are_deleted(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("kept_in_order")
-def test_what_is_over_of_sessions_logins_and_audit_is_deleted(database: Database) -> None:
+def test_expired_sessions_logins_and_audit_entries_are_deleted(database: Database) -> None:
     with database.write() as connection:
         sessions.begin(
             connection,

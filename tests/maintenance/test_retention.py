@@ -1,4 +1,4 @@
-"""What is old is deleted, a few rows at a time; what waits, and the kept numbers, stay right."""
+"""Old rows are deleted in batches; waiting ones are kept."""
 
 from dataclasses import replace
 from itertools import count
@@ -51,7 +51,7 @@ def ids(database: Database, table: Table = tables.messages) -> list[Any]:
 
 
 def end_all(database: Database) -> None:
-    """As if the time of all verifications were over."""
+    """Expire all verifications."""
     with database.write() as connection:
         connection.execute(update(tables.verifications).values(status="expired", code_sealed=None))
 
@@ -61,7 +61,7 @@ def put_step(database: Database, message: int) -> None:
         timeline.keep_intervention(connection, [message], kind="canceled", at=OLD, who="admin")
 
 
-def test_old_messages_go_with_their_steps(database: Database) -> None:
+def test_old_messages_are_deleted_with_their_steps(database: Database) -> None:
     old, young = put_jobs(
         database,
         StoredJob(status="read", created_at=OLD),
@@ -74,14 +74,14 @@ def test_old_messages_go_with_their_steps(database: Database) -> None:
     assert [row.message_id for row in rows(database, tables.message_steps)] == [young]
 
 
-def test_what_waits_is_kept_however_old_it_is(database: Database) -> None:
+def test_waiting_messages_are_kept_at_any_age(database: Database) -> None:
     jobs = [StoredJob(status=status, created_at=OLD) for status in STATUSES]
     put_jobs(database, *jobs)
     run(database)
     assert {row.status for row in rows(database, tables.messages)} == {"queued", "sending"}
 
 
-def test_the_settings_say_how_long(database: Database) -> None:
+def test_settings_determine_the_retention(database: Database) -> None:
     put_jobs(database, StoredJob(status="read", created_at=OLD))
     run(database, messages=32)
     assert len(ids(database)) == 1
@@ -89,7 +89,7 @@ def test_the_settings_say_how_long(database: Database) -> None:
     assert ids(database) == []
 
 
-def test_the_counts_are_of_the_messages_that_there_are(database: Database) -> None:
+def test_counters_match_the_remaining_messages(database: Database) -> None:
     put_jobs(
         database,
         *[StoredJob(status="read", created_at=OLD)] * 30,
@@ -101,7 +101,7 @@ def test_the_counts_are_of_the_messages_that_there_are(database: Database) -> No
         assert counters.counts(connection) == {"read": 1, "failed": 0}
 
 
-def test_a_search_finds_nothing_of_what_was_deleted(database: Database) -> None:
+def test_search_does_not_find_deleted_messages(database: Database) -> None:
     put_jobs(
         database,
         StoredJob(phone="+201001111111", status="read", created_at=OLD),
@@ -114,7 +114,7 @@ def test_a_search_finds_nothing_of_what_was_deleted(database: Database) -> None:
             assert len(found) == hits
 
 
-def test_old_messages_behind_others_with_wrong_dates_are_found(database: Database) -> None:
+def test_old_messages_after_others_with_wrong_dates_are_deleted(database: Database) -> None:
     in_a_year = NOW + 365 * DAY_MS
     early = put_jobs(database, *[StoredJob(status="read", created_at=in_a_year)] * 50)
     put_jobs(database, *[StoredJob(status="read", created_at=OLD)] * 50)
@@ -122,7 +122,7 @@ def test_old_messages_behind_others_with_wrong_dates_are_found(database: Databas
     assert ids(database) == early
 
 
-def test_a_verification_goes_after_its_messages(database: Database) -> None:
+def test_verification_is_deleted_after_its_messages(database: Database) -> None:
     put_jobs(database, StoredJob(status="read", created_at=OLD))
     put_jobs(database, StoredJob(status="read", created_at=VERY_OLD))
     end_all(database)
@@ -130,7 +130,7 @@ def test_a_verification_goes_after_its_messages(database: Database) -> None:
     assert [row.created_at for row in rows(database, tables.verifications)] == [OLD]
 
 
-def test_a_verification_stays_as_long_as_a_message_of_it(database: Database) -> None:
+def test_verification_is_kept_while_it_has_a_message(database: Database) -> None:
     put_jobs(database, StoredJob(status="read", created_at=OLD))
     end_all(database)
     run(database, messages=60, verifications=1)
@@ -143,7 +143,7 @@ def test_a_verification_stays_as_long_as_a_message_of_it(database: Database) -> 
         assert delete_verifications(connection, old_verifications(connection, NOW)) == 1
 
 
-def test_what_began_to_wait_meanwhile_is_kept(database: Database) -> None:
+def test_message_queued_again_during_the_run_is_kept(database: Database) -> None:
     (message,) = put_jobs(database, StoredJob(status="failed", created_at=OLD))
     with database.write() as connection:
         (verification,) = connection.scalars(select(tables.verifications.c.id)).all()
@@ -159,7 +159,7 @@ def test_a_pending_verification_is_kept(database: Database) -> None:
     assert [row.status for row in rows(database, tables.verifications)] == ["pending"]
 
 
-def test_texts_that_no_message_has_any_more_go(database: Database) -> None:
+def test_unused_texts_are_deleted(database: Database) -> None:
     unused = "Something broke at +201001234567."
     put_jobs(
         database,
@@ -173,7 +173,7 @@ def test_texts_that_no_message_has_any_more_go(database: Database) -> None:
     assert kept == {text_store.key(BODY), text_store.key("No account.")}
 
 
-def test_texts_are_looked_through_once_an_hour(database: Database) -> None:
+def test_texts_are_checked_once_an_hour(database: Database) -> None:
     orphans = text_store.Orphans(database)
 
     def look(now: int) -> int:
@@ -188,7 +188,7 @@ def test_texts_are_looked_through_once_an_hour(database: Database) -> None:
 
 
 def put_event(database: Database, created_at: int, *statuses: str, **endpoint: Any) -> int:
-    """An event and its deliveries, each to an endpoint of its own; return the event's id."""
+    """Insert an event with deliveries to separate endpoints; return its id."""
     with database.write() as connection:
         event = {"event_id": str(next(_numbers)), "kind": "k", "subject": "s", "payload": "{}"}
         number = _insert(connection, tables.events, event | {"created_at": created_at})
@@ -209,7 +209,7 @@ def _insert(connection: Connection, table: Table, row: dict[str, Any]) -> int:
     return number
 
 
-def test_old_events_go_with_their_deliveries(database: Database) -> None:
+def test_old_events_are_deleted_with_their_deliveries(database: Database) -> None:
     put_event(database, OLD, "delivered", "failed")
     young = put_event(database, YOUNG, "delivered")
     run(database)
@@ -217,14 +217,14 @@ def test_old_events_go_with_their_deliveries(database: Database) -> None:
     assert [row.event_id for row in rows(database, tables.webhook_deliveries)] == [young]
 
 
-def test_an_event_that_waits_to_be_delivered_is_kept(database: Database) -> None:
+def test_event_with_a_pending_delivery_is_kept(database: Database) -> None:
     waits = put_event(database, OLD, "delivered", "pending")
     put_event(database, OLD, "pending", disabled_at=OLD)
     run(database)
     assert ids(database, tables.events) == [waits]
 
 
-def test_what_waited_longer_than_all_attempts_take_is_given_up_and_its_event_deleted(
+def test_delivery_older_than_all_attempts_is_dropped_with_its_event(
     database: Database,
 ) -> None:
     put_event(database, OLD, "pending")
@@ -238,10 +238,10 @@ def test_what_waited_longer_than_all_attempts_take_is_given_up_and_its_event_del
     assert ids(database, tables.events) == [kept]
 
 
-# What is kept as long as it is of use
+# Tables whose rows are kept while they are of use
 
 
-def test_what_is_of_no_use_any_more_goes(database: Database) -> None:
+def test_obsolete_rows_are_deleted(database: Database) -> None:
     with database.write() as connection:
         for moment in (OLD, now_ms()):
             key = {"api_key": "k", "key_digest": str(moment).encode(), "body_digest": b""}
@@ -272,7 +272,7 @@ def test_what_is_of_no_use_any_more_goes(database: Database) -> None:
         (inbound.purge, tables.link_answers),
     ],
 )
-def test_each_deletes_no_more_than_it_may(database: Database, purge: Any, table: Table) -> None:
+def test_each_purge_respects_its_limit(database: Database, purge: Any, table: Table) -> None:
     with database.write() as connection:
         for number in range(5):
             row: dict[str, object] = {
@@ -294,7 +294,7 @@ def test_each_deletes_no_more_than_it_may(database: Database, purge: Any, table:
 
 @pytest.fixture
 def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many rows each transaction was allowed, and no clock that makes them fewer."""
+    """Batch sizes of the transactions, as if each took no time."""
     found: list[int] = []
     learn = Batches.learn
 
@@ -307,7 +307,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def test_a_long_history_goes_in_many_small_transactions(
+def test_long_history_is_deleted_in_many_small_transactions(
     database: Database, sizes: list[int]
 ) -> None:
     put_jobs(database, *[StoredJob(status="read", created_at=OLD)] * 200)
@@ -322,7 +322,7 @@ def test_a_long_history_goes_in_many_small_transactions(
     assert max(deleted) <= max(sizes) <= 70, "each a quarter more than the one before"
 
 
-def test_others_are_not_kept_waiting_by_a_long_history(database: Database) -> None:
+def test_deletion_of_a_long_history_does_not_block_writers(database: Database) -> None:
     put_jobs(database, *[StoredJob(status="read", created_at=OLD)] * (3 * FIRST_ROWS))
     with database.write() as connection:
         over = {"subject": "s", "start": 1, "count": 1, "expires_at": 1}
@@ -333,7 +333,7 @@ def test_others_are_not_kept_waiting_by_a_long_history(database: Database) -> No
     assert len(ids(database)) == 2 * FIRST_ROWS
 
 
-def test_a_transaction_that_was_too_long_is_followed_by_a_smaller_one(database: Database) -> None:
+def test_slow_transaction_shrinks_the_next_batch(database: Database) -> None:
     one = Batches(database)
     one.rows = MOST_ROWS
     one.learn(2 * AIM_SECONDS, is_full=True)
@@ -345,7 +345,7 @@ def test_a_transaction_that_was_too_long_is_followed_by_a_smaller_one(database: 
     assert one.longest_seconds == 9.0
 
 
-def test_quick_transactions_grow_but_only_while_there_is_enough_to_do(database: Database) -> None:
+def test_quick_transactions_enlarge_the_batch_while_it_is_full(database: Database) -> None:
     one = Batches(database)
     one.learn(0.0, is_full=False)
     assert one.rows == FIRST_ROWS

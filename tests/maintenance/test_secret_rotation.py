@@ -1,4 +1,4 @@
-"""While the secret is changed, what came of the old one and of the new one works side by side."""
+"""During a change, data of the old and new secrets works."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def chosen(secret: str, previous: str | None = None, **changes: Any) -> Settings
 BEFORE = chosen(OLD)
 CHANGING = chosen(NEW, OLD)
 AFTER = chosen(NEW)
-# The first step on several machines: the next secret is known everywhere before anyone uses it.
+# The first step on several machines: every machine knows the next secret before any uses it.
 PREPARED = chosen(OLD, NEW)
 
 
@@ -79,7 +79,7 @@ def take_over(database: Database, used: Settings) -> None:
 
 
 def accept(database: Database, used: Settings, phone: str = PHONE) -> Accepted:
-    """A code that was asked for while these settings held."""
+    """Request a code under these settings."""
     starter = build_starter(database, used)
     (result,) = start(database, (SHOP, request(phone)), now=now_ms(), starter=starter)
     assert isinstance(result, Accepted)
@@ -101,9 +101,7 @@ PAIRS = pytest.mark.parametrize(
 
 
 @PAIRS
-def test_a_code_is_checked_sent_and_found(
-    database: Database, made: Settings, used: Settings
-) -> None:
+def test_code_is_checked_sent_and_found(database: Database, made: Settings, used: Settings) -> None:
     accepted = accept(database, made)
     row = verification_of(database, accepted.message_id)
     assert accepted.code == cipher(used).codes.open(row.id, row.code_sealed)
@@ -116,7 +114,7 @@ def test_a_code_is_checked_sent_and_found(
 
 
 @PAIRS
-def test_the_text_of_a_link_arrives(database: Database, made: Settings, used: Settings) -> None:
+def test_text_of_a_link_is_recognised(database: Database, made: Settings, used: Settings) -> None:
     put_linked(database)
     starter = link_starter(database, made)
     now = now_ms()
@@ -168,7 +166,7 @@ def webhook_secret(database: Database, used: Settings) -> str:
     return of_purpose(endpoints.PURPOSE, used).open(URL, sealed)
 
 
-def test_the_second_factor_and_webhooks_are_sealed_anew_at_the_start(database: Database) -> None:
+def test_second_factor_and_webhooks_are_resealed_at_the_start(database: Database) -> None:
     secret, signs = turn_second_factor_on(database, BEFORE), add_webhook(database, BEFORE)
     assert webhook_secret(database, CHANGING) == signs
     take_over(database, CHANGING)
@@ -176,12 +174,12 @@ def test_the_second_factor_and_webhooks_are_sealed_anew_at_the_start(database: D
     assert log_in_with(database, AFTER, secret)
 
 
-def test_the_second_factor_works_before_it_is_sealed_anew(database: Database) -> None:
+def test_second_factor_works_before_it_is_resealed(database: Database) -> None:
     secret = turn_second_factor_on(database, BEFORE)
     assert log_in_with(database, CHANGING, secret)
 
 
-def test_a_session_outlives_the_change(database: Database) -> None:
+def test_session_survives_the_change(database: Database) -> None:
     before, changing, after = map(build_admin_password, (BEFORE, CHANGING, AFTER))
     with database.write() as connection:
         token, _ = sessions.begin(
@@ -207,7 +205,7 @@ def test_a_session_outlives_the_change(database: Database) -> None:
     assert is_in(after)
 
 
-def test_another_password_still_ends_a_session_while_the_secret_is_changed(
+def test_new_password_ends_sessions_during_the_change(
     database: Database,
 ) -> None:
     old = build_admin_password(chosen(OLD, admin_password="the first password"))
@@ -216,7 +214,7 @@ def test_another_password_still_ends_a_session_while_the_secret_is_changed(
         assert old.mark(connection) not in new.marks(connection)
 
 
-# When the former secret can go
+# End of the need for the former secret
 
 
 def left(database: Database) -> RotationStatus:
@@ -230,11 +228,11 @@ def logged_at_start(database: Database, used: Settings) -> list[str]:
     return [line["event"] for line in logs]
 
 
-def test_without_a_former_secret_nothing_is_said(database: Database) -> None:
+def test_without_a_former_secret_no_notice_is_logged(database: Database) -> None:
     assert logged_at_start(database, AFTER) == []
 
 
-def test_the_former_secret_is_needed_until_its_last_code_is_over(database: Database) -> None:
+def test_former_secret_is_needed_until_its_last_code_expires(database: Database) -> None:
     last = accept(database, BEFORE)
     accept(database, CHANGING, "+201001230000")
     assert left(database) == RotationStatus(last.expires_at, 0)
@@ -251,13 +249,13 @@ def test_codes_of_the_new_secret_do_not_need_the_former_one(database: Database) 
     assert left(database).is_nothing
 
 
-def test_a_link_of_the_former_secret_needs_it(database: Database) -> None:
+def test_pending_link_needs_the_former_secret(database: Database) -> None:
     put_linked(database)
     link = link_starter(database, BEFORE).start(LinkRequest(), caller=SHOP, now=now_ms())
     assert left(database).until == link.expires_at
 
 
-def test_what_is_not_sealed_anew_yet_needs_it(database: Database) -> None:
+def test_data_not_yet_resealed_needs_the_former_secret(database: Database) -> None:
     add_webhook(database, BEFORE)
     turn_second_factor_on(database, BEFORE)
     assert left(database) == RotationStatus(None, 2)
@@ -265,7 +263,7 @@ def test_what_is_not_sealed_anew_yet_needs_it(database: Database) -> None:
     assert logged_at_start(database, CHANGING) == [DONE]
 
 
-def test_what_no_secret_opens_stops_neither_the_start_nor_the_rest(database: Database) -> None:
+def test_unreadable_second_factor_does_not_stop_the_start(database: Database) -> None:
     signs = add_webhook(database, BEFORE)
     turn_second_factor_on(database, chosen("a third secret, of the tests"))
     lines = logged_at_start(database, CHANGING)

@@ -1,4 +1,4 @@
-"""What is known of numbers, and the messages that people write."""
+"""Contacts and inbound messages."""
 
 from typing import Any
 
@@ -35,52 +35,52 @@ def has_written(database: Database) -> bool:
         return contacts.has_written(connection, phone=PHONE)
 
 
-def test_nothing_is_known_of_a_stranger(database: Database) -> None:
+def test_unknown_number_has_no_contact(database: Database) -> None:
     assert known(database) is None
     assert not has_written(database)
 
 
 @pytest.mark.parametrize("answer", [True, False])
-def test_an_answer_is_remembered_for_its_number(database: Database, *, answer: bool) -> None:
+def test_result_of_a_check_is_stored_for_its_number(database: Database, *, answer: bool) -> None:
     remember(database, has_account=answer)
     assert known(database) is answer
     assert known(database, phone="+201001234568") is None
 
 
-def test_a_no_is_kept_for_ten_minutes_at_most(database: Database) -> None:
+def test_negative_result_expires_after_ten_minutes(database: Database) -> None:
     assert NO_KEPT_MS <= 10 * 60 * 1000
     remember(database, has_account=False)
     assert known(database, now=NOW + NO_KEPT_MS - 1) is False
     assert known(database, now=NOW + NO_KEPT_MS) is None
 
 
-def test_a_yes_is_kept_longer(database: Database) -> None:
+def test_positive_result_is_kept_longer(database: Database) -> None:
     remember(database, has_account=True)
     assert known(database, now=NOW + DAY) is True
     assert known(database, now=NOW + YES_KEPT_MS) is None
 
 
-def test_a_newer_answer_replaces_the_older(database: Database) -> None:
+def test_newer_result_replaces_the_older(database: Database) -> None:
     remember(database, has_account=False)
     remember(database, has_account=True, now=NOW + 1)
     assert known(database, now=NOW + NO_KEPT_MS) is True
 
 
-def test_who_wrote_has_an_account(database: Database) -> None:
+def test_person_who_wrote_has_an_account(database: Database) -> None:
     remember(database, has_account=False)
     wrote(database, at=NOW + 1)
     assert known(database, now=NOW + 2) is True
     assert has_written(database)
 
 
-def test_a_check_does_not_forget_that_somebody_wrote(database: Database) -> None:
+def test_check_keeps_the_record_of_an_inbound_message(database: Database) -> None:
     wrote(database, at=NOW)
     remember(database, has_account=False, now=NOW + 1)
     assert has_written(database)
     assert known(database, now=NOW + 2) is False
 
 
-def test_a_checked_number_has_not_written_by_that(database: Database) -> None:
+def test_checked_number_does_not_count_as_having_written(database: Database) -> None:
     remember(database, has_account=True)
     assert not has_written(database)
 
@@ -96,14 +96,14 @@ def inbound(database: Database) -> list[Row[Any]]:
         return list(connection.execute(statement))
 
 
-def test_a_message_is_kept_as_it_was_written(database: Database) -> None:
+def test_inbound_message_is_stored_unchanged(database: Database) -> None:
     keep_inbound(database, Inbound("m-1", PHONE, "مرحبا 👋 {code}", NOW))
     (row,) = inbound(database)
     assert (row.sender, row.provider_message_id, row.phone) == ("main", "m-1", PHONE)
     assert (row.text, row.received_at) == ("مرحبا 👋 {code}", NOW)
 
 
-def test_a_message_that_is_repeated_is_kept_once(database: Database) -> None:
+def test_repeated_inbound_message_is_stored_once(database: Database) -> None:
     assert keep_inbound(database, Inbound("m-1", PHONE, "first", NOW))
     assert not keep_inbound(database, Inbound("m-1", PHONE, "second", NOW))
     assert [row.text for row in inbound(database)] == ["first"]
@@ -115,7 +115,7 @@ def test_two_senders_may_get_messages_with_the_same_id(database: Database) -> No
     assert [row.text for row in inbound(database)] == ["one", "two"]
 
 
-def test_old_messages_of_people_are_deleted(database: Database) -> None:
+def test_old_inbound_messages_are_deleted(database: Database) -> None:
     keep_inbound(database, Inbound("m-1", PHONE, "old", NOW))
     keep_inbound(database, Inbound("m-2", PHONE, "young", NOW + 1))
     with database.write() as connection:
@@ -123,7 +123,7 @@ def test_old_messages_of_people_are_deleted(database: Database) -> None:
     assert [row.text for row in inbound(database)] == ["young"]
 
 
-def test_letters_that_a_database_refuses_are_left_out(database: Database) -> None:
+def test_characters_that_the_database_refuses_are_removed(database: Database) -> None:
     keep_inbound(database, Inbound("m\0-1", PHONE, "a\0b\ud83dc", NOW))
     (row,) = inbound(database)
     assert (row.provider_message_id, row.text) == ("m-1", "ab?c")

@@ -1,4 +1,4 @@
-"""The kept numbers: added up, over time and between processes, and forgotten when too old."""
+"""Counters: sums over time and across processes, and deletion of old rows."""
 
 import threading
 from collections.abc import Callable
@@ -45,19 +45,19 @@ def happened(database: Database, unit: str) -> dict[int, dict[str, int]]:
     return found
 
 
-def test_what_moves_is_added_to_what_was(database: Database) -> None:
+def test_changes_are_added_to_the_counts(database: Database) -> None:
     add(database, moved={"queued": 3})
     add(database, moved={"queued": -2, "sending": 2, "sent": 0})
     assert counts(database) == {"queued": 1, "sending": 2}
 
 
-def test_where_nothing_changes_nothing_is_written(database: Database) -> None:
+def test_no_change_writes_no_row(database: Database) -> None:
     add(database, moved={"queued": 0}, happened={"sent": 0}, delivered_after=[])
     add(database)
     assert [rows(database, one) for one in (message_counts, traffic, delivery_times)] == [[]] * 3
 
 
-def test_what_happened_counts_in_its_minute_and_its_hour(database: Database) -> None:
+def test_event_counts_in_its_minute_and_hour(database: Database) -> None:
     hour = NOW - NOW % HOUR
     last_minute = hour + HOUR - MINUTE
     add(database, now=hour, happened={"accepted": 2})
@@ -76,7 +76,7 @@ def test_what_happened_counts_in_its_minute_and_its_hour(database: Database) -> 
     }
 
 
-def test_times_to_delivery_are_counted_by_their_length(database: Database) -> None:
+def test_times_to_delivery_are_counted_by_bucket(database: Database) -> None:
     add(database, delivered_after=[1000, 1001, 90_000])
     add(database, now=NOW + 1, delivered_after=[1000])
     found = [(row.unit, row.bucket, row.count) for row in rows(database, delivery_times)]
@@ -89,20 +89,20 @@ def test_times_to_delivery_are_counted_by_their_length(database: Database) -> No
     ]
 
 
-def test_a_delivery_before_the_acceptance_counts_as_at_once(database: Database) -> None:
-    # Two machines' clocks differ.
+def test_delivery_before_the_acceptance_counts_as_immediate(database: Database) -> None:
+    # The clocks of two machines differ.
     add(database, delivered_after=[-500, 0, 1])
     assert {row.bucket for row in rows(database, delivery_times)} == {0}
 
 
 @given(milliseconds=st.integers(1, 10 * DAY))
-def test_a_bucket_stands_for_all_that_is_in_it_within_5_percent(milliseconds: int) -> None:
+def test_bucket_represents_its_times_within_5_percent(milliseconds: int) -> None:
     middle = counters.middle(counters.bucket(milliseconds))
     assert abs(middle - milliseconds) <= 0.05 * milliseconds + 1
 
 
 @given(pair=st.tuples(st.integers(-5, 10 * DAY), st.integers(-5, 10 * DAY)))
-def test_a_longer_time_is_never_in_an_earlier_bucket(pair: tuple[int, int]) -> None:
+def test_buckets_increase_with_time(pair: tuple[int, int]) -> None:
     shorter, longer = sorted(pair)
     assert 0 <= counters.bucket(shorter) <= counters.bucket(longer)
 
@@ -120,7 +120,7 @@ def test_minutes_are_kept_for_2_days_and_hours_for_400(database: Database) -> No
     assert counts(database) == {"sent": 3}
 
 
-def test_what_is_just_not_too_old_is_kept(database: Database) -> None:
+def test_rows_at_the_retention_limit_are_kept(database: Database) -> None:
     start = NOW - NOW % MINUTE
     add(database, now=start, happened={"sent": 1})
     with database.write() as connection:
@@ -132,7 +132,7 @@ def test_what_is_just_not_too_old_is_kept(database: Database) -> None:
     assert len(happened(database, "hour")) == 1
 
 
-def test_no_more_is_deleted_at_once_than_is_allowed(database: Database) -> None:
+def test_purge_respects_its_limit(database: Database) -> None:
     for minute in range(5):
         start = NOW - 3 * DAY - minute * MINUTE
         add(database, now=start, happened={"sent": 1}, delivered_after=[7])
@@ -143,7 +143,7 @@ def test_no_more_is_deleted_at_once_than_is_allowed(database: Database) -> None:
     assert deleted == [4, 4, 2, 0]
 
 
-def test_a_process_adds_to_rows_of_its_own(database: Database) -> None:
+def test_each_process_adds_to_its_own_rows(database: Database) -> None:
     assert SHARD in range(SHARDS)
     for shard in (3, 5):
         moved = {"queued": 1}
@@ -167,7 +167,7 @@ MOVES: list[tuple[dict[str, int], dict[Happening, int], list[int]]] = [
 
 
 def together(*works: Callable[[], None]) -> None:
-    """Run all at once, and fail if one fails."""
+    """Run all simultaneously and fail if one fails."""
     start = threading.Barrier(len(works))
     failures: list[Exception] = []
 
@@ -186,13 +186,13 @@ def together(*works: Callable[[], None]) -> None:
     assert failures == []
 
 
-def test_those_who_add_to_the_same_rows_at_once_lose_nothing(database: Database) -> None:
+def test_concurrent_additions_to_the_same_rows_are_all_counted(database: Database) -> None:
     rounds = 10
 
     def work(offset: int) -> None:
         for number in range(rounds * len(MOVES)):
             moved, took_place, times = MOVES[(number + offset) % len(MOVES)]
-            # Some in this minute, some in the next, and both in one hour.
+            # Some are in this minute, some in the next, and all in one hour.
             now = NOW - NOW % HOUR + MINUTE * (number % 2)
             add(database, now=now, moved=moved, happened=took_place, delivered_after=times)
 

@@ -1,4 +1,4 @@
-"""Jobs as an admin sees them: what is shown of one, what can be done with it, pages, totals."""
+"""Jobs as an admin sees them: details, actions, pages, totals."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def refusal(database: Database, job: StoredJob, *, now: int = NOW) -> JobRefusal
     return found.refusal
 
 
-def test_a_job_shows_what_became_of_its_message(database: Database) -> None:
+def test_job_shows_the_state_of_its_message(database: Database) -> None:
     (number,) = submit(database)
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main@m", limit=1, now=NOW + 1)
@@ -85,11 +85,11 @@ def test_the_times_of_a_job_are_those_of_its_message(database: Database) -> None
     assert (job.legacy_status, job.error, job.finished_at) == ("sent", None, None)
 
 
-def test_a_job_that_is_not_there_is_not_found(database: Database) -> None:
+def test_missing_job_is_not_found(database: Database) -> None:
     assert find(database, 1) is None
 
 
-def test_only_a_job_that_waits_can_be_canceled(database: Database) -> None:
+def test_only_a_waiting_job_can_be_canceled(database: Database) -> None:
     numbers = put_jobs(database, *(StoredJob(status=one) for one in STATUSES))
     found = [find(database, number) for number in numbers]
     assert [job.status for job in found if job is not None and job.can_cancel] == ["queued"]
@@ -102,7 +102,7 @@ def test_a_failed_job_whose_code_is_valid_can_be_retried(database: Database) -> 
     assert refusal(database, StoredJob(status="failed"), now=last) == "expired"
 
 
-def test_a_job_that_cannot_be_retried_says_why(database: Database) -> None:
+def test_job_that_cannot_be_retried_gives_the_reason(database: Database) -> None:
     for status in ("queued", "sending", "sent", "delivered", "read"):
         assert refusal(database, StoredJob(status=status)) == "not_failed"
     assert refusal(database, StoredJob(status="expired")) == "expired"
@@ -120,7 +120,7 @@ def test_the_newest_jobs_come_first(database: Database) -> None:
     assert [job.id for job in newest] == numbers[:1:-1]
 
 
-def test_without_jobs_there_is_a_page_without_ways_on(database: Database) -> None:
+def test_empty_list_has_no_cursors(database: Database) -> None:
     assert page(database) == JobPage([], None, None)
     assert page(database, before=7) == JobPage([], None, None)
     assert page(database, after=7) == JobPage([], None, None)
@@ -129,7 +129,7 @@ def test_without_jobs_there_is_a_page_without_ways_on(database: Database) -> Non
     assert total(database) == Total(0, is_exact=True)
 
 
-def test_cursors_lead_to_the_pages_beside(database: Database) -> None:
+def test_cursors_lead_to_the_adjacent_pages(database: Database) -> None:
     one, two, three, four, five, six, seven = put_jobs(database, *[StoredJob()] * 7)
     first = page(database)
     assert (ids(first), first.newer, first.older) == ([seven, six, five], None, five)
@@ -143,19 +143,19 @@ def test_cursors_lead_to_the_pages_beside(database: Database) -> None:
     assert ids(page(database, after=six)) == [seven]
 
 
-def test_a_page_that_just_fits_has_no_next_one(database: Database) -> None:
+def test_exactly_full_last_page_has_no_next_one(database: Database) -> None:
     put_jobs(database, *[StoredJob()] * 3)
     assert page(database).older is None
 
 
-def test_jobs_that_come_meanwhile_move_no_page(database: Database) -> None:
+def test_new_jobs_do_not_shift_pages(database: Database) -> None:
     numbers = put_jobs(database, *[StoredJob()] * 6)
     older = page(database).older
     put_jobs(database, *[StoredJob()] * 4)
     assert ids(page(database, before=older)) == numbers[2::-1]
 
 
-def test_pages_by_number_skip_what_is_newer(database: Database) -> None:
+def test_pages_by_number_skip_newer_jobs(database: Database) -> None:
     numbers = put_jobs(database, *[StoredJob()] * 7)
     second = page(database, skip=3)
     assert (ids(second), second.newer, second.older) == (numbers[3:0:-1], numbers[3], numbers[1])

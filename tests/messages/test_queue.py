@@ -59,7 +59,7 @@ def expire(database: Database, *, now: int) -> int:
         return queue.expire(connection, now=now)
 
 
-def test_a_claim_gives_what_is_needed_to_send(database: Database) -> None:
+def test_claim_returns_everything_needed_to_send(database: Database) -> None:
     (accepted,) = accept(database)
     (claimed,) = claim(database)
     body = stored(database, accepted.message_id).body
@@ -78,7 +78,7 @@ def test_a_claimed_message_is_marked_and_leased(database: Database) -> None:
     assert (row.sending_at, row.lease_expires_at) == (NOW + 5, NOW + 5 + LEASE_MS)
 
 
-def test_messages_are_claimed_in_their_order(database: Database) -> None:
+def test_messages_are_claimed_in_order(database: Database) -> None:
     queued = submit(database, 10)
     assert [ids(claim(database, 3)) for _ in range(4)] == [
         queued[0:3],
@@ -88,7 +88,7 @@ def test_messages_are_claimed_in_their_order(database: Database) -> None:
     ]
 
 
-def test_what_has_waited_longest_is_claimed_first(database: Database) -> None:
+def test_longest_waiting_message_is_claimed_first(database: Database) -> None:
     first, second, third = submit(database, 3)
     change(database, first, available_at=NOW + 2)
     change(database, second, available_at=NOW + 1)
@@ -96,13 +96,13 @@ def test_what_has_waited_longest_is_claimed_first(database: Database) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 7, 200])
-def test_a_claim_takes_no_more_than_its_limit(database: Database, limit: int) -> None:
+def test_claim_respects_its_limit(database: Database, limit: int) -> None:
     submit(database, 250)
     assert len(claim(database, limit)) == limit
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
-def test_a_claim_takes_no_more_than_its_limit_whatever_postgresql_plans(
+def test_claim_respects_its_limit_under_any_postgresql_plan(
     database: Database,
 ) -> None:
     submit(database, 20)
@@ -119,7 +119,7 @@ def test_a_message_is_claimed_once(database: Database) -> None:
     assert claim(database, sender="a") == []
 
 
-def test_eight_senders_that_claim_at_once_share_the_messages(database: Database) -> None:
+def test_eight_simultaneous_claims_share_the_messages(database: Database) -> None:
     queued = submit(database, 240)
     start = threading.Barrier(8)
     taken: dict[str, list[int]] = {f"sender-{number}": [] for number in range(8)}
@@ -138,13 +138,13 @@ def test_eight_senders_that_claim_at_once_share_the_messages(database: Database)
     assert all(stored(database, ids[0]).sender == name for name, ids in taken.items() if ids)
 
 
-def test_a_sender_claims_only_for_its_channel(database: Database) -> None:
+def test_sender_claims_only_for_its_channel(database: Database) -> None:
     (message,) = submit(database, channel="linked")
     assert claim(database, channel="sandbox") == []
     assert ids(claim(database, channel="linked")) == [message]
 
 
-def test_what_answers_a_person_is_claimed_by_the_sender_that_was_written_to_alone(
+def test_answer_is_claimed_only_by_the_sender_that_was_written_to(
     database: Database,
 ) -> None:
     (message,) = submit(database)
@@ -156,7 +156,7 @@ def test_what_answers_a_person_is_claimed_by_the_sender_that_was_written_to_alon
     assert ids(claim(database, sender="main@machine")) == [message]
 
 
-def test_what_answers_a_person_goes_before_all_that_waits(database: Database) -> None:
+def test_answer_precedes_all_waiting_messages(database: Database) -> None:
     *waiting, first, second = submit(database, 30)
     for number, message in enumerate((first, second)):
         change(database, message, only_sender="a", available_at=NOW + number)
@@ -167,7 +167,7 @@ def test_what_answers_a_person_goes_before_all_that_waits(database: Database) ->
     ]
 
 
-def test_an_answer_goes_first_on_its_second_try_too(database: Database) -> None:
+def test_retried_answer_also_goes_first(database: Database) -> None:
     *_, answer = submit(database, 30)
     change(database, answer, only_sender="a")
     claim(database, 1)
@@ -193,7 +193,7 @@ def test_a_restricted_sender_still_answers(database: Database) -> None:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-def test_looking_for_answers_does_not_go_through_all_that_waits(database: Database) -> None:
+def test_search_for_answers_does_not_scan_all_waiting_messages(database: Database) -> None:
     statement = queue._answers("a@m", NOW).order_by(messages.c.available_at, messages.c.id)
     compiled = statement.compile(database.engine)
     with database.read() as connection:
@@ -205,7 +205,7 @@ def test_looking_for_answers_does_not_go_through_all_that_waits(database: Databa
         ]
 
 
-def test_what_is_not_available_yet_is_left(database: Database) -> None:
+def test_message_not_yet_available_is_not_claimed(database: Database) -> None:
     (message,) = submit(database)
     change(database, message, available_at=NOW + SECOND)
     assert claim(database, now=NOW + SECOND - 1) == []
@@ -221,7 +221,7 @@ def test_an_expired_code_is_never_claimed(database: Database) -> None:
         assert not has_work(database, now=now)
 
 
-def test_until_the_last_call_a_code_is_claimed(database: Database) -> None:
+def test_code_is_claimed_until_the_last_call(database: Database) -> None:
     (message,) = submit(database)
     assert ids(claim(database, now=NOW + VALIDITY_MS - LAST_CALL_MS - 1)) == [message]
 
@@ -239,7 +239,7 @@ def test_a_restricted_sender_claims_only_for_people_who_wrote_first(database: Da
     assert len(claim(database)) == 2
 
 
-def test_a_lease_that_ran_out_is_reclaimed_and_not_before(database: Database) -> None:
+def test_message_is_reclaimed_only_after_its_lease_expired(database: Database) -> None:
     (message,) = submit(database)
     claim(database)
     assert reclaim(database, now=NOW + LEASE_MS - 1) == 0
@@ -292,7 +292,7 @@ def test_a_record_after_a_lost_lease_changes_nothing(database: Database, outcome
     assert stored(database, message) == before
 
 
-def test_what_an_ended_process_held_is_put_back_at_once(database: Database) -> None:
+def test_messages_of_an_ended_process_are_reclaimed_at_once(database: Database) -> None:
     first, second = submit(database, 2)
     claim(database, 1, sender="a")
     claim(database, 1, sender="b")
@@ -303,7 +303,7 @@ def test_what_an_ended_process_held_is_put_back_at_once(database: Database) -> N
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
-def test_what_a_process_held_is_put_back_even_while_its_lease_is_renewed(
+def test_messages_are_reclaimed_even_during_a_lease_renewal(
     database: Database,
 ) -> None:
     (message,) = submit(database)
@@ -317,7 +317,7 @@ def test_what_a_process_held_is_put_back_even_while_its_lease_is_renewed(
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
 
     def is_waiting() -> bool:
-        with database.read() as watching:  # one transaction would see one moment for ever
+        with database.read() as watching:  # one transaction would always see the same moment
             return bool(watching.scalar(waiting))
 
     thread = threading.Thread(target=reclaim_of)
@@ -330,7 +330,7 @@ def test_what_a_process_held_is_put_back_even_while_its_lease_is_renewed(
     assert stored(database, message).status == "queued"
 
 
-def test_a_message_that_kills_its_sender_lets_the_others_pass(database: Database) -> None:
+def test_message_that_kills_its_sender_does_not_block_others(database: Database) -> None:
     (message,) = submit(database)
     now = NOW
     waits = []
@@ -343,7 +343,7 @@ def test_a_message_that_kills_its_sender_lets_the_others_pass(database: Database
     assert waits == [0, RECLAIM_DELAY_MS, 2 * RECLAIM_DELAY_MS, 3 * RECLAIM_DELAY_MS]
 
 
-def test_expiry_finishes_what_was_never_sent_and_nothing_else(database: Database) -> None:
+def test_expiry_ends_only_unsent_messages(database: Database) -> None:
     old, sending, sent = submit(database, 3)
     (young,) = submit(database, now=NOW + 60 * SECOND)
     change(database, sending, status="sending", sender="a", lease_expires_at=NOW)
@@ -360,7 +360,7 @@ def test_expiry_finishes_what_was_never_sent_and_nothing_else(database: Database
     ]
 
 
-def test_an_expired_message_keeps_the_reason_of_its_last_failure(database: Database) -> None:
+def test_expired_message_keeps_the_reason_of_its_last_failure(database: Database) -> None:
     (message,) = submit(database)
     claim(database)
     record(database, Returned(message, NOW, other("The sender was offline."), spends_attempt=False))
@@ -368,7 +368,7 @@ def test_an_expired_message_keeps_the_reason_of_its_last_failure(database: Datab
     assert stored(database, message).error == "The sender was offline."
 
 
-def test_what_expires_is_not_claimed_and_what_is_claimed_does_not_expire(
+def test_messages_are_either_claimed_or_expired(
     database: Database,
 ) -> None:
     submit(database, 3)
@@ -399,7 +399,7 @@ def test_a_failed_message_is_recorded(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("spends", "attempts"), [(True, 1), (False, 0)])
-def test_a_returned_message_waits_and_spends_an_attempt_or_not(
+def test_returned_message_waits_and_may_spend_an_attempt(
     database: Database, *, spends: bool, attempts: int
 ) -> None:
     (message,) = submit(database)
@@ -424,11 +424,11 @@ def test_outcomes_of_every_kind_are_recorded_together(database: Database) -> Non
     assert found == ["sent", "failed", "queued", "sent"]
 
 
-def test_nothing_to_record_is_no_error(database: Database) -> None:
+def test_recording_no_outcome_is_no_error(database: Database) -> None:
     record(database)
 
 
-def test_an_error_that_no_database_can_hold_is_recorded_without_what_offends(
+def test_error_is_recorded_without_characters_that_the_database_refuses(
     database: Database,
 ) -> None:
     (message,) = submit(database)
@@ -437,7 +437,7 @@ def test_an_error_that_no_database_can_hold_is_recorded_without_what_offends(
     assert stored(database, message).error == "ab?c"
 
 
-def test_a_message_whose_code_was_erased_on_its_way_back_is_canceled(database: Database) -> None:
+def test_returned_message_with_an_erased_code_is_canceled(database: Database) -> None:
     (message,) = submit(database)
     with database.write() as connection:
         connection.execute(text("UPDATE verifications SET code_sealed = NULL"))

@@ -1,4 +1,4 @@
-"""The queue under any order of events: nothing is lost, stuck, sent late, held or counted twice."""
+"""The queue loses, delays and repeats no message under any order."""
 
 from collections import Counter
 from typing import Any
@@ -26,7 +26,7 @@ from support.stored_jobs import forget_everything
 pytestmark = pytest.mark.slow
 
 SENDERS = ["a", "b", "c"]
-# The picture in hudhud/messages/states.py, and what counts as having happened on each way.
+# The transitions of hudhud/messages/states.py, and the events that each one counts.
 ARROWS: dict[tuple[str, str], tuple[str, ...]] = {
     ("queued", "sending"): (),
     ("queued", "expired"): ("expired",),
@@ -47,12 +47,12 @@ outcomes = st.sampled_from(["sent", "failed", "retry", "snooze"])
 senders = st.sampled_from(SENDERS)
 
 
-# What a sender's process believes to hold, and until when.
+# The messages that a sender's process believes to hold, and until when.
 Claims = dict[int, int]
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Senders that claim, send, fail, die and come back, while time passes and receipts arrive."""
+    """Senders that claim, send, fail and die, while time passes."""
 
     def __init__(self, database: Database) -> None:
         super().__init__()
@@ -68,11 +68,11 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
-        # One rule, for Hypothesis leaves out some rules of each run, and most ways need many.
+        # A single rule: Hypothesis disables some rules in each run, and most paths need many.
         getattr(self, data.draw(st.sampled_from(self.possible())))(data)
 
     def possible(self) -> list[str]:
-        """What can come of this state; what leads further is there more than once."""
+        """Return the possible actions, repeating those that lead further."""
         events = ["submit", "wait", "tidy"]
         statuses = set(self.seen.values())
         if "queued" in statuses:
@@ -157,7 +157,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.look()
 
     def lose_leases(self, _data: st.DataObject) -> None:
-        """All who hold a message are too slow; they may record it all the same."""
+        """Let every lease expire; the holders may still record their outcomes."""
         self.now += LEASE_MS
         self.tidy(_data)
 
@@ -216,7 +216,7 @@ class QueueMachine(RuleBasedStateMachine):
             ).one()
 
     def look(self) -> None:
-        """Every message is where an arrow of the picture leads from where it was."""
+        """Check that every message moved along an allowed transition."""
         with self.database.read() as connection:
             found = {row.id: row for row in connection.execute(select(tables.messages))}
         assert found.keys() == self.accepted.keys()
@@ -224,7 +224,7 @@ class QueueMachine(RuleBasedStateMachine):
             before = self.seen.get(number, "queued")
             if before != row.status:
                 self.happened.update(ARROWS[before, row.status])
-                if (before, row.status) == ("failed", "queued"):  # what is retried has not failed
+                if (before, row.status) == ("failed", "queued"):  # a retried message has not failed
                     self.happened["failed"] -= 1
             assert (row.sender is None) == (row.status in WAITS)
             assert (row.lease_expires_at is None) == (row.status != "sending")
@@ -237,7 +237,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.look_at_the_kept_numbers()
 
     def look_at_the_kept_numbers(self) -> None:
-        """They are those of the messages, and of all that happened on their ways."""
+        """Check the counters against the messages and their events."""
         sums = [func.sum(tables.traffic.c[name]).label(name) for name in HAPPENINGS]
         with self.database.read() as connection:
             columns = select(tables.message_counts.c.status, tables.message_counts.c.count)
@@ -261,7 +261,7 @@ class QueueMachine(RuleBasedStateMachine):
         )
 
     def look_at_the_timelines(self) -> None:
-        """Each tells of every attempt once, and ends as its message did."""
+        """Check that timelines show every attempt once and end correctly."""
         with self.database.read() as connection:
             for row in connection.execute(select(tables.messages)).all():
                 kinds = [step.kind for step in timeline.steps_of(connection, row)]
@@ -271,14 +271,14 @@ class QueueMachine(RuleBasedStateMachine):
                 assert kinds[-1] == row.status
 
     def teardown(self) -> None:
-        """Whatever happened, every message ends once all codes have expired."""
+        """Check that every message ends once all codes have expired."""
         self.now = max([self.now, *self.accepted.values()]) + LEASE_MS
         self.tidy()
         assert all(status in FINAL for status in self.seen.values())
         self.look_at_the_timelines()
 
 
-def test_nothing_is_lost_stuck_sent_late_or_held_twice(database: Database) -> None:
+def test_no_message_is_lost_stuck_sent_late_or_held_twice(database: Database) -> None:
     run_state_machine_as_test(
         lambda: QueueMachine(database),  # type: ignore[arg-type] # a factory is documented too
         settings=settings(

@@ -1,4 +1,4 @@
-"""Receipts move a message on, and never back."""
+"""Receipts move a message forward, never back."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -49,20 +49,22 @@ def test_reading_implies_delivery(database: Database, sent: int) -> None:
     assert (row.status, row.delivered_at, row.read_at) == ("read", NOW + 9, NOW + 9)
 
 
-def test_a_delivery_after_the_reading_changes_nothing(database: Database, sent: int) -> None:
+def test_delivery_receipt_after_a_read_receipt_changes_nothing(
+    database: Database, sent: int
+) -> None:
     receive(database, Receipt("p-1", "read", NOW + 9))
     before = stored(database, sent)
     assert receive(database, Receipt("p-1", "delivered", NOW + 10)) == set()
     assert stored(database, sent) == before
 
 
-def test_a_receipt_that_comes_twice_changes_nothing(database: Database, sent: int) -> None:
+def test_repeated_receipt_changes_nothing(database: Database, sent: int) -> None:
     receive(database, Receipt("p-1", "delivered", NOW + 5))
     receive(database, Receipt("p-1", "delivered", NOW + 8))
     assert stored(database, sent).delivered_at == NOW + 5
 
 
-def test_unknown_ids_are_given_back_and_the_others_recorded(database: Database, sent: int) -> None:
+def test_unknown_ids_are_returned_and_the_others_recorded(database: Database, sent: int) -> None:
     unknown = receive(
         database,
         Receipt("nobody", "delivered", NOW),
@@ -78,7 +80,7 @@ def test_no_receipts_are_no_error(database: Database) -> None:
 
 
 @pytest.mark.parametrize("status", ["failed", "expired", "canceled", "queued", "sending"])
-def test_a_receipt_does_not_move_a_message_that_is_not_sent(
+def test_receipt_does_not_move_an_unsent_message(
     database: Database, sent: int, status: str
 ) -> None:
     change(database, sent, status=status)

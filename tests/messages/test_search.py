@@ -1,4 +1,4 @@
-"""The search among jobs finds exactly what fits, whichever way it takes."""
+"""The search finds exactly the matching jobs, by any of its strategies."""
 
 import math
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ WAYS = {
 
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each way of the search, one after the other."""
+    """Each strategy of the search in turn."""
     with limited(WAYS[request.param]):
         yield
 
@@ -50,7 +50,7 @@ IN_FORCE = [Limits()]
 
 @contextmanager
 def limited(limits: Limits) -> Iterator[None]:
-    """The search with other limits."""
+    """Run the search with other limits."""
     IN_FORCE.append(limits)
     try:
         yield
@@ -92,20 +92,20 @@ def total(database: Database, chosen: JobFilter) -> listing.Total:
 
 
 def counted(number: int) -> listing.Total:
-    """The total of so many jobs under the limits of the moment."""
+    """Return the total of so many jobs under the current limits."""
     most = IN_FORCE[-1].most_counted
     return listing.Total(min(number, most), number <= most)
 
 
 def surround(database: Database, *wanted: StoredJob) -> list[int]:
-    """Store messages among others that have nothing of theirs; return the ids, newest first."""
+    """Store messages among unrelated ones; return their ids, newest first."""
     other = StoredJob(phone="+4989000000", body="Other.", code=None)
     ids = put_jobs(database, other, *wanted, other)
     return ids[-2:0:-1]
 
 
 @pytest.mark.usefixtures("way")
-def test_a_phone_is_found_by_any_piece_however_it_is_written(database: Database) -> None:
+def test_search_finds_a_phone_by_any_fragment_in_any_notation(database: Database) -> None:
     ids = surround(database, StoredJob(), StoredJob())
     for search in (
         "+201001234567",
@@ -125,14 +125,14 @@ def test_a_phone_is_found_by_any_piece_however_it_is_written(database: Database)
 
 
 @pytest.mark.usefixtures("way")
-def test_a_phone_is_not_found_by_what_is_no_piece_of_it(database: Database) -> None:
+def test_search_does_not_find_a_phone_by_another_fragment(database: Database) -> None:
     surround(database, StoredJob())
     for search in ("100 1235", "+1001234", "1002", "2010012345678", "12+34"):
         assert found(database, search) == [], search
 
 
 @pytest.mark.usefixtures("way")
-def test_a_job_is_found_by_its_text(database: Database) -> None:
+def test_search_finds_a_job_by_its_text(database: Database) -> None:
     ids = surround(database, StoredJob())
     for search in ("ACME", "your acme code", "••••", "Never", "share it."):
         assert found(database, search) == ids, search
@@ -140,14 +140,14 @@ def test_a_job_is_found_by_its_text(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_a_job_is_found_by_its_error(database: Database) -> None:
+def test_search_finds_a_job_by_its_error(database: Database) -> None:
     ids = surround(database, StoredJob(error="No account."), StoredJob(error="Timed out"))
     assert found(database, "account") == ids[1:]
     assert found(database, "timed OUT") == ids[:1]
 
 
 @pytest.mark.usefixtures("way")
-def test_a_job_is_found_by_the_code_of_its_error(database: Database) -> None:
+def test_search_finds_a_job_by_the_code_of_its_error(database: Database) -> None:
     broken = say("job.not_taken", detail="Timed out")
     ids = surround(database, StoredJob(error=say("job.no_account")), StoredJob(error=broken))
     for codes, wanted in (
@@ -165,7 +165,7 @@ def test_a_job_is_found_by_the_code_of_its_error(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_signs_of_search_languages_mean_nothing(database: Database) -> None:
+def test_query_syntax_has_no_meaning(database: Database) -> None:
     surround(database, StoredJob(body="Plain.", code=None))
     for search in (
         '"',
@@ -206,7 +206,7 @@ def test_signs_of_search_languages_mean_nothing(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_signs_of_search_languages_are_found_where_they_stand(database: Database) -> None:
+def test_query_syntax_is_found_literally(database: Database) -> None:
     strange = ('100% "sure"', "a_b", "x\\y", "it's (NEAR) * OR", "٪ رمز")
     ids = surround(database, *(StoredJob(error=one) for one in strange))
     newest_first = dict(zip(reversed(strange), ids, strict=True))
@@ -218,7 +218,7 @@ def test_signs_of_search_languages_are_found_where_they_stand(database: Database
 
 
 @pytest.mark.usefixtures("way")
-def test_a_job_is_found_by_its_exact_code(database: Database) -> None:
+def test_search_finds_a_job_by_its_exact_code(database: Database) -> None:
     code = "471142"
     codes = (code, code, "9999")
     ids = surround(database, *(StoredJob(phone="+33755500000", code=one) for one in codes))
@@ -229,7 +229,7 @@ def test_a_job_is_found_by_its_exact_code(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_a_code_that_is_erased_is_not_found_any_more(database: Database) -> None:
+def test_search_does_not_find_an_erased_code(database: Database) -> None:
     ids = surround(database, StoredJob(), StoredJob(created_at=NOW - 1000))
     assert found(database, "4711") == ids
     with database.write() as connection:
@@ -238,7 +238,7 @@ def test_a_code_that_is_erased_is_not_found_any_more(database: Database) -> None
 
 
 @pytest.mark.usefixtures("way")
-def test_a_code_of_the_secret_before_is_found_while_that_is_known(database: Database) -> None:
+def test_search_finds_a_code_of_the_previous_secret(database: Database) -> None:
     old = StoredJob(cipher=CodeCipher("the secret before"))
     ids = surround(database, old, StoredJob())
     assert found(database, "4711", cipher=CodeCipher(SECRET, "the secret before")) == ids
@@ -246,7 +246,7 @@ def test_a_code_of_the_secret_before_is_found_while_that_is_known(database: Data
     assert found(database, "4711", cipher=CodeCipher("another")) == []
 
 
-def test_a_search_can_be_a_code_or_a_phone_or_both() -> None:
+def test_search_text_is_read_as_code_phone_or_both() -> None:
     assert JobFilter(search="4711").code == JobFilter(search="4711").phone == "4711"
     assert JobFilter(search="٤٧١١").code == "4711"
     for search, code, phone in (
@@ -274,7 +274,7 @@ def test_the_two_status_filters_must_both_fit() -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_where_no_status_fits_nothing_is_found(database: Database) -> None:
+def test_contradictory_status_filters_find_nothing(database: Database) -> None:
     put_jobs(database, *(StoredJob(status=one) for one in STATUSES))
     for search in ("", "1001234", "acme", "4711"):
         assert found(database, search, status="pending", delivery="read") == []
@@ -284,7 +284,7 @@ def test_where_no_status_fits_nothing_is_found(database: Database) -> None:
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("search", ["", "1001234", "acme", "4711"])
-def test_a_status_is_found_alone(database: Database, search: str) -> None:
+def test_status_filter_works_alone(database: Database, search: str) -> None:
     ids = put_jobs(database, *(StoredJob(status=one) for one in STATUSES))
     for number, status in zip(ids, STATUSES, strict=True):
         assert found(database, search, delivery=status) == [number]
@@ -298,14 +298,14 @@ def test_a_status_is_found_alone(database: Database, search: str) -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_a_job_that_fits_in_every_way_is_found_once(database: Database) -> None:
+def test_job_that_matches_in_every_way_is_found_once(database: Database) -> None:
     ids = surround(database, StoredJob(error="1234", body="Code 1234.", code="1234"))
     assert found(database, "1234") == ids
     assert total(database, JobFilter(search="1234")) == counted(1)
 
 
 @pytest.mark.usefixtures("way")
-def test_a_job_that_changes_or_goes_is_found_as_it_is_now(database: Database) -> None:
+def test_search_reflects_changed_and_deleted_jobs(database: Database) -> None:
     changed, gone, kept = put_jobs(database, *[StoredJob(code=None)] * 3)
     with database.write() as connection:
         statement = (
@@ -319,7 +319,7 @@ def test_a_job_that_changes_or_goes_is_found_as_it_is_now(database: Database) ->
     assert found(database, "4930999") == [changed]
 
 
-def test_a_number_that_only_has_the_same_pieces_is_not_found(database: Database) -> None:
+def test_number_that_only_shares_pieces_is_not_found(database: Database) -> None:
     ids = put_jobs(
         database,
         *(StoredJob(phone=one, code=None) for one in ("+12345612", "+34561234", "+3456123499")),
@@ -328,7 +328,7 @@ def test_a_number_that_only_has_the_same_pieces_is_not_found(database: Database)
         assert found(database, "3456123") == ids[:0:-1]
 
 
-def test_the_index_is_used_for_what_is_rare_among_many(database: Database) -> None:
+def test_index_is_used_for_rare_matches(database: Database) -> None:
     put_jobs(database, *[StoredJob(phone="+4989000000", body="Other.", code=None)] * 40)
     (rare,) = put_jobs(database, StoredJob(error="Rare.", code="8642"))
     put_jobs(database, *[StoredJob(phone="+4989000000", body="Other.", code=None)] * 40)
@@ -340,7 +340,7 @@ def test_the_index_is_used_for_what_is_rare_among_many(database: Database) -> No
             assert total(database, JobFilter(search=search)) == counted(1)
 
 
-def test_of_what_very_many_have_the_newest_come_first(database: Database) -> None:
+def test_very_frequent_matches_are_listed_newest_first(database: Database) -> None:
     ids = put_jobs(database, *[StoredJob(body="Other.", code=None)] * 12)
     newest_first = ids[::-1]
     for widely in (1, 50_000):
@@ -352,7 +352,7 @@ def test_of_what_very_many_have_the_newest_come_first(database: Database) -> Non
             assert total(database, JobFilter(search="1001234")) == counted(12)
 
 
-# What random messages are made of: little, so that searches find something.
+# Small alphabets for random messages, so that searches find matches.
 phones = st.text("0123", min_size=4, max_size=8).map(lambda digits: f"+{digits}")
 words = st.sampled_from(["No account.", "a%b", "a_b", 'say "hi"', "1230", "رمز", "Timed out", "x"])
 some_jobs = st.builds(
@@ -387,12 +387,11 @@ limits = st.builds(
 
 
 def error_of(job: StoredJob) -> str:
-    """The English text of a job's error."""
     return job.error.english() if isinstance(job.error, Sentence) else job.error or ""
 
 
 def fits(job: StoredJob, chosen: JobFilter) -> bool:
-    """The whole search in plain Python."""
+    """Reimplement the whole search in plain Python."""
     if chosen.status not in (None, legacy_status(job.status)):
         return False
     if chosen.delivery not in (None, job.status):
@@ -412,7 +411,7 @@ def fits(job: StoredJob, chosen: JobFilter) -> bool:
 
 
 def walk(database: Database, chosen: JobFilter, limit: int, *, back: bool) -> list[list[int]]:
-    """Follow the cursors from the newest page on, or those from the oldest page `back`."""
+    """Follow the cursors from the newest page, or `back` to it."""
     asked: dict[str, Any] = {
         "search": chosen.search,
         "status": chosen.status,
@@ -441,7 +440,7 @@ def walk(database: Database, chosen: JobFilter, limit: int, *, back: bool) -> li
 @given(
     stored=st.lists(some_jobs, max_size=12), chosen=filters, limit=st.integers(1, 5), small=limits
 )
-def test_pages_and_totals_are_those_of_a_plain_filter(
+def test_pages_and_totals_match_a_plain_filter(
     database: Database, stored: list[StoredJob], chosen: JobFilter, limit: int, small: Limits
 ) -> None:
     forget_everything(database)

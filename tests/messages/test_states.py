@@ -1,4 +1,4 @@
-"""The states of a message, and their words of the earlier application."""
+"""The states of a message and their names in the earlier application."""
 
 import pytest
 
@@ -18,5 +18,5 @@ from hudhud.messages.states import legacy_status
         ("canceled", "failed"),
     ],
 )
-def test_every_state_has_the_earlier_applications_word(status: str, word: str) -> None:
+def test_every_state_maps_to_a_word_of_the_earlier_application(status: str, word: str) -> None:
     assert legacy_status(status) == word

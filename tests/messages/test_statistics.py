@@ -1,4 +1,4 @@
-"""The numbers of the dashboard: counts, windows, and what its charts draw."""
+"""The dashboard's numbers: counts, windows, and the data of its charts."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -63,7 +63,7 @@ def roughly(milliseconds: int) -> Any:
     return pytest.approx(milliseconds, rel=0.05)
 
 
-def test_before_anything_happened_nothing_is_known(database: Database) -> None:
+def test_numbers_are_empty_before_the_first_message(database: Database) -> None:
     found = numbers(database)
     assert found.counts == dict.fromkeys(STATUSES, 0)
     assert (found.pending, found.processing, found.connected_senders) == (0, 0, 0)
@@ -74,7 +74,7 @@ def test_before_anything_happened_nothing_is_known(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("chosen", "length"), [("hour", 60), ("day", 24), ("month", 30)])
-def test_before_anything_happened_charts_are_flat(
+def test_charts_are_flat_before_the_first_message(
     database: Database, chosen: Range, length: int
 ) -> None:
     found = series(database, chosen)
@@ -92,7 +92,7 @@ def test_messages_are_counted_by_exact_status(database: Database) -> None:
     assert (found.pending, found.processing) == (2, 1)
 
 
-def test_what_waits_longest_and_expires_next_is_told(database: Database) -> None:
+def test_numbers_show_the_longest_wait_and_the_next_expiry(database: Database) -> None:
     put_jobs(
         database,
         StoredJob(status="failed", created_at=NOW - 9000),
@@ -105,7 +105,7 @@ def test_what_waits_longest_and_expires_next_is_told(database: Database) -> None
     assert found.next_expiry_at == NOW - 3000 + 60_000
 
 
-def test_what_waits_is_shared_by_the_senders_that_can_send(database: Database) -> None:
+def test_expected_wait_is_shared_by_the_senders_that_can_send(database: Database) -> None:
     put_jobs(database, *[StoredJob()] * 6)
     assert numbers(database).expected_wait_ms is None
     put_sender(database, "one", now=NOW)
@@ -120,7 +120,7 @@ def test_what_waits_is_shared_by_the_senders_that_can_send(database: Database) -
     assert numbers(database, now=NOW + LATE_MS).connected_senders == 0
 
 
-def test_without_a_pace_nothing_waits_long(database: Database) -> None:
+def test_without_a_pace_the_expected_wait_is_zero(database: Database) -> None:
     put_jobs(database, StoredJob())
     put_sender(database, now=NOW)
     assert numbers(database, mean_gap=0).expected_wait_ms == 0
@@ -137,19 +137,19 @@ def test_the_last_hour_is_60_minutes_and_the_last_day_24_hours(database: Databas
     assert found == dict.fromkeys(HAPPENINGS, 0) | {"sent": 13}
 
 
-def test_the_success_rate_is_the_share_that_arrived(database: Database) -> None:
+def test_success_rate_is_the_delivered_share(database: Database) -> None:
     add(database, NOW, sent=6, delivered=3, failed=1, expired=1, canceled=5, accepted=20)
     assert numbers(database).hour.success_rate == pytest.approx(3 / 8)
     add(database, NOW - 30 * MINUTE, delivered=30)  # sent before the hour began
     assert numbers(database).hour.success_rate == 1.0
 
 
-def test_canceled_messages_are_neither_success_nor_failure(database: Database) -> None:
+def test_canceled_messages_do_not_affect_the_success_rate(database: Database) -> None:
     add(database, NOW, canceled=3, accepted=3)
     assert numbers(database).hour.success_rate is None
 
 
-def test_the_median_is_that_of_all_deliveries_in_the_window(database: Database) -> None:
+def test_median_covers_all_deliveries_in_the_window(database: Database) -> None:
     add(database, NOW, [1000, 2000, 60_000])
     add(database, NOW - 10 * MINUTE, [5000, 90_000])
     add(database, NOW - 20 * HOUR, [1, 1, 1, 1])
@@ -158,7 +158,7 @@ def test_the_median_is_that_of_all_deliveries_in_the_window(database: Database) 
     assert found.day.median_ms == roughly(1000)
 
 
-def test_a_process_of_its_own_counts_too(database: Database) -> None:
+def test_counts_of_all_processes_are_added(database: Database) -> None:
     for shard in range(3):
         put_jobs(database, StoredJob(), shard=shard)
         add(database, NOW, [100, 10_000, 10_000], shard, accepted=1, delivered=2)
@@ -170,7 +170,7 @@ def test_a_process_of_its_own_counts_too(database: Database) -> None:
     assert drawn.median[-1] == roughly(10_000)
 
 
-def test_the_hour_is_drawn_by_minutes(database: Database) -> None:
+def test_hour_chart_has_a_point_per_minute(database: Database) -> None:
     minute = NOW - NOW % MINUTE
     add(database, NOW, [500], accepted=4, sent=3, delivered=2, failed=1)
     add(database, minute - 59 * MINUTE, expired=2, failed=1)
@@ -189,7 +189,7 @@ def test_the_hour_is_drawn_by_minutes(database: Database) -> None:
     assert found.median[:-1] == [None] * 59
 
 
-def test_the_day_is_drawn_by_hours(database: Database) -> None:
+def test_day_chart_has_a_point_per_hour(database: Database) -> None:
     hour = NOW - NOW % HOUR
     add(database, hour + 5 * MINUTE, sent=1)
     add(database, hour - 23 * HOUR, sent=2)
@@ -199,14 +199,14 @@ def test_the_day_is_drawn_by_hours(database: Database) -> None:
     assert found.sent == [2, *[0] * 22, 1]
 
 
-def test_what_a_clock_that_runs_ahead_counted_breaks_no_chart(database: Database) -> None:
+def test_counts_of_a_fast_clock_break_no_chart(database: Database) -> None:
     add(database, NOW + 3 * HOUR, [77], sent=1)
     for chosen in statistics.RANGES:
         assert sum(series(database, chosen).sent) <= 1
 
 
 @pytest.mark.parametrize("zone", [UTC, BERLIN, CAIRO, KOLKATA])
-def test_the_month_is_drawn_by_the_days_of_the_zone(database: Database, zone: ZoneInfo) -> None:
+def test_month_chart_has_a_point_per_local_day(database: Database, zone: ZoneInfo) -> None:
     now = at(zone, 2026, 11, 24, 13, 31)
     add(database, at(zone, 2026, 11, 24, 1), accepted=1)
     add(database, at(zone, 2026, 11, 23, 22, 30), accepted=2)
@@ -232,7 +232,7 @@ def test_the_month_is_drawn_by_the_days_of_the_zone(database: Database, zone: Zo
     ],
 )
 @pytest.mark.parametrize("later", [0, 1, 29])
-def test_days_on_which_the_clocks_change_are_longer_or_shorter(
+def test_days_with_a_clock_change_are_longer_or_shorter(
     database: Database, zone: ZoneInfo, changes: tuple[int, int, int], later: int
 ) -> None:
     day = datetime(*changes, tzinfo=zone)
@@ -262,7 +262,7 @@ def test_in_the_repeated_hour_today_begins_at_the_first_midnight(database: Datab
     assert found.starts[-1] == first
 
 
-def test_the_95th_percentile_tells_of_the_slow_ones(database: Database) -> None:
+def test_95th_percentile_reflects_slow_deliveries(database: Database) -> None:
     add(database, NOW, [1000] * 94 + [40_000] * 6)
     found = series(database, "hour")
     assert (found.median[-1], found.p95[-1]) == (roughly(1000), roughly(40_000))
@@ -274,7 +274,7 @@ def test_the_95th_percentile_tells_of_the_slow_ones(database: Database) -> None:
     times=st.lists(st.integers(1, 600_000), min_size=1, max_size=60),
     share=st.floats(0.01, 1.0),
 )
-def test_a_percentile_is_a_time_that_was_measured(times: list[int], share: float) -> None:
+def test_percentile_is_a_measured_time(times: list[int], share: float) -> None:
     counts: dict[int, int] = {}
     for one in times:
         counts[counters.bucket(one)] = counts.get(counters.bucket(one), 0) + 1
@@ -294,14 +294,14 @@ def test_no_deliveries_have_no_percentile() -> None:
     assert statistics.percentile({}, 0.5) is None
 
 
-def test_a_sender_that_reports_again_counts_once(database: Database) -> None:
+def test_sender_that_reports_again_counts_once(database: Database) -> None:
     put_sender(database, now=NOW)
     with database.write() as connection:
         records.report(connection, name="main", new=StateReport("connected", "all"), now=NOW)
     assert numbers(database).connected_senders == 1
 
 
-def test_what_was_sent_just_now_has_not_failed_to_arrive(database: Database) -> None:
+def test_recent_sends_do_not_lower_the_success_rate(database: Database) -> None:
     now = now_ms()
     (message,) = submit(database, now=now)
     with database.write() as connection:
@@ -315,7 +315,7 @@ def test_what_was_sent_just_now_has_not_failed_to_arrive(database: Database) -> 
     assert rates == [None, 0.0]
 
 
-def test_test_keys_are_counted_but_say_nothing_of_a_live_installation(database: Database) -> None:
+def test_test_keys_do_not_affect_the_numbers_of_a_live_installation(database: Database) -> None:
     now = now_ms()
     live, tested = queued.caller("live"), queued.caller("tested", is_test=True)
     asked = [

@@ -1,4 +1,4 @@
-"""The texts that messages had: each kept once, without the code, and found by any piece."""
+"""The text store: each text once, without code, found by fragment."""
 
 import threading
 
@@ -36,25 +36,25 @@ def test_a_text_is_kept_once(database: Database) -> None:
     assert kept(database) == {text_store.key(one): one for one in ("No account.", "Offline.")}
 
 
-def test_a_key_is_the_same_everywhere_and_fits_the_column(database: Database) -> None:
-    # `printf %s text | sha256sum`, of which the first 8 bytes.
+def test_key_is_deterministic_and_fits_the_column(database: Database) -> None:
+    # The first 8 bytes of `printf %s text | sha256sum`.
     assert text_store.key("text") == 0x982D9E3EB996F559 - 2**64
     many = keep(database, *(str(number) for number in range(100)))
     assert set(kept(database)) == set(many.values())
     assert all(-(2**63) <= key < 2**63 for key in many.values())
 
 
-def test_the_place_of_the_code_is_masked(database: Database) -> None:
+def test_code_placeholder_is_masked(database: Database) -> None:
     keys = keep(database, BODY)
     assert kept(database)[keys[BODY]] == "Your Acme code:\n\n••••\n\nNever share it."
     assert keys[BODY] == text_store.key(BODY)
 
 
-def test_nothing_to_keep_is_no_error(database: Database) -> None:
+def test_storing_no_text_is_no_error(database: Database) -> None:
     assert keep(database) == {}
 
 
-def test_a_text_is_found_by_a_piece_in_whatever_case(database: Database) -> None:
+def test_text_is_found_by_a_fragment_in_any_case(database: Database) -> None:
     keys = keep(database, BODY, "No account.", "رمز التحقق")
     assert containing(database, "ACME CODE") == [keys[BODY]]
     assert containing(database, "aCC") == [keys["No account."]]
@@ -63,7 +63,7 @@ def test_a_text_is_found_by_a_piece_in_whatever_case(database: Database) -> None
     assert containing(database, "nowhere") == []
 
 
-def test_errors_are_found_by_their_codes_and_by_what_a_reader_sees(database: Database) -> None:
+def test_errors_are_found_by_code_and_by_displayed_text(database: Database) -> None:
     lost, odd = say("job.lost"), say("job.not_taken", detail="odd")
     keep(database, BODY, odd.english())
     with database.write() as connection:
@@ -80,7 +80,7 @@ def test_errors_are_found_by_their_codes_and_by_what_a_reader_sees(database: Dat
 
 
 @pytest.mark.parametrize("sign", ["%", "_", "\\", "/", "'", '"', "*", "--", "[a]", "?"])
-def test_a_sign_of_patterns_is_taken_as_it_is(database: Database, sign: str) -> None:
+def test_wildcards_are_matched_literally(database: Database, sign: str) -> None:
     keys = keep(database, f"100{sign} x", "1000 x")
     assert containing(database, f"100{sign}") == [keys[f"100{sign} x"]]
     assert containing(database, f"100{sign}X") == []
@@ -93,13 +93,13 @@ def test_any_text_can_be_kept_and_searched_for(database: Database, text: str) ->
     assert containing(database, text) in ([keys[text]], [])
 
 
-def test_a_search_that_fits_very_many_texts_ends(database: Database) -> None:
+def test_search_with_very_many_matches_is_bounded(database: Database) -> None:
     keep(database, *(f"error {number}" for number in range(20)))
     with database.read() as connection:
         assert len(set(text_store.find(connection, "error", most=7))) == 7
 
 
-def test_those_who_keep_the_same_texts_at_once_all_have_their_keys(database: Database) -> None:
+def test_concurrent_writers_of_the_same_texts_all_get_the_keys(database: Database) -> None:
     start = threading.Barrier(4)
     failures: list[Exception] = []
 

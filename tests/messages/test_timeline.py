@@ -1,4 +1,4 @@
-"""The way of one message as an admin reads it, step by step."""
+"""The timeline of one message as an admin reads it."""
 
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.core.sentences import other
@@ -36,12 +36,12 @@ def steps(database: Database, message: int) -> list[Step]:
         return timeline.steps_of(connection, row)
 
 
-def test_a_message_that_waits_was_accepted(database: Database) -> None:
+def test_waiting_message_has_been_accepted(database: Database) -> None:
     (message,) = submit(database)
     assert steps(database, message) == [Step("accepted", NOW)]
 
 
-def test_the_way_of_a_message_that_is_read(database: Database) -> None:
+def test_timeline_of_a_read_message(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW + 1)
     expected = [Step("accepted", NOW), Step("sending", NOW + 1, 1, A)]
@@ -57,7 +57,7 @@ def test_the_way_of_a_message_that_is_read(database: Database) -> None:
     assert steps(database, message) == expected
 
 
-def test_attempts_that_came_to_nothing_stay_visible(database: Database) -> None:
+def test_failed_attempts_stay_visible(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW + 1)
     record(
@@ -79,7 +79,7 @@ def test_attempts_that_came_to_nothing_stay_visible(database: Database) -> None:
     ]
 
 
-def test_an_attempt_that_began_and_ended_at_once_is_told_once(database: Database) -> None:
+def test_instant_attempt_is_one_step(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW)
     record(database, Returned(message, NOW, other("Offline."), spends_attempt=False), now=NOW)
@@ -95,7 +95,7 @@ def test_an_attempt_that_began_and_ended_at_once_is_told_once(database: Database
     assert steps(database, message) == [*put_off, Step("expired", end, error=other("Offline."))]
 
 
-def test_an_attempt_whose_sender_ended_says_so(database: Database) -> None:
+def test_attempt_of_an_ended_sender_is_marked_as_lost(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW)
     with database.write() as connection:
@@ -113,7 +113,7 @@ def test_an_attempt_whose_sender_ended_says_so(database: Database) -> None:
     ]
 
 
-def test_a_record_of_one_who_lost_the_message_leaves_no_trace(database: Database) -> None:
+def test_outcome_after_a_lost_lease_adds_no_step(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW)
     with database.write() as connection:
@@ -125,7 +125,7 @@ def test_a_record_of_one_who_lost_the_message_leaves_no_trace(database: Database
     assert steps(database, message) == before
 
 
-def test_a_message_that_expired_while_it_waited_was_never_sent(database: Database) -> None:
+def test_message_that_expired_in_the_queue_has_no_attempt(database: Database) -> None:
     (message,) = submit(database)
     with database.write() as connection:
         queue.expire(connection, now=NOW + VALIDITY_MS)
@@ -135,7 +135,7 @@ def test_a_message_that_expired_while_it_waited_was_never_sent(database: Databas
     ]
 
 
-def test_a_retry_keeps_what_went_before(database: Database) -> None:
+def test_retry_keeps_earlier_steps(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW + 1)
     record(database, Failed(message, other("No account."), NOW + 2), now=NOW + 2)
@@ -157,7 +157,7 @@ def test_a_retry_keeps_what_went_before(database: Database) -> None:
     ]
 
 
-def test_a_retried_message_that_is_canceled_was_canceled_once_by_somebody(
+def test_canceled_retry_has_one_cancellation_with_its_actor(
     database: Database,
 ) -> None:
     (message,) = submit(database)
@@ -176,7 +176,7 @@ def test_a_retried_message_that_is_canceled_was_canceled_once_by_somebody(
     assert steps(database, message)[-1] == Step("canceled", NOW, who="key shop")
 
 
-def test_an_attempt_without_an_error_is_not_told_with_the_one_before(database: Database) -> None:
+def test_attempt_without_an_error_does_not_inherit_the_previous_one(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW)
     record(database, Returned(message, NOW + 1, other("Broken."), spends_attempt=True), now=NOW)
@@ -185,7 +185,7 @@ def test_an_attempt_without_an_error_is_not_told_with_the_one_before(database: D
     assert steps(database, message)[-1] == Step("put_off", NOW + 2, 2, A, None)
 
 
-def test_a_message_that_was_sent_twice_tells_of_both(database: Database) -> None:
+def test_message_sent_twice_has_both_steps(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW)
     with database.write() as connection:
@@ -208,7 +208,7 @@ def test_steps_belong_to_one_message(database: Database) -> None:
     assert [step.kind for step in steps(database, second)] == ["accepted", "sending"]
 
 
-def test_a_message_of_the_time_before_steps_were_kept_tells_what_its_row_knows(
+def test_timeline_without_steps_is_derived_from_the_row(
     database: Database,
 ) -> None:
     (message,) = submit(database)
@@ -216,7 +216,7 @@ def test_a_message_of_the_time_before_steps_were_kept_tells_what_its_row_knows(
     assert steps(database, message) == [Step("accepted", NOW), Step("sent", NOW + 9, sender=A)]
 
 
-def test_the_end_of_a_code_is_no_step(database: Database) -> None:
+def test_expiry_of_a_sent_code_is_no_step(database: Database) -> None:
     (accepted,) = accept(database)
     with database.write() as connection:
         lifecycle.expire(connection, now=NOW + VALIDITY_MS)
@@ -224,7 +224,7 @@ def test_the_end_of_a_code_is_no_step(database: Database) -> None:
     assert steps(database, accepted.message_id) == [Step("accepted", NOW)]
 
 
-def test_an_error_that_no_database_can_hold_is_a_step_all_the_same(database: Database) -> None:
+def test_error_with_characters_that_the_database_refuses_is_a_step(database: Database) -> None:
     (message,) = submit(database)
     claim(database, now=NOW)
     record(database, Returned(message, NOW, other("a\0b\ud800c"), spends_attempt=True), now=NOW)

@@ -38,7 +38,7 @@ def result_of(database: Database, command: int) -> CommandResult | None:
         return commands.result_of(connection, command)
 
 
-def test_commands_are_taken_once_and_in_their_order(database: Database) -> None:
+def test_commands_are_taken_once_and_in_order(database: Database) -> None:
     with database.write() as connection:
         first = commands.ask(
             connection, sender="main", kind="pair_phone", now=NOW, argument="+20100"
@@ -70,7 +70,7 @@ def test_a_command_has_a_result_once_it_is_finished(database: Database) -> None:
     assert result_of(database, number) == CommandResult(DONE, pair_code="ABCD")
 
 
-def test_a_command_that_nobody_took_in_time_fails_and_is_not_carried_out(
+def test_command_not_taken_in_time_fails_and_is_not_carried_out(
     database: Database,
 ) -> None:
     number = ask(database)
@@ -79,17 +79,17 @@ def test_a_command_that_nobody_took_in_time_fails_and_is_not_carried_out(
     assert not has_new(database)
 
 
-def test_until_then_it_is_carried_out(database: Database) -> None:
+def test_command_is_carried_out_until_its_deadline(database: Database) -> None:
     ask(database)
     assert len(take(database, now=NOW + STALE_MS)) == 1
 
 
-def test_a_command_for_a_sender_that_does_not_exist_is_refused(database: Database) -> None:
+def test_command_for_an_unknown_sender_is_refused(database: Database) -> None:
     with pytest.raises(IntegrityError):
         ask(database, sender="nobody")
 
 
-def test_processes_that_grasp_at_once_take_each_command_once(database: Database) -> None:
+def test_simultaneous_processes_take_each_command_once(database: Database) -> None:
     asked = [ask(database) for _ in range(20)]
     start = threading.Barrier(4)
     taken: list[list[Command]] = []

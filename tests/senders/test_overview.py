@@ -1,4 +1,4 @@
-"""The card of a sender: its state, its uptime, what came of the last action."""
+"""A sender's card: state, uptime, and the result of the last action."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def keep_alive(database: Database, *, now: int = NOW) -> None:
 
 
 def start_again(database: Database, *, now: int) -> None:
-    """A new process takes the sender over, as the worker does."""
+    """Start a new process of the sender, as the worker does."""
     with database.write() as connection:
         records.note_silence(connection, name="main", now=now)
         records.report(connection, name="main", new=StateReport("starting"), now=now)
@@ -81,7 +81,7 @@ def test_every_sender_has_a_card_in_the_order_of_names(database: Database) -> No
     assert [one.name for one in cards] == ["backup", "main", "second"]
 
 
-def test_a_connected_sender_shows_since_when_and_with_which_phone(database: Database) -> None:
+def test_connected_sender_shows_its_phone_and_since_when(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR, carries="all", phone="+20100")
     keep_alive(database)
     found = card(database)
@@ -91,7 +91,7 @@ def test_a_connected_sender_shows_since_when_and_with_which_phone(database: Data
     assert (found.qr, found.pair_code, found.until, found.action) == (None,) * 4
 
 
-def test_a_sender_that_pairs_shows_its_codes_while_it_runs(database: Database) -> None:
+def test_pairing_sender_shows_its_codes_while_it_runs(database: Database) -> None:
     ends = NOW + 20_000
     report(database, "pairing", qr="2@a", qr_expires_at=ends, pair_code="ABCD1234")
     keep_alive(database)
@@ -102,20 +102,20 @@ def test_a_sender_that_pairs_shows_its_codes_while_it_runs(database: Database) -
     assert (found.state, found.qr, found.pair_code) == ("stopped", None, None)
 
 
-def test_a_phone_that_asks_for_a_passkey_is_told(database: Database) -> None:
+def test_passkey_request_is_shown(database: Database) -> None:
     report(database, "pairing", detail=meaning("passkey", ""))
     keep_alive(database)
     assert card(database).passkey_asked
     assert not card(database, now=NOW + LATE_MS).passkey_asked
 
 
-def test_a_restricted_sender_shows_until_when(database: Database) -> None:
+def test_restricted_sender_shows_the_end_of_the_restriction(database: Database) -> None:
     report(database, "restricted", carries="known", until=NOW + HOUR)
     keep_alive(database)
     assert (card(database).state, card(database).until) == ("restricted", NOW + HOUR)
 
 
-def test_a_process_that_fell_silent_counts_as_stopped_since_its_last_beat(
+def test_silent_process_counts_as_stopped_since_its_last_heartbeat(
     database: Database,
 ) -> None:
     report(database, "connected", now=NOW - HOUR)
@@ -125,7 +125,7 @@ def test_a_process_that_fell_silent_counts_as_stopped_since_its_last_beat(
     assert found.detail == usual("stopped")
 
 
-def test_the_sandbox_beside_a_linked_device_says_that_no_test_key_needs_it(
+def test_unneeded_sandbox_of_test_keys_says_so(
     database: Database,
 ) -> None:
     for name, channel in (("main", "linked"), ("main-sandbox", "sandbox")):
@@ -140,7 +140,7 @@ def test_the_sandbox_beside_a_linked_device_says_that_no_test_key_needs_it(
     assert [one.detail for one in cards] == [usual("stopped")] * 2
 
 
-def test_a_sandbox_alone_is_started_by_hand(database: Database) -> None:
+def test_stopped_sandbox_alone_has_the_usual_detail(database: Database) -> None:
     put_sender(database, "main-sandbox", "stopped", channel="sandbox", now=NOW)
     with database.read() as connection:
         (found,) = overview.cards(connection, now=NOW + LATE_MS)
@@ -155,7 +155,7 @@ def test_a_sender_without_a_supervisor_counts_as_stopped(database: Database) -> 
     assert card(database).state == "stopped"
 
 
-def test_a_sender_that_stopped_in_order_is_stopped_since_then(database: Database) -> None:
+def test_orderly_stopped_sender_is_stopped_since_then(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     keep_alive(database, now=NOW - 1000)
     report(database, "stopped", now=NOW - 900)
@@ -184,7 +184,7 @@ def test_a_connected_sender_can_be_paused(database: Database) -> None:
 
 
 @pytest.mark.parametrize("state", ["pairing", "reconnecting", "logged_out"])
-def test_what_hinders_a_paused_sender_is_shown_before_the_pause(
+def test_fault_of_a_paused_sender_is_shown_before_the_pause(
     database: Database, state: State
 ) -> None:
     report(database, state)
@@ -195,21 +195,21 @@ def test_what_hinders_a_paused_sender_is_shown_before_the_pause(
     assert card(database, now=NOW + LATE_MS).state == "stopped"
 
 
-def test_the_card_tells_when_a_code_was_sent_last(database: Database) -> None:
+def test_card_shows_the_time_of_the_last_sent_code(database: Database) -> None:
     report(database, "connected", now=NOW)
     with database.write() as connection:
         records.note_sent(connection, name="main", at=NOW - 10)
     assert card(database).last_sent_at == NOW - 10
 
 
-def test_a_day_of_connection_is_a_day_of_uptime(database: Database) -> None:
+def test_connected_day_is_full_uptime(database: Database) -> None:
     report(database, "connected", now=NOW - 3 * UPTIME_MS)
     keep_alive(database)
     found = card(database)
     assert (found.uptime, found.uptime_share) == ((1.0,) * UPTIME_PARTS, 1.0)
 
 
-def test_the_share_counts_time_and_not_half_hours(database: Database) -> None:
+def test_uptime_share_counts_time_not_half_hours(database: Database) -> None:
     begin = NOW - PART_MS - 15_000
     report(database, "starting", now=begin)
     report(database, "connected", now=begin + 15_000)
@@ -217,7 +217,7 @@ def test_the_share_counts_time_and_not_half_hours(database: Database) -> None:
     assert card(database).uptime_share == PART_MS / (PART_MS + 15_000)
 
 
-def test_of_the_time_before_the_first_state_nothing_is_known(database: Database) -> None:
+def test_uptime_before_the_first_state_is_unknown(database: Database) -> None:
     report(database, "connected", now=NOW - 3 * PART_MS)
     keep_alive(database)
     found = card(database)
@@ -225,7 +225,7 @@ def test_of_the_time_before_the_first_state_nothing_is_known(database: Database)
     assert found.uptime_share == 1.0
 
 
-def test_a_half_hour_shows_how_much_of_it_was_connected(database: Database) -> None:
+def test_half_hour_shows_its_connected_share(database: Database) -> None:
     begin = NOW - UPTIME_MS
     report(database, "connected", now=begin - 5)
     report(database, "reconnecting", now=begin + PART_MS // 4)
@@ -238,14 +238,14 @@ def test_a_half_hour_shows_how_much_of_it_was_connected(database: Database) -> N
     assert found.uptime_share == pytest.approx((UPTIME_PARTS - 2.25) / UPTIME_PARTS)
 
 
-def test_a_half_hour_that_is_known_in_part_counts_what_is_known(database: Database) -> None:
+def test_partly_known_half_hour_counts_its_known_part(database: Database) -> None:
     report(database, "starting", now=NOW - PART_MS // 2)
     report(database, "connected", now=NOW - PART_MS // 4)
     keep_alive(database)
     assert card(database).uptime[-2:] == (None, 0.5)
 
 
-def test_since_its_last_beat_a_dead_process_was_not_up(database: Database) -> None:
+def test_dead_process_is_down_since_its_last_heartbeat(database: Database) -> None:
     report(database, "connected", now=NOW - 2 * UPTIME_MS)
     keep_alive(database, now=NOW - 10 * PART_MS)
     found = card(database)
@@ -253,13 +253,13 @@ def test_since_its_last_beat_a_dead_process_was_not_up(database: Database) -> No
     assert found.uptime_share == pytest.approx((UPTIME_PARTS - 10) / UPTIME_PARTS)
 
 
-def test_a_process_that_died_before_the_day_began_was_never_up(database: Database) -> None:
+def test_process_that_died_before_the_day_was_never_up(database: Database) -> None:
     report(database, "connected", now=NOW - 3 * UPTIME_MS)
     keep_alive(database, now=NOW - 2 * UPTIME_MS)
     assert card(database).uptime == (0.0,) * UPTIME_PARTS
 
 
-def test_the_silence_of_a_dead_process_stays_in_the_history(database: Database) -> None:
+def test_downtime_of_a_dead_process_stays_in_the_history(database: Database) -> None:
     report(database, "connected", now=NOW - 2 * UPTIME_MS)
     keep_alive(database, now=NOW - 10 * PART_MS)
     start_again(database, now=NOW - 4 * PART_MS)
@@ -268,7 +268,7 @@ def test_the_silence_of_a_dead_process_stays_in_the_history(database: Database) 
     assert card(database).uptime[-12:] == (1.0, 1.0, *(0.0,) * 8, 1.0, 1.0)
 
 
-def test_a_process_that_is_replaced_at_once_leaves_no_gap_but_its_start(
+def test_process_replaced_at_once_leaves_only_its_start_as_a_gap(
     database: Database,
 ) -> None:
     report(database, "connected", now=NOW - 2 * UPTIME_MS)
@@ -279,7 +279,7 @@ def test_a_process_that_is_replaced_at_once_leaves_no_gap_but_its_start(
     assert card(database).uptime[-2:] == (1.0, 0.5)
 
 
-def test_a_stop_in_order_a_moment_after_the_last_beat_is_counted_once(
+def test_orderly_stop_after_the_last_heartbeat_is_counted_once(
     database: Database,
 ) -> None:
     report(database, "connected", now=NOW - 2 * UPTIME_MS)
@@ -288,7 +288,7 @@ def test_a_stop_in_order_a_moment_after_the_last_beat_is_counted_once(
     assert card(database).uptime[-1] == 0.5
 
 
-def test_the_history_of_another_sender_is_its_own(database: Database) -> None:
+def test_each_sender_has_its_own_history(database: Database) -> None:
     put_sender(database, "other", now=NOW - 2 * PART_MS)
     report(database, "connected", now=NOW - PART_MS)
     keep_alive(database)
@@ -298,7 +298,7 @@ def test_the_history_of_another_sender_is_its_own(database: Database) -> None:
     assert other.uptime[-3:] == (None, 0.0, 0.0)
 
 
-def test_what_nobody_has_taken_yet_is_asked(database: Database) -> None:
+def test_pending_action_is_shown_as_asked(database: Database) -> None:
     report(database, "connected")
     ask(database, "reload")
     asked = ActionResult("reload", "asked", NOW)
@@ -308,14 +308,14 @@ def test_what_nobody_has_taken_yet_is_asked(database: Database) -> None:
     assert card(database, now=NOW + STALE_MS).action == asked
 
 
-def test_what_nobody_took_in_time_has_failed(database: Database) -> None:
+def test_action_not_taken_in_time_has_failed(database: Database) -> None:
     report(database, "connected")
     ask(database, "logout")
     late = NOW + STALE_MS + 1
     assert card(database, now=late).action == ActionResult("logout", "failed", NOW, NOT_TAKEN)
 
 
-def test_a_failure_says_why(database: Database) -> None:
+def test_failed_action_gives_its_reason(database: Database) -> None:
     report(database, "pairing")
     ask(database, "pair_phone")
     finish(database, CommandResult(FAILED, other("This number cannot be paired.")))
@@ -324,7 +324,7 @@ def test_a_failure_says_why(database: Database) -> None:
     assert card(database).action == expected
 
 
-def test_a_pairing_by_phone_gives_its_code(database: Database) -> None:
+def test_pairing_by_phone_shows_its_code(database: Database) -> None:
     report(database, "pairing")
     ask(database, "pair_phone")
     finish(database, CommandResult(DONE, pair_code="ABCD1234"), now=NOW + 500)
@@ -339,7 +339,7 @@ def test_only_the_last_action_is_shown(database: Database) -> None:
     assert card(database).action == ActionResult("reload", "asked", NOW + 5)
 
 
-def test_a_reload_is_done_when_the_sender_has_a_lasting_state_again(database: Database) -> None:
+def test_reload_is_done_once_the_sender_has_a_stable_state(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "reload")
     finish(database, CommandResult(DONE, other("It starts anew.")), now=NOW + 100)
@@ -351,7 +351,7 @@ def test_a_reload_is_done_when_the_sender_has_a_lasting_state_again(database: Da
     assert card(database, now=NOW + 3000).action == done
 
 
-def test_what_happens_after_a_reload_changes_nothing_of_its_result(database: Database) -> None:
+def test_later_states_do_not_change_the_result_of_a_reload(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "reload")
     finish(database, CommandResult(DONE, other("It starts anew.")), now=NOW + 100)
@@ -364,7 +364,7 @@ def test_what_happens_after_a_reload_changes_nothing_of_its_result(database: Dat
     assert card(database, now=NOW + 6 * MINUTE + 1).action == done
 
 
-def test_a_sender_that_does_not_come_back_in_time_failed_to_reload(database: Database) -> None:
+def test_reload_fails_if_the_sender_does_not_return_in_time(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "reload")
     finish(database, CommandResult(DONE, other("It starts anew.")), now=NOW + 100)
@@ -374,7 +374,7 @@ def test_a_sender_that_does_not_come_back_in_time_failed_to_reload(database: Dat
     assert card(database, now=NOW + 101 + ACTION_MS).action == failed
 
 
-def test_a_logout_is_done_when_there_is_something_to_scan(database: Database) -> None:
+def test_logout_is_done_once_there_is_a_qr_code(database: Database) -> None:
     report(database, "connected", now=NOW - HOUR)
     ask(database, "logout")
     finish(database, CommandResult(DONE, other("Logged out.")), now=NOW + 100)
@@ -386,7 +386,7 @@ def test_a_logout_is_done_when_there_is_something_to_scan(database: Database) ->
     assert card(database, now=NOW + 4000).action == done
 
 
-def test_a_record_of_the_first_version_has_a_card_too(database: Database) -> None:
+def test_record_of_the_first_version_has_a_card(database: Database) -> None:
     put_sender(database, now=NOW)
     with database.write() as connection:
         connection.execute(update(tables.senders).values(detail=None))

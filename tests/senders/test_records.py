@@ -37,7 +37,7 @@ def found(database: Database, name: str = "main") -> Row[tuple[object, ...]]:
     return row
 
 
-def test_a_sender_is_registered_once_and_keeps_what_is_known_of_it(database: Database) -> None:
+def test_sender_is_registered_once_and_keeps_its_data(database: Database) -> None:
     register(database)
     report(database, StateReport("connected", "all", phone="+20100", device="d"))
     register(database)
@@ -45,7 +45,7 @@ def test_a_sender_is_registered_once_and_keeps_what_is_known_of_it(database: Dat
     assert (row.channel, row.state, row.phone) == ("linked", "connected", "+20100")
 
 
-def test_a_sender_that_nobody_registered_is_not_there(database: Database) -> None:
+def test_unregistered_sender_does_not_exist(database: Database) -> None:
     with database.read() as connection:
         assert records.find(connection, "nobody") is None
     assert not take(database, "m", name="nobody")
@@ -67,7 +67,7 @@ def test_a_machine_renews_its_lease(database: Database) -> None:
     assert not take(database, "two", now=NOW + LEASE_MS)
 
 
-def test_a_machine_that_comes_back_late_renews_unless_another_was_faster(
+def test_late_machine_renews_its_lease_unless_another_took_it(
     database: Database,
 ) -> None:
     register(database)
@@ -75,7 +75,7 @@ def test_a_machine_that_comes_back_late_renews_unless_another_was_faster(
     assert take(database, "one", now=NOW + 9 * LEASE_MS)
 
 
-def test_a_lease_that_is_given_back_can_be_taken_at_once(database: Database) -> None:
+def test_released_lease_can_be_taken_at_once(database: Database) -> None:
     register(database)
     take(database, "one")
     with database.write() as connection:
@@ -86,7 +86,7 @@ def test_a_lease_that_is_given_back_can_be_taken_at_once(database: Database) -> 
     assert take(database, "two")
 
 
-def test_of_machines_that_grasp_at_once_one_gets_the_lease(database: Database) -> None:
+def test_only_one_of_simultaneous_machines_gets_the_lease(database: Database) -> None:
     register(database)
     start = threading.Barrier(6)
     got: list[str] = []
@@ -105,7 +105,7 @@ def test_of_machines_that_grasp_at_once_one_gets_the_lease(database: Database) -
     assert found(database).lease_owner == got[0]
 
 
-def test_a_state_carries_its_sentence_where_no_detail_is_given(database: Database) -> None:
+def test_state_without_a_detail_gets_its_usual_sentence(database: Database) -> None:
     register(database)
     for state in get_args(State):
         report(database, StateReport(state))
@@ -115,7 +115,7 @@ def test_a_state_carries_its_sentence_where_no_detail_is_given(database: Databas
     assert (row.detail, row.qr, row.pair_code) == ("Scan it.", "2@a", "ABCD")
 
 
-def test_codes_for_pairing_go_with_the_state(database: Database) -> None:
+def test_pairing_codes_are_cleared_with_the_state(database: Database) -> None:
     register(database)
     report(database, StateReport("pairing", qr="2@a", pair_code="ABCD"))
     report(database, StateReport("connected", "all"))
@@ -123,7 +123,7 @@ def test_codes_for_pairing_go_with_the_state(database: Database) -> None:
     assert (row.qr, row.pair_code) == (None, None)
 
 
-def test_since_when_a_state_lasts_is_kept_while_it_lasts(database: Database) -> None:
+def test_start_of_a_state_is_kept_while_it_lasts(database: Database) -> None:
     register(database)
     report(database, StateReport("reconnecting"), now=NOW + 1)
     report(database, StateReport("reconnecting", failed_reconnects=2), now=NOW + 2)
@@ -153,7 +153,7 @@ def test_the_end_of_a_restriction_is_kept_with_the_state(database: Database) -> 
     assert found(database).until is None
 
 
-def test_the_turn_is_kept_over_a_restart(database: Database) -> None:
+def test_turn_survives_a_restart(database: Database) -> None:
     register(database)
     assert found(database).next_send_at == 0
     with database.write() as connection:
@@ -161,7 +161,7 @@ def test_the_turn_is_kept_over_a_restart(database: Database) -> None:
     assert found(database).next_send_at == NOW + 5
 
 
-def test_senders_at_work_are_counted_by_channel_and_lease(database: Database) -> None:
+def test_active_senders_are_counted_by_channel_and_lease(database: Database) -> None:
     for name, channel in (("a", "linked"), ("b", "linked"), ("c", "sandbox"), ("d", "linked")):
         register(database, name, channel)
     take(database, "m", name="a")
@@ -177,7 +177,7 @@ def test_senders_at_work_are_counted_by_channel_and_lease(database: Database) ->
     ("lease", "beat", "running"),
     [(True, 0, True), (True, LATE_MS, False), (False, 0, False), (True, None, False)],
 )
-def test_a_sender_runs_while_it_is_held_and_beats(
+def test_sender_runs_while_it_has_a_lease_and_a_heartbeat(
     database: Database, *, lease: bool, beat: int | None, running: bool
 ) -> None:
     register(database)
@@ -196,7 +196,7 @@ def history(database: Database, name: str = "main") -> list[tuple[str, int]]:
         return [(row.state, row.at) for row in connection.execute(ordered)]
 
 
-def test_the_code_to_scan_tells_when_the_next_one_comes(database: Database) -> None:
+def test_qr_code_shows_when_the_next_one_comes(database: Database) -> None:
     register(database)
     report(database, StateReport("pairing", qr="2@a", qr_expires_at=NOW + 20_000))
     assert found(database).qr_expires_at == NOW + 20_000
@@ -204,7 +204,7 @@ def test_the_code_to_scan_tells_when_the_next_one_comes(database: Database) -> N
     assert found(database).qr_expires_at is None
 
 
-def test_each_change_of_state_is_kept_once(database: Database) -> None:
+def test_each_change_of_state_is_recorded_once(database: Database) -> None:
     register(database)
     register(database, "other")
     report(database, StateReport("starting"), now=NOW + 1)
@@ -224,7 +224,7 @@ def note_silence(database: Database, *, now: int) -> None:
         records.note_silence(connection, name="main", now=now)
 
 
-def test_a_silence_is_kept_as_a_stop_at_the_last_beat(database: Database) -> None:
+def test_silence_is_recorded_as_a_stop_at_the_last_heartbeat(database: Database) -> None:
     register(database)
     report(database, StateReport("connected", "all"))
     with database.write() as connection:
@@ -235,7 +235,7 @@ def test_a_silence_is_kept_as_a_stop_at_the_last_beat(database: Database) -> Non
     assert history(database) == [("connected", NOW), ("stopped", NOW + 5)]
 
 
-def test_a_sender_that_stopped_in_order_or_never_beat_was_not_silent(database: Database) -> None:
+def test_orderly_stop_or_missing_heartbeat_is_no_silence(database: Database) -> None:
     register(database)
     report(database, StateReport("starting"))
     note_silence(database, now=NOW + 9 * LATE_MS)
@@ -246,7 +246,7 @@ def test_a_sender_that_stopped_in_order_or_never_beat_was_not_silent(database: D
     assert history(database) == [("starting", NOW), ("stopped", NOW + 1)]
 
 
-def test_states_of_long_ago_are_forgotten_but_for_the_last_one(database: Database) -> None:
+def test_old_states_are_deleted_except_the_last_one(database: Database) -> None:
     for name in ("main", "other"):
         register(database, name)
     report(database, StateReport("starting"), now=NOW)
@@ -297,7 +297,7 @@ def test_a_sender_is_paused_until_it_is_resumed(database: Database) -> None:
     assert found(database).paused_at is None
 
 
-def test_who_pauses_or_resumes_twice_is_told(database: Database) -> None:
+def test_second_pause_or_resume_reports_no_change(database: Database) -> None:
     register(database)
     assert not resume(database)
     assert [pause(database, now=NOW), pause(database, now=NOW + 9)] == [True, False]
@@ -305,13 +305,13 @@ def test_who_pauses_or_resumes_twice_is_told(database: Database) -> None:
     assert [resume(database), resume(database)] == [True, False]
 
 
-def test_a_sender_that_nobody_registered_cannot_be_paused(database: Database) -> None:
+def test_unregistered_sender_cannot_be_paused(database: Database) -> None:
     assert not pause(database, "nobody")
     assert not resume(database, "nobody")
     assert not is_paused(database, "nobody")
 
 
-def test_a_pause_outlasts_states_and_restarts(database: Database) -> None:
+def test_pause_survives_state_changes_and_restarts(database: Database) -> None:
     register(database)
     pause(database)
     for state in get_args(State):

@@ -1,1 +1,1 @@
-"""What tests share beside fixtures."""
+"""Helpers that tests share in addition to fixtures."""

@@ -1,4 +1,4 @@
-"""Who uses the dashboard: a person with a browser, and a script."""
+"""Users of the dashboard: a person with a browser, and a script."""
 
 import re
 from collections.abc import Iterator
@@ -43,15 +43,14 @@ class Person:
 
     @property
     def session(self) -> str | None:
-        """The session's cookie."""
         return self.client.cookies.get("hudhud_session")
 
     def get(self, path: str) -> httpx.Response:
-        """Open a page; what it redirects to is not followed."""
+        """Open a page without following redirects."""
         return self.client.get(path)
 
     def fill(self, path: str, action: str, **fields: str) -> httpx.Response:
-        """Open a page, fill the form in that posts to `action`, and send it."""
+        """Fill in and submit a page's form that posts to `action`."""
         page = self.get(path).text
         found = next(form for form in FORM.finditer(page) if form[1] == action)
         hidden = {name: unescape(value) for name, value in HIDDEN.findall(found[0])}
@@ -60,18 +59,18 @@ class Person:
     def log_in(
         self, username: str = USERNAME, password: str = PASSWORD, *, path: str = LOGIN
     ) -> httpx.Response:
-        """Send the login form."""
+        """Submit the login form."""
         return self.fill(path, LOGIN, username=username, password=password)
 
     def is_in(self) -> bool:
-        """Whether the browser is logged in."""
+        """Return whether the browser is logged in."""
         answer = self.get(LOGIN)
         return answer.status_code == 303
 
 
 @contextmanager
 def cheap_passwords() -> Iterator[None]:
-    """Passwords are hashed in a millisecond; how long it takes is not what is tested."""
+    """Hash passwords in a millisecond, because no test depends on the cost."""
     cheap = partial(PasswordHasher, time_cost=1, memory_cost=64, parallelism=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(admin_password, "PasswordHasher", cheap)
@@ -87,7 +86,7 @@ def log_in_script(
 
 @contextmanager
 def script(server: WebServer, **headers: str) -> Iterator[httpx.Client]:
-    """A client without a key, which keeps cookies."""
+    """A client without a key that keeps cookies."""
     with httpx.Client(
         base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=SECONDS
     ) as client:

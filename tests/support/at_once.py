@@ -1,4 +1,4 @@
-"""Requests that are sent at the same moment, each on a connection that is open already."""
+"""Simultaneous requests, each on an open connection."""
 
 import asyncio
 import json
@@ -12,21 +12,21 @@ Connections = list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered; the names of headers are in small letters."""
+    """A server's answer, with header names in lower case."""
 
     status_code: int
     headers: Mapping[str, str]
     text: str
 
     def json(self) -> Any:
-        """Return the body."""
+        """Parse the body."""
         return json.loads(self.text)
 
 
 def post_at_once(
     ports: Sequence[int], path: str, bodies: Sequence[Any], headers: Mapping[str, str]
 ) -> list[Answer]:
-    """POST bodies as JSON to servers on these ports in turn; return the answers in order."""
+    """POST JSON bodies to these ports in turn; return the answers."""
     requests = [_request(path, body, headers) for body in bodies]
     used = [ports[place % len(ports)] for place in range(len(bodies))]
     return asyncio.run(asyncio.wait_for(_post(used, requests), SECONDS))

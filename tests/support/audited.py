@@ -1,4 +1,4 @@
-"""What admins' actions leave behind: notes in the audit, commands to senders."""
+"""Records of admins' actions: audit entries and commands to senders."""
 
 from sqlalchemy import select
 
@@ -7,7 +7,7 @@ from hudhud.db.tables import audit, commands
 
 
 def notes(database: Database, what: str) -> list[tuple[str, str | None, str]]:
-    """Return who did `what` to which subject, and the outcome."""
+    """Return actor, subject and outcome of the audit entries of `what`."""
     with database.read() as connection:
         rows = connection.execute(select(audit).where(audit.c.what == what).order_by(audit.c.id))
         return [(row.who, row.subject, row.outcome) for row in rows]

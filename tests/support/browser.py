@@ -1,4 +1,4 @@
-"""A browser as people have it: the system's Chromium, in fresh profiles."""
+"""The system's Chromium, in fresh profiles."""
 
 import io
 import re
@@ -24,8 +24,8 @@ from support.admin import LOGIN, PASSWORD, USERNAME
 STATUS = "/admin/status"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "--no-sandbox",  # it refuses to run as root with one
-    "--disable-gpu",  # the machine has none, and imitating one costs more than doing without
+    "--no-sandbox",  # it refuses to run as root with a sandbox
+    "--disable-gpu",  # there is none, and emulating one is slower than none
     "--disable-quic",
     "--disable-background-networking",
     "--disable-component-update",
@@ -52,7 +52,7 @@ def running_chromium() -> Iterator[Browser]:
 
 
 class Profile:
-    """A profile of the browser, logged in or not; it keeps what its pages complain about."""
+    """A browser profile that collects the errors of its pages."""
 
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:
         self.url = url
@@ -63,29 +63,26 @@ class Profile:
         self.complaints: list[str] = []
 
     def log_in(self) -> None:
-        """Get the session's cookie."""
         answer = self.context.request.post(LOGIN, data={"username": USERNAME, "password": PASSWORD})
         assert answer.ok, answer.text()
 
     def open(self, path: str = STATUS) -> Page:
-        """Open a page in a tab of its own."""
         page = self.context.new_page()
         page.goto(path)
         return page
 
     def open_live(self, path: str = STATUS) -> Page:
-        """Open the status page and wait until it is told what changes."""
+        """Open the status page and wait for its stream."""
         page = self.open(path)
         sign = page.locator("#live")
         expect(sign).to_contain_text(sign.get_attribute("data-live") or "Live")
         return page
 
     def expect_complaints(self, pattern: str) -> None:
-        """Forget complaints that the test caused on purpose."""
+        """Discard errors that the test caused on purpose."""
         self.complaints = [one for one in self.complaints if not re.search(pattern, one)]
 
     def close(self) -> None:
-        """Close all its pages."""
         self.context.close()
 
     def _note_message(self, message: ConsoleMessage) -> None:
@@ -100,7 +97,7 @@ OpenProfile = Callable[..., Profile]
 
 
 def read_qr(page: Page) -> str:
-    """Read the QR code on a page as a camera does: from its pixels."""
+    """Decode the QR code on a page from its pixels."""
     picture = page.locator(".qr svg").screenshot()
     with Image.open(io.BytesIO(picture)) as image:
         barcode = zxingcpp.read_barcode(image.convert("L"))
@@ -114,32 +111,32 @@ def mark(page: Page) -> None:
 
 
 def is_marked(page: Page) -> bool:
-    """Whether the page has not been loaded anew since `mark`."""
+    """Return whether the page has not been reloaded since `mark`."""
     return bool(page.evaluate("window.markOfTheTest === true"))
 
 
 def row(page: Page, job: int) -> Locator:
-    """The job's row in the list."""
+    """Return the job's row in the list."""
     return page.locator(f"#job-{job}")
 
 
 def expect_delivery(page: Page, job: int, word: str) -> None:
-    """Wait until the job's row says this exact status."""
+    """Wait until the job's row shows this exact status."""
     expect(row(page, job)).to_have_attribute("data-delivery", word)
 
 
 def card(page: Page) -> Locator:
-    """The card of the only sender."""
+    """Return the card of the only sender."""
     return page.locator("article.sender")
 
 
 def expect_state(page: Page, state: str) -> None:
-    """Wait until the sender's card says this state."""
+    """Wait until the sender's card shows this state."""
     expect(card(page)).to_have_attribute("data-state", state)
 
 
 def overflow(page: Page) -> int:
-    """By how many pixels the page is wider than its window."""
+    """Return by how many pixels the page is wider than its window."""
     width: int = page.evaluate(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )

@@ -1,4 +1,4 @@
-"""What the Arabic catalog must hold: the texts that templates and code mark, and all sentences."""
+"""The required content of the Arabic catalog: marked texts and all sentences."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from hudhud.core.english import ENGLISH, OTHER
 WEB = Path(hudhud.__file__).parent / "web"
 METHODS = [("pages/**.html", "jinja2.ext:babel_extract"), ("admin/**.py", "python")]
 OPTIONS = {"pages/**.html": {"trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}}
-# A text, or its forms, and its context.
+# A text or its plural forms, and its context.
 Message = tuple[str | tuple[str, ...], str | None]
 
 

@@ -1,4 +1,4 @@
-"""What tests of the commands share: how one ended, an installation, a sender to be played."""
+"""Helpers for tests of commands: results, an installation, a simulated sender."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ QR = "https://wa.me/settings/linked_devices#" + "x" * 250
 
 
 class Ended(NamedTuple):
-    """How a command ended, and what it said."""
+    """A command's exit code and output."""
 
     code: int
     out: str
@@ -34,14 +34,14 @@ Run = Callable[..., Ended]
 
 
 class Installation:
-    """A started installation with one sender, which the test plays itself."""
+    """A started installation with one sender that the test simulates."""
 
     def __init__(self) -> None:
         self.settings = load_settings()
         self.database = app.open_installation(self.settings)
 
     def play_sender(self, report: StateReport) -> None:
-        """Be the supervisor and the process of this machine's sender, in this state."""
+        """Act as supervisor and process of the sender in this state."""
         name, now = self.settings.sender_name, now_ms()
         with self.database.write() as connection:
             records.register(connection, name=name, channel=self.settings.channel, now=now)
@@ -50,12 +50,12 @@ class Installation:
             records.report(connection, name=name, new=report, now=now)
 
     def rows(self) -> list[Any]:
-        """All messages."""
+        """Return all messages."""
         with self.database.read() as connection:
             return list(connection.execute(select(messages).order_by(messages.c.id)))
 
     def claim(self) -> int:
-        """Take the message that a command queues, as a sender would; return its number."""
+        """Claim the message that a command queues; return its id."""
         wait_until(lambda: bool(self.rows()), 20, "a message")
         now, channel = now_ms(), self.settings.channel
         with self.database.write() as connection:
@@ -66,7 +66,7 @@ class Installation:
         return claimed.id
 
     def record(self, outcome: Outcome) -> None:
-        """Record what became of the message."""
+        """Record the outcome of the message."""
         with self.database.write() as connection:
             record_outcomes(
                 connection, sender=self.settings.sender_name, outcomes=[outcome], now=now_ms()
@@ -76,7 +76,7 @@ class Installation:
 
 @contextmanager
 def in_background(work: Callable[[], None]) -> Iterator[None]:
-    """Do the sender's part while a command waits for it."""
+    """Simulate the sender while a command waits for it."""
     thread = threading.Thread(target=work)
     thread.start()
     try:

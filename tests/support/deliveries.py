@@ -1,4 +1,4 @@
-"""Deliveries of events to one endpoint: planned, claimed and recorded as a dispatcher does."""
+"""Deliveries to one endpoint, handled as by a dispatcher."""
 
 from collections.abc import Sequence
 
@@ -23,13 +23,13 @@ URL = "https://shop.example/hudhud"
 
 
 def tell(database: Database, subject: int, *, now: int = NOW) -> None:
-    """An event of the message `subject`."""
+    """Write an event of the message `subject`."""
     with database.write() as connection:
         events.messages_changed(connection, "message.sent", [subject], now=now)
 
 
 def jobs(database: Database, count: int) -> list[int]:
-    """Messages whose own beginning is no event, each of another verification."""
+    """Create messages of separate verifications whose acceptance is no event."""
     with database.write() as connection:
         connection.execute(update(webhook_endpoints).values(disabled_at=NOW))
     numbers = submit(database, count)

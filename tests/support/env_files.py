@@ -1,4 +1,4 @@
-"""Settings read from a written .env file."""
+"""Settings read from an .env file."""
 
 from pathlib import Path
 
@@ -9,14 +9,13 @@ from hudhud.core.settings import load_settings
 
 
 def write_env(text: str, file: str = ".env") -> None:
-    """Write an .env file into the current folder."""
     path = Path(file)
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
 def refusal() -> str:
-    """The one line with which the start stops."""
+    """Return the one line with which the start stops."""
     with pytest.raises(SettingsError) as refused:
         load_settings()
     line = str(refused.value)

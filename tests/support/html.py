@@ -1,10 +1,10 @@
-"""Pages taken apart: what they load, and whether a strict policy lets them be."""
+"""Parsed pages, checked against a strict content security policy."""
 
 from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """What a page loads, its elements, and what in it would need 'unsafe-inline'."""
+    """A page's elements, loaded files, and parts that need 'unsafe-inline'."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -17,7 +17,7 @@ class Page(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
+        """Record an element."""
         found = {name: value or "" for name, value in attrs}
         self.elements.append((tag, found))
         if "id" in found:
@@ -30,20 +30,20 @@ class Page(HTMLParser):
         self.inline += [name for name in found if name == "style" or name.startswith("on")]
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element without content."""
+        """Record an element without content."""
         self.handle_starttag(tag, attrs)
 
     def handle_data(self, data: str) -> None:
-        """Note a text."""
+        """Record a text."""
         self.text += data
 
     def attributes(self, tag: str, **wanted: str) -> dict[str, str]:
-        """Return the attributes of the first such element that has all of `wanted`."""
+        """Return the attributes of the first element with all of `wanted`."""
         for name, found in self.elements:
             if name == tag and wanted.items() <= found.items():
                 return found
         raise AssertionError(f"There is no <{tag}> with {wanted}")
 
     def has(self, tag: str, **wanted: str) -> bool:
-        """Whether there is such an element."""
+        """Return whether there is such an element."""
         return any(name == tag and wanted.items() <= found.items() for name, found in self.elements)

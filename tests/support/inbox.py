@@ -1,4 +1,4 @@
-"""A place that alerts are sent to."""
+"""A local target for alerts."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Inbox:
-    """A local HTTP server that takes apprise's JSON messages, or refuses them."""
+    """A local HTTP server that accepts or refuses apprise's JSON messages."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -28,7 +28,7 @@ class Inbox:
                 self.end_headers()
 
             def log_message(self, *_parts: object) -> None:
-                """Say nothing."""
+                """Log no requests."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"json://127.0.0.1:{self._server.server_port}"
@@ -36,11 +36,10 @@ class Inbox:
         self._thread.start()
 
     def titles(self) -> list[str]:
-        """The titles of the messages taken."""
+        """Return the titles of the accepted messages."""
         return [str(message["title"]) for message in self.messages]
 
     def close(self) -> None:
-        """Stop the server."""
         self.open.set()
         self._server.shutdown()
         self._thread.join()

@@ -1,4 +1,4 @@
-"""The API as a program with one key uses it, each time for numbers that nobody else has."""
+"""The API for one key, with unique phone numbers."""
 
 import itertools
 import secrets
@@ -20,36 +20,36 @@ _numbers = itertools.count(secrets.randbelow(10**7))
 
 
 def new_number() -> str:
-    """An Egyptian number that no other test of this run has."""
+    """Return an Egyptian number that is unique in this test run."""
     return f"+2010{next(_numbers) % 10**8:08d}"
 
 
 def wrong(code: str) -> str:
-    """A code of the same length that is another one."""
+    """Return another code of the same length."""
     return code[:-1] + ("1" if code[-1] == "0" else "0")
 
 
 @dataclass(frozen=True)
 class KeyedApi:
-    """A server, and one of its keys."""
+    """A server and one of its keys."""
 
     server: WebServer
     key: str
 
     @property
     def owner(self) -> str:
-        """To whom belongs what the key makes."""
+        """Return the owner of everything that the key makes."""
         return api_keys.readable_prefix(self.key)
 
     def ask(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> httpx.Response:
-        """Send a request, whose body is JSON."""
+        """Send a request with a JSON body."""
         chosen = {"X-API-KEY": self.key, **(headers or {})}
         return self.server.client.request(method, path, json=body, headers=chosen)
 
     def get(self, path: str = "", **query: object) -> httpx.Response:
-        """Ask for what is below /api/v1/otp."""
+        """Get a path below /api/v1/otp."""
         return self.server.client.get(
             f"{OTP}{path}",
             params={name: str(value) for name, value in query.items()},
@@ -57,45 +57,42 @@ class KeyedApi:
         )
 
     def form(self, path: str, **fields: str) -> httpx.Response:
-        """Send a form."""
         return self.server.client.post(path, data=fields, headers={"X-API-KEY": self.key})
 
     def send(self, phone: str | None = None, **fields: Any) -> httpx.Response:
-        """Ask for a code."""
         return self.ask("POST", SEND, {"phoneNumber": phone or new_number(), **fields})
 
     def accepted(self, phone: str | None = None, **fields: Any) -> dict[str, Any]:
-        """Ask for a code; return the answer, which must be yes."""
+        """Request a code, which must be accepted, and return the answer."""
         answer = self.send(phone, **fields)
         assert answer.status_code == 202, answer.text
         body: dict[str, Any] = answer.json()
         return body
 
     def check(self, **fields: Any) -> httpx.Response:
-        """Ask whether a code is right."""
         return self.ask("POST", VERIFY, fields)
 
     def verification(self, one: str) -> Row[Any]:
-        """A verification as it is stored."""
+        """Return a stored verification."""
         with self.server.database.read() as connection:
             found = select(verifications).where(verifications.c.id == one)
             return connection.execute(found).one()
 
     def change(self, one: str, **values: Any) -> None:
-        """Change a verification behind the API's back."""
+        """Change a verification directly in the database."""
         with self.server.database.write() as connection:
             connection.execute(
                 update(verifications).where(verifications.c.id == one).values(values)
             )
 
     def change_job(self, number: int, **values: Any) -> None:
-        """Change a message behind the API's back."""
+        """Change a message directly in the database."""
         with self.server.database.write() as connection:
             connection.execute(update(messages).where(messages.c.id == number).values(values))
 
 
 def keyed(server: WebServer, *scopes: str, **settings: Any) -> KeyedApi:
-    """The API with a new key, which has no limits unless `settings` give it some."""
+    """Return the API with a new key, by default without limits."""
     chosen = {"limits": NO_LIMITS, **settings}
     key = make_key(server.database, secrets.token_hex(8), *scopes, **chosen)
     server.web.state.app_state.api_key_cache._renew()
@@ -103,7 +100,7 @@ def keyed(server: WebServer, *scopes: str, **settings: Any) -> KeyedApi:
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str | None]:
-    """The status and the word of an answer, which is a sentence for the developer too."""
+    """Return status and word of a refusal that has a sentence."""
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     body = answer.json()
     assert body.keys() <= {"message", "error"}

@@ -10,7 +10,7 @@ from hudhud.db.locks import Lock, lock
 
 
 def make_key(database: Database, name: str = "shop", *scopes: str, **settings: Any) -> str:
-    """Make a key, with the default scopes where none is given, and return it."""
+    """Create a key, by default with the default scopes, and return it."""
     with database.write() as connection:
         lock(connection, Lock.API_KEYS)
         wanted = scopes or DEFAULT_SCOPES
@@ -18,6 +18,6 @@ def make_key(database: Database, name: str = "shop", *scopes: str, **settings: A
 
 
 def revoke_key(database: Database, text: str) -> str | None:
-    """Revoke what `text` names; return the key's name."""
+    """Revoke the key that `text` names; return its name."""
     with database.write() as connection:
         return api_keys.revoke(connection, text, now=now_ms())

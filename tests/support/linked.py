@@ -1,4 +1,4 @@
-"""A service whose sender is a linked device of the emulated WhatsApp, as real processes."""
+"""A real service linked to the emulated WhatsApp."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ from waemu.records import ReceivedMessage
 
 SENDER = "main"
 PATIENCE_SECONDS = 60
-# Longer than `Timing.stable` of `linked_sender.py`: what went wrong before counts no more.
+# Longer than `Timing.stable` of `linked_sender.py`, so that earlier faults no longer count.
 SETTLED_MS = 700
 SCRIPTS = Path(__file__).parents[1] / "acceptance"
 PLAIN = ("hudhud.cli.demo.launcher", "serve")
@@ -29,7 +29,6 @@ _numbers = itertools.count(15_550_000_000)
 
 
 def new_number() -> str:
-    """A number that no phone has yet."""
     return f"+{next(_numbers)}"
 
 
@@ -58,7 +57,7 @@ class LinkedService:
 
     @property
     def database(self) -> Database:
-        """The service's database, once it has made it."""
+        """The service's database, once it exists."""
         if self._database is None:
             self._database = Database(self._url)
         return self._database
@@ -68,29 +67,29 @@ class LinkedService:
         self.service.start()
 
     def clean_up(self) -> None:
-        """Stop whatever is left."""
+        """Stop all remaining processes."""
         self.service.clean_up()
         if self._database is not None:
             self._database.close()
 
-    # What is to be seen.
+    # Observations
 
     def sender(self) -> Row[Any]:
-        """The sender's record."""
+        """Return the sender's record."""
         with self.database.read() as connection:
             row = records.find(connection, SENDER)
         assert row is not None
         return row
 
     def job(self, job_id: int) -> dict[str, Any]:
-        """What the API says of a message."""
+        """Return a message as the API shows it."""
         answer = HTTP.get(f"{self.service.url}/api/v1/otp/{job_id}", headers={"X-API-KEY": API_KEY})
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
 
     def body(self, job_id: int) -> str:
-        """The wording that was chosen, with {code} in the code's place."""
+        """Return the chosen wording, with {code} in place of the code."""
         with self.database.read() as connection:
             return str(
                 connection.scalar(
@@ -99,29 +98,30 @@ class LinkedService:
             )
 
     def inbound(self) -> list[Row[Any]]:
-        """The messages that people wrote, oldest first."""
+        """Return the inbound messages, oldest first."""
         with self.database.read() as connection:
             statement = select(tables.inbound_messages).order_by(tables.inbound_messages.c.id)
             return list(connection.execute(statement))
 
     def received(self, phone: str) -> list[ReceivedMessage]:
-        """What a virtual phone received and decrypted."""
+        """Return the messages that a virtual phone received and decrypted."""
         return self.emulator.messages(phone)
 
     def devices_on_the_phone(self) -> set[str]:
-        """The addresses of the devices that the account's phone lists as linked."""
+        """Return the addresses of the linked devices that the account's phone lists."""
         account = self.account.removeprefix("+")
         listed = self.emulator.connections(account)
         return {f"{account}:{each.device}@s.whatsapp.net" for each in listed}
 
     def now(self) -> int:
-        """A moment in the log, for `states` and `wait_for_state`."""
+        """Return a position in the log, for `states` and `wait_for_state`."""
         return self.service.output.stat().st_size
 
     def states(self, since: int = 0) -> list[dict[str, Any]]:
-        """The states that the sender went through since a moment, as its log tells them.
+        """Return the sender's states since a moment, from its log.
 
-        Some last for milliseconds only: the log has them, the database may have the next one.
+        Some states last only milliseconds: the log has them, the database may already have the next
+        one.
         """
         with self.service.output.open("rb") as output:
             output.seek(since)
@@ -129,14 +129,14 @@ class LinkedService:
         parsed = (json.loads(line) for line in lines)
         return [line for line in parsed if line["event"] == "state"]
 
-    # What is to be waited for.
+    # Waiting
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Poll until `condition` holds."""
         wait_until(condition, PATIENCE_SECONDS, what, log=self.service.tail)
 
     def wait_for_state(self, state: str, since: int = 0) -> str:
-        """Wait until the sender entered a state after a moment; return its sentence."""
+        """Wait for a sender's state after a moment; return its sentence."""
         entered: list[str] = []
 
         def has_entered() -> bool:
@@ -160,7 +160,7 @@ class LinkedService:
         return found[0]
 
     def wait_for_qr(self, *, new: bool = False) -> str:
-        """Wait for a QR code, where that is asked one that was not returned before."""
+        """Wait for a QR code, optionally for a new one."""
         shown: list[str] = []
 
         def is_shown() -> bool:
@@ -174,11 +174,11 @@ class LinkedService:
         return shown[0]
 
     def wait_for_delivery(self, job_id: int, *words: str) -> dict[str, Any]:
-        """Wait until the message is one of these, and return what the API says of it."""
+        """Wait for a message's state; return the message as shown."""
         self.wait(lambda: self.job(job_id)["delivery"] in words, f"job {job_id} to be {words}")
         return self.job(job_id)
 
-    # What is to be done.
+    # Actions
 
     def link(self) -> None:
         """Scan a QR code and wait for the connection."""
@@ -186,7 +186,7 @@ class LinkedService:
         self.wait(lambda: self.sender().state == "connected", "the link")
 
     def make_ready(self) -> None:
-        """Bring the sender back to where every test begins: linked, connected, no faults."""
+        """Reset the sender: linked, connected, without faults."""
         self.emulator.reset_faults()
         self.emulator.set_receipts("delivered+read")
 
@@ -200,17 +200,17 @@ class LinkedService:
         self.wait(is_connected, "a settled connection")
 
     def send(self, phone: str) -> dict[str, Any]:
-        """Ask for a code; return the API's answer."""
+        """Request a code; return the API's answer."""
         return ask_for_code(self.service.url, phone)
 
     def add_phone(self) -> str:
-        """A new virtual phone's number."""
+        """Add a virtual phone; return its number."""
         number = new_number()
         self.emulator.add_phone(number)
         return number
 
     def command(self, kind: CommandKind, argument: str | None = None) -> CommandResult:
-        """Ask the sender to do something and wait for what comes of it."""
+        """Send the sender a command and wait for its result."""
         with self.database.write() as connection:
             number = commands.ask(
                 connection, sender=SENDER, kind=kind, now=now_ms(), argument=argument
@@ -228,13 +228,13 @@ class LinkedService:
         return results[0]
 
     def resume(self) -> None:
-        """Let the sending go on where somebody paused it."""
+        """Resume a paused sender."""
         with self.database.write() as connection:
             records.resume(connection, name=SENDER)
             self.database.notify(connection)
 
     def show_code_since(self, at: int) -> None:
-        """Let the sender have shown codes since a moment in the past."""
+        """Pretend that the sender has shown codes for some time."""
         with self.database.write() as connection:
             connection.execute(
                 tables.senders.update()
@@ -243,7 +243,7 @@ class LinkedService:
             )
 
     def reload(self) -> None:
-        """Ask for a new process of the sender and wait until it reports."""
+        """Reload the sender and wait until its new process reports."""
         asked = now_ms()
         assert self.command("reload").status == "done"
         self.wait(lambda: self.sender().state_since >= asked, "the new process")

@@ -1,4 +1,4 @@
-"""Links by which users write first, and what people write, without a web server or WhatsApp."""
+"""Links and inbound texts without a web server or WhatsApp."""
 
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -30,7 +30,7 @@ def put_linked(
     phone: str = ACCOUNT,
     state: State = "connected",
 ) -> None:
-    """A sender that is linked to a phone."""
+    """Insert a sender that is linked to a phone."""
     put_sender(database, name, state, channel="linked", now=NOW)
     carries: Literal["all", "known", "none"] = CARRIES.get(state, "none")
     with database.write() as connection:
@@ -39,7 +39,7 @@ def put_linked(
 
 
 def link_starter(database: Database, **changes: Any) -> LinkStarter:
-    """What makes links, for live keys."""
+    """Return a starter of links for live keys."""
     chosen = settings(**{"session_secret": SECRET, **changes})
     return build_link_starter(
         chosen, database, build_templates(chosen), build_countries(chosen, database)
@@ -70,7 +70,7 @@ def write(
     channel: str = "linked",
     **changes: Any,
 ) -> None:
-    """A person writes a text to a sender."""
+    """Write a text from a person to a sender."""
     message = Inbound("m", phone, text, now)
     taking = link_replies(database, **{"channel": "linked", **changes})
     with database.write() as connection:
@@ -78,24 +78,24 @@ def write(
 
 
 def stored(database: Database, verification_id: str) -> Row[Any]:
-    """A verification as it is stored."""
+    """Return a stored verification."""
     with database.read() as connection:
         statement = select(verifications).where(verifications.c.id == verification_id)
         return connection.execute(statement).one()
 
 
 def queued(database: Database) -> list[Row[Any]]:
-    """All messages, the oldest first."""
+    """Return all messages, oldest first."""
     with database.read() as connection:
         return list(connection.execute(select(messages).order_by(messages.c.id)))
 
 
 def code_of(row: Row[Any]) -> str:
-    """The code of a verification as it is stored."""
+    """Return the code of a stored verification."""
     return CodeCipher(SECRET).codes.open(row.id, row.code_sealed)
 
 
 def text_of(link: str) -> str:
-    """What WhatsApp shows, ready to be sent, where a link is opened."""
+    """Return the prefilled text that WhatsApp shows when a link is opened."""
     (text,) = parse_qs(urlsplit(link).query, strict_parsing=True)["text"]
     return str(text)

@@ -1,4 +1,4 @@
-"""How much a database looks at to answer, whatever its machine."""
+"""The machine-independent cost of database queries."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ Asked = list[tuple[str, Any]]
 
 @contextmanager
 def sqlite_steps(connection: Connection) -> Iterator[list[int]]:
-    """Count the steps that SQLite's machine takes, in hundreds."""
+    """Count the steps of SQLite's virtual machine, in hundreds."""
     driver = cast("sqlite3.Connection", connection.connection.driver_connection)
     steps = [0]
 
@@ -27,7 +27,7 @@ def sqlite_steps(connection: Connection) -> Iterator[list[int]]:
 
 @contextmanager
 def statements_of(connection: Connection) -> Iterator[Asked]:
-    """Note what is asked on a connection."""
+    """Record the statements of a connection."""
     asked: Asked = []
 
     def note(_connection: object, _cursor: object, statement: str, values: Any, *_: object) -> None:
@@ -39,7 +39,7 @@ def statements_of(connection: Connection) -> Iterator[Asked]:
 
 
 def postgres_rows(connection: Connection, asked: Asked) -> float:
-    """How many rows the scans of statements take, those left out again included."""
+    """Return the number of rows that statements scan, including filtered ones."""
     plans = []
     for statement, values in asked:
         explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
@@ -49,7 +49,7 @@ def postgres_rows(connection: Connection, asked: Asked) -> float:
 
 
 def _rows(node: dict[str, Any]) -> float:
-    """What a node of a plan takes from a table or an index."""
+    """Return the rows that a plan node scans."""
     if "Scan" not in node["Node Type"] or "Relation Name" not in node:
         return 0
     taken = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)

@@ -1,4 +1,4 @@
-"""Databases of one PostgreSQL server, used again: to make one takes longer than most tests."""
+"""Reused PostgreSQL databases: creating one takes longer than most tests."""
 
 import secrets
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from hudhud.db.engine import Database
 from hudhud.db.migrate import migrate
 from hudhud.db.tables import installation, metadata
 
-# Whatever a test may change of a database beside its rows.
+# Everything that a test may change in a database besides its rows.
 FORM = """
     SELECT array_agg(form ORDER BY form) FROM (
         SELECT concat_ws(' ', relname, relkind, relnatts, relchecks, relhastriggers) AS form
@@ -34,19 +34,19 @@ NUMBER_FROM_ONE = """
 
 
 def migrate_without_rows(database: Database) -> None:
-    """Make the tables, and leave out the row with which a revision names the oldest version."""
+    """Create the tables without the row that names the oldest supported version."""
     migrate(database)
     with database.write() as connection:
         connection.execute(installation.delete())
 
 
 class PostgresDatabases:
-    """Lends databases; a migrated one is emptied and lent again unless its form was changed."""
+    """Lends databases, and reuses migrated ones with an unchanged schema."""
 
     def __init__(self, server: str) -> None:
         url = make_url(server).set(drivername="postgresql+psycopg")
         self._admin: Engine = create_engine(url, isolation_level="AUTOCOMMIT")
-        # No test cuts the power, and making a database flushes every file of it.
+        # No test cuts the power, and creating a database would flush every file of it.
         self._run("ALTER SYSTEM SET fsync = off")
         self._run("SELECT pg_reload_conf()")
         self._template = self._create("template1")
@@ -74,7 +74,6 @@ class PostgresDatabases:
             self._drop(name)
 
     def close(self) -> None:
-        """Close the connections."""
         self._admin.dispose()
 
     def _create(self, template: str) -> str:
@@ -86,7 +85,7 @@ class PostgresDatabases:
         self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _clean(self, name: str) -> bool:
-        """Empty the tables; False where the database is no longer what it was."""
+        """Empty the tables; return False if the schema has changed."""
         try:
             with self._connect(name) as connection:
                 connection.execute(OTHER_CONNECTIONS)

@@ -1,4 +1,4 @@
-"""Messages in a queue, put there as the API puts them."""
+"""Messages in a queue, inserted as by the API."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,21 +50,21 @@ def build_starter(
 
 
 def starter(database: Database, clock: Callable[[], int] = now_ms, /, **changes: Any) -> Starter:
-    """What makes and writes verifications, on the sandbox unless `changes` say otherwise."""
+    """Return a writer of verifications, by default on the sandbox."""
     return build_starter(
         database, settings(**{"channel": "sandbox", "session_secret": SECRET, **changes}), clock
     )
 
 
 def link_replies(database: Database, **changes: Any) -> LinkReplies:
-    """What answers the texts of links, on the sandbox unless `changes` say otherwise."""
+    """Return a responder to link texts, by default on the sandbox."""
     chosen = settings(**{"channel": "sandbox", "session_secret": SECRET, **changes})
     templates, countries = build_templates(chosen), build_countries(chosen, database)
     return build_link_replies(chosen, database, build_code_cipher(chosen), templates, countries)
 
 
 def caller(owner: str = "k", *scopes: Scope, **changes: Any) -> Caller:
-    """A key without limits, which may send unless `scopes` say otherwise."""
+    """Return a key without limits, by default with scope send."""
     chosen = {"limits": "per_number=0 per_prefix=0", **changes}
     return Caller(owner, owner, frozenset(scopes or ("send",)), **chosen)
 
@@ -79,9 +79,9 @@ def submit(
 def accept(
     database: Database, count: int = 1, *, now: int = NOW, phone: str = PHONE, **changes: Any
 ) -> list[Accepted]:
-    """Queue messages and return what the API would answer from."""
+    """Queue messages and return the data of the API's answer."""
     start = starter(database, **changes)
-    # Each of another key: none replaces another one.
+    # Separate keys, so that no message supersedes another.
     group = [
         start.make(
             SendRequest(Phone(phone, "EG")), caller=caller(f"k{one}"), request_id="r", now=now
@@ -103,7 +103,7 @@ def put_sender(
     channel: str = "sandbox",
     now: int | None = None,
 ) -> None:
-    """A sender in a state that a supervisor holds and that beats, at `now`."""
+    """Insert a sender with a supervisor and a heartbeat at `now`."""
     now = now_ms() if now is None else now
     with database.write() as connection:
         records.register(connection, name=name, channel=channel, now=now)
@@ -115,24 +115,24 @@ def put_sender(
 
 
 def change(database: Database, message_id: int, **values: Any) -> None:
-    """Change a message behind the queue's back."""
+    """Change a message directly in the database."""
     with database.write() as connection:
         connection.execute(update(messages).where(messages.c.id == message_id).values(values))
 
 
 def stored(database: Database, message_id: int) -> Row[Any]:
-    """A message as it is stored."""
+    """Return a stored message."""
     with database.read() as connection:
         return connection.execute(select(messages).where(messages.c.id == message_id)).one()
 
 
 def statuses(connection: Connection) -> dict[int, str]:
-    """The status of every message."""
+    """Return the status of every message."""
     return {row.id: row.status for row in connection.execute(select(messages))}
 
 
 def verification_of(database: Database, message_id: int) -> Row[Any]:
-    """The verification of a message as it is stored."""
+    """Return the stored verification of a message."""
     joined = verifications.c.id == messages.c.verification_id
     statement = select(verifications).join(messages, joined).where(messages.c.id == message_id)
     with database.read() as connection:

@@ -1,4 +1,4 @@
-"""Receivers of webhooks as customers run them, and a dispatcher that delivers to them."""
+"""Receivers of webhooks as customers run them, and a dispatcher."""
 
 import json
 import threading
@@ -37,17 +37,17 @@ class Received:
 
     @property
     def id(self) -> str:
-        """What a receiver tells repetitions by."""
+        """Return the id by which a receiver recognizes repetitions."""
         return self.headers["webhook-id"]
 
     @property
     def event(self) -> dict[str, Any]:
-        """What the body says."""
+        """Return the event in the body."""
         event: dict[str, Any] = json.loads(self.body)
         return event
 
     def is_signed_by(self, secret: str) -> bool:
-        """Whether the library that receivers use takes it."""
+        """Return whether the receivers' library accepts the signature."""
         try:
             Webhook(secret).verify(self.body, dict(self.headers))
         except WebhookVerificationError:
@@ -57,7 +57,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a receiver answers."""
+    """A receiver's answer."""
 
     status: int = 204
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Reply:
 
 
 class Receiver:
-    """A receiver on 127.0.0.1; `reply` says what it answers to each request."""
+    """A receiver on 127.0.0.1 that answers each request as `reply` decides."""
 
     def __init__(self, reply: Callable[[Received], Reply] = lambda _: Reply()) -> None:
         self.received: list[Received] = []
@@ -92,7 +92,7 @@ class Receiver:
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, request: object, client_address: object) -> None:
-                """Who gave up waiting is no error of the receiver."""
+                """Ignore clients that stopped waiting."""
                 del request, client_address
 
         self._server = Server(("127.0.0.1", 0), Handler)
@@ -101,20 +101,18 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """Return its address."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/hook"
 
     @property
     def ids(self) -> list[str]:
-        """The ids of all requests, in order."""
         return [one.id for one in self.received]
 
     def start(self) -> None:
-        """Begin to listen."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, with its port."""
+        """Stop and release the port."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -122,7 +120,7 @@ class Receiver:
 
 @contextmanager
 def receiving(reply: Callable[[Received], Reply] = lambda _: Reply()) -> Iterator[Receiver]:
-    """A receiver that answers as `reply` says."""
+    """Run a receiver that answers as `reply` decides."""
     receiver = Receiver(reply)
     receiver.start()
     try:
@@ -134,19 +132,19 @@ def receiving(reply: Callable[[Received], Reply] = lambda _: Reply()) -> Iterato
 def add_endpoint(
     database: Database, url: str, kinds: Sequence[str] = (), owner: str | None = None
 ) -> Signed:
-    """An endpoint that wants these kinds of events, or all."""
+    """Add an endpoint for these kinds of events, or for all."""
     with database.write() as connection:
         return endpoints.add(connection, CIPHER, url=url, kinds=kinds, owner=owner, now=now_ms())
 
 
 def dispatcher(database: Database, timing: Timing = QUICK, **more: Any) -> Dispatcher:
-    """What delivers to this machine too."""
+    """Return a dispatcher that may deliver to this machine."""
     return Dispatcher(database, CIPHER, AddressPolicy(allow_private=True), timing, **more)
 
 
 @contextmanager
 def dispatching(database: Database, timing: Timing = QUICK, **more: Any) -> Iterator[None]:
-    """A dispatcher at work."""
+    """Run a dispatcher."""
     stopping = threading.Event()
     thread = threading.Thread(target=dispatcher(database, timing, **more).run, args=(stopping,))
     thread.start()
@@ -158,7 +156,7 @@ def dispatching(database: Database, timing: Timing = QUICK, **more: Any) -> Iter
 
 
 def stored_deliveries(database: Database) -> list[Any]:
-    """Every delivery with its event's kind, the oldest first."""
+    """Return every delivery with its event's kind, oldest first."""
     joined = select(webhook_deliveries, events.c.kind, events.c.event_id.label("event"))
     joined = joined.join(events, events.c.id == webhook_deliveries.c.event_id)
     with database.read() as connection:
@@ -166,7 +164,7 @@ def stored_deliveries(database: Database) -> list[Any]:
 
 
 def wait_for_status(database: Database, *statuses: str) -> None:
-    """Wait until the deliveries have these statuses, the oldest first."""
+    """Wait until the deliveries have these statuses, oldest first."""
     wait_until(
         lambda: [row.status for row in stored_deliveries(database)] == list(statuses),
         SECONDS,

@@ -1,4 +1,4 @@
-"""A worker in a thread, as its process runs it."""
+"""A worker in a thread, run as in its process."""
 
 import threading
 from typing import Any
@@ -26,7 +26,7 @@ QUICK = Timing(idle=0.1, command_poll=0.1)
 
 
 class RunningWorker:
-    """The sender `main` at work; a test asks and watches it as others would."""
+    """The running sender `main`, with access for the test."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class RunningWorker:
         self.exit_code = self._worker.run()
 
     def stop(self) -> int:
-        """Ask it to end, and return its exit code."""
+        """Request a stop and return the exit code."""
         self._worker.request_stop()
         return self.wait_for_end()
 
@@ -68,14 +68,14 @@ class RunningWorker:
         return self.exit_code
 
     def emit(self, event: ChannelEvent) -> None:
-        """Let the channel tell something, and wait until the worker knows of it."""
+        """Emit an event of the channel and wait for the worker."""
         assert self.channel.started.wait(SECONDS)
         self.channel.emit(event)
         if isinstance(event, StateReport):
             wait_until(lambda: self._worker._state == event, SECONDS, "the worker to know")
 
     def sender(self) -> Row[Any]:
-        """The sender's record."""
+        """Return the sender's record."""
         with self.database.read() as connection:
             row = records.find(connection, "main")
         assert row is not None
@@ -96,7 +96,7 @@ class RunningWorker:
         return number
 
     def result(self, command: int) -> CommandResult:
-        """Return what came of a command, once it is finished."""
+        """Return the result of a finished command."""
 
         def found() -> CommandResult | None:
             with self.database.read() as connection:

@@ -1,4 +1,4 @@
-"""A channel that does what a test says: the seam at which nothing real can be had."""
+"""A scripted channel, in place of WhatsApp, which tests cannot use."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from hudhud.core.errors import CommandFailed
 
 
 class ScriptedChannel:
-    """Keeps what it was asked to send; fails and answers as told."""
+    """Records its messages; fails and answers as scripted."""
 
     def __init__(self, *, checks_numbers: bool = False) -> None:
         self.checks_numbers = checks_numbers
@@ -32,7 +32,7 @@ class ScriptedChannel:
         self.started.set()
 
     def has_account(self, phone: str) -> bool:
-        """Answer as told."""
+        """Answer as scripted."""
         self.checked.append(phone)
         self.on_check()
         if self.check_failure is not None:
@@ -40,7 +40,7 @@ class ScriptedChannel:
         return self.has_accounts
 
     def send(self, phone: str, text: str) -> str:
-        """Take the message, or fail as told."""
+        """Record the message, or fail as scripted."""
         self.on_send()
         if self.failure is not None:
             raise self.failure
@@ -48,15 +48,13 @@ class ScriptedChannel:
         return f"p-{len(self.sent)}"
 
     def pair_by_phone(self, phone: str) -> str:
-        """Give a code, but not to everybody."""
+        """Return a code, or refuse certain numbers."""
         if phone != "+201001234567":
             raise CommandFailed("This number cannot be paired.")
         return "ABCD1234"
 
     def log_out(self) -> None:
-        """Log out."""
         self.logged_out = True
 
     def stop(self) -> None:
-        """Disconnect."""
         self.stopped = True

@@ -1,4 +1,4 @@
-"""A service as a user would run it: real processes, watched and always stopped by pid."""
+"""A service in real processes, always stopped by process id."""
 
 import os
 import secrets
@@ -15,12 +15,12 @@ import httpx
 import psutil
 
 API_KEY = "acceptance-" + secrets.token_hex(8)
-# One for all: each new client reads all certificates of the machine, which costs more than asking.
+# One shared client: each new one reads all certificates of the machine, which is slow.
 HTTP = httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def free_port() -> int:
-    """A port that nothing listens on at this moment."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -33,7 +33,7 @@ def wait_until(
     *,
     log: Callable[[], str] = lambda: "",
 ) -> None:
-    """Poll until `condition` holds, or fail naming `what` and printing the log as it is then."""
+    """Poll until `condition` holds, or fail naming `what` and printing the log."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}: {log()}"
@@ -41,7 +41,7 @@ def wait_until(
 
 
 def ask_for_code(url: str, phone: str) -> dict[str, Any]:
-    """Ask for a code as a program does; return the answer."""
+    """Request a code as a program does; return the answer."""
     answer = HTTP.post(
         f"{url}/api/v1/otp/send", headers={"X-API-KEY": API_KEY}, json={"phoneNumber": phone}
     )
@@ -51,7 +51,7 @@ def ask_for_code(url: str, phone: str) -> dict[str, Any]:
 
 
 class Service:
-    """One `hudhud serve` (or another command) as a user would run it, in a folder of its own."""
+    """One `hudhud serve` (or another command) in its own folder."""
 
     def __init__(self, folder: Path, command: tuple[str, ...], variables: dict[str, str]) -> None:
         self.folder = folder
@@ -83,7 +83,7 @@ class Service:
         wait_until(self.answers, 30, f"an answer of {self._command}", log=self.tail)
 
     def answers(self) -> bool:
-        """Whether /healthz answers."""
+        """Return whether /healthz answers."""
         assert self.process is not None
         assert self.process.poll() is None, f"the process ended: {self.tail()}"
         try:
@@ -92,7 +92,7 @@ class Service:
             return False
 
     def children(self) -> list[psutil.Process]:
-        """The processes that this one started."""
+        """Return its child processes."""
         assert self.process is not None
         try:
             return psutil.Process(self.process.pid).children(recursive=True)
@@ -100,12 +100,12 @@ class Service:
             return []
 
     def wait_for_sender(self) -> psutil.Process:
-        """The sender's process, once there is one."""
+        """Return the sender's process, once there is one."""
         wait_until(lambda: bool(self.children()), 15, "a sender process")
         return self.children()[0]
 
     def kill(self) -> None:
-        """kill -9, and nothing but this process."""
+        """Kill only this process, with SIGKILL."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
@@ -117,11 +117,11 @@ class Service:
         return self.process.wait(timeout=15)
 
     def tail(self) -> str:
-        """The end of what the process printed."""
+        """Return the end of the process's output."""
         return self.output.read_text()[-2000:] if self.output.exists() else ""
 
     def clean_up(self) -> None:
-        """Kill whatever is left."""
+        """Kill all remaining processes."""
         if self.process is None:
             return
         left = self.children()

@@ -1,4 +1,4 @@
-"""Senders and numbers as the dashboard is given them, usual but for what a test changes."""
+"""Senders and numbers as the dashboard receives them, with typical defaults."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,17 +16,16 @@ CAIRO = ZoneInfo("Africa/Cairo")
 
 
 def view(language: Language = "en") -> View:
-    """A reader in Cairo."""
+    """Return the view of a reader in Cairo."""
     return View(language, CAIRO)
 
 
 def fmt(language: Language = "en", now: int = NOW) -> Format:
-    """How such a reader has it written."""
+    """Return the format for such a reader."""
     return Format(view(language), now)
 
 
 def card(state: Any = "connected", **changes: Any) -> SenderCard:
-    """A sender's card."""
     usual = {
         "name": "main",
         "channel": "linked",
@@ -50,13 +49,13 @@ def card(state: Any = "connected", **changes: Any) -> SenderCard:
 
 
 def window(rate: float | None = None, median_ms: int | None = None, **happened: int) -> Period:
-    """How it went during some time."""
+    """Return the counts of a period."""
     counts: dict[Happening, int] = {name: happened.get(name, 0) for name in HAPPENINGS}
     return Period(counts, rate, median_ms)
 
 
 def numbers(counts: dict[str, int] | None = None, **changes: Any) -> QueueNumbers:
-    """The numbers, after a few codes that all arrived."""
+    """Return the numbers after a few codes that all arrived."""
     usual = {
         "counts": {status: (counts or {"read": 9}).get(status, 0) for status in STATUSES},
         "oldest_waiting_at": None,

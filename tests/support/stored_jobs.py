@@ -1,4 +1,4 @@
-"""Messages put straight into the tables, in any state, with all that is kept beside them."""
+"""Messages in any state, inserted with all their related rows."""
 
 import itertools
 from collections import Counter
@@ -22,11 +22,11 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class StoredJob:
-    """What a message is to look like; `code` is None once it is erased."""
+    """The description of a message; `code` is None once it is erased."""
 
     phone: str = PHONE
     body: str = BODY
-    error: Sentence | str | None = None  # a text alone: from before there were codes
+    error: Sentence | str | None = None  # only a text: from before codes existed
     status: str = "queued"
     code: str | None = "4711"
     cipher: CodeCipher = CIPHER
@@ -38,7 +38,7 @@ class StoredJob:
 
 
 def put_jobs(database: Database, *jobs: StoredJob, shard: int = SHARD) -> list[int]:
-    """Store messages as if all had happened that leads to them; return their ids."""
+    """Insert messages with all earlier events; return their ids."""
     with database.write() as connection:
         ids = database.new_ids(connection, messages, len(jobs))
         rows = [_rows(number, job) for number, job in zip(ids, jobs, strict=True)]
@@ -56,7 +56,6 @@ def put_jobs(database: Database, *jobs: StoredJob, shard: int = SHARD) -> list[i
 
 
 def forget_everything(database: Database) -> None:
-    """Empty every table."""
     with database.write() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())

@@ -1,4 +1,4 @@
-"""A command on a terminal of its own, as a person starts it."""
+"""A command on its own terminal, as a person starts it."""
 
 import contextlib
 import fcntl
@@ -50,21 +50,21 @@ class Terminal:
         self._reader.start()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError):  # Linux ends a terminal without a process so
+        with contextlib.suppress(OSError):  # how Linux reports a terminal without a process
             while data := os.read(self._ours, 65536):
                 self._seen += data
 
     @property
     def text(self) -> str:
-        """All that was shown so far, line ends as written."""
+        """Return all output so far, with its line ends."""
         return self._seen.decode(errors="replace").replace("\r\n", "\n")
 
     def wait_for(self, text: str, seconds: float = 60) -> None:
-        """Wait until it shows a text."""
+        """Wait until the output contains a text."""
         wait_until(lambda: text in self.text, seconds, f"{text!r} in {self.text[-2000:]}")
 
     def press(self, keys: bytes) -> None:
-        """Type."""
+        """Type keys."""
         os.write(self._ours, keys)
 
     def wait(self, seconds: float = 60) -> int:
@@ -89,5 +89,5 @@ def _take_terminal() -> None:
 
 
 def _without_size(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables without those that would overrule the terminal's own size."""
+    """Return the variables without those that override the terminal's size."""
     return {name: value for name, value in environment.items() if name not in SIZE_VARIABLES}

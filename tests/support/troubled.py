@@ -1,4 +1,4 @@
-"""Senders in every state that one can be in, put into the database of a running service."""
+"""Senders in every state, inserted into a running service's database."""
 
 from hudhud.channels.base import State
 from hudhud.core.clock import HOUR_MS, now_ms
@@ -19,9 +19,9 @@ STATES: tuple[State, ...] = (
 
 
 def put_troubled_senders(service: Service) -> None:
-    """Put a sender for each state beside the service's own, and one that does not run."""
+    """Insert a sender for each state, and one that does not run."""
     database = Database(f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
-    later = now_ms() + HOUR_MS  # nobody beats for them
+    later = now_ms() + HOUR_MS  # they have no heartbeat
     for state in STATES:
         name = f"branch-{state.replace('_', '-')}"
         put_sender(database, name, state, channel="linked")

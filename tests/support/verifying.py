@@ -1,4 +1,4 @@
-"""Codes that are sent and checked at times of a test's own, without a web server."""
+"""Codes sent and checked at chosen times, without a web server."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,12 +24,12 @@ from support.queued import NOW, PHONE, SECRET, caller
 MOST = 5
 SHOP = caller("shop", "send", "verify", "read")
 OTHER_SHOP = caller("other", "send", "verify", "read")
-PLAIN = caller("plain", "send", "read")  # checks codes itself, as callers of the earlier one did
+PLAIN = caller("plain", "send", "read")  # compares codes itself, as before
 ADMIN = caller("root", "admin")
 
 
 def request(phone: str = PHONE, **changes: Any) -> SendRequest:
-    """What a caller asks for, an Egyptian number unless it is told otherwise."""
+    """Return a caller's request, by default for an Egyptian number."""
     return SendRequest(Phone(phone, "EG"), **changes)
 
 
@@ -39,7 +39,7 @@ def start(
     now: int = NOW,
     starter: queued.Starter | None = None,
 ) -> list[Accepted | Exception]:
-    """Write a group of requests, as the API does for those that come within milliseconds."""
+    """Write a group of requests, as for those within milliseconds."""
     used = starter or queued.starter(database, lambda: now)
     group = [
         used.make(one, caller=who, request_id="r", now=now + place)
@@ -50,7 +50,7 @@ def start(
 
 
 def accepted(database: Database, who: Caller = SHOP, *, now: int = NOW, **changes: Any) -> Accepted:
-    """Start one verification and return what the API would answer from."""
+    """Start one verification and return the data of the API's answer."""
     (result,) = start(database, (who, request(**changes)), now=now)
     assert isinstance(result, Accepted)
     return result
@@ -59,7 +59,7 @@ def accepted(database: Database, who: Caller = SHOP, *, now: int = NOW, **change
 def check(
     database: Database, *group: Check, most: int = MOST, now: int = NOW
 ) -> list[Checked | Exception]:
-    """Check a group, as the API does with those that come at once."""
+    """Check a group, as the API does for simultaneous checks."""
     with database.write() as connection:
         return CodeChecker(CodeCipher(SECRET), most, lambda: now).write(connection, group)
 
@@ -72,18 +72,18 @@ def check_code(database: Database, who: Caller, one: str, typed: str) -> Checked
 
 
 def word(result: object) -> str:
-    """The word with which something was refused."""
+    """Return the word of a refusal."""
     assert isinstance(result, Refused), result
     return str(result.word)
 
 
 def wrong(code: str) -> str:
-    """A code of the same length that is another one."""
+    """Return another code of the same length."""
     return code[:-1] + str((int(code[-1]) + 1) % 10)
 
 
 def resends(database: Database, **changes: Any) -> Resender:
-    """What sends codes again, on the sandbox unless `changes` say otherwise."""
+    """Return a resender of codes, by default on the sandbox."""
     chosen = settings(**{"channel": "sandbox", **changes})
     return build_resender(
         chosen, database, build_templates(chosen), build_countries(chosen, database)
@@ -91,7 +91,7 @@ def resends(database: Database, **changes: Any) -> Resender:
 
 
 def verification(database: Database, one: str) -> Row[Any]:
-    """A verification as it is stored."""
+    """Return a stored verification."""
     with database.read() as connection:
         return connection.execute(
             select(tables.verifications).where(tables.verifications.c.id == one)
@@ -99,7 +99,7 @@ def verification(database: Database, one: str) -> Row[Any]:
 
 
 def jobs_of(database: Database, one: str) -> Sequence[Row[Any]]:
-    """The messages of a verification, the first one first."""
+    """Return the messages of a verification, oldest first."""
     found = (
         select(tables.messages)
         .where(tables.messages.c.verification_id == one)
@@ -110,7 +110,7 @@ def jobs_of(database: Database, one: str) -> Sequence[Row[Any]]:
 
 
 def kept_numbers(database: Database) -> dict[str, int]:
-    """The kept numbers of messages, which must be the same as counting them all."""
+    """Return the counters of messages, after comparing them with a full count."""
     counted = select(tables.messages.c.status, func.count()).group_by(tables.messages.c.status)
     with database.read() as connection:
         kept = {status: count for status, count in counters.counts(connection).items() if count}

@@ -1,4 +1,4 @@
-"""The web application on a real server, in a thread, on a port of its own."""
+"""The web application on a real server in a thread."""
 
 import socket
 import threading
@@ -23,13 +23,13 @@ SECRET = "a secret of the web tests"
 SEND = "/api/v1/otp/send"
 PHONE = "+201001234567"
 SECONDS = 20.0
-# A connection must not be used again at the moment at which the server gives it up, after 5 s.
+# The server closes idle connections after 5 s; a client must not reuse one at that moment.
 LIMITS = httpx.Limits(keepalive_expiry=2)
 
 
 @dataclass(frozen=True)
 class WebServer:
-    """A running server, its database, and a client that sends the right key."""
+    """A running server, its database, and a client with a valid key."""
 
     port: int
     database: Database
@@ -37,22 +37,21 @@ class WebServer:
     web: Litestar
 
     def end_streams(self) -> None:
-        """End the open event streams and long waits, as `hudhud serve` does before it stops."""
+        """End open streams and long waits, as before a stop."""
         end_streams(self.web)
 
     def send(self, phone: object = PHONE) -> httpx.Response:
-        """Ask for a code."""
         return self.client.post(SEND, json={"phoneNumber": phone})
 
     def raw(self, request: bytes) -> bytes:
-        """Send bytes on a connection of their own and return what comes until its end."""
+        """Send bytes on a separate connection and return everything until its end."""
         with socket.create_connection(("127.0.0.1", self.port), SECONDS) as connection:
             connection.sendall(request)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def end_streams(web: Litestar) -> None:
-    """End what would keep the server from stopping."""
+    """End requests that would delay the server's stop."""
     web.state.feed.close()
     web.state.app_state.waiting.close()
 

@@ -1,4 +1,4 @@
-"""A client of webhooks for one request, and names that lead to chosen addresses."""
+"""A webhook client, and names that resolve to chosen addresses."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ SECONDS = 20.0
 
 
 def leads_to(*addresses: str) -> Resolve:
-    """A name server that knows one answer."""
+    """Return a resolver that knows one answer."""
     return lambda _host, _port: addresses
 
 
@@ -20,7 +20,7 @@ def address_policy(*addresses: str, allow_private: bool = False) -> AddressPolic
 
 
 def said(answer: EndpointAnswer) -> str:
-    """The English text of what went wrong."""
+    """Return the English text of the error."""
     assert answer.error is not None
     return answer.error.english()
 

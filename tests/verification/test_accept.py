@@ -1,4 +1,4 @@
-"""New verifications are stored with their messages, or refused where there is no place."""
+"""New verifications are stored with their messages, or refused."""
 
 import threading
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from support.queued import (
 )
 
 EGYPT = Phone(PHONE, "EG")
-# Ten messages wait, one each second; the eleventh waits exactly as long as its code is valid.
+# Ten messages wait, one each second; the eleventh waits exactly for its validity.
 PACED = {
     "channel": "linked",
     "otp_ttl_seconds": 10,
@@ -69,7 +69,7 @@ def test_a_verification_and_its_message_are_stored_together(database: Database) 
     assert (row.created_at, row.expires_at) == (NOW, NOW + VALIDITY_MS)
 
 
-def test_a_code_is_stored_to_be_checked_found_and_sent_and_not_readably(database: Database) -> None:
+def test_code_is_stored_unreadably_for_checking_search_and_sending(database: Database) -> None:
     (accepted,) = accept(database, otp_length=10)
     code = str(accepted.code)
     row = verification_of(database, accepted.message_id)
@@ -81,7 +81,7 @@ def test_a_code_is_stored_to_be_checked_found_and_sent_and_not_readably(database
     assert not any(code in str(value) for value in (*row, *message))
 
 
-def test_a_group_is_stored_and_answered_in_its_order(database: Database) -> None:
+def test_group_is_stored_and_answered_in_order(database: Database) -> None:
     start = starter(database)
     group = make(start, 30)
     with database.write() as connection:
@@ -99,7 +99,7 @@ def test_the_largest_group_is_stored_at_once(database: Database) -> None:
         assert connection.scalar(select(func.count()).select_from(tables.messages)) == LARGEST_GROUP
 
 
-def test_no_id_is_given_twice_even_after_the_messages_are_deleted(database: Database) -> None:
+def test_ids_are_not_reused_after_deletion(database: Database) -> None:
     before = [one.message_id for one in accept(database, 3)]
     with database.write() as connection:
         connection.execute(tables.messages.delete())
@@ -107,7 +107,7 @@ def test_no_id_is_given_twice_even_after_the_messages_are_deleted(database: Data
     assert before + after == sorted({*before, *after})
 
 
-def test_groups_that_are_written_at_once_get_ids_of_their_own(database: Database) -> None:
+def test_simultaneous_groups_get_distinct_ids(database: Database) -> None:
     with ThreadPoolExecutor(6) as threads:
         groups = list(threads.map(lambda _: accept(database, 10), range(18)))
     ids = [one.message_id for group in groups for one in group]
@@ -116,7 +116,7 @@ def test_groups_that_are_written_at_once_get_ids_of_their_own(database: Database
         assert [one.message_id for one in group] == sorted(one.message_id for one in group)
 
 
-def test_a_group_that_fails_leaves_ids_that_can_go_on(database: Database) -> None:
+def test_ids_continue_after_a_failed_group(database: Database) -> None:
     start = starter(database)
     twice = make(start)
     with pytest.raises(IntegrityError), database.write() as connection:
@@ -139,7 +139,7 @@ def test_a_message_cannot_be_without_its_verification(database: Database) -> Non
     assert stored(database, accepted.message_id).verification_id == accepted.verification_id
 
 
-def test_a_group_that_does_not_fit_is_taken_as_far_as_there_are_places(database: Database) -> None:
+def test_group_is_accepted_as_far_as_the_queue_has_room(database: Database) -> None:
     results = write(database, starter(database, **PACED), PLACES + 4)
     assert count_of(results) == PLACES
     assert [type(result) for result in results[PLACES:]] == [QueueUnavailable] * 4
@@ -150,19 +150,19 @@ def test_a_group_that_does_not_fit_is_taken_as_far_as_there_are_places(database:
 
 
 @pytest.mark.parametrize("senders", [1, 2, 5])
-def test_the_places_grow_with_the_senders_at_work(database: Database, senders: int) -> None:
+def test_capacity_grows_with_active_senders(database: Database, senders: int) -> None:
     for number in range(senders):
         put_sender(database, f"s{number}", "reconnecting", channel="linked")
     put_sender(database, "another channel", channel="sandbox")
     assert count_of(write(database, starter(database, **PACED), 100)) == 10 * senders + 1
 
 
-def test_without_a_sender_at_work_one_is_reckoned_with(database: Database) -> None:
+def test_capacity_without_an_active_sender_is_that_of_one(database: Database) -> None:
     put_sender(database, "dead", channel="linked", now=now_ms() - 60_000)
     assert count_of(write(database, starter(database, **PACED), 100)) == PLACES
 
 
-def test_only_what_waits_takes_a_place(database: Database) -> None:
+def test_only_waiting_messages_take_a_place(database: Database) -> None:
     write(database, starter(database, **PACED), PLACES)
     with database.write() as connection:
         for number, status in enumerate(["sending", "sent", "failed", "expired"], start=1):
@@ -177,7 +177,7 @@ def test_messages_of_another_channel_take_no_place(database: Database) -> None:
     assert count_of(write(database, starter(database, **PACED), 100)) == PLACES
 
 
-def test_groups_that_are_written_at_once_do_not_take_more_places_than_there_are(
+def test_simultaneous_groups_do_not_exceed_the_capacity(
     database: Database,
 ) -> None:
     start = threading.Barrier(4)
@@ -198,7 +198,7 @@ def test_groups_that_are_written_at_once_do_not_take_more_places_than_there_are(
         assert connection.scalar(select(func.count()).select_from(tables.messages)) == PLACES
 
 
-def test_a_code_of_short_validity_is_refused_where_it_could_only_expire(database: Database) -> None:
+def test_code_whose_validity_is_shorter_than_the_queue_is_refused(database: Database) -> None:
     start = starter(database, **(PACED | {"otp_ttl_seconds": 300}))
     short, long = (
         start.make(

@@ -1,4 +1,4 @@
-"""Check what users typed: the rule alone, groups, several names of a verification, at once."""
+"""Checks of codes: the rule, groups, lookup, and concurrency."""
 
 import threading
 from collections import Counter
@@ -41,14 +41,14 @@ IN_TIME = NOW + 1
 
 @pytest.fixture
 def other_process(database: Database) -> Iterator[Database]:
-    """The same database with connections of its own, as another process has it."""
+    """The same database with its own connections, as in another process."""
     opened = Database(database.url.render_as_string(hide_password=False))
     yield opened
     opened.close()
 
 
 def outcome(result: Checked | Exception) -> str:
-    """What a caller would read."""
+    """Return the result that a caller reads."""
     if isinstance(result, Checked):
         return "valid" if result.is_valid else f"{result.status} {result.attempts_remaining}"
     return word(result)
@@ -63,7 +63,7 @@ def code_of(one: Accepted) -> str:
     return one.code
 
 
-def test_the_right_code_approves_once_and_ends_everything(database: Database) -> None:
+def test_right_code_approves_once_and_ends_the_verification(database: Database) -> None:
     one = accepted(database)
     asked = Check(SHOP, code_of(one), verification_id=one.verification_id)
     assert outcomes(database, asked) == ["valid"]
@@ -78,14 +78,14 @@ def test_the_right_code_approves_once_and_ends_everything(database: Database) ->
     assert kept_numbers(database) == {"canceled": 1}
 
 
-def test_a_message_that_is_being_sent_when_its_code_is_used_goes_out(database: Database) -> None:
+def test_message_being_sent_is_completed_after_approval(database: Database) -> None:
     one = accepted(database)
     change(database, one.message_id, status="sending")
     check_code(database, SHOP, one.verification_id, code_of(one))
     assert [job.status for job in jobs_of(database, one.verification_id)] == ["sending"]
 
 
-def test_a_group_is_checked_one_after_the_other(database: Database) -> None:
+def test_group_is_checked_in_order(database: Database) -> None:
     one, other = accepted(database), accepted(database, phone="+201001234568")
     right = Check(SHOP, code_of(one), verification_id=one.verification_id)
     not_right = Check(SHOP, wrong(code_of(one)), verification_id=one.verification_id)
@@ -102,7 +102,7 @@ def test_a_group_is_checked_one_after_the_other(database: Database) -> None:
     assert kept_numbers(database) == {"canceled": 2}
 
 
-def test_a_group_tries_no_more_than_is_allowed(database: Database) -> None:
+def test_group_uses_no_more_attempts_than_allowed(database: Database) -> None:
     one = accepted(database)
     not_right = Check(SHOP, wrong(code_of(one)), verification_id=one.verification_id)
     right = Check(SHOP, code_of(one), verification_id=one.verification_id)
@@ -131,13 +131,13 @@ def test_other_spellings_of_the_code_are_right(database: Database, typed: str) -
     assert check_code(database, SHOP, one.verification_id, typed).is_valid
 
 
-def test_letters_of_a_callers_own_code_may_be_typed_in_any_case(database: Database) -> None:
+def test_letters_of_a_custom_code_match_in_any_case(database: Database) -> None:
     one = accepted(database, code="aB3x9Z")
     assert check_code(database, SHOP, one.verification_id, "Ab3X-9z").is_valid
 
 
 @pytest.mark.parametrize("typed", ["123", "12345", "01234", "1234 1234", "۱۲۳", "", "\u200f"])
-def test_what_is_not_the_whole_code_is_wrong(database: Database, typed: str) -> None:
+def test_incomplete_code_is_wrong(database: Database, typed: str) -> None:
     one = accepted(database, code="1234")
     assert not check_code(database, SHOP, one.verification_id, typed).is_valid
 
@@ -166,14 +166,14 @@ def test_a_verification_is_found_by_its_id_its_jobs_and_its_number(database: Dat
         {"phone": "+201001234569"},
     ],
 )
-def test_what_does_not_exist_is_not_pending(
+def test_unknown_verification_is_not_pending(
     database: Database, asked: dict[str, str | int]
 ) -> None:
     accepted(database)
     assert outcomes(database, Check(SHOP, "1234", **asked)) == ["nothing_pending"]  # type: ignore[arg-type] # one of three
 
 
-def test_what_another_key_made_does_not_exist_and_is_not_tried(database: Database) -> None:
+def test_verification_of_another_key_is_not_found_and_loses_no_attempt(database: Database) -> None:
     one = accepted(database)
     group = [
         Check(OTHER_SHOP, code_of(one), verification_id=one.verification_id),
@@ -186,7 +186,7 @@ def test_what_another_key_made_does_not_exist_and_is_not_tried(database: Databas
 
 
 @pytest.mark.parametrize("name", ["id", "job", "phone"])
-def test_an_admin_may_check_what_any_key_made(database: Database, name: str) -> None:
+def test_admin_may_check_verifications_of_any_key(database: Database, name: str) -> None:
     one = accepted(database, PLAIN)
     asked = {
         "id": Check(ADMIN, code_of(one), verification_id=one.verification_id),
@@ -196,7 +196,7 @@ def test_an_admin_may_check_what_any_key_made(database: Database, name: str) -> 
     assert outcomes(database, asked[name]) == ["valid"]
 
 
-def test_of_a_number_the_newest_that_waits_is_checked(database: Database) -> None:
+def test_newest_pending_verification_of_a_number_is_checked(database: Database) -> None:
     old = accepted(database, template=None)
     other = accepted(database, OTHER_SHOP, now=NOW + 1)
     new = accepted(database, now=NOW + 2)
@@ -205,7 +205,7 @@ def test_of_a_number_the_newest_that_waits_is_checked(database: Database) -> Non
     assert outcomes(database, Check(OTHER_SHOP, code_of(other), phone=PHONE)) == ["valid"]
 
 
-def test_of_a_number_one_that_is_still_valid_is_checked_before_a_newer_one_that_is_over(
+def test_valid_verification_of_a_number_precedes_a_newer_expired_one(
     database: Database,
 ) -> None:
     plain, shop = (PLAIN, request(code="1111", ttl_seconds=900)), (SHOP, request(ttl_seconds=60))
@@ -214,7 +214,7 @@ def test_of_a_number_one_that_is_still_valid_is_checked_before_a_newer_one_that_
     assert outcomes(database, Check(ADMIN, "1111", phone=PHONE), now=later) == ["valid"]
 
 
-def test_a_code_is_good_to_the_last_millisecond_and_not_longer(database: Database) -> None:
+def test_code_is_valid_to_the_last_millisecond(database: Database) -> None:
     one = accepted(database)
     not_right = Check(SHOP, wrong(code_of(one)), verification_id=one.verification_id)
     right = Check(SHOP, code_of(one), verification_id=one.verification_id)
@@ -225,7 +225,7 @@ def test_a_code_is_good_to_the_last_millisecond_and_not_longer(database: Databas
 
 
 def at_once(groups: list[tuple[Database, list[Check]]]) -> list[str]:
-    """Check groups on threads that begin together; return all outcomes."""
+    """Check groups on threads that begin simultaneously; return all outcomes."""
     barrier = threading.Barrier(len(groups))
 
     def work(place: tuple[Database, list[Check]]) -> list[str]:
@@ -237,7 +237,7 @@ def at_once(groups: list[tuple[Database, list[Check]]]) -> list[str]:
         return [one for found in threads.map(work, groups) for one in found]
 
 
-def test_of_many_right_checks_at_once_exactly_one_is_valid(
+def test_exactly_one_of_many_simultaneous_right_checks_is_valid(
     database: Database, other_process: Database
 ) -> None:
     one = accepted(database)
@@ -251,7 +251,7 @@ def test_of_many_right_checks_at_once_exactly_one_is_valid(
     assert kept_numbers(database) == {"canceled": 1}
 
 
-def test_of_many_wrong_checks_at_once_no_more_than_allowed_are_tried(
+def test_simultaneous_wrong_checks_use_no_more_attempts_than_allowed(
     database: Database, other_process: Database
 ) -> None:
     one = accepted(database)
@@ -265,7 +265,7 @@ def test_of_many_wrong_checks_at_once_no_more_than_allowed_are_tried(
     assert verification(database, one.verification_id).attempts == MOST
 
 
-def test_right_and_wrong_checks_at_once_approve_once_or_use_all_attempts_up(
+def test_simultaneous_right_and_wrong_checks_approve_once_or_use_all_attempts(
     database: Database, other_process: Database
 ) -> None:
     one = accepted(database)
@@ -290,7 +290,7 @@ def after(standing: Standing, *, is_right: bool, now: int = NOW) -> Standing | R
 
 
 @pytest.mark.parametrize("attempts", range(MOST))
-def test_the_right_code_approves_and_is_no_attempt(attempts: int) -> None:
+def test_right_code_approves_without_using_an_attempt(attempts: int) -> None:
     standing = after(pending(attempts), is_right=True)
     assert standing == Standing("approved", attempts, IN_TIME)
 
@@ -305,8 +305,8 @@ def test_the_last_wrong_code_ends_it() -> None:
     assert ended == Standing("max_attempts_reached", MOST, IN_TIME)
 
 
-def test_fewer_attempts_than_were_used_already_end_it_at_the_next_wrong_code() -> None:
-    """As after a change of OTP_MAX_ATTEMPTS."""
+def test_lowered_maximum_ends_the_verification_at_the_next_wrong_code() -> None:
+    """OTP_MAX_ATTEMPTS was lowered below the used attempts."""
     standing = pending(3).after(is_right=False, most=2, now=NOW)
     assert isinstance(standing, Standing)
     assert standing.status == "max_attempts_reached"
@@ -327,7 +327,7 @@ def test_fewer_attempts_than_were_used_already_end_it_at_the_next_wrong_code() -
         (Standing("failed", 0, IN_TIME), NotFound, "nothing_pending"),
     ],
 )
-def test_what_has_ended_cannot_be_checked_and_says_why(
+def test_ended_verification_is_refused_with_a_reason(
     standing: Standing, error: type[Refused], word: str, *, is_right: bool
 ) -> None:
     refused = after(standing, is_right=is_right)
@@ -335,7 +335,7 @@ def test_what_has_ended_cannot_be_checked_and_says_why(
     assert refused.word == word
 
 
-def test_nobody_is_told_to_try_the_same_code_again_later() -> None:
+def test_refusal_after_too_many_attempts_has_no_retry_after() -> None:
     refused = after(Standing("max_attempts_reached", 5, IN_TIME), is_right=True)
     assert isinstance(refused, TooMany)
     assert refused.retry_after is None
@@ -348,7 +348,7 @@ def test_nobody_is_told_to_try_the_same_code_again_later() -> None:
     expires_at=st.integers(NOW - 3, NOW + 3),
     checks=st.lists(st.tuples(st.booleans(), st.integers(0, 2)), max_size=12),
 )
-def test_no_row_of_checks_approves_twice_too_late_or_beyond_the_attempts(
+def test_no_sequence_of_checks_approves_twice_too_late_or_beyond_the_attempts(
     status: Status, attempts: int, expires_at: int, checks: list[tuple[bool, int]]
 ) -> None:
     standing = Standing(status, attempts, expires_at)

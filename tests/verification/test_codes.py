@@ -12,36 +12,36 @@ from hudhud.verification.codes import LONGEST_TYPED, OWN, canonical, new_code
 MANY = 20_000
 # Chi-squared with 9 degrees of freedom exceeds this once in 10^12 honest runs.
 UNBELIEVABLE = 75.0
-# The zeros of scripts that people type codes in: Arabic-Indic, Persian and Urdu, Hindi, Bengali,
-# Thai, Myanmar, those of wide letters, and of bold mathematics beyond the first 65,536 signs.
+# The zeros of scripts in which people type codes: Arabic-Indic, Persian and Urdu, Hindi, Bengali,
+# Thai, Myanmar, fullwidth, and mathematical bold beyond the Basic Multilingual Plane.
 ZEROS = "0٠۰०০๐၀０𝟎"
 SPACES = " \t\r\n\u00a0\u2002\u2007\u2009\u200a\u202f\u205f\u3000"
 DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u301c\ufe58\ufe63\uff0d"
-# Zero-width signs and marks of the direction of writing; the last one begins many files.
+# Zero-width characters and direction marks; the last one is the byte order mark.
 MARKS = "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u202a\u202c\u202e\u2060\u2066\u2069\ufeff"
 codes = st.from_regex(OWN, fullmatch=True)
 
 
 def spelled(code: str, zero: str) -> str:
-    """A code in the digits of another script."""
+    """Return a code in the digits of another script."""
     return "".join(chr(ord(zero) + int(sign)) if sign.isdigit() else sign for sign in code)
 
 
 @pytest.mark.parametrize("length", range(4, 11))
-def test_a_code_has_the_length_asked_for_and_ascii_digits_only(length: int) -> None:
+def test_code_has_the_requested_length_and_only_ascii_digits(length: int) -> None:
     codes = [new_code(length) for _ in range(200)]
     assert {len(code) for code in codes} == {length}
     assert all(code.isascii() and code.isdigit() for code in codes)
 
 
 @pytest.mark.parametrize("position", range(4))
-def test_every_digit_is_equally_likely_in_every_place(position: int) -> None:
+def test_every_digit_is_equally_likely_in_every_position(position: int) -> None:
     found = Counter(new_code(4)[position] for _ in range(MANY))
     expected = MANY / 10
     assert sum((found[digit] - expected) ** 2 / expected for digit in "0123456789") < UNBELIEVABLE
 
 
-def test_codes_do_not_repeat_where_there_is_room() -> None:
+def test_long_codes_do_not_repeat() -> None:
     codes = {new_code(10) for _ in range(1000)}
     assert len(codes) > 990
 
@@ -63,7 +63,7 @@ def test_codes_do_not_repeat_where_there_is_room() -> None:
         ("ab-3x ", "AB3X"),
     ],
 )
-def test_what_a_person_typed_is_read_as_it_was_meant(typed: str, read: str) -> None:
+def test_typed_code_is_canonicalized(typed: str, read: str) -> None:
     assert canonical(typed) == read
 
 
@@ -89,7 +89,7 @@ def test_codes_that_differ_by_more_than_case_stay_different(code: str, other: st
 
 @settings(deadline=None, database=None)
 @given(typed=st.text())
-def test_what_is_read_is_read_as_itself(typed: str) -> None:
+def test_canonical_code_is_stable(typed: str) -> None:
     read = canonical(typed)
     assert canonical(read) == canonical(read + " ") == read or len(read) >= LONGEST_TYPED
 
@@ -98,10 +98,10 @@ def test_what_is_read_is_read_as_itself(typed: str) -> None:
     "typed",
     ["", " - ", "\u200f", "0471.", "0471,", "04_71", "0471!", "O471", "⓪④⑦①", "²³¹⁰", "四七一〇"],
 )
-def test_what_is_no_spelling_of_a_code_is_none(typed: str) -> None:
+def test_other_text_is_no_code(typed: str) -> None:
     assert not re.fullmatch("[0-9]{4}", canonical(typed))
 
 
-def test_what_follows_the_longest_text_is_not_looked_at() -> None:
+def test_overlong_input_is_truncated() -> None:
     assert canonical("9" * LONGEST_TYPED + "1") == "9" * LONGEST_TYPED
     assert canonical(" " * LONGEST_TYPED + "0471") == ""

@@ -1,4 +1,4 @@
-"""The same request twice, with one Idempotency-Key, gives one message and the same answer."""
+"""A repeated request with one Idempotency-Key yields one message."""
 
 import threading
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ from support.verifying import (
 
 BODY = b'{"phoneNumber":"+201001234567"}'
 OTHER_BODY = b'{"phoneNumber":"+201001234568"}'
-# Ten messages wait, one each second; the eleventh waits as long as its code is valid.
+# Ten messages wait, one each second; the eleventh waits exactly for its validity.
 PACED = {
     "channel": "linked",
     "otp_ttl_seconds": 10,
@@ -59,7 +59,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def other_process(database: Database) -> Iterator[Database]:
-    """The same database with connections of its own, as another process has it."""
+    """The same database with its own connections, as in another process."""
     opened = Database(database.url.render_as_string(hide_password=False))
     yield opened
     opened.close()
@@ -75,14 +75,14 @@ def keyed(
 
 
 def ask(database: Database, *asked: tuple[Caller, SendRequest], now: int) -> list[Accepted]:
-    """Start what must all be accepted."""
+    """Start requests that must all be accepted."""
     results = start(database, *asked, now=now)
     assert all(isinstance(result, Accepted) for result in results), results
     return [result for result in results if isinstance(result, Accepted)]
 
 
 def told(answer: Accepted) -> tuple[object, ...]:
-    """What the caller reads of an answer."""
+    """Return the parts of an answer that the caller reads."""
     return answer.verification_id, answer.message_id, answer.code, answer.expires_at
 
 
@@ -91,7 +91,7 @@ def message_count(database: Database) -> int:
         return connection.scalar(select(func.count()).select_from(messages)) or 0
 
 
-def test_the_same_request_again_gets_the_same_answer_and_no_second_message(
+def test_repeated_request_gets_the_same_answer_and_no_second_message(
     database: Database, clock: Clock
 ) -> None:
     (first,) = ask(database, keyed(), now=clock.now)
@@ -103,7 +103,7 @@ def test_the_same_request_again_gets_the_same_answer_and_no_second_message(
     assert kept_numbers(database) == {"queued": 1}
 
 
-def test_the_same_request_twice_in_a_group_is_one(database: Database, clock: Clock) -> None:
+def test_request_repeated_in_a_group_counts_once(database: Database, clock: Clock) -> None:
     first, again, other = ask(database, keyed(), keyed(), keyed(key="order-2"), now=clock.now)
     assert told(again) == told(first)
     assert again.is_repeated
@@ -111,7 +111,7 @@ def test_the_same_request_twice_in_a_group_is_one(database: Database, clock: Clo
     assert message_count(database) == 2
 
 
-def test_the_same_request_in_two_processes_at_once_is_one(
+def test_simultaneous_repetition_in_two_processes_counts_once(
     database: Database, other_process: Database, clock: Clock
 ) -> None:
     barrier = threading.Barrier(8)
@@ -129,7 +129,7 @@ def test_the_same_request_in_two_processes_at_once_is_one(
     assert kept_numbers(database) == {"queued": 1}
 
 
-def test_groups_of_the_same_keys_in_other_orders_do_not_wait_for_each_other_in_a_circle(
+def test_groups_with_the_same_keys_in_other_orders_do_not_deadlock(
     database: Database, other_process: Database, clock: Clock
 ) -> None:
     group = [keyed(key=f"order-{number}", phone=f"+2010012345{number:02d}") for number in range(40)]
@@ -166,21 +166,19 @@ def test_another_body_under_the_same_key_is_refused(
     assert told(again) == told(first)
 
 
-def test_keys_of_other_callers_are_others(database: Database, clock: Clock) -> None:
+def test_idempotency_keys_are_separate_per_caller(database: Database, clock: Clock) -> None:
     (mine,) = ask(database, keyed(), now=clock.now)
     (theirs,) = ask(database, keyed(OTHER_SHOP, body=OTHER_BODY), now=clock.now)
     assert mine.verification_id != theirs.verification_id
 
 
-def test_keys_differ_by_every_letter(database: Database, clock: Clock) -> None:
+def test_idempotency_keys_are_case_sensitive(database: Database, clock: Clock) -> None:
     keys = ["order-1", "ORDER-1", "order-1 ", "x" * 255, "y" * 255]
     answers = ask(database, *(keyed(key=key) for key in keys), now=clock.now)
     assert len({one.verification_id for one in answers}) == len(keys)
 
 
-def test_a_request_that_a_limit_refused_may_be_tried_again(
-    database: Database, clock: Clock
-) -> None:
+def test_request_refused_by_a_limit_can_be_retried(database: Database, clock: Clock) -> None:
     limited = caller("shop", "send", "verify", limits="per_number=1/30s")
     ask(database, (limited, request()), now=clock.now)
     refused = start(database, keyed(limited), keyed(limited), now=clock.now)
@@ -190,9 +188,7 @@ def test_a_request_that_a_limit_refused_may_be_tried_again(
     assert not accepted.is_repeated
 
 
-def test_a_request_for_which_there_was_no_room_may_be_tried_again(
-    database: Database, clock: Clock
-) -> None:
+def test_request_refused_by_a_full_queue_can_be_retried(database: Database, clock: Clock) -> None:
     paced = starter(database, lambda: clock.now, **PACED)
     full = [(caller(f"k{number}"), request()) for number in range(11)]
     start(database, *full, now=clock.now, starter=paced)
@@ -202,7 +198,7 @@ def test_a_request_for_which_there_was_no_room_may_be_tried_again(
     assert not accepted.is_repeated
 
 
-def test_a_day_later_the_key_is_free_again(database: Database, clock: Clock) -> None:
+def test_key_can_be_reused_after_a_day(database: Database, clock: Clock) -> None:
     (first,) = ask(database, keyed(), now=clock.now)
     clock.now += KEPT_MS - 1
     (again,) = ask(database, keyed(), now=clock.now)
@@ -214,9 +210,7 @@ def test_a_day_later_the_key_is_free_again(database: Database, clock: Clock) -> 
 
 
 @pytest.mark.parametrize("how", ["expired", "approved", "superseded"])
-def test_once_the_code_is_erased_the_same_answer_comes_without_it(
-    database: Database, clock: Clock, how: str
-) -> None:
+def test_repeated_answer_omits_an_erased_code(database: Database, clock: Clock, how: str) -> None:
     (first,) = ask(database, keyed(), now=clock.now)
     if how == "approved":
         check(database, Check(SHOP, str(first.code), phone=PHONE), now=clock.now)
@@ -236,13 +230,13 @@ def test_once_the_code_is_erased_the_same_answer_comes_without_it(
     )
 
 
-def test_a_code_that_was_hidden_stays_hidden(database: Database, clock: Clock) -> None:
+def test_hidden_code_stays_hidden(database: Database, clock: Clock) -> None:
     wanted = keyed(hides_code=True)
     assert [one.code for one in ask(database, wanted, wanted, now=clock.now)] == [None, None]
     assert [one.code for one in ask(database, wanted, now=clock.now)] == [None]
 
 
-def test_a_repetition_counts_for_no_limit_and_replaces_nothing(
+def test_repetition_counts_against_no_limit_and_supersedes_nothing(
     database: Database, clock: Clock
 ) -> None:
     limited = caller("shop", "send", "verify", limits="per_number=2/1h")
@@ -254,7 +248,7 @@ def test_a_repetition_counts_for_no_limit_and_replaces_nothing(
     assert word(refused) == "rate_limited"
 
 
-def test_after_a_change_of_the_secret_a_repetition_is_still_known(
+def test_repetition_is_recognised_after_a_change_of_the_secret(
     database: Database, clock: Clock
 ) -> None:
     (first,) = ask(database, keyed(), now=clock.now)
@@ -264,8 +258,8 @@ def test_after_a_change_of_the_secret_a_repetition_is_still_known(
     assert again.verification_id == first.verification_id
 
 
-def test_what_is_stored_gives_neither_key_nor_body_away(database: Database, clock: Clock) -> None:
-    """Whoever knows all but the code in a body could try all codes against a plain digest."""
+def test_stored_row_reveals_neither_key_nor_body(database: Database, clock: Clock) -> None:
+    """With a plain digest, anyone who knows the rest of a body could try all codes."""
     ask(database, keyed(), now=clock.now)
     with database.read() as connection:
         (row,) = connection.execute(select(idempotency_keys)).all()
@@ -274,7 +268,7 @@ def test_what_is_stored_gives_neither_key_nor_body_away(database: Database, cloc
     assert b"order-1" not in row.key_digest
 
 
-def test_old_keys_are_deleted_in_small_numbers(database: Database, clock: Clock) -> None:
+def test_old_keys_are_deleted_in_batches(database: Database, clock: Clock) -> None:
     ask(database, *(keyed(key=f"order-{number}") for number in range(5)), now=clock.now)
     with database.write() as connection:
         assert idempotency.purge(connection, before=clock.now - 1, limit=2) == 0
@@ -282,7 +276,7 @@ def test_old_keys_are_deleted_in_small_numbers(database: Database, clock: Clock)
     assert deleted == [2, 2, 1, 0]
 
 
-def test_what_a_claim_costs_does_not_grow_with_the_keys_of_the_day(
+def test_cost_of_a_lookup_does_not_grow_with_the_number_of_keys(
     database: Database, clock: Clock
 ) -> None:
     rows = [

@@ -1,4 +1,4 @@
-"""What an admin does to jobs: retry, retry all, cancel; each only where it is still possible."""
+"""Job actions of admins: retry, retry all and cancel."""
 
 import threading
 from collections.abc import Callable
@@ -22,7 +22,7 @@ LATEST = NOW + VALIDITY_MS - LAST_CALL_MS - 1
 
 
 def fail(database: Database, count: int = 1) -> list[int]:
-    """Queue messages, let a sender try them and fail."""
+    """Queue messages and let a sender fail to send them."""
     numbers = submit(database, count)
     with database.write() as connection:
         queue.claim(connection, channel="sandbox", sender="main@m", limit=count, now=NOW)
@@ -58,7 +58,7 @@ def retryable(database: Database, *, now: int = NOW) -> int:
 
 
 def counts(database: Database) -> dict[str, int]:
-    """The kept numbers, which must be those of the messages."""
+    """Return the counters, after comparing them with the messages."""
     with database.read() as connection:
         kept = select(message_counts.c.status, func.sum(message_counts.c.count))
         rows = connection.execute(kept.group_by(message_counts.c.status))
@@ -74,7 +74,7 @@ def steps(database: Database, number: int) -> list[str]:
         return list(connection.scalars(kinds.order_by(message_steps.c.id)))
 
 
-def test_a_retried_job_waits_again_as_if_it_were_new(database: Database) -> None:
+def test_retried_job_is_queued_like_a_new_one(database: Database) -> None:
     (number,) = fail(database)
     before = stored(database, number)
     assert retry(database, number, now=NOW + 9) == "done"
@@ -98,7 +98,7 @@ def test_a_job_is_retried_once(database: Database) -> None:
     assert steps(database, number) == ["attempt_failed", "retried"]
 
 
-def test_a_job_that_cannot_be_retried_is_left_alone_and_says_why(database: Database) -> None:
+def test_job_that_cannot_be_retried_is_unchanged_and_gives_the_reason(database: Database) -> None:
     refused = {
         "not_failed": StoredJob(status="sent"),
         "canceled": StoredJob(status="canceled"),
@@ -115,20 +115,20 @@ def test_a_job_that_cannot_be_retried_is_left_alone_and_says_why(database: Datab
     assert counts(database) == {"sent": 1, "canceled": 1, "expired": 1, "failed": 1}
 
 
-def test_a_job_is_retried_until_its_code_has_no_time_left(database: Database) -> None:
+def test_job_can_be_retried_while_its_code_is_valid(database: Database) -> None:
     first, second = fail(database, 2)
     assert retry(database, first, now=LATEST) == "done"
     assert retry(database, second, now=LATEST + 1) == "expired"
 
 
-def test_a_code_that_was_erased_with_its_time_is_not_sent_again(database: Database) -> None:
+def test_expired_and_erased_code_is_not_sent_again(database: Database) -> None:
     (number,) = fail(database)
     with database.write() as connection:
         lifecycle.expire(connection, now=NOW + VALIDITY_MS)
     assert retry(database, number) == "erased"
 
 
-def test_a_message_that_needs_no_code_is_retried_without_one(database: Database) -> None:
+def test_message_without_a_code_can_be_retried(database: Database) -> None:
     (number,) = fail(database)
     change(database, number, verification_id=None, body="Confirmed.")
     assert retryable(database) == 1
@@ -136,7 +136,7 @@ def test_a_message_that_needs_no_code_is_retried_without_one(database: Database)
     assert stored(database, number).status == "queued"
 
 
-def test_all_that_failed_and_are_valid_are_retried_together(database: Database) -> None:
+def test_all_valid_failed_jobs_are_retried_together(database: Database) -> None:
     valid = fail(database, 3)
     put_jobs(
         database,
@@ -156,7 +156,7 @@ def test_all_that_failed_and_are_valid_are_retried_together(database: Database) 
     assert counts(database) == expected
 
 
-def test_no_more_are_retried_than_the_queue_has_room_for(database: Database) -> None:
+def test_retry_all_respects_the_capacity_of_the_queue(database: Database) -> None:
     numbers = fail(database, 6)
     assert retryable(database) == 6
     assert retry_all(database, most=5, at_once=2) == 5
@@ -164,7 +164,7 @@ def test_no_more_are_retried_than_the_queue_has_room_for(database: Database) -> 
     assert retry_all(database, most=0) == 0
 
 
-def test_what_is_tried_again_has_not_failed(database: Database) -> None:
+def test_retried_job_no_longer_counts_as_failed(database: Database) -> None:
     fail(database, 3)
     with database.read() as connection:
         before = statistics.numbers(
@@ -178,7 +178,7 @@ def test_what_is_tried_again_has_not_failed(database: Database) -> None:
     assert (before, after) == (3, 0)
 
 
-def test_where_nothing_failed_nothing_is_retried(database: Database) -> None:
+def test_retry_all_without_failed_jobs_does_nothing(database: Database) -> None:
     assert (retryable(database), retry_all(database)) == (0, 0)
     assert counts(database) == {}
 
@@ -199,7 +199,7 @@ def test_a_canceled_job_is_never_sent_and_its_code_is_erased(database: Database)
     assert [message.id for message in claimed] == [other]
 
 
-def test_a_cancellation_counts_as_what_happened(database: Database) -> None:
+def test_cancellation_is_counted(database: Database) -> None:
     (number,) = put_jobs(database, StoredJob())
     cancel(database, number)
     cancel(database, number)
@@ -209,7 +209,7 @@ def test_a_cancellation_counts_as_what_happened(database: Database) -> None:
     assert sum(numbers.hour.happened.values()) == 1
 
 
-def test_only_a_job_that_waits_is_canceled(database: Database) -> None:
+def test_only_a_waiting_job_is_canceled(database: Database) -> None:
     for status in ("sending", "sent", "delivered", "read", "failed", "expired", "canceled"):
         (number,) = put_jobs(database, StoredJob(status=status))
         before = stored(database, number)
@@ -219,7 +219,7 @@ def test_only_a_job_that_waits_is_canceled(database: Database) -> None:
     assert cancel(database, 999_999) == "unknown"
 
 
-def test_a_verification_that_has_ended_keeps_how_it_ended(database: Database) -> None:
+def test_ended_verification_keeps_its_state(database: Database) -> None:
     (number,) = submit(database)
     with database.write() as connection:
         lifecycle.expire(connection, now=NOW + VALIDITY_MS)
@@ -227,7 +227,7 @@ def test_a_verification_that_has_ended_keeps_how_it_ended(database: Database) ->
     assert verification_of(database, number).status == "expired"
 
 
-def test_after_a_cancellation_there_is_no_retry(database: Database) -> None:
+def test_canceled_job_cannot_be_retried(database: Database) -> None:
     (number,) = submit(database)
     cancel(database, number)
     assert retry(database, number) == "canceled"
@@ -238,7 +238,7 @@ def test_after_a_cancellation_there_is_no_retry(database: Database) -> None:
 
 
 def at_once(*works: Callable[[], object]) -> list[object]:
-    """Run all at the same time and return what each returned."""
+    """Run all simultaneously and return their results."""
     start = threading.Barrier(len(works))
     results: list[object] = [None] * len(works)
 
@@ -254,7 +254,7 @@ def at_once(*works: Callable[[], object]) -> list[object]:
     return results
 
 
-def test_a_retry_asks_anew_whether_the_number_has_an_account(database: Database) -> None:
+def test_retry_checks_the_number_again(database: Database) -> None:
     (number,) = fail(database)
     with database.write() as connection:
         contacts.remember_account(connection, phone=PHONE, has_account=False, now=NOW)
@@ -263,7 +263,7 @@ def test_a_retry_asks_anew_whether_the_number_has_an_account(database: Database)
         assert contacts.known_account(connection, phone=PHONE, now=NOW) is None
 
 
-def test_of_admins_who_retry_at_once_one_does(database: Database) -> None:
+def test_only_one_of_simultaneous_retries_succeeds(database: Database) -> None:
     (number,) = fail(database)
     answers = at_once(*[lambda: retry(database, number)] * 4)
     assert sorted(answers, key=str) == ["done", *["not_failed"] * 3]
@@ -271,7 +271,7 @@ def test_of_admins_who_retry_at_once_one_does(database: Database) -> None:
     assert counts(database) == {"queued": 1}
 
 
-def test_a_job_is_either_canceled_or_claimed(database: Database) -> None:
+def test_job_is_either_canceled_or_claimed(database: Database) -> None:
     def claim() -> int:
         with database.write() as connection:
             return len(queue.claim(connection, channel="sandbox", sender="a", limit=1, now=NOW))
@@ -283,7 +283,7 @@ def test_a_job_is_either_canceled_or_claimed(database: Database) -> None:
     assert sum(counts(database).values()) == 5
 
 
-def test_admins_who_retry_all_at_once_retry_each_once(database: Database) -> None:
+def test_simultaneous_retries_of_all_retry_each_job_once(database: Database) -> None:
     numbers = fail(database, 20)
     retried = at_once(*[lambda: retry_all(database)] * 3)
     assert sum(int(str(count)) for count in retried) == 20

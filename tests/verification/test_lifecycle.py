@@ -1,4 +1,4 @@
-"""How verifications end when their time is over."""
+"""Expiry of verifications."""
 
 from sqlalchemy import update
 
@@ -13,7 +13,7 @@ def expire(database: Database, *, now: int, most: int = lifecycle.EXPIRED_AT_ONC
         return lifecycle.expire(connection, now=now, most=most)
 
 
-def test_with_its_validity_a_verification_ends_and_its_code_is_erased(database: Database) -> None:
+def test_expired_verification_ends_and_its_code_is_erased(database: Database) -> None:
     (accepted,) = accept(database)
     assert expire(database, now=NOW + VALIDITY_MS - 1) == 0
     assert verification_of(database, accepted.message_id).code_sealed is not None
@@ -23,7 +23,7 @@ def test_with_its_validity_a_verification_ends_and_its_code_is_erased(database: 
     assert expire(database, now=NOW + VALIDITY_MS) == 0
 
 
-def test_a_verification_that_has_ended_otherwise_keeps_its_state_and_loses_its_code(
+def test_ended_verification_keeps_its_state_and_loses_its_code(
     database: Database,
 ) -> None:
     (accepted,) = accept(database)
@@ -34,6 +34,6 @@ def test_a_verification_that_has_ended_otherwise_keeps_its_state_and_loses_its_c
     assert (row.status, row.code_index, row.code_sealed) == ("failed", None, None)
 
 
-def test_many_expired_verifications_are_ended_in_portions(database: Database) -> None:
+def test_many_expired_verifications_are_ended_in_batches(database: Database) -> None:
     accept(database, 16)
     assert [expire(database, now=NOW + VALIDITY_MS, most=7) for _ in range(4)] == [7, 7, 2, 0]

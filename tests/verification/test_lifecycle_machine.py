@@ -1,7 +1,7 @@
-"""Verifications under any order of events, beside a model in plain Python.
+"""Verifications under any order of events, compared with a plain Python model.
 
-No path approves twice, after the time is over or beyond the attempts; codes are erased exactly when
-they must be; the kept numbers are those of the messages.
+No path approves twice, after the validity or beyond the attempts; codes are erased exactly when
+required; the counters match the messages.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ CALLERS = (SHOP, OTHER_SHOP, PLAIN)
 RESEND_WAITS_MS = (30_000, 60_000, 120_000)
 TTL_SECONDS = (60, 300, 900)
 WAITS_MS = (*[1, 30_000, 60_000, 120_000] * 3, 60_000 - LAST_CALL_MS, 300_000 - LAST_CALL_MS)
-# What may still bring the code to the phone, or has brought it.
+# Statuses in which the code may still reach the phone, or has reached it.
 HOPEFUL = {"queued", "sending", "sent"}
 SPELLINGS = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 CIPHER = CodeCipher(SECRET)
@@ -59,7 +59,7 @@ CIPHER = CodeCipher(SECRET)
 
 @dataclass
 class Model:
-    """A verification as it should stand; `jobs` are its messages, the first one first."""
+    """The expected state of a verification; `jobs` are its messages, oldest first."""
 
     id: str
     caller: Caller
@@ -74,7 +74,7 @@ class Model:
     jobs: list[int] = field(default_factory=list)
 
     def check(self, *, is_right: bool, now: int) -> str:
-        """Check a code; return the word of what comes of it."""
+        """Check a code; return the word of the outcome."""
         if self.status == "approved":
             return "already_used"
         if self.status == "max_attempts_reached":
@@ -92,7 +92,7 @@ class Model:
         return "wrong"
 
     def end(self, status: str, reason: str | None = None) -> None:
-        """End it as it does for good."""
+        """End it for good."""
         self.status, self.reason, self.has_code = status, reason, False
 
 
@@ -108,17 +108,17 @@ class VerificationMachine(RuleBasedStateMachine):
         forget_everything(database)
         self.all: dict[str, Model] = {}
         self.jobs: dict[int, str] = {}
-        self.sent_at: dict[int, int] = {}  # when each message was made
+        self.sent_at: dict[int, int] = {}  # creation time of each message
         self.approved: list[str] = []
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
-        # One rule, for Hypothesis leaves out some rules of each run, and most ways need many.
+        # A single rule: Hypothesis disables some rules in each run, and most paths need many.
         getattr(self, data.draw(st.sampled_from(self.possible())))(data)
         self.look()
 
     def possible(self) -> list[str]:
-        """What can come of this state; what leads further is there more than once."""
+        """Return the possible actions, repeating those that lead further."""
         events = ["wait", "tidy", *(["start"] if self.pending() else ["start"] * 9)]
         if self.all:
             events += ["check"] * 4 + ["cancel"] + ["resend"] * 4
@@ -141,7 +141,7 @@ class VerificationMachine(RuleBasedStateMachine):
                 max_size=3,
             )
         )
-        # Codes that the test chooses: Hypothesis can repeat only what does not depend on chance.
+        # The test chooses the codes, because Hypothesis cannot repeat random ones.
         codes = [f"{len(self.all) + place:04d}" for place in range(len(asked))]
         wanted = [
             (who, request(phone, code=code, ttl_seconds=seconds))
@@ -162,14 +162,14 @@ class VerificationMachine(RuleBasedStateMachine):
                     self.supersede(older)
 
     def supersede(self, older: Model) -> None:
-        if older.caller is PLAIN:  # its code goes out, and may be checked elsewhere
+        if older.caller is PLAIN:  # its code is delivered and may be checked elsewhere
             older.status, older.reason = "canceled", "superseded"
         else:
             older.end("canceled", "superseded")
             self.cancel_jobs(older)
 
     def check(self, data: st.DataObject) -> None:
-        """A group, as those are checked together that come at once."""
+        """Check a group, like simultaneous checks."""
         asked = [self.draw_check(data) for _ in range(data.draw(st.integers(1, 4)))]
         found = [(self.found(one), one) for one in asked]
         results = check(self.database, *asked, now=self.now)
@@ -191,7 +191,7 @@ class VerificationMachine(RuleBasedStateMachine):
         return Check(who, spelled, phone=one.phone)
 
     def found(self, asked: Check) -> Model | None:
-        """Which verification a check is about, as things stand before its group."""
+        """Return the verification that a check refers to."""
         seen = [one for one in self.all.values() if asked.caller.sees(one.caller.owner)]
         if asked.phone is not None:
             of_phone = [one for one in seen if one.phone == asked.phone]
@@ -202,7 +202,7 @@ class VerificationMachine(RuleBasedStateMachine):
         )
 
     def is_checked_first(self, one: Model) -> tuple[bool, str]:
-        """The newest that waits for its code, else the newest."""
+        """Return the newest pending one, otherwise the newest."""
         return one.status == "pending" and self.now < one.expires_at, one.id
 
     def compare(self, one: Model | None, asked: Check, result: Checked | Exception) -> None:
@@ -301,7 +301,7 @@ class VerificationMachine(RuleBasedStateMachine):
             self.record(data)
 
     def cancel_void(self) -> int:
-        """Of the messages that were taken, those are canceled whose code was erased meanwhile."""
+        """Record the queued messages that were canceled because their code was erased."""
         void = [
             number
             for number in self.jobs_in("queued")
@@ -312,7 +312,7 @@ class VerificationMachine(RuleBasedStateMachine):
         return len(void)
 
     def record(self, data: st.DataObject) -> None:
-        """The channel took messages, refused them for good, or asks to come back."""
+        """Record that the channel took, refused or postponed messages."""
         told: list[Outcome] = []
         for number in self.jobs_in("sending"):
             status = data.draw(st.sampled_from(["sent", "sent", "failed", "queued", "sending"]))
@@ -336,7 +336,7 @@ class VerificationMachine(RuleBasedStateMachine):
             one.status = "failed"
 
     def come_back(self, _data: st.DataObject) -> None:
-        """The sender's process was killed, and starts again."""
+        """Restart the sender after its process was killed."""
         with self.database.write() as connection:
             queue.reclaim_of(connection, sender="main", now=self.now)
         self.jobs.update(dict.fromkeys(self.jobs_in("sending"), "queued"))
@@ -380,7 +380,7 @@ class VerificationMachine(RuleBasedStateMachine):
                 one.status = "expired" if one.status == "pending" else one.status
 
     def draw(self, data: st.DataObject) -> Model:
-        """One of all, more often one that can still change."""
+        """Draw one of all, preferring those that can still change."""
         pending = [one.id for one in self.pending()]
         names = data.draw(st.sampled_from([pending or list(self.all), list(self.all)]))
         return self.all[data.draw(st.sampled_from(names))]
@@ -408,7 +408,7 @@ class VerificationMachine(RuleBasedStateMachine):
         return [number for number, found in self.jobs.items() if found == status]
 
     def look(self) -> None:
-        """The database holds what the model does, and nothing else."""
+        """Check that the database equals the model."""
         with self.database.read() as connection:
             rows = {row.id: row for row in connection.execute(select(tables.verifications))}
             jobs = {row.id: row.status for row in connection.execute(select(tables.messages))}
@@ -434,7 +434,7 @@ class VerificationMachine(RuleBasedStateMachine):
             assert row.code_sealed is not None
 
     def teardown(self) -> None:
-        """Whatever happened, in the end nothing is pending and no code is left."""
+        """Check that no pending verification and no code remains."""
         self.now += max(TTL_SECONDS) * 1000
         self.tidy()
         self.look()

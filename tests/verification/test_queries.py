@@ -1,4 +1,4 @@
-"""Pages of verifications, beside a plain model; what the list costs does not grow with it."""
+"""Lists of verifications, compared with a plain model; their cost stays constant."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def key(database: Database, name: str) -> Caller:
 
 @dataclass(frozen=True)
 class Stored:
-    """What the list can see of a verification."""
+    """The fields of a verification that a list filters by."""
 
     id: str
     owner: str
@@ -57,7 +57,7 @@ class Stored:
     status: Status
 
     def fits(self, caller: Caller, chosen: ListFilter) -> bool:
-        """Whether a list has it."""
+        """Return whether a list contains it."""
         return (
             caller.sees(self.owner)
             and chosen.phone in (None, self.phone)
@@ -67,7 +67,7 @@ class Stored:
 
 
 def put(database: Database, stored: Sequence[Stored]) -> None:
-    """Store verifications, which have no messages."""
+    """Insert verifications without messages."""
     rows = [
         {
             "id": one.id,
@@ -89,7 +89,7 @@ def put(database: Database, stored: Sequence[Stored]) -> None:
 def ids(
     database: Database, caller: Caller, chosen: ListFilter, *, limit: int = LARGEST_PAGE
 ) -> list[str]:
-    """All that a list has, page by page."""
+    """Return all ids of a list, page by page."""
     found: list[str] = []
     before: str | None = None
     while True:
@@ -104,14 +104,14 @@ def ids(
 
 
 def every_filter() -> Iterator[ListFilter]:
-    """All combinations of what may be filtered by."""
+    """Return every combination of filters."""
     statuses: list[list[Status]] = [[], ["pending"], ["approved", "expired"], list(STATUSES)]
     for phone, reference, some in product((None, PHONES[0], "+1"), (None, "order-1"), statuses):
         yield ListFilter(phone, reference, some)
 
 
 @pytest.mark.parametrize("limit", [1, 7, LARGEST_PAGE])
-def test_every_list_has_exactly_what_fits_newest_first(
+def test_every_list_has_exactly_the_matches_newest_first(
     database: Database, shop: Caller, other: Caller, limit: int
 ) -> None:
     chance = random.Random(4)  # noqa: S311 -- the same rows each time
@@ -131,7 +131,7 @@ def test_every_list_has_exactly_what_fits_newest_first(
         assert ids(database, caller, chosen, limit=limit) == expected, chosen
 
 
-def test_what_comes_while_somebody_pages_shifts_no_page(database: Database) -> None:
+def test_new_verifications_do_not_shift_pages(database: Database) -> None:
     old = [new_verification_id(NOW + number) for number in range(6)]
     put(database, [Stored(one, SHOP.owner, PHONES[0], None, "pending") for one in old])
     with database.read() as connection:
@@ -144,7 +144,7 @@ def test_what_comes_while_somebody_pages_shifts_no_page(database: Database) -> N
     assert second.following is None
 
 
-def test_a_cursor_that_no_longer_exists_still_tells_where_to_go_on(database: Database) -> None:
+def test_cursor_of_a_deleted_verification_still_works(database: Database) -> None:
     stored = [new_verification_id(NOW + number) for number in range(4)]
     put(database, [Stored(one, SHOP.owner, PHONES[0], None, "pending") for one in stored])
     with database.write() as connection:
@@ -154,7 +154,7 @@ def test_a_cursor_that_no_longer_exists_still_tells_where_to_go_on(database: Dat
     assert [row.id for row in page.rows] == [stored[1], stored[0]]
 
 
-def test_one_is_found_by_its_id_and_by_each_of_its_jobs_by_its_key_alone(
+def test_verification_is_found_by_id_and_job_only_by_its_key(
     database: Database,
 ) -> None:
     one, other = accepted(database), accepted(database, OTHER_SHOP)
@@ -176,8 +176,8 @@ def test_one_is_found_by_its_id_and_by_each_of_its_jobs_by_its_key_alone(
     assert jobs[other.verification_id] == []
 
 
-def test_a_job_without_a_verification_is_nobodys(database: Database) -> None:
-    """As the answers are to those who write a token that nobody knows."""
+def test_job_without_a_verification_belongs_to_no_key(database: Database) -> None:
+    """Answers to unknown tokens are such jobs."""
     (one,) = start(database, (SHOP, request()))
     assert not isinstance(one, Exception)
     change(database, one.message_id, verification_id=None)
@@ -189,7 +189,7 @@ def test_a_job_without_a_verification_is_nobodys(database: Database) -> None:
 
 @pytest.fixture
 def long_history(database: Database, shop: Caller, other: Caller) -> Database:
-    """Many verifications, of which few are of one key, number and reference, in the middle."""
+    """Many verifications, with a few of one key in the middle."""
     stored = []
     for number in range(MANY):
         is_few = MANY // 2 <= number < MANY // 2 + FEW
@@ -211,7 +211,7 @@ def long_history(database: Database, shop: Caller, other: Caller) -> Database:
 
 @pytest.fixture
 def lists(shop: Caller, other: Caller) -> list[tuple[Caller, ListFilter]]:
-    """Lists that have few of many, or none."""
+    """Lists with few of many, or no, verifications."""
     return [
         (shop, ListFilter()),
         (shop, ListFilter(statuses=["failed"])),
@@ -229,7 +229,7 @@ def lists(shop: Caller, other: Caller) -> list[tuple[Caller, ListFilter]]:
 
 
 def looked_at(database: Database, caller: Caller, chosen: ListFilter) -> float:
-    """How much a page of a list costs: hundreds of SQLite's steps, or PostgreSQL's rows."""
+    """Return a list page's cost: SQLite steps (hundreds) or PostgreSQL rows."""
 
     def ask(connection: Connection) -> None:
         queries.page(connection, caller, chosen, before=None, limit=20)
@@ -244,7 +244,7 @@ def looked_at(database: Database, caller: Caller, chosen: ListFilter) -> float:
         return postgres_rows(connection, asked)
 
 
-def test_no_list_looks_at_more_than_it_shows(
+def test_cost_of_a_list_is_bounded_by_its_page(
     long_history: Database, lists: list[tuple[Caller, ListFilter]]
 ) -> None:
     most = 40 if long_history.is_sqlite else 400

@@ -1,4 +1,4 @@
-"""The same code again: while it is valid, after waits that grow, and no more than three times."""
+"""Resends: only within the validity, after growing waits, at most three times."""
 
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ SECOND = 1000
 
 
 def sent(database: Database, who: Caller = SHOP, **changes: Any) -> str:
-    """A verification whose message has been sent."""
+    """Return a verification whose message has been sent."""
     one = accepted(database, who, **changes)
     send_all(database, one.verification_id)
     return one.verification_id
@@ -60,7 +60,7 @@ def send_all(database: Database, one: str, status: str = "sent") -> None:
 def send_again(
     database: Database, one: str, *, after: int, who: Caller = SHOP, **changes: Any
 ) -> Resent:
-    """Ask for the code again, `after` milliseconds from the beginning."""
+    """Resend the code, `after` milliseconds from the start."""
     with database.write() as connection:
         return resends(database, **changes).queue(
             connection, one, caller=who, request_id="r-2", now=NOW + after
@@ -75,7 +75,7 @@ def refused(
     return error.value
 
 
-def test_another_message_carries_the_same_code(database: Database) -> None:
+def test_resend_carries_the_same_code(database: Database) -> None:
     one = sent(database)
     before = verification(database, one)
     again = send_again(database, one, after=30 * SECOND)
@@ -93,7 +93,7 @@ def test_another_message_carries_the_same_code(database: Database) -> None:
         assert second.body_key in connection.scalars(select(tables.texts.c.key)).all()
 
 
-def test_the_code_is_sealed_as_before_and_opens(database: Database) -> None:
+def test_resent_code_is_sealed_and_opens(database: Database) -> None:
     one = sent(database, code="4711")
     send_again(database, one, after=30 * SECOND)
     with database.write() as connection:
@@ -104,7 +104,7 @@ def test_the_code_is_sealed_as_before_and_opens(database: Database) -> None:
     assert CodeCipher(SECRET).codes.open(one, claimed.code_sealed) == "4711"
 
 
-def test_nothing_is_extended_and_no_attempt_is_given_back(database: Database) -> None:
+def test_resend_extends_no_validity_and_restores_no_attempt(database: Database) -> None:
     one = sent(database, code="4711")
     check_code(database, SHOP, one, wrong("4711"))
     again = send_again(database, one, after=30 * SECOND)
@@ -113,7 +113,7 @@ def test_nothing_is_extended_and_no_attempt_is_given_back(database: Database) ->
     assert stored(database, again.message_id).expires_at == NOW + VALIDITY_MS
 
 
-def test_the_waits_grow_and_there_are_three(database: Database) -> None:
+def test_three_resends_are_allowed_after_growing_waits(database: Database) -> None:
     one = sent(database, ttl_seconds=900)
     after = 0
     for number, wait in enumerate(WAITS, start=1):
@@ -130,7 +130,7 @@ def test_the_waits_grow_and_there_are_three(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("after", "left"), [(0, 30), (1, 30), (1000, 29), (29_001, 1)])
-def test_who_comes_too_early_learns_when_to_come_back(
+def test_early_resend_is_refused_with_retry_after(
     database: Database, after: int, left: int
 ) -> None:
     early = refused(database, sent(database), after=after)
@@ -139,7 +139,7 @@ def test_who_comes_too_early_learns_when_to_come_back(
 
 
 @pytest.mark.parametrize("status", ["queued", "sending"])
-def test_while_its_message_waits_or_is_being_sent_there_is_no_other(
+def test_resend_is_refused_while_a_message_waits_or_is_being_sent(
     database: Database, status: str
 ) -> None:
     one = accepted(database)
@@ -149,7 +149,7 @@ def test_while_its_message_waits_or_is_being_sent_there_is_no_other(
     assert error.word == "still_queued"
 
 
-def test_what_failed_may_be_sent_again_and_is_then_pending(database: Database) -> None:
+def test_failed_verification_is_pending_again_after_a_resend(database: Database) -> None:
     one = accepted(database).verification_id
     send_all(database, one, "failed")
     assert verification(database, one).status == "failed"
@@ -159,7 +159,7 @@ def test_what_failed_may_be_sent_again_and_is_then_pending(database: Database) -
     assert kept_numbers(database) == {"failed": 1, "queued": 1}
 
 
-def test_with_less_time_than_a_message_takes_it_counts_as_expired(database: Database) -> None:
+def test_resend_in_the_last_seconds_counts_as_expired(database: Database) -> None:
     one = sent(database)
     error = refused(database, one, after=VALIDITY_MS - LAST_CALL_MS)
     assert isinstance(error, Gone)
@@ -168,7 +168,7 @@ def test_with_less_time_than_a_message_takes_it_counts_as_expired(database: Data
 
 
 @pytest.mark.parametrize("status", ["approved", "canceled", "max_attempts_reached"])
-def test_what_has_ended_is_not_sent_again(database: Database, status: str) -> None:
+def test_ended_verification_is_not_resent(database: Database, status: str) -> None:
     one = sent(database)
     with database.write() as connection:
         connection.execute(update(tables.verifications).values(status=status, code_sealed=None))
@@ -184,7 +184,7 @@ def test_a_refused_resend_changes_nothing(database: Database) -> None:
     assert kept_numbers(database) == {"sent": 1}
 
 
-def test_it_counts_for_the_limits_of_the_key_that_asks(database: Database) -> None:
+def test_resend_counts_against_the_limits_of_the_requesting_key(database: Database) -> None:
     limited = caller("shop", "send", "verify", limits="per_number=2/1h per_prefix=0")
     one = sent(database, limited, ttl_seconds=900)
     again = send_again(database, one, after=30 * SECOND, who=limited)
@@ -195,7 +195,7 @@ def test_it_counts_for_the_limits_of_the_key_that_asks(database: Database) -> No
     assert verification(database, one).resends == 1
 
 
-def test_there_must_be_room_for_it(database: Database) -> None:
+def test_resend_is_refused_if_the_queue_is_full(database: Database) -> None:
     paced: dict[str, Any] = {
         "channel": "linked",
         "otp_ttl_seconds": 60,
@@ -211,7 +211,7 @@ def test_there_must_be_room_for_it(database: Database) -> None:
     one = first.verification_id
     with pytest.raises(QueueUnavailable):
         send_again(database, one, after=30 * SECOND, **paced)
-    for number in range(1, 5):  # in the half minute that is left there are places for four
+    for number in range(1, 5):  # the remaining half minute has room for four
         change(database, first.message_id + number, status="canceled")
     send_again(database, one, after=30 * SECOND, **paced)
 
@@ -226,7 +226,7 @@ brand = "Bank"
 '''
 
 
-def test_it_is_worded_for_the_key_that_made_it_and_for_the_time_that_is_left(
+def test_resend_is_worded_for_its_key_and_the_remaining_time(
     database: Database, tmp_path: Path
 ) -> None:
     (tmp_path / "templates.toml").write_text(TEXTS)
@@ -244,9 +244,7 @@ def test_it_is_worded_for_the_key_that_made_it_and_for_the_time_that_is_left(
     assert bodies == ["Bank: 15 minutes\n{code}", "Bank: 5 minutes\n{code}"]
 
 
-def test_where_its_template_is_gone_the_usual_one_serves(
-    database: Database, tmp_path: Path
-) -> None:
+def test_resend_falls_back_to_the_default_template(database: Database, tmp_path: Path) -> None:
     (tmp_path / "templates.toml").write_text(TEXTS.replace("otp", "payment"))
     asked = (SHOP, request(locale="en", template="payment"))
     (first,) = start(database, asked, starter=starter(database, lambda: NOW, data_dir=tmp_path))
@@ -256,7 +254,7 @@ def test_where_its_template_is_gone_the_usual_one_serves(
     assert "Hudhud" in stored(database, again.message_id).body
 
 
-def test_a_country_that_gets_no_codes_any_more_gets_none_again(database: Database) -> None:
+def test_resend_to_a_refused_country_is_refused(database: Database) -> None:
     one = sent(database)
     with pytest.raises(NotAllowed):
         send_again(database, one, after=30 * SECOND, denied_countries="EG")

@@ -1,4 +1,4 @@
-"""A verification is made: its code, its id, its language."""
+"""New verifications: code, id and language."""
 
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
@@ -18,7 +18,7 @@ def test_the_language_follows_the_number_and_the_default(database: Database) -> 
     assert body("US").isascii()
 
 
-def test_every_verification_has_an_id_and_a_code_of_its_own(database: Database) -> None:
+def test_every_verification_has_a_unique_id_and_code(database: Database) -> None:
     start = starter(database, otp_length=10)
     new = [
         start.make(SendRequest(Phone(PHONE, "EG")), caller=caller(), request_id="r", now=NOW)

@@ -1,7 +1,7 @@
-"""Transactions that change the same verification wait for each other, but never in a circle.
+"""Transactions on the same verification wait for each other without deadlocks.
 
-On PostgreSQL alone: SQLite has one lock, which is taken at the start. Each test holds a lock that
-both transactions come to, so that both have begun when it lets them go on.
+Only on PostgreSQL: SQLite has one lock, taken at the start. Each test holds a lock that both
+transactions need, so that both have begun when it releases them.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ BLOCKED = """
 
 @pytest.fixture
 def threads() -> Iterator[ThreadPoolExecutor]:
-    """Threads with connections of their own."""
+    """Threads with their own connections."""
     with ThreadPoolExecutor(4) as pool:
         yield pool
 
@@ -50,7 +50,7 @@ def held(database: Database, lock: Callable[[Connection], object]) -> Iterator[N
 
 
 def wait_for_blocked(database: Database, count: int) -> None:
-    """Wait until as many transactions wait for locks."""
+    """Wait until this many transactions wait for locks."""
 
     def blocked() -> bool:
         with database.read() as connection:
@@ -59,7 +59,7 @@ def wait_for_blocked(database: Database, count: int) -> None:
     wait_until(blocked, SECONDS, f"{count} blocked transactions")
 
 
-def test_a_new_send_and_a_resend_of_the_same_number_do_not_block_each_other(
+def test_new_send_and_resend_of_the_same_number_do_not_deadlock(
     database: Database, threads: ThreadPoolExecutor
 ) -> None:
     one = accepted(database, SHOP)
@@ -78,12 +78,12 @@ def test_a_new_send_and_a_resend_of_the_same_number_do_not_block_each_other(
         resent: Future[Resent] = threads.submit(resend)
         wait_for_blocked(database, 2)
     assert isinstance(started.result()[0], Accepted)
-    # Whoever comes second finds what the first one did.
+    # The second transaction finds the result of the first.
     with pytest.raises(Conflict, match="ended"):
         resent.result()
 
 
-def test_a_verification_whose_last_message_fails_goes_on_if_another_is_retried_meanwhile(
+def test_verification_stays_pending_if_a_job_is_retried_while_the_last_one_fails(
     database: Database, threads: ThreadPoolExecutor
 ) -> None:
     one = accepted(database, SHOP)

@@ -1,4 +1,4 @@
-"""Web servers for the tests: one for all that leave it as it is, and others with settings."""
+"""Web servers for tests: a shared one, and configured ones."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ from support.web_server import ServeWeb, WebServer, web_server
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def api(request: pytest.FixtureRequest, migrated_database: MigratedDatabase) -> Iterator[WebServer]:
-    """The API over each kind of database; many tests share it."""
+    """The API on each kind of database, shared by many tests."""
     with migrated_database(request.param) as url:
         database = Database(url)
         with web_server(database) as server:
@@ -25,7 +25,7 @@ def api(request: pytest.FixtureRequest, migrated_database: MigratedDatabase) -> 
 
 @pytest.fixture
 def empty_api(api: WebServer) -> WebServer:
-    """The shared API, its database emptied."""
+    """The shared API with an empty database."""
     with api.database.write() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
@@ -38,7 +38,7 @@ def serve_web(database: Database) -> Iterator[ServeWeb]:
     with ExitStack() as stack:
 
         def serve(used: Database = database, **changes: Any) -> WebServer:
-            stack.callback(used.close)  # once the server, which uses it until its end, has ended
+            stack.callback(used.close)  # after the server, which uses it until its end
             return stack.enter_context(web_server(used, **changes))
 
         yield serve
@@ -46,7 +46,7 @@ def serve_web(database: Database) -> Iterator[ServeWeb]:
 
 @pytest.fixture(scope="module")
 def served(migrated_database: MigratedDatabase) -> Iterator[WebServer]:
-    """One server for a module's tests of pages, which are the same over both kinds of database."""
+    """One server for a module's tests, on one database."""
     with migrated_database("sqlite") as url, cheap_passwords():
         database = Database(url)
         with web_server(database, admin_password=PASSWORD) as server:
@@ -56,7 +56,7 @@ def served(migrated_database: MigratedDatabase) -> Iterator[WebServer]:
 
 @pytest.fixture(scope="module")
 def session(served: WebServer) -> str:
-    """The session of an admin who is logged in."""
+    """The session of a logged-in admin."""
     with Person(served) as person:
         assert person.log_in().status_code == 303
         return str(person.session)
@@ -71,6 +71,6 @@ def stranger(served: WebServer) -> Iterator[Person]:
 
 @pytest.fixture
 def member(stranger: Person, session: str) -> Person:
-    """A browser that is logged in and has chosen nothing."""
+    """A browser that is logged in, with default preferences."""
     stranger.client.cookies.set("hudhud_session", session)
     return stranger

@@ -1,4 +1,4 @@
-"""Paths and methods: what is there, what is not, and in which words."""
+"""Paths and methods: existing, missing, and their exact answers."""
 
 import re
 
@@ -42,14 +42,14 @@ def test_an_unknown_path_is_not_found(api: WebServer, path: str, method: str) ->
     assert (response.status_code, response.text) == (404, not_found(method, path))
 
 
-def test_the_query_is_not_repeated(api: WebServer) -> None:
+def test_answer_does_not_repeat_the_query(api: WebServer) -> None:
     assert api.client.get("/nope?key=secret&a=b").text == not_found("GET", "/nope")
     assert api.client.post("/nope?").text == not_found("POST", "/nope")
     assert api.client.get(f"{SEND}?a=1").text == not_found("GET", SEND)
 
 
 def request(method: str, target: bytes) -> bytes:
-    """A request whose target goes over the wire as it stands here."""
+    """Send a request whose target is transmitted unchanged."""
     return method.encode() + b" " + target + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
@@ -70,23 +70,21 @@ def request(method: str, target: bytes) -> bytes:
         b"/" + b"x" * 5000,
     ],
 )
-def test_a_path_is_repeated_as_it_was_sent(api: WebServer, target: bytes) -> None:
+def test_answer_repeats_the_path_as_sent(api: WebServer, target: bytes) -> None:
     answer = api.raw(request("GET", target))
     assert answer.startswith(b"HTTP/1.1 404 "), answer
     assert answer.endswith(b"\r\n\r\n" + not_found("GET", target.decode()).encode())
 
 
 @pytest.mark.parametrize("target", [b'/"quoted"', b"/back\\slash"])
-def test_a_path_cannot_break_out_of_the_json(api: WebServer, target: bytes) -> None:
+def test_path_is_escaped_in_the_json(api: WebServer, target: bytes) -> None:
     answer = api.raw(request("GET", target))
     escaped = target.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
     assert answer.endswith(b'"message":"Cannot GET ' + escaped + b'"}')
 
 
 @pytest.mark.parametrize("target", ["/مرحبا".encode(), b"/\xff\xfe", b"/\x01", b"nope", b"*"])
-def test_a_target_that_is_no_path_is_refused_and_does_no_harm(
-    api: WebServer, target: bytes
-) -> None:
+def test_invalid_target_is_refused_without_side_effects(api: WebServer, target: bytes) -> None:
     status = api.raw(request("GET", target)).split(b" ", 2)[1]
     assert status in (b"400", b"404")
     assert api.client.get("/healthz").status_code == 200
@@ -120,7 +118,7 @@ def test_head_answers_like_get_without_a_body(api: WebServer, path: str) -> None
     assert head.content == b""
 
 
-def test_after_head_the_connection_serves_on(api: WebServer) -> None:
+def test_connection_stays_usable_after_head(api: WebServer) -> None:
     answers = api.raw(
         b"HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
         b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -141,7 +139,7 @@ def test_options_of_an_unknown_path_is_not_found(api: WebServer) -> None:
     assert (response.status_code, response.text) == (404, not_found("OPTIONS", "/nope"))
 
 
-def test_the_root_answers_as_before(api: WebServer) -> None:
+def test_root_answers_as_in_the_earlier_application(api: WebServer) -> None:
     response = api.client.get("/")
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json; charset=utf-8"
@@ -157,6 +155,6 @@ def test_the_root_needs_no_key(api: WebServer) -> None:
 
 
 @pytest.mark.parametrize("host", [b"localhost", b"hudhud_web:3000", b"[::1]:3000", b"10.0.0.1"])
-def test_every_usual_host_name_is_served(api: WebServer, host: bytes) -> None:
+def test_every_common_host_name_is_served(api: WebServer, host: bytes) -> None:
     head = b"GET /healthz HTTP/1.1\r\nConnection: close\r\nX-API-KEY: " + KEY.encode()
     assert b" 200 OK" in api.raw(head + b"\r\nHost: " + host + b"\r\n\r\n")

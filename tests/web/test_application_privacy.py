@@ -1,4 +1,4 @@
-"""What a whole service writes about requests: neither codes nor phone numbers nor keys."""
+"""The logs contain neither codes nor phone numbers nor keys."""
 
 from collections.abc import Iterator
 
@@ -16,8 +16,8 @@ WRONG_KEY = "hh_live_a-key-that-somebody-mistyped"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service on the sandbox that logs all it can."""
-    # Empty variables count as unset: nothing of the developer's own environment is used.
+    """A service on the sandbox with verbose logs."""
+    # Empty variables count as unset, which hides the developer's own environment.
     unset = {name.upper() for name in Settings.model_fields} - {"HOST", "PORT", "API_KEY"}
     chosen = {"CHANNEL": "sandbox", "LOG_LEVEL": "debug", "OTP_LENGTH": "10"}
     variables = dict.fromkeys(unset, "") | chosen

@@ -1,4 +1,4 @@
-"""An endpoint of its own for each test of deliveries."""
+"""A separate endpoint for each test of deliveries."""
 
 import pytest
 
@@ -9,5 +9,5 @@ from support.receivers import add_endpoint
 
 @pytest.fixture
 def endpoint(database: Database) -> int:
-    """An endpoint that wants everything."""
+    """An endpoint for all events."""
     return add_endpoint(database, URL).id

@@ -1,4 +1,4 @@
-"""Webhooks lead nowhere but to the public internet, whatever a name or an address looks like."""
+"""Webhooks go only to the public internet."""
 
 import socket
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from hudhud.webhooks.address_policy import AddressPolicy, check_form, is_public,
 from support.receivers import receiving
 from support.webhook_client import NAME, PUBLIC, address_policy, post
 
-ANY = "0.0.0.0"  # noqa: S104 -- nothing is bound to it here
+ANY = "0.0.0.0"  # noqa: S104 -- not bound here
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ ANY = "0.0.0.0"  # noqa: S104 -- nothing is bound to it here
         "5f00::1",
     ],
 )
-def test_an_address_that_is_not_of_the_public_internet_is_refused(address: str) -> None:
+def test_non_public_address_is_refused(address: str) -> None:
     assert not is_public(ip_address(address))
     with pytest.raises(BadRequest, match="not on the public internet"):
         address_policy(address).check(f"https://{NAME}/")
@@ -68,7 +68,7 @@ def test_an_address_that_is_not_of_the_public_internet_is_refused(address: str) 
     "address",
     [PUBLIC, "1.1.1.1", "2606:4700:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"],
 )
-def test_an_address_of_the_public_internet_is_taken(address: str) -> None:
+def test_public_address_is_accepted(address: str) -> None:
     assert is_public(ip_address(address))
     address_policy(address).check(f"https://{NAME}/")
 
@@ -92,7 +92,7 @@ def test_an_address_of_the_public_internet_is_taken(address: str) -> None:
         ("224.0.0.1", False),
     ],
 )
-def test_where_private_addresses_are_allowed_metadata_of_clouds_is_not(
+def test_cloud_metadata_is_refused_even_if_private_addresses_are_allowed(
     address: str,
     is_allowed: bool,  # noqa: FBT001 -- a case
 ) -> None:
@@ -105,12 +105,12 @@ def test_where_private_addresses_are_allowed_metadata_of_clouds_is_not(
             where.check(f"https://{NAME}/")
 
 
-def test_a_name_with_one_bad_address_is_refused_whole() -> None:
+def test_name_with_one_refused_address_is_refused() -> None:
     with pytest.raises(BadRequest, match=r"10\.0\.0\.1"):
         address_policy(PUBLIC, "10.0.0.1").check(f"https://{NAME}/")
 
 
-def test_a_name_without_an_address_is_refused_by_name() -> None:
+def test_unresolvable_name_is_refused_by_name() -> None:
     def unknown(_host: str, _port: int) -> Sequence[str]:
         raise socket.gaierror(socket.EAI_NONAME, "unknown")
 
@@ -124,7 +124,7 @@ def test_a_name_without_an_address_is_refused_by_name() -> None:
      "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "169.254.169.254", ANY, "[::]",
      "localhost", "LOCALHOST", "localhost.", "[fe80::1%25lo]"],
 )  # fmt: skip
-def test_no_way_of_writing_this_machine_is_taken_or_connected_to(host: str) -> None:
+def test_every_notation_of_this_machine_is_refused(host: str) -> None:
     where = AddressPolicy(allow_private=False)
     with receiving() as receiver:
         port = receiver.url.split(":")[2]
@@ -163,7 +163,7 @@ def test_no_way_of_writing_this_machine_is_taken_or_connected_to(host: str) -> N
         "https://shop.example/" + "x" * 2000,
     ],
 )
-def test_what_is_no_plain_web_address_is_refused(url: str) -> None:
+def test_unusual_url_is_refused(url: str) -> None:
     with pytest.raises(BadRequest):
         check_form(url)
 
@@ -172,5 +172,5 @@ def test_what_is_no_plain_web_address_is_refused(url: str) -> None:
     "url",
     ["https://shop.example", "http://shop.example:8080/a;b?c=d%20e&f=@", "https://[2606:4700::1]/"],
 )
-def test_a_plain_web_address_is_taken(url: str) -> None:
+def test_plain_url_is_accepted(url: str) -> None:
     check_form(url)

@@ -1,4 +1,4 @@
-"""Deliveries: claimed once, in order, retried by the schedule, replayed, listed."""
+"""Deliveries: claimed once, in order, retried by schedule, replayed, listed."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,7 +27,7 @@ from support.queued import NOW, verification_of
 from support.receivers import CIPHER, add_endpoint, stored_deliveries
 
 
-def test_what_is_due_is_claimed_once_with_all_that_is_needed(
+def test_due_delivery_is_claimed_once_with_all_needed_data(
     database: Database, endpoint: int
 ) -> None:
     (job,) = jobs(database, 1)
@@ -44,14 +44,14 @@ def test_what_is_due_is_claimed_once_with_all_that_is_needed(
     )
 
 
-def test_no_more_are_claimed_than_there_is_room_for(database: Database, endpoint: int) -> None:
+def test_claim_respects_its_limit(database: Database, endpoint: int) -> None:
     for job in jobs(database, 5):
         tell(database, job)
     assert len(claim(database, endpoint, 3)) == 3
     assert len(claim(database, endpoint, 3)) == 2
 
 
-def test_one_that_nobody_recorded_is_claimed_again_with_the_same_id(
+def test_unrecorded_delivery_is_claimed_again_with_the_same_id(
     database: Database, endpoint: int
 ) -> None:
     tell(database, *jobs(database, 1))
@@ -65,7 +65,7 @@ def test_one_that_nobody_recorded_is_claimed_again_with_the_same_id(
     assert states(database) == [("delivered", 1)]
 
 
-def test_events_of_one_verification_go_one_after_the_other(
+def test_events_of_one_verification_are_delivered_in_sequence(
     database: Database, endpoint: int
 ) -> None:
     one, other = jobs(database, 2)
@@ -85,9 +85,7 @@ def test_events_of_one_verification_go_one_after_the_other(
     assert states(database) == [("delivered", 1), ("failed", 2), ("pending", 0), ("delivered", 1)]
 
 
-def test_what_waits_behind_another_is_not_looked_at_again_and_again(
-    database: Database, endpoint: int
-) -> None:
+def test_blocked_deliveries_are_not_scanned_repeatedly(database: Database, endpoint: int) -> None:
     one, other = jobs(database, 2)
     for _ in range(3 * deliveries.LOOKED_AT):
         tell(database, one)
@@ -128,7 +126,7 @@ def test_several_machines_claim_each_delivery_once(database: Database, endpoint:
     assert sorted(taken) == list(range(1, 41))
 
 
-def test_what_was_given_back_may_be_taken_at_once(database: Database, endpoint: int) -> None:
+def test_released_delivery_can_be_claimed_at_once(database: Database, endpoint: int) -> None:
     tell(database, *jobs(database, 1))
     (claimed,) = claim(database, endpoint)
     record(database, Released(claimed, NOW))
@@ -136,7 +134,7 @@ def test_what_was_given_back_may_be_taken_at_once(database: Database, endpoint: 
     assert states(database) == [("pending", 0)]
 
 
-def test_the_former_secret_signs_until_its_time_is_over(database: Database, endpoint: int) -> None:
+def test_former_secret_signs_until_its_overlap_ends(database: Database, endpoint: int) -> None:
     tell(database, *jobs(database, 1))
     with database.write() as connection:
         endpoints.rotate(connection, CIPHER, endpoint, now=NOW, overlap_ms=2 * LEASE_MS)
@@ -145,7 +143,9 @@ def test_the_former_secret_signs_until_its_time_is_over(database: Database, endp
     assert [len(one.secrets_sealed) for one in later] == [1]
 
 
-def test_what_waits_for_a_working_endpoint_is_not_purged(database: Database, endpoint: int) -> None:
+def test_pending_delivery_of_a_working_endpoint_is_not_purged(
+    database: Database, endpoint: int
+) -> None:
     add_endpoint(database, URL)
     tell(database, *jobs(database, 1))
     with database.write() as connection:
@@ -190,9 +190,7 @@ def test_a_removed_endpoint_gets_nothing_more(database: Database, endpoint: int)
     assert claim(database, endpoint) == []
 
 
-def test_what_waited_longer_than_all_attempts_take_is_given_up(
-    database: Database, endpoint: int
-) -> None:
+def test_delivery_older_than_all_attempts_is_dropped(database: Database, endpoint: int) -> None:
     one, other = jobs(database, 2)
     tell(database, one)
     tell(database, other)
@@ -216,9 +214,7 @@ def test_what_waited_longer_than_all_attempts_take_is_given_up(
     assert second.id == 2
 
 
-def test_a_replay_and_an_enabled_endpoint_have_their_time_anew(
-    database: Database, endpoint: int
-) -> None:
+def test_replay_and_enabling_restart_the_time_limit(database: Database, endpoint: int) -> None:
     for job in jobs(database, 2):
         tell(database, job)
     (first, _) = claim(database, endpoint)
@@ -240,9 +236,7 @@ def overdue(database: Database, before: int) -> list[int]:
         return list(deliveries.find_overdue(connection, before))
 
 
-def test_a_claim_looks_at_a_bounded_number_of_those_that_wait(
-    database: Database, endpoint: int
-) -> None:
+def test_cost_of_a_claim_is_bounded(database: Database, endpoint: int) -> None:
     most = deliveries.LOOKED_AT * deliveries.MOST_LOOKS
     (job,) = jobs(database, 1)
     for _ in range(most + 10):

@@ -1,4 +1,4 @@
-"""The log of deliveries: read page by page, and replayed."""
+"""The delivery log: read page by page, and replayed."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def replay(database: Database, delivery: int) -> bool:
         return delivery_log.replay(connection, delivery, now=NOW)
 
 
-def test_what_failed_since_a_time_is_replayed_a_few_at_a_time(
+def test_deliveries_failed_since_a_time_are_replayed_in_batches(
     database: Database, endpoint: int
 ) -> None:
     other = add_endpoint(database, URL).id
@@ -77,7 +77,7 @@ def read_log(database: Database, **chosen: Any) -> list[int]:
         found += [row.id for row in rows]
 
 
-def test_a_delivery_names_the_one_behind_which_it_waits(database: Database, endpoint: int) -> None:
+def test_delivery_names_the_one_ahead_of_it(database: Database, endpoint: int) -> None:
     one, other = jobs(database, 2)
     for job in (one, one, other, one):
         tell(database, job)

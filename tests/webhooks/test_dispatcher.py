@@ -1,6 +1,6 @@
-"""Receivers that verify with the standardwebhooks package get each event, in order, at least once.
+"""Receivers verify each event and get it at least once, in order.
 
-Whatever they answer, and whenever a dispatcher is killed.
+This holds whatever they answer, and whenever a dispatcher is killed.
 """
 
 import os
@@ -46,7 +46,7 @@ from support.receivers import (
 from support.services import free_port, wait_until
 
 TESTS = Path(__file__).parents[1]
-# A machine that is killed; what it holds is taken over after a second.
+# Runs a machine that is killed; another takes its deliveries over after a second.
 KILLED = """
 import sys, threading
 from hudhud.db.engine import Database
@@ -58,7 +58,7 @@ NO_RETRY_SOON = replace(QUICK, retry_waits=(3600,) * 9)
 
 
 def tell(database: Database, *subjects: int) -> None:
-    """One event after the other, each of the message that it names."""
+    """Write events in turn, each of the message that it names."""
     for subject in subjects:
         with database.write() as connection:
             events.messages_changed(connection, "message.sent", [subject], now=now_ms())
@@ -71,7 +71,7 @@ def sequences(received: list[Received]) -> list[int]:
 
 @contextmanager
 def held() -> Iterator[threading.Event]:
-    """An event for which receivers wait, set at the end at the latest."""
+    """Return an event to wait for, set at the end."""
     event = threading.Event()
     try:
         yield event
@@ -79,7 +79,7 @@ def held() -> Iterator[threading.Event]:
         event.set()
 
 
-def test_a_receiver_verifies_what_it_gets(database: Database) -> None:
+def test_receiver_verifies_its_events(database: Database) -> None:
     with receiving() as receiver:
         secret = add_endpoint(database, receiver.url).secret
         with dispatching(database):
@@ -122,7 +122,7 @@ def test_both_secrets_sign_during_a_rotation(database: Database) -> None:
     assert not after.is_signed_by(rotated.secret)
 
 
-def test_a_receiver_that_fails_gets_everything_in_order_once_it_works(database: Database) -> None:
+def test_failing_receiver_gets_everything_in_order_once_it_works(database: Database) -> None:
     failures = iter([500, 503, 500, 204, 400])
 
     def reply(_: Received) -> Reply:
@@ -144,7 +144,7 @@ def test_a_receiver_that_fails_gets_everything_in_order_once_it_works(database: 
     assert [row.attempts for row in stored_deliveries(database)] == [4, 2, 1]
 
 
-def test_a_receiver_that_never_works_is_given_up_after_ten_attempts(database: Database) -> None:
+def test_delivery_fails_after_ten_attempts(database: Database) -> None:
     with receiving(lambda _: Reply(500)) as receiver:
         add_endpoint(database, receiver.url, ["message.sent"])
         (job,) = submit(database, now=now_ms())
@@ -157,7 +157,7 @@ def test_a_receiver_that_never_works_is_given_up_after_ten_attempts(database: Da
         assert row.last_error == "The receiver answered 500."
 
 
-def test_a_slow_receiver_holds_nobody_up(database: Database) -> None:
+def test_slow_receiver_does_not_delay_others(database: Database) -> None:
     with held() as release:
 
         def hang(_: Received) -> Reply:
@@ -176,7 +176,7 @@ def test_a_slow_receiver_holds_nobody_up(database: Database) -> None:
                 wait_until(lambda: len(slow.received) == 60, SECONDS, "the slow receiver")
 
 
-def test_many_receivers_that_hang_hold_nobody_up(database: Database) -> None:
+def test_many_hanging_receivers_do_not_delay_others(database: Database) -> None:
     with held() as release:
 
         def hang(_: Received) -> Reply:
@@ -196,7 +196,7 @@ def test_many_receivers_that_hang_hold_nobody_up(database: Database) -> None:
                 release.set()
 
 
-def test_a_redirect_is_a_failure_that_says_so(database: Database) -> None:
+def test_redirect_is_reported_as_a_failure(database: Database) -> None:
     with receiving() as target:
         moved = Reply(308, {"Location": target.url})
         with receiving(lambda _: moved) as receiver:
@@ -210,7 +210,7 @@ def test_a_redirect_is_a_failure_that_says_so(database: Database) -> None:
     assert row.last_error == "The answer 308 leads elsewhere, and is not followed."
 
 
-def test_a_receiver_that_is_gone_is_disabled_and_may_come_back(database: Database) -> None:
+def test_gone_receiver_is_disabled_and_can_be_enabled(database: Database) -> None:
     answers = iter([410])
     with receiving(lambda _: Reply(next(answers, 204))) as receiver:
         endpoint = add_endpoint(database, receiver.url, ["message.sent"]).id
@@ -235,7 +235,7 @@ def is_disabled(database: Database, endpoint: int) -> bool:
     return found.disabled_at is not None
 
 
-def test_a_receiver_that_asks_for_time_gets_it_for_all_that_waits(database: Database) -> None:
+def test_retry_after_postpones_all_waiting_deliveries(database: Database) -> None:
     busy = Reply(429, {"Retry-After": "600"})
     with receiving(lambda _: busy) as receiver, receiving() as other:
         add_endpoint(database, receiver.url, ["message.sent"])
@@ -254,7 +254,7 @@ def test_a_receiver_that_asks_for_time_gets_it_for_all_that_waits(database: Data
     ]
 
 
-def test_what_was_given_up_is_delivered_again_when_asked_to(database: Database) -> None:
+def test_failed_delivery_is_delivered_after_a_replay(database: Database) -> None:
     answers = iter([500] * 10)
     with receiving(lambda _: Reply(next(answers, 204))) as receiver:
         add_endpoint(database, receiver.url, ["message.sent"])
@@ -269,7 +269,7 @@ def test_what_was_given_up_is_delivered_again_when_asked_to(database: Database) 
     assert len(receiver.received) == 11
 
 
-def test_a_private_address_gets_nothing_unless_it_is_allowed(database: Database) -> None:
+def test_private_address_gets_no_events_unless_allowed(database: Database) -> None:
     with receiving() as receiver:
         add_endpoint(database, receiver.url, ["message.sent"])
         tell(database, *submit(database, now=now_ms()))
@@ -286,7 +286,7 @@ def test_a_private_address_gets_nothing_unless_it_is_allowed(database: Database)
     assert "not on the public internet" in row.last_error
 
 
-def test_a_machine_that_is_killed_before_it_records_makes_another_repeat_it(
+def test_delivery_of_a_killed_machine_is_repeated_by_another(
     database: Database,
 ) -> None:
     with held() as release:
@@ -329,7 +329,7 @@ def test_several_machines_deliver_each_event_once(database: Database) -> None:
     assert len(receiver.ids) == len(set(receiver.ids)) == 30
 
 
-def test_who_stops_gives_back_what_is_still_on_its_way(database: Database) -> None:
+def test_stopping_dispatcher_releases_unfinished_deliveries(database: Database) -> None:
     with held() as release:
 
         def hang(_: Received) -> Reply:
@@ -346,7 +346,7 @@ def test_who_stops_gives_back_what_is_still_on_its_way(database: Database) -> No
             assert row.next_at <= now_ms()
 
 
-def test_what_was_delivered_while_the_database_was_away_is_recorded_later(
+def test_deliveries_during_a_database_outage_are_recorded_later(
     database: Database, impatient: Database
 ) -> None:
     with held() as release:
@@ -369,7 +369,7 @@ def test_what_was_delivered_while_the_database_was_away_is_recorded_later(
         assert len(receiver.received) == 1
 
 
-def test_a_secret_that_cannot_be_opened_is_told(database: Database) -> None:
+def test_unreadable_secret_is_reported(database: Database) -> None:
     with receiving() as receiver:
         add_endpoint(database, receiver.url, ["message.sent"])
         with database.write() as connection:
@@ -404,7 +404,7 @@ def test_logs_name_the_endpoint_and_no_number(database: Database) -> None:
     assert "The receiver answered 410: " in errors[1]
 
 
-def test_what_a_receiver_says_reaches_no_log(database: Database) -> None:
+def test_receivers_answer_is_not_logged(database: Database) -> None:
     with receiving(lambda _: Reply(500, body=b"Mrs X lives here")) as receiver:
         add_endpoint(database, receiver.url, ["message.sent"])
         tell(database, *submit(database, now=now_ms()))
@@ -415,8 +415,8 @@ def test_what_a_receiver_says_reaches_no_log(database: Database) -> None:
     assert stored_deliveries(database)[0].last_error.endswith("500: Mrs X lives here")
 
 
-def test_a_receiver_that_answers_without_end_holds_nobody_up(database: Database) -> None:
-    """Interim answers, one after the other, as fast as they are read."""
+def test_endless_answer_does_not_delay_others(database: Database) -> None:
+    """The receiver sends interim answers as fast as they are read."""
     hints = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * 500
     endless = socket.create_server(("127.0.0.1", 0))
 
@@ -444,7 +444,7 @@ def test_a_receiver_that_answers_without_end_holds_nobody_up(database: Database)
     assert second.status == "delivered"
 
 
-def test_a_repaired_receiver_gets_at_once_what_waited_for_hours(database: Database) -> None:
+def test_repaired_receiver_gets_the_backlog_at_once(database: Database) -> None:
     broken = threading.Event()
     broken.set()
     with receiving(lambda _: Reply(500 if broken.is_set() else 204)) as receiver:
@@ -462,8 +462,8 @@ def test_a_repaired_receiver_gets_at_once_what_waited_for_hours(database: Databa
             wait_for_status(database, *["delivered"] * 4)
 
 
-def test_a_delivery_that_waited_is_no_burden_for_those_who_come_later(database: Database) -> None:
-    """A backlog behind failing ones does not keep what is due from being found."""
+def test_backlog_does_not_delay_later_deliveries(database: Database) -> None:
+    """A backlog of failing deliveries does not hide due ones."""
     broken: set[str] = set()
 
     def reply(got: Received) -> Reply:
@@ -481,7 +481,7 @@ def test_a_delivery_that_waited_is_no_burden_for_those_who_come_later(database: 
     assert len(receiver.received) == 2
 
 
-def test_the_whole_life_of_a_code_is_told_in_order(database: Database) -> None:
+def test_all_events_of_a_code_arrive_in_order(database: Database) -> None:
     with receiving() as receiver:
         add_endpoint(database, receiver.url)
         with dispatching(database):
@@ -510,7 +510,7 @@ def send(database: Database, outcome: Sent) -> None:
         record_outcomes(connection, sender="main", outcomes=[outcome], now=now)
 
 
-def test_the_receiver_of_the_documentation_works(database: Database, tmp_path: Path) -> None:
+def test_receiver_example_of_the_documentation_works(database: Database, tmp_path: Path) -> None:
     page = (TESTS.parent / "docs/webhooks.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     port = free_port()

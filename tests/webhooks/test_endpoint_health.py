@@ -1,4 +1,4 @@
-"""Since when an endpoint fails, and what happens once it works again."""
+"""The start of an endpoint's failures, and its recovery."""
 
 from sqlalchemy import select
 
@@ -10,7 +10,7 @@ from support.deliveries import arrived, claim, failed, jobs, numbers, record, te
 from support.queued import NOW
 
 
-def test_since_when_an_endpoint_fails_is_kept_until_one_arrives(
+def test_start_of_failures_is_kept_until_a_delivery_succeeds(
     database: Database, endpoint: int
 ) -> None:
     for job in jobs(database, 3):
@@ -28,9 +28,7 @@ def failing_since(database: Database) -> int | None:
         return connection.scalar(select(webhook_endpoints.c.failing_since))
 
 
-def test_a_repaired_endpoint_gets_at_once_what_waits_for_a_retry(
-    database: Database, endpoint: int
-) -> None:
+def test_repaired_endpoint_gets_pending_retries_at_once(database: Database, endpoint: int) -> None:
     one, other, last = jobs(database, 3)
     for job in (one, one, other, last):
         tell(database, job)
@@ -46,9 +44,7 @@ def test_a_repaired_endpoint_gets_at_once_what_waits_for_a_retry(
     assert numbers(claim(database, endpoint)) == [1, 3]
 
 
-def test_an_endpoint_that_failed_for_a_moment_hastens_nothing(
-    database: Database, endpoint: int
-) -> None:
+def test_short_failure_hastens_no_retries(database: Database, endpoint: int) -> None:
     for job in jobs(database, 2):
         tell(database, job)
     first, second = claim(database, endpoint)

@@ -1,4 +1,4 @@
-"""Endpoints: what they want, and the secrets that sign."""
+"""Endpoints: their subscriptions and signing secrets."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from support.queued import NOW
 from support.receivers import CIPHER, add_endpoint
 
 
-def test_secrets_are_stored_sealed_and_sealed_anew_after_a_change_of_secret(
+def test_secrets_are_stored_sealed_and_resealed_after_a_change_of_secret(
     database: Database,
 ) -> None:
     added = add_endpoint(database, URL)
@@ -38,7 +38,7 @@ def test_secrets_are_stored_sealed_and_sealed_anew_after_a_change_of_secret(
         alone.open("https://elsewhere.example/", row.secret_sealed)
 
 
-def test_a_secret_that_no_secret_opens_keeps_no_other_from_being_sealed_anew(
+def test_unreadable_secret_does_not_prevent_resealing_others(
     database: Database,
 ) -> None:
     lost, kept = add_endpoint(database, URL), add_endpoint(database, URL)
@@ -54,7 +54,7 @@ def test_a_secret_that_no_secret_opens_keeps_no_other_from_being_sealed_anew(
     assert [line["endpoint"] for line in logs] == [lost.id] != [kept.id]
 
 
-def test_a_rotation_is_refused_while_the_secret_before_signs(database: Database) -> None:
+def test_rotation_is_refused_while_the_previous_secret_signs(database: Database) -> None:
     added = add_endpoint(database, URL)
 
     def rotate(now: int, overlap_ms: int = 1000) -> str | None:
@@ -72,7 +72,7 @@ def test_a_rotation_is_refused_while_the_secret_before_signs(database: Database)
     assert signing(database) == [leaked], "after a leak every former one ends"
 
 
-def test_a_secret_that_signs_no_more_is_erased(database: Database) -> None:
+def test_expired_secret_is_erased(database: Database) -> None:
     added = add_endpoint(database, URL)
     with database.write() as connection:
         endpoints.rotate(connection, CIPHER, added.id, now=NOW, overlap_ms=1000)
@@ -84,7 +84,7 @@ def test_a_secret_that_signs_no_more_is_erased(database: Database) -> None:
 
 
 def signing(database: Database) -> list[str]:
-    """The secrets that the only endpoint has, the present one first."""
+    """Return the secrets of the only endpoint, the current one first."""
     with database.read() as connection:
         row = connection.execute(select(webhook_endpoints)).one()
     sealed = (row.secret_sealed, row.previous_secret_sealed)
@@ -107,7 +107,7 @@ def test_an_unknown_endpoint_has_no_secret_to_rotate(database: Database) -> None
         (("message.read", "sender.connected"), "shop", 1),
     ],
 )
-def test_an_endpoint_wants_what_it_is_told_of(
+def test_endpoint_subscribes_to_the_given_events(
     database: Database, kinds: Sequence[str], owner: str | None, stored: int
 ) -> None:
     added = add_endpoint(database, URL, kinds, owner)
@@ -120,7 +120,7 @@ def test_an_endpoint_wants_what_it_is_told_of(
 @pytest.mark.parametrize(
     ("kinds", "owner"), [(("message.lost",), None), (("sender.connected",), "shop")]
 )
-def test_events_that_nobody_can_want_are_refused(
+def test_unknown_events_are_refused(
     database: Database, kinds: Sequence[str], owner: str | None
 ) -> None:
     with pytest.raises(BadRequest):

@@ -1,4 +1,4 @@
-"""Events are written with what they tell about, for those who want them, and hold no secret."""
+"""Events: written with their cause, only for subscribers, and without secrets."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ OTHER = "+447700900118"
 
 
 def told(database: Database, kinds: str = "") -> list[Row[Any]]:
-    """The events whose kinds begin so, the oldest first."""
+    """Return the events whose kinds have this prefix, oldest first."""
     with database.read() as connection:
         rows = connection.execute(select(tables.events).order_by(tables.events.c.id)).all()
     return [row for row in rows if row.kind.startswith(kinds)]
@@ -43,7 +43,7 @@ def data(row: Row[Any]) -> dict[str, Any]:
 
 
 def send(database: Database, number: str = PHONE, **request: Any) -> Accepted:
-    """A verification with its message, as the API makes it."""
+    """Start a verification with its message, as the API does."""
     start = starter(database)
     owner = request.pop("owner", "k")
     new = start.make(
@@ -85,7 +85,7 @@ def report_and_fail(database: Database) -> None:
         raise ZeroDivisionError
 
 
-def test_nothing_is_written_while_nobody_wants_it(database: Database) -> None:
+def test_no_event_is_written_without_an_endpoint(database: Database) -> None:
     sent = send(database)
     claim(database)
     record(database, Sent(sent.message_id, "provider", NOW))
@@ -94,7 +94,7 @@ def test_nothing_is_written_while_nobody_wants_it(database: Database) -> None:
     assert told(database) == []
 
 
-def test_only_wanted_kinds_are_written(database: Database) -> None:
+def test_only_subscribed_kinds_are_written(database: Database) -> None:
     add_endpoint(database, URL, ["message.sent", "verification.approved"])
     sent = send(database)
     claim(database)
@@ -103,7 +103,7 @@ def test_only_wanted_kinds_are_written(database: Database) -> None:
     assert kinds_of(database) == ["message.sent"]
 
 
-def test_a_disabled_endpoint_wants_nothing(database: Database) -> None:
+def test_disabled_endpoint_gets_no_events(database: Database) -> None:
     added = add_endpoint(database, URL)
     with database.write() as connection:
         endpoints.disable(connection, added.id, reason=other("r"), now=NOW)
@@ -142,7 +142,7 @@ def test_a_verification_is_described_without_its_code(database: Database) -> Non
     assert "73519462" not in "".join(each.payload for each in told(database))
 
 
-def test_the_ways_a_verification_ends_are_told(database: Database) -> None:
+def test_every_end_of_a_verification_is_an_event(database: Database) -> None:
     add_endpoint(database, URL)
     sent = [send(database, owner=f"owner {number}").verification_id for number in range(4)]
     with database.write() as connection:
@@ -166,7 +166,7 @@ def test_the_ways_a_verification_ends_are_told(database: Database) -> None:
     assert data(ended[sent[1]])["reason"] == "caller"
 
 
-def test_a_message_is_followed_to_the_reader(database: Database) -> None:
+def test_message_events_are_written_up_to_read(database: Database) -> None:
     add_endpoint(database, URL)
     sent = send(database, reference="order 7")
     claim(database)
@@ -194,7 +194,7 @@ def test_a_message_is_followed_to_the_reader(database: Database) -> None:
     }
 
 
-def test_a_message_that_is_read_was_delivered_too(database: Database) -> None:
+def test_read_message_also_has_a_delivered_event(database: Database) -> None:
     add_endpoint(database, URL)
     sent = send(database)
     claim(database)
@@ -206,7 +206,7 @@ def test_a_message_that_is_read_was_delivered_too(database: Database) -> None:
     assert (read.kind, data(read)["status"]) == ("message.read", "read")
 
 
-def test_a_failure_is_told_with_its_error_before_what_follows_from_it(database: Database) -> None:
+def test_failure_event_with_its_error_precedes_its_consequences(database: Database) -> None:
     add_endpoint(database, URL)
     sent = send(database)
     claim(database)
@@ -216,7 +216,7 @@ def test_a_failure_is_told_with_its_error_before_what_follows_from_it(database: 
     assert (failed["status"], failed["error"]) == ("failed", "No such account.")
 
 
-def test_what_went_back_to_the_queue_is_not_told(database: Database) -> None:
+def test_returned_message_causes_no_event(database: Database) -> None:
     add_endpoint(database, URL)
     sent = send(database)
     claim(database)
@@ -224,7 +224,7 @@ def test_what_went_back_to_the_queue_is_not_told(database: Database) -> None:
     assert told(database, "message.") == []
 
 
-def test_who_lost_the_message_tells_nothing_of_it(database: Database) -> None:
+def test_outcome_after_a_lost_lease_causes_no_event(database: Database) -> None:
     add_endpoint(database, URL)
     sent = send(database)
     claim(database)
@@ -234,7 +234,7 @@ def test_who_lost_the_message_tells_nothing_of_it(database: Database) -> None:
     assert kinds_of(database, "message.") == ["message.sent"]
 
 
-def test_a_message_that_expired_has_failed_for_who_asked_for_it(database: Database) -> None:
+def test_expired_message_causes_a_failed_event(database: Database) -> None:
     add_endpoint(database, URL)
     send(database)
     with database.write() as connection:
@@ -244,7 +244,7 @@ def test_a_message_that_expired_has_failed_for_who_asked_for_it(database: Databa
     assert failed["finishedAt"] == "2026-11-24T01:36:18.036Z"
 
 
-def test_a_sender_is_told_of_where_it_means_something_else(database: Database) -> None:
+def test_sender_event_is_written_only_when_its_meaning_changes(database: Database) -> None:
     add_endpoint(database, URL)
     report(database, "starting", "pairing", "connected", "connected")
     report(database, "reconnecting", "starting", "replaced", "stopped")
@@ -266,13 +266,13 @@ def test_a_sender_is_told_of_where_it_means_something_else(database: Database) -
     }
 
 
-def test_a_sender_that_never_was_connected_is_not_disconnected(database: Database) -> None:
+def test_sender_that_never_connected_causes_no_disconnected_event(database: Database) -> None:
     add_endpoint(database, URL)
     report(database, "starting", "reconnecting", "stopped")
     assert told(database) == []
 
 
-def test_a_sender_that_fell_silent_was_disconnected(database: Database) -> None:
+def test_silent_sender_causes_a_disconnected_event(database: Database) -> None:
     add_endpoint(database, URL)
     report(database, "connected")
     with database.write() as connection:
@@ -282,7 +282,7 @@ def test_a_sender_that_fell_silent_was_disconnected(database: Database) -> None:
     assert kinds_of(database) == ["sender.connected", "sender.disconnected", "sender.connected"]
 
 
-def test_the_sandbox_beside_a_linked_device_comes_and_goes_untold(database: Database) -> None:
+def test_sandbox_of_test_keys_causes_no_sender_events(database: Database) -> None:
     add_endpoint(database, URL)
     with database.write() as connection:
         records.register(connection, name="phone", channel="linked", now=NOW)
@@ -294,7 +294,7 @@ def test_the_sandbox_beside_a_linked_device_comes_and_goes_untold(database: Data
     assert [data(row)["name"] for row in told(database)] == ["phone"]
 
 
-def test_an_endpoint_of_a_key_gets_what_is_its_own(database: Database) -> None:
+def test_endpoint_of_a_key_gets_only_its_events(database: Database) -> None:
     everything = add_endpoint(database, URL)
     own = add_endpoint(database, URL, owner="shop")
     mine, others = send(database, owner="shop"), send(database, owner="bank")
@@ -310,13 +310,13 @@ def test_an_endpoint_of_a_key_gets_what_is_its_own(database: Database) -> None:
     assert {row.subject for row in to_one} == {mine.verification_id}
 
 
-def test_nothing_is_written_that_only_belongs_to_others(database: Database) -> None:
+def test_events_of_other_keys_are_not_written(database: Database) -> None:
     add_endpoint(database, URL, owner="shop")
     send(database, owner="bank")
     assert told(database) == []
 
 
-def test_a_whole_group_is_told_in_order(database: Database) -> None:
+def test_events_of_a_group_are_written_in_order(database: Database) -> None:
     add_endpoint(database, URL)
     add_endpoint(database, URL)
     count = events.AT_ONCE + 7
@@ -332,14 +332,14 @@ def test_a_whole_group_is_told_in_order(database: Database) -> None:
     assert [row.event_id for row in planned] == sorted(row.event_id for row in planned)
 
 
-def test_an_event_that_is_rolled_back_was_none(database: Database) -> None:
+def test_rolled_back_change_leaves_no_event(database: Database) -> None:
     add_endpoint(database, URL)
     with pytest.raises(ZeroDivisionError):
         report_and_fail(database)
     assert told(database) == []
 
 
-def test_old_events_are_deleted_with_their_deliveries_a_few_at_a_time(database: Database) -> None:
+def test_old_events_are_deleted_with_their_deliveries_in_batches(database: Database) -> None:
     add_endpoint(database, URL)
     accept(database, 5)
     with database.write() as connection:
@@ -363,7 +363,7 @@ def test_old_events_are_deleted_with_their_deliveries_a_few_at_a_time(database: 
 
 
 @pytest.mark.parametrize("comes_first", [True, False])
-def test_a_number_is_forgotten_in_events(database: Database, comes_first: bool) -> None:  # noqa: FBT001 -- a case
+def test_forgetting_a_number_removes_it_from_events(database: Database, comes_first: bool) -> None:  # noqa: FBT001 -- a case
     add_endpoint(database, URL)
     sent = send(database, reference="Mrs X", metadata_json='{"email": "x@example.com"}')
     kept = send(database, OTHER, reference="stays", owner="bank")
@@ -394,7 +394,7 @@ def test_a_number_is_forgotten_in_events(database: Database, comes_first: bool) 
     assert payloads.count('"stays"') == 2
 
 
-def test_what_receivers_answered_to_events_of_a_number_is_forgotten_too(
+def test_forgetting_a_number_removes_receivers_answers(
     database: Database,
 ) -> None:
     add_endpoint(database, URL)
@@ -409,7 +409,7 @@ def test_what_receivers_answered_to_events_of_a_number_is_forgotten_too(
     assert kept == [None, "Mrs X, you again?"]
 
 
-def test_the_number_that_wrote_a_link_is_forgotten_too(database: Database) -> None:
+def test_forgetting_a_number_removes_it_as_proved_number(database: Database) -> None:
     add_endpoint(database, URL)
     sent = send(database)
     with database.write() as connection:
@@ -419,7 +419,7 @@ def test_the_number_that_wrote_a_link_is_forgotten_too(database: Database) -> No
     assert (approved["phoneNumber"], approved["provedNumber"]) == (PHONE, "forgotten-2")
 
 
-def test_where_a_link_leads_back_to_is_forgotten_though_it_names_no_number(
+def test_forgetting_a_number_removes_the_redirect_url_of_its_link(
     database: Database,
 ) -> None:
     add_endpoint(database, URL)
@@ -439,7 +439,7 @@ def test_where_a_link_leads_back_to_is_forgotten_though_it_names_no_number(
     assert (data(expired)["phoneNumber"], data(expired)["redirectUrl"]) == (None, None)
 
 
-def test_an_answer_without_a_verification_is_told_and_forgotten(database: Database) -> None:
+def test_event_without_a_verification_is_written_and_forgotten(database: Database) -> None:
     add_endpoint(database, URL)
     sent = send(database)
     with database.write() as connection:
@@ -452,7 +452,7 @@ def test_an_answer_without_a_verification_is_told_and_forgotten(database: Databa
     assert data(told(database, "message.sent")[0])["phoneNumber"] == "forgotten-3"
 
 
-def test_every_kind_can_be_wanted(database: Database) -> None:
+def test_every_kind_can_be_subscribed_to(database: Database) -> None:
     with database.write() as connection:
         added = endpoints.add(connection, CIPHER, url=URL, kinds=KINDS, owner=None, now=NOW)
         found = endpoints.find(connection, added.id)

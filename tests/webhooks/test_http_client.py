@@ -1,4 +1,4 @@
-"""The client of webhooks: connects only where it may, and reads answers in bounds."""
+"""The webhook client: connects only to permitted addresses, and reads bounded answers."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ from support.services import wait_until
 from support.webhook_client import NAME, PUBLIC, SECONDS, address_policy, post, said
 
 
-def test_a_name_that_changes_between_the_look_and_the_connection_opens_nothing() -> None:
+def test_dns_rebinding_is_refused() -> None:
     answers = iter([[PUBLIC], ["127.0.0.1"]])
     where = AddressPolicy(allow_private=False, resolve=lambda _host, _port: next(answers))
     with receiving() as receiver:
@@ -27,7 +27,7 @@ def test_a_name_that_changes_between_the_look_and_the_connection_opens_nothing()
         assert receiver.received == []
 
 
-def test_the_connection_goes_to_the_address_that_was_judged_under_the_name() -> None:
+def test_connection_uses_the_checked_address_with_the_host_name() -> None:
     with receiving() as receiver:
         url = receiver.url.replace("127.0.0.1", NAME) + ";v=1?token=x"
         answer = post(address_policy("127.0.0.1", allow_private=True), url, body=b'{"a":1}')
@@ -54,7 +54,7 @@ def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) ->
         assert proxy.received == []
 
 
-def test_a_redirect_is_told_and_not_followed() -> None:
+def test_redirect_is_reported_and_not_followed() -> None:
     with receiving() as target:
         elsewhere = Reply(307, {"Location": target.url})
         with receiving(lambda _: elsewhere) as receiver:
@@ -78,7 +78,7 @@ def test_a_redirect_is_told_and_not_followed() -> None:
         (Reply(404, body=b"x" * 10**6), f"The receiver answered 404: {'x' * 199}…"),
     ],
 )
-def test_what_a_receiver_says_is_kept_short_and_masked(reply: Reply, words: str) -> None:
+def test_receivers_answer_is_truncated_and_masked(reply: Reply, words: str) -> None:
     with receiving(lambda _: reply) as receiver:
         answer = post(AddressPolicy(allow_private=True), receiver.url)
     assert (answer.status, said(answer)) == (reply.status, words)
@@ -96,15 +96,13 @@ def test_what_a_receiver_says_is_kept_short_and_masked(reply: Reply, words: str)
         (500, "120", None),
     ],
 )
-def test_the_time_that_a_receiver_asks_for_is_read(
-    status: int, header: str, seconds: float | None
-) -> None:
+def test_retry_after_is_parsed(status: int, header: str, seconds: float | None) -> None:
     reply = Reply(status, {"Retry-After": header})
     with receiving(lambda _: reply) as receiver:
         assert post(AddressPolicy(allow_private=True), receiver.url).retry_after == seconds
 
 
-def test_who_does_not_answer_in_time_is_left() -> None:
+def test_slow_answer_times_out() -> None:
     release = threading.Event()
 
     def wait(_: Received) -> Reply:
@@ -117,7 +115,7 @@ def test_who_does_not_answer_in_time_is_left() -> None:
     assert (answer.status, said(answer)) == (None, "No answer within 0.2 s.")
 
 
-def test_who_sends_an_answer_without_end_is_left() -> None:
+def test_endless_answer_is_cut_off() -> None:
     ended = threading.Event()
 
     def drip(server: socket.socket) -> None:
@@ -140,7 +138,7 @@ def test_who_sends_an_answer_without_end_is_left() -> None:
     assert (answer.status, said(answer)) == (None, "No answer within 0.3 s.")
 
 
-def test_who_is_not_there_or_speaks_no_http_is_told_in_words() -> None:
+def test_unreachable_or_invalid_server_gives_a_readable_error() -> None:
     receiver = Receiver()
     receiver.start()
     url = receiver.url
@@ -163,7 +161,7 @@ def test_who_is_not_there_or_speaks_no_http_is_told_in_words() -> None:
     assert said(answer).startswith("The connection ended before the answer: ")
 
 
-def test_tls_that_fails_is_told_in_words() -> None:
+def test_tls_failure_gives_a_readable_error() -> None:
     with receiving() as receiver:
         url = receiver.url.replace("http://", "https://")
         answer = post(AddressPolicy(allow_private=True), url)
@@ -171,7 +169,7 @@ def test_tls_that_fails_is_told_in_words() -> None:
     assert said(answer).startswith("No connection: ")
 
 
-def test_a_name_is_looked_up_once_for_all_who_ask_at_a_time() -> None:
+def test_simultaneous_lookups_of_a_name_are_shared() -> None:
     asked: list[str] = []
     release = threading.Event()
 

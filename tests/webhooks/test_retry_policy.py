@@ -1,4 +1,4 @@
-"""When a delivery that failed is tried again."""
+"""The retry schedule of failed deliveries."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_the_schedule_has_ten_attempts_in_three_days() -> None:
 @pytest.mark.parametrize(
     ("asked", "seconds"), [(120.0, 120), (1.0, 50), (10.0**8, LONGEST_ASKED_SECONDS)]
 )
-def test_a_receiver_may_ask_for_more_time_within_bounds(asked: float, seconds: int) -> None:
+def test_retry_after_is_respected_within_bounds(asked: float, seconds: int) -> None:
     at = retry_at(1, [50], asked=asked, now=0)
     assert at is not None
     assert 0.9 * seconds <= at / 1000 <= 1.1 * seconds

@@ -1,4 +1,4 @@
-"""The pace of one sender, and the waits between tries."""
+"""The pace of one sender, and the waits between attempts."""
 
 import pytest
 from hypothesis import given
@@ -11,18 +11,18 @@ NOW = 1_795_483_878_036
 gaps = st.tuples(st.integers(0, 3_600_000), st.integers(0, 3_600_000)).map(sorted)
 
 
-def test_the_first_message_goes_at_once() -> None:
+def test_first_message_is_sent_at_once() -> None:
     assert Pace(500, 1500).wait(NOW) == 0
 
 
-def test_after_a_quiet_time_a_message_goes_at_once() -> None:
+def test_message_after_a_quiet_period_is_sent_at_once() -> None:
     pace = Pace(500, 1500)
     pace.take_turn(NOW)
     assert pace.wait(NOW + 1500) == 0
 
 
 @given(gaps)
-def test_the_next_message_waits_a_gap_within_the_bounds(bounds: list[int]) -> None:
+def test_next_message_waits_a_gap_within_the_bounds(bounds: list[int]) -> None:
     shortest, longest = bounds
     pace = Pace(shortest, longest)
     next_send_at = pace.take_turn(NOW)
@@ -36,14 +36,12 @@ def test_gaps_are_random() -> None:
     assert len({pace.take_turn(NOW) for _ in range(20)}) > 10
 
 
-def test_a_restart_keeps_the_pace() -> None:
+def test_pace_survives_a_restart() -> None:
     assert Pace(500, 1500, next_send_at=NOW + 800).wait(NOW) == 0.8
 
 
 @given(gaps, st.integers(0, 10**10))
-def test_after_the_clock_was_set_back_a_sender_waits_no_longer_than_its_longest_gap(
-    bounds: list[int], step: int
-) -> None:
+def test_clock_set_back_delays_at_most_by_the_longest_gap(bounds: list[int], step: int) -> None:
     shortest, longest = bounds
     pace = Pace(shortest, longest)
     pace.take_turn(NOW)
@@ -57,7 +55,7 @@ def test_only_a_pace_without_gaps_is_unlimited(longest: int, *, unlimited: bool)
 
 
 @given(st.integers(1, 10_000))
-def test_a_retry_waits_longer_each_time_up_to_a_bound_with_jitter(attempt: int) -> None:
+def test_retry_waits_grow_up_to_a_bound_with_jitter(attempt: int) -> None:
     undisturbed = min(LONGEST_RETRY_SECONDS, 2.0 ** min(attempt, 60))
     assert undisturbed * 0.75 <= retry_delay(attempt) <= undisturbed * 1.25
 

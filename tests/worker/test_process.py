@@ -1,4 +1,4 @@
-"""The process of a sender: how it ends."""
+"""The end of a sender's process."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ process.main()
 """
 
 
-def test_an_error_that_nobody_foresaw_ends_it_at_once_and_is_shown() -> None:
+def test_unexpected_error_ends_the_process_at_once_and_is_shown() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", BROKEN],
         stdin=subprocess.PIPE,

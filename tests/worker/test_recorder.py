@@ -1,4 +1,4 @@
-"""What a channel tells on its own is recorded, whatever else goes wrong."""
+"""The recorder stores a channel's events despite other failures."""
 
 import threading
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ SECONDS = 10.0
 
 
 class Watched:
-    """A recorder at work, and what it passed on."""
+    """A running recorder and the events that it passed on."""
 
     def __init__(self, database: Database, timing: Timing | None = None) -> None:
         self.states: list[StateReport] = []
@@ -51,7 +51,7 @@ class Watched:
         self._thread.join()
 
     def flush(self) -> None:
-        """Wait until all that was taken is recorded."""
+        """Wait until every accepted event is recorded."""
         last = StateReport("connected", "all", detail=other(f"flush {len(self.states)}"))
         self.take(last)
         wait_until(lambda: last in self.states, SECONDS, "the recorder")
@@ -100,14 +100,14 @@ def test_a_state_is_recorded_and_passed_on(database: Database, watched: Watched)
     assert (row.state, row.qr, row.detail) == ("pairing", "2@abc", "Scan it.")
 
 
-def test_events_are_recorded_in_their_order(database: Database, watched: Watched) -> None:
+def test_events_are_recorded_in_order(database: Database, watched: Watched) -> None:
     for number in range(50):
         watched.take(written(number, str(number)))
     watched.flush()
     assert texts(database) == [str(number) for number in range(50)]
 
 
-def test_what_was_taken_before_the_stop_is_recorded(database: Database) -> None:
+def test_events_accepted_before_the_stop_are_recorded(database: Database) -> None:
     put_sender(database, "main", "starting")
     watched = Watched(database)
     for number in range(5):
@@ -116,7 +116,7 @@ def test_what_was_taken_before_the_stop_is_recorded(database: Database) -> None:
     assert texts(database) == ["0", "1", "2", "3", "4"]
 
 
-def test_what_a_person_writes_is_kept_once_and_known_of_the_contact(
+def test_inbound_message_is_stored_once_and_noted_for_the_contact(
     database: Database, watched: Watched
 ) -> None:
     watched.take(written(1))
@@ -127,7 +127,7 @@ def test_what_a_person_writes_is_kept_once_and_known_of_the_contact(
         assert contacts.has_written(connection, phone=PHONE)
 
 
-def test_a_token_is_looked_for_in_a_text_once(database: Database, watched: Watched) -> None:
+def test_text_is_searched_for_a_token_once(database: Database, watched: Watched) -> None:
     token = tokens.new_token()
     first, second = written(1, f"hello {token}"), written(1, f"again {tokens.new_token()}")
     watched.take(first)
@@ -140,7 +140,7 @@ def test_a_token_is_looked_for_in_a_text_once(database: Database, watched: Watch
     assert [(answer.phone, answer.only_sender) for answer in answers] == [(PHONE, "main")]
 
 
-def test_a_logout_forgets_the_device_and_asks_for_a_new_process(
+def test_logout_forgets_the_device_and_requests_a_new_process(
     database: Database, watched: Watched
 ) -> None:
     watched.take(StateReport("connected", "all", phone=PHONE, device="d"))
@@ -161,7 +161,7 @@ def test_a_receipt_is_recorded(database: Database, watched: Watched) -> None:
     assert stored(database, message).status == "delivered"
 
 
-def test_receipts_that_come_before_their_send_is_recorded_are_held_and_applied(
+def test_early_receipts_are_held_until_their_send_is_recorded(
     database: Database, watched: Watched
 ) -> None:
     (message,) = submit(database)
@@ -175,7 +175,7 @@ def test_receipts_that_come_before_their_send_is_recorded_are_held_and_applied(
     assert (row.delivered_at, row.read_at) == (NOW + 1, NOW + 2)
 
 
-def test_a_receipt_that_nobody_knows_is_forgotten_after_a_while(database: Database) -> None:
+def test_unknown_receipt_is_dropped_after_a_while(database: Database) -> None:
     with watching(database, Timing(receipt_held=0.0)) as watched:
         (message,) = submit(database)
         watched.take(Receipt("p-1", "delivered", NOW + 1))
@@ -185,7 +185,7 @@ def test_a_receipt_that_nobody_knows_is_forgotten_after_a_while(database: Databa
     assert stored(database, message).status == "sent"
 
 
-def test_receipts_that_are_held_take_no_lock(database: Database, watched: Watched) -> None:
+def test_held_receipts_take_no_lock(database: Database, watched: Watched) -> None:
     watched.take(Receipt("unknown", "delivered", NOW + 1))
     watched.flush()
     bell = database.doorbell()
@@ -196,7 +196,7 @@ def test_receipts_that_are_held_take_no_lock(database: Database, watched: Watche
 
 
 @pytest.mark.parametrize("letter", ["\0", "\ud800", "\U0010ffff"])
-def test_letters_that_a_database_refuses_block_nothing(
+def test_characters_that_the_database_refuses_block_no_event(
     database: Database, watched: Watched, letter: str
 ) -> None:
     watched.take(written(1, "before"))
@@ -210,9 +210,7 @@ def test_letters_that_a_database_refuses_block_nothing(
     assert found[1].startswith("bad")
 
 
-def test_an_event_that_cannot_be_recorded_costs_no_other(
-    database: Database, watched: Watched
-) -> None:
+def test_unrecordable_event_does_not_affect_others(database: Database, watched: Watched) -> None:
     with database.write() as connection:
         if database.is_sqlite:
             connection.execute(
@@ -234,9 +232,7 @@ def test_an_event_that_cannot_be_recorded_costs_no_other(
     assert len(lost) == 2
 
 
-def test_a_state_that_cannot_be_recorded_is_passed_on_all_the_same(
-    database: Database, watched: Watched
-) -> None:
+def test_unrecordable_state_is_still_passed_on(database: Database, watched: Watched) -> None:
     with database.write() as connection:
         connection.execute(text("DROP TABLE alembic_version"))
         connection.execute(text("ALTER TABLE senders RENAME TO elsewhere"))
@@ -246,9 +242,7 @@ def test_a_state_that_cannot_be_recorded_is_passed_on_all_the_same(
         wait_until(lambda: watched.states == [report], SECONDS, "the state")
 
 
-def test_while_the_database_is_locked_events_wait_and_are_recorded_afterwards(
-    database: Database, impatient: Database
-) -> None:
+def test_events_wait_while_the_database_is_locked(database: Database, impatient: Database) -> None:
     put_sender(database, "main", "starting")
     watched = Watched(impatient)
     waiting = "events cannot be recorded, trying again"

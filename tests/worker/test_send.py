@@ -1,4 +1,4 @@
-"""One message to the channel: what is sent, and how each failure is classed."""
+"""One message to the channel: its content, and the classification of failures."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def channel() -> ScriptedChannel:
 
 @pytest.fixture
 def checking() -> ScriptedChannel:
-    """A channel on which not everybody has an account."""
+    """A channel on which only some numbers have an account."""
     return ScriptedChannel(checks_numbers=True)
 
 
@@ -41,14 +41,14 @@ def claim(database: Database) -> Claimed:
 
 
 def deliver(database: Database, channel: ScriptedChannel, secret: str = SECRET) -> Outcome:
-    """Claim the next message, send it and record what came of it."""
+    """Claim the next message, send it and record its outcome."""
     outcome = MessageSender(database, channel, CodeCipher(secret)).send(claim(database))
     with database.write() as connection:
         record_outcomes(connection, sender="a", outcomes=[outcome], now=now_ms())
     return outcome
 
 
-def test_a_message_without_a_place_for_a_code_needs_none(
+def test_message_without_a_code_placeholder_needs_no_code(
     database: Database, channel: ScriptedChannel
 ) -> None:
     (message,) = submit(database, now=now_ms())
@@ -57,7 +57,7 @@ def test_a_message_without_a_place_for_a_code_needs_none(
     assert channel.sent == [(PHONE, "Confirmed for {code} & Co.")]
 
 
-def test_a_message_goes_out_with_its_code(database: Database, channel: ScriptedChannel) -> None:
+def test_message_is_sent_with_its_code(database: Database, channel: ScriptedChannel) -> None:
     (accepted,) = accept(database, now=now_ms())
     outcome = deliver(database, channel)
     assert isinstance(outcome, Sent)
@@ -131,7 +131,7 @@ def test_retries_wait_longer_each_time(database: Database, channel: ScriptedChan
         assert 0.75 * mean <= wait <= 1.25 * mean + took
 
 
-def test_a_failure_that_no_retry_can_mend_in_time_is_final(
+def test_transient_failure_without_time_for_a_retry_is_final(
     database: Database, channel: ScriptedChannel
 ) -> None:
     (message,) = submit(database, now=now_ms())
@@ -157,7 +157,7 @@ def test_a_snooze_waits_without_spending_an_attempt(
         assert 7000 <= row.available_at - before <= 7000 + (now_ms() - before)
 
 
-def test_an_error_that_nobody_foresaw_is_retried_and_logged_not_told(
+def test_unexpected_error_is_retried_and_only_logged(
     database: Database, channel: ScriptedChannel
 ) -> None:
     (message,) = submit(database, now=now_ms())
@@ -181,7 +181,7 @@ def test_no_database_connection_is_held_during_a_send(
     assert held == [before]
 
 
-def test_a_code_that_cannot_be_opened_fails_for_good(
+def test_unreadable_code_is_a_permanent_failure(
     database: Database, channel: ScriptedChannel
 ) -> None:
     (message,) = submit(database, now=now_ms())
@@ -202,7 +202,7 @@ def test_a_number_is_checked_before_the_first_message_and_remembered(
     assert len(checking.sent) == 4
 
 
-def test_a_channel_that_checks_no_numbers_is_not_asked(
+def test_channel_without_number_checks_is_not_asked(
     database: Database, channel: ScriptedChannel
 ) -> None:
     submit(database, now=now_ms())
@@ -210,7 +210,7 @@ def test_a_channel_that_checks_no_numbers_is_not_asked(
     assert (channel.checked, len(channel.sent)) == ([], 1)
 
 
-def test_a_number_without_an_account_fails_at_once_and_is_not_asked_about_again(
+def test_number_without_an_account_fails_at_once_and_is_not_checked_again(
     database: Database, checking: ScriptedChannel
 ) -> None:
     messages = submit(database, 2, now=now_ms())
@@ -222,7 +222,9 @@ def test_a_number_without_an_account_fails_at_once_and_is_not_asked_about_again(
     assert (checking.checked, checking.sent) == ([PHONE], [])
 
 
-def test_a_no_is_forgotten_after_ten_minutes(database: Database, checking: ScriptedChannel) -> None:
+def test_negative_check_expires_after_ten_minutes(
+    database: Database, checking: ScriptedChannel
+) -> None:
     submit(database, 2, now=now_ms())
     checking.has_accounts = False
     deliver(database, checking)
@@ -242,7 +244,7 @@ def test_a_no_is_forgotten_after_ten_minutes(database: Database, checking: Scrip
         (RuntimeError("something within"), "queued", 1),
     ],
 )
-def test_a_check_that_gets_no_answer_is_classed_like_a_send_and_not_remembered(
+def test_failed_check_is_classified_like_a_send_and_not_stored(
     database: Database, checking: ScriptedChannel, failure: Exception, status: str, attempts: int
 ) -> None:
     (message,) = submit(database, now=now_ms())
@@ -255,9 +257,7 @@ def test_a_check_that_gets_no_answer_is_classed_like_a_send_and_not_remembered(
         assert contacts.known_account(connection, phone=PHONE, now=now_ms()) is None
 
 
-def test_a_database_that_cannot_be_used_spends_no_attempt(
-    database: Database, checking: ScriptedChannel
-) -> None:
+def test_database_failure_spends_no_attempt(database: Database, checking: ScriptedChannel) -> None:
     (message,) = submit(database, now=now_ms())
     with database.write() as connection:
         connection.execute(text("ALTER TABLE contacts RENAME TO elsewhere"))
@@ -270,7 +270,7 @@ def test_a_database_that_cannot_be_used_spends_no_attempt(
     assert checking.sent == []
 
 
-def test_the_log_tells_of_every_outcome_without_the_number(
+def test_every_outcome_is_logged_without_the_number(
     database: Database, checking: ScriptedChannel
 ) -> None:
     submit(database, 3, now=now_ms())
@@ -283,7 +283,7 @@ def test_the_log_tells_of_every_outcome_without_the_number(
     assert {line["request_id"] for line in lines} == {"r"}
 
 
-def test_a_code_that_expires_while_its_number_is_checked_is_not_sent(
+def test_code_that_expires_during_the_check_is_not_sent(
     database: Database, checking: ScriptedChannel
 ) -> None:
     submit(database, now=now_ms())

@@ -1,4 +1,4 @@
-"""What a supervisor does for its sender: lease and process, while the sender is wanted."""
+"""The supervisor: lease and process of a wanted sender."""
 
 import sys
 import threading
@@ -19,7 +19,7 @@ from hudhud.worker.supervisor import Program, Supervisor
 from support.services import wait_until
 
 SECONDS = 15.0
-# A sender's process that does nothing until its supervisor ends.
+# A sender's process that idles until its supervisor ends.
 IDLE_PROCESS = (sys.executable, "-c", "import sys; sys.stdin.read()")
 
 
@@ -27,7 +27,7 @@ IDLE_PROCESS = (sys.executable, "-c", "import sys; sys.stdin.read()")
 def supervised(
     database: Database, is_wanted: Callable[[Connection], bool] | None = None
 ) -> Iterator[None]:
-    """A supervisor at work."""
+    """A running supervisor."""
     supervisor = Supervisor(
         sender="main",
         channel="sandbox",
@@ -78,7 +78,7 @@ def test_the_lease_is_held_and_renewed(database: Database) -> None:
     assert lease(database) == 0
 
 
-def test_a_sender_that_nobody_wants_leaves_no_trace(database: Database) -> None:
+def test_unwanted_sender_leaves_no_record(database: Database) -> None:
     asked = threading.Event()
 
     def is_wanted(_connection: Connection) -> bool:

@@ -1,4 +1,4 @@
-"""The lock of a sender: it proves that the process before has ended."""
+"""The lock of a sender proves that the previous process ended."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
             os.kill(child, signal.SIGKILL)
 
 
-def test_a_lock_is_held_until_its_holder_ends_however_it_ends(tmp_path: Path) -> None:
+def test_lock_is_held_until_its_holder_ends(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         assert not lock_sender(tmp_path, "main", patience=0.1)
         assert lock_sender(tmp_path, "other", patience=0)
@@ -48,7 +48,7 @@ def test_a_lock_is_held_until_its_holder_ends_however_it_ends(tmp_path: Path) ->
         assert lock_sender(tmp_path, "main", patience=1), "the child still holds it"
 
 
-def test_the_file_is_for_its_owner_alone_and_stays(tmp_path: Path) -> None:
+def test_file_is_private_and_persists(tmp_path: Path) -> None:
     assert lock_sender(tmp_path, "a/b", patience=0)
     (file,) = tmp_path.iterdir()
     assert file.name == "sender-a%2Fb.lock"

@@ -1,4 +1,4 @@
-"""One sender at work: real threads and database, with a channel that does what a test says."""
+"""One running sender: real threads and database, with a scripted channel."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def channel() -> ScriptedChannel:
 
 @pytest.fixture
 def start(database: Database, channel: ScriptedChannel) -> Iterator[Callable[..., RunningWorker]]:
-    """Starts workers; after the test none of their threads is left."""
+    """Start workers; check after the test that none of their threads remains."""
     before = set(threading.enumerate())
     runs: list[RunningWorker] = []
     put_sender(database, "main", "stopped")
@@ -59,7 +59,7 @@ def start(database: Database, channel: ScriptedChannel) -> Iterator[Callable[...
 StartWorker = Callable[..., RunningWorker]
 
 
-def test_what_waits_is_sent_and_recorded(
+def test_waiting_messages_are_sent_and_recorded(
     database: Database, channel: ScriptedChannel, start: StartWorker
 ) -> None:
     queued = submit(database, 5, now=now_ms())
@@ -69,7 +69,7 @@ def test_what_waits_is_sent_and_recorded(
     assert len(channel.sent) == 5
 
 
-def test_what_is_accepted_later_is_sent_too(database: Database, start: StartWorker) -> None:
+def test_messages_accepted_later_are_sent(database: Database, start: StartWorker) -> None:
     run = start()
     run.emit(CONNECTED)
     for _ in range(3):
@@ -77,7 +77,7 @@ def test_what_is_accepted_later_is_sent_too(database: Database, start: StartWork
         run.wait_for(message, "sent")
 
 
-def test_while_the_channel_carries_nothing_nothing_is_claimed(
+def test_no_message_is_claimed_while_the_channel_cannot_send(
     database: Database,
     channel: ScriptedChannel,
     start: StartWorker,
@@ -108,7 +108,7 @@ def test_a_restricted_sender_serves_people_who_wrote_first(
     assert stored(database, stranger).status == "queued"
 
 
-def test_when_a_restriction_should_be_over_a_message_probes_it(
+def test_message_probes_a_restriction_after_its_end(
     database: Database, channel: ScriptedChannel, start: StartWorker
 ) -> None:
     (stranger,) = submit(database, now=now_ms())
@@ -116,7 +116,7 @@ def test_when_a_restriction_should_be_over_a_message_probes_it(
     start().wait_for(stranger, "sent")
 
 
-def test_the_first_message_goes_at_once_and_the_next_waits_its_gap(
+def test_first_message_is_sent_at_once_and_the_next_after_a_gap(
     database: Database, channel: ScriptedChannel, start: StartWorker
 ) -> None:
     first, second = submit(database, 2, now=now_ms())
@@ -129,7 +129,7 @@ def test_the_first_message_goes_at_once_and_the_next_waits_its_gap(
     assert len(channel.sent) == 1
 
 
-def test_a_restart_keeps_the_turn(
+def test_turn_survives_a_restart(
     database: Database, channel: ScriptedChannel, start: StartWorker
 ) -> None:
     submit(database, now=now_ms())
@@ -139,7 +139,9 @@ def test_a_restart_keeps_the_turn(
     assert channel.sent == []
 
 
-def test_what_a_predecessor_held_is_sent_at_once(database: Database, start: StartWorker) -> None:
+def test_messages_of_the_previous_process_are_sent_at_once(
+    database: Database, start: StartWorker
+) -> None:
     mine, others = submit(database, 2, now=now_ms())
     for message, sender in ((mine, HOLDER), (others, "other")):
         lease = now_ms() + HOUR
@@ -169,7 +171,7 @@ def test_receipts_and_messages_from_people_are_recorded(
     wait_until(wrote, SECONDS, "the message")
 
 
-def test_the_state_and_a_heartbeat_are_recorded(start: StartWorker) -> None:
+def test_state_and_heartbeat_are_recorded(start: StartWorker) -> None:
     before = now_ms()
     run = start()
     run.emit(CONNECTED)
@@ -180,7 +182,7 @@ def test_the_state_and_a_heartbeat_are_recorded(start: StartWorker) -> None:
     assert run.channel.stopped
 
 
-def test_a_stop_lets_a_send_in_progress_end_and_records_it(
+def test_stop_waits_for_a_send_in_progress_and_records_it(
     database: Database, channel: ScriptedChannel, start: StartWorker
 ) -> None:
     sending, go_on = threading.Event(), threading.Event()
@@ -198,7 +200,7 @@ def test_a_stop_lets_a_send_in_progress_end_and_records_it(
     assert stored(database, message).status == "sent"
 
 
-def test_a_send_that_does_not_end_gives_its_message_back_at_the_stop(
+def test_hanging_send_returns_its_message_at_the_stop(
     database: Database,
     channel: ScriptedChannel,
     start: StartWorker,
@@ -227,7 +229,7 @@ def test_a_channel_that_needs_a_new_process_gets_one(start: StartWorker) -> None
     assert run.wait_for_end() == RESTART_EXIT_CODE
     row = run.sender()
     assert (row.device, row.phone) == (None, None)
-    assert row.state == "connected"  # the new process tells what is next
+    assert row.state == "connected"  # the new process reports the next state
 
 
 def test_commands_are_carried_out_with_their_results(
@@ -271,7 +273,7 @@ def test_an_outcome_that_cannot_be_recorded_yet_is_recorded_later_and_sent_once(
     assert len(channel.sent) == 1
 
 
-def test_a_message_whose_lease_was_lost_meanwhile_is_left_to_its_new_holder(
+def test_message_with_a_lost_lease_is_left_to_its_new_holder(
     database: Database, channel: ScriptedChannel, start: StartWorker
 ) -> None:
     (message,) = submit(database, now=now_ms())
@@ -289,7 +291,7 @@ def test_a_message_whose_lease_was_lost_meanwhile_is_left_to_its_new_holder(
     assert (row.status, row.sender, row.provider_message_id) == ("sending", "other", None)
 
 
-def test_a_sender_that_another_machine_has_taken_ends_and_leaves_its_record_alone(
+def test_sender_taken_by_another_machine_ends_without_changing_its_record(
     database: Database, channel: ScriptedChannel, start: StartWorker
 ) -> None:
     run = start()
@@ -304,7 +306,7 @@ def test_a_sender_that_another_machine_has_taken_ends_and_leaves_its_record_alon
     assert run.sender().state == "connected"
 
 
-def test_a_claim_whose_answer_was_lost_goes_back_to_the_queue(
+def test_claim_whose_result_was_lost_returns_to_the_queue(
     database: Database,
     channel: ScriptedChannel,
     start: StartWorker,
@@ -315,7 +317,7 @@ def test_a_claim_whose_answer_was_lost_goes_back_to_the_queue(
     def claim(*arguments: Any, **named: Any) -> list[Claimed]:
         claims.append(original(*arguments, **named))
         if len(claims) == 1:
-            # The commit reaches the disk, the answer does not reach us.
+            # The commit reaches the disk, but its confirmation is lost.
             arguments[0].commit()
             raise OperationalError("COMMIT", {}, ConnectionResetError("the connection is lost"))
         return claims[-1]
@@ -343,7 +345,7 @@ def resume(database: Database) -> None:
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether the worker was paused, each time that it looked for work."""
+    """Whether the worker was paused, at each search for work."""
     found: list[bool] = []
     is_paused = records.is_paused
 
@@ -355,7 +357,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return found
 
 
-def test_a_paused_worker_sends_nothing_and_goes_on_when_it_is_resumed(
+def test_paused_worker_sends_nothing_until_it_is_resumed(
     database: Database, channel: ScriptedChannel, start: StartWorker, looks: list[bool]
 ) -> None:
     pause(database)
@@ -370,7 +372,7 @@ def test_a_paused_worker_sends_nothing_and_goes_on_when_it_is_resumed(
     run.wait_for(message, "sent")
 
 
-def test_a_pause_holds_back_what_comes_after_it_and_no_receipts(
+def test_pause_holds_back_new_messages_but_no_receipts(
     database: Database, channel: ScriptedChannel, start: StartWorker, looks: list[bool]
 ) -> None:
     run = start()
@@ -385,7 +387,7 @@ def test_a_pause_holds_back_what_comes_after_it_and_no_receipts(
     assert (stored(database, after).status, len(channel.sent)) == ("queued", 1)
 
 
-def test_a_pause_outlasts_the_process(
+def test_pause_survives_the_process(
     database: Database, channel: ScriptedChannel, start: StartWorker
 ) -> None:
     pause(database)
@@ -397,7 +399,7 @@ def test_a_pause_outlasts_the_process(
     assert (stored(database, message).status, channel.sent) == ("queued", [])
 
 
-def test_a_paused_worker_still_beats_and_obeys(
+def test_paused_worker_sends_heartbeats_and_carries_out_commands(
     database: Database, channel: ScriptedChannel, start: StartWorker
 ) -> None:
     pause(database)

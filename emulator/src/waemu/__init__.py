@@ -1,1 +1,1 @@
-"""A local WhatsApp server with virtual phones, for tests and demos of clients."""
+"""A local WhatsApp server with virtual phones, for tests and demos."""

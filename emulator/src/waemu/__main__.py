@@ -1,6 +1,6 @@
-"""`python -m waemu --dir DIR`: the emulator as a process of its own.
+"""Run the emulator in its own process: `python -m waemu --dir DIR`.
 
-Prints one line of JSON that says where everything is, and runs until SIGTERM or SIGINT.
+Prints its addresses as one line of JSON and runs until SIGTERM or SIGINT.
 """
 
 import argparse
@@ -20,14 +20,14 @@ _POLL_SECONDS = 0.05
 
 
 def main() -> None:
-    """Runs the emulator until it is told to stop."""
+    """Run the emulator until a signal stops it."""
     arguments = _parse()
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.DEBUG if arguments.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    # It reports as errors what is meant here: clients that go away while they connect.
+    # Clients that disconnect during the handshake are expected; websockets logs them as errors.
     logging.getLogger("websockets").setLevel(logging.CRITICAL)
     asyncio.run(_run(arguments))
 
@@ -63,7 +63,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 
 def _read_parent(stop: asyncio.Event) -> None:
-    """Standard input is a pipe from the parent: its end means that the parent is gone."""
+    """Stop when standard input, a pipe from the parent process, ends."""
     if not os.read(sys.stdin.fileno(), 1):
         stop.set()
 

@@ -1,7 +1,7 @@
-"""The binary form of stanzas (XML-like nodes), both ways.
+"""Encode and decode stanzas (XML-like nodes) in their binary form.
 
 A stanza on the wire is a flag byte (2 = zlib-compressed) and one encoded node. A node is a list:
-tag, then name and value of each attribute, then the content if there is any.
+the tag, the name and value of each attribute, then the content, if any.
 """
 
 import zlib
@@ -36,14 +36,14 @@ _DEVICE_SERVER_BYTES = {server: byte for byte, server in _DEVICE_SERVERS.items()
 
 
 class StanzaError(ValueError):
-    """Bytes that are no stanza, or a stanza that lacks what its kind must have."""
+    """Malformed bytes, or a stanza that lacks a required part."""
 
 
 @dataclass(frozen=True)
 class Jid:
-    """An address: a user (phone number or LID) on a server, and one of its devices.
+    """An address: a user (phone number or LID), server and device.
 
-    Device 0 is the phone itself; a user of "" means the server.
+    Device 0 is the phone itself; the user "" means the server.
     """
 
     user: str
@@ -63,7 +63,10 @@ SERVER = Jid("")
 
 @dataclass
 class Node:
-    """One stanza, or one element within it. Content is None, bytes, or a list of child nodes."""
+    """A stanza or an element within it.
+
+    The content is None, bytes or a list of child nodes.
+    """
 
     tag: str
     attrs: dict[str, str | Jid] = field(default_factory=dict)
@@ -75,7 +78,7 @@ class Node:
 
     @property
     def data(self) -> bytes:
-        """The content as bytes.
+        """Return the content as bytes.
 
         Raises:
             StanzaError: the node has no bytes.
@@ -85,7 +88,7 @@ class Node:
         return self.content
 
     def find(self, *path: str) -> "Node | None":
-        """The first descendant along a path of tags, or None."""
+        """Return the first descendant along a path of tags, or None."""
         node: Node | None = self
         for tag in path:
             if node is None:
@@ -94,7 +97,7 @@ class Node:
         return node
 
     def need(self, *path: str) -> "Node":
-        """As find.
+        """Return the first descendant along a path of tags.
 
         Raises:
             StanzaError: there is no such descendant.
@@ -108,11 +111,11 @@ class Node:
         return [child for child in self.children if child.tag == tag]
 
     def text(self, name: str) -> str:
-        """An attribute as text, "" when it is absent."""
+        """Return an attribute as text, or "" if it is absent."""
         return str(self.attrs.get(name, ""))
 
     def jid(self, name: str) -> Jid:
-        """An attribute that must be an address.
+        """Return an attribute that is an address.
 
         Raises:
             StanzaError: it is absent or plain text.
@@ -135,15 +138,15 @@ class Node:
 
 
 def encode(node: Node) -> bytes:
-    """The stanza as it goes into a frame, not compressed."""
+    """Encode a stanza for a frame, without compression."""
     return b"\x00" + _encode_node(node)
 
 
 def decode(frame: bytes) -> Node:
-    """The stanza of a frame.
+    """Decode a frame into a stanza.
 
     Raises:
-        StanzaError: the bytes are no stanza.
+        StanzaError: the bytes are not a stanza.
     """
     try:
         body = zlib.decompress(frame[1:]) if frame[0] & _COMPRESSED else frame[1:]
@@ -213,7 +216,7 @@ def _encode_jid(jid: Jid) -> bytes:
 
 
 class _Reader:
-    """Reads one node from bytes, keeping the position."""
+    """Reads one node from bytes and keeps the position."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -1,4 +1,4 @@
-"""Drives the emulator from Python: starts it as a process, and speaks its control API."""
+"""A Python client that starts the emulator and calls its API."""
 
 import http.client
 import json
@@ -25,21 +25,21 @@ _POLL_SECONDS = 0.02
 
 
 class EmulatorError(Exception):
-    """The emulator did not start, or could not do what it was asked; the text says why."""
+    """The emulator did not start or refused an operation."""
 
 
 class EmulatorClient:
-    """The control API of a running emulator. Numbers may start with a plus sign.
+    """Client of the control API. Numbers may start with a plus sign.
 
-    Every method raises EmulatorError where the emulator refuses, for example an unknown number.
+    Every method raises EmulatorError if the emulator refuses, for example for an unknown number.
     """
 
     def __init__(self, control: str) -> None:
-        """Takes the address of the control API, http://127.0.0.1:PORT."""
+        """Connect to the control API at http://127.0.0.1:PORT."""
         self.control = control
 
     def add_phone(self, number: str, lid: str | None = None) -> str:
-        """Adds a virtual phone, and returns its LID. One that exists stays as it is."""
+        """Add a virtual phone, unless it exists, and return its LID."""
         given: str = self._call("add_phone", number=number, lid=lid)
         return given
 
@@ -47,32 +47,32 @@ class EmulatorClient:
         self._call("add_phones", numbers=list(numbers))
 
     def set_every_number_exists(self, *, wanted: bool) -> None:
-        """From now on, whichever number a client asks for has a phone, or only those added."""
+        """Treat every requested number as having a phone, or only those added."""
         self._call("set_every_number_exists", wanted=wanted)
 
     def scan(self, qr: str, number: str, *, tamper: Tampering | None = None) -> None:
-        """The phone scans a QR code; tamper spoils the proof (hmac) or the signature (sig)."""
+        """Scan a QR code; tamper corrupts its proof (hmac) or signature (sig)."""
         self._call("scan", qr=qr, number=number, tamper=tamper)
 
     def enter_code(self, number: str, code: str, *, tamper: Tampering | None = None) -> None:
-        """The phone's owner types a pairing code. A wrong one shows in pairing_failures()."""
+        """Enter a pairing code; a wrong one appears in pairing_failures()."""
         self._call("enter_code", number=number, code=code, tamper=tamper)
 
     def pairing_failures(self) -> list[str]:
-        """Why pairings failed: what the client said ("401 hmac-mismatch"), or "wrong code"."""
+        """Return why pairings failed: the client's reason ("401 hmac-mismatch") or "wrong code"."""
         failures: list[str] = self._call("pairing_failures")
         return failures
 
     def drop_pairings(self) -> None:
-        """Closes the connections of clients that wait to be linked: their QR codes are void."""
+        """Close the connections of waiting clients, which voids their QR codes."""
         self._call("drop_pairings")
 
     def unlink(self, number: str) -> None:
-        """The phone removes all its linked devices."""
+        """Remove all linked devices of a phone."""
         self._call("unlink", number=number)
 
     def messages(self, number: str | None = None, *, since: int = 0) -> list[ReceivedMessage]:
-        """What phones received and decrypted, with a sequence number above since, oldest first."""
+        """Return received, decrypted messages with a sequence number above since, oldest first."""
         found = self._call("messages", number=number, since=since)
         return [ReceivedMessage(**message) for message in found]
 
@@ -85,10 +85,10 @@ class EmulatorClient:
         message_id: str | None = None,
         edits: str | None = None,
     ) -> str:
-        """A phone writes to an account; returns the message's id.
+        """Send a message from a phone to an account; return its id.
 
         Args:
-            message_id: an id of one's own choice, so that the same message can come twice.
+            message_id: an explicit id, to send the same message twice.
             edits: the id of an earlier message that this one edits.
         """
         sent: str = self._call(
@@ -104,64 +104,64 @@ class EmulatorClient:
     def receipt(
         self, account: str, from_number: str, message_id: str, kind: str | None = None
     ) -> None:
-        """A phone tells an account that a message was delivered (None), or "read"."""
+        """Send a receipt to an account: delivered (None) or "read"."""
         self._call(
             "receipt", number=account, from_number=from_number, message_id=message_id, kind=kind
         )
 
     def set_receipts(self, mode: ReceiptMode, *, delay: float = 0.0) -> None:
-        """What phones send by themselves for each message, after so many seconds."""
+        """Set the receipts that phones send automatically, and their delay in seconds."""
         self._call("set_receipts", mode=mode, delay=delay)
 
     def forget_sessions(self, number: str) -> None:
-        """The phone loses its encryption sessions and has to ask for the next message again."""
+        """Drop the phone's encryption sessions, which makes it request a retry."""
         self._call("forget_sessions", number=number)
 
     def connections(self, number: str) -> list[LinkedDevice]:
-        """The linked devices of an account, connected or not, with the times of their logins."""
+        """Return an account's linked devices, connected or not, with their login times."""
         return [LinkedDevice(**device) for device in self._call("connections", number=number)]
 
     def is_connected(self, number: str) -> bool:
-        """Whether any linked device of the account is connected."""
+        """Return whether any linked device of the account is connected."""
         return any(device.connected for device in self.connections(number))
 
     def dials(self) -> list[Dial]:
-        """All websocket upgrades that clients asked for."""
+        """Return all websocket upgrades that clients requested."""
         return [Dial(**dial) for dial in self._call("dials")]
 
     def kick(self, number: str, *, abrupt: bool = True) -> None:
-        """Ends the connections of an account: cut, or closed in good order."""
+        """End an account's connections, either cut off or closed cleanly."""
         self._call("kick", number=number, abrupt=abrupt)
 
     def stream_error(
         self, number: str, *, code: str | None = None, conflict: str | None = None
     ) -> None:
-        """Ends the connections of an account with a stream error."""
+        """End an account's connections with a stream error."""
         self._call("stream_error", number=number, code=code, conflict=conflict)
 
     def faults(self) -> Faults:
-        """The faults in force, counted down where they count."""
+        """Return the active faults, with counted ones at their remaining count."""
         return Faults(**self._call("faults"))
 
     def set_faults(self, faults: Faults) -> None:
-        """Puts exactly these faults in force."""
+        """Replace the active faults by these."""
         self._call("set_faults", faults=asdict(faults))
 
     def reset_faults(self) -> None:
         self.set_faults(Faults())
 
     def refused_targets(self) -> list[str]:
-        """Hosts that clients wanted through the proxy and did not get."""
+        """Return the hosts that the proxy refused."""
         refused: list[str] = self._call("refused_targets")
         return refused
 
     def undecryptable(self) -> list[str]:
-        """Ids of messages that a phone could not decrypt, once for each try."""
+        """Return the message ids of failed decryptions, one for each attempt."""
         ids: list[str] = self._call("undecryptable")
         return ids
 
     def duplicates(self) -> list[str]:
-        """Ids of messages that came to the same phone again and were passed over."""
+        """Return the ids of messages that a phone received again and discarded."""
         ids: list[str] = self._call("duplicates")
         return ids
 
@@ -171,10 +171,10 @@ class EmulatorClient:
     def wait_for(
         self, predicate: Callable[[], T], *, timeout: float = 30.0, what: str = "a condition"
     ) -> T:
-        """Polls until the predicate gives something true, and returns that.
+        """Poll until the predicate returns something true, and return that.
 
         Raises:
-            TimeoutError: it did not within so many seconds.
+            TimeoutError: the time ran out first.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -203,7 +203,7 @@ class EmulatorClient:
 
 
 class EmulatorProcess(EmulatorClient):
-    """An emulator in a process of its own, which ends with this one at the latest.
+    """An emulator process that ends at the latest with this one.
 
     Attributes:
         proxy: the address of the proxy that clients must use.
@@ -213,11 +213,11 @@ class EmulatorProcess(EmulatorClient):
     """
 
     def __init__(self, directory: Path | None = None, *, log: Path | None = None) -> None:
-        """Prepares an emulator.
+        """Configure an emulator; start() runs it.
 
         Args:
-            directory: for its certificates; by default one of its own that stop() removes.
-            log: where its messages go; by default to this process's standard error.
+            directory: for its certificates; by default a temporary one that stop() removes.
+            log: the file for its log; by default this process's standard error.
         """
         super().__init__(control="")
         self.proxy = ""
@@ -230,10 +230,10 @@ class EmulatorProcess(EmulatorClient):
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> Self:
-        """Starts the process and waits until it listens.
+        """Start the process and wait until it listens.
 
         Raises:
-            EmulatorError: it ended before it did.
+            EmulatorError: the process ended before it listened.
         """
         directory = self._directory
         if directory is None:
@@ -258,7 +258,7 @@ class EmulatorProcess(EmulatorClient):
         return self
 
     def stop(self) -> None:
-        """Ends the process; does nothing if it does not run."""
+        """Stop the process, if it runs."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -286,7 +286,7 @@ class EmulatorProcess(EmulatorClient):
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        """The variables by which a client reaches this emulator instead of WhatsApp."""
+        """Return the environment variables that point a client to this emulator."""
         return {
             "SSL_CERT_FILE": str(self.ca),
             "WAEMU_ROOT_KEY": self.root_key.hex(),

@@ -1,4 +1,4 @@
-"""One client's websocket: frames, the Noise handshake, and stanzas in order, both ways."""
+"""One client's websocket: frames, the Noise handshake, and stanzas in order."""
 
 import asyncio
 import logging
@@ -15,12 +15,12 @@ from waemu.phone import Companion
 _log = logging.getLogger(__name__)
 _LENGTH_SIZE = 3
 _MAX_QUEUED = 10_000
-# A client that sees the socket's end before it has handled a last stanza takes it for an outage.
+# A client that sees the socket close before it handled the last stanza treats it as an outage.
 _SECONDS_FOR_LAST_STANZA = 0.1
 
 
 class ClientConnection:
-    """One client. Sending never waits: a task of its own encrypts and writes what is queued."""
+    """One client's connection. A separate task encrypts and writes: sending never blocks."""
 
     def __init__(self, websocket: ServerConnection) -> None:
         self._websocket = websocket
@@ -31,20 +31,20 @@ class ClientConnection:
 
     @property
     def session(self) -> noise.Session:
-        """The finished handshake.
+        """Return the session of the finished handshake.
 
         Raises:
-            NoiseError: there is none yet.
+            NoiseError: the handshake is not finished.
         """
         if self._session is None:
             raise noise.NoiseError("no handshake yet")
         return self._session
 
     async def handshake(self, keys: noise.ServerKeys) -> noise.Session:
-        """Lets the client prove its key.
+        """Run the handshake, in which the client proves its key.
 
         Raises:
-            NoiseError, ValueError: the client does not speak the protocol.
+            NoiseError, ValueError: the client violates the protocol.
         """
         header = await anext(self._frames)
         if header != noise.HEADER:
@@ -56,37 +56,37 @@ class ClientConnection:
         return self._session
 
     async def stanzas(self) -> AsyncIterator[Node]:
-        """The client's stanzas as they come.
+        """Yield the client's stanzas in order.
 
         Raises:
-            NoiseError, StanzaError: a frame is not what it should be.
+            NoiseError, StanzaError: a frame is malformed.
         """
         async for frame in self._frames:
             yield decode(self.session.receiving.decrypt(frame))
 
     def send(self, stanza: Node) -> None:
-        """Queues a stanza. A client that reads nothing for too long is cut off."""
+        """Queue a stanza; cut off a client that reads too slowly."""
         if self._outgoing.qsize() > _MAX_QUEUED:
-            _log.warning("a client does not read what it is sent: cut off")
+            _log.warning("cut off a client that does not read")
             self.abort()
             return
         self._outgoing.put_nowait(stanza)
 
     def send_last(self, stanza: Node) -> None:
-        """Queues a stanza after which the connection is closed."""
+        """Queue a stanza and close the connection after it."""
         self._outgoing.put_nowait(stanza)
         self.close()
 
     def close(self) -> None:
-        """Closes the websocket once all that is queued is sent."""
+        """Close the websocket once the queue is sent."""
         self._outgoing.put_nowait(None)
 
     def abort(self) -> None:
-        """Cuts the socket at once, without a closing handshake."""
+        """Cut the socket without a closing handshake."""
         self._websocket.transport.abort()
 
     async def write(self) -> None:
-        """Sends what is queued, until close(); to be run as a task beside stanzas()."""
+        """Send the queue until close(); runs as a task alongside stanzas()."""
         try:
             while (stanza := await self._outgoing.get()) is not None:
                 _log.debug("to client: %s", stanza)
@@ -99,7 +99,7 @@ class ClientConnection:
         except ConnectionClosed:
             pass
         except Exception:
-            _log.exception("a stanza that cannot be sent: its connection is cut off")
+            _log.exception("cut off a connection: a stanza could not be sent")
             self.abort()
 
 
@@ -108,7 +108,7 @@ def _with_length(frame: bytes) -> bytes:
 
 
 async def _frames(websocket: ServerConnection) -> AsyncIterator[bytes]:
-    """The header first, then frames; websocket messages need not end where frames do."""
+    """Yield the header, then the frames, which may span websocket messages."""
     buffer = b""
     header_size = len(noise.HEADER)
     wanted = header_size

@@ -1,6 +1,6 @@
-"""The control API: HTTP and JSON on 127.0.0.1, to move phones and to cause faults.
+"""The control API over HTTP and JSON on 127.0.0.1.
 
-POST /<operation> with a JSON object of its arguments answers {"result": …}, or with status 400
+POST /<operation> with a JSON object of its arguments answers {"result": …}, or status 400 with
 {"error": "…"}. The operations are the public methods of Operations.
 """
 
@@ -27,11 +27,11 @@ _log = logging.getLogger(__name__)
 _SECONDS_TO_ANSWER = 10
 _ERRORS = (UnknownPhoneError, UnreachableError, PairingError, NotImplementedError, TypeError)
 
-Json = Any  # what json gives and takes has no narrower type
+Json = Any  # JSON has no narrower type
 
 
 class Operations:
-    """What can be asked of the emulated WhatsApp. Runs on the server's event loop."""
+    """The operations of the control API, run on the server's event loop."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -56,11 +56,11 @@ class Operations:
         return list(self._server.pairing.failures)
 
     async def drop_pairings(self) -> Json:
-        """Closes the connections of clients that wait to be linked."""
+        """Close the connections of clients that wait to be linked."""
         self._server.pairing.drop()
 
     async def unlink(self, number: str) -> Json:
-        """The phone removes all linked devices."""
+        """Remove all linked devices of the phone."""
         for companion in list(self._companions(number)):
             self._server.queries.unlink(companion)
 
@@ -85,7 +85,7 @@ class Operations:
     async def receipt(
         self, number: str, from_number: str, message_id: str, kind: str | None = None
     ) -> Json:
-        """A phone sends a receipt to all linked devices of an account."""
+        """Send a receipt to all linked devices of an account."""
         phone = self._server.directory.phone(_digits(from_number))
         for companion in self._companions(number):
             self._server.messages.send_receipt(companion, phone, message_id, kind)
@@ -95,7 +95,7 @@ class Operations:
         self._server.messages.receipt_delay = delay
 
     async def forget_sessions(self, number: str) -> Json:
-        """The phone loses its encryption sessions, as one that was set up anew."""
+        """Drop the phone's encryption sessions, as a factory reset does."""
         self._server.directory.phone(_digits(number)).signal.forget_sessions()
 
     async def connections(self, number: str) -> Json:
@@ -108,7 +108,7 @@ class Operations:
         return [asdict(dial) for dial in self._server.dials]
 
     async def kick(self, number: str, abrupt: bool = True) -> Json:  # noqa: FBT001, FBT002 - by name
-        """Ends the connections of an account's linked devices."""
+        """End the connections of an account's linked devices."""
         for companion in self._companions(number):
             if companion.connection is not None:
                 companion.connection.abort() if abrupt else companion.connection.close()
@@ -116,7 +116,7 @@ class Operations:
     async def stream_error(
         self, number: str, code: str | None = None, conflict: str | None = None
     ) -> Json:
-        """Ends the connections of an account's linked devices with a <stream:error>."""
+        """End the connections of an account's linked devices with a <stream:error>."""
         if conflict == "device_removed":
             await self.unlink(number)
             return
@@ -133,7 +133,7 @@ class Operations:
         await self._server.set_faults(Faults(**faults))
 
     async def refused_targets(self) -> Json:
-        """What clients asked the proxy for and did not get."""
+        """Return the hosts that the proxy refused to clients."""
         return list(self._server.proxy.refused)
 
     async def undecryptable(self) -> Json:
@@ -161,7 +161,7 @@ class Operations:
 
 
 class ControlServer(ThreadingHTTPServer):
-    """The HTTP server of the control API, in threads beside the event loop."""
+    """The HTTP server of the control API, running in threads."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -172,11 +172,11 @@ class ControlServer(ThreadingHTTPServer):
         self._loop = loop
 
     def call(self, name: str, arguments: dict[str, Any]) -> Json:
-        """Runs an operation on the event loop.
+        """Run an operation on the event loop.
 
         Raises:
             NotImplementedError: there is no such operation.
-            TypeError: the arguments are not its.
+            TypeError: the arguments do not fit the operation.
         """
         operation: Callable[..., Any] | None = getattr(self._operations, name, None)
         if operation is None or name.startswith("_"):
@@ -204,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, {"result": result})
 
     def log_message(self, *_arguments: object) -> None:
-        """Requests are not worth a line each."""
+        """Log no line per request."""
 
     def _answer(self, status: HTTPStatus, body: dict[str, Json]) -> None:
         data = json.dumps(body).encode()

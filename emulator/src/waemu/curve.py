@@ -1,9 +1,9 @@
-"""Curve25519 key pairs that agree on secrets (X25519) and sign (XEdDSA).
+"""Curve25519 key pairs for key agreement (X25519) and signatures (XEdDSA).
 
 Each pair is made from an Ed25519 seed: RFC 8032 derives the Ed25519 scalar from the SHA-512 of the
-seed, and X25519 takes the same scalar. So an ordinary Ed25519 signature is an XEdDSA one as soon as
-the sign bit of the Ed25519 public key stands in the signature's last bit, where verifiers look for
-it (https://signal.org/docs/specifications/xeddsa/).
+seed, and X25519 uses the same scalar. An ordinary Ed25519 signature therefore becomes an XEdDSA
+signature once its last bit holds the sign bit of the Ed25519 public key, where verifiers expect it
+(https://signal.org/docs/specifications/xeddsa/).
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _SIGN_BIT = 0x80
 
 
 class KeyPair:
-    """One key pair, of a given 32-byte seed or a random one."""
+    """A key pair from a 32-byte seed, by default a random one."""
 
     def __init__(self, seed: bytes | None = None) -> None:
         seed = seed or os.urandom(KEY_SIZE)
@@ -30,10 +30,10 @@ class KeyPair:
         self.public = self._agreement.public_key().public_bytes_raw()
 
     def agree(self, public: bytes) -> bytes:
-        """The secret shared with the owner of a public key.
+        """Return the secret shared with the owner of a public key.
 
         Raises:
-            ValueError: the key is no usable point.
+            ValueError: the key is not a usable point.
         """
         return self._agreement.exchange(X25519PublicKey.from_public_bytes(public))
 
@@ -44,7 +44,7 @@ class KeyPair:
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether an XEdDSA signature was made by the owner of an X25519 public key."""
+    """Return whether an XEdDSA signature matches an X25519 public key."""
     if len(public) != KEY_SIZE or len(signature) != SIGNATURE_SIZE:
         return False
     # The birational map from the Montgomery u to the Edwards y: y = (u - 1) / (u + 1).

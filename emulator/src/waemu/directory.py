@@ -1,4 +1,4 @@
-"""All phones by number and LID, and all linked devices by their Noise key."""
+"""Index of phones by number and LID, and of linked devices."""
 
 import hashlib
 
@@ -10,14 +10,14 @@ _LID_RANGE = 9 * 10**14
 
 
 class UnknownPhoneError(LookupError):
-    """No virtual phone has that number."""
+    """No virtual phone has this number."""
 
 
 class Directory:
     """The accounts of the emulated WhatsApp.
 
     Attributes:
-        every_number_exists: a number that is asked for gets a phone, if it has none.
+        every_number_exists: whether a requested number gets a phone if it has none.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Directory:
         return len(self._by_number)
 
     def add(self, number: str, lid: str | None = None) -> Phone:
-        """Adds a phone, or returns the one that has this number already."""
+        """Add a phone, or return the existing one with this number."""
         if number in self._by_number:
             return self._by_number[number]
         phone = Phone(number, lid or self._free_lid(number))
@@ -39,7 +39,7 @@ class Directory:
         return phone
 
     def phone(self, number: str) -> Phone:
-        """The phone with a number.
+        """Return the phone with this number.
 
         Raises:
             UnknownPhoneError: there is none.
@@ -49,7 +49,7 @@ class Directory:
         return self._by_number[number]
 
     def find(self, jid: Jid) -> Phone | None:
-        """The phone of an address, by number or by LID."""
+        """Return the phone of an address, by number or by LID."""
         if jid.server == USER_SERVER:
             return self.add(jid.user) if self.every_number_exists else self._by_number.get(jid.user)
         return self._by_lid.get(jid.user) if jid.server == LID_SERVER else None

@@ -1,4 +1,4 @@
-"""What the emulated WhatsApp does wrong, one field for each fault. The defaults mean none."""
+"""The faults of the emulated WhatsApp; the defaults mean none."""
 
 from dataclasses import dataclass, field, fields
 from typing import Literal
@@ -16,28 +16,28 @@ _NUMBER_LISTS = (
 
 @dataclass
 class Faults:
-    """Every fault that can be caused. Numbers may start with a plus sign.
+    """Every possible fault. Numbers may start with a plus sign.
 
     Attributes:
-        refuse_connections: the proxy's port does not listen; connections that exist stay.
+        refuse_connections: the proxy's port does not listen; existing connections stay open.
         upgrade_status: HTTP status that answers every websocket upgrade (the server is down).
         connect_failure: attributes of the <failure> that answers a login or a new pairing: reason,
             and code and expire (seconds) for a ban (402), location for a logout (401).
-        connect_failure_for: accounts that get it; empty for all, and for clients not yet paired.
+        connect_failure_for: affected accounts; empty for all, including clients not yet paired.
         ack_error: error code that answers a message (463, 479, 400, 420, 429); it is not delivered.
-        ack_error_for: recipients for whom this holds; empty for all.
-        ack_error_count: how many messages are still refused; None for all of them.
+        ack_error_for: affected recipients; empty for all.
+        ack_error_count: how many more messages are refused; None for all of them.
         ack_drop: messages are delivered but never acknowledged.
-        ack_drop_for: recipients for whom this holds; empty for all.
+        ack_drop_for: affected recipients; empty for all.
         ack_delay: seconds until a message is acknowledged.
         iq_errors: code and text that answer queries, by xmlns: {"usync": "429 rate-overlimit"}.
         iq_mute: xmlns of queries that are never answered; "w:p" are the keepalive pings.
         unregistered: numbers that have no WhatsApp although a phone exists.
         receipts_withheld: numbers that send no automatic receipts (the phone is off).
-        passkey: the phone asks for a passkey, as soon as QR codes or a pairing code are offered
-            ("offer"), or when the code is scanned or entered ("link"). No pairing succeeds then.
-        qr_refs: how many QR codes a pairing offers before the client gives up: the first is shown
-            for 60 s where there are several, each other one for 20 s.
+        passkey: when the phone asks for a passkey: once QR codes or a pairing code are offered
+            ("offer"), or when the code is scanned or entered ("link"). Every pairing then fails.
+        qr_refs: number of QR codes that a pairing offers before the client gives up. The first of
+            several is shown for 60 s, every other one for 20 s.
         hide_numbers: messages of phones name their sender by LID only.
     """
 
@@ -64,18 +64,18 @@ class Faults:
             setattr(self, name, [number.removeprefix("+") for number in getattr(self, name)])
 
     def replace(self, other: "Faults") -> None:
-        """Takes over every value, so that all who hold this object see the new faults."""
+        """Replace every value in place, for all holders of this object."""
         for each in fields(self):
             setattr(self, each.name, getattr(other, each.name))
 
     def failure_of(self, number: str | None) -> dict[str, str] | None:
-        """The <failure> for a login of this account, or of a client not yet paired (None)."""
+        """Return the <failure> for an account's login, or an unpaired client's (None)."""
         if self.connect_failure_for and number not in self.connect_failure_for:
             return None
         return self.connect_failure
 
     def take_ack_error(self, recipient: str) -> str | None:
-        """The error for one message to this recipient; counts it."""
+        """Return the error for one message to this recipient, and count it."""
         if self.ack_error is None or not _concerns(self.ack_error_for, recipient):
             return None
         if self.ack_error_count is not None:

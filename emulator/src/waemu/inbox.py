@@ -1,4 +1,4 @@
-"""The messages that all phones received, in order, the oldest forgotten first."""
+"""The messages of all phones in order; the oldest are dropped."""
 
 import time
 from collections import OrderedDict, deque
@@ -15,7 +15,7 @@ _EXTENDED_TEXT_TEXT = 1
 
 
 class Inbox:
-    """Received messages, and what arrived twice or could not be decrypted."""
+    """Received messages, duplicates, and messages that could not be decrypted."""
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._kept = kept
@@ -53,7 +53,7 @@ class Inbox:
         )
 
     def messages(self, number: str | None, since: int) -> list[ReceivedMessage]:
-        """Messages with a higher sequence number than since, to one number or to all."""
+        """Return messages with a sequence number above since."""
         fresh = []
         for message in reversed(self._messages):
             if message.sequence <= since:
@@ -63,9 +63,9 @@ class Inbox:
         return fresh[::-1]
 
     def seen(self, sender: str, recipient: str, message_id: str) -> bool:
-        """Whether that phone decrypted a message of this id before; notes the repetition.
+        """Return whether the phone already has this id; record a duplicate.
 
-        An account's own phone gets a copy of what its devices send, which is no message to it.
+        Copies of an account's own messages to its phone are not recorded as duplicates.
         """
         if (sender, recipient, message_id) not in self._seen:
             return False
@@ -85,7 +85,7 @@ class Inbox:
 
 
 def message_text(plaintext: bytes) -> str:
-    """The text of a Message, "" where it has none or is malformed."""
+    """Return the text of a Message, by default ""."""
     try:
         message = protobuf.decode(plaintext)
         text = message.data(_CONVERSATION)

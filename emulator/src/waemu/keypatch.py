@@ -1,7 +1,7 @@
-"""Makes the loaded WhatsApp library trust the emulator's root key. For tests and the demo only.
+"""Make the loaded WhatsApp library trust the emulator's root key.
 
 whatsmeow checks the server's Noise certificates against a 32-byte package variable, WACertPubKey,
-that cannot be set from outside; here it is overwritten in this process's memory.
+that cannot be set from outside; this module overwrites it in the process's memory.
 """
 
 import ctypes
@@ -14,14 +14,14 @@ _LIBRARY = "neonize-"
 
 
 class KeyPatchError(Exception):
-    """The library's root key was not found exactly once in writable memory."""
+    """The library's root key does not occur exactly once in writable memory."""
 
 
 def patch_root_key(root_key: bytes) -> None:
-    """Puts another root key in the place of WhatsApp's; neonize must have been imported.
+    """Replace WhatsApp's root key; neonize must have been imported.
 
     Raises:
-        KeyPatchError: there is not exactly one writable copy of WhatsApp's key.
+        KeyPatchError: writable memory does not hold exactly one copy of WhatsApp's key.
     """
     if len(root_key) != len(_WHATSAPP_ROOT_KEY):
         raise KeyPatchError(f"a root key has {len(_WHATSAPP_ROOT_KEY)} bytes, not {len(root_key)}")
@@ -34,7 +34,6 @@ def patch_root_key(root_key: bytes) -> None:
 
 
 def _find(key: bytes) -> list[int]:
-    """Where the key stands in the library's writable memory."""
     addresses = []
     for line in Path("/proc/self/maps").read_text().splitlines():
         area, permissions, *_, path = line.split(maxsplit=5)

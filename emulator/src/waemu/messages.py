@@ -1,4 +1,4 @@
-"""Messages from linked devices to phones and back, with their acks and receipts."""
+"""Carry messages between linked devices and phones, with their acks and receipts."""
 
 import asyncio
 import secrets
@@ -30,15 +30,15 @@ _MESSAGE_EDIT = 14
 
 
 class UnreachableError(Exception):
-    """An account without a linked device that could be written to."""
+    """The account has no linked device to which messages can be sent."""
 
 
 class Messages:
     """Carries messages between linked devices and phones.
 
     Attributes:
-        receipts: which receipts phones send by themselves for what they get.
-        receipt_delay: seconds until they do.
+        receipts: the receipts that phones send automatically for received messages.
+        receipt_delay: seconds until they send them.
     """
 
     def __init__(self, directory: Directory, inbox: Inbox, faults: Faults) -> None:
@@ -50,10 +50,10 @@ class Messages:
         self.receipt_delay = 0.0
 
     def take(self, connection: ClientConnection, stanza: Node) -> None:
-        """Takes a message that a linked device sends: delivers it and acknowledges it.
+        """Deliver and acknowledge a message from a linked device.
 
         Raises:
-            StanzaError: the connection is not logged in, or the message lacks something.
+            StanzaError: the connection is not logged in, or the message is incomplete.
         """
         if connection.companion is None:
             raise StanzaError("a message before the login")
@@ -80,7 +80,7 @@ class Messages:
         message_id: str | None,
         edits: str | None,
     ) -> str:
-        """A phone writes to an account; returns the message id. With edits, it edits that message.
+        """Send a message to an account, or edit one; return its id.
 
         Raises:
             UnreachableError: no linked device of the account has uploaded prekeys.
@@ -99,7 +99,7 @@ class Messages:
     def send_receipt(
         self, companion: Companion, phone: Phone, message_id: str, kind: str | None
     ) -> None:
-        """A phone tells a linked device that a message arrived (kind None) or was read, played…"""
+        """Send a receipt to a linked device; kind None means delivered."""
         companion.deliver(_receipt(phone, message_id, kind))
 
     def _deliver(self, sender: Companion, stanza: Node) -> None:
@@ -144,7 +144,7 @@ class Messages:
     def _forward(
         self, sender: Companion, phone: Phone, device: int, stanza: Node, encrypted: Node
     ) -> None:
-        """Hands a message to another linked device, which decrypts it itself."""
+        """Forward a message to another linked device, which decrypts it itself."""
         companion = phone.companions.get(device)
         if companion is None:
             return
@@ -160,7 +160,7 @@ class Messages:
         companion.deliver(Node("message", attrs, content))
 
     def _ask_again(self, sender: Companion, phone: Phone, message_id: str) -> None:
-        """The phone asks for a message that it could not decrypt, with keys for a new session."""
+        """Request a retry of an undecryptable message, with keys for a session."""
         retries = self._retries[phone.number, message_id]
         if retries >= _MAX_RETRIES:
             return
@@ -200,13 +200,13 @@ class Messages:
 
 
 def pad(plaintext: bytes) -> bytes:
-    """Adds 1 to 15 bytes that each tell how many there are, to blur the message's length."""
+    """Append 1 to 15 bytes, each holding their number, as padding."""
     count = 1 + secrets.randbelow(_MAX_PADDING)
     return plaintext + bytes([count]) * count
 
 
 def unpad(padded: bytes) -> bytes:
-    """Takes the padding off.
+    """Remove the padding.
 
     Raises:
         SignalError: there is none.

@@ -1,7 +1,7 @@
-"""The server's side of Noise_XX_25519_AESGCM_SHA256, and the certificates that prove its key.
+"""The server side of Noise_XX_25519_AESGCM_SHA256, with its certificate chain.
 
-WhatsApp's server shows a chain: a root key that clients carry signs an intermediate, which signs
-the leaf, whose key is the server's static Noise key.
+A root key built into clients signs an intermediate certificate, which signs the leaf, whose key is
+the server's static Noise key.
 """
 
 import hashlib
@@ -28,11 +28,11 @@ _FINISH_STATIC, _FINISH_PAYLOAD = 1, 2
 
 
 class NoiseError(Exception):
-    """A handshake or a frame that does not decrypt."""
+    """A handshake or frame that cannot be decrypted."""
 
 
 class FrameCipher:
-    """AES-GCM in one direction; the nonce counts the frames."""
+    """AES-GCM in one direction, with the frame count as nonce."""
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
@@ -42,7 +42,7 @@ class FrameCipher:
         return self._cipher.encrypt(self._nonce(), plaintext, associated)
 
     def decrypt(self, ciphertext: bytes, associated: bytes | None = None) -> bytes:
-        """Decrypts the next frame.
+        """Decrypt the next frame.
 
         Raises:
             NoiseError: it was not encrypted with this key and count.
@@ -59,7 +59,7 @@ class FrameCipher:
 
 
 class ServerKeys:
-    """The root, intermediate and static key of one server, and the certificate chain over them."""
+    """One server's root, intermediate and static keys, and their certificate chain."""
 
     def __init__(self) -> None:
         self._root = KeyPair()
@@ -84,7 +84,7 @@ def _certificate(serial: int, *, issuer: int, key: KeyPair, signer: KeyPair) -> 
 
 @dataclass(frozen=True)
 class Session:
-    """What a finished handshake gives: who the client is, what it asks, and the frame ciphers."""
+    """The result of a handshake: client key, login payload, frame ciphers."""
 
     client_key: bytes
     payload: bytes
@@ -93,7 +93,7 @@ class Session:
 
 
 class Handshake:
-    """One handshake as the server: answer() the client's hello, then finish()."""
+    """The server's part of one handshake: answer() the client's hello, then finish()."""
 
     def __init__(self, keys: ServerKeys, header: bytes) -> None:
         self._keys = keys
@@ -103,10 +103,10 @@ class Handshake:
         self._mix_hash(header)
 
     def answer(self, hello: bytes) -> bytes:
-        """The server's hello to the client's.
+        """Return the server's hello in answer to the client's.
 
         Raises:
-            ValueError: it is no client hello.
+            ValueError: the message is not a client hello.
         """
         client = protobuf.decode(protobuf.decode(hello).need(_CLIENT_HELLO)).need(_EPHEMERAL)
         self._mix_hash(client)
@@ -119,11 +119,11 @@ class Handshake:
         return protobuf.encode({_SERVER_HELLO: protobuf.encode(answer)})
 
     def finish(self, message: bytes) -> Session:
-        """Ends the handshake with the client's last message.
+        """Process the client's last message and return the session.
 
         Raises:
-            NoiseError: the client does not hold the key that it shows.
-            ValueError: it is no client finish.
+            NoiseError: the client does not hold the key that it presents.
+            ValueError: the message is not a client finish.
         """
         finish = protobuf.decode(protobuf.decode(message).need(_CLIENT_FINISH))
         client_key = self._decrypt(finish.need(_FINISH_STATIC))

@@ -1,7 +1,7 @@
-"""Linking a new device to an account: by QR code, and by the eight characters of a phone code.
+"""Link a new device to an account, by QR or pairing code.
 
-Both ways end the same: the phone signs the device's identity, the device signs back, and from then
-on its Noise key is a login.
+Both ways end alike: the phone signs the device's identity, the device signs it in turn, and from
+then on its Noise key is a login.
 """
 
 import base64
@@ -47,12 +47,12 @@ _DEVICE_SIGNATURE_FIELD = 4
 
 
 class PairingError(Exception):
-    """A QR or phone code that no waiting client has shown."""
+    """A QR code or pairing code that no waiting client shows."""
 
 
 @dataclass
 class PhoneCode:
-    """A pairing by phone code that is under way."""
+    """A pairing by code in progress."""
 
     number: str
     ref: bytes
@@ -63,7 +63,7 @@ class PhoneCode:
 
 @dataclass
 class Acceptance:
-    """What the phone has signed, until the device has signed it as well."""
+    """The phone's signed offer, until the device has signed it too."""
 
     phone: Phone
     device: int
@@ -72,7 +72,7 @@ class Acceptance:
 
 @dataclass
 class Candidate:
-    """A client that wants to be linked."""
+    """A client that waits to be linked."""
 
     connection: ClientConnection
     identity: bytes
@@ -83,10 +83,10 @@ class Candidate:
 
 
 class Pairing:
-    """All clients that wait to be linked, and how they get linked.
+    """All clients that wait to be linked.
 
     Attributes:
-        failures: what clients said when they refused a pairing, or why the phone did.
+        failures: the reasons that clients or phones gave for refusing a pairing.
     """
 
     def __init__(self, directory: Directory, faults: Faults) -> None:
@@ -96,7 +96,7 @@ class Pairing:
         self.failures: deque[str] = deque(maxlen=_KEPT_FAILURES)
 
     def offer(self, connection: ClientConnection, payload: protobuf.Message) -> None:
-        """Gives a new client the references for its QR codes.
+        """Send a new client the references for its QR codes.
 
         Raises:
             ValueError: the client does not register a device.
@@ -118,12 +118,12 @@ class Pairing:
         self._candidates.pop(connection, None)
 
     def drop(self) -> None:
-        """Closes the connections of all clients that wait to be linked."""
+        """Close the connections of all clients that wait to be linked."""
         for connection in self._candidates:
             connection.close()
 
     def scan(self, qr: str, number: str, tamper: Tampering | None) -> None:
-        """The phone scans a QR code.
+        """Scan a client's QR code with the phone.
 
         Raises:
             PairingError: no connected client shows this code.
@@ -152,10 +152,10 @@ class Pairing:
         self._accept(candidate, phone, secret)
 
     def request_code(self, connection: ClientConnection, request: Node) -> Node | None:
-        """A client wants to be linked by phone code. None if no phone has the number.
+        """Start a pairing by code; return None for an unknown number.
 
         Raises:
-            StanzaError: the connection is no candidate, or the request lacks a part.
+            StanzaError: the connection is not a candidate, or the request lacks a part.
         """
         candidate = self._candidate(connection)
         phone = self._directory.find(request.jid("jid"))
@@ -169,7 +169,7 @@ class Pairing:
         return Node("link_code_companion_reg", {"stage": "companion_hello"}, [ref])
 
     def enter_code(self, number: str, code: str, tamper: Tampering | None) -> None:
-        """The phone's owner types the eight characters. A wrong code shows later, in failures.
+        """Enter the eight characters; a wrong code appears later in failures.
 
         Raises:
             PairingError: no client waits for a code on that phone.
@@ -204,7 +204,7 @@ class Pairing:
         )
 
     def finish_code(self, connection: ClientConnection, request: Node) -> None:
-        """The client has answered the phone's hello with its identity.
+        """Handle the client's identity, its answer to the phone's hello.
 
         Raises:
             StanzaError: the connection waits for no code, or the request lacks a part.
@@ -218,12 +218,12 @@ class Pairing:
             secret = _code_secret(candidate.code, phone, candidate.identity, wrapped)
         except (InvalidTag, ValueError):
             self.failures.append("wrong code")
-            _log.warning("a phone code was wrong")
+            _log.warning("a wrong pairing code was entered")
             return
         self._accept(candidate, phone, secret)
 
     def answered(self, connection: ClientConnection, answer: Node) -> None:
-        """The client has answered the phone's signature, by its own or by an error.
+        """Handle the client's answer to the phone's signature.
 
         Raises:
             StanzaError: the client's signature is wrong.
@@ -253,7 +253,7 @@ class Pairing:
         return self._candidates[connection]
 
     def _accept(self, candidate: Candidate, phone: Phone, secret: bytes) -> None:
-        """The phone signs the device's identity, and proves that it knows the pairing's secret."""
+        """Sign the device's identity and prove knowledge of the pairing's secret."""
         if self._faults.passkey == "link":
             _ask_for_passkey(candidate.connection)
             return
@@ -286,7 +286,7 @@ def _notification(kind: str, content: Node) -> Node:
 
 
 def _ask_for_passkey(connection: ClientConnection) -> None:
-    """What a client gets whose phone wants a passkey first; the secret of its QR codes is void."""
+    """Ask for a passkey, which voids the secret of the QR codes."""
     options = {
         "challenge": base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode(),
         "timeout": 60_000,
@@ -314,10 +314,10 @@ def _unwrap_key(code: str, wrapped: bytes) -> bytes:
 
 
 def _code_secret(code: PhoneCode, phone: Phone, identity: bytes, wrapped: bytes) -> bytes:
-    """The ADV secret that a phone code leads to.
+    """Return the ADV secret derived from a pairing code.
 
     Raises:
-        InvalidTag, ValueError: the code was wrong, or the client is not the one that asked.
+        InvalidTag, ValueError: the code was wrong, or another client sent it.
     """
     shared = code.key.agree(code.companion_key)
     key = hkdf(shared, KEY_SIZE, salt=wrapped[:_SALT_SIZE], info=_BUNDLE_INFO)

@@ -1,4 +1,4 @@
-"""Virtual phones: an account, its identity, and the companion devices linked to it."""
+"""Virtual phones: an account, its identity and its linked devices."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ _MAX_LOGINS = 1_000
 
 
 class StanzaKey(NamedTuple):
-    """Tells stanzas apart that a device has to answer: a message's receipts bear its id, too."""
+    """Identifies an unanswered stanza; a message and its receipts share ids."""
 
     tag: str
     id: str
@@ -27,7 +27,7 @@ def stanza_key(stanza: Node) -> StanzaKey:
 
 @dataclass
 class Prekeys:
-    """What a companion has uploaded so that others can start sessions with it."""
+    """Uploaded keys of a linked device, for starting sessions with it."""
 
     identity: bytes
     registration_id: int
@@ -36,7 +36,7 @@ class Prekeys:
     one_time: deque[signal.Prekey]
 
     def take_bundle(self) -> signal.Bundle:
-        """A bundle with one of the one-time prekeys, which is used up, while there are any."""
+        """Return a bundle, with a one-time prekey while any are left."""
         prekey = self.one_time.popleft() if self.one_time else None
         return signal.Bundle(
             self.identity, self.registration_id, self.signed, self.signature, prekey
@@ -44,26 +44,26 @@ class Prekeys:
 
 
 class Wire(Protocol):
-    """What a companion is reached over: its client's connection."""
+    """The connection of a linked device."""
 
     companion: "Companion | None"
 
     def send(self, stanza: Node) -> None:
-        """Queues a stanza."""
+        """Queue a stanza."""
 
     def send_last(self, stanza: Node) -> None:
-        """Queues a stanza after which the connection is closed."""
+        """Queue a stanza and close the connection after it."""
 
     def close(self) -> None:
-        """Closes the connection once all that is queued is sent."""
+        """Close the connection once the queue is sent."""
 
     def abort(self) -> None:
-        """Cuts the connection at once."""
+        """Cut the connection at once."""
 
 
 @dataclass(eq=False)
 class Companion:
-    """A linked device of an account, known by the static key of its Noise handshakes."""
+    """A linked device, identified by the static key of its handshakes."""
 
     phone: "Phone"
     device: int
@@ -78,7 +78,7 @@ class Companion:
         return self.phone.lid.with_device(self.device)
 
     def deliver(self, stanza: Node) -> None:
-        """Sends a message or receipt now, and again at each login until the device answers it."""
+        """Send a stanza now, and at each login until it is answered."""
         self._unanswered[stanza_key(stanza)] = stanza
         while len(self._unanswered) > _MAX_UNANSWERED:
             self._unanswered.popitem(last=False)
@@ -86,7 +86,7 @@ class Companion:
             self.connection.send(stanza)
 
     def answered(self, key: StanzaKey) -> None:
-        """The device has taken what was delivered under this key."""
+        """Stop resending the stanza with this key."""
         self._unanswered.pop(key, None)
 
     def unanswered(self) -> list[Node]:
@@ -105,10 +105,10 @@ class Phone:
 
     @cached_property
     def signal(self) -> signal.Device:
-        """The phone's own keys, made at first use: benchmarks add thousands of phones."""
+        """Return the phone's own keys, created lazily: benchmarks add thousands of phones."""
         return signal.Device()
 
     def next_device(self) -> int:
-        """The device number for a companion to be linked; numbers are not used twice."""
+        """Return a new device number; numbers are never reused."""
         self._last_device += 1
         return self._last_device

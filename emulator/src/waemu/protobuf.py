@@ -1,4 +1,4 @@
-"""Protocol Buffers by field number: the part of the wire format that the emulator needs."""
+"""Protocol Buffers by field number, as far as the emulator needs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,27 +13,27 @@ _VARINT_LIMIT = 10
 
 
 class ProtobufError(ValueError):
-    """Bytes that are no message, or a message without a field that is needed."""
+    """Malformed bytes, or a message without a required field."""
 
 
 class Message:
-    """A decoded message. Where a field is repeated, the getters give its last value."""
+    """A decoded message; getters return a repeated field's last value."""
 
     def __init__(self, fields: Mapping[int, Sequence[int | bytes]]) -> None:
         self.fields = fields
 
     def integer(self, number: int) -> int | None:
-        """A varint field, None when it is absent or of another type."""
+        """Return a varint field, or None if absent or of another type."""
         value = self._last(number)
         return value if isinstance(value, int) else None
 
     def data(self, number: int) -> bytes | None:
-        """A length-delimited field, None when it is absent or of another type."""
+        """Return a length-delimited field, or None if absent."""
         value = self._last(number)
         return value if isinstance(value, bytes) else None
 
     def need(self, number: int) -> bytes:
-        """As data.
+        """Return a length-delimited field.
 
         Raises:
             ProtobufError: the message has no such field.
@@ -44,7 +44,7 @@ class Message:
         return value
 
     def message(self, number: int) -> "Message | None":
-        """An embedded message, None when it is absent."""
+        """Return an embedded message, or None if it is absent."""
         data = self.data(number)
         return None if data is None else decode(data)
 
@@ -54,7 +54,7 @@ class Message:
 
 
 def encode(fields: Mapping[int, Value | Sequence[Value]]) -> bytes:
-    """A message: int becomes a varint, bytes and text get their length, lists are repeated."""
+    """Encode a message: int as varint, bytes and text length-delimited."""
     parts: list[bytes] = []
     for number, value in fields.items():
         values = [value] if isinstance(value, Value) else value
@@ -63,10 +63,10 @@ def encode(fields: Mapping[int, Value | Sequence[Value]]) -> bytes:
 
 
 def decode(data: bytes) -> Message:
-    """A message's fields.
+    """Decode the fields of a message.
 
     Raises:
-        ProtobufError: the bytes are no message.
+        ProtobufError: the bytes are not a message.
     """
     fields: dict[int, list[int | bytes]] = {}
     position = 0

@@ -1,4 +1,4 @@
-"""The CONNECT proxy through which clients reach the emulated WhatsApp, and nothing else."""
+"""The CONNECT proxy through which clients reach only the emulated WhatsApp."""
 
 import asyncio
 import contextlib
@@ -11,17 +11,17 @@ _CHUNK = 65536
 
 
 class Proxy:
-    """An HTTP proxy on 127.0.0.1 that refuses every target but the emulated one.
+    """An HTTP proxy on 127.0.0.1 that refuses all other targets.
 
     Attributes:
-        refused: targets that it refused, as clients named them.
+        refused: the refused targets, as clients named them.
     """
 
     def __init__(self, upstream_port: int) -> None:
         self._upstream_port = upstream_port
         self._server: asyncio.Server | None = None
         self.refused: deque[str] = deque(maxlen=_KEPT)
-        # Keeps the port's number ours while nothing listens there: bound, it refuses connections.
+        # A bound socket reserves the port while nothing listens, and refuses connections.
         self._placeholder = _bound_socket(0)
         self.port: int = self._placeholder.getsockname()[1]
 
@@ -30,7 +30,7 @@ class Proxy:
             self._server = await asyncio.start_server(self._serve, sock=_bound_socket(self.port))
 
     def refuse(self) -> None:
-        """Stops listening: new connections are refused, those that exist stay."""
+        """Stop listening: refuse new connections and keep existing ones."""
         if self._server is not None:
             self._server.close()
             self._server = None

@@ -1,4 +1,4 @@
-"""What the emulator tells about itself, in the form in which it goes through the control API."""
+"""The records that the control API returns."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,12 +14,12 @@ class ReceivedMessage:
     Attributes:
         sequence: counts all messages of this emulator from 1.
         from_number: the account whose linked device sent it.
-        to_number: the phone that got it.
+        to_number: the phone that received it.
         text: the conversation text, "" if the message is of another kind.
         kind: pkmsg for the first of a session, msg afterwards.
         received_at: seconds since the epoch.
         plaintext: the decrypted Message, protobuf in hexadecimal.
-        bot_tag: whether the stanza said that a bot sent it.
+        bot_tag: whether the stanza marked it as sent by a bot.
     """
 
     sequence: int
@@ -35,11 +35,11 @@ class ReceivedMessage:
 
 @dataclass(frozen=True)
 class LinkedDevice:
-    """A companion of an account.
+    """A linked device of an account.
 
     Attributes:
         device: its number; the phone itself is device 0.
-        logins: when it logged in, refused attempts included, in seconds since the epoch.
+        logins: times of its login attempts, refused ones included, in seconds since the epoch.
     """
 
     device: int
@@ -49,9 +49,9 @@ class LinkedDevice:
 
 @dataclass(frozen=True)
 class Dial:
-    """A websocket upgrade that was asked for: when (seconds since the epoch), and the HTTP status.
+    """A requested websocket upgrade: time (seconds since the epoch) and status.
 
-    The status is 101 where it was granted. Connections that were refused leave no trace.
+    A granted upgrade has status 101. Refused connections are not recorded.
     """
 
     at: float

@@ -1,4 +1,4 @@
-"""The emulated WhatsApp as a whole: listens, lets clients log in, and hands on what they send."""
+"""The emulated WhatsApp server: listens, logs clients in and routes their stanzas."""
 
 import asyncio
 import logging
@@ -34,19 +34,19 @@ _KEPT_DIALS = 10_000
 _SECONDS_TO_CLOSE = 2
 _REPLACED = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
 _UNKNOWN_DEVICE = {"reason": "401", "location": "emu"}
-_LOGGED_OUT_REASONS = ("401", "403", "406")  # the client deletes its session then
+_LOGGED_OUT_REASONS = ("401", "403", "406")  # makes the client delete its session
 
 # Field number of ClientPayload: the account's number, absent before pairing.
 _USERNAME = 1
 
 
 class Server:
-    """One emulated WhatsApp. All of its state lives in memory and on one event loop.
+    """An emulated WhatsApp with all state in memory, on one event loop.
 
     Attributes:
         ca: the file with the certificate of the authority that clients must trust.
-        client_errors: how many connections ended because the client broke the protocol.
-        stanzas: how often each kind of stanza came from clients.
+        client_errors: number of connections closed because the client broke the protocol.
+        stanzas: number of stanzas received from clients, by kind.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -67,7 +67,7 @@ class Server:
         self._proxy: Proxy | None = None
 
     async def start(self) -> None:
-        """Listens on free ports of 127.0.0.1."""
+        """Listen on free ports of 127.0.0.1."""
         self._websockets = await serve(
             self._serve,
             "127.0.0.1",
@@ -122,7 +122,7 @@ class Server:
             pass
         except Exception:
             self.client_errors += 1
-            _log.exception("a client broke the protocol: its connection is closed")
+            _log.exception("closed a connection: the client broke the protocol")
         finally:
             self._forget(connection)
             if writer is not None:
@@ -148,7 +148,7 @@ class Server:
             self._admit_companion(connection, companion)
 
     def _admit_companion(self, connection: ClientConnection, companion: Companion) -> None:
-        """Lets a linked device in, in place of an older connection, and sends what it missed."""
+        """Log in a linked device, replacing its older connection."""
         if companion.connection is not None:
             companion.connection.companion = None
             companion.connection.send_last(_REPLACED)
@@ -182,13 +182,13 @@ class Server:
 
 
 def _kind(stanza: Node) -> str:
-    """What a stanza is, for the statistics: "iq usync get", "receipt inactive", "message text"."""
+    """Return a stanza's kind for the statistics, like "iq usync get"."""
     parts = (stanza.tag, stanza.text("xmlns"), stanza.text("class"), stanza.text("type"))
     return " ".join(part for part in parts if part)
 
 
 def _answered_key(stanza: Node) -> StanzaKey | None:
-    """The delivered stanza that this one answers: receipts answer messages, acks anything."""
+    """Return the key of the stanza that this one answers."""
     if stanza.tag == "receipt":
         return StanzaKey("message", stanza.text("id"), "")
     if stanza.tag != "ack":

@@ -1,7 +1,7 @@
 """End-to-end encryption between two devices: X3DH and the Double Ratchet, both roles.
 
-Message format and key schedule of Signal protocol version 3
-(https://signal.org/docs/specifications/), with the HKDF labels that WhatsApp's clients use.
+Message format and key schedule follow Signal protocol version 3
+(https://signal.org/docs/specifications/), with the HKDF labels of WhatsApp's clients.
 """
 
 import hmac
@@ -18,7 +18,7 @@ PREKEY_MESSAGE = "pkmsg"
 MESSAGE = "msg"
 
 _VERSION = b"\x33"
-_KEY_TYPE = b"\x05"  # stands before every public key on the wire
+_KEY_TYPE = b"\x05"  # precedes every public key on the wire
 _MAC_SIZE = 8
 _MAX_SKIPPED = 2000
 _MAX_CHAINS = 5
@@ -27,7 +27,7 @@ _REGISTRATION_LIMIT = 1 << 14
 
 
 class SignalError(Exception):
-    """A message that cannot be decrypted, or a bundle that cannot be trusted."""
+    """An undecryptable message or an untrusted bundle."""
 
 
 class MessageKeys(NamedTuple):
@@ -58,7 +58,7 @@ class Prekey:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a device publishes so that others can start a session with it."""
+    """A device's published keys, for starting sessions with it."""
 
     identity: bytes
     registration_id: int
@@ -69,7 +69,7 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Opening:
-    """What the initiator repeats in each message until the other side has answered."""
+    """The header of each message until the other side answers."""
 
     prekey_number: int | None
     base: bytes
@@ -91,7 +91,7 @@ class Session:
     skipped: OrderedDict[tuple[bytes, int], MessageKeys] = field(default_factory=OrderedDict)
 
     def decrypt(self, data: bytes) -> bytes:
-        """The plaintext of a message; the session is of no more use if this raises.
+        """Decrypt a message; after an exception the session is unusable.
 
         Raises:
             SignalError: the message is malformed, repeated, or not of this session.
@@ -126,7 +126,7 @@ class Session:
         return replace(self, receiving=self.receiving.copy(), skipped=self.skipped.copy())
 
     def step(self, their_ratchet: bytes) -> None:
-        """Makes a new pair and sending chain to answer the other side's ratchet key."""
+        """Answer the other side's ratchet key with a new sending chain."""
         self.previous_counter = self.sending.counter if self.sending else 0
         self.ratchet = KeyPair()
         self.sending = self._next_chain(their_ratchet)
@@ -161,7 +161,7 @@ class Session:
 
 
 class Device:
-    """One device's keys, and its sessions with others by their address."""
+    """One device's keys, and its sessions by peer address."""
 
     def __init__(self, identity: KeyPair | None = None) -> None:
         self.identity = identity or KeyPair()
@@ -169,10 +169,10 @@ class Device:
         self._signed_prekey = KeyPair()
         self._prekeys: dict[int, KeyPair] = {}
         self._last_prekey = 0
-        self._sessions: dict[str, list[Session]] = {}  # the one used last comes first
+        self._sessions: dict[str, list[Session]] = {}  # most recently used first
 
     def bundle(self) -> Bundle:
-        """What others need to start a session, with a one-time prekey of its own each time."""
+        """Return a bundle with a new one-time prekey each time."""
         self._last_prekey += 1
         prekey = self._prekeys[self._last_prekey] = KeyPair()
         return Bundle(
@@ -187,14 +187,14 @@ class Device:
         return peer in self._sessions
 
     def forget_sessions(self) -> None:
-        """Loses all sessions, as a phone does that was set up anew."""
+        """Drop all sessions, as a factory reset of the phone does."""
         self._sessions.clear()
 
     def start_session(self, peer: str, bundle: Bundle) -> None:
-        """Starts a session as the initiator (X3DH); encrypt() then makes its first message.
+        """Start a session as the initiator (X3DH), before the first encrypt().
 
         Raises:
-            SignalError: the bundle's signed prekey is not signed by its identity.
+            SignalError: the bundle's identity did not sign its prekey.
         """
         signed = bundle.signed_prekey
         if not verify(bundle.identity, _KEY_TYPE + signed.public, bundle.signature):
@@ -219,7 +219,7 @@ class Device:
         self._use(peer, session)
 
     def encrypt(self, peer: str, plaintext: bytes) -> tuple[str, bytes]:
-        """The kind (pkmsg or msg) and ciphertext of a message in the session used last.
+        """Encrypt with the latest session; return kind (pkmsg or msg) and ciphertext.
 
         Raises:
             SignalError: there is no session with that peer.
@@ -234,7 +234,7 @@ class Device:
         return PREKEY_MESSAGE, self._wrap(session.opening, message)
 
     def decrypt(self, peer: str, kind: str, ciphertext: bytes) -> bytes:
-        """The plaintext of a message. Nothing changes if this raises.
+        """Decrypt a message; an exception leaves all state unchanged.
 
         Raises:
             SignalError: no session with that peer can read it.
@@ -259,7 +259,7 @@ class Device:
         return plaintext
 
     def _answer_session(self, base: bytes, message: protobuf.Message) -> Session:
-        """The responder's session for an initiator's first message."""
+        """Create the responder's session for an initiator's first message."""
         their_identity = _public_key(message.need(3))
         secret = self._signed_prekey.agree(their_identity)
         secret += self.identity.agree(base) + self._signed_prekey.agree(base)
@@ -278,7 +278,7 @@ class Device:
         )
 
     def _decrypt_with_any(self, peer: str, ciphertext: bytes) -> bytes:
-        """Tries old sessions too: devices that open one each at the same time may mix them."""
+        """Try old sessions too: both devices may have opened one simultaneously."""
         failure: Exception = SignalError(f"no session with {peer}")
         for known in self._sessions.get(peer, []):
             session = known.copy()

@@ -1,4 +1,4 @@
-"""Queries (<iq>) of linked devices, and the server's answers."""
+"""Answer the queries (<iq>) of linked devices."""
 
 from collections import deque
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _DEVICE_REMOVED = Node(
 
 
 class Queries:
-    """Answers each query by its xmlns; what is not known here gets an empty result."""
+    """Answers each query by its xmlns, unknown ones with nothing."""
 
     def __init__(self, directory: Directory, pairing: Pairing, faults: Faults) -> None:
         self._directory = directory
@@ -30,10 +30,10 @@ class Queries:
         }
 
     def handle(self, connection: ClientConnection, query: Node) -> None:
-        """Answers a query, or takes the client's answer to one of the server's.
+        """Answer a query, or accept the client's answer to the server's query.
 
         Raises:
-            StanzaError: the query lacks something that its kind must have.
+            StanzaError: the query lacks a required part.
         """
         if query.text("type") in ("result", "error"):
             self._pairing.answered(connection, query)
@@ -48,7 +48,7 @@ class Queries:
         self._handlers.get(xmlns, _answer_empty)(connection, query)
 
     def unlink(self, companion: Companion) -> None:
-        """Removes a linked device; it learns so now, or at its next login."""
+        """Unlink a device and notify it now, or at its next login."""
         self._directory.unlink(companion)
         if companion.connection is not None:
             companion.connection.send_last(_DEVICE_REMOVED)
@@ -109,7 +109,7 @@ class Queries:
         return companion.prekeys.take_bundle() if companion and companion.prekeys else None
 
     def _usync(self, connection: ClientConnection, query: Node) -> None:
-        """Answers who has WhatsApp, which devices an account has, and what its LID is."""
+        """Answer a usync query: registered numbers, devices of accounts, LIDs."""
         usync = query.need("usync")
         wanted = [child.tag for child in usync.need("query").children]
         users = [self._usync_user(user, wanted) for user in usync.need("list").children]
@@ -142,7 +142,7 @@ class Queries:
 
 
 def bundle_nodes(bundle: signal.Bundle) -> list[Node]:
-    """A bundle as it stands in an answer to a key query, and in a retry receipt."""
+    """Return the nodes of a bundle, for key queries and retry receipts."""
     signature = Node("signature", content=bundle.signature)
     nodes = [
         Node("registration", content=bundle.registration_id.to_bytes(4, "big")),

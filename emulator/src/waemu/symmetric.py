@@ -1,4 +1,4 @@
-"""Key derivation and ciphers with a shared key, in the forms that WhatsApp uses."""
+"""Symmetric ciphers and key derivation, in the forms that WhatsApp uses."""
 
 import hmac
 
@@ -10,7 +10,7 @@ _BLOCK_BITS = 128
 
 
 def hkdf(secret: bytes, length: int, *, salt: bytes | None = None, info: bytes = b"") -> bytes:
-    """HKDF-SHA256 (RFC 5869)."""
+    """Derive key material with HKDF-SHA256 (RFC 5869)."""
     return HKDF(hashes.SHA256(), length, salt, info).derive(secret)
 
 
@@ -19,14 +19,14 @@ def hmac_sha256(key: bytes, data: bytes) -> bytes:
 
 
 def cbc_encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
-    """AES-CBC with PKCS#7 padding."""
+    """Encrypt with AES-CBC and PKCS#7 padding."""
     padder = padding.PKCS7(_BLOCK_BITS).padder()
     encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
     return encryptor.update(padder.update(plaintext) + padder.finalize()) + encryptor.finalize()
 
 
 def cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
-    """AES-CBC with PKCS#7 padding.
+    """Decrypt AES-CBC with PKCS#7 padding.
 
     Raises:
         ValueError: the length or the padding is wrong.
@@ -38,6 +38,6 @@ def cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
 
 
 def ctr_crypt(key: bytes, iv: bytes, data: bytes) -> bytes:
-    """AES-CTR, which is its own inverse."""
+    """Encrypt or decrypt with AES-CTR."""
     cipher = Cipher(algorithms.AES(key), modes.CTR(iv)).encryptor()
     return cipher.update(data) + cipher.finalize()

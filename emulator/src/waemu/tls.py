@@ -1,4 +1,4 @@
-"""A throwaway certificate authority and one certificate for the emulated web.whatsapp.com."""
+"""A throwaway certificate authority and a certificate for the emulated web.whatsapp.com."""
 
 import datetime as dt
 import ipaddress
@@ -17,9 +17,9 @@ _SKEW = dt.timedelta(days=1)
 
 
 def make_tls(directory: Path) -> tuple[Path, ssl.SSLContext]:
-    """Writes a new authority's certificate as ca.pem, and makes a server context signed by it.
+    """Write a new authority's ca.pem and return a server context.
 
-    The authority's private key is not kept anywhere.
+    The authority's private key is discarded.
     """
     authority_key = ec.generate_private_key(ec.SECP256R1())
     key = ec.generate_private_key(ec.SECP256R1())

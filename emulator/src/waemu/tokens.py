@@ -1,7 +1,7 @@
-"""The stanza dictionary: words that the wire carries as one or two bytes.
+"""The stanza dictionary: words encoded as one or two bytes.
 
-The tables are those of the PyPI package pyaileys. Its constants file is loaded on its own, because
-importing the package would load a whole client.
+The tables come from the PyPI package pyaileys. Its constants file is loaded on its own, because
+importing the package would load a complete client.
 """
 
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -12,7 +12,7 @@ from types import ModuleType
 def _constants() -> ModuleType:
     package = find_spec("pyaileys")
     if package is None or not package.submodule_search_locations:
-        raise ModuleNotFoundError("the package pyaileys, which holds the stanza dictionary")
+        raise ModuleNotFoundError("the package pyaileys with the stanza dictionary")
     path = Path(package.submodule_search_locations[0], "wabinary", "constants.py")
     spec = spec_from_file_location("waemu._stanza_dictionary", path)
     if spec is None or spec.loader is None:

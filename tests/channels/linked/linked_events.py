@@ -1,6 +1,6 @@
-"""Hands events of the real library to the client and prints what it makes of them, as JSON.
+"""Pass events of the real library to the client; print JSON.
 
-A process of its own: the library brings Go's runtime and changes logging, which no test needs.
+Runs in a separate process: the library loads Go's runtime and changes logging.
 """
 
 import json
@@ -27,14 +27,14 @@ CHANNEL = build_jid("1203631111", "newsletter")
 
 
 def source(**changes: Any) -> MessageSource:
-    """Where an event comes from: a person, unless changed."""
+    """Return the source of an event, by default a person."""
     fields = {"Chat": LID, "Sender": LID, "SenderAlt": PHONE, "IsFromMe": False, "IsGroup": False}
     fields |= {"RecipientAlt": NOBODY, "BroadcastListOwner": NOBODY}
     return MessageSource(**(fields | changes))
 
 
 def message(content: Message, origin: MessageSource, *, edited: bool = False) -> Any:
-    """A message as the library hands it over."""
+    """Return a message as the library passes it."""
     info = MessageInfo(
         MessageSource=origin, ID="3EB0", Timestamp=SENT_AT * 1000, Edit="1" if edited else ""
     )
@@ -42,7 +42,7 @@ def message(content: Message, origin: MessageSource, *, edited: bool = False) ->
 
 
 def receipt(kind: int, origin: MessageSource) -> Any:
-    """A receipt for two messages."""
+    """Return a receipt for two messages."""
     ids = ["3EB0", "3EB1"]
     return events.ReceiptEv(MessageSource=origin, MessageIDs=ids, Timestamp=SENT_AT, Type=kind)
 
@@ -76,7 +76,7 @@ RECEIPTS = {
 
 
 def main() -> None:
-    """Print what became of each event, and how much the library logs at each level."""
+    """Print the results of all events and the library's log lines."""
     made: list[dict[str, Any]] = []
 
     def collect(thing: Any) -> None:

@@ -1,4 +1,4 @@
-"""What is made of the library's events, by the library's own types, in a process of its own."""
+"""Conversion of the library's events, in a separate process."""
 
 import json
 import re
@@ -16,7 +16,7 @@ SENT_AT = 1_800_000_000_000
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, Any]:
-    """What the script printed."""
+    """The output of the script."""
     finished = subprocess.run(
         [sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=60, check=False
     )
@@ -28,7 +28,7 @@ def made() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("event", "text"), [("text", "hello"), ("extended text", "see"), ("by phone", "hello")]
 )
-def test_what_a_person_writes_is_handed_on(made: dict[str, Any], event: str, text: str) -> None:
+def test_messages_of_a_person_are_passed_on(made: dict[str, Any], event: str, text: str) -> None:
     assert made["events"][event] == [
         {
             "type": "Inbound",
@@ -40,20 +40,20 @@ def test_what_a_person_writes_is_handed_on(made: dict[str, Any], event: str, tex
     ]
 
 
-def test_a_sender_without_a_number_is_left_to_look_up(made: dict[str, Any]) -> None:
+def test_sender_without_a_number_is_left_for_lookup(made: dict[str, Any]) -> None:
     [told] = made["events"]["by lid alone"]
     assert (told["type"], told["lid"], told["text"]) == ("WrittenByLid", "100000000000001", "hello")
 
 
 @pytest.mark.parametrize("event", ["image", "own", "group", "status", "channel", "edit"])
-def test_everything_else_that_is_written_is_passed_over(made: dict[str, Any], event: str) -> None:
+def test_all_other_messages_are_ignored(made: dict[str, Any], event: str) -> None:
     assert made["events"][event] == []
 
 
 @pytest.mark.parametrize(
     ("event", "kind"), [("delivered", "delivered"), ("read", "read"), ("played", "read")]
 )
-def test_receipts_are_handed_on_for_each_message(
+def test_receipts_are_passed_on_for_each_message(
     made: dict[str, Any], event: str, kind: str
 ) -> None:
     expected = {"type": "Receipt", "kind": kind, "at": SENT_AT}
@@ -66,18 +66,16 @@ def test_receipts_are_handed_on_for_each_message(
 @pytest.mark.parametrize(
     "event", ["sender", "retry", "read by oneself", "own device", "in a group", "of a status"]
 )
-def test_receipts_that_tell_nothing_of_the_recipient_are_passed_over(
-    made: dict[str, Any], event: str
-) -> None:
+def test_receipts_of_other_kinds_are_ignored(made: dict[str, Any], event: str) -> None:
     assert made["events"][event] == []
 
 
-def test_the_library_never_logs_finer_than_info(made: dict[str, Any]) -> None:
-    """Its finest level prints the QR code's secret, and no level means the finest."""
+def test_library_never_logs_below_info(made: dict[str, Any]) -> None:
+    """Its finest level prints the QR code's secret, and an unset level means the finest."""
     assert made["levels"] == {"silent": "ERROR", "error": "ERROR", "warn": "WARN", "info": "INFO"}
 
 
-def test_one_file_alone_imports_the_library() -> None:
+def test_only_one_file_imports_the_library() -> None:
     importing = re.compile(r"^\s*(from|import) neonize", re.MULTILINE)
     files = [path.name for path in SOURCES.rglob("*.py") if importing.search(path.read_text())]
     assert files == ["client.py"]

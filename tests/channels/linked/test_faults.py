@@ -1,4 +1,4 @@
-"""The two tables of faults: complete, in words, the same in the document, each row tested."""
+"""The fault tables: complete, worded, documented and tested."""
 
 import ast
 import re
@@ -22,14 +22,14 @@ ACCEPTANCE = ROOT / "tests" / "acceptance" / "test_linked_channel.py"
 
 
 def document_rows() -> dict[str, tuple[str, str]]:
-    """The first column of the document's tables, with the two last ones."""
+    """Return the last two columns of the tables by the first."""
     lines = re.findall(r"^\| `(\w+)` \|(.+)\|$", DOCUMENT.read_text(), re.MULTILINE)
     columns = {name: [cell.strip() for cell in cells.split("|")] for name, cells in lines}
     return {name: (cells[-2], cells[-1]) for name, cells in columns.items()}
 
 
 def acceptance_tests() -> str:
-    """Names and docstrings of the acceptance tests."""
+    """Return the names and docstrings of the acceptance tests."""
     tests = [
         node
         for node in ast.parse(ACCEPTANCE.read_text()).body
@@ -38,19 +38,19 @@ def acceptance_tests() -> str:
     return "\n".join(f"{test.name} {ast.get_docstring(test) or ''}" for test in tests)
 
 
-def test_every_fault_has_its_row() -> None:
+def test_every_fault_has_a_row() -> None:
     assert set(FAULTS) == set(get_args(FaultName))
 
 
 @pytest.mark.parametrize("name", get_args(FaultName))
-def test_a_sentence_says_what_happened_and_what_follows(name: FaultName) -> None:
+def test_sentence_gives_cause_and_consequence(name: FaultName) -> None:
     sentence = meaning(name, "DETAIL").english()
     assert sentence.count(". ") + sentence.count("; ") + sentence.count(", which") >= 1
     assert sentence.endswith((".", "hudhud doctor"))
     assert "{" not in sentence
 
 
-def test_the_document_has_the_same_rows_states_and_reactions() -> None:
+def test_document_has_the_same_rows_states_and_reactions() -> None:
     rows = document_rows()
     told = {name: rows[name] for name in FAULTS}
     reactions = {
@@ -65,7 +65,7 @@ def test_the_document_has_the_same_rows_states_and_reactions() -> None:
     assert set(rows) == set(FAULTS) | {refusal.name.lower() for refusal in Refusal}
 
 
-def test_every_row_has_a_test_that_bears_its_name() -> None:
+def test_every_row_has_an_acceptance_test_with_its_name() -> None:
     tests = acceptance_tests()
     names = [*FAULTS, *(refusal.name.lower() for refusal in Refusal if refusal.name != "OFFLINE")]
     assert [name for name in names if name not in tests] == []
@@ -89,5 +89,5 @@ def test_every_row_has_a_test_that_bears_its_name() -> None:
         ("info query timed out", Refusal.OTHER),
     ],
 )
-def test_the_librarys_texts_are_classed(text: str, refusal: Refusal) -> None:
+def test_library_errors_are_classified(text: str, refusal: Refusal) -> None:
     assert class_refusal(text) is refusal

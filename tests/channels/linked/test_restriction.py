@@ -1,4 +1,4 @@
-"""Error 463: who is refused, when the account is, and how it ends."""
+"""Error 463: refused people, the restriction of the account, and its end."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def restrict(restriction: Restriction, now: int = NOW) -> None:
         restriction.refuse(phone, now)
 
 
-def test_one_refusal_holds_back_only_that_person(restriction: Restriction) -> None:
+def test_one_refusal_blocks_only_that_person(restriction: Restriction) -> None:
     assert not restriction.refuse(STRANGERS[0], NOW)
     assert restriction.until is None
     assert restriction.wait(STRANGERS[0], NOW) == 120
@@ -34,7 +34,7 @@ def test_refusals_of_one_person_never_restrict_the_account(restriction: Restrict
     assert restriction.until is None
 
 
-def test_a_third_refused_person_within_ten_minutes_restricts_the_account(
+def test_third_refused_person_within_ten_minutes_restricts_the_account(
     restriction: Restriction,
 ) -> None:
     assert not restriction.refuse(STRANGERS[0], NOW)
@@ -49,13 +49,13 @@ def test_refusals_further_apart_do_not_add_up(restriction: Restriction) -> None:
     assert restriction.until is None
 
 
-def test_a_restricted_account_still_reaches_who_wrote_first(restriction: Restriction) -> None:
+def test_restricted_account_reaches_people_who_wrote_first(restriction: Restriction) -> None:
     restrict(restriction)
     assert restriction.wait(KNOWN, NOW) == 0
     assert restriction.wait(OTHER, NOW) == 15 * 60
 
 
-def test_a_message_to_somebody_who_wrote_first_proves_nothing(restriction: Restriction) -> None:
+def test_message_to_a_person_who_wrote_first_is_no_probe(restriction: Restriction) -> None:
     restrict(restriction)
     assert not restriction.accept(KNOWN)
     assert restriction.until is not None
@@ -74,14 +74,14 @@ def test_each_refused_probe_doubles_the_wait(restriction: Restriction) -> None:
     assert waits == [15, 30, 60]
 
 
-def test_the_wait_for_a_probe_has_a_longest(restriction: Restriction) -> None:
+def test_wait_for_a_probe_is_bounded(restriction: Restriction) -> None:
     restrict(restriction)
     for _ in range(20):
         restriction.refuse(OTHER, NOW)
     assert restriction.until == NOW + 24 * 60 * MINUTE
 
 
-def test_a_probe_that_passes_lifts_everything(restriction: Restriction) -> None:
+def test_successful_probe_lifts_the_restriction(restriction: Restriction) -> None:
     restrict(restriction)
     assert restriction.accept(OTHER)
     assert restriction.until is None
@@ -90,7 +90,7 @@ def test_a_probe_that_passes_lifts_everything(restriction: Restriction) -> None:
     assert restriction.until == NOW + 15 * MINUTE
 
 
-def test_who_writes_after_a_refusal_is_held_back_no_longer(restriction: Restriction) -> None:
+def test_person_who_writes_after_a_refusal_is_no_longer_blocked(restriction: Restriction) -> None:
     restriction.refuse(STRANGERS[0], NOW)
     restriction.forgive(STRANGERS[0])
     assert restriction.wait(STRANGERS[0], NOW) == 0

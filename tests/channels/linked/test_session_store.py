@@ -1,4 +1,4 @@
-"""Where the session is kept, who may read it, and which device it holds."""
+"""The session store: its location, access rights and linked device."""
 
 import sqlite3
 import stat
@@ -32,18 +32,18 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_file_lies_in_the_named_folder_of_the_data_folder(tmp_path: Path) -> None:
+def test_file_is_in_the_named_folder_of_the_data_folder(tmp_path: Path) -> None:
     store = session_store(data_dir=tmp_path, folder="wa", sender="one", database_url=None)
     store.prepare()
     assert (tmp_path / "wa" / "one.db").exists()
 
 
-def test_a_new_file_is_closed_to_others(path: Path) -> None:
+def test_new_file_is_private(path: Path) -> None:
     SessionFile(path).prepare()
     assert (mode(path.parent), mode(path)) == (0o700, 0o600)
 
 
-def test_files_that_others_could_read_are_mended(path: Path) -> None:
+def test_readable_files_are_made_private(path: Path) -> None:
     path.parent.mkdir(parents=True, mode=0o755)
     side_file = path.with_name("main.db-wal")
     for each in (path, side_file):
@@ -53,13 +53,13 @@ def test_files_that_others_could_read_are_mended(path: Path) -> None:
     assert [mode(each) for each in (path.parent, path, side_file)] == [0o700, 0o600, 0o600]
 
 
-def test_the_file_costs_one_flush_a_commit(path: Path) -> None:
+def test_file_costs_one_flush_per_commit(path: Path) -> None:
     SessionFile(path).prepare()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_the_address_is_one_that_the_library_reads_as_a_path(tmp_path: Path) -> None:
+def test_library_reads_the_address_as_a_path(tmp_path: Path) -> None:
     folder = tmp_path / "postgres 100%?#"
     address = SessionFile(folder / "main.db").prepare()
     with closing(sqlite3.connect(f"file:{address}?_foreign_keys=on", uri=True)) as connection:
@@ -68,28 +68,28 @@ def test_the_address_is_one_that_the_library_reads_as_a_path(tmp_path: Path) -> 
     assert address.startswith("/")
 
 
-def test_a_new_file_holds_no_device(path: Path) -> None:
+def test_new_file_holds_no_device(path: Path) -> None:
     store = SessionFile(path)
     assert store.find(None) is None
     store.prepare()
     assert store.find(DEVICE) is None
 
 
-def test_the_named_device_is_found(path: Path) -> None:
+def test_named_device_is_found(path: Path) -> None:
     store = SessionFile(path)
     store.prepare()
     add_devices(path, DEVICE, OTHER)
     assert store.find(DEVICE) == DEVICE
 
 
-def test_a_device_that_nobody_recorded_before_a_crash_is_found(path: Path) -> None:
+def test_device_unrecorded_because_of_a_crash_is_found(path: Path) -> None:
     store = SessionFile(path)
     store.prepare()
     add_devices(path, DEVICE)
     assert store.find(None) == DEVICE
 
 
-def test_forgetting_deletes_the_file_and_what_stands_beside_it(path: Path) -> None:
+def test_forgetting_deletes_the_file_and_its_companions(path: Path) -> None:
     store = SessionFile(path)
     store.prepare()
     path.with_name("main.db-journal").touch()
@@ -97,7 +97,7 @@ def test_forgetting_deletes_the_file_and_what_stands_beside_it(path: Path) -> No
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_file_that_is_no_database_is_told_as_oserror(path: Path) -> None:
+def test_invalid_database_file_raises_oserror(path: Path) -> None:
     store = SessionFile(path)
     store.prepare()
     path.write_bytes(b"no database at all" * 100)
@@ -107,7 +107,7 @@ def test_a_file_that_is_no_database_is_told_as_oserror(path: Path) -> None:
         store.prepare()
 
 
-def test_postgresql_gets_a_schema_of_its_own(postgres_url: str) -> None:
+def test_postgresql_store_has_its_own_schema(postgres_url: str) -> None:
     store = session_store(
         data_dir=Path("unused"), folder="unused", sender="one", database_url=postgres_url
     )
@@ -121,20 +121,20 @@ def test_postgresql_gets_a_schema_of_its_own(postgres_url: str) -> None:
     assert row == (SCHEMA,)
 
 
-def test_what_only_one_database_driver_understands_is_left_out(postgres_url: str) -> None:
+def test_driver_specific_parameters_are_removed(postgres_url: str) -> None:
     url = make_url(postgres_url).set(drivername="postgresql+psycopg")
     url = url.update_query_dict({"application_name": "x", "channel_binding": "prefer"})
     address = make_url(SessionSchema(url.render_as_string(hide_password=False)).prepare())
     assert set(address.query) <= {"host", "port", "search_path", "sslmode"}
 
 
-def test_a_said_sslmode_is_kept(postgres_url: str) -> None:
+def test_explicit_sslmode_is_kept(postgres_url: str) -> None:
     url = make_url(postgres_url).update_query_dict({"sslmode": "disable"})
     address = SessionSchema(url.render_as_string(hide_password=False)).prepare()
     assert make_url(address).query["sslmode"] == "disable"
 
 
-def test_the_schema_gives_and_deletes_only_the_named_device(postgres_url: str) -> None:
+def test_schema_returns_and_deletes_only_the_named_device(postgres_url: str) -> None:
     store = SessionSchema(postgres_url)
     store.prepare()
     assert store.find(DEVICE) is None
@@ -148,7 +148,7 @@ def test_the_schema_gives_and_deletes_only_the_named_device(postgres_url: str) -
     assert (store.find(DEVICE), store.find(OTHER)) == (None, OTHER)
 
 
-def test_a_database_that_cannot_be_reached_is_told_as_oserror(tmp_path: Path) -> None:
+def test_unreachable_database_raises_oserror(tmp_path: Path) -> None:
     store = SessionSchema(f"postgresql://nobody@/none?host={tmp_path}")
     with pytest.raises(OSError, match="connection"):
         store.prepare()

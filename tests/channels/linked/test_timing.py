@@ -5,7 +5,7 @@ import pytest
 from hudhud.channels.linked.timing import Backoff
 
 
-def test_waits_double_up_to_the_longest_with_jitter() -> None:
+def test_waits_double_up_to_a_maximum_with_jitter() -> None:
     backoff = Backoff(first=2, longest=60)
     waits = [backoff.fail() for _ in range(8)]
     middles = [2, 4, 8, 16, 32, 60, 60, 60]
@@ -14,7 +14,7 @@ def test_waits_double_up_to_the_longest_with_jitter() -> None:
     assert backoff.failures == 8
 
 
-def test_a_success_begins_anew() -> None:
+def test_success_resets_the_wait() -> None:
     backoff = Backoff(first=2, longest=60)
     for _ in range(5):
         backoff.fail()
@@ -23,7 +23,7 @@ def test_a_success_begins_anew() -> None:
     assert backoff.fail() == pytest.approx(2, rel=0.25)
 
 
-def test_a_first_wait_of_zero_still_leaves_a_pause() -> None:
+def test_first_wait_of_zero_still_leaves_a_pause() -> None:
     assert Backoff(first=0, longest=60).fail() > 0
 
 

@@ -1,4 +1,4 @@
-"""`hudhud demo`: what it prints where it cannot run."""
+"""`hudhud demo` without its package."""
 
 import sys
 
@@ -7,7 +7,7 @@ import pytest
 from support.command_line import Run
 
 
-def test_the_demo_without_its_package_says_how_to_get_it(
+def test_demo_without_its_package_says_how_to_install_it(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "waemu.client", None)

@@ -1,4 +1,4 @@
-"""`hudhud doctor`: what it prints, and how it ends."""
+"""Output and exit code of `hudhud doctor`."""
 
 import json
 
@@ -9,7 +9,7 @@ from support.command_line import Run
 
 
 @pytest.mark.system_clock
-def test_doctor_has_a_line_for_each_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_prints_a_line_for_each_check(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "0")
     ended = run("doctor")
     assert ended.code == 0
@@ -18,9 +18,7 @@ def test_doctor_has_a_line_for_each_check(run: Run, monkeypatch: pytest.MonkeyPa
     assert {line.split()[0] for line in lines} == {"ok"}
 
 
-def test_doctor_ends_with_one_where_something_fails(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_exits_with_one_if_a_check_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "many")
     ended = run("doctor", "--json")
     assert ended.code == 1

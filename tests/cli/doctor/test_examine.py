@@ -1,4 +1,4 @@
-"""The doctor finds what usually goes wrong, says how to mend it, and makes nothing itself."""
+"""The doctor finds common faults, names the remedy, and changes nothing itself."""
 
 import os
 import secrets
@@ -43,7 +43,7 @@ def opened() -> Iterator[Installation]:
 
 
 def check(name: str) -> Finding:
-    """Make one check of the installation in this folder."""
+    """Run one check of the installation in this folder."""
     with opened() as installation:
         return run_check(name, installation)
 
@@ -61,7 +61,7 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def sqlite_database() -> Iterator[Database]:
-    """The same on SQLite alone."""
+    """The same on SQLite only."""
     started = started_installation()
     yield started
     started.close()
@@ -83,7 +83,7 @@ def started_installation() -> Database:
 
 
 def play_sender(database: Database, state: State) -> None:
-    """Be the supervisor and the process of a sender in this state."""
+    """Act as the supervisor and process of a sender in this state."""
     now = now_ms()
     with database.write() as connection:
         records.register(connection, name="main", channel="linked", now=now)
@@ -92,11 +92,11 @@ def play_sender(database: Database, state: State) -> None:
         records.report(connection, name="main", new=StateReport(state), now=now)
 
 
-# ── the whole ───────────────────────────────────────────────────────────────────────────────────
+# ── All checks ──────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.system_clock
-def test_a_sound_installation_has_nothing_to_mend(
+def test_sound_installation_passes_every_check(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PORT", "0")
@@ -107,7 +107,7 @@ def test_a_sound_installation_has_nothing_to_mend(
 
 
 @pytest.mark.system_clock
-def test_before_the_first_start_nothing_fails_and_nothing_is_made(
+def test_before_the_first_start_no_check_fails_or_creates_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PORT", "0")
@@ -115,7 +115,7 @@ def test_before_the_first_start_nothing_fails_and_nothing_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_wrong_settings_are_the_only_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_settings_are_the_only_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "many")
     ((name, found),) = examine()
     assert (name, found.outcome) == ("settings", "fail")
@@ -123,7 +123,7 @@ def test_wrong_settings_are_the_only_finding(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.system_clock
-def test_a_database_that_does_not_answer_stops_no_other_check(
+def test_unreachable_database_stops_no_other_check(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://hudhud:topsecret@127.0.0.1:1/hudhud")
@@ -135,7 +135,7 @@ def test_a_database_that_does_not_answer_stops_no_other_check(
     assert "topsecret" not in str(findings)
 
 
-def test_a_check_that_breaks_is_a_finding_and_not_the_end(
+def test_crashing_check_is_reported_as_a_finding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(CHECKS, "pace", lambda _installation: 1 / 0)
@@ -145,9 +145,7 @@ def test_a_check_that_breaks_is_a_finding_and_not_the_end(
 
 
 @pytest.mark.usefixtures("sqlite_database")
-def test_what_is_not_well_comes_with_a_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_finding_has_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODE_ENV", "production")
     monkeypatch.setenv("WHATSAPP_PROXY", "http://127.0.0.1:1")
     (tmp_path / "data" / "secret").chmod(0o644)
@@ -156,10 +154,10 @@ def test_what_is_not_well_comes_with_a_remedy(
     assert all(found.remedy for found in bad)
 
 
-# ── the database ────────────────────────────────────────────────────────────────────────────────
+# ── Database ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_is_no_database_is_told(tmp_path: Path) -> None:
+def test_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "hudhud.db").write_text("not a database " * 100)
     found = check("database")
@@ -174,7 +172,7 @@ NAMED = "WHERE name = 'oldest_version'"
     ("revision", "oldest", "outcome"),
     [("0000", "0.0.1", "warn"), ("9999", "99.0.0", "fail"), ("9999", "0.0.1", "ok")],
 )
-def test_tables_of_another_version_are_told(
+def test_tables_of_another_version_are_reported(
     database: Database, revision: str, oldest: str, outcome: str
 ) -> None:
     with database.write() as connection:
@@ -183,7 +181,7 @@ def test_tables_of_another_version_are_told(
     assert check("tables").outcome == outcome
 
 
-def test_a_locked_database_is_told(sqlite_database: Database) -> None:
+def test_locked_database_is_reported(sqlite_database: Database) -> None:
     with closing(sqlite3.connect(str(sqlite_database.url.database))) as other:
         other.execute("BEGIN IMMEDIATE")
         found = check("writing")
@@ -192,9 +190,7 @@ def test_a_locked_database_is_told(sqlite_database: Database) -> None:
     assert check("writing").outcome == "ok"
 
 
-def test_a_database_that_is_only_for_reading_is_told(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_only_database_is_reported(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", postgres_url)
     monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
     started_installation().close()
@@ -210,16 +206,18 @@ def test_a_database_that_is_only_for_reading_is_told(
 
 
 @pytest.mark.usefixtures("sqlite_database")
-def test_a_network_file_system_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_file_system_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hudhud.cli.doctor.database._file_system", lambda _file: "nfs4")
     assert check("database").outcome == "fail"
 
 
-# ── the secret and the credentials ──────────────────────────────────────────────────────────────
+# ── Secret and credentials ──────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.usefixtures("database")
-def test_another_secret_than_the_databases_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_that_does_not_match_the_database_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     right = secret_of(load_settings())
     monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
     found = check("secret")
@@ -230,7 +228,7 @@ def test_another_secret_than_the_databases_is_told(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("sqlite_database")
-def test_a_lost_secret_is_told(tmp_path: Path) -> None:
+def test_lost_secret_is_reported(tmp_path: Path) -> None:
     (tmp_path / "data" / "secret").unlink()
     found = check("secret")
     assert found.outcome == "fail"
@@ -239,7 +237,7 @@ def test_a_lost_secret_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_left", [False, True])
-def test_a_missing_secret_beside_postgresql_is_told(
+def test_missing_secret_with_postgresql_is_reported(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch, *, is_left: bool
 ) -> None:
     """Also where the file is left that an installation on SQLite had: no start would take it."""
@@ -251,7 +249,7 @@ def test_a_missing_secret_beside_postgresql_is_told(
     assert "openssl" in (found.remedy or "")
 
 
-def test_a_former_secret_that_is_no_longer_needed_is_told(
+def test_unneeded_previous_secret_is_reported(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "not set" in check("former secret").sentence
@@ -267,7 +265,7 @@ def test_a_former_secret_that_is_no_longer_needed_is_told(
 
 
 @pytest.mark.parametrize("weak", ["a" * 64, "hunter2hunter2hunter2"])
-def test_a_weak_secret_is_told(
+def test_weak_secret_is_reported(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch, weak: str
 ) -> None:
     settings = load_settings()
@@ -279,7 +277,7 @@ def test_a_weak_secret_is_told(
     assert weak not in str(found)
 
 
-def test_missing_keys_are_told(database: Database) -> None:
+def test_missing_keys_are_reported(database: Database) -> None:
     assert check("credentials").outcome == "ok"
     revoke_key(database, "first")
     found = check("credentials")
@@ -287,7 +285,7 @@ def test_missing_keys_are_told(database: Database) -> None:
     assert "API key" in found.sentence
 
 
-def test_a_password_of_another_admin_is_none(
+def test_password_of_another_admin_counts_as_missing(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database.close()
@@ -295,7 +293,7 @@ def test_a_password_of_another_admin_is_none(
     assert "admin password" in check("credentials").sentence
 
 
-def test_a_proxy_that_is_not_trusted_is_named_until_it_is(
+def test_untrusted_proxy_is_reported_until_it_is_trusted(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert check("forwarding").outcome == "ok"
@@ -309,7 +307,7 @@ def test_a_proxy_that_is_not_trusted_is_named_until_it_is(
     assert check("forwarding").outcome == "ok"
 
 
-def test_a_proxy_of_yesterday_is_forgotten(database: Database) -> None:
+def test_proxy_last_seen_yesterday_is_not_reported(database: Database) -> None:
     with database.write() as connection:
         long_ago = now_ms() - untrusted_proxy.RECENT_MS
         untrusted_proxy.remember(connection, "192.0.2.7", now=long_ago)
@@ -317,19 +315,19 @@ def test_a_proxy_of_yesterday_is_forgotten(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("sqlite_database")
-def test_first_credentials_that_lie_about_are_told(tmp_path: Path) -> None:
+def test_leftover_credentials_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "data" / "first-credentials.txt").touch(mode=0o600)
     assert check("credentials").outcome == "warn"
 
 
-# ── the sender ──────────────────────────────────────────────────────────────────────────────────
+# ── Sender ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
     ("state", "outcome", "remedy"),
     [("connected", "ok", ""), ("pairing", "warn", "hudhud pair"), ("restricted", "warn", "")],
 )
-def test_the_senders_state_is_told(
+def test_sender_state_is_reported(
     database: Database, state: State, outcome: str, remedy: str
 ) -> None:
     play_sender(database, state)
@@ -338,7 +336,7 @@ def test_the_senders_state_is_told(
     assert remedy in (found.remedy or "")
 
 
-def test_a_sender_that_does_not_run_is_told(database: Database) -> None:
+def test_stopped_sender_is_reported(database: Database) -> None:
     play_sender(database, "connected")
     with database.write() as connection:
         connection.execute(update(tables.senders).values(heartbeat_at=0))
@@ -347,12 +345,12 @@ def test_a_sender_that_does_not_run_is_told(database: Database) -> None:
     assert "hudhud serve" in (found.remedy or "")
 
 
-# ── files ───────────────────────────────────────────────────────────────────────────────────────
+# ── Files ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.usefixtures("sqlite_database")
 @pytest.mark.parametrize("name", ["data/secret", "data/hudhud.db", "data/session/main.db", ".env"])
-def test_a_file_with_secrets_that_others_may_read_is_told(tmp_path: Path, name: str) -> None:
+def test_readable_file_with_secrets_is_reported(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.parent.mkdir(exist_ok=True)
     file.touch(mode=0o600)
@@ -364,7 +362,7 @@ def test_a_file_with_secrets_that_others_may_read_is_told(tmp_path: Path, name: 
     assert name in (found.remedy or "")
 
 
-def test_a_database_elsewhere_must_be_private_too(
+def test_readable_database_outside_the_data_folder_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DB_FILENAME", "elsewhere/codes.db")
@@ -374,7 +372,7 @@ def test_a_database_elsewhere_must_be_private_too(
 
 
 @pytest.mark.usefixtures("sqlite_database")
-def test_a_data_folder_that_others_may_look_into_is_told(tmp_path: Path) -> None:
+def test_readable_data_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "data").chmod(0o755)
     assert check("data folder").outcome == "warn"
 
@@ -383,7 +381,7 @@ def test_a_data_folder_that_others_may_look_into_is_told(tmp_path: Path) -> None
     ("name", "variable", "outcome"),
     [("data folder", "DATA_DIR", "fail"), ("log folder", "LOG_DIR", "warn")],
 )
-def test_a_folder_that_is_a_file_is_told(
+def test_file_in_place_of_a_folder_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, variable: str, outcome: str
 ) -> None:
     (tmp_path / "file").touch()
@@ -396,23 +394,23 @@ def test_a_folder_that_is_a_file_is_told(
 @pytest.mark.parametrize(
     ("free", "outcome"), [(10**7, "fail"), (5 * 10**8, "warn"), (10**11, "ok")]
 )
-def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch, free: int, outcome: str) -> None:
+def test_full_disk_is_reported(monkeypatch: pytest.MonkeyPatch, free: int, outcome: str) -> None:
     usage = type(shutil.disk_usage("."))
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage(10**12, 10**12 - free, free))
     assert check("disk space").outcome == outcome
 
 
-# ── what is around ──────────────────────────────────────────────────────────────────────────────
+# ── Environment ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_clock_that_was_never_set_is_told() -> None:
+def test_unset_clock_is_reported() -> None:
     with opened() as installation:
         found = environment.clock(installation, earliest=environment.LATEST)
     assert found.outcome == "fail"
 
 
 @pytest.mark.system_clock
-def test_jobs_of_the_future_are_told(database: Database) -> None:
+def test_jobs_of_the_future_are_reported(database: Database) -> None:
     later = now_ms() + 3_600_000
     with database.write() as connection:
         connection.execute(
@@ -433,7 +431,7 @@ def test_jobs_of_the_future_are_told(database: Database) -> None:
 
 
 @pytest.mark.parametrize(("ahead", "outcome"), [(0.4, "ok"), (-4.0, "warn"), (40.0, "fail")])
-def test_a_clock_that_is_not_the_databases_is_told(
+def test_clock_that_differs_from_the_databases_is_reported(
     monkeypatch: pytest.MonkeyPatch, ahead: float, outcome: str
 ) -> None:
     monkeypatch.setattr(environment, "_offset", lambda _installation: (ahead, "database server"))
@@ -441,7 +439,7 @@ def test_a_clock_that_is_not_the_databases_is_told(
 
 
 class Listener(NamedTuple):
-    """Where something listens that is not Hudhud."""
+    """A listening socket of another program."""
 
     host: str
     port: int
@@ -449,12 +447,12 @@ class Listener(NamedTuple):
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    """Something that takes connections and says nothing."""
+    """A listener that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield Listener(*server.getsockname())
 
 
-def test_a_port_that_another_program_has_is_told(
+def test_port_of_another_program_is_reported(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOST", listener.host)
@@ -465,13 +463,13 @@ def test_a_port_that_another_program_has_is_told(
     assert "PORT" in (found.remedy or "")
 
 
-def test_an_address_of_another_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_of_another_machine_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOST", "203.0.113.1")
     monkeypatch.setenv("PORT", "0")
     assert check("port").outcome == "fail"
 
 
-def test_a_proxy_that_listens_is_well_and_its_password_is_not_shown(
+def test_listening_proxy_passes_without_showing_its_password(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = f"socks5://user:topsecret@{listener.host}:{listener.port}"
@@ -481,14 +479,14 @@ def test_a_proxy_that_listens_is_well_and_its_password_is_not_shown(
     assert "topsecret" not in found.sentence
 
 
-def test_a_proxy_that_does_not_listen_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_that_does_not_listen_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHATSAPP_PROXY", "http://127.0.0.1:1")
     found = check("proxy")
     assert found.outcome == "fail"
     assert "127.0.0.1 port 1" in found.sentence
 
 
-def test_a_library_of_another_version_is_told_and_not_loaded(
+def test_library_of_another_version_is_reported_and_not_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(environment, "_wanted_version", lambda: "9.9.9")
@@ -500,7 +498,7 @@ def test_a_library_of_another_version_is_told_and_not_loaded(
     assert "make install" in (found.remedy or "")
 
 
-def test_a_library_that_does_not_load_is_told() -> None:
+def test_library_that_does_not_load_is_reported() -> None:
     with opened() as installation:
         found = environment.library(
             installation, loading="raise ImportError('no such file: neonize.so')"
@@ -509,14 +507,14 @@ def test_a_library_that_does_not_load_is_told() -> None:
     assert "no such file: neonize.so" in found.sentence
 
 
-def test_a_pace_that_is_too_slow_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_pace_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKER_MIN_SEND_DELAY_MS", "5000")
     monkeypatch.setenv("WORKER_MAX_SEND_DELAY_MS", "20000")
     assert check("pace").outcome == "warn"
     assert check("leftovers").outcome == "ok", "told once"
 
 
-def test_what_the_earlier_application_left_is_told(
+def test_leftovers_of_the_earlier_application_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NODE_ENV", "production")
@@ -529,9 +527,9 @@ def test_what_the_earlier_application_left_is_told(
     assert "scan the new QR code" in found.sentence
 
 
-# apprise still imports this module of Python's where it exists.
+# apprise imports this deprecated module of Python if it exists.
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
-def test_targets_of_alerts_that_are_not_understood_are_named(
+def test_invalid_alert_targets_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert check("alerts").outcome == "ok"

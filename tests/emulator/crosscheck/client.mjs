@@ -1,5 +1,5 @@
-// A linked device made with the npm package baileys, which shares no code with neonize.
-// Prints a line of JSON, marked with "@", for each event; ends when the message came and went.
+// A linked device based on the npm package baileys, which shares no code with neonize.
+// Prints a line of JSON, marked with "@", for each event; exits after one message each way.
 
 import makeWASocket, { DisconnectReason, useMultiFileAuthState, WA_CERT_DETAILS } from 'baileys'
 

@@ -1,4 +1,4 @@
-"""Alerts over a real HTTP target: once per trouble, once when it is over, and never lost."""
+"""Alerts to a real target: each problem and its end once."""
 
 import threading
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ from hudhud.maintenance.alerts.state import UNTOLD, AlertState, read_all
 from support.inbox import Inbox
 from support.services import wait_until
 
-# apprise still imports this module of Python's where it exists.
+# apprise imports this deprecated module of Python if it exists.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 
 @pytest.fixture
 def inbox() -> Iterator[Inbox]:
-    """A target that is reached."""
+    """A reachable target."""
     opened = Inbox()
     yield opened
     opened.close()
@@ -43,13 +43,12 @@ def second_inbox() -> Iterator[Inbox]:
 
 
 def alerts_to(database: Database, *inboxes: Inbox, first_wait_ms: int = 60_000) -> Alerts:
-    """Alerts that go to these targets."""
+    """Return alerts that go to these targets."""
     addresses = [inbox.address for inbox in inboxes]
     return Alerts(database, addresses, most_reconnects=5, first_wait_ms=first_wait_ms)
 
 
 def set_state(database: Database, state: str, **columns: Any) -> None:
-    """Put the sender `main` into a state."""
     values = {"state": state, "state_since": now_ms(), "failed_reconnects": 0, **columns}
     with database.write() as connection:
         changed = connection.execute(
@@ -66,13 +65,13 @@ def recorded(database: Database) -> AlertState:
 
 
 def settle(alerts: Alerts) -> None:
-    """One look at the senders, and the end of what it started."""
+    """Check the senders once and wait for the resulting deliveries."""
     alerts.check()
     alerts.wait(20)
 
 
 @pytest.mark.parametrize("state", ["logged_out", "restricted", "outdated", "replaced"])
-def test_a_trouble_is_told_once_and_its_end_once(
+def test_problem_and_its_end_are_each_alerted_once(
     database: Database, inbox: Inbox, state: str
 ) -> None:
     alerts = alerts_to(database, inbox)
@@ -90,9 +89,7 @@ def test_a_trouble_is_told_once_and_its_end_once(
     assert recorded(database) == UNTOLD
 
 
-def test_a_sender_that_was_never_in_trouble_is_not_spoken_of(
-    database: Database, inbox: Inbox
-) -> None:
+def test_sender_without_problems_causes_no_alert(database: Database, inbox: Inbox) -> None:
     alerts = alerts_to(database, inbox)
     for state in ("starting", "pairing", "connected", "reconnecting", "connected", "stopped"):
         set_state(database, state)
@@ -100,7 +97,7 @@ def test_a_sender_that_was_never_in_trouble_is_not_spoken_of(
     assert inbox.tries == 0
 
 
-def test_a_new_qr_code_after_a_logout_is_not_the_end_of_it(
+def test_new_qr_code_after_a_logout_does_not_end_the_problem(
     database: Database, inbox: Inbox
 ) -> None:
     alerts = alerts_to(database, inbox)
@@ -113,7 +110,7 @@ def test_a_new_qr_code_after_a_logout_is_not_the_end_of_it(
     ]
 
 
-def test_reconnecting_is_told_from_the_configured_number_of_failures_on(
+def test_reconnecting_is_alerted_after_the_configured_number_of_failures(
     database: Database, inbox: Inbox
 ) -> None:
     alerts = alerts_to(database, inbox)
@@ -124,7 +121,7 @@ def test_reconnecting_is_told_from_the_configured_number_of_failures_on(
     assert "5 times" in inbox.messages[0]["message"]
 
 
-def test_a_trouble_that_turns_into_another_is_told_again(database: Database, inbox: Inbox) -> None:
+def test_changed_problem_is_alerted_again(database: Database, inbox: Inbox) -> None:
     alerts = alerts_to(database, inbox)
     for state in ("restricted", "logged_out"):
         set_state(database, state)
@@ -133,15 +130,13 @@ def test_a_trouble_that_turns_into_another_is_told_again(database: Database, inb
     assert recorded(database) == AlertState("logged_out")
 
 
-def test_a_state_without_a_sentence_of_its_own_still_says_what_to_do(
-    database: Database, inbox: Inbox
-) -> None:
+def test_state_without_its_own_sentence_names_a_remedy(database: Database, inbox: Inbox) -> None:
     set_state(database, "outdated", detail=None)
     settle(alerts_to(database, inbox))
     assert "Update Hudhud" in inbox.messages[0]["message"]
 
 
-def test_of_several_machines_one_tells(database: Database, inbox: Inbox) -> None:
+def test_only_one_of_several_machines_sends_an_alert(database: Database, inbox: Inbox) -> None:
     machines = [alerts_to(database, inbox) for _ in range(4)]
     set_state(database, "logged_out")
     threads = [threading.Thread(target=machine.check) for machine in machines]
@@ -155,7 +150,7 @@ def test_of_several_machines_one_tells(database: Database, inbox: Inbox) -> None
     assert len(inbox.messages) == 1
 
 
-def test_checking_does_not_wait_for_a_slow_target(database: Database, inbox: Inbox) -> None:
+def test_slow_target_does_not_delay_the_check(database: Database, inbox: Inbox) -> None:
     alerts = alerts_to(database, inbox)
     set_state(database, "logged_out")
     inbox.open.clear()
@@ -218,7 +213,7 @@ def test_a_restart_goes_on_with_what_was_not_sent(database: Database, inbox: Inb
     assert len(inbox.messages) == 1
 
 
-def test_a_target_that_had_it_is_spared_when_another_one_fails(
+def test_repetition_skips_targets_that_got_the_alert(
     database: Database, inbox: Inbox, second_inbox: Inbox
 ) -> None:
     alerts = alerts_to(database, inbox, second_inbox, first_wait_ms=1)
@@ -240,7 +235,7 @@ def test_a_target_that_had_it_is_spared_when_another_one_fails(
     assert (len(inbox.messages), len(second_inbox.messages)) == (1, 1)
 
 
-def test_a_trouble_that_ended_before_it_could_be_told_is_not_told(
+def test_problem_that_ended_before_its_delivery_is_not_alerted(
     database: Database, inbox: Inbox
 ) -> None:
     alerts = alerts_to(database, inbox, first_wait_ms=1)
@@ -258,9 +253,7 @@ def test_a_trouble_that_ended_before_it_could_be_told_is_not_told(
     assert inbox.messages == []
 
 
-def test_an_alert_that_nobody_takes_is_given_up_after_a_day(
-    database: Database, inbox: Inbox
-) -> None:
+def test_undeliverable_alert_is_dropped_after_a_day(database: Database, inbox: Inbox) -> None:
     set_state(database, "logged_out")
     with database.write() as connection:
         worn_out = AlertState(None, "logged_out", MOST_ATTEMPTS, now_ms() - 1)
@@ -270,13 +263,13 @@ def test_an_alert_that_nobody_takes_is_given_up_after_a_day(
     assert recorded(database) == AlertState("logged_out")
 
 
-def test_without_targets_nothing_is_recorded(database: Database) -> None:
+def test_without_targets_no_alert_is_recorded(database: Database) -> None:
     set_state(database, "logged_out")
     settle(Alerts(database, [], most_reconnects=5))
     assert recorded(database) == UNTOLD
 
 
-def test_a_target_that_apprise_does_not_know_hides_its_secret_and_keeps_none_from_the_others(
+def test_unknown_target_hides_its_secret_and_does_not_affect_others(
     database: Database, inbox: Inbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     set_state(database, "logged_out")
@@ -288,7 +281,7 @@ def test_a_target_that_apprise_does_not_know_hides_its_secret_and_keeps_none_fro
     assert "hunter2" not in said
 
 
-def test_telegram_is_a_target_where_both_its_variables_are_set() -> None:
+def test_telegram_is_a_target_if_both_its_variables_are_set() -> None:
     token = "123456789:AbCdEfGhIjKlMnOpQrStUvWxYz012345678"
     both = alert_targets_of(settings(telegram_bot_token=token, telegram_chat_id="-1001234"))
     assert both == [f"tgram://{token}/-1001234/"]
@@ -297,7 +290,7 @@ def test_telegram_is_a_target_where_both_its_variables_are_set() -> None:
     assert alert_targets_of(settings(telegram_chat_id="1")) == []
 
 
-def test_targets_that_cannot_work_are_named_without_their_secrets() -> None:
+def test_invalid_targets_are_named_without_their_secrets() -> None:
     lines = unusable_targets(["nosuch://hunter2", "tgram://hunter2/1", "json://h"])
     assert len(lines) == 2
     assert "nosuch://…" in lines[0]

@@ -1,4 +1,4 @@
-"""Which states of a sender are told."""
+"""The sender states that cause an alert."""
 
 from hudhud.maintenance.alerts.senders import due
 

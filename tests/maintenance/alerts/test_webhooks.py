@@ -1,4 +1,4 @@
-"""People are told of an endpoint that is disabled or fails for a day, once, and of its end."""
+"""Alerts about disabled or failing endpoints, and about their recovery."""
 
 from collections.abc import Iterator
 
@@ -16,20 +16,20 @@ from hudhud.webhooks import endpoints
 from support.inbox import Inbox
 from support.receivers import add_endpoint
 
-# apprise still imports this module of Python's where it exists.
+# apprise imports this deprecated module of Python if it exists.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 
 @pytest.fixture
 def inbox() -> Iterator[Inbox]:
-    """A target that is reached."""
+    """A reachable target."""
     opened = Inbox()
     yield opened
     opened.close()
 
 
 def settle(database: Database, inbox: Inbox, machines: int = 2) -> None:
-    """Several machines look, and what they start ends."""
+    """Check on several machines and wait for the resulting deliveries."""
     for _ in range(machines):
         alerts = Alerts(database, [inbox.address], most_reconnects=5)
         alerts.check()
@@ -41,7 +41,7 @@ def fail_since(database: Database, moment: int | None) -> None:
         connection.execute(update(webhook_endpoints).values(failing_since=moment))
 
 
-def test_a_disabled_endpoint_is_told_once_and_its_return_once(
+def test_disabled_endpoint_and_its_return_are_each_alerted_once(
     database: Database, inbox: Inbox
 ) -> None:
     added = add_endpoint(database, "https://shop.example/hudhud?token=secret")
@@ -74,7 +74,7 @@ def test_what_was_told_of_an_endpoint_is_forgotten_with_it(
         assert read_all(connection) == {}
 
 
-def test_an_endpoint_that_fails_for_a_day_is_told_once(database: Database, inbox: Inbox) -> None:
+def test_endpoint_that_fails_for_a_day_is_alerted_once(database: Database, inbox: Inbox) -> None:
     add_endpoint(database, "https://shop.example/hudhud")
     fail_since(database, now_ms() - FAILING_MS + 3_600_000)
     settle(database, inbox)

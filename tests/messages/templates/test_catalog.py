@@ -1,4 +1,4 @@
-"""The texts: which ship, how they are put together, chosen, and read again when they change."""
+"""The message texts: shipped wordings, their composition, choice and reloading."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from hudhud.messages.templates.catalog import LOOK_SECONDS, LinkMode, LinkText, 
 from hudhud.messages.templates.shipped import CODE, LINK_PLACES, SHIPPED, TOKEN, shipped
 from hudhud.verification.build import build_templates
 
-# Enough draws that each of a few wordings comes up.
+# Enough draws that each of a few wordings appears.
 MANY = 200
 SHORT = 400
 EVERY_CODE_TEXT = [(locale, wording) for locale in SHIPPED for wording in shipped()["otp"][locale]]
@@ -28,7 +28,7 @@ EVERY_LINK_TEXT = [
     for locale in SHIPPED
     for wording in shipped()[name][locale]
 ]
-# What says in each language not to share it.
+# The phrase of each language that forbids sharing the code.
 NEVER_SHARE = {
     "ar": r"لا تشاركه",
     "de": r"Geben Sie ihn an niemanden weiter|nicht weiter",
@@ -88,7 +88,7 @@ Make = Callable[..., Templates]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Makes the texts of an installation, with this file of its own."""
+    """Create the texts of an installation, optionally with a custom file."""
 
     def build(
         own: str | None = None,
@@ -112,7 +112,7 @@ def rendered(
     return {texts.render(template, locale, key_name=None, ttl_seconds=ttl)[1] for _ in range(MANY)}
 
 
-def test_the_languages_that_ship_are_those_of_the_settings() -> None:
+def test_shipped_languages_are_those_of_the_settings() -> None:
     assert len(SHIPPED) == 12
     assert {tuple(sorted(by_locale)) for by_locale in shipped().values()} == {SHIPPED}
     assert set(shipped()) == {"otp", *LINK_PLACES}
@@ -126,13 +126,13 @@ def test_each_language_has_several_different_wordings(locale: str) -> None:
 
 
 @pytest.mark.parametrize(("locale", "wording"), EVERY_CODE_TEXT)
-def test_a_wording_shows_the_code_alone_in_the_first_two_lines(locale: str, wording: str) -> None:
+def test_wording_has_the_code_once_in_the_first_two_lines(locale: str, wording: str) -> None:
     assert wording.count(CODE) == 1, locale
     assert CODE in wording.split("\n")[:2]
 
 
 @pytest.mark.parametrize(("locale", "wording"), EVERY_CODE_TEXT)
-def test_a_wording_is_short_complete_and_never_asks_to_tap_or_share(
+def test_wording_is_short_complete_and_never_asks_to_tap_or_share(
     locale: str, wording: str
 ) -> None:
     assert "{brand}" in wording
@@ -144,7 +144,7 @@ def test_a_wording_is_short_complete_and_never_asks_to_tap_or_share(
 
 
 @pytest.mark.parametrize(("name", "locale", "wording"), EVERY_LINK_TEXT)
-def test_a_text_of_the_link_names_the_brand_and_holds_what_it_must(
+def test_link_text_holds_the_brand_and_its_required_parts(
     name: str, locale: str, wording: str
 ) -> None:
     assert "{brand}" in wording, locale
@@ -155,14 +155,14 @@ def test_a_text_of_the_link_names_the_brand_and_holds_what_it_must(
 
 
 @pytest.mark.parametrize("locale", ["ar", "fa", "ur"])
-def test_no_line_that_runs_from_the_right_begins_with_the_brand(locale: str) -> None:
+def test_no_right_to_left_line_begins_with_the_brand(locale: str) -> None:
     for by_locale in shipped().values():
         lines = [line for wording in by_locale[locale] for line in wording.split("\n")]
         assert not any(line.startswith("{brand}") for line in lines)
 
 
 @pytest.mark.parametrize("locale", SHIPPED)
-def test_a_text_is_complete_but_for_the_code(make: Make, locale: str) -> None:
+def test_text_is_complete_except_for_the_code(make: Make, locale: str) -> None:
     texts = make(brand_name="Acme")
     bodies = rendered(texts, locale)
     assert len(bodies) == len(shipped()["otp"][locale])
@@ -186,7 +186,7 @@ def test_the_texts_of_the_link_are_complete(make: Make, locale: str) -> None:
 
 
 @pytest.mark.parametrize("locale", SHIPPED)
-def test_minutes_are_counted_as_the_language_does(make: Make, locale: str) -> None:
+def test_minutes_use_the_plural_of_the_language(make: Make, locale: str) -> None:
     texts = make(brand_name="Acme")
     for count, words in zip((1, 2, 3, 5, 11, 21, 100), MINUTES[locale], strict=True):
         for body in rendered(texts, locale, ttl=count * 60):
@@ -194,15 +194,13 @@ def test_minutes_are_counted_as_the_language_does(make: Make, locale: str) -> No
 
 
 @pytest.mark.parametrize("seconds", [5, 59, 60, 119])
-def test_less_than_two_minutes_are_called_one(make: Make, seconds: int) -> None:
+def test_less_than_two_minutes_are_written_as_one(make: Make, seconds: int) -> None:
     assert all(" 1 minute" in body for body in rendered(make(), "en", ttl=seconds))
 
 
 @pytest.mark.parametrize("brand", ["{minutes}", "{brand}", "{", "}{", "{0}", "%s", r"\1"])
 @pytest.mark.parametrize("locale", SHIPPED)
-def test_a_brand_with_braces_is_shown_as_it_is_and_breaks_nothing(
-    make: Make, locale: str, brand: str
-) -> None:
+def test_brand_with_braces_is_shown_literally(make: Make, locale: str, brand: str) -> None:
     for body in rendered(make(brand_name=brand), locale):
         text = with_code(body, "0345")
         assert brand in text
@@ -214,7 +212,7 @@ brands = st.lists(pieces).map("".join)
 
 
 @given(st.one_of(st.text(max_size=60), brands), st.sampled_from(SHIPPED))
-def test_a_brand_is_refused_or_leaves_the_code_alone_on_its_line(brand: str, locale: str) -> None:
+def test_any_accepted_brand_leaves_the_code_on_its_own_line(brand: str, locale: str) -> None:
     try:
         chosen = settings(data_dir=Path("none"), brand_name=brand)
     except ValidationError:
@@ -243,7 +241,7 @@ def test_a_brand_is_refused_or_leaves_the_code_alone_on_its_line(brand: str, loc
         ("ZZ", "ar", "ar"), ("", "tr", "tr"),
     ],
 )  # fmt: skip
-def test_the_country_chooses_the_language_and_the_default_where_it_does_not_tell(
+def test_country_determines_the_language_with_a_default(
     make: Make, country: str, default: str, locale: str
 ) -> None:
     assert make(default_locale=default).choose_locale(country, None, None) == locale
@@ -254,7 +252,7 @@ def test_the_country_chooses_the_language_and_the_default_where_it_does_not_tell
     [("fr", "fr"), ("FR", "fr"), ("pt-BR", "pt"), ("pt_BR", "pt"), ("zh-Hant-TW", None),
      ("xx", None), ("", None), ("-", None), ("fr" * 500, None), ("f\nr", None)],
 )  # fmt: skip
-def test_the_request_chooses_the_language_or_is_told_what_there_is(
+def test_request_chooses_the_language_or_gets_the_available_ones(
     make: Make, wanted: str, locale: str | None
 ) -> None:
     texts = make()
@@ -268,7 +266,7 @@ def test_the_request_chooses_the_language_or_is_told_what_there_is(
     assert len(str(refused.value)) < 150
 
 
-def test_own_texts_replace_what_ships_language_by_language(make: Make) -> None:
+def test_custom_texts_replace_shipped_ones_by_language(make: Make) -> None:
     texts = make(OWN, brand_name="Acme")
     assert rendered(texts, "en") == {"Own Acme:\n{code}\n5 minutes"}
     assert len(rendered(texts, "fr")) == 4
@@ -290,7 +288,7 @@ def test_a_key_has_its_own_template_brand_and_language(make: Make) -> None:
     assert texts.choose_locale("EG", "de", "webshop") == "de"
 
 
-def test_own_languages_can_be_asked_for_and_are_those_of_their_country(make: Make) -> None:
+def test_custom_languages_can_be_requested_and_follow_the_country(make: Make) -> None:
     texts = make(OWN)
     assert texts.choose_locale("IT", None, None) == "it"
     assert texts.choose_locale("EG", "it-CH", None) == "it"
@@ -298,7 +296,7 @@ def test_own_languages_can_be_asked_for_and_are_those_of_their_country(make: Mak
     assert rendered(texts, "pt-pt") == {"{code}\nPT"}
 
 
-def test_a_template_without_the_language_speaks_the_default_one_or_its_first(make: Make) -> None:
+def test_template_without_the_language_uses_the_default_or_its_first(make: Make) -> None:
     assert rendered(make(OWN, default_locale="ar"), "fr", template="shop") == {
         "{code}\nمتجر Hudhud"
     }
@@ -307,16 +305,14 @@ def test_a_template_without_the_language_speaks_the_default_one_or_its_first(mak
 
 
 @pytest.mark.parametrize("name", ["nothing", "link_reply", "x" * 1000, "otp.en"])
-def test_a_template_that_does_not_exist_is_refused(make: Make, name: str) -> None:
+def test_unknown_template_is_refused(make: Make, name: str) -> None:
     with pytest.raises(BadRequest) as refused:
         make(OWN).render(name, "en", key_name=None, ttl_seconds=300)
     assert refused.value.word == "unknown_template"
     assert len(str(refused.value)) < 100
 
 
-def test_a_change_is_read_and_a_broken_one_leaves_the_texts_of_before(
-    make: Make, tmp_path: Path
-) -> None:
+def test_changed_file_is_reloaded_and_an_invalid_one_ignored(make: Make, tmp_path: Path) -> None:
     file = tmp_path / "templates.toml"
     texts = make(OWN, look_seconds=0.0)
     own = rendered(texts, "en")
@@ -345,7 +341,7 @@ def test_the_file_is_looked_at_now_and_then_only(make: Make, tmp_path: Path) -> 
     assert rendered(texts, "en") == {"Own Hudhud:\n{code}\n5 minutes"}
 
 
-def test_a_wrong_file_stops_the_start_but_not_that_of_a_sender(make: Make) -> None:
+def test_invalid_file_stops_the_start_except_of_a_sender(make: Make) -> None:
     with pytest.raises(SettingsError, match=r"not TOML: .* \(at end of document\)"):
         make("wordings")
     with capture_logs() as logs:

@@ -1,4 +1,4 @@
-"""templates.toml: what it may say, and that each mistake is told with its key."""
+"""templates.toml: valid content, and errors reported with their keys."""
 
 import re
 from pathlib import Path
@@ -96,7 +96,7 @@ PROBLEMS = [
 
 
 def told(tmp_path: Path, source: str | bytes) -> list[str]:
-    """The lines of the error, without the file's name."""
+    """Return the lines of the error, without the file's name."""
     file = tmp_path / "templates.toml"
     file.write_bytes(source if isinstance(source, bytes) else source.encode())
     with pytest.raises(SettingsError) as error:
@@ -112,7 +112,7 @@ def understood(tmp_path: Path, source: str) -> TemplatesFile:
     return read(file)
 
 
-def test_every_mistake_is_told_with_its_key(tmp_path: Path) -> None:
+def test_every_error_is_reported_with_its_key(tmp_path: Path) -> None:
     lines = told(tmp_path, WRONG)
     for key, sentence in PROBLEMS:
         found = [line for line in lines if line.startswith(f"{key}: {sentence}")]
@@ -149,7 +149,7 @@ def test_every_mistake_is_told_with_its_key(tmp_path: Path) -> None:
         (b"[keys.a]\nbrand = '\xe9'", "line 2: not UTF-8."),
     ],
 )
-def test_a_wrong_form_is_told_with_its_key(
+def test_wrong_type_is_reported_with_its_key(
     tmp_path: Path, source: str | bytes, expected: str
 ) -> None:
     assert told(tmp_path, source)[0].startswith(expected)
@@ -159,7 +159,7 @@ def test_a_wrong_form_is_told_with_its_key(
     "wording",
     ["{code}", "x\n{code}\ny", "\n\n  {code}\n", "{minutes}\n{code}", "{brand}{brand}\n{code}"],
 )
-def test_these_wordings_are_right(tmp_path: Path, wording: str) -> None:
+def test_valid_wordings_are_accepted(tmp_path: Path, wording: str) -> None:
     source = f"[templates.x.en]\nwordings = ['''{wording}''']"
     assert understood(tmp_path, source).texts["x"]["en"] == (wording.strip(),)
 
@@ -167,7 +167,7 @@ def test_these_wordings_are_right(tmp_path: Path, wording: str) -> None:
 @pytest.mark.parametrize(
     "wording", ["{code} ", "x {code}", "{code}.", "{ code }", "code", "{Code}"]
 )
-def test_the_code_must_stand_alone_on_its_line(tmp_path: Path, wording: str) -> None:
+def test_code_must_be_alone_on_its_line(tmp_path: Path, wording: str) -> None:
     lines = told(tmp_path, f"[templates.x.en]\nwordings = ['''x\n{wording}\nx''']")
     assert any(
         re.match(
@@ -177,19 +177,19 @@ def test_the_code_must_stand_alone_on_its_line(tmp_path: Path, wording: str) -> 
     )
 
 
-def test_no_file_and_an_empty_one_say_nothing(tmp_path: Path) -> None:
+def test_missing_or_empty_file_defines_no_texts(tmp_path: Path) -> None:
     assert read(tmp_path / "templates.toml") == TemplatesFile()
     assert understood(tmp_path, "") == TemplatesFile()
     assert understood(tmp_path, "\ufeff# as Windows saves it\r\n") == TemplatesFile()
 
 
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+def test_unreadable_file_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "templates.toml").mkdir()
     with pytest.raises(SettingsError, match=r"templates\.toml cannot be read: Is a directory\.$"):
         read(tmp_path / "templates.toml")
 
 
-def test_the_example_of_the_documentation_is_right(tmp_path: Path) -> None:
+def test_example_of_the_documentation_is_valid(tmp_path: Path) -> None:
     text = DOCS.read_text(encoding="utf-8")
     (example,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     own = understood(tmp_path, example)

@@ -1,4 +1,4 @@
-"""The guard that notices pumping: what it finds, what it does, whom it tells, and for how long."""
+"""The conversion guard against pumping: detection, blocking, alerts and duration."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,17 +31,17 @@ from hudhud.verification.limits.countries import CountryPolicy
 from support.inbox import Inbox
 from support.services import wait_until
 
-# apprise still imports this module of Python's where it exists.
+# apprise imports this deprecated module of Python if it exists.
 imghdr = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
-END = 1_800_000_000_000  # of the hour that is judged
+END = 1_800_000_000_000  # of the judged hour
 NOW = END + 10 * 60_000 + 12_345
 EGYPTIAN = Phone("+201001234567", "EG")
 SAUDI = Phone("+966501234567", "SA")
 
 
 def count(database: Database, country: str, start: int, started: int, approved: int) -> None:
-    """Count so many, in two shards."""
+    """Insert this many starts and approvals, in two shards."""
     row = {"country": country, "start": start, "started": 0, "approved": 0}
     both = [row | {"shard": 3, "started": started}, row | {"shard": 19, "approved": approved}]
     with database.write() as connection:
@@ -51,7 +51,7 @@ def count(database: Database, country: str, start: int, started: int, approved: 
 def live_a_week(
     database: Database, country: str, *, hourly: int, percent: int, end: int = END
 ) -> None:
-    """A habit: so many starts in each third hour of seven days, and so many of these approved."""
+    """Insert a habit: seven days of starts, some of them approved."""
     for hour in range(0, 24 * HABIT_DAYS, 3):
         start = end - HOUR_MS - HABIT_DAYS * DAY_MS + hour * HOUR_MS
         count(database, country, start, hourly, hourly * percent // 100)
@@ -60,7 +60,7 @@ def live_a_week(
 def live_an_hour(
     database: Database, country: str, *, started: int, approved: int, end: int = END
 ) -> None:
-    """The hour that is judged, all in the middle of it."""
+    """Insert the judged hour, with all starts in its middle."""
     count(database, country, end - HOUR_MS + 3 * PART_MS, started, approved)
 
 
@@ -83,7 +83,7 @@ def guards(database: Database) -> list[Row[Any]]:
 
 
 def pump(database: Database) -> None:
-    """Egypt is pumped: three times as many codes as usual, and hardly one is typed."""
+    """Insert pumping in Egypt: three times the usual starts, unapproved."""
     live_a_week(database, "EG", hourly=40, percent=80)
     live_an_hour(database, "EG", started=120, approved=30)
 
@@ -94,40 +94,38 @@ def pump(database: Database) -> None:
         (Share(120, 30), Habit(Share(1000, 800), 40.0), True),
         (Share(120, 47), Habit(Share(1000, 800), 40.0), True),
         (Share(120, 48), Habit(Share(1000, 800), 40.0), False),  # half of its habit
-        (Share(60, 0), Habit(Share(1000, 800), 40.0), False),  # half as many again
+        (Share(60, 0), Habit(Share(1000, 800), 40.0), False),  # 1.5 times its habit
         (Share(61, 0), Habit(Share(1000, 800), 40.0), True),
-        (Share(49, 0), Habit(Share(1000, 800), 0.0), False),  # too few to tell
+        (Share(49, 0), Habit(Share(1000, 800), 0.0), False),  # too few to judge
         (Share(50, 0), Habit(Share(1000, 800), 0.0), True),
-        (Share(500, 0), Habit(Share(1000, 0), 10.0), False),  # nobody ever typed one
+        (Share(500, 0), Habit(Share(1000, 0), 10.0), False),  # no code was ever approved
     ],
 )
-def test_an_hour_is_low_by_its_share_and_its_volume_together(
-    hour: Share, habit: Habit, *, low: bool
-) -> None:
+def test_hour_is_low_by_share_and_volume_together(hour: Share, habit: Habit, *, low: bool) -> None:
     assert is_low(hour, habit) is low
 
 
-def test_a_country_that_is_pumped_is_found_and_no_other(database: Database) -> None:
+def test_only_the_pumped_country_is_found(database: Database) -> None:
     pump(database)
     live_a_week(database, "SA", hourly=40, percent=80)
     live_an_hour(database, "SA", started=120, approved=96)
     assert found(database) == ["EG"]
 
 
-def test_a_failing_channel_without_more_sends_is_no_pumping(database: Database) -> None:
+def test_failing_channel_without_more_sends_is_no_pumping(database: Database) -> None:
     live_a_week(database, "EG", hourly=120, percent=80)
     live_an_hour(database, "EG", started=120, approved=0)
     assert found(database) == []
 
 
-def test_the_volume_of_other_hours_of_the_day_does_not_hide_it(database: Database) -> None:
+def test_volume_of_other_hours_does_not_hide_pumping(database: Database) -> None:
     pump(database)
     for day in range(1, HABIT_DAYS + 1):  # evenings are busy
         count(database, "EG", END - day * DAY_MS - 6 * HOUR_MS, 500, 400)
     assert found(database) == ["EG"]
 
 
-def test_the_newest_ten_minutes_are_left_out(database: Database) -> None:
+def test_newest_ten_minutes_are_ignored(database: Database) -> None:
     live_a_week(database, "EG", hourly=40, percent=80)
     count(database, "EG", END, 500, 0)
     assert found(database) == []
@@ -135,27 +133,27 @@ def test_the_newest_ten_minutes_are_left_out(database: Database) -> None:
     assert found(database, now=END + 20 * 60_000) == ["EG"]
 
 
-def test_a_country_without_a_habit_is_held_against_all_the_others(database: Database) -> None:
+def test_country_without_a_habit_is_compared_with_all_others(database: Database) -> None:
     live_an_hour(database, "AI", started=FEWEST_STARTS, approved=0)
     assert found(database) == [], "nobody has a habit yet"
     live_a_week(database, "EG", hourly=40, percent=80)
     assert found(database) == ["AI"]
 
 
-def test_a_new_country_that_types_its_codes_is_welcome(database: Database) -> None:
+def test_new_country_with_a_good_conversion_is_not_guarded(database: Database) -> None:
     live_a_week(database, "EG", hourly=40, percent=80)
     live_an_hour(database, "AI", started=200, approved=90)
     assert found(database) == []
 
 
-def test_a_habit_of_a_few_days_is_not_taken_for_a_small_one(database: Database) -> None:
+def test_habit_of_a_few_days_is_not_mistaken_for_a_small_one(database: Database) -> None:
     count(database, "EG", END - HOUR_MS - DAY_MS, 100, 80)
     live_an_hour(database, "EG", started=110, approved=0)
     assert FEWEST_HABITUAL_STARTS <= 100
     assert found(database) == [], "as many as yesterday at this time"
 
 
-def test_a_found_country_is_guarded_for_an_hour(database: Database) -> None:
+def test_pumped_country_is_guarded_for_an_hour(database: Database) -> None:
     pump(database)
     with capture_logs() as lines:
         conversion_guard.judge(database, mode="block", now=NOW)
@@ -167,7 +165,7 @@ def test_a_found_country_is_guarded_for_an_hour(database: Database) -> None:
     assert (line["country"], line["approved_percent"], line["usual_percent"]) == ("EG", 25, 80)
 
 
-def test_it_is_guarded_for_longer_while_it_lasts_and_said_once(database: Database) -> None:
+def test_continued_pumping_extends_the_guard_and_is_logged_once(database: Database) -> None:
     pump(database)
     with capture_logs() as lines:
         for minute in range(5):
@@ -177,7 +175,7 @@ def test_it_is_guarded_for_longer_while_it_lasts_and_said_once(database: Databas
     assert (guard.since, guard.until) == (NOW, NOW + 4 * 60_000 + GUARDED_MS)
 
 
-def test_a_guard_that_was_over_begins_anew(database: Database) -> None:
+def test_ended_guard_can_start_again(database: Database) -> None:
     pump(database)
     judge(database)
     later = 3 * HOUR_MS
@@ -187,13 +185,13 @@ def test_a_guard_that_was_over_begins_anew(database: Database) -> None:
     assert (guard.since, guard.blocks) == (NOW + later, True)
 
 
-def test_switched_off_it_does_nothing(database: Database) -> None:
+def test_disabled_guard_does_nothing(database: Database) -> None:
     pump(database)
     judge(database, "off")
     assert guards(database) == []
 
 
-def test_of_several_machines_one_judges(database: Database) -> None:
+def test_only_one_of_several_machines_judges(database: Database) -> None:
     pump(database)
     with capture_logs() as lines, ThreadPoolExecutor(4) as threads:
         jobs = [
@@ -212,7 +210,7 @@ def test_of_several_machines_one_judges(database: Database) -> None:
 
 
 def set_guard(database: Database, *, until: int, blocks: bool = True) -> None:
-    """Guard Egypt until then."""
+    """Guard Egypt until this moment."""
     with database.write() as connection:
         changed = connection.execute(update(country_guards).values(until=until))
         if changed.rowcount == 0:
@@ -222,7 +220,7 @@ def set_guard(database: Database, *, until: int, blocks: bool = True) -> None:
 
 @pytest.fixture
 def blocking(database: Database) -> Iterator[CountryPolicy]:
-    """What refuses sends, as it does with CONVERSION_GUARD=block; it looks often."""
+    """The policy that refuses sends with CONVERSION_GUARD=block, refreshed often."""
     watching = CountryPolicy(database, blocks=True, renew_seconds=0.02)
     watching.start()
     yield watching
@@ -237,7 +235,7 @@ def is_blocked(watching: CountryPolicy, phone: Phone = EGYPTIAN) -> bool:
     return False
 
 
-def test_sends_to_a_guarded_country_are_refused_until_it_is_over(
+def test_sends_to_a_guarded_country_are_refused_until_the_guard_ends(
     database: Database, blocking: CountryPolicy
 ) -> None:
     assert not is_blocked(blocking)
@@ -248,7 +246,7 @@ def test_sends_to_a_guarded_country_are_refused_until_it_is_over(
     wait_until(lambda: not is_blocked(blocking), 20, "its end")
 
 
-def test_a_guard_blocks_from_the_start_of_the_process(database: Database) -> None:
+def test_guard_blocks_from_the_start_of_the_process(database: Database) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS)
     watching = CountryPolicy(database, blocks=True)
     watching.start()
@@ -257,7 +255,7 @@ def test_a_guard_blocks_from_the_start_of_the_process(database: Database) -> Non
 
 
 @pytest.mark.parametrize("mode", ["off", "alert"])
-def test_unless_it_is_set_a_guard_refuses_nothing(database: Database, mode: str) -> None:
+def test_guard_without_mode_block_refuses_nothing(database: Database, mode: str) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS)
     watching = build_countries(settings(conversion_guard=mode), database)
     watching.start()
@@ -265,9 +263,7 @@ def test_unless_it_is_set_a_guard_refuses_nothing(database: Database, mode: str)
     watching.stop()
 
 
-def test_a_guard_that_only_alerts_refuses_nothing(
-    database: Database, blocking: CountryPolicy
-) -> None:
+def test_alert_only_guard_refuses_nothing(database: Database, blocking: CountryPolicy) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS, blocks=False)
     with database.write() as connection:
         later = {"country": "SA", "since": 1, "blocks": True, "share": 12, "habit": 71}
@@ -276,7 +272,7 @@ def test_a_guard_that_only_alerts_refuses_nothing(
     assert not is_blocked(blocking)
 
 
-def test_while_the_database_is_away_what_was_guarded_stays_guarded(
+def test_guard_persists_while_the_database_is_unavailable(
     database: Database, blocking: CountryPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS)
@@ -293,14 +289,14 @@ def test_while_the_database_is_away_what_was_guarded_stays_guarded(
 
 @pytest.fixture
 def inbox() -> Iterator[Inbox]:
-    """A target that is reached."""
+    """A reachable target."""
     opened = Inbox()
     yield opened
     opened.close()
 
 
 def settle(database: Database, inbox: Inbox, machines: int = 3) -> None:
-    """Several machines look, and what they start ends."""
+    """Check on several machines and wait for the resulting deliveries."""
     for _ in range(machines):
         alerts = Alerts(database, [inbox.address], most_reconnects=5)
         alerts.check()
@@ -308,7 +304,7 @@ def settle(database: Database, inbox: Inbox, machines: int = 3) -> None:
 
 
 @imghdr
-def test_a_guard_is_told_once_over_all_machines_and_its_end_once(
+def test_guard_and_its_end_are_each_alerted_once_over_all_machines(
     database: Database, inbox: Inbox
 ) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS)
@@ -326,18 +322,14 @@ def test_a_guard_is_told_once_over_all_machines_and_its_end_once(
 
 
 @imghdr
-def test_where_nothing_is_refused_the_alert_says_how_to_do_it(
-    database: Database, inbox: Inbox
-) -> None:
+def test_alert_of_an_alert_only_guard_says_how_to_block(database: Database, inbox: Inbox) -> None:
     set_guard(database, until=now_ms() + GUARDED_MS, blocks=False)
     settle(database, inbox)
     assert "set CONVERSION_GUARD=block, or DENIED_COUNTRIES=EG" in inbox.messages[0]["message"]
 
 
 @imghdr
-def test_a_guard_that_was_over_before_it_could_be_told_is_not_told(
-    database: Database, inbox: Inbox
-) -> None:
+def test_guard_that_ended_before_its_alert_is_not_alerted(database: Database, inbox: Inbox) -> None:
     set_guard(database, until=now_ms() - 1)
     settle(database, inbox)
     assert inbox.tries == 0

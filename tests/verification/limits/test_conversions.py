@@ -1,4 +1,4 @@
-"""How many verifications of a country are started and approved, kept by ten minutes."""
+"""Counts of started and approved verifications by country and ten minutes."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def approve(database: Database, phone: str, *, started_at: int = NOW, now: int =
 
 
 def counted(database: Database) -> dict[tuple[str, int], tuple[int, int]]:
-    """Started and approved, by country and by how many parts after NOW."""
+    """Return started and approved by country and by ten-minute period after NOW."""
     sums = select(
         tables.conversions.c.country,
         tables.conversions.c.start,
@@ -61,31 +61,31 @@ def test_starts_are_counted_by_the_country_of_the_number_itself(database: Databa
     assert counted(database) == {("EG", 0): (3, 0), ("SA", 0): (1, 0), ("AI", 0): (1, 0)}
 
 
-def test_an_approval_stands_beside_the_start_however_late_it_comes(database: Database) -> None:
+def test_approval_counts_in_the_period_of_its_start(database: Database) -> None:
     start(database, CAIRO)
     approve(database, CAIRO, now=NOW + 3 * PART_MS)
     assert counted(database) == {("EG", 0): (1, 1)}
 
 
-def test_each_ten_minutes_are_counted_for_themselves(database: Database) -> None:
+def test_each_ten_minutes_are_counted_separately(database: Database) -> None:
     start(database, CAIRO, now=NOW + PART_MS - 1)
     start(database, CAIRO, now=NOW + PART_MS)
     assert counted(database) == {("EG", 0): (1, 0), ("EG", 1): (1, 0)}
 
 
-def test_nothing_and_what_is_no_number_count_nothing(database: Database) -> None:
+def test_missing_and_invalid_numbers_are_not_counted(database: Database) -> None:
     start(database)
     start(database, "", "p_0123456789abcdef")
     approve(database, "")
     assert counted(database) == {}
 
 
-def test_an_approval_of_what_is_deleted_already_is_left_out(database: Database) -> None:
+def test_approval_of_a_deleted_period_is_ignored(database: Database) -> None:
     approve(database, CAIRO, started_at=NOW - KEPT_MS)
     assert counted(database) == {}
 
 
-def test_what_is_older_than_eight_days_is_deleted_a_few_at_a_time(database: Database) -> None:
+def test_counts_older_than_eight_days_are_deleted_in_batches(database: Database) -> None:
     for part in range(5):
         start(database, CAIRO, now=NOW + part * PART_MS)
     later = NOW + 3 * PART_MS
@@ -93,7 +93,7 @@ def test_what_is_older_than_eight_days_is_deleted_a_few_at_a_time(database: Data
     assert counted(database) == {("EG", 3): (1, 0), ("EG", 4): (1, 0)}
 
 
-def test_transactions_that_count_countries_in_any_order_do_not_stop_each_other(
+def test_transactions_that_count_countries_in_any_order_do_not_deadlock(
     database: Database,
 ) -> None:
     def approve_several(order: int) -> None:
@@ -118,7 +118,7 @@ for _ in range(20):
 """
 
 
-def test_processes_add_to_the_same_numbers(database: Database) -> None:
+def test_counts_of_all_processes_are_added(database: Database) -> None:
     url = database.url.render_as_string(hide_password=False)
     processes = [subprocess.Popen([sys.executable, "-c", PROCESS, url, str(NOW)]) for _ in range(2)]
     for _ in range(20):
@@ -128,5 +128,5 @@ def test_processes_add_to_the_same_numbers(database: Database) -> None:
 
 
 @pytest.mark.parametrize("number", [CAIRO, ALEXANDRIA, RIYADH, ANGUILLA])
-def test_the_numbers_of_these_tests_exist(number: str) -> None:
+def test_phone_numbers_of_these_tests_are_valid(number: str) -> None:
     assert parse_phone(number) is not None

@@ -1,4 +1,4 @@
-"""Counting against limits: exact, never too much, across transactions, threads and processes."""
+"""Rate limits: exact, never exceeded, across transactions, threads and processes."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def in_parts(subject: str, rate: Rate) -> Limit:
 def take(
     database: Database, *wanted: Sequence[Limit], now: int = NOW
 ) -> list[Quota | LimitReached]:
-    """Count a group in a transaction of its own."""
+    """Count a group in its own transaction."""
     with database.write() as connection:
         lock(connection, Lock.LIMITS)
         return rate_limits.take(connection, wanted, now=now)
@@ -49,7 +49,7 @@ def is_taken(database: Database, *applying: Limit, now: int = NOW) -> bool:
 
 
 def again_after(database: Database, *applying: Limit, now: int = NOW) -> int:
-    """The seconds after which a refused one may come back."""
+    """Return the seconds after which a refused request may retry."""
     (result,) = take(database, applying, now=now)
     assert isinstance(result, LimitReached)
     assert result.retry_after is not None
@@ -66,7 +66,7 @@ def purge(database: Database, *, before: int, limit: int = 1000) -> int:
         return rate_limits.purge(connection, before=before, limit=limit)
 
 
-def test_a_number_gets_one_code_in_thirty_seconds_to_the_millisecond(database: Database) -> None:
+def test_number_gets_one_code_per_thirty_seconds_to_the_millisecond(database: Database) -> None:
     limit = exact("a", Rate(1, 30_000))
     assert is_taken(database, limit)
     assert again_after(database, limit) == 30
@@ -74,7 +74,7 @@ def test_a_number_gets_one_code_in_thirty_seconds_to_the_millisecond(database: D
     assert is_taken(database, limit, now=NOW + 30_000)
 
 
-def test_the_longest_wait_of_several_rates_is_told(database: Database) -> None:
+def test_refusal_gives_the_longest_wait_of_several_rates(database: Database) -> None:
     limit = exact("a", Rate(1, 30_000), Rate(2, HOUR))
     for at in (0, 30_000):
         assert is_taken(database, limit, now=NOW + at)
@@ -83,7 +83,7 @@ def test_the_longest_wait_of_several_rates_is_told(database: Database) -> None:
     assert is_taken(database, limit, now=NOW + HOUR)
 
 
-def test_what_is_refused_counts_nothing_not_even_for_the_limits_that_allowed_it(
+def test_refused_request_counts_against_no_limit(
     database: Database,
 ) -> None:
     narrow, wide = exact("narrow", Rate(1, HOUR)), in_parts("wide", Rate(2, HOUR))
@@ -94,7 +94,7 @@ def test_what_is_refused_counts_nothing_not_even_for_the_limits_that_allowed_it(
     assert not is_taken(database, wide)
 
 
-def test_a_group_is_judged_in_order_and_shares_what_is_left(database: Database) -> None:
+def test_group_is_judged_in_order_and_shares_the_quota(database: Database) -> None:
     same = [exact("a", Rate(2, HOUR))]
     other = [exact("b", Rate(1, HOUR))]
     results = take(database, same, other, same, same, other, [])
@@ -106,7 +106,7 @@ def test_a_group_is_judged_in_order_and_shares_what_is_left(database: Database) 
     assert [quota.policies[0].remaining for quota in (first, third)] == [1, 0]
 
 
-def test_a_group_of_hundreds_is_counted_at_once(database: Database) -> None:
+def test_group_of_hundreds_is_counted_at_once(database: Database) -> None:
     total = in_parts("total", Rate(400, HOUR))
     group = [
         [exact(f"number {one}", Rate(1, HOUR)), in_parts(f"prefix {one}", Rate(9, HOUR)), total]
@@ -117,7 +117,7 @@ def test_a_group_of_hundreds_is_counted_at_once(database: Database) -> None:
     assert rows(database) == 801
 
 
-def test_what_is_left_is_told_and_when_there_is_more(database: Database) -> None:
+def test_quota_gives_the_remaining_count_and_its_reset(database: Database) -> None:
     limit = exact("a", Rate(3, HOUR))
     (first,) = take(database, [limit])
     (second,) = take(database, [limit], now=NOW + MINUTE)
@@ -129,7 +129,7 @@ def test_what_is_left_is_told_and_when_there_is_more(database: Database) -> None
     ]
 
 
-def test_a_limit_that_was_lowered_tells_when_enough_is_over(database: Database) -> None:
+def test_lowered_limit_gives_the_time_of_the_next_free_place(database: Database) -> None:
     for minute in range(5):
         assert is_taken(database, exact("a", Rate(5, HOUR)), now=NOW + minute * MINUTE)
     lowered = exact("a", Rate(2, HOUR))
@@ -138,7 +138,7 @@ def test_a_limit_that_was_lowered_tells_when_enough_is_over(database: Database) 
     assert is_taken(database, lowered, now=NOW + 4 * MINUTE + seconds * 1000)
 
 
-def test_counts_that_are_rolled_back_are_free_again(database: Database) -> None:
+def test_rolled_back_counts_are_released(database: Database) -> None:
     limit = exact("a", Rate(1, HOUR))
 
     def fail() -> None:
@@ -151,7 +151,7 @@ def test_counts_that_are_rolled_back_are_free_again(database: Database) -> None:
     assert is_taken(database, limit)
 
 
-def test_a_restart_forgets_nothing(database: Database) -> None:
+def test_counts_survive_a_restart(database: Database) -> None:
     limit = exact("a", Rate(1, HOUR))
     assert is_taken(database, limit)
     reopened = Database(database.url.render_as_string(hide_password=False))
@@ -159,20 +159,20 @@ def test_a_restart_forgets_nothing(database: Database) -> None:
     reopened.close()
 
 
-def test_a_clock_that_was_set_back_refuses_nothing_for_long(database: Database) -> None:
+def test_clock_set_back_does_not_refuse_for_long(database: Database) -> None:
     limit = exact("a", Rate(1, 30_000))
     assert is_taken(database, limit, now=NOW + HOUR)
     assert is_taken(database, limit, now=NOW)
     assert not is_taken(database, limit, now=NOW)
 
 
-def test_machines_whose_clocks_differ_a_little_share_a_limit(database: Database) -> None:
+def test_machines_with_slightly_different_clocks_share_a_limit(database: Database) -> None:
     limit = exact("a", Rate(1, 30_000))
     assert is_taken(database, limit, now=NOW + 5000)
     assert again_after(database, limit, now=NOW) == 35
 
 
-def test_purging_takes_only_what_no_window_needs_and_a_few_at_a_time(database: Database) -> None:
+def test_purge_deletes_only_unneeded_counts_in_batches(database: Database) -> None:
     for number in range(5):
         assert is_taken(database, exact(f"{number}", Rate(1, 30_000)))
     day = exact("day", Rate(1, 30_000), Rate(5, 24 * HOUR))
@@ -184,7 +184,7 @@ def test_purging_takes_only_what_no_window_needs_and_a_few_at_a_time(database: D
     assert purge(database, before=NOW + 25 * HOUR) == 1
 
 
-def test_forgetting_a_number_deletes_what_was_counted_of_it_alone(database: Database) -> None:
+def test_forgetting_a_number_deletes_only_its_counts(database: Database) -> None:
     of_it = ("per_number +201001234567", "per_number +201001234567 hh_live_abc")
     others = ("per_number +2010012345678", "per_number +20100123456", "per_prefix +20100123 1h")
     for subject in (*of_it, *others):
@@ -196,32 +196,31 @@ def test_forgetting_a_number_deletes_what_was_counted_of_it_alone(database: Data
 
 @dataclass
 class Model:
-    """Keeps the time of everything that was let through, and nothing else."""
+    """Records the time of every accepted request."""
 
     taken: dict[str, list[int]] = field(default_factory=dict)
 
     def within(self, limit: Limit, milliseconds: int, now: int) -> int:
-        """How many there were in the `milliseconds` up to now."""
+        """Return the number of requests in the `milliseconds` up to now."""
         return sum(now - milliseconds < at <= now for at in self.taken.get(limit.subject, []))
 
     def must_refuse(self, limit: Limit, now: int) -> bool:
-        """Whether one more would be more than a rate lets through."""
+        """Return whether one more request would exceed a rate."""
         return any(self.within(limit, rate.window_ms, now) >= rate.most for rate in limit.rates)
 
     def may_refuse(self, limit: Limit, now: int) -> bool:
-        """The same, where the time is known only to the grain."""
+        """Return whether one more may exceed a rate, given the grain."""
         return any(
             self.within(limit, rate.window_ms + limit.grain_ms - 1, now) >= rate.most
             for rate in limit.rates
         )
 
     def count(self, applying: Sequence[Limit], now: int) -> None:
-        """Keep the time."""
         for limit in applying:
             self.taken.setdefault(limit.subject, []).append(now)
 
     def check(self, limit: Limit) -> None:
-        """No window of any rate, wherever it lies, holds more than the rate."""
+        """Check that no window, at any offset, exceeds its rate."""
         times = sorted(self.taken.get(limit.subject, []))
         for rate in limit.rates:
             for first, last in zip(times, times[rate.most :], strict=False):
@@ -232,7 +231,7 @@ RATES = (Rate(1, 3000), Rate(2, 7000), Rate(3, 20_000), Rate(4, 61_000))
 
 
 def four_limits(mark: int) -> list[Limit]:
-    """Two of numbers, two that count in parts."""
+    """Return four limits: two of numbers, and two that count in parts."""
     return [
         exact(f"{mark} one", RATES[0], RATES[2]),
         exact(f"{mark} other", RATES[1]),
@@ -254,7 +253,7 @@ marks = count()
 )
 @given(walk=st.lists(steps, min_size=1, max_size=12))
 @example(walk=[(0, [[0], [0, 3], [1, 2, 3]]), (2999, [[0]]), (1, [[0]]), (20_000, [[0, 1, 2, 3]])])
-def test_it_agrees_with_a_model_that_keeps_every_time(
+def test_limits_agree_with_a_model_that_records_every_time(
     database: Database, walk: list[tuple[int, list[list[int]]]]
 ) -> None:
     each, model, now = four_limits(next(marks)), Model(), NOW
@@ -284,7 +283,7 @@ def test_it_agrees_with_a_model_that_keeps_every_time(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(walk=st.lists(st.lists(st.integers(0, 9000), min_size=1), min_size=1, max_size=8))
-def test_a_refused_one_is_taken_at_exactly_the_time_it_was_told(
+def test_refused_request_is_accepted_exactly_after_its_retry_after(
     database: Database, walk: list[list[int]]
 ) -> None:
     mark, now = next(marks), NOW
@@ -298,7 +297,7 @@ def test_a_refused_one_is_taken_at_exactly_the_time_it_was_told(
                 assert is_taken(database, *applying, now=now)
 
 
-# What the tests' own process does too, in as many threads.
+# The same work as in the test's own process, in as many threads.
 RACER = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -334,7 +333,7 @@ def race(database: Database, number: int) -> bool:
     return is_taken(database, *applying, now=now_ms())
 
 
-def test_threads_and_processes_together_never_pass_a_limit(database: Database) -> None:
+def test_threads_and_processes_together_never_exceed_a_limit(database: Database) -> None:
     url = database.url.render_as_string(hide_password=False)
     processes = [
         subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Which limits a send is under."""
+"""The limits that apply to a send."""
 
 from conftest import settings
 from hudhud.app import build_limits
@@ -18,7 +18,7 @@ def names(limits: list[Limit]) -> list[str]:
 
 
 def subjects(caller: Caller, own: str | None = None, **changes: str) -> set[str]:
-    """What is counted for a send of this caller under these settings and own limits."""
+    """Return the counted subjects for a send under these limits."""
     changed = Caller(caller.owner, caller.name, caller.scopes, is_test=caller.is_test, limits=own)
     return {
         limit.subject
@@ -26,12 +26,12 @@ def subjects(caller: Caller, own: str | None = None, **changes: str) -> set[str]
     }
 
 
-def test_the_key_of_the_environment_has_no_limit_unless_set() -> None:
+def test_environment_key_has_no_limit_by_default() -> None:
     assert subjects(ENVIRONMENTS) == set()
     assert subjects(ENVIRONMENTS, limit_per_number="5/1h") == {"per_number +201001234567"}
 
 
-def test_keys_made_by_hudhud_start_with_the_defaults() -> None:
+def test_created_keys_have_the_default_limits() -> None:
     limits = build_limits(settings()).limits_for(HUDHUDS, PHONE, "192.0.2.7")
     assert [limit.rates for limit in limits] == [NUMBER_DEFAULT, (Rate(1000, 600_000),)]
     assert names(limits) == ["per_number", "per_prefix"]
@@ -42,19 +42,19 @@ def test_a_setting_replaces_the_default_and_zero_switches_it_off() -> None:
     assert changed == {"per_prefix +20100123 1m"}
 
 
-def test_a_keys_own_limits_win_over_both_and_count_for_that_key_alone() -> None:
+def test_own_limits_take_precedence_and_count_only_for_their_key() -> None:
     own = "per_number=1/1m per_prefix=0"
     changed = subjects(HUDHUDS, own, limit_per_number="5/1h", limit_per_prefix="7/1m")
     assert changed == {"per_number +201001234567 hh_live_abc123"}
 
 
-def test_no_key_goes_beyond_the_ceiling_of_the_whole_service() -> None:
+def test_total_limit_applies_to_every_key() -> None:
     everything_off = " ".join(f"{kind}=0" for kind in KINDS)
     assert subjects(HUDHUDS, everything_off, limit_total="9/1h") == {"total 1h"}
     assert subjects(ENVIRONMENTS, limit_total="9/1h") == {"total 1h"}
 
 
-def test_each_kind_is_about_something_else() -> None:
+def test_each_kind_counts_its_own_subject() -> None:
     each = {f"limit_{kind}": "5/1h" for kind in KINDS}
     assert subjects(ENVIRONMENTS, **each) == {
         "per_number +201001234567",
@@ -65,7 +65,7 @@ def test_each_kind_is_about_something_else() -> None:
     }
 
 
-def test_what_a_test_key_sends_counts_apart_from_what_reaches_people() -> None:
+def test_sends_of_test_keys_count_separately_from_live_ones() -> None:
     tester = Caller("hh_test_abc123", "tests", frozenset({"send"}), is_test=True)
     assert subjects(tester, limit_total="9/1h", limit_per_prefix="0") == {
         "per_number +201001234567 test",
@@ -73,20 +73,20 @@ def test_what_a_test_key_sends_counts_apart_from_what_reaches_people() -> None:
     }
 
 
-def test_without_a_number_or_an_address_only_the_others_hold() -> None:
+def test_limits_of_a_missing_number_or_address_are_skipped() -> None:
     each = {f"limit_{kind}": "5/1h" for kind in KINDS}
     limits = build_limits(settings(**each)).limits_for(HUDHUDS, None, None)
     assert names(limits) == ["per_key"]
 
 
-def test_the_addresses_of_one_ipv6_customer_are_one() -> None:
+def test_addresses_of_one_ipv6_customer_count_as_one() -> None:
     limits = build_limits(settings(limit_per_client_ip="5/1h"))
     one = limits.limits_for(ENVIRONMENTS, PHONE, "2001:db8::1")
     other = limits.limits_for(ENVIRONMENTS, PHONE, "2001:db8::ffff")
     assert one == other
 
 
-def test_numbers_are_counted_to_the_millisecond_and_others_in_sixtieths() -> None:
+def test_number_limits_are_exact_and_others_count_in_sixtieths() -> None:
     both = build_limits(settings(limit_per_number="1/1h", limit_total="1/1h,5/1d"))
     assert [limit.grain_ms for limit in both.limits_for(ENVIRONMENTS, PHONE, None)] == [
         1,

@@ -1,4 +1,4 @@
-"""The user writes first: what starts a link, and what the text of one brings about."""
+"""Starting links, and the effects of their texts."""
 
 import threading
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def _linked(request: pytest.FixtureRequest) -> None:
         put_linked(request.getfixturevalue("database"))
 
 
-# The start
+# Start
 
 
 def test_a_link_opens_a_chat_with_the_linked_number_and_a_text_with_the_token(
@@ -65,7 +65,7 @@ def test_a_link_opens_a_chat_with_the_linked_number_and_a_text_with_the_token(
     assert link.expires_at == NOW + LINK_MS
 
 
-def test_what_is_stored_of_a_link_does_not_tell_its_token(database: Database) -> None:
+def test_stored_link_does_not_reveal_its_token(database: Database) -> None:
     link = start(database, EGYPT, reference="order 7", redirect_url="https://example.com/done")
     row = stored(database, link.verification_id)
     assert (row.phone, row.status, row.link_mode) == (PHONE, "pending", "reply")
@@ -77,21 +77,21 @@ def test_what_is_stored_of_a_link_does_not_tell_its_token(database: Database) ->
         assert written.encode() not in everything
 
 
-def test_no_code_fits_before_the_text_has_arrived(database: Database) -> None:
+def test_no_code_is_valid_before_the_text_has_arrived(database: Database) -> None:
     row = stored(database, start(database).verification_id)
     cipher = CodeCipher(SECRET)
     assert not any(cipher.matches(row.code_digest, row.id, f"{n:04d}") for n in range(10_000))
 
 
-def test_every_link_has_a_token_of_its_own(database: Database) -> None:
+def test_every_link_has_a_unique_token(database: Database) -> None:
     assert len({start(database).token for _ in range(20)}) == 20
 
 
-def test_the_time_of_a_link_is_a_setting(database: Database) -> None:
+def test_validity_of_a_link_is_a_setting(database: Database) -> None:
     assert start(database, changes={"link_ttl_seconds": 60}).expires_at == NOW + 60_000
 
 
-def test_the_text_speaks_the_language_asked_for_or_that_of_the_number(database: Database) -> None:
+def test_text_uses_the_requested_language_or_that_of_the_number(database: Database) -> None:
     german = start(database, locale="de")
     egyptian = start(database, EGYPT)
     assert stored(database, german.verification_id).locale == "de"
@@ -110,7 +110,7 @@ def test_without_a_linked_number_there_is_no_link(database: Database) -> None:
     assert refused.value.word == "no_linked_sender"
 
 
-def test_a_number_that_can_answer_at_once_comes_before_others(database: Database) -> None:
+def test_number_that_can_answer_at_once_is_preferred(database: Database) -> None:
     put_linked(database, "off", "+201550000002", "reconnecting")
     put_linked(database, "banned", "+201550000003", "logged_out")
     for _ in range(20):
@@ -124,7 +124,7 @@ def test_links_are_spread_over_the_numbers_that_can_answer(database: Database) -
     assert chosen == {ACCOUNT[1:], other[1:]}
 
 
-def test_a_number_that_is_paused_or_does_not_run_is_only_the_last_choice(
+def test_paused_or_stopped_number_is_the_last_choice(
     database: Database,
 ) -> None:
     with database.write() as connection:
@@ -140,7 +140,7 @@ def test_a_number_that_is_paused_or_does_not_run_is_only_the_last_choice(
     assert len(chosen) == 2
 
 
-def test_no_limit_of_numbers_holds_for_links_for_nothing_is_sent_to_them(
+def test_links_are_exempt_from_limits_per_number(
     database: Database,
 ) -> None:
     limited = caller("k", "send", "verify", limits="per_number=1/1h per_prefix=1/1h")
@@ -148,7 +148,7 @@ def test_no_limit_of_numbers_holds_for_links_for_nothing_is_sent_to_them(
         start(database, EGYPT, by=limited)
 
 
-def test_the_limit_of_a_key_holds_for_links_without_a_number_too(database: Database) -> None:
+def test_limit_of_a_key_applies_to_links_without_a_number(database: Database) -> None:
     limited = caller("k", "send", "verify", limits="per_key=1/1h")
     start(database, by=limited)
     with pytest.raises(TooMany) as refused:
@@ -158,32 +158,32 @@ def test_the_limit_of_a_key_holds_for_links_without_a_number_too(database: Datab
         assert connection.scalar(select(func.count()).select_from(verifications)) == 1
 
 
-def test_countries_that_get_no_codes_get_no_links(database: Database) -> None:
+def test_link_for_a_refused_country_is_refused(database: Database) -> None:
     with pytest.raises(NotAllowed) as refused:
         start(database, EGYPT, changes={"allowed_countries": "SA"})
     assert refused.value.word == "country_not_allowed"
 
 
-def test_the_text_itself_approves_only_for_keys_that_may(database: Database) -> None:
+def test_mode_verify_requires_a_permitted_key(database: Database) -> None:
     with pytest.raises(NotAllowed) as refused:
         start(database, EGYPT, mode="verify", by=caller("k", "send", "verify"))
     assert refused.value.word == "link_verify_not_allowed"
 
 
-def test_the_text_itself_approves_only_a_number_that_is_expected(database: Database) -> None:
+def test_mode_verify_requires_an_expected_number(database: Database) -> None:
     with pytest.raises(BadRequest) as refused:
         start(database, mode="verify")
     assert refused.value.word == "invalid_parameter"
 
 
-# The link once more
+# Repeated display
 
 
 def show(database: Database, verification_id: str, *, by: Caller = KEY, now: int = NOW) -> str:
     return link_starter(database).show(verification_id, caller=by, now=now)
 
 
-def test_a_link_is_shown_again_to_the_key_that_made_it_and_to_admins(database: Database) -> None:
+def test_link_is_shown_again_to_its_key_and_to_admins(database: Database) -> None:
     link = start(database)
     assert show(database, link.verification_id) == link.url
     assert show(database, link.verification_id, by=caller("boss", "admin")) == link.url
@@ -192,7 +192,7 @@ def test_a_link_is_shown_again_to_the_key_that_made_it_and_to_admins(database: D
             show(database, number, by=by)
 
 
-def test_a_link_that_is_used_or_over_is_not_shown_again(database: Database) -> None:
+def test_used_or_ended_link_is_not_shown_again(database: Database) -> None:
     used, old = start(database), start(database)
     write(database, used.token)
     with pytest.raises(Gone):
@@ -201,7 +201,7 @@ def test_a_link_that_is_used_or_over_is_not_shown_again(database: Database) -> N
         show(database, old.verification_id, now=NOW + LINK_MS)
 
 
-def test_a_link_made_under_the_secret_before_goes_on_working(database: Database) -> None:
+def test_link_of_the_previous_secret_still_works(database: Database) -> None:
     link = start(database)
     changed = {"session_secret": "the secret after it", "session_secret_previous": SECRET}
     starter = link_starter(database, **changed)
@@ -234,7 +234,7 @@ def test_the_text_is_answered_with_a_code_in_the_same_chat(database: Database) -
     assert CODE_LINE.search(message.body)
 
 
-def test_the_time_of_the_code_begins_when_the_text_arrives(database: Database) -> None:
+def test_validity_of_the_code_begins_when_the_text_arrives(database: Database) -> None:
     link = start(database)
     late = NOW + LINK_MS - 1
     write(database, link.token, now=late)
@@ -243,7 +243,7 @@ def test_the_time_of_the_code_begins_when_the_text_arrives(database: Database) -
     assert message.expires_at == late + VALIDITY_MS
 
 
-def test_the_answer_speaks_the_language_of_the_link(database: Database) -> None:
+def test_answer_uses_the_language_of_the_link(database: Database) -> None:
     link = start(database, EGYPT, locale="de")
     write(database, link.token)
     (message,) = queued(database)
@@ -261,7 +261,7 @@ def test_only_the_expected_number_gets_the_code(database: Database) -> None:
     assert stored(database, link.verification_id).proved_phone == PHONE
 
 
-def test_an_expected_number_may_be_written_otherwise_by_whatsapp(database: Database) -> None:
+def test_expected_number_may_have_another_form_in_whatsapp(database: Database) -> None:
     expected, written = "+5561991674800", "+556191674800"
     link = start(database, Phone(expected, "BR"))
     write(database, link.token, written)
@@ -281,7 +281,7 @@ def test_a_token_works_once(database: Database) -> None:
     assert [message.verification_id for message in queued(database)] == [before.id, None, None]
 
 
-def test_a_link_that_is_over_canceled_or_expired_is_of_no_use(database: Database) -> None:
+def test_token_of_an_ended_link_has_no_effect(database: Database) -> None:
     old, canceled, expired = start(database), start(database), start(database, now=NOW - LINK_MS)
     with database.write() as connection:
         lifecycle.cancel(connection, [canceled.verification_id], reason="caller", now=NOW)
@@ -294,7 +294,7 @@ def test_a_link_that_is_over_canceled_or_expired_is_of_no_use(database: Database
     assert stored(database, expired.verification_id).status == "expired"
 
 
-def test_an_expired_link_keeps_nothing_of_its_token(database: Database) -> None:
+def test_token_is_erased_when_the_link_expires(database: Database) -> None:
     link = start(database)
     with database.write() as connection:
         lifecycle.expire(connection, now=NOW + LINK_MS)
@@ -302,14 +302,14 @@ def test_an_expired_link_keeps_nothing_of_its_token(database: Database) -> None:
     assert (row.status, row.link_index, row.link_sealed) == ("expired", None, None)
 
 
-def test_of_two_tokens_in_a_text_the_newer_is_taken(database: Database) -> None:
+def test_newer_of_two_tokens_in_a_text_is_used(database: Database) -> None:
     older, newer = start(database, now=NOW - 1), start(database)
     write(database, f"{older.token} {newer.token}")
     assert stored(database, newer.verification_id).proved_phone == PHONE
     assert stored(database, older.verification_id).proved_phone is None
 
 
-def test_a_number_of_a_country_that_gets_no_codes_is_refused(database: Database) -> None:
+def test_number_of_a_refused_country_gets_no_code(database: Database) -> None:
     link = start(database)
     write(database, link.token, "+966512345678", denied_countries="SA")
     assert stored(database, link.verification_id).proved_phone is None
@@ -317,13 +317,13 @@ def test_a_number_of_a_country_that_gets_no_codes_is_refused(database: Database)
     assert stored(database, link.verification_id).proved_phone == PHONE
 
 
-def test_what_is_neither_a_number_nor_anybodys_proves_nothing(database: Database) -> None:
+def test_invalid_number_proves_nothing(database: Database) -> None:
     link = start(database)
     write(database, link.token, "+999")
     assert stored(database, link.verification_id).proved_phone is None
 
 
-def test_codes_of_links_count_as_started_once_the_text_has_arrived(database: Database) -> None:
+def test_link_counts_as_started_once_its_text_has_arrived(database: Database) -> None:
     def started() -> int | None:
         with database.read() as connection:
             total = connection.scalar(select(func.sum(conversions.c.started)))
@@ -345,7 +345,7 @@ def test_answers_are_counted_among_the_messages(database: Database) -> None:
 # Mode verify
 
 
-def test_the_text_itself_approves_and_the_person_is_told_what(database: Database) -> None:
+def test_text_approves_and_the_person_gets_a_confirmation(database: Database) -> None:
     link = start(database, EGYPT, mode="verify", changes={"brand_name": "Souq"})
     assert "Souq" in text_of(link.url)
     write(database, text_of(link.url), now=NOW + 5, brand_name="Souq")
@@ -358,7 +358,7 @@ def test_the_text_itself_approves_and_the_person_is_told_what(database: Database
     assert CODE_LINE.search(message.body) is None
 
 
-def test_the_text_from_another_number_approves_nothing(database: Database) -> None:
+def test_text_from_another_number_approves_nothing(database: Database) -> None:
     link = start(database, EGYPT, mode="verify")
     before = stored(database, link.verification_id)
     write(database, link.token, OTHER)
@@ -375,7 +375,7 @@ def test_the_text_approves_once(database: Database) -> None:
     assert [message.verification_id for message in queued(database)] == [link.verification_id, None]
 
 
-# What is of no use
+# Unusable texts
 
 
 def test_a_text_without_a_token_is_never_answered(database: Database) -> None:
@@ -394,13 +394,13 @@ def test_an_unknown_token_is_answered_once_an_hour(database: Database) -> None:
     assert [message.phone for message in queued(database)] == [PHONE, PHONE, OTHER]
 
 
-def test_a_token_that_is_good_is_answered_whatever_came_before(database: Database) -> None:
+def test_valid_token_is_answered_after_unknown_ones(database: Database) -> None:
     write(database, tokens.new_token())
     write(database, start(database).token, now=NOW + 1)
     assert [message.verification_id is None for message in queued(database)] == [True, False]
 
 
-def test_a_text_that_arrives_an_hour_late_is_not_answered_any_more(database: Database) -> None:
+def test_text_that_arrives_an_hour_late_is_not_answered(database: Database) -> None:
     message = Inbound("m", PHONE, tokens.new_token(), NOW)
     with database.write() as connection:
         link_replies(database, channel="linked").take(
@@ -409,7 +409,7 @@ def test_a_text_that_arrives_an_hour_late_is_not_answered_any_more(database: Dat
     assert queued(database) == []
 
 
-def test_the_answer_speaks_the_language_of_the_number_and_holds_no_token(
+def test_answer_to_an_unknown_token_uses_the_numbers_language_and_omits_the_token(
     database: Database,
 ) -> None:
     write(database, tokens.new_token(), "+491701234567")
@@ -420,7 +420,7 @@ def test_the_answer_speaks_the_language_of_the_number_and_holds_no_token(
 
 
 def at_once(*calls: Callable[[], None]) -> None:
-    """Call all of them at the same moment, each in a thread."""
+    """Call all of them simultaneously, each in a thread."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], None]) -> None:
@@ -434,7 +434,7 @@ def at_once(*calls: Callable[[], None]) -> None:
         thread.join()
 
 
-def test_two_senders_that_get_an_unknown_token_at_once_give_one_answer(database: Database) -> None:
+def test_two_senders_answer_a_simultaneous_unknown_token_once(database: Database) -> None:
     token = tokens.new_token()
     at_once(*(partial(write, database, token, sender=f"s{n}") for n in range(6)))
     assert len(queued(database)) == 1
@@ -443,16 +443,14 @@ def test_two_senders_that_get_an_unknown_token_at_once_give_one_answer(database:
 
 
 @pytest.mark.parametrize("mode", ["reply", "verify"])
-def test_two_senders_that_get_a_good_token_at_once_use_it_once(
-    database: Database, mode: str
-) -> None:
+def test_two_senders_use_a_simultaneous_valid_token_once(database: Database, mode: str) -> None:
     link = start(database, EGYPT, mode=mode)
     at_once(*(partial(write, database, link.token, sender=f"s{n}") for n in range(6)))
     answers = [message.verification_id for message in queued(database)]
     assert sorted(answers, key=str) == [None, link.verification_id]
 
 
-def test_two_people_who_write_the_same_token_at_once_prove_one_number(database: Database) -> None:
+def test_two_people_with_the_same_token_prove_one_number(database: Database) -> None:
     link = start(database)
     people = [f"+2010000000{n:02d}" for n in range(6)]
     at_once(*(partial(write, database, link.token, phone) for phone in people))
@@ -465,7 +463,7 @@ def test_two_people_who_write_the_same_token_at_once_prove_one_number(database: 
 # Test keys
 
 
-def test_the_text_of_a_test_keys_link_arrives_over_the_sandbox_alone(database: Database) -> None:
+def test_link_of_a_test_key_accepts_texts_only_over_the_sandbox(database: Database) -> None:
     by = Caller("hh_test_abcdef", "tests", frozenset({"send", "verify"}), is_test=True)
     link = start(database, by=by)
     write(database, link.token)
@@ -476,7 +474,7 @@ def test_the_text_of_a_test_keys_link_arrives_over_the_sandbox_alone(database: D
     assert (code.channel, code.only_sender) == ("sandbox", None)
 
 
-def test_nobody_can_pretend_over_the_sandbox_to_have_opened_a_real_link(
+def test_live_link_ignores_texts_over_the_sandbox(
     database: Database,
 ) -> None:
     link = start(database, EGYPT, mode="verify")
@@ -484,14 +482,14 @@ def test_nobody_can_pretend_over_the_sandbox_to_have_opened_a_real_link(
     assert stored(database, link.verification_id).status == "pending"
 
 
-def test_on_the_sandbox_a_link_needs_no_linked_number(database: Database) -> None:
+def test_sandbox_link_needs_no_linked_number(database: Database) -> None:
     with database.write() as connection:
         records.forget_device(connection, name=SENDER)
     link = start(database, changes={"channel": "sandbox"})
     assert link.url.startswith("https://wa.me/447700900")
 
 
-def test_a_link_that_nobody_opened_takes_no_checks(database: Database) -> None:
+def test_unopened_link_is_ignored_by_checks(database: Database) -> None:
     (accepted,) = accept(database, now=now_ms())
     link = start(database, EGYPT, now=now_ms())
     checker = CodeChecker(CodeCipher(SECRET), 5)
@@ -510,7 +508,7 @@ def test_a_link_that_nobody_opened_takes_no_checks(database: Database) -> None:
     assert stored(database, link.verification_id).attempts == 0
 
 
-def test_links_of_tests_are_no_conversions(database: Database) -> None:
+def test_links_of_test_keys_do_not_count_as_conversions(database: Database) -> None:
     tester = caller("hh_test_abcdef", "send", "verify", is_test=True)
     link = start(database, EGYPT, by=tester)
     write(database, link.token, PHONE, channel="sandbox")

@@ -1,7 +1,7 @@
-"""Links under any order of events, beside a model in plain Python.
+"""Links under any order of events, compared with a plain Python model.
 
-No token works twice, for another number or after its time, and nobody is told so more often than
-once an hour.
+No token works twice, for another number or after its time, and no number gets more than one refusal
+an hour.
 """
 
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ pytestmark = pytest.mark.slow
 
 PHONES = ("+201001234567", "+201001234568", "+201001234569")
 SENDERS = ("main", "other")
-# Well-formed, and of no link: as many as a run may need.
+# Well-formed tokens of no link, as many as a run may need.
 UNKNOWN = "ACDE-FH23-45"
 WAITS_MS = (1, 1000, VALIDITY_MS, LINK_MS - 1, LINK_MS, ANSWERED_AGAIN_MS)
 
 
 @dataclass
 class Model:
-    """A link as it should stand."""
+    """The expected state of a link."""
 
     id: str
     token: str
@@ -46,7 +46,7 @@ class Model:
     proved: str | None = None
 
     def takes(self, phone: str, now: int) -> bool:
-        """Whether this person's text uses the link up now."""
+        """Return whether this person's text uses the link up now."""
         is_open = self.status == "pending" and self.proved is None and now < self.expires_at
         return is_open and self.phone in ("", phone)
 
@@ -62,12 +62,12 @@ class LinkMachine(RuleBasedStateMachine):
         put_linked(database)
         self.all: dict[str, Model] = {}
         self.told_at: dict[str, int] = {}
-        # To whom a message is queued, by which sender, and for which link.
+        # Recipient, sender and link of each queued message.
         self.messages: list[tuple[str, str, str | None]] = []
 
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
-        # One rule, for Hypothesis leaves out some rules of each run, and most ways need many.
+        # A single rule: Hypothesis disables some rules in each run, and most paths need many.
         events = ["begin"] * (1 if self.all else 9) + ["write_unknown", "wait", "tidy"]
         if self.all:
             events += ["write"] * 6 + ["cancel"]
@@ -132,13 +132,13 @@ class LinkMachine(RuleBasedStateMachine):
                 one.status = "expired"
 
     def draw(self, data: st.DataObject) -> Model:
-        """One of all, more often one that can still be used."""
+        """Draw one of all, preferring those that can still be used."""
         pending = [one.id for one in self.all.values() if one.status == "pending"]
         ids = data.draw(st.sampled_from([pending or list(self.all), list(self.all)]))
         return self.all[data.draw(st.sampled_from(ids))]
 
     def look(self) -> None:
-        """The database holds what the model does, and nothing else."""
+        """Check that the database equals the model."""
         with self.database.read() as connection:
             rows = {row.id: row for row in connection.execute(select(verifications))}
         assert rows.keys() == self.all.keys()
@@ -157,14 +157,14 @@ class LinkMachine(RuleBasedStateMachine):
         assert (row.code_sealed is not None) == waits_for_code
 
     def teardown(self) -> None:
-        """Whatever happened, in the end nothing of a token or a code is left."""
+        """Check that in the end no token and no code remains."""
         self.now += LINK_MS
         self.tidy()
         self.look()
         assert not any(one.status == "pending" for one in self.all.values())
 
 
-def test_no_order_of_events_uses_a_token_twice_too_late_or_for_another_number(
+def test_no_order_of_events_misuses_a_token(
     database: Database,
 ) -> None:
     run_state_machine_as_test(

@@ -1,4 +1,4 @@
-"""The tokens of links: hard to guess, easy to copy, and found in whatever a person sends."""
+"""Tokens of links: unguessable, easy to copy, found in any text."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from hudhud.verification.links.tokens import ALPHABET, DIGITS, GROUPS, LETTERS, 
 
 new_tokens = st.builds(tokens.new_token)
 anything = st.text(max_size=60)
-# What neither is part of a token nor joins two of them.
+# Characters that neither belong to a token nor join two of them.
 around = st.text(st.characters(exclude_characters=ALPHABET + ALPHABET.lower()), max_size=30)
 
 
@@ -22,7 +22,7 @@ def test_a_token_has_at_least_40_random_bits() -> None:
     assert math.log2(len(ALPHABET) ** signs - one_kind) > 46
 
 
-def test_a_token_holds_no_signs_that_look_like_others() -> None:
+def test_token_has_no_ambiguous_characters() -> None:
     for alike in ("0OQ", "1IL", "2Z", "5S", "6G", "8B", "UV"):
         assert len(set(alike) & set(ALPHABET)) <= 1, alike
 
@@ -40,7 +40,7 @@ def test_a_token_is_found_in_any_text(token: str, before: str, after: str) -> No
 
 
 @given(new_tokens)
-def test_a_token_is_found_in_small_letters_and_without_its_dashes(token: str) -> None:
+def test_token_is_found_in_lowercase_and_without_dashes(token: str) -> None:
     wanted = [tokens.canonical(token)]
     assert tokens.find(token.lower()) == wanted
     assert tokens.find(token.replace("-", "")) == wanted
@@ -48,7 +48,7 @@ def test_a_token_is_found_in_small_letters_and_without_its_dashes(token: str) ->
 
 
 @pytest.mark.parametrize("dash", ["\u2010", "\u2011", "\u2013", "\u2014", "\u2212", "\u00ad"])
-def test_a_token_is_found_with_the_dashes_that_keyboards_make_of_ours(dash: str) -> None:
+def test_token_is_found_with_other_kinds_of_dashes(dash: str) -> None:
     assert tokens.find(f"K7MX{dash}4RTD{dash}9C") == ["K7MX4RTD9C"]
 
 
@@ -56,37 +56,37 @@ def test_a_token_is_found_with_the_dashes_that_keyboards_make_of_ours(dash: str)
     "text",
     [
         "",
-        "WELL-MADE-AX",  # a word has no digits
-        "2345-6789-22",  # a telephone number no letters
+        "WELL-MADE-AX",  # a token has digits
+        "2345-6789-22",  # a token has letters
         "K7MX-4RTD-9C4",
         "XK7MX-4RTD-9C",
-        "K7MX 4RTD 9C",  # three words may look so
+        "K7MX 4RTD 9C",  # three words may look like a token
         "K7MX--4RTD-9C",
         "K7MO-4RTD-9C",
-        "\u212a7MX-4RTD-9C",  # the sign for Kelvin
+        "\u212a7MX-4RTD-9C",  # the Kelvin sign
         "\uff2b7MX-4RTD-9C",
     ],
 )
-def test_what_only_resembles_a_token_is_none(text: str) -> None:
+def test_text_that_only_resembles_a_token_is_ignored(text: str) -> None:
     assert tokens.find(text) == []
     assert not tokens.looks_like_one(text)
 
 
-def test_without_dashes_nothing_looks_like_a_token_though_it_may_be_one() -> None:
+def test_text_without_dashes_is_tried_but_does_not_look_like_a_token() -> None:
     assert tokens.find("order K7MX4RTD9C") == ["K7MX4RTD9C"]
     assert not tokens.looks_like_one("order K7MX4RTD9C")
 
 
-def test_of_many_tokens_in_a_text_only_some_are_looked_at() -> None:
+def test_number_of_tokens_tried_per_text_is_bounded() -> None:
     text = " ".join(tokens.new_token() for _ in range(10 * MOST_IN_A_TEXT))
     assert len(tokens.find(text)) == MOST_IN_A_TEXT
 
 
-def test_a_token_that_a_text_repeats_is_found_once() -> None:
+def test_repeated_token_is_found_once() -> None:
     assert tokens.find("K7MX-4RTD-9C k7mx4rtd9c") == ["K7MX4RTD9C"]
 
 
 @given(anything)
-def test_any_text_at_all_can_be_looked_through(text: str) -> None:
+def test_any_text_can_be_searched(text: str) -> None:
     for token in tokens.find(text):
         assert set(token) <= set(ALPHABET)

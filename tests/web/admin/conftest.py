@@ -1,4 +1,4 @@
-"""A server with an admin, over this test's own database, and who uses it."""
+"""A server with an admin on the test's database, and users."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from support.web_server import ServeWeb, WebServer
 
 @pytest.fixture
 def cheap_hashes() -> Iterator[None]:
-    """Passwords are hashed in a millisecond."""
+    """Hash passwords in a millisecond."""
     with cheap_passwords():
         yield
 
@@ -48,5 +48,5 @@ def admin(dashboard: WebServer) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def admin_key(dashboard: WebServer) -> str:
-    """An API key of scope admin, made before the server read the keys for the first time."""
+    """An API key of scope admin, created before the first reload."""
     return make_key(dashboard.database, "backoffice", "admin")

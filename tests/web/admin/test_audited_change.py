@@ -1,4 +1,4 @@
-"""Who may change something, and how a form is answered."""
+"""Permission for changes, and the answers to forms."""
 
 import httpx
 import pytest
@@ -24,7 +24,7 @@ SENDER = "main-sandbox"
         "whatsapp/resume",
     ],
 )
-def test_nothing_changes_without_a_session_or_its_token(
+def test_change_requires_a_session_and_its_token(
     dashboard: WebServer, admin: httpx.Client, path: str
 ) -> None:
     put_sender(dashboard.database, SENDER)
@@ -35,9 +35,7 @@ def test_nothing_changes_without_a_session_or_its_token(
     assert asked(dashboard.database) == []
 
 
-def test_a_form_is_answered_with_the_page_it_stood_on(
-    dashboard: WebServer, admin: httpx.Client
-) -> None:
+def test_form_is_answered_with_its_own_page(dashboard: WebServer, admin: httpx.Client) -> None:
     put_sender(dashboard.database, SENDER)
     for back, location in (
         ("/admin/status?filterStatus=failed", "/admin/status?filterStatus=failed"),

@@ -34,7 +34,7 @@ def report(database: Database, new: StateReport) -> None:
         records.report(connection, name=SENDER, new=new, now=now_ms())
 
 
-def test_a_new_installation_answers_with_every_name_of_before(admin: httpx.Client) -> None:
+def test_new_installation_answers_with_every_earlier_field(admin: httpx.Client) -> None:
     answer = admin.get(PATH)
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
@@ -46,21 +46,23 @@ def test_a_new_installation_answers_with_every_name_of_before(admin: httpx.Clien
 
 
 @pytest.mark.parametrize("state", get_args(State))
-def test_each_state_has_its_word(dashboard: WebServer, admin: httpx.Client, state: State) -> None:
+def test_each_state_maps_to_an_earlier_word(
+    dashboard: WebServer, admin: httpx.Client, state: State
+) -> None:
     put_sender(dashboard.database, SENDER, state=state)
     body = admin.get(PATH).json()
     assert body["whatsappStatus"] == WORDS[state]
     assert body["statusDetails"] == usual(state).english()
 
 
-def test_the_qr_code_stands_in_the_details(dashboard: WebServer, admin: httpx.Client) -> None:
+def test_details_contain_the_qr_code(dashboard: WebServer, admin: httpx.Client) -> None:
     put_sender(dashboard.database, SENDER, state="pairing")
     report(dashboard.database, StateReport("pairing", qr="2@abc,def"))
     body = admin.get(PATH).json()
     assert (body["whatsappStatus"], body["statusDetails"]) == ("QR_REQUIRED", "2@abc,def")
 
 
-def test_a_process_that_beats_no_more_is_disconnected(
+def test_process_without_a_heartbeat_is_disconnected(
     dashboard: WebServer, admin: httpx.Client
 ) -> None:
     put_sender(dashboard.database, SENDER, now=now_ms() - 60_000)
@@ -71,13 +73,13 @@ def test_a_process_that_beats_no_more_is_disconnected(
     )
 
 
-def test_lastupdated_is_the_moment_of_the_state(dashboard: WebServer, admin: httpx.Client) -> None:
+def test_lastupdated_is_the_time_of_the_state(dashboard: WebServer, admin: httpx.Client) -> None:
     at = now_ms()
     put_sender(dashboard.database, SENDER, now=at)
     assert admin.get(PATH).json()["lastUpdated"] == iso(at)
 
 
-def test_the_stats_count_in_the_four_words_and_beside_them(
+def test_stats_count_by_the_four_words_and_by_exact_status(
     dashboard: WebServer, admin: httpx.Client
 ) -> None:
     submit(dashboard.database, 3, now=now_ms() - 2000)
@@ -87,15 +89,15 @@ def test_the_stats_count_in_the_four_words_and_beside_them(
     assert 2 <= stats["oldestWaitingSeconds"] < 60
 
 
-def test_a_key_of_scope_admin_may_ask(dashboard: WebServer, admin_key: str) -> None:
+def test_key_of_scope_admin_is_accepted(dashboard: WebServer, admin_key: str) -> None:
     with httpx.Client(base_url=str(dashboard.client.base_url)) as client:
         headers = {"X-API-KEY": admin_key}
         end = now_ms() + 10_000
-        while client.get(PATH, headers=headers).status_code != 200:  # keys are renewed each second
+        while client.get(PATH, headers=headers).status_code != 200:  # keys are reloaded each second
             assert now_ms() < end
 
 
-def test_nobody_else_may(dashboard: WebServer) -> None:
+def test_other_callers_are_refused(dashboard: WebServer) -> None:
     with httpx.Client(base_url=str(dashboard.client.base_url)) as stranger:
         answer = stranger.get(PATH)
     assert answer.status_code == 401
@@ -104,4 +106,4 @@ def test_nobody_else_may(dashboard: WebServer) -> None:
         "message": "Authentication required",
         "redirectTo": "/admin/login",
     }
-    assert dashboard.client.get(PATH).status_code == 403  # the key of the API is no admin's
+    assert dashboard.client.get(PATH).status_code == 403  # the API key has no scope admin

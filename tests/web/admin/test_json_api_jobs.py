@@ -1,4 +1,4 @@
-"""GET /admin/api/jobs: names, pages, filters, and no code anywhere."""
+"""GET /admin/api/jobs: field names, pages, filters, and no codes."""
 
 import httpx
 import pytest
@@ -37,9 +37,7 @@ def ids(answer: httpx.Response) -> list[int]:
     return [job["id"] for job in answer.json()["jobs"]]
 
 
-def test_a_job_has_the_names_of_before_and_the_new_ones(
-    dashboard: WebServer, admin: httpx.Client
-) -> None:
+def test_job_has_the_earlier_and_the_new_fields(dashboard: WebServer, admin: httpx.Client) -> None:
     (job,) = submit(dashboard.database, now=now_ms())
     body = admin.get(PATH).json()
     (found,) = body["jobs"]
@@ -74,19 +72,19 @@ def test_pages_by_number_and_by_cursor_show_the_same(
     assert last.json()["pagination"]["nextCursor"] is None
 
 
-def test_a_page_too_deep_points_to_the_cursor(admin: httpx.Client) -> None:
+def test_too_deep_page_is_refused_in_favour_of_the_cursor(admin: httpx.Client) -> None:
     assert admin.get(PATH, params={"page": 50, "limit": 200}).status_code == 200
     answer = admin.get(PATH, params={"page": 51, "limit": 200})
     assert answer.status_code == 400
     assert "cursor" in answer.json()["message"]
 
 
-def test_the_last_page_that_is_counted_has_a_number(admin: httpx.Client) -> None:
+def test_last_counted_page_has_a_number(admin: httpx.Client) -> None:
     assert admin.get(PATH, params={"page": 334, "limit": 30}).status_code == 200
     assert admin.get(PATH, params={"page": 335, "limit": 30}).status_code == 400
 
 
-def test_a_jobs_sender_is_named_without_its_machine(
+def test_sender_of_a_job_is_named_without_its_machine(
     dashboard: WebServer, admin: httpx.Client
 ) -> None:
     (job,) = submit(dashboard.database, now=now_ms())
@@ -94,7 +92,7 @@ def test_a_jobs_sender_is_named_without_its_machine(
     assert [one["sender"] for one in admin.get(PATH).json()["jobs"]] == ["main"]
 
 
-def test_beyond_the_most_counted_a_total_says_that_it_is_not_exact(
+def test_total_above_the_counting_bound_is_marked_as_inexact(
     dashboard: WebServer, admin: httpx.Client
 ) -> None:
     submit(dashboard.database, 1, now=now_ms())
@@ -122,13 +120,13 @@ def test_beyond_the_most_counted_a_total_says_that_it_is_not_exact(
         {"searchQuery": "x" * 101},
     ],
 )
-def test_a_wrong_parameter_is_named(admin: httpx.Client, parameters: dict[str, str]) -> None:
+def test_invalid_parameter_is_named(admin: httpx.Client, parameters: dict[str, str]) -> None:
     answer = admin.get(PATH, params=parameters)
     assert answer.status_code == 400
     assert answer.json()["message"].startswith(f"{next(iter(parameters))}: ")
 
 
-def test_filters_take_the_old_words_and_the_exact_ones(
+def test_filters_accept_earlier_words_and_exact_statuses(
     dashboard: WebServer, admin: httpx.Client
 ) -> None:
     made = submit(dashboard.database, 2, now=now_ms())[::-1]
@@ -140,7 +138,7 @@ def test_filters_take_the_old_words_and_the_exact_ones(
     assert ids(admin.get(PATH, params={"filterStatus": "all", "filterDelivery": ""})) == made
 
 
-def test_a_search_finds_a_piece_of_a_number(dashboard: WebServer, admin: httpx.Client) -> None:
+def test_search_finds_a_fragment_of_a_number(dashboard: WebServer, admin: httpx.Client) -> None:
     (wanted,) = submit(dashboard.database, phone="+201009998877", now=now_ms())
     submit(dashboard.database, phone="+447700900123", now=now_ms())
     for piece in ("9998", "+20100999", "0100 999-88 77", "٩٩٩٨"):
@@ -150,7 +148,7 @@ def test_a_search_finds_a_piece_of_a_number(dashboard: WebServer, admin: httpx.C
 @pytest.mark.parametrize(
     "hostile", ["'", '"', "%", "_", "\\", "a OR b", "NEAR(", "\0", "\ud83d", "*", "{code}", "--"]
 )
-def test_a_hostile_search_is_only_a_text(
+def test_hostile_search_is_treated_as_text(
     dashboard: WebServer, admin: httpx.Client, hostile: str
 ) -> None:
     submit(dashboard.database, now=now_ms())
@@ -158,7 +156,7 @@ def test_a_hostile_search_is_only_a_text(
     assert admin.get(PATH, params={"searchQuery": encoded}).status_code == 200
 
 
-def test_a_code_is_found_and_neither_shown_nor_kept(serve_web: ServeWeb) -> None:
+def test_search_finds_a_code_without_showing_or_storing_it(serve_web: ServeWeb) -> None:
     server = serve_web(admin_password=PASSWORD, otp_length=10)
     accepted = server.send().json()
     code = accepted["otp"]
@@ -174,7 +172,7 @@ def test_a_code_is_found_and_neither_shown_nor_kept(serve_web: ServeWeb) -> None
     assert noted[0].who == "admin"
 
 
-def test_a_search_that_can_be_no_code_is_not_audited(
+def test_search_that_cannot_be_a_code_is_not_audited(
     dashboard: WebServer, admin: httpx.Client
 ) -> None:
     admin.get(PATH, params={"searchQuery": "no account"})
@@ -182,14 +180,14 @@ def test_a_search_that_can_be_no_code_is_not_audited(
         assert not connection.execute(select(audit).where(audit.c.what == "code_search")).all()
 
 
-def test_nobody_else_may_list(dashboard: WebServer) -> None:
+def test_other_callers_are_refused(dashboard: WebServer) -> None:
     with httpx.Client(base_url=str(dashboard.client.base_url)) as stranger:
         assert stranger.get(PATH).status_code == 401
         assert stranger.get("/admin/api/traffic").status_code == 401
 
 
 @pytest.mark.parametrize(("chosen", "count"), [("hour", 60), ("day", 24), ("month", 30)])
-def test_the_traffic_has_a_value_for_each_step_of_its_range(
+def test_traffic_has_a_value_for_each_interval(
     dashboard: WebServer, admin: httpx.Client, chosen: str, count: int
 ) -> None:
     submit(dashboard.database, 2, now=now_ms())
@@ -199,5 +197,5 @@ def test_the_traffic_has_a_value_for_each_step_of_its_range(
     assert sum(body["accepted"]) == 2
 
 
-def test_a_range_that_does_not_exist_is_refused(admin: httpx.Client) -> None:
+def test_unknown_range_is_refused(admin: httpx.Client) -> None:
     assert admin.get("/admin/api/traffic", params={"range": "year"}).status_code == 400

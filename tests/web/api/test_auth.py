@@ -1,4 +1,4 @@
-"""Keys at the API: what each scope opens, from where a key may be used, and when it ends."""
+"""API keys: access by scope, allowed addresses, and expiry."""
 
 import re
 import secrets
@@ -32,7 +32,7 @@ ROUTES = [
 
 
 def known_key(server: WebServer, *scopes: str, **settings: Any) -> str:
-    """A key with a name of its own that the server has read already."""
+    """Create a named key that the server has already loaded."""
     key = make_key(server.database, secrets.token_hex(8), *scopes, **settings)
     server.web.state.app_state.api_key_cache._renew()
     return key
@@ -41,13 +41,13 @@ def known_key(server: WebServer, *scopes: str, **settings: Any) -> str:
 def ask(
     server: WebServer, key: str, method: str = "POST", path: str = SEND, **headers: str
 ) -> httpx.Response:
-    """A request whose body and query are wrong, so that nothing happens to who may make it."""
+    """Send an invalid request, which has no effect if permitted."""
     body: dict[str, Any] | None = {} if method == "POST" else None
     return server.client.request(method, path, headers={"X-API-KEY": key, **headers}, json=body)
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
-def test_without_the_scope_a_request_is_refused_with_the_way_to_a_key_that_may(
+def test_request_without_the_scope_is_refused_with_a_remedy(
     api: WebServer, method: str, path: str, scope: str
 ) -> None:
     others = [one for one in SCOPES if one not in (scope, "admin")]
@@ -64,14 +64,14 @@ def test_without_the_scope_a_request_is_refused_with_the_way_to_a_key_that_may(
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
-def test_scope_admin_opens_the_whole_api(
+def test_scope_admin_permits_the_whole_api(
     api: WebServer, method: str, path: str, scope: str
 ) -> None:
     key = known_key(api, "admin")
     assert ask(api, key, method, path).status_code not in (401, 403), scope
 
 
-def test_the_key_of_the_environment_does_what_it_did_and_is_told_what_it_lacks(
+def test_environment_key_keeps_its_rights_and_is_told_missing_scopes(
     api: WebServer,
 ) -> None:
     assert ask(api, KEY).status_code == 400
@@ -84,7 +84,7 @@ def test_the_key_of_the_environment_does_what_it_did_and_is_told_what_it_lacks(
     )
 
 
-def test_a_key_for_other_addresses_is_refused_before_its_scopes_are_looked_at(
+def test_allowed_addresses_are_checked_before_scopes(
     api: WebServer,
 ) -> None:
     far = known_key(api, "read", networks=["192.0.2.0/24", "2001:db8::/32"])
@@ -96,7 +96,7 @@ def test_a_key_for_other_addresses_is_refused_before_its_scopes_are_looked_at(
     assert ask(api, near).status_code == 400
 
 
-def test_what_a_stranger_forwards_is_not_believed(api: WebServer) -> None:
+def test_forwarded_header_of_an_untrusted_client_is_ignored(api: WebServer) -> None:
     key = known_key(api, "send", networks=["192.0.2.0/24"])
     refused = ask(api, key, **{"X-Forwarded-For": "192.0.2.9"})
     assert refused.json()["error"] == "address_not_allowed"
@@ -114,13 +114,15 @@ def test_what_a_stranger_forwards_is_not_believed(api: WebServer) -> None:
     ],
 )
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_trusted_proxy_says_from_where(serve_web: ServeWeb, forwarded: str, status: int) -> None:
+def test_trusted_proxy_determines_the_client_address(
+    serve_web: ServeWeb, forwarded: str, status: int
+) -> None:
     server = serve_web(trusted_proxies="127.0.0.1")
     key = known_key(server, "send", networks=["192.0.2.0/24"])
     assert ask(server, key, **{"X-Forwarded-For": forwarded}).status_code == status
 
 
-def test_an_expired_key_is_a_wrong_one(api: WebServer) -> None:
+def test_expired_key_is_refused_like_a_wrong_one(api: WebServer) -> None:
     soon = now_ms() + 3_600_000
     key = known_key(api, "send", expires_at=soon, networks=["192.0.2.0/24"])
     assert ask(api, key).status_code == 403

@@ -1,4 +1,4 @@
-"""The documentation page, the files it loads and the OpenAPI document it draws."""
+"""The documentation page, its files, and its OpenAPI document."""
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -33,19 +33,19 @@ from hudhud.web.http.static_files import StaticFiles
     responses=responses(400, 401, 413, 500, 503),
 )
 async def send() -> Response[schemas.Accepted]:
-    """Stand for the real handler, which needs a database."""
+    """Replace the real handler, which needs a database."""
     raise NotImplementedError
 
 
 @get("/job/{number:str}", operation_class=ApiOperation, responses=responses(401, 404))
 async def job(number: FromPath[str]) -> schemas.Job:
-    """Stand for the real handler, which needs a database."""
+    """Replace the real handler, which needs a database."""
     raise NotImplementedError(number)
 
 
 @get("/sandbox", operation_class=SandboxOperation, responses=responses(400, 401))
 async def sandbox() -> schemas.SandboxMessages:
-    """Stand for the real handler, which needs a database."""
+    """Replace the real handler, which needs a database."""
     raise NotImplementedError
 
 
@@ -73,7 +73,7 @@ def document(client: TestClient[Litestar]) -> dict[str, Any]:
 
 
 class Page(HTMLParser):
-    """What a page loads, and whether anything in it would need 'unsafe-inline'."""
+    """A page's files, and any part that would need 'unsafe-inline'."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -96,11 +96,11 @@ def page(client: TestClient[Litestar]) -> Page:
     return Page(client.get("/api/docs").text)
 
 
-def test_the_page_holds_no_script_and_no_style_of_its_own(page: Page) -> None:
+def test_page_has_no_inline_script_or_style(page: Page) -> None:
     assert page.inline == []
 
 
-def test_the_page_allows_nothing_from_elsewhere(client: TestClient[Litestar]) -> None:
+def test_policy_allows_no_other_origins(client: TestClient[Litestar]) -> None:
     policy = client.get("/api/docs").headers["content-security-policy"]
     assert policy == (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -108,7 +108,7 @@ def test_the_page_allows_nothing_from_elsewhere(client: TestClient[Litestar]) ->
     )
 
 
-def test_every_file_of_the_page_comes_from_here_with_its_type(
+def test_every_file_of_the_page_is_served_with_its_type(
     client: TestClient[Litestar], page: Page
 ) -> None:
     types = {
@@ -124,7 +124,7 @@ def test_every_file_of_the_page_comes_from_here_with_its_type(
     }
 
 
-def test_browsers_keep_the_files_for_good_but_ask_for_the_page(
+def test_files_are_cached_permanently_but_the_page_is_revalidated(
     client: TestClient[Litestar], page: Page
 ) -> None:
     assert client.get("/api/docs").headers["cache-control"] == "no-cache"
@@ -140,9 +140,7 @@ def test_a_changed_file_has_another_address(tmp_path: Path) -> None:
     assert StaticFiles(tmp_path).digest != before
 
 
-def test_a_file_is_sent_compressed_to_whom_takes_it(
-    client: TestClient[Litestar], page: Page
-) -> None:
+def test_file_is_compressed_if_accepted(client: TestClient[Litestar], page: Page) -> None:
     address = next(address for address in page.loads if address.endswith("swagger-ui.css"))
     plain = client.get(address, headers={"Accept-Encoding": "identity"})
     compressed = client.get(address, headers={"Accept-Encoding": "gzip"})
@@ -171,14 +169,14 @@ def test_a_file_is_sent_compressed_to_whom_takes_it(
         "/static/missing.js",
     ],
 )
-def test_nothing_but_the_files_is_served(client: TestClient[Litestar], path: str) -> None:
+def test_only_the_files_are_served(client: TestClient[Litestar], path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404
     assert answer.json()["error"] == "Not Found"
 
 
 @pytest.mark.parametrize("below", ["openapi.json", "anything", "a.yml"])
-def test_nothing_is_served_below_the_document(client: TestClient[Litestar], below: str) -> None:
+def test_paths_below_the_document_are_not_served(client: TestClient[Litestar], below: str) -> None:
     answer = client.get(f"{OPENAPI_PATH}/{below}")
     assert answer.status_code == 404
     assert answer.json()["message"] == f"Cannot GET {OPENAPI_PATH}/{below}"
@@ -209,7 +207,7 @@ def test_the_document_describes_every_answer(document: dict[str, Any]) -> None:
     assert all(sentence["value"]["message"].startswith("Bad Request") for sentence in sentences)
 
 
-def test_the_document_promises_no_answer_that_is_never_given(document: dict[str, Any]) -> None:
+def test_document_describes_no_impossible_answer(document: dict[str, Any]) -> None:
     assert set(document["paths"]["/job/{number}"]["get"]["responses"]) == {"200", "401", "404"}
 
 

@@ -1,4 +1,4 @@
-"""Bodies that are forms, broken, too large, or come in pieces."""
+"""Request bodies: forms, broken, too large, or chunked."""
 
 import json
 import socket
@@ -38,7 +38,7 @@ def head(length: str, *more: str) -> bytes:
     "content",
     [
         b"phoneNumber=%2B201001234567",
-        b"phoneNumber=+201001234567",  # a plus that nobody escaped is a space
+        b"phoneNumber=+201001234567",  # an unescaped plus is a space
         b"phoneNumber=%2B201001234567&name=x&phone=1",
         b"name=%FF%FE&phoneNumber=%2B201001234567",
         b"phoneNumber=%20%2B201001234567%20",
@@ -58,7 +58,7 @@ def test_a_form_may_name_its_charset(api: WebServer) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"phoneNumber=", b"phoneNumber", b"phone=1", b"&&&", b"{}"]
 )
-def test_a_form_without_the_number_is_told_so(api: WebServer, content: bytes) -> None:
+def test_form_without_the_number_is_refused_with_a_reason(api: WebServer, content: bytes) -> None:
     response = post(api, content, FORM)
     assert (response.status_code, response.text) == (400, REQUIRED)
 
@@ -75,12 +75,12 @@ def test_a_form_without_the_number_is_told_so(api: WebServer, content: bytes) ->
         b"phoneNumber=%00",
     ],
 )
-def test_a_form_with_a_wrong_number_or_several_is_refused(api: WebServer, content: bytes) -> None:
+def test_form_with_an_invalid_number_or_several_is_refused(api: WebServer, content: bytes) -> None:
     response = post(api, content, FORM)
     assert (response.status_code, response.text) == (400, INVALID)
 
 
-def test_a_form_of_very_many_fields_is_refused(api: WebServer) -> None:
+def test_form_with_too_many_fields_is_refused(api: WebServer) -> None:
     response = post(api, b"&".join([b"a=1"] * 50_000), FORM)
     assert (response.status_code, response.text) == (
         400,
@@ -110,7 +110,7 @@ def test_a_form_of_very_many_fields_is_refused(api: WebServer) -> None:
         b'{"phoneNumber":"+201001234567","a":' + b"[" * 5000 + b"]" * 5000 + b"}",
     ],
 )
-def test_a_body_that_is_no_json_is_refused_saying_so(api: WebServer, content: bytes) -> None:
+def test_invalid_json_is_refused_with_a_reason(api: WebServer, content: bytes) -> None:
     response = post(api, content, JSON)
     assert (response.status_code, response.text) == (400, NOT_JSON)
     assert response.headers["content-type"] == "application/json; charset=utf-8"
@@ -121,16 +121,14 @@ def test_a_body_that_is_no_json_is_refused_saying_so(api: WebServer, content: by
     [
         b"\xef\xbb\xbf" + OBJECT,  # a byte order mark
         b" \r\n\t" + OBJECT + b"\n",
-        b'{"name":"Andr\xe9","phoneNumber":"+201001234567"}',  # not UTF-8, but elsewhere
+        b'{"name":"Andr\xe9","phoneNumber":"+201001234567"}',  # not UTF-8, but in an ignored field
         b'{"phoneNumber":"no","phoneNumber":"+201001234567"}',  # the last one counts
         rb'{"phone\u004eumber":"\u002b201001234567"}',
         b'{"a":' + b"9" * 300 + b',"phoneNumber":"+201001234567"}',
         b'{"a":' + b"[" * 100 + b"]" * 100 + b',"phoneNumber":"+201001234567"}',
     ],
 )
-def test_what_the_earlier_application_could_read_is_accepted(
-    api: WebServer, content: bytes
-) -> None:
+def test_bodies_of_the_earlier_application_are_accepted(api: WebServer, content: bytes) -> None:
     response = post(api, content, JSON)
     assert response.status_code == 202, response.text
     assert stored(api.database, response.json()["jobId"]).phone == PHONE
@@ -145,7 +143,7 @@ def test_what_the_earlier_application_could_read_is_accepted(
         rb'{"phoneNumber":"\u0000"}',
     ],
 )
-def test_a_strange_number_is_a_wrong_number(api: WebServer, content: bytes) -> None:
+def test_malformed_number_is_refused(api: WebServer, content: bytes) -> None:
     response = post(api, content, JSON)
     assert (response.status_code, response.text) == (400, INVALID)
 
@@ -153,7 +151,7 @@ def test_a_strange_number_is_a_wrong_number(api: WebServer, content: bytes) -> N
 @pytest.mark.parametrize(
     "content", [b'{"a":1e400}', rb'{"a":"\ud800"}', b'{"a":' + b"9" * 9000 + b"}"]
 )
-def test_numbers_and_letters_that_cannot_be_are_the_callers_mistake(
+def test_impossible_numbers_and_characters_are_client_errors(
     api: WebServer, content: bytes
 ) -> None:
     response = post(api, content, JSON)
@@ -161,7 +159,7 @@ def test_numbers_and_letters_that_cannot_be_are_the_callers_mistake(
 
 
 def padded(size: int) -> bytes:
-    """A valid body of exactly `size` bytes."""
+    """Return a valid body of exactly `size` bytes."""
     empty = json.dumps({"phoneNumber": PHONE, "padding": ""}).encode()
     return empty.replace(b'""', b'"' + b"x" * (size - len(empty)) + b'"')
 
@@ -176,30 +174,30 @@ def test_a_larger_body_is_refused(api: WebServer) -> None:
     assert response.headers["content-type"] == "application/json; charset=utf-8"
 
 
-def test_a_larger_body_that_does_not_tell_its_size_is_refused(api: WebServer) -> None:
+def test_larger_body_without_a_content_length_is_refused(api: WebServer) -> None:
     pieces = (b"x" * 65_536 for _ in range(20))
     response = api.client.post(SEND, content=pieces, headers=JSON)
     assert "content-length" not in response.request.headers
     assert (response.status_code, response.text) == (413, TOO_LARGE)
 
 
-def test_a_large_body_of_another_type_is_refused_as_well(api: WebServer) -> None:
+def test_large_body_of_another_type_is_refused(api: WebServer) -> None:
     response = post(api, b"x" * (2 * MEGABYTE), {"Content-Type": "text/plain"})
     assert (response.status_code, response.text) == (413, TOO_LARGE)
 
 
-def test_after_a_refused_large_body_the_connection_serves_on(api: WebServer) -> None:
+def test_connection_stays_usable_after_a_refused_large_body(api: WebServer) -> None:
     for _ in range(3):
         assert post(api, b"x" * (3 * MEGABYTE), JSON).status_code == 413
         assert api.send().status_code == 202
 
 
-def test_a_body_in_chunks_is_accepted(api: WebServer) -> None:
+def test_chunked_body_is_accepted(api: WebServer) -> None:
     pieces = (OBJECT[place : place + 5] for place in range(0, len(OBJECT), 5))
     assert api.client.post(SEND, content=pieces, headers=JSON).status_code == 202
 
 
-def test_a_body_that_waits_to_be_asked_for_is_asked_for(api: WebServer) -> None:
+def test_expect_100_continue_is_answered(api: WebServer) -> None:
     request = head(f"Content-Length: {len(OBJECT)}", "Expect: 100-continue", "Connection: close")
     with socket.create_connection(("127.0.0.1", api.port), 20) as connection:
         connection.sendall(request)
@@ -208,14 +206,14 @@ def test_a_body_that_waits_to_be_asked_for_is_asked_for(api: WebServer) -> None:
         assert connection.recv(1000).startswith(b"HTTP/1.1 202 ")
 
 
-def test_a_large_body_that_waits_to_be_asked_for_is_refused_at_once(api: WebServer) -> None:
+def test_large_body_with_expect_100_continue_is_refused_at_once(api: WebServer) -> None:
     length = f"Content-Length: {5 * MEGABYTE}"
     with socket.create_connection(("127.0.0.1", api.port), 20) as connection:
         connection.sendall(head(length, "Expect: 100-continue"))
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_caller_that_leaves_in_the_middle_of_its_body_is_no_error_of_ours(
+def test_disconnect_during_the_body_is_no_server_error(
     api: WebServer,
 ) -> None:
     with capture_logs() as lines:
@@ -236,6 +234,6 @@ def test_a_caller_that_leaves_in_the_middle_of_its_body_is_no_error_of_ours(
         head("Content-Length: -1"),
     ],
 )
-def test_what_is_no_http_is_refused_and_does_no_harm(api: WebServer, request_bytes: bytes) -> None:
+def test_invalid_http_is_refused_without_side_effects(api: WebServer, request_bytes: bytes) -> None:
     assert b" 202 " not in api.raw(request_bytes)
     assert api.send().status_code == 202

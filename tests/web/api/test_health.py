@@ -28,7 +28,7 @@ def ready(server: WebServer, query: str = "") -> tuple[int, dict[str, Any]]:
     return response.status_code, body
 
 
-def test_a_living_process_says_so_and_nothing_else(api: WebServer) -> None:
+def test_healthz_answers_only_that_the_process_runs(api: WebServer) -> None:
     response = api.client.get("/healthz", headers={"X-API-KEY": ""})
     assert (response.status_code, response.text) == (200, '{"status":"ok"}')
     assert response.headers["content-type"] == "application/json; charset=utf-8"
@@ -40,14 +40,14 @@ def test_an_installation_without_senders_is_ready(empty_api: WebServer) -> None:
 
 
 @pytest.mark.parametrize("query", ["?strict", "?strict=", "?strict=1", "?strict&strict"])
-def test_strictly_an_installation_without_senders_is_not_ready(
+def test_installation_without_senders_is_not_strictly_ready(
     empty_api: WebServer, query: str
 ) -> None:
     assert ready(empty_api, query)[0] == 503
 
 
 @pytest.mark.parametrize("state", ["pairing", "logged_out", "reconnecting", "restricted"])
-def test_a_sender_that_cannot_send_fails_only_the_strict_question(
+def test_sender_that_cannot_send_fails_only_the_strict_check(
     empty_api: WebServer, state: State
 ) -> None:
     put_sender(empty_api.database, state=state)
@@ -64,13 +64,13 @@ def test_a_connected_sender_is_strictly_ready(empty_api: WebServer) -> None:
     assert ready(empty_api, "?strict")[0] == 200
 
 
-def test_strictly_every_sender_must_be_connected(empty_api: WebServer) -> None:
+def test_strict_check_requires_every_sender_to_be_connected(empty_api: WebServer) -> None:
     put_sender(empty_api.database, "one")
     put_sender(empty_api.database, "two", "reconnecting")
     assert ready(empty_api, "?strict")[0] == 503
 
 
-def test_a_sender_that_no_supervisor_holds_any_more_fails_nothing(empty_api: WebServer) -> None:
+def test_sender_without_a_supervisor_is_ignored(empty_api: WebServer) -> None:
     put_sender(empty_api.database, "old", "stopped", now=now_ms() - records.LEASE_MS * 2)
     put_sender(empty_api.database, "new")
     assert ready(empty_api, "?strict")[0] == 200
@@ -83,7 +83,7 @@ def test_a_sender_of_a_dead_machine_is_not_connected(empty_api: WebServer) -> No
     assert body["senders"][0]["running"] is False
 
 
-def test_a_sender_whose_process_hangs_is_strictly_not_ready(empty_api: WebServer) -> None:
+def test_sender_with_a_hanging_process_is_not_strictly_ready(empty_api: WebServer) -> None:
     put_sender(empty_api.database)
     long_ago = now_ms() - records.SILENCE_MS
     with empty_api.database.write() as connection:
@@ -92,7 +92,7 @@ def test_a_sender_whose_process_hangs_is_strictly_not_ready(empty_api: WebServer
 
 
 @pytest.mark.parametrize("state", ["connected", "starting", "reconnecting"])
-def test_the_sandbox_of_test_keys_makes_a_linked_device_neither_ready_nor_unready(
+def test_sandbox_of_test_keys_does_not_affect_readiness(
     serve_web: ServeWeb, database: Database, state: State
 ) -> None:
     server = serve_web(channel="linked")
@@ -104,7 +104,7 @@ def test_the_sandbox_of_test_keys_makes_a_linked_device_neither_ready_nor_unread
     assert [one["name"] for one in body["senders"]] == ["main", "main-sandbox"]
 
 
-def test_a_sandbox_that_no_test_key_needs_says_so(serve_web: ServeWeb, database: Database) -> None:
+def test_unneeded_sandbox_of_test_keys_says_so(serve_web: ServeWeb, database: Database) -> None:
     server = serve_web(channel="linked")
     put_sender(database, "main", channel="linked")
     put_sender(database, "main-sandbox", "stopped", channel="sandbox")
@@ -115,7 +115,7 @@ def test_a_sandbox_that_no_test_key_needs_says_so(serve_web: ServeWeb, database:
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Another program holds SQLite's write lock."""
+    """Hold SQLite's write lock, as another program."""
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     yield
@@ -124,7 +124,7 @@ def locked(path: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-def test_a_locked_database_is_not_ready_but_the_process_lives(
+def test_locked_database_is_not_ready_but_healthy(
     serve_web: ServeWeb, database: Database, impatient: Database
 ) -> None:
     server = serve_web(impatient)
@@ -173,7 +173,7 @@ def test_a_database_of_another_version_is_not_ready(
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
-def test_without_its_server_the_database_is_not_ready(serve_web: ServeWeb) -> None:
+def test_unreachable_database_server_is_not_ready(serve_web: ServeWeb) -> None:
     nowhere = Database("postgresql://nobody@127.0.0.1:1/nothing")
     status, body = ready(serve_web(nowhere))
     assert (status, body["database"], body["migrations"]) == (503, "cannot be read", "unknown")

@@ -1,4 +1,4 @@
-"""POST /api/v1/otp/link, its QR code, and requests that wait for what comes of it."""
+"""POST /api/v1/otp/link, its QR code, and requests that wait for its result."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -54,7 +54,7 @@ Serve = Callable[..., WebServer]
 
 @pytest.fixture
 def serve(serve_web: ServeWeb, database: Database) -> Serve:
-    """Starts servers on the sandbox whose clients have a key with everything that links need."""
+    """Start sandbox servers whose client's key may do everything with links."""
 
     def begin(
         name: str = "shop",
@@ -65,7 +65,7 @@ def serve(serve_web: ServeWeb, database: Database) -> Serve:
     ) -> WebServer:
         chosen = scopes or ("send", "verify", "read", "sandbox")
         own = {"limits": "per_number=0 per_prefix=0", **own}
-        # Before the start, so that nobody waits until the server knows it.
+        # Created before the start, so that the server knows it at once.
         used = key or make_key(database, name, *chosen, **own)
         server = serve_web(channel=channel)
         server.client.headers["X-API-KEY"] = used
@@ -76,7 +76,7 @@ def serve(serve_web: ServeWeb, database: Database) -> Serve:
 
 @pytest.fixture
 def server(serve: Serve) -> WebServer:
-    """One whose key may let texts approve."""
+    """A server whose client's key may use mode verify."""
     return serve(may_link_verify=True)
 
 
@@ -92,7 +92,7 @@ def start(server: WebServer, **fields: Any) -> dict[str, Any]:
 
 
 def write(server: WebServer, text: str, phone: str = PHONE) -> None:
-    """A person writes to the sandbox."""
+    """Write from a person to the sandbox."""
     answer = server.client.post(INBOUND, json={"phoneNumber": phone, "text": text})
     assert answer.status_code == 202, answer.text
 
@@ -107,10 +107,10 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
 
-# The start
+# Start
 
 
-def test_a_link_and_its_token_are_answered(server: WebServer) -> None:
+def test_answer_contains_the_link_and_its_token(server: WebServer) -> None:
     before = now_ms()
     answer = server.client.post(LINK, json={})
     assert answer.status_code == 201
@@ -125,7 +125,7 @@ def test_a_link_and_its_token_are_answered(server: WebServer) -> None:
     assert before + 600_000 <= row.expires_at <= now_ms() + 600_000
 
 
-def test_an_empty_body_and_a_form_do_as_well(server: WebServer) -> None:
+def test_empty_body_and_form_are_accepted(server: WebServer) -> None:
     assert server.client.post(LINK).status_code == 201
     answer = server.client.post(LINK, data={"phoneNumber": PHONE, "reference": "7"})
     assert answer.status_code == 201
@@ -133,7 +133,7 @@ def test_an_empty_body_and_a_form_do_as_well(server: WebServer) -> None:
     assert (shown["phoneNumber"], shown["reference"], shown["mode"]) == (PHONE, "7", "reply")
 
 
-def test_what_was_asked_is_shown_with_the_verification(server: WebServer) -> None:
+def test_verification_shows_the_requested_options(server: WebServer) -> None:
     address = "https://example.com/done?order=7#paid"
     link = start(server, mode="verify", phoneNumber=PHONE, locale="de", redirectUrl=address)
     shown = get(server, link["verificationId"]).json()
@@ -141,7 +141,7 @@ def test_what_was_asked_is_shown_with_the_verification(server: WebServer) -> Non
     assert (shown["redirectUrl"], shown["provedNumber"], shown["jobs"]) == (address, None, [])
 
 
-def test_a_body_with_a_mistake_starts_nothing(server: WebServer) -> None:
+def test_invalid_body_starts_no_link(server: WebServer) -> None:
     for fields in MISTAKES:
         answer = server.client.post(LINK, json=fields)
         assert answer.status_code == 400, fields
@@ -154,31 +154,31 @@ def test_a_language_without_texts_is_refused(server: WebServer) -> None:
     assert refusal(server.client.post(LINK, json={"locale": "xx"})) == (400, "unknown_locale")
 
 
-def test_in_mode_verify_a_number_is_required(server: WebServer) -> None:
+def test_mode_verify_requires_a_number(server: WebServer) -> None:
     answer = server.client.post(LINK, json={"mode": "verify"})
     assert refusal(answer) == (400, "invalid_parameter")
 
 
-def test_mode_verify_is_only_for_keys_that_may(serve: Serve) -> None:
+def test_mode_verify_requires_a_permitted_key(serve: Serve) -> None:
     server = serve()
     answer = server.client.post(LINK, json={"mode": "verify", "phoneNumber": PHONE})
     assert refusal(answer) == (403, "link_verify_not_allowed")
 
 
 @pytest.mark.parametrize("scope", ["send", "verify"])
-def test_a_link_needs_a_key_that_may_send_and_verify(serve: Serve, scope: str) -> None:
+def test_link_requires_the_scopes_send_and_verify(serve: Serve, scope: str) -> None:
     server = serve("half", scope, "read")
     assert refusal(server.client.post(LINK, json={})) == (403, "scope_missing")
 
 
-def test_the_drawing_of_a_link_needs_a_key_that_may_read(serve: Serve) -> None:
+def test_qr_code_of_a_link_requires_the_scope_read(serve: Serve) -> None:
     server = serve("half", "send", "verify")
     link = start(server)
     answer = server.client.get(f"{LINK}/{link['verificationId']}/qr")
     assert refusal(answer) == (403, "scope_missing")
 
 
-def test_the_key_of_the_environment_checks_nothing_here_and_starts_no_link(
+def test_environment_key_cannot_start_links(
     serve_web: ServeWeb,
 ) -> None:
     server = serve_web()
@@ -187,7 +187,7 @@ def test_the_key_of_the_environment_checks_nothing_here_and_starts_no_link(
     assert server.client.post(LINK, json={}).status_code == 401
 
 
-def test_limits_are_told(serve: Serve) -> None:
+def test_answer_has_the_headers_of_the_limits(serve: Serve) -> None:
     server = serve(limits="per_key=1/1h")
     first = server.client.post(LINK, json={"phoneNumber": PHONE})
     assert first.headers["ratelimit"].startswith('"per_key-1h";r=0')
@@ -207,7 +207,7 @@ def test_a_live_key_gets_the_number_of_a_linked_sender(serve: Serve) -> None:
     assert f"wa.me/{ACCOUNT[1:]}?" in start(server)["whatsappLink"]
 
 
-def test_a_test_key_gets_the_number_of_the_sandbox_in_a_live_installation_too(
+def test_test_key_gets_the_sandbox_number_in_a_live_installation(
     serve: Serve,
 ) -> None:
     server = serve(channel="linked", is_test=True)
@@ -217,16 +217,16 @@ def test_a_test_key_gets_the_number_of_the_sandbox_in_a_live_installation_too(
     assert get(server, link["verificationId"]).json()["provedNumber"] == PHONE
 
 
-# The QR code
+# QR code
 
 
-def test_the_link_is_drawn_dark_on_white_and_scales(server: WebServer) -> None:
+def test_qr_code_is_dark_on_white_and_scalable(server: WebServer) -> None:
     link = start(server)
     answer = server.client.get(f"{LINK}/{link['verificationId']}/qr")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/svg+xml"
     assert answer.headers["cache-control"] == "no-store"
-    drawn = ET.fromstring(answer.content)  # noqa: S314 -- drawn by us
+    drawn = ET.fromstring(answer.content)  # noqa: S314 -- our own drawing
     assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
     assert "viewBox" in drawn.attrib
     assert not {"width", "height"} & set(drawn.attrib)
@@ -234,14 +234,14 @@ def test_the_link_is_drawn_dark_on_white_and_scales(server: WebServer) -> None:
     assert drawn[1].get("stroke") == "#000"
 
 
-def test_the_drawing_is_the_link(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_qr_code_contains_the_link(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hudhud.web.api.links.qr_image", lambda text: text.encode())
     link = start(server)
     drawn = server.client.get(f"{LINK}/{link['verificationId']}/qr")
     assert drawn.text == link["whatsappLink"]
 
 
-def test_only_the_key_that_made_a_link_sees_its_drawing(server: WebServer, serve: Serve) -> None:
+def test_qr_code_is_only_for_the_key_of_the_link(server: WebServer, serve: Serve) -> None:
     link = start(server)
     job = server.send().json()["verificationId"]
     for identifier in (NOTHING, "7", "x", job):
@@ -250,17 +250,17 @@ def test_only_the_key_that_made_a_link_sees_its_drawing(server: WebServer, serve
     assert other.client.get(f"{LINK}/{link['verificationId']}/qr").status_code == 404
 
 
-def test_a_used_link_is_not_drawn_any_more(server: WebServer) -> None:
+def test_used_link_has_no_qr_code(server: WebServer) -> None:
     link = start(server)
     write(server, link["token"])
     answer = server.client.get(f"{LINK}/{link['verificationId']}/qr")
     assert refusal(answer) == (410, "link_over")
 
 
-# The sandbox
+# Sandbox
 
 
-def test_on_the_sandbox_a_text_brings_the_code(server: WebServer) -> None:
+def test_text_on_the_sandbox_yields_the_code(server: WebServer) -> None:
     link = start(server)
     write(server, text_of(link["whatsappLink"]))
     with server.database.write() as connection:  # no sender runs here
@@ -275,7 +275,7 @@ def test_on_the_sandbox_a_text_brings_the_code(server: WebServer) -> None:
     assert (checked["valid"], checked["provedNumber"]) == (True, PHONE)
 
 
-def test_on_the_sandbox_answers_without_a_code_are_listed_too(server: WebServer) -> None:
+def test_sandbox_lists_answers_without_a_code(server: WebServer) -> None:
     write(server, f"hello {tokens.new_token()}")
     with server.database.write() as connection:
         connection.execute(update(messages).values(status="sent", sent_at=now_ms()))
@@ -284,7 +284,7 @@ def test_on_the_sandbox_answers_without_a_code_are_listed_too(server: WebServer)
     assert len(taken) == 1
 
 
-def test_what_a_person_writes_is_a_text(server: WebServer) -> None:
+def test_invalid_inbound_text_is_refused(server: WebServer) -> None:
     for text in (None, "", 7, "x" * 4097):
         answer = server.client.post(INBOUND, json={"phoneNumber": PHONE, "text": text})
         assert refusal(answer) == (400, "invalid_parameter")
@@ -301,7 +301,7 @@ def waiters() -> Iterator[ThreadPoolExecutor]:
 
 
 def asked(server: WebServer, count: int) -> None:
-    """Wait until so many requests wait."""
+    """Wait until this many requests wait."""
     found = server.web.state.app_state.waiting
     wait_until(lambda: len(found._waiters) == count, SECONDS, f"{count} waiting requests")
 
@@ -312,7 +312,7 @@ def wait_for(
     return pool.submit(get, server, link["verificationId"], wait=seconds)
 
 
-def test_a_waiting_request_learns_of_the_approval_and_the_number(
+def test_waiting_request_returns_the_approval_and_the_number(
     server: WebServer, waiters: ThreadPoolExecutor
 ) -> None:
     link = start(server, mode="verify", phoneNumber=PHONE)
@@ -325,7 +325,7 @@ def test_a_waiting_request_learns_of_the_approval_and_the_number(
     asked(server, 0)
 
 
-def test_what_another_process_does_wakes_a_waiting_request(
+def test_change_by_another_process_wakes_a_waiting_request(
     server: WebServer, serve: Serve, waiters: ThreadPoolExecutor
 ) -> None:
     link = start(server, mode="verify", phoneNumber=PHONE)
@@ -336,7 +336,7 @@ def test_what_another_process_does_wakes_a_waiting_request(
     assert answer.result(SECONDS).json()["status"] == "approved"
 
 
-def test_only_those_are_woken_whose_verification_has_ended(
+def test_only_requests_for_ended_verifications_are_woken(
     server: WebServer, waiters: ThreadPoolExecutor
 ) -> None:
     links = [start(server) for _ in range(5)]
@@ -352,19 +352,19 @@ def test_only_those_are_woken_whose_verification_has_ended(
         assert answer.result(SECONDS).json()["status"] == "pending"
 
 
-def test_a_request_that_waited_in_vain_gets_the_state_as_it_is(server: WebServer) -> None:
+def test_request_that_times_out_gets_the_current_state(server: WebServer) -> None:
     link = start(server)
     answer = get(server, link["verificationId"], wait=1)
     assert (answer.status_code, answer.json()["status"]) == (200, "pending")
 
 
-def test_what_has_ended_already_is_not_waited_for(server: WebServer) -> None:
+def test_ended_verification_is_answered_at_once(server: WebServer) -> None:
     link = start(server)
     end(server.database, link["verificationId"])
     assert get(server, link["verificationId"], wait=60).json()["status"] == "canceled"
 
 
-def test_what_ends_with_its_time_wakes_too(server: WebServer, waiters: ThreadPoolExecutor) -> None:
+def test_expiry_wakes_a_waiting_request(server: WebServer, waiters: ThreadPoolExecutor) -> None:
     link = start(server)
     answer = wait_for(waiters, server, link)
     asked(server, 1)
@@ -379,14 +379,14 @@ def test_head_never_waits(server: WebServer) -> None:
     assert server.client.head(address).status_code == 200
 
 
-def test_nobody_waits_longer_than_a_minute(server: WebServer) -> None:
+def test_wait_is_at_most_a_minute(server: WebServer) -> None:
     link = start(server)
     for wait in ("61", "-1", "x", "1.5", "1e1"):
         answer = get(server, link["verificationId"], wait=wait)
         assert refusal(answer) == (400, "invalid_parameter")
 
 
-def test_after_the_close_nobody_waits(server: WebServer) -> None:
+def test_no_request_waits_after_the_close(server: WebServer) -> None:
     link = start(server)
     server.end_streams()
     assert get(server, link["verificationId"], wait=60).json()["status"] == "pending"

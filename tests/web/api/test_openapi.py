@@ -1,4 +1,4 @@
-"""The API answers as its OpenAPI document says, whatever schemathesis invents."""
+"""The API conforms to its OpenAPI document, tested by schemathesis."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ Operations = dict[tuple[str, str], APIOperation[Any, Any, Any, Any]]
 Case = schemathesis.Case[Any]
 
 EXAMPLES = 12
-# What can be called wrongly takes parameters or a body.
+# Only operations with parameters or a body can be called wrongly.
 WITH_INPUT = [
     ("POST", f"{OTP}/send"),
     ("POST", f"{OTP}/verify"),
@@ -37,14 +37,14 @@ DESCRIBED = [*WITH_INPUT, ("GET", "/"), ("GET", "/healthz"), ("GET", "/readyz")]
 BY_MODE = [(GenerationMode.POSITIVE, *operation) for operation in DESCRIBED] + [
     (GenerationMode.NEGATIVE, *operation) for operation in WITH_INPUT
 ]
-# A number of the described form can still be one that no country has, and what nobody asked for in
-# a query or a body is ignored.
+# A number of the described form may exist in no country, and unknown fields of a query or body are
+# ignored.
 EXCLUDED: list[CheckFunction] = [positive_data_acceptance, negative_data_rejection]
 
 
 @pytest.fixture(scope="session")
 def operations(api: WebServer) -> Operations:
-    """What the document describes, by method and path."""
+    """The operations of the document, by method and path."""
     schema = schemathesis.openapi.from_url(f"{api.client.base_url}/api/openapi.json")
     found = [one.ok() for one in schema.get_all_operations() if isinstance(one, Ok)]
     return {(operation.method.upper(), operation.path): operation for operation in found}
@@ -52,8 +52,8 @@ def operations(api: WebServer) -> Operations:
 
 @pytest.fixture
 def keys(empty_api: WebServer) -> list[KeyedApi]:
-    """Keys that may do everything, little, or nothing any more."""
-    put_sender(empty_api.database)  # so that it is strictly ready
+    """Keys with all scopes, few scopes, or revoked."""
+    put_sender(empty_api.database)  # makes it strictly ready
     scopes = ("send", "verify", "read", "sandbox")
     free = keyed(empty_api, *scopes, may_link_verify=True)
     limited = keyed(empty_api, *scopes, limits=f"{NO_LIMITS} per_key=3/1h")
@@ -68,7 +68,7 @@ def keys(empty_api: WebServer) -> list[KeyedApi]:
 
 
 class Known:
-    """What exists when schemathesis begins, so that some of its requests find something."""
+    """Objects that some of schemathesis's requests should find."""
 
     def __init__(self, shop: KeyedApi) -> None:
         self._shop = shop
@@ -87,18 +87,18 @@ class Known:
         return self._shop.accepted(new_number(), code="4711")
 
     def bodies(self) -> list[dict[str, Any]]:
-        """Checks of what exists, right and wrong."""
+        """Return right and wrong checks of existing verifications."""
         typed = ["4711", "4712", "٤٧١١"]
         return [{"verificationId": one, "otp": otp} for one in self.ids for otp in typed]
 
     def put_into(self, case: Case, data: st.DataObject) -> None:
-        """Let most requests name what exists, and a number that there is."""
+        """Point most requests at existing objects and a valid number."""
         if data.draw(st.integers(0, 3)) == 0:
             return
         path = case.path_parameters
         if "identifier" in path:
             path["identifier"] = data.draw(st.sampled_from(self.ids + self.jobs))
-            case.query.pop("wait", None)  # which would be waited for
+            case.query.pop("wait", None)  # requests would wait for it
         if "verification_id" in path:
             path["verification_id"] = data.draw(st.sampled_from([self.link, *self.ids]))
         if "phoneNumber" in case.query:
@@ -115,7 +115,7 @@ def test_the_document_describes_the_whole_api(operations: Operations) -> None:
 
 
 @pytest.mark.parametrize(("mode", "method", "path"), BY_MODE)
-def test_every_answer_is_as_described(
+def test_every_answer_conforms_to_the_document(
     operations: Operations, keys: list[KeyedApi], mode: GenerationMode, method: str, path: str
 ) -> None:
     known = Known(keys[0])

@@ -1,4 +1,4 @@
-"""GET /api/v1/sandbox/messages: what the sandbox took instead of sending."""
+"""GET /api/v1/sandbox/messages: the messages that the sandbox took."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ REQUIRED = 'Bad Request: "phoneNumber" is required in the request body.'
 
 
 def send_all(database: Database) -> None:
-    """Do what the sandbox's sender does with everything that waits."""
+    """Send all waiting messages as the sandbox's sender does."""
     sender = MessageSender(database, SandboxChannel(), CodeCipher(SECRET))
     with database.write() as connection:
         claimed = queue.claim(connection, channel="sandbox", sender="s", limit=100, now=now_ms())
@@ -40,7 +40,7 @@ def ask(server: WebServer, key: str) -> httpx.Response:
     return server.client.post(SEND, json={"phoneNumber": PHONE}, headers={"X-API-KEY": key})
 
 
-def test_a_message_that_was_taken_is_shown_with_its_code(empty_api: WebServer) -> None:
+def test_taken_message_is_shown_with_its_code(empty_api: WebServer) -> None:
     accepted = empty_api.send().json()
     assert taken(empty_api).text == '{"messages":[]}'
     send_all(empty_api.database)
@@ -55,7 +55,7 @@ def test_a_message_that_was_taken_is_shown_with_its_code(empty_api: WebServer) -
     assert accepted["otp"] in message["text"].splitlines()
 
 
-def test_the_newest_message_comes_first_and_others_numbers_stay_out(empty_api: WebServer) -> None:
+def test_messages_of_the_number_are_listed_newest_first(empty_api: WebServer) -> None:
     jobs = [empty_api.send().json()["jobId"] for _ in range(3)]
     empty_api.send(OTHER)
     send_all(empty_api.database)
@@ -73,7 +73,7 @@ def test_a_plus_in_the_query_need_not_be_escaped(empty_api: WebServer, query: st
 
 
 @pytest.mark.parametrize("query", ["", "?phoneNumber=", "?phone=1", "?"])
-def test_without_a_number_nothing_is_shown(api: WebServer, query: str) -> None:
+def test_number_is_required(api: WebServer, query: str) -> None:
     response = api.client.get(PATH + query)
     assert response.status_code == 400
     assert response.json() == {"message": REQUIRED, "error": "invalid_parameter"}
@@ -88,7 +88,7 @@ def test_a_wrong_number_is_refused(api: WebServer, number: str) -> None:
     assert "Invalid phone number format" in response.json()["message"]
 
 
-def test_the_key_is_needed(api: WebServer) -> None:
+def test_key_is_required(api: WebServer) -> None:
     url = f"{api.client.base_url}{PATH}"
     response = httpx.get(url, params={"phoneNumber": PHONE})
     missing = '{"message":"Unauthorized: API Key is missing from headers."}'
@@ -98,7 +98,7 @@ def test_the_key_is_needed(api: WebServer) -> None:
     assert (response.status_code, response.text) == (401, wrong)
 
 
-def test_with_a_linked_device_only_what_test_keys_send_is_taken(
+def test_live_installation_shows_only_messages_of_test_keys(
     serve_web: ServeWeb, database: Database
 ) -> None:
     key = make_key(database, "shop", "send", is_test=True)
@@ -110,7 +110,7 @@ def test_with_a_linked_device_only_what_test_keys_send_is_taken(
     assert len(taken(server, key=key).json()["messages"]) == 1
 
 
-def test_what_another_key_sent_is_not_shown_but_to_an_admin(
+def test_messages_of_another_key_are_shown_only_to_an_admin(
     serve_web: ServeWeb, database: Database
 ) -> None:
     shop, admin = make_key(database, "shop"), make_key(database, "root", "admin")
@@ -123,13 +123,13 @@ def test_what_another_key_sent_is_not_shown_but_to_an_admin(
     assert [message["jobId"] for message in shown] == [job]
 
 
-def test_without_the_scope_nothing_is_shown(serve_web: ServeWeb, database: Database) -> None:
+def test_scope_is_required(serve_web: ServeWeb, database: Database) -> None:
     shop = make_key(database, "shop")
     response = taken(serve_web(), key=shop)
     assert (response.status_code, response.json()["error"]) == (403, "scope_missing")
 
 
-def test_a_message_is_gone_with_the_validity_of_its_code(empty_api: WebServer) -> None:
+def test_message_is_hidden_once_its_code_expired(empty_api: WebServer) -> None:
     empty_api.send()
     send_all(empty_api.database)
     with empty_api.database.write() as connection:
@@ -137,7 +137,7 @@ def test_a_message_is_gone_with_the_validity_of_its_code(empty_api: WebServer) -
     assert taken(empty_api).text == '{"messages":[]}'
 
 
-def test_a_message_is_gone_with_its_code(empty_api: WebServer) -> None:
+def test_message_is_hidden_once_its_code_is_erased(empty_api: WebServer) -> None:
     empty_api.send()
     send_all(empty_api.database)
     with empty_api.database.write() as connection:
@@ -154,7 +154,7 @@ def test_messages_of_another_channel_are_not_shown(empty_api: WebServer) -> None
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-def test_the_file_of_the_database_holds_no_code(serve_web: ServeWeb, database: Database) -> None:
+def test_database_file_contains_no_code(serve_web: ServeWeb, database: Database) -> None:
     server = serve_web(otp_length=10)
     code = server.send().json()["otp"].encode()
     send_all(database)

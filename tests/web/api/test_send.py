@@ -1,4 +1,4 @@
-"""POST /api/v1/otp/send: what it accepts and refuses, byte by byte."""
+"""POST /api/v1/otp/send: accepted and refused requests, byte by byte."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def test_a_request_is_accepted_with_the_documented_body(api: WebServer) -> None:
     assert len(found["otp"]) == 4
 
 
-def test_what_was_accepted_is_stored_when_the_answer_comes(api: WebServer) -> None:
+def test_message_is_stored_before_the_answer(api: WebServer) -> None:
     found = accepted(api.send())
     row = stored(api.database, int(found["job"]))
     assert (row.phone, row.status, row.attempts) == (PHONE, "queued", 0)
@@ -67,12 +67,12 @@ def test_what_was_accepted_is_stored_when_the_answer_comes(api: WebServer) -> No
     assert verification_of(api.database, row.id).api_key == "environment"
 
 
-def test_job_ids_rise(api: WebServer) -> None:
+def test_job_ids_increase(api: WebServer) -> None:
     jobs = [int(accepted(api.send())["job"]) for _ in range(5)]
     assert jobs == sorted(set(jobs))
 
 
-def test_concurrent_requests_get_different_jobs_and_each_its_own_code(api: WebServer) -> None:
+def test_concurrent_requests_get_distinct_jobs_and_codes(api: WebServer) -> None:
     phones = [f"+2010012345{number:02d}" for number in range(80)]
     with ThreadPoolExecutor(16) as threads:
         found = dict(zip(phones, map(accepted, threads.map(api.send, phones)), strict=True))
@@ -85,12 +85,12 @@ def test_concurrent_requests_get_different_jobs_and_each_its_own_code(api: WebSe
 
 
 @pytest.mark.parametrize("length", [4, 6, 10])
-def test_the_code_has_the_length_that_is_set(serve_web: ServeWeb, length: int) -> None:
+def test_code_has_the_configured_length(serve_web: ServeWeb, length: int) -> None:
     found = accepted(serve_web(otp_length=length).send())
     assert len(found["otp"]) == length
 
 
-def test_the_code_is_valid_as_long_as_is_set(serve_web: ServeWeb) -> None:
+def test_code_has_the_configured_validity(serve_web: ServeWeb) -> None:
     before = datetime.now(UTC)
     expires = datetime.fromisoformat(accepted(serve_web(otp_ttl_seconds=77).send())["expires"])
     assert abs((expires - before).total_seconds() - 77) < 20
@@ -108,17 +108,17 @@ def test_other_fields_are_ignored(api: WebServer) -> None:
 
 
 @pytest.mark.parametrize("phone", [None, "", 0, False, 0.0, -0.0])
-def test_a_number_that_is_empty_counts_as_missing(api: WebServer, phone: Any) -> None:
+def test_empty_number_counts_as_missing(api: WebServer, phone: Any) -> None:
     check(api.send(phone), 400, REQUIRED)
 
 
 @pytest.mark.parametrize("body", [{}, {"phone": PHONE}, {"phonenumber": PHONE}, [], [PHONE]])
-def test_a_body_without_the_number_is_told_so(api: WebServer, body: Any) -> None:
+def test_body_without_the_number_is_refused_with_a_reason(api: WebServer, body: Any) -> None:
     check(api.client.post(SEND, json=body), 400, REQUIRED)
 
 
 @pytest.mark.parametrize("body", ["null", "5", "true", '"+201001234567"'])
-def test_a_body_that_is_no_object_has_no_number(api: WebServer, body: str) -> None:
+def test_body_that_is_no_object_counts_as_without_number(api: WebServer, body: str) -> None:
     headers = {"Content-Type": "application/json"}
     check(api.client.post(SEND, content=body, headers=headers), 400, REQUIRED)
 
@@ -161,7 +161,7 @@ def test_a_body_without_a_type_counts_as_empty(api: WebServer) -> None:
         "application/json ; boundary=x",
     ],
 )
-def test_the_type_may_have_parameters_and_capitals(api: WebServer, content_type: str) -> None:
+def test_content_type_may_have_parameters_and_capitals(api: WebServer, content_type: str) -> None:
     headers = {"Content-Type": content_type}
     accepted(api.client.post(SEND, content=json.dumps({"phoneNumber": PHONE}), headers=headers))
 
@@ -191,11 +191,11 @@ def test_the_type_may_have_parameters_and_capitals(api: WebServer, content_type:
         "+201001234567, +201001234568",
     ],
 )
-def test_what_is_no_possible_number_is_refused(api: WebServer, phone: Any) -> None:
+def test_impossible_number_is_refused(api: WebServer, phone: Any) -> None:
     check(api.send(phone), 400, INVALID)
 
 
-def test_without_a_key_nothing_is_accepted(api: WebServer) -> None:
+def test_request_without_a_key_is_refused(api: WebServer) -> None:
     check(httpx.post(f"{api.client.base_url}{SEND}", json={"phoneNumber": PHONE}), 401, KEY_MISSING)
 
 
@@ -226,13 +226,13 @@ def test_a_wrong_key_is_refused_whatever_its_bytes(api: WebServer, key: bytes) -
     check(response, 401, KEY_WRONG)
 
 
-def test_the_name_of_the_header_may_be_written_in_any_case(api: WebServer) -> None:
+def test_header_name_is_case_insensitive(api: WebServer) -> None:
     url = f"{api.client.base_url}{SEND}"
     accepted(httpx.post(url, json={"phoneNumber": PHONE}, headers={"x-Api-keY": KEY}))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"no json", b'{"phoneNumber":"bad"}', b"x" * 2**21])
-def test_the_key_is_judged_before_the_body(api: WebServer, content: bytes) -> None:
+def test_key_is_checked_before_the_body(api: WebServer, content: bytes) -> None:
     headers = {"X-API-KEY": "wrong", "Content-Type": "application/json"}
     check(api.client.post(SEND, content=content, headers=headers), 401, KEY_WRONG)
 
@@ -254,14 +254,14 @@ def test_a_key_of_the_database_works_until_it_is_revoked(
 
 
 @pytest.mark.parametrize("given", ["abc-123", "A.b_9", "x" * 64])
-def test_a_request_id_is_given_back_and_kept_with_the_message(api: WebServer, given: str) -> None:
+def test_request_id_is_returned_and_stored_with_the_message(api: WebServer, given: str) -> None:
     response = api.client.post(SEND, json={"phoneNumber": PHONE}, headers={"X-Request-ID": given})
     assert response.headers["x-request-id"] == given
     assert stored(api.database, int(accepted(response)["job"])).request_id == given
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 65, "<script>", "a\tb", "é"])
-def test_a_request_id_of_another_form_is_replaced(api: WebServer, given: str) -> None:
+def test_malformed_request_id_is_replaced(api: WebServer, given: str) -> None:
     headers = {b"X-Request-ID": given.encode()}
     response = api.client.post(SEND, json={"phoneNumber": PHONE}, headers=headers)
     made = response.headers["x-request-id"]
@@ -269,7 +269,7 @@ def test_a_request_id_of_another_form_is_replaced(api: WebServer, given: str) ->
     assert stored(api.database, int(accepted(response)["job"])).request_id == made
 
 
-def test_a_code_is_never_stored_readably(serve_web: ServeWeb, database: Database) -> None:
+def test_code_is_never_stored_in_plain_text(serve_web: ServeWeb, database: Database) -> None:
     found = accepted(serve_web(otp_length=10).send())
     job = int(found["job"])
     with database.read() as connection:

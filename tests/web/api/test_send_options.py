@@ -1,4 +1,4 @@
-"""POST /api/v1/otp/send: what may be asked for beside a number, and how mistakes are told."""
+"""POST /api/v1/otp/send: its optional fields, and the errors of invalid ones."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -42,19 +42,19 @@ def shop(api: WebServer) -> KeyedApi:
 
 
 def body_of(shop: KeyedApi, answer: dict[str, Any]) -> str:
-    """The text of a message, with the code's place still in it."""
+    """Return the stored text of a message, with its placeholder."""
     return str(stored(shop.server.database, answer["jobId"]).body)
 
 
 def ttl(shop: KeyedApi, answer: dict[str, Any]) -> int:
-    """For how many seconds a code is valid."""
+    """Return the validity of a code in seconds."""
     row = shop.verification(answer["verificationId"])
     expires = datetime.fromisoformat(answer["otp_expires_at"]).timestamp()
     assert round(expires * 1000) == row.expires_at
     return int((row.expires_at - row.created_at) / 1000)
 
 
-def test_the_answer_is_exactly_this(shop: KeyedApi) -> None:
+def test_exact_answer(shop: KeyedApi) -> None:
     answer = shop.send()
     assert answer.status_code == 202
     assert re.fullmatch(
@@ -65,7 +65,7 @@ def test_the_answer_is_exactly_this(shop: KeyedApi) -> None:
     )
 
 
-def test_without_the_code_the_answer_is_exactly_this(shop: KeyedApi) -> None:
+def test_exact_answer_without_the_code(shop: KeyedApi) -> None:
     answer = shop.send(hideCode=True)
     assert answer.status_code == 202
     assert re.fullmatch(
@@ -78,7 +78,7 @@ def test_without_the_code_the_answer_is_exactly_this(shop: KeyedApi) -> None:
 
 @pytest.mark.parametrize("field", ["locale", "template", "length", "ttlSeconds", "code"])
 @pytest.mark.parametrize("value", [None, ""])
-def test_an_option_that_is_empty_is_not_given(shop: KeyedApi, field: str, value: Any) -> None:
+def test_empty_option_counts_as_missing(shop: KeyedApi, field: str, value: Any) -> None:
     assert len(shop.accepted(**{field: value})["otp"]) == 4
 
 
@@ -96,20 +96,20 @@ def test_a_code_may_be_valid_for_1_to_15_minutes(shop: KeyedApi, seconds: int | 
     ("field", "value"),
     [(field, value) for field, values in WRONG.items() for value in values],
 )
-def test_a_wrong_option_is_refused_by_its_name(shop: KeyedApi, field: str, value: Any) -> None:
+def test_invalid_option_is_refused_by_name(shop: KeyedApi, field: str, value: Any) -> None:
     answer = shop.send(**{field: value})
     assert refusal(answer) == INVALID
     assert f'"{field}"' in answer.json()["message"]
 
 
-def test_a_wrong_option_changes_nothing(shop: KeyedApi) -> None:
+def test_invalid_option_changes_nothing(shop: KeyedApi) -> None:
     phone = new_number()
     assert refusal(shop.send(phone, length=3)) == INVALID
     assert shop.get(phoneNumber=phone).json()["verifications"] == []
 
 
 @pytest.mark.parametrize("code", ["0000", "0471", "aB3x", "ABCDEFGHIJ", "0123456789"])
-def test_a_caller_may_bring_its_own_code(shop: KeyedApi, code: str) -> None:
+def test_caller_may_supply_a_code(shop: KeyedApi, code: str) -> None:
     answer = shop.accepted(code=code, length=8)
     assert answer["otp"] == code
     checked = shop.check(verificationId=answer["verificationId"], otp=code.lower())
@@ -119,13 +119,13 @@ def test_a_caller_may_bring_its_own_code(shop: KeyedApi, code: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "kept"), [("en", "en"), ("ar", "ar"), ("pt-BR", "pt"), ("FR", "fr"), ("de_AT", "de")]
 )
-def test_the_language_may_be_chosen(shop: KeyedApi, wanted: str, kept: str) -> None:
+def test_caller_may_choose_the_language(shop: KeyedApi, wanted: str, kept: str) -> None:
     answer = shop.accepted(locale=wanted)
     assert shop.verification(answer["verificationId"]).locale == kept
     assert body_of(shop, answer).isascii() == (kept == "en")
 
 
-def test_a_language_without_texts_is_refused_and_those_with_texts_are_listed(
+def test_language_without_texts_is_refused_with_the_available_ones(
     shop: KeyedApi,
 ) -> None:
     answer = shop.send(locale="xx")
@@ -134,11 +134,11 @@ def test_a_language_without_texts_is_refused_and_those_with_texts_are_listed(
 
 
 @pytest.mark.parametrize("name", ["nothing", "link_reply", "otp2"])
-def test_a_template_that_does_not_exist_is_refused(shop: KeyedApi, name: str) -> None:
+def test_unknown_template_is_refused(shop: KeyedApi, name: str) -> None:
     assert refusal(shop.send(template=name)) == (400, "unknown_template")
 
 
-def test_a_template_of_the_file_may_be_chosen(serve_web: ServeWeb, tmp_path: Path) -> None:
+def test_caller_may_choose_a_template_of_the_file(serve_web: ServeWeb, tmp_path: Path) -> None:
     (tmp_path / "templates.toml").write_text(TEXTS)
     shop = keyed(serve_web(data_dir=tmp_path))
     answer = shop.accepted(template="pay.ment", locale="en")
@@ -146,7 +146,7 @@ def test_a_template_of_the_file_may_be_chosen(serve_web: ServeWeb, tmp_path: Pat
     assert shop.verification(answer["verificationId"]).template == "pay.ment"
 
 
-def test_reference_and_metadata_are_handed_back(shop: KeyedApi) -> None:
+def test_reference_and_metadata_are_returned(shop: KeyedApi) -> None:
     metadata = {"order": 5, "who": "عمر", "deep": {"list": [1, None, True]}}
     answer = shop.accepted(reference="الطلب 5", metadata=metadata)
     shown = shop.get(f"/{answer['verificationId']}").json()
@@ -157,7 +157,7 @@ def test_reference_and_metadata_are_handed_back(shop: KeyedApi) -> None:
 def test_metadata_has_1024_bytes_at_most(
     shop: KeyedApi, largest: int, *, is_accepted: bool
 ) -> None:
-    metadata = {"text": "x" * (largest - 1)}  # beside it stand 11 bytes
+    metadata = {"text": "x" * (largest - 1)}  # the rest takes 11 bytes
     assert (shop.send(metadata=metadata).status_code == 202) == is_accepted
 
 
@@ -169,14 +169,14 @@ def test_a_request_may_hide_the_code(shop: KeyedApi, value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [False, "false", None, ""])
-def test_a_key_that_hides_codes_hides_all(api: WebServer, value: Any) -> None:
+def test_key_that_hides_codes_hides_every_code(api: WebServer, value: Any) -> None:
     hiding = keyed(api, hides_code=True)
     assert "otp" not in hiding.accepted(hideCode=value)
     assert "otp" in keyed(api).accepted(hideCode=value)
 
 
 @pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7"])
-def test_the_users_address_counts_for_its_limit(api: WebServer, address: str) -> None:
+def test_users_address_counts_against_its_limit(api: WebServer, address: str) -> None:
     limited = keyed(api, limits=f"{NO_LIMITS} per_client_ip=2/1h")
     for _ in range(2):
         assert limited.send(clientIp=address).status_code == 202
@@ -186,7 +186,7 @@ def test_the_users_address_counts_for_its_limit(api: WebServer, address: str) ->
     assert limited.send(clientIp="198.51.100.9").status_code == 202
 
 
-def test_a_form_may_have_all_options(shop: KeyedApi) -> None:
+def test_form_may_have_all_options(shop: KeyedApi) -> None:
     phone = new_number()
     answer = shop.form(
         SEND,
@@ -206,25 +206,25 @@ def test_a_form_may_have_all_options(shop: KeyedApi) -> None:
     assert (row.phone, row.reference, row.locale) == (phone, "order-1", "en")
 
 
-def test_a_form_may_bring_its_own_code_and_keeps_its_zeros(shop: KeyedApi) -> None:
+def test_code_supplied_in_a_form_keeps_its_zeros(shop: KeyedApi) -> None:
     assert shop.form(SEND, phoneNumber=new_number(), code="0042").json()["otp"] == "0042"
 
 
 @pytest.mark.parametrize("twice", ["code=1111&code=2222", "length=4&length=4"])
-def test_a_form_may_name_an_option_once(shop: KeyedApi, twice: str) -> None:
+def test_repeated_option_in_a_form_is_refused(shop: KeyedApi, twice: str) -> None:
     content = f"phoneNumber=%2B201001234567&{twice}"
     headers = {"X-API-KEY": shop.key, "Content-Type": "application/x-www-form-urlencoded"}
     assert refusal(shop.server.client.post(SEND, content=content, headers=headers)) == INVALID
 
 
-def test_countries_may_be_left_out(serve_web: ServeWeb) -> None:
+def test_country_that_is_not_allowed_is_refused(serve_web: ServeWeb) -> None:
     server = serve_web(allowed_countries=("SA",))
     answer = server.send(PHONE)
     assert refusal(answer) == (403, "country_not_allowed")
     assert server.send("+966501234567").status_code == 202
 
 
-def test_a_new_send_takes_the_place_of_the_one_before(shop: KeyedApi) -> None:
+def test_new_send_supersedes_the_earlier_one(shop: KeyedApi) -> None:
     phone = new_number()
     old, new = shop.accepted(phone), shop.accepted(phone)
     row = shop.verification(old["verificationId"])
@@ -233,7 +233,7 @@ def test_a_new_send_takes_the_place_of_the_one_before(shop: KeyedApi) -> None:
     assert stored(shop.server.database, new["jobId"]).status == "queued"
 
 
-def test_a_caller_that_compares_codes_itself_gets_all_of_them_delivered(api: WebServer) -> None:
+def test_sends_of_a_caller_that_compares_codes_itself_are_not_superseded(api: WebServer) -> None:
     phone = new_number()
     environment = KeyedApi(api, KEY)
     jobs = [environment.accepted(phone) for _ in range(3)]
@@ -243,7 +243,7 @@ def test_a_caller_that_compares_codes_itself_gets_all_of_them_delivered(api: Web
     assert all(row.code_sealed is not None for row in rows)
 
 
-def test_what_other_keys_or_templates_sent_stays(shop: KeyedApi) -> None:
+def test_sends_of_other_keys_or_templates_are_not_superseded(shop: KeyedApi) -> None:
     phone = new_number()
     one = shop.accepted(phone)
     keyed(shop.server).accepted(phone)
@@ -258,7 +258,7 @@ def again(shop: KeyedApi, key: str, phone: str, **fields: Any) -> httpx.Response
     return shop.ask("POST", SEND, body, {"Idempotency-Key": key})
 
 
-def test_the_same_request_again_gets_the_same_answer_marked_as_such(shop: KeyedApi) -> None:
+def test_repeated_request_gets_the_same_answer_marked_as_replayed(shop: KeyedApi) -> None:
     phone = new_number()
     first, second = (again(shop, "order-1", phone) for _ in range(2))
     assert (first.status_code, second.status_code) == (202, 202)
@@ -268,7 +268,7 @@ def test_the_same_request_again_gets_the_same_answer_marked_as_such(shop: KeyedA
     assert len(shop.get(phoneNumber=phone).json()["verifications"]) == 1
 
 
-def test_the_same_fields_in_another_order_or_form_are_the_same_request(shop: KeyedApi) -> None:
+def test_same_fields_in_another_order_or_format_are_the_same_request(shop: KeyedApi) -> None:
     phone = new_number()
     headers = {"X-API-KEY": shop.key, "Idempotency-Key": "order-1"}
     post = shop.server.client.post
@@ -293,7 +293,7 @@ def test_another_caller_may_use_the_same_key(shop: KeyedApi) -> None:
     assert again(keyed(shop.server), "order-1", new_number()).status_code == 202
 
 
-def test_a_refused_request_may_be_mended_and_tried_again_under_its_key(api: WebServer) -> None:
+def test_refused_request_may_be_corrected_and_retried_with_its_key(api: WebServer) -> None:
     shop = keyed(api, limits="per_number=1/1h per_prefix=0")
     phone = new_number()
     assert refusal(again(shop, "order-1", phone, length=3)) == INVALID
@@ -303,7 +303,7 @@ def test_a_refused_request_may_be_mended_and_tried_again_under_its_key(api: WebS
     assert again(shop, "order-2", new_number()).status_code == 202
 
 
-def test_once_the_code_is_used_the_repeated_answer_has_none(shop: KeyedApi) -> None:
+def test_repeated_answer_omits_a_used_code(shop: KeyedApi) -> None:
     phone = new_number()
     first = again(shop, "order-1", phone).json()
     assert shop.check(phoneNumber=phone, otp=first["otp"]).json()["valid"]
@@ -314,13 +314,13 @@ def test_once_the_code_is_used_the_repeated_answer_has_none(shop: KeyedApi) -> N
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
-def test_an_idempotency_key_has_1_to_255_signs(shop: KeyedApi, key: str) -> None:
+def test_idempotency_key_has_1_to_255_characters(shop: KeyedApi, key: str) -> None:
     answer = again(shop, key, new_number())
     assert refusal(answer) == INVALID
     assert "Idempotency-Key" in answer.json()["message"]
 
 
-def test_many_at_once_with_one_key_are_one(shop: KeyedApi) -> None:
+def test_simultaneous_requests_with_one_idempotency_key_create_one_message(shop: KeyedApi) -> None:
     phone = new_number()
     with ThreadPoolExecutor(16) as threads:
         answers = list(threads.map(lambda _: again(shop, "order-1", phone), range(48)))
@@ -330,7 +330,7 @@ def test_many_at_once_with_one_key_are_one(shop: KeyedApi) -> None:
     assert len(shop.get(phoneNumber=phone).json()["verifications"]) == 1
 
 
-def test_a_test_keys_message_goes_to_the_sandbox_of_a_live_installation(
+def test_message_of_a_test_key_goes_to_the_sandbox_of_a_live_installation(
     serve_web: ServeWeb,
 ) -> None:
     server = serve_web(channel="linked")

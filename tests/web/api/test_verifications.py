@@ -1,4 +1,4 @@
-"""What became of verifications: shown, canceled, sent again, listed; each key sees its own."""
+"""Verifications: shown, canceled, resent and listed, each only for its own key."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ def post(shop: KeyedApi, one: object, what: str) -> httpx.Response:
 
 
 def sent(shop: KeyedApi, *, seconds_ago: int = 30, **fields: Any) -> dict[str, Any]:
-    """A code whose message was sent so long ago."""
+    """Start a verification whose message was sent this long ago."""
     one = shop.accepted(**fields)
     at = now_ms() - seconds_ago * 1000
     shop.change_job(one["jobId"], status="sent", sent_at=at, created_at=at)
@@ -44,7 +44,7 @@ def shown(shop: KeyedApi, one: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_a_verification_is_shown_with_all_that_is_known_and_no_code(shop: KeyedApi) -> None:
+def test_verification_is_shown_completely_but_without_its_code(shop: KeyedApi) -> None:
     phone = new_number()
     one = shop.accepted(phone, locale="en", reference="order-1", metadata={"a": 1}, length=10)
     row = shop.verification(one["verificationId"])
@@ -80,7 +80,7 @@ def test_a_verification_is_shown_with_all_that_is_known_and_no_code(shop: KeyedA
     assert one["otp"] not in answer.text
 
 
-def test_each_step_of_a_verification_is_told(shop: KeyedApi) -> None:
+def test_each_step_of_a_verification_is_shown(shop: KeyedApi) -> None:
     one = shop.accepted()
     shop.check(jobId=one["jobId"], otp=wrong(one["otp"]))
     assert shown(shop, one)["attemptsRemaining"] == 4
@@ -91,7 +91,7 @@ def test_each_step_of_a_verification_is_told(shop: KeyedApi) -> None:
     assert found["jobs"][0]["delivery"] == "canceled"
 
 
-def test_one_whose_time_is_over_is_expired_before_anybody_has_written_that_down(
+def test_overdue_verification_is_shown_as_expired_before_housekeeping(
     shop: KeyedApi,
 ) -> None:
     one = shop.accepted()
@@ -107,7 +107,7 @@ def test_a_job_names_its_verification(shop: KeyedApi) -> None:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_head_answers_as_get_does_without_a_body(shop: KeyedApi, name: str) -> None:
+def test_head_answers_like_get_without_a_body(shop: KeyedApi, name: str) -> None:
     one = shop.accepted()
     answer = shop.ask("HEAD", f"{OTP}/{one[name]}?wait=60")
     assert (answer.status_code, answer.content) == (200, b"")
@@ -121,11 +121,11 @@ def test_a_wait_is_0_to_60_seconds(shop: KeyedApi, name: str, wait: str) -> None
 
 
 @pytest.mark.parametrize("wait", ["", "0"])
-def test_who_does_not_wait_is_answered_at_once(shop: KeyedApi, wait: str) -> None:
+def test_request_without_a_wait_is_answered_at_once(shop: KeyedApi, wait: str) -> None:
     assert shop.get(f"/{shop.accepted()['verificationId']}", wait=wait).status_code == 200
 
 
-def test_who_waits_is_answered_when_it_ends(shop: KeyedApi) -> None:
+def test_waiting_request_is_answered_when_the_verification_ends(shop: KeyedApi) -> None:
     one = shop.accepted()
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(shop.get, f"/{one['verificationId']}", wait=60)
@@ -133,29 +133,29 @@ def test_who_waits_is_answered_when_it_ends(shop: KeyedApi) -> None:
         assert waiting.result().json()["status"] == "approved"
 
 
-def test_what_has_ended_keeps_nobody_waiting(shop: KeyedApi) -> None:
+def test_ended_verification_is_answered_at_once(shop: KeyedApi) -> None:
     one = shop.accepted()
     shop.check(jobId=one["jobId"], otp=one["otp"])
     assert shop.get(f"/{one['jobId']}", wait=60).status_code == 200
 
 
 @pytest.mark.parametrize("one", [NOTHING, NOTHING.upper(), "v", "v1", "x", NOTHING + "0"])
-def test_what_does_not_exist_is_not_found(shop: KeyedApi, one: str) -> None:
-    word = "not_found" if one == NOTHING else None  # the others are as they were before
+def test_unknown_verification_is_not_found(shop: KeyedApi, one: str) -> None:
+    word = "not_found" if one == NOTHING else None  # the others exist under this id
     assert refusal(shop.get(f"/{one}")) == (404, word)
     assert refusal(post(shop, one, "cancel")) == NOT_FOUND
     assert refusal(post(shop, one, "resend")) == NOT_FOUND
 
 
 @pytest.mark.parametrize("job", ["0", "-1", "007", "9" * 18, "9" * 19, "1.0", "%D9%A1"])
-def test_a_job_that_does_not_exist_is_not_found(shop: KeyedApi, job: str) -> None:
+def test_unknown_job_is_not_found(shop: KeyedApi, job: str) -> None:
     assert refusal(shop.get(f"/{job}")) == (404, None)
     assert refusal(post(shop, job, "cancel")) == NOT_FOUND
     assert refusal(post(shop, job, "resend")) == NOT_FOUND
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_what_another_key_made_does_not_exist(shop: KeyedApi, name: str) -> None:
+def test_verification_of_another_key_is_not_found(shop: KeyedApi, name: str) -> None:
     one = sent(shop)
     for other in (keyed(shop.server), KeyedApi(shop.server, KEY)):
         assert other.get(f"/{one[name]}").status_code == 404
@@ -168,7 +168,7 @@ def test_what_another_key_made_does_not_exist(shop: KeyedApi, name: str) -> None
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_an_admin_sees_and_changes_what_any_key_made(shop: KeyedApi, name: str) -> None:
+def test_admin_sees_and_changes_verifications_of_any_key(shop: KeyedApi, name: str) -> None:
     admin = keyed(shop.server, "admin")
     environment = KeyedApi(shop.server, KEY)
     for maker in (shop, environment):
@@ -178,7 +178,7 @@ def test_an_admin_sees_and_changes_what_any_key_made(shop: KeyedApi, name: str) 
         assert post(admin, one[name], "cancel").status_code == 200
 
 
-def test_after_a_rotation_the_new_key_sees_what_the_old_one_made(shop: KeyedApi) -> None:
+def test_rotated_key_sees_verifications_of_the_old_one(shop: KeyedApi) -> None:
     one = shop.accepted()
     with shop.server.database.write() as connection:
         rotated = api_keys.rotate(connection, shop.owner, now=now_ms())
@@ -204,7 +204,7 @@ def test_a_canceled_verification_is_shown_and_its_message_is_not_sent(
     assert shop.check(jobId=one["jobId"], otp=one["otp"]).status_code == 404
 
 
-def test_what_has_ended_cannot_be_canceled(shop: KeyedApi) -> None:
+def test_ended_verification_cannot_be_canceled(shop: KeyedApi) -> None:
     one = shop.accepted()
     assert post(shop, one["jobId"], "cancel").status_code == 200
     assert refusal(post(shop, one["jobId"], "cancel")) == (409, "not_pending")
@@ -216,13 +216,13 @@ def test_what_has_ended_cannot_be_canceled(shop: KeyedApi) -> None:
     assert refusal(post(shop, over["jobId"], "cancel")) == (410, "expired")
 
 
-def test_one_that_failed_can_be_canceled(shop: KeyedApi) -> None:
+def test_failed_verification_can_be_canceled(shop: KeyedApi) -> None:
     one = shop.accepted()
     shop.change(one["verificationId"], status="failed", ended_at=now_ms())
     assert post(shop, one["jobId"], "cancel").json()["status"] == "canceled"
 
 
-def test_of_many_cancels_at_once_one_succeeds(shop: KeyedApi) -> None:
+def test_only_one_of_many_simultaneous_cancels_succeeds(shop: KeyedApi) -> None:
     one = shop.accepted()
     with ThreadPoolExecutor(8) as threads:
         answers = threads.map(lambda _: post(shop, one["jobId"], "cancel"), range(16))
@@ -230,7 +230,7 @@ def test_of_many_cancels_at_once_one_succeeds(shop: KeyedApi) -> None:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_a_code_is_sent_again_and_the_answer_is_exactly_this(shop: KeyedApi, name: str) -> None:
+def test_exact_answer_of_a_resend(shop: KeyedApi, name: str) -> None:
     one = sent(shop)
     answer = shop.ask("POST", f"{OTP}/{one[name]}/resend", headers={"X-Request-ID": "again-1"})
     assert answer.status_code == 202
@@ -249,19 +249,19 @@ def test_a_code_is_sent_again_and_the_answer_is_exactly_this(shop: KeyedApi, nam
     assert shop.check(jobId=again.id, otp=one["otp"]).json()["valid"] is True
 
 
-def test_while_its_message_waits_there_is_no_other(shop: KeyedApi) -> None:
+def test_resend_is_refused_while_a_message_waits(shop: KeyedApi) -> None:
     one = shop.accepted()
     assert refusal(post(shop, one["jobId"], "resend")) == (409, "still_queued")
 
 
-def test_who_comes_too_early_learns_when_to_come_back(shop: KeyedApi) -> None:
+def test_early_resend_is_refused_with_retry_after(shop: KeyedApi) -> None:
     one = sent(shop, seconds_ago=10)
     answer = post(shop, one["jobId"], "resend")
     assert refusal(answer) == (429, "resend_too_early")
     assert 1 <= int(answer.headers["Retry-After"]) <= 20
 
 
-def test_after_three_there_is_no_other(shop: KeyedApi) -> None:
+def test_fourth_resend_is_refused(shop: KeyedApi) -> None:
     one = sent(shop)
     shop.change(one["verificationId"], resends=3)
     answer = post(shop, one["jobId"], "resend")
@@ -270,7 +270,7 @@ def test_after_three_there_is_no_other(shop: KeyedApi) -> None:
     assert shown(shop, one)["resendsRemaining"] == 0
 
 
-def test_what_has_ended_is_not_sent_again(shop: KeyedApi) -> None:
+def test_ended_verification_is_not_resent(shop: KeyedApi) -> None:
     used, over = sent(shop), sent(shop)
     shop.check(jobId=used["jobId"], otp=used["otp"])
     assert refusal(post(shop, used["jobId"], "resend")) == (409, "not_pending")
@@ -278,7 +278,7 @@ def test_what_has_ended_is_not_sent_again(shop: KeyedApi) -> None:
     assert refusal(post(shop, over["jobId"], "resend")) == (410, "expired")
 
 
-def test_a_resend_counts_for_the_limits_and_tells_what_is_left(api: WebServer) -> None:
+def test_resend_counts_against_the_limits_and_returns_their_headers(api: WebServer) -> None:
     shop = keyed(api, limits="per_number=2/1h per_prefix=0")
     one = sent(shop)
     answer = post(shop, one["jobId"], "resend")
@@ -290,7 +290,7 @@ def test_a_resend_counts_for_the_limits_and_tells_what_is_left(api: WebServer) -
     assert int(refused.headers["Retry-After"]) > 0
 
 
-def test_of_many_resends_at_once_one_succeeds(shop: KeyedApi) -> None:
+def test_only_one_of_many_simultaneous_resends_succeeds(shop: KeyedApi) -> None:
     one = sent(shop)
     with ThreadPoolExecutor(8) as threads:
         answers = threads.map(lambda _: post(shop, one["jobId"], "resend"), range(16))
@@ -308,7 +308,7 @@ def test_of_many_resends_at_once_one_succeeds(shop: KeyedApi) -> None:
         ("send", "POST", f"/{NOTHING}/resend"),
     ],
 )
-def test_each_request_needs_its_scope_and_a_key(
+def test_each_request_requires_a_key_with_its_scope(
     api: WebServer, scope: str, method: str, path: str
 ) -> None:
     others = {"send", "verify", "read", "sandbox"} - {scope}
@@ -323,7 +323,7 @@ def ids(answer: httpx.Response) -> list[str]:
     return [one["verificationId"] for one in answer.json()["verifications"]]
 
 
-def test_a_key_lists_what_it_made_the_newest_first(shop: KeyedApi) -> None:
+def test_key_lists_its_verifications_newest_first(shop: KeyedApi) -> None:
     made = [shop.accepted()["verificationId"] for _ in range(3)]
     keyed(shop.server).accepted()
     KeyedApi(shop.server, KEY).accepted()
@@ -331,13 +331,13 @@ def test_a_key_lists_what_it_made_the_newest_first(shop: KeyedApi) -> None:
     assert ids(shop.get("/")) == made[::-1]
 
 
-def test_each_is_listed_as_it_is_shown(shop: KeyedApi) -> None:
+def test_list_entries_equal_the_single_answers(shop: KeyedApi) -> None:
     one = sent(shop, reference="order-1", metadata={"a": [1]})
     post(shop, one["jobId"], "resend")
     assert shop.get().json() == {"verifications": [shown(shop, one)], "nextCursor": None}
 
 
-def test_a_list_goes_on_where_its_cursor_says(shop: KeyedApi) -> None:
+def test_list_continues_at_its_cursor(shop: KeyedApi) -> None:
     made = [shop.accepted()["verificationId"] for _ in range(5)]
     found: list[str] = []
     cursor = ""
@@ -357,7 +357,7 @@ def test_a_full_last_page_has_no_cursor(shop: KeyedApi) -> None:
     assert shop.get(limit=2).json()["nextCursor"] is None
 
 
-def test_a_list_may_be_narrowed(shop: KeyedApi) -> None:
+def test_list_can_be_filtered(shop: KeyedApi) -> None:
     phone = new_number()
     one = shop.accepted(phone, reference="order-1")
     other = shop.accepted(reference="order-1")
@@ -382,7 +382,7 @@ def test_a_plus_in_the_query_need_not_be_escaped(shop: KeyedApi, written: str) -
     assert ids(shop.ask("GET", address)) == [one["verificationId"]]
 
 
-def test_another_keys_number_or_reference_lists_nothing(shop: KeyedApi) -> None:
+def test_number_or_reference_of_another_key_lists_nothing(shop: KeyedApi) -> None:
     phone = new_number()
     one = shop.accepted(phone, reference="order-77")
     other = keyed(shop.server)
@@ -390,7 +390,7 @@ def test_another_keys_number_or_reference_lists_nothing(shop: KeyedApi) -> None:
     assert ids(other.get(cursor=one["verificationId"])) == []
 
 
-def test_an_admin_lists_what_all_keys_made(shop: KeyedApi) -> None:
+def test_admin_lists_verifications_of_all_keys(shop: KeyedApi) -> None:
     phone = new_number()
     environment = KeyedApi(shop.server, KEY)
     made = [maker.accepted(phone)["verificationId"] for maker in (shop, environment)]
@@ -416,25 +416,23 @@ def test_an_admin_lists_what_all_keys_made(shop: KeyedApi) -> None:
         ({"phoneNumber": "x"}, "invalid_parameter"),
     ],
 )
-def test_a_wrong_query_is_refused(shop: KeyedApi, query: dict[str, str], word: str | None) -> None:
+def test_invalid_query_is_refused(shop: KeyedApi, query: dict[str, str], word: str | None) -> None:
     assert refusal(shop.get(**query)) == (400, word)
 
 
 @pytest.mark.parametrize("reference", ["\x00", "a\x00b", "'; --", "%", "\u202e", "x" * 9000])
-def test_a_strange_reference_finds_nothing_and_breaks_nothing(
-    shop: KeyedApi, reference: str
-) -> None:
+def test_unusual_reference_finds_nothing(shop: KeyedApi, reference: str) -> None:
     shop.accepted(reference="order-1")
     assert ids(shop.get(reference=reference)) == []
 
 
-def test_an_empty_filter_is_none(shop: KeyedApi) -> None:
+def test_empty_filter_is_ignored(shop: KeyedApi) -> None:
     one = shop.accepted()
     empty = {"phoneNumber": "", "reference": "", "status": "", "cursor": "", "limit": ""}
     assert ids(shop.get(**empty)) == [one["verificationId"]]
 
 
-def test_a_number_that_is_not_known_yet_is_null(shop: KeyedApi) -> None:
+def test_unknown_number_is_null(shop: KeyedApi) -> None:
     one = shop.accepted()
     shop.change(one["verificationId"], phone="", link_mode="reply", locale=None)
     found = shown(shop, one)
@@ -442,7 +440,7 @@ def test_a_number_that_is_not_known_yet_is_null(shop: KeyedApi) -> None:
 
 
 @pytest.mark.parametrize("query", ["status=approved,pending", "status=approved&status=pending"])
-def test_several_statuses_are_listed_however_they_are_given(shop: KeyedApi, query: str) -> None:
+def test_several_statuses_can_be_given_in_every_form(shop: KeyedApi, query: str) -> None:
     one, other, third = shop.accepted(), shop.accepted(), shop.accepted()
     assert shop.check(jobId=one["jobId"], otp=one["otp"]).json()["valid"]
     shop.ask("POST", f"{OTP}/{third['jobId']}/cancel")

@@ -1,4 +1,4 @@
-"""GET /api/v1/otp/{jobId}: what became of a message."""
+"""GET /api/v1/otp/{jobId}: the state of a message."""
 
 import re
 from typing import Any
@@ -24,7 +24,7 @@ SECOND = 1000
 
 
 def submit(database: Database) -> tuple[int, str]:
-    """Queue a message of the key that asks; return its job and its verification."""
+    """Queue a message of the requesting key; return its job and verification."""
     (one,) = start(database, (caller(ENVIRONMENT), request()))
     assert isinstance(one, Accepted)
     return one.message_id, one.verification_id
@@ -49,7 +49,7 @@ def receipt(database: Database, kind: ReceiptKind, at: int) -> None:
         assert not receipts.record_receipts(connection, [Receipt("p-1", kind, at)], now=NOW)
 
 
-def test_a_job_that_waits_is_pending_and_its_body_is_exactly_this(empty_api: WebServer) -> None:
+def test_exact_body_of_a_pending_job(empty_api: WebServer) -> None:
     database = empty_api.database
     job, verification = submit(database)
     response = get(empty_api, job)
@@ -63,7 +63,7 @@ def test_a_job_that_waits_is_pending_and_its_body_is_exactly_this(empty_api: Web
     )
 
 
-def test_each_step_of_a_job_is_told_with_its_time(empty_api: WebServer) -> None:
+def test_each_step_of_a_job_is_shown_with_its_time(empty_api: WebServer) -> None:
     database = empty_api.database
     job, _ = submit(database)
     server = empty_api
@@ -83,7 +83,7 @@ def test_each_step_of_a_job_is_told_with_its_time(empty_api: WebServer) -> None:
     step(delivery="read", read_at="2026-11-24T01:31:22.036Z")
 
 
-def test_a_failed_job_tells_why_in_words(empty_api: WebServer) -> None:
+def test_failed_job_gives_its_reason(empty_api: WebServer) -> None:
     database = empty_api.database
     job, _ = submit(database)
     claim(database, NOW)
@@ -96,7 +96,7 @@ def test_a_failed_job_tells_why_in_words(empty_api: WebServer) -> None:
     assert body["finished_at"] == "2026-11-24T01:31:19.036Z"
 
 
-def test_a_job_that_will_be_tried_again_is_pending_and_tells_why(empty_api: WebServer) -> None:
+def test_job_awaiting_a_retry_is_pending_with_a_reason(empty_api: WebServer) -> None:
     database = empty_api.database
     job, _ = submit(database)
     claim(database, NOW)
@@ -127,7 +127,7 @@ def test_a_canceled_job_has_failed(empty_api: WebServer) -> None:
     assert (body["status"], body["delivery"]) == ("failed", "canceled")
 
 
-def test_neither_code_nor_number_is_told(serve_web: ServeWeb) -> None:
+def test_answer_contains_neither_code_nor_number(serve_web: ServeWeb) -> None:
     server = serve_web(otp_length=10)
     accepted = server.send().json()
     body = get(server, accepted["jobId"]).text
@@ -159,7 +159,7 @@ def test_neither_code_nor_number_is_told(serve_web: ServeWeb) -> None:
         "1%00",
         "%zz",
         "%FF",
-        "%D9%A1",  # an Arabic one
+        "%D9%A1",  # Arabic digits
         "²",
         "1;DROP TABLE messages",
         "1'",
@@ -167,7 +167,7 @@ def test_neither_code_nor_number_is_told(serve_web: ServeWeb) -> None:
         "..",
     ],
 )
-def test_a_job_that_does_not_exist_is_not_found(api: WebServer, job: str) -> None:
+def test_unknown_job_is_not_found(api: WebServer, job: str) -> None:
     api.send()
     response = api.client.get(f"http://127.0.0.1:{api.port}/api/v1/otp/{job}")
     assert response.status_code == 404, response.text
@@ -179,14 +179,14 @@ def test_the_sentence_for_a_missing_job_names_it(api: WebServer) -> None:
     assert get(api, 10**15).text == f'{{"message":"Job with ID {10**15} not found."}}'
 
 
-def test_zeros_before_an_id_do_not_find_the_job(api: WebServer) -> None:
+def test_id_with_leading_zeros_is_not_found(api: WebServer) -> None:
     job = api.send().json()["jobId"]
     assert get(api, job).status_code == 200
     assert get(api, f"0{job}").status_code == 404
 
 
 @pytest.mark.parametrize("job", ["1", "abc", "9" * 100])
-def test_a_job_is_told_to_nobody_without_the_key(api: WebServer, job: str) -> None:
+def test_job_requires_a_valid_key(api: WebServer, job: str) -> None:
     url = f"http://127.0.0.1:{api.port}/api/v1/otp/{job}"
     missing = '{"message":"Unauthorized: API Key is missing from headers."}'
     wrong = '{"message":"Unauthorized: Invalid API Key."}'

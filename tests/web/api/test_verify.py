@@ -1,4 +1,4 @@
-"""POST /api/v1/otp/verify: every answer, and of many right checks at once exactly one yes."""
+"""POST /api/v1/otp/verify: every answer, and one approval among simultaneous right checks."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ def told(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
-def test_the_right_code_is_answered_exactly_so(shop: KeyedApi) -> None:
+def test_exact_answer_to_a_right_code(shop: KeyedApi) -> None:
     one = shop.accepted()
     answer = shop.check(verificationId=one["verificationId"], otp=one["otp"])
     assert told(answer) == (
@@ -44,7 +44,7 @@ def test_the_right_code_is_answered_exactly_so(shop: KeyedApi) -> None:
     )
 
 
-def test_a_wrong_code_is_answered_exactly_so(shop: KeyedApi) -> None:
+def test_exact_answer_to_a_wrong_code(shop: KeyedApi) -> None:
     one = shop.accepted()
     answer = shop.check(verificationId=one["verificationId"], otp=wrong(one["otp"]))
     assert told(answer) == (
@@ -70,7 +70,7 @@ def test_a_verification_may_be_named_in_three_ways(shop: KeyedApi, name: str) ->
 @pytest.mark.parametrize(
     "typed", ["٠٤٧١", "۰۴۷۱", " 04 71 ", "04-71", "04\u201371", "0\u00a0471", "\u200f0471\u200e"]
 )
-def test_a_code_may_be_typed_as_people_type(shop: KeyedApi, typed: str) -> None:
+def test_common_spellings_of_a_code_are_accepted(shop: KeyedApi, typed: str) -> None:
     one = shop.accepted(code="0471")
     assert shop.check(jobId=one["jobId"], otp=typed).json()["valid"] is True
 
@@ -80,14 +80,14 @@ def test_a_code_may_be_a_number_in_json(shop: KeyedApi) -> None:
     assert shop.check(jobId=one["jobId"], otp=4711).json()["valid"] is True
 
 
-def test_a_form_may_be_sent(shop: KeyedApi) -> None:
+def test_form_is_accepted(shop: KeyedApi) -> None:
     phone = new_number()
     shop.accepted(phone, code="0471")
     assert shop.form(VERIFY, phoneNumber=phone, otp="0472").json()["attemptsRemaining"] == 4
     assert shop.form(VERIFY, phoneNumber=phone, otp="٠٤٧١").json()["valid"] is True
 
 
-def test_the_last_wrong_code_ends_it_and_what_follows_is_refused(shop: KeyedApi) -> None:
+def test_last_wrong_code_ends_the_verification(shop: KeyedApi) -> None:
     one = shop.accepted()
     named = {"verificationId": one["verificationId"]}
     answers = [shop.check(**named, otp=wrong(one["otp"])).json() for _ in range(5)]
@@ -98,7 +98,7 @@ def test_the_last_wrong_code_ends_it_and_what_follows_is_refused(shop: KeyedApi)
     assert "Retry-After" not in refused.headers
 
 
-def test_how_many_attempts_there_are_can_be_set(serve_web: ServeWeb) -> None:
+def test_number_of_attempts_is_configurable(serve_web: ServeWeb) -> None:
     shop = keyed(serve_web(otp_max_attempts=1))
     one = shop.accepted()
     assert shop.check(jobId=one["jobId"], otp=wrong(one["otp"])).json() == {
@@ -116,7 +116,7 @@ def test_a_used_code_is_refused(shop: KeyedApi) -> None:
         assert told(shop.check(jobId=one["jobId"], otp=typed)) == (409, USED)
 
 
-def test_a_code_whose_time_is_over_is_refused(shop: KeyedApi) -> None:
+def test_expired_code_is_refused(shop: KeyedApi) -> None:
     one = shop.accepted()
     shop.change(one["verificationId"], expires_at=now_ms())
     for typed in (one["otp"], wrong(one["otp"])):
@@ -126,7 +126,7 @@ def test_a_code_whose_time_is_over_is_refused(shop: KeyedApi) -> None:
 
 
 @pytest.mark.parametrize("status", ["canceled", "failed"])
-def test_what_was_canceled_or_failed_is_not_pending(shop: KeyedApi, status: str) -> None:
+def test_canceled_or_failed_verification_is_not_pending(shop: KeyedApi, status: str) -> None:
     one = shop.accepted()
     shop.change(one["verificationId"], status=status)
     assert told(shop.check(jobId=one["jobId"], otp=one["otp"])) == (404, NOTHING_PENDING)
@@ -135,12 +135,12 @@ def test_what_was_canceled_or_failed_is_not_pending(shop: KeyedApi, status: str)
 @pytest.mark.parametrize(
     "named", [{"phoneNumber": "+201000000000"}, {"verificationId": NOTHING}, {"jobId": 10**17}]
 )
-def test_what_does_not_exist_is_not_pending(shop: KeyedApi, named: dict[str, Any]) -> None:
+def test_unknown_verification_is_not_pending(shop: KeyedApi, named: dict[str, Any]) -> None:
     assert told(shop.check(**named, otp="1234")) == (404, NOTHING_PENDING)
 
 
 @pytest.mark.parametrize("name", ["phoneNumber", "verificationId", "jobId"])
-def test_what_another_key_sent_is_not_pending_and_loses_no_attempt(
+def test_verification_of_another_key_is_not_pending_and_loses_no_attempt(
     shop: KeyedApi, name: str
 ) -> None:
     phone = new_number()
@@ -153,7 +153,7 @@ def test_what_another_key_sent_is_not_pending_and_loses_no_attempt(
     assert admin.check(**{name: named}, otp=one["otp"]).json()["valid"] is True
 
 
-def test_of_a_number_the_newest_code_is_checked(shop: KeyedApi) -> None:
+def test_newest_code_of_a_number_is_checked(shop: KeyedApi) -> None:
     phone = new_number()
     shop.accepted(phone, code="1111")
     shop.accepted(phone, code="2222")
@@ -161,7 +161,7 @@ def test_of_a_number_the_newest_code_is_checked(shop: KeyedApi) -> None:
     assert shop.check(phoneNumber=phone, otp="2222").json()["valid"] is True
 
 
-def test_without_the_scope_nothing_is_checked(api: WebServer) -> None:
+def test_scope_is_required(api: WebServer) -> None:
     environment = KeyedApi(api, KEY)
     one = environment.accepted()
     answer = environment.check(jobId=one["jobId"], otp=one["otp"])
@@ -169,7 +169,7 @@ def test_without_the_scope_nothing_is_checked(api: WebServer) -> None:
     assert environment.verification(one["verificationId"]).status == "pending"
 
 
-def test_without_a_key_nothing_is_checked(api: WebServer) -> None:
+def test_key_is_required(api: WebServer) -> None:
     answer = httpx.post(f"{api.client.base_url}{VERIFY}", json={"jobId": 1, "otp": "1"})
     missing = '{"message":"Unauthorized: API Key is missing from headers."}'
     assert told(answer) == (401, missing)
@@ -195,24 +195,24 @@ def test_exactly_one_verification_must_be_named(shop: KeyedApi, fields: dict[str
 @pytest.mark.parametrize(
     "verification", ["v", "V" + "0" * 43, NOTHING + "0", NOTHING[:-1] + "g", 5, [], [NOTHING]]
 )
-def test_an_id_of_another_form_is_refused(shop: KeyedApi, verification: Any) -> None:
+def test_malformed_id_is_refused(shop: KeyedApi, verification: Any) -> None:
     assert refusal(shop.check(verificationId=verification, otp="1234")) == INVALID
 
 
 @pytest.mark.parametrize("job", [-1, 10**18, 1.5, "one", "0", True, [1], {"id": 1}])
-def test_a_job_that_is_no_number_of_one_is_refused(shop: KeyedApi, job: Any) -> None:
+def test_malformed_job_id_is_refused(shop: KeyedApi, job: Any) -> None:
     assert refusal(shop.check(jobId=job, otp="1234")) == INVALID
 
 
 @pytest.mark.parametrize("phone", ["201001234567", 5, "x", ["+201001234567"]])
-def test_a_wrong_number_is_told_in_the_words_of_a_send(shop: KeyedApi, phone: Any) -> None:
+def test_invalid_number_is_refused_like_in_a_send(shop: KeyedApi, phone: Any) -> None:
     answer = shop.check(phoneNumber=phone, otp="1234")
     assert refusal(answer) == INVALID
     assert "Invalid phone number format" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("typed", [None, "", [], {}, True, 1.5, "1" * 101, ["1234"]])
-def test_what_the_user_typed_is_required(shop: KeyedApi, typed: Any) -> None:
+def test_typed_code_is_required(shop: KeyedApi, typed: Any) -> None:
     one = shop.accepted()
     answer = shop.check(jobId=one["jobId"], otp=typed)
     assert refusal(answer) == INVALID
@@ -220,7 +220,7 @@ def test_what_the_user_typed_is_required(shop: KeyedApi, typed: Any) -> None:
     assert shop.verification(one["verificationId"]).attempts == 0
 
 
-def test_a_body_without_what_was_typed_is_told_so(shop: KeyedApi) -> None:
+def test_body_without_a_code_is_refused_with_a_reason(shop: KeyedApi) -> None:
     assert refusal(shop.check(jobId=1)) == INVALID
 
 
@@ -231,14 +231,14 @@ def test_a_body_that_is_no_object_is_refused(shop: KeyedApi, content: bytes) -> 
     assert answer.status_code == 400
 
 
-def test_a_wrong_request_uses_no_attempt(shop: KeyedApi) -> None:
+def test_invalid_request_uses_no_attempt(shop: KeyedApi) -> None:
     one = shop.accepted()
     shop.check(jobId=one["jobId"])
     shop.check(jobId=one["jobId"], phoneNumber="x", otp="1")
     assert shop.verification(one["verificationId"]).attempts == 0
 
 
-def test_of_a_hundred_right_checks_at_once_one_is_valid(shop: KeyedApi) -> None:
+def test_one_of_a_hundred_simultaneous_right_checks_is_valid(shop: KeyedApi) -> None:
     one = shop.accepted()
     with ThreadPoolExecutor(20) as threads:
         answers = list(
@@ -248,7 +248,7 @@ def test_of_a_hundred_right_checks_at_once_one_is_valid(shop: KeyedApi) -> None:
     assert [answer.json()["valid"] for answer in answers if answer.status_code == 200] == [True]
 
 
-def test_of_a_hundred_wrong_checks_at_once_five_are_tried(shop: KeyedApi) -> None:
+def test_a_hundred_simultaneous_wrong_checks_use_five_attempts(shop: KeyedApi) -> None:
     one = shop.accepted()
     typed = wrong(one["otp"])
     with ThreadPoolExecutor(20) as threads:
@@ -257,7 +257,7 @@ def test_of_a_hundred_wrong_checks_at_once_five_are_tried(shop: KeyedApi) -> Non
     assert shop.verification(one["verificationId"]).attempts == 5
 
 
-def test_the_answer_never_holds_a_code(shop: KeyedApi) -> None:
+def test_answer_never_contains_a_code(shop: KeyedApi) -> None:
     one = shop.accepted(length=10)
     typed = wrong(one["otp"])
     answers = [

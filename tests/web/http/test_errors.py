@@ -1,4 +1,4 @@
-"""503 while nothing can be stored, 500 for what nobody expected."""
+"""503 while the database cannot store, 500 for unexpected errors."""
 
 import sqlite3
 import threading
@@ -29,7 +29,7 @@ only_on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], in
 
 
 def check_unavailable(response: httpx.Response) -> int:
-    """The answer to come back later; returns after how many seconds."""
+    """Check the 503 answer and return its seconds to retry."""
     assert (response.status_code, response.text) == (503, UNAVAILABLE)
     assert response.headers["content-type"] == "application/json; charset=utf-8"
     seconds = int(response.headers["retry-after"])
@@ -44,14 +44,14 @@ def check_unexpected(response: httpx.Response) -> None:
 
 @contextmanager
 def locked(database: Database) -> Iterator[None]:
-    """Another connection holds what every writer needs."""
+    """Hold the lock that every writer needs, on another connection."""
     with database.write() as connection:
         if not database.is_sqlite:
             connection.execute(text("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE"))
         yield
 
 
-def test_while_the_database_is_locked_requests_are_refused_and_afterwards_accepted(
+def test_requests_are_refused_while_the_database_is_locked(
     database: Database, impatient: Database, serve_web: ServeWeb
 ) -> None:
     server = serve_web(impatient)
@@ -62,7 +62,7 @@ def test_while_the_database_is_locked_requests_are_refused_and_afterwards_accept
     assert server.send().status_code == 202
 
 
-def test_a_refused_request_leaves_nothing_behind(
+def test_refused_request_leaves_no_rows(
     database: Database, impatient: Database, serve_web: ServeWeb
 ) -> None:
     server = serve_web(impatient)
@@ -73,9 +73,7 @@ def test_a_refused_request_leaves_nothing_behind(
         assert connection.scalar(select(func.count()).select_from(tables.messages)) == 1
 
 
-def test_a_lock_that_ends_in_time_delays_a_request_only(
-    database: Database, serve_web: ServeWeb
-) -> None:
+def test_short_lock_only_delays_a_request(database: Database, serve_web: ServeWeb) -> None:
     server = serve_web()
     statuses: list[int] = []
     with locked(database):
@@ -88,11 +86,11 @@ def test_a_lock_that_ends_in_time_delays_a_request_only(
 
 
 @only_on_sqlite
-def test_while_the_disk_is_full_requests_are_refused(
+def test_requests_are_refused_while_the_disk_is_full(
     serve_web: ServeWeb, database: Database
 ) -> None:
     used = Database(database.url.render_as_string(hide_password=False))
-    limits = ["PRAGMA max_page_count = 1"]  # SQLite takes the present size where that is more
+    limits = ["PRAGMA max_page_count = 1"]  # SQLite uses the current size if that is larger
 
     def limit(connection: sqlite3.Connection, *_: object) -> None:
         connection.execute(limits[0])
@@ -107,7 +105,7 @@ def test_while_the_disk_is_full_requests_are_refused(
 
 
 @only_on_postgresql
-def test_while_postgresql_is_gone_requests_are_refused_and_afterwards_accepted(
+def test_requests_are_refused_while_postgresql_is_unreachable(
     serve_web: ServeWeb, database: Database, migrated_database: MigratedDatabase
 ) -> None:
     server = serve_web()
@@ -133,7 +131,7 @@ def test_while_postgresql_is_gone_requests_are_refused_and_afterwards_accepted(
 
 
 def fill(server: WebServer) -> int:
-    """Ask for codes until the queue is full; return how many were accepted."""
+    """Request codes until the queue is full; return the number accepted."""
     for accepted in range(100):
         response = server.send()
         if response.status_code != 202:
@@ -143,7 +141,7 @@ def fill(server: WebServer) -> int:
 
 
 def paced(serve_web: ServeWeb) -> WebServer:
-    """A linked device whose queue holds 10 s of messages, one each second."""
+    """Simulate a linked device with room for 10 s of messages."""
     return serve_web(
         channel="linked",
         otp_ttl_seconds=10,
@@ -157,27 +155,25 @@ def put_senders(database: Database, count: int) -> None:
         put_sender(database, f"sender-{number}", channel="linked")
 
 
-def test_what_cannot_arrive_in_time_is_refused_and_told_when_to_come_back(
+def test_code_that_cannot_arrive_in_time_is_refused_with_retry_after(
     serve_web: ServeWeb,
 ) -> None:
     server = paced(serve_web)
-    # The eleventh waits exactly as long as its code is valid, not longer.
+    # The eleventh waits exactly for its validity, not longer.
     assert fill(server) == 11
     assert check_unavailable(server.send()) == 1
 
 
-def test_an_installation_that_is_not_paired_yet_accepts(serve_web: ServeWeb) -> None:
+def test_unpaired_installation_accepts_codes(serve_web: ServeWeb) -> None:
     assert serve_web(channel="linked").send().status_code == 202
 
 
-def test_several_senders_carry_more(serve_web: ServeWeb, database: Database) -> None:
+def test_several_senders_increase_the_capacity(serve_web: ServeWeb, database: Database) -> None:
     put_senders(database, 3)
     assert fill(paced(serve_web)) == 31
 
 
-def test_a_sender_that_nobody_holds_any_more_carries_nothing(
-    serve_web: ServeWeb, database: Database
-) -> None:
+def test_sender_without_a_lease_adds_no_capacity(serve_web: ServeWeb, database: Database) -> None:
     put_senders(database, 3)
     with database.write() as connection:
         gone = tables.senders.c.name != "sender-0"
@@ -185,9 +181,7 @@ def test_a_sender_that_nobody_holds_any_more_carries_nothing(
     assert fill(paced(serve_web)) == 11
 
 
-def test_a_place_that_becomes_free_is_given_to_the_next(
-    serve_web: ServeWeb, database: Database
-) -> None:
+def test_freed_place_is_given_to_the_next_request(serve_web: ServeWeb, database: Database) -> None:
     server = paced(serve_web)
     fill(server)
     with database.write() as connection:
@@ -203,7 +197,7 @@ def test_the_sandbox_has_no_pace_and_is_never_full(serve_web: ServeWeb) -> None:
     assert [server.send().status_code for _ in range(20)] == [202] * 20
 
 
-def test_a_defect_is_500_and_tells_the_caller_nothing_and_the_log_everything(
+def test_defect_is_500_with_details_only_in_the_log(
     serve_web: ServeWeb, database: Database
 ) -> None:
     server = serve_web()
@@ -218,9 +212,7 @@ def test_a_defect_is_500_and_tells_the_caller_nothing_and_the_log_everything(
     assert server.client.get("/healthz").status_code == 200
 
 
-def test_one_defect_does_not_stop_the_requests_after_it(
-    serve_web: ServeWeb, database: Database
-) -> None:
+def test_defect_does_not_affect_later_requests(serve_web: ServeWeb, database: Database) -> None:
     server = serve_web()
     with database.write() as connection:
         connection.execute(text("ALTER TABLE verifications RENAME TO elsewhere"))
@@ -231,7 +223,7 @@ def test_one_defect_does_not_stop_the_requests_after_it(
     assert server.send().status_code == 202
 
 
-def test_the_id_of_a_request_that_fails_is_told_to_the_caller_and_to_the_log(
+def test_id_of_a_failed_request_is_in_the_answer_and_the_log(
     database: Database, impatient: Database, serve_web: ServeWeb
 ) -> None:
     server = serve_web(impatient)

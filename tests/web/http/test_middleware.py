@@ -1,4 +1,4 @@
-"""What every answer under /admin and /static says, whatever it answers."""
+"""Headers of every answer under /admin and /static."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ STRANGERS = [
 
 
 def judge(person: Person, method: str, path: str, status: int, headers: dict[str, Any]) -> None:
-    """Ask, and look at the headers that are always there, each once."""
+    """Send a request and check the standard headers, each present once."""
     answer = person.client.request(method, path, headers={"Accept": HTML, **headers})
     assert answer.status_code == status
     assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
@@ -41,14 +41,14 @@ def judge(person: Person, method: str, path: str, status: int, headers: dict[str
 
 
 @pytest.mark.parametrize(("method", "path", "status", "headers"), LOGGED_IN)
-def test_whatever_who_is_logged_in_asks_for(
+def test_headers_of_answers_to_a_logged_in_person(
     member: Person, method: str, path: str, status: int, headers: dict[str, Any]
 ) -> None:
     judge(member, method, path, status, headers)
 
 
 @pytest.mark.parametrize(("method", "path", "status", "headers"), STRANGERS)
-def test_whatever_a_stranger_asks_for(
+def test_headers_of_answers_to_a_stranger(
     stranger: Person, method: str, path: str, status: int, headers: dict[str, Any]
 ) -> None:
     judge(stranger, method, path, status, headers)
@@ -56,7 +56,7 @@ def test_whatever_a_stranger_asks_for(
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize(("name", "status"), [("admin.css", 200), ("nowhere.css", 404)])
-def test_a_static_file_and_its_absence(
+def test_headers_of_existing_and_missing_static_files(
     stranger: Person, method: str, name: str, status: int
 ) -> None:
     address = static_url("admin.css").replace("admin.css", name)
@@ -67,5 +67,5 @@ def test_a_static_file_and_its_absence(
     assert ("immutable" in answer.headers.get("cache-control", "")) == (status == 200)
 
 
-def test_what_programs_ask_for_is_left_as_it_is(served: WebServer) -> None:
+def test_other_paths_get_no_page_headers(served: WebServer) -> None:
     assert "referrer-policy" not in served.client.get("/healthz").headers

@@ -1,4 +1,4 @@
-"""Limits over HTTP: 429 with its headers, and headers beside what is accepted."""
+"""Limits over HTTP: 429 and the headers of all answers."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ QUOTA = Quota(
 
 
 def items(header: str) -> dict[str, dict[str, int]]:
-    """Read a list of structured fields: strings with whole numbers as parameters."""
+    """Parse a list of structured fields: strings with integer parameters."""
     read = {}
     for item in header.split(", "):
         found = ITEM.fullmatch(item)
@@ -41,7 +41,7 @@ def send(server: WebServer, key: str, phone: str = PHONE, **fields: object) -> h
     )
 
 
-def test_the_old_key_has_no_limits_and_no_headers_of_them(serve_web: ServeWeb) -> None:
+def test_environment_key_has_no_limits_and_no_headers(serve_web: ServeWeb) -> None:
     server = serve_web()
     for _ in range(12):
         answer = send(server, KEY)
@@ -50,7 +50,7 @@ def test_the_old_key_has_no_limits_and_no_headers_of_them(serve_web: ServeWeb) -
         assert "RateLimit-Policy" not in answer.headers
 
 
-def test_a_new_key_has_the_defaults_and_is_told_of_them(
+def test_new_key_has_the_default_limits_and_their_headers(
     serve_web: ServeWeb, database: Database
 ) -> None:
     key = make_key(database)
@@ -76,7 +76,7 @@ def test_a_new_key_has_the_defaults_and_is_told_of_them(
     assert send(server, key, "+201001234568").status_code == 202
 
 
-def test_a_limit_that_is_set_holds_for_the_old_key_too(serve_web: ServeWeb) -> None:
+def test_configured_limit_applies_to_the_environment_key(serve_web: ServeWeb) -> None:
     server = serve_web(limit_per_client_ip="2/1h")
     codes = [send(server, KEY, clientIp="2001:db8::1").status_code for _ in range(3)]
     assert codes == [202, 202, 429]
@@ -85,7 +85,7 @@ def test_a_limit_that_is_set_holds_for_the_old_key_too(serve_web: ServeWeb) -> N
     assert send(server, KEY).status_code == 202
 
 
-def test_simultaneous_sends_never_pass_a_limit(serve_web: ServeWeb) -> None:
+def test_simultaneous_sends_never_exceed_a_limit(serve_web: ServeWeb) -> None:
     server = serve_web(limit_total="7/1h")
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda _: send(server, KEY), range(40)))
@@ -93,7 +93,7 @@ def test_simultaneous_sends_never_pass_a_limit(serve_web: ServeWeb) -> None:
     assert (codes.count(202), codes.count(429)) == (7, 33)
 
 
-def test_a_country_that_is_not_allowed_is_refused_with_a_word(serve_web: ServeWeb) -> None:
+def test_denied_country_is_refused_with_an_error_word(serve_web: ServeWeb) -> None:
     server = serve_web(allowed_countries="EG,US")
     assert send(server, KEY).status_code == 202
     refused = send(server, KEY, "+12645550123")
@@ -104,7 +104,7 @@ def test_a_country_that_is_not_allowed_is_refused_with_a_word(serve_web: ServeWe
     }
 
 
-def test_headers_name_each_limit_and_what_is_left_of_it() -> None:
+def test_headers_name_each_limit_and_its_remaining_quota() -> None:
     assert headers(QUOTA) == {
         "RateLimit-Policy": '"per_number-30s";q=1;w=30, "per_number-1h";q=5;w=3600, '
         '"total-1m";q=100;w=60',
@@ -112,7 +112,7 @@ def test_headers_name_each_limit_and_what_is_left_of_it() -> None:
     }
 
 
-def test_headers_of_a_refusal_promise_nothing_later_than_retry_after() -> None:
+def test_headers_of_a_refusal_agree_with_retry_after() -> None:
     refused = LimitReached(Quota(QUOTA.policies, is_reached=True))
     assert refused.retry_after == 13
     assert refused.word == "rate_limited"

@@ -1,4 +1,4 @@
-// What every page of the dashboard does with scripts on; without them it works, too.
+// Scripts of every dashboard page; all pages also work without scripts.
 import "./forms.js";
 import "./theme.js";
 import "./menu.js";

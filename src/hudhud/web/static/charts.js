@@ -7,7 +7,7 @@ const RENEWED = 10000;
 const drawn = new Map();
 let renewedAt = Date.now();
 
-/** Draw what the page holds, unless it is drawn already. */
+/** Draw each chart of the page whose data has changed. */
 export function drawCharts() {
   const data = document.querySelector("[data-series]")?.dataset.series;
   for (const [place, chart] of drawn) if (!place.isConnected) forget(place, chart);
@@ -17,7 +17,7 @@ export function drawCharts() {
   }
 }
 
-/** Load newer numbers, at most every ten seconds and only for somebody who looks. */
+/** Reload the numbers, at most every ten seconds and only while the page is visible. */
 export function renewCharts() {
   const section = document.getElementById("traffic");
   if (!section || document.hidden || Date.now() - renewedAt < RENEWED) return;
@@ -94,13 +94,13 @@ function writeTimes(_plot, moments) {
   return moments.map((moment) => format.format(moment * 1000));
 }
 
-// Digits are Latin in every language, as in the rest of the page.
+// Digits are Latin in every language, as on the rest of the page.
 function writeNumbers(_plot, values) {
   const format = new Intl.NumberFormat("en");
   return values.map((value) => format.format(value));
 }
 
-// The key beside the heading says what is under the pointer.
+// The legend next to the heading shows the values under the pointer.
 function writeValues(place, plot) {
   const figure = place.closest("figure");
   const index = plot.cursor.idx;
@@ -112,7 +112,7 @@ function writeValues(place, plot) {
   moment.textContent = index == null ? "" : clock(shape()).format(plot.data[0][index] * 1000);
 }
 
-// A custom property holds both themes' colours; only a real property tells which one applies.
+// A custom property holds the colours of both themes; a real property resolves to the current one.
 function colour(name) {
   const probe = document.createElement("i");
   probe.style.color = `var(${name})`;

@@ -1,11 +1,11 @@
-// What grows older or runs out, counted every second as `admin/ui/format.py` writes it.
+// Update ages and countdowns every second, in the format of `admin/ui/format.py`.
 const { units, joined } = JSON.parse(document.querySelector("[data-units]").dataset.units);
 const sizes = Object.keys(units).map(Number).sort((one, other) => other - one);
 const DAY = sizes[0];
 const SECOND = sizes.at(-1);
 const plural = new Intl.PluralRules(document.documentElement.lang);
 
-// The server's clock counts: it wrote its time when the answer began.
+// Use the server's clock: the page holds its time at the start of the response.
 const began = performance.timeOrigin + performance.getEntriesByType("navigation")[0].responseStart;
 const ahead = Number(document.documentElement.dataset.now) - began;
 

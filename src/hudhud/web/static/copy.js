@@ -1,4 +1,4 @@
-// Buttons that copy the text of another element: <button data-copy="its id" data-done="Copied">.
+// Buttons that copy another element's text: <button data-copy="its id" data-done="Copied">.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
@@ -11,7 +11,7 @@ async function copied(source) {
     await navigator.clipboard.writeText(source.textContent.trim());
     return true;
   } catch {
-    // Without HTTPS there is no clipboard: select the text, so that one key copies it.
+    // The clipboard API needs HTTPS; without it, select the text for Ctrl+C.
     getSelection().selectAllChildren(source);
     return false;
   }

@@ -1,4 +1,4 @@
-// A job opens in a drawer, a logout asks in a dialog; without scripts both are pages.
+// Open jobs in a drawer and confirmations in a dialog; without scripts both are pages.
 import { load } from "./load.js";
 
 const drawer = document.getElementById("drawer");
@@ -32,26 +32,26 @@ async function open(dialog, link) {
 for (const dialog of [drawer, confirm]) {
   dialog.addEventListener("close", () => {
     dialog.replaceChildren();
-    // The stream may have put another link in the place of the one that opened it.
+    // The stream may have replaced the link that opened the dialog.
     const row = opener?.row && document.getElementById(opener.row);
     const link = opener?.link.isConnected ? opener.link : row?.querySelector("a[data-drawer]");
     link?.focus({ preventScroll: true });
   });
 }
 
-// The question is answered once its form was taken.
+// Close the confirmation once its form has been submitted.
 confirm.addEventListener("submit", () => {
   addEventListener("htmx:finally:request", () => confirm.close(), { once: true });
 });
 
-/** Load the open job again where it is among the ids that changed. */
+/** Reload the open job if its id is among the changed ones. */
 export function renewDrawer(ids) {
   const job = openJob();
   if (!job || !ids.includes(job)) return undefined;
   return load(`/admin/jobs/${job}`, drawer, { style: "innerMorph", background: true });
 }
 
-/** Return the number of the job in the open drawer, as text. */
+/** Return the id of the job in the open drawer, as text. */
 export function openJob() {
   return drawer.open ? drawer.querySelector("[data-job]")?.dataset.job : undefined;
 }

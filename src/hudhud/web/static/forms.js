@@ -1,4 +1,4 @@
-// Forms and links that htmx sends: their token, their way back, and what went wrong.
+// Add the CSRF token and return address to htmx requests, and show their errors.
 import { tell } from "./notices.js";
 
 document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
@@ -8,12 +8,12 @@ document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
   }
   const token = document.querySelector('meta[name="csrf-token"]')?.content;
   if (token) ctx.request.headers["X-CSRF-Token"] = token;
-  // Parts that came by the stream know neither: they are the same for all who watch.
+  // HTML from the stream has neither value, because all viewers get the same.
   ctx.request.body.delete("_csrf");
   if (!ctx.request.body.get("back")) ctx.request.body.set("back", location.pathname + location.search);
 });
 
-// The end of a session is told by the stream; nobody is sent away from what they read.
+// The stream announces the end of a session; a background request must not redirect to the login.
 document.addEventListener("htmx:after:request", (event) => {
   const { request, response } = event.detail.ctx;
   if (request.headers["X-Background"] && response.status === 401) event.preventDefault();
@@ -25,11 +25,11 @@ document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
 });
 
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
-  // Nobody asked for what the page loads by itself.
+  // Background requests fail silently, because no user action caused them.
   if (ctx && !ctx.request.headers["X-Background"]) tell("bad");
 });
 
-// A swap that takes the focused element away must not send the keyboard back to the page's top.
+// A swap that removes the focused element must not move keyboard focus to the top of the page.
 let focused = null;
 
 document.addEventListener("htmx:before:swap", ({ detail: { ctx } }) => {
@@ -46,7 +46,7 @@ document.addEventListener("htmx:after:swap", () => {
   heading.focus({ preventScroll: true });
 });
 
-// What was not chosen needs no place in the address.
+// Keep empty fields out of the address.
 function dropEmpty(fields) {
   for (const [name, value] of [...fields]) if (value === "") fields.delete(name);
 }

@@ -1,4 +1,4 @@
-// One stream for all tabs of a browser, which opens at most six connections to a server.
+// Share one stream between all tabs: a browser opens at most six connections to a server.
 import { openStream } from "./stream.js";
 
 const KEPT = ["verdict", "senders", "numbers"];
@@ -6,7 +6,7 @@ const ROWS_KEPT = 30000;
 const ports = new Set();
 const latest = new Map();
 let rows = [];
-// What became of the stream since it last told something.
+// The stream's last `lost` or `ended` message; null once an event arrives.
 let trouble = null;
 let ensureOpen;
 
@@ -17,7 +17,7 @@ self.addEventListener("connect", ({ ports: [port] }) => {
   ports.add(port);
   if (!ensureOpen) ensureOpen = openStream(self.name.split(" ")[0], pass);
   else {
-    // Whoever opens a page after the end has logged in again.
+    // A page opened after the session ended means that the admin has logged in again.
     if (trouble?.kind === "ended") trouble = null;
     ensureOpen();
     catchUp(port);
@@ -34,18 +34,18 @@ function keep(message) {
   trouble = null;
   if (KEPT.includes(message.name)) latest.set(message.name, message);
   if (message.name === "rows") rows.push({ at: Date.now(), message });
-  // The last one also says which jobs are watched.
+  // Always keep the last message: it also names the watched jobs.
   rows = rows.filter(({ at }, place) => place === rows.length - 1 || at > Date.now() - ROWS_KEPT);
 }
 
-// What was told before may be older by now than the page of a new tab.
+// Earlier messages may be older than the page of a new tab.
 function forget(message) {
   trouble = message;
   latest.clear();
   rows = [];
 }
 
-// Tell a new tab what it may have missed between its page and now.
+// Send a new tab the messages that it may have missed since its page was rendered.
 function catchUp(port) {
   if (trouble) port.postMessage(trouble);
   for (const message of latest.values()) port.postMessage(message);

@@ -1,4 +1,4 @@
-// What the stream says, for this tab; the sign in the page's head that tells whether it flows.
+// Dispatch the stream's events in this tab, and show the connection state in the header.
 import { openStream } from "./stream.js";
 
 const sign = document.getElementById("live");
@@ -6,12 +6,12 @@ const icon = sign.querySelector("use");
 const [text] = sign.getElementsByTagName("span");
 const html = document.documentElement;
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: html.dataset.zone });
-// After a longer time away the stream no longer remembers every row.
+// After a longer gap the stream no longer has every row.
 const REMEMBERED = 45000;
 let heardAt = Date.now();
 let isLost = true;
 
-/** Follow the stream: `event(name, data)` for each event, `missed()` when too much was missed. */
+/** Follow the stream: call `event(name, data)` for each event, `missed()` after too long a gap. */
 export function follow({ event, missed }) {
   function take(message) {
     if (message.kind === "lost") showLost();
@@ -28,7 +28,7 @@ export function follow({ event, missed }) {
 }
 
 function followWorker(take) {
-  // Tabs share what is written for the same language and time zone.
+  // Tabs with the same language and time zone share a worker.
   const name = `${html.lang} ${html.dataset.zone}`;
   const worker = new SharedWorker(new URL("live-worker.js", import.meta.url), { name, type: "module" });
   worker.port.onmessage = ({ data }) => take(data);

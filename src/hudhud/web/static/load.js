@@ -1,22 +1,22 @@
-// Parts of the page: put in their places, asked for in the background.
+// Load and replace parts of the page.
 const htmx = window.htmx;
 
-/** Change the element with this id into what the HTML says, keeping focus and what was typed. */
+/** Morph the element with this id into the HTML, keeping focus and input. */
 export function swap(id, html) {
   const target = document.getElementById(id);
-  // htmx changes the page before it first waits.
+  // htmx changes the page before its first await.
   if (target) htmx.swap({ text: html, target, sourceElement: target, swap: "outerMorph" });
 }
 
-/** Load an address into an element; the server sends the part that belongs there. */
+/** Load an address into an element; the server sends only that part of the page. */
 export function load(path, target, { style = "outerMorph", background = false } = {}) {
   const headers = { "HX-Target": nameOf(target) };
-  // Not a use of the session: a forgotten page must not keep it alive.
+  // Background requests do not extend the session, so that an unattended page cannot keep it alive.
   if (background) headers["X-Background"] = "true";
   return htmx.ajax("GET", path, { source: target, target, swap: style, headers, push: "false" });
 }
 
-/** Ask in the background for the part that belongs into an element; null where there is none. */
+/** Fetch an element's part of the page in the background; return null on failure. */
 export async function fetchPart(path, target) {
   const headers = { "HX-Request": "true", "HX-Target": nameOf(target), "X-Background": "true", Accept: "text/html" };
   const answer = await fetch(path, { headers });

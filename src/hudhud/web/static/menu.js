@@ -1,4 +1,4 @@
-// The account menu closes when the attention goes elsewhere.
+// Close the account menu on a click outside or on Escape.
 const menu = document.querySelector("details.menu");
 
 document.addEventListener("click", (event) => {

@@ -1,9 +1,9 @@
-// The place for what came of an action, which screen readers announce.
+// Show the result of an action in a live region, which screen readers announce.
 const LASTS = 15000;
 const place = document.getElementById("notices");
 let going;
 
-/** Show a sentence; without one the page's own for a request that failed. */
+/** Show a sentence, by default the page's text for a failed request. */
 export function tell(tone, sentence = place.dataset.failed) {
   const note = document.createElement("div");
   note.className = `note ${tone}`;
@@ -13,7 +13,7 @@ export function tell(tone, sentence = place.dataset.failed) {
   place.replaceChildren(note);
 }
 
-// Good news goes by itself.
+// Remove a success notice after a while.
 new MutationObserver(() => {
   clearTimeout(going);
   const good = place.querySelector(".note.ok");

@@ -1,7 +1,7 @@
-// The list of jobs as the server has it now, without disturbing who looks at it.
+// Refresh the list of jobs without disturbing the reader.
 import { fetchPart, swap } from "./load.js";
 
-/** Load the rows of the list again, with what stands around them; its form stays as it is. */
+/** Reload the rows and their surroundings, except the search form. */
 export async function renewList() {
   const list = document.getElementById("jobs");
   const asked = new URL(location.href);
@@ -13,7 +13,7 @@ export async function renewList() {
   }
   const here = location.href;
   const part = await fetchPart(asked.pathname + asked.search, list);
-  // Meanwhile somebody may have gone to another page of the list.
+  // The admin may have moved to another page of the list during the request.
   if (!part || location.href !== here) return;
   for (const id of isPinned ? ["jobs-body"] : ["jobs-list", "retry-all"]) {
     const fresh = part.querySelector(`#${id}`);
@@ -21,7 +21,7 @@ export async function renewList() {
   }
 }
 
-// Nothing new moves a row that has the focus.
+// New rows must not move a focused row.
 function staysPut(list) {
   const hasFocus = list.querySelector("tbody")?.contains(document.activeElement);
   return list.dataset.first === "true" && hasFocus;

@@ -1,10 +1,10 @@
-// The list of jobs: rows change in their places; new ones come in at the top of the first page.
+// Update the rows of the job list in place; insert new ones at the top of the first page.
 import { swap } from "./load.js";
 
 const FRESH = 1600;
 const unseen = new Set();
 
-/** Show rows that the stream brings, the newest first; `total` is how many jobs there are. */
+/** Show rows from the stream, newest first; `total` is the number of jobs. */
 export function showRows(rows, total) {
   const list = document.getElementById("jobs");
   for (const row of rows.toReversed()) {
@@ -15,17 +15,17 @@ export function showRows(rows, total) {
   if (showsNewest(list)) tellTotal(list, total);
 }
 
-/** Tell whether the list is the first page of all jobs. */
+/** Return whether the list is the first page of all jobs. */
 export function showsNewest({ dataset: { first, status, delivery, search } }) {
   return first === "true" && !status && !delivery && !search;
 }
 
-/** Tell whether the stream can judge what fits the list: the rest only the server knows. */
+/** Return whether the script can apply the list's search itself; other searches need the server. */
 export function isJudged({ dataset: { search } }) {
   return !search || /^\+?\d{5,}$/.test(digitsOf(search));
 }
 
-// A list that a link or a form brings has seen everything; a renewed one, if it begins with the newest.
+// Nothing is unseen after a navigation, or after a refresh of the first page.
 document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   const id = ctx.target?.id;
   const list = document.getElementById("jobs");
@@ -105,7 +105,7 @@ function tellTotal(list, total) {
   place.textContent = text.replace("%(count)s", number(count)).replace("%(total)s", number(Math.min(total, most)));
 }
 
-// As `format.py` writes numbers in every language.
+// Same format as `format.py` in every language.
 function number(value) {
   return value.toLocaleString("en");
 }

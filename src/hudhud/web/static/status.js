@@ -1,4 +1,4 @@
-// The status page: kept up to date by the stream, with charts, a drawer and ticking times.
+// The status page: live updates, charts, a drawer and ticking times.
 import "./clock.js";
 import "./dialogs.js";
 import { drawCharts, renewCharts } from "./charts.js";

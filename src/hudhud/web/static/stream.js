@@ -1,12 +1,12 @@
-// One connection to the stream of events, made again whenever it is lost.
+// One connection to the event stream, reopened whenever it is lost.
 const NAMES = ["hello", "verdict", "senders", "numbers", "rows", "beat"];
-// The server gives a sign of life every 5 s.
+// The server sends a keepalive every 5 s.
 const SILENCE = 12000;
 const LONGEST_WAIT = 30000;
 
 /**
- * Open the stream in a language. `tell` gets {kind: "event", name, data}, {kind: "lost"} and {kind: "ended"}.
- * Returns a function that makes sure that it is open.
+ * Open the stream in a language. `tell` receives {kind: "event", name, data}, {kind: "lost"} and {kind: "ended"}.
+ * Return a function that reopens it if needed.
  */
 export function openStream(language, tell) {
   let source = null;
@@ -45,7 +45,7 @@ export function openStream(language, tell) {
 
   async function lost() {
     tell({ kind: "lost" });
-    // The browser tries again by itself, unless the server answered with something else.
+    // The browser reconnects by itself unless the server answered with another status.
     if (source.readyState !== EventSource.CLOSED) return;
     stop();
     if (await isLoggedOut()) {

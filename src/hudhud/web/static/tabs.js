@@ -1,4 +1,4 @@
-// The two ways of linking a phone, side by side in the page: one is shown.
+// Show one of the two ways of linking a phone.
 const chosen = new Map();
 const asked = new URLSearchParams(location.search).get("pair");
 
@@ -14,7 +14,7 @@ document.addEventListener("click", (event) => {
   showTabs();
 });
 
-/** Show what was chosen, after a change of the page; the server's choice where nobody chose. */
+/** Show the chosen tab after a page update, by default the server's choice. */
 export function showTabs() {
   for (const sender of document.querySelectorAll(".sender")) {
     const which = chosen.get(sender.id) ?? asked;

@@ -1,4 +1,4 @@
-// A theme is shown at once and kept by the server.
+// Apply a theme at once; the server stores it.
 const form = document.getElementById("theme");
 
 form?.addEventListener("submit", (event) => {
@@ -10,6 +10,6 @@ form?.addEventListener("submit", (event) => {
     button.setAttribute("aria-pressed", String(button === event.submitter));
   }
   const fields = new URLSearchParams(new FormData(form, event.submitter));
-  // Where it leads is not of interest: the page stays.
+  // Ignore the redirect: the page stays.
   fetch(form.action, { method: "POST", body: fields, redirect: "manual" });
 });

@@ -1,18 +1,18 @@
-// Jobs that the stream does not watch: asked for again when it says that something changed.
+// Refetch jobs that the stream does not watch when it reports a change.
 import { openJob, renewDrawer } from "./dialogs.js";
 import { renewList } from "./renewal.js";
 import { isJudged, showsNewest } from "./rows.js";
 
-// One change is told by several events.
+// One change causes several events.
 const GATHERED = 150;
 const REST = 2000;
-// The smallest id that the stream watches, and how many jobs there are.
+// The smallest watched id, and the number of jobs.
 let watched = { smallest: 0, total: 0 };
 let renewedAt = -REST;
 let isDue = false;
 let isUnderWay = false;
 
-/** Take note that something changed; `news` says which jobs the stream watches from now on. */
+/** Handle a change; `news` says which jobs the stream watches from now on. */
 export function noteChange(news) {
   watched = news ?? watched;
   isDue = true;
@@ -48,11 +48,11 @@ function isListUnwatched() {
   if (!isJudged(list)) return true;
   const last = rows.length ? Number(rows[rows.length - 1].dataset.id) : Infinity;
   if (last < watched.smallest) return true;
-  // An older job may come to fit what is chosen, where there is room for it.
+  // A changed older job may now match the filter, if the page has room for it.
   return watched.smallest > 0 && rows.length < Number(list.dataset.limit);
 }
 
-// The first rows and the first older ones came while the page was open.
+// The list was empty, or had a single page, when the page was opened.
 function isWithoutFoot(count) {
   if (!count) return false;
   return !document.getElementById("jobs-total") || (watched.total > count && !document.getElementById("older"));

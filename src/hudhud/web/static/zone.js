@@ -1,5 +1,5 @@
-// Times are written on the server: tell it this browser's time zone. The login form comes first, so
-// that pages know it from the start.
+// Send this browser's time zone to the server, which formats the times. The login form sends it, so
+// that every page has it from the start.
 const NAME = "hudhud_zone";
 const YEAR = 365 * 24 * 3600;
 

@@ -1,4 +1,4 @@
-"""The audit on its page: every kind of note in words, filtered, searched and paged."""
+"""The audit page: every kind of entry worded, filtered, searched and paged."""
 
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -24,7 +24,7 @@ ACTIONS: tuple[What, ...] = get_args(What)
 
 @pytest.fixture(scope="module", autouse=True)
 def _notes(served: WebServer) -> None:
-    """A hundred and twenty notes of all kinds, the last ones in the order of `ACTIONS`."""
+    """120 entries of all kinds, the last in `ACTIONS` order."""
     with served.database.write() as connection:
         for number in range(120):
             what = ACTIONS[-1 - number % len(ACTIONS)]
@@ -46,7 +46,7 @@ def kinds(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
-def test_every_kind_of_note_has_words(member: Person, language: str) -> None:
+def test_every_kind_of_entry_has_words(member: Person, language: str) -> None:
     answer = member.client.get("/admin/audit", headers={"Accept-Language": language})
     page = Page(answer.text)
     assert set(kinds(page)) >= set(ACTIONS)
@@ -57,7 +57,7 @@ def test_every_kind_of_note_has_words(member: Person, language: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
-def test_each_kind_and_each_group_has_words_of_its_own(language: Language) -> None:
+def test_each_kind_and_group_has_distinct_words(language: Language) -> None:
     fmt = Format(View(language, ZoneInfo("UTC")), now_ms())
     notes: list[Any] = [SimpleNamespace(what=what, subject=None) for what in ACTIONS]
     said = {str(words_of(note, fmt)) for note in notes}
@@ -66,7 +66,9 @@ def test_each_kind_and_each_group_has_words_of_its_own(language: Language) -> No
     assert set(group_words(fmt)) == set(GROUPS)
 
 
-def test_a_note_that_names_itself_without_end_is_shown(served: WebServer, member: Person) -> None:
+def test_entry_with_an_endlessly_nested_sentence_is_shown(
+    served: WebServer, member: Person
+) -> None:
     detail = "There is no sender named " * 2000 + "x."
     with served.database.write() as connection:
         connection.execute(
@@ -81,12 +83,12 @@ def test_a_note_that_names_itself_without_end_is_shown(served: WebServer, member
 
 
 @pytest.mark.parametrize("group", list(GROUPS))
-def test_a_group_shows_its_notes_alone(member: Person, group: audit_log.Group) -> None:
+def test_filter_shows_the_entries_of_one_group(member: Person, group: audit_log.Group) -> None:
     page = Page(member.get(f"/admin/audit?what={group}").text)
     assert set(kinds(page)) == set(GROUPS[group])
 
 
-def test_pages_follow_each_other(member: Person) -> None:
+def test_pages_are_consecutive(member: Person) -> None:
     seen = 0
     address = "/admin/audit?q=subject"
     while address:
@@ -98,18 +100,18 @@ def test_pages_follow_each_other(member: Person) -> None:
     assert seen == 120
 
 
-def test_a_search_without_a_hit_says_so(member: Person) -> None:
+def test_search_without_results_says_so(member: Person) -> None:
     assert "No entry matches" in member.get("/admin/audit?q=nobody-did-this").text
 
 
 @pytest.mark.parametrize("query", ["what=nonsense", "before=x", "before=" + "9" * 30, "q=%00"])
-def test_what_makes_no_sense_is_ignored(member: Person, query: str) -> None:
+def test_invalid_parameters_are_ignored(member: Person, query: str) -> None:
     assert member.get(f"/admin/audit?{query}").status_code == 200
 
 
 @pytest.mark.parametrize(("days", "said"), [(1, "1 day and"), (30, "30 days and")])
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_the_page_tells_how_long_notes_are_kept(
+def test_page_shows_how_long_entries_are_kept(
     serve_web: ServeWeb, cheap_hashes: None, days: int, said: str
 ) -> None:
     del cheap_hashes

@@ -1,4 +1,4 @@
-"""What scripts and forms change of jobs: retry one or all, cancel one."""
+"""Changes of jobs by scripts and forms."""
 
 from typing import Any
 
@@ -33,13 +33,13 @@ def test_a_failed_job_is_queued_again_with_fresh_attempts(
 
 
 @pytest.mark.parametrize("job", ["999999", "0", "x", "1e3", "-1", "9" * 30])
-def test_a_job_that_does_not_exist_is_not_found(admin: httpx.Client, job: str) -> None:
+def test_unknown_job_is_not_found(admin: httpx.Client, job: str) -> None:
     answer = admin.post(f"/admin/jobs/retry/{job}")
     assert answer.status_code == 404
     assert answer.json() == {"message": f"Job with ID {job} not found."}
 
 
-def test_a_job_whose_code_is_over_is_refused_with_the_reason(
+def test_retry_of_an_expired_job_is_refused_with_the_reason(
     dashboard: WebServer, admin: httpx.Client
 ) -> None:
     (job,) = submit(dashboard.database, now=now_ms())
@@ -51,14 +51,12 @@ def test_a_job_whose_code_is_over_is_refused_with_the_reason(
     assert notes(dashboard.database, "retry") == [("admin", str(job), "refused")]
 
 
-def test_a_job_that_waits_has_nothing_to_retry(dashboard: WebServer, admin: httpx.Client) -> None:
+def test_waiting_job_cannot_be_retried(dashboard: WebServer, admin: httpx.Client) -> None:
     (job,) = submit(dashboard.database, now=now_ms())
     assert admin.post(f"/admin/jobs/retry/{job}").status_code == 409
 
 
-def test_all_that_are_still_valid_are_queued_again(
-    dashboard: WebServer, admin: httpx.Client
-) -> None:
+def test_all_valid_failed_jobs_are_queued_again(dashboard: WebServer, admin: httpx.Client) -> None:
     valid, also_valid, over, waiting = submit(dashboard.database, 4, now=now_ms())
     for job in (valid, also_valid):
         fail(dashboard.database, job)
@@ -84,7 +82,7 @@ def test_a_waiting_job_is_canceled_and_its_code_erased(
 
 
 @pytest.mark.parametrize("job", ["%00", "1%0a", "%E2%80%AE1", "9" * 3000])
-def test_what_cannot_be_a_job_is_not_found_and_noted_in_one_short_line(
+def test_invalid_job_id_is_not_found_and_audited_in_one_short_line(
     dashboard: WebServer, admin: httpx.Client, job: str
 ) -> None:
     assert admin.post(f"/admin/jobs/retry/{job}").status_code == 404

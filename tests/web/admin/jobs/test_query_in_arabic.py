@@ -1,4 +1,4 @@
-"""Who reads errors in Arabic finds jobs by the words that the list shows."""
+"""Search for errors in Arabic by the words that the list shows."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def rows(person: Person, search: str, language: str) -> list[int]:
     return [int(attributes["data-id"]) for _tag, attributes in found if "data-id" in attributes]
 
 
-def test_a_job_is_found_by_the_words_of_its_error_in_the_readers_language(
+def test_search_finds_a_job_by_its_error_in_the_readers_language(
     dashboard: WebServer, person: Person
 ) -> None:
     person.log_in()
@@ -47,32 +47,32 @@ def test_a_job_is_found_by_the_words_of_its_error_in_the_readers_language(
 @pytest.mark.parametrize(
     "words", ["صلاحية الرمز قبل أن", "انتهت صلاحية الرمز قبل أن يُرسَل.", "الرمز قبل ان يرسل"]
 )
-def test_vowel_signs_and_the_seats_of_hamza_do_not_matter(words: str) -> None:
+def test_vowel_signs_and_hamza_seats_are_ignored(words: str) -> None:
     assert codes_for(words, "ar") == ("job.expired",)
     assert codes_for(words, "en") == ()
 
 
-def test_what_is_put_into_a_sentence_does_not_make_it_searched_for() -> None:
+def test_parameters_of_a_sentence_do_not_match_its_code() -> None:
     assert codes_for("لم يقبلها واتساب", "ar") == ("job.not_taken",)
     assert codes_for("479", "ar") == ()
 
 
 @pytest.mark.parametrize("search", ["job.no_account", "no_account", " NO_ACCOUNT "])
-def test_a_code_is_searched_for_by_its_name(search: str) -> None:
+def test_sentence_code_matches_by_name(search: str) -> None:
     assert codes_for(search, "en") == ("job.no_account",)
 
 
-def test_english_words_are_searched_for_in_every_language() -> None:
+def test_english_words_match_in_every_language() -> None:
     assert codes_for("DID not take it", "en") == codes_for("did not take it", "ar")
     assert codes_for("DID not take it", "en") == ("job.not_taken",)
 
 
 @pytest.mark.parametrize("words", ["", "\u064e", "{detail}", "job", "other", "text"])
-def test_what_no_sentence_says_means_nothing(words: str) -> None:
+def test_words_of_no_sentence_match_nothing(words: str) -> None:
     assert not {code for code in codes_for(words, "ar") if code.startswith(("job.", "other"))}
 
 
-def test_a_sentence_holds_what_its_reader_sees() -> None:
+def test_sentence_matches_the_displayed_words() -> None:
     sentence = say("job.not_taken", detail="server returned error 479")
     assert holds(sentence, "واتساب: server RETURNED", "ar")
     assert not holds(sentence, "واتساب: server", "en")
@@ -80,5 +80,5 @@ def test_a_sentence_holds_what_its_reader_sees() -> None:
 
 
 @pytest.mark.parametrize("search", ["\u064b", "\u0301", "\u2068", ""])
-def test_signs_that_do_not_matter_find_nothing_by_themselves(search: str) -> None:
+def test_ignored_characters_alone_match_nothing(search: str) -> None:
     assert not holds(say("job.not_taken", detail="error 479"), search, "ar")

@@ -1,4 +1,4 @@
-"""API keys on their page: made, shown once, rotated, revoked; and the audit that tells of it."""
+"""The keys page: created, shown once, rotated, revoked, and audited."""
 
 import re
 from typing import Any
@@ -26,14 +26,14 @@ def make(person: Person, **fields: Any) -> httpx.Response:
 
 
 def shown_in(answer: httpx.Response) -> str:
-    """The secret that the answer shows."""
+    """Return the secret that the answer shows."""
     found = SHOWN.search(answer.text)
     assert found is not None, answer.text
     return found[1]
 
 
 def listed(server: WebServer) -> list[Any]:
-    """The secrets in use."""
+    """Return the secrets in use."""
     now = now_ms()
     with server.database.read() as connection:
         return [key for key in api_keys.list_keys(connection) if api_keys.still_works(key, now)]
@@ -49,7 +49,7 @@ def stored(server: WebServer, key: str) -> Any:
 
 
 def row_of(page: str, prefix: str) -> str:
-    """The page's row of a secret, without its markup."""
+    """Return the page's row of a secret, without markup."""
     found = re.search(rf'<tr role="row" data-key="{prefix}">(.*?)</tr>', page, re.DOTALL)
     assert found is not None
     return " ".join(re.sub(r"<[^>]+>", " ", found[1]).split())
@@ -67,7 +67,7 @@ def test_a_key_is_shown_once_and_works(member: Person, served: WebServer) -> Non
     assert key not in audit
 
 
-def test_all_that_can_be_set_is_set_shown_and_audited(member: Person, served: WebServer) -> None:
+def test_every_option_is_stored_shown_and_audited(member: Person, served: WebServer) -> None:
     answer = make(
         member,
         name="everything",
@@ -103,7 +103,7 @@ def test_a_test_key_is_marked(member: Person, served: WebServer) -> None:
     assert "trial test key: to the sandbox only" in row_of(member.get(KEYS).text, row.prefix)
 
 
-def test_the_form_begins_with_the_scopes_of_a_program_that_verifies(member: Person) -> None:
+def test_form_preselects_the_default_scopes(member: Person) -> None:
     page = member.get(KEYS).text
     checked = re.findall(r'name="scope" value="(\w+)" checked', page)
     assert checked == ["send", "verify", "read"]
@@ -127,7 +127,7 @@ def test_the_form_begins_with_the_scopes_of_a_program_that_verifies(member: Pers
         ({"per_key": "often"}, "key-per_key", "That is no limit: write it as 1/30s"),
     ],
 )
-def test_a_key_that_cannot_be_made_says_why_and_keeps_what_was_typed(
+def test_refused_key_gives_the_reason_and_keeps_the_input(
     member: Person, served: WebServer, wrong: dict[str, str], field: str | None, said: str
 ) -> None:
     before = in_use(served)
@@ -167,7 +167,7 @@ def test_a_rotated_key_shows_its_new_secret_once(
     assert new not in audit
 
 
-def test_a_secret_that_was_replaced_can_be_ended_at_once(member: Person, served: WebServer) -> None:
+def test_replaced_secret_can_be_ended_at_once(member: Person, served: WebServer) -> None:
     old = make_key(served.database, "leaked", "send")
     new = shown_in(member.fill(KEYS, ROTATE, owner=old[:14], overlap="7d"))
     page = member.get(KEYS).text
@@ -180,9 +180,7 @@ def test_a_secret_that_was_replaced_can_be_ended_at_once(member: Person, served:
     assert [key.prefix for key in listed(served) if key.name == "leaked"] == [new[:14]]
 
 
-def test_the_secrets_of_a_key_stand_together_the_newest_first(
-    member: Person, served: WebServer
-) -> None:
+def test_secrets_of_a_key_are_grouped_newest_first(member: Person, served: WebServer) -> None:
     old = make_key(served.database, "together", "read")
     other = make_key(served.database, "between", "read")
     new = shown_in(member.fill(KEYS, ROTATE, owner=old[:14], overlap="1h"))
@@ -191,14 +189,14 @@ def test_the_secrets_of_a_key_stand_together_the_newest_first(
     assert shown[first : first + 3] == [new[:14], old[:14], other[:14]]
 
 
-def test_an_overlap_that_nobody_offers_is_refused(member: Person, served: WebServer) -> None:
+def test_overlap_that_is_not_offered_is_refused(member: Person, served: WebServer) -> None:
     old = make_key(served.database, "kept", "send")
     answer = member.fill(KEYS, ROTATE, owner=old[:14], overlap="100d")
     assert answer.status_code == 400
     assert stored(served, old).expires_at is None
 
 
-def test_a_revoked_key_is_gone_with_all_its_secrets(member: Person, served: WebServer) -> None:
+def test_revoked_key_is_removed_with_all_its_secrets(member: Person, served: WebServer) -> None:
     key = shown_in(make(member, name="short lived", scope="admin"))
     member.fill(KEYS, ROTATE, owner=key[:14], overlap="24h")
     answer = member.fill(KEYS, REVOKE, owner=key[:14])
@@ -211,7 +209,7 @@ def test_a_revoked_key_is_gone_with_all_its_secrets(member: Person, served: WebS
     assert ended.count("short lived") == 2
 
 
-def test_a_key_that_is_named_like_anothers_prefix_hinders_nothing(
+def test_key_named_like_another_keys_prefix_does_not_prevent_revoking(
     member: Person, served: WebServer
 ) -> None:
     prefix = make_key(served.database, "target", "send")[:14]
@@ -221,9 +219,7 @@ def test_a_key_that_is_named_like_anothers_prefix_hinders_nothing(
     assert prefix in in_use(served)
 
 
-def test_the_last_use_and_an_expiry_that_is_near_are_shown(
-    member: Person, served: WebServer
-) -> None:
+def test_last_use_and_near_expiry_are_shown(member: Person, served: WebServer) -> None:
     now = now_ms()
     used = make_key(served.database, "used", "read", expires_at=now + 3 * DAY_MS)
     far = make_key(served.database, "far", "read", expires_at=now + 30 * DAY_MS)
@@ -238,9 +234,7 @@ def test_the_last_use_and_an_expiry_that_is_near_are_shown(
     assert "in 30 days" not in row_of(page, far[:14])
 
 
-def test_the_key_of_the_environment_is_listed_and_cannot_be_changed(
-    member: Person, served: WebServer
-) -> None:
+def test_environment_key_is_listed_and_cannot_be_changed(member: Person, served: WebServer) -> None:
     assert served.client.get("/api/v1/otp/1").status_code in (200, 404)  # uses it
     wait_until(
         lambda: "ago" in row_of(member.get(KEYS).text, "API_KEY"), SECONDS, "the note of the use"
@@ -253,7 +247,9 @@ def test_the_key_of_the_environment_is_listed_and_cannot_be_changed(
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 @pytest.mark.parametrize("path", [KEYS, ROTATE, REVOKE, REVOKE_SECRET])
-def test_a_key_makes_and_revokes_no_keys(admin_key: str, dashboard: WebServer, path: str) -> None:
+def test_api_key_cannot_create_or_revoke_keys(
+    admin_key: str, dashboard: WebServer, path: str
+) -> None:
     with script(dashboard, **{"X-API-KEY": admin_key}) as client:
         wait_until(lambda: client.get(KEYS).status_code == 200, SECONDS, "the key to work")
         fields = {
@@ -282,7 +278,7 @@ def test_an_unknown_key_cannot_be_changed(
 
 
 @pytest.mark.parametrize("path", [KEYS, ROTATE, REVOKE, REVOKE_SECRET])
-def test_a_key_is_not_changed_without_the_forms_token(
+def test_key_is_not_changed_without_the_csrf_token(
     member: Person, served: WebServer, path: str
 ) -> None:
     before = in_use(served)
@@ -291,7 +287,7 @@ def test_a_key_is_not_changed_without_the_forms_token(
     assert in_use(served) == before
 
 
-def test_a_name_that_others_chose_stays_text(member: Person) -> None:
+def test_names_are_escaped(member: Person) -> None:
     make(member, name="<script>alert(1)</script>", scope="send")
     for path in (KEYS, "/admin/audit"):
         assert "<script>alert" not in member.get(path).text

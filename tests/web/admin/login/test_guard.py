@@ -1,4 +1,4 @@
-"""Who may see and change what: sessions with their token, API keys of scope admin."""
+"""Access to the dashboard by session or key of scope admin."""
 
 from collections.abc import Iterator
 
@@ -30,21 +30,21 @@ NO_SESSION = {
 
 @get(SEEN, include_in_schema=False)
 async def seen(request: AnyRequest) -> Response[dict[str, object]]:
-    """What any page or answer under /admin begins with."""
+    """Return a page, like any reading route under /admin."""
     actor = await authenticate_reader(request)
     return answer({"name": actor.name, "still": await is_still_in(request, actor)})
 
 
 @post(CHANGED, include_in_schema=False)
 async def changed(request: AnyRequest) -> Response[dict[str, object]]:
-    """What any change begins with."""
+    """Change data, like any changing route under /admin."""
     actor = await authenticate_changer(request)
     return answer({"name": actor.name, "address": actor.address}, 200)
 
 
 @pytest.fixture
 def server(serve_web: ServeWeb, cheap_hashes: None, monkeypatch: pytest.MonkeyPatch) -> WebServer:
-    """A server with a route to see something, and one to change something."""
+    """A server with a reading and a changing route."""
     del cheap_hashes
     monkeypatch.setattr(application, "docs_routes", [*docs_routes, seen, changed])
     return serve_web(admin_password=PASSWORD)
@@ -63,7 +63,7 @@ def with_key(server: WebServer, key: str, path: str = SEEN) -> httpx.Response:
     return httpx.request(method, url, headers={"X-API-KEY": key}, timeout=SECONDS)
 
 
-def test_a_session_sees_without_a_token_and_changes_with_one(
+def test_session_reads_without_a_token_and_changes_with_one(
     in_session: tuple[httpx.Client, str],
 ) -> None:
     client, token = in_session
@@ -90,7 +90,7 @@ def test_without_its_token_a_session_changes_nothing(
     assert refused[0].json()["success"] is False
 
 
-def test_the_token_of_another_session_is_none(
+def test_token_of_another_session_is_refused(
     server: WebServer, in_session: tuple[httpx.Client, str]
 ) -> None:
     client, _ = in_session
@@ -99,7 +99,7 @@ def test_the_token_of_another_session_is_none(
     assert client.post(CHANGED, headers={"X-CSRF-Token": token}).status_code == 403
 
 
-def test_a_token_of_before_the_login_is_none(
+def test_token_from_before_the_login_is_refused(
     in_session: tuple[httpx.Client, str],
 ) -> None:
     client, before = in_session
@@ -107,7 +107,7 @@ def test_a_token_of_before_the_login_is_none(
     assert client.post(CHANGED, headers={"X-CSRF-Token": before}).status_code == 403
 
 
-def test_a_form_with_too_many_fields_is_the_callers_mistake(
+def test_form_with_too_many_fields_is_a_client_error(
     in_session: tuple[httpx.Client, str],
 ) -> None:
     client, _ = in_session
@@ -115,7 +115,7 @@ def test_a_form_with_too_many_fields_is_the_callers_mistake(
     assert answered.status_code == 400
 
 
-def test_a_person_whose_token_is_wrong_sees_a_page(in_session: tuple[httpx.Client, str]) -> None:
+def test_wrong_token_of_a_person_shows_a_page(in_session: tuple[httpx.Client, str]) -> None:
     client, _ = in_session
     answered = client.post(CHANGED, headers={"Accept": "text/html"})
     assert answered.status_code == 403
@@ -123,14 +123,14 @@ def test_a_person_whose_token_is_wrong_sees_a_page(in_session: tuple[httpx.Clien
     assert "Load the page again" in answered.text
 
 
-def test_a_key_of_scope_admin_sees_and_changes_without_a_token(server: WebServer) -> None:
+def test_key_of_scope_admin_reads_and_changes_without_a_token(server: WebServer) -> None:
     key = make_key(server.database, "backoffice", "admin")
     wait_until(lambda: with_key(server, key).status_code == 200, SECONDS, "the key to work")
     assert with_key(server, key).json() == {"name": "key backoffice", "still": True}
     assert with_key(server, key, CHANGED).json()["name"] == "key backoffice"
 
 
-def test_a_key_that_may_only_send_is_told_so(server: WebServer) -> None:
+def test_key_without_scope_admin_is_refused_with_a_reason(server: WebServer) -> None:
     refused = with_key(server, KEY)
     assert refused.status_code == 403
     assert "scope admin" in refused.json()["message"]
@@ -143,7 +143,7 @@ def test_a_key_of_scope_admin_may_use_the_api_too(server: WebServer) -> None:
     assert sent.status_code == 400
 
 
-def test_a_key_for_other_addresses_is_told_so(server: WebServer) -> None:
+def test_key_for_other_addresses_is_refused_with_a_reason(server: WebServer) -> None:
     key = make_key(server.database, "far away", "admin", networks=["192.0.2.0/24"])
     near = make_key(server.database, "near", "admin", networks=["127.0.0.1"])
     wait_until(lambda: with_key(server, near).status_code == 200, SECONDS, "the key to work")
@@ -152,7 +152,7 @@ def test_a_key_for_other_addresses_is_told_so(server: WebServer) -> None:
     assert "address" in refused.json()["message"]
 
 
-def test_a_revoked_or_unknown_key_is_none(server: WebServer) -> None:
+def test_revoked_or_unknown_key_is_refused(server: WebServer) -> None:
     key = make_key(server.database, "backoffice", "admin", "send")
     wait_until(lambda: with_key(server, key).status_code == 200, SECONDS, "the key to work")
     revoke_key(server.database, "backoffice")
@@ -161,19 +161,19 @@ def test_a_revoked_or_unknown_key_is_none(server: WebServer) -> None:
     assert (refused.status_code, refused.json()["success"]) == (401, False)
 
 
-def test_a_wrong_key_is_not_helped_by_a_session(in_session: tuple[httpx.Client, str]) -> None:
+def test_wrong_key_is_refused_despite_a_session(in_session: tuple[httpx.Client, str]) -> None:
     client, _ = in_session
     assert client.get(SEEN, headers={"X-API-KEY": "wrong"}).status_code == 401
 
 
-def test_nobody_is_told_where_the_login_is(server: WebServer) -> None:
+def test_refusal_does_not_reveal_the_login(server: WebServer) -> None:
     with script(server) as client:
         for method, path in (("GET", SEEN), ("POST", CHANGED)):
             answered = client.request(method, path)
             assert (answered.status_code, answered.json()) == (401, NO_SESSION)
 
 
-# ── forwarded headers ───────────────────────────────────────────────────────────────────────────
+# ── Forwarded headers ───────────────────────────────────────────────────────────────────────────
 
 
 def remembered(database: Database) -> str | None:
@@ -189,7 +189,7 @@ def remembered(database: Database) -> str | None:
         {"Forwarded": "for=198.51.100.1"},
     ],
 )
-def test_a_proxy_that_is_not_trusted_is_remembered_by_its_own_address(
+def test_untrusted_proxy_is_recorded_by_its_own_address(
     server: WebServer, header: dict[str, str]
 ) -> None:
     with script(server) as client:
@@ -200,7 +200,7 @@ def test_a_proxy_that_is_not_trusted_is_remembered_by_its_own_address(
 
 
 @pytest.mark.parametrize("forwarded", ["127.0.0.11", "x127.0.0.1", "1127.0.0.1, 198.51.100.1"])
-def test_an_address_that_only_holds_the_proxys_own_does_not_hide_it(
+def test_similar_forwarded_address_does_not_hide_the_proxy(
     server: WebServer, forwarded: str
 ) -> None:
     with script(server) as client:
@@ -209,7 +209,7 @@ def test_an_address_that_only_holds_the_proxys_own_does_not_hide_it(
 
 
 @pytest.mark.usefixtures("cheap_hashes")
-def test_a_trusted_proxy_is_not_remembered(serve_web: ServeWeb) -> None:
+def test_trusted_proxy_is_not_recorded(serve_web: ServeWeb) -> None:
     server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
     with script(server) as client:
         for forwarded in ("198.51.100.1", "198.51.100.1:4711", "127.0.0.1", "", "junk, 127.0.0.1"):
@@ -220,6 +220,6 @@ def test_a_trusted_proxy_is_not_remembered(serve_web: ServeWeb) -> None:
     assert remembered(server.database) is None
 
 
-def test_the_api_pays_nothing_for_it(server: WebServer) -> None:
+def test_api_requests_record_no_proxy(server: WebServer) -> None:
     server.client.post(SEND, json={}, headers={"X-Forwarded-For": "198.51.100.1"})
     assert remembered(server.database) is None

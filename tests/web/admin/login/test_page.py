@@ -1,4 +1,4 @@
-"""The login, for people by form and for scripts by JSON; sessions that begin, rotate and end."""
+"""The login by form and JSON, and the session's lifetime."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,7 +21,7 @@ WRONG = {"success": False, "message": "Invalid username or password"}
 
 
 def notes(database: Database) -> list[tuple[str, str, str | None]]:
-    """What the audit says, the oldest first."""
+    """Return the audit entries, oldest first."""
     with database.read() as connection:
         rows = audit_log.page(connection, limit=100)
     return [(row.what, row.who, row.detail) for row in reversed(rows)]
@@ -33,7 +33,7 @@ def age(database: Database, **columns: Any) -> None:
         connection.execute(update(tables.sessions).values(**columns))
 
 
-# ── people ──────────────────────────────────────────────────────────────────────────────────────
+# ── People ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_person_logs_in_and_goes_to_the_status_page(person: Person) -> None:
@@ -67,11 +67,11 @@ def test_a_person_logs_in_and_goes_to_the_status_page(person: Person) -> None:
         ("", "/admin/status"),
     ],
 )
-def test_only_pages_of_ours_are_gone_on_to(following: str, leads_to: str) -> None:
+def test_login_redirects_only_to_own_pages(following: str, leads_to: str) -> None:
     assert local(following) == leads_to
 
 
-def test_a_person_goes_on_to_the_page_that_asked_for_the_login(dashboard: WebServer) -> None:
+def test_login_leads_to_the_requested_page(dashboard: WebServer) -> None:
     for following, leads_to in (
         ("/admin/audit?what=jobs", "/admin/audit?what=jobs"),
         ("https://evil.example/admin/", "/admin/status"),
@@ -81,7 +81,7 @@ def test_a_person_goes_on_to_the_page_that_asked_for_the_login(dashboard: WebSer
             assert person.log_in(path=path).headers["Location"] == leads_to
 
 
-def test_a_wrong_password_and_a_wrong_name_look_the_same(person: Person) -> None:
+def test_wrong_password_and_wrong_name_get_the_same_answer(person: Person) -> None:
     answers = [person.log_in(password="wrong"), person.log_in("stranger"), person.log_in("", "")]
     assert [answer.status_code for answer in answers] == [401] * 3
     assert all("Invalid username or password." in answer.text for answer in answers)
@@ -89,12 +89,12 @@ def test_a_wrong_password_and_a_wrong_name_look_the_same(person: Person) -> None
     assert not any("wrong" in answer.text and 'value="wrong"' in answer.text for answer in answers)
 
 
-def test_what_was_typed_as_a_name_is_shown_as_text(person: Person) -> None:
+def test_typed_username_is_escaped(person: Person) -> None:
     answer = person.log_in('"><script>alert(1)</script>')
     assert "<script>alert" not in answer.text
 
 
-def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(person: Person) -> None:
+def test_session_cookie_is_http_only_and_same_site(person: Person) -> None:
     (cookie,) = person.log_in().headers.get_list("set-cookie")
     name, *attributes = cookie.split("; ")
     assert name.startswith("hudhud_session=")
@@ -102,9 +102,7 @@ def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(person: P
 
 
 @pytest.mark.parametrize("spoil", ["no field", "no cookie", "another's field"])
-def test_a_login_form_that_is_not_ours_is_refused(
-    dashboard: WebServer, person: Person, spoil: str
-) -> None:
+def test_foreign_login_form_is_refused(dashboard: WebServer, person: Person, spoil: str) -> None:
     token = person.get(LOGIN).text.partition('name="_csrf" value="')[2].partition('"')[0]
     if spoil == "no cookie":
         person.client.cookies.clear()
@@ -120,13 +118,13 @@ def test_a_login_form_that_is_not_ours_is_refused(
     assert person.session is None
 
 
-def test_a_form_of_a_script_needs_the_token_too(client: httpx.Client) -> None:
+def test_form_of_a_script_needs_the_token(client: httpx.Client) -> None:
     answer = client.post(LOGIN, data={"username": USERNAME, "password": PASSWORD})
     assert answer.status_code == 403
     assert answer.json()["success"] is False
 
 
-def test_each_login_has_a_token_of_its_own(person: Person) -> None:
+def test_each_login_has_a_new_token(person: Person) -> None:
     person.log_in()
     first = person.session
     person.client.cookies.delete("hudhud_session")
@@ -135,16 +133,14 @@ def test_each_login_has_a_token_of_its_own(person: Person) -> None:
     assert person.session != first
 
 
-def test_a_token_that_was_put_into_the_browser_is_not_taken_over(dashboard: WebServer) -> None:
+def test_session_fixation_is_prevented(dashboard: WebServer) -> None:
     with Person(dashboard, Cookie="hudhud_session=chosen-by-an-attacker") as person:
         answer = log_in_script(person.client)
         assert "chosen-by-an-attacker" not in answer.headers["set-cookie"]
         assert not person.is_in()
 
 
-def test_a_login_ends_the_session_that_the_request_presented(
-    dashboard: WebServer, client: httpx.Client
-) -> None:
+def test_login_ends_the_presented_session(dashboard: WebServer, client: httpx.Client) -> None:
     log_in_script(client)
     before = client.cookies["hudhud_session"]
     log_in_script(client)
@@ -153,7 +149,7 @@ def test_a_login_ends_the_session_that_the_request_presented(
         assert not old.is_in()
 
 
-def test_logging_out_ends_the_session_on_the_server(dashboard: WebServer, person: Person) -> None:
+def test_logout_ends_the_session_on_the_server(dashboard: WebServer, person: Person) -> None:
     person.log_in()
     kept = person.session
     answer = person.fill("/admin/second-factor", "/admin/logout")
@@ -163,7 +159,7 @@ def test_logging_out_ends_the_session_on_the_server(dashboard: WebServer, person
         assert not thief.is_in()
 
 
-def test_logging_out_needs_the_token_and_a_post(client: httpx.Client) -> None:
+def test_logout_requires_the_token_and_a_post(client: httpx.Client) -> None:
     token = log_in_script(client).json()["csrfToken"]
     assert client.get("/admin/logout").status_code == 404
     assert client.post("/admin/logout").status_code == 403
@@ -179,15 +175,13 @@ def test_logging_out_needs_the_token_and_a_post(client: httpx.Client) -> None:
         {"created_at": now_ms() - sessions.ABSOLUTE_MS},
     ],
 )
-def test_a_session_ends_by_time(
-    dashboard: WebServer, person: Person, columns: dict[str, int]
-) -> None:
+def test_session_expires(dashboard: WebServer, person: Person, columns: dict[str, int]) -> None:
     person.log_in()
     age(dashboard.database, **columns)
     assert not person.is_in()
 
 
-def test_use_is_written_down_but_not_of_what_a_page_asks_by_itself(
+def test_use_is_recorded_except_for_background_requests(
     dashboard: WebServer, person: Person
 ) -> None:
     def seen_at() -> int:
@@ -204,7 +198,7 @@ def test_use_is_written_down_but_not_of_what_a_page_asks_by_itself(
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_no_page_waits_for_the_note_of_its_use(dashboard: WebServer, person: Person) -> None:
+def test_recording_the_use_delays_no_page(dashboard: WebServer, person: Person) -> None:
     person.log_in()
     age(dashboard.database, seen_at=now_ms() - sessions.IDLE_MS // 2)
     with dashboard.database.write():
@@ -213,7 +207,7 @@ def test_no_page_waits_for_the_note_of_its_use(dashboard: WebServer, person: Per
 
 
 @pytest.mark.usefixtures("cheap_hashes")
-def test_another_password_ends_the_sessions(serve_web: ServeWeb, database: Database) -> None:
+def test_new_password_ends_the_sessions(serve_web: ServeWeb, database: Database) -> None:
     def store(password: str) -> None:
         with database.write() as connection:
             hashed = admin_password.hash_password(password)
@@ -228,7 +222,7 @@ def test_another_password_ends_the_sessions(serve_web: ServeWeb, database: Datab
         assert person.log_in(password="another password").status_code == 303
 
 
-def test_who_came_and_who_failed_is_audited(dashboard: WebServer, person: Person) -> None:
+def test_logins_and_failures_are_audited(dashboard: WebServer, person: Person) -> None:
     person.log_in("root", "a guess")
     person.log_in()
     person.fill("/admin/second-factor", "/admin/logout")
@@ -239,7 +233,7 @@ def test_who_came_and_who_failed_is_audited(dashboard: WebServer, person: Person
     ]
 
 
-# ── scripts ─────────────────────────────────────────────────────────────────────────────────────
+# ── Scripts ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_script_logs_in_and_gets_its_token(client: httpx.Client) -> None:
@@ -254,14 +248,14 @@ def test_a_script_logs_in_and_gets_its_token(client: httpx.Client) -> None:
     assert client.post("/admin/logout", headers=headers).status_code == 200
 
 
-def test_a_wrong_login_of_a_script_is_401(client: httpx.Client) -> None:
+def test_wrong_login_of_a_script_is_401(client: httpx.Client) -> None:
     for username, password in (("admin", "no"), ("root", PASSWORD), ("", "")):
         answer = log_in_script(client, username, password)
         assert (answer.status_code, answer.json()) == (401, WRONG)
     assert not client.cookies
 
 
-def test_a_malformed_body_is_the_scripts_mistake(client: httpx.Client) -> None:
+def test_malformed_body_is_a_client_error(client: httpx.Client) -> None:
     for body in (
         b"",
         b"{",
@@ -280,7 +274,7 @@ def test_a_malformed_body_is_the_scripts_mistake(client: httpx.Client) -> None:
         assert '"username" and "password"' in answer.json()["message"]
 
 
-def test_a_code_that_is_a_number_is_the_scripts_mistake(client: httpx.Client) -> None:
+def test_numeric_code_is_a_client_error(client: httpx.Client) -> None:
     answer = log_in_script(client, totp=123456)
     assert (answer.status_code, answer.json()["message"]) == (
         400,
@@ -289,7 +283,7 @@ def test_a_code_that_is_a_number_is_the_scripts_mistake(client: httpx.Client) ->
 
 
 @pytest.mark.parametrize("accept", [HTML, "*/*"])
-def test_who_sends_json_gets_json_whatever_it_accepts(client: httpx.Client, accept: str) -> None:
+def test_json_request_gets_json_regardless_of_accept(client: httpx.Client, accept: str) -> None:
     client.headers["Accept"] = accept
     malformed = client.post(LOGIN, content=b"{", headers={"Content-Type": "application/json"})
     assert malformed.status_code == 400
@@ -302,14 +296,14 @@ def test_who_sends_json_gets_json_whatever_it_accepts(client: httpx.Client, acce
     assert int(refused.headers["Retry-After"]) > 0
 
 
-def test_a_body_that_is_too_large_is_no_defect_of_ours(person: Person) -> None:
+def test_too_large_body_is_a_client_error(person: Person) -> None:
     answer = person.client.post(LOGIN, data={"username": "x" * 20_000})
     assert answer.status_code == 413
     assert "That is too large" in answer.text
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_who_failed_too_often_is_refused_without_the_write_lock(
+def test_blocked_address_is_refused_without_the_write_lock(
     dashboard: WebServer, client: httpx.Client
 ) -> None:
     for _ in range(5):
@@ -319,7 +313,7 @@ def test_who_failed_too_often_is_refused_without_the_write_lock(
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_while_too_many_wait_to_be_judged_others_are_told_to_come_back(
+def test_too_many_pending_logins_ask_others_to_retry_later(
     dashboard: WebServer, person: Person, client: httpx.Client
 ) -> None:
     state = dashboard.web.state
@@ -336,7 +330,7 @@ def test_while_too_many_wait_to_be_judged_others_are_told_to_come_back(
 
 @pytest.mark.usefixtures("cheap_hashes")
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_page_of_a_database_that_is_locked_says_when_to_come_back(
+def test_page_with_a_locked_database_says_when_to_retry(
     database: Database, impatient: Database, serve_web: ServeWeb
 ) -> None:
     with Person(serve_web(impatient, admin_password=PASSWORD)) as person:
@@ -354,7 +348,7 @@ def test_a_large_body_is_refused(client: httpx.Client) -> None:
     assert log_in_script(client, password="x" * 20_000).status_code == 413
 
 
-def test_without_a_session_a_script_is_told_where_to_get_one(client: httpx.Client) -> None:
+def test_script_without_a_session_is_told_where_to_log_in(client: httpx.Client) -> None:
     for name, value in (
         ("Accept", b"*/*"),
         ("Cookie", b"hudhud_session="),
@@ -370,7 +364,7 @@ def test_without_a_session_a_script_is_told_where_to_get_one(client: httpx.Clien
         assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_without_a_session_a_person_is_sent_to_the_login_and_back(person: Person) -> None:
+def test_person_without_a_session_is_sent_to_the_login_and_back(person: Person) -> None:
     answer = person.get("/admin/second-factor?a=b&c=d")
     assert answer.status_code == 303
     leads_to = answer.headers["Location"]
@@ -378,12 +372,12 @@ def test_without_a_session_a_person_is_sent_to_the_login_and_back(person: Person
     assert person.log_in(path=leads_to).headers["Location"] == "/admin/second-factor?a=b&c=d"
 
 
-def test_after_a_form_whose_session_has_ended_nothing_is_repeated(person: Person) -> None:
+def test_form_of_an_ended_session_is_not_repeated_after_the_login(person: Person) -> None:
     answer = person.client.post("/admin/second-factor/begin")
     assert (answer.status_code, answer.headers["Location"]) == (303, LOGIN)
 
 
-def test_a_part_of_a_page_never_becomes_the_login_page(person: Person) -> None:
+def test_partial_request_never_gets_the_login_page(person: Person) -> None:
     answer = person.client.get("/admin/second-factor", headers={"HX-Request": "true"})
     assert answer.status_code == 401
     assert answer.headers["HX-Redirect"] == LOGIN
@@ -396,7 +390,7 @@ def test_a_part_of_a_page_never_becomes_the_login_page(person: Person) -> None:
 @pytest.mark.parametrize(
     ("trusted", "is_secure"), [("127.0.0.1", True), ("192.0.2.0/24", False), ("", False)]
 )
-def test_cookies_are_for_https_alone_where_a_trusted_proxy_says_so(
+def test_cookies_are_secure_if_a_trusted_proxy_reports_https(
     serve_web: ServeWeb, trusted: str, *, is_secure: bool
 ) -> None:
     server = serve_web(admin_password=PASSWORD, trusted_proxies=trusted)

@@ -1,4 +1,4 @@
-"""Guessing passwords: five times in 15 minutes from an address, whatever the headers say."""
+"""The limit of password guesses: five in 15 minutes per address."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ LIMITED = {"message": "Too many login attempts from this IP, please try again af
 
 
 def statuses(client: httpx.Client, count: int, **headers: str) -> list[int]:
-    """What so many wrong logins are answered."""
+    """Return the statuses of this many wrong logins."""
     client.headers.update(headers)
     return [log_in_script(client, password="wrong").status_code for _ in range(count)]
 
@@ -31,7 +31,7 @@ def counted(database: Database) -> int:
         return connection.scalar(select(func.count()).select_from(tables.login_attempts)) or 0
 
 
-def test_after_five_failures_an_address_has_to_wait(client: httpx.Client) -> None:
+def test_address_is_blocked_after_five_failures(client: httpx.Client) -> None:
     assert statuses(client, 5) == [401] * 5
     answer = log_in_script(client)
     assert (answer.status_code, answer.json()) == (429, LIMITED)
@@ -39,7 +39,7 @@ def test_after_five_failures_an_address_has_to_wait(client: httpx.Client) -> Non
     assert not client.cookies
 
 
-def test_people_see_a_page_that_says_so_and_when_it_is_possible_again(dashboard: WebServer) -> None:
+def test_blocked_person_sees_a_page_with_the_time_to_retry(dashboard: WebServer) -> None:
     with Person(dashboard) as person:
         for _ in range(5):
             person.log_in(password="wrong")
@@ -60,13 +60,13 @@ def test_people_and_scripts_are_counted_together(
         assert person.log_in().status_code == 429
 
 
-def test_a_login_that_succeeds_is_forgiven_what_failed_before(client: httpx.Client) -> None:
+def test_successful_login_resets_the_failures(client: httpx.Client) -> None:
     for _ in range(3):
         assert statuses(client, 4) == [401] * 4
         assert log_in_script(client).status_code == 200
 
 
-def test_a_session_goes_on_while_its_address_has_to_wait(dashboard: WebServer) -> None:
+def test_session_works_while_its_address_is_blocked(dashboard: WebServer) -> None:
     with Person(dashboard) as person, script(dashboard) as guesser:
         person.log_in()
         statuses(guesser, 6)
@@ -74,14 +74,14 @@ def test_a_session_goes_on_while_its_address_has_to_wait(dashboard: WebServer) -
 
 
 @pytest.mark.usefixtures("cheap_hashes")
-def test_a_restart_forgets_nothing(serve_web: ServeWeb) -> None:
+def test_failures_survive_a_restart(serve_web: ServeWeb) -> None:
     with script(serve_web(admin_password=PASSWORD)) as client:
         statuses(client, 5)
     with script(serve_web(admin_password=PASSWORD)) as client:
         assert log_in_script(client).status_code == 429
 
 
-def test_another_address_in_a_header_does_not_help(client: httpx.Client) -> None:
+def test_forged_forwarded_address_does_not_help(client: httpx.Client) -> None:
     answers = []
     for number in range(7):
         address = f"198.51.100.{number}"
@@ -91,18 +91,18 @@ def test_another_address_in_a_header_does_not_help(client: httpx.Client) -> None
 
 
 @pytest.mark.usefixtures("cheap_hashes")
-def test_behind_a_trusted_proxy_each_client_counts_for_itself(serve_web: ServeWeb) -> None:
+def test_clients_behind_a_trusted_proxy_count_separately(serve_web: ServeWeb) -> None:
     server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.0/8")
     with script(server) as client:
         assert statuses(client, 6, **{"X-Forwarded-For": "198.51.100.1"}) == [401] * 5 + [429]
         assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.2"}) == [401]
-        # What a client writes itself stands left of what the proxy adds.
+        # The proxy appends its entry to the right of the client's own.
         assert statuses(client, 1, **{"X-Forwarded-For": "203.0.113.9, 198.51.100.1"}) == [429]
         assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.1, 127.0.0.9"}) == [429]
 
 
 @pytest.mark.usefixtures("cheap_hashes")
-def test_behind_a_trusted_proxy_a_network_of_ipv6_counts_as_one(serve_web: ServeWeb) -> None:
+def test_ipv6_network_behind_a_trusted_proxy_counts_as_one(serve_web: ServeWeb) -> None:
     server = serve_web(admin_password=PASSWORD, trusted_proxies="127.0.0.1")
     with script(server) as client:
         answers = []
@@ -123,9 +123,7 @@ def test_an_account_cannot_be_locked_out(serve_web: ServeWeb) -> None:
         assert log_in_script(client).status_code == 200
 
 
-def test_the_end_of_the_wait_is_the_end_of_the_refusal(
-    dashboard: WebServer, client: httpx.Client
-) -> None:
+def test_login_is_possible_after_the_wait(dashboard: WebServer, client: httpx.Client) -> None:
     statuses(client, 5)
     with dashboard.database.write() as connection:
         earlier = tables.login_attempts.c.at - login_attempts.WINDOW_MS
@@ -133,7 +131,7 @@ def test_the_end_of_the_wait_is_the_end_of_the_refusal(
     assert log_in_script(client).status_code == 200
 
 
-def test_the_fifth_failure_says_in_the_audit_what_follows(
+def test_fifth_failure_is_audited_with_its_consequence(
     dashboard: WebServer, client: httpx.Client
 ) -> None:
     statuses(client, 7)
@@ -146,7 +144,7 @@ def test_the_fifth_failure_says_in_the_audit_what_follows(
 
 
 class Hashes:
-    """Counts how many checks run at once, from within."""
+    """Counts the password checks that run simultaneously."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.most = 0
@@ -171,7 +169,7 @@ class Hashes:
             self.total += by == 1
 
 
-def test_twelve_logins_at_once_hash_two_at_a_time(
+def test_twelve_simultaneous_logins_hash_two_at_a_time(
     serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashes = Hashes(monkeypatch)
@@ -188,7 +186,7 @@ def test_twelve_logins_at_once_hash_two_at_a_time(
     assert hashes.most == HASHES_AT_ONCE
 
 
-def test_of_twelve_wrong_logins_at_once_five_are_hashed(
+def test_only_five_of_twelve_simultaneous_wrong_logins_are_hashed(
     dashboard: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashes = Hashes(monkeypatch)
@@ -203,7 +201,7 @@ def test_of_twelve_wrong_logins_at_once_five_are_hashed(
     assert hashes.total == 5
 
 
-def test_a_form_without_its_token_is_neither_hashed_nor_counted(
+def test_form_without_its_token_is_neither_hashed_nor_counted(
     dashboard: WebServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashes = Hashes(monkeypatch)

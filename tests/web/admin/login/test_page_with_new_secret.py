@@ -1,4 +1,4 @@
-"""A server that starts with a new secret goes on with what the one before it began."""
+"""Sessions and codes survive a restart with a new secret."""
 
 import pytest
 
@@ -12,16 +12,14 @@ NEW = "the secret after it, of the web tests"
 
 
 def moved(person: Person, server: WebServer) -> Person:
-    """The same browser, at the server that took the place of the first one."""
+    """Return the same browser at the server that replaced the first one."""
     other = Person(server)
     other.client.cookies.update(person.client.cookies)
     return other
 
 
 @pytest.mark.usefixtures("cheap_hashes")
-def test_whoever_is_logged_in_stays_so_and_a_page_that_is_open_works(
-    serve_web: ServeWeb, database: Database
-) -> None:
+def test_sessions_and_open_pages_keep_working(serve_web: ServeWeb, database: Database) -> None:
     before = serve_web(admin_password=PASSWORD)
     changes = {"session_secret": NEW, "session_secret_previous": SECRET}
     with Person(before) as person:
@@ -41,7 +39,7 @@ def test_whoever_is_logged_in_stays_so_and_a_page_that_is_open_works(
             assert there.get(LOGIN).status_code == 200
 
 
-def test_a_code_of_before_is_checked_by_the_api(serve_web: ServeWeb) -> None:
+def test_code_of_the_previous_secret_can_be_checked(serve_web: ServeWeb) -> None:
     before = keyed(serve_web())
     accepted = before.accepted("+201001234567")
     during = serve_web(session_secret=NEW, session_secret_previous=SECRET)

@@ -1,4 +1,4 @@
-"""The second factor from its QR code to the login that needs it, with a real authenticator."""
+"""The second factor, from setup to login, with a real authenticator."""
 
 import re
 import time
@@ -38,7 +38,7 @@ class Phone:
         self._database = database
 
     def code(self) -> str:
-        """The present code; the database forgets that it was used."""
+        """Return the current code and clear the record of its use."""
         with self._database.write() as connection:
             connection.execute(update(second_factors).values(last_step=None))
         return self._totp.at(int(time.time()))
@@ -53,14 +53,14 @@ def scan(dashboard: WebServer, person: Person) -> Phone:
 
 
 def turn_on(dashboard: WebServer, person: Person) -> tuple[Phone, list[str]]:
-    """Set it up as a person does; return the phone and the recovery codes."""
+    """Set it up on the page; return phone and recovery codes."""
     phone = scan(dashboard, person)
     shown = person.fill(PAGE, CONFIRM, totp=phone.code())
     assert shown.status_code == 200
     return phone, RECOVERY_CODE.findall(shown.text)
 
 
-def test_it_is_set_up_with_a_qr_code_and_shows_ten_recovery_codes_once(
+def test_setup_shows_a_qr_code_and_ten_recovery_codes_once(
     dashboard: WebServer, person: Person
 ) -> None:
     assert "The second factor is off" in person.get(PAGE).text
@@ -77,7 +77,7 @@ def test_it_is_set_up_with_a_qr_code_and_shows_ten_recovery_codes_once(
 
 
 @pytest.mark.parametrize("fields", [{}, {"proof": ""}, {"proof": "wrong"}])
-def test_it_is_not_set_up_without_the_password(
+def test_setup_requires_the_password(
     dashboard: WebServer, person: Person, fields: dict[str, str]
 ) -> None:
     answer = person.fill(PAGE, BEGIN, **fields)
@@ -87,7 +87,7 @@ def test_it_is_not_set_up_without_the_password(
         assert connection.execute(select(second_factors)).first() is None
 
 
-def test_a_wrong_code_does_not_turn_it_on(dashboard: WebServer, person: Person) -> None:
+def test_wrong_code_does_not_complete_the_setup(dashboard: WebServer, person: Person) -> None:
     scan(dashboard, person)
     answer = person.fill(PAGE, CONFIRM, totp="abcdef")
     assert answer.status_code == 400
@@ -96,7 +96,7 @@ def test_a_wrong_code_does_not_turn_it_on(dashboard: WebServer, person: Person) 
         assert other.log_in().headers["Location"] == "/admin/status"
 
 
-def test_a_login_needs_the_code_and_gets_another_token_for_it(
+def test_login_requires_the_code_and_rotates_the_session(
     dashboard: WebServer, person: Person
 ) -> None:
     phone, _ = turn_on(dashboard, person)
@@ -128,7 +128,7 @@ def test_a_recovery_code_replaces_the_phone_once(dashboard: WebServer, person: P
         assert "That code does not fit" in answer.text
 
 
-def test_wrong_codes_count_as_failed_logins_and_the_right_password_forgives_none(
+def test_wrong_codes_count_as_failed_logins_despite_the_right_password(
     dashboard: WebServer, person: Person
 ) -> None:
     phone, _ = turn_on(dashboard, person)
@@ -143,7 +143,7 @@ def test_wrong_codes_count_as_failed_logins_and_the_right_password_forgives_none
         assert guesser.log_in().status_code == 429
 
 
-def test_the_code_form_needs_the_token_of_its_session(dashboard: WebServer, person: Person) -> None:
+def test_code_form_requires_the_token_of_its_session(dashboard: WebServer, person: Person) -> None:
     phone, _ = turn_on(dashboard, person)
     with Person(dashboard) as other:
         other.log_in()
@@ -151,7 +151,7 @@ def test_the_code_form_needs_the_token_of_its_session(dashboard: WebServer, pers
         assert not other.is_in()
 
 
-def test_a_code_without_the_password_leads_nowhere(dashboard: WebServer, person: Person) -> None:
+def test_code_without_the_password_is_refused(dashboard: WebServer, person: Person) -> None:
     phone, _ = turn_on(dashboard, person)
     with Person(dashboard) as other:
         answer = other.client.post(CODE, data={"totp": phone.code()})
@@ -159,7 +159,7 @@ def test_a_code_without_the_password_leads_nowhere(dashboard: WebServer, person:
         assert not other.is_in()
 
 
-def test_a_script_sends_the_code_beside_the_password(dashboard: WebServer, person: Person) -> None:
+def test_script_sends_the_code_with_the_password(dashboard: WebServer, person: Person) -> None:
     phone, _ = turn_on(dashboard, person)
     with script(dashboard) as client:
         answer = log_in_script(client)
@@ -177,7 +177,7 @@ def test_a_script_sends_the_code_beside_the_password(dashboard: WebServer, perso
         assert log_in_script(client, totp=phone.code()).status_code == 200
 
 
-def test_turning_it_on_ends_the_sessions_that_began_without_it(
+def test_turning_it_on_ends_sessions_without_a_second_factor(
     dashboard: WebServer, person: Person
 ) -> None:
     with Person(dashboard) as other:
@@ -188,7 +188,7 @@ def test_turning_it_on_ends_the_sessions_that_began_without_it(
 
 
 @pytest.mark.parametrize("proof", ["password", "code", "recovery code"])
-def test_it_is_turned_off_with_the_password_or_a_code(
+def test_turning_it_off_requires_the_password_or_a_code(
     dashboard: WebServer, person: Person, proof: str
 ) -> None:
     phone, codes = turn_on(dashboard, person)
@@ -199,7 +199,9 @@ def test_it_is_turned_off_with_the_password_or_a_code(
         assert other.log_in().headers["Location"] == "/admin/status"
 
 
-def test_it_stays_on_for_who_has_neither(dashboard: WebServer, person: Person) -> None:
+def test_turning_it_off_without_password_or_code_is_refused(
+    dashboard: WebServer, person: Person
+) -> None:
     turn_on(dashboard, person)
     for _ in range(5):
         answer = person.fill(PAGE, OFF, proof="wrong")
@@ -209,20 +211,20 @@ def test_it_stays_on_for_who_has_neither(dashboard: WebServer, person: Person) -
     assert "The second factor is on" in person.get(PAGE).text
 
 
-def test_a_setup_can_be_given_up(dashboard: WebServer, person: Person) -> None:
+def test_setup_can_be_canceled(dashboard: WebServer, person: Person) -> None:
     scan(dashboard, person)
     person.fill(PAGE, OFF)
     assert "The second factor is off" in person.get(PAGE).text
 
 
 @pytest.mark.parametrize("path", [BEGIN, CONFIRM, OFF])
-def test_no_step_is_taken_without_the_token(person: Person, path: str) -> None:
+def test_every_step_requires_the_token(person: Person, path: str) -> None:
     assert person.client.post(path, data={"totp": "1"}).status_code == 403
     wrong = {"X-CSRF-Token": "a.b"}
     assert person.client.post(path, headers=wrong).status_code == 403
 
 
-def test_a_lost_seal_is_told_and_the_recovery_codes_still_work(
+def test_recovery_codes_work_after_losing_the_secret(
     serve_web: ServeWeb, dashboard: WebServer, person: Person
 ) -> None:
     phone, codes = turn_on(dashboard, person)
@@ -234,7 +236,7 @@ def test_a_lost_seal_is_told_and_the_recovery_codes_still_work(
         assert other.fill(LOGIN, CODE, totp=codes[0]).status_code == 303
 
 
-def test_what_happens_is_audited(dashboard: WebServer, person: Person) -> None:
+def test_changes_and_uses_are_audited(dashboard: WebServer, person: Person) -> None:
     phone, codes = turn_on(dashboard, person)
     with script(dashboard) as client:
         log_in_script(client, totp="wrong")
@@ -253,7 +255,7 @@ def test_what_happens_is_audited(dashboard: WebServer, person: Person) -> None:
     ]
 
 
-def test_a_session_waits_for_its_code_ten_minutes_at_most(
+def test_session_waits_at_most_ten_minutes_for_its_code(
     dashboard: WebServer, person: Person
 ) -> None:
     phone, _ = turn_on(dashboard, person)
@@ -270,7 +272,7 @@ def test_a_session_waits_for_its_code_ten_minutes_at_most(
         assert not other.is_in()
 
 
-def test_a_key_has_no_second_factor(dashboard: WebServer, person: Person) -> None:
+def test_api_key_needs_no_second_factor(dashboard: WebServer, person: Person) -> None:
     del person
     with dashboard.database.read() as connection:
         assert connection.execute(select(second_factors)).first() is None

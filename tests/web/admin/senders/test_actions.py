@@ -1,4 +1,4 @@
-"""What scripts and forms change of senders: sessions, pairing, pause and resume."""
+"""Changes of senders by scripts and forms: sessions, pairing, pause and resume."""
 
 import httpx
 import pytest
@@ -14,7 +14,9 @@ SENDER = "main-sandbox"
 @pytest.mark.parametrize(
     ("path", "kind"), [("reinitialize", "reload"), ("logout-session", "logout")]
 )
-def test_a_sender_is_asked(dashboard: WebServer, admin: httpx.Client, path: str, kind: str) -> None:
+def test_command_is_sent_to_the_sender(
+    dashboard: WebServer, admin: httpx.Client, path: str, kind: str
+) -> None:
     put_sender(dashboard.database, SENDER)
     answer = admin.post(f"/admin/whatsapp/{path}")
     assert answer.status_code == 200
@@ -23,21 +25,21 @@ def test_a_sender_is_asked(dashboard: WebServer, admin: httpx.Client, path: str,
     assert asked(dashboard.database) == [(SENDER, kind, None)]
 
 
-def test_a_code_for_a_phone_is_asked_for(dashboard: WebServer, admin: httpx.Client) -> None:
+def test_pairing_code_is_requested(dashboard: WebServer, admin: httpx.Client) -> None:
     put_sender(dashboard.database, SENDER)
     form = {"sender": SENDER, "phoneNumber": "+20 100 123-4567"}
     assert admin.post("/admin/whatsapp/pair-phone", data=form).status_code == 200
     assert asked(dashboard.database) == [(SENDER, "pair_phone", "+201001234567")]
 
 
-def test_rubbish_is_no_phone(dashboard: WebServer, admin: httpx.Client) -> None:
+def test_invalid_phone_is_refused(dashboard: WebServer, admin: httpx.Client) -> None:
     put_sender(dashboard.database, SENDER)
     answer = admin.post("/admin/whatsapp/pair-phone", data={"phoneNumber": "hello"})
     assert answer.status_code == 400
     assert asked(dashboard.database) == []
 
 
-def test_a_sender_that_does_not_exist_is_not_found(admin: httpx.Client) -> None:
+def test_unknown_sender_is_not_found(admin: httpx.Client) -> None:
     answer = admin.post("/admin/whatsapp/reinitialize", data={"sender": "nobody"})
     assert answer.status_code == 404
     assert answer.json() == {"success": False, "message": "There is no sender named nobody."}
@@ -47,7 +49,7 @@ def test_a_sender_that_does_not_exist_is_not_found(admin: httpx.Client) -> None:
     "name", ["x" * 101, "x" * 100_000, "main\0", "main\n", "\u202emain", "There is no " * 9000]
 )
 @pytest.mark.parametrize("accept", [HTML, "*/*"])
-def test_what_cannot_be_a_sender_is_not_even_looked_for(
+def test_invalid_sender_name_is_not_looked_up(
     dashboard: WebServer, admin: httpx.Client, name: str, accept: str
 ) -> None:
     headers = {"Accept": accept}
@@ -90,7 +92,7 @@ def test_a_script_names_the_sender_in_json(dashboard: WebServer, admin: httpx.Cl
         (None, b"sender=second"),
     ],
 )
-def test_a_body_that_cannot_be_read_does_not_act_on_the_usual_sender(
+def test_unreadable_body_does_not_affect_the_default_sender(
     dashboard: WebServer, admin: httpx.Client, kind: str | None, body: bytes
 ) -> None:
     put_sender(dashboard.database, SENDER)
@@ -100,7 +102,7 @@ def test_a_body_that_cannot_be_read_does_not_act_on_the_usual_sender(
         assert answer.status_code == 400
     del admin.headers["X-CSRF-Token"]
     answer = admin.post("/admin/whatsapp/pause", content=body, headers=headers)
-    assert answer.status_code == 403  # who may comes first
+    assert answer.status_code == 403  # permission is checked first
     assert asked(dashboard.database) == []
 
 

@@ -1,4 +1,4 @@
-"""The everyday page over a real server: the whole, its parts for the script, the list of jobs."""
+"""The status page on a real server."""
 
 import json
 
@@ -18,7 +18,7 @@ BODY = "Your code:\n\n{code}\n\nFor the test of the status page."
 
 @pytest.fixture(scope="module", autouse=True)
 def stored(served: WebServer) -> list[int]:
-    """Sixty jobs, each third of which failed."""
+    """Sixty jobs, a third of which failed."""
     put_sender(served.database, "main")
     now = now_ms()
     return put_jobs(
@@ -39,7 +39,7 @@ def stored(served: WebServer) -> list[int]:
 
 
 def part(person: Person, path: str, target: str) -> str:
-    """Ask as the page's script does."""
+    """Request a part as the page's script does."""
     headers = {"HX-Request": "true", "HX-Target": target, "Accept": "text/html"}
     answer = person.client.get(path, headers=headers)
     assert answer.status_code == 200
@@ -51,7 +51,7 @@ def rows(html: str) -> list[int]:
     return [int(attributes["data-id"]) for tag, attributes in found if "data-id" in attributes]
 
 
-def test_the_front_door_leads_to_the_status_page(member: Person) -> None:
+def test_admin_root_redirects_to_the_status_page(member: Person) -> None:
     answer = member.get("/admin")
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin/status")
 
@@ -63,21 +63,19 @@ def test_the_page_has_every_part(member: Person) -> None:
 
 
 @pytest.mark.parametrize("name", ["jobs", "traffic"])
-def test_a_script_gets_the_part_that_it_puts_in_its_place(member: Person, name: str) -> None:
+def test_script_gets_only_the_requested_part(member: Person, name: str) -> None:
     html = part(member, "/admin/status", f"section#{name}")
     assert html.lstrip().startswith("<section")
     assert Page(html).elements[0][1]["id"] == name
 
 
-def test_a_form_that_comes_back_by_script_gets_all_that_may_have_changed(member: Person) -> None:
+def test_form_sent_by_script_gets_every_changed_part(member: Person) -> None:
     html = part(member, "/admin/status?filterStatus=failed", "div#notices")
     targets = [found["hx-target"] for tag, found in Page(html).elements if tag == "hx-partial"]
     assert targets == ["#verdict", "#senders", "#numbers", "#jobs"]
 
 
-def test_pages_of_the_list_follow_each_other_without_a_gap(
-    member: Person, stored: list[int]
-) -> None:
+def test_pages_of_the_list_have_no_gaps(member: Person, stored: list[int]) -> None:
     seen: list[int] = []
     address = "/admin/status?limit=25"
     while address:
@@ -90,7 +88,7 @@ def test_pages_of_the_list_follow_each_other_without_a_gap(
     assert rows(member.get(newer).text) == seen[25:50]
 
 
-def test_the_address_holds_the_filter_and_the_form_shows_it(member: Person) -> None:
+def test_filter_is_in_the_address_and_shown_in_the_form(member: Person) -> None:
     address = "/admin/status?filterStatus=failed&filterDelivery=failed&limit=50&searchQuery=Odd"
     html = member.get(address).text
     page = Page(html)
@@ -110,19 +108,19 @@ def test_links_of_the_page_keep_the_filter(member: Person) -> None:
     assert month == ["/admin/status?filterStatus=failed&limit=25&range=month#traffic"]
 
 
-def test_a_search_without_a_hit_says_so_and_how_to_go_on(member: Person) -> None:
+def test_search_without_results_says_so_and_how_to_continue(member: Person) -> None:
     page = Page(member.get("/admin/status?searchQuery=nothing+has+this").text)
     assert "No job matches" in page.text
     assert "nothing has this" in page.text
     assert "Clear the filter" in page.text
 
 
-def test_retry_all_is_offered_beside_failed_jobs_that_are_still_valid(member: Person) -> None:
+def test_retry_all_is_offered_with_valid_failed_jobs(member: Person) -> None:
     assert "Retry all still valid (20)" in member.get("/admin/status?filterStatus=failed").text
     assert "Retry all" not in member.get("/admin/status").text
 
 
-def test_the_words_of_the_chart_are_not_those_of_a_row(member: Person, served: WebServer) -> None:
+def test_words_of_the_chart_differ_from_those_of_a_row(member: Person, served: WebServer) -> None:
     with served.database.write() as connection:
         counters.add(connection, now=now_ms(), moved={}, happened={"sent": 1})
     html = member.client.get("/admin/status", headers={"Accept-Language": "ar"}).text
@@ -132,7 +130,7 @@ def test_the_words_of_the_chart_are_not_those_of_a_row(member: Person, served: W
     assert 'data-label="أُرسلت"' in html
 
 
-def test_the_charts_get_their_numbers_and_so_does_who_cannot_see_them(
+def test_charts_have_their_numbers_and_a_text_alternative(
     member: Person, served: WebServer
 ) -> None:
     with served.database.write() as connection:
@@ -148,12 +146,12 @@ def test_the_charts_get_their_numbers_and_so_does_who_cannot_see_them(
         assert sum(series["accepted"]) == 3
 
 
-def test_an_unknown_range_is_the_usual_one(member: Person) -> None:
+def test_unknown_range_falls_back_to_the_default(member: Person) -> None:
     page = Page(member.get("/admin/status?range=century").text)
     assert page.attributes("section", id="traffic")["data-range"] == "day"
 
 
-def test_a_job_is_a_page_with_its_way(member: Person, stored: list[int]) -> None:
+def test_job_page_shows_its_timeline(member: Person, stored: list[int]) -> None:
     answer = member.get(f"/admin/jobs/{stored[0]}")
     page = Page(answer.text)
     assert [found["data-step"] for _tag, found in page.elements if "data-step" in found] == [
@@ -164,20 +162,20 @@ def test_a_job_is_a_page_with_its_way(member: Person, stored: list[int]) -> None
     assert "{code}" not in answer.text
 
 
-def test_a_job_for_the_drawer_is_the_part_alone(member: Person, stored: list[int]) -> None:
+def test_drawer_request_gets_only_the_job(member: Person, stored: list[int]) -> None:
     html = part(member, f"/admin/jobs/{stored[0]}", "dialog#drawer")
     assert "<html" not in html
     assert Page(html).attributes("div", id="job")["data-job"] == str(stored[0])
 
 
 @pytest.mark.parametrize("number", ["999999", "0", "x", "1e3", "9" * 30])
-def test_a_job_that_does_not_exist_is_said_on_a_page(member: Person, number: str) -> None:
+def test_unknown_job_shows_a_not_found_page(member: Person, number: str) -> None:
     answer = member.get(f"/admin/jobs/{number}")
     assert answer.status_code == 404
     assert "There is no such job" in answer.text
 
 
-def test_a_logout_is_asked_about_first(member: Person) -> None:
+def test_logout_asks_for_confirmation(member: Person) -> None:
     html = member.get("/admin/whatsapp/logout-session?sender=main").text
     assert "Log out sender" in html
     assert 'name="sender" value="main"' in html
@@ -187,13 +185,13 @@ def test_a_logout_is_asked_about_first(member: Person) -> None:
 @pytest.mark.parametrize(
     "path", ["/admin", "/admin/status", "/admin/jobs/1", "/admin/audit", "/admin/keys"]
 )
-def test_nobody_sees_a_page_without_a_login(stranger: Person, path: str) -> None:
+def test_every_page_requires_a_login(stranger: Person, path: str) -> None:
     answer = stranger.get(path)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/admin/login?next=")
 
 
-def test_an_ended_session_never_puts_a_login_into_a_page(served: WebServer) -> None:
+def test_partial_request_of_an_ended_session_gets_no_login_form(served: WebServer) -> None:
     headers = {"HX-Request": "true", "HX-Target": "section#jobs", "Accept": HTML}
     answer = httpx.get(f"http://127.0.0.1:{served.port}/admin/status", headers=headers)
     assert answer.status_code == 401

@@ -1,4 +1,4 @@
-"""Verdict, senders, numbers and rows as they are rendered, for the page and for the stream."""
+"""Rendering of the status page's parts, also for the stream."""
 
 import re
 from typing import Any
@@ -81,46 +81,46 @@ def test_every_state_has_a_word_an_icon_and_a_sentence(state: str, language: Lan
 
 
 @pytest.mark.parametrize("name", LIVE)
-def test_each_part_is_one_element_with_its_own_name_as_id(name: str) -> None:
+def test_each_part_is_one_element_with_its_name_as_id(name: str) -> None:
     html = parts(card())[name]
     assert Page(html).elements[0][1]["id"] == name
     assert html == html.strip()
 
 
-def test_parts_for_all_who_watch_carry_no_token() -> None:
+def test_parts_for_the_stream_carry_no_token() -> None:
     html = "".join(parts(card(), card("paused", name="second")).values())
     assert "_csrf" not in html + row(refusal=None, status="failed")
 
 
-def test_the_qr_code_is_dark_on_white_with_its_time_left() -> None:
-    until = NOW * 2  # later than any clock that runs this
+def test_qr_code_is_dark_on_white_with_its_remaining_time() -> None:
+    until = NOW * 2  # later than any clock that runs this test
     page = Page(senders(card("pairing", qr="2@abc", qr_expires_at=until)))
     assert page.attributes("svg", role="img")["aria-label"] == "QR code for linking the phone"
     assert page.attributes("path", stroke="#000")
     assert page.attributes("progress")["data-until"] == str(until)
 
 
-def test_both_ways_of_linking_are_there_and_one_is_shown() -> None:
+def test_both_ways_of_linking_are_rendered_and_one_is_visible() -> None:
     page = Page(senders(card("pairing", qr="2@abc")))
     assert "hidden" not in page.attributes("div", **{"data-panel": "qr"})
     assert "hidden" in page.attributes("div", **{"data-panel": "phone"})
 
 
-def test_the_characters_to_type_are_shown_as_soon_as_they_are_there() -> None:
+def test_pairing_code_is_shown_once_available() -> None:
     html = senders(card("pairing", pair_code="K7QF-2MXD"))
     assert "hidden" not in Page(html).attributes("div", **{"data-panel": "phone"})
     assert "<span>K7QF</span>" in html
     assert "<span>2MXD</span>" in html
 
 
-def test_a_passkey_takes_the_place_of_the_codes() -> None:
+def test_passkey_notice_replaces_the_codes() -> None:
     asked = card("pairing", qr="2@abc", passkey_asked=True, detail=meaning("passkey", ""))
     html = senders(asked)
     assert "The phone asks for a passkey" in html
     assert "data-panel" not in html
 
 
-def test_the_hint_waits_until_codes_were_shown_for_a_minute() -> None:
+def test_hint_appears_after_codes_were_shown_for_a_minute() -> None:
     fresh = Page(senders(card("pairing", qr="2@abc", since=NOW * 2)))
     long_ago = Page(senders(card("pairing", qr="2@abc", since=1)))
     note = {"class": "note info"}
@@ -147,24 +147,24 @@ def test_the_hint_waits_until_codes_were_shown_for_a_minute() -> None:
         ),
     ],
 )
-def test_what_came_of_the_last_action_is_said(result: ActionResult, said: str) -> None:
+def test_result_of_the_last_action_is_shown(result: ActionResult, said: str) -> None:
     text = Page(senders(card("reconnecting", action=result))).text
     assert said in re.sub(r"\s+", " ", text)
 
 
-def test_a_reload_under_way_cannot_be_asked_for_twice() -> None:
+def test_reload_in_progress_cannot_be_requested_again() -> None:
     html = senders(card(action=ActionResult("reload", "asked", NOW)))
     assert re.search(r"<button disabled>.*Reload session", html)
 
 
-def test_a_sandbox_has_no_session_to_act_on() -> None:
+def test_sandbox_offers_no_session_actions() -> None:
     html = senders(card(channel="sandbox"))
     assert "Reload session" not in html
     assert "Logout WA" not in html
     assert "Pause sending" in html
 
 
-def test_a_stopped_sender_offers_nothing_that_nobody_would_take() -> None:
+def test_stopped_sender_offers_no_actions_for_its_process() -> None:
     assert "<button" not in senders(card("stopped"))
 
 
@@ -175,7 +175,7 @@ def test_a_name_may_hold_any_character() -> None:
     assert "sender=a%20b%22%3Ci%3E" in html
 
 
-def test_the_bar_tells_up_partly_down_and_unknown_by_height_too() -> None:
+def test_bar_shows_up_partly_down_and_unknown_by_height() -> None:
     page = Page(senders(card(uptime=(1.0, 0.6, 0.1, None) * 12, uptime_share=0.57)))
     bars = [found for tag, found in page.elements if tag == "rect"]
     assert len(bars) == 48
@@ -183,7 +183,7 @@ def test_the_bar_tells_up_partly_down_and_unknown_by_height_too() -> None:
     assert shapes == [("up", "28"), ("part", "16"), ("down", "7"), ("none", "28")]
 
 
-def test_numbers_without_a_value_are_a_dash_and_not_zero() -> None:
+def test_numbers_without_a_value_are_shown_as_a_dash() -> None:
     empty = numbers({"none": 0}, hour=numbers().hour, connected_senders=0)
     html = parts(card("pairing"), of=empty)["numbers"]
     assert "no sender can send" in html
@@ -194,7 +194,7 @@ def test_numbers_without_a_value_are_a_dash_and_not_zero() -> None:
 @pytest.mark.parametrize(
     "status", ["queued", "sending", "sent", "delivered", "read", "failed", "expired", "canceled"]
 )
-def test_a_row_carries_what_the_script_sorts_it_by(status: str, language: Language) -> None:
+def test_row_carries_the_data_that_the_script_sorts_by(status: str, language: Language) -> None:
     found = Page(row(language, status=status)).attributes("tr")
     assert (found["id"], found["data-id"], found["data-phone"]) == ("job-7", "7", PHONE)
     assert found["data-delivery"] == status
@@ -216,7 +216,7 @@ def test_a_failed_row_can_be_retried_while_its_code_is_valid() -> None:
         ("erased", "Cannot be retried. Its code is erased: ask for a new code."),
     ],
 )
-def test_a_row_that_cannot_be_retried_says_why(refusal: str, said: str) -> None:
+def test_row_that_cannot_be_retried_gives_the_reason(refusal: str, said: str) -> None:
     html = row(status="failed", error=other("Odd."), refusal=refusal)
     assert said in html
     assert "<form" not in html

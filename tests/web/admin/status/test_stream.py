@@ -1,4 +1,4 @@
-"""GET /admin/live: an open dashboard is told what changes, as long as its session lasts."""
+"""GET /admin/live: sends changes to an open dashboard while its session lasts."""
 
 import asyncio
 import json
@@ -33,14 +33,14 @@ PARTS = {"verdict", "senders", "numbers"}
 
 
 class Stream:
-    """One open stream: its events, one after the other."""
+    """One open stream and its events."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer
         self._lines = answer.iter_lines()
 
     def next(self) -> tuple[str, str]:
-        """The next event's name and data."""
+        """Return the next event's name and data."""
         name, data = "", []
         for line in self._lines:
             if line.startswith("event:"):
@@ -52,7 +52,7 @@ class Stream:
         return "closed", ""
 
     def until(self, wanted: str) -> str:
-        """The data of the next event of this name; what comes before is left."""
+        """Return the data of the next event of this name, skipping others."""
         for _ in range(200):
             name, data = self.next()
             if name == wanted:
@@ -61,7 +61,7 @@ class Stream:
         raise AssertionError(f"no {wanted}")
 
     def row(self, job: int, word: str) -> str:
-        """The row of a job as soon as it holds a word."""
+        """Return the row of a job once it contains a word."""
         for _ in range(50):
             for row in json.loads(self.until("rows"))["rows"]:
                 if row["id"] == job and word in row["html"]:
@@ -79,13 +79,12 @@ def logged_in(server: WebServer) -> Iterator[httpx.Client]:
 
 @contextmanager
 def open_stream(client: httpx.Client) -> Iterator[Stream]:
-    """An open stream."""
     with client.stream("GET", "/admin/live", timeout=SECONDS) as answer:
         assert answer.status_code == 200
         yield Stream(answer)
 
 
-def test_a_new_stream_tells_everything(dashboard: WebServer, admin: httpx.Client) -> None:
+def test_new_stream_sends_every_part(dashboard: WebServer, admin: httpx.Client) -> None:
     put_sender(dashboard.database, SENDER)
     (job,) = submit(dashboard.database, now=now_ms())
     with open_stream(admin) as opened:
@@ -98,7 +97,7 @@ def test_a_new_stream_tells_everything(dashboard: WebServer, admin: httpx.Client
         assert f"job-{job}" in opened.row(job, "data-delivery")
 
 
-def test_a_stream_tells_what_changes(dashboard: WebServer, admin: httpx.Client) -> None:
+def test_stream_sends_changes(dashboard: WebServer, admin: httpx.Client) -> None:
     put_sender(dashboard.database, SENDER)
     with open_stream(admin) as opened:
         opened.until("numbers")
@@ -114,7 +113,7 @@ def test_a_stream_tells_what_changes(dashboard: WebServer, admin: httpx.Client) 
             pass
 
 
-def test_each_reader_is_told_in_the_own_language(dashboard: WebServer, admin: httpx.Client) -> None:
+def test_each_reader_gets_their_own_language(dashboard: WebServer, admin: httpx.Client) -> None:
     put_sender(dashboard.database, SENDER)
     with open_stream(admin) as english:
         admin.headers["Accept-Language"] = "ar"
@@ -123,7 +122,7 @@ def test_each_reader_is_told_in_the_own_language(dashboard: WebServer, admin: ht
         assert "Connected" in english.until("senders")
 
 
-def test_what_is_told_holds_no_code(serve_web: ServeWeb) -> None:
+def test_events_hold_no_code(serve_web: ServeWeb) -> None:
     server = serve_web(admin_password=PASSWORD, otp_length=10)
     with script(server) as client:
         log_in_script(client)
@@ -133,7 +132,7 @@ def test_what_is_told_holds_no_code(serve_web: ServeWeb) -> None:
             assert accepted["otp"] not in opened.row(accepted["jobId"], "queued")
 
 
-def test_nobody_without_a_session_is_told_anything(dashboard: WebServer) -> None:
+def test_stream_requires_a_session(dashboard: WebServer) -> None:
     with script(dashboard) as stranger:
         assert stranger.get("/admin/live").status_code == 401
         answer = stranger.get("/admin/live", headers={"Accept": HTML})
@@ -146,7 +145,7 @@ def test_a_head_request_opens_no_stream(admin: httpx.Client) -> None:
     assert answer.headers["content-type"].startswith("text/event-stream")
 
 
-def test_a_stream_outlasts_a_database_that_cannot_be_read(
+def test_stream_survives_an_unreadable_database(
     serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = serve_web(admin_password=PASSWORD, timing=Timing(beat=0.1))
@@ -172,7 +171,7 @@ def test_a_logout_ends_the_stream(admin: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_server_that_stops_ends_its_streams(serve_web: ServeWeb) -> None:
+def test_stopping_server_ends_its_streams(serve_web: ServeWeb) -> None:
     server = serve_web(admin_password=PASSWORD)
     with script(server) as client:
         log_in_script(client)
@@ -186,10 +185,10 @@ def test_a_server_that_stops_ends_its_streams(serve_web: ServeWeb) -> None:
             assert opened.next()[0] == "closed"
 
 
-LONG_AGO_MS = 200_000  # within the time in which a code is valid
+LONG_AGO_MS = 200_000  # within the validity of a code
 
 
-def test_a_new_stream_tells_which_jobs_are_watched_and_how_many_there_are(
+def test_new_stream_sends_the_watched_range_and_the_number_of_jobs(
     dashboard: WebServer, admin: httpx.Client
 ) -> None:
     long_ago = now_ms() - LONG_AGO_MS
@@ -202,7 +201,7 @@ def test_a_new_stream_tells_which_jobs_are_watched_and_how_many_there_are(
         assert told == {"window": first, "total": LARGEST_PAGE + 1, "rows": []}
 
 
-def test_a_new_stream_tells_what_was_retried_or_taken_up_lately(
+def test_new_stream_sends_recently_retried_or_claimed_jobs(
     dashboard: WebServer, admin: httpx.Client
 ) -> None:
     long_ago = now_ms() - LONG_AGO_MS
@@ -219,7 +218,7 @@ def test_a_new_stream_tells_what_was_retried_or_taken_up_lately(
 
 
 class Fragile(Render):
-    """Renders words, unless it is broken."""
+    """A renderer that can be broken."""
 
     def __init__(self) -> None:
         super().__init__(self._parts, self._word)
@@ -261,7 +260,7 @@ async def _watch_through_a_failure(database: Database, render: Fragile, feed: Fe
 
 
 @pytest.mark.usefixtures("capsys")  # the failure is logged
-def test_what_changes_while_the_feed_fails_is_told_afterwards(database: Database) -> None:
+def test_changes_during_a_failure_of_the_feed_are_sent_later(database: Database) -> None:
     render = Fragile()
     feed = Feed(
         database,
@@ -276,7 +275,7 @@ def test_what_changes_while_the_feed_fails_is_told_afterwards(database: Database
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
-def test_a_reader_that_takes_nothing_is_cut_off(serve_web: ServeWeb) -> None:
+def test_reader_that_takes_no_data_is_disconnected(serve_web: ServeWeb) -> None:
     server = serve_web(admin_password=PASSWORD)
     feed = server.web.state.feed
     with script(server) as client, socket.create_connection(("127.0.0.1", server.port)) as deaf:

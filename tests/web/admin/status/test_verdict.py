@@ -1,4 +1,4 @@
-"""The heading of the status page, over all that senders and numbers can say together."""
+"""The verdict for all combinations of senders and numbers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ def judged(
     return verdict(cards, of or numbers(), fmt(), channel=channel)
 
 
-def test_all_is_well() -> None:
+def test_connected_sender_with_deliveries_is_good() -> None:
     found = judged([card()])
     assert (found.tone, found.title) == ("ok", "Codes are arriving")
     assert "100 %" in found.sentence
@@ -35,43 +35,43 @@ def test_all_is_well() -> None:
     assert not found.needs_somebody
 
 
-def test_a_quiet_hour_is_no_trouble() -> None:
+def test_hour_without_messages_is_no_problem() -> None:
     found = judged([card()], numbers(hour=window()))
     assert (found.tone, found.title) == ("ok", "Ready to send")
 
 
-def test_a_fresh_installation_is_told_both_steps() -> None:
+def test_fresh_installation_shows_both_steps() -> None:
     found = judged([card("pairing", qr="x", phone=None)], numbers(NOTHING_YET, hour=window()))
     assert (found.tone, found.first_step) == ("idle", 1)
     assert not found.needs_somebody
 
 
-def test_once_linked_the_second_step_is_left() -> None:
+def test_linked_installation_shows_the_second_step() -> None:
     found = judged([card()], numbers(NOTHING_YET, hour=window()))
     assert (found.tone, found.title, found.first_step) == ("ok", "Ready for the first code", 2)
 
 
-def test_after_the_first_code_there_are_no_steps_any_more() -> None:
+def test_no_steps_are_shown_after_the_first_code() -> None:
     assert judged([card()], numbers({"queued": 1})).first_step is None
 
 
-def test_the_sandbox_says_that_it_sends_nothing() -> None:
+def test_sandbox_verdict_says_that_no_messages_are_sent() -> None:
     assert "sandbox" in judged([card(channel="sandbox")], channel="sandbox").sentence
 
 
 @pytest.mark.parametrize("state", ["connected", "stopped", "starting", "reconnecting", "paused"])
-def test_the_sandbox_of_test_keys_changes_nothing(state: str) -> None:
+def test_sandbox_of_test_keys_does_not_affect_the_verdict(state: str) -> None:
     beside = card(state, name="main-sandbox", channel="sandbox")
     for cards in ([card()], [card("pairing")], [card("logged_out")], []):
         assert judged([*cards, beside]) == judged(cards)
 
 
-def test_a_linked_device_of_before_does_not_trouble_a_sandbox() -> None:
+def test_former_linked_device_does_not_affect_a_sandbox_installation() -> None:
     found = judged([card("stopped"), card(channel="sandbox", name="s")], channel="sandbox")
     assert (found.tone, found.title) == ("ok", "Codes are arriving")
 
 
-def test_a_phone_is_to_be_linked_while_codes_wait() -> None:
+def test_unlinked_sender_asks_to_link_a_phone() -> None:
     found = judged([card("pairing", qr="x")], numbers(connected_senders=0, **TWELVE_WAIT))
     assert (found.tone, found.icon, found.title) == ("warn", "qr", "Link a phone to send codes")
     assert found.sentence.startswith("12 codes are waiting.")
@@ -89,7 +89,7 @@ def test_a_phone_is_to_be_linked_while_codes_wait() -> None:
         ("restricted", "is restricted", "resumes by itself"),
     ],
 )
-def test_a_sender_that_cannot_send_is_an_alarm_with_a_way_out(
+def test_sender_that_cannot_send_is_an_alarm_with_a_remedy(
     state: str, clause: str, advice: str
 ) -> None:
     found = judged([card(state)])
@@ -100,11 +100,11 @@ def test_a_sender_that_cannot_send_is_an_alarm_with_a_way_out(
     assert found.needs_somebody
 
 
-def test_the_end_of_a_restriction_is_said_where_it_is_known() -> None:
+def test_verdict_shows_the_end_of_a_restriction_if_known() -> None:
     assert "restricted until" in judged([card("restricted", until=NOW + 60_000)]).sentence
 
 
-def test_two_senders_down_are_both_named_and_the_worse_one_is_acted_on() -> None:
+def test_two_failed_senders_are_named_with_the_remedy_of_the_worse() -> None:
     both = [card("restricted", name="second"), card("logged_out")]
     found = judged(both, numbers(connected_senders=0, **TWELVE_WAIT))
     assert found.sentence.index("main") < found.sentence.index("second")
@@ -112,19 +112,19 @@ def test_two_senders_down_are_both_named_and_the_worse_one_is_acted_on() -> None
     assert (found.action.target, found.action.label) == ("#sender-main", "Link main")
 
 
-def test_one_sender_down_beside_one_that_works_is_a_warning() -> None:
+def test_one_failed_sender_of_two_is_a_warning() -> None:
     found = judged([card(), card("logged_out", name="second")])
     assert found.tone == "warn"
     assert found.title == "Codes are arriving, but not every sender works"
     assert "second" in found.sentence
 
 
-def test_a_paused_sender_beside_one_that_works_is_meant() -> None:
+def test_one_paused_sender_of_two_is_no_problem() -> None:
     assert judged([card(), card("paused", name="second")]).tone == "ok"
 
 
 @pytest.mark.parametrize(("waiting", "tone"), [(0, "idle"), (3, "warn")])
-def test_a_pause_is_calm_until_somebody_waits_for_its_end(waiting: int, tone: str) -> None:
+def test_pause_is_no_problem_until_codes_wait(waiting: int, tone: str) -> None:
     found = judged([card("paused")], numbers({"queued": waiting, "read": 9}))
     assert (found.tone, found.title) == (tone, "Sending is paused")
     assert found.action is not None
@@ -138,26 +138,26 @@ def test_a_pause_is_calm_until_somebody_waits_for_its_end(waiting: int, tone: st
         ("reconnecting", "warn", "The connection to WhatsApp is being restored"),
     ],
 )
-def test_what_passes_by_itself_says_so(state: str, tone: str, title: str) -> None:
+def test_temporary_problem_needs_no_action(state: str, tone: str, title: str) -> None:
     found = judged([card(state)])
     assert (found.tone, found.title) == (tone, title)
     assert found.action is None
 
 
-def test_a_machine_without_any_sender_is_an_alarm() -> None:
+def test_installation_without_senders_is_an_alarm() -> None:
     found = judged([])
     assert found.tone == "bad"
     assert "hudhud serve" in found.sentence
 
 
 @pytest.mark.parametrize(("age", "title"), [(1, "Codes are late"), (-1000, "Codes are arriving")])
-def test_codes_that_wait_beside_a_free_sender_are_late(age: int, title: str) -> None:
+def test_codes_waiting_for_a_free_sender_are_late(age: int, title: str) -> None:
     waits = numbers({"queued": 2, "read": 9}, oldest_ready_at=NOW - LATE_MS - age)
     found = judged([card()], waits)
     assert found.title == title
 
 
-def test_too_few_arrivals_are_a_warning_that_leads_to_the_failed_jobs() -> None:
+def test_low_success_rate_is_a_warning_that_links_to_failed_jobs() -> None:
     found = judged([card()], numbers(hour=window(0.613, 2300, sent=20, delivered=12, failed=3)))
     assert (found.tone, found.title) == ("warn", "Many codes do not arrive")
     assert "61.3 %" in found.sentence
@@ -165,7 +165,7 @@ def test_too_few_arrivals_are_a_warning_that_leads_to_the_failed_jobs() -> None:
     assert found.action.target == "?filterStatus=failed#jobs"
 
 
-def test_one_failure_among_a_few_is_no_pattern() -> None:
+def test_one_failure_among_few_messages_is_no_warning() -> None:
     found = judged([card()], numbers(hour=window(0.5, 2300, sent=1, delivered=1, failed=1)))
     assert found.title == "Codes are arriving"
 
@@ -178,7 +178,7 @@ def test_one_failure_among_a_few_is_no_pattern() -> None:
         (12, "12 codes are waiting. The next one expires in", "تنتهي صلاحية أقربها"),
     ],
 )
-def test_the_next_expiry_is_that_of_the_one_code_or_of_the_next(
+def test_next_expiry_is_worded_for_one_or_several_codes(
     waiting: int, english: str, arabic: str
 ) -> None:
     wait = numbers(**{**TWELVE_WAIT, "counts": {"queued": waiting}}, connected_senders=0)
@@ -186,7 +186,7 @@ def test_the_next_expiry_is_that_of_the_one_code_or_of_the_next(
     assert arabic in verdict([card("pairing")], wait, fmt("ar"), channel="linked").sentence
 
 
-def test_a_name_is_text_and_never_html() -> None:
+def test_sender_name_is_escaped() -> None:
     name = "<script>alert(1)</script>"
     found = judged([card("logged_out", name=name)])
     assert "<script" not in found.sentence
@@ -194,7 +194,7 @@ def test_a_name_is_text_and_never_html() -> None:
     assert "<" not in found.action.target
 
 
-def test_every_case_is_told_in_arabic() -> None:
+def test_every_case_is_translated_to_arabic() -> None:
     cases = [[card()], [card("pairing")], [card("logged_out")], [card("paused")], []]
     for cards in cases:
         found = verdict(cards, numbers(**TWELVE_WAIT), fmt("ar"), channel="linked")

@@ -1,4 +1,4 @@
-"""How times, durations, numbers and phones are written."""
+"""Formatting of times, durations, numbers and phones."""
 
 import json
 
@@ -39,11 +39,13 @@ def test_a_duration_is_written_in_its_two_largest_units(
     ("share", "written"),
     [(None, "–"), (0.0, "0"), (0.613, "61.3"), (0.5, "50"), (0.9996, "99.9"), (1.0, "100")],
 )
-def test_a_share_is_whole_only_where_it_is(share: float | None, written: str) -> None:
+def test_share_is_rounded_to_100_percent_only_if_complete(
+    share: float | None, written: str
+) -> None:
     assert fmt().percent(share) == written
 
 
-def test_a_time_is_as_short_as_it_is_clear_with_the_exact_moment_on_hover() -> None:
+def test_time_is_short_with_the_exact_moment_on_hover() -> None:
     assert 'title="Tuesday 24 November 2026 03:31:18.036 +02:00"' in fmt().moment(NOW)
     assert ">03:31:18<" in fmt().moment(NOW)
     assert ">03:31<" in fmt().moment(NOW, seconds=False)
@@ -54,13 +56,13 @@ def test_a_time_is_as_short_as_it_is_clear_with_the_exact_moment_on_hover() -> N
     assert fmt().moment(None) == "–"
 
 
-def test_what_follows_is_written_in_seconds_after_it() -> None:
+def test_later_time_is_written_as_a_difference() -> None:
     assert "+4.6</bdi> s" in fmt().later(NOW + 4600, NOW)
     assert "+</bdi>3 min 40 s" in fmt().later(NOW + 220_000, NOW)
     assert fmt().later(None, NOW) == "–"
 
 
-def test_a_phone_is_grouped_and_runs_from_left_to_right() -> None:
+def test_phone_is_grouped_and_left_to_right() -> None:
     assert fmt("ar").phone("+442079460317") == '<bdi dir="ltr">+44 20 7946 0317</bdi>'
     assert fmt().phone("<b>") == '<bdi dir="ltr">&lt;b&gt;</bdi>'
     assert fmt().phone(None) == "–"
@@ -77,13 +79,13 @@ def test_numbers_have_latin_digits_in_both_languages() -> None:
     assert fmt("ar").seconds(2100) == "2.1"
 
 
-def test_a_sentence_of_the_database_is_translated_where_it_is_known() -> None:
+def test_known_sentence_of_the_database_is_translated() -> None:
     known = say("job.no_account")
     assert fmt().sentence(known) == known.english()
     assert fmt("ar").sentence(known) == "هذا الرقم ليس على واتساب."
 
 
-def test_what_a_sentence_says_in_detail_stays_as_it_is() -> None:
+def test_detail_of_a_sentence_is_not_translated() -> None:
     text = fmt("ar").sentence(say("job.not_taken", detail="server returned error 479"))
     assert "لم يقبلها واتساب" in text
     assert "\u2068server returned error 479\u2069" in text
@@ -100,7 +102,7 @@ def test_an_unknown_sentence_is_shown_as_english() -> None:
     assert fmt().sentence(None) == ""
 
 
-def test_the_script_gets_every_plural_of_every_unit() -> None:
+def test_script_gets_every_plural_of_every_unit() -> None:
     units = json.loads(fmt("ar").units())
     assert units["units"]["1000"]["few"] == "%(num)d ث"
     assert set(units["units"]) == {"1000", "60000", "3600000", "86400000"}

@@ -1,4 +1,4 @@
-"""What every page of the dashboard has: headers, language, theme, no room for foreign scripts."""
+"""Common properties of all dashboard pages: headers, language, theme, escaping."""
 
 import base64
 
@@ -34,7 +34,7 @@ PAGES = [
 
 @pytest.fixture
 def job(served: WebServer) -> int:
-    """A failed job whose error others wrote, and a sender."""
+    """A sender, and a failed job whose error contains markup."""
     put_sender(served.database, "main")
     (number,) = submit(served.database, now=now_ms())
     change(served.database, number, status="failed", error=HOSTILE, finished_at=now_ms())
@@ -43,7 +43,7 @@ def job(served: WebServer) -> int:
 
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("language", ["en", "ar"])
-def test_a_page_needs_nothing_that_the_policy_forbids(
+def test_page_complies_with_the_content_security_policy(
     member: Person, job: int, path: str, language: str
 ) -> None:
     answer = member.client.get(path.format(job=job), headers={"Accept-Language": language})
@@ -58,7 +58,7 @@ def test_a_page_needs_nothing_that_the_policy_forbids(
     assert (html["lang"], html["dir"]) == (language, {"en": "ltr", "ar": "rtl"}[language])
 
 
-def test_the_login_needs_nothing_that_the_policy_forbids(stranger: Person) -> None:
+def test_login_complies_with_the_content_security_policy(stranger: Person) -> None:
     answer = stranger.get("/admin/login")
     assert answer.headers["content-security-policy"] == POLICY
     assert answer.headers["cache-control"] == "no-store"
@@ -66,12 +66,12 @@ def test_the_login_needs_nothing_that_the_policy_forbids(stranger: Person) -> No
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_no_id_is_given_twice(member: Person, job: int, path: str) -> None:
+def test_element_ids_are_unique(member: Person, job: int, path: str) -> None:
     page = Page(member.get(path.format(job=job)).text)
     assert len(page.ids) == len(set(page.ids))
 
 
-def test_every_file_that_a_page_loads_is_there(member: Person) -> None:
+def test_every_file_that_a_page_loads_exists(member: Person) -> None:
     for address in Page(member.get("/admin/status").text).loads:
         answer = member.get(address)
         assert answer.status_code == 200
@@ -79,14 +79,14 @@ def test_every_file_that_a_page_loads_is_there(member: Person) -> None:
 
 
 @pytest.mark.parametrize("path", ["/admin/status", "/admin/jobs/{job}"])
-def test_an_error_that_others_wrote_stays_text(member: Person, job: int, path: str) -> None:
+def test_error_texts_are_escaped(member: Person, job: int, path: str) -> None:
     answer = member.get(path.format(job=job)).text
     assert "<script>alert" not in answer
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in answer
 
 
 @pytest.mark.parametrize("path", ["/admin/status?searchQuery={}", "/admin/audit?q={}"])
-def test_what_is_searched_for_stays_text(member: Person, path: str) -> None:
+def test_search_text_is_escaped(member: Person, path: str) -> None:
     page = Page(member.client.get(path.format(httpx.QueryParams({"x": HOSTILE}).get("x"))).text)
     assert not page.has("img")
     assert HOSTILE in [found.get("value") for tag, found in page.elements if tag == "input"]
@@ -106,14 +106,14 @@ def test_what_is_searched_for_stays_text(member: Person, path: str) -> None:
         ("*;q=;;,=", "en"),
     ],
 )
-def test_the_language_is_the_one_that_the_browser_likes_best(
+def test_language_follows_the_browsers_preference(
     stranger: Person, header: str, language: str
 ) -> None:
     answer = stranger.client.get("/admin/login", headers={"Accept-Language": header})
     assert Page(answer.text).attributes("html")["lang"] == language
 
 
-def test_a_chosen_language_is_kept_and_leaves_the_address(member: Person) -> None:
+def test_chosen_language_is_stored_and_removed_from_the_address(member: Person) -> None:
     answer = member.get("/admin/status?filterStatus=failed&lang=ar&limit=50")
     assert answer.status_code == 303
     assert answer.headers["location"] == "/admin/status?filterStatus=failed&limit=50"
@@ -121,38 +121,36 @@ def test_a_chosen_language_is_kept_and_leaves_the_address(member: Person) -> Non
     assert Page(member.get("/admin/status").text).attributes("html")["lang"] == "ar"
 
 
-def test_a_language_that_does_not_exist_is_ignored(member: Person) -> None:
+def test_unknown_language_is_ignored(member: Person) -> None:
     assert member.get("/admin/status?lang=tlh").status_code == 200
 
 
 @pytest.mark.parametrize(("zone", "offset"), [("Asia/Kathmandu", "+05:45"), ("UTC", "+00:00")])
-def test_times_are_in_the_zone_of_the_browser(
-    member: Person, job: int, zone: str, offset: str
-) -> None:
+def test_times_use_the_browsers_time_zone(member: Person, job: int, zone: str, offset: str) -> None:
     member.client.cookies.set("hudhud_zone", zone)
     assert f'{offset}" title=' in member.get(f"/admin/jobs/{job}").text
 
 
 @pytest.mark.parametrize("zone", ["Nowhere/Atlantis", "../../etc/passwd", "Europe", "é", ""])
-def test_a_zone_that_does_not_exist_is_ignored(member: Person, zone: str) -> None:
+def test_unknown_time_zone_is_ignored(member: Person, zone: str) -> None:
     cookies = f"hudhud_zone={zone}; hudhud_session={member.session}"
     answer = member.client.get("/admin/status", headers={b"Cookie": cookies.encode()})
     assert answer.status_code == 200
 
 
-def test_a_theme_is_kept(member: Person) -> None:
+def test_theme_is_stored(member: Person) -> None:
     assert "data-theme" not in Page(member.get("/admin/keys").text).attributes("html")
     answer = member.fill("/admin/keys", "/admin/theme", theme="dark")
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin/keys")
     assert Page(member.get("/admin/keys").text).attributes("html")["data-theme"] == "dark"
 
 
-def test_a_theme_that_does_not_exist_changes_nothing(member: Person) -> None:
+def test_unknown_theme_is_ignored(member: Person) -> None:
     member.fill("/admin/keys", "/admin/theme", theme='x" onload="y')
     assert "data-theme" not in Page(member.get("/admin/keys").text).attributes("html")
 
 
-def test_what_came_of_a_form_is_said_once(member: Person, served: WebServer) -> None:
+def test_result_of_a_form_is_shown_once(member: Person, served: WebServer) -> None:
     (job,) = submit(served.database, now=now_ms())
     change(served.database, job, status="failed", error="broken", finished_at=now_ms())
     action = f"/admin/jobs/retry/{job}"
@@ -176,7 +174,7 @@ def test_what_came_of_a_form_is_said_once(member: Person, served: WebServer) -> 
         NoticeKey("another secret").seal(Notice("ok", "planted")),
     ],
 )
-def test_a_notice_that_is_not_ours_says_nothing(member: Person, cookie: str) -> None:
+def test_forged_notice_is_ignored(member: Person, cookie: str) -> None:
     member.client.cookies.set("hudhud_flash", cookie)
     answer = member.get("/admin/keys")
     assert answer.status_code == 200
@@ -184,7 +182,7 @@ def test_a_notice_that_is_not_ours_says_nothing(member: Person, cookie: str) -> 
     assert not Page(answer.text).has("div", **{"class": "note ok"})
 
 
-def test_pages_are_compressed_for_whom_takes_it(member: Person) -> None:
+def test_pages_are_compressed_if_accepted(member: Person) -> None:
     plain = member.client.get("/admin/keys", headers={"Accept-Encoding": "identity"})
     packed = member.client.get("/admin/keys", headers={"Accept-Encoding": "gzip"})
     assert "content-encoding" not in plain.headers
@@ -193,19 +191,19 @@ def test_pages_are_compressed_for_whom_takes_it(member: Person) -> None:
 
 
 @pytest.mark.parametrize("taken", ["gzip;q=0", "gzip; q=0.000, *", "*;q=0", "identity", ""])
-def test_pages_are_not_compressed_for_whom_refuses_it(member: Person, taken: str) -> None:
+def test_pages_are_not_compressed_if_refused(member: Person, taken: str) -> None:
     answer = member.client.get("/admin/keys", headers={"Accept-Encoding": taken})
     assert "content-encoding" not in answer.headers
 
 
 @pytest.mark.parametrize("taken", ["GZIP", "br, gzip;q=0.1", "*", "deflate;q=0,gzip;q=1.0"])
-def test_pages_are_compressed_however_gzip_is_named(member: Person, taken: str) -> None:
+def test_every_spelling_of_gzip_is_recognised(member: Person, taken: str) -> None:
     answer = member.client.get("/admin/keys", headers={"Accept-Encoding": taken})
     assert answer.headers["content-encoding"] == "gzip"
 
 
 @pytest.mark.parametrize("path", ["/admin", "/admin/keys?lang=en", "/admin/login"])
-def test_what_leads_elsewhere_has_no_body_and_is_not_kept(member: Person, path: str) -> None:
+def test_redirect_has_no_body_and_is_not_cached(member: Person, path: str) -> None:
     answer = member.get(path)
     assert answer.status_code == 303
     assert answer.content == b""
@@ -217,18 +215,18 @@ def test_what_leads_elsewhere_has_no_body_and_is_not_kept(member: Person, path: 
     ("digest", "kept"),
     [("0" * 12, "no-store"), (FILES.digest, "public, max-age=31536000, immutable")],
 )
-def test_a_file_is_kept_for_good_at_its_right_address_alone(
+def test_file_is_cached_permanently_only_at_its_versioned_address(
     stranger: Person, digest: str, kept: str
 ) -> None:
     answer = stranger.get(f"/static/{digest}/hudhud.svg")
     assert (answer.status_code, answer.headers["cache-control"]) == (200, kept)
 
 
-def test_what_pages_need_can_be_loaded_before_the_first_one() -> None:
+def test_page_dependencies_can_be_preloaded() -> None:
     warm()
 
 
-def test_an_unknown_page_is_a_page_for_people_and_json_for_scripts(
+def test_unknown_path_is_a_page_for_people_and_json_for_scripts(
     member: Person, served: WebServer
 ) -> None:
     page = member.get("/admin/nowhere")
@@ -237,7 +235,7 @@ def test_an_unknown_page_is_a_page_for_people_and_json_for_scripts(
     assert (answer.status_code, answer.json()["error"]) == (404, "Not Found")
 
 
-def test_a_parameter_that_makes_no_sense_is_said_on_a_page(member: Person) -> None:
+def test_invalid_parameter_shows_an_error_page(member: Person) -> None:
     answer = member.get("/admin/status?limit=many")
     assert answer.status_code == 400
     assert "limit: must be a whole number" in answer.text
@@ -247,7 +245,7 @@ def test_a_parameter_that_makes_no_sense_is_said_on_a_page(member: Person) -> No
     ("language", "said"),
     [("en", "Job with ID 999999 not found."), ("ar", "لا توجد مهمة برقم \u2068999999\u2069.")],
 )
-def test_the_pages_script_is_refused_in_the_readers_words(
+def test_refusal_of_a_script_request_uses_the_readers_language(
     member: Person, language: str, said: str
 ) -> None:
     headers = {"Accept-Language": language, "HX-Request": "true"}

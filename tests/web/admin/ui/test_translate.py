@@ -1,4 +1,4 @@
-"""The Arabic catalog: complete, without leftovers, and fitting what it translates."""
+"""The Arabic catalog: complete, without leftovers, and consistent with the English texts."""
 
 import re
 
@@ -16,31 +16,31 @@ def translated() -> list[Message]:
 
 
 def forms(message: Message) -> tuple[str, ...]:
-    """The translation in each form of the plural; of another text, its one form."""
+    """Return the translation in each plural form, or its only form."""
     text = message.string
     return tuple(text) if isinstance(text, list | tuple) else (str(text or ""),)
 
 
-def test_every_text_has_a_translation_and_nothing_else_does() -> None:
+def test_catalog_translates_exactly_the_marked_texts() -> None:
     found = {(message.id, message.context) for message in translated()}
     wanted = marked() | sentences()
     assert found - wanted == set(), "no longer used: remove it from locale/ar.po"
     assert wanted - found == set(), "translate it in locale/ar.po"
 
 
-def test_nothing_is_left_empty_or_uncertain() -> None:
+def test_no_translation_is_empty_or_fuzzy() -> None:
     for message in translated():
         assert all(forms(message)), message.id
         assert not message.fuzzy, message.id
 
 
-def test_a_translation_puts_in_what_the_text_puts_in() -> None:
+def test_translation_has_the_placeholders_of_its_text() -> None:
     for message in translated():
         if isinstance(message.id, str):
             assert sorted(HOLES.findall(str(message.string))) == sorted(HOLES.findall(message.id))
 
 
-def test_a_plural_names_its_number_wherever_the_number_is_not_in_the_word() -> None:
+def test_plural_forms_name_their_number_unless_the_word_does() -> None:
     for message in translated():
         if isinstance(message.id, tuple):
             assert len(forms(message)) == PLURALS

@@ -1,4 +1,4 @@
-"""Webhooks on their pages: added with a secret shown once, changed, removed, delivered again."""
+"""The webhook pages: add with a secret shown once, change, remove, replay."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ URL = "https://shop.example/hudhud"
 
 @pytest.fixture(scope="module", autouse=True)
 def _names_lead_to_the_internet() -> Iterator[None]:
-    """No name is really looked up."""
+    """Resolve no real host name."""
 
     def resolve(host: str, _port: int) -> Sequence[str]:
         return ["10.0.0.1" if host == "intranet.example" else "93.184.215.14"]
@@ -42,7 +42,7 @@ def _names_lead_to_the_internet() -> Iterator[None]:
 
 @pytest.fixture
 def endpoint(served: WebServer) -> int:
-    """The only endpoint, which wants to hear of sent messages."""
+    """The only endpoint, which subscribes to sent messages."""
     with served.database.write() as connection:
         connection.execute(delete(webhook_deliveries))
         connection.execute(delete(webhook_endpoints))
@@ -53,7 +53,7 @@ def endpoint(served: WebServer) -> int:
 
 
 def add(person: Person, **fields: object) -> httpx.Response:
-    """Fill the form in; all events are chosen unless the fields say otherwise."""
+    """Submit the form, by default with all events."""
     return person.fill(HOOKS, HOOKS, **{"url": URL, "kind": list(KINDS), **fields})  # type: ignore[arg-type] # a field may be given several times
 
 
@@ -80,11 +80,11 @@ def statuses(server: WebServer) -> list[str]:
 
 
 def shown(html: str) -> list[dict[str, str]]:
-    """The deliveries on a page."""
+    """Return the deliveries on a page."""
     return [found for tag, found in Page(html).elements if tag == "tr" and "data-delivery" in found]
 
 
-def test_a_secret_is_shown_once(member: Person, served: WebServer) -> None:
+def test_secret_is_shown_once(member: Person, served: WebServer) -> None:
     answer = add(member)
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
@@ -121,7 +121,7 @@ def test_an_endpoint_may_get_some_events_of_one_key(member: Person, served: WebS
         ({"key": "hh_live_nobody"}, "There is no such key."),
     ],
 )
-def test_an_endpoint_that_cannot_be_added_says_why_and_keeps_what_was_typed(
+def test_refused_endpoint_gives_the_reason_and_keeps_the_input(
     member: Person, served: WebServer, fields: dict[str, object], said: str
 ) -> None:
     before = len(stored(served))
@@ -133,7 +133,7 @@ def test_an_endpoint_that_cannot_be_added_says_why_and_keeps_what_was_typed(
     assert len(stored(served)) == before
 
 
-def test_a_new_secret_is_shown_once_too(member: Person, served: WebServer, endpoint: int) -> None:
+def test_new_secret_is_shown_once(member: Person, served: WebServer, endpoint: int) -> None:
     answer = member.fill(HOOKS, f"{HOOKS}/rotate", endpoint=str(endpoint))
     assert answer.status_code == 200
     assert "The former one signs too for 24 hours." in answer.text
@@ -142,7 +142,7 @@ def test_a_new_secret_is_shown_once_too(member: Person, served: WebServer, endpo
     assert "New secret of webhook" in member.get("/admin/audit").text
 
 
-def test_a_form_for_a_new_secret_that_is_sent_twice_makes_one(
+def test_repeated_rotation_form_creates_one_secret(
     member: Person, served: WebServer, endpoint: int
 ) -> None:
     assert "The former one goes on signing for 24 hours." in member.get(HOOKS).text
@@ -157,7 +157,7 @@ def test_a_form_for_a_new_secret_that_is_sent_twice_makes_one(
         assert connection.execute(select(webhook_endpoints)).one() == before
 
 
-def test_what_an_address_asks_for_is_shown_and_noted_nowhere(
+def test_query_of_an_address_is_neither_shown_nor_audited(
     member: Person, served: WebServer, endpoint: int
 ) -> None:
     answer = add(member, url=f"{URL}?token=abc123")
@@ -169,7 +169,7 @@ def test_what_an_address_asks_for_is_shown_and_noted_nowhere(
     assert "abc123" not in "".join(pages)
 
 
-def test_a_delivery_that_waits_behind_another_says_so(
+def test_delivery_shows_the_one_ahead_of_it(
     member: Person, served: WebServer, endpoint: int
 ) -> None:
     (job,) = submit(served.database, 1, now=now_ms())
@@ -184,7 +184,7 @@ def test_a_delivery_that_waits_behind_another_says_so(
     assert said in member.get(log).text
 
 
-def test_a_removal_is_asked_for_and_done(member: Person, served: WebServer, endpoint: int) -> None:
+def test_removal_is_confirmed_and_done(member: Person, served: WebServer, endpoint: int) -> None:
     put_deliveries(served, 2, "pending")
     asked = member.get(f"{HOOKS}/{endpoint}/remove")
     assert "2 deliveries wait for it and will not go out." in Page(asked.text).text
@@ -196,7 +196,7 @@ def test_a_removal_is_asked_for_and_done(member: Person, served: WebServer, endp
     assert member.get(path).status_code == 404
 
 
-def test_a_disabled_endpoint_says_why_and_is_enabled(
+def test_disabled_endpoint_gives_the_reason_and_can_be_enabled(
     member: Person, served: WebServer, endpoint: int
 ) -> None:
     with served.database.write() as connection:
@@ -211,7 +211,7 @@ def test_a_disabled_endpoint_says_why_and_is_enabled(
     assert "Webhook enabled:" in member.get("/admin/audit").text
 
 
-def test_an_endpoint_that_fails_shows_since_when(
+def test_failing_endpoint_shows_since_when(
     member: Person, served: WebServer, endpoint: int
 ) -> None:
     with served.database.write() as connection:
@@ -239,9 +239,7 @@ def test_the_log_shows_attempts_answers_and_next_tries(
     assert shown(member.get(HOOKS).text) == shown(page)
 
 
-def test_pages_of_the_log_follow_each_other(
-    member: Person, served: WebServer, endpoint: int
-) -> None:
+def test_pages_of_the_log_are_consecutive(member: Person, served: WebServer, endpoint: int) -> None:
     put_deliveries(served, 2 * ROWS + 3, "failed")
     address, seen = f"{HOOKS}/{endpoint}?status=failed", []
     while address:
@@ -253,7 +251,7 @@ def test_pages_of_the_log_follow_each_other(
     assert seen == sorted(seen, reverse=True)
 
 
-def test_one_delivery_goes_out_again_and_the_form_comes_back(
+def test_one_delivery_can_be_replayed_and_the_page_returns(
     member: Person, served: WebServer, endpoint: int
 ) -> None:
     put_deliveries(served, 2, "failed")
@@ -267,7 +265,7 @@ def test_one_delivery_goes_out_again_and_the_form_comes_back(
     assert "There is no such delivery" in member.get(log).text
 
 
-def test_what_was_given_up_since_a_time_goes_out_again(
+def test_failed_deliveries_since_a_time_can_be_replayed(
     member: Person, served: WebServer, endpoint: int
 ) -> None:
     put_deliveries(served, 2, "failed", age_ms=30 * HOUR_MS)
@@ -291,7 +289,7 @@ def test_an_unknown_endpoint_has_no_pages(member: Person, number: str) -> None:
 
 @pytest.mark.parametrize("action", ["rotate", "enable", "remove", "replay", "replay-failed"])
 @pytest.mark.parametrize("number", ["999", "x", "9" * 40, ""])
-def test_what_there_is_not_cannot_be_changed(
+def test_unknown_endpoint_or_delivery_cannot_be_changed(
     member: Person, endpoint: int, action: str, number: str
 ) -> None:
     token = Page(member.get(HOOKS).text).attributes("input", name="_csrf")["value"]
@@ -304,7 +302,7 @@ ACTIONS = ["", "/rotate", "/enable", "/remove", "/replay", "/replay-failed"]
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_nothing_is_changed_without_the_forms_token(
+def test_change_requires_the_csrf_token(
     member: Person, served: WebServer, endpoint: int, action: str
 ) -> None:
     put_deliveries(served, 1, "failed")
@@ -315,14 +313,14 @@ def test_nothing_is_changed_without_the_forms_token(
     assert statuses(served) == ["failed"]
 
 
-def test_a_stranger_sees_nothing(stranger: Person, endpoint: int) -> None:
+def test_pages_require_a_login(stranger: Person, endpoint: int) -> None:
     for path in (HOOKS, f"{HOOKS}/{endpoint}", f"{HOOKS}/{endpoint}/remove"):
         assert stranger.get(path).headers["location"].startswith("/admin/login")
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 @pytest.mark.parametrize("action", ["", "/rotate", "/enable", "/remove"])
-def test_a_key_changes_no_endpoints(admin_key: str, dashboard: WebServer, action: str) -> None:
+def test_api_key_cannot_change_endpoints(admin_key: str, dashboard: WebServer, action: str) -> None:
     with script(dashboard, **{"X-API-KEY": admin_key}) as client:
         wait_until(lambda: client.get(HOOKS).status_code == 200, SECONDS, "the key to work")
         fields = {"url": URL, "kind": "message.sent", "endpoint": "1"}
@@ -330,7 +328,7 @@ def test_a_key_changes_no_endpoints(admin_key: str, dashboard: WebServer, action
     assert stored(dashboard) == []
 
 
-def test_what_others_wrote_stays_text(member: Person, served: WebServer, endpoint: int) -> None:
+def test_texts_of_receivers_are_escaped(member: Person, served: WebServer, endpoint: int) -> None:
     hostile = "https://shop.example/?<script>alert(1)</script>"
     assert add(member, url=hostile.replace("<", "%3C")).status_code == 200
     put_deliveries(served, 1, "failed")
@@ -343,7 +341,7 @@ def test_what_others_wrote_stays_text(member: Person, served: WebServer, endpoin
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
-def test_the_pages_need_nothing_that_the_policy_forbids(
+def test_pages_comply_with_the_content_security_policy(
     member: Person, served: WebServer, endpoint: int, language: str
 ) -> None:
     put_deliveries(served, 2, "failed")
