@@ -93,10 +93,10 @@ def test_second_factor_is_set_up_on_the_page_and_then_required(
     fill_in(page, PASSWORD)
     expect(page).to_have_title("Second factor · Hudhud")
     page.get_by_label("Code from your authenticator").fill("not a code")
-    page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_role("alert")).to_contain_text("That code does not fit")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("alert")).to_contain_text("That code is not valid")
     page.get_by_label("Code from your authenticator").fill(code)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page).to_have_url(fresh_sandbox.url + STATUS)
     other.expect_complaints(REFUSED)
 

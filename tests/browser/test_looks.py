@@ -172,7 +172,7 @@ def test_without_scripts_jobs_and_senders_are_managed_by_forms(
     card(page).get_by_role("button", name="Resume sending").click()
     expect_state(page, "connected")
     page.get_by_role("button", name="Reload session").click()
-    expect(page.locator("#notices")).to_contain_text("Reload of sender main was asked for.")
+    expect(page.locator("#notices")).to_contain_text("Sender main is reloading.")
     linked.make_ready()
 
 

@@ -44,7 +44,7 @@ def test_paused_sender_keeps_codes_until_it_resumes(linked: LinkedService, page:
 def test_reload_is_confirmed_and_reports_its_duration(linked: LinkedService, page: Page) -> None:
     process = linked.service.wait_for_sender().pid
     page.get_by_role("button", name="Reload session").click()
-    expect(page.locator("#notices")).to_contain_text("Reload of sender main was asked for.")
+    expect(page.locator("#notices")).to_contain_text("Sender main is reloading.")
     expect(card(page).locator("output")).to_have_text(
         re.compile(r"Session reloaded: back after [\d.]+ s\.")
     )

@@ -160,7 +160,7 @@ def test_rotated_key_has_two_secrets_during_the_overlap(
     assert notes(installation)[0] == ("cli", "key_rotated", "webshop")
     detail = details(installation)[0]
     assert detail is not None
-    assert re.fullmatch(r"The earlier secret works until \S+Z\.", detail)
+    assert re.fullmatch(r"The previous secret works until \S+Z\.", detail)
     assert detail in ended.err
 
 

@@ -134,7 +134,7 @@ def test_second_rotation_is_refused_while_the_former_secret_signs(
     before = stored_secrets(installation)
     ended = run("webhooks", "rotate", "1")
     assert (ended.code, ended.out) == (1, "")
-    assert "There is a new secret already" in ended.err
+    assert "The secret has already been replaced" in ended.err
     assert stored_secrets(installation) == before
     assert run("webhooks", "rotate", "1", "--overlap", "0").code == 0
 
@@ -146,7 +146,7 @@ def test_replay_says_which_delivery_is_ahead(run: Run, installation: Installatio
         for _ in range(2):
             events.messages_changed(connection, "message.sent", [job], now=now_ms())
     said = run("webhooks", "replay", "2").out
-    assert said == "Delivery 2 waits behind delivery 1, and goes out after it.\n"
+    assert said == "Delivery 2 waits for delivery 1 and is sent after it.\n"
     assert "  behind 1" in run("webhooks", "deliveries").out.splitlines()[0]
     assert f"{URL}?…" in run("webhooks", "list").out
     with installation.database.read() as connection:

@@ -35,7 +35,7 @@ def kept(sentence: Sentence, **changes: object) -> Sentence | None:
 
 
 def test_sentence_is_rendered_with_its_parameters() -> None:
-    assert say("job.not_taken", detail="{x}").english() == "WhatsApp did not take it: {x}."
+    assert say("job.not_taken", detail="{x}").english() == "WhatsApp did not accept it: {x}."
     assert NESTED.english() == "Job 7 cannot be retried. Expired: ask for a new code."
     assert other("Odd {0}.").english() == "Odd {0}."
 

@@ -207,7 +207,7 @@ def test_redirect_is_reported_as_a_failure(database: Database) -> None:
         assert target.received == []
     (row,) = stored_deliveries(database)
     assert (row.status, row.last_status) == ("pending", 308)
-    assert row.last_error == "The answer 308 leads elsewhere, and is not followed."
+    assert row.last_error == "The receiver answered with redirect 308, which is not followed."
 
 
 def test_gone_receiver_is_disabled_and_can_be_enabled(database: Database) -> None:

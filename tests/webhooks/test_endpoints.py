@@ -63,7 +63,7 @@ def test_rotation_is_refused_while_the_previous_secret_signs(database: Database)
         return None if signed is None else signed.secret
 
     second = rotate(NOW)
-    with pytest.raises(Conflict, match="signs too until 2026-11-24T01:31:19"):
+    with pytest.raises(Conflict, match="also signs until 2026-11-24T01:31:19"):
         rotate(NOW + 999)
     assert signing(database) == [second, added.secret]
     third = rotate(NOW + 1000)

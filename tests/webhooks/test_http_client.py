@@ -23,7 +23,7 @@ def test_dns_rebinding_is_refused() -> None:
         where.check(url)
         answer = post(where, url)
         assert answer.status is None
-        assert said(answer).startswith(f"The name {NAME} leads to 127.0.0.1, which is not")
+        assert said(answer).startswith(f"The name {NAME} resolves to 127.0.0.1, which is not")
         assert receiver.received == []
 
 
@@ -62,7 +62,7 @@ def test_redirect_is_reported_and_not_followed() -> None:
         assert target.received == []
     assert (answer.status, said(answer)) == (
         307,
-        "The answer 307 leads elsewhere, and is not followed.",
+        "The receiver answered with redirect 307, which is not followed.",
     )
 
 

@@ -166,7 +166,7 @@ def test_unexpected_error_is_retried_and_only_logged(
         assert isinstance(deliver(database, channel), Returned)
     row = stored(database, message)
     assert (row.status, row.attempts) == ("queued", 1)
-    assert row.error == "Sending broke; the log has the details."
+    assert row.error == "Sending failed unexpectedly; the log has the details."
     assert any(line["event"] == "send broke" and line.get("exc_info") for line in lines)
 
 

@@ -47,7 +47,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "templates": Entry(
         "templates", "templates", "Check your own texts, and see texts as they are read."
     ),
-    "webhooks": Entry("webhooks", "hooks", "Tell other programs what happened."),
+    "webhooks": Entry("webhooks", "hooks", "Send events to other programs."),
     "admin": Entry("admin", "admin", "Change the admin's password, or find a way back in."),
     "forget": Entry(
         "forget",

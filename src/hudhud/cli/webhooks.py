@@ -34,9 +34,7 @@ LISTED = 20
 
 Endpoint = Annotated[int, typer.Argument(metavar="ID", help="Its number in `webhooks list`.")]
 
-hooks = typer.Typer(
-    name="webhooks", help="Tell other programs what happened.", no_args_is_help=True
-)
+hooks = typer.Typer(name="webhooks", help="Send events to other programs.", no_args_is_help=True)
 
 
 @hooks.command()
@@ -189,7 +187,7 @@ def _replay_one(delivery: int) -> None:
     if behind is None:
         typer.echo(f"Delivery {delivery} goes out again.")
     else:
-        typer.echo(f"Delivery {delivery} waits behind delivery {behind}, and goes out after it.")
+        typer.echo(f"Delivery {delivery} waits for delivery {behind} and is sent after it.")
 
 
 def _replay_failed(endpoint: int, since: int) -> None:

@@ -23,7 +23,8 @@ _SENDERS = {
         "The phone logged this device out. Scan the new QR code to link it again."
     ),
     "sender.restricted": (
-        "WhatsApp restricted this account. Sending goes on by itself when it is lifted."
+        "WhatsApp restricted this account. Sending resumes by itself when the restriction is "
+        "lifted."
     ),
     "sender.outdated": "WhatsApp no longer accepts this version of Hudhud. Update Hudhud.",
     "sender.replaced": (
@@ -50,18 +51,18 @@ _LINKED = {
         "WhatsApp cannot be reached ({detail}). Hudhud keeps trying. "
         "Check this machine's connection to the internet, and WHATSAPP_PROXY."
     ),
-    "linked.silent": "WhatsApp stopped answering; Hudhud connects anew. Nothing to do yet.",
+    "linked.silent": "WhatsApp stopped answering; Hudhud is reconnecting. Nothing to do yet.",
     "linked.hung_send": (
-        "WhatsApp did not answer a message; Hudhud connects anew and sends it again. "
-        "Nothing to do yet."
+        "WhatsApp did not answer a message; Hudhud reconnects and sends it again. Nothing to do "
+        "yet."
     ),
     "linked.broken": (
-        "The WhatsApp library stopped ({detail}); Hudhud connects anew. "
-        "If this repeats, update Hudhud."
+        "The WhatsApp library stopped ({detail}); Hudhud is reconnecting. If this repeats, "
+        "update Hudhud."
     ),
     "linked.refused": (
-        "WhatsApp refuses this device ({detail}). Hudhud keeps trying. "
-        "If it lasts, update Hudhud, or log out and link the device anew."
+        "WhatsApp refuses this device ({detail}). Hudhud keeps trying. If it lasts, update "
+        "Hudhud, or log out and link the device again."
     ),
     "linked.session_unusable": (
         "The session of the linked device cannot be opened ({detail}). Hudhud keeps trying. "
@@ -94,27 +95,28 @@ _LINKED = {
         "ends. Send more slowly then, and to people who expect it."
     ),
     "linked.outdated": "WhatsApp no longer accepts this version of Hudhud. Update Hudhud.",
-    "linked.qr_timeout": "The QR code ran out before anybody scanned it. A new one follows.",
+    "linked.qr_timeout": "The QR code expired before it was scanned. A new one follows.",
     "linked.pairing_failed": (
-        "Linking failed: the phone's answer did not fit. Scan the new QR code that follows."
+        "Linking failed: the phone's answer was not valid. Scan the new QR code that follows."
     ),
     "linked.pairing_refused": (
-        "WhatsApp lets no new device be linked from here just now. Hudhud asks again by itself; "
-        "if it lasts, update Hudhud."
+        "WhatsApp does not allow new devices to be linked from here at the moment. Hudhud tries "
+        "again by itself; if it lasts, update Hudhud."
     ),
     "linked.passkey": (
-        "The phone asks for the account's passkey, which Hudhud cannot give. Reload the "
+        "The phone asks for the account's passkey, which Hudhud cannot provide. Reload the "
         "session, then link by phone number or link another account. The WhatsApp Business Cloud "
-        "API, for a later version, needs no phone."
+        "API, planned for a later version, needs no phone."
     ),
     "linked.type_the_code": (
         "On the phone open WhatsApp, tap Linked devices, Link a device, Link with phone number "
-        "instead, and type the code shown here. Scanning the QR code does as well."
+        "instead, and type the code shown here. You can also scan the QR code."
     ),
     "linked.just_linked": "The phone linked this device; connecting to WhatsApp.",
     "linked.strangers_refused": (
         "WhatsApp refuses messages to people who never wrote to this account. Those who did are "
-        "still reached; from time to time one message tries whether it is over. Send more slowly."
+        "still reached; now and then one message checks whether the restriction is over. Send "
+        "more slowly."
     ),
 }
 _JOBS = {
@@ -128,55 +130,56 @@ _JOBS = {
         "WhatsApp did not answer in time; whether the message went out is unknown."
     ),
     "job.no_number_check": "WhatsApp did not answer a number check.",
-    "job.not_taken": "WhatsApp did not take it: {detail}.",
+    "job.not_taken": "WhatsApp did not accept it: {detail}.",
     "job.expired": "The code expired before it could be sent.",
-    "job.lost": "The sender ended before it could tell what became of the message.",
+    "job.lost": "The sender ended before it could report whether the message was sent.",
     "job.too_late": "There was no time left to send it.",
     "job.no_database": "The database could not be used.",
-    "job.broke": "Sending broke; the log has the details.",
-    "job.secret_unset": "It was sealed with a secret that is no longer set.",
-    "job.seal_damaged": "What is sealed is damaged.",
+    "job.broke": "Sending failed unexpectedly; the log has the details.",
+    "job.secret_unset": "It was encrypted with a secret that is no longer set.",
+    "job.seal_damaged": "The encrypted code is damaged.",
 }
 _COMMANDS = {
     "command.no_device": "No device is linked.",
     "command.not_unlinked": (
-        "The session is deleted here, but WhatsApp could not be told: remove this device "
-        "on the phone, under Linked devices."
+        "The session is deleted here, but WhatsApp could not be informed: remove this device on "
+        "the phone, under Linked devices."
     ),
-    "command.link_ran_out": "The link was about to run out; a new one opens now. Ask again.",
+    "command.link_ran_out": "The link was about to expire; a new one opens now. Ask again.",
     "command.no_answer": "WhatsApp did not answer. Try again in a minute.",
     "command.no_pair_code": "WhatsApp gives no code for this number: {reason}.",
     "command.linked_already": "A device is linked already. Log it out first.",
     "command.no_link": (
-        "WhatsApp offers no link just now; see the sender's state. Restart Hudhud, then try again."
+        "WhatsApp offers no link at the moment; see the sender's state. Restart Hudhud, then "
+        "try again."
     ),
     "command.needs_no_phone": "The sandbox needs no phone. Set CHANNEL=linked to pair one.",
     "command.has_no_session": "The sandbox has no session. Set CHANNEL=linked to use one.",
     "command.logged_out": "Logged out; a new QR code follows.",
-    "command.reloaded": "The sender starts anew with its session.",
+    "command.reloaded": "The sender restarts with its session.",
     "command.stale": "The sender was not running in time.",
-    "command.abandoned": "The sender's process ended meanwhile.",
+    "command.abandoned": "The sender's process ended before this was done.",
     "command.not_taken": (
-        "The sender is not running, so nobody took this. Start it with: hudhud serve"
+        "The sender is not running, so this was not done. Start it with: hudhud serve"
     ),
-    "command.no_state_yet": "The sender did not come back within 20 s. Its log says why.",
+    "command.no_state_yet": "The sender did not come back within 20 s. See its log.",
 }
 _WEBHOOKS = {
     "webhook.no_answer": "No answer within {detail} s.",
     "webhook.no_connection": "No connection: {detail}.",
     "webhook.connection_ended": "The connection ended before the answer: {detail}.",
     "webhook.tls_failed": "TLS failed",
-    "webhook.redirected": "The answer {status} leads elsewhere, and is not followed.",
+    "webhook.redirected": "The receiver answered with redirect {status}, which is not followed.",
     "webhook.refused": "The receiver answered {status}.",
     "webhook.refused_saying": "The receiver answered {status}: {excerpt}",
-    "webhook.gone": "The receiver answered 410: it wants no more.",
+    "webhook.gone": "The receiver answered 410: it no longer accepts events.",
     "webhook.secret_lost": "The endpoint's secret cannot be opened. Give it a new one: rotate it.",
-    "webhook.our_fault": "Hudhud itself failed to deliver it; the log says how.",
-    "webhook.too_old": "It waited longer than all attempts take, and was given up.",
-    "webhook.no_address": "The name {host} has no address. Look whether it is right.",
+    "webhook.our_fault": "Hudhud itself failed to deliver it; see the log.",
+    "webhook.too_old": "It waited longer than all attempts take, and failed.",
+    "webhook.no_address": "The name {host} has no address. Check its spelling.",
     "webhook.not_public": (
-        "The name {host} leads to {address}, which is not on the public internet. Where that "
-        "is meant, set WEBHOOK_ALLOW_PRIVATE=true."
+        "The name {host} resolves to {address}, which is not on the public internet. To allow "
+        "that, set WEBHOOK_ALLOW_PRIVATE=true."
     ),
     "webhook.address_too_long": "An address has at most {detail} characters.",
     "webhook.address_not_ascii": (
@@ -187,18 +190,16 @@ _WEBHOOKS = {
         "An address holds no name and password: the signature proves who sends."
     ),
     "webhook.address_with_fragment": "An address has no # and no backslash.",
-    "webhook.no_events": "Choose the events that it is to be told of.",
-    "webhook.unknown_events": "There are no such events. Known are: {detail}.",
+    "webhook.no_events": "Choose the events to deliver.",
+    "webhook.unknown_events": "Unknown events. Choose from: {detail}.",
     "webhook.sender_events": "Events of senders belong to no API key: leave the key out for them.",
-    "webhook.overlap_too_long": "The former secret may sign for 30 days at most.",
+    "webhook.overlap_too_long": "The previous secret may sign for at most 30 days.",
     "webhook.rotated_already": (
-        "There is a new secret already, and the former one signs too until {until}. "
-        "Make another one after that."
+        "The secret has already been replaced, and the previous one also signs until {until}. "
+        "Replace it again after that."
     ),
     "webhook.replayed": "Deliveries: {count}.",
-    "webhook.not_for_keys": (
-        "Webhooks are added and changed by who is logged in, not with an API key."
-    ),
+    "webhook.not_for_keys": ("Webhooks are added and changed after a login, not with an API key."),
 }
 _ACTIONS = {
     "action.no_such_job": "Job with ID {job} not found.",
@@ -208,20 +209,20 @@ _ACTIONS = {
     "action.not_canceled": "Job {job} cannot be canceled. {reason}",
     "action.retried_all": "Jobs re-queued: {count}.",
     "action.no_such_sender": "There is no sender named {sender}.",
-    "action.reload_asked": "Reload of sender {sender} was asked for.",
-    "action.logout_asked": "Logout of sender {sender} was asked for; a new QR code follows.",
-    "action.pairing_asked": "A code for linking sender {sender} was asked for.",
+    "action.reload_asked": "Sender {sender} is reloading.",
+    "action.logout_asked": "Sender {sender} is logging out; a new QR code follows.",
+    "action.pairing_asked": "A code to link sender {sender} has been requested.",
     "action.not_a_number": (
-        "That is no phone number in international form, beginning with + and the country."
+        "That is not a phone number in international format, starting with + and the country code."
     ),
     "action.paused": "Sender {sender} is paused. New codes are accepted and wait.",
-    "action.paused_already": "Sender {sender} is paused already.",
-    "action.resumed": "Sender {sender} sends again.",
+    "action.paused_already": "Sender {sender} is already paused.",
+    "action.resumed": "Sender {sender} is sending again.",
     "action.not_paused": "Sender {sender} is not paused.",
     "action.codes_found": "Codes found: {count}.",
     "refusal.expired": "Expired: ask for a new code.",
     "refusal.canceled": "Canceled: ask for a new code.",
-    "refusal.erased": "Its code is erased: ask for a new code.",
+    "refusal.erased": "Its code has been erased: ask for a new code.",
     "refusal.not_failed": "It has not failed.",
     "refusal.not_queued": "It no longer waits.",
 }
@@ -230,9 +231,9 @@ _LOGINS = {
     "login.busy": "Too many logins are being checked just now. Try again in a few seconds.",
     "login.invalid": "Invalid username or password",
     "login.code_does_not_fit": (
-        "That code does not fit. Check the phone's clock, or use a recovery code."
+        "That code is not valid. Check the phone's clock, or use a recovery code."
     ),
-    "login.not_the_owner": "That is neither the password nor a code that fits.",
+    "login.not_the_owner": "That is neither the password nor a valid code.",
     "login.seal_lost": (
         "The second factor cannot be checked: the secret that sealed it is no longer set. On the "
         "server, run: hudhud admin reset-second-factor"
@@ -242,23 +243,20 @@ _LOGINS = {
     "login.wrong_password": "Wrong username or password",
     "login.wrong_code": "Wrong second factor",
     "login.limit_reached": "Failed 5 times: no further attempt from this address for 15 minutes",
-    "login.csrf_wrong": (
-        "The form's token is missing or no longer fits. Load the page again and repeat what you "
-        "did."
-    ),
+    "login.csrf_wrong": ("The form has expired. Reload the page and try again."),
     "login.key_without_scope": (
         "This API key may not use the admin's routes: it lacks the scope admin."
     ),
     "login.second_factor_for_people": (
-        "Only who is logged in has a second factor; an API key needs none."
+        "A second factor belongs to a login; an API key needs none."
     ),
 }
 _KEYS = {
     "key.scopes": "Scopes: {detail}.",
-    "key.earlier_works_until": "The earlier secret works until {detail}.",
-    "key.not_for_keys": "API keys are made and revoked by who is logged in, not with another key.",
-    "key.expiry_past": "A key's expiry lies in the future.",
-    "key.overlap_too_long": "The overlap of a rotation lasts 30 days at most.",
+    "key.earlier_works_until": "The previous secret works until {detail}.",
+    "key.not_for_keys": "API keys are created and revoked after a login, not with another key.",
+    "key.expiry_past": "A key's expiry must be in the future.",
+    "key.overlap_too_long": "The overlap of a rotation lasts at most 30 days.",
     "key.name_length": "A key's name has 1 to {detail} characters.",
     "key.name_not_plain": "A key's name holds no control characters.",
     "key.name_reserved": "This name means the key of API_KEY. Choose another name.",
@@ -274,7 +272,7 @@ _KEYS = {
     ),
     "key.days": "A key expires after 1 to {detail} days, or never.",
     "key.no_limit": (
-        "That is no limit: write it as 1/30s,5/1h,10/1d (units s, m, h, d), or 0 for none."
+        "Not a valid limit: write it as 1/30s,5/1h,10/1d (units s, m, h, d), or 0 for none."
     ),
     "key.unknown": "There is no such key.",
 }
@@ -285,7 +283,7 @@ _FORMS = {
     "query.not_a_number": "{name}: must be a whole number from 1 to {most}.",
     "query.search_too_long": "searchQuery: at most {detail} characters.",
     "query.too_deep": (
-        "page: only the first {detail} jobs have page numbers. Go on with ?cursor=, the "
+        "page: only the first {detail} jobs have page numbers. Continue with ?cursor=, the "
         "nextCursor of the page before."
     ),
 }

@@ -29,29 +29,29 @@ HTTP_UNAVAILABLE = 503
 # Headers of the usual answer that a page has too.
 KEPT = (REQUEST_ID_HEADER, "Retry-After")
 NO_SUCH_PAGE = (
-    N_("There is no such page"),
-    N_("The address is wrong, or what it showed is gone."),
+    N_("Page not found"),
+    N_("Check the address. The page may have been removed."),
 )
 # Title and text of a page, by status; then those of all others below 500, and of the rest.
 WORDS = {
     HTTP_NOT_FOUND: NO_SUCH_PAGE,
     HTTP_METHOD_NOT_ALLOWED: NO_SUCH_PAGE,
     HTTP_TOO_LARGE: (
-        N_("That is too large"),
-        N_("What was sent is larger than this page takes."),
+        N_("Request too large"),
+        N_("The request is larger than this page accepts."),
     ),
     HTTP_UNAVAILABLE: (
-        N_("The database does not answer"),
+        N_("The database does not respond"),
         N_("Hudhud cannot read or write just now. Try again in a moment."),
     ),
 }
 UNREADABLE = (
-    N_("That cannot be asked for"),
-    N_("What was sent cannot be read. Load the page again and repeat what you did."),
+    N_("Request not valid"),
+    N_("The request cannot be read. Reload the page and try again."),
 )
 DEFECT = (
     N_("Something went wrong"),
-    N_("This is a defect of Hudhud, and nothing that you did."),
+    N_("This is a bug in Hudhud, not something you did."),
 )
 Handler = Callable[[AnyRequest, Any], Response[Any]]
 
@@ -91,9 +91,9 @@ def _is_for_person(request: AnyRequest) -> bool:
 
 def _words(view: View, status: int, error: Exception) -> tuple[str, str]:
     if isinstance(error, NoSuchJob):
-        return view.gettext("There is no such job"), translate(error.sentence, view.language)
+        return view.gettext("Job not found"), translate(error.sentence, view.language)
     if isinstance(error, Refused):
-        return view.gettext("That cannot be asked for"), translate(error.sentence, view.language)
+        return view.gettext("Request not valid"), translate(error.sentence, view.language)
     title, text = WORDS.get(status, UNREADABLE if status < HTTP_SERVER_ERROR else DEFECT)
     return view.gettext(title), view.gettext(text)
 

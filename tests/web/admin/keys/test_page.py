@@ -63,7 +63,7 @@ def test_a_key_is_shown_once_and_works(member: Person, served: WebServer) -> Non
     assert key not in member.get(KEYS).text
     assert answer.headers["cache-control"] == "no-store"
     audit = member.get("/admin/audit?what=keys").text
-    assert "Key made:" in audit
+    assert "Key created:" in audit
     assert key not in audit
 
 
@@ -87,7 +87,7 @@ def test_every_option_is_stored_shown_and_audited(member: Person, served: WebSer
     assert row.expires_at - row.created_at == 90 * DAY_MS
     seen = row_of(member.get(KEYS).text, row.prefix)
     for part in (
-        "everything without the code in answers links may approve",
+        "everything answers without the code links may approve",
         "send, read",
         "For one number: 2/1m,9/1h For neighbouring numbers: no limit",
         "192.0.2.7 2001:db8::/32 not yet",
@@ -124,7 +124,7 @@ def test_form_preselects_the_default_scopes(member: Person) -> None:
         ({"days": "0"}, "key-days", "A key expires after 1 to 3650 days, or never."),
         ({"days": "3651"}, "key-days", "A key expires after 1 to 3650 days, or never."),
         ({"days": "soon"}, "key-days", "A key expires after 1 to 3650 days, or never."),
-        ({"per_key": "often"}, "key-per_key", "That is no limit: write it as 1/30s"),
+        ({"per_key": "often"}, "key-per_key", "Not a valid limit: write it as 1/30s"),
     ],
 )
 def test_refused_key_gives_the_reason_and_keeps_the_input(
@@ -163,7 +163,7 @@ def test_a_rotated_key_shows_its_new_secret_once(
     assert new not in member.get(KEYS).text
     audit = member.get("/admin/audit?what=keys").text
     assert "New secret of key" in audit
-    assert "The earlier secret works until" in audit
+    assert "The previous secret works until" in audit
     assert new not in audit
 
 
@@ -174,7 +174,7 @@ def test_replaced_secret_can_be_ended_at_once(member: Person, served: WebServer)
     assert "replaced ends in" in row_of(page, old[:14])
     assert "Revoke" not in row_of(page, old[:14])
     assert "Revoke" in row_of(page, new[:14])
-    assert f"Really end {old[:14]}…" in row_of(page, old[:14])
+    assert f"Yes, end {old[:14]}…" in row_of(page, old[:14])
     assert "ends in 7 days" in row_of(page, old[:14])
     assert member.fill(KEYS, REVOKE_SECRET, prefix=old[:14]).status_code == 303
     assert [key.prefix for key in listed(served) if key.name == "leaked"] == [new[:14]]

@@ -120,7 +120,7 @@ def test_wrong_token_of_a_person_shows_a_page(in_session: tuple[httpx.Client, st
     answered = client.post(CHANGED, headers={"Accept": "text/html"})
     assert answered.status_code == 403
     assert answered.headers["Content-Type"].startswith("text/html")
-    assert "Load the page again" in answered.text
+    assert "Reload the page and try again" in answered.text
 
 
 def test_key_of_scope_admin_reads_and_changes_without_a_token(server: WebServer) -> None:

@@ -114,7 +114,7 @@ def test_foreign_login_form_is_refused(dashboard: WebServer, person: Person, spo
         fields["_csrf"] = token
     answer = person.client.post(LOGIN, data=fields)
     assert answer.status_code == 403
-    assert "Log in once more" in answer.text
+    assert "Log in again" in answer.text
     assert person.session is None
 
 
@@ -299,7 +299,7 @@ def test_json_request_gets_json_regardless_of_accept(client: httpx.Client, accep
 def test_too_large_body_is_a_client_error(person: Person) -> None:
     answer = person.client.post(LOGIN, data={"username": "x" * 20_000})
     assert answer.status_code == 413
-    assert "That is too large" in answer.text
+    assert "Request too large" in answer.text
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
@@ -340,7 +340,7 @@ def test_page_with_a_locked_database_says_when_to_retry(
             fields = {"username": USERNAME, "password": PASSWORD, "_csrf": token}
             answer = person.client.post(LOGIN, data=fields)
     assert answer.status_code == 503
-    assert "The database does not answer" in answer.text
+    assert "The database does not respond" in answer.text
     assert int(answer.headers["Retry-After"]) > 0
 
 

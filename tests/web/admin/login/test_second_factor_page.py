@@ -91,7 +91,7 @@ def test_wrong_code_does_not_complete_the_setup(dashboard: WebServer, person: Pe
     scan(dashboard, person)
     answer = person.fill(PAGE, CONFIRM, totp="abcdef")
     assert answer.status_code == 400
-    assert "That code does not fit" in answer.text
+    assert "That code is not valid" in answer.text
     with Person(dashboard) as other:
         assert other.log_in().headers["Location"] == "/admin/status"
 
@@ -125,7 +125,7 @@ def test_a_recovery_code_replaces_the_phone_once(dashboard: WebServer, person: P
         another.log_in()
         answer = another.fill(LOGIN, CODE, totp=codes[0])
         assert answer.status_code == 401
-        assert "That code does not fit" in answer.text
+        assert "That code is not valid" in answer.text
 
 
 def test_wrong_codes_count_as_failed_logins_despite_the_right_password(
@@ -206,7 +206,7 @@ def test_turning_it_off_without_password_or_code_is_refused(
     for _ in range(5):
         answer = person.fill(PAGE, OFF, proof="wrong")
         assert answer.status_code == 400
-        assert "neither the password nor a code" in answer.text
+        assert "neither the password nor a valid code" in answer.text
     assert person.fill(PAGE, OFF, proof=PASSWORD).status_code == 429
     assert "The second factor is on" in person.get(PAGE).text
 

@@ -172,7 +172,7 @@ def test_drawer_request_gets_only_the_job(member: Person, stored: list[int]) -> 
 def test_unknown_job_shows_a_not_found_page(member: Person, number: str) -> None:
     answer = member.get(f"/admin/jobs/{number}")
     assert answer.status_code == 404
-    assert "There is no such job" in answer.text
+    assert "Job not found" in answer.text
 
 
 def test_logout_asks_for_confirmation(member: Person) -> None:

@@ -131,16 +131,16 @@ def test_hint_appears_after_codes_were_shown_for_a_minute() -> None:
 @pytest.mark.parametrize(
     ("result", "said"),
     [
-        (ActionResult("reload", "asked", NOW), "Reload asked for at"),
+        (ActionResult("reload", "asked", NOW), "Reload requested at"),
         (ActionResult("reload", "done", NOW, seconds=1.94), "Session reloaded: back after 1.9 s."),
         (ActionResult("reload", "failed", NOW, other("Odd.")), "Reload failed: Odd."),
-        (ActionResult("logout", "asked", NOW), "Logout asked for at"),
+        (ActionResult("logout", "asked", NOW), "Logout requested at"),
         (ActionResult("logout", "done", NOW, seconds=2.0), "ready for a new scan after 2.0 s."),
         (
             ActionResult("logout", "failed", NOW, other("No device is linked.")),
             "No device is linked.",
         ),
-        (ActionResult("pair_phone", "asked", NOW), "Code for the phone number asked for at"),
+        (ActionResult("pair_phone", "asked", NOW), "Code for the phone number requested at"),
         (
             ActionResult("pair_phone", "failed", NOW, other("Odd.")),
             "Code for the phone number failed",
@@ -213,7 +213,7 @@ def test_a_failed_row_can_be_retried_while_its_code_is_valid() -> None:
     [
         ("expired", "Cannot be retried. Expired: ask for a new code."),
         ("canceled", "Cannot be retried. Canceled: ask for a new code."),
-        ("erased", "Cannot be retried. Its code is erased: ask for a new code."),
+        ("erased", "Cannot be retried. Its code has been erased: ask for a new code."),
     ],
 )
 def test_row_that_cannot_be_retried_gives_the_reason(refusal: str, said: str) -> None:

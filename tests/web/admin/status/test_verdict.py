@@ -30,7 +30,7 @@ def test_connected_sender_with_deliveries_is_good() -> None:
     assert (found.tone, found.title) == ("ok", "Codes are arriving")
     assert "100 %" in found.sentence
     assert "within 2.1 s" in found.sentence
-    assert found.sentence.endswith("Nothing needs you.")
+    assert found.sentence.endswith("No action needed.")
     assert found.action is None
     assert not found.needs_somebody
 

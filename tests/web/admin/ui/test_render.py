@@ -230,7 +230,7 @@ def test_unknown_path_is_a_page_for_people_and_json_for_scripts(
     member: Person, served: WebServer
 ) -> None:
     page = member.get("/admin/nowhere")
-    assert (page.status_code, "There is no such page" in page.text) == (404, True)
+    assert (page.status_code, "Page not found" in page.text) == (404, True)
     answer = served.client.get("/admin/nowhere")
     assert (answer.status_code, answer.json()["error"]) == (404, "Not Found")
 

@@ -107,7 +107,7 @@ def test_an_endpoint_may_get_some_events_of_one_key(member: Person, served: WebS
     last = stored(served)[-1]
     assert (last.kinds, last.api_key) == ("message.read", owner)
     text = Page(member.get(HOOKS).text).text
-    assert "Those of key webshop" in text
+    assert "Events of key webshop" in text
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_an_endpoint_may_get_some_events_of_one_key(member: Person, served: WebS
         ({"url": "https://intranet.example/"}, "not on the public internet"),
         ({"url": "https://a:b@shop.example/"}, "no name and password"),
         ({"kind": []}, "Choose the events"),
-        ({"kind": ["message.lost"]}, "There are no such events."),
+        ({"kind": ["message.lost"]}, "Unknown events."),
         ({"key": "hh_live_nobody"}, "There is no such key."),
     ],
 )
@@ -136,7 +136,7 @@ def test_refused_endpoint_gives_the_reason_and_keeps_the_input(
 def test_new_secret_is_shown_once(member: Person, served: WebServer, endpoint: int) -> None:
     answer = member.fill(HOOKS, f"{HOOKS}/rotate", endpoint=str(endpoint))
     assert answer.status_code == 200
-    assert "The former one signs too for 24 hours." in answer.text
+    assert "The previous secret also signs for 24 hours." in answer.text
     assert 'id="new-secret">whsec_' in answer.text
     assert stored(served)[0].previous_until > now_ms()
     assert "New secret of webhook" in member.get("/admin/audit").text
@@ -145,13 +145,15 @@ def test_new_secret_is_shown_once(member: Person, served: WebServer, endpoint: i
 def test_repeated_rotation_form_creates_one_secret(
     member: Person, served: WebServer, endpoint: int
 ) -> None:
-    assert "The former one goes on signing for 24 hours." in member.get(HOOKS).text
+    assert "The previous secret continues to sign for 24 hours." in member.get(HOOKS).text
     member.fill(HOOKS, f"{HOOKS}/rotate", endpoint=str(endpoint))
     with served.database.read() as connection:
         before = connection.execute(select(webhook_endpoints)).one()
     answer = member.fill(HOOKS, f"{HOOKS}/rotate", endpoint=str(endpoint))
     assert answer.status_code == 409
-    assert "There is a new secret already, and the former one signs too until" in answer.text
+    assert (
+        "The secret has already been replaced, and the previous one also signs until" in answer.text
+    )
     assert "whsec_" not in answer.text
     with served.database.read() as connection:
         assert connection.execute(select(webhook_endpoints)).one() == before
@@ -180,18 +182,18 @@ def test_delivery_shows_the_one_ahead_of_it(
     second, first = (row["data-delivery"] for row in shown(member.get(log).text))
     assert f"after delivery {first}" in member.get(log).text
     member.fill(log, f"{HOOKS}/replay", delivery=second)
-    said = f"The delivery waits behind delivery {first}, and goes out after it."
+    said = f"The delivery waits for delivery {first} and is sent after it."
     assert said in member.get(log).text
 
 
 def test_removal_is_confirmed_and_done(member: Person, served: WebServer, endpoint: int) -> None:
     put_deliveries(served, 2, "pending")
     asked = member.get(f"{HOOKS}/{endpoint}/remove")
-    assert "2 deliveries wait for it and will not go out." in Page(asked.text).text
+    assert "2 waiting deliveries will not be sent." in Page(asked.text).text
     path = f"{HOOKS}/{endpoint}/remove"
     assert member.fill(path, f"{HOOKS}/remove").headers["location"] == HOOKS
     assert stored(served) == []
-    assert f"{URL} is told of nothing any more." in member.get(HOOKS).text
+    assert f"{URL} was removed." in member.get(HOOKS).text
     assert "Webhook removed:" in member.get("/admin/audit").text
     assert member.get(path).status_code == 404
 
@@ -200,14 +202,14 @@ def test_disabled_endpoint_gives_the_reason_and_can_be_enabled(
     member: Person, served: WebServer, endpoint: int
 ) -> None:
     with served.database.write() as connection:
-        reason = "The receiver answered 410: it wants no more."
+        reason = "The receiver answered 410: it no longer accepts events."
         endpoints.disable(connection, endpoint, reason=other(reason), now=now_ms())
     page = member.get(f"{HOOKS}/{endpoint}").text
     assert "Disabled since" in page
     assert reason in page
     assert member.fill(HOOKS, f"{HOOKS}/enable").status_code == 303
     assert stored(served)[0].disabled_at is None
-    assert f"Deliveries to {URL} go on." in member.get(HOOKS).text
+    assert f"Deliveries to {URL} resume." in member.get(HOOKS).text
     assert "Webhook enabled:" in member.get("/admin/audit").text
 
 
@@ -232,7 +234,7 @@ def test_the_log_shows_attempts_answers_and_next_tries(
         events.messages_changed(connection, "message.sent", [1], now=now_ms())
     page = member.get(f"{HOOKS}/{endpoint}").text
     assert [row["data-status"] for row in shown(page)] == ["pending", "delivered", "failed"]
-    for words in ("The receiver answered 500.", "Given up", "Waiting", "message.sent", "evt_"):
+    for words in ("The receiver answered 500.", "Failed", "Waiting", "message.sent", "evt_"):
         assert words in page
     failed = member.get(f"{HOOKS}/{endpoint}?status=failed").text
     assert [row["data-status"] for row in shown(failed)] == ["failed"]
@@ -259,7 +261,7 @@ def test_one_delivery_can_be_replayed_and_the_page_returns(
     answer = member.fill(log, f"{HOOKS}/replay")
     assert answer.headers["location"] == log
     assert statuses(served) == ["pending", "failed"]
-    assert "The delivery goes out again." in member.get(log).text
+    assert "The delivery will be sent again." in member.get(log).text
     assert "Delivered again:" in member.get("/admin/audit").text
     answer = member.fill(log, f"{HOOKS}/replay", delivery="999999")
     assert "There is no such delivery" in member.get(log).text
@@ -274,7 +276,7 @@ def test_failed_deliveries_since_a_time_can_be_replayed(
     assert "(5)" in member.get(log).text
     assert member.fill(log, f"{HOOKS}/replay-failed", hours="24").headers["location"] == log
     assert statuses(served) == ["pending"] * 3 + ["failed"] * 2
-    assert "3 deliveries go out again." in member.get(log).text
+    assert "3 deliveries will be sent again." in member.get(log).text
     member.fill(log, f"{HOOKS}/replay-failed", hours="17")
     assert statuses(served).count("failed") == 2
     with served.database.read() as connection:

@@ -39,7 +39,7 @@ def words_of(row: Row[Any], fmt: Format) -> Markup:
         "pair_phone": fmt.gettext("Link %(subject)s by phone number"),
         "pause": fmt.gettext("Pause sending %(subject)s"),
         "resume": fmt.gettext("Resume sending %(subject)s"),
-        "key_made": fmt.gettext("Key made: %(subject)s"),
+        "key_made": fmt.gettext("Key created: %(subject)s"),
         "key_rotated": fmt.gettext("New secret of key %(subject)s"),
         "key_revoked": fmt.gettext("Key revoked: %(subject)s"),
         "webhook_added": fmt.gettext("Webhook added: %(subject)s"),
@@ -61,7 +61,7 @@ def outcome_look(row: Row[Any], fmt: Format) -> tuple[str, str, str]:
     words = {
         "ok": fmt.gettext("done"),
         "refused": fmt.gettext("refused"),
-        "failed": fmt.gettext("did not work"),
+        "failed": fmt.gettext("failed"),
     }
     tone, icon = _OUTCOMES[row.outcome]
     return tone, icon, words[row.outcome]

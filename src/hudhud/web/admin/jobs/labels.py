@@ -32,7 +32,7 @@ _VERIFICATION_WORDS: dict[str, str] = {
     "failed": N_("Failed"),
 }
 _CANCELED_BY: dict[str, str] = {
-    "superseded": N_("a newer one took its place"),
+    "superseded": N_("replaced by a newer one"),
     "caller": N_("by the caller"),
     "admin": N_("by an admin"),
     "forgotten": N_("the number is forgotten"),
@@ -102,7 +102,7 @@ def step_title(step: Step, fmt: Format) -> str:
         "sending": fmt.gettext("Sending, attempt %(number)s"),
         "attempt_failed": fmt.gettext("Attempt %(number)s failed"),
         "attempt_lost": fmt.gettext("Attempt %(number)s was lost"),
-        "put_off": fmt.gettext("Put off"),
+        "put_off": fmt.gettext("Postponed"),
         "retried": fmt.gettext("Queued again"),
     }
     return titles[step.kind] % {"number": step.attempt or 1}
@@ -120,9 +120,9 @@ def step_text(step: Step, fmt: Format) -> Markup:
     texts = {
         "accepted": fmt.gettext("Written to disk, then answered with 202."),
         "sent": fmt.gettext("WhatsApp took the message."),
-        "delivered": fmt.gettext("The phone has it."),
+        "delivered": fmt.gettext("The phone received it."),
         "read": fmt.gettext("The message was opened."),
-        "put_off": fmt.gettext("No attempt was spent."),
+        "put_off": fmt.gettext("It does not count as an attempt."),
     }
     return fmt.fill(texts.get(step.kind, ""))
 

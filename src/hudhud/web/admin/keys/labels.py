@@ -8,11 +8,11 @@ from hudhud.web.admin.ui.format import Format
 def scope_words(fmt: Format) -> dict[Scope, str]:
     """Return what each scope lets a key do."""
     return {
-        "send": fmt.gettext("asks for codes"),
+        "send": fmt.gettext("requests codes"),
         "verify": fmt.gettext("checks codes"),
-        "read": fmt.gettext("sees what became of them"),
-        "sandbox": fmt.gettext("reads what the sandbox took"),
-        "admin": fmt.gettext("may do what this dashboard can"),
+        "read": fmt.gettext("reads their status"),
+        "sandbox": fmt.gettext("reads messages of the sandbox"),
+        "admin": fmt.gettext("full access, like this dashboard"),
     }
 
 

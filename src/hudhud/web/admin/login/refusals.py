@@ -69,7 +69,7 @@ def _page(request: AnyRequest, status_code: int, sentence: Sentence) -> Response
         "error.html",
         actor=None,
         status_code=status_code,
-        title=view.gettext("That is refused"),
+        title=view.gettext("Request refused"),
         text=translate(sentence, view.language),
         request_id=None,
     )

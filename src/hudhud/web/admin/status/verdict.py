@@ -108,7 +108,7 @@ def _first_steps(able: Sequence[SenderCard], fmt: Format) -> Verdict:
 def _good(card: SenderCard, numbers: QueueNumbers, fmt: Format) -> Verdict:
     hour = numbers.hour
     connected = fmt.sentence(card.channel_type.ready)
-    nothing = fmt.gettext("Nothing needs you.")
+    nothing = fmt.gettext("No action needed.")
     if hour.success_rate is None or hour.median_ms is None:
         lately = fmt.fill(fmt.gettext("No code arrived in the last hour."))
         return Verdict(
@@ -131,9 +131,9 @@ def _late(numbers: QueueNumbers, fmt: Format) -> Verdict | None:
     if oldest is None or fmt.now - oldest < LATE_MS:
         return None
     if (numbers.expected_wait_ms or 0) >= LATE_MS:
-        cause = fmt.gettext("More are asked for than the senders may carry at their pace.")
+        cause = fmt.gettext("More codes are requested than the senders may send at their pace.")
     else:
-        cause = fmt.gettext("A sender is connected and does not send them; its log says why.")
+        cause = fmt.gettext("A sender is connected but does not send them; see its log.")
     return Verdict(
         "warn",
         "queued",
@@ -154,8 +154,8 @@ def _poor(numbers: QueueNumbers, fmt: Format) -> Verdict | None:
         fmt.gettext("Many codes do not arrive"),
         fmt.fill(
             fmt.gettext(
-                "In the last hour only %(rate)s of codes arrived."
-                " The failed jobs say what went wrong."
+                "In the last hour only %(rate)s of codes arrived. See the failed jobs for the "
+                "reasons."
             ),
             rate=fmt.ltr(fmt.share(hour.success_rate)),
         ),
@@ -183,7 +183,7 @@ def _nothing_goes_out(others: Sequence[SenderCard], numbers: QueueNumbers, fmt: 
             "bad",
             "warn",
             fmt.gettext("No codes are going out"),
-            _joined(fmt.gettext("No sender has ever run here."), waiting, _start(fmt)),
+            _joined(fmt.gettext("No sender has run here yet."), waiting, _start(fmt)),
         )
     worst = others[0]
     if worst.state in _SILENT:

@@ -79,11 +79,11 @@ async def replay(request: AnyRequest) -> Response[Any]:
     is_done, behind = await asyncio.to_thread(_replay, state_of(request), actor, number)
     gettext = view_of(request).gettext
     if not is_done:
-        said = Notice("warn", gettext("There is no such delivery, or it is on its way."))
+        said = Notice("warn", gettext("There is no such delivery, or it is being sent."))
     elif behind is None:
-        said = Notice("ok", gettext("The delivery goes out again."))
+        said = Notice("ok", gettext("The delivery will be sent again."))
     else:
-        text = gettext("The delivery waits behind delivery %(number)s, and goes out after it.")
+        text = gettext("The delivery waits for delivery %(number)s and is sent after it.")
         said = Notice("info", text % {"number": behind})
     return see_other(request, form.one("back") or WEBHOOKS_PAGE, said)
 
@@ -97,11 +97,11 @@ async def replay_failed(request: AnyRequest) -> Response[Any]:
     count = await asyncio.to_thread(_replay_failed, state_of(request), actor, endpoint, hours)
     view = view_of(request)
     text = view.ngettext(
-        "%(num)d delivery goes out again.", "%(num)d deliveries go out again.", count
+        "%(num)d delivery will be sent again.", "%(num)d deliveries will be sent again.", count
     )
     said = text % {"num": count}
     if count == MOST_REPLAYED:
-        more = view.gettext("More of them wait: do it once more.")
+        more = view.gettext("There are more: repeat this.")
         said = f"{said} {more}"
     log = WEBHOOKS_PAGE if endpoint is None else f"{WEBHOOKS_PAGE}/{endpoint}"
     return see_other(request, log, Notice("ok" if count else "info", said))

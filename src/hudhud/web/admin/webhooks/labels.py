@@ -44,11 +44,11 @@ def endpoint_of(connection: Connection, row: Row[Any]) -> Endpoint:
 def whose(endpoint: Endpoint, fmt: Format) -> Markup:
     """Say whose events an endpoint gets."""
     if endpoint.row.api_key is None:
-        return fmt.fill(fmt.gettext("Everybody's, and what senders do"))
+        return fmt.fill(fmt.gettext("Events of all keys and of senders"))
     if endpoint.row.api_key == ENVIRONMENT:
-        return fmt.fill(fmt.gettext("Those of the key of the environment"))
+        return fmt.fill(fmt.gettext("Events of the environment's key"))
     name = fmt.isolated(endpoint.key or endpoint.row.api_key)
-    return fmt.fill(fmt.gettext("Those of key %(name)s"), name=name)
+    return fmt.fill(fmt.gettext("Events of key %(name)s"), name=name)
 
 
 def endpoint_look(row: Row[Any], fmt: Format) -> tuple[str, str, Markup]:
@@ -68,7 +68,7 @@ def delivery_look(row: Row[Any], fmt: Format) -> tuple[str, str]:
     if row.status == delivery_states.DELIVERED:
         return "delivered", fmt.gettext("Delivered")
     if row.status == delivery_states.FAILED:
-        return "failed", fmt.gettext("Given up")
+        return "failed", fmt.gettext("Failed")
     if (row.lease_expires_at or 0) > fmt.now:
         return "sending", fmt.gettext("On its way")
     return "queued", fmt.gettext("Waiting")

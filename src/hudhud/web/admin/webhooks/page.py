@@ -82,7 +82,7 @@ async def enable_webhook(request: AnyRequest) -> Response[Any]:
     url = await asyncio.to_thread(_enable, state_of(request), actor, endpoint)
     if url is None:
         return _no_such_endpoint(request)
-    text = view_of(request).gettext("Deliveries to %(url)s go on.")
+    text = view_of(request).gettext("Deliveries to %(url)s resume.")
     return see_other(request, WEBHOOKS_PAGE, Notice("ok", text % {"url": shown(url)}))
 
 
@@ -107,7 +107,7 @@ async def remove_webhook(request: AnyRequest) -> Response[Any]:
     url = await asyncio.to_thread(_remove, state_of(request), actor, endpoint)
     if url is None:
         return _no_such_endpoint(request)
-    text = view_of(request).gettext("%(url)s is told of nothing any more.")
+    text = view_of(request).gettext("%(url)s was removed.")
     return see_other(request, WEBHOOKS_PAGE, Notice("ok", text % {"url": shown(url)}))
 
 
