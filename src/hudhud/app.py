@@ -36,7 +36,8 @@ from hudhud.verification.start import VerificationStarter
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.dispatcher import Dispatcher
-from hudhud.worker.supervisor import Program, Supervisor
+from hudhud.worker.program import Program
+from hudhud.worker.supervisor import Supervisor
 from hudhud.worker.this_machine import machine_name
 
 

@@ -23,7 +23,7 @@ from hudhud.core.errors import StartRefused
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.web.application import build_web
-from hudhud.worker.supervisor import Program
+from hudhud.worker.program import Program
 
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 import sys
 
 from hudhud.cli import main
-from hudhud.worker.supervisor import Program, Timing
+from hudhud.worker.program import Program, Timing
 
 if __name__ == "__main__":
     # These tests make the sender start anew more often than anything else would.

@@ -21,6 +21,7 @@ README = Path(__file__).parents[2] / "README.md"
 LIGHT = {
     "hudhud", "hudhud.cli", "hudhud.cli.commands",
     "hudhud.core", "hudhud.core.english", "hudhud.core.errors", "hudhud.core.sentences",
+    "hudhud.worker", "hudhud.worker.program",
 }  # fmt: skip
 HEAVY = {
     "alembic",

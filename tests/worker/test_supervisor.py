@@ -15,7 +15,8 @@ from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.senders import records
-from hudhud.worker.supervisor import Program, Supervisor
+from hudhud.worker.program import Program
+from hudhud.worker.supervisor import Supervisor
 from support.services import wait_until
 
 SECONDS = 15.0

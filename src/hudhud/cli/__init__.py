@@ -12,7 +12,7 @@ import typer
 from hudhud import __version__
 from hudhud.cli.commands import CommandGroup
 from hudhud.core.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
-from hudhud.worker.supervisor import Program
+from hudhud.worker.program import Program
 
 WORKER = Program((sys.executable, "-m", "hudhud.worker.process"))
 FAILED = 1

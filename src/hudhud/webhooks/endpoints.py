@@ -84,6 +84,7 @@ _SHOWN: Final = select(
             "created_at",
             "failing_since",
             "disabled_at",
+            "alerted",
             *columns("disabled_reason", None),
         )
     )

@@ -9,7 +9,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy import Connection
@@ -21,31 +20,10 @@ from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.uptime import Uptime
 from hudhud.senders import records
+from hudhud.worker.program import Program
 from hudhud.worker.worker import RESTART_EXIT_CODE
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """All in seconds. The defaults are for use; tests shorten what would keep them waiting."""
-
-    tick: float = 0.25
-    pause: float = 1.0
-    """So long is waited after an error, and between two questions whether the sender is needed."""
-    stop: float = 7.0
-    first_restart: float = 0.25
-    longest_restart: float = 30.0
-    healthy: float = 20.0
-    """A process that ran this long was well; its next end is not a repetition."""
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What runs as a sender's process (its name is added to the command), and how it is watched."""
-
-    command: Sequence[str]
-    timing: Timing = field(default_factory=Timing)
 
 
 class SenderProcess:

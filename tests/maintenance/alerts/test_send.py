@@ -97,6 +97,33 @@ def test_sender_without_problems_causes_no_alert(database: Database, inbox: Inbo
     assert inbox.tries == 0
 
 
+def test_alerts_of_the_previous_version_are_not_repeated(database: Database, inbox: Inbox) -> None:
+    alerts = alerts_to(database, inbox)
+    set_state(database, "logged_out", alerted_state="logged_out")
+    for _ in range(3):
+        settle(alerts)
+    assert recorded(database) == AlertState("logged_out")
+    set_state(database, "connected", alerted_state=None)
+    for _ in range(3):
+        settle(alerts)
+    assert recorded(database) == UNTOLD
+    assert inbox.tries == 0
+
+
+def test_alert_is_taken_over_when_the_previous_version_fails_to_send_it(
+    database: Database, inbox: Inbox
+) -> None:
+    alerts = alerts_to(database, inbox)
+    set_state(database, "logged_out", alerted_state=f"- logged_out 1 {now_ms() + 60_000}")
+    settle(alerts)
+    assert inbox.tries == 0
+    set_state(database, "logged_out", alerted_state=f"- logged_out 1 {now_ms() - 1}")
+    for _ in range(3):
+        settle(alerts)
+    assert inbox.tries == 1
+    assert recorded(database) == AlertState("logged_out")
+
+
 def test_new_qr_code_after_a_logout_does_not_end_the_problem(
     database: Database, inbox: Inbox
 ) -> None:
@@ -254,7 +281,7 @@ def test_problem_that_ended_before_its_delivery_is_not_alerted(
 
 
 def test_undeliverable_alert_is_dropped_after_a_day(database: Database, inbox: Inbox) -> None:
-    set_state(database, "logged_out")
+    set_state(database, "logged_out", alerted_state="logged_out")
     with database.write() as connection:
         worn_out = AlertState(None, "logged_out", MOST_ATTEMPTS, now_ms() - 1)
         connection.execute(insert(alert_states).values(subject="sender main", **worn_out._asdict()))

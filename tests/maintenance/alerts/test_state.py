@@ -24,7 +24,7 @@ SENDER = Subject(
     due=None,
     ending="connected",
     message=lambda alert: (alert, alert),
-    old_column=OldColumn(senders.c.alerted_state, senders.c.name, "main"),
+    old_column=OldColumn(senders.c.alerted_state, senders.c.name, "main", None),
 )
 
 

@@ -10,7 +10,7 @@ import sys
 import threading
 
 from hudhud.cli import main
-from hudhud.worker.supervisor import Program
+from hudhud.worker.program import Program
 
 
 def run() -> None:

@@ -26,7 +26,9 @@ def _subject(guard: Row[Any], states: Mapping[str, AlertState], now: int) -> Sub
         due=due(guard, states.get(name, UNTOLD).told, now),
         ending=OVER,
         message=partial(message, guard),
-        old_column=OldColumn(country_guards.c.alerted, country_guards.c.country, guard.country),
+        old_column=OldColumn(
+            country_guards.c.alerted, country_guards.c.country, guard.country, guard.alerted
+        ),
     )
 
 

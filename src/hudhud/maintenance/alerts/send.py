@@ -102,6 +102,12 @@ class Alerts:
             thread.join(max(0.0, (deadline - now_ms()) / 1000))
 
     def _consider(self, subject: Subject, before: AlertState, now: int) -> None:
+        if subject.old_column.is_sending(now):
+            return
+        changed = subject.changed_by_previous_version(before)
+        if changed is not None:  # what is due then is seen at the next check
+            state.exchange(self._database, subject, before, changed)
+            return
         alert = subject.due
         if now < before.next_attempt_at and alert in {before.telling, None}:
             return

@@ -27,6 +27,7 @@ WATCHED: Select[Any] = select(
     senders.c.state,
     *(senders.c[name] for name in columns("detail", None)),
     senders.c.failed_reconnects,
+    senders.c.alerted_state,
 )
 
 
@@ -46,7 +47,7 @@ def _subject(row: Row[Any], states: Mapping[str, AlertState], most_reconnects: i
         due=due(row.state, row.failed_reconnects, told, most_reconnects),
         ending=CONNECTED,
         message=partial(message, row),
-        old_column=OldColumn(senders.c.alerted_state, senders.c.name, row.name),
+        old_column=OldColumn(senders.c.alerted_state, senders.c.name, row.name, row.alerted_state),
     )
 
 

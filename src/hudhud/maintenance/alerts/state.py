@@ -24,14 +24,30 @@ class AlertState(NamedTuple):
 
 
 UNTOLD = AlertState()
+NOTHING = "-"
 
 
 class OldColumn(NamedTuple):
-    """Where the version before keeps what was told: a column of a table, and the row's key."""
+    """The column in which the previous version keeps the state, with its value.
+
+    The value is the alert that was sent last, or `told alert attempts next_attempt_at` while that
+    version sends one, where `-` means none.
+    """
 
     column: Column[str | None]
     key: Column[Any]
-    value: str | int
+    subject: str | int
+    value: str | None
+
+    def told(self) -> str | None:
+        """Return the alert that was sent last."""
+        word = (self.value or NOTHING).split()[0]
+        return None if word == NOTHING else word
+
+    def is_sending(self, now: int) -> bool:
+        """Tell whether a process of the previous version sends an alert."""
+        words = (self.value or NOTHING).split()
+        return len(words) > 1 and now < int(words[3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,19 @@ class Subject:
         """Return the state once this alert was sent."""
         return UNTOLD if alert == self.ending else AlertState(alert)
 
+    def changed_by_previous_version(self, state: AlertState) -> AlertState | None:
+        """Return the state that the previous version left in its column; None if unchanged.
+
+        It may run next to this version while machines are updated.
+        """
+        told = self.old_column.told()
+        is_as_left = told == self.told_to_previous_version(state)
+        return None if is_as_left or " " in (self.old_column.value or "") else AlertState(told)
+
+    def told_to_previous_version(self, state: AlertState) -> str | None:
+        """Return the alert that the previous version takes as sent."""
+        return self.state_after(state.telling or state.told).told
+
 
 def read_all(connection: Connection) -> Mapping[str, AlertState]:
     """Return the states of all subjects that people were told of, or are being told of."""
@@ -62,7 +91,7 @@ def exchange(database: Database, subject: Subject, before: AlertState, after: Al
     with database.write() as connection:
         is_done = _replace(connection, subject.name, before, after)
         if is_done:
-            _inform_version_before(connection, subject, after)
+            _inform_previous_version(connection, subject, after)
     return is_done
 
 
@@ -88,13 +117,10 @@ def _is(name: str, state: AlertState) -> ColumnElement[bool]:
     )
 
 
-def _inform_version_before(connection: Connection, subject: Subject, state: AlertState) -> None:
-    """Let a process of the version before take for told what is being sent here.
-
-    It may run beside this one while machines are updated, and knows the old columns alone.
-    """
+def _inform_previous_version(connection: Connection, subject: Subject, state: AlertState) -> None:
+    """Keep the previous version from sending an alert that is being sent here."""
     old = subject.old_column
-    told = subject.state_after(state.telling or state.told).told
+    told = subject.told_to_previous_version(state)
     connection.execute(
-        update(old.column.table).where(old.key == old.value).values({old.column: told})
+        update(old.column.table).where(old.key == old.subject).values({old.column: told})
     )

@@ -32,7 +32,9 @@ def _subject(endpoint: Row[Any], states: Mapping[str, AlertState], now: int) -> 
         due=due(endpoint, states.get(name, UNTOLD).told, now),
         ending=WORKS,
         message=partial(message, endpoint),
-        old_column=OldColumn(webhook_endpoints.c.alerted, webhook_endpoints.c.id, endpoint.id),
+        old_column=OldColumn(
+            webhook_endpoints.c.alerted, webhook_endpoints.c.id, endpoint.id, endpoint.alerted
+        ),
     )
 
 
