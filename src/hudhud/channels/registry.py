@@ -21,22 +21,26 @@ class ChannelType:
     Attributes:
         build: constructs the channel of one sender. Raises StartRefused.
         label: what the dashboard calls its senders.
+        provider: the name of the service that carries the messages.
         ready: the sentence of the status page while everything works.
         is_paced: whether a sender waits between two messages, as the settings say.
         needs_pairing: whether a person links a phone, by QR code or by number.
         reaches_people: whether messages leave this machine.
         batch_size: how many messages are claimed together.
         number: the number that people write to; None for those of the linked senders.
+        chat_address: the address that opens a chat, with holes for `number` and `text`.
     """
 
     build: Callable[[Parts], Channel]
     label: Sentence
+    provider: Sentence
     ready: Sentence
     is_paced: bool
     needs_pairing: bool
     reaches_people: bool = True
     batch_size: int = 1
     number: str | None = None
+    chat_address: str = "https://wa.me/{number}?text={text}"
 
 
 def _linked(parts: Parts) -> Channel:
@@ -56,6 +60,7 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
     LINKED: ChannelType(
         build=_linked,
         label=say("channel.linked"),
+        provider=say("channel.whatsapp"),
         ready=say("channel.linked_ready"),
         is_paced=True,
         needs_pairing=True,
@@ -63,6 +68,7 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
     SANDBOX: ChannelType(
         build=lambda _parts: sandbox.SandboxChannel(),
         label=say("channel.sandbox"),
+        provider=say("channel.sandbox"),
         ready=say("channel.sandbox_ready"),
         is_paced=False,
         needs_pairing=False,
@@ -76,7 +82,8 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
 UNKNOWN: Final = ChannelType(
     build=_unknown,
     label=say("channel.unknown"),
-    ready=say("sender.connected"),
+    provider=say("channel.unknown_provider"),
+    ready=say("channel.unknown_ready"),
     is_paced=True,
     needs_pairing=False,
 )

@@ -36,7 +36,10 @@ _SENDERS = {
     "channel.linked_ready": "WhatsApp is connected.",
     "channel.sandbox": "Sandbox",
     "channel.sandbox_ready": "The sandbox takes every code and sends none.",
+    "channel.whatsapp": "WhatsApp",
     "channel.unknown": "Sender of an unknown channel",
+    "channel.unknown_provider": "The provider",
+    "channel.unknown_ready": "The sender is connected.",
     "sandbox.connected": "The sandbox takes every message and sends none.",
 }
 _LINKED = {

@@ -144,7 +144,7 @@ def test_reconnecting_is_alerted_after_the_configured_number_of_failures(
     for failures in (0, 4, 5, 6, 50):
         set_state(database, "reconnecting", failed_reconnects=failures)
         settle(alerts)
-    assert inbox.titles() == ["Hudhud: sender main cannot reach WhatsApp"]
+    assert inbox.titles() == ["Hudhud: sender main cannot connect"]
     assert "5 times" in inbox.messages[0]["message"]
 
 

@@ -15,10 +15,10 @@ CONNECTED: Final = "connected"
 
 TITLES: Final = {
     "logged_out": "is logged out",
-    "restricted": "is restricted by WhatsApp",
+    "restricted": "is restricted",
     "outdated": "is outdated",
     "replaced": "was replaced",
-    "reconnecting": "cannot reach WhatsApp",
+    "reconnecting": "cannot connect",
     CONNECTED: "is connected again",
 }
 
@@ -71,7 +71,6 @@ def message(row: Row[Any], what: str) -> tuple[str, str]:
         return title, "Messages are being sent again. Nothing to do."
     if what == "reconnecting":
         return title, (
-            f"Connecting to WhatsApp failed {row.failed_reconnects} times. It goes on trying. "
-            "Look at this machine's connection to the internet and at WHATSAPP_PROXY."
+            f"Connecting failed {row.failed_reconnects} times. {detail_of(row).english()}"
         )
     return title, detail_of(row).english()

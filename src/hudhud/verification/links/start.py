@@ -117,7 +117,8 @@ class LinkStarter:
         channel = SANDBOX if caller.is_test else self._channel
         new = _NewLink(new_verification_id(now), request, caller.owner, locale, token, now)
         with self._database.write() as connection:
-            url = _address(_number_to_write_to(connection, channel, now=now), text)
+            number = _number_to_write_to(connection, channel, now=now)
+            url = _chat_address(channel, number, text)
             quota = self._take_limits(connection, applying, now)
             row = self._row(new, url)
             connection.execute(tables.verifications.insert().values(row))
@@ -172,9 +173,10 @@ class LinkStarter:
         return taken
 
 
-def _address(phone: str, text: str) -> str:
-    """Return the address that opens a chat with `phone` and puts `text` where one writes."""
-    return f"https://wa.me/{phone.removeprefix('+')}?text={quote(text, safe='')}"
+def _chat_address(channel: str, phone: str, text: str) -> str:
+    """Return the address that opens a chat with `phone` and fills in `text`."""
+    template = channel_type(channel).chat_address
+    return template.format(number=phone.removeprefix("+"), text=quote(text, safe=""))
 
 
 def _number_to_write_to(connection: Connection, channel: str, *, now: int) -> str:

@@ -83,7 +83,7 @@ def test_unlinked_sender_asks_to_link_a_phone() -> None:
     ("state", "clause", "advice"),
     [
         ("logged_out", "was logged out", "Link <b>"),
-        ("outdated", "of a version that WhatsApp refuses", "Update Hudhud"),
+        ("outdated", "has a version that is refused", "Update Hudhud"),
         ("replaced", "Another program took over", "Stop the other program"),
         ("stopped", "is not running", "hudhud serve"),
         ("restricted", "is restricted", "resumes by itself"),

@@ -119,7 +119,7 @@ def step_text(step: Step, fmt: Format) -> Markup:
         return fmt.sentence(step.error)
     texts = {
         "accepted": fmt.gettext("Written to disk, then answered with 202."),
-        "sent": fmt.gettext("WhatsApp took the message."),
+        "sent": fmt.gettext("The message was accepted for delivery."),
         "delivered": fmt.gettext("The phone received it."),
         "read": fmt.gettext("The message was opened."),
         "put_off": fmt.gettext("It does not count as an attempt."),

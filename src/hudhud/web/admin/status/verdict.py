@@ -208,9 +208,9 @@ def _nothing_goes_out(others: Sequence[SenderCard], numbers: QueueNumbers, fmt: 
         )
     if worst.state == "starting":
         return Verdict("idle", "dots", fmt.gettext("The sender is starting"), waiting)
-    return Verdict(
-        "warn", "refresh", fmt.gettext("The connection to WhatsApp is being restored"), waiting
-    )
+    title = fmt.gettext("The connection to %(provider)s is being restored")
+    provider = fmt.sentence(worst.channel_type.provider)
+    return Verdict("warn", "refresh", title % {"provider": provider}, waiting)
 
 
 def _waiting(numbers: QueueNumbers, fmt: Format) -> Markup:
@@ -233,7 +233,9 @@ def _waiting(numbers: QueueNumbers, fmt: Format) -> Markup:
 def _clause(card: SenderCard, fmt: Format) -> Markup:
     texts = {
         "logged_out": fmt.gettext("Sender <b>%(name)s</b> was logged out."),
-        "outdated": fmt.gettext("Sender <b>%(name)s</b> is of a version that WhatsApp refuses."),
+        "outdated": fmt.gettext(
+            "Sender <b>%(name)s</b> has a version that is refused."
+        ),
         "replaced": fmt.gettext("Another program took over the session of <b>%(name)s</b>."),
         "stopped": fmt.gettext("Sender <b>%(name)s</b> is not running."),
         "restricted": fmt.gettext("Sender <b>%(name)s</b> is restricted."),
