@@ -336,7 +336,7 @@ api_keys = Table(
     Column("digest", LargeBinary, nullable=False),
     Column(
         "scopes", Text, nullable=False, server_default="send"
-    ),  # words of `key_settings.SCOPES`, separated by spaces
+    ),  # words of `api_key_settings.SCOPES`, separated by spaces
     Column("hides_code", Boolean, nullable=False, server_default=false()),
     Column("may_link_verify", Boolean, nullable=False, server_default=false()),
     # The key's own limits (`verification/limits/rate_limits.py`); None: those of the settings.
