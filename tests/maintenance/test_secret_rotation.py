@@ -267,7 +267,7 @@ def test_unreadable_second_factor_does_not_stop_the_start(database: Database) ->
     signs = add_webhook(database, BEFORE)
     turn_second_factor_on(database, chosen("a third secret, of the tests"))
     lines = logged_at_start(database, CHANGING)
-    assert lines[0] == "a second factor is lost"
+    assert lines[0] == "second factor unreadable, run: hudhud admin reset-second-factor"
     assert webhook_secret(database, AFTER) == signs
     with database.read() as connection:
         assert connection.scalar(select(second_factors.c.secret_sealed)) is not None

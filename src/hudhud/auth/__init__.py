@@ -1,1 +1,1 @@
-"""Who may do what: API keys, the admin's login, the audit log."""
+"""Authentication and authorization: API keys, the admin's login and the audit."""

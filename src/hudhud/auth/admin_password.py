@@ -1,6 +1,6 @@
-"""The admin's name and password: where they are kept, and whether what was typed is right.
+"""The admin's name and password: storage and verification.
 
-There is one admin, `ADMIN_USERNAME`. The password of the environment wins over the stored one.
+There is one admin, `ADMIN_USERNAME`. `ADMIN_PASSWORD` takes precedence over the stored password.
 """
 
 import hmac
@@ -22,14 +22,14 @@ from hudhud.db.upserts import insert_or_update
 SHORTEST_PASSWORD = 12
 # Upper bound, so that hashing time stays bounded.
 LONGEST_PASSWORD = 1024
-# Without 0, 1, i, l and o, which are read wrongly from a screen: 20 of 31 characters are 99 bits.
+# Without 0, 1, i, l and o, which are easily confused; 20 characters out of 31 have 99 bits.
 PASSWORD_ALPHABET = "".join(sorted(set(string.ascii_lowercase + string.digits) - set("01ilo")))
 PASSWORD_GROUPS = 4
 GROUP_CHARACTERS = 5
 
 
 class AdminPassword:
-    """Knows the admin's name, and judges passwords."""
+    """Checks the admin's name and password."""
 
     def __init__(
         self,
@@ -49,11 +49,11 @@ class AdminPassword:
         self._decoy: str | None = None
 
     def mark(self, connection: Connection) -> bytes:
-        """Return what sessions remember of the password, so that another one ends them."""
+        """Return the password mark of new sessions; another password ends them."""
         return self.marks(connection)[0]
 
     def marks(self, connection: Connection) -> list[bytes]:
-        """Return the mark under this secret, and that of sessions from before it was changed."""
+        """Return the password marks under the current and the previous secret."""
         if self._of_environment is not None:
             kept = f"environment\0{self._of_environment}"
         else:
@@ -62,15 +62,16 @@ class AdminPassword:
         return [hmac.digest(key, marked, "sha256") for key in self._mark_keys]
 
     def stored(self, connection: Connection) -> str | None:
-        """Return the stored hash that counts; None where the environment's password does."""
+        """Return the stored hash, or None if ADMIN_PASSWORD is set."""
         if self._of_environment is not None:
             return None
         return stored_hash(connection, self.username)
 
     def is_right(self, username: str, password: str, *, stored: str | None) -> bool:
-        """Tell whether name and password are the admin's; takes 0.1 s and 64 MB whatever they are.
+        """Return whether name and password are the admin's.
 
-        `stored` is what `stored()` returned: no connection is held while this computes.
+        Always takes 0.1 s and 64 MB. `stored` is the result of `stored()`, so that no connection is
+        held during the hashing.
         """
         known = stored if self._of_environment is None else self._hash_of_environment()
         is_admin = _same(username, self.username)
@@ -91,7 +92,7 @@ class AdminPassword:
             return self._environment_hash
 
     def _decoy_hash(self) -> str:
-        """Return the hash of a random password, so that an unknown name takes as long."""
+        """Return a random password's hash, for equal timing of unknown names."""
         with self._making:
             if self._decoy is None:
                 self._decoy = self._hasher.hash(secrets.token_bytes())
@@ -99,19 +100,19 @@ class AdminPassword:
 
 
 def is_set(connection: Connection, username: str, *, of_environment: str | None) -> bool:
-    """Tell whether the admin has a password, in the environment or stored."""
+    """Return whether the admin has a password, stored or in ADMIN_PASSWORD."""
     return of_environment is not None or stored_hash(connection, username) is not None
 
 
 def stored_hash(connection: Connection, username: str) -> str | None:
-    """Return the hash of this admin's stored password."""
+    """Return the hash of the admin's stored password, or None."""
     found = select(admins.c.password_hash).where(admins.c.username == username)
     stored: str | None = connection.scalar(found)
     return stored
 
 
 def store(connection: Connection, *, username: str, password_hash: str) -> None:
-    """Keep a password's hash in the place of the one before."""
+    """Store a password's hash, replacing the previous one."""
     insert_or_update(
         connection,
         admins,
@@ -121,7 +122,7 @@ def store(connection: Connection, *, username: str, password_hash: str) -> None:
 
 
 def make_password() -> str:
-    """Return a password of 99 bits that can be read aloud."""
+    """Generate a password of 99 bits that can be read aloud."""
     groups = (
         "".join(secrets.choice(PASSWORD_ALPHABET) for _ in range(GROUP_CHARACTERS))
         for _ in range(PASSWORD_GROUPS)
@@ -130,7 +131,7 @@ def make_password() -> str:
 
 
 def hash_password(password: str) -> str:
-    """Return what is stored of a new password. Raises BadRequest for one that is no good."""
+    """Hash a new password. Raises BadRequest if too short or too long."""
     if len(password) < SHORTEST_PASSWORD:
         raise BadRequest(f"A password needs at least {SHORTEST_PASSWORD} characters.")
     if len(password) > LONGEST_PASSWORD:
@@ -139,11 +140,11 @@ def hash_password(password: str) -> str:
 
 
 def _bytes(password: str) -> bytes:
-    # What is typed may hold what is no text: that must be a wrong password, not an error.
+    # Input with invalid Unicode must be a wrong password, not an error.
     return password.encode("utf-8", "replace")
 
 
 def _same(one: str, other: str) -> bool:
-    """Compare two names in a time that depends neither on their difference nor on their length."""
+    """Compare two names in constant time, independent of their lengths."""
     digests = (sha256(name.encode("utf-8", "surrogatepass")).digest() for name in (one, other))
     return hmac.compare_digest(*digests)

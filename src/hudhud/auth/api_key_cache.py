@@ -1,4 +1,4 @@
-"""Recognises the API keys that requests present, within microseconds."""
+"""Cache of API keys, to identify callers within microseconds."""
 
 import hmac
 import threading
@@ -25,7 +25,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import api_keys
 
 RENEW_SECONDS = 1.0
-USED_MS = MINUTE_MS  # the least time between two notes of a key's use
+USED_MS = MINUTE_MS  # shortest interval between two updates of a key's last use
 _ENVIRONMENT_ID: Final = 0  # which no row has
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -39,10 +39,10 @@ class _Key:
 
 
 class ApiKeyCache:
-    """The keys that work now, kept in memory and renewed once a second by a thread.
+    """The valid keys, refreshed once a second by a thread.
 
-    While the database cannot be read, the keys of before go on working, until they expire. The
-    thread also writes down when each key was last used, to the minute.
+    While the database is unavailable, cached keys keep working until they expire. The thread also
+    records when each key was last used, to the minute.
     """
 
     def __init__(
@@ -59,23 +59,23 @@ class ApiKeyCache:
         self._used: dict[int, int] = {}
         self._noted: dict[int, int] = {}
         self._readable = True
-        self._renewing = threading.Lock()  # an earlier look must not replace a later one
+        self._renewing = threading.Lock()  # an earlier read must not replace a later one
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="api-key-cache", daemon=True)
 
     def start(self) -> None:
-        """Read the keys, then keep renewing them."""
+        """Read the keys and start the refreshing thread."""
         self._renew()
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, having written down the last uses."""
+        """End the thread and record the last uses."""
         self._stopping.set()
         self._thread.join()
         self._note_uses(least_ms=1)
 
     def identify(self, presented: str) -> Caller | None:
-        """Return whose key is presented; None for one that does not exist, or no more."""
+        """Return the caller of a key, or None if it is invalid."""
         presented_digest = digest(presented)
         now = self._clock()
         if self._environment is not None and hmac.compare_digest(
@@ -83,7 +83,7 @@ class ApiKeyCache:
         ):
             self._used[_ENVIRONMENT_ID] = now
             return self._environment_caller
-        # The time of the look-up reveals nothing: callers cannot choose the digest of a key.
+        # The lookup's timing reveals nothing, because callers cannot choose a key's digest.
         key = self._keys.get(presented_digest)
         if key is None or (key.expires_at is not None and key.expires_at <= now):
             return None
@@ -91,7 +91,7 @@ class ApiKeyCache:
         return key.caller
 
     def admin_name(self, presented: str) -> str | None:
-        """Return the name of the key presented where its scope is admin, else None."""
+        """Return the key's name if it has the scope admin, else None."""
         caller = self.identify(presented)
         return caller.name if caller is not None and caller.may("admin") else None
 
@@ -111,7 +111,7 @@ class ApiKeyCache:
         except SQLAlchemyError as error:
             if self._readable:
                 log.warning(
-                    "API keys cannot be renewed, the known ones go on",
+                    "cannot refresh API keys, the cached ones keep working",
                     error=str(error.__cause__ or error),
                 )
             self._readable = False
@@ -120,7 +120,7 @@ class ApiKeyCache:
             self._readable = True
 
     def _note_uses(self, *, least_ms: int) -> None:
-        """Write down the uses that are at least so much later than those written before."""
+        """Record uses at least `least_ms` after the last recorded ones."""
         uses = {
             key: used_at
             for key, used_at in list(self._used.items())
@@ -132,8 +132,8 @@ class ApiKeyCache:
             with self._database.write() as connection:
                 _write_uses(connection, uses)
         except SQLAlchemyError as error:
-            # Not worth a warning: the next round tries again.
-            log.debug("the use of keys is not written down", error=str(error.__cause__ or error))
+            # Not worth a warning, because the next round retries.
+            log.debug("cannot record the use of API keys", error=str(error.__cause__ or error))
         else:
             self._noted |= uses
 
@@ -152,7 +152,7 @@ def _caller(row: Row[Any]) -> Caller:
 
 
 def _write_uses(connection: Connection, uses: dict[int, int]) -> None:
-    """Write when keys were used, unless another process saw a later use."""
+    """Record when keys were used, unless another process recorded a later use."""
     for key, used_at in uses.items():
         if key != _ENVIRONMENT_ID:
             earlier = func.coalesce(api_keys.c.last_used_at, 0) < used_at

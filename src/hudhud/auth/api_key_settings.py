@@ -1,4 +1,4 @@
-"""What can be set of an API key, and how it is stored: words, separated by spaces."""
+"""Validate an API key's settings; they are stored as space-separated words."""
 
 from collections.abc import Iterable
 from typing import Final, Literal, get_args
@@ -12,14 +12,14 @@ from hudhud.core.sentences import Sentence, say
 MOST_NETWORKS = 50
 LONGEST_NETWORK = 50
 
-# sandbox: read what the sandbox took; admin: everything, also under /admin.
+# sandbox: read the sandbox's messages; admin: everything, also under /admin.
 Scope = Literal["send", "verify", "read", "sandbox", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 DEFAULT_SCOPES: Final[tuple[Scope, ...]] = ("send", "verify", "read")
 
 
 class WrongSetting(BadRequest):
-    """A key cannot be made so; `setting` names the argument of `create` that is wrong."""
+    """A key's setting is wrong; `setting` is the argument of `create`."""
 
     def __init__(self, setting: str, said: Sentence | str) -> None:
         super().__init__(said)
@@ -27,9 +27,9 @@ class WrongSetting(BadRequest):
 
 
 def write_scopes(scopes: Iterable[str], *, is_test: bool) -> str:
-    """Return the scopes as they are stored. Raises WrongSetting where none or another is named.
+    """Format scopes for storage. Raises WrongSetting if none or unknown.
 
-    A test key also gets the scope sandbox, where it can see what it sent.
+    A test key also gets the scope `sandbox`, to see its messages.
     """
     wanted = set(scopes)
     if not wanted or not wanted.issubset(SCOPES):
@@ -42,9 +42,9 @@ def write_scopes(scopes: Iterable[str], *, is_test: bool) -> str:
 
 
 def write_limits(text: str | None) -> str | None:
-    """Return limits of a key's own as they are stored; None where it has none.
+    """Format a key's own limits for storage, or return None.
 
-    Raises WrongSetting where `rates.py` cannot read them.
+    Raises WrongSetting if `rates.py` cannot parse them.
     """
     try:
         return write_own_limits(parse_own_limits(text))
@@ -53,9 +53,9 @@ def write_limits(text: str | None) -> str | None:
 
 
 def write_networks(texts: Iterable[str]) -> str | None:
-    """Return addresses and networks as they are stored; None for anywhere.
+    """Format addresses and networks for storage; None allows all.
 
-    Raises WrongSetting for what is neither, and for too many.
+    Raises WrongSetting if one is invalid or if there are too many.
     """
     wanted = list(dict.fromkeys(_network(text) for text in texts))
     if len(wanted) > MOST_NETWORKS:

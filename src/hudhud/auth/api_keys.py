@@ -1,10 +1,10 @@
-"""API keys: made, listed, rotated and revoked; `api_key_cache.py` recognises them in a request.
+"""Create, list, rotate and revoke API keys; `api_key_cache.py` identifies callers.
 
-A key has a name, settings and an owner, to which belongs what it makes. It has one secret, and
-after a rotation further ones, each a row of its own, until the earlier ones end.
+A key has a name, settings, and an owner: the identity to which its verifications belong. Each of
+its secrets is a row. There is one secret, and after a rotation several until the earlier ones end.
 
-A secret is 256 random bits, so its plain SHA-256 digest is enough to store; argon2 is for
-passwords, which people choose.
+A secret has 256 random bits, so a plain SHA-256 digest is secure enough. argon2 is for passwords
+chosen by people.
 """
 
 import secrets
@@ -36,7 +36,7 @@ KEY_BYTES = 32
 SHOWN_CHARACTERS = 6
 LONGEST_NAME = 60
 ENVIRONMENT_USED = "api_key_used_at"  # a row of `installation`
-# By these the command line and the lists mean the key of the environment.
+# Names of the key of API_KEY on the command line and in lists.
 RESERVED_NAMES = frozenset({ENVIRONMENT, ENVIRONMENT_NAME})
 OVERLAP_MS = DAY_MS
 LONGEST_OVERLAP_MS = 30 * DAY_MS
@@ -55,7 +55,7 @@ _SHOWN = [column for column in api_keys.c if column is not api_keys.c.digest]
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """A key's new secret, which is seen only here, and when the last of the earlier ones ends."""
+    """A key's new secret, shown only once, and the earlier secrets' end."""
 
     name: str
     key: str = field(repr=False)
@@ -63,7 +63,7 @@ class Rotated:
 
     @property
     def sentence(self) -> Sentence:
-        """What an admin should know of it, for the audit too."""
+        """The result for the admin and the audit."""
         return say("key.earlier_works_until", detail=iso(self.earlier_end_at))
 
 
@@ -80,13 +80,13 @@ def create(
     expires_at: int | None = None,
     now: int,
 ) -> str:
-    """Make a key and return it: only its digest is stored, so this is the only time it is seen.
+    """Create a key and return it; only its digest is stored.
 
-    The caller holds `Lock.API_KEYS`, so that no other takes the name. A test key also
-    gets the scope sandbox, where it can see what it sent. `limits` are those that differ from the
-    settings (`rates.py`); without `networks` the key may be used from anywhere.
-    Raises WrongSetting where the name is empty, too long, that of a key in use or of `API_KEY`, or
-    holds control characters, where the scopes are none or unknown, or one of the others is wrong.
+    The caller must hold `Lock.API_KEYS`, to keep the name unique. A test key also gets the scope
+    `sandbox`, to see its messages. `limits` are those that differ from the settings (`rates.py`);
+    without `networks` the key may be used from anywhere.
+    Raises WrongSetting if the name is empty, too long, in use, reserved or has control characters,
+    if the scopes are empty or unknown, or if another setting is wrong.
     """
     if expires_at is not None and expires_at <= now:
         raise WrongSetting("expires_at", say("key.expiry_past"))
@@ -112,11 +112,11 @@ def create(
 def rotate(
     connection: Connection, owner: str, *, overlap_ms: int = OVERLAP_MS, now: int
 ) -> Rotated | None:
-    """Give the owner's key a new secret; the earlier ones work for `overlap_ms` more at most.
+    """Issue a new secret; earlier ones work for at most `overlap_ms` more.
 
-    Name and settings stay. A key that expires gets as long a time as its last secret got. The
-    caller holds `Lock.API_KEYS`. Returns None where no secret of the owner is in use.
-    Raises BadRequest where the overlap is longer than 30 days.
+    Name and settings stay. If the last secret expires, the new one gets the same lifetime. The
+    caller must hold `Lock.API_KEYS`. Returns None if no secret of the owner is in use.
+    Raises BadRequest if the overlap is longer than 30 days.
     """
     if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
         raise BadRequest(say("key.overlap_too_long"))
@@ -124,7 +124,7 @@ def rotate(
     if not ends:
         return None
     end = now + overlap_ms if None in ends else min(now + overlap_ms, max(ends))
-    # Also where it is revoked: of the earlier ones, a rotation has changed the expiry.
+    # The last secret, even if revoked: rotations have changed the expiry of earlier ones.
     of_owner = select(api_keys).where(api_keys.c.owner == owner)
     last = connection.execute(of_owner.order_by(api_keys.c.id.desc()).limit(1)).mappings().one()
     lifetime = None if last["expires_at"] is None else last["expires_at"] - last["created_at"]
@@ -146,10 +146,11 @@ def rotate(
 
 
 def revoke(connection: Connection, text: str, *, now: int) -> str | None:
-    """End what `text` names, within two seconds, and return the key's name; None for nothing.
+    """Revoke the key or secret named by `text`; return the key's name.
 
-    A name, or an owner, ends all secrets of the key; the beginning of a secret just that one.
-    Raises BadRequest where several are meant.
+    A name or an owner revokes all secrets of the key, the beginning of a secret only that one. It
+    takes effect within two seconds. Returns None if nothing is in use under `text`. Raises
+    BadRequest if it is ambiguous.
     """
     rows = _in_use(connection, now=now)
     named = {row.owner: row for row in rows if row.name == text}
@@ -161,19 +162,20 @@ def revoke(connection: Connection, text: str, *, now: int) -> str | None:
 
 
 def revoke_owner(connection: Connection, owner: str, *, now: int) -> str | None:
-    """Revoke all secrets of the owner; return the key's name, None where none was in use."""
+    """Revoke all secrets of the owner; return the key's name or None."""
     return _end(connection, api_keys.c.owner == owner, now=now)
 
 
 def revoke_secret(connection: Connection, prefix: str, *, now: int) -> str | None:
-    """Revoke the secret in use with this prefix; return the key's name, None for no such."""
+    """Revoke the secret with this prefix; return the key's name or None."""
     return _end(connection, api_keys.c.prefix == prefix, now=now)
 
 
 def owner_of(connection: Connection, text: str, *, now: int) -> str | None:
-    """Return the owner of the key in use of this name or owner, or with a secret that begins so.
+    """Return the owner of the key that `text` names, or None.
 
-    Raises BadRequest where several are meant.
+    `text` is a name, an owner or the beginning of a secret in use. Raises BadRequest if it is
+    ambiguous.
     """
     meant = {
         row.owner: row
@@ -185,29 +187,29 @@ def owner_of(connection: Connection, text: str, *, now: int) -> str | None:
 
 
 def name_of(connection: Connection, owner: str) -> str | None:
-    """Return the name of an owner's key, in use or not; None where there never was one."""
+    """Return the name of an owner's key, even a revoked one."""
     named = select(api_keys.c.name).where(api_keys.c.owner == owner).limit(1)
     return connection.scalar(named)
 
 
 def names_in_use(connection: Connection, *, now: int) -> set[str]:
-    """Return the names that no new key can have before their keys have ended."""
+    """Return the names of keys in use, which new keys cannot have."""
     return {row.name for row in _in_use(connection, now=now)}
 
 
 def list_keys(connection: Connection) -> list[Row[Any]]:
-    """Return every secret there was, the oldest first, with all columns but its digest."""
+    """Return all secrets ever, oldest first, without their digests."""
     return list(connection.execute(select(*_SHOWN).order_by(api_keys.c.id)))
 
 
 def stored(connection: Connection, key: str) -> Row[Any]:
-    """Return what is stored of a secret that exists, as `list_keys` does."""
+    """Return the row of an existing secret, without its digest."""
     found = select(*_SHOWN).where(api_keys.c.prefix == readable_prefix(key))
     return connection.execute(found).one()
 
 
 def described(key: Row[Any]) -> str:
-    """Write scopes and settings in the words of the command line, for lists and the audit."""
+    """Format a key's scopes and settings as on the command line."""
     words = [
         ", ".join(key.scopes.split()),
         key.limits,
@@ -220,12 +222,12 @@ def described(key: Row[Any]) -> str:
 
 
 def still_works(key: Row[Any], now: int) -> bool:
-    """Tell whether a secret works: it is neither revoked nor expired."""
+    """Return whether a secret is neither revoked nor expired."""
     return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
 
 
 def is_in_use(now: int) -> ColumnElement[bool]:
-    """Return `still_works` as a condition for the database."""
+    """Return `still_works` as an SQL condition."""
     return and_(
         api_keys.c.revoked_at.is_(None),
         or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now),
@@ -233,42 +235,42 @@ def is_in_use(now: int) -> ColumnElement[bool]:
 
 
 def any_in_use(connection: Connection, *, now: int) -> bool:
-    """Tell whether there is a key in use that was made for sending."""
+    """Return whether any key in use has the scope send."""
     in_use = connection.scalars(select(api_keys.c.scopes).where(is_in_use(now)))
     return any("send" in scopes.split() for scopes in in_use)
 
 
 def any_test_in_use(connection: Connection, *, now: int) -> bool:
-    """Tell whether there is a test key in use."""
+    """Return whether any test key is in use."""
     of_tests = api_keys.c.prefix.startswith(TEST_MARK, autoescape=True)
     found = connection.execute(select(api_keys.c.id).where(of_tests, is_in_use(now)).limit(1))
     return found.first() is not None
 
 
 def environment_used_at(connection: Connection) -> int | None:
-    """Return when the key of `API_KEY` was last used, to the minute; None: never."""
+    """Return when `API_KEY` was last used, to the minute, or None."""
     used_at = installation.read(connection, ENVIRONMENT_USED)
     return None if used_at is None else int(used_at)
 
 
 def note_environment_used(connection: Connection, used_at: int) -> None:
-    """Write down when the key of `API_KEY` was last used."""
+    """Record when `API_KEY` was last used."""
     installation.write(connection, ENVIRONMENT_USED, str(used_at))
 
 
 def readable_prefix(key: str) -> str:
-    """Return the part of a key by which lists and logs may name it; both marks are as long."""
+    """Return a key's non-secret prefix, for lists and logs."""
     return key[: len(LIVE_MARK) + SHOWN_CHARACTERS]
 
 
 def is_test_prefix(prefix: str) -> bool:
-    """Tell whether a key with this prefix is a test key, which sends to the sandbox alone."""
+    """Return whether a prefix is that of a test key (sandbox only)."""
     return prefix.startswith(TEST_MARK)
 
 
 def digest(key: str) -> bytes:
-    """Return what is stored of a key."""
-    # A header may hold bytes that are no text: they must be wrong keys, not errors.
+    """Return the digest of a key, as stored."""
+    # A header with invalid Unicode must be a wrong key, not an error.
     return sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -293,7 +295,7 @@ def _end(connection: Connection, which: ColumnElement[bool], *, now: int) -> str
 
 
 def _begins(text: str, prefix: str) -> bool:
-    """Tell whether `text` is the beginning of a secret, or the whole."""
+    """Return whether `text` is a secret or its beginning."""
     if not text.startswith((LIVE_MARK, TEST_MARK)):
         return False
     return prefix.startswith(text) or text.startswith(prefix)
@@ -302,7 +304,7 @@ def _begins(text: str, prefix: str) -> bool:
 def _only_one(text: str, meant: list[Row[Any]]) -> None:
     if len(meant) > 1:
         prefixes = ", ".join(row.prefix for row in meant)
-        raise BadRequest(f"Several keys fit {text}: {prefixes}. Write more of the one.")
+        raise BadRequest(f"Several keys match {text}: {prefixes}. Enter more of its characters.")
 
 
 def _free_name(connection: Connection, name: str, *, now: int) -> str:

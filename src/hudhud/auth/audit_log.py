@@ -1,7 +1,7 @@
-"""Who did what, when and from where; kept as long as RETENTION_AUDIT_DAYS says.
+"""The audit: who did what, when and from where, kept for RETENTION_AUDIT_DAYS.
 
-A note is written in the transaction of its change, so that neither exists without the other. It
-never holds a password, a code or a key.
+An entry is written in the transaction of its change, so that neither exists without the other. It
+never contains a password, a code or a key.
 """
 
 from typing import Any, Final, Literal
@@ -77,9 +77,9 @@ def note(
     detail: Sentence | None = None,
     now: int,
 ) -> None:
-    """Write down that `who` did `what` to `subject`; `detail` says more to the admin.
+    """Record that `who` did `what` to `subject`, with an optional `detail`.
 
-    All three may hold what a stranger typed, and are shortened.
+    `who`, `subject` and `detail` may contain untrusted input and are shortened.
     """
     connection.execute(
         insert(audit).values(
@@ -114,9 +114,9 @@ def page(
     before: int | None = None,
     limit: int,
 ) -> list[Row[Any]]:
-    """Return at most `limit` notes, newest first, those older than the note `before`.
+    """Return at most `limit` entries older than the id `before`, newest first.
 
-    `text` is looked for in who, address, subject and detail, in letters of either case.
+    `text` is searched for in who, address, subject and detail, ignoring case.
     """
     statement = select(audit).order_by(audit.c.id.desc()).limit(limit)
     if what is not None:
@@ -129,7 +129,7 @@ def page(
 
 
 def purge(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete at most `limit` notes older than `before`; return how many."""
+    """Delete at most `limit` entries older than `before`; return how many."""
     return delete_some(connection, audit, audit.c.at < before, order=audit.c.at, limit=limit)
 
 

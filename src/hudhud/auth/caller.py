@@ -1,4 +1,4 @@
-"""Who calls: the owner of what a request makes, and what its API key may do."""
+"""The caller of a request: its API key's owner and permissions."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,15 +9,15 @@ from hudhud.core.ip_addresses import Network
 ENVIRONMENT = "environment"
 ENVIRONMENT_NAME = "API_KEY"
 
-# What the one key of the earlier application could do.
+# The permissions of the earlier application's key.
 ENVIRONMENT_SCOPES: Final[frozenset[Scope]] = frozenset({"send", "read", "sandbox"})
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: the owner of what the request makes, and what its key may do.
+    """The owner and permissions of a request's API key.
 
-    `limits` are the key's own; the key of the environment has none unless the settings say so.
+    `limits` are the key's own limits; the key of `API_KEY` has none of its own.
     """
 
     owner: str
@@ -31,13 +31,13 @@ class Caller:
 
     @property
     def is_environment(self) -> bool:
-        """Whether it is the key of `API_KEY`."""
+        """Whether the key is that of `API_KEY`."""
         return self.owner == ENVIRONMENT
 
     def may(self, scope: Scope) -> bool:
-        """Tell whether the key has this scope; admin has all."""
+        """Return whether the key has this scope; admin includes all."""
         return scope in self.scopes or "admin" in self.scopes
 
     def sees(self, owner: str) -> bool:
-        """Tell whether what `owner` made exists for this key."""
+        """Return whether the key can access verifications of `owner`."""
         return owner == self.owner or "admin" in self.scopes

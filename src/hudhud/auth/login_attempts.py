@@ -1,7 +1,7 @@
-"""How often a login may fail: 5 times in 15 minutes from an address, and per account only slower.
+"""Limit failed logins: 5 in 15 minutes per address, delays per account.
 
-An attempt is counted before anything is hashed, so that attempts at the same moment cannot exceed
-the limit, and uncounted when it succeeds. The count is kept in the database and survives a restart.
+An attempt is counted before hashing, so that concurrent attempts cannot exceed the limit, and the
+count is reset on success. Counts are stored in the database and survive a restart.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from hudhud.db.tables import login_attempts
 
 WINDOW_MS = 15 * MINUTE_MS
 MOST_FAILURES = 5
-# From this many failures of one account on, its answers are slower; it is never locked out.
+# After this many failures of an account its answers are delayed; it is never locked out.
 FREELY_FAILED = 5
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 4.0
@@ -29,7 +29,7 @@ TOO_MANY = say("login.too_many")
 
 
 class TooManyAttempts(HudhudError):
-    """This address has failed too often; it may try again at `again_at`."""
+    """Too many failures from an address; it may retry at `again_at`."""
 
     def __init__(self, again_at: int) -> None:
         super().__init__(TOO_MANY)
@@ -38,16 +38,16 @@ class TooManyAttempts(HudhudError):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A login that is being tried, counted as failed until it succeeds."""
+    """A login in progress, counted as failed until it succeeds."""
 
     id: int
     address: str
-    is_last: bool  # another failure would have to wait
-    delay: float  # seconds to wait before the answer is looked for
+    is_last: bool  # a further attempt would be refused
+    delay: float  # seconds to wait before checking the password
 
 
 def check(connection: Connection, *, address: str, now: int) -> int:
-    """Return how often this address has failed, for a look alone. Raises TooManyAttempts."""
+    """Return an address's failures without counting one. Raises TooManyAttempts."""
     times = list(
         connection.scalars(
             select(login_attempts.c.at)
@@ -72,9 +72,9 @@ def reserve(
     now: int,
     longest_delay: float = LONGEST_DELAY_SECONDS,
 ) -> Attempt:
-    """Count an attempt, inside a writing transaction; it waits for `longest_delay` s at most.
+    """Count an attempt, in a write transaction.
 
-    Raises TooManyAttempts.
+    Its delay is at most `longest_delay` seconds. Raises TooManyAttempts.
     """
     lock(connection, Lock.LOGINS)
     place, name = limited_as(address), shortened(username, LONGEST_NAME)
@@ -88,17 +88,17 @@ def reserve(
 
 
 def release(connection: Connection, attempt: Attempt) -> None:
-    """Uncount this attempt alone: what was typed is right, but more is needed."""
+    """Uncount one attempt: the password was right, the second factor is missing."""
     connection.execute(delete(login_attempts).where(login_attempts.c.id == attempt.id))
 
 
 def clear(connection: Connection, attempt: Attempt) -> None:
-    """Uncount every attempt from the address of this one, which succeeded."""
+    """Uncount all attempts from the address of this successful one."""
     connection.execute(delete(login_attempts).where(login_attempts.c.address == attempt.address))
 
 
 def unlock(connection: Connection, address: str | None = None) -> int:
-    """Uncount the attempts from an address, or from everywhere; return how many there were."""
+    """Uncount attempts from an address, or from all; return how many."""
     statement = delete(login_attempts)
     if address is not None:
         statement = statement.where(login_attempts.c.address == limited_as(address))
@@ -106,7 +106,7 @@ def unlock(connection: Connection, address: str | None = None) -> int:
 
 
 def purge(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete at most `limit` attempts that are as old as `before`; return how many."""
+    """Delete at most `limit` attempts made by `before`; return how many."""
     at = login_attempts.c.at
     return delete_some(connection, login_attempts, at <= before, order=at, limit=limit)
 

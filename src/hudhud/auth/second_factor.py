@@ -1,7 +1,7 @@
-"""The admin's second factor: one-time codes of an authenticator app (TOTP, RFC 6238).
+"""The admin's second factor: codes from an authenticator app (TOTP, RFC 6238).
 
-off → pending (a secret is shown, no code of it was typed yet) → on → off. The secret is sealed.
-Each code works once, each recovery code too.
+States: off → pending (secret shown, not yet confirmed by a code) → on → off. The secret is sealed.
+Each code and recovery code works once.
 """
 
 import hmac
@@ -23,10 +23,10 @@ from hudhud.db.upserts import insert_or_update
 PURPOSE = "second factor"
 ISSUER = "Hudhud"
 STEP_MS = 30_000
-# A phone's clock may be one step off in either direction.
+# The phone's clock may be off by one step in either direction.
 DRIFT = (-1, 0, 1)
 RECOVERY_CODES = 10
-# 16 of 31 characters are 79 bits, so that their SHA-256 reveals nothing.
+# 16 characters out of 31 have 79 bits: too many to search for by their SHA-256.
 RECOVERY_GROUPS = 4
 GROUP_CHARACTERS = 4
 
@@ -38,14 +38,14 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What an authenticator app needs to know."""
+    """The data for an authenticator app."""
 
     secret: str
-    address: str  # otpauth://…, which the QR code holds
+    address: str  # otpauth:// URL for the QR code
 
 
 def is_on(connection: Connection, username: str) -> bool:
-    """Tell whether this admin's login needs a second factor."""
+    """Return whether the admin's login requires a second factor."""
     found = select(second_factors.c.username).where(
         second_factors.c.username == username, second_factors.c.confirmed_at.is_not(None)
     )
@@ -53,7 +53,7 @@ def is_on(connection: Connection, username: str) -> bool:
 
 
 def begin_setup(connection: Connection, cipher: Cipher, username: str) -> None:
-    """Make a secret and keep it as pending; without effect where the second factor is on."""
+    """Generate and store a pending secret, unless the second factor is on."""
     if is_on(connection, username):
         return
     sealed = cipher.seal(username, pyotp.random_base32())
@@ -61,7 +61,7 @@ def begin_setup(connection: Connection, cipher: Cipher, username: str) -> None:
 
 
 def pending(connection: Connection, cipher: Cipher, username: str) -> Setup | None:
-    """Return the secret that is shown but not confirmed. Raises SealingError."""
+    """Return the pending secret, or None. Raises SealingError."""
     found = select(second_factors.c.secret_sealed).where(
         second_factors.c.username == username, second_factors.c.confirmed_at.is_(None)
     )
@@ -75,9 +75,9 @@ def pending(connection: Connection, cipher: Cipher, username: str) -> Setup | No
 def confirm(
     connection: Connection, cipher: Cipher, username: str, code: str, *, now: int
 ) -> list[str] | None:
-    """Turn the second factor on with one code of the pending secret.
+    """Turn the second factor on with a code of the pending secret.
 
-    Returns the recovery codes, of which only digests are kept; None for a wrong code.
+    Returns the recovery codes, of which only digests are stored, or None for a wrong code.
     Raises SealingError.
     """
     if is_on(connection, username) or not _spend_totp(connection, cipher, username, code, now=now):
@@ -91,7 +91,7 @@ def confirm(
 def spend(
     connection: Connection, cipher: Cipher, username: str, code: str, *, now: int
 ) -> Means | None:
-    """Use up a code, and return which kind it was; None where it is wrong or was used before.
+    """Use up a code and return its kind; None if invalid.
 
     Raises SealingError.
     """
@@ -103,7 +103,7 @@ def spend(
 
 
 def recovery_codes_left(connection: Connection, username: str) -> int:
-    """Return how many recovery codes were not used."""
+    """Return the number of unused recovery codes."""
     unused = select(recovery_codes.c.digest).where(
         recovery_codes.c.username == username, recovery_codes.c.used_at.is_(None)
     )
@@ -111,21 +111,23 @@ def recovery_codes_left(connection: Connection, username: str) -> int:
 
 
 def turn_off(connection: Connection, username: str) -> bool:
-    """Forget secret and recovery codes; return whether there were any."""
+    """Delete secret and recovery codes; return whether there was a secret."""
     connection.execute(delete(recovery_codes).where(recovery_codes.c.username == username))
     result = connection.execute(delete(second_factors).where(second_factors.c.username == username))
     return result.rowcount > 0
 
 
 def reseal(connection: Connection, cipher: Cipher) -> int:
-    """Seal again what is sealed under the former secret; return how many."""
+    """Reseal secrets sealed under the previous SESSION_SECRET; return how many."""
     return sealed_columns.reseal(
         connection,
         cipher,
         second_factors.c.secret_sealed,
         bound_to=second_factors.c.username,
         report_lost=lambda username, error: log.error(
-            "a second factor is lost", username=username, error=str(error)
+            "second factor unreadable, run: hudhud admin reset-second-factor",
+            username=username,
+            error=str(error),
         ),
     )
 
@@ -133,7 +135,7 @@ def reseal(connection: Connection, cipher: Cipher) -> int:
 def _spend_totp(
     connection: Connection, cipher: Cipher, username: str, code: str, *, now: int
 ) -> bool:
-    """Use up a code of the app; of two requests with the same one, the second finds it used."""
+    """Use up a code of the app; concurrent uses of it fail."""
     row = connection.execute(
         select(second_factors).where(second_factors.c.username == username)
     ).first()
@@ -157,7 +159,7 @@ def _spend_totp(
 
 
 def _step_of(secret: str, typed: str, now: int) -> int | None:
-    """Return the 30 s whose code was typed; the newest where several have the same."""
+    """Return the newest 30-s step whose code was typed, or None."""
     totp = pyotp.TOTP(secret)
     steps = [now // STEP_MS + drift for drift in DRIFT]
     fitting = [step for step in steps if hmac.compare_digest(totp.generate_otp(step), typed)]

@@ -1,4 +1,4 @@
-"""Prove that the secret is the one with which the database was filled."""
+"""Check that the secret belongs to the database."""
 
 import structlog
 from sqlalchemy import Connection
@@ -13,9 +13,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 def check_secret(connection: Connection, secret: str, previous: str | None) -> None:
-    """Prove that `secret` is the database's, which a new one takes over from `previous`.
+    """Check that `secret` belongs to the database, or replaces `previous` there.
 
-    Raises StartRefused where it is not.
+    Raises StartRefused if neither secret belongs to it.
     """
     stored = stored_check(connection)
     value = proof_of(secret)
@@ -25,15 +25,15 @@ def check_secret(connection: Connection, secret: str, previous: str | None) -> N
         return
     elif previous is not None and proves(previous, stored):
         installation.write(connection, SECRET_CHECK, value)
-        log.info("The secret is a new one from now on")
+        log.info("Now using the new SESSION_SECRET")
     else:
         raise StartRefused(
-            "This database belongs to another secret: its codes could not be read. Set "
-            "SESSION_SECRET (or restore the file `secret` in DATA_DIR) as it was. To change the "
-            "secret, set the earlier one as SESSION_SECRET_PREVIOUS."
+            "This database belongs to another secret: its codes could not be read. Restore the "
+            "earlier SESSION_SECRET (or the file `secret` in DATA_DIR). To change the secret, set "
+            "the earlier one as SESSION_SECRET_PREVIOUS."
         )
 
 
 def stored_check(connection: Connection) -> str | None:
-    """Return what the database keeps of its secret; None before the first start."""
+    """Return the database's proof of its secret; None before the first start."""
     return installation.read(connection, SECRET_CHECK)

@@ -1,7 +1,7 @@
-"""Sessions of the admin: they live in the database, so that ending one really ends it.
+"""The admin's sessions, stored in the database to be revocable.
 
-The browser holds 256 random bits, the database their SHA-256. A session ends when it is logged
-out, unused for `IDLE_MS`, older than `ABSOLUTE_MS`, or when the password is another one.
+The cookie holds 256 random bits, the database their SHA-256. A session ends by logout, after
+`IDLE_MS` without use, after `ABSOLUTE_MS`, or when the password changes.
 """
 
 import hmac
@@ -21,13 +21,13 @@ IDLE_MS = 12 * HOUR_MS
 ABSOLUTE_MS = 7 * DAY_MS
 # Between the password and the second factor.
 INCOMPLETE_MS = 10 * MINUTE_MS
-# How often the use of a session is written down at most.
+# Shortest interval between two updates of `seen_at`.
 SEEN_MS = MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session that has not ended; `is_complete` is False until the second factor is given."""
+    """A session in use; `is_complete` is False until the second factor."""
 
     digest: bytes
     username: str
@@ -46,10 +46,9 @@ def begin(
     replaces: str | None = None,
     now: int,
 ) -> tuple[str, Session]:
-    """Begin a session; return its token, which is not stored, and the session.
+    """Start a session; return its token (not stored) and the session.
 
-    `replaces` is the token that the request presented: its session ends, so that a token known
-    to others before the login gives them no access.
+    Ends the session of `replaces`, the token in the request. This prevents session fixation.
     """
     if replaces is not None:
         end(connection, replaces)
@@ -72,7 +71,7 @@ def begin(
 def find(
     connection: Connection, token: str, *, password_marks: Iterable[bytes], now: int
 ) -> Session | None:
-    """Return the session of this token, or None where there is none or it has ended."""
+    """Return the session of a token, or None if it has ended."""
     row = connection.execute(select(sessions).where(sessions.c.digest == _digest(token))).first()
     if row is None:
         return None
@@ -83,18 +82,18 @@ def find(
 
 
 def rekey_sessions(connection: Connection, *, before: bytes, now: bytes) -> int:
-    """Re-key sessions after the secret has changed; return how many."""
+    """Update password marks after a change of the secret; return how many."""
     marked_before = update(sessions).where(sessions.c.password_mark == before)
     return connection.execute(marked_before.values(password_mark=now)).rowcount
 
 
 def wants_touch(session: Session, *, now: int) -> bool:
-    """Tell whether the session's use is to be written down again."""
+    """Return whether `seen_at` is old enough for an update."""
     return now - session.seen_at >= SEEN_MS
 
 
 def touch(connection: Connection, session: Session, *, now: int) -> None:
-    """Write down that the session is used; without effect on one that has ended."""
+    """Update `seen_at`, unless the session has ended."""
     connection.execute(
         update(sessions)
         .where(sessions.c.digest == session.digest, sessions.c.seen_at < now)
@@ -103,7 +102,7 @@ def touch(connection: Connection, session: Session, *, now: int) -> None:
 
 
 def end(connection: Connection, token: str) -> None:
-    """End the session of this token, if there is one."""
+    """End the session of a token, if it exists."""
     connection.execute(delete(sessions).where(sessions.c.digest == _digest(token)))
 
 
@@ -117,7 +116,7 @@ def end_others(connection: Connection, session: Session) -> None:
 
 
 def purge(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete at most `limit` sessions that had ended by `before`; return how many."""
+    """Delete at most `limit` sessions ended by `before`; return how many."""
     created = sessions.c.created_at
     has_ended = or_(
         sessions.c.seen_at <= before - IDLE_MS,
@@ -134,5 +133,5 @@ def _has_ended(session: Session, now: int) -> bool:
 
 
 def _digest(token: str) -> bytes:
-    # A cookie may hold what is no text: that must be a wrong token, not an error.
+    # A cookie with invalid Unicode must be a wrong token, not an error.
     return sha256(token.encode("utf-8", "surrogatepass")).digest()

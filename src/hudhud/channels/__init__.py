@@ -1,1 +1,1 @@
-"""Channels carry messages: a linked WhatsApp device, or the sandbox that sends nothing."""
+"""Channels transport messages: a linked WhatsApp device, or the sandbox."""

@@ -1,7 +1,7 @@
-"""What a channel is: few methods, and events about what happens on its own.
+"""The interface of channels: a few methods, and emitted events.
 
-A channel lives in its sender's process. The worker calls it from one thread; events are handed
-over from any thread and must be taken without blocking.
+A channel runs in its sender's process. The worker calls it from one thread. It emits events from
+any thread, and their handler must not block.
 """
 
 from collections.abc import Callable
@@ -32,10 +32,10 @@ ReceiptKind = Literal["delivered", "read"]
 
 @dataclass(frozen=True, slots=True)
 class StateReport:
-    """A sender's new state, with what an admin needs to know about it.
+    """A sender's new state, with details for the admin.
 
-    `carries` says whom it can send to: a restricted account may still reach those who wrote to
-    it first (`known`). From `until` on one message tries whether the restriction is over.
+    `carries` is to whom it can send: a restricted account may still reach people who wrote to it
+    first (`known`). From `until` on, one message probes whether the restriction has ended.
     """
 
     state: State
@@ -52,7 +52,7 @@ class StateReport:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A provider tells that a message arrived or was read, at milliseconds `at`."""
+    """A message was delivered or read at `at` (milliseconds)."""
 
     provider_message_id: str
     kind: ReceiptKind
@@ -61,7 +61,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A person wrote to the sender; `phone` is resolved to international form."""
+    """A person's message to the sender; `phone` is in international form."""
 
     provider_message_id: str
     phone: str
@@ -71,7 +71,7 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The channel can only go on in a new process; `forget_device` after a logout."""
+    """The channel needs a new process; `forget_device` is set after a logout."""
 
     reason: str
     forget_device: bool = False
@@ -82,7 +82,7 @@ ChannelEvent = StateReport | Receipt | Inbound | Restart
 
 @dataclass(frozen=True, slots=True)
 class KnownAccount:
-    """What earlier processes of a sender reported last; see `StateReport`."""
+    """The last report of a sender's earlier processes; see `StateReport`."""
 
     sender: str
     device: str | None
@@ -92,10 +92,10 @@ class KnownAccount:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a channel is built from, in its sender's process.
+    """The arguments of a channel's constructor.
 
     Attributes:
-        database_url: the PostgreSQL server that holds the data; None where SQLite does.
+        database_url: the PostgreSQL address; None with SQLite.
         has_written: whether the person with a phone number has ever written to us.
     """
 
@@ -106,31 +106,31 @@ class Parts:
 
 
 class Channel(Protocol):
-    """Carries messages for one sender."""
+    """Transport of one sender's messages."""
 
     checks_numbers: bool
-    """Whether `has_account` is worth asking (and remembering) before a first send."""
+    """Whether to call `has_account` (and store the answer) before a first send."""
 
     def start(self, emit: Callable[[ChannelEvent], None]) -> None:
-        """Begin to connect and return at once; progress arrives as events."""
+        """Start connecting and return at once; emit progress as events."""
 
     def has_account(self, phone: str) -> bool:
-        """Ask whether a number can be reached here.
+        """Return whether a number has an account.
 
-        Raises TransientFailure or Snoozed where no answer is to be had.
+        Raises TransientFailure or Snoozed if there is no answer.
         """
 
     def send(self, phone: str, text: str) -> str:
-        """Hand a message over and return the provider's id for it.
+        """Hand a message over and return the provider's id of it.
 
         Raises PermanentFailure, TransientFailure or Snoozed.
         """
 
     def pair_by_phone(self, phone: str) -> str:
-        """Return the code to type on the phone with this number. Raises CommandFailed."""
+        """Return the code to type on this phone. Raises CommandFailed."""
 
     def log_out(self) -> None:
         """Unlink the device; a Restart follows. Raises CommandFailed."""
 
     def stop(self) -> None:
-        """Disconnect; called once, last."""
+        """Disconnect; called once, as the last method."""

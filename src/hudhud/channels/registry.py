@@ -1,7 +1,7 @@
-"""The channels that there are, one row each: how to build one, and how the rest treats it.
+"""The available channels and their properties, one row each.
 
-CONTRIBUTING.md lists what a new channel needs. Other modules name the sandbox only as the channel
-of test keys.
+CONTRIBUTING.md lists the changes for a new channel. Other modules name the sandbox only as the
+channel of test keys.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,19 +16,19 @@ from hudhud.core.sentences import Sentence, say
 
 @dataclass(frozen=True, slots=True)
 class ChannelType:
-    """How a channel is built, called and treated.
+    """The properties of a channel.
 
     Attributes:
         build: constructs the channel of one sender. Raises StartRefused.
-        label: what the dashboard calls its senders.
+        label: the dashboard's name for its senders.
         provider: the name of the service that carries the messages.
-        ready: the sentence of the status page while everything works.
-        is_paced: whether a sender waits between two messages, as the settings say.
-        needs_pairing: whether a person links a phone, by QR code or by number.
+        ready: the status page's sentence while everything works.
+        is_paced: whether senders wait between two messages, as set in the settings.
+        needs_pairing: whether a phone must be linked, by QR code or number.
         reaches_people: whether messages leave this machine.
-        batch_size: how many messages are claimed together.
-        number: the number that people write to; None for those of the linked senders.
-        chat_address: the address that opens a chat, with holes for `number` and `text`.
+        batch_size: how many messages are claimed at once.
+        number: the number that people write to; None for the numbers of the linked senders.
+        chat_address: the address that opens a chat, with placeholders `number` and `text`.
     """
 
     build: Callable[[Parts], Channel]
@@ -44,7 +44,7 @@ class ChannelType:
 
 
 def _linked(parts: Parts) -> Channel:
-    # Only a process that needs it may load the WhatsApp library: it takes 60 MB.
+    # Imported only where needed: the WhatsApp library takes 60 MB.
     from hudhud.channels.linked.build import build  # noqa: PLC0415
 
     return build(parts)
@@ -73,12 +73,12 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
         is_paced=False,
         needs_pairing=False,
         reaches_people=False,
-        # What it takes costs nothing: few large transactions leave the database to those who send.
+        # Its sends are instant: few large transactions leave the database to the other senders.
         batch_size=200,
         number=sandbox.NUMBER,
     ),
 }
-# Another version of Hudhud, on another machine or before a downgrade, may have left its senders.
+# For senders of another Hudhud version, on another machine or from before a downgrade.
 UNKNOWN: Final = ChannelType(
     build=_unknown,
     label=say("channel.unknown"),
@@ -90,10 +90,10 @@ UNKNOWN: Final = ChannelType(
 
 
 def channel_type(name: str) -> ChannelType:
-    """Return the row of a channel, `UNKNOWN` where this version has none of that name."""
+    """Return a channel's properties, or `UNKNOWN` for an unknown name."""
     return CHANNELS.get(name, UNKNOWN)
 
 
 def pairable() -> list[str]:
-    """Return the names of the channels to which a phone can be linked."""
+    """Return the names of channels that need pairing."""
     return [name for name, row in CHANNELS.items() if row.needs_pairing]

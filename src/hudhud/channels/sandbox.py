@@ -1,8 +1,8 @@
-"""The sandbox sends nothing: for tests of those who integrate, without a phone.
+"""The sandbox: a channel for integration tests, which sends nothing.
 
-What it took can be read at `GET /api/v1/sandbox/messages`; the database keeps it, sealed, as long
-as the code is valid. Three numbers, which no person has (Ofcom reserves them for drama), fail on
-purpose; a fourth is its own.
+`GET /api/v1/sandbox/messages` returns its messages; the database keeps them sealed while the code
+is valid. Messages to three numbers fail, stay undelivered or arrive late; a fourth number is the
+sandbox's own. No person has these numbers: Ofcom reserves them for drama.
 """
 
 import heapq
@@ -16,7 +16,7 @@ from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed, PermanentFailure
 from hudhud.core.sentences import say
 
-# To whom links are written; what people would write is told by `POST /api/v1/sandbox/inbound`.
+# The sandbox's own number, for links; `POST /api/v1/sandbox/inbound` simulates messages to it.
 NUMBER = "+447700900000"
 NOT_ON_WHATSAPP = "+447700900001"
 NEVER_DELIVERED = "+447700900002"
@@ -27,9 +27,9 @@ SLOWNESS_SECONDS = 10.0
 
 
 class SandboxChannel:
-    """Takes every message and answers with receipts, as a phone would.
+    """Accept every message and emit receipts, like a phone.
 
-    `slowness_seconds` is how much later the receipts of `SLOW` come.
+    Receipts of `SLOW` come `slowness_seconds` later.
     """
 
     checks_numbers = False
@@ -43,18 +43,21 @@ class SandboxChannel:
         self._thread = threading.Thread(target=self._give_receipts, daemon=True)
 
     def start(self, emit: Callable[[ChannelEvent], None]) -> None:
-        """Report a connection: the sandbox is always there."""
+        """Report a connection at once, and start emitting receipts."""
         self._emit = emit
         self._thread.start()
         detail = say("sandbox.connected")
         emit(StateReport("connected", "all", detail=detail))
 
     def has_account(self, phone: str) -> bool:
-        """Tell whether the sandbox pretends that the number has an account."""
+        """Return False for `NOT_ON_WHATSAPP`, else True."""
         return phone != NOT_ON_WHATSAPP
 
     def send(self, phone: str, text: str) -> str:  # noqa: ARG002 -- the database keeps the text
-        """Take a message; its receipts follow, later for `SLOW`, never for `NEVER_DELIVERED`."""
+        """Accept a message and schedule its receipt, except for `NEVER_DELIVERED`.
+
+        Raises PermanentFailure for `NOT_ON_WHATSAPP`.
+        """
         if phone == NOT_ON_WHATSAPP:
             raise PermanentFailure(say("job.no_account"))
         provider_message_id = "sandbox-" + secrets.token_hex(8)
@@ -64,15 +67,15 @@ class SandboxChannel:
         return provider_message_id
 
     def pair_by_phone(self, phone: str) -> str:  # noqa: ARG002
-        """Refuse: there is nothing to pair."""
+        """Raise CommandFailed: the sandbox has no phone."""
         raise CommandFailed(say("command.needs_no_phone"))
 
     def log_out(self) -> None:
-        """Refuse: there is nothing to log out."""
+        """Raise CommandFailed: the sandbox has no session."""
         raise CommandFailed(say("command.has_no_session"))
 
     def stop(self) -> None:
-        """Stop giving receipts."""
+        """Stop emitting receipts."""
         with self._changed:
             self._stopping = True
             self._changed.notify()

@@ -1,1 +1,1 @@
-"""The base of the other packages; it imports nothing of Hudhud but itself."""
+"""The base of the other packages; imports no other package of Hudhud."""

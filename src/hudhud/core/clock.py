@@ -1,4 +1,4 @@
-"""Time as it is stored: whole milliseconds since 1970 in UTC, and spans of them."""
+"""Timestamps and durations as stored: whole milliseconds, timestamps since 1970 in UTC."""
 
 import time
 from datetime import UTC, datetime
@@ -11,21 +11,21 @@ DAY_MS: Final = 24 * HOUR_MS
 
 
 def now_ms() -> int:
-    """Return the present time in milliseconds since the epoch."""
+    """Return the current time in milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
 
 
 def iso(milliseconds: int) -> str:
-    """Write a stored time as ISO 8601 with milliseconds and `Z`, as JavaScript does."""
+    """Format a timestamp as ISO 8601 with milliseconds and `Z`, like JavaScript."""
     moment = datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
     return f"{moment[:19]}.{milliseconds % 1000:03d}Z"
 
 
 def iso_or_none(milliseconds: int | None) -> str | None:
-    """Write a stored time that may be missing."""
+    """Format a timestamp with `iso`, or return None."""
     return None if milliseconds is None else iso(milliseconds)
 
 
 def seconds_or_none(milliseconds: int | None) -> float | None:
-    """Return a span of time, which may be missing, in seconds."""
+    """Convert a duration in milliseconds to seconds, or return None."""
     return None if milliseconds is None else milliseconds / 1000

@@ -1,10 +1,10 @@
-"""How codes are kept: to be checked (digest), found (index) and sent again (sealed).
+"""Protect codes and links in the database: digests, indexes and sealed values.
 
-The links by which users write first are kept likewise: their tokens to be found, the whole to be
-shown once more.
+A code has a digest to check it, an index to find it and a sealed form to send it again. A link has
+an index of its token and a sealed form to show it again.
 
-All keys are derived from the one secret (HKDF, RFC 5869). Whatever is sealed names its key, so
-that what was sealed under the secret before this one can still be opened while it is rotated.
+All keys are derived from the one secret (HKDF, RFC 5869). A sealed value names its key, so that
+values from before a change of the secret can still be opened with the previous one.
 """
 
 import hmac
@@ -25,18 +25,16 @@ NONCE_BYTES = 12
 
 
 class SealingError(HudhudError):
-    """What is sealed cannot be opened: it is damaged, or its secret is no longer known."""
+    """A sealed value is damaged, or its secret is no longer set."""
 
 
 def derive(secret: str, purpose: str) -> bytes:
-    """Return the 32-byte key that `secret` gives for `purpose`."""
+    """Derive the 32-byte key for `purpose` from `secret`."""
     hkdf = HKDF(SHA256(), KEY_BYTES, salt=None, info=f"hudhud {purpose}".encode())
     return hkdf.derive(secret.encode())
 
 
 class _SealingKey:
-    """The key to seal for one purpose that comes of one secret."""
-
     def __init__(self, secret: str, purpose: str) -> None:
         key = derive(secret, purpose)
         self.name = sha256(key).digest()[:KEY_NAME_BYTES]
@@ -44,7 +42,7 @@ class _SealingKey:
 
 
 class Cipher:
-    """Encrypts short texts for one purpose, each bound to what it belongs to."""
+    """Seal short texts for one purpose, each bound to its owner's id."""
 
     def __init__(self, purpose: str, secret: str, previous: str | None = None) -> None:
         self._key = _SealingKey(secret, purpose)
@@ -53,13 +51,13 @@ class Cipher:
             self._all.append(_SealingKey(previous, purpose))
 
     def seal(self, bound_to: str, text: str) -> bytes:
-        """Encrypt `text` so that it opens only for `bound_to`."""
+        """Encrypt `text` so that only the same `bound_to` opens it."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         sealed = self._key.cipher.encrypt(nonce, text.encode(), bound_to.encode())
         return self._key.name + nonce + sealed
 
     def open(self, bound_to: str, sealed: bytes) -> str:
-        """Decrypt what was sealed. Raises SealingError where no known secret opens it."""
+        """Decrypt a sealed value. Raises SealingError if neither secret opens it."""
         name, nonce = sealed[:KEY_NAME_BYTES], sealed[KEY_NAME_BYTES:][:NONCE_BYTES]
         for key in self._all:
             if hmac.compare_digest(key.name, name):
@@ -68,17 +66,15 @@ class Cipher:
 
     @property
     def key_name(self) -> bytes:
-        """The `KEY_NAME_BYTES` with which all begins that is sealed under the present secret."""
+        """The first `KEY_NAME_BYTES` of values sealed under the current secret."""
         return self._key.name
 
     def is_current(self, sealed: bytes) -> bool:
-        """Tell whether it was sealed under the present secret, not the one before."""
+        """Return whether a value is sealed under the current secret."""
         return sealed[:KEY_NAME_BYTES] == self._key.name
 
 
 class _Keys:
-    """The keys of codes that come of one secret."""
-
     def __init__(self, secret: str) -> None:
         self.digest = derive(secret, "code digest")
         self.index = derive(secret, "code index")
@@ -87,9 +83,9 @@ class _Keys:
 
 
 class CodeCipher:
-    """Turns codes into what the database holds, and back.
+    """Convert codes and links to their stored forms and back.
 
-    `codes` seals them and `links` seals links, which hold their tokens, each for its verification.
+    `codes` seals codes and `links` seals links with their tokens, bound to the verification.
     """
 
     def __init__(self, secret: str, previous: str | None = None) -> None:
@@ -99,35 +95,35 @@ class CodeCipher:
         self.links = Cipher("link encryption", secret, previous)
 
     def digest(self, verification_id: str, code: str) -> bytes:
-        """Return the HMAC by which a typed code is checked; it covers the verification."""
+        """Return the HMAC of a code, bound to its verification."""
         return _digest(self._keys, verification_id, code)
 
     def matches(self, digest: bytes, verification_id: str, code: str) -> bool:
-        """Tell in constant time whether `code` is the one that `digest` was made of."""
+        """Return whether `digest` is that of `code`, in constant time."""
         candidates = [_digest(keys, verification_id, code) for keys in self._all]
         return any([hmac.compare_digest(digest, candidate) for candidate in candidates])  # noqa: C419 -- a generator would stop at the first match
 
     def index(self, code: str) -> bytes:
-        """Return the keyed index by which an admin finds a code."""
+        """Return the keyed index by which admins search for a code."""
         return hmac.digest(self._keys.index, code.encode(), "sha256")
 
     def indexes(self, code: str) -> list[bytes]:
-        """Return the index under this secret and under the one before it, to search with."""
+        """Return the code's indexes under the current and the previous secret."""
         return [hmac.digest(keys.index, code.encode(), "sha256") for keys in self._all]
 
     def request_digests(self, body: bytes) -> list[bytes]:
-        """Return the HMAC of a request under this secret and under the one before it.
+        """Return a request's HMACs under the current and the previous secret.
 
-        From a plain digest the few unknown digits of a request could be guessed.
+        A plain digest would allow guessing the few unknown digits of a request.
         """
         return [hmac.digest(keys.request_digest, body, "sha256") for keys in self._all]
 
     def link_index(self, token: str) -> bytes:
-        """Return the keyed index by which the token of a link is found."""
+        """Return the keyed index by which a link's token is found."""
         return hmac.digest(self._keys.link_index, token.encode(), "sha256")
 
     def link_indexes(self, token: str) -> list[bytes]:
-        """Return the index under this secret and under the one before it, to search with."""
+        """Return the token's indexes under the current and the previous secret."""
         return [hmac.digest(keys.link_index, token.encode(), "sha256") for keys in self._all]
 
 
@@ -138,5 +134,5 @@ def _digest(keys: _Keys, verification_id: str, code: str) -> bytes:
 def _open(key: _SealingKey, nonce: bytes, sealed: bytes, bound_to: str) -> str:
     try:
         return key.cipher.decrypt(nonce, sealed, bound_to.encode()).decode()
-    except (InvalidTag, ValueError) as error:  # ValueError: cut within the nonce
+    except (InvalidTag, ValueError) as error:  # ValueError: truncated nonce
         raise SealingError(say("job.seal_damaged")) from error

@@ -1,13 +1,13 @@
-"""The sentences that are stored or shown, by their codes, in English.
+"""The English texts of all sentences, by code.
 
-The dashboard translates them by these very texts (gettext). A text may change, a code may not:
-rows have it.
+They are also the gettext ids by which the dashboard translates them. A text may change, but a code
+may not: it is stored in rows.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-# The text of a sentence that has no code of its own.
+# The code of a sentence without a code of its own.
 OTHER: Final = "other"
 
 _SENDERS = {

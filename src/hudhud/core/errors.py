@@ -1,32 +1,32 @@
-"""Every error Hudhud raises on purpose.
+"""The errors that Hudhud raises on purpose.
 
 HudhudError
-├── SettingsError          a setting is wrong: the start stops with this one line
+├── SettingsError          a setting is wrong; printed as one line, then the start stops
 ├── StartRefused           the database or the data folder does not fit this start
-├── Refused                what the caller asked is not done; `word` is stable
+├── Refused                the request is refused; `word` is a stable identifier
 │   ├── BadRequest         the caller's input is wrong; nothing was stored
-│   ├── NotAllowed         this key, address or country may not
-│   ├── NotFound           there is no such thing, or it is another key's
-│   ├── Conflict           in its present state that cannot be done
-│   ├── Contradiction      it contradicts what was asked before
-│   ├── Gone               its time is over
-│   ├── NotReady           something that it needs is not there yet
+│   ├── NotAllowed         this key, address or country is not allowed
+│   ├── NotFound           the object does not exist or belongs to another key
+│   ├── Conflict           the object's state does not allow the request
+│   ├── Contradiction      the Idempotency-Key was used with a different request
+│   ├── Gone               the object has expired
+│   ├── NotReady           a requirement is missing until an admin acts
 │   └── TooMany            a limit is reached; retryable after `retry_after` seconds
 ├── QueueUnavailable       nothing was stored; retryable after `retry_after` seconds
-├── CommandFailed          what an operator asked could not be done
-└── SendFailed             one message was not handed over
+├── CommandFailed          an operator's command failed
+└── SendFailed             a message was not handed to WhatsApp
     ├── PermanentFailure   never retried: the number cannot be reached
     ├── TransientFailure   retried with backoff while the code is valid
-    └── Snoozed            retried later without spending an attempt
+    └── Snoozed            retried later without counting an attempt
 """
 
 from hudhud.core.sentences import Sentence, other
 
 
 class HudhudError(Exception):
-    """Base of all deliberate errors; the text is written for the person who reads it.
+    """Base class of Hudhud's own errors; the text addresses its reader.
 
-    What is stored, or shown in several languages, is raised as a `Sentence`; `str` is its English.
+    Pass a `Sentence` for errors that are stored or translated; `str()` returns its English text.
     """
 
     def __init__(self, said: Sentence | str) -> None:
@@ -35,17 +35,18 @@ class HudhudError(Exception):
 
 
 class SettingsError(HudhudError):
-    """A setting is missing or wrong; the text names it and says what to write."""
+    """A setting is missing or wrong; the text names the fix."""
 
 
 class StartRefused(HudhudError):
-    """Starting would do harm; the text says what was found and what to do now."""
+    """Starting would do harm; the text says why and what to do."""
 
 
 class Refused(HudhudError):
-    """The text is the answer's `message`, `word` its `error`, which programs read.
+    """A refused request.
 
-    Without a word the answer has none, as that of the earlier application.
+    The text becomes `message` in the answer, `word` becomes `error`. Without a word the answer has
+    no `error`, like those of the earlier application.
     """
 
     def __init__(self, said: Sentence | str, word: str | None = None) -> None:
@@ -58,31 +59,31 @@ class BadRequest(Refused):
 
 
 class NotAllowed(Refused):
-    """This key, address or country may not."""
+    """This key, address or country is not allowed."""
 
 
 class NotFound(Refused):
-    """There is no such thing, or it is another key's."""
+    """The object does not exist or belongs to another key."""
 
 
 class Conflict(Refused):
-    """In its present state that cannot be done."""
+    """The object's state does not allow the request."""
 
 
 class Contradiction(Refused):
-    """It contradicts what was asked before under the same Idempotency-Key."""
+    """The same Idempotency-Key was used before with a different request."""
 
 
 class Gone(Refused):
-    """Its time is over."""
+    """The object has expired."""
 
 
 class NotReady(Refused):
-    """Something that it needs is not there yet; an admin's action is asked for."""
+    """A requirement is missing until an admin acts."""
 
 
 class TooMany(Refused):
-    """A limit is reached; it may be tried again after `retry_after` seconds, None: never."""
+    """A limit is reached; retryable after `retry_after` seconds, or never if None."""
 
     def __init__(self, sentence: str, word: str, retry_after: int | None) -> None:
         super().__init__(sentence, word)
@@ -90,7 +91,7 @@ class TooMany(Refused):
 
 
 class QueueUnavailable(HudhudError):
-    """The request was not stored and may be sent again after `retry_after` seconds."""
+    """The request was not stored; retryable after `retry_after` seconds."""
 
     def __init__(self, reason: str, retry_after: int = 5) -> None:
         super().__init__(reason)
@@ -98,23 +99,26 @@ class QueueUnavailable(HudhudError):
 
 
 class CommandFailed(HudhudError):
-    """What an operator asked could not be done; the text says why."""
+    """An operator's command failed; the text says why."""
 
 
 class SendFailed(HudhudError):
-    """A message was not handed over; the subclass says what follows."""
+    """A message was not handed over; the subclass decides about retries."""
 
 
 class PermanentFailure(SendFailed):
-    """The message can never arrive: it fails now."""
+    """The message can never arrive: fail it."""
 
 
 class TransientFailure(SendFailed):
-    """The message may arrive on another try: it is retried with backoff."""
+    """The message may arrive on another try: retry with backoff."""
 
 
 class Snoozed(SendFailed):
-    """Not the message's fault (sender offline or refused): wait `seconds`, spend no attempt."""
+    """The message was not at fault: retry it without counting an attempt.
+
+    For example, the sender is offline. Retry after `seconds`.
+    """
 
     def __init__(self, said: Sentence | str, seconds: float) -> None:
         super().__init__(said)

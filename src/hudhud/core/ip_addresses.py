@@ -1,4 +1,4 @@
-"""IP addresses and networks: parsed, compared, counted as one where they belong together."""
+"""Parse, compare and group IP addresses and networks."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -7,18 +7,18 @@ from hudhud.core.plain_text import shortened
 
 Network = IPv4Network | IPv6Network
 
-# A provider gives a customer this much of IPv6, so that it counts as one address.
+# The IPv6 network that a provider assigns to one customer; limits count it as one address.
 IPV6_PREFIX = 64
 LONGEST_ADDRESS = 200
 
 
 def parse_network(text: str) -> Network:
-    """Return a network; an address is the network of itself alone. Raises ValueError."""
+    """Parse a network or a single address. Raises ValueError."""
     return ip_network(text.strip(), strict=False)
 
 
 def parse_networks(text: str, separator: str | None = None) -> tuple[Network, ...]:
-    """Return the networks of a list, separated by spaces where no `separator` is given.
+    """Parse a list of networks, separated by whitespace unless `separator` is given.
 
     Raises ValueError.
     """
@@ -26,9 +26,9 @@ def parse_networks(text: str, separator: str | None = None) -> tuple[Network, ..
 
 
 def is_within(address: str, networks: Iterable[Network], *, unwraps: bool = True) -> bool:
-    """Tell whether an address lies in one of the networks; text that is no address does not.
+    """Return whether an address is in any network; False for other text.
 
-    `unwraps`: an IPv6 address that wraps an IPv4 one is compared as that one.
+    `unwraps` compares an IPv4-mapped IPv6 address as its IPv4 address.
     """
     try:
         found = ip_address(address)
@@ -40,7 +40,7 @@ def is_within(address: str, networks: Iterable[Network], *, unwraps: bool = True
 
 
 def limited_as(address: str) -> str:
-    """Return what limits count as one: an IPv4 address, or the network of an IPv6 address."""
+    """Return the IPv4 address or IPv6 network that limits count."""
     try:
         known = ip_address(address.partition("%")[0])
     except ValueError:

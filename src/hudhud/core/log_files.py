@@ -1,9 +1,10 @@
 """A log file that several processes write and rotate together.
 
-Each line is one `write` on a descriptor opened for appending, which Linux does not mix with
-another's. The process that finds the file too large renames it under a lock on the file itself; the
-others see before their next line that the name leads to another file, and open that one. A process
-that is killed leaves nothing locked. A line that was just under way lands in the renamed file.
+Each line is one `write` to a descriptor in append mode, which Linux does not interleave with other
+writes. The process that finds the file too large renames it while holding a lock on the file
+itself. Before their next line the others notice that the name belongs to another file, and open
+that one. A killed process leaves no lock. A line written during the rotation goes to the renamed
+file.
 """
 
 import fcntl
@@ -19,10 +20,10 @@ RETRY_SECONDS = 10.0
 
 
 class LogFile:
-    """One file of lines, mode 0600, followed by `.1` (the newest) to `.5` once it is too large.
+    """A log file, mode 0600, rotated to `.1` (newest) to `.5`.
 
-    Never raises: what cannot be written is dropped, `complain` hears why, and after
-    `retry_seconds` the file is tried again.
+    Never raises: on an error it drops the line, passes the error to `complain`, and drops further
+    lines for `retry_seconds`.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class LogFile:
         self._lock = threading.RLock()  # a signal handler may log in the middle of a line
 
     def write(self, line: bytes) -> None:
-        """Append a line, which ends with a line feed."""
+        """Append a line, which must end with a line feed."""
         with self._lock:
             if time.monotonic() < self._retry_at:
                 return
@@ -61,7 +62,6 @@ class LogFile:
                 self._descriptor = None
 
     def _current(self) -> int:
-        """Return a descriptor of the file that bears the name now and has room."""
         if self._descriptor is not None:
             named = self._named()
             if named is not None and named.st_size < self._largest:
@@ -78,9 +78,9 @@ class LogFile:
         return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def _named(self) -> os.stat_result | None:
-        """Return the state of the file that bears the name, or None if it is not the open one."""
+        """Return the path's stat, or None if another file is open."""
         try:
-            named = os.stat(self._path)  # noqa: PTH116 -- for every line, and Path.stat is slower
+            named = os.stat(self._path)  # noqa: PTH116 -- runs for every line, and Path.stat is slower
         except FileNotFoundError:
             return None
         same = self._opened is not None and os.path.samestat(named, self._opened)
@@ -90,8 +90,8 @@ class LogFile:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return  # another process is at it
-        # The lock is of the file, not of its name: the name may lead to another file by now.
+            return  # another process is rotating
+        # The lock holds the file, not its name, which may belong to another file by now.
         if self._named() is not None:
             for number in range(KEPT_FILES - 1, 0, -1):
                 self._rename(f".{number}", f".{number + 1}")

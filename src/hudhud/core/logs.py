@@ -1,9 +1,9 @@
-"""Logging: one chain for Hudhud's own lines (structlog) and for the libraries' (stdlib logging).
+"""Logging: one chain for Hudhud's own lines (structlog) and the libraries' (stdlib).
 
-On a terminal lines are made for reading, elsewhere they are JSON. They go to stderr: stdout
-belongs to what a command answers, to the QR code, and to what Go prints in a sender's process.
-Every line also goes as JSON to `combined.log`, errors to `errors.log`, and uncaught exceptions
-to `exceptions.log`, in LOG_DIR. Where these cannot be written, the process goes on.
+Lines go to stderr, human-readable on a terminal and as JSON elsewhere. stdout is reserved for the
+output of commands, the QR code, and what Go prints in a sender's process. Every line also goes as
+JSON to `combined.log`, errors to `errors.log`, and uncaught exceptions to `exceptions.log`, all in
+LOG_DIR. A process keeps running if it cannot write these files.
 """
 
 import json
@@ -28,7 +28,7 @@ from hudhud.core.masking import mask_value
 from hudhud.core.settings import Settings
 
 COMPLAINT_SECONDS = 3600.0
-# Below a warning these print addresses with their secrets, rows of the database, or mere noise.
+# Below warning these log URLs with secrets, database rows or noise.
 QUIET_LOGGERS = ("alembic", "httpcore", "httpx", "sqlalchemy", "urllib3")
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -37,10 +37,10 @@ _encoder = msgspec.json.Encoder()
 
 
 def configure(settings: Settings, process: str) -> None:
-    """Send every line of this process where it belongs, under the name `process`.
+    """Configure the logging of this process, named `process` in each line.
 
     Call it once, before the libraries that log are imported. Their lines (uvicorn, SQLAlchemy,
-    Alembic, apprise …) take the same way, but never at a finer level than info.
+    Alembic, apprise …) go the same way, but never at a finer level than info.
     """
     outputs = _Outputs(settings.log_dir, process)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
@@ -55,11 +55,9 @@ def configure(settings: Settings, process: str) -> None:
 
 
 class _Outputs:
-    """The console and the files; the one place that writes lines."""
-
     def __init__(self, folder: Path, process: str) -> None:
         self._process = process
-        # Python has no stderr where the process was started with it closed.
+        # sys.stderr is None if the process was started with it closed.
         self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._render = ConsoleRenderer(
             colors=self._terminal, exception_formatter=plain_traceback, sort_keys=False
@@ -71,7 +69,6 @@ class _Outputs:
         self._console_lock = threading.RLock()
 
     def write(self, level: str, name: str, event: MutableMapping[str, Any]) -> None:
-        """Write one line; `event` holds its message as `event`."""
         line = {
             "timestamp": iso(now_ms()),
             "level": level,
@@ -97,7 +94,7 @@ class _Outputs:
                     sys.stderr.write(text)
                     sys.stderr.flush()
             except (OSError, ValueError):
-                return  # its reader has gone; the files go on
+                return  # the reader is gone; the files still get the line
 
     def _readable(self, line: dict[str, Any]) -> str:
         shown = {key: _printable(value) for key, value in line.items() if key != "logger"}
@@ -111,7 +108,7 @@ class _Outputs:
         complaint = {
             "timestamp": iso(now_ms()),
             "level": "warning",
-            "event": "Log files cannot be written (LOG_DIR), logging goes on here only",
+            "event": "Cannot write log files: check LOG_DIR; logging only to stderr",
             "error": str(error),
             "process": self._process,
             "logger": __name__,
@@ -120,22 +117,19 @@ class _Outputs:
 
 
 class _Logger:
-    """What structlog calls at the end of its chain; `_for_logger` says with what."""
+    """The end of structlog's chain, called with the result of `_for_logger`."""
 
     def __init__(self, outputs: _Outputs, name: str = "") -> None:
         self._outputs = outputs
         self._name = name
 
     def write(self, level: str, event: MutableMapping[str, Any]) -> None:
-        """Write one line."""
         self._outputs.write(level, self._name, event)
 
     debug = info = warning = error = critical = write
 
 
 class _FromStdlib(logging.Handler):
-    """Hands the lines of stdlib loggers on."""
-
     def __init__(self, outputs: _Outputs) -> None:
         super().__init__()
         self._outputs = outputs
@@ -145,14 +139,14 @@ class _FromStdlib(logging.Handler):
         if record.exc_info:
             event["exc_info"] = record.exc_info
         if record.name == "asyncio" and record.levelno >= logging.ERROR:
-            event["unhandled"] = True  # the loop logs exceptions of tasks that are not awaited
+            event["unhandled"] = True  # asyncio logs exceptions of tasks that are not awaited
         level = _level_name(record.levelno)
         merged = format_exc_info(None, level, merge_contextvars(None, level, event))
         self._outputs.write(level, record.name, merged)
 
 
 def _take_over_stdlib(outputs: _Outputs, level: int) -> None:
-    logging.raiseExceptions = False  # it would print the arguments of a line that fails
+    logging.raiseExceptions = False  # would print the arguments of a failing line
     root = logging.getLogger()
     root.handlers = [_FromStdlib(outputs)]
     root.setLevel(level)
@@ -197,14 +191,14 @@ def _catch_unhandled(outputs: _Outputs) -> None:
 def _for_logger(
     _logger: object, method: str, event: MutableMapping[str, Any]
 ) -> tuple[tuple[str, MutableMapping[str, Any]], dict[str, Any]]:
-    """End structlog's chain: the arguments of `_Logger.write`."""
+    """End structlog's chain with the arguments of `_Logger.write`."""
     return (method, event), {}
 
 
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # a library's wrong arguments must not cost the line
+    except Exception:  # do not lose a library's line to its wrong arguments
         return str(record.msg)
 
 
@@ -223,7 +217,7 @@ def _encode(line: dict[str, Any]) -> bytes:
 
 
 def _printable(value: object) -> object:
-    """Keep control characters from steering the terminal."""
+    """Escape control characters, which could manipulate the terminal."""
     if not isinstance(value, str) or value.isprintable():
         return value
     return "".join(

@@ -1,4 +1,4 @@
-"""Loops of threads that go on when the database cannot be used."""
+"""Thread loops that survive database errors."""
 
 from collections.abc import Callable
 from threading import Event
@@ -17,9 +17,10 @@ def repeat(
     broken: str | None = None,
     on_unusable: Callable[[], None] = lambda: None,
 ) -> None:
-    """Call `step`, which waits by itself, until `stopping`; pause after an error of the database.
+    """Call `step`, which does its own waiting, until `stopping` is set.
 
-    Other errors end the loop unless there is a sentence for them, `broken`.
+    After a database error it logs `unusable`, calls `on_unusable` and pauses. Other errors are
+    logged as `broken`, or raised if that is None.
     """
     while not stopping.is_set():
         try:

@@ -1,7 +1,7 @@
-"""The log's safety net: whatever is handed to it, secrets and phone numbers do not reach a line.
+"""Mask secrets and phone numbers in log lines.
 
-Codes have no shape by which they could be found in a text, only the name under which they are
-logged: no log line may have one in its sentence.
+Codes have no recognizable form and are masked only by the name of their field: never put a code
+into the text of a log event.
 """
 
 import re
@@ -31,24 +31,24 @@ SECRET_ENDINGS = ("_api_key", "_password", "_secret", "_token")
 PHONE_NAMES = frozenset({"phone", "phone_number", "phonenumber"})
 DEEPEST = 6
 
-# Most texts have nothing of all this, and one search of each kind shows it.
+# Cheap checks that let most texts skip the patterns below.
 _NUMBER_LIKE = re.compile(r"\d{6}|\+\d")
 _SECRET_LIKE = re.compile(r"://|hh_(?:live|test)_|whsec_|bot\d|linked_devices#")
-# After a plus digits may be grouped; without one, 10 digits and more count as a number.
+# With a plus, digits may be grouped; without one, 10 or more digits count as a number.
 _PHONE = re.compile(
     r"\+\d(?:[ ().-]{0,2}\d){7,14}|(?:(?<![A-Za-z0-9.])|(?<=%2[Bb]))\d{10,17}(?![A-Za-z0-9])"
 )
 _SECRETS = (
     (re.compile(r"(hh_(?:live|test)_[\w-]{6})[\w-]+"), r"\1…"),
-    (re.compile(r"(whsec_)[\w+/=-]+"), rf"\1{HIDDEN}"),  # what signs webhooks
+    (re.compile(r"(whsec_)[\w+/=-]+"), rf"\1{HIDDEN}"),  # a webhook secret
     (re.compile(r"(://)[^\s/@]+@"), rf"\1{HIDDEN}@"),  # name and password in an address
     (re.compile(r"\b(bot|tgram://)\d+:[\w-]+"), rf"\1{HIDDEN}"),  # a Telegram bot's token
-    (re.compile(r"(linked_devices#)\S+"), rf"\1{HIDDEN}"),  # what a pairing QR code holds
+    (re.compile(r"(linked_devices#)\S+"), rf"\1{HIDDEN}"),  # the content of a pairing QR code
 )
 
 
 def mask_text(text: str) -> str:
-    """Hide phone numbers, API keys and the secrets in addresses that stand in `text`."""
+    """Mask phone numbers, API keys, tokens and secrets of URLs in `text`."""
     if _SECRET_LIKE.search(text):
         for pattern, replacement in _SECRETS:
             text = pattern.sub(replacement, text)
@@ -58,9 +58,9 @@ def mask_text(text: str) -> str:
 
 
 def mask_value(name: str, value: object, depth: int = 0) -> object:
-    """Return what a log line may say of `value`, in plain JSON types.
+    """Convert `value` to plain JSON types, with secrets and phone numbers masked.
 
-    The value under a secret's name is replaced whole, in nested values too.
+    A value whose name is that of a secret is replaced entirely, also in nested values.
     """
     if value is None or isinstance(value, bool):
         return value

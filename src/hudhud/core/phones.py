@@ -1,4 +1,4 @@
-"""Phone numbers: which are accepted, whose country they are of, and how they are shown."""
+"""Phone numbers: validation, country and masking."""
 
 import re
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ SHOWN_AT_END = 2
 
 
 class Phone(NamedTuple):
-    """A number that can exist, in international form, and the main country of its code."""
+    """A possible number in international form, with its code's main country."""
 
     number: str
     country: str
 
 
 def parse_phone(text: str) -> Phone | None:
-    """Return the phone that `text` names, or None where no such number can exist.
+    """Parse a phone number; return None for an impossible one.
 
-    Accepted is `+` and 8 to 15 digits without a zero first (ITU E.164), of a length that
-    libphonenumber knows for that country.
+    A number is `+` and 8 to 15 digits, the first not zero (ITU E.164), of a length that
+    libphonenumber knows for its country.
     """
     number = text.strip()
     if not INTERNATIONAL.fullmatch(number):
@@ -37,10 +37,10 @@ def parse_phone(text: str) -> Phone | None:
 
 
 def _split(number: str) -> phonenumbers.PhoneNumber | None:
-    """Split off the country code, a prefix code: eight times as fast as libphonenumber's parser.
+    """Split off the country code, eight times as fast as libphonenumber's parser.
 
-    What it makes a possible number of is one for the parser too (a test holds them together); the
-    parser alone knows the prefixes that people dial inside a country.
+    A number that is possible after this split is also possible for the parser (a test compares
+    them). Only the parser knows the prefixes that people dial inside a country.
     """
     for digits in (2, 3, 4):
         code, national = int(number[1:digits]), number[digits:]
@@ -57,10 +57,11 @@ def _parse(number: str) -> phonenumbers.PhoneNumber | None:
 
 
 def is_same_line(one: str, other: str) -> bool:
-    """Tell whether two numbers name one line: WhatsApp writes some as before a reform.
+    """Return whether two numbers belong to one line, despite numbering reforms.
 
-    Mexico's mobiles have kept a 1 there that nobody dials any more, and many of Brazil's lack the 9
-    that was put before theirs (whatsmeow issue 874). Brazil's landlines begin with 2 to 5.
+    WhatsApp still writes Mexico's mobile numbers with a 1 that is no longer dialled, and many of
+    Brazil's without the 9 that was added (whatsmeow issue 874). Brazil's landlines begin with 2
+    to 5.
     """
     return _before_reforms(one) == _before_reforms(other)
 
@@ -78,10 +79,10 @@ _REFORMS = (
 
 
 def region(phone: Phone) -> str:
-    """Return the country of the number itself: of those with +1 only some are in the USA.
+    """Return the country of a number, even if countries share a code.
 
-    Two letters (ISO 3166-1), or 001 for numbers of no country. An unknown number is of the
-    main country of its code. Only codes that countries share cost a look at the number, 0.1 ms.
+    Two letters (ISO 3166-1), or 001 for numbers without a country. Falls back to the main country
+    of the code. Takes 0.1 ms for shared codes, which require a lookup of the number.
     """
     code = phonenumbers.country_code_for_region(phone.country)
     if len(_sharing(code)) < 2:  # noqa: PLR2004 -- two or more share it
@@ -92,7 +93,7 @@ def region(phone: Phone) -> str:
 
 
 def mask_phone(phone: str) -> str:
-    """Hide the middle of a number, and its length: `+201001234567` becomes `+2010*****67`."""
+    """Hide a number's middle and length: `+201001234567` becomes `+2010*****67`."""
     if len(phone) <= SHOWN_AT_START + SHOWN_AT_END:
         return "*****"
     return f"{phone[:SHOWN_AT_START]}*****{phone[-SHOWN_AT_END:]}"

@@ -1,4 +1,4 @@
-"""Files that their owner alone may read, and that others never find half written."""
+"""Write files that only their owner can read, without exposing partial contents."""
 
 import os
 import secrets
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def make_once(file: Path, text: str) -> None:
-    """Make a file unless it exists: of processes that start together, all find the same one.
+    """Create a file unless it exists, atomically among processes.
 
     Raises OSError.
     """
@@ -22,18 +22,18 @@ def make_once(file: Path, text: str) -> None:
 
 
 def append(file: Path, text: str) -> None:
-    """Add a text to a file, or make it. Raises OSError."""
+    """Append text to a file, creating it if missing. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     descriptor = os.open(file, flags, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        os.fchmod(descriptor, 0o600)  # before the first byte, should the file be an older one
+        os.fchmod(descriptor, 0o600)  # an existing file may have another mode
         opened.write(text)
         opened.flush()
         os.fsync(descriptor)
 
 
 def replace(file: Path, text: str) -> None:
-    """Make a file, or put this text in the place of its former one. Raises OSError."""
+    """Create a file or replace its contents. Raises OSError."""
     draft = file.with_suffix(".new")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

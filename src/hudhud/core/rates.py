@@ -1,7 +1,8 @@
-"""How limits are written: `1/30s,5/1h` is at most 1 in 30 seconds and at most 5 in an hour.
+"""Parse and format limits.
 
-The settings hold one such text for each kind of limit, an API key's own limits are those that
-differ: `per_number=1/30s,5/1h per_country=0`. `0` switches a limit off.
+`1/30s,5/1h` allows 1 in 30 seconds and 5 in an hour; `0` switches a limit off. Each kind of limit
+has a setting with such a text. An API key stores only its own limits:
+`per_number=1/30s,5/1h per_country=0`.
 """
 
 import re
@@ -38,15 +39,15 @@ Rates = tuple[Rate, ...]
 
 
 def span(milliseconds: int) -> str:
-    """Write a whole number of seconds in the greatest unit that fits: `1h`, `90s`."""
+    """Format whole seconds in the largest unit that fits: `1h`, `90s`."""
     unit = next(unit for unit, length in UNIT_MS.items() if milliseconds % length == 0)
     return f"{milliseconds // UNIT_MS[unit]}{unit}"
 
 
 def parse_rates(text: str) -> Rates:
-    """Read rates, the shortest window first; none for `0`.
+    """Parse rates and sort them, shortest window first; `0` returns none.
 
-    Raises ValueError saying what is wrong and what to write.
+    Raises ValueError, whose text names the mistake and the fix.
     """
     if text.strip() == OFF:
         return ()
@@ -61,14 +62,14 @@ def parse_rates(text: str) -> Rates:
 
 
 def write_rates(rates: Rates) -> str:
-    """Write rates as `parse_rates` reads them."""
+    """Format rates as `parse_rates` parses them."""
     return ",".join(map(str, rates)) or OFF
 
 
 def parse_own_limits(text: str | None) -> dict[LimitKind, Rates]:
-    """Read an API key's own limits; a kind that is not named follows the settings.
+    """Parse an API key's own limits; missing kinds follow the settings.
 
-    Raises BadRequest saying what is wrong and what to write.
+    Raises BadRequest, whose text names the mistake and the fix.
     """
     limits: dict[LimitKind, Rates] = {}
     for word in (text or "").split():
@@ -86,7 +87,7 @@ def parse_own_limits(text: str | None) -> dict[LimitKind, Rates]:
 
 
 def write_own_limits(limits: Mapping[LimitKind, Rates]) -> str | None:
-    """Write a key's own limits as they are stored and shown; None where it has none."""
+    """Format a key's own limits for storage and display, or return None."""
     words = [f"{kind}={write_rates(limits[kind])}" for kind in KINDS if kind in limits]
     return " ".join(words) or None
 

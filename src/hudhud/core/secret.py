@@ -1,4 +1,4 @@
-"""The secret from which all keys are derived: set, or made once and kept in the data folder."""
+"""The secret, set in the settings or kept in the data folder."""
 
 import hmac
 import secrets
@@ -13,15 +13,15 @@ SECRET_BYTES = 48
 
 
 def load_secret(chosen: str | None, folder: Path, *, is_shared: bool) -> str:
-    """Return the secret that is chosen, else the one in the data folder, making it where missing.
+    """Return the chosen secret or the data folder's, creating it if missing.
 
-    Raises StartRefused where it is needed and missing, because the database `is_shared` with other
-    machines, or cannot be read or kept.
+    Raises StartRefused if its file cannot be read or written, or if none is chosen although the
+    database `is_shared` with other machines.
     """
     if chosen is None and is_shared:
         raise StartRefused(
-            "SESSION_SECRET is not set. With DATABASE_URL every machine needs the same one: make "
-            "it once with `openssl rand -hex 32` and set it on all of them."
+            "SESSION_SECRET is not set. With DATABASE_URL every machine needs the same one: "
+            "generate it once with `openssl rand -hex 32` and set it on all of them."
         )
     file = secret_file(folder)
     try:
@@ -29,7 +29,7 @@ def load_secret(chosen: str | None, folder: Path, *, is_shared: bool) -> str:
         secret = _make_secret(file) if found is None else found
     except (OSError, UnicodeDecodeError) as error:
         raise StartRefused(
-            f"The secret in {file} cannot be read or made ({error}). Mend that, or set "
+            f"The secret file {file} cannot be read or created ({error}). Fix this, or set "
             "SESSION_SECRET."
         ) from None
     if len(secret) < SHORTEST_SECRET:
@@ -41,9 +41,9 @@ def load_secret(chosen: str | None, folder: Path, *, is_shared: bool) -> str:
 
 
 def find_secret(chosen: str | None, folder: Path, *, is_shared: bool) -> str | None:
-    """Return the secret where there is one; make none.
+    """Return the secret, or None, without creating one.
 
-    A file does not count where the database `is_shared`: other machines do not have it.
+    Ignores the file if the database `is_shared`, because other machines do not have it.
     """
     file = secret_file(folder)
     if chosen is not None or is_shared or not file.exists():
@@ -52,22 +52,21 @@ def find_secret(chosen: str | None, folder: Path, *, is_shared: bool) -> str | N
 
 
 def secret_file(folder: Path) -> Path:
-    """Return the file in the data folder that holds the secret where the settings do not."""
+    """Return the file that holds the secret if SESSION_SECRET is unset."""
     return folder / "secret"
 
 
 def proof_of(secret: str) -> str:
-    """Return the value that proves a secret without telling it."""
+    """Return a value that proves a secret without revealing it."""
     return derive(secret, "secret check").hex()
 
 
 def proves(secret: str, stored: str) -> bool:
-    """Tell whether the stored check was made with this secret."""
+    """Return whether the stored proof was made with this secret."""
     return hmac.compare_digest(stored, proof_of(secret))
 
 
 def _make_secret(file: Path) -> str:
-    """Make the file, unless another process is first, and return what it holds."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     private_files.make_once(file, secrets.token_urlsafe(SECRET_BYTES) + "\n")
     return _read_secret(file)

@@ -1,7 +1,7 @@
-"""A sentence as a code and its parameters; its text is made where it is read.
+"""Sentences: a code and parameters, rendered as text for the reader.
 
-The database keeps code and parameters (`stored_sentences.py`). The API, webhooks, the command line
-and logs say it in English, the dashboard in the reader's language.
+The database stores code and parameters (`stored_sentences.py`). The API, webhooks, the command
+line and logs use English, the dashboard uses the reader's language.
 """
 
 import re
@@ -11,14 +11,14 @@ from typing import Union
 
 from hudhud.core.english import ENGLISH, OTHER
 
-# Where a template takes a parameter.
+# A parameter in a template.
 HOLE = re.compile(r"\{(\w+)\}", re.ASCII)
-# A parameter may be a sentence of its own.
+# A parameter may itself be a sentence.
 Value = Union[str, int, "Sentence"]
 
 
 def holes(template: str) -> frozenset[str]:
-    """Return the names of the parameters that a template takes."""
+    """Return the parameter names of a template."""
     return frozenset(HOLE.findall(template))
 
 
@@ -27,38 +27,38 @@ _HOLES: Mapping[str, frozenset[str]] = {code: holes(text) for code, text in ENGL
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A code of `english.ENGLISH`, and a value for each hole of its text.
+    """A code of `english.ENGLISH` and its parameters.
 
-    Raises ValueError where there is no such code, or it takes other parameters.
+    Raises ValueError for an unknown code or wrong parameter names.
     """
 
     code: str
     params: Mapping[str, Value] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        """Check that it can be said."""
+        """Check the code and the parameter names."""
         if _HOLES.get(self.code) != frozenset(self.params):
             raise ValueError(f"no sentence {self.code} with parameters {sorted(self.params)}")
 
     def english(self) -> str:
-        """Return its text in English."""
+        """Return the English text."""
         return render(self, str, str)
 
 
 def say(code: str, /, **params: Value) -> Sentence:
-    """Return the sentence of a code with these parameters."""
+    """Create a sentence from its code and parameters."""
     return Sentence(code, params)
 
 
 def other(text: str) -> Sentence:
-    """Return a sentence without a code of its own: a text that is the same in every language."""
+    """Wrap a text that needs no translation as a sentence."""
     return Sentence(OTHER, {"text": text})
 
 
 def render(
     sentence: Sentence, translate: Callable[[str], str], show: Callable[[object], str]
 ) -> str:
-    """Return the sentence's text: its template translated, its values as `show` writes them."""
+    """Translate a sentence's template and fill in values formatted by `show`."""
     values = {
         name: render(value, translate, show) if isinstance(value, Sentence) else show(value)
         for name, value in sentence.params.items()

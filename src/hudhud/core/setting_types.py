@@ -1,4 +1,4 @@
-"""The types of settings: which values are refused, and how each is read from text."""
+"""The types of settings: parsing and validation of their values."""
 
 import re
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ from hudhud.core.ip_addresses import Network, parse_networks
 from hudhud.core.plain_text import is_plain
 from hudhud.core.rates import Rates, parse_rates
 
-# The sample values of the earlier application's readme, which are no secrets.
+# Sample values from the earlier application's README, which are not secret.
 PLACEHOLDERS = frozenset(
     {
         "YOUR_VERY_SECRET_OTP_API_KEY",
@@ -23,21 +23,21 @@ PLACEHOLDERS = frozenset(
         "a_very_long_and_random_session_secret_string",
     }
 )
-# Those that only mean "no Telegram": nothing is unsafe about them, so they count as unset.
+# Harmless sample values that count as unset.
 UNSET_PLACEHOLDERS = frozenset(
     {"YOUR_TELEGRAM_BOT_TOKEN_IF_USING_ALERTS", "YOUR_TELEGRAM_CHAT_ID_IF_USING_ALERTS"}
 )
 SHORTEST_SECRET = 16
 LONGEST_FILE_NAME = 64
 LONGEST_BRAND = 60
-NO_COUNTRY = "001"  # of satellite telephones and other numbers that belong to the whole world
-# The languages whose texts ship, in `wordings/`.
+NO_COUNTRY = "001"  # satellite phones and other international numbers
+# The languages in `wordings/`.
 Locale = Literal["ar", "de", "en", "es", "fa", "fr", "hi", "id", "pt", "ru", "tr", "ur"]
 
 
 def _no_placeholder(value: str | None) -> str | None:
     if value in PLACEHOLDERS:
-        raise ValueError("is still the sample value of the documentation: choose your own")
+        raise ValueError("is still the sample value from the documentation: choose your own")
     return value
 
 
@@ -64,7 +64,7 @@ def _file_name(value: str) -> str:
 
 
 def brand(value: str) -> str:
-    """Return a brand as the texts name it. Raises ValueError where it would break them."""
+    """Strip and check a brand. Raises ValueError if unusable in texts."""
     name = value.strip()
     if not 0 < len(name) <= LONGEST_BRAND:
         raise ValueError(f"must have 1 to {LONGEST_BRAND} characters")
@@ -94,7 +94,7 @@ def _database(value: str | None) -> str | None:
     except (ArgumentError, ValueError):
         backend = ""
     if backend not in {"postgresql", "postgres"}:
-        raise ValueError("must be a postgresql:// address; for SQLite leave it out")
+        raise ValueError("must be a postgresql:// address; leave it unset to use SQLite")
     return value
 
 
@@ -106,13 +106,13 @@ def _alert_urls(value: str | None) -> str | None:
 
 
 def _log_level(value: object) -> object:
-    """Translate the earlier application's (winston's) levels."""
+    """Translate the levels of winston, the earlier application's logger."""
     winston = {"warn": "warning", "http": "info", "verbose": "debug", "silly": "debug"}
     return winston.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
 def _library_log_level(value: object) -> object:
-    """Translate the earlier library's (pino's) levels; a notice at the start explains debug."""
+    """Translate pino's levels; a startup notice explains why debug becomes info."""
     pino = {"fatal": "error", "warning": "warn", "debug": "info", "trace": "info"}
     return pino.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
@@ -124,12 +124,12 @@ def _rates(value: object) -> object:
 def _countries(value: object) -> object:
     if not isinstance(value, str):
         return value
-    from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415 -- most runs name no country
+    from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415 -- rarely needed
 
     countries = tuple(part.strip().upper() for part in value.split(",") if part.strip())
     for country in countries:
         if country not in SUPPORTED_REGIONS and country != NO_COUNTRY:
-            raise ValueError(f"{country[:40]!r} is no country: write two letters each, as EG,SA,AE")
+            raise ValueError(f"{country[:40]!r} is no country: use two-letter codes, like EG,SA,AE")
     return countries
 
 

@@ -1,7 +1,7 @@
-"""Every setting: what it means, its default, and which values are refused.
+"""All settings with their meaning, default and limits; `setting_types.py` parses the values.
 
-The variables of the earlier application keep their names; `startup_notices.py` speaks about those
-that lost their meaning. `setting_types.py` has how values are read.
+The variables of the earlier application keep their names; `startup_notices.py` warns about those
+without effect.
 """
 
 from pathlib import Path
@@ -42,36 +42,36 @@ class Settings(BaseModel):
     port: int = Field(3000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
     trusted_proxies: Networks = Field(
         (),
-        description="Addresses or networks, separated by commas, whose X-Forwarded-For is believed",
+        description="Addresses or networks, separated by commas, whose X-Forwarded-For is trusted",
     )
 
     api_key: Secret = Field(
         None,
         repr=False,
-        description="Key that callers send as X-API-KEY; where neither this nor a key made with "
-        "`hudhud keys create` exists, the first start makes one",
+        description="Key that callers send as X-API-KEY; without it and without a key from "
+        "`hudhud keys create`, the first start generates one",
     )
     admin_username: AdminName = Field("admin", description="Name of the admin")
     admin_password: Secret = Field(
-        None, repr=False, description="Password of the admin; the first start makes one where unset"
+        None, repr=False, description="Password of the admin; generated at the first start if unset"
     )
     session_secret: LongSecret = Field(
         None,
         repr=False,
-        description="Secret from which all keys are derived, at least 16 characters; made and kept "
-        "in the data folder where unset, required with DATABASE_URL",
+        description="Secret from which all keys are derived, at least 16 characters; generated in "
+        "the data folder if unset, required with DATABASE_URL",
     )
     session_secret_previous: LongSecret = Field(
-        None, repr=False, description="The secret before this one, while it is being replaced"
+        None, repr=False, description="Previous SESSION_SECRET, while the secret is being changed"
     )
 
     data_dir: Path = Field(Path("data"), description="Folder of the database, secret and session")
     log_dir: Path = Field(Path("logs"), description="Folder of the log files")
     database_url: DatabaseAddress = Field(
-        None, repr=False, description="PostgreSQL address; wins over DB_FILENAME"
+        None, repr=False, description="PostgreSQL address; takes precedence over DB_FILENAME"
     )
     db_filename: Path | None = Field(
-        None, description="SQLite file; `hudhud.db` in the data folder where unset"
+        None, description="SQLite file; `hudhud.db` in the data folder if unset"
     )
 
     channel: Literal["linked", "sandbox"] = Field(
@@ -104,7 +104,7 @@ class Settings(BaseModel):
 
     brand_name: Brand = Field("Hudhud", description="Name in the texts")
     default_locale: Locale = Field(
-        "en", description="Language where the number's country does not tell"
+        "en", description="Language if the number's country does not determine one"
     )
     otp_length: int = Field(4, ge=4, le=10, description="Digits of a code")
     otp_ttl_seconds: int = Field(300, ge=5, le=86_400, description="Seconds a code is valid")
@@ -112,36 +112,36 @@ class Settings(BaseModel):
         5, ge=1, le=10, description="Wrong codes after which a verification has failed"
     )
     link_ttl_seconds: int = Field(
-        600, ge=60, le=3600, description="Seconds a link by which the user writes first is valid"
+        600, ge=60, le=3600, description="Seconds that a link (the user writes first) is valid"
     )
 
     limit_per_number: LimitRates = Field(
         None,
-        description="Sends to one number, for example 1/30s,5/1h,10/1d; 0 for no limit. Where this "
+        description="Sends to one number, for example 1/30s,5/1h,10/1d; 0 for no limit. If this "
         "and the following limits are unset, API_KEY has none and other keys have the defaults",
     )
     limit_per_key: LimitRates = Field(None, description="Sends of one API key")
     limit_per_client_ip: LimitRates = Field(
-        None, description="Sends for one address that the caller hands over as clientIp"
+        None, description="Sends for one address that the caller passes as clientIp"
     )
     limit_per_country: LimitRates = Field(None, description="Sends to one country")
     limit_per_prefix: LimitRates = Field(
-        None, description="Sends to neighbouring numbers, which differ in their last 4 digits"
+        None, description="Sends to neighbouring numbers, which differ only in the last 4 digits"
     )
     limit_total: LimitRates = Field(None, description="Sends of the whole service")
     allowed_countries: Countries = Field(
-        (), description="The only countries that codes are sent to, for example EG,SA,AE"
+        (), description="The only countries that receive codes, for example EG,SA,AE"
     )
     denied_countries: Countries = Field(
-        (), description="Countries that no code is sent to, for example KP,CU"
+        (), description="Countries that receive no codes, for example KP,CU"
     )
     conversion_guard: Literal["off", "alert", "block"] = Field(
         "alert",
-        description="What happens where far fewer codes of a country are checked than usual",
+        description="Reaction when a country's conversion falls far below its usual level",
     )
 
     webhook_allow_private: bool = Field(
-        default=False, description="Let webhooks be delivered to private and loopback addresses"
+        default=False, description="Allow webhooks to private and loopback addresses"
     )
 
     retention_messages_days: int = Field(30, ge=1, description="Days messages are kept")
@@ -157,13 +157,13 @@ class Settings(BaseModel):
     )
 
     telegram_bot_token: Telegram = Field(
-        None, repr=False, description="Telegram bot that alerts; needs TELEGRAM_CHAT_ID too"
+        None, repr=False, description="Telegram bot that sends alerts; needs TELEGRAM_CHAT_ID too"
     )
-    telegram_chat_id: Telegram = Field(None, description="Telegram chat that is alerted")
+    telegram_chat_id: Telegram = Field(None, description="Telegram chat that receives alerts")
     alert_urls: AlertAddresses = Field(
         None,
         repr=False,
-        description="Further alert targets as apprise addresses, separated by spaces",
+        description="Additional alert targets as apprise addresses, separated by spaces",
     )
 
     @model_validator(mode="after")
@@ -183,24 +183,24 @@ class Settings(BaseModel):
 
     @property
     def mean_send_gap(self) -> float:
-        """Mean seconds between two messages of one paced sender."""
+        """Mean gap between two messages of one paced sender, in seconds."""
         return (self.worker_min_send_delay_ms + self.worker_max_send_delay_ms) / 2000
 
     @property
     def sender_name(self) -> str:
-        """Name of this machine's sender; the sandbox has one of its own."""
+        """Name of this machine's sender for CHANNEL."""
         return self.sandbox_name if self.channel == "sandbox" else self.whatsapp_client_id
 
     @property
     def sandbox_name(self) -> str:
-        """Name of this machine's sandbox, which takes what test keys send, whatever CHANNEL is."""
+        """Name of this machine's sandbox, which carries the messages of test keys."""
         return f"{self.whatsapp_client_id}-sandbox"
 
 
 def load_settings() -> Settings:
-    """Read the settings of this process.
+    """Load the settings from the environment and the .env files.
 
-    Raises SettingsError with one line that names the variable and says what is wrong.
+    Raises SettingsError with one line that names each wrong variable and the mistake.
     """
     environment = read_environment()
     given = {name: environment.get(name.upper()) for name in Settings.model_fields}
@@ -213,7 +213,7 @@ def load_settings() -> Settings:
 def _one_line(error: ValidationError) -> str:
     problems = []
     for problem in error.errors(include_url=False, include_input=False):
-        if problem["type"] == "default_factory_not_called":  # only because another one is wrong
+        if problem["type"] == "default_factory_not_called":  # caused by another wrong setting
             continue
         name = "_".join(str(part) for part in problem["loc"][:1]).upper()
         reason = problem["msg"].removeprefix("Value error, ")

@@ -1,9 +1,9 @@
-"""How a row keeps a sentence: its English text in a column, code and parameters in two more.
+"""Sentences in rows: columns for English text, code and parameters.
 
-For `error` these are `error_code` and `error_params`, JSON. For one release the English text is
-written as well, because the version before this one reads and writes it alone. A mark among the
-parameters names the text that they belong to: where that version has changed the text, the mark
-does not fit, and the text holds.
+For `error` these are `error_code` and `error_params` (JSON). For one release the English text is
+stored as well, because the previous version reads and writes only that. A mark among the
+parameters is a hash of their text: if the previous version changed the text, the mark no longer
+matches, and the text counts.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from hudhud.core.sentences import Sentence, Value, other
 
-# No template has a hole of this name.
+# No template has a parameter of this name.
 MARK: Final = "_of"
 MARK_DIGITS = 8
 
@@ -21,7 +21,7 @@ MARK_DIGITS = 8
 def columns(
     column: str, sentence: Sentence | None, text: str | None = None
 ) -> dict[str, str | None]:
-    """Return the values of a sentence's three columns; `text` replaces the full English text."""
+    """Return the values of a sentence's columns; `text` overrides the English text."""
     if sentence is None:
         return {column: None, f"{column}_code": None, f"{column}_params": None}
     stored = sentence.english() if text is None else text
@@ -30,7 +30,7 @@ def columns(
 
 
 def stored(row: object, column: str) -> Sentence | None:
-    """Return the sentence in a row's column; a row without a code says its text."""
+    """Return the sentence in a row's column, or its text without code."""
     text: str | None = getattr(row, column)
     if text is None:
         return None
@@ -45,23 +45,23 @@ def stored(row: object, column: str) -> Sentence | None:
 
 
 def in_english(row: object, column: str) -> str | None:
-    """Return the English text of the sentence in a row's column."""
+    """Return the English text of a row's sentence."""
     sentence = stored(row, column)
     return None if sentence is None else sentence.english()
 
 
 def encoded(sentence: Sentence) -> str | None:
-    """Return the parameters as JSON, None for none."""
+    """Return the parameters as JSON, or None if there are none."""
     return _encode(_plain(sentence.params)) if sentence.params else None
 
 
 def decoded_text(code: str, params: str | None) -> Sentence | None:
-    """Return the sentence of a code and what `encoded` returned."""
+    """Return the sentence of a code and its JSON parameters."""
     return decoded(code, {} if params is None else _parsed(params))
 
 
 def decoded(code: str, params: Mapping[str, Any]) -> Sentence | None:
-    """Return the sentence; None for a code or parameters of a newer version."""
+    """Return the sentence, or None if only a newer version knows it."""
     try:
         return Sentence(code, {name: _value(value) for name, value in params.items()})
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -69,19 +69,19 @@ def decoded(code: str, params: Mapping[str, Any]) -> Sentence | None:
 
 
 def texts_in(params: str) -> Iterator[str]:
-    """Yield each text among a row's parameters; all of it where it is no JSON object."""
+    """Yield the texts in a row's parameters, or all of invalid JSON."""
     found = _parsed(params)
     return _texts_of(found) if found else iter((params,))
 
 
 def replaced(params: str, replace: Callable[[str], str]) -> str:
-    """Return a row's parameters with each text changed by `replace`."""
+    """Apply `replace` to each text in a row's parameters."""
     found = _parsed(params)
     return _encode(_replaced(found, replace)) if found else replace(params)
 
 
 def with_mark(params: str, *, before: str, now: str) -> str:
-    """Let the mark of a row's parameters follow its text from `before` to `now`, if it fitted."""
+    """Update the parameters' mark for the text `now` if it matched `before`."""
     found = _parsed(params)
     return _encode({**found, MARK: mark(now)}) if found.get(MARK) == mark(before) else params
 
@@ -105,12 +105,12 @@ def _replaced(value: Any, replace: Callable[[str], str]) -> Any:
 
 
 def mark(text: str) -> str:
-    """Return the mark of a text, as the database keeps it."""
+    """Return the mark of a text as the database stores it."""
     return sha256(_kept(text)).hexdigest()[:MARK_DIGITS]
 
 
 def _kept(text: str) -> bytes:
-    """Return what a database takes of a text, as `db.tables.storable` does."""
+    """Encode a text as the database stores it; must match `db.tables.storable`."""
     return text.replace("\0", "").encode("utf-8", "replace")
 
 
@@ -125,7 +125,7 @@ def _plain_value(value: Value) -> Any:
 
 
 def _parsed(params: str) -> dict[str, Any]:
-    """Return the parameters; none where the column holds no JSON object."""
+    """Parse the parameters; anything but a JSON object has none."""
     try:
         found = json.loads(params)
     except ValueError:

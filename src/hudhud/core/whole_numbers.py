@@ -1,15 +1,16 @@
-"""Whole numbers, as people and programs write them in a field, a query or a path."""
+"""Parse whole numbers from form fields, queries and paths."""
 
 MOST_DIGITS = 18
-LARGEST = 10**MOST_DIGITS - 1  # fits a column of 64 bits
+LARGEST = 10**MOST_DIGITS - 1  # fits a 64-bit column
 
 
 def whole_number(
     text: str, *, least: int = 0, most: int = LARGEST, padded: bool = True
 ) -> int | None:
-    """Return the number that ASCII digits write; None for any other text and out of the range.
+    """Parse a number from ASCII digits.
 
-    Leading zeros are allowed unless it may not be `padded`.
+    Returns None for any other text, and for numbers outside `least` to `most`. `padded` allows
+    leading zeros.
     """
     if not text.isascii() or not text.isdecimal() or len(text) > MOST_DIGITS:
         return None

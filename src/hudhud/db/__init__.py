@@ -1,1 +1,1 @@
-"""The database: tables, engine, doorbell, group commit, migrations."""
+"""The database: tables, engine, doorbell, group commit and migrations."""

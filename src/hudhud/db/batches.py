@@ -1,7 +1,7 @@
-"""How many rows one transaction may change, so that others wait for it for milliseconds only.
+"""Change many rows in small batches, to keep other transactions' waits short.
 
-What is to be done to many rows is done in many small transactions. Each is measured, and the next
-one takes more or fewer rows; between two the lock is left to others. `delete_some` is such work.
+The duration of each transaction determines how many rows the next one changes. Pauses between
+them leave the lock to others. `delete_some` deletes one batch.
 """
 
 import time
@@ -12,13 +12,13 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
 
 from hudhud.db.engine import Database
 
-# Others should wait at most 20 ms, even where the disk is slow for once.
+# Keeps the wait of others below 20 ms, even if the disk is slow once.
 AIM_SECONDS = 0.008
-# So few take a millisecond: what was slow then was the disk or a busy machine, not the rows.
+# So few rows take about a millisecond: if they are slow, the disk or the CPU is busy.
 FIRST_ROWS = LEAST_ROWS = 25
 MOST_ROWS = 500
 LEAST_PAUSE_SECONDS = 0.02
-# Others have the lock for at least this many times as long.
+# Each pause is at least this many times as long as the transaction before it.
 PAUSES = 4
 
 
@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 
 
 class Batches:
-    """Work on rows in transactions of a size that it learns."""
+    """Change rows in transactions of an adaptive size."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,9 +35,10 @@ class Batches:
         self.pause_seconds = LEAST_PAUSE_SECONDS
 
     def write(self, work: Callable[[Connection, int], int]) -> int:
-        """Let `work` change at most `rows` rows in a transaction; return how many it says it did.
+        """Call `work` to change at most `rows` rows in one transaction.
 
-        Then leave the lock free for `pause_seconds`.
+        Returns the number of rows that `work` returned. The caller then leaves the lock free for
+        `pause_seconds`.
         """
         with self._database.write() as connection:
             began = time.monotonic()
@@ -48,7 +49,7 @@ class Batches:
     def each(
         self, items: Sequence[Item], work: Callable[[Connection, Sequence[Item]], None]
     ) -> None:
-        """Do `work` for all items, in as many transactions as it takes, with pauses between."""
+        """Call `work` with all items, split into transactions with pauses."""
         left = list(items)
 
         def next_ones(connection: Connection, rows: int) -> int:
@@ -62,7 +63,7 @@ class Batches:
             time.sleep(self.pause_seconds)
 
     def learn(self, seconds: float, *, is_full: bool) -> None:
-        """Take fewer rows after a transaction that was too long, more after a full one."""
+        """Adapt `rows` and `pause_seconds` to the duration of a transaction."""
         self.longest_seconds = max(self.longest_seconds, seconds)
         self.pause_seconds = max(LEAST_PAUSE_SECONDS, PAUSES * seconds)
         if seconds > AIM_SECONDS:
@@ -79,16 +80,15 @@ def delete_some(
     order: ColumnElement[int],
     limit: int,
 ) -> int:
-    """Delete at most `limit` rows of which `is_old` holds; return how many.
+    """Delete at most `limit` rows that satisfy `is_old`; return how many.
 
-    They are found by an index in this `order`. What another process deletes at the same moment is
-    left to it.
+    An index on `order` finds them. Rows that another process is deleting are skipped.
     """
     key = list(table.primary_key.columns)
     oldest = select(*key).where(is_old).order_by(order).limit(limit)
-    # A CTE runs once; some plans of PostgreSQL run a subquery for each row, and beyond `limit`.
+    # A CTE runs once; PostgreSQL may run a subquery once per row and so exceed `limit`.
     chosen = oldest.with_for_update(skip_locked=True).cte("chosen")
-    # A subquery, for SQLite would compare every row of the table with a list of keys.
+    # A subquery, because SQLite would compare every row of the table with a list of keys.
     these = tuple_(*key).in_(select(*chosen.columns))
-    # Counted by what is returned: of a statement that begins with WITH, sqlite3 knows no number.
+    # Count the returned rows: sqlite3 has no rowcount for statements that begin with WITH.
     return len(connection.execute(delete(table).where(these).returning(key[0])).all())

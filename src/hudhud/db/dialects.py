@@ -1,4 +1,4 @@
-"""How SQLite and PostgreSQL are opened, and how long either waits."""
+"""Engines for SQLite and PostgreSQL, with their timeouts."""
 
 import sqlite3
 import time
@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 BUSY_TIMEOUT_MS = 3000
 LOCK_POLL_SECONDS = 0.0003
 LAST_LOOK_MS = 10
-# A server or a machine that vanishes must neither block us nor keep a lock for hours.
+# Detect a lost connection soon: it must neither block Hudhud nor hold a lock for hours.
 POSTGRES_ARGUMENTS = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -21,7 +21,7 @@ POSTGRES_ARGUMENTS = {
 }
 POSTGRES_OPTIONS = (
     "-c statement_timeout=15000 -c idle_in_transaction_session_timeout=15000 "
-    # Statements of milliseconds: to compile them or to start helpers takes longer.
+    # Statements take milliseconds; compiling or parallelizing them would take longer.
     "-c jit=off -c max_parallel_workers_per_gather=0"
 )
 
@@ -40,12 +40,12 @@ def sqlite_engine(url: URL, busy_timeout_ms: int) -> Engine:
 
 
 def _prepare_sqlite(busy_timeout_ms: int, connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # BEGIN is ours, see _begin_sqlite
+    connection.isolation_level = None  # _begin_sqlite begins transactions
     connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
-    # What is erased is overwritten in the file too; some builds of SQLite do so anyway.
+    # Overwrite deleted content in the file; only some builds of SQLite do so by default.
     connection.execute("PRAGMA secure_delete = ON")
 
 
@@ -57,10 +57,10 @@ def _begin_sqlite(busy_timeout_ms: int, connection: Connection) -> None:
 
 
 def _take_write_lock(connection: Connection, busy_timeout_ms: int) -> None:
-    """Begin a writing transaction, waiting for the lock up to `busy_timeout_ms`.
+    """Begin a write transaction, waiting up to `busy_timeout_ms` for the lock.
 
-    SQLite's own wait sleeps longer and longer, up to 100 ms, between two looks at a lock that
-    others hold for a millisecond. It serves for reading and for the last look, which raises.
+    SQLite's own busy handler sleeps up to 100 ms between tries, although others hold the lock for
+    a millisecond. It is used only for reading, and for the last try, which raises.
     """
     driver = cast("sqlite3.Connection", connection.connection.driver_connection)
     deadline = time.monotonic() + busy_timeout_ms / 1000

@@ -1,6 +1,6 @@
-"""A doorbell says that the database has changed, so that waiting threads need not poll tables.
+"""The doorbell signals database changes, so that threads need not poll.
 
-A lost ring costs at most one slow poll: every waiter looks again after its timeout.
+A lost ring only delays a waiter until its timeout, when it looks again.
 """
 
 import sqlite3
@@ -11,24 +11,24 @@ POLL_SECONDS = 0.02
 
 
 class Doorbell(Protocol):
-    """Waits for a change that another connection committed."""
+    """Wait for a commit on another connection."""
 
     def wait(self, seconds: float) -> bool:
-        """Return True at the next ring, or False after `seconds` without one."""
+        """Return True at the next ring, or False after `seconds`."""
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
 
 
 class SqliteDoorbell:
-    """Polls `PRAGMA data_version`, which every commit of another connection changes."""
+    """Poll `PRAGMA data_version`, which changes with commits on other connections."""
 
     def __init__(self, path: str) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._version = self._data_version()
 
     def wait(self, seconds: float) -> bool:
-        """Return True once another connection has committed since the last call."""
+        """Return True once another connection has committed since the last ring."""
         deadline = time.monotonic() + seconds
         while True:
             version = self._data_version()

@@ -1,4 +1,4 @@
-"""The database connection; `dialects.py` has how SQLite and PostgreSQL are opened."""
+"""The database connection; `dialects.py` creates the engines."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -21,9 +21,9 @@ from hudhud.db.doorbell import Doorbell, SqliteDoorbell
 
 
 class Database:
-    """One engine over SQLite or PostgreSQL, used from threads and never across a network send.
+    """An SQLite or PostgreSQL database, usable from all threads.
 
-    Waits at most `busy_timeout_ms` for a lock that another holds.
+    Never hold a connection during a network send. Waits at most `busy_timeout_ms` for locks.
     """
 
     def __init__(self, url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
@@ -34,16 +34,16 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Lend a connection for reading; what it sees is one moment's state."""
+        """Lend a connection for reading from one snapshot."""
         with self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Lend a connection in a transaction that is on disk once the block has ended.
+        """Lend a connection in a transaction; commit it at the block's end.
 
-        On SQLite the write lock is taken at the start, for at most `busy_timeout_ms`.
-        Raises sqlalchemy.exc.OperationalError where the lock or the disk is not to be had.
+        On SQLite it takes the write lock at the start, waiting at most `busy_timeout_ms`.
+        Raises sqlalchemy.exc.OperationalError if the lock or the disk is unavailable.
         """
         with (
             self.engine.connect().execution_options(hudhud_write=True) as connection,
@@ -52,12 +52,12 @@ class Database:
             yield connection
 
     def notify(self, connection: Connection) -> None:
-        """Wake every waiting doorbell when this transaction commits."""
+        """Ring every waiting doorbell when this transaction commits."""
         if not self.is_sqlite:
             connection.execute(text("NOTIFY hudhud"))
 
     def doorbell(self) -> Doorbell:
-        """Return a new doorbell; it belongs to the thread that waits at it."""
+        """Return a new doorbell, for use by one thread."""
         if self.is_sqlite:
             return SqliteDoorbell(str(self.url.database))
         from hudhud.db.postgres_doorbell import PostgresDoorbell  # noqa: PLC0415 -- see there
@@ -65,7 +65,7 @@ class Database:
         return PostgresDoorbell(self.libpq_url())
 
     def new_ids(self, connection: Connection, table: Table, count: int) -> list[int]:
-        """Take the next `count` row numbers of a table, inside a writing transaction."""
+        """Allocate the next `count` ids of a table, in a write transaction."""
         if self.is_sqlite:
             last = "SELECT seq FROM sqlite_sequence WHERE name = ?"
             taken = connection.exec_driver_sql(last, (table.name,)).scalar() or 0
@@ -76,13 +76,13 @@ class Database:
         return list(connection.scalars(following, {"t": table.name, "count": count}))
 
     def libpq_url(self) -> str:
-        """Return the plain `postgresql://` address that other clients of the server take."""
+        """Return the `postgresql://` URL for other clients, with the password."""
         return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     def empty_log(self) -> bool:
-        """Write SQLite's log into its file and empty it; False while it is still read.
+        """Checkpoint and truncate SQLite's WAL; return False while it has readers.
 
-        Until then the log holds what was overwritten in the file.
+        Until then the WAL still contains content that was deleted from the file.
         """
         if not self.is_sqlite:
             return True
@@ -100,9 +100,9 @@ class Database:
 
 
 def open_database(url: str) -> Database:
-    """Open a database and prove that it answers.
+    """Open a database and check that it answers.
 
-    Raises StartRefused, naming the address without its password, where it does not.
+    Raises StartRefused, which names the address without its password, if it does not.
     """
     database = Database(url)
     try:
@@ -116,13 +116,14 @@ def open_database(url: str) -> Database:
 
 
 def may_pass(error: SQLAlchemyError) -> bool:
-    """Tell whether trying again later can help: the lock, the disk or the server was not to be had.
+    """Return whether an error is temporary and worth a retry.
 
-    Everything else is a defect, and would be there the next time too.
+    Temporary: a lock, the disk or the server was unavailable. Other errors are defects, which a
+    retry would meet again.
     """
     if isinstance(error, TimeoutError):
         return True
     if not isinstance(error, OperationalError | InterfaceError | InternalError):
         return False
-    # SQLite says OperationalError of a wrong statement too, psycopg does not.
+    # Unlike psycopg, sqlite3 also raises OperationalError for wrong statements.
     return getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR

@@ -1,4 +1,4 @@
-"""Concurrent requests share one commit, because the disk's flush is what a commit costs."""
+"""Let concurrent requests share one commit, and so one flush to disk."""
 
 import asyncio
 import threading
@@ -17,14 +17,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LARGEST_GROUP = 500
-# SQLite's lock is unfair: without a pause other processes starve.
+# SQLite's lock is unfair: without this pause other processes would starve.
 PAUSE_SECONDS = 0.002
 
 
 class GroupCommit(Generic[Item, Result]):
-    """Writes submitted items in groups on one thread, each group in one transaction.
+    """Write submitted items in groups on one thread, one transaction per group.
 
-    `write` stores a group and returns one result, or one error, for each item in order.
+    `write` stores a group and returns a result or an error for each item, in order.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class GroupCommit(Generic[Item, Result]):
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what was submitted, then end."""
+        """Write all submitted items, then end the thread."""
         self._waiting.put(None)
         self._thread.join()
 
     async def submit(self, item: Item) -> Result:
         """Return the item's result once its transaction is on disk.
 
-        Raises QueueUnavailable where the database cannot be written now.
+        Raises QueueUnavailable if the database cannot be written.
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.put((item, future))
@@ -77,7 +77,7 @@ class GroupCommit(Generic[Item, Result]):
         try:
             with self._database.write() as connection:
                 results = self._write(connection, [item for item, _ in group])
-        except Exception as error:  # each waiting request must get its answer
+        except Exception as error:  # every waiting request needs an answer
             results = [_answer(error) for _ in group]
         futures = [future for _, future in group]
         futures[0].get_loop().call_soon_threadsafe(_settle, futures, results)

@@ -1,4 +1,4 @@
-"""Rows of the table `installation`: facts about the installation as a whole, each under a name."""
+"""Named values that concern the whole installation (table `installation`)."""
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
@@ -7,25 +7,25 @@ from hudhud.db.upserts import insert_or_ignore, insert_or_update
 
 
 def read(connection: Connection, name: str) -> str | None:
-    """Return a value, or None where there is none."""
+    """Return a value, or None if it does not exist."""
     value: str | None = connection.scalar(select(installation.c.value).where(_is(name)))
     return value
 
 
 def add(connection: Connection, name: str, value: str) -> None:
-    """Store a value that does not exist yet. Raises IntegrityError where it does."""
+    """Store a new value. Raises IntegrityError if the name exists."""
     connection.execute(insert(installation).values(name=name, value=value))
 
 
 def write(connection: Connection, name: str, value: str) -> None:
-    """Store a value, in the place of the former one."""
+    """Store a value, replacing any earlier one."""
     insert_or_update(connection, installation, {"name": name}, {"value": value})
 
 
 def replace(connection: Connection, name: str, *, before: str | None, value: str) -> bool:
-    """Change a value from `before`, None where there was none; False where it is another one.
+    """Change a value if it still is `before`; return whether it was.
 
-    Of several processes that try the same, one succeeds.
+    `before` is None if there was no value. Only one of several concurrent calls succeeds.
     """
     if before is None:
         return insert_or_ignore(connection, installation, {"name": name, "value": value})

@@ -1,6 +1,6 @@
-"""Where the database is: the address of the settings, or an SQLite file.
+"""Choose the database: the address from the settings, or an SQLite file.
 
-A file of another application is never changed.
+The files of other applications are never changed.
 """
 
 import shutil
@@ -15,15 +15,13 @@ from sqlalchemy import URL, make_url
 
 from hudhud.core.errors import SettingsError
 
-# Both in one database, and it is Hudhud's.
+# A database with both tables belongs to Hudhud.
 OWN_TABLES = {"alembic_version", "verifications"}
 
 
 @dataclass(frozen=True, slots=True)
 class DatabasePlace:
-    """What is said of where the database is: an address wins over a file, which wins over the
-    data folder.
-    """
+    """The settings that locate the database: `url`, else `file`, else `folder`."""
 
     folder: Path
     file: Path | None = None
@@ -31,7 +29,7 @@ class DatabasePlace:
 
 
 class DatabaseChoice(NamedTuple):
-    """The SQLAlchemy address of the database, and a line for the log where it needs one."""
+    """The database's SQLAlchemy URL, and an optional notice for the log."""
 
     url: str
     notice: str | None
@@ -46,11 +44,11 @@ class DatabaseChoice(NamedTuple):
 
 
 def choose_database(place: DatabasePlace) -> DatabaseChoice:
-    """Choose the database; nothing is made.
+    """Choose the database without creating anything.
 
-    DATABASE_URL wins over DB_FILENAME, which wins over the data folder. A file of another
-    application is left untouched: `hudhud.db` in the same folder is taken instead.
-    Raises SettingsError where the file cannot be used.
+    DATABASE_URL takes precedence over DB_FILENAME, and that over the data folder. If the file
+    belongs to another application, `hudhud.db` in the same folder is used instead.
+    Raises SettingsError if the file cannot be used.
     """
     if place.url is not None:
         return DatabaseChoice(place.url, None)
@@ -60,9 +58,9 @@ def choose_database(place: DatabasePlace) -> DatabaseChoice:
 
 
 def database_url(place: DatabasePlace) -> DatabaseChoice:
-    """Choose the database, making the SQLite file (for its owner alone) where it is missing.
+    """Choose the database; create a missing SQLite file with mode 0600.
 
-    Raises SettingsError where the file cannot be used or made.
+    Raises SettingsError if the file cannot be used or created.
     """
     choice = choose_database(place)
     if choice.file is not None:
@@ -79,20 +77,20 @@ def _named_file(file: Path) -> DatabaseChoice:
     if _tables_of_another(own):
         raise SettingsError(
             f"DB_FILENAME: {own} belongs to another application. Name a file that does not "
-            "exist yet, or leave DB_FILENAME out."
+            "exist yet, or unset DB_FILENAME."
         )
     return DatabaseChoice(
         _sqlite_url(own),
         f"DB_FILENAME names a database of the earlier application, {file} "
-        f"(with {', '.join(sorted(tables))}): it is left untouched, Hudhud uses {own}.",
+        f"(tables: {', '.join(sorted(tables))}). Hudhud leaves it untouched and uses {own}.",
     )
 
 
 def _tables_of_another(file: Path) -> set[str]:
-    """Return the tables of a database that is not Hudhud's; empty for a new or own one.
+    """Return a database's tables, or none if it is new or Hudhud's.
 
-    Side files that a killed application left are part of the database, and opening the file would
-    write to it: then a copy is read.
+    A killed application leaves side files, which are part of the database. Opening the file would
+    then write to it, so a copy is read.
     """
     if not file.exists():
         return set()
@@ -119,7 +117,8 @@ def _foreign_tables(address: str, file: Path) -> set[str]:
             tables = {str(name) for (name,) in rows}
     except sqlite3.DatabaseError as error:
         raise SettingsError(
-            f"DB_FILENAME: {file} cannot be read ({error}). Name another file, or leave it out."
+            f"DB_FILENAME: {file} cannot be read ({error}). Name another file, or unset "
+            "DB_FILENAME."
         ) from None
     return set() if tables >= OWN_TABLES else tables
 
@@ -132,7 +131,8 @@ def _require_sqlite(file: Path) -> None:
         raise SettingsError(f"DB_FILENAME: {file} cannot be read: {error.strerror}.") from None
     if start not in {b"", b"SQLite format 3\0"}:
         raise SettingsError(
-            f"DB_FILENAME: {file} is not an SQLite database. Name another file, or leave it out."
+            f"DB_FILENAME: {file} is not an SQLite database. Name another file, or unset "
+            "DB_FILENAME."
         )
 
 
@@ -142,7 +142,7 @@ def _make_private_file(file: Path, *, named_by: str) -> None:
         if not file.exists():
             file.touch(mode=0o600)
     except OSError as error:
-        raise SettingsError(f"{named_by}: {file} cannot be made: {error.strerror}.") from None
+        raise SettingsError(f"{named_by}: {file} cannot be created: {error.strerror}.") from None
 
 
 def _sqlite_url(file: Path) -> str:

@@ -1,6 +1,6 @@
-"""Locks that one transaction holds until it ends.
+"""Locks that a transaction holds until it ends.
 
-On SQLite the writing transaction is itself the only lock, so that nothing is to be done there.
+On SQLite these do nothing: write transactions exclude each other anyway.
 """
 
 from collections.abc import Iterable
@@ -11,30 +11,30 @@ from sqlalchemy import Connection, Table, text
 
 
 class Lock(IntEnum):
-    """What only one transaction at a time may do; the numbers are PostgreSQL's advisory locks.
+    """PostgreSQL advisory locks for work of one transaction at a time.
 
-    They begin at "hudhud", which no other program takes.
+    The numbers start at the bytes of "hudhud", to avoid those of other programs.
     """
 
     MIGRATIONS = 0x687564687564
-    ADMISSION = MIGRATIONS + 1  # count and fill the queue
-    LOGINS = MIGRATIONS + 2  # count attempts to log in
-    API_KEYS = MIGRATIONS + 3  # make or rotate keys
-    LIMITS = MIGRATIONS + 4  # count what limits allow
-    CONVERSIONS = MIGRATIONS + 1000  # of the first shard; the next ones follow
+    ADMISSION = MIGRATIONS + 1  # counting and filling the queue
+    LOGINS = MIGRATIONS + 2  # counting login attempts
+    API_KEYS = MIGRATIONS + 3  # creating and rotating keys
+    LIMITS = MIGRATIONS + 4  # counting towards limits
+    CONVERSIONS = MIGRATIONS + 1000  # first shard; the others follow
 
 
 def lock(connection: Connection, number: int) -> None:
-    """Take a lock, waiting for the transaction that holds it."""
+    """Take a lock, waiting until it is free."""
     if not _is_sqlite(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
 def lock_migrations(connection: Connection) -> None:
-    """Let only one process migrate at a time, for as long as it takes.
+    """Let only one process migrate at a time, without a time limit.
 
-    It gives up the locks of tables before PostgreSQL looks for a deadlock, after a second: what
-    else uses them must not be the victim.
+    Its wait for a table's lock ends before PostgreSQL checks for deadlocks (after 1 s), so that no
+    other transaction is chosen as the victim.
     """
     lift_time_limit(connection)
     if _is_sqlite(connection):
@@ -45,30 +45,30 @@ def lock_migrations(connection: Connection) -> None:
 
 
 def lock_numbers(connection: Connection, phones: Iterable[str]) -> None:
-    """Let only one process replace verifications of these phone numbers at a time.
+    """Let only one process supersede verifications of these phones at a time.
 
-    In one order everywhere, so that two transactions cannot wait for each other.
+    Takes the locks in a fixed order, so that transactions cannot deadlock.
     """
     for number in sorted({_lock_of(phone) for phone in phones}):
         lock(connection, number)
 
 
 def lock_conversions(connection: Connection, shard: int) -> None:
-    """Let only one transaction add to a shard's conversions at a time.
+    """Let only one transaction at a time add to a shard's conversions.
 
-    It may then add to several countries in any order: no other transaction waits for one of them.
+    It can then update several countries in any order without a deadlock.
     """
     lock(connection, Lock.CONVERSIONS + shard)
 
 
 def lock_table(connection: Connection, table: Table) -> None:
-    """Wait until no other transaction has written to a table, and let none write to it."""
+    """Block other writes to a table, after waiting for those in progress."""
     if not _is_sqlite(connection):
         connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
 
 
 def lift_time_limit(connection: Connection) -> None:
-    """Let statements take as long as they need, until the transaction ends."""
+    """Disable the statement timeout until the transaction ends."""
     if not _is_sqlite(connection):
         connection.execute(text("SET LOCAL statement_timeout = 0"))
 
@@ -78,5 +78,5 @@ def _is_sqlite(connection: Connection) -> bool:
 
 
 def _lock_of(phone: str) -> int:
-    """Return 64 bits that hardly any other number has, with a sign as PostgreSQL wants it."""
+    """Hash a phone to a signed 64-bit lock number."""
     return int.from_bytes(sha256(phone.encode()).digest()[:8], "big", signed=True)

@@ -1,4 +1,4 @@
-"""Bring the database to this version's tables; Alembic is loaded only where it is needed."""
+"""Migrate the database; Alembic is imported only when needed."""
 
 import re
 import time
@@ -14,17 +14,17 @@ from hudhud.db.engine import Database, may_pass
 from hudhud.db.locks import lock_migrations
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-# The newest revision in migrations/versions; a test holds the two together.
+# The newest revision in migrations/versions; a test compares them.
 HEAD = "0005"
-# A row of `installation`: the oldest version that may run with the tables.
+# A row of `installation`: the oldest Hudhud version that works with the current tables.
 OLDEST_VERSION = "oldest_version"
-# About a minute and a half on PostgreSQL, where each waits for a lock on a table itself.
+# About 90 seconds on PostgreSQL, where each attempt also waits for table locks.
 ATTEMPTS = 600
 PAUSE_SECONDS = 0.05
 
 
 def current_revision(database: Database) -> str | None:
-    """Return the revision the database is at, or None for an empty one."""
+    """Return the database's revision, or None if it is empty."""
     with database.read() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
@@ -33,24 +33,24 @@ def current_revision(database: Database) -> str | None:
 
 
 def fits(database: Database, revision: str | None) -> bool:
-    """Tell whether this version works with tables at this revision, its own or a newer one."""
+    """Return whether this version works with tables at this revision."""
     if revision is None or revision < HEAD:
         return False
     return revision == HEAD or _is_allowed(oldest_version(database))
 
 
 def oldest_version(database: Database) -> str | None:
-    """Return the oldest version that may run, as the last migration named it."""
+    """Return the oldest version that works with the current tables."""
     with database.read() as connection:
         return installation.read(connection, OLDEST_VERSION)
 
 
 def migrate(database: Database, *, attempts: int = ATTEMPTS) -> bool:
-    """Upgrade the database to `HEAD` in one transaction; return whether anything was done.
+    """Upgrade the database to `HEAD` in one transaction; return whether it changed.
 
-    On PostgreSQL it makes `attempts` while others use the tables. A database that a newer Hudhud
-    has migrated is left as it is.
-    Raises StartRefused where this version is too old for it, or another program holds its tables.
+    On PostgreSQL it makes up to `attempts` while others use the tables. A database that a newer
+    Hudhud has migrated is left unchanged.
+    Raises StartRefused if this version is too old for it, or if its tables stay locked.
     """
     found = current_revision(database)
     if found is None or found < HEAD:
@@ -58,9 +58,9 @@ def migrate(database: Database, *, attempts: int = ATTEMPTS) -> bool:
         return True
     if not fits(database, found):
         raise StartRefused(
-            f"The database is at revision {found}, newer than this Hudhud knows ({HEAD}), and is "
-            f"for version {oldest_version(database) or 'unknown'} or newer; this is {__version__}. "
-            "Start the newer version again, or restore the backup taken before it."
+            f"The database is at revision {found}, newer than this Hudhud knows ({HEAD}), and "
+            f"needs version {oldest_version(database) or 'unknown'} or newer; this is "
+            f"{__version__}. Start the newer version, or restore the backup from before its update."
         )
     return False
 
@@ -70,14 +70,13 @@ def _is_allowed(oldest: str | None) -> bool:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version, by which versions are ordered."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 def _upgrade(database: Database, attempts: int) -> None:
-    """Upgrade; on PostgreSQL begin again where the lock of a table is not to be had at once.
+    """Upgrade; on PostgreSQL retry from the start if a table is locked.
 
-    To wait for it would hold up whoever uses the tables that are locked already.
+    Waiting for it would block users of the tables that are already locked.
     """
     if database.is_sqlite:
         _upgrade_at_once(database)
@@ -92,13 +91,13 @@ def _upgrade(database: Database, attempts: int) -> None:
         else:
             return
     raise StartRefused(
-        "The tables of the database are in use, by a backup perhaps, and cannot be changed. "
-        "Start again when it has ended."
+        "The database cannot be migrated because its tables are in use, perhaps by a backup. "
+        "Start again when that has finished."
     )
 
 
 def _upgrade_at_once(database: Database) -> None:
-    from alembic import command  # noqa: PLC0415 -- 0.2 s that an up-to-date start saves
+    from alembic import command  # noqa: PLC0415 -- saves 0.2 s if up to date
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()

@@ -1,4 +1,4 @@
-"""Write what must not be lost."""
+"""Retry writes that must not be lost."""
 
 import time
 from collections.abc import Callable
@@ -16,9 +16,9 @@ def persist(
     problem: str,
     pause_seconds: float,
 ) -> None:
-    """Call `write`, again after a pause as long as the database cannot be used, until it succeeds.
+    """Call `write` until it succeeds, pausing while the database is unavailable.
 
-    Each failure is logged as `problem`; raises any error that will not pass by itself.
+    Logs each failure as `problem`. Raises errors that are not temporary.
     """
     while True:
         try:

@@ -1,7 +1,7 @@
-"""Search for messages by a fragment of their phone number, at a cost that history does not raise.
+"""Search messages by a fragment of a phone, however long the history.
 
-SQLite has the trigram tokenizer of FTS5. PostgreSQL has a GIN index on the three-digit pieces of
-each number: pg_trgm would do the same, but is not installed everywhere. Revision 0002 makes both.
+SQLite uses the trigram tokenizer of FTS5. PostgreSQL uses a GIN index of the three-character
+pieces of each number, because pg_trgm is not installed everywhere. Revision 0002 creates both.
 """
 
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ from sqlalchemy import (
 
 from hudhud.db.tables import messages
 
-# Shorter fragments are in so many numbers that a scan of the newest messages finds enough.
+# Shorter fragments match so many numbers that scanning the newest messages finds enough.
 SHORTEST_INDEXED = 3
-# FTS5's own defaults, by the names of its commands.
+# FTS5's defaults.
 _USUAL_MERGES = {"automerge": 4, "crisismerge": 16}
 _NEVER = 1000
-# Measured: 50 rows leave 5 pages to merge.
+# Measured: 50 rows produce 5 pages to merge.
 _PAGES_OF_A_STEP = 16
 _FEWEST_PAGES = 4
 _ROWS_OF_A_PAGE = 8
@@ -37,10 +37,10 @@ _PHONES = table("message_phones", column("rowid", Integer), column("phone", Text
 
 @contextmanager
 def merging_little(connection: Connection, rows: int) -> Iterator[None]:
-    """Let messages be deleted or renamed without the index merging more than these `rows` bring.
+    """Limit FTS5's merging while `rows` messages are deleted or change their phone.
 
-    FTS5 merges its segments when many were written by any process: that can take 100 ms.
-    Here it merges a few pages at the end of the block, and nothing else; afterwards as always.
+    Otherwise FTS5 merges segments once any process has written many, which can take 100 ms. Here
+    it merges only a few pages, at the end of the block.
     """
     if connection.dialect.name != "sqlite":
         yield
@@ -52,16 +52,16 @@ def merging_little(connection: Connection, rows: int) -> Iterator[None]:
 
 
 def merge_some(connection: Connection, *, is_first: bool) -> bool:
-    """Merge a part of the index, after which what was deleted is gone from it; False at its end.
+    """Merge a part of the index, purging deleted entries; False when done.
 
-    The first call begins with all segments. PostgreSQL's VACUUM does the same by itself.
+    The first call starts with all segments. On PostgreSQL, VACUUM does this automatically.
     """
     if connection.dialect.name != "sqlite":
         return False
     before = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
     _configure(connection, merge=-_PAGES_OF_A_STEP if is_first else _PAGES_OF_A_STEP)
     after = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
-    # The command itself counts as one change (FTS5's documentation of `merge`).
+    # The command itself counts as one change (see `merge` in FTS5's documentation).
     return bool(is_first or after - before > 1)
 
 
@@ -72,20 +72,20 @@ def _configure(connection: Connection, **values: int) -> None:
 
 
 def is_ordered(connection: Connection) -> bool:
-    """Tell whether `holding` finds rows in the order of their ids, none before it is asked for."""
+    """Return whether `holding` yields rows lazily and ordered by id."""
     return connection.dialect.name == "sqlite"
 
 
 def holding(connection: Connection, fragment: str, *, alone: bool) -> Select[int]:
-    """Select the ids of messages whose phone holds `fragment`, by the index.
+    """Select the ids of messages whose phone contains `fragment`, by the index.
 
-    The fragment has `SHORTEST_INDEXED` characters or more, digits and plus signs alone. Unless it
-    is `alone`, a condition on `messages` can be added.
+    The fragment has at least `SHORTEST_INDEXED` characters, only digits and plus signs. Unless
+    `alone`, the caller may add conditions on `messages`.
     """
     if is_ordered(connection):
         found = select(_PHONES.c.rowid.label("id"))
         if not alone:
-            # The sum keeps SQLite from beginning with the messages and asking FTS5 about each.
+            # Adding 0 keeps SQLite from scanning messages and asking FTS5 about each.
             same = messages.c.id == _PHONES.c.rowid + literal_column("0")
             found = found.select_from(_PHONES.join(messages, same))
         return found.where(_PHONES.c.phone.bool_op("MATCH")(f'"{fragment}"'))

@@ -1,4 +1,4 @@
-"""The doorbell of PostgreSQL; apart, because psycopg takes memory that SQLite need not spend."""
+"""PostgreSQL's doorbell, in its own module because importing psycopg takes memory."""
 
 import time
 
@@ -6,14 +6,17 @@ import psycopg
 
 
 class PostgresDoorbell:
-    """Listens for NOTIFY on a connection of its own and connects again when it is lost."""
+    """Listen for NOTIFY on a separate connection, reconnecting if it is lost."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: psycopg.Connection | None = None
 
     def wait(self, seconds: float) -> bool:
-        """Return True at a NOTIFY; a lost connection counts as a ring after a second."""
+        """Return True at a NOTIFY, or False after `seconds`.
+
+        A lost connection counts as a ring, after at most a second.
+        """
         try:
             listener = self._listening()
             return any(True for _ in listener.notifies(timeout=seconds, stop_after=1))

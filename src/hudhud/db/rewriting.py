@@ -1,8 +1,8 @@
-"""Rewrite rows of old forms while Hudhud runs, so that no start waits for a long migration.
+"""Convert rows of old formats in the background, not during the start.
 
-A pass goes through each table, newest rows first, and keeps its place in `installation`. Passes
-follow each other until one finds nothing old; then a pass begins every hour, because an older
-version may still write. Several processes may do it: each changes only rows that it has locked.
+A pass goes through each table, newest rows first, and stores its position in `installation`.
+Passes repeat until one finds no old row, then start every hour, because an older version may still
+write. Several processes can do this: each changes only rows that it has locked.
 """
 
 import time
@@ -16,28 +16,28 @@ from hudhud.db.engine import Database
 from hudhud.db.migrations.recoding import RECODINGS
 
 AT_ONCE = 500
-# Leaves the lock to other transactions.
+# Lets other transactions take the lock.
 PAUSE_SECONDS = 0.05
 AGAIN_SECONDS = 3600.0
 REWRITE_MARK = "rewrite "
 
 
 class Rewrite(Protocol):
-    """How the rows of one old form are found and changed."""
+    """Find and convert the rows of one old format."""
 
     @property
     def name(self) -> str:
-        """What names it in `installation`."""
+        """The name under which `installation` stores the position."""
 
     def window(self, connection: Connection, before: str | None, limit: int) -> Sequence[Any]:
-        """Return the keys of the next rows, newest first: each with whether it is old."""
+        """Return the next rows' keys, newest first, with whether each is old."""
 
     def rewrite(self, connection: Connection, keys: Sequence[Any]) -> int:
-        """Change these rows, but none that another transaction holds; return how many."""
+        """Convert these rows except locked ones; return how many."""
 
 
 class Rewriting:
-    """Carries rewrites out, `at_once` rows at a time, and rests `again_seconds` after all."""
+    """Run rewrites, `at_once` rows at a time, and again after `again_seconds`."""
 
     def __init__(
         self,
@@ -58,7 +58,10 @@ class Rewriting:
         self._next_at = 0.0
 
     def rewrite_some(self) -> float | None:
-        """Look at the next rows; return how long to wait for others, None where none are due."""
+        """Process the next rows and return the seconds until the next call.
+
+        Returns None while no pass is due.
+        """
         if time.monotonic() < self._next_at:
             return None
         if not self._left:
@@ -70,12 +73,12 @@ class Rewriting:
         return PAUSE_SECONDS
 
     def _begin_table(self, rewrite: Rewrite) -> None:
-        """Go on where an interrupted pass was; newer rows are left to another pass."""
+        """Resume an interrupted pass; another pass will check newer rows."""
         self._before, self._is_begun = self._place(rewrite), True
         self._needs_another_pass |= self._before is not None
 
     def _look_at_next(self, rewrite: Rewrite) -> int:
-        """Rewrite what is old among the next rows; return how many rows there were."""
+        """Convert old ones among the next rows; return the number read."""
         with self._database.read() as connection:
             window = rewrite.window(connection, self._before, self._at_once)
         if window:
@@ -87,13 +90,12 @@ class Rewriting:
         return len(window)
 
     def _rewrite(self, rewrite: Rewrite, old: Sequence[Any], place: str) -> None:
-        """Change rows and keep the place in one transaction: an interrupted pass goes on there."""
         with self._database.write() as connection:
             rewrite.rewrite(connection, old)
             installation.write(connection, REWRITE_MARK + rewrite.name, place)
 
     def _place(self, rewrite: Rewrite) -> str | None:
-        """Return where an interrupted pass was; None for the newest row."""
+        """Return the position of an interrupted pass, or None."""
         with self._database.read() as connection:
             return installation.read(connection, REWRITE_MARK + rewrite.name)
 

@@ -1,4 +1,4 @@
-"""Columns that hold sealed values, which are sealed again after the secret has changed."""
+"""Reseal columns after the secret has changed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,10 +16,10 @@ def reseal(
     bound_to: Column[str],
     report_lost: Callable[[Any, SealingError], None],
 ) -> int:
-    """Seal again what is sealed under the former secret; return how many values that were.
+    """Reseal values of the previous secret under the current; return how many.
 
-    Each value is bound to the row's `bound_to`. What neither secret opens stays as it is;
-    `report_lost` gets the key of its row.
+    Each value is bound to the row's `bound_to`. Values that neither secret opens are left alone,
+    and `report_lost` is called with the row's key and the error.
     """
     table = column.table
     (key,) = table.primary_key.columns

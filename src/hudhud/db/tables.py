@@ -1,4 +1,4 @@
-"""The tables. Times are milliseconds since the epoch (`clock.now_ms`), statuses plain words."""
+"""The tables; times are milliseconds since the epoch (`clock.now_ms`)."""
 
 from sqlalchemy import (
     BigInteger,
@@ -23,13 +23,13 @@ metadata = MetaData()
 
 
 class ForeignText(TypeDecorator[str]):
-    """Text that others wrote, without what a database refuses: NUL and halves of letters."""
+    """Untrusted text, stored without NUL and lone surrogates, which databases reject."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """Make the text storable."""
+        """Replace characters that databases reject."""
         del dialect
         if value is None:
             return None
@@ -37,12 +37,12 @@ class ForeignText(TypeDecorator[str]):
 
 
 def storable(text: str) -> str:
-    """Return a text without what a database refuses."""
+    """Return a text without characters that databases reject."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _sentence(column: str) -> tuple[Column[str], Column[str], Column[str]]:
-    """The three columns of a sentence: English text, code, parameters (`stored_sentences.py`)."""
+    """Return the columns of a sentence: English text, code and parameters."""
     return (
         Column(column, ForeignText),
         Column(f"{column}_code", Text),
@@ -50,7 +50,7 @@ def _sentence(column: str) -> tuple[Column[str], Column[str], Column[str]]:
     )
 
 
-# SQLite numbers rows by itself only in a column typed exactly INTEGER.
+# SQLite generates ids only for a column of the exact type INTEGER.
 RowNumber = BigInteger().with_variant(Integer(), "sqlite")
 Moment = BigInteger
 
@@ -61,7 +61,7 @@ verifications = Table(
     Column("phone", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("code_digest", LargeBinary, nullable=False),
-    # Both are erased when the code ends: the index finds a code, the seal gives it back.
+    # To search for the code and to send it again; both are erased when it is no longer valid.
     Column("code_index", LargeBinary),
     Column("code_sealed", LargeBinary),
     Column("api_key", Text, nullable=False),  # the owner: `api_keys.owner`, or `environment`
@@ -70,21 +70,21 @@ verifications = Table(
     Column("template", Text, nullable=False, server_default="otp"),
     Column("locale", Text),
     Column("reference", ForeignText),  # the caller's own id
-    Column("metadata_json", ForeignText),  # the caller's own, handed back in events
+    Column("metadata_json", ForeignText),  # the caller's own, returned in events
     Column("hides_code", Boolean, nullable=False, server_default=false()),
-    Column("attempts", Integer, nullable=False, server_default="0"),  # wrong ones
+    Column("attempts", Integer, nullable=False, server_default="0"),  # wrong codes
     Column("resends", Integer, nullable=False, server_default="0"),
     Column("ended_at", Moment),  # when it left pending
     Column("reason", Text),  # why it was canceled: superseded, caller, admin or forgotten
-    # Where the user writes first (`links.py`); without a number, `phone` is empty until then.
+    # For links (`links.py`). Without a given number, `phone` is empty until the user writes.
     Column("link_mode", Text),  # reply or verify
-    # Both are erased once the token is used: the index finds it, the seal gives the link back.
+    # To find the token and to show the link again; both are erased when the token is used.
     Column("link_index", LargeBinary),
     Column("link_sealed", LargeBinary),
     Column("redirect_url", ForeignText),
-    Column("proved_phone", ForeignText),  # the number that WhatsApp says wrote the token
+    Column("proved_phone", ForeignText),  # the number that sent the token
 )
-# Their ids rise with time: the newest of a number is the last.
+# Ids rise with time, so the newest verification of a phone is the last one.
 Index("verifications_phone", verifications.c.phone, verifications.c.id)
 Index("verifications_owner", verifications.c.api_key, verifications.c.status, verifications.c.id)
 Index(
@@ -124,21 +124,21 @@ messages = Table(
     "messages",
     metadata,
     Column("id", RowNumber, primary_key=True, autoincrement=True),
-    # None for an answer to an unknown token.
+    # None for an answer to an invalid token.
     Column("verification_id", Text, ForeignKey("verifications.id")),
     Column("channel", Text, nullable=False),
     Column("phone", Text, nullable=False),
-    Column("body", Text, nullable=False),  # still with {code} in the code's place, if it has one
+    Column("body", Text, nullable=False),  # with {code} as placeholder, if it has a code
     Column("status", Text, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("available_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("sender", Text),
-    Column("only_sender", Text),  # the one whose chat it answers; None: any of the channel
+    Column("only_sender", Text),  # the sender whose chat it answers; None: any of the channel
     Column("lease_expires_at", Moment),
     Column("provider_message_id", ForeignText),
     *_sentence("error"),
-    # The keys of both in `texts`, by which an admin's search finds them.
+    # The text keys of body and error in `texts`, for an admin's search.
     Column("body_key", BigInteger),
     Column("error_key", BigInteger),
     Column("request_id", Text),
@@ -174,8 +174,8 @@ for name, columns, condition in (
     Index(name, *columns, postgresql_where=text(condition), sqlite_where=text(condition))
 Index("messages_phone", messages.c.phone)
 Index("messages_verification", messages.c.verification_id)
-# Pages of one status, newest first. A search within a status looks at the other columns without
-# reading the messages themselves. Search by a fragment of a phone has `db/phone_index.py`.
+# For pages of one status, newest first. The other columns make it a covering index for a search
+# within a status. `db/phone_index.py` searches by a fragment of a phone.
 Index(
     "messages_status",
     messages.c.status,
@@ -186,18 +186,18 @@ Index(
 )
 Index("messages_body", messages.c.body_key, messages.c.id)
 
-# The bodies and errors that messages have had: few, though the messages are many.
+# The distinct bodies and errors of messages, which are few.
 texts = Table(
     "texts",
     metadata,
     Column("key", BigInteger, primary_key=True, autoincrement=False),
     Column("text", ForeignText, nullable=False),
-    # Of an error: its sentence, by which the search finds it in every language.
+    # The sentence of an error, for a search in every language.
     Column("code", Text),
     Column("params", ForeignText),
 )
 
-# What a message's own row cannot keep: attempts that came to nothing, and what admins did.
+# Steps that the message's row does not show: failed attempts, and actions of admins.
 message_steps = Table(
     "message_steps",
     metadata,
@@ -205,16 +205,15 @@ message_steps = Table(
     Column("message_id", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
     Column("at", Moment, nullable=False),
-    Column("began_at", Moment),  # of the attempt that ended at `at`
+    Column("began_at", Moment),  # start of the attempt that ended at `at`
     Column("attempt", Integer),
     Column("sender", Text),
-    *_sentence("text"),  # the error; or who did it, without a code
+    *_sentence("text"),  # the error, or the admin's name without a code
     sqlite_autoincrement=True,
 )
 Index("message_steps_message", message_steps.c.message_id)
 
-# Numbers that are kept, not counted; each process adds to rows of its own shard
-# (`messages/counters.py`).
+# Counters; each process adds to the rows of its own shard (`messages/counters.py`).
 message_counts = Table(
     "message_counts",
     metadata,
@@ -263,17 +262,17 @@ senders = Table(
     Column("qr_expires_at", Moment),  # when the next QR code replaces this one
     Column("pair_code", ForeignText),
     Column("phone", ForeignText),
-    Column("device", ForeignText),  # the linked device's own address, as its session store names it
-    Column("carries", Text),  # whom it can send to: all, known or none
-    Column("until", Moment),  # the end of a restriction, where it is known
+    Column("device", ForeignText),  # the linked device's address in its session store
+    Column("carries", Text),  # to whom it can send: all, known or none
+    Column("until", Moment),  # the end of a restriction, if known
     Column("failed_reconnects", Integer, nullable=False, default=0),
     Column("lease_owner", Text),
     Column("lease_expires_at", Moment),
     Column("heartbeat_at", Moment),
     Column("next_send_at", Moment, nullable=False, default=0),
-    Column("alerted_state", Text),  # for the version before, as `alerted` below; see `alerts`
+    Column("alerted_state", Text),  # for the previous version, like `alerted` below; see `alerts`
     Column("last_sent_at", Moment),
-    Column("paused_at", Moment),  # since when an admin holds the sending back
+    Column("paused_at", Moment),  # since when an admin has paused it
 )
 
 sender_states = Table(
@@ -296,7 +295,7 @@ commands = Table(
     Column("kind", Text, nullable=False),
     Column("argument", ForeignText),
     Column("status", Text, nullable=False),
-    *_sentence("result"),  # or a code to type on the phone, which is no sentence
+    *_sentence("result"),  # or a pairing code, which is no sentence
     Column("created_at", Moment, nullable=False),
     Column("finished_at", Moment),
     sqlite_autoincrement=True,
@@ -332,17 +331,17 @@ api_keys = Table(
     Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("name", Text, nullable=False),
     Column("prefix", Text, nullable=False, unique=True),
-    # The prefix of the first of the secrets that replaced each other: what it made keeps its owner.
+    # The prefix of the key's first secret, so that rotations do not change the owner.
     Column("owner", Text, nullable=False, server_default=""),
     Column("digest", LargeBinary, nullable=False),
     Column(
         "scopes", Text, nullable=False, server_default="send"
-    ),  # words of `key_settings.SCOPES`, separated by spaces
+    ),  # words of `api_key_settings.SCOPES`, separated by spaces
     Column("hides_code", Boolean, nullable=False, server_default=false()),
     Column("may_link_verify", Boolean, nullable=False, server_default=false()),
-    # Its own limits, see `verification/limits/rate_limits.py`; None: those of the settings.
+    # The key's own limits (`verification/limits/rate_limits.py`); None: those of the settings.
     Column("limits", Text),
-    Column("networks", Text),  # from where it may be used, separated by spaces; None: from anywhere
+    Column("networks", Text),  # networks that may use it, separated by spaces; None: all
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("last_used_at", Moment),
@@ -350,7 +349,7 @@ api_keys = Table(
     sqlite_autoincrement=True,
 )
 
-# What a request with an Idempotency-Key brought about, for 24 hours.
+# The verifications of requests with an Idempotency-Key, for 24 hours.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
@@ -363,7 +362,7 @@ idempotency_keys = Table(
 )
 Index("idempotency_keys_created", idempotency_keys.c.created_at)
 
-# How often each subject of a limit was counted, by the start of its part of the window
+# Counts of each subject of a limit, by the start of the part of its window
 # (`verification/limits/rate_limits.py`).
 limit_counts = Table(
     "limit_counts",
@@ -376,7 +375,7 @@ limit_counts = Table(
 )
 Index("limit_counts_expiry", limit_counts.c.expires_at)
 
-# How many verifications of a country were started, and how many of these approved.
+# Started and approved verifications of each country.
 conversions = Table(
     "conversions",
     metadata,
@@ -389,7 +388,7 @@ conversions = Table(
 )
 Index("conversions_start", conversions.c.start)
 
-# Countries whose share of approvals fell far below its habit.
+# Countries whose conversion fell far below its usual level.
 country_guards = Table(
     "country_guards",
     metadata,
@@ -399,10 +398,10 @@ country_guards = Table(
     Column("blocks", Boolean, nullable=False),
     Column("share", Integer, nullable=False),  # in percent
     Column("habit", Integer, nullable=False),
-    Column("alerted", Text),  # for the version before; see `alerts`
+    Column("alerted", Text),  # for the previous version; see `alerts`
 )
 
-# What people were told of a sender, a country or an endpoint (maintenance/alerts/state.py).
+# Alerts that were sent about a sender, country or endpoint (`maintenance/alerts/state.py`).
 alerts = Table(
     "alerts",
     metadata,
@@ -413,7 +412,7 @@ alerts = Table(
     Column("next_attempt_at", Moment, nullable=False),
 )
 
-# Phones that were told that their token is invalid: once an hour.
+# When each phone was last answered that its token is invalid, to do so once an hour.
 link_answers = Table(
     "link_answers",
     metadata,
@@ -421,11 +420,11 @@ link_answers = Table(
     Column("answered_at", Moment, nullable=False),
 )
 
-# The outbox: written in the transaction of the change, where an endpoint wants the event.
+# The outbox: events that an endpoint wants, written in the transaction of the change.
 events = Table(
     "events",
     metadata,
-    Column("id", RowNumber, primary_key=True, autoincrement=True),  # the rising sequence
+    Column("id", RowNumber, primary_key=True, autoincrement=True),  # rises with time
     Column("event_id", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False),  # a verification's id, or a sender's name
@@ -443,18 +442,18 @@ webhook_endpoints = Table(
     Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("url", Text, nullable=False),
     Column("kinds", Text, nullable=False),  # words of `event_types.KINDS`, separated by spaces
-    Column("api_key", Text),  # whose events it gets; None: everybody's, and those of senders
+    Column("api_key", Text),  # owner whose events it gets; None: all events
     Column("secret_sealed", LargeBinary, nullable=False),
-    Column("previous_secret_sealed", LargeBinary),  # signs too, until `previous_until`
+    Column("previous_secret_sealed", LargeBinary),  # also signs until `previous_until`
     Column("previous_until", Moment),
     Column("created_at", Moment, nullable=False),
-    Column("failing_since", Moment),  # since its last success every delivery has failed
+    Column("failing_since", Moment),  # every delivery since then has failed
     Column("disabled_at", Moment),
     *_sentence("disabled_reason"),
     Column(
         "enabled_at", Moment
-    ),  # the last time; what was pending then counts its waiting from here
-    Column("alerted", Text),  # for the version before; see `alerts`
+    ),  # last time; then-pending deliveries count their waiting from here
+    Column("alerted", Text),  # for the previous version; see `alerts`
     sqlite_autoincrement=True,
 )
 
@@ -467,9 +466,9 @@ webhook_deliveries = Table(
     Column("subject", Text, nullable=False),
     Column("status", Text, nullable=False),  # pending, delivered or failed
     Column("attempts", Integer, nullable=False),
-    Column("next_at", Moment, nullable=False),  # while it is being delivered: the lease's end
+    Column("next_at", Moment, nullable=False),  # during an attempt: the end of the lease
     Column("lease_expires_at", Moment),
-    Column("last_status", Integer),  # HTTP's
+    Column("last_status", Integer),  # HTTP status
     *_sentence("last_error"),
     Column("last_at", Moment),
     Column("created_at", Moment, nullable=False),
@@ -514,7 +513,7 @@ sessions = Table(
     metadata,
     Column("digest", LargeBinary, primary_key=True),  # of the cookie's token
     Column("username", Text, nullable=False),
-    # What the password was when the session began: another password ends it.
+    # Identifies the password at login: changing it ends the session.
     Column("password_mark", LargeBinary, nullable=False),
     Column("is_complete", Boolean, nullable=False),  # False until the second factor is given
     Column("address", Text, nullable=False),
@@ -541,7 +540,7 @@ second_factors = Table(
     Column("username", Text, primary_key=True),
     Column("secret_sealed", LargeBinary, nullable=False),
     Column("confirmed_at", Moment),
-    Column("last_step", BigInteger),  # the 30 s in which a code was used last; each works once
+    Column("last_step", BigInteger),  # the 30-s step of the last used code; each works once
 )
 
 recovery_codes = Table(
@@ -561,7 +560,7 @@ audit = Table(
     Column("who", ForeignText, nullable=False),
     Column("address", Text),
     Column("what", Text, nullable=False),  # a word of `audit.What`
-    Column("subject", ForeignText),  # which job, sender, key
+    Column("subject", ForeignText),  # the job, sender or key
     Column("outcome", Text, nullable=False),  # ok, refused or failed
     *_sentence("detail"),
     sqlite_autoincrement=True,

@@ -1,4 +1,4 @@
-"""Insert rows, or change those that exist: in the words of SQLite and of PostgreSQL."""
+"""Insert or update rows, on SQLite and PostgreSQL."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
     from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 
-# Processes add to different rows of one sum, so that none waits for another.
+# Each process adds to its own shard of a counter, so that they rarely wait for each other.
 SHARDS = 16
 SHARD = secrets.randbelow(SHARDS)
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert rows of the same columns in one statement.
+    """Insert rows with the same columns in one statement.
 
-    sqlite3 gives the interpreter's lock up at every row that it inserts or returns, and gets it
-    back late from a busy thread while it holds the database's lock: one statement, one such wait.
+    For each statement or returned row sqlite3 releases the GIL, and may wait for a busy thread to
+    get it back while it holds the database's lock. One statement means one such wait.
     """
     _insert_values(connection, table, rows, "")
 
 
 def insert_or_ignore(connection: Connection, table: Table, values: Mapping[str, object]) -> bool:
-    """Insert a row, or do nothing and return False where it exists already."""
+    """Insert a row; do nothing and return False if it exists."""
     statement = _insert(connection, table).values(**values).on_conflict_do_nothing()
     return _has_written(connection, statement)
 
@@ -38,9 +38,9 @@ def insert_or_update(
     *,
     where: ColumnElement[bool] | None = None,
 ) -> bool:
-    """Insert a row, or change `values` where one with this `key` exists and fits `where`.
+    """Insert a row, or update an existing one that satisfies `where`.
 
-    Returns False where one exists that does not fit: then nothing was done.
+    Returns False without a change if the row with this `key` does not satisfy `where`.
     """
     statement = _insert(connection, table).values(**key, **values)
     statement = statement.on_conflict_do_update(index_elements=list(key), set_=values, where=where)
@@ -50,7 +50,7 @@ def insert_or_update(
 def insert_missing(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]
 ) -> None:
-    """Insert the rows that do not exist yet, in one statement."""
+    """Insert rows that do not exist yet, in one statement."""
     _insert_values(connection, table, rows, " ON CONFLICT DO NOTHING")
 
 
@@ -62,9 +62,9 @@ def insert_or_add(
     *,
     only_if_new: Sequence[Mapping[str, object]] | None = None,
 ) -> None:
-    """Insert rows, or add `amounts` to those with these `keys` that exist; all in one statement.
+    """Insert rows or add `amounts` to existing ones, in one statement.
 
-    The values of `only_if_new` are written into new rows only.
+    `keys` identify the rows. New rows also get the values of `only_if_new`.
     """
     rows = [
         {**key, **amount, **other}
@@ -81,21 +81,21 @@ def _insert_values(
     columns = list(rows[0])
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
     marks = f"({', '.join([mark] * len(columns))})"
-    into = f"INSERT INTO {table.name} ({', '.join(columns)})"  # names of our own tables
+    into = f"INSERT INTO {table.name} ({', '.join(columns)})"  # only names from tables.py
     values = tuple(row[column] for row in rows for column in columns)
     connection.exec_driver_sql(f"{into} VALUES {', '.join([marks] * len(rows))}{ending}", values)
 
 
 def _has_written(connection: Connection, insert: "PostgresInsert | SqliteInsert") -> bool:
-    # Without the option SQLAlchemy keeps the count of updates alone.
+    # By default SQLAlchemy keeps the row count only of updates.
     counted = insert.execution_options(preserve_rowcount=True)
     return connection.execute(counted).rowcount == 1
 
 
 def _insert(connection: Connection, table: Table) -> "PostgresInsert | SqliteInsert":
-    """Return the dialect's own insert, the only one that knows of conflicts.
+    """Return the dialect's insert, which supports ON CONFLICT.
 
-    Imported here because either dialect takes memory that the other's process need not spend.
+    The imports are local to save the memory of the unused dialect.
     """
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects import sqlite  # noqa: PLC0415 -- see above

@@ -1,1 +1,1 @@
-"""The accounts that send: records, leases, commands, the overview for admins."""
+"""Senders: records, leases, commands and the overview for admins."""

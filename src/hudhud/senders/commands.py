@@ -1,6 +1,6 @@
-"""What an operator asks of a sender's process, passed on through the database.
+"""Commands of operators to a sender's process, passed through the database.
 
-The process that holds the sender takes a command, does it, and writes the result beside it.
+The process that holds the sender takes a command, executes it, and stores the result in its row.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ NEW = "new"
 TAKEN = "taken"
 DONE = "done"
 FAILED = "failed"
-# A command that nobody took for this long is not carried out any more.
+# A command not taken for this long is no longer executed.
 STALE_MS = MINUTE_MS
 KEPT_MS = 10 * MINUTE_MS
 STALE = say("command.stale")
@@ -29,7 +29,7 @@ ABANDONED = say("command.abandoned")
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One thing to do."""
+    """A command that was taken."""
 
     id: int
     kind: CommandKind
@@ -38,7 +38,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What came of a command: `done` or `failed`, in words or with a code to type on the phone."""
+    """A command's result: `done` or `failed`, with sentence or pairing code."""
 
     status: str
     sentence: Sentence | None = None
@@ -55,13 +55,13 @@ def ask(
 
 
 def has_new(connection: Connection, *, sender: str) -> bool:
-    """Tell whether a command waits."""
+    """Return whether the sender has a new command."""
     found = connection.execute(select(commands.c.id).where(_is_new(sender)).limit(1))
     return found.first() is not None
 
 
 def take(connection: Connection, *, sender: str, now: int) -> list[Command]:
-    """Take what waits; each command is taken once. Stale ones fail, saying so."""
+    """Take the sender's new commands, each once; fail stale ones."""
     connection.execute(
         update(commands)
         .where(_is_new(sender), commands.c.created_at < now - STALE_MS)
@@ -77,7 +77,7 @@ def take(connection: Connection, *, sender: str, now: int) -> list[Command]:
 
 
 def abandon(connection: Connection, *, sender: str, now: int) -> None:
-    """Fail what an earlier process of the sender took and did not finish."""
+    """Fail commands that the sender's earlier process did not finish."""
     connection.execute(
         update(commands)
         .where(commands.c.sender == sender, commands.c.status == TAKEN)
@@ -88,14 +88,14 @@ def abandon(connection: Connection, *, sender: str, now: int) -> None:
 def purge(connection: Connection, *, before: int, limit: int) -> int:
     """Delete at most `limit` commands finished before `before`; return how many.
 
-    They are not kept for long, for a result can be a code that links a device.
+    They are deleted soon, because a result can be a pairing code.
     """
     finished = commands.c.finished_at
     return delete_some(connection, commands, finished < before, order=finished, limit=limit)
 
 
 def finish(connection: Connection, *, command: Command, result: CommandResult, now: int) -> None:
-    """Write what came of a command."""
+    """Store the result of a command."""
     values = columns("result", result.sentence)
     if result.pair_code is not None:
         values["result"] = result.pair_code
@@ -107,7 +107,7 @@ def finish(connection: Connection, *, command: Command, result: CommandResult, n
 
 
 def result_of(connection: Connection, command_id: int) -> CommandResult | None:
-    """Return what came of a command, or None while it is not finished."""
+    """Return a command's result, or None until it is finished."""
     row = connection.execute(select(commands).where(commands.c.id == command_id)).one()
     if row.status not in (DONE, FAILED):
         return None

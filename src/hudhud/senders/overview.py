@@ -1,4 +1,4 @@
-"""What an admin sees of each sender: its state, its uptime, what came of the last action."""
+"""The admin's overview of senders: state, uptime and last action."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from hudhud.db import tables
 from hudhud.senders import commands, records
 from hudhud.senders.records import is_running
 
-# The code of the detail while the phone asks for a passkey.
+# The code of a sender's detail while the phone asks for a passkey.
 PASSKEY = "linked.passkey"
 UPTIME_MS = DAY_MS
 UPTIME_PARTS = 48
 PART_MS = UPTIME_MS // UPTIME_PARTS
-# A reload or logout is over when the sender has a lasting state again, or has none after this long.
+# A reload or logout has failed if the sender reaches no lasting state within this time.
 ACTION_MS = 20_000
 _LASTING = {"connected", "pairing", "restricted", "outdated", "replaced", "logged_out"}
 
@@ -30,9 +30,9 @@ NO_STATE_YET = say("command.no_state_yet")
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """What came of the last thing that an admin asked of a sender.
+    """The result of an admin's last command to a sender.
 
-    `why` says why it failed, `seconds` how long it took.
+    `why` is the reason of a failure, `seconds` the duration.
     """
 
     kind: commands.CommandKind
@@ -46,7 +46,7 @@ class ActionResult:
 class SenderCard:
     """One sender as the dashboard shows it; times in milliseconds.
 
-    `uptime` has one share (0 to 1) for each half hour of the last day, None where nothing is known.
+    `uptime` has one share (0 to 1) per half hour of the last day, or None if unknown.
     """
 
     name: str
@@ -69,20 +69,18 @@ class SenderCard:
 
     @property
     def channel_type(self) -> ChannelType:
-        """How the sender's channel is called and treated."""
+        """The properties of the sender's channel."""
         return channel_type(self.channel)
 
 
 class _Span(NamedTuple):
-    """A state that held from one moment to another."""
-
     state: str
     begin: int
     end: int
 
 
 def cards(connection: Connection, *, now: int) -> list[SenderCard]:
-    """Return a card for each sender that has ever run here, by name."""
+    """Return a card for each sender that ever ran, sorted by name."""
     rows = connection.execute(select(tables.senders).order_by(tables.senders.c.name))
     return [_card(connection, row, now) for row in rows]
 
@@ -121,7 +119,10 @@ def _card(connection: Connection, row: Row[Any], now: int) -> SenderCard:
 def _history(
     connection: Connection, row: Row[Any], *, running: bool, now: int
 ) -> Sequence[tuple[str, int]]:
-    """Return states and when each began, the one that held when the day began first."""
+    """Return the states of the last day, oldest first, and their starts.
+
+    The first one may have started earlier.
+    """
     begin = now - UPTIME_MS
     of_sender = select(tables.sender_states.c.state, tables.sender_states.c.at).where(
         tables.sender_states.c.sender == row.name
@@ -135,7 +136,7 @@ def _history(
     ).all()
     states = [(one.state, one.at) for one in (*first, *later)]
     if not running and row.heartbeat_at is not None:
-        # Its last words can be younger than its last beat.
+        # Its last state can be newer than its last heartbeat.
         last_word = states[-1][1] if states else row.heartbeat_at
         states.append(("stopped", max(row.heartbeat_at, last_word)))
     return states
@@ -153,7 +154,7 @@ def _uptime(spans: Sequence[_Span], now: int) -> tuple[float | None, ...]:
 
 
 def _share(spans: Sequence[_Span], begin: int, end: int) -> float | None:
-    """Return the share of the known time between two moments in which it was connected."""
+    """Return the connected share of the known time between `begin` and `end`."""
     known = up = 0
     for span in spans:
         shared = max(0, min(span.end, end) - max(span.begin, begin))
@@ -183,9 +184,9 @@ def _action(connection: Connection, name: str, now: int) -> ActionResult | None:
 
 
 def _new_start(connection: Connection, last: Row[Any], now: int) -> ActionResult:
-    """Tell whether the sender came back after a reload or a logout, and how long that took.
+    """Return whether a reload or logout succeeded, and its duration.
 
-    What became of it later is no longer about this action.
+    Later changes of the sender's state do not matter.
     """
     back = _LASTING - {"logged_out"} if last.kind == "logout" else _LASTING
     back_at = connection.scalar(

@@ -1,10 +1,10 @@
-"""Senders: their records, the lease on each, their states and what an admin should do.
+"""The records of senders: lease, heartbeat, state, and detail for the admin.
 
     starting → pairing → connected ⇄ reconnecting
                   ↑          ↓
                   └── logged_out | restricted | outdated | replaced          stopped
 
-A sender belongs to one supervisor at a time (the lease); its process beats (the heartbeat).
+A sender belongs to one supervisor at a time (lease); its process sends heartbeats.
 """
 
 from typing import Any
@@ -36,9 +36,9 @@ from hudhud.webhooks import events
 
 LEASE_MS = 30_000
 HEARTBEAT_MS = 3_000
-# Without a heartbeat for this long a sender's process counts as hung.
+# A sender's process without a heartbeat for this long counts as hung.
 SILENCE_MS = 30_000
-# Without one for this long, or without a lease, it counts as not running: three beats are missing.
+# A sender counts as not running without a lease, or after three missing heartbeats.
 LATE_MS = 10_000
 LONGEST_NAME = 100
 STATES_KEPT_MS = 8 * DAY_MS
@@ -47,7 +47,7 @@ NOT_NEEDED = say("sender.not_needed")
 
 
 def register(connection: Connection, *, name: str, channel: str, now: int) -> None:
-    """Make the sender's record where it does not exist yet; else its channel is this one now."""
+    """Create the sender's record, or update the channel of an existing one."""
     row = {"name": name, "channel": channel, "state": "stopped", "state_since": now}
     if not insert_or_ignore(connection, senders, row):
         of_other = (senders.c.name == name, senders.c.channel != channel)
@@ -55,27 +55,30 @@ def register(connection: Connection, *, name: str, channel: str, now: int) -> No
 
 
 def may_be_name(text: str) -> bool:
-    """Tell whether a sender may be named so: nothing else needs to be looked for."""
+    """Return whether a text is a possible name of a sender."""
     return 0 < len(text) <= LONGEST_NAME and is_plain(text)
 
 
 def name_in(holder: str) -> str:
-    """Return the sender's name out of what a job says who holds it: `name@machine`."""
+    """Return the sender's name from a job's holder (`name@machine`)."""
     return holder.rpartition("@")[0] or holder
 
 
 def find(connection: Connection, name: str) -> Row[tuple[object, ...]] | None:
-    """Return the sender's record, or None."""
+    """Return a sender's record, or None."""
     return connection.execute(select(senders).where(senders.c.name == name)).first()
 
 
 def is_running(record: Row[Any], *, now: int) -> bool:
-    """Tell whether a supervisor holds the sender of this record and its process beat lately."""
+    """Return whether the sender has a lease and a recent heartbeat."""
     return (record.lease_expires_at or 0) > now and (record.heartbeat_at or 0) > now - LATE_MS
 
 
 def is_for_test_keys(connection: Connection, *, name: str) -> bool:
-    """Tell whether this is a sandbox that only test keys use: live ones have another channel."""
+    """Return whether only test keys use this sender, a sandbox.
+
+    True for a sandbox if any sender has another channel.
+    """
     others = senders.alias("others")
     live = select(others.c.name).where(others.c.channel != SANDBOX)
     sandbox = select(senders.c.name).where(senders.c.name == name, senders.c.channel == SANDBOX)
@@ -83,17 +86,17 @@ def is_for_test_keys(connection: Connection, *, name: str) -> bool:
 
 
 def usual(state: State) -> Sentence:
-    """Return the sentence of a state that has no detail of its own."""
+    """Return the default sentence of a state."""
     return Sentence(f"sender.{state}")
 
 
 def detail_of(record: Row[Any]) -> Sentence:
-    """Return the sentence that explains a sender's state."""
+    """Return the sentence for a sender's state."""
     return stored(record, "detail") or usual(record.state)
 
 
 def why_stopped(connection: Connection, *, name: str, now: int) -> Sentence:
-    """Return what an admin should know of a sender that does not run."""
+    """Return the sentence for a sender that is not running."""
     for_tests = is_for_test_keys(connection, name=name)
     if for_tests and not api_keys.any_test_in_use(connection, now=now):
         return NOT_NEEDED
@@ -101,7 +104,7 @@ def why_stopped(connection: Connection, *, name: str, now: int) -> Sentence:
 
 
 def take_lease(connection: Connection, *, name: str, owner: str, now: int) -> bool:
-    """Take or renew the lease for `owner`; False while another one's has not run out."""
+    """Take or renew the lease; return False while another owner holds it."""
     result = connection.execute(
         update(senders)
         .where(
@@ -118,7 +121,7 @@ def take_lease(connection: Connection, *, name: str, owner: str, now: int) -> bo
 
 
 def drop_lease(connection: Connection, *, name: str, owner: str) -> None:
-    """Give the lease back, so that another machine need not wait for its end."""
+    """Release the lease, so that another machine can take it at once."""
     connection.execute(
         update(senders)
         .where(senders.c.name == name, senders.c.lease_owner == owner)
@@ -127,18 +130,18 @@ def drop_lease(connection: Connection, *, name: str, owner: str) -> None:
 
 
 def belongs_to(connection: Connection, *, name: str, owner: str) -> bool:
-    """Tell whether the lease is still the owner's: another machine may have taken it."""
+    """Return whether `owner` still holds the lease."""
     holder = connection.scalar(select(senders.c.lease_owner).where(senders.c.name == name))
     return holder == owner
 
 
 def beat(connection: Connection, *, name: str, now: int) -> None:
-    """Record that the sender's process is alive and at work."""
+    """Record a heartbeat of the sender's process."""
     connection.execute(update(senders).where(senders.c.name == name).values(heartbeat_at=now))
 
 
 def report(connection: Connection, *, name: str, new: StateReport, now: int) -> None:
-    """Record a sender's state; the linked phone and device are kept until they change."""
+    """Record a sender's state; a report without phone or device keeps them."""
     changed = select(senders.c.name, literal(new.state), literal(now, senders.c.until.type))
     changed = changed.where(senders.c.name == name, senders.c.state != new.state)
     has_changed = _keep_states(connection, changed)
@@ -160,12 +163,12 @@ def report(connection: Connection, *, name: str, new: StateReport, now: int) -> 
         )
     )
     if has_changed:
-        _tell(connection, name, new.state, now=now)
+        _add_event(connection, name, new.state, now=now)
 
 
 def note_silence(connection: Connection, *, name: str, now: int) -> None:
-    """Record that the sender was not running since its last beat, where that is a while ago."""
-    later = senders.c.state_since > senders.c.heartbeat_at  # it said more after its last beat
+    """Record the state `stopped` since the last heartbeat, if that is late."""
+    later = senders.c.state_since > senders.c.heartbeat_at  # state newer than last heartbeat
     end = case((later, senders.c.state_since), else_=senders.c.heartbeat_at)
     silent = select(senders.c.name, literal("stopped"), end).where(
         senders.c.name == name,
@@ -173,18 +176,18 @@ def note_silence(connection: Connection, *, name: str, now: int) -> None:
         senders.c.heartbeat_at < now - LATE_MS,
     )
     if _keep_states(connection, silent):
-        _tell(connection, name, "stopped", now=now)
+        _add_event(connection, name, "stopped", now=now)
 
 
 def purge_states(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete at most `limit` states older than `before`, but of each sender the last one."""
+    """Delete at most `limit` states older than `before`, except each sender's last."""
     last = select(func.max(sender_states.c.id)).group_by(sender_states.c.sender)
     is_old = and_(sender_states.c.at < before, sender_states.c.id.not_in(last))
     return delete_some(connection, sender_states, is_old, order=sender_states.c.at, limit=limit)
 
 
 def pause(connection: Connection, *, name: str, now: int) -> bool:
-    """Hold the sending back; False where it is paused already or there is no such sender."""
+    """Pause a sender; return False if already paused or unknown."""
     result = connection.execute(
         update(senders)
         .where(senders.c.name == name, senders.c.paused_at.is_(None))
@@ -194,7 +197,7 @@ def pause(connection: Connection, *, name: str, now: int) -> bool:
 
 
 def resume(connection: Connection, *, name: str) -> bool:
-    """Let the sending go on; False where it is not paused or there is no such sender."""
+    """Resume a sender; return False if not paused or unknown."""
     result = connection.execute(
         update(senders)
         .where(senders.c.name == name, senders.c.paused_at.is_not(None))
@@ -204,7 +207,7 @@ def resume(connection: Connection, *, name: str) -> bool:
 
 
 def is_paused(connection: Connection, *, name: str) -> bool:
-    """Tell whether an admin holds the sending back."""
+    """Return whether an admin has paused the sender."""
     paused = select(senders.c.paused_at).where(senders.c.name == name)
     return connection.scalar(paused) is not None
 
@@ -217,17 +220,17 @@ def forget_device(connection: Connection, *, name: str) -> None:
 
 
 def plan_next_send(connection: Connection, *, name: str, at: int) -> None:
-    """Store from when on the sender may send again, so that a restart keeps the pace."""
+    """Store the next send's time, so that a restart keeps the pace."""
     connection.execute(update(senders).where(senders.c.name == name).values(next_send_at=at))
 
 
 def note_sent(connection: Connection, *, name: str, at: int) -> None:
-    """Record when the sender sent a message last."""
+    """Record when the sender last sent a message."""
     connection.execute(update(senders).where(senders.c.name == name).values(last_sent_at=at))
 
 
 def count_alive(connection: Connection, *, channel: str, now: int) -> int:
-    """Count the channel's senders that a supervisor holds, connected or not."""
+    """Count the channel's senders with a lease, connected or not."""
     return (
         connection.scalar(
             select(func.count())
@@ -239,13 +242,13 @@ def count_alive(connection: Connection, *, channel: str, now: int) -> int:
 
 
 def _keep_states(connection: Connection, states: Select[Any]) -> bool:
-    """Add to the history of states; return whether there was anything to add."""
+    """Add to the history of states; return whether any were added."""
     kept = sender_states.insert().from_select(["sender", "state", "at"], states)
     return connection.execute(kept.returning(sender_states.c.id)).first() is not None
 
 
-def _tell(connection: Connection, name: str, state: State, *, now: int) -> None:
-    """Tell webhooks, but not of the sandbox that comes and goes with test keys."""
+def _add_event(connection: Connection, name: str, state: State, *, now: int) -> None:
+    """Store a webhook event, except for the sandbox of test keys."""
     if not is_for_test_keys(connection, name=name):
         events.sender_changed(connection, name, state, now=now)
 

@@ -1,1 +1,1 @@
-"""A linked WhatsApp device; `channel.py` is where to start, `faults.py` holds what goes wrong."""
+"""A linked WhatsApp device; start reading at `channel.py`, `faults.py` lists all faults."""

@@ -1,4 +1,4 @@
-"""Construct the channel of a linked device out of the settings."""
+"""Construct the channel of a linked device from the settings."""
 
 from hudhud.channels.base import Parts
 from hudhud.channels.linked.channel import LinkedChannel
@@ -7,7 +7,7 @@ from hudhud.channels.linked.timing import Timing
 
 
 def build(parts: Parts, timing: Timing | None = None) -> LinkedChannel:
-    """Build the channel of one sender, with the usual waits unless others are given."""
+    """Build the channel of one sender."""
     settings, account = parts.settings, parts.account
     return LinkedChannel(
         sender=account.sender,

@@ -1,7 +1,7 @@
 """The channel over a linked WhatsApp device.
 
-`DeviceConnection` keeps the device connected in a thread of its own; here are the calls of the
-worker, each with a deadline, because the library's own calls may never come back.
+`DeviceConnection` keeps the device connected in a separate thread. This module has the worker's
+calls, each with a timeout, because the library's calls may never return.
 """
 
 import os
@@ -22,7 +22,7 @@ from hudhud.core.errors import CommandFailed, PermanentFailure, Snoozed, Transie
 from hudhud.core.masking import mask_text
 from hudhud.core.sentences import Sentence, say
 
-# Less time than this to find the phone and to type eight characters is no time.
+# Shortest time left to find the phone and type eight characters.
 SHORTEST_OFFER_SECONDS = 45.0
 POLL_SECONDS = 0.05
 
@@ -35,16 +35,16 @@ class LinkedChannel:
     """Sends over one linked device.
 
     Args:
-        sender: the sender's name, which names the library's client too.
-        session: where the device's session is kept.
-        device: the device linked last, as a `StateReport` told it; None for a new link.
+        sender: the sender's name, also that of the library's client.
+        session: the store of the device's session.
+        device: the last linked device, from a `StateReport`; None for a new link.
         proxy: http:// or socks5:// address; None uses the environment's, as Go reads it.
         initial_retry: seconds before the first reconnect; they double with each failure.
-        log_level: what the library may log.
+        log_level: the library's log level.
         wrote_first: whether this person has ever written to us.
-        banned_until: the end of a ban that an earlier process learned of, in milliseconds.
-        strangers_refused_until: likewise, from when on strangers may be tried again.
-        timing: other waits than the usual ones, for tests.
+        banned_until: end of a ban that an earlier process reported, in milliseconds.
+        strangers_refused_until: earliest probe of a restriction that an earlier process reported.
+        timing: timeouts and pauses, for tests.
     """
 
     checks_numbers = True
@@ -82,9 +82,9 @@ class LinkedChannel:
         )
 
     def start(self, emit: Callable[[ChannelEvent], None]) -> None:
-        """Begin to connect. From here on this process prints nothing to stdout.
+        """Start connecting, and discard this process's stdout.
 
-        Go prints there on its own: how a link went, and errors with full phone numbers.
+        The Go library prints there on its own, including errors with full phone numbers.
         """
         with open(os.devnull, "w") as nothing:  # noqa: PTH123 -- no path of ours
             os.dup2(nothing.fileno(), 1)
@@ -92,9 +92,9 @@ class LinkedChannel:
         self._connection.start(emit)
 
     def has_account(self, phone: str) -> bool:
-        """Ask WhatsApp whether a number has an account.
+        """Return whether a number has a WhatsApp account.
 
-        Raises Snoozed while offline or slowed down, TransientFailure where no answer comes.
+        Raises Snoozed while offline or slowed down, TransientFailure without an answer.
         """
         self._require_connection()
         asking = in_thread(lambda: self._connection.client.has_account(phone))
@@ -106,11 +106,11 @@ class LinkedChannel:
             raise self._class_error(phone, str(error)) from error
 
     def send(self, phone: str, text: str) -> str:
-        """Send a text and return WhatsApp's id for it: accepted by WhatsApp, not yet delivered.
+        """Send a text and return its id once WhatsApp has accepted it.
 
         Raises PermanentFailure for a number without an account, Snoozed while offline, slowed
-        down or refused this person, TransientFailure for what may pass on another try. After a
-        TransientFailure the message may have gone out all the same.
+        down or refused for this person, TransientFailure for errors worth a retry. After a
+        TransientFailure the message may nevertheless have been sent.
         """
         self._require_connection()
         self._require_permission(phone)
@@ -126,9 +126,9 @@ class LinkedChannel:
         return message_id
 
     def pair_by_phone(self, phone: str) -> str:
-        """Return the eight characters to type on that phone, as WhatsApp writes them.
+        """Return WhatsApp's eight-character pairing code for this phone.
 
-        Raises CommandFailed where a device is linked already, or WhatsApp gives no code.
+        Raises CommandFailed if a device is already linked or WhatsApp returns no code.
         """
         self._wait_for_offer()
         asking = in_thread(lambda: self._connection.client.pair_by_phone(phone))
@@ -143,10 +143,10 @@ class LinkedChannel:
         return code
 
     def log_out(self) -> None:
-        """Unlink the device, at WhatsApp and here; a Restart follows.
+        """Unlink the device and delete its session; a Restart follows.
 
-        Raises CommandFailed where no device is linked, or where WhatsApp could not be told; the
-        session is deleted here all the same.
+        Raises CommandFailed if no device is linked, or if WhatsApp did not confirm the logout; the
+        session is then still deleted.
         """
         if self._connection.device is None:
             raise CommandFailed(say("command.no_device"))
@@ -158,11 +158,11 @@ class LinkedChannel:
             raise CommandFailed(say("command.not_unlinked"))
 
     def stop(self) -> None:
-        """Disconnect, within 2 s; what then still hangs ends with the process."""
+        """Disconnect within 2 s; hanging calls end with the process."""
         self._connection.stop()
 
     def _wait_to_open(self) -> None:
-        """Let a connection that is being made open: only over one is WhatsApp told of a logout."""
+        """Wait for a connection in progress, which the logout needs."""
         ends = time.monotonic() + self._timing.logout
         while not (self._connection.is_open or self._connection.is_resting):
             if time.monotonic() > ends:
@@ -209,12 +209,12 @@ class LinkedChannel:
                 return TransientFailure(say("job.not_taken", detail=mask_text(text)))
 
     def _cut_off(self, sending: Future[str]) -> str:
-        """Close the connection under a send that hangs; one that hangs on ends the process."""
+        """Close the connection of a hanging send; restart if it still hangs."""
         self._connection.tell(Trouble("hung_send"))
         try:
-            return sending.result(self._timing.freed)  # the answer may have come just now
+            return sending.result(self._timing.freed)  # the answer may arrive late
         except TimeoutError:
-            self._emit(Restart("A call of the WhatsApp library hangs."))
+            self._emit(Restart("A call of the WhatsApp library does not return."))
         except LibraryError:
             pass
         raise TransientFailure(say("job.unknown_outcome"))
@@ -228,5 +228,5 @@ class LinkedChannel:
                 raise CommandFailed(say("command.no_link"))
             time.sleep(POLL_SECONDS)
         if offer_ends - time.monotonic() < SHORTEST_OFFER_SECONDS:
-            self._emit(Restart("A code for the phone needs a fresh link."))
+            self._emit(Restart("A pairing code needs a new link."))
             raise CommandFailed(say("command.link_ran_out"))

@@ -1,8 +1,8 @@
-"""Talk to WhatsApp: one device through neonize, which is whatsmeow in Go; its only import.
+"""The WhatsApp client of one device, built on neonize (whatsmeow in Go).
 
-What it tells arrives on its threads, which must never wait: everything is handed on at once. What
-it can do to a process is written where it is worked around here; the rest stands in
-`docs/linked-channel.md`.
+Only this module imports neonize. Its events arrive on its own threads, which must not block: they
+are passed on at once. Comments here explain each workaround for the library;
+`docs/linked-channel.md` lists its other hazards.
 """
 
 import ctypes
@@ -15,8 +15,8 @@ from concurrent.futures import Future, wait
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
-# neonize imports python-magic to guess the types of media, which Hudhud never sends; that in turn
-# needs a system library which a plain Debian lacks, and without it no sender would start.
+# neonize imports python-magic to detect media types, which Hudhud never sends. python-magic needs
+# a system library that a plain Debian lacks: without this stub no sender would start.
 sys.modules.setdefault("magic", ModuleType("magic"))
 
 from neonize import events  # noqa: E402 -- after the line above
@@ -42,7 +42,7 @@ LID_SERVER = "lid"
 DEVICE = re.compile(r"(\d+)(?:\.(\d+))?(?::(\d+))?@(.+)")
 FRESH_MS = 2000
 
-# How the phone lists the device: "Google Chrome (Hudhud)".
+# The phone shows the device as "Google Chrome (Hudhud)".
 PROPERTIES = DeviceProps(os="Hudhud", platformType=DeviceProps.CHROME)
 
 KINDS: dict[int, ReceiptKind] = {
@@ -74,11 +74,11 @@ LEVELS = {"silent": logging.ERROR, "error": logging.ERROR, "warn": logging.WARNI
 
 
 class LibraryError(Exception):
-    """The library could not do it; its text is all that it tells."""
+    """A call of the library failed; its text is the only information."""
 
 
 def in_thread(call: Callable[[], T]) -> Future[T]:
-    """Run a call that may block for ever in a thread that keeps nothing alive."""
+    """Run a call that may never return in a daemon thread."""
     future: Future[T] = Future()
 
     def run() -> None:
@@ -92,21 +92,22 @@ def in_thread(call: Callable[[], T]) -> Future[T]:
 
 
 def keep_library_quiet(level: LogLevel) -> None:
-    """Set what the library logs; without a level of its own it would hand over every stanza.
+    """Set the library's log level, which by default includes every stanza.
 
-    Its finest level prints the QR code's secret, so nothing finer than info is ever asked of it.
+    Never finer than info, because its debug level logs the QR code's secret.
     """
     logging.getLogger("neonize.utils.log").setLevel(LEVELS.get(level, logging.INFO))
-    logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)  # misses what nobody needs
+    logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)  # warns without ffmpeg
     if level == "silent":
         for name in ("whatsmeow", "Whatsmeow"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class Client:
-    """The library's client of one sender; opened and closed again and again, never twice at once.
+    """The library's client of one sender.
 
-    Calls raise LibraryError, and may block for ever where the network does.
+    It can be opened and closed repeatedly, but never opened twice at once. Calls raise
+    LibraryError, and may never return if the network hangs.
     """
 
     def __init__(
@@ -127,27 +128,28 @@ class Client:
         self._watch()
 
     def open(self, address: str, device: str | None) -> None:
-        """Begin to connect with the session of `device`, or to link a new one."""
+        """Start connecting with the session of `device`, or linking a new one."""
         self._library.name = address
         self._library.jid = None if device is None else _parse_device(device)
-        # Without a stated device the library would resume the first one in the store.
+        # Without `new_device` the library would resume the first device in the store.
         self._library.new_device = device is None
         self._connecting = threading.Thread(target=self._connect, daemon=True)
         self._connecting.start()
 
     def disconnect(self, patience: float) -> bool:
-        """Hang up; False where that takes longer than `patience` seconds.
+        """Disconnect; return False if that takes longer than `patience` seconds.
 
-        Nothing may be asked of the library between this and the next `open`: it would abort.
+        Do not call the library between this and the next `open`: it would abort the process.
         """
         hanging_up = in_thread(self._library.stop)
         wait([hanging_up], patience)
         return hanging_up.done()
 
     def close(self, patience: float) -> bool:
-        """Hang up and wait for the library's end; False where it holds on. May be opened again.
+        """Disconnect and wait until `open` is possible; return False on timeout.
 
-        It never ends after a link that failed, and while it dials it does so only afterwards.
+        After a failed link the library's thread never ends; while dialling, it ends only after
+        that. Each of the two steps may take `patience` seconds.
         """
         if not self.disconnect(patience):
             return False
@@ -155,25 +157,28 @@ class Client:
         return not self._connecting.is_alive()
 
     def is_connected(self, patience: float) -> bool:
-        """Whether there is a connection; while it dials the library answers only afterwards."""
+        """Return whether it is connected, or False without an answer in time.
+
+        While dialling, the library answers only after that.
+        """
         asking = in_thread(lambda: self._library.is_connected)
         wait([asking], patience)
         return asking.done() and bool(asking.result())
 
     def send(self, phone: str, text: str) -> str:
-        """Send a text and return its id, once WhatsApp has taken it."""
-        # A plain str would become an extended text with the machinery of link previews.
+        """Send a text and return its id after WhatsApp has accepted it."""
+        # neonize would send a plain str as an extended text with link previews.
         message = Message(conversation=text)
         response = _ask(lambda: self._library.send_message(_address(phone), message))
         return str(response.ID)
 
     def has_account(self, phone: str) -> bool:
-        """Ask WhatsApp whether a number has an account."""
+        """Return whether a number has a WhatsApp account."""
         answers = _ask(lambda: self._library.is_on_whatsapp(phone))
         return any(answer.IsIn for answer in answers)
 
     def pair_by_phone(self, phone: str) -> str:
-        """Ask for the code that links this device to `phone`; only while a QR code is shown."""
+        """Request a pairing code; only while a QR code is shown."""
         return str(
             _ask(
                 lambda: self._library.PairPhone(
@@ -186,11 +191,11 @@ class Client:
         )
 
     def log_out(self) -> None:
-        """Tell WhatsApp to forget this device, and delete its session."""
+        """Unlink this device at WhatsApp and delete its session."""
         _ask(self._library.logout)
 
     def find_phone(self, lid: str) -> str | None:
-        """Return the phone of a LID that the session has met; only while open."""
+        """Return a LID's phone if the session knows it; only while open."""
         try:
             found = self._library.get_pn_from_lid(build_jid(lid, LID_SERVER))
         except NeonizeError:
@@ -200,7 +205,7 @@ class Client:
     def _connect(self) -> None:
         try:
             self._library.connect(self._proxy)
-        except Exception as error:  # of whatever kind, the connection is over
+        except Exception as error:  # any error ends the connection
             self._tell(_class_end(str(error)))
 
     def _login(self, status: str) -> None:
@@ -210,7 +215,6 @@ class Client:
             self._tell(Trouble(fault, status))
 
     def _watch(self) -> None:
-        """Name for each event of the library what to tell of it."""
         troubles: dict[Any, Callable[[Any], Trouble]] = {
             events.DisconnectedEv: lambda _event: Trouble("dropped"),
             events.KeepAliveTimeoutEv: lambda _event: Trouble("silent"),
@@ -239,7 +243,7 @@ class Client:
             self._tell(Linked(Jid2String(event.ID)))
 
     def _opened(self) -> None:
-        # `me` came as the first event; asking the library for it can abort the process.
+        # `me` was set by the first event; requesting it from the library can abort the process.
         me = self._library.me.JID
         self._tell(Opened(phone=f"+{me.User}", device=Jid2String(me)))
 
@@ -252,8 +256,9 @@ class Client:
             self._pass_on(Receipt(message_id, kind, at))
 
     def _message(self, event: Any) -> None:
-        """Hand a text on. An edit changes nothing: what came first is what was written; the same
-        message again has the same id, by which whoever stores it knows it.
+        """Pass a text on, ignoring edits: only the original counts.
+
+        A repeated message has the same id, by which the recorder recognises it.
         """
         text = event.Message.conversation or event.Message.extendedTextMessage.text
         source = event.Info.MessageSource
@@ -268,11 +273,11 @@ class Client:
 
 
 class _Library(NewClient):  # type: ignore[misc]  # neonize has no types
-    """The library's client, with the one hook that tells how a link went."""
+    """The library's client, with a hook for the result of linking."""
 
     tell_login: Callable[[str], None]
 
-    def _NewClient__onLoginStatus(self, _uuid: int, status: int) -> None:  # noqa: N802 -- its name
+    def _NewClient__onLoginStatus(self, _uuid: int, status: int) -> None:  # noqa: N802 -- overrides the library's method
         self.tell_login(ctypes.string_at(status).decode())
 
 
@@ -284,14 +289,14 @@ def _ask(call: Callable[[], T]) -> T:
 
 
 def _class_end(text: str) -> Trouble:
-    """Class the error with which a connection ended.
+    """Classify the error with which a connection ended.
 
-    The library stops over values that it has no name for, although it stays connected.
+    The library raises for enum values that it does not know, although it stays connected.
     """
     if "TemporaryBan.Code not set" in text:
-        return Trouble("temporary_ban", "for a reason that is not known")
+        return Trouble("temporary_ban", "for an unknown reason")
     if "ConnectFailure.Reason not set" in text:
-        return Trouble("refused", "for a reason that is not known")
+        return Trouble("refused", "for an unknown reason")
     if "database" in text:
         return Trouble("session_unusable", text)
     if "dial" in text or "handshake" in text:
@@ -310,16 +315,16 @@ def _class_refusal(event: Any) -> Trouble:
 
 
 def _is_from_a_person(source: Any) -> bool:
-    """Whether it is neither from a group, a status or a channel, nor from the account itself."""
+    """Return False for groups, statuses, channels and the account itself."""
     is_private = source.Chat.Server in (PHONE_SERVER, LID_SERVER)
     return is_private and not source.IsGroup and not source.IsFromMe
 
 
 def _moment(seconds: int) -> int:
-    """Return the milliseconds of WhatsApp's time, which knows whole seconds only.
+    """Convert WhatsApp's time, in whole seconds, to milliseconds.
 
-    What is just coming in gets this machine's time instead, or a message would seem to arrive
-    before it was sent.
+    A time within `FRESH_MS` of now becomes now, because rounding to seconds could place a delivery
+    before its send.
     """
     now = now_ms()
     return now if abs(now - seconds * 1000) < FRESH_MS else seconds * 1000
@@ -332,7 +337,7 @@ def _address(phone: str) -> JID:
 def _parse_device(device: str) -> JID:
     found = DEVICE.fullmatch(device)
     if found is None:
-        raise LibraryError(f"{device} is no address of a device")
+        raise LibraryError(f"{device} is not a device address")
     user, agent, number, server = found.groups()
     jid = build_jid(user, server)
     jid.RawAgent, jid.Device = int(agent or 0), int(number or 0)

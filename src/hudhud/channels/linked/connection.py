@@ -1,11 +1,10 @@
-"""The thread that keeps a linked device connected, for ever, and says how it stands.
+"""The thread that keeps a linked device connected and reports its state.
 
     open ── QR codes ── linked ─┐
       └──────────────────────── opened ── trouble ── close ── wait ── open …
 
-All that concerns the connection comes to this thread as a signal, one after the other: it alone
-opens and closes the library's client, and it alone reports states. Receipts and people's messages
-go straight to the worker's recorder.
+The thread processes one signal at a time. Only it opens and closes the library's client and
+reports states. Receipts and inbound messages go directly to the worker's recorder.
 """
 
 import threading
@@ -41,12 +40,12 @@ from hudhud.core.sentences import say
 LONGEST_DETAIL = 160
 # The library shows six codes: the first for 60 s, the others for 20 s each.
 OFFER_SECONDS = 160.0
-# How long a QR code is shown, measured.
+# How long the library shows each QR code (measured).
 FIRST_QR_SECONDS = 60
 NEXT_QR_SECONDS = 20
-# Should the library's word for the end of an offer get lost, a dead code must not stay for ever.
+# Removes an expired code even if the library's event for the end of the offer is lost.
 OFFER_GRACE_SECONDS = 30.0
-# Every opening costs the library one or two file descriptors that it never gives back.
+# Every opening leaks one or two file descriptors in the library.
 MOST_OPENINGS = 100
 STOP_SECONDS = 1.5
 LOOK_SECONDS = 10.0
@@ -60,7 +59,7 @@ log = structlog.get_logger(__name__)
 
 
 class Next(NamedTuple):
-    """What follows a connection: a wait, then another one, or a new process."""
+    """The step after a connection: wait, then reconnect or restart."""
 
     seconds: float
     restart: Restart | None = None
@@ -71,10 +70,10 @@ class DeviceConnection:
 
     Attributes:
         is_open: whether messages can be sent now.
-        device: the linked device's address, None while none is linked.
-        is_resting: whether it waits before it connects again.
-        is_leaving: set when an operator logs the device out, which looks like a logout by phone.
-        offer_ends: when the code for a new link runs out (`time.monotonic`); None without one.
+        device: the linked device's address; None while none is linked.
+        is_resting: whether it is waiting before it reconnects.
+        is_leaving: set when an operator logs the device out, to tell this from a logout by phone.
+        offer_ends: when the offer of a new link expires (`time.monotonic`); None without one.
     """
 
     def __init__(
@@ -114,18 +113,18 @@ class DeviceConnection:
         self._by_lid: list[WrittenByLid] = []
 
     def start(self, emit: Callable[[ChannelEvent], None]) -> None:
-        """Begin to connect."""
+        """Start connecting."""
         self._emit = emit
         self._thread.start()
 
     def stop(self) -> None:
-        """Disconnect, as far as that is done within `STOP_SECONDS`."""
+        """Disconnect, waiting at most `STOP_SECONDS`."""
         self._stopping.set()
         self._signals.put(None)
         self._thread.join(STOP_SECONDS)
 
     def tell(self, signal: Signal) -> None:
-        """Take a signal from any thread."""
+        """Queue a signal; callable from any thread."""
         self._signals.put(signal)
 
     def _pass_on(self, event: Receipt | Inbound) -> None:
@@ -137,16 +136,16 @@ class DeviceConnection:
         try:
             self._keep_connected()
         except Exception:
-            log.exception("the connection's thread broke")
-            self._emit(Restart("The thread that keeps the connection broke; the log has why."))
+            log.exception("the connection thread crashed, restarting the process")
+            self._emit(Restart("The connection thread crashed; the log has the error."))
 
     def _keep_connected(self) -> None:
         following = self._rest(self._wait_out_ban())
         while True:
             if following.restart is None:
                 following = self._rest(self._connect_once())
-            if self.is_leaving and not _forgets(following):  # whatever else came in between
-                following = self._rest(self._face(Trouble("operator_logout")))
+            if self.is_leaving and not _forgets(following):  # a logout takes precedence
+                following = self._rest(self._end_with(Trouble("operator_logout")))
             if self._stopping.is_set():
                 return
             if following.restart is not None:
@@ -156,35 +155,35 @@ class DeviceConnection:
                 return
 
     def _wait_out_ban(self) -> Next:
-        """Go on with a ban that an earlier process learned of."""
+        """Wait for the rest of a ban that an earlier process reported."""
         left = round(((self._banned_until or 0) - now_ms()) / 1000)
-        return self._face(Trouble("temporary_ban", seconds=left)) if left > 0 else Next(0)
+        return self._end_with(Trouble("temporary_ban", seconds=left)) if left > 0 else Next(0)
 
     def _connect_once(self) -> Next:
-        """Open the client, follow it to its end, and close it unless the process ends with it."""
+        """Open the client, process its signals to the end, and close it."""
         try:
             address = self._find_session()
         except OSError as error:
-            return self._face(Trouble("session_unusable", str(error)))
+            return self._end_with(Trouble("session_unusable", str(error)))
         if address is None:
-            return self._face(Trouble("session_gone"))
+            return self._end_with(Trouble("session_gone"))
         self._drop_old_signals()
-        if self.is_leaving:  # the signal of it may be among those that were dropped
-            return self._face(Trouble("operator_logout"))
+        if self.is_leaving:  # its signal may just have been dropped
+            return self._end_with(Trouble("operator_logout"))
         self._begin(address)
         following = self._follow()
         self.is_open, self.offer_ends = False, None
         if self._stopping.is_set():
             self.client.disconnect(STOP_SECONDS)
         elif following.restart is None and not self.client.close(self._timing.close):
-            return Next(0, Restart("The WhatsApp library does not let go of its connection."))
+            return Next(0, Restart("The WhatsApp library does not close its connection."))
         return following
 
     def _find_session(self) -> str | None:
-        """Return the session store's address, None where it lacks the device linked last.
+        """Return the store's address, or None if it lacks the last device.
 
-        Only before the library opens the store for the first time. Closing an SQLite file takes
-        away every lock that the process holds on it, those of the library's own SQLite too.
+        It reads the store only before the library first opens it: closing an SQLite file releases
+        all locks of the process on it, including those of the library's own SQLite.
         """
         if self._address is None:
             address = self._session.prepare()
@@ -206,7 +205,7 @@ class DeviceConnection:
         self.client.open(address, self.device)
 
     def _rest(self, following: Next) -> Next:
-        """Wait as long as `following` says, or until a stop or an operator's logout."""
+        """Wait for `following.seconds`, or until a stop or an operator's logout."""
         self.is_resting = True
         ends = time.monotonic() + following.seconds
         while (left := ends - time.monotonic()) > 0 and not self._stopping.is_set():
@@ -216,13 +215,13 @@ class DeviceConnection:
                 break
             self._keep_message(signal)
             if signal == Trouble("operator_logout") and not _forgets(following):
-                following = self._face(Trouble("operator_logout"))
+                following = self._end_with(Trouble("operator_logout"))
                 ends = time.monotonic() + following.seconds
         self.is_resting = False
         return following
 
     def _keep_message(self, signal: Signal | None) -> None:
-        """Of the signals that are dropped, keep what a person wrote: it comes only once."""
+        """Keep an inbound message among dropped signals: it comes only once."""
         if isinstance(signal, WrittenByLid):
             self._by_lid.append(signal)
 
@@ -230,17 +229,18 @@ class DeviceConnection:
         while not self._stopping.is_set():
             signal = self._next_signal()
             if isinstance(signal, Trouble):
-                following = self._meet(signal)
+                following = self._handle_trouble(signal)
                 if following is not None:
                     return following
             elif signal is not None:
-                self._take(signal)
+                self._handle(signal)
         return Next(0)
 
     def _next_signal(self) -> Signal | None:
-        """Wait for a signal, but not past the deadline, and look now and then by oneself.
+        """Wait for a signal until the deadline, and check the connection periodically.
 
-        The library can lose an event: a login that ends while it is being made is told as made.
+        The check is needed because the library can lose an event: it reports a login as
+        successful even if the connection ends during it.
         """
         left = LOOK_SECONDS
         if self._deadline is not None:
@@ -257,7 +257,7 @@ class DeviceConnection:
             return Trouble("dropped")
         return None
 
-    def _take(self, signal: Signal) -> None:
+    def _handle(self, signal: Signal) -> None:
         match signal:
             case QrShown(code):
                 self._show_offer(replace(self._offer, qr=code, qr_expires_at=self._qr_end()))
@@ -274,12 +274,12 @@ class DeviceConnection:
                 self._find_senders()
 
     def _find_senders(self) -> None:
-        """Deliver the messages that name a LID; while disconnected they wait for the next time."""
+        """Pass on messages with a LID; while disconnected they wait."""
         while self.is_open and self._by_lid:
             message_id, lid, text, at = astuple(self._by_lid.pop(0))
             sender = self.client.find_phone(lid)
             if sender is None:
-                log.warning("a message is lost: its sender's number is not known")
+                log.warning("inbound message dropped: WhatsApp did not reveal the sender's number")
             else:
                 self._pass_on(Inbound(message_id, sender, text, at))
 
@@ -291,12 +291,11 @@ class DeviceConnection:
         self._deadline = self.offer_ends + OFFER_GRACE_SECONDS
 
     def _qr_end(self) -> int:
-        """Return when the library will show the next QR code."""
         lasts = FIRST_QR_SECONDS if self.offer_ends is None else NEXT_QR_SECONDS
         return now_ms() + lasts * 1000
 
     def _note_link(self, device: str | None) -> None:
-        """Report the device at once: a process that ends now must find its session again."""
+        """Report the device at once, so that a restart finds its session."""
         self.offer_ends = None
         self.device = device or self.device
         self._deadline = time.monotonic() + self._timing.link
@@ -321,8 +320,8 @@ class DeviceConnection:
             )
         self._emit(state)
 
-    def _meet(self, trouble: Trouble) -> Next | None:
-        """Meet trouble of an open client; None where the library is left to help itself."""
+    def _handle_trouble(self, trouble: Trouble) -> Next | None:
+        """Handle trouble of an open client; None lets the library redial."""
         was_stable = self.is_open and time.monotonic() - self._opened_at >= self._timing.stable
         if was_stable:
             self._backoff.succeed()
@@ -334,7 +333,7 @@ class DeviceConnection:
                 return None
         if trouble.fault == "qr_timeout" and self.offer_ends is None:
             trouble = Trouble("pairing_refused")
-        return self._face(trouble, at_once=was_stable)
+        return self._end_with(trouble, at_once=was_stable)
 
     def _let_redial(self, trouble: Trouble) -> None:
         self.is_open = False
@@ -342,22 +341,27 @@ class DeviceConnection:
         self._deadline = time.monotonic() + self._timing.grace
         self._report(trouble)
 
-    def _face(self, trouble: Trouble, *, at_once: bool = False) -> Next:
-        """Report trouble that ends this connection, and say what follows; a first reconnect may
-        come `at_once`.
+    def _end_with(self, trouble: Trouble, *, at_once: bool = False) -> Next:
+        """Report trouble that ends the connection, and return the next step.
+
+        `at_once` skips the wait before a reconnect.
         """
         if self.is_leaving and FAULTS[trouble.fault].reaction is Reaction.UNLINK:
             trouble = Trouble("operator_logout")
         pause = self._pause(trouble, at_once=at_once)
         reason = self._report(trouble, until=_end_of_ban(trouble, pause))
-        log.warning("linked device", fault=trouble.fault, detail=trouble.detail, wait=round(pause))
+        log.warning(
+            "linked device fault", fault=trouble.fault, detail=trouble.detail, wait=round(pause)
+        )
         match FAULTS[trouble.fault].reaction:
             case Reaction.UNLINK:
                 return Next(pause, Restart(reason, forget_device=True))
             case Reaction.NEW_PROCESS:
                 return Next(pause, Restart(reason))
             case _ if self._openings >= MOST_OPENINGS:
-                return Next(pause, Restart("The WhatsApp library has been opened often enough."))
+                return Next(
+                    pause, Restart("The WhatsApp library has leaked many file descriptors.")
+                )
             case _:
                 return Next(pause)
 
@@ -388,7 +392,7 @@ class DeviceConnection:
         try:
             self._session.forget(self.device)
         except OSError as error:
-            log.error("the session cannot be deleted", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            log.error("cannot delete the session", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
         self.device = None
 
 

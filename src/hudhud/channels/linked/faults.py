@@ -1,7 +1,7 @@
-"""What goes wrong with a linked device: its meaning, what an admin reads, what follows.
+"""The faults of a linked device: state, sentence and reaction.
 
-`FAULTS` is about the connection, `REFUSALS` about single messages. `docs/linked-channel.md` shows
-the same two tables with how each fault looks from outside.
+`FAULTS` concerns the connection, `REFUSALS` single messages. `docs/linked-channel.md` has the same
+two tables with the symptoms of each fault.
 """
 
 import re
@@ -39,23 +39,23 @@ FaultName = Literal[
 
 
 class Reaction(Enum):
-    """What follows a fault."""
+    """Reaction to a fault."""
 
     LET_REDIAL = auto()
-    """The library redials by itself; where that does not help within a grace, connect anew."""
+    """Let the library redial; reconnect if that fails within the grace period."""
     RECONNECT = auto()
-    """Connect anew, after a wait that grows with each failure."""
+    """Reconnect with backoff."""
     WAIT = auto()
-    """Connect anew after the fault's own pause; redialling sooner would do harm."""
+    """Reconnect after the fault's own pause; doing so sooner would do harm."""
     NEW_PROCESS = auto()
-    """Go on in a new process after the fault's own pause."""
+    """Start a new process after the fault's own pause."""
     UNLINK = auto()
-    """Delete the session and go on in a new process, which asks for a new link."""
+    """Delete the session; start a new process, which shows a QR code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One row of the table; its sentence in `core/english.py` is named after it."""
+    """One row of `FAULTS`; its sentence has the code `linked.<name>`."""
 
     state: State
     reaction: Reaction
@@ -86,24 +86,24 @@ FAULTS: Mapping[FaultName, Fault] = {
 
 
 def meaning(fault: FaultName, detail: str) -> Sentence:
-    """Return the sentence of a fault, with its detail where the text has a hole for it."""
+    """Return a fault's sentence, with `detail` if the text has that parameter."""
     code = f"linked.{fault}"
     return Sentence(code, {"detail": detail} if "detail" in holes(ENGLISH[code]) else {})
 
 
 class Refusal(Enum):
-    """What a message's refusal means."""
+    """Kind of a failed send or number check."""
 
     NO_ACCOUNT = auto()
-    """The number can never be reached: fail."""
+    """The number cannot be reached: fail permanently."""
     STRANGER = auto()
-    """The account may not write to this person: `Restriction` counts it."""
+    """The account may not write to this person: record it in `Restriction`."""
     TOO_MUCH = auto()
-    """The account asks too much: nothing is sent for a while."""
+    """The account sends too much: pause all sending."""
     OFFLINE = auto()
-    """Nothing was sent because there is no connection: wait for it."""
+    """Nothing was sent for lack of a connection: wait for it."""
     OTHER = auto()
-    """Try again with growing waits: the same message may pass, or may have gone out."""
+    """Retry with backoff; the message may already have been sent."""
 
 
 REFUSALS: tuple[tuple[str, Refusal], ...] = (
@@ -112,13 +112,13 @@ REFUSALS: tuple[tuple[str, Refusal], ...] = (
     (r"returned (error|status) (420|429)\b", Refusal.TOO_MUCH),
     (r"websocket not connected|client is nil|doesn't contain a device", Refusal.OFFLINE),
 )
-"""Fragments of the library's error texts, which are all that it gives. 400 and 479 (a malformed
-stanza, seen right after undecryptable messages) and a connection lost before the answer have no
-row: they are `OTHER`."""
+"""Patterns of the library's error texts, which are the only information it returns. 400 and 479 (a
+malformed stanza, seen right after undecryptable messages) and a connection lost before the answer
+have no row and are `OTHER`."""
 
 
 def class_refusal(text: str) -> Refusal:
-    """Class what the library says of a message or a number check that it did not get through."""
+    """Classify the library's error text of a send or number check."""
     for fragment, refusal in REFUSALS:
         if re.search(fragment, text):
             return refusal

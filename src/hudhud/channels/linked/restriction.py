@@ -1,8 +1,8 @@
-"""Error 463: to whom the account may not write just now.
+"""Restrictions by error 463: to whom the account currently cannot send.
 
-One refusal concerns that person. Refusals of several people within minutes concern the account: it
-then reaches only those who wrote to it first, until one message to a stranger passes. Such a probe
-may go after a wait that doubles each time.
+A single refusal concerns that person. Refusals of several people within minutes concern the
+account: it can then send only to people who wrote to it first, until a probe, one message to a
+stranger, is accepted. The wait before a probe doubles each time.
 """
 
 import threading
@@ -15,7 +15,7 @@ STRANGERS_THAT_RESTRICT = 3
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """Seconds: until a refused person is tried again, and until the first and the rarest probe."""
+    """Waits in seconds before a retry for one person, and before probes."""
 
     person: float = 120.0
     first_probe: float = 15 * 60.0
@@ -23,7 +23,7 @@ class Waits:
 
 
 class Restriction:
-    """Remembers refusals; times are milliseconds since the epoch."""
+    """Refused people and restrictions; times are milliseconds since the epoch."""
 
     def __init__(
         self, waits: Waits, wrote_first: Callable[[str], bool], until: int | None = None
@@ -35,11 +35,11 @@ class Restriction:
         self._probe_wait = waits.first_probe
         self._lock = threading.Lock()
         self.until = until
-        """From when on a probe may go; None where the account is not restricted."""
+        """Earliest time of a probe; None if the account is not restricted."""
 
     def wait(self, phone: str, now: int) -> float:
-        """Return the seconds to wait before a message to `phone` may be tried, 0 for none."""
-        # Asked outside the lock, which the library's threads take: they must not wait for it.
+        """Return the seconds to wait before a message to `phone`, or 0."""
+        # Outside the lock, because the library's threads take it and must not wait for a query.
         known = self.until is None or self._wrote_first(phone)
         with self._lock:
             again = self._refused[phone] + self._person_ms if phone in self._refused else now
@@ -48,7 +48,7 @@ class Restriction:
         return max(0, again - now) / 1000
 
     def refuse(self, phone: str, now: int) -> bool:
-        """Record that WhatsApp refused a message to `phone`; tell whether `until` changed."""
+        """Record a refused message to `phone`; return whether `until` changed."""
         known = self.until is not None and self._wrote_first(phone)
         with self._lock:
             self._refused = {
@@ -65,7 +65,7 @@ class Restriction:
             return True
 
     def accept(self, phone: str) -> bool:
-        """Record that WhatsApp took a message to `phone`; tell whether that lifts `until`."""
+        """Record an accepted message to `phone`; return whether the restriction ends."""
         known = self.until is None or self._wrote_first(phone)
         with self._lock:
             self._refused.pop(phone, None)
@@ -77,6 +77,6 @@ class Restriction:
             return True
 
     def forgive(self, phone: str) -> None:
-        """Forget that `phone` was refused: this person wrote, which opens the way."""
+        """Forget a refusal of `phone`, because this person has now written."""
         with self._lock:
             self._refused.pop(phone, None)

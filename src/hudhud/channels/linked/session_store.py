@@ -1,6 +1,6 @@
-"""Where a linked device keeps its session: secret keys, which only the owner may read.
+"""The session store of a linked device, which holds its secret keys.
 
-The WhatsApp library opens the store itself; here it is made ready, looked into, and cleaned.
+The WhatsApp library opens the store itself; this module prepares, inspects and cleans it.
 """
 
 import re
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 SIDE_FILES = ("", "-journal", "-wal", "-shm")
-# The library looks for its tables in all schemas together and fails where another one has them,
-# so the senders of one database share this one.
+# The library looks for its tables in all schemas and fails if another schema has them, so all
+# senders of a database share this one.
 SCHEMA = "hudhud_sessions"
-# What both database drivers understand of a PostgreSQL address; others stop the library's.
+# URL parameters that both database drivers support; the library's driver rejects others.
 DRIVER_OPTIONS = frozenset(
     {"host", "port", "connect_timeout", "sslmode", "sslcert", "sslkey", "sslrootcert"}
 )
@@ -30,16 +30,17 @@ LOCK_TIMEOUT_MS = 3000
 
 
 class SessionStore(Protocol):
-    """A place for the session of one sender. Every method raises OSError where it is unusable.
+    """The storage of one sender's session.
 
-    `prepare` and `find` are only for before the library opens the store.
+    Methods raise OSError if it is unusable. Call `prepare` and `find` only before the library opens
+    the store.
     """
 
     def prepare(self) -> str:
-        """Make the store ready, and return the address by which the library opens it."""
+        """Prepare the store and return its address for the library."""
 
     def find(self, device: str | None) -> str | None:
-        """Return the device to go on with: the one named, if the store has its session."""
+        """Return the device to resume: `device`, if the store has its session."""
 
     def forget(self, device: str | None) -> None:
         """Delete the session of a device."""
@@ -48,41 +49,41 @@ class SessionStore(Protocol):
 def session_store(
     *, data_dir: Path, folder: str, sender: str, database_url: str | None
 ) -> SessionStore:
-    """Choose the store: a file of its own for each sender, or the PostgreSQL database."""
+    """Return the store: one file per sender, or the PostgreSQL database."""
     if database_url is not None:
         return SessionSchema(database_url)
     return SessionFile(data_dir / folder / f"{sender}.db")
 
 
 class SessionFile:
-    """The session in an SQLite file that belongs to one sender."""
+    """The session in an SQLite file of one sender."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
 
     def prepare(self) -> str:
-        """Make folder and file, and take from others the right to read them."""
+        """Create folder and file, readable only by their owner."""
         self._path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         self._path.parent.chmod(FOLDER_MODE)
         self._path.touch(mode=FILE_MODE)
         for path in self._files():
             path.chmod(FILE_MODE)
         with self._connection() as connection:
-            # It stays so for the library: a link takes 1 s instead of 3, a send a third as long.
+            # Persists for the library: a link takes 1 s instead of 3, a send a third of the time.
             connection.execute("PRAGMA journal_mode = WAL")
         return quote(str(self._path))
 
     def find(self, device: str | None) -> str | None:
-        """Return `device` if the file has its session, otherwise any that it has.
+        """Return `device` if the file has it, else another or None.
 
-        The file can know more than the caller: a process may have ended right after it was linked.
+        The caller may not know the device: a process can end right after the link.
         """
         devices = self._devices()
         if device in devices:
             return device
         return devices[-1] if devices else None
 
-    def forget(self, device: str | None) -> None:  # noqa: ARG002 -- the file has no other
+    def forget(self, device: str | None) -> None:  # noqa: ARG002 -- the file's only one
         """Delete the file."""
         for path in self._files():
             path.unlink(missing_ok=True)
@@ -111,15 +112,15 @@ class SessionFile:
 
 
 class SessionSchema:
-    """The sessions in a schema of a PostgreSQL database, beside those of other senders."""
+    """The sessions of all senders in one schema of a PostgreSQL database."""
 
     def __init__(self, database_url: str) -> None:
         self._url = make_url(database_url).set(drivername="postgresql")
 
     def prepare(self) -> str:
-        """Make the schema; the address names it, and whether the server speaks TLS.
+        """Create the schema; return an address with schema and explicit `sslmode`.
 
-        The library's driver insists on TLS where nothing is said, and cannot try both ways.
+        Without `sslmode` the library's driver requires TLS, and it cannot fall back.
         """
         with self._connection() as connection:
             if not _has(connection, SCHEMA):
@@ -132,7 +133,7 @@ class SessionSchema:
         return url.render_as_string(hide_password=False)
 
     def find(self, device: str | None) -> str | None:
-        """Return `device` if the schema has its session; others belong to other senders."""
+        """Return `device` if the schema has its session, else None."""
         if device is None:
             return None
         with self._connection() as connection:
@@ -142,7 +143,7 @@ class SessionSchema:
             return device if connection.execute(query, [device]).fetchone() else None
 
     def forget(self, device: str | None) -> None:
-        """Delete the device; what belongs to it goes with it by foreign keys."""
+        """Delete the device; foreign keys delete its other rows."""
         if device is None or self.find(device) is None:
             return
         with self._connection() as connection:
@@ -151,7 +152,7 @@ class SessionSchema:
 
     @contextmanager
     def _connection(self) -> "Iterator[psycopg.Connection[Any]]":
-        import psycopg  # noqa: PLC0415 -- not loaded where SQLite is used
+        import psycopg  # noqa: PLC0415 -- not needed with SQLite
 
         try:
             with psycopg.connect(

@@ -1,4 +1,4 @@
-"""What the library and the callers tell the thread that keeps the connection."""
+"""Signals of the library and of callers to the connection's thread."""
 
 from dataclasses import dataclass
 
@@ -7,21 +7,24 @@ from hudhud.channels.linked.faults import FaultName
 
 @dataclass(frozen=True, slots=True)
 class QrShown:
-    """A new QR code; the one before it is void."""
+    """A new QR code, which replaces the previous one."""
 
     code: str
 
 
 @dataclass(frozen=True, slots=True)
 class PairCodeGiven:
-    """The phone's owner may type this code instead of scanning."""
+    """A pairing code, to type on the phone instead of scanning."""
 
     code: str
 
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """The phone accepted; the library now connects as `device`, known a moment later."""
+    """The phone accepted the link; the library now connects as `device`.
+
+    A second signal with `device` follows the first one without.
+    """
 
     device: str | None = None
 
@@ -36,7 +39,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something of the fault table happened; `seconds` is how long a ban lasts."""
+    """A fault of `FAULTS` occurred; `seconds` is a ban's duration."""
 
     fault: FaultName
     detail: str = ""
@@ -45,12 +48,12 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A call found no connection where there should be one."""
+    """A call failed for lack of a connection that should exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenByLid:
-    """Somebody wrote whose phone number is not in the message and must be looked up."""
+    """A person's message without a phone number, which must be looked up."""
 
     message_id: str
     lid: str
@@ -60,7 +63,7 @@ class WrittenByLid:
 
 @dataclass(frozen=True, slots=True)
 class RestrictionChanged:
-    """The account may now reach more or fewer people."""
+    """The set of people that the account can reach has changed."""
 
 
 Signal = (

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs inside the transaction that `hudhud.db.migrate` has opened."""
+"""Alembic's entry point, run in the transaction of `hudhud.db.migrate`."""
 
 from alembic import context
 

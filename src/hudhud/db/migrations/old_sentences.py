@@ -1,13 +1,12 @@
-"""The sentences of versions before 0004, as they are recognised in old rows.
+"""Recognise the sentences that versions before revision 0004 stored as text.
 
-Frozen: this is what those versions wrote, whatever the sentences are now. Only here is a sentence
-recognised by its text.
+Frozen: these are the texts of those versions. No other code recognises a sentence by its text.
 """
 
 import re
 
 OTHER = "other"
-# What these holes take; any other takes whatever was put in.
+# These parameters are numbers; others match any text.
 _NUMBERS = frozenset({"status", "count"})
 _HOLE = re.compile(r"\\\{(\w+)\\\}")
 
@@ -231,7 +230,7 @@ SENTENCES = (
 
 
 def coded(text: str) -> tuple[str, dict[str, object]]:
-    """Return code and parameters of a sentence; of one that is not known `other` with its text."""
+    """Return a text's code and parameters; `other` if it is unknown."""
     code = _WHOLE.get(text)
     if code is not None:
         return code, {}
@@ -243,7 +242,7 @@ def coded(text: str) -> tuple[str, dict[str, object]]:
 
 
 def _value(name: str, text: str) -> object:
-    """Return a parameter, which may be a sentence of its own."""
+    """Convert a parameter, which may itself be a sentence."""
     if name in _NUMBERS:
         return int(text)
     code = _WHOLE.get(text)
@@ -258,6 +257,6 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(holes, re.DOTALL)
 
 
-# Where two codes have the same text, the first one is meant.
+# If several codes have the same text, the first one counts.
 _WHOLE = {text: code for code, text in reversed(SENTENCES) if "{" not in text}
 _PATTERNS = [(code, _pattern(text)) for code, text in SENTENCES if "{" in text]

@@ -1,4 +1,4 @@
-"""Old rows of revision 0004: sentences without a code get one. Frozen, as the revision is."""
+"""Give codes to sentences from before revision 0004; frozen like it."""
 
 import json
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ MARK_DIGITS = 8
 
 @dataclass(frozen=True, slots=True)
 class Recoding:
-    """The sentences in one column of a table, whose rows are in the order of `key`."""
+    """The sentences in one column of a table, ordered by `key`."""
 
     table: TableClause
     key: ColumnClause[Any]
@@ -39,18 +39,18 @@ class Recoding:
 
     @property
     def name(self) -> str:
-        """What names it in `installation`."""
+        """The name under which `installation` stores the position."""
         return f"0004 {self.table.name}.{self.sentence}"
 
     def window(self, connection: Connection, before: str | None, limit: int) -> Sequence[Any]:
-        """Return the keys of the next rows, newest first: each with whether it is old."""
+        """Return the next rows' keys, newest first, with whether each is old."""
         rows = self._rows().order_by(self.key.desc()).limit(limit)
         if before is not None:
             rows = rows.where(self.key < self._position(before))
         return [(row[0], _is_old(row)) for row in connection.execute(rows)]
 
     def rewrite(self, connection: Connection, keys: Sequence[Any]) -> int:
-        """Give these rows codes, but none that another transaction holds; return how many."""
+        """Give these rows codes, except locked ones; return how many."""
         held = self._rows().where(self.key.in_(keys)).order_by(self.key)
         rows = connection.execute(held.with_for_update(skip_locked=True)).all()
         values = [_values(row) for row in rows if _is_old(row)]
@@ -84,9 +84,8 @@ class Recoding:
         return int(text) if isinstance(self.key.type, BigInteger) else text
 
     def _recode_texts(self, connection: Connection, values: Sequence[dict[str, Any]]) -> None:
-        """Let a search find these errors by their codes."""
         known = {_key(one["b_text"]): one for one in values if one["b_code"] != OTHER}
-        # A row that is locked gets its code from the worker that holds it.
+        # The worker that locks a row writes its code.
         free = select(_TEXTS.c.key).where(_TEXTS.c.key.in_(known), _TEXTS.c.code.is_(None))
         rows = [
             {
@@ -110,14 +109,13 @@ def _recoding(
 
 
 def _is_old(row: Any) -> bool:
-    """Tell whether a text has no code, or that of a text before it."""
+    """Return whether a text lacks a code or has an outdated one."""
     if not row.counts or row.text is None:
         return False
     return row.code is None or _mark_in(row.params) != _mark(row.text)
 
 
 def _mark_in(params: str | None) -> object:
-    """Return the mark among the parameters, None where they are no JSON object."""
     try:
         found = json.loads(params or "{}")
     except ValueError:
@@ -152,9 +150,9 @@ _RECODE_TEXT = (
     .where(_TEXTS.c.key == bindparam("b_key"), _TEXTS.c.code.is_(None))
     .values(code=bindparam("b_code"), params=bindparam("b_params"))
 )
-# A name, which is no sentence: who retried or canceled a message.
+# Other steps hold the name of the admin who retried or canceled the message.
 _IS_ERROR = column("kind", Text()).not_in(("retried", "canceled"))
-# A code to type on the phone.
+# The result is a pairing code.
 _IS_PAIR_CODE = and_(column("kind", Text()) == "pair_phone", column("status", Text()) == "done")
 
 RECODINGS = (

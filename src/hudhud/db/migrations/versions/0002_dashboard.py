@@ -1,4 +1,4 @@
-"""What the admin dashboard needs: numbers that are kept, search, sessions, audit."""
+"""Tables for the dashboard: counters, search, sessions and audit."""
 
 import re
 from hashlib import sha256
@@ -14,7 +14,7 @@ depends_on = None
 ROW_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 CODE_LINE = re.compile(r"^\{code\}$", re.MULTILINE)
 MASK = "••••"
-# The index in which phones are found by a piece of them; SQLite's follows the table by triggers.
+# The index for searches by a fragment of a phone; triggers keep SQLite's up to date.
 SQLITE_INDEX = (
     "CREATE VIRTUAL TABLE message_phones USING fts5("
     "phone, content='messages', content_rowid='id', tokenize='trigram')",
@@ -40,7 +40,7 @@ POSTGRES_INDEX = (
 
 
 def upgrade() -> None:
-    """Add tables and indexes; count and index the messages there are. Charts begin empty."""
+    """Add tables and indexes; count and index existing messages. Charts start empty."""
     op.create_table(
         "audit",
         sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
@@ -226,6 +226,6 @@ def _keep_texts() -> None:
 
 
 def _text_key(text: str) -> int:
-    """Return 64 bits of the text's SHA-256, with a sign as databases have it."""
+    """Return 64 bits of the text's SHA-256 as a signed integer."""
     digest = sha256(text.encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

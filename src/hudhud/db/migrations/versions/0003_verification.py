@@ -1,4 +1,4 @@
-"""Verification as a product: checks, limits, keys, links, events."""
+"""Tables for verification: checks, limits, keys, links and events."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,7 +24,7 @@ SQLITE_TRIGGERS = (
 
 
 def upgrade() -> None:
-    """Add tables, columns and indexes; what there is counts as made before them."""
+    """Add tables, columns and indexes; existing rows get their defaults."""
     op.create_table(
         "conversions",
         sa.Column("country", sa.Text(), nullable=False),
@@ -146,7 +146,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("reference IS NOT NULL"),
     )
     op.execute(sa.text("UPDATE api_keys SET owner = prefix"))
-    # What a key could do before there were scopes for it, it can do still.
+    # Existing keys keep the permissions that they had before scopes existed.
     op.execute(sa.text("UPDATE api_keys SET scopes = 'send read sandbox' WHERE scopes = 'send'"))
     op.execute(
         sa.text(
@@ -166,7 +166,7 @@ def upgrade() -> None:
 
 
 def _create_outbox() -> None:
-    """Events, who wants them, and their deliveries."""
+    """Add events, webhook endpoints and deliveries."""
     op.create_table(
         "events",
         sa.Column("id", ROW_NUMBER, autoincrement=True, nullable=False),
@@ -247,7 +247,7 @@ def _create_outbox() -> None:
 
 
 def _let_messages_be_without_verification() -> None:
-    """SQLite cannot change a column: the table is copied, which takes its triggers away."""
+    """Copy the table on SQLite, which cannot change columns; recreate its triggers."""
     last_id = _last_message_id()
     with op.batch_alter_table("messages", table_kwargs={"sqlite_autoincrement": True}) as messages:
         messages.alter_column("verification_id", existing_type=sa.Text(), nullable=True)
@@ -264,7 +264,7 @@ def _create_phone_triggers() -> None:
 
 
 def _last_message_id() -> int | None:
-    """Return the greatest id that SQLite ever gave a message, be it deleted; None for none."""
+    """Return SQLite's highest message id ever, including deleted messages, or None."""
     if op.get_bind().dialect.name != "sqlite":
         return None
     counter = sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'messages'")
@@ -273,7 +273,7 @@ def _last_message_id() -> int | None:
 
 
 def _continue_message_ids(last_id: int) -> None:
-    """The copy counts from its newest row: an id that was given is given to nobody else."""
+    """Continue SQLite's ids after the highest one ever: none is reused."""
     op.execute(sa.text("DELETE FROM sqlite_sequence WHERE name = 'messages'"))
     counter = sa.text("INSERT INTO sqlite_sequence (name, seq) VALUES ('messages', :last_id)")
     op.execute(counter.bindparams(last_id=last_id))

@@ -1,4 +1,4 @@
-"""Sentences have a code and parameters beside their English text; `recoding.py` fills old rows."""
+"""Add codes and parameters of sentences; `recoding.py` fills them in old rows."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,7 +22,7 @@ SENTENCES = (
 
 
 def upgrade() -> None:
-    """Add nullable columns, which takes no time however many rows there are."""
+    """Add nullable columns, which is fast regardless of the number of rows."""
     for table, column in SENTENCES:
         op.add_column(table, sa.Column(f"{column}_code", sa.Text(), nullable=True))
         op.add_column(table, sa.Column(f"{column}_params", sa.Text(), nullable=True))

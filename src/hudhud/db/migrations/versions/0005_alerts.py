@@ -1,6 +1,7 @@
-"""What people were told of senders, countries and endpoints has a table of its own.
+"""Move the state of alerts to a separate table.
 
-The columns that held it stay for one release, for processes of the version before.
+It concerns senders, countries and endpoints. The old columns stay for one release, for processes of
+the previous version.
 """
 
 import sqlalchemy as sa
@@ -14,8 +15,9 @@ depends_on = None
 # The oldest version that may run with these tables.
 OLDEST_VERSION = "0.1.0"
 NOTHING = "-"
-# Kind of subject, table, key, column. That holds `logged_out`, which was told, or four words like
-# `- logged_out 2 1763868678036`: told before (nothing), being told, attempts, the next attempt.
+# Kind of subject, table, key, column. A column holds the alerted state (`logged_out`), or four
+# words like `- logged_out 2 1763868678036`: alerted state (`-` for none), state of the alert being
+# sent, attempts, next attempt.
 OLD_COLUMNS = (
     ("sender", "senders", "name", "alerted_state"),
     ("country", "country_guards", "country", "alerted"),
@@ -24,7 +26,7 @@ OLD_COLUMNS = (
 
 
 def upgrade() -> None:
-    """Add the table, and copy what the few rows of the three others say."""
+    """Add the table and copy the few states of alerts to it."""
     alerts = op.create_table(
         "alerts",
         sa.Column("subject", sa.Text(), nullable=False),

@@ -233,9 +233,7 @@ def _waiting(numbers: QueueNumbers, fmt: Format) -> Markup:
 def _clause(card: SenderCard, fmt: Format) -> Markup:
     texts = {
         "logged_out": fmt.gettext("Sender <b>%(name)s</b> was logged out."),
-        "outdated": fmt.gettext(
-            "Sender <b>%(name)s</b> has a version that is refused."
-        ),
+        "outdated": fmt.gettext("Sender <b>%(name)s</b> has a version that is refused."),
         "replaced": fmt.gettext("Another program took over the session of <b>%(name)s</b>."),
         "stopped": fmt.gettext("Sender <b>%(name)s</b> is not running."),
         "restricted": fmt.gettext("Sender <b>%(name)s</b> is restricted."),
