@@ -104,6 +104,6 @@ def test_doctor_finds_an_invalid_file(run: Run, file: Path) -> None:
     ended = run("doctor")
     assert ended.code == 1
     assert (
-        "data/templates.toml: templates.otp.en.wordings[0]: {name} means nothing in otp."
+        "data/templates.toml: templates.otp.en.wordings[0]: {name} is not a placeholder of otp."
         in ended.out
     )

@@ -392,5 +392,5 @@ def test_write_ahead_log_held_by_a_reader_is_reported(database: Database) -> Non
     submit(database)
     with database.read() as connection:
         connection.execute(select(tables.messages)).all()
-        assert done(database).left == ["the database's log, which somebody reads"]
+        assert done(database).left == ["the database's log, which another process is reading"]
     assert done(database).left == []

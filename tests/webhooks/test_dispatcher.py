@@ -440,7 +440,7 @@ def test_endless_answer_does_not_delay_others(database: Database) -> None:
             )
         thread.join()
     first, second = stored_deliveries(database)
-    assert first.last_error == "The connection ended before the answer: over 128 KiB came."
+    assert first.last_error == "The connection ended before the answer: received over 128 KiB."
     assert second.status == "delivered"
 
 

@@ -228,7 +228,7 @@ def test_unrecordable_event_does_not_affect_others(database: Database, watched: 
             watched.take(written(number, words))
         watched.flush()
     assert texts(database) == ["one", "two", "three"]
-    lost = [line for line in lines if line["event"] == "an event is lost, it cannot be recorded"]
+    lost = [line for line in lines if line["event"] == "event lost: it cannot be recorded"]
     assert len(lost) == 2
 
 

@@ -167,7 +167,9 @@ def test_unexpected_error_is_retried_and_only_logged(
     row = stored(database, message)
     assert (row.status, row.attempts) == ("queued", 1)
     assert row.error == "Sending failed unexpectedly; the log has the details."
-    assert any(line["event"] == "send broke" and line.get("exc_info") for line in lines)
+    assert any(
+        line["event"] == "unexpected error in a send" and line.get("exc_info") for line in lines
+    )
 
 
 def test_no_database_connection_is_held_during_a_send(
@@ -278,7 +280,7 @@ def test_every_outcome_is_logged_without_the_number(
         for failure in (None, PermanentFailure("Gone."), TransientFailure("Busy.")):
             checking.failure = failure
             deliver(database, checking)
-    assert [line["event"] for line in lines] == ["sent", "failed", "will be tried again"]
+    assert [line["event"] for line in lines] == ["sent", "failed", "will be retried"]
     assert {line["phone"] for line in lines} == {"+2010*****67"}
     assert {line["request_id"] for line in lines} == {"r"}
 

@@ -1,1 +1,1 @@
-"""Work in the background: expiry, retention, forgetting, rotation of the secret."""
+"""Background work: expiry, retention, forgetting, alerts, rotation of the secret."""

@@ -1,10 +1,10 @@
-"""Forget a phone number: put a pseudonym in its place.
+"""Forget a phone number by replacing it with a pseudonym.
 
-Contacts and inbound texts are deleted, codes and callers' words erased, waiting messages canceled;
-rows and times stay.
+Contacts and inbound messages are deleted, codes and callers' data erased, and queued messages
+canceled; rows and times are kept.
 
-The pseudonym is an HMAC of the number under a key that nobody keeps: rows of one person still
-belong together, and nobody can tell whose they are.
+The pseudonym is an HMAC of the number with a key that is not stored: the rows of one person remain
+connected, but cannot be traced to the number.
 """
 
 import hmac
@@ -47,14 +47,14 @@ from hudhud.webhooks import events
 
 KEY_BYTES = 32
 PSEUDONYM_DIGITS = 16
-# Meanwhile somebody may ask for a code for the number, or it may write to us.
+# Repeat, because a code may be requested for the number, or its owner may write, during the work.
 ROUNDS = 3
 
-# Names and addresses that operators chose, by which things are found: told, never changed.
+# Names and addresses that operators chose and use: reported, but not changed.
 CHOSEN: Final = frozenset(
     {"admins", "api_keys", "recovery_codes", "second_factors", "sessions", "webhook_endpoints"}
 )
-# Rows that say nothing but something about the number; a text is kept anew where it is changed.
+# Rows that are only about the number. Changed texts are stored as new ones.
 DELETED: Final = (
     tables.contacts.c.phone,
     tables.inbound_messages.c.phone,
@@ -71,17 +71,17 @@ ERASED: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long others are waited for, in seconds."""
+    """Waits in seconds."""
 
     sending: float = 10.0
-    """What becomes of a message that is just being sent may name the number once more."""
+    """How long to wait for sends, whose outcomes may contain the number."""
     poll: float = 0.1
     between_rounds: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """How many rows of each table were changed or deleted, and where the number still is."""
+    """Number of changed rows by table, and places with remaining traces."""
 
     pseudonym: str
     rows: Mapping[str, int]
@@ -89,9 +89,9 @@ class Forgotten:
 
 
 def forget(database: Database, number: str, *, who: str, timing: Timing | None = None) -> Forgotten:
-    """Put a pseudonym in the place of `number`, end what waits for it, and search for traces.
+    """Replace `number` with a pseudonym, cancel its messages, and search for traces.
 
-    It takes small transactions, beside a running service.
+    Works in small transactions while the service runs.
     Raises CommandFailed for the number of a sender.
     """
     timing = timing or Timing()
@@ -107,12 +107,12 @@ def forget(database: Database, number: str, *, who: str, timing: Timing | None =
         time.sleep(timing.between_rounds)
     forgetting.clean_index()
     if not forgetting.empty_log():
-        left = [*left, "the database's log, which somebody reads"]
+        left = [*left, "the database's log, which another process is reading"]
     return Forgotten(forgetting.pseudonym, forgetting.rows, left)
 
 
 def new_pseudonym(number: str) -> str:
-    """Return a name for the number that cannot be made of it again."""
+    """Return a pseudonym that cannot be computed from the number again."""
     digest = hmac.digest(secrets.token_bytes(KEY_BYTES), number.encode(), "sha256")
     return f"forgotten-{digest.hex()[:PSEUDONYM_DIGITS]}"
 
@@ -121,7 +121,7 @@ _KEYED = ("body", "error")
 
 
 class _Forgetting:
-    """One number that is being forgotten."""
+    """One run of forgetting a number."""
 
     def __init__(self, database: Database, number: str, timing: Timing) -> None:
         self.pseudonym = new_pseudonym(number)
@@ -133,13 +133,13 @@ class _Forgetting:
         self._timing = timing
 
     def begin(self, who: str) -> None:
-        """Write down that the number is forgotten. Raises CommandFailed for a sender's."""
+        """Audit the request. Raises CommandFailed for the number of a sender."""
         with self._database.write() as connection:
             for row in connection.execute(select(tables.senders.c.name, tables.senders.c.phone)):
                 if self._matcher.is_in(row.phone or "") or self._matcher.is_in(row.name):
                     raise CommandFailed(
-                        f"This is the number of the sender {row.name}: only people can be "
-                        "forgotten. To stop sending from it, log the sender out."
+                        f"This is the number of the sender {row.name} and cannot be forgotten. "
+                        "To stop sending from it, log the sender out."
                     )
             audit_log.note(
                 connection,
@@ -151,7 +151,7 @@ class _Forgetting:
             )
 
     def cancel(self) -> None:
-        """Cancel the verifications that are open, and the messages that wait."""
+        """Cancel open verifications and queued messages."""
         with self._database.write() as connection:
             now = now_ms()
             open_ones = select(tables.verifications.c.id).where(
@@ -166,17 +166,17 @@ class _Forgetting:
             self._database.notify(connection)
 
     def wait_for_sends(self) -> None:
-        """Let what is being sent go out, but wait no longer than a send takes."""
+        """Wait for current sends to finish, up to `timing.sending` seconds."""
         sending = select(tables.messages.c.id).where(self._of_person(SENDING)).limit(1)
         deadline = time.monotonic() + self._timing.sending
         while self._read(sending) and time.monotonic() < deadline:
             time.sleep(self._timing.poll)
 
     def replace(self) -> None:
-        """Put the pseudonym in the number's place, everywhere."""
+        """Replace the number with the pseudonym in all tables."""
         self._release_idempotency_keys()
         self._forget_events()
-        # The texts last: by then no message needs those that are deleted.
+        # The texts last: by then no message refers to those that are deleted.
         for table in sorted(
             tables.metadata.tables.values(), key=lambda table: table is tables.texts
         ):
@@ -188,7 +188,7 @@ class _Forgetting:
                 self.rows[table.name] += len(found)
 
     def clean_index(self) -> None:
-        """Let the index of fragments merge, until nothing deleted is left in it."""
+        """Merge the search index until it contains no deleted data."""
         is_first, goes_on = True, True
         while goes_on:
             with self._database.write() as connection:
@@ -197,11 +197,11 @@ class _Forgetting:
             time.sleep(self._batches.pause_seconds)
 
     def empty_log(self) -> bool:
-        """Leave nothing of the number in the log of the database."""
+        """Empty the database's log; return False if another process prevents it."""
         return any(self._database.empty_log() for _ in range(ROUNDS))
 
     def search(self) -> Sequence[str]:
-        """Return the places in which the number is still to be found."""
+        """Return the places that still contain the number."""
         with self._database.read() as connection:
             lift_time_limit(connection)
             return phone_traces.places(connection, self._matcher)
@@ -215,7 +215,7 @@ class _Forgetting:
             return connection.execute(statement).all()
 
     def _release_idempotency_keys(self) -> None:
-        """Forget requests: their digest is of a body in which the number stands."""
+        """Delete idempotency keys, whose digests are of bodies containing the number."""
         key = (tables.idempotency_keys.c.api_key, tables.idempotency_keys.c.key_digest)
         of_person = select(tables.verifications.c.id).where(
             tables.verifications.c.phone == self._number
@@ -244,7 +244,7 @@ class _Forgetting:
             time.sleep(self._batches.pause_seconds)
 
     def _change(self, table: Table, connection: Connection, found: Sequence[Trace]) -> None:
-        """Change or delete rows that have the number."""
+        """Change or delete rows that contain the number."""
         if table is tables.messages:
             with phone_index.merging_little(connection, len(found)):
                 self._change_each(table, connection, found)
@@ -268,7 +268,7 @@ class _Forgetting:
         return replaced(text, pseudonymized) if has_params(column) else pseudonymized(text)
 
     def _values(self, trace: Trace) -> dict[str, Any]:
-        """Return the row's new texts, and what changes with them."""
+        """Return the row's new texts and dependent values."""
         values: dict[str, Any] = {
             column.name: self._without_number(column, text) for column, text in trace.texts.items()
         }
@@ -291,7 +291,7 @@ class _Forgetting:
         return values
 
     def _keep_texts(self, connection: Connection, trace: Trace, values: Mapping[str, Any]) -> None:
-        """Let a search find a message by its new texts."""
+        """Store the new texts, so that searches find the message."""
         if "body_key" in values:
             text_store.keep(connection, [values["body"]])
         if "error_key" in values:

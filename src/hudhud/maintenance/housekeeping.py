@@ -1,6 +1,6 @@
-"""Keep an installation in order: leases, expiry, alerts, deletion, and rows of old forms.
+"""Housekeeping: leases, expiry, alerts, deletion, and rewriting of rows.
 
-Each `serve` and each `worker` does it in one loop; several beside each other do no harm.
+Each `serve` and each `worker` runs one loop; several may run at the same time.
 """
 
 import threading
@@ -25,13 +25,13 @@ log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.25
 TIDY_SECONDS = 1.0
 JUDGE_SECONDS = 60.0
-# Deleting what is old can wait; meanwhile nobody waits for the lock.
+# Deletion is not urgent; a long pause leaves the lock to others.
 PURGE_SECONDS = 60.0
 ALERT_SECONDS = 1.0
 
 
 class Housekeeping:
-    """Tidies every second and deletes every minute; erases `most_erased` codes at a time."""
+    """Expires rows every second (`most_erased` codes at once), deletes every minute."""
 
     def __init__(
         self,
@@ -55,19 +55,19 @@ class Housekeeping:
         self._uptime = Uptime(database)
 
     def run(self, stopping: threading.Event) -> None:
-        """Keep order until `stopping`."""
+        """Do the housekeeping until `stopping`."""
         loops.repeat(
             lambda: stopping.wait(self._tick()),
             stopping=stopping,
             log=log,
             pause_seconds=TIDY_SECONDS,
-            broken="the housekeeping failed, and goes on",
+            broken="unexpected error in the housekeeping; trying again",
             on_unusable=self._uptime.end,
         )
         self._alerts.wait(ALERT_SECONDS)
 
     def _tick(self) -> float:
-        """Do what is due; return the seconds to wait before the next look."""
+        """Do the work due; return the seconds until the next tick."""
         now = time.monotonic()
         self._uptime.resume()
         if now >= self._tidy_at:
@@ -81,7 +81,7 @@ class Housekeeping:
         return max((pause for pause in pauses if pause is not None), default=TICK_SECONDS)
 
     def _delete_some(self, now: float) -> float | None:
-        """Delete what is old; return the seconds to wait before more, None where no more is due."""
+        """Delete a batch; return the seconds to pause, None when done."""
         if now < self._purge_at:
             return None
         pause = self._retention.delete_some()
@@ -90,10 +90,10 @@ class Housekeeping:
         return pause
 
     def _tidy(self) -> bool:
-        """Put the queue in order; return whether there are more codes to erase than fit one go."""
+        """Reclaim and expire messages and codes; return whether more codes are due."""
         now = now_ms()
         grace = self._uptime.has_lasted(2 * records.HEARTBEAT_MS)
-        # Each of these two adds to the kept numbers, last in its transaction (`counters.py`).
+        # Each of these two updates the counters last in its own transaction (`counters.py`).
         with self._database.write() as connection:
             reclaimed = queue.reclaim(connection, now=now) if grace else 0
         with self._database.write() as connection:
@@ -101,5 +101,5 @@ class Housekeeping:
         with self._database.write() as connection:
             erased = lifecycle.expire(connection, now=now, most=self._most_erased)
         if reclaimed or expired:
-            log.warning("queue tidied", reclaimed=reclaimed, expired=expired)
+            log.warning("messages reclaimed or expired", reclaimed=reclaimed, expired=expired)
         return erased == self._most_erased

@@ -1,4 +1,4 @@
-"""Look for a phone number in every text of every table."""
+"""Search all text columns of all tables for a phone number."""
 
 import re
 from collections.abc import Sequence
@@ -15,24 +15,24 @@ INDEX = "the search index"
 
 
 class PhoneMatcher:
-    """A number as it is looked for: its digits, which are no part of a longer number."""
+    """Matches a number's digits, but not within a longer number."""
 
     def __init__(self, number: str) -> None:
         self.digits = number.removeprefix("+")
         self._pattern = re.compile(rf"(?<!\d)(?:\+|00)?{self.digits}(?!\d)")
 
     def is_in(self, text: str) -> bool:
-        """Tell whether the text has the number."""
+        """Return whether the text contains the number."""
         return self._pattern.search(text) is not None
 
     def replaced(self, text: str, other: str) -> str:
-        """Return the text with something else in the number's place."""
+        """Return the text with the number replaced by `other`."""
         return self._pattern.sub(other, text)
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A row that has the number, and its texts that do, by their columns."""
+    """A row that contains the number, with those texts by column."""
 
     table: Table
     key: tuple[Any, ...]
@@ -40,14 +40,14 @@ class Trace:
 
 
 def find(connection: Connection, matcher: PhoneMatcher, table: Table) -> list[Trace]:
-    """Return the rows of a table that have the number; reads the whole table."""
+    """Return the rows that contain the number, by scanning the whole table."""
     columns = [column for column in table.columns if isinstance(column.type, Text | ForeignText)]
     if not columns:
         return []
     key = list(table.primary_key.columns)
     with_digits = or_(*(column.contains(matcher.digits, autoescape=True) for column in columns))
     traces = []
-    # In one order everywhere, so that two transactions cannot wait for each other.
+    # Always in the same order, so that two transactions cannot deadlock.
     found = select(*key, *columns).where(with_digits).order_by(*key)
     for row in connection.execute(found):
         values = zip(columns, row[len(key) :], strict=True)
@@ -58,7 +58,7 @@ def find(connection: Connection, matcher: PhoneMatcher, table: Table) -> list[Tr
 
 
 def has_params(column: Column[Any]) -> bool:
-    """Tell whether a column holds the parameters of a sentence, as JSON."""
+    """Return whether a column contains the parameters of a sentence, as JSON."""
     return column.name.endswith("params")
 
 
@@ -68,13 +68,13 @@ def _has(matcher: PhoneMatcher, column: Column[Any], text: str) -> bool:
 
 
 def places(connection: Connection, matcher: PhoneMatcher) -> Sequence[str]:
-    """Return the names of the tables that have the number, and the index if it still finds it."""
+    """Return the names of tables and index that contain the number."""
     found = [table.name for table in metadata.sorted_tables if find(connection, matcher, table)]
     return [*found, *([INDEX] if _is_indexed(connection, matcher) else [])]
 
 
 def _is_indexed(connection: Connection, matcher: PhoneMatcher) -> bool:
-    """Tell whether the index of phone numbers has it for messages that have it no longer."""
+    """Return whether the index has the number for messages without it."""
     indexed = connection.scalars(phone_index.holding(connection, matcher.digits, alone=True)).all()
     has_digits = messages.c.phone.contains(matcher.digits, autoescape=True)
     stored = select(messages.c.id).where(messages.c.id.in_(indexed), has_digits)

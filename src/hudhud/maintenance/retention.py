@@ -1,7 +1,7 @@
-"""How long what is over is kept, and its deletion: old rows only, and few at a time.
+"""Delete rows past their retention period, in small batches.
 
-Messages, verifications, events and the audit are kept as long as the settings say; everything else
-as long as it is of use. Nothing that still waits is deleted, however old it is.
+The settings define the retention of messages, verifications, events and the audit; other rows are
+deleted when they are no longer used. Rows that are still pending are not deleted at any age.
 """
 
 from collections import Counter
@@ -26,8 +26,8 @@ from hudhud.verification.limits import conversions, rate_limits
 from hudhud.verification.links import inbound
 from hudhud.webhooks import deliveries, endpoints, events, retry_policy
 
-# The oldest rows are looked at, by their ids, which rise with time: what is kept among them, or
-# bears a wrong date, must not hide the others.
+# How many of the oldest rows to check, in order of ids: enough to find old rows behind some that
+# are kept or have a wrong date.
 LOOKED_AT = 2000
 
 Id = TypeVar("Id", int, str)
@@ -35,7 +35,7 @@ Id = TypeVar("Id", int, str)
 
 @dataclass(frozen=True, slots=True)
 class KeptDays:
-    """How many days what is over is kept."""
+    """Retention in days."""
 
     messages: int
     verifications: int
@@ -44,23 +44,23 @@ class KeptDays:
 
 
 class Purge(Protocol):
-    """Deletes at most `limit` rows; returns how many, fewer where no more are that old."""
+    """Deletes at most `limit` old rows and returns how many."""
 
     def __call__(self, connection: Connection, *, before: int, limit: int) -> int:
-        """Delete, inside a writing transaction."""
+        """Delete rows in the caller's write transaction."""
 
 
 class RowKind(Protocol):
-    """One kind of row that is deleted."""
+    """One kind of row with a retention period."""
 
     batches: Batches
 
     def delete_some(self) -> bool:
-        """Delete a batch; return whether more may be left."""
+        """Delete a batch; return whether more rows may be left."""
 
 
 class Retention:
-    """Deletes what is too old, a batch at a time, each kind of row in turn."""
+    """Deletes old rows in batches, each kind of row in turn."""
 
     def __init__(self, database: Database, kept: KeptDays) -> None:
         self._kinds: Sequence[RowKind] = (
@@ -70,9 +70,9 @@ class Retention:
         self._left = list(self._kinds)
 
     def delete_some(self) -> float | None:
-        """Delete a batch; return the seconds to leave the lock to others, None once all is done.
+        """Delete a batch; return the seconds to pause, or None when done.
 
-        The call after that begins anew. Raises sqlalchemy.exc.SQLAlchemyError.
+        The next call after None starts over. Raises sqlalchemy.exc.SQLAlchemyError.
         """
         if not self._left:
             self._left = list(self._kinds)
@@ -84,12 +84,12 @@ class Retention:
 
     @property
     def longest_seconds(self) -> float:
-        """The longest that a batch held the lock so far."""
+        """The longest time in seconds that a batch has held the lock."""
         return max(kind.batches.longest_seconds for kind in self._kinds)
 
 
 class _Indexed:
-    """Rows whose age has an index, so that the statement that deletes them finds them."""
+    """Rows whose age is indexed, so that the DELETE statement finds them."""
 
     def __init__(self, database: Database, kept_ms: int, purge: Purge) -> None:
         self.batches = Batches(database)
@@ -105,7 +105,7 @@ class _Indexed:
 
 
 class _Oldest(Generic[Id]):
-    """Rows whose ids rise with time; they are found before anybody has to wait for the lock."""
+    """Rows whose ids sort by time, found before taking the lock."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class _Oldest(Generic[Id]):
                 self._found = list(self._find(connection, now_ms() - self._kept_ms))
         if self._found:
             self.batches.write(self._delete_next)
-        # What was found and is still there is somebody else's just now: it can wait a minute.
+        # Rows that were found but not deleted are locked by others and can wait a minute.
         return bool(self._found or self._deleted)
 
     def _delete_next(self, connection: Connection, rows: int) -> int:
@@ -140,7 +140,7 @@ class _Oldest(Generic[Id]):
 
 def _oldest(database: Database, kept: KeptDays) -> Sequence[RowKind]:
     messages_ms = kept.messages * DAY_MS
-    # A verification stays as long as a message of it does.
+    # A verification is kept at least as long as its messages.
     verifications_ms = max(messages_ms, kept.verifications * DAY_MS)
     return (
         _Oldest(database, messages_ms, old_messages, delete_messages),
@@ -151,7 +151,7 @@ def _oldest(database: Database, kept: KeptDays) -> Sequence[RowKind]:
 
 
 def _indexed(database: Database, kept: KeptDays) -> Sequence[tuple[int, Purge]]:
-    """Return for how long each kind is kept; 0 where its rows themselves say when they end."""
+    """Return each kind's retention (ms), 0 if rows have expiry times."""
     return (
         (kept.audit * DAY_MS, audit_log.purge),
         (contacts.INBOUND_KEPT_MS, contacts.purge_inbound),
@@ -174,7 +174,7 @@ def _give_up(connection: Connection, ids: Sequence[int]) -> int:
 
 
 def old_messages(connection: Connection, before: int) -> Sequence[int]:
-    """Return ids of messages older than `before` that neither wait nor are being sent."""
+    """Return ids of messages older than `before`, neither queued nor being sent."""
     looked_at = _first(messages.c.id, messages.c.created_at, messages.c.status).subquery()
     is_over = looked_at.c.status.not_in((QUEUED, SENDING))
     found = select(looked_at.c.id).where(looked_at.c.created_at < before, is_over)
@@ -182,7 +182,7 @@ def old_messages(connection: Connection, before: int) -> Sequence[int]:
 
 
 def delete_messages(connection: Connection, ids: Sequence[int]) -> int:
-    """Delete messages with their steps, but none that waits; return how many."""
+    """Delete messages and their steps, except queued ones; return how many."""
     chosen = (
         select(messages.c.id, messages.c.status)
         .where(messages.c.id.in_(ids), messages.c.status.not_in((QUEUED, SENDING)))
@@ -202,7 +202,7 @@ def delete_messages(connection: Connection, ids: Sequence[int]) -> int:
 
 
 def old_verifications(connection: Connection, before: int) -> Sequence[str]:
-    """Return ids of verifications older than `before` that have ended and have no message."""
+    """Return ids of ended verifications older than `before` without messages."""
     looked_at = _first(verifications.c.id, verifications.c.created_at, verifications.c.status)
     rows = looked_at.subquery()
     ended = rows.c.status != PENDING
@@ -211,7 +211,7 @@ def old_verifications(connection: Connection, before: int) -> Sequence[str]:
 
 
 def delete_verifications(connection: Connection, ids: Sequence[str]) -> int:
-    """Delete verifications, but none that is pending or has a message; return how many."""
+    """Delete verifications, except pending ones and those with messages; return how many."""
     chosen = (
         select(verifications.c.id)
         .where(
@@ -233,6 +233,6 @@ def _first(number: Column[Any], *others: Column[Any]) -> Select[Any]:
 
 
 def _has_no_message(verification_id: ColumnElement[str]) -> ColumnElement[bool]:
-    """The condition; not as NOT EXISTS, for which PostgreSQL might read all messages."""
+    # Not NOT EXISTS, for which PostgreSQL might read all messages.
     found = select(messages.c.id).where(messages.c.verification_id == verification_id).limit(1)
     return found.scalar_subquery().is_(None)

@@ -1,7 +1,7 @@
-"""A new secret takes over from the one before it, SESSION_SECRET_PREVIOUS.
+"""Rotate the secret: replace the previous one, SESSION_SECRET_PREVIOUS.
 
-Codes and links end by themselves within their validity; what is kept for longer is sealed anew at
-the start. When nothing is left, the former secret can go.
+Codes and links end within their validity; other sealed values are sealed with the new secret at the
+start. When nothing is sealed with the previous secret, it can be removed.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,16 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import second_factors, verifications, webhook_endpoints
 from hudhud.webhooks import endpoints
 
-DONE = "SESSION_SECRET_PREVIOUS is no longer needed: nothing is sealed under it."
+DONE = "SESSION_SECRET_PREVIOUS is no longer needed: nothing is sealed with it."
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class RotationStatus:
-    """What is sealed under the former secret: codes and links that are valid until `until`, in
-    milliseconds, and `kept` secrets of other things.
+    """Values sealed with the previous secret.
+
+    Codes and links are valid until `until` (milliseconds); `kept` counts other sealed secrets.
     """
 
     until: int | None
@@ -34,31 +35,32 @@ class RotationStatus:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether the former secret can go."""
+        """Whether the previous secret can be removed."""
         return self.until is None and self.kept == 0
 
     @property
     def sentence(self) -> str:
-        """What that means."""
+        """The status for operators."""
         if self.is_nothing:
             return DONE
         if self.kept:
             return (
                 "SESSION_SECRET_PREVIOUS is needed: secrets of webhooks or of the second factor "
-                "are sealed under it, which the next start seals anew."
+                "are sealed with it. The next start seals them with the new secret."
             )
         return (
             f"SESSION_SECRET_PREVIOUS is needed until {iso(self.until or 0)}, for codes and links "
-            "that are sealed under it."
+            "that are sealed with it."
         )
 
 
 def take_over(
     database: Database, password: AdminPassword, *, secret: str, previous_secret: str | None
 ) -> None:
-    """Seal anew what is kept, and log how long the former secret is needed; nothing without one.
+    """Seal stored values with the new secret.
 
-    What neither secret opens is left as it is, and told. `password` knows both secrets too.
+    Logs how long the previous secret is needed; without one, nothing is done. Values that neither
+    secret opens are kept and logged. `password` knows both secrets too.
     """
     if previous_secret is None:
         return
@@ -70,15 +72,15 @@ def take_over(
         for mark in before:
             sessions.rekey_sessions(connection, before=mark, now=now)
         left = find_left(connection, secret=secret, previous_secret=previous_secret)
-    log.warning(left.sentence if left.is_nothing else left.sentence + " `hudhud doctor` tells.")
+    log.warning(left.sentence if left.is_nothing else left.sentence + " Check: `hudhud doctor`.")
 
 
 def find_left(connection: Connection, *, secret: str, previous_secret: str) -> RotationStatus:
-    """Return what is sealed under the former secret."""
+    """Count the values that are still sealed with the previous secret."""
     cipher = CodeCipher(secret, previous_secret)
     until = connection.scalar(
         select(func.max(verifications.c.expires_at)).where(
-            # As the index has it.
+            # The condition of the partial index.
             or_(verifications.c.code_sealed.is_not(None), verifications.c.link_index.is_not(None)),
             verifications.c.expires_at > now_ms(),
             or_(
@@ -97,7 +99,7 @@ def find_left(connection: Connection, *, secret: str, previous_secret: str) -> R
 
 
 def _ciphers(secret: str, previous_secret: str) -> tuple[Cipher, Cipher]:
-    """Return what seals second factors, and what seals secrets of webhooks."""
+    """Return the ciphers of second factors and of webhook secrets."""
     factors = Cipher(second_factor.PURPOSE, secret, previous_secret)
     return factors, Cipher(endpoints.PURPOSE, secret, previous_secret)
 

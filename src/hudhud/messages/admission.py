@@ -1,4 +1,4 @@
-"""Room in the queue: how many more messages can arrive in time; `accept.py` refuses others."""
+"""Admission control: how many more messages can arrive in time."""
 
 import math
 from typing import NamedTuple
@@ -14,18 +14,18 @@ from hudhud.senders import records
 
 
 class Room(NamedTuple):
-    """How many messages wait, at most as many as matter, and the seconds that each takes."""
+    """Queued messages, counted up to the limit, and the seconds per message."""
 
     waiting: int
     gap: float
 
     def places(self, validity: float) -> int:
-        """Return how many messages more can arrive within `validity` seconds."""
+        """Return how many more messages can arrive within `validity` seconds."""
         return max(0, math.floor(validity / self.gap) + 1 - self.waiting)
 
     @property
     def retry_after(self) -> int:
-        """After how many seconds a place is free."""
+        """Seconds until there is room for one more message."""
         return max(1, math.ceil(self.gap))
 
 
@@ -37,18 +37,18 @@ def room(
     validity: float,
     now: int,
 ) -> Room | None:
-    """Return the room that the channel's senders have for codes valid for at most `validity` s.
+    """Return the room for codes valid for at most `validity` seconds.
 
-    `mean_gap` is the mean of seconds between two messages of one sender. None where the channel
-    has no pace. Until the transaction ends nobody else counts: what is
-    found here may be filled.
+    `mean_gap` is the mean number of seconds between two messages of one sender. Returns None if
+    the channel has no pace. The lock serialises callers until the transaction ends, so the caller
+    may fill the room that it gets.
     """
     if mean_gap == 0 or not channel_type(channel).is_paced:
         return None
     lock(connection, Lock.ADMISSION)
     # (messages queued) x (mean gap) / (senders) seconds must not exceed a code's validity.
     gap = mean_gap / max(1, records.count_alive(connection, channel=channel, now=now))
-    most = math.floor(validity / gap)  # no more rows are counted than matter
+    most = math.floor(validity / gap)  # counting further rows would not change the answer
     waiting = (
         select(messages.c.id)
         .where(messages.c.status == QUEUED, messages.c.channel == channel)
@@ -60,5 +60,5 @@ def room(
 
 
 def full(room: Room) -> QueueUnavailable:
-    """Return the error for whom there is no place."""
+    """Return the error for requests beyond the room in the queue."""
     return QueueUnavailable("the queue is full", room.retry_after)

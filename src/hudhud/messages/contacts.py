@@ -1,4 +1,4 @@
-"""What is known of a phone: whether it has an account, whether it wrote first, and its messages."""
+"""Contacts: which numbers have accounts or wrote first, and inbound messages."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from hudhud.db.tables import contacts, inbound_messages, messages
 from hudhud.db.upserts import insert_or_ignore, insert_or_update
 
 YES_KEPT_MS = 30 * DAY_MS
-# A user may install WhatsApp in the very minute in which the first code did not arrive.
+# Short: a user may install WhatsApp right after the first code did not arrive.
 NO_KEPT_MS = 10 * 60 * 1000
 INBOUND_KEPT_MS = 7 * DAY_MS
 
 
 def known_account(connection: Connection, *, phone: str, now: int) -> bool | None:
-    """Return whether the number has an account, or None where that must be asked again."""
+    """Return whether the number has an account; None if unknown or stale."""
     row = connection.execute(
         select(contacts.c.on_whatsapp, contacts.c.checked_at).where(contacts.c.phone == phone)
     ).first()
@@ -35,7 +35,7 @@ def remember_account(connection: Connection, *, phone: str, has_account: bool, n
 
 
 def ask_again(connection: Connection, *, jobs: Sequence[int]) -> None:
-    """Forget that the numbers of these jobs had no account, so that the next attempt asks again."""
+    """Clear negative answers for these jobs, so that attempts check again."""
     phones = select(messages.c.phone).where(messages.c.id.in_(jobs))
     connection.execute(
         update(contacts)
@@ -45,19 +45,19 @@ def ask_again(connection: Connection, *, jobs: Sequence[int]) -> None:
 
 
 def has_written(connection: Connection, *, phone: str) -> bool:
-    """Tell whether this person ever wrote to us."""
+    """Return whether this person ever wrote to us."""
     row = connection.execute(select(contacts.c.wrote_at).where(contacts.c.phone == phone)).first()
     return row is not None and row.wrote_at is not None
 
 
 def remember_wrote(connection: Connection, *, phone: str, at: int) -> None:
-    """Store that this person wrote to us, which also proves the account."""
+    """Store that this person wrote to us, which also proves an account."""
     values = {"wrote_at": at, "on_whatsapp": True, "checked_at": at}
     insert_or_update(connection, contacts, {"phone": phone}, values)
 
 
 def keep_inbound(connection: Connection, *, sender: str, message: Inbound) -> bool:
-    """Store a message once, however often the provider repeats it; False for a repetition."""
+    """Store an inbound message; return False if it is already stored."""
     row = {
         "sender": sender,
         "provider_message_id": message.provider_message_id,
@@ -69,7 +69,7 @@ def keep_inbound(connection: Connection, *, sender: str, message: Inbound) -> bo
 
 
 def purge_inbound(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete at most `limit` messages older than `before`; return how many."""
+    """Delete at most `limit` inbound messages older than `before`; return how many."""
     received = inbound_messages.c.received_at
     is_old = received < before
     return delete_some(connection, inbound_messages, is_old, order=received, limit=limit)

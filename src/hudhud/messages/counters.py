@@ -1,7 +1,8 @@
-"""The numbers of the dashboard, kept at every change so that nobody has to count messages.
+"""Counters for the dashboard, so that no page has to count messages.
 
-Whoever changes messages calls `add` once, last in its transaction: numbers and messages agree at
-any moment. Processes add to different rows (`shard`), so that none waits for another.
+Code that changes messages calls `add` once, last in its transaction, so that counters and messages
+always agree. Each process adds to its own rows (`shard`), so that processes do not wait for one
+another.
 """
 
 import math
@@ -28,9 +29,9 @@ HAPPENINGS: tuple[Happening, ...] = (
     "canceled",
 )
 UNIT_MS: Mapping[Unit, int] = {"minute": MINUTE_MS, "hour": HOUR_MS}
-# Minutes are drawn for 2 days, hours for 400.
+# The charts show minutes for 2 days and hours for 400.
 KEPT_MS: Mapping[Unit, int] = {"minute": 2 * DAY_MS, "hour": 400 * DAY_MS}
-# Times to delivery are counted in buckets, each a tenth wider than the one before.
+# Each bucket of delivery times is a tenth wider than the one before.
 BUCKET_GROWTH = 1.1
 
 
@@ -43,14 +44,15 @@ def add(
     delivered_after: Iterable[int] = (),
     shard: int = SHARD,
 ) -> None:
-    """Add to the numbers of this moment.
+    """Update the counters of the current minute and hour.
 
-    `moved` says by how much the number of messages in each status changes, `happened` what took
-    place, `delivered_after` the milliseconds from acceptance of each message that arrived.
+    `moved` maps each status to the change in its number of messages, `happened` counts what
+    happened, and `delivered_after` has the milliseconds from acceptance to delivery of each
+    message that arrived.
     """
     changed = {status: count for status, count in moved.items() if count}
     if changed:
-        # In one order everywhere, so that two transactions cannot wait for each other.
+        # Always in the same order, so that two transactions cannot deadlock.
         keys = [{"status": status, "shard": shard} for status in sorted(changed)]
         amounts = [{"count": changed[status]} for status in sorted(changed)]
         insert_or_add(connection, message_counts, keys, amounts)
@@ -61,24 +63,24 @@ def add(
 
 
 def counts(connection: Connection) -> dict[str, int]:
-    """Return how many messages have each status that any has had."""
+    """Return the number of messages by status, for statuses ever used."""
     sums = select(message_counts.c.status, func.sum(message_counts.c.count))
     rows = connection.execute(sums.group_by(message_counts.c.status))
     return {row[0]: int(row[1]) for row in rows}
 
 
 def bucket(milliseconds: int) -> int:
-    """Return the bucket in which a time to delivery is counted."""
+    """Return the bucket of a delivery time in milliseconds."""
     return int(math.log(max(1, milliseconds), BUCKET_GROWTH))
 
 
 def middle(number: int) -> int:
-    """Return the milliseconds that stand for a bucket, within 5 % of all that is in it."""
+    """Return a bucket's middle in milliseconds, within 5 % of its times."""
     return round(math.pow(BUCKET_GROWTH, number + 0.5))
 
 
 def purge(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete at most `limit` rows that were too old for a chart at `before`; return how many."""
+    """Delete at most `limit` rows too old for charts; return how many."""
     deleted = 0
     for unit, kept in KEPT_MS.items():
         for table in (traffic, delivery_times):

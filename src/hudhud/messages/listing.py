@@ -1,4 +1,4 @@
-"""Jobs as an admin sees them: filtered, paged, counted (`search.py` finds them)."""
+"""Jobs for the dashboard: filtered, paged and counted (`search.py` finds them)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from hudhud.messages.templates.shipped import CODE
 MOST_COUNTED = USUAL.most_counted
 LARGEST_PAGE = 200
 
-# A retry, and a message that goes back to the queue, set `available_at`.
+# A retry and a requeued message set `available_at`.
 _TIMES = (
     "created_at",
     "available_at",
@@ -34,9 +34,10 @@ JobRefusal = Literal["not_failed", "not_queued", "expired", "canceled", "erased"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One message with its times in milliseconds; `refusal` says why it cannot be retried.
+    """One message with its times in milliseconds.
 
-    `changed_at` is the latest of all its times: what changes a message sets one of them.
+    `changed_at` is the latest of these times: every change sets one of them. `refusal` is the
+    reason why the message cannot be retried.
     """
 
     id: int
@@ -56,18 +57,18 @@ class Job:
 
     @property
     def legacy_status(self) -> LegacyStatus:
-        """The earlier application's word for the status."""
+        """The status in the terms of the earlier application."""
         return legacy_status(self.status)
 
     @property
     def can_cancel(self) -> bool:
-        """Whether it still waits."""
+        """Whether the message is still queued."""
         return self.status == QUEUED
 
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Some jobs, newest first; `newer` and `older` are the cursors of the pages beside it."""
+    """Jobs, newest first; `newer` and `older` are cursors of adjacent pages."""
 
     jobs: Sequence[Job]
     newer: int | None
@@ -76,7 +77,7 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many jobs fit a filter; beyond what is counted only that there are more."""
+    """Number of jobs that match a filter, exact up to `most_counted`."""
 
     count: int
     is_exact: bool
@@ -91,13 +92,13 @@ def page(
     now: int,
     limits: Limits = USUAL,
 ) -> tuple[JobPage, Total]:
-    """Return the jobs at a place in the list of those that fit, and how many fit in all."""
+    """Return one page of the matching jobs, and their total number."""
     search = Search(connection, cipher, chosen, limits)
     return _page(connection, search, cursor, now), _total(search, limits.most_counted)
 
 
 def newest(connection: Connection, *, now: int, limit: int) -> Sequence[Job]:
-    """Return the newest jobs of all."""
+    """Return the newest jobs."""
     newest_ids = select(messages.c.id).order_by(messages.c.id.desc()).limit(limit)
     return _jobs(connection, list(connection.scalars(newest_ids)), now)
 
@@ -127,7 +128,7 @@ def _total(search: Search, most: int) -> Total:
     return Total(min(count, most), count <= most)
 
 
-# A message without a place for a code needs none.
+# A message whose body has no placeholder needs no code.
 needs_no_code = ~messages.c.body.contains(CODE)
 _JOBS = select(
     messages, or_(verifications.c.code_sealed.is_not(None), needs_no_code).label("has_text")

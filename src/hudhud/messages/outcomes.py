@@ -1,4 +1,4 @@
-"""The results of sending: what a sender claims, and what it reports of it."""
+"""Claimed messages, and the results of sending them."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from hudhud.messages.templates.shipped import CODE_LINE
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that this sender, and no other, may send until its lease ends."""
+    """A message that only this sender may send until the lease ends."""
 
     id: int
-    verification_id: str | None  # None of an answer that belongs to no verification
+    verification_id: str | None  # None for an answer that belongs to no verification
     phone: str
     body: str
     attempts: int
@@ -21,13 +21,13 @@ class Claimed:
 
     @property
     def is_void(self) -> bool:
-        """Whether it should carry a code that is erased: its verification has ended."""
+        """Whether its code is erased because the verification has ended."""
         return self.code_sealed is None and CODE_LINE.search(self.body) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The channel took a message at `at` milliseconds."""
+    """A message that the channel accepted at `at` (milliseconds)."""
 
     message_id: int
     provider_message_id: str
@@ -36,7 +36,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A message that will not be tried again, and why."""
+    """A message that is not retried, and why."""
 
     message_id: int
     error: Sentence
@@ -45,7 +45,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A message that goes back and may be claimed again from `available_at` on."""
+    """A requeued message, which may be claimed again from `available_at`."""
 
     message_id: int
     available_at: int

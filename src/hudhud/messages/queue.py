@@ -1,11 +1,11 @@
 """The queue of messages: claim, record, retry, reclaim, expire.
 
-The queue is the table `messages`: `verification/` writes rows (`states.new_row`), `worker/` takes
+The queue is the table `messages`: `verification/` inserts rows (`states.new_row`), `worker/` claims
 them.
 
-A claim is a lease: its holder sends, and a message without a record at the end of the lease goes
-back. Each function runs inside the caller's transaction and says what happens when another process
-was faster.
+A claim is a lease: its holder sends, and a message without a recorded result when the lease ends is
+requeued. Each function runs inside the caller's transaction and documents what happens if another
+process was faster.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,12 +38,12 @@ from hudhud.senders import records
 from hudhud.webhooks import events
 
 LEASE_MS = 30_000
-# A message with less time left is not begun: it would arrive too late to be typed.
+# A message with less validity left is not sent: it would arrive too late to be typed.
 LAST_CALL_MS = 1000
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
-# A process ended while it held the message. The first time is bad luck; each further
-# time the message waits longer, so that one that kills its sender lets the others pass.
+# Delay for each further reclaim of a message, so that one that crashes its sender does not hold
+# up the others.
 RECLAIM_DELAY_MS = 2000
 TOO_OLD = say("job.expired")
 LOST = say("job.lost")
@@ -51,13 +51,13 @@ LOST = say("job.lost")
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Which messages failed, and how many outcomes of each kind changed a message."""
+    """Ids of failed messages, and number of changes by outcome."""
 
     failed: Sequence[int]
     changed: Mapping[type[Outcome], int]
 
     def count(self, connection: Connection, *, now: int, counts_traffic: bool = True) -> None:
-        """Add to the kept numbers, last in the transaction; without `counts_traffic` no chart."""
+        """Update the counters, last in the transaction; `counts_traffic` includes the charts."""
         sent, failed, returned = (self.changed[kind] for kind in (Sent, Failed, Returned))
         left = sent + failed + returned
         counters.add(
@@ -71,13 +71,13 @@ class Recorded:
 def has_work(
     connection: Connection, *, channel: str, sender: str, now: int, only_known: bool = False
 ) -> bool:
-    """Tell whether a claim would find anything; reading is cheaper than a write lock."""
+    """Return whether a claim would find messages, without taking a write lock."""
     waiting = (_answers(sender, now), _ready(channel, now, only_known=only_known))
     return any(connection.execute(ready.limit(1)).first() is not None for ready in waiting)
 
 
 def is_waiting(connection: Connection, *, channel: str) -> bool:
-    """Tell whether anything waits for a sender of this channel."""
+    """Return whether messages of this channel are queued."""
     found = select(messages.c.id).where(messages.c.status == QUEUED, messages.c.channel == channel)
     return connection.execute(found.limit(1)).first() is not None
 
@@ -91,11 +91,11 @@ def claim(
     now: int,
     only_known: bool = False,
 ) -> list[Claimed]:
-    """Take up to `limit` messages for `sender`, for `LEASE_MS`.
+    """Claim up to `limit` messages for `sender`, for `LEASE_MS`.
 
-    What answers people who wrote to this sender goes first, then the oldest. Another sender that
-    claims at the same moment gets others: SQLite serialises the two, and PostgreSQL skips locked
-    rows. `only_known` leaves all but people who wrote to us first.
+    Answers to people who wrote to this sender come first, then the oldest messages. A sender that
+    claims at the same moment gets other messages: SQLite serialises the two, and PostgreSQL skips
+    locked rows. `only_known` restricts the claim to people who wrote to us first.
     """
     taken = _take(connection, _answers(sender, now), sender=sender, limit=limit, now=now)
     if len(taken) < limit:
@@ -117,7 +117,7 @@ def claim(
 
 
 def _cancel(connection: Connection, ids: Sequence[int], *, now: int) -> None:
-    """Cancel messages whose verification ended while they were on their way back to the queue."""
+    """Cancel requeued messages whose verification has ended."""
     if ids:
         connection.execute(
             update(messages)
@@ -130,7 +130,7 @@ def _take(
     connection: Connection, ready: Select[int], *, sender: str, limit: int, now: int
 ) -> list[Row[Any]]:
     ready = ready.order_by(messages.c.available_at, messages.c.id).limit(limit)
-    # A CTE runs once; some plans of PostgreSQL run a subquery for each row, and beyond `limit`.
+    # A CTE runs once; some PostgreSQL plans run a subquery for each row, and so exceed `limit`.
     chosen = ready.with_for_update(skip_locked=True).cte("chosen")
     taken = connection.execute(
         update(messages)
@@ -156,7 +156,7 @@ def _take(
 
 
 def extend(connection: Connection, *, sender: str, now: int) -> None:
-    """Renew the leases that `sender` still holds; lost ones stay lost."""
+    """Renew the leases that `sender` still holds; lost leases are not regained."""
     connection.execute(
         update(messages)
         .where(messages.c.status == SENDING, messages.c.sender == sender)
@@ -165,7 +165,6 @@ def extend(connection: Connection, *, sender: str, now: int) -> None:
 
 
 def _error_values(error: Sentence | None) -> dict[str, object]:
-    """Return the values of a message's columns about its error."""
     key = None if error is None else text_store.key(error.english())
     return {**columns("error", error), "error_key": key}
 
@@ -206,9 +205,9 @@ _RECORD = {
 def record(
     connection: Connection, *, sender: str, outcomes: Sequence[Outcome], now: int
 ) -> Recorded:
-    """Record what became of claimed messages.
+    """Record the outcomes of claimed messages.
 
-    Guarded by the lease: a message that was reclaimed meanwhile is left to its new holder.
+    Messages that `sender` no longer holds, because they were reclaimed, are left unchanged.
     """
     text_store.keep_errors(
         connection, [one.error for one in outcomes if not isinstance(one, Sent) and one.error]
@@ -222,26 +221,26 @@ def record(
         rows = [_parameters(one) | {"b_sender": sender} for one in outcomes if type(one) is kind]
         if rows:
             changed[kind] = connection.execute(statement, rows).rowcount
-    _tell(connection, [one for one in outcomes if one.message_id in reported], now)
+    _add_events(connection, [one for one in outcomes if one.message_id in reported], now)
     failed = [one.message_id for one in outcomes if isinstance(one, Failed)]
     return Recorded(failed, changed)
 
 
 def reclaim(connection: Connection, *, now: int) -> int:
-    """Put messages back whose lease ended without a record; return how many.
+    """Requeue messages whose lease ended without a recorded result; return how many.
 
-    A message that is recorded or renewed at this moment is left alone.
+    Skips messages whose rows another process is changing.
     """
     return _put_back(connection, now, messages.c.lease_expires_at <= now, skip_locked=True)
 
 
 def reclaim_of(connection: Connection, *, sender: str, now: int) -> int:
-    """Put back at once all that `sender` holds; only for one that is known to have ended."""
+    """Requeue all messages held by `sender`, whose process must have ended."""
     return _put_back(connection, now, messages.c.sender == sender, skip_locked=False)
 
 
 def expire(connection: Connection, *, now: int) -> int:
-    """Finish the queued messages that can no longer be sent in time; return how many."""
+    """Expire queued messages that would arrive too late; return how many."""
     over = select(messages.c.id).where(
         messages.c.status == QUEUED, messages.c.expires_at <= now + LAST_CALL_MS
     )
@@ -266,22 +265,20 @@ def expire(connection: Connection, *, now: int) -> int:
 
 
 def retry_delay(attempt: int) -> float:
-    """Return the seconds to wait after the given attempt (1 is the first), with jitter."""
+    """Return the seconds to wait after an attempt (from 1), with jitter."""
     return jittered(doubled(FIRST_RETRY_SECONDS, attempt - 1, most=LONGEST_RETRY_SECONDS))
 
 
 def _ready(channel: str, now: int, *, only_known: bool) -> Select[int]:
-    """Select what any sender of the channel may take."""
+    """Select messages that any sender of the channel may claim."""
     for_all = messages.c.only_sender.is_(None)
     ready = _due(now).where(messages.c.channel == channel, for_all)
     return ready.where(_has_written()) if only_known else ready
 
 
 def _answers(sender: str, now: int) -> Select[int]:
-    """Select what goes back into chats that people began with this sender.
-
-    The channel is left out: SQLite would choose its index, and go through all that waits.
-    """
+    """Select answers in chats that people began with this sender."""
+    # No condition on the channel: SQLite would use its index and scan the whole queue.
     return _due(now).where(messages.c.only_sender == records.name_in(sender))
 
 
@@ -300,7 +297,7 @@ def _has_written() -> ColumnElement[bool]:
 def _sealed_codes(
     connection: Connection, ids: Sequence[str | None]
 ) -> dict[str | None, bytes | None]:
-    """Return the codes of verifications; a subquery in RETURNING would scan the whole table."""
+    # A subquery in RETURNING would scan the whole table.
     columns = select(verifications.c.id, verifications.c.code_sealed)
     rows = connection.execute(columns.where(verifications.c.id.in_(ids)))
     return {row.id: row.code_sealed for row in rows}
@@ -344,7 +341,7 @@ def _keep_attempt(connection: Connection, sender: str, outcome: Returned, now: i
 def _held_to_report(
     connection: Connection, sender: str, outcomes: Sequence[Outcome]
 ) -> frozenset[int]:
-    """Return which of these messages `sender` still holds, where any webhook asks for them."""
+    """Return the messages `sender` still holds, if a webhook subscribes to them."""
     if not events.are_wanted(connection, "message.sent", "message.failed"):
         return frozenset()
     held = select(messages.c.id).where(
@@ -355,7 +352,7 @@ def _held_to_report(
     return frozenset(connection.scalars(held.with_for_update()))
 
 
-def _tell(connection: Connection, outcomes: Sequence[Outcome], now: int) -> None:
+def _add_events(connection: Connection, outcomes: Sequence[Outcome], now: int) -> None:
     sent = [one.message_id for one in outcomes if isinstance(one, Sent)]
     failed = [one.message_id for one in outcomes if isinstance(one, Failed)]
     events.messages_changed(connection, "message.sent", sent, now=now)
@@ -381,6 +378,6 @@ def _parameters(outcome: Outcome) -> dict[str, object]:
 
 
 def _unless_failed(name: str, value: object) -> ColumnElement[Any]:
-    """Keep the error of a message that has failed before."""
+    """Return `value`, or the error that the message already has."""
     column = messages.c[name]
     return case((messages.c.error.is_(None), literal(value, column.type)), else_=column)

@@ -1,6 +1,6 @@
-"""Apply receipts to sent messages: forward only.
+"""Apply receipts to sent messages; a status only moves forward.
 
-A receipt comes from the channel through `worker/recorder.py`.
+Receipts come from the channel through `worker/recorder.py`.
 """
 
 from collections import Counter
@@ -40,11 +40,10 @@ _MOVE_ON = (
 def record_receipts(
     connection: Connection, receipts: Sequence[Receipt], *, now: int, counts_traffic: bool = True
 ) -> set[str]:
-    """Move sent messages on to `delivered` or `read`; return the ids of no message.
+    """Mark sent messages as `delivered` or `read`; return the unknown ids.
 
-    `read` implies `delivered`. A receipt that says less than is known already changes nothing,
-    so receipts may come twice and in any order. Unless it `counts_traffic`, what happened is left
-    out of the charts.
+    `read` implies `delivered`. A receipt that adds nothing new is ignored, so receipts may come
+    twice and in any order. `counts_traffic` includes them in the charts.
     """
     ids = {receipt.provider_message_id for receipt in receipts}
     if not ids:
@@ -55,13 +54,13 @@ def record_receipts(
     moves = [move for row in found if (move := _move(row, times[row.provider_message_id]))]
     if moves:
         connection.execute(_MOVE_ON, [asdict(move) for move in moves])
-        _tell(connection, moves, now)
+        _add_events(connection, moves, now)
         _count(connection, moves, now, counts_traffic=counts_traffic)
     return ids - {row.provider_message_id for row in found}
 
 
 def unknown_of(connection: Connection, ids: AbstractSet[str]) -> set[str]:
-    """Return those of the provider's message ids that no message has yet."""
+    """Return the provider's message ids that no message has yet."""
     if not ids:
         return set()
     column = messages.c.provider_message_id
@@ -70,7 +69,7 @@ def unknown_of(connection: Connection, ids: AbstractSet[str]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """A message's way from the status `before`; the names are those of the update's parameters."""
+    """A change from the status `before`, with the update's parameters (`b_…`)."""
 
     b_id: int
     before: str
@@ -81,7 +80,7 @@ class _Move:
 
 
 def _times(receipts: Sequence[Receipt]) -> dict[str, dict[ReceiptKind, int]]:
-    """Return, for each message, when each kind of receipt came first."""
+    """Return the time of the first receipt of each kind, by message."""
     times: dict[str, dict[ReceiptKind, int]] = {}
     for receipt in receipts:
         times.setdefault(receipt.provider_message_id, {}).setdefault(receipt.kind, receipt.at)
@@ -102,7 +101,7 @@ def _move(row: Any, times: Mapping[ReceiptKind, int]) -> _Move | None:
     return _Move(row.id, row.status, status, delivered, times.get("read"), took)
 
 
-def _tell(connection: Connection, moves: Sequence[_Move], now: int) -> None:
+def _add_events(connection: Connection, moves: Sequence[_Move], now: int) -> None:
     arrived = [move.b_id for move in moves if move.before == SENT]
     read = [move.b_id for move in moves if move.b_status == READ]
     events.messages_changed(connection, "message.delivered", arrived, now=now)

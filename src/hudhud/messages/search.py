@@ -1,10 +1,10 @@
-"""Find messages by status, phone, code, text and error, at a cost that history does not raise.
+"""Find messages by status, phone, code, text and error.
 
-First the `scanned` messages next to the cursor are looked at: what is in many messages fills the
-page at once, and the share of those that fit tells how to go on. Where it is large, messages are
-looked at one by one until enough are found. Else indexes find them: of pieces of phone numbers
-(`db/phone_index.py`), of texts (`text_store.py`), of codes. One statement then brings page
-and count.
+The cost does not grow with the history. A search first scans the `scanned` messages next to the
+cursor: a frequent match fills the page at once, and the share of matches decides the next step. If
+it is large, messages are scanned until enough are found. Otherwise indexes find them: of pieces of
+phone numbers (`db/phone_index.py`), of texts (`text_store.py`) and of codes. One statement then
+returns page and count.
 """
 
 import re
@@ -34,7 +34,7 @@ from hudhud.messages import counters, text_store
 from hudhud.messages.states import STATUSES, LegacyStatus, legacy_status
 
 MOST_WITH_ONE_CODE = 200
-# A word without a digit is a word.
+# A search term without a digit is a word, not a code.
 CODE = re.compile(r"(?=.*\d)[A-Za-z0-9]{4,10}", re.ASCII)
 PHONE = re.compile(r"\+?\d+", re.ASCII)
 _PUNCTUATION = str.maketrans("", "", " -().\u00a0\u200e\u200f\u2066\u2069")
@@ -43,15 +43,15 @@ _DIGITS = {ord(digit): str(number % 10) for number, digit in enumerate("٠١٢٣
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many messages a search looks at and counts; with small ones few are like a million."""
+    """How many messages a search scans and counts; tests use smaller limits."""
 
     scanned: int = 2_000
     dense: float = 10
-    """What one in so many has is found sooner by looking at them than by an index of pieces."""
+    """A scan is faster than the index of pieces if at least one message in this many matches."""
     scanned_widely: int = 100_000
-    """So many can be looked at in an index of statuses, or where another one would have to sort."""
+    """How many messages to scan in the index of statuses, or to avoid sorting."""
     most_counted: int = 10_000
-    """Totals are exact up to here, and pages by number reach as far."""
+    """Limit of exact totals and of pages by number."""
 
 
 USUAL = Limits()
@@ -59,10 +59,10 @@ USUAL = Limits()
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs are wanted: one of the four old words, an exact status, a text to search for.
+    """Filter for jobs by legacy status, exact status and search text.
 
-    A search also finds errors with one of the `codes`, and those with parameters that `reads`
-    recognises: so a reader finds what the dashboard shows.
+    A search also finds errors with one of the `codes`, and errors with parameters that `reads`
+    accepts, so that readers can search for the translated texts on the dashboard.
     """
 
     status: LegacyStatus | None = None
@@ -73,7 +73,7 @@ class JobFilter:
 
     @property
     def statuses(self) -> tuple[str, ...]:
-        """The exact statuses that fit both words."""
+        """The exact statuses that match both `status` and `delivery`."""
         return tuple(
             status
             for status in STATUSES
@@ -82,7 +82,7 @@ class JobFilter:
 
     @property
     def code(self) -> str | None:
-        """The search as a code, where it can be one; such a search is audited."""
+        """The search text as a code, if possible; such searches are audited."""
         compact = _compact(self.search)
         is_digits = compact.isdecimal()
         return (
@@ -91,16 +91,16 @@ class JobFilter:
 
     @property
     def phone(self) -> str | None:
-        """The search as a piece of a phone number, where it can be one."""
+        """The search text as part of a phone number, if possible."""
         compact = _compact(self.search)
         return compact if PHONE.fullmatch(compact) else None
 
 
 @dataclass(frozen=True, slots=True)
 class PageCursor:
-    """Where a page begins: the newest, those `before` an id, or the ones next `after` it.
+    """Start of a page: newest jobs, or `before` or `after` an id.
 
-    `skip` leaves out as many first, which costs the more the larger it is.
+    `skip` omits that many jobs first, at a cost that grows with it.
     """
 
     limit: int
@@ -109,7 +109,7 @@ class PageCursor:
     skip: int = 0
 
     def order(self, branch: Select[Any]) -> Select[Any]:
-        """Begin at the cursor, go on in its direction, end where the page ends."""
+        """Order a select from the cursor in its direction, and limit it."""
         number = branch.selected_columns[0]
         if self.before is not None:
             branch = branch.where(number < self.before)
@@ -120,7 +120,7 @@ class PageCursor:
         return branch.limit(self.skip + self.limit)
 
     def cut(self, found: Select[Any]) -> Select[Any]:
-        """Leave out what is skipped of what `order` has ordered."""
+        """Omit the skipped rows of a select that `order` has ordered."""
         if not self.skip:
             return found
         rows = found.subquery()
@@ -129,11 +129,11 @@ class PageCursor:
         return select(*rows.c).order_by(ordered).limit(self.limit).offset(self.skip)
 
 
-# Of no text: 2**64 to one.
+# A key that no text has (probability 2**-64 that one does).
 _NO_KEY = 0
 
 
-# All of it is in the index of statuses.
+# The index of statuses covers these columns.
 _LOOKED_AT: tuple[ColumnElement[Any], ...] = (
     messages.c.id,
     messages.c.phone,
@@ -143,7 +143,7 @@ _LOOKED_AT: tuple[ColumnElement[Any], ...] = (
 
 
 class Search:
-    """The ways in which a filter finds messages; what fits is counted up to `most_counted`."""
+    """One search with its query strategies; matches are counted up to `most_counted`."""
 
     def __init__(
         self, connection: Connection, cipher: CodeCipher, chosen: JobFilter, limits: Limits
@@ -174,7 +174,7 @@ class Search:
         return self._among_many(cursor)
 
     def count(self) -> int:
-        """Count what fits, up to one more than `most_counted`."""
+        """Count the matches, up to one more than `most_counted`."""
         if not self._chosen.search:
             return self._of_statuses()
         if self._total is None:
@@ -190,7 +190,7 @@ class Search:
 
     @cached_property
     def _kept(self) -> dict[str, int]:
-        """How many messages have each status, as `counters.py` keeps it."""
+        """Number of messages by status, from `counters.py`."""
         return dict.fromkeys(STATUSES, 0) | counters.counts(self._connection)
 
     def _of_statuses(self) -> int:
@@ -198,23 +198,23 @@ class Search:
 
     @property
     def _is_rare(self) -> bool:
-        """Whether there are so few messages of these statuses that all have been looked at."""
+        """Whether the first scan covers all messages of these statuses."""
         return self._of_statuses() <= self._limits.scanned
 
     def _is_dense(self) -> bool:
-        """Tell whether looking at messages of these statuses is the shortest way to many."""
+        """Return whether a scan is faster than the indexes."""
         phone, share = self._chosen.phone, self._share or 0
         if phone is not None and len(phone) < phone_index.SHORTEST_INDEXED:
             return True
         if self._all:
             indexed = phone is None or phone_index.is_ordered(self._connection)
             return not indexed and share >= 1 / self._limits.dense
-        # An index finds those of other statuses too, and each must be read to tell.
+        # An index also finds messages of other statuses, and each must be read to exclude it.
         nearly_all = min(self._of_statuses(), self._most / max(share, 1e-9))
         return nearly_all <= self._limits.scanned_widely
 
     def _look(self, cursor: PageCursor, many: int) -> list[int]:
-        """Return what fits among the messages next to the cursor, and note what share fits."""
+        """Scan `many` messages next to the cursor; note the share of matches."""
         window = replace(cursor, limit=many, skip=0)
         looked_at = self._merge(self._by_status(_LOOKED_AT, window), window).subquery()
         fit = select(looked_at.c.id, func.count().over().label("fit")).where(self._fits(looked_at))
@@ -223,9 +223,9 @@ class Search:
         return [row.id for row in found[cursor.skip :]]
 
     def _find(self, cursor: PageCursor) -> list[int]:
-        """Return what fits next to the cursor, and note how much fits anywhere.
+        """Return the matches next to the cursor, and note their total.
 
-        Where that is more than is counted, what is returned is not what is next to the cursor.
+        If the total exceeds `most_counted`, the matches returned are not those next to the cursor.
         """
         found = self._once([self._one_by_one()] if self._is_dense() else self._by_indexes())
         hits = found.cte("hits")
@@ -238,7 +238,7 @@ class Search:
         return sorted((row.id for row in rows if row.id is not None), reverse=cursor.after is None)
 
     def _once(self, parts: Sequence[Select[Any]]) -> Select[Any]:
-        """Select what any part finds, once and in any order, up to one more than is counted."""
+        """Select the parts' union, unordered, up to `most_counted` + 1."""
         enough = [part.limit(self._most + 1) for part in parts]
         if not enough:
             return select(messages.c.id).where(false())
@@ -248,7 +248,7 @@ class Search:
         return select(merged.c.id).distinct().limit(self._most + 1)
 
     def _among_many(self, cursor: PageCursor) -> list[int]:
-        """Return what is next to the cursor where an index finds more than it should sort."""
+        """Return the matches next to the cursor without sorting all matches."""
         if self._chosen.phone is not None and not phone_index.is_ordered(self._connection):
             near = self._look(cursor, self._limits.scanned_widely)
             if len(near) == cursor.limit:
@@ -260,7 +260,7 @@ class Search:
         fits = select(messages.c.id).where(self._fits(messages))
         if self._all and not phone_index.is_ordered(self._connection):
             return fits
-        # By the index of statuses, not by that of phones: all that fits may be last in this one.
+        # Use the index of statuses: in that of phones, all matches may come last.
         return fits.where(messages.c.status.in_(self._chosen.statuses))
 
     def _fits(self, looked_at: FromClause) -> ColumnElement[bool]:
@@ -268,7 +268,7 @@ class Search:
         if self._chosen.phone is not None:
             ways.append(looked_at.c.phone.like(f"%{self._chosen.phone}%"))
         if self._texts:
-            # Expressions, or the databases would go through all messages with these texts.
+            # Expressions, so that the databases do not scan all messages with these texts.
             keys = (looked_at.c.body_key, looked_at.c.error_key)
             ways += [func.coalesce(key, _NO_KEY).in_(self._texts) for key in keys]
         if self._with_code:
@@ -285,7 +285,7 @@ class Search:
         return [cursor.order(one) for one in of_each or [branch.where(false())]]
 
     def _by_indexes(self, *, ordered: bool = False) -> list[Select[Any]]:
-        """Select by each index; an index of texts is in the order of ids only for one text."""
+        """Select the matches of each index; `ordered` uses one select per text."""
         ids = select(messages.c.id)
         branches: list[Select[Any]] = []
         for column in (messages.c.body_key, messages.c.error_key) if self._texts else ():
@@ -301,14 +301,14 @@ class Search:
             )
         if self._all:
             return branches
-        # An expression, or the databases would go through all messages of the statuses.
+        # An expression, so that the databases do not scan all messages of these statuses.
         has_status = func.coalesce(messages.c.status, "").in_(self._chosen.statuses)
         return [branch.where(has_status) for branch in branches]
 
     def _merge(
         self, parts: Sequence[Select[Any]], cursor: PageCursor, *, overlap: bool = False
     ) -> Select[Any]:
-        """Select what any part finds, once; `overlap` where several can find the same."""
+        """Select the union of the parts; `overlap` removes duplicates."""
         if len(parts) == 1:
             return parts[0]
         merged = select(union_all(*(select(part.subquery()) for part in parts)).subquery())
@@ -330,7 +330,7 @@ class Search:
 
 
 def messages_with(connection: Connection, cipher: CodeCipher, code: str) -> list[int]:
-    """Return the ids of messages that carry this code, as long as it is valid."""
+    """Return the ids of messages with this code, while it is valid."""
     same = messages.c.verification_id == verifications.c.id
     found = select(messages.c.id).join(verifications, same)
     found = found.where(verifications.c.code_index.in_(cipher.indexes(code)))

@@ -1,10 +1,10 @@
 """The states of a message.
 
     queued → sending → sent → delivered → read
-       ↑________|  ↘ failed                         (a retry or a lost lease goes back)
+       ↑________|  ↘ failed                         (a retry or a lost lease requeues)
     queued → expired | canceled
 
-A message is what the API and the dashboard call a job; they show the four words of the earlier
+The API and the dashboard call a message a job; they show the four statuses of the earlier
 application (`legacy_status`) next to the exact state.
 """
 
@@ -40,7 +40,7 @@ _LEGACY: dict[str, LegacyStatus] = {
 
 
 def legacy_status(status: str) -> LegacyStatus:
-    """Return the earlier application's word: pending, processing, sent or failed."""
+    """Return the earlier application's status: pending, processing, sent or failed."""
     return _LEGACY[status]
 
 
@@ -56,9 +56,10 @@ def new_row(
     expires_at: int,
     only_sender: str | None = None,
 ) -> dict[str, object]:
-    """Return the row of a message that is to be queued; `text_store.keep` must keep its body.
+    """Return the row of a message to queue.
 
-    `only_sender` alone may send it, and does so before all else.
+    The caller stores the body with `text_store.keep`. If `only_sender` is given, no other sender
+    may send the message, and that one sends it before all others.
     """
     return {
         "id": number,

@@ -1,7 +1,7 @@
-"""The numbers of the dashboard: how many messages are where, and how it went lately.
+"""Statistics for the dashboard: messages by status, recent traffic and delivery times.
 
-They are read from what `counters.py` keeps, so that they cost the same with a million messages as
-with ten.
+They are read from the counters (`counters.py`), so that their cost does not grow with the number
+of messages.
 """
 
 from bisect import bisect_right
@@ -43,18 +43,18 @@ RANGES: tuple[Range, ...] = get_args(Range)
 
 DAY_HOURS = 24
 MONTH_DAYS = 30
-# A phone that is online has a message within a second or two.
+# A phone that is online receives a message within a second or two.
 ON_THE_WAY_MS = 30_000
 MOST_ON_THE_WAY = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """How it went during some time: `success_rate` from 0 to 1, the median time to delivery in ms.
+    """Traffic of a period: success rate (0 to 1), median delivery time.
 
-    The rate is the share of messages that arrived among those that were sent or came to nothing;
-    what was sent less than half a minute ago and is on its way is left out. An hour is the present
-    minute and the 59 before it, a day the present hour and the 23 before it.
+    The rate is the share of delivered messages among those sent, failed or expired, without those
+    sent in the last 30 seconds that may still arrive. An hour is the current minute and the 59
+    before it, a day the current hour and the 23 before it.
     """
 
     happened: Mapping[Happening, int]
@@ -64,9 +64,9 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class QueueNumbers:
-    """What the dashboard counts; `counts` has the messages of each exact status.
+    """Numbers of the queue; `counts` has the messages by exact status.
 
-    `oldest_ready_at` leaves out what waits for another try, or has just been put back.
+    `oldest_ready_at` excludes messages that wait for a retry or were just requeued.
     """
 
     counts: Mapping[str, int]
@@ -80,18 +80,18 @@ class QueueNumbers:
 
     @property
     def pending(self) -> int:
-        """Messages that wait."""
+        """Number of queued messages."""
         return self.counts[QUEUED]
 
     @property
     def processing(self) -> int:
-        """Messages that are being sent."""
+        """Number of messages being sent."""
         return self.counts[SENDING]
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What the charts draw: one value for each of `starts`, times to delivery in ms."""
+    """Data of the charts: one value per start, delivery times in ms."""
 
     range: Range
     starts: Sequence[int]
@@ -104,10 +104,10 @@ class Series:
 
 
 def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) -> QueueNumbers:
-    """Return the numbers of this moment; `mean_gap` is a sender's pace in seconds.
+    """Return the current numbers; `mean_gap` is a sender's pace in seconds.
 
-    How long something waits, and for which senders, is told of the installation's own `channel`:
-    what test keys send over the sandbox beside it reaches nobody.
+    Waiting times and senders are those of the installation's own `channel`, without the messages
+    that test keys send over the sandbox.
     """
     counts = dict.fromkeys(STATUSES, 0) | counters.counts(connection)
     connected = _connected(connection, channel, now)
@@ -138,16 +138,16 @@ _TRAFFIC: Select[Any] = select(traffic)
 
 
 def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -> Series:
-    """Return what happened in each minute of an hour, hour of a day, or day of a month.
+    """Return the data of the charts for a range.
 
-    Days are those of `zone`.
+    An hour is divided into minutes, a day into hours, a month into days of `zone`.
     """
     unit: Unit = "minute" if chosen == "hour" else "hour"
     starts = _starts(chosen, zone, now)
     begin = starts[0]
     sums: dict[int, dict[str, int]] = {start: dict.fromkeys(HAPPENINGS, 0) for start in starts}
     for row in connection.execute(_TRAFFIC.where(traffic.c.unit == unit, traffic.c.start >= begin)):
-        place = sums.get(_place(row.start, starts, chosen), {})  # a clock may run ahead of ours
+        place = sums.get(_place(row.start, starts, chosen), {})  # a clock may be ahead of ours
         for name in place:
             place[name] += int(getattr(row, name))
     times: dict[int, dict[int, int]] = {start: {} for start in starts}
@@ -166,7 +166,7 @@ def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -
 
 
 def percentile(counts: Mapping[int, int], share: float) -> int | None:
-    """Return the milliseconds within which `share` of the counted deliveries came."""
+    """Return the delivery time (ms) within which `share` of messages arrived."""
     wanted = sum(counts.values()) * share
     for bucket in sorted(counts):
         wanted -= counts[bucket]
@@ -187,7 +187,7 @@ def _connected(connection: Connection, channel: str, now: int) -> int:
 
 
 def _on_the_way(connection: Connection, channel: str, now: int) -> int:
-    """Count what was sent just now and may still arrive: it has not failed to."""
+    """Count recently sent messages that may still arrive."""
     newest = select(messages.c.sent_at, messages.c.channel).where(messages.c.status == SENT)
     newest_rows = newest.order_by(messages.c.id.desc()).limit(MOST_ON_THE_WAY).subquery()
     lately = select(func.count()).where(
@@ -209,7 +209,7 @@ def _period(connection: Connection, unit: Unit, begin: int, on_the_way: int) -> 
 
 
 def _times(unit: Unit, begin: int, end: int | None = None) -> Select[Any]:
-    """Select how many deliveries took how long; `end` is no longer among the times."""
+    """Select the deliveries by bucket, from `begin` to before `end`."""
     amount = cast(func.sum(delivery_times.c.count), BigInteger)  # else a slow Decimal
     times = select(delivery_times.c.bucket, amount.label("amount"))
     times = times.where(delivery_times.c.unit == unit, delivery_times.c.start >= begin)
@@ -219,10 +219,10 @@ def _times(unit: Unit, begin: int, end: int | None = None) -> Select[Any]:
 
 
 def _times_of_each(unit: Unit, starts: Sequence[int]) -> Select[Any] | CompoundSelect[Any]:
-    """Select how many deliveries took how long from each start to the next.
+    """Select the deliveries by bucket, from each start to the next.
 
-    The database adds them up: a month has tens of thousands of rows. A sum for each day spares it
-    to sort them all for one.
+    The database adds them up, because a month has tens of thousands of rows; one sum per day spares
+    it sorting them all.
     """
     if all(end - begin == counters.UNIT_MS[unit] for begin, end in pairwise(starts)):
         start = delivery_times.c.start
@@ -247,7 +247,7 @@ def _starts(chosen: Range, zone: ZoneInfo, now: int) -> list[int]:
 
 
 def _place(start: int, starts: Sequence[int], chosen: Range) -> int:
-    """Return the beginning of the minute, hour or day into which a kept number falls."""
+    """Return the start of a counter row's minute, hour or day."""
     if chosen == "month":
         return starts[bisect_right(starts, start) - 1]
     return start

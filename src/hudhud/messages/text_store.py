@@ -1,7 +1,7 @@
-"""The texts that messages have had: their bodies and errors, each kept once.
+"""Distinct texts of messages (bodies and errors), each stored once.
 
-Millions of messages share a few texts. A search looks among these, then for the messages that have
-one of them, by its key.
+Millions of messages share a few texts. A search looks for matching texts first, then for the
+messages that refer to them by key.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -21,21 +21,21 @@ from hudhud.messages.templates.catalog import with_code
 
 KEY_BYTES = 8
 MOST_FOUND = 100
-# Errors with parameters are rendered one by one; so many take a few milliseconds.
+# Errors with parameters are rendered one by one; this many take a few milliseconds.
 MOST_READ = 500
 MASK = "••••"
 ORPHANS_MS = HOUR_MS
 
 
 def key(text: str) -> int:
-    """Return the key of a text: 64 bits of its SHA-256, with a sign as databases have it."""
+    """Return the text key: 64 bits of the SHA-256, as signed integer."""
     return int.from_bytes(
         sha256(text.encode("utf-8", "replace")).digest()[:KEY_BYTES], "big", signed=True
     )
 
 
 def keep(connection: Connection, found: Collection[str]) -> dict[str, int]:
-    """Store texts that are not stored yet, with the code's place masked; return the key of each."""
+    """Store new texts with `{code}` masked; return the key of every text."""
     keys = {text: key(text) for text in sorted(set(found))}
     if keys:
         rows = [{"key": number, "text": _shown(text)} for text, number in keys.items()]
@@ -43,7 +43,7 @@ def keep(connection: Connection, found: Collection[str]) -> dict[str, int]:
     return keys
 
 
-# Of a text that a version without codes has kept.
+# For texts stored by a version that had no error codes.
 _ADD_CODE = (
     update(texts)
     .where(texts.c.key == bindparam("b_key"), texts.c.code.is_(None))
@@ -52,7 +52,7 @@ _ADD_CODE = (
 
 
 def keep_errors(connection: Connection, found: Collection[Sentence]) -> None:
-    """Store errors that are not stored yet, with the codes by which they are found too."""
+    """Store new errors with their codes, by which they are also found."""
     by_text = {sentence.english(): sentence for sentence in found}
     rows = [
         {
@@ -76,9 +76,10 @@ def find(
     reads: Callable[[Sentence], bool] | None = None,
     most: int = MOST_FOUND,
 ) -> list[int]:
-    """Return the keys of texts that hold the fragment, in either case; at most `most`.
+    """Return keys of at most `most` texts that contain the fragment.
 
-    Errors are also found by their codes, and those with parameters where `reads` accepts them.
+    Ignores case. Errors are also found by their codes, and errors with parameters if `reads`
+    accepts them.
     """
     fits = or_(texts.c.text.icontains(fragment, autoescape=True), texts.c.code.in_(codes))
     found = list(connection.scalars(select(texts.c.key).where(fits).limit(most)))
@@ -98,7 +99,7 @@ def _read(connection: Connection, reads: Callable[[Sentence], bool]) -> Iterator
 
 
 class Orphans:
-    """The texts that no message has any more, looked for once an hour."""
+    """Removes texts that no message refers to, with one scan per hour."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -106,7 +107,7 @@ class Orphans:
         self._next_at = 0
 
     def purge(self, connection: Connection, *, before: int, limit: int) -> int:
-        """Look at the next `limit` texts and delete those of no message; return how many it saw."""
+        """Delete unused texts among the next `limit`; return how many were checked."""
         if before < self._next_at:
             return 0
         next_texts = select(texts.c.key).order_by(texts.c.key).limit(limit)
@@ -118,7 +119,7 @@ class Orphans:
         else:
             self._after = keys[-1]
         if self._are_unused(connection, keys):
-            # A text that somebody finds here, and whose message is not committed yet, has one.
+            # Check again under the lock: an uncommitted transaction may refer to one of them.
             lock_table(connection, texts)
             unused = self._are_unused(connection, keys)
             connection.execute(delete(texts).where(texts.c.key.in_(unused)))
@@ -134,5 +135,5 @@ class Orphans:
 
 
 def _shown(text: str) -> str:
-    """Mask the code's place, and leave out what no database takes."""
+    """Mask `{code}`, and remove characters that databases reject."""
     return storable(with_code(text, MASK))

@@ -1,7 +1,7 @@
-"""The way of one message, step by step, as an admin reads it.
+"""The timeline of a message: its steps, for admins.
 
-Most of it stands in the message's own row. `message_steps` keeps the rest: attempts that came to
-nothing, whose traces the next attempt overwrites, and what admins did.
+Most steps are read from the message's row. The table `message_steps` has the others: earlier
+attempts, whose columns the next attempt overwrites, and the actions of admins.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ Kept = Literal["attempt_failed", "put_off", "attempt_lost", "retried", "canceled
 StepKind = Literal[
     "accepted", "sending", "sent", "delivered", "read", "failed", "expired", "canceled", Kept
 ]
-# What ended waiting: its last attempt, where there was one, is kept and not the row's own.
+# Ended while queued: the last attempt, if any, is in `message_steps` and not in the row.
 _ENDED_WAITING = (EXPIRED, CANCELED)
 _BY_A_PERSON = ("retried", "canceled")
 _COLUMNS = ("message_id", "kind", "at", "began_at", "attempt", "sender", *columns("text", None))
@@ -28,7 +28,7 @@ _OWN_ERROR = tuple(messages.c[name] for name in columns("error", None))
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happened to a message at `at` milliseconds, why, and who did it."""
+    """One step of a message: when (`at`, milliseconds), why, and by whom."""
 
     kind: StepKind
     at: int
@@ -46,9 +46,9 @@ def keep_attempts(
     at: int,
     error: Sentence | None,
 ) -> None:
-    """Keep the attempts of the messages whose ids `which` selects, before their rows change.
+    """Store the attempts of the selected messages before their rows change.
 
-    They ended at `at` because of `error`.
+    `which` selects message ids; the attempts ended at `at` because of `error`.
     """
     ended = literal(at, message_steps.c.at.type)
     values = columns("text", error)
@@ -57,7 +57,7 @@ def keep_attempts(
 
 
 def keep_failures(connection: Connection, which: Select[Any]) -> None:
-    """Keep the last attempts of messages that failed, with the error that each has."""
+    """Store the last attempts of failed messages, with their errors."""
     _keep(connection, which, "attempt_failed", messages.c.finished_at, _OWN_ERROR)
 
 
@@ -83,14 +83,14 @@ def _keep(
 def keep_intervention(
     connection: Connection, ids: Sequence[int], *, kind: Kept, at: int, who: str
 ) -> None:
-    """Keep what a person did to messages."""
+    """Store an action of an admin on messages."""
     rows = [{"message_id": number, "kind": kind, "at": at, "text": who} for number in ids]
     if rows:
         connection.execute(message_steps.insert(), rows)
 
 
 def steps_of(connection: Connection, message: Row[Any]) -> list[Step]:
-    """Return the steps of a message, the first one first."""
+    """Return the steps of a message in order."""
     kept = connection.execute(
         select(message_steps)
         .where(message_steps.c.message_id == message.id)

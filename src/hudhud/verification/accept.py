@@ -1,4 +1,4 @@
-"""Accept a group of new verifications in one transaction: check, count, store, answer."""
+"""Accept a group of new verifications in one transaction."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -44,15 +44,15 @@ _ORIGINAL = select(
 
 
 class _Answers(dict[str, Accepted | Exception]):
-    """What is known already of a group, by the ids of its verifications."""
+    """Answers for a group so far, by verification id."""
 
     def open(self, group: Sequence[NewVerification]) -> list[NewVerification]:
-        """Return those that have no answer yet."""
+        """Return the verifications without an answer."""
         return [new for new in group if new.id not in self]
 
 
 class Acceptor:
-    """Writes verifications, many in one transaction."""
+    """Stores verifications, many in one transaction."""
 
     def __init__(
         self,
@@ -74,10 +74,10 @@ class Acceptor:
     def write(
         self, connection: Connection, group: Sequence[NewVerification]
     ) -> list[Accepted | Exception]:
-        """Store those of the group that no limit holds back and that can arrive in time.
+        """Store the verifications that are allowed and can arrive in time.
 
-        The refused get NotAllowed, or TooMany or QueueUnavailable with when to come back.
-        What was asked before under the same Idempotency-Key gets the answer of then.
+        The others get NotAllowed, or TooMany or QueueUnavailable with a time to retry after.
+        A request repeated under the same Idempotency-Key gets its first answer again.
         """
         now = self._clock()
         answers = _Answers()
@@ -96,7 +96,7 @@ class Acceptor:
     def _claim_keys(
         self, connection: Connection, group: Sequence[NewVerification], now: int
     ) -> dict[str, Original]:
-        """Return who came before those that are not the first under their Idempotency-Key."""
+        """Return the original requests of those that repeat an Idempotency-Key."""
         with_key = [new for new in group if new.request.idempotent is not None]
         found = idempotency.claim(connection, _keys(with_key), now=now)
         return {
@@ -106,7 +106,6 @@ class Acceptor:
         }
 
     def _beyond_borders(self, group: Sequence[NewVerification]) -> dict[str, Exception]:
-        """Refuse the countries that no code may go to; a repetition is answered as before."""
         refused: dict[str, Exception] = {}
         for new in group:
             try:
@@ -118,7 +117,7 @@ class Acceptor:
     def _beyond_room(
         self, connection: Connection, group: Sequence[NewVerification], now: int
     ) -> dict[str, Exception]:
-        """Refuse what paced senders cannot carry in time; other channels carry everything."""
+        """Refuse messages that paced senders cannot deliver in time."""
         paced = [new for new in group if channel_type(new.channel).is_paced]
         if not paced:
             return {}
@@ -147,7 +146,7 @@ class Acceptor:
         group: Sequence[NewVerification],
         now: int,
     ) -> dict[str, Quota]:
-        """Count what limits concern; who is beyond one is refused in `answers`."""
+        """Count towards the limits; put refusals into `answers`."""
         limited = [new for new in answers.open(group) if new.limits]
         if not limited:
             return {}
@@ -191,7 +190,7 @@ class Acceptor:
         }
 
     def _supersede(self, connection: Connection, group: Sequence[NewVerification], now: int) -> int:
-        """End the pending verifications that the group replaces; return the canceled messages."""
+        """End the verifications that the group supersedes; return the canceled messages."""
         newest = {new.kind: new for new in group}
         older = [
             (row.id, newest[kind].caller)
@@ -207,9 +206,9 @@ class Acceptor:
     def _repeat(
         self, connection: Connection, new: NewVerification, original: Original, answers: _Answers
     ) -> Accepted | Exception:
-        """Answer as the request that came first under this Idempotency-Key was answered."""
+        """Return the answer of the first request with this Idempotency-Key."""
         id_of_first = original.verification_id
-        if id_of_first in answers:  # it came in this very group
+        if id_of_first in answers:  # the first request is in the same group
             answer = answers[id_of_first]
             return answer if isinstance(answer, Exception) else replace(answer, is_repeated=True)
         row = connection.execute(_ORIGINAL.where(tables.verifications.c.id == id_of_first)).one()
@@ -238,7 +237,7 @@ def _release_keys(
 
 
 def _pending_of(connection: Connection, phones: Sequence[str], now: int) -> Sequence[Row[Any]]:
-    """Return the pending verifications of these numbers; none is valid for longer than a day."""
+    """Return the pending verifications of these numbers, none older than a day."""
     columns: tuple[ColumnElement[Any], ...] = (
         tables.verifications.c.id,
         tables.verifications.c.phone,
@@ -264,7 +263,7 @@ def _accepted(new: NewVerification, number: int, quota: Quota) -> Accepted:
 
 
 def _count(connection: Connection, *, queued: int, traffic: int, canceled: int, now: int) -> None:
-    """Keep the numbers; messages of test keys are left out of the charts of a linked device."""
+    # A linked device's charts exclude the messages of test keys (`traffic`).
     counters.add(
         connection,
         now=now,

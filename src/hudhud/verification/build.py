@@ -1,6 +1,7 @@
-"""Construct from the settings what processes of every kind work with.
+"""Construct the objects that all kinds of processes need, from the settings.
 
-Only what constructs imports it: `app.py`, `web/application.py`, `worker/build.py`, commands.
+Imported only by other construction code: `app.py`, `web/application.py`, `worker/build.py` and
+commands.
 """
 
 from hudhud.channels.registry import channel_type
@@ -15,42 +16,42 @@ from hudhud.verification.links.inbound import LinkReplies
 
 
 def database_place_of(settings: Settings) -> DatabasePlace:
-    """Return what the settings say of where the database is."""
+    """Return the location of the database according to the settings."""
     return DatabasePlace(
         folder=settings.data_dir, file=settings.db_filename, url=settings.database_url
     )
 
 
 def secret_of(settings: Settings) -> str:
-    """Return the secret, making one where none is set. Raises StartRefused where it is missing."""
+    """Return the secret, created if necessary. Raises StartRefused if it is missing."""
     return load_secret(
         settings.session_secret, settings.data_dir, is_shared=settings.database_url is not None
     )
 
 
 def found_secret_of(settings: Settings) -> str | None:
-    """Return the secret where there is one; make none."""
+    """Return the secret if there is one, without creating it."""
     return find_secret(
         settings.session_secret, settings.data_dir, is_shared=settings.database_url is not None
     )
 
 
 def build_code_cipher(settings: Settings) -> CodeCipher:
-    """Build what seals and opens codes. Raises StartRefused without a secret."""
+    """Build the cipher for codes. Raises StartRefused without a secret."""
     return CodeCipher(secret_of(settings), settings.session_secret_previous)
 
 
 def mean_gap_of(settings: Settings) -> float:
-    """Return the mean seconds between two messages of a sender; 0 where its channel has no pace."""
+    """Return the mean seconds between a sender's messages; 0 without a pace."""
     return settings.mean_send_gap if channel_type(settings.channel).is_paced else 0.0
 
 
 def build_templates(
     settings: Settings, *, tolerant: bool = False, look_seconds: float = LOOK_SECONDS
 ) -> Templates:
-    """Build what words the messages.
+    """Build the templates of messages.
 
-    Raises SettingsError where `templates.toml` is wrong, unless `tolerant`.
+    Raises SettingsError if `templates.toml` has mistakes, unless `tolerant`.
     """
     return Templates(
         settings.data_dir,
@@ -62,7 +63,7 @@ def build_templates(
 
 
 def build_countries(settings: Settings, database: Database) -> CountryPolicy:
-    """Build what knows the countries that codes are sent to."""
+    """Build the policy on countries that may receive codes."""
     return CountryPolicy(
         database,
         allowed=settings.allowed_countries,
@@ -78,7 +79,7 @@ def build_link_replies(
     templates: Templates,
     countries: CountryPolicy,
 ) -> LinkReplies:
-    """Build what answers the texts of links."""
+    """Build the handler of inbound link texts."""
     return LinkReplies(
         database,
         cipher,

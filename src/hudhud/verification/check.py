@@ -1,4 +1,4 @@
-"""Check what a user typed: one success per code, and few wrong tries."""
+"""Check typed codes: one success per code, and few wrong attempts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ USED = "This code was used already."
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was typed, and for which verification: one of the three is given."""
+    """A typed code, and one of verification id, job or phone."""
 
     caller: Caller
     typed: str
@@ -41,7 +41,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Whether the code was right, and where the verification stands now."""
+    """The result of a check, and the verification's state after it."""
 
     verification_id: str
     is_valid: bool
@@ -52,14 +52,14 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What decides over a check; `after` is the whole rule, without any database."""
+    """State of a verification that decides a check, without database access."""
 
     status: Status
     attempts: int
     expires_at: int
 
     def after(self, *, is_right: bool, most: int, now: int) -> "Standing | Refused":
-        """Return how it stands after one more check, or why there can be none."""
+        """Return the state after a check, or the reason to refuse it."""
         if self.status == APPROVED:
             return Conflict(USED, "already_used")
         if self.status == MAX_ATTEMPTS_REACHED:
@@ -87,7 +87,7 @@ class CodeChecker:
         self._clock = clock
 
     def write(self, connection: Connection, group: Sequence[Check]) -> list[Checked | Exception]:
-        """Check a group, one after the other; the refused get the error that says why."""
+        """Check a group in order; return results, or errors for refused checks."""
         now = self._clock()
         ids = [_verification_of(connection, check, now) for check in group]
         rows = _locked(connection, [one for one in ids if one is not None])
@@ -122,7 +122,7 @@ class CodeChecker:
 
 
 def _has_no_code_yet(row: Row[tuple[object, ...]]) -> bool:
-    """Tell whether nobody has opened its link: there is nothing that a check could be about."""
+    """Return whether its link is unused, so that there is no code."""
     return row.status == PENDING and row.code_sealed is None
 
 
@@ -153,7 +153,7 @@ def _end(connection: Connection, verification_id: str, status: Status, now: int)
 
 
 def _locked(connection: Connection, ids: Sequence[str]) -> dict[str, Row[tuple[object, ...]]]:
-    """Lock the verifications, in one order everywhere."""
+    """Lock the verifications in order of ids, which avoids deadlocks."""
     if not ids:
         return {}
     found = select(verifications).where(verifications.c.id.in_(sorted(set(ids))))
@@ -171,7 +171,7 @@ def _verification_of(connection: Connection, check: Check, now: int) -> str | No
 
 
 def _newest_of_phone(check: Check, now: int) -> Select[str]:
-    """Select the newest of a number that waits for its code, else the newest; none is a day old."""
+    """Select a number's newest verification of the last day, preferably pending."""
     newest = select(verifications.c.id).where(
         verifications.c.phone == check.phone, verifications.c.id >= first_id_since(now - DAY_MS)
     )

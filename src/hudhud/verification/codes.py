@@ -1,4 +1,4 @@
-"""One-time codes: how they are made, and how one that a person typed is read."""
+"""Generate one-time codes, and normalise codes that people type."""
 
 import re
 import secrets
@@ -6,26 +6,26 @@ import unicodedata
 
 SHORTEST = 4
 LONGEST = 10
-# A caller's own code.
+# Codes supplied by callers.
 OWN = re.compile(rf"[0-9A-Za-z]{{{SHORTEST},{LONGEST}}}", re.ASCII)
-# What nobody means who types a code of theirs; a longer text is a wrong code.
+# Upper bound, so that normalising takes bounded time; longer texts are wrong codes.
 LONGEST_TYPED = 100
-_LEFT_OUT = {"Zs", "Cc", "Cf", "Pd"}  # spaces, line ends, marks of direction, dashes
+_LEFT_OUT = {"Zs", "Cc", "Cf", "Pd"}  # spaces, line ends, direction marks, dashes
 
 
 def new_code(length: int) -> str:
-    """Return a code of `length` decimal digits; each is equally likely, zero first included."""
+    """Return a uniformly random code of `length` decimal digits, leading zeros included."""
     return f"{secrets.randbelow(10**length):0{length}d}"
 
 
 def canonical(typed: str) -> str:
-    """Return a code as it is compared: digits of any script as 0-9, letters as capitals.
+    """Return the canonical code: digits 0-9 and capital letters.
 
-    Spaces and dashes are left out, as are the marks that a keyboard adds between two directions of
-    writing.
+    Digits of any script become 0-9. Spaces and dashes are removed, as are the marks that a keyboard
+    adds between two directions of writing.
     """
     looked_at = typed[:LONGEST_TYPED]
-    if looked_at.isascii() and looked_at.isdigit():  # as nearly all are
+    if looked_at.isascii() and looked_at.isdigit():  # the common case
         return looked_at
     return "".join(map(_canonical_sign, looked_at))
 

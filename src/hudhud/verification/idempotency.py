@@ -1,7 +1,7 @@
-"""The same request twice gives the same answer: `Idempotency-Key`, for 24 hours.
+"""Idempotency keys: repeating a request within 24 hours gives the same answer.
 
-Whoever writes a key's row first does what is asked. On PostgreSQL a second one waits there for the
-first one's commit; on SQLite there is only one writer.
+The request that inserts the key's row first is executed. On PostgreSQL a second insert waits for
+the first one's commit; SQLite has only one writer.
 """
 
 from collections.abc import Sequence
@@ -21,27 +21,27 @@ KEPT_MS = DAY_MS
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """A key that a caller chose, and what was asked with it; only digests are kept."""
+    """A caller's idempotency key and request body, both as digests."""
 
     owner: str
     key_digest: bytes
-    body_digests: Sequence[bytes]  # under the secret in force, then under the one before it
+    body_digests: Sequence[bytes]  # with the current secret, then with the previous one
 
     @classmethod
     def of(cls, owner: str, key: str, body: bytes, cipher: CodeCipher) -> "IdempotentRequest":
-        """Digest a key and a body."""
+        """Build a request from its key and body."""
         digest = sha256(key.encode("utf-8", "surrogatepass")).digest()
         return cls(owner, digest, cipher.request_digests(body))
 
     @property
     def place(self) -> tuple[str, bytes]:
-        """What tells it from other requests."""
+        """The owner and key digest that identify the request."""
         return self.owner, self.key_digest
 
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """The request that came first under a key: what it started, and whether its body was this."""
+    """A key's first request: its verification, and whether the bodies match."""
 
     verification_id: str
     same_body: bool
@@ -50,13 +50,13 @@ class Original:
 def claim(
     connection: Connection, asked: Sequence[tuple[IdempotentRequest, str]], *, now: int
 ) -> list[Original]:
-    """Write down keys with the verifications they start; return who was first for each."""
+    """Store keys with their verifications; return each key's first request."""
     if not asked:
         return []
     here = _at([request for request, _ in asked])
     over = idempotency_keys.c.created_at <= now - KEPT_MS
     connection.execute(delete(idempotency_keys).where(here, over))
-    # In one order everywhere, so that two transactions cannot wait for each other.
+    # Always in the same order, so that two transactions cannot deadlock.
     in_order = sorted(asked, key=lambda one: one[0].place)
     insert_missing(connection, idempotency_keys, [_row(*one, now) for one in in_order])
     found = {
@@ -70,7 +70,7 @@ def claim(
 
 
 def release(connection: Connection, refused: Sequence[tuple[IdempotentRequest, str]]) -> None:
-    """Forget the keys of requests that were refused: they may be tried again."""
+    """Delete the keys of refused requests, so that they can be retried."""
     if not refused:
         return
     mine = idempotency_keys.c.verification_id.in_([one for _, one in refused])
@@ -79,17 +79,14 @@ def release(connection: Connection, refused: Sequence[tuple[IdempotentRequest, s
 
 
 def purge(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete at most `limit` keys that are as old as `before`; return how many."""
+    """Delete at most `limit` keys created by `before`; return how many."""
     created = idempotency_keys.c.created_at
     is_old = created <= before
     return delete_some(connection, idempotency_keys, is_old, order=created, limit=limit)
 
 
 def _at(requests: Sequence[IdempotentRequest]) -> ColumnElement[bool]:
-    """The condition of these keys, an index look-up each.
-
-    Not as a list of pairs, with which SQLite compares every row there is.
-    """
+    # Conditions per owner instead of a list of pairs, for which SQLite would scan the table.
     digests: dict[str, set[bytes]] = {}
     for request in requests:
         digests.setdefault(request.owner, set()).add(request.key_digest)

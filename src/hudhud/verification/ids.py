@@ -1,4 +1,4 @@
-"""Ids of verifications: unguessable, and rising with time."""
+"""Ids of verifications: unguessable, and sorted by time."""
 
 import secrets
 
@@ -6,10 +6,10 @@ ID_BYTES = 16
 
 
 def new_verification_id(now: int) -> str:
-    """Make an unguessable id that rises with time, so that its index grows at one end."""
+    """Return an unguessable id, sorted by time for the index's sake."""
     return f"v{now:011x}{secrets.token_hex(ID_BYTES)}"
 
 
 def first_id_since(at: int) -> str:
-    """Return what sorts before the id of any verification made at `at` or later."""
+    """Return a lower bound of the ids of verifications started since `at`."""
     return f"v{at:011x}"

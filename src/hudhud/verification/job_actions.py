@@ -1,6 +1,6 @@
-"""What an admin does to jobs: try a failed one again, cancel one that waits.
+"""Actions of admins on jobs: retry failed jobs, cancel queued ones.
 
-Each change is conditional. Where somebody else was faster, the job is judged as it is then.
+Each change is conditional. If another process was faster, the result describes the job's new state.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ ActionResult = Literal["done", "unknown"] | JobRefusal
 
 
 def retry(connection: Connection, number: int, *, who: str, now: int) -> ActionResult:
-    """Queue a failed job again, with fresh attempts, while its code, if it has one, is valid."""
+    """Requeue a failed job with attempts reset, if its code is valid."""
     if _queue_again(connection, [number], who=who, now=now):
         return "done"
     job = listing.find(connection, number, now=now)
@@ -35,10 +35,10 @@ def retry(connection: Connection, number: int, *, who: str, now: int) -> ActionR
 def retry_all(
     connection: Connection, *, who: str, now: int, most: int | None, at_once: int = AT_ONCE
 ) -> int:
-    """Queue failed jobs again whose codes are valid, the newest first; return how many.
+    """Requeue failed jobs with valid codes, newest first; return how many.
 
-    `most` is how many more the queue has room for, None where it has no bound; `at_once` go into
-    one statement.
+    `most` is the room in the queue, None without a bound; `at_once` is the number of jobs per
+    statement.
     """
     newest = retryable(now).order_by(messages.c.id.desc()).limit(most)
     ids = connection.scalars(newest).all()
@@ -47,17 +47,17 @@ def retry_all(
 
 
 def retryable(now: int) -> Select[int]:
-    """Select the failed jobs whose codes are valid."""
+    """Select the failed jobs whose codes are still valid."""
     return select(messages.c.id).where(_can_be_retried(now))
 
 
 def count_retryable(connection: Connection, *, now: int) -> int:
-    """Count the failed jobs whose codes are valid."""
+    """Count the failed jobs whose codes are still valid."""
     return connection.scalar(select(func.count()).select_from(retryable(now).subquery())) or 0
 
 
 def cancel(connection: Connection, number: int, *, who: str, now: int) -> ActionResult:
-    """Cancel a job that waits; its verification too, unless another job carries the code."""
+    """Cancel a queued job, and its verification unless another job remains."""
     of_job = select(messages.c.verification_id).where(messages.c.id == number)
     verification = connection.scalar(of_job)
     lifecycle.lock(connection, [verification] if verification else [])
@@ -110,7 +110,7 @@ def _queue_again(connection: Connection, ids: Sequence[int], *, who: str, now: i
 
 
 def _take_back_failures(connection: Connection, times: Iterable[int]) -> None:
-    """What is tried again has not failed; what becomes of it now is what counts."""
+    """Undo the failure counts of messages that are retried."""
     minute = counters.UNIT_MS["minute"]
     failures = Counter(at - at % minute for at in times)
     for at in sorted(failures):

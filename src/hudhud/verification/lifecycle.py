@@ -1,10 +1,10 @@
-"""How verifications leave `pending`, and what else ends with them.
+"""End verifications, with their queued messages, codes and links.
 
     pending → approved | expired | canceled | max_attempts_reached
-       ↑___→ failed                                     (no message could be carried; see `reopen`)
+       ↑___→ failed                                     (no message can arrive; see `reopen`)
 
-Each change is conditional: whoever comes second finds nothing to change. Whoever calls adds the
-canceled messages to the kept numbers last in the transaction (`messages/counters.py`).
+Each change is conditional, so only the first of several takes effect. The caller adds the canceled
+messages to the counters last in the transaction (`messages/counters.py`).
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ STATUSES: Final[tuple[Status, ...]] = (
 Reason = Literal["superseded", "caller", "admin", "forgotten"]
 OVER: Final = "The code has expired. Send a new one."
 
-# A bound on how long one transaction holds the lock.
+# Bounds how long one transaction holds the lock.
 EXPIRED_AT_ONCE = 1000
 ERASED: Final[dict[str, None]] = {
     "code_index": None,
@@ -51,20 +51,20 @@ ERASED: Final[dict[str, None]] = {
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The verifications that a change ended, and how many queued messages it canceled."""
+    """Verifications that a change ended, and the number of messages it canceled."""
 
     ids: Sequence[str] = ()
     canceled: int = 0
 
     def count(self, connection: Connection, *, now: int) -> None:
-        """Add what was canceled to the kept numbers; last in the transaction."""
+        """Add the canceled messages to the counters; call last in the transaction."""
         moved = {QUEUED: -self.canceled, MESSAGE_CANCELED: self.canceled}
         counters.add(connection, now=now, moved=moved, happened={"canceled": self.canceled})
 
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """What a verification becomes, and from which state."""
+    """A change of status, and the statuses it applies to."""
 
     status: Status
     before: tuple[Status, ...] = (PENDING,)
@@ -74,7 +74,7 @@ class _Ending:
 def approve(
     connection: Connection, verification_id: str, *, now: int, proved_phone: str | None = None
 ) -> Ended:
-    """Approve a pending verification whose time is not over; `proved_phone` wrote its link."""
+    """Approve a pending, valid verification, with a link's proved number."""
     values = {} if proved_phone is None else {"proved_phone": proved_phone}
     ended = _end(connection, [verification_id], _Ending(APPROVED, values=values), now=now)
     if not ended:
@@ -87,7 +87,7 @@ def approve(
 
 
 def exhaust_attempts(connection: Connection, verification_id: str, *, now: int) -> Ended:
-    """End a verification after the last wrong code that it allows."""
+    """End a verification after its last allowed wrong code."""
     if not _end(connection, [verification_id], _Ending(MAX_ATTEMPTS_REACHED), now=now):
         return Ended()
     events.verification_changed(connection, "verification.failed", [verification_id], now=now)
@@ -102,7 +102,7 @@ def cancel(
     now: int,
     who: str | None = None,
 ) -> Ended:
-    """Cancel verifications with what waits of them; `who` is the person who did it."""
+    """Cancel verifications and their queued messages; `who` is the admin, if any."""
     ending = _Ending(CANCELED, before=(PENDING, FAILED), values={"reason": reason})
     ended = [row.id for row in _end(connection, ids, ending, now=now)]
     events.verification_changed(connection, "verification.canceled", ended, now=now)
@@ -110,14 +110,14 @@ def cancel(
 
 
 def cancel_uncarried(connection: Connection, ids: Sequence[str], *, now: int) -> None:
-    """Cancel, for an admin, those of which no message is left that could carry the code."""
-    cancel(connection, _without_hope(connection, ids, (PENDING, FAILED)), reason="admin", now=now)
+    """Cancel, for an admin, verifications without any message that may still arrive."""
+    cancel(connection, _uncarried(connection, ids, (PENDING, FAILED)), reason="admin", now=now)
 
 
 def supersede_silently(connection: Connection, ids: Sequence[str], *, now: int) -> None:
-    """Cancel verifications in favour of newer ones, but let their messages go out.
+    """Supersede verifications, but still send their messages.
 
-    For callers that check codes themselves: to them both codes are good.
+    For callers that check codes themselves and may accept both codes.
     """
     ending = _Ending(CANCELED, values={"reason": "superseded"})
     ended = [row.id for row in _end(connection, ids, ending, now=now, erases=False)]
@@ -125,22 +125,22 @@ def supersede_silently(connection: Connection, ids: Sequence[str], *, now: int) 
 
 
 def fail(connection: Connection, message_ids: Sequence[int], *, now: int) -> None:
-    """Fail the verifications of messages that have just failed, unless another may arrive.
+    """Fail the verifications of failed messages, unless another message may arrive.
 
-    Their codes are kept: an admin may try again.
+    Their codes are kept, because an admin may retry.
     """
     if not message_ids:
         return
     of_these = select(messages.c.verification_id).where(messages.c.id.in_(message_ids))
     carried_by = [one for one in connection.scalars(of_these) if one is not None]
-    lock(connection, carried_by)  # nobody queues another message of these meanwhile
-    ids = _without_hope(connection, carried_by, (PENDING,))
+    lock(connection, carried_by)  # so that no further message is queued for them
+    ids = _uncarried(connection, carried_by, (PENDING,))
     ended = [row.id for row in _end(connection, ids, _Ending(FAILED), now=now, erases=False)]
     events.verification_changed(connection, "verification.failed", ended, now=now)
 
 
 def reopen(connection: Connection, ids: Sequence[str]) -> None:
-    """Let verifications that failed be checked again: a message of theirs is queued."""
+    """Set failed verifications to pending, because a message is queued again."""
     connection.execute(
         update(verifications)
         .where(verifications.c.id.in_(ids), verifications.c.status == FAILED)
@@ -149,7 +149,7 @@ def reopen(connection: Connection, ids: Sequence[str]) -> None:
 
 
 def expire(connection: Connection, *, now: int, most: int = EXPIRED_AT_ONCE) -> int:
-    """End at most `most` verifications whose time is over, erase their codes; return how many."""
+    """Expire at most `most` verifications and erase their codes; return how many."""
     rows = connection.execute(_over(now).limit(most)).all()
     if not rows:
         return 0
@@ -163,16 +163,16 @@ def expire(connection: Connection, *, now: int, most: int = EXPIRED_AT_ONCE) -> 
 
 
 def lock(connection: Connection, ids: Sequence[str]) -> None:
-    """Lock verifications before their messages, in one order everywhere."""
+    """Lock verifications in order of ids, before their messages, to avoid deadlocks."""
     if ids:
         found = select(verifications.c.id).where(verifications.c.id.in_(ids))
         connection.execute(found.order_by(verifications.c.id).with_for_update())
 
 
-def _without_hope(
+def _uncarried(
     connection: Connection, ids: Sequence[str], statuses: Sequence[Status]
 ) -> Sequence[str]:
-    """Return those in these states of which no message waits, is being sent or was sent."""
+    """Return verifications without any message that may still arrive."""
     if not ids:
         return []
     hopeful = exists().where(
@@ -190,7 +190,7 @@ def _over(now: int) -> Select[str, str]:
         select(verifications.c.id, verifications.c.status)
         .where(
             verifications.c.expires_at <= now,
-            # As the index has it: who has a code, and whose link nobody used.
+            # The condition of the partial index: has a code or an unused link.
             or_(verifications.c.code_sealed.is_not(None), verifications.c.link_index.is_not(None)),
         )
         .order_by(verifications.c.expires_at, verifications.c.id)
@@ -228,7 +228,7 @@ def _end(
 def _cancel_messages(
     connection: Connection, ids: Sequence[str], *, now: int, who: str | None = None
 ) -> int:
-    """Cancel what waits; a message that is being sent goes out."""
+    """Cancel queued messages; a message that is being sent is not stopped."""
     if not ids:
         return 0
     waiting = and_(messages.c.verification_id.in_(ids), messages.c.status == QUEUED)

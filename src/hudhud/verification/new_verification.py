@@ -1,4 +1,4 @@
-"""The data of a verification on its way: the request, what is written, the answer."""
+"""Data classes of a new verification: request, stored data and answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from hudhud.verification.limits.rate_limits import NO_LIMITS, Limit, Quota
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """What a caller asks for; what it leaves open comes of its key, the country or the settings."""
+    """A caller's request; defaults come from the key, country or settings."""
 
     phone: Phone
     locale: str | None = None
@@ -28,7 +28,7 @@ class SendRequest:
 
 @dataclass(frozen=True, slots=True)
 class NewVerification:
-    """A verification that is made but not yet stored; `code` leaves memory only sealed."""
+    """A verification that is not stored yet; `code` is stored only sealed."""
 
     id: str
     request: SendRequest
@@ -48,28 +48,28 @@ class NewVerification:
 
     @property
     def hides_code(self) -> bool:
-        """Whether the answer leaves the code out."""
+        """Whether the answer omits the code."""
         return self.request.hides_code or self.caller.hides_code
 
     @property
     def validity(self) -> float:
-        """The seconds for which the code is good."""
+        """Validity of the code in seconds."""
         return (self.expires_at - self.created_at) / 1000
 
     @property
     def is_conversion(self) -> bool:
-        """Whether it counts for the habit of its country: its code is checked here, in earnest."""
+        """Whether it counts towards conversion: checked here, and not a test."""
         return self.caller.may("verify") and not self.caller.is_test
 
     @property
     def kind(self) -> tuple[str, str, str]:
-        """What a newer one of the same replaces."""
+        """Number, key and template: a newer verification with the same supersedes it."""
         return self.request.phone.number, self.caller.owner, self.template
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A verification that is on disk; `code` is None where the caller is not to see it."""
+    """A stored verification; `code` is None if the answer omits it."""
 
     verification_id: str
     message_id: int

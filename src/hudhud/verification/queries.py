@@ -1,4 +1,4 @@
-"""Verifications as their callers see them: one, and pages of many, newest first."""
+"""Read verifications for their callers: one, or pages, newest first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ LARGEST_PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class ListFilter:
-    """Which verifications are listed; None and nothing do not matter."""
+    """Filter of the list; None and empty values match everything."""
 
     phone: str | None = None
     reference: str | None = None
@@ -25,7 +25,7 @@ class ListFilter:
 
 @dataclass(frozen=True, slots=True)
 class VerificationPage:
-    """Some verifications, newest first; `following` is the cursor of the next page."""
+    """Verifications, newest first; `following` is the cursor of the next page."""
 
     rows: Sequence[Row[Any]]
     following: str | None
@@ -34,7 +34,7 @@ class VerificationPage:
 def find(
     connection: Connection, caller: Caller, *, verification_id: str | None, job_id: int | None
 ) -> Row[Any] | None:
-    """Return the verification with this id, or of this job; None where the key has none such."""
+    """Return the caller's verification with this id or job, or None."""
     if verification_id is None:
         of_job = select(messages.c.verification_id).where(messages.c.id == job_id)
         verification_id = connection.scalar(of_job)
@@ -44,7 +44,7 @@ def find(
 
 
 def jobs_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
-    """Return the messages of verifications, the first one first."""
+    """Return the messages of each verification, oldest first."""
     found = select(messages).where(messages.c.verification_id.in_(ids)).order_by(messages.c.id)
     jobs: dict[str, list[Row[Any]]] = {one: [] for one in ids}
     for row in connection.execute(found):
@@ -55,7 +55,10 @@ def jobs_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[Row[An
 def page(
     connection: Connection, caller: Caller, chosen: ListFilter, *, before: str | None, limit: int
 ) -> VerificationPage:
-    """Return up to `limit` of the key's verifications that fit, from the newest before `before`."""
+    """Return up to `limit` of the key's matching verifications, newest first.
+
+    Only those older than the id `before`, if given.
+    """
     ids = _ids(connection, caller, chosen, before, limit + 1)
     rows = connection.execute(
         select(verifications)
@@ -68,7 +71,7 @@ def page(
 def _ids(
     connection: Connection, caller: Caller, chosen: ListFilter, before: str | None, limit: int
 ) -> Sequence[str]:
-    """Select by the index that fits best, each of which has the ids in order."""
+    """Return the ids with the best index; all are ordered by id."""
     fits = _fits(chosen, before)
     statuses = chosen.statuses or STATUSES
     if chosen.phone is not None or chosen.reference is not None:
@@ -77,7 +80,7 @@ def _ids(
             fits.append(verifications.c.api_key == caller.owner)
     elif "admin" not in caller.scopes:
         return connection.scalars(_of_owner(caller.owner, statuses, fits, limit)).all()
-    elif chosen.statuses:  # no index has a status without its key
+    elif chosen.statuses:  # no index begins with the status
         owners = [ENVIRONMENT, *connection.scalars(select(api_keys.c.owner).distinct())]
         parts = [_of_owner(owner, statuses, fits, limit) for owner in owners]
         return sorted((one for part in parts for one in connection.scalars(part)), reverse=True)

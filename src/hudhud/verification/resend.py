@@ -1,4 +1,4 @@
-"""Send the same code again: while it is valid, after waits that grow, a few times."""
+"""Resend a valid code: a few times, after growing waits."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from hudhud.verification.limits import rate_limits
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import NO_LIMITS, Limits, Quota
 
-# Seconds from the message before it to the first, second and last one.
+# Seconds between the previous message and the first, second and third resend.
 WAITS = (30, 60, 120)
 ENDED = "This verification has ended. Send a new code."
 STILL_QUEUED = "Its message has not been sent yet."
@@ -34,7 +34,7 @@ NO_MORE = "The code was sent again as often as it may be. Send a new one."
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """The further message that carries the code."""
+    """The message of a resend."""
 
     message_id: int
     resends_left: int
@@ -48,7 +48,7 @@ _LAST_MESSAGE = select(tables.messages).order_by(tables.messages.c.id.desc()).li
 
 
 class Resender:
-    """Queues further messages for verifications that wait for their code."""
+    """Queues resends for pending verifications."""
 
     def __init__(
         self,
@@ -74,18 +74,18 @@ class Resender:
         request_id: str,
         now: int,
     ) -> Resent:
-        """Queue the code of a verification that exists once more; nothing is extended by it.
+        """Queue the code of an existing verification again, with unchanged validity.
 
-        Raises Gone, Conflict, NotAllowed, TooMany or QueueUnavailable: then nothing has changed.
+        Raises Gone, Conflict, NotAllowed, TooMany or QueueUnavailable, without changing anything.
         """
-        # In the order in which a send locks.
+        # The same lock order as in a send.
         lock(connection, Lock.ADMISSION)
         lock(connection, Lock.LIMITS)
         row = connection.execute(_LOCKED.where(tables.verifications.c.id == verification_id)).one()
         last = connection.execute(
             _LAST_MESSAGE.where(tables.messages.c.verification_id == verification_id)
         ).first()
-        if last is None:  # nobody has opened its link yet
+        if last is None:  # its link has not been used yet
             raise Conflict(STILL_QUEUED, "still_queued")
         _refuse_ended(row, now)
         _refuse_early(row, last, now)
@@ -148,7 +148,7 @@ class Resender:
         return number
 
     def _body(self, connection: Connection, row: Row[Any], now: int) -> str:
-        """Word it as its owner's messages are; by the usual template where its own is gone."""
+        """Render the message; use the default template if its own is gone."""
         key_name = api_keys.name_of(connection, row.api_key)
         country = _phone(row).country
         locale = row.locale or self._templates.choose_locale(country, None, key_name)

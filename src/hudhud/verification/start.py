@@ -1,4 +1,4 @@
-"""Start a verification: choose its code and text; `accept.py` decides and stores."""
+"""Prepare a verification's code and text; `accept.py` stores or refuses it."""
 
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import SANDBOX
@@ -11,7 +11,7 @@ from hudhud.verification.new_verification import NewVerification, SendRequest
 
 
 class VerificationStarter:
-    """Makes verifications; `Acceptor` writes them."""
+    """Prepares verifications for `Acceptor`."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class VerificationStarter:
     def make(
         self, request: SendRequest, *, caller: Caller, request_id: str, now: int
     ) -> NewVerification:
-        """Choose the code and the wording; nothing is stored yet.
+        """Choose the code and the wording without storing anything.
 
         Raises BadRequest for a template or locale that does not exist.
         """

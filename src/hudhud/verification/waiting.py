@@ -1,7 +1,7 @@
-"""Requests that wait until a verification has ended.
+"""Let requests wait until a verification has ended.
 
-One thread waits at the database's doorbell for all of them and asks with one query for all, so that
-hundreds of waiting requests cost what one does.
+One thread waits at the database's doorbell on behalf of all requests and runs one query for all, so
+that hundreds of waiting requests cost as much as one.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
 from hudhud.verification.lifecycle import PENDING
 
-# The doorbell rings at every commit, of which there can be hundreds a second.
+# The doorbell rings at every commit, possibly hundreds of times per second.
 PAUSE_SECONDS = 0.05
-# What ends because its time is over rings no bell.
+# Expiry does not ring the doorbell.
 IDLE_SECONDS = 1.0
 LOOK_SECONDS = 0.1
 
@@ -39,13 +39,13 @@ class _Waiter:
     ended: asyncio.Event
 
     def wake(self) -> None:
-        """Let the request go on, from any thread."""
+        """Wake the request, from any thread."""
         with suppress(RuntimeError):  # its loop has ended
             self.loop.call_soon_threadsafe(self.ended.set)
 
 
 class EndWaiter:
-    """Wakes requests when what they wait for has ended."""
+    """Wakes requests when their verification has ended."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -60,7 +60,7 @@ class EndWaiter:
         self._thread.start()
 
     def close(self) -> None:
-        """Let all go on that wait, and those that would."""
+        """Wake all waiting requests, and do not let new ones wait."""
         with self._changed:
             self._stopping = True
             waiters = list(self._waiters)
@@ -69,7 +69,7 @@ class EndWaiter:
             waiter.wake()
 
     def stop(self) -> None:
-        """Close, and wait for the thread."""
+        """Close, and join the thread."""
         self.close()
         self._thread.join()
 
@@ -94,10 +94,11 @@ class EndWaiter:
             try:
                 self._serve_waiters()
             except SQLAlchemyError as error:
-                log.warning("waiting requests learn late", error=str(error.__cause__ or error))
+                cause = str(error.__cause__ or error)
+                log.warning("cannot check waiting requests; trying again", error=cause)
                 time.sleep(IDLE_SECONDS)
             except Exception:
-                log.exception("telling waiting requests broke")
+                log.exception("unexpected error while checking waiting requests; trying again")
                 time.sleep(IDLE_SECONDS)
 
     def _wait_for_waiters(self) -> bool:
@@ -106,9 +107,9 @@ class EndWaiter:
             return not self._stopping
 
     def _serve_waiters(self) -> None:
-        """Wake whoever need not wait any more, until nobody is left."""
+        """Wake requests whose verification has ended, until none is left."""
         with closing(self._database.doorbell()) as doorbell:
-            doorbell.wait(0)  # rings are heard from here on
+            doorbell.wait(0)  # start listening before the first query
             while (waiters := self._present()) and not self._stopping:
                 ended = self._ended({waiter.verification_id for waiter in waiters})
                 for waiter in waiters:
@@ -127,7 +128,7 @@ class EndWaiter:
             self._waiters.discard(waiter)
 
     def _ended(self, ids: Collection[str]) -> set[str]:
-        """Return those that are no longer pending; who is gone is not either."""
+        """Return the verifications that are no longer pending, or deleted."""
         pending = select(verifications.c.id).where(
             verifications.c.id.in_(sorted(ids)),
             verifications.c.status == PENDING,
@@ -137,7 +138,7 @@ class EndWaiter:
             return set(ids) - set(connection.scalars(pending))
 
     def _pause(self, doorbell: Doorbell) -> None:
-        """Wait for a ring, or for somebody new, but not much longer than a second."""
+        """Wait about a second for a ring or a new request."""
         time.sleep(PAUSE_SECONDS)
         end = time.monotonic() + IDLE_SECONDS
         while time.monotonic() < end and not (self._has_new or self._stopping):

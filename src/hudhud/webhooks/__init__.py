@@ -1,1 +1,1 @@
-"""Events sent to the endpoints of customers."""
+"""Webhooks: events, and their delivery to endpoints."""

@@ -1,7 +1,8 @@
-"""Which addresses Hudhud may post to: an endpoint must not be a way into its own network.
+"""Decide which addresses webhooks may reach, to prevent requests into private networks.
 
-A name is looked up once, every address of it is judged, and the connection goes to one of these
-very addresses (`http_client.py`): a name that changes between the two opens nothing.
+A name is resolved once, all its addresses are checked, and the connection goes to one of these
+addresses (`http_client.py`), so that changing the DNS record in between (DNS rebinding) has no
+effect.
 """
 
 import socket
@@ -15,21 +16,21 @@ from hudhud.core.sentences import say
 LONGEST_URL = 2000
 PORTS = {"http": 80, "https": 443}
 
-# Global by IANA's registry, yet services of the machine's own surroundings answer there.
+# Global in IANA's registry, but used by services of clouds or networks.
 REFUSED_IPV4 = (
-    IPv4Network("168.63.129.16/32"),  # Azure's own services, reached from its machines alone
-    IPv4Network("192.0.0.0/24"),  # RFC 6890: protocols' own; Oracle's cloud has metadata there
-    IPv4Network("192.88.99.0/24"),  # RFC 7526: 6to4 relays, given up
+    IPv4Network("168.63.129.16/32"),  # Azure's services, reachable only from its machines
+    IPv4Network("192.0.0.0/24"),  # RFC 6890: protocol assignments; Oracle Cloud's metadata
+    IPv4Network("192.88.99.0/24"),  # RFC 7526: 6to4 relays, deprecated
 )
-# All of the IPv6 internet (RFC 4291, 2.4), and what in it carries IPv4 or is documentation.
+# Global IPv6 addresses (RFC 4291, 2.4), and ranges in it for IPv4 tunnels or documentation.
 GLOBAL_IPV6 = IPv6Network("2000::/3")
 REFUSED_IPV6 = (
-    IPv6Network("2001::/23"),  # RFC 2928: protocols' own, Teredo among them
+    IPv6Network("2001::/23"),  # RFC 2928: protocol assignments, such as Teredo
     IPv6Network("2002::/16"),  # RFC 3056: 6to4
     IPv6Network("3fff::/20"),  # RFC 9637: documentation
 )
-CARRIER_NAT = IPv4Network("100.64.0.0/10")  # RFC 6598; private networks of tunnels use it
-# Where clouds hand out credentials, in addition to the link-local address that all of them know.
+CARRIER_NAT = IPv4Network("100.64.0.0/10")  # RFC 6598; also used by VPNs
+# Metadata services of clouds, which return credentials, besides the usual link-local address.
 METADATA = frozenset(
     {
         IPv4Address("100.100.100.200"),  # Alibaba
@@ -37,34 +38,34 @@ METADATA = frozenset(
         IPv6Address("fd20:ce::254"),  # Google
     }
 )
-NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: IPv4 for machines without it
+NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: IPv4 for IPv6-only machines
 
-# Returns the addresses of a name, as text. Raises OSError.
+# Returns the addresses of a host name as text. Raises OSError.
 Resolve = Callable[[str, int], Sequence[str]]
 Address = IPv4Address | IPv6Address
 
 
 class AddressRefused(HudhudError):
-    """Nothing may be posted there, or the name has no address; the text says which."""
+    """The address is not allowed, or the name has no address."""
 
 
 def system_resolve(host: str, port: int) -> Sequence[str]:
-    """Ask the system for the addresses of a name, the preferred ones first."""
+    """Resolve a name with the operating system, preferred addresses first."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class AddressPolicy:
-    """Judges addresses; with `allow_private` those of the own network may be reached too."""
+    """Checks addresses; `allow_private` also allows private networks."""
 
     def __init__(self, *, allow_private: bool, resolve: Resolve = system_resolve) -> None:
         self._allow_private = allow_private
         self._resolve = resolve
 
     def check(self, url: str) -> None:
-        """Check an endpoint's address, its name looked up; it may take seconds.
+        """Check an endpoint's URL and resolve its name, which may take seconds.
 
-        Raises BadRequest with a sentence that says what is wrong.
+        Raises BadRequest with the reason.
         """
         parts = check_form(url)
         try:
@@ -73,13 +74,13 @@ class AddressPolicy:
             raise BadRequest(refused.sentence) from None
 
     def addresses(self, host: str, port: int) -> Sequence[str]:
-        """Return the addresses that may be connected to for a name. Raises AddressRefused.
+        """Return the addresses of a name, all of which are allowed.
 
-        One that may not be reached refuses the whole name: no honest one has both.
+        Raises AddressRefused if any is not allowed, because no legitimate name has both.
         """
         try:
             found = self._resolve(host, port)
-        except (OSError, UnicodeError):  # UnicodeError: a label that no name can have
+        except (OSError, UnicodeError):  # UnicodeError: invalid label in the name
             found = ()
         if not found:
             raise AddressRefused(say("webhook.no_address", host=host))
@@ -95,7 +96,7 @@ class AddressPolicy:
 
 
 def check_form(url: str) -> SplitResult:
-    """Return the parts of an endpoint's address. Raises BadRequest where it cannot be one."""
+    """Return the parts of an endpoint's URL. Raises BadRequest if invalid."""
     if len(url) > LONGEST_URL:
         raise BadRequest(say("webhook.address_too_long", detail=LONGEST_URL))
     if not url.isascii() or not url.isprintable() or " " in url:
@@ -115,13 +116,13 @@ def check_form(url: str) -> SplitResult:
 
 
 def shown(url: str) -> str:
-    """Return an address without what it asks for, which may hold a token."""
+    """Return a URL without its query, which may contain a token."""
     path, mark, _ = url.partition("?")
     return f"{path}?…" if mark else path
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address belongs to the public internet."""
+    """Return whether an address belongs to the public internet."""
     inner = _carried(address)
     if isinstance(inner, IPv4Address):
         is_refused = any(inner in network for network in REFUSED_IPV4)
@@ -131,7 +132,7 @@ def is_public(address: Address) -> bool:
 
 
 def may_be_allowed(address: Address) -> bool:
-    """Tell whether an address is private or loopback; the metadata of a cloud never is."""
+    """Return whether an address is private or loopback, excluding metadata services."""
     inner = _carried(address)
     if inner.is_link_local or inner.is_multicast or inner.is_unspecified or inner in METADATA:
         return False
@@ -139,7 +140,7 @@ def may_be_allowed(address: Address) -> bool:
 
 
 def _carried(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 one carries, else the address itself."""
+    """Return the IPv4 address embedded in an IPv6 one, else the address."""
     if isinstance(address, IPv4Address):
         return address
     if address.ipv4_mapped is not None:

@@ -1,12 +1,12 @@
-"""Deliveries of events to webhooks: planned, claimed, recorded, tried again.
+"""Webhook deliveries: plan, claim, record and retry.
 
-    pending → delivered                  (a receiver answered 2xx)
+    pending → delivered                  (the receiver answered 2xx)
        ↑___→ failed                      (after the last attempt; a replay makes it pending again)
 
-A claim is a lease, as in the queue of messages: a delivery that is not recorded before its lease
-ends is made again, under the same id. An endpoint gets the events of one verification one after the
-other: a delivery behind a pending one is put off until that one is due again, so that it is not
-looked at over and over; when a delivery is finished, the next one is released.
+A claim is a lease, as in the queue of messages: a delivery without a recorded outcome when its
+lease ends is repeated under the same id. An endpoint gets the events of one verification in order:
+a delivery behind a pending one is postponed until that one is due again, so that it is not checked
+repeatedly; when a delivery is finished, the next one becomes due.
 """
 
 from collections import defaultdict
@@ -60,7 +60,7 @@ MOST_FOUND = 2000
 
 
 def plan(connection: Connection, event_ids: Sequence[str], endpoint_ids: Sequence[int]) -> None:
-    """Plan a delivery of each event to each of these endpoints that gets its owner's events."""
+    """Plan deliveries of events to those endpoints that get their owner's events."""
     gets_it = or_(
         webhook_endpoints.c.api_key.is_(None), webhook_endpoints.c.api_key == events.c.api_key
     )
@@ -98,7 +98,7 @@ _NEXT_DUE = select(
 
 
 def next_due(connection: Connection) -> list[NextDue]:
-    """Return the enabled endpoints and when the next delivery to each is due, if any is pending."""
+    """Return the enabled endpoints with the due times of their next deliveries."""
     return [NextDue(*row) for row in connection.execute(_NEXT_DUE)]
 
 
@@ -128,9 +128,9 @@ _CLAIMED: Select[Any] = (
 def claim(
     connection: Connection, *, spare: Mapping[int, int], now: int, lease_ms: int = LEASE_MS
 ) -> list[ClaimedWebhook]:
-    """Take up to `spare` due deliveries to each endpoint, those longest due first.
+    """Claim up to `spare` due deliveries per endpoint, longest due first.
 
-    Another machine that claims at the same moment gets others: SQLite serialises the two, and
+    A machine that claims at the same moment gets other deliveries: SQLite serialises the two, and
     PostgreSQL skips locked rows.
     """
     lease = now + lease_ms
@@ -171,7 +171,7 @@ def record(
 ) -> EndpointChanges:
     """Record the outcomes of claimed deliveries.
 
-    Guarded by the lease: a delivery that another machine has claimed since stays as it is.
+    Deliveries that another machine has claimed since are left unchanged.
     """
     for kind, statement in _RECORD.items():
         rows = [_parameters(outcome) for outcome in outcomes if type(outcome) is kind]
@@ -183,7 +183,7 @@ def record(
 
 
 def find_overdue(connection: Connection, before: int) -> Sequence[int]:
-    """Return deliveries that have waited since `before` for endpoints that are enabled."""
+    """Return deliveries to enabled endpoints that have been pending since `before`."""
     started = func.coalesce(webhook_endpoints.c.enabled_at, 0)
     overdue = (
         select(webhook_deliveries.c.id)
@@ -199,7 +199,7 @@ def find_overdue(connection: Connection, before: int) -> Sequence[int]:
 
 
 def give_up(connection: Connection, ids: Sequence[int], *, now: int) -> int:
-    """Give up those of these deliveries that are not on their way; return how many."""
+    """Fail these deliveries, except those being attempted; return how many."""
     given_up = (
         update(webhook_deliveries)
         .where(
@@ -220,7 +220,7 @@ def give_up(connection: Connection, ids: Sequence[int], *, now: int) -> int:
 
 
 def find_retries(connection: Connection, endpoint_id: int, *, now: int) -> Sequence[int]:
-    """Return the deliveries to an endpoint that failed and wait to be tried again."""
+    """Return an endpoint's deliveries that wait for a retry."""
     waits = select(webhook_deliveries.c.id).where(
         webhook_deliveries.c.endpoint_id == endpoint_id,
         webhook_deliveries.c.status == PENDING,
@@ -232,7 +232,7 @@ def find_retries(connection: Connection, endpoint_id: int, *, now: int) -> Seque
 
 
 def retry_now(connection: Connection, ids: Sequence[int], *, now: int) -> int:
-    """Make these due now; return how many."""
+    """Make these deliveries due now; return how many."""
     waiting = update(webhook_deliveries).where(
         webhook_deliveries.c.id.in_(ids),
         webhook_deliveries.c.status == PENDING,
@@ -243,7 +243,7 @@ def retry_now(connection: Connection, ids: Sequence[int], *, now: int) -> int:
 
 
 def head_of(column: Column[Any]) -> ScalarSelect[Any]:
-    """Select a column of the delivery behind which one waits; NULL where it waits for none."""
+    """Select a column of the earlier delivery that blocks one, or NULL."""
     head = webhook_deliveries.alias("head")
     return (
         select(head.c[column.name])
@@ -260,12 +260,12 @@ def head_of(column: Column[Any]) -> ScalarSelect[Any]:
 
 
 def delete_of(connection: Connection, event_numbers: Sequence[int]) -> None:
-    """Delete the deliveries of events, which are named by `events.id`."""
+    """Delete the deliveries of events, given by `events.id`."""
     of_these = webhook_deliveries.c.event_id.in_(event_numbers)
     connection.execute(delete(webhook_deliveries).where(of_these))
 
 
-# What is due, each with the time of the one behind which it waits.
+# Due deliveries, each with the due time of the delivery that blocks it.
 _DUE = (
     select(webhook_deliveries.c.id, head_of(webhook_deliveries.c.next_at).label("behind_until"))
     .where(
@@ -291,24 +291,24 @@ def _take(
             leased = update(webhook_deliveries).where(webhook_deliveries.c.id.in_(first))
             connection.execute(leased.values(next_at=lease, lease_expires_at=lease))
         if behind:
-            _put_off(connection, behind, lease)
+            _postpone(connection, behind, lease)
         taken += first
         if len(taken) == most or len(rows) < LOOKED_AT:
             break
     return taken
 
 
-def _put_off(connection: Connection, behind: Sequence[Row[int, Any]], lease: int) -> None:
-    """Put off those that wait until what they wait for is due; few statements, for few times."""
+def _postpone(connection: Connection, behind: Sequence[Row[int, Any]], lease: int) -> None:
+    """Postpone blocked deliveries until their blockers are due, one statement per time."""
     times: dict[int, list[int]] = defaultdict(list)
     for row in behind:
         times[max(row.behind_until, lease)].append(row.id)
     for at, ids in times.items():
-        put_off = update(webhook_deliveries).where(webhook_deliveries.c.id.in_(ids))
-        connection.execute(put_off.values(next_at=at))
+        postponed = update(webhook_deliveries).where(webhook_deliveries.c.id.in_(ids))
+        connection.execute(postponed.values(next_at=at))
 
 
-# Only one that waited: what was attempted before keeps its own time.
+# Only deliveries that were blocked: attempted ones keep their retry time.
 _RELEASE_NEXT = (
     update(webhook_deliveries)
     .where(
@@ -328,7 +328,7 @@ _RELEASE_NEXT = (
 
 
 def _release_next(connection: Connection, finished: Sequence[tuple[int, str]], now: int) -> None:
-    """Make the deliveries behind finished ones due; those are named by endpoint and subject."""
+    """Make the deliveries behind finished ones (endpoint, subject) due."""
     released = [
         {"b_endpoint": endpoint, "b_subject": subject, "b_now": now}
         for endpoint, subject in dict.fromkeys(finished)
@@ -338,7 +338,7 @@ def _release_next(connection: Connection, finished: Sequence[tuple[int, str]], n
 
 
 def is_free(now: int) -> ColumnElement[bool]:
-    """Return the condition that a delivery is not on its way."""
+    """Return the condition that a delivery is not being attempted."""
     lease = webhook_deliveries.c.lease_expires_at
     return or_(lease.is_(None), lease <= now)
 
@@ -361,7 +361,7 @@ def _claimed(row: Row[Any], now: int) -> ClaimedWebhook:
 
 
 def _body(row: Row[Any]) -> str:
-    """Return what is posted: the same at every attempt."""
+    """Return the body to post, which is the same in every attempt."""
     envelope = {
         "type": row.kind,
         "timestamp": iso(row.created_at),
@@ -391,7 +391,7 @@ def _parameters(outcome: WebhookOutcome) -> dict[str, object]:
 
 
 def _unless_tried(error: Sentence) -> dict[str, ColumnElement[Any]]:
-    """Keep the error of the last attempt."""
+    """Return the error's columns, or those of the last attempt's error."""
     kept = webhook_deliveries.c
     is_first = kept.last_error.is_(None)
     return {

@@ -1,4 +1,4 @@
-"""What became of deliveries to webhooks: read page by page, and delivered once more."""
+"""The log of webhook deliveries: list, count and replay."""
 
 from typing import Any
 
@@ -12,16 +12,17 @@ MOST_COUNTED = 1000
 
 
 def replay(connection: Connection, delivery_id: int, *, now: int) -> bool:
-    """Deliver once more, with fresh attempts; False where there is no such one or it is on its way.
+    """Deliver again with attempts reset; return False if that is impossible.
 
-    The event keeps its id, so that a receiver knows it again.
+    A delivery that does not exist or is being attempted is not replayed. The event keeps its id,
+    so that a receiver recognises it.
     """
     again = _again(now).where(webhook_deliveries.c.id == delivery_id)
     return connection.execute(again).rowcount == 1
 
 
 def behind(connection: Connection, delivery_id: int) -> int | None:
-    """Return the delivery behind which this one waits, if any."""
+    """Return the delivery that this one waits for, if any."""
     found = select(_BEHIND).where(webhook_deliveries.c.id == delivery_id)
     number: int | None = connection.scalar(found)
     return number
@@ -30,7 +31,7 @@ def behind(connection: Connection, delivery_id: int) -> int | None:
 def replay_failed(
     connection: Connection, *, endpoint_id: int, since: int, limit: int, now: int
 ) -> int:
-    """Deliver again up to `limit` of the endpoint's failed ones whose events are of `since` on.
+    """Replay up to `limit` of an endpoint's failed deliveries created since `since`.
 
     Returns how many; call it until that is less than `limit`.
     """
@@ -47,9 +48,9 @@ def page(
     before: int | None = None,
     limit: int,
 ) -> list[Row[Any]]:
-    """Return at most `limit` deliveries with their events, the newest first.
+    """Return at most `limit` deliveries with their events, newest first.
 
-    Those to one endpoint or to all, of one status or of any, older than the delivery `before`.
+    Optionally only those to one endpoint, of one status, or older than the delivery `before`.
     """
     statement = _LOG
     if endpoint_id is not None:
@@ -63,7 +64,7 @@ def page(
 
 
 def count(connection: Connection, *, endpoint_id: int, status: WebhookStatus) -> int:
-    """Count an endpoint's deliveries of a status, no further than to one above `MOST_COUNTED`."""
+    """Count an endpoint's deliveries of a status, up to `MOST_COUNTED` + 1."""
     some = _ids_of(endpoint_id, status).limit(MOST_COUNTED + 1)
     counted = select(func.count()).select_from(some.subquery())
     return connection.scalar(counted) or 0
@@ -81,7 +82,7 @@ def _ids_of(endpoint_id: int, status: WebhookStatus) -> Select[int]:
     )
 
 
-# Of one that waits: behind which other.
+# The delivery that a pending one waits for.
 _BEHIND = case((webhook_deliveries.c.status == PENDING, head_of(webhook_deliveries.c.id)))
 _LOG: Select[Any] = select(
     webhook_deliveries,

@@ -1,4 +1,4 @@
-"""The states of a delivery to a webhook, and the outcomes of an attempt."""
+"""States of webhook deliveries, and outcomes of attempts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ FAILED: WebhookStatus = "failed"
 
 @dataclass(frozen=True, slots=True)
 class ClaimedWebhook:
-    """A delivery that this process, and no other, may make until `lease` (milliseconds).
+    """A delivery that only this process may attempt until `lease` (milliseconds).
 
-    `secrets_sealed` are those that sign; `attempts` came before this one.
+    `secrets_sealed` are the signing secrets; `attempts` counts the previous attempts.
     """
 
     id: int
@@ -33,7 +33,7 @@ class ClaimedWebhook:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver took it, at milliseconds `at`."""
+    """The receiver accepted the event at `at` (milliseconds)."""
 
     claimed: ClaimedWebhook
     status: int
@@ -42,7 +42,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class NotDelivered:
-    """The attempt failed; `retry_at` is None after the last one."""
+    """The attempt failed; `retry_at` is None after the last attempt."""
 
     claimed: ClaimedWebhook
     status: int | None
@@ -53,7 +53,7 @@ class NotDelivered:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The attempt was broken off: the next machine may begin at once."""
+    """The attempt was interrupted; another machine may start at once."""
 
     claimed: ClaimedWebhook
     at: int
@@ -63,7 +63,7 @@ WebhookOutcome = Delivered | NotDelivered | Released
 
 
 def is_final(outcome: WebhookOutcome) -> bool:
-    """Tell whether no attempt follows."""
+    """Return whether no further attempt follows."""
     if isinstance(outcome, NotDelivered):
         return outcome.retry_at is None
     return isinstance(outcome, Delivered)
@@ -71,7 +71,7 @@ def is_final(outcome: WebhookOutcome) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class NextDue:
-    """When the next delivery to an endpoint is due, and whether the last ones failed."""
+    """Due time of an endpoint's next delivery, and whether deliveries are failing."""
 
     endpoint_id: int
     at: int | None

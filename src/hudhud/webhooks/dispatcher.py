@@ -1,7 +1,8 @@
-"""Deliver events to webhooks, in a thread of its own, so that a slow receiver delays no other work.
+"""Deliver events to webhooks in a separate thread.
 
-The thread runs an event loop that only posts; database calls run in other threads.
-Several machines do this at once: each claims what the others have not.
+Slow receivers therefore delay no other work. The thread runs an event loop that only posts;
+database calls run in other threads. Several machines may do this at once: each claims different
+deliveries.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ from hudhud.webhooks.http_client import EndpointAnswer, WebhookClient
 
 MOST_AT_ONCE = 100
 MOST_TO_ONE = 10
-MOST_TO_A_FAILING_ONE = 1  # those that do not answer must not take the places of the others
+MOST_TO_A_FAILING_ONE = 1  # endpoints that do not answer must not block the others
 RETRIED_AT_ONCE = 100
 GONE = 410
 ANSWERED_GONE = say("webhook.gone")
@@ -49,21 +50,21 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long things may take and how long is waited between attempts, in seconds."""
+    """Timeouts and waits in seconds."""
 
     retry_waits: Sequence[float] = retry_policy.RETRY_WAITS
     answer: float = 15.0
     lease: float = deliveries.LEASE_MS / 1000
     idle: float = 1.0
-    """The dispatcher looks for work this often, and tries again what failed."""
+    """How often the dispatcher looks for work, and retries after an error."""
     gather: float = 0.02
-    """What is due within it shares a transaction."""
+    """Pause to collect deliveries and outcomes for one transaction."""
     stop: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What one look into the database brought: what to send, and when to look again."""
+    """Result of a round: claimed deliveries, and seconds until the next."""
 
     claimed: Sequence[ClaimedWebhook]
     wait: float
@@ -71,7 +72,7 @@ class _Round:
 
 
 class Dispatcher:
-    """Claims what is due, posts it signed, `most_at_once` at a time, and records the outcome."""
+    """Claims due deliveries, posts `most_at_once` at a time, and records outcomes."""
 
     def __init__(
         self,
@@ -95,7 +96,7 @@ class Dispatcher:
         self._has_endpoints = False
 
     def run(self, stopping: threading.Event) -> None:
-        """Deliver until `stopping`, then give what is on its way `timing.stop` seconds."""
+        """Deliver until `stopping`, then wait `timing.stop` seconds for current attempts."""
         asyncio.run(self._work(stopping))
 
     async def _work(self, stopping: threading.Event) -> None:
@@ -111,14 +112,14 @@ class Dispatcher:
         await listening
 
     async def _next_round(self) -> float:
-        """Record, claim and begin to send; return how many seconds it may take to the next."""
+        """Record, claim and start attempts; return the seconds until the next round."""
         outcomes, self._outcomes = self._outcomes, []
         busy = Counter(claimed.endpoint_id for claimed in self._tasks.values())
         try:
             done = await asyncio.to_thread(self._exchange, outcomes, busy)
         except Exception as error:
             self._outcomes = outcomes + self._outcomes
-            _complain(error)
+            _log_error(error)
             return self._timing.idle
         self._has_endpoints = done.has_endpoints
         for claimed in done.claimed:
@@ -139,7 +140,7 @@ class Dispatcher:
             return
 
     async def _listen(self, stopping: threading.Event) -> None:
-        """Wake at each change of the database, while anybody wants to hear of changes."""
+        """Wake the loop at changes of the database, while there are endpoints."""
         with closing(self._database.doorbell()) as doorbell:
             while not stopping.is_set():
                 if not self._has_endpoints:
@@ -152,12 +153,12 @@ class Dispatcher:
         try:
             return await asyncio.to_thread(doorbell.wait, self._timing.idle)
         except Exception as error:
-            _complain(error)
+            _log_error(error)
             await asyncio.sleep(self._timing.idle)
             return False
 
     def _exchange(self, outcomes: Sequence[WebhookOutcome], busy: Mapping[int, int]) -> _Round:
-        """Record what ended, and claim what is due while there is room for it."""
+        """Record outcomes, and claim due deliveries up to the limits."""
         now = now_ms()
         with self._database.read() as connection:
             due = deliveries.next_due(connection)
@@ -175,12 +176,12 @@ class Dispatcher:
                     connection, spare=spare, now=now, lease_ms=round(self._timing.lease * 1000)
                 )
             del self._retries[: len(some)]
-        # What was recorded may have called others; what was claimed may not have been all.
+        # Recorded outcomes may have made others due; claimed ones may not have been all.
         wait = 0.0 if outcomes or claimed or some else self._wait(due, busy, now)
         return _Round(claimed, wait, has_endpoints=bool(due))
 
     def _spare(self, due: Sequence[NextDue], busy: Mapping[int, int], now: int) -> dict[int, int]:
-        """Return how many more may go to each endpoint for which something is due."""
+        """Return how many more deliveries to start, by endpoint with due ones."""
         left = self._most_at_once - sum(busy.values())
         spare = {}
         for one in sorted(due, key=lambda one: one.at or 0):
@@ -192,7 +193,7 @@ class Dispatcher:
         return spare
 
     def _wait(self, due: Sequence[NextDue], busy: Mapping[int, int], now: int) -> float:
-        """Return the seconds until something can be begun; a delivery that ends wakes earlier."""
+        """Return the seconds until a delivery can start, unless one ends earlier."""
         if sum(busy.values()) >= self._most_at_once:
             return self._timing.idle
         times = [self._begins_at(one) for one in due if _places(one, busy) > 0]
@@ -200,12 +201,12 @@ class Dispatcher:
         return max(0.0, min([self._timing.idle, *waits]))
 
     def _begins_at(self, one: NextDue) -> int | None:
-        """Return when something is due, and not before the time that the receiver asked for."""
+        """Return when a delivery is due, but not before the receiver's Retry-After."""
         return None if one.at is None else max(one.at, self._held_until.get(one.endpoint_id, 0))
 
     def _record(self, connection: Connection, outcomes: Sequence[WebhookOutcome], now: int) -> None:
         changes = deliveries.record(connection, outcomes, now=now)
-        # The status alone: what a receiver says may repeat what it got.
+        # Only the status: the receiver's answer may repeat the request.
         answers = {one.claimed.endpoint_id: one.status for one in _failures(outcomes)}
         for endpoint in changes.failing:
             log.warning("webhook deliveries fail", endpoint=endpoint, status=answers[endpoint])
@@ -224,7 +225,7 @@ class Dispatcher:
         except SealingError:
             answer = EndpointAnswer(None, SECRET_LOST)
         except Exception:
-            log.exception("a webhook delivery failed here", delivery=claimed.id)
+            log.exception("unexpected error in a webhook delivery", delivery=claimed.id)
             answer = EndpointAnswer(None, OUR_FAULT)
         self._outcomes.append(self._outcome(claimed, answer, now_ms()))
 
@@ -243,9 +244,9 @@ class Dispatcher:
         return await self._client.post(claimed.url, headers, claimed.body.encode())
 
     def _signed(self, claimed: ClaimedWebhook, at: datetime) -> dict[str, str]:
-        """Return the headers of Standard Webhooks, one signature for each secret that signs.
+        """Return the headers of Standard Webhooks, one signature per signing secret.
 
-        The time is the attempt's: receivers refuse an old one, as a replayed request has.
+        The timestamp is that of the attempt, because receivers reject old ones as replayed.
         Raises SealingError.
         """
         secrets = [self._cipher.open(claimed.url, sealed) for sealed in claimed.secrets_sealed]
@@ -272,7 +273,7 @@ class Dispatcher:
         return NotDelivered(claimed, answer.status, error, retry_at, now)
 
     async def _wind_up(self) -> None:
-        """Let end what can end soon, give the rest back, and record both."""
+        """Wait for current attempts, release the unfinished ones, and record both."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=self._timing.stop)
             for task in late:
@@ -283,7 +284,7 @@ class Dispatcher:
         try:
             await asyncio.to_thread(self._write_last)
         except SQLAlchemyError as error:
-            _complain(error)
+            _log_error(error)
 
     def _write_last(self) -> None:
         if self._outcomes:
@@ -292,7 +293,7 @@ class Dispatcher:
 
 
 def _places(one: NextDue, busy: Mapping[int, int]) -> int:
-    """Return how many more deliveries may be on their way to an endpoint."""
+    """Return how many more attempts an endpoint may have at once."""
     most = MOST_TO_A_FAILING_ONE if one.is_failing else MOST_TO_ONE
     return most - busy.get(one.endpoint_id, 0)
 
@@ -302,20 +303,22 @@ def _failures(outcomes: Sequence[WebhookOutcome]) -> list[NotDelivered]:
 
 
 def _apply_response(connection: Connection, failed: NotDelivered, now: int) -> None:
-    """Disable an endpoint that answered 410, and log a delivery that is given up."""
+    """Disable an endpoint that answered 410, and log a final failure."""
     claimed = failed.claimed
     if failed.status == GONE:
         if endpoints.disable(connection, claimed.endpoint_id, reason=ANSWERED_GONE, now=now):
             log.warning("webhook endpoint disabled: it answered 410", endpoint=claimed.endpoint_id)
     elif failed.retry_at is None:
         log.error(
-            "webhook delivery given up", endpoint=claimed.endpoint_id, event_id=claimed.event_id
+            "webhook delivery failed after its last attempt",
+            endpoint=claimed.endpoint_id,
+            event_id=claimed.event_id,
         )
 
 
-def _complain(error: Exception) -> None:
+def _log_error(error: Exception) -> None:
     if isinstance(error, SQLAlchemyError):
         cause = str(error.__cause__ or error)
-        log.error("webhook deliveries wait for the database, trying again", error=cause)
+        log.error("webhook deliveries wait for the database; trying again", error=cause)
     else:
-        log.error("webhook deliveries failed, trying again", exc_info=error)
+        log.error("unexpected error in webhook deliveries; trying again", exc_info=error)

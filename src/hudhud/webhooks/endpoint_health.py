@@ -1,4 +1,4 @@
-"""Since when deliveries to an endpoint fail, and when they arrive again."""
+"""Track when deliveries to an endpoint start failing and succeed again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ from sqlalchemy import ColumnElement, Connection, select, update
 from hudhud.db.tables import webhook_endpoints
 from hudhud.webhooks.delivery_states import Delivered, NotDelivered, WebhookOutcome
 
-# Retry the backlog early only after an outage of this length: a single event that the endpoint
-# always refuses would otherwise use up its attempts between the others.
+# Retry the backlog early only after an outage of this length; otherwise a single rejected event
+# would exhaust its attempts.
 REPAIRED_AFTER_MS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointChanges:
-    """The endpoints to which deliveries began to fail, and those to which they arrive again."""
+    """Endpoints whose deliveries started to fail, or succeed again."""
 
     failing: Sequence[int]
     recovered: Sequence[int]
-    repaired: Sequence[int]  # those of the recovered that failed for `REPAIRED_AFTER_MS`
+    repaired: Sequence[int]  # recovered after failing for `REPAIRED_AFTER_MS`
 
 
 def record_outcomes(
     connection: Connection, outcomes: Sequence[WebhookOutcome], now: int
 ) -> EndpointChanges:
-    """Mark the endpoints that these outcomes show as failing or working; return what changed."""
+    """Mark endpoints as failing or working by these outcomes; return the changes."""
     arrived = {
         outcome.claimed.endpoint_id for outcome in outcomes if isinstance(outcome, Delivered)
     }
@@ -51,7 +51,7 @@ def _repaired(connection: Connection, ids: set[int], now: int) -> Sequence[int]:
 def _mark(
     connection: Connection, ids: set[int], unless: ColumnElement[bool], since: int | None
 ) -> Sequence[int]:
-    """Set since when endpoints fail; return those for which it changed."""
+    """Set `failing_since` of endpoints; return those that changed."""
     if not ids:
         return ()
     changed = update(webhook_endpoints).where(webhook_endpoints.c.id.in_(sorted(ids)), unless)

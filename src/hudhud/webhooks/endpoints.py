@@ -1,7 +1,8 @@
-"""Webhook endpoints: the receivers of events, and the secrets that sign what they get.
+"""Webhook endpoints and their signing secrets.
 
-A secret is 32 random bytes in the form of Standard Webhooks, sealed in the database and shown once.
-After a rotation the former one signs too for a while, so that a receiver changes without a gap.
+A secret is 32 random bytes in the format of Standard Webhooks, sealed in the database and shown
+once. After a rotation the previous one also signs for an overlap, so that receivers can change it
+without rejecting events.
 """
 
 import base64
@@ -24,7 +25,7 @@ from hudhud.webhooks import address_policy
 from hudhud.webhooks.event_types import KINDS, EventKind
 
 PURPOSE: Final = "webhook secret"
-SECRET_MARK = "whsec_"  # noqa: S105 -- how each secret begins
+SECRET_MARK = "whsec_"  # noqa: S105 -- the prefix of all secrets
 SECRET_BYTES = 32
 OVERLAP_MS = DAY_MS
 LONGEST_OVERLAP_MS = 30 * OVERLAP_MS
@@ -34,7 +35,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """An endpoint and its new secret, which nothing shows again."""
+    """An endpoint and its new secret, which is not shown again."""
 
     id: int
     url: str
@@ -50,11 +51,11 @@ def add(
     owner: str | None,
     now: int,
 ) -> Signed:
-    """Add an endpoint for these kinds of events, for all where none is named.
+    """Add an endpoint for these kinds of events, all if empty.
 
-    It gets what belongs to the API key's `owner`; with None everybody's, and what senders do.
-    Whether its address may be reached is asked before, outside of a transaction
-    (`AddressPolicy.check`). Raises BadRequest for a wrong address or kind.
+    It gets the events of the API key's `owner`; with None those of all owners, and of senders.
+    The caller checks its address before, outside of a transaction (`AddressPolicy.check`).
+    Raises BadRequest for an invalid address or kind.
     """
     address_policy.check_form(url)
     wanted = _in_order(kinds, owner)
@@ -92,7 +93,7 @@ _SHOWN: Final = select(
 
 
 def list_endpoints(connection: Connection) -> list[Row[Any]]:
-    """Return every endpoint, the oldest first, without its secrets."""
+    """Return all endpoints without their secrets, oldest first."""
     return list(connection.execute(_SHOWN.order_by(webhook_endpoints.c.id)))
 
 
@@ -102,9 +103,9 @@ def find(connection: Connection, endpoint_id: int) -> Row[Any] | None:
 
 
 def remove(connection: Connection, endpoint_id: int) -> str | None:
-    """Remove an endpoint and return its address; None where there is no such one.
+    """Remove an endpoint; return its address, None if it does not exist.
 
-    What still waits for it is delivered no more, and deleted with its events.
+    Its pending deliveries are not attempted any more, and are deleted with their events.
     """
     gone = delete(webhook_endpoints).where(webhook_endpoints.c.id == endpoint_id)
     url: str | None = connection.scalar(gone.returning(webhook_endpoints.c.url))
@@ -112,9 +113,9 @@ def remove(connection: Connection, endpoint_id: int) -> str | None:
 
 
 def disable(connection: Connection, endpoint_id: int, *, reason: Sentence, now: int) -> bool:
-    """Deliver nothing more for now; False where it is disabled already.
+    """Disable an endpoint; return False if it is disabled already.
 
-    What waits goes on waiting, so that a mistake of the receiver loses nothing.
+    Its deliveries stay pending, so that no event is lost if it was disabled by mistake.
     """
     changed = connection.execute(
         update(webhook_endpoints)
@@ -125,9 +126,9 @@ def disable(connection: Connection, endpoint_id: int, *, reason: Sentence, now: 
 
 
 def enable(connection: Connection, endpoint_id: int, *, now: int) -> str | None:
-    """Deliver again and return the address; None where the endpoint is not disabled.
+    """Enable an endpoint; return its address, None if it is not disabled.
 
-    Pending deliveries go out in order; events of the time in which it was disabled are lost to it.
+    Its pending deliveries are sent in order; events of the disabled period are not delivered.
     """
     enabled = (
         update(webhook_endpoints)
@@ -151,12 +152,11 @@ def rotate(
     now: int,
     overlap_ms: int = OVERLAP_MS,
 ) -> Signed | None:
-    """Give an endpoint a new secret; None where there is no such one.
+    """Rotate an endpoint's secret; return None if the endpoint does not exist.
 
-    The present one signs too for `overlap_ms`, one from before it no longer: while one from
-    before it signs, a further rotation would take from a receiver the one that it uses.
-    Raises BadRequest where the overlap is too long, Conflict while one from before it signs;
-    with an overlap of 0 every former one ends.
+    The current secret also signs for `overlap_ms`; with 0, all earlier secrets stop signing.
+    Raises BadRequest if the overlap is too long, and Conflict during the overlap of an earlier
+    rotation, because a further one would invalidate the secret that a receiver still uses.
     """
     if not 0 <= overlap_ms <= LONGEST_OVERLAP_MS:
         raise BadRequest(say("webhook.overlap_too_long"))
@@ -185,7 +185,7 @@ def rotate(
 
 
 def purge_former_secrets(connection: Connection, *, before: int, limit: int) -> int:
-    """Erase at most `limit` secrets that sign no more since `before`; return how many."""
+    """Erase at most `limit` secrets past their overlap; return how many."""
     is_over = webhook_endpoints.c.previous_until <= before
     chosen = select(webhook_endpoints.c.id).where(is_over).limit(limit)
     over = update(webhook_endpoints).where(webhook_endpoints.c.id.in_(chosen))
@@ -195,7 +195,7 @@ def purge_former_secrets(connection: Connection, *, before: int, limit: int) -> 
 
 
 def reseal(connection: Connection, cipher: Cipher) -> int:
-    """Seal again what is sealed under the former secret; return how many."""
+    """Seal webhook secrets with the new installation secret; return how many."""
     sealed = (webhook_endpoints.c.secret_sealed, webhook_endpoints.c.previous_secret_sealed)
     return sum(
         sealed_columns.reseal(
@@ -210,7 +210,7 @@ def reseal(connection: Connection, cipher: Cipher) -> int:
 
 
 def _report_lost(endpoint: int, error: SealingError) -> None:
-    log.error("a webhook's secret is lost: rotate it", endpoint=endpoint, error=str(error))
+    log.error("cannot open a webhook's secret; rotate it", endpoint=endpoint, error=str(error))
 
 
 def _new_secret() -> str:
@@ -218,7 +218,7 @@ def _new_secret() -> str:
 
 
 def _in_order(kinds: Iterable[str], owner: str | None) -> Sequence[EventKind]:
-    """Return the kinds as they are stored. Raises BadRequest."""
+    """Return the kinds in the stored order. Raises BadRequest."""
     wanted = set(kinds)
     unknown = wanted.difference(KINDS)
     if unknown:

@@ -1,4 +1,4 @@
-"""The kinds of events that webhooks may get."""
+"""Kinds of webhook events."""
 
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
@@ -20,7 +20,7 @@ KINDS: Final[tuple[EventKind, ...]] = (
     *get_args(MessageKind),
     *get_args(SenderKind),
 )
-# States that are missing here mean nothing to a caller yet.
+# Other states are not reported to callers.
 KIND_OF_SENDER_STATE: Final[Mapping[str, SenderKind]] = {
     "connected": "sender.connected",
     "reconnecting": "sender.disconnected",

@@ -1,7 +1,7 @@
-"""The outbox of webhooks: events, written in the transaction of the change that they report.
+"""The webhook outbox, written in the transaction of each reported change.
 
-Nothing is written while no endpoint wants it.
-`payloads.py` makes their bodies, `deliveries.py` keeps what is due, `dispatcher.py` posts it.
+Events that no endpoint subscribes to are not written.
+`payloads.py` builds their bodies, `deliveries.py` stores deliveries, `dispatcher.py` posts them.
 """
 
 import secrets
@@ -59,7 +59,7 @@ Id = TypeVar("Id", int, str)
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """An event to be written; `owner` is the API key's to which it belongs."""
+    """An event to write; `owner` is the owner of its API key."""
 
     subject: str
     owner: str | None
@@ -68,13 +68,13 @@ class _New:
 
 @dataclass(frozen=True, slots=True)
 class _Audience:
-    """The endpoints that want a kind of event: their ids, and whose events they get."""
+    """The endpoints that subscribe to a kind of event, with their owners."""
 
     ids: Sequence[int]
     owners: frozenset[str | None]
 
     def wants(self, owner: str | None) -> bool:
-        """Tell whether any of them gets what belongs to `owner`."""
+        """Return whether any of them gets the events of `owner`."""
         return None in self.owners or owner in self.owners
 
 
@@ -86,7 +86,7 @@ _ENABLED = select(
 def verification_changed(
     connection: Connection, kind: VerificationKind, ids: Sequence[str], *, now: int
 ) -> None:
-    """Report verifications that have just changed."""
+    """Write events for verifications that have just changed."""
     audience = _audience(connection, kind) if ids else None
     if audience is None:
         return
@@ -99,7 +99,7 @@ def verification_changed(
 def messages_changed(
     connection: Connection, kind: MessageKind, ids: Sequence[int], *, now: int
 ) -> None:
-    """Report messages that have just changed."""
+    """Write events for messages that have just changed."""
     audience = _audience(connection, kind) if ids else None
     if audience is None:
         return
@@ -110,10 +110,10 @@ def messages_changed(
 
 
 def sender_changed(connection: Connection, name: str, state: str, *, now: int) -> None:
-    """Report a sender whose new `state` is already in `sender_states`.
+    """Write an event for a sender whose new `state` is in `sender_states`.
 
-    Only where it means another kind of event than the state before: a sender that reconnects and
-    is then stopped was disconnected once.
+    Only if its kind of event differs from that of the previous state: a sender that reconnects and
+    then stops was disconnected once.
     """
     kind = KIND_OF_SENDER_STATE.get(state)
     audience = None if kind is None else _audience(connection, kind)
@@ -134,18 +134,18 @@ def sender_changed(connection: Connection, name: str, state: str, *, now: int) -
 
 
 def are_wanted(connection: Connection, *kinds: EventKind) -> bool:
-    """Tell whether any endpoint wants one of these, where it costs something to find the ids."""
+    """Return whether any endpoint subscribes to one of these kinds."""
     return any(kind in row.kinds.split() for row in connection.execute(_ENABLED) for kind in kinds)
 
 
 def find_old(connection: Connection, before: int) -> Sequence[int]:
-    """Return the numbers of events older than `before`, but of none that waits to be delivered."""
+    """Return the numbers of events older than `before` without pending deliveries."""
     old = select(events.c.id).where(events.c.created_at < before, _waits().is_(None))
     return connection.scalars(old.order_by(events.c.created_at).limit(MOST_FOUND)).all()
 
 
 def delete_old(connection: Connection, numbers: Sequence[int]) -> int:
-    """Delete events with their deliveries, but none that waits again; return how many."""
+    """Delete events and deliveries, except events pending again; return how many."""
     still_old = select(events.c.id).where(events.c.id.in_(numbers), _waits().is_(None))
     ids = connection.scalars(still_old).all()
     if ids:
@@ -155,7 +155,7 @@ def delete_old(connection: Connection, numbers: Sequence[int]) -> int:
 
 
 def _waits() -> ScalarSelect[int]:
-    """Select a delivery of an event that waits for an enabled endpoint; NULL where none does."""
+    """Select an event's pending delivery to an enabled endpoint, or NULL."""
     return (
         select(webhook_deliveries.c.id)
         .join(webhook_endpoints, webhook_endpoints.c.id == webhook_deliveries.c.endpoint_id)
@@ -170,11 +170,11 @@ def _waits() -> ScalarSelect[int]:
 
 
 def forget(connection: Connection, phone: str, pseudonym: str, limit: int) -> int:
-    """Put `pseudonym` in the place of a phone number in up to `limit` events; return how many.
+    """Replace `phone` with `pseudonym` in up to `limit` events; return how many.
 
-    Reference, metadata and redirect, which are the caller's own words, go too, and what receivers
-    answered. Call it until it returns 0; verifications and messages may bear the number still, or
-    the pseudonym already.
+    Also erases the caller's reference, metadata and redirect, and the receivers' answers. Call it
+    until it returns 0; verifications and messages may still have the number, or already the
+    pseudonym.
     """
     remembers = or_(
         events.c.payload.contains(f'"{phone}"', autoescape=True),
@@ -222,7 +222,7 @@ def _write(
 
 
 def _subject(row: Row[Any]) -> str:
-    """Return what is delivered in order: all events of one verification."""
+    """Return the subject, whose events are delivered in order: usually the verification."""
     return row.verification_id or f"{_JOB}{row.id}"
 
 
@@ -237,15 +237,15 @@ def _subjects(phones: Sequence[str]) -> CompoundSelect[str]:
 
 
 def _sender_kind_before(connection: Connection, name: str) -> SenderKind:
-    """Return what the state before the present one meant; at first a sender is disconnected."""
-    telling = (
+    """Return the previous state's kind; a new sender counts as disconnected."""
+    previous = (
         select(sender_states.c.state)
         .where(sender_states.c.sender == name, sender_states.c.state.in_(KIND_OF_SENDER_STATE))
         .order_by(sender_states.c.id.desc())
         .offset(1)
         .limit(1)
     )
-    return KIND_OF_SENDER_STATE[connection.scalar(telling) or "stopped"]
+    return KIND_OF_SENDER_STATE[connection.scalar(previous) or "stopped"]
 
 
 def _groups(ids: Sequence[Id]) -> Iterator[Sequence[Id]]:

@@ -1,6 +1,6 @@
-"""Post to a receiver: one request, one answer, and never to an address that is not allowed.
+"""Post to receivers, only at allowed addresses.
 
-httpcore alone: no proxy of the environment, no cookies, no redirects, nothing unpacked.
+Uses httpcore directly: no proxies from the environment, cookies, redirects or decompression.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from hudhud.core.sentences import Sentence, other, say
 from hudhud.webhooks.address_policy import AddressPolicy, AddressRefused
 
 MOST_READ = 64 * 1024
-# Of one answer with the interim ones (1xx) before it, which may follow each other endlessly.
+# Bounds one answer including its interim responses (1xx), whose number is not limited.
 MOST_RECEIVED = 128 * 1024
 LONGEST_EXCERPT = 200
 MOST_ADDRESSES = 3
@@ -41,9 +41,9 @@ SocketOption = (
 
 @dataclass(frozen=True, slots=True)
 class EndpointAnswer:
-    """What came back: HTTP's status if any, and an error where that is no success.
+    """A receiver's answer: HTTP status, if any, and error unless it succeeded.
 
-    `retry_after` are the seconds that the receiver asked for.
+    `retry_after` is the number of seconds that the receiver asked to wait.
     """
 
     status: int | None
@@ -52,7 +52,7 @@ class EndpointAnswer:
 
 
 class WebhookClient:
-    """Posts over connections that it keeps open for a while; belongs to one event loop."""
+    """Posts over a pool of connections; belongs to one event loop."""
 
     def __init__(
         self, address_policy: AddressPolicy, *, most_connections: int, answer_seconds: float
@@ -66,7 +66,7 @@ class WebhookClient:
         )
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> EndpointAnswer:
-        """Post and return the answer; all of it must have come within `answer_seconds`."""
+        """Post and return the answer, which must be complete within `answer_seconds`."""
         try:
             async with asyncio.timeout(self._answer_seconds):
                 return await self._exchange(url, headers, body)
@@ -82,7 +82,7 @@ class WebhookClient:
             return EndpointAnswer(None, say("webhook.connection_ended", detail=_root_of(error)))
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._pool.aclose()
 
     async def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> EndpointAnswer:
@@ -97,7 +97,7 @@ class WebhookClient:
 
 
 class _Refused(httpcore.ConnectError):
-    """The address may not be connected to; the sentence says why."""
+    """The address is not allowed; the sentence has the reason."""
 
     def __init__(self, sentence: Sentence) -> None:
         super().__init__(sentence.english())
@@ -105,7 +105,7 @@ class _Refused(httpcore.ConnectError):
 
 
 class _JudgingBackend(httpcore.AnyIOBackend):
-    """Connects to the addresses that were judged, which no second look-up can change."""
+    """Connects only to checked addresses, without resolving the name again."""
 
     def __init__(self, names: "_Names") -> None:
         self._names = names
@@ -118,8 +118,8 @@ class _JudgingBackend(httpcore.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[SocketOption] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address of the name that takes it. Raises _Refused."""
-        del timeout  # the whole answer has one
+        """Connect to the first reachable address of the name. Raises _Refused."""
+        del timeout  # there is a timeout for the whole answer
         try:
             addresses = await self._names.addresses(host, port)
         except AddressRefused as refused:
@@ -144,28 +144,28 @@ class _JudgingBackend(httpcore.AnyIOBackend):
         timeout: float | None = None,  # noqa: ASYNC109 -- as above
         socket_options: Iterable[SocketOption] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Refuse: no address leads there."""
+        """Refuse, because endpoints have no such addresses."""
         del timeout, socket_options
-        raise _Refused(other(f"{path} is no address."))
+        raise _Refused(other(f"{path} is not an address."))
 
 
 class _BoundedStream(httpcore.AsyncNetworkStream):
-    """A connection on which no more than `MOST_RECEIVED` may follow on what was written."""
+    """A connection that receives at most `MOST_RECEIVED` bytes after each write."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
         self._received = 0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 -- as above
-        """Read what came. Raises httpcore.ReadError where it is too much."""
+        """Read a part. Raises httpcore.ReadError if the answer is too large."""
         part = await self._stream.read(max_bytes, timeout)
         self._received += len(part)
         if self._received > MOST_RECEIVED:
-            raise httpcore.ReadError(f"over {MOST_RECEIVED // 1024} KiB came")
+            raise httpcore.ReadError(f"received over {MOST_RECEIVED // 1024} KiB")
         return part
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 -- as above
-        """Write; another answer begins."""
+        """Write, and count the next answer from 0."""
         self._received = 0
         await self._stream.write(buffer, timeout)
 
@@ -179,19 +179,19 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 -- as above
     ) -> httpcore.AsyncNetworkStream:
-        """Return the connection with TLS, as bounded."""
+        """Return the connection with TLS, with the same bound."""
         return _BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what the connection itself knows."""
+        """Return the information of the underlying connection."""
         return self._stream.get_extra_info(info)
 
 
 class _Names:
-    """Looks each name up in a thread of its own, once at a time.
+    """Resolves each name in a separate daemon thread, once at a time.
 
-    A name server that does not answer holds a thread up for half a minute. Such a thread must
-    neither take the place of others nor keep the process from ending.
+    A name server that does not answer blocks a thread for half a minute. Such a thread must not
+    occupy a thread pool or keep the process from exiting.
     """
 
     def __init__(self, address_policy: AddressPolicy) -> None:
@@ -199,7 +199,7 @@ class _Names:
         self._running: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
-        """Return where the name leads. Raises AddressRefused."""
+        """Return the addresses of a name. Raises AddressRefused."""
         name = (host, port)
         if name not in self._running:
             found = asyncio.get_running_loop().create_future()
@@ -212,7 +212,7 @@ class _Names:
         addresses: Sequence[str] | Exception
         try:
             addresses = self._address_policy.addresses(*name)
-        except Exception as error:  # the waiting request must get it
+        except Exception as error:  # passed on to the waiting request
             addresses = error
         with suppress(RuntimeError):  # the loop may have ended
             found.get_loop().call_soon_threadsafe(_settle, found, addresses)
@@ -223,13 +223,13 @@ def _settle(found: asyncio.Future[Sequence[str]], addresses: Sequence[str] | Exc
         return
     if isinstance(addresses, Exception):
         found.set_exception(addresses)
-        found.exception()  # those who waited may have given up
+        found.exception()  # avoids a warning if no request waits any more
     else:
         found.set_result(addresses)
 
 
 async def _beginning(response: httpcore.Response) -> bytes:
-    """Read the body, no further than `MOST_READ`."""
+    """Read at most `MOST_READ` bytes of the body."""
     read = b""
     async for part in response.aiter_stream():
         read += part
@@ -244,7 +244,7 @@ def _answer(response: httpcore.Response, body: bytes) -> EndpointAnswer:
         return EndpointAnswer(status)
     if status in REDIRECTS:
         return EndpointAnswer(status, say("webhook.redirected", status=status))
-    # What it says may repeat what it got.
+    # The answer may repeat the request, with its phone number.
     said = mask_text(" ".join(body.decode("utf-8", "replace").split()))
     excerpt = shortened(said, LONGEST_EXCERPT)
     error = say("webhook.refused", status=status)
@@ -254,7 +254,7 @@ def _answer(response: httpcore.Response, body: bytes) -> EndpointAnswer:
 
 
 def _retry_after(response: httpcore.Response) -> float | None:
-    """Return the seconds of Retry-After, which may be a date (RFC 9110, 10.2.3)."""
+    """Return the seconds of Retry-After, number or date (RFC 9110, 10.2.3)."""
     if response.status not in MAY_ASK_FOR_TIME:
         return None
     values = [value for name, value in response.headers if name.lower() == b"retry-after"]
@@ -268,9 +268,9 @@ def _retry_after(response: httpcore.Response) -> float | None:
 
 
 def _root_of(error: BaseException) -> str | Sentence:
-    """Return the words of the system, or of TLS, at the root of an error."""
+    """Return the message of the system or TLS error behind an error."""
     root = error
-    # httpcore cuts the cause off, but not what it was raised in the course of.
+    # httpcore removes `__cause__`, but not `__context__`.
     while (beneath := root.__cause__ or root.__context__) is not None:
         root = beneath
     if isinstance(root, ssl.SSLCertVerificationError):

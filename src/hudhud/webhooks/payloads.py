@@ -1,4 +1,4 @@
-"""The JSON that an event carries. It never holds a code, a body or a key."""
+"""JSON payloads of events, which never contain codes, bodies or keys."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,13 +11,13 @@ from hudhud.core.stored_sentences import columns, in_english
 from hudhud.db.tables import messages, verifications
 from hudhud.webhooks.event_types import MessageKind
 
-# A message may pass several of these at once; each event names its own.
+# A message may pass several statuses at once; each event has its own.
 _MESSAGE_WORDS: Final[Mapping[str, str]] = {
     "message.sent": "sent",
     "message.delivered": "delivered",
     "message.read": "read",
 }
-# How a payload looks without the caller's own words, and with one of them.
+# Parts of a payload without the caller's data, and with a redirect.
 WITHOUT_WORDS = '"reference":null,"metadata":null'
 WITH_REDIRECT = '"redirectUrl":"'
 Data = dict[str, object]
@@ -123,7 +123,7 @@ def of_message(row: Row[Any], kind: MessageKind) -> Data:
 
 
 def without_phone(data: Data, phone: str, pseudonym: str) -> str:
-    """Return a payload with the pseudonym and without the caller's own words, as text."""
+    """Return a payload's text with the pseudonym and without the caller's data."""
     named = {key: pseudonym if value == phone else value for key, value in data.items()}
     error = named.get("error")
     if isinstance(error, str):
@@ -133,7 +133,7 @@ def without_phone(data: Data, phone: str, pseudonym: str) -> str:
 
 
 def encode(data: Data) -> str:
-    """Return a payload as it is stored."""
+    """Return a payload in its stored form."""
     return msgspec.json.encode(data).decode()
 
 

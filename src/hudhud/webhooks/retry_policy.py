@@ -1,21 +1,21 @@
-"""When a delivery that failed is tried again, and when it is given up."""
+"""When to retry failed webhook deliveries, and when to stop."""
 
 import random
 from collections.abc import Sequence
 
-# Seconds from each attempt to the next; the first is made at once, the tenth is the last.
+# Seconds between attempts; the first attempt is immediate, the tenth is the last.
 RETRY_WAITS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 JITTER = 0.1
-# A receiver may ask for more time, but not for as long as it likes.
+# Upper bound for the wait that a receiver asks for (Retry-After).
 LONGEST_ASKED_SECONDS = 3600
-# A receiver that hangs takes what waits for it one by one: by then the last attempt would be over.
+# A hanging receiver delays attempts, so pending deliveries fail when the last one would have ended.
 GIVEN_UP_AFTER_MS = round(sum(RETRY_WAITS) * (1 + JITTER) + 3600) * 1000
 
 
 def retry_at(attempts: int, waits: Sequence[float], *, asked: float | None, now: int) -> int | None:
-    """Return when to try again after so many attempts, with jitter; None after the last one.
+    """Return when to retry after `attempts`, with jitter; None after the last.
 
-    A receiver that `asked` for more seconds gets them, up to `LONGEST_ASKED_SECONDS`.
+    `asked` are the seconds of a receiver's Retry-After, used up to `LONGEST_ASKED_SECONDS`.
     """
     if attempts > len(waits):
         return None

@@ -1,1 +1,1 @@
-"""The processes that carry messages."""
+"""The senders' processes, and their supervisors."""

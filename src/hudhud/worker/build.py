@@ -1,4 +1,4 @@
-"""Construct a sender's worker out of the settings, in the sender's own process."""
+"""Construct a sender's worker from the settings, in the sender's own process."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,9 +31,9 @@ Builders = Mapping[str, Callable[[Parts], Channel]]
 
 
 def build_worker(settings: Settings, name: str, builders: Builders | None = None) -> Worker:
-    """Build the sender's worker; `builders` build channels otherwise than their rows say.
+    """Build the sender's worker; `builders` override how channels are built.
 
-    Raises StartRefused.
+    Raises StartRefused if the sender does not exist or the secret is missing.
     """
     database = open_database(database_url(database_place_of(settings)).url)
     with database.read() as connection:
@@ -62,8 +62,7 @@ def build_worker(settings: Settings, name: str, builders: Builders | None = None
 
 
 def _link_replies(settings: Settings, database: Database, cipher: CodeCipher) -> LinkReplies:
-    """Build what answers the texts of links."""
-    # Not started: guarded countries are those of codes to strangers, and here the person wrote.
+    # Not started: guarded countries do not matter here, because the person wrote first.
     countries = build_countries(settings, database)
     templates = build_templates(settings, tolerant=True)
     return build_link_replies(settings, database, cipher, templates, countries)

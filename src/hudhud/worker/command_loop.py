@@ -1,4 +1,4 @@
-"""A sender's process does what operators ask of it."""
+"""Carry out operators' commands in a sender's process."""
 
 import threading
 from collections.abc import Callable
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 
 class CommandLoop:
-    """Carries out commands, one after the other; some take half a minute."""
+    """Carries out commands one by one; some take half a minute."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class CommandLoop:
         self._timing = timing
 
     def run(self, stopping: threading.Event) -> None:
-        """Obey until `stopping`."""
+        """Carry out commands until `stopping`."""
         poll = self._timing.command_poll
         with closing(self._database.doorbell()) as doorbell:
 
@@ -62,7 +62,7 @@ class CommandLoop:
                 commands.finish(connection, command=command, result=result, now=now_ms())
                 self._database.notify(connection)
             if command.kind == "reload":
-                self._restart(Restart("An operator asked for it."))
+                self._restart(Restart("Requested by an operator."))
 
     def _carry_out(self, command: Command) -> CommandResult:
         try:

@@ -1,4 +1,4 @@
-"""A sender's process says that it is alive, and keeps what it has claimed, while it moves."""
+"""Report that a sender's process makes progress, and renew its leases."""
 
 import threading
 from collections.abc import Callable
@@ -15,10 +15,10 @@ log = structlog.get_logger(__name__)
 
 
 class Heartbeat:
-    """Beats every `pause_seconds`, unless the sending loop hangs: then the silence tells.
+    """Sends a heartbeat every `pause_seconds`, unless the sending loop hangs.
 
-    A thread of its own, so that nothing which takes long elsewhere looks like a hung sender.
-    `on_loss` is called once another machine has taken the sender.
+    It runs in its own thread, so that long operations elsewhere do not look like a hung sender.
+    `on_loss` is called when another machine has taken over the sender.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Heartbeat:
         self._pause_seconds = pause_seconds
 
     def run(self, stopping: threading.Event) -> None:
-        """Beat until `stopping`."""
+        """Send heartbeats until `stopping`."""
 
         def step() -> None:
             if self._is_moving():
@@ -61,6 +61,6 @@ class Heartbeat:
             if not records.belongs_to(connection, name=self._sender, owner=self._machine):
                 self._on_loss()
                 return
-            # Messages before senders, as everywhere, so that no two wait for each other.
+            # Lock messages before senders, as everywhere, to avoid deadlocks.
             queue.extend(connection, sender=self._holder, now=now_ms())
             records.beat(connection, name=self._sender, now=now_ms())

@@ -1,10 +1,10 @@
-"""The pace of one sender: a random gap after each message, none after a quiet time."""
+"""The pace of a sender: a random gap between messages."""
 
 import random
 
 
 class Pace:
-    """Says when a sender may send; times are milliseconds since the epoch."""
+    """Decides when a sender may send; times are milliseconds since the epoch."""
 
     def __init__(self, shortest_gap: int, longest_gap: int, next_send_at: int = 0) -> None:
         self._shortest = shortest_gap
@@ -17,13 +17,13 @@ class Pace:
         return self._longest == 0
 
     def wait(self, now: int) -> float:
-        """Return the seconds until the next message may go, 0 where it may go at once."""
-        # No turn is further away than the longest gap, unless the clock was set back.
+        """Return the seconds until the next message may be sent."""
+        # The next turn is further away than the longest gap only if the clock was set back.
         self.next_send_at = min(self.next_send_at, now + self._longest)
         return max(0, self.next_send_at - now) / 1000
 
     def take_turn(self, now: int) -> int:
-        """Use the turn at `now` and return from when on the next one may be used."""
-        gap = random.randint(self._shortest, self._longest)  # noqa: S311 -- a pace, no secret
+        """Use the turn at `now`; return the time of the next."""
+        gap = random.randint(self._shortest, self._longest)  # noqa: S311 -- not a secret
         self.next_send_at = now + gap
         return self.next_send_at

@@ -2,8 +2,8 @@
 
     python -m hudhud.worker.process NAME
 
-Its stdin is a pipe from the supervisor: when that closes, the supervisor is gone and this process
-leaves at once, so that no orphan uses the session that the next supervisor starts again.
+Its stdin is a pipe from the supervisor. When the pipe closes, the supervisor has ended and this
+process exits at once, so that no orphan uses the session that the next supervisor starts.
 """
 
 import os
@@ -21,8 +21,8 @@ from hudhud.worker.build import Builders, build_worker
 from hudhud.worker.this_machine import lock_sender
 
 LOCK_PATIENCE_SECONDS = 10.0
-# sqlite3 gives the interpreter's lock up at each row. A thread in a transaction must get it back
-# soon from one that computes, for it holds the database's lock meanwhile; Python's 5 ms are long.
+# sqlite3 releases the GIL at each row. A thread in a transaction must get it back soon, because it
+# holds the database's lock; Python's default of 5 ms is too long.
 SWITCH_SECONDS = 0.0001
 FAILED_EXIT_CODE = 1
 ORPHAN_EXIT_CODE = 11
@@ -32,21 +32,21 @@ log = structlog.get_logger(__name__)
 
 
 def main(builders: Builders | None = None) -> None:
-    """Run the sender that the command line names, until it is asked to stop.
+    """Run the sender named on the command line until asked to stop.
 
-    Tests give `builders` of channels with shorter waits, by the channel's name.
+    Tests pass `builders`, by name of the channel, for channels with shorter waits.
     """
     os.umask(0o077)
     sys.setswitchinterval(SWITCH_SECONDS)
-    threading.Thread(target=_leave_with_supervisor, daemon=True).start()
+    threading.Thread(target=_exit_with_supervisor, daemon=True).start()
     code = FAILED_EXIT_CODE
     try:
         code = _run(sys.argv[1], builders)
     except Exception:
         sys.excepthook(*sys.exc_info())
     finally:
-        # Nothing that a library does at the interpreter's end may keep this process alive, or
-        # free the sender's lock while it is.
+        # Exit hooks of libraries must not keep this process alive, or release the sender's lock
+        # before it ends.
         os._exit(code)
 
 
@@ -59,7 +59,7 @@ def _run(name: str, builders: Builders | None) -> int:
             return LOCKED_EXIT_CODE
         worker = build_worker(settings, name, builders)
     except HudhudError as error:
-        log.error("the sender cannot start", sender=name, error=str(error))  # noqa: TRY400 -- the sentence is for an operator
+        log.error("the sender cannot start", sender=name, error=str(error))  # noqa: TRY400 -- for operators
         return FAILED_EXIT_CODE
     _on_signal(worker.request_stop)
     return worker.run()
@@ -70,7 +70,7 @@ def _on_signal(stop: Callable[[], None]) -> None:
         signal.signal(number, lambda _number, _frame: stop())
 
 
-def _leave_with_supervisor() -> None:
+def _exit_with_supervisor() -> None:
     while os.read(sys.stdin.fileno(), 1):
         pass
     os._exit(ORPHAN_EXIT_CODE)

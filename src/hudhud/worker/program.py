@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """All in seconds. The defaults are for use; tests shorten what would keep them waiting."""
+    """Waits in seconds; tests shorten them."""
 
     tick: float = 0.25
     pause: float = 1.0
-    """So long is waited after an error, and between two questions whether the sender is needed."""
+    """Pause after an error, and between checks whether the sender is wanted."""
     stop: float = 7.0
     first_restart: float = 0.25
     longest_restart: float = 30.0
     healthy: float = 20.0
-    """A process that ran this long was well; its next end is not a repetition."""
+    """A process that ran this long was healthy; its end resets the backoff."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What runs as a sender's process (its name is added to the command), and how it is watched."""
+    """Command of a sender's process, without the sender's name, and its timing."""
 
     command: Sequence[str]
     timing: Timing = field(default_factory=Timing)

@@ -1,4 +1,4 @@
-"""Write down what a channel tells on its own: states, receipts, people's messages."""
+"""Record a channel's events: states, receipts and inbound messages."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,9 +21,9 @@ log = structlog.get_logger(__name__)
 
 
 class Recorder:
-    """Takes events without blocking, from any thread, and records them in groups.
+    """Accepts events from any thread without blocking, and records them in groups.
 
-    A receipt may come before its send is recorded; it is held for `timing.receipt_held`.
+    A receipt that comes before its send is recorded is held for `timing.receipt_held` seconds.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Recorder:
         self._held: list[tuple[float, Receipt]] = []
 
     def take(self, event: ChannelEvent) -> None:
-        """Take an event to record."""
+        """Add an event to record."""
         self._events.put(event)
 
     def run(self) -> None:
@@ -60,7 +60,7 @@ class Recorder:
             self._record(self._next_events())
 
     def stop(self) -> None:
-        """Let `run` end once all that was taken is recorded."""
+        """End `run` once all events taken so far are recorded."""
         self._events.put(None)
 
     def _next_events(self) -> list[ChannelEvent]:
@@ -75,7 +75,7 @@ class Recorder:
         return [event for event in taken if event is not None]
 
     def _record(self, events: Sequence[ChannelEvent]) -> None:
-        """Record a group; one that breaks is recorded event by event, so that one loses one."""
+        """Record a group; if that fails, record its events one by one."""
         try:
             persist(
                 lambda: self._write(events),
@@ -88,11 +88,11 @@ class Recorder:
                 for event in events:
                     self._record([event])
                 return
-            log.exception("an event is lost, it cannot be recorded")
+            log.exception("event lost: it cannot be recorded")
         self._pass_on(events)
 
     def _write(self, events: Sequence[ChannelEvent]) -> None:
-        """Record events, and the held receipts whose sends are recorded by now."""
+        """Record events, and held receipts whose sends have been recorded."""
         arrived = [event for event in events if isinstance(event, Receipt)]
         self._forget_old()
         if not events and not self._held_can_be_recorded():
@@ -118,7 +118,8 @@ class Recorder:
                 records.forget_device(connection, name=self._sender)
 
     def _write_inbound(self, message: Inbound) -> None:
-        """Record a person's message, apart: its answer adds to the kept numbers (`counters.py`)."""
+        """Record and answer an inbound message in a separate transaction."""
+        # The answer updates the counters, which must be last in a transaction (`counters.py`).
         with self._database.write() as connection:
             is_new = contacts.keep_inbound(connection, sender=self._sender, message=message)
             contacts.remember_wrote(connection, phone=message.phone, at=message.at)
@@ -136,7 +137,7 @@ class Recorder:
         ids = {receipt.provider_message_id for _end, receipt in self._held}
         if not ids:
             return False
-        with self._database.read() as connection:  # takes no lock, unlike an update of nothing
+        with self._database.read() as connection:  # takes no lock, unlike an update without effect
             return len(message_receipts.unknown_of(connection, ids)) < len(ids)
 
     def _hold(self, arrived: Sequence[Receipt], unknown: set[str]) -> None:

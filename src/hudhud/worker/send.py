@@ -27,7 +27,7 @@ BROKE = say("job.broke")
 
 
 class MessageSender:
-    """Sends claimed messages over one channel; holds no database connection meanwhile."""
+    """Sends claimed messages over one channel, without holding a database connection."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class MessageSender:
         self._channel = channel
         self._cipher = cipher
         self._clock = clock
-        # The sandbox takes thousands a second, of which the log need not hold a line each.
-        self._tell_of_sent = log.info if channel.checks_numbers else log.debug
+        # The sandbox accepts thousands of messages per second, too many to log each one.
+        self._log_sent = log.info if channel.checks_numbers else log.debug
 
     def send(self, message: Claimed) -> Outcome:
-        """Send one message and return what became of it; never raises for the message's sake."""
+        """Send a message and return its outcome; errors become outcomes."""
         now = self._clock()
         if message.expires_at <= now + LAST_CALL_MS:
             return Returned(message.id, now, error=None, spends_attempt=False)
@@ -62,7 +62,7 @@ class MessageSender:
         except TransientFailure as error:
             outcome = self._retry_or_fail(message, error.sentence)
         except Exception:
-            log.exception("send broke", job=message.id)
+            log.exception("unexpected error in a send", job=message.id)
             outcome = self._retry_or_fail(message, BROKE)
         else:
             outcome = Sent(message.id, provider_message_id, self._clock())
@@ -73,14 +73,14 @@ class MessageSender:
         text = self._text(message)
         if self._channel.checks_numbers and not self._has_account(message.phone):
             raise PermanentFailure(NO_ACCOUNT)
-        if message.expires_at <= self._clock() + LAST_CALL_MS:  # asking can take ten seconds
+        if message.expires_at <= self._clock() + LAST_CALL_MS:  # a check can take ten seconds
             raise Snoozed(TOO_LATE, 0)
         return self._channel.send(message.phone, text)
 
     def _text(self, message: Claimed) -> str:
         if CODE_LINE.search(message.body) is None:
             return message.body
-        # A claim leaves out what lacks its code; this is for the type checker.
+        # For the type checker: a claim excludes messages without their code.
         assert message.verification_id is not None  # noqa: S101 -- see above
         assert message.code_sealed is not None  # noqa: S101 -- see above
         code = self._cipher.codes.open(message.verification_id, message.code_sealed)
@@ -107,12 +107,12 @@ class MessageSender:
 
     def _log(self, message: Claimed, outcome: Outcome) -> None:
         if isinstance(outcome, Sent):
-            tell, event, error = self._tell_of_sent, "sent", None
+            write, event, error = self._log_sent, "sent", None
         elif isinstance(outcome, Failed):
-            tell, event, error = log.warning, "failed", outcome.error
+            write, event, error = log.warning, "failed", outcome.error
         else:
-            tell, event, error = log.warning, "will be tried again", outcome.error
-        tell(
+            write, event, error = log.warning, "will be retried", outcome.error
+        write(
             event,
             job=message.id,
             request_id=message.request_id,

@@ -31,8 +31,8 @@ class SenderProcess:
 
     def __init__(self, command: Sequence[str], sender: str) -> None:
         self.started = time.monotonic()
-        # Rule 2 of the linked device: messages must not carry the library's bot tag, and its
-        # runtime reads the environment only at exec. A session of its own keeps Ctrl-C away.
+        # Rule 2 of the linked device: messages must not have the library's bot tag, and its
+        # runtime reads the environment only at exec. Ctrl-C does not reach a new session.
         self._process = subprocess.Popen(  # noqa: S603 -- the command is the program's own
             [*command, sender],
             stdin=subprocess.PIPE,
@@ -46,7 +46,7 @@ class SenderProcess:
         return self._process.pid
 
     def exit_code(self) -> int | None:
-        """Return the exit code, negative for a signal, or None while the process runs."""
+        """Return the exit code (negative for a signal), None while running."""
         return self._process.poll()
 
     def age(self) -> float:
@@ -58,11 +58,11 @@ class SenderProcess:
         self._process.terminate()
 
     def end(self, patience: float) -> None:
-        """Wait `patience` seconds for the end, then kill."""
+        """Wait `patience` seconds for the process to end, then kill it."""
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
-            log.error("the sender did not stop in time and is killed", pid=self.pid)  # noqa: TRY400 -- no traceback is needed
+            log.error("the sender did not stop in time; killing it", pid=self.pid)  # noqa: TRY400 -- no traceback is needed
             self._process.kill()
             self._process.wait()
         if self._process.stdin is not None:
@@ -72,7 +72,7 @@ class SenderProcess:
 class Supervisor:
     """Keeps one sender running while it holds its lease.
 
-    One that is not always wanted (`is_wanted`) has neither process nor lease while it is not.
+    While `is_wanted`, if given, returns False, the sender has neither process nor lease.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Supervisor:
         self._renew_at = 0.0
         self._ask_at = 0.0
         self._wanted = is_wanted is None
-        self._told_of_other_machine = False
+        self._logged_other_machine = False
         self._uptime = Uptime(database)
 
     def run(self, stopping: threading.Event) -> None:
@@ -113,7 +113,7 @@ class Supervisor:
             stopping=stopping,
             log=log,
             pause_seconds=self._timing.pause,
-            broken="the supervisor failed, and goes on",
+            broken="unexpected error in the supervisor; trying again",
             on_unusable=self._uptime.end,
         )
         self._stop()
@@ -132,36 +132,36 @@ class Supervisor:
         self._watch()
 
     def _ask(self, is_wanted: Callable[[Connection], bool]) -> None:
-        """Ask whether the sender is wanted; stop one that is so no longer."""
+        """Check whether the sender is wanted; stop it if not."""
         with self._database.read() as connection:
             wanted = is_wanted(connection)
         if self._wanted and not wanted:
-            log.info("nobody needs this sender now, it is stopped", sender=self.sender)
+            log.info("stopping a sender that is not needed", sender=self.sender)
             self._stop()
             self._renew_at = 0.0
         self._wanted = wanted
 
     def _keep_lease(self) -> None:
-        """Take or renew the lease; without it the sender belongs to another machine."""
+        """Take or renew the lease; stop if another machine holds it."""
         now = now_ms()
         with self._database.write() as connection:
             records.register(connection, name=self.sender, channel=self._channel, now=now)
             mine = records.take_lease(connection, name=self.sender, owner=self._machine, now=now)
         if mine:
-            self._told_of_other_machine = False
+            self._logged_other_machine = False
             if self._process is None and time.monotonic() >= self._start_at:
                 self._start()
         else:
             self._yield_to_other_machine()
 
     def _yield_to_other_machine(self) -> None:
-        if not self._told_of_other_machine:
+        if not self._logged_other_machine:
             log.warning(
-                "another machine runs this sender; this one stands by. "
-                "For a second sender set another WHATSAPP_CLIENT_ID here.",
+                "another machine runs this sender; this one waits to take over. "
+                "To run a second sender, set another WHATSAPP_CLIENT_ID here.",
                 sender=self.sender,
             )
-            self._told_of_other_machine = True
+            self._logged_other_machine = True
         self._stop_process()
 
     def _stop_process(self) -> None:
@@ -174,7 +174,7 @@ class Supervisor:
         try:
             self._process = SenderProcess(self._command, self.sender)
         except OSError as error:
-            log.error("the sender's process cannot be started", error=str(error))  # noqa: TRY400 -- the system's own words are enough
+            log.error("cannot start the sender's process", error=str(error))  # noqa: TRY400 -- the system's message is enough
             self._start_at = time.monotonic() + self._timing.longest_restart
             return
         log.info("sender process started", sender=self.sender, pid=self._process.pid)
@@ -189,12 +189,12 @@ class Supervisor:
             self._process.end(0)
             self._plan_restart(code)
         elif self._is_silent():
-            log.error("the sender's process hangs and is killed", pid=self._process.pid)
+            log.error("the sender's process hangs; killing it", pid=self._process.pid)
             self._process.end(0)
             self._plan_restart(None)
 
     def _is_silent(self) -> bool:
-        """Whether the process has not beaten for too long; read only once it has had the time."""
+        """Return whether the process has sent no heartbeat for too long."""
         if self._process is None or self._process.age() * 1000 < records.SILENCE_MS:
             return False
         if not self._uptime.has_lasted(records.SILENCE_MS):
@@ -208,13 +208,17 @@ class Supervisor:
         if self._process.age() > self._timing.healthy:
             self._restarts = 0
         delay = self._timing.first_restart
-        if code != RESTART_EXIT_CODE:  # a channel that asks for a new process has waited itself
+        if code != RESTART_EXIT_CODE:  # a channel that requests a restart has its own backoff
             delay = doubled(delay, self._restarts, most=self._timing.longest_restart)
             self._restarts += 1
         self._process = None
         self._start_at = time.monotonic() + delay
         if code != RESTART_EXIT_CODE:
-            log.error("the sender's process ended", exit_code=code, restart_in_seconds=delay)
+            log.error(
+                "the sender's process ended; restarting it",
+                exit_code=code,
+                restart_in_seconds=delay,
+            )
 
     def _stop(self) -> None:
         self._stop_process()
@@ -222,4 +226,4 @@ class Supervisor:
             with self._database.write() as connection:
                 records.drop_lease(connection, name=self.sender, owner=self._machine)
         except SQLAlchemyError as error:
-            log.error("the lease could not be given back", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            log.error("could not release the sender's lease", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it

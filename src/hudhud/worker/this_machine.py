@@ -1,4 +1,4 @@
-"""What belongs to this machine: its name among others, and the lock on each of its senders."""
+"""This machine's random name, and the locks on its senders."""
 
 import secrets
 from pathlib import Path
@@ -12,15 +12,15 @@ from hudhud.core.errors import StartRefused
 LOCK_POLL_SECONDS = 0.02
 NAME_BYTES = 8
 
-# A lock is released when its object is collected: these are kept until the process ends, which
-# skips the interpreter's end (`worker/process.py`).
+# Garbage collection would release the locks, so they are referenced until the process ends
+# (without running exit hooks, see `worker/process.py`).
 _held: list[BaseFileLock] = []
 
 
 def machine_name(data_dir: Path) -> str:
-    """Return the random name of this machine, made once and kept in the data folder.
+    """Return this machine's random name, created once in the data folder.
 
-    Raises StartRefused where it cannot be kept.
+    Raises StartRefused if the file cannot be created or read.
     """
     path = data_dir / "machine"
     try:
@@ -28,21 +28,21 @@ def machine_name(data_dir: Path) -> str:
             private_files.make_once(path, secrets.token_hex(NAME_BYTES))
         return path.read_text(encoding="ascii")
     except OSError as error:
-        raise StartRefused(f"{path} cannot be made or read: {error.strerror}.") from None
+        raise StartRefused(f"{path} cannot be created or read: {error.strerror}.") from None
 
 
 def lock_sender(data_dir: Path, sender: str, *, patience: float) -> bool:
-    """Take the lock that only one process of a sender can hold; False after `patience` seconds.
+    """Take the sender's process lock; return False after `patience` seconds.
 
-    The system frees it when its holder ends, however that happens: the new holder knows that the
-    predecessor is gone and that no other process uses the session.
+    The operating system releases it when its holder ends for any reason, so a new holder knows
+    that no other process on this machine uses the session.
     """
     lock = FileLock(
         data_dir / f"sender-{quote(sender, safe='')}.lock",
         timeout=patience,
         poll_interval=LOCK_POLL_SECONDS,
         mode=0o600,
-        fallback_to_soft=False,  # a soft lock would outlive a holder that is killed
+        fallback_to_soft=False,  # a soft lock would outlive a killed holder
     )
     try:
         lock.acquire()

@@ -1,4 +1,4 @@
-"""How often the threads of a sender's process look for work, and how long its end may take."""
+"""Intervals and timeouts of a sender's process."""
 
 from dataclasses import dataclass
 
@@ -7,26 +7,26 @@ from hudhud.senders import records
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """All in seconds. The defaults are for use; tests shorten what would keep them waiting."""
+    """Intervals and timeouts in seconds; tests shorten them."""
 
     idle: float = 1.0
-    """The sending loop looks for work this often, and tries again what failed."""
+    """How often the sending loop looks for work, and retries after an error."""
     batch: float = 0.02
-    """What comes in meanwhile is sent together where batches are allowed: few large transactions
-    leave SQLite's lock to those who accept."""
+    """Pause to collect messages for one batch, if the channel allows batches: few large
+    transactions leave SQLite's lock to requests."""
     beat: float = records.HEARTBEAT_MS / 1000
 
     command_poll: float = 1.0
     command_pause: float = 0.2
-    """The doorbell rings at every commit, of which there can be hundreds a second."""
+    """The doorbell rings at every commit, possibly hundreds of times per second."""
 
     record_poll: float = 0.25
     gather: float = 0.05
-    """What the channel tells meanwhile shares a transaction."""
+    """Pause to collect a channel's events for one transaction."""
     receipt_held: float = 60.0
-    """A receipt may come before its send is recorded."""
+    """How long to keep a receipt that comes before its send is recorded."""
 
     last_send: float = 4.0
-    """The supervisor allows 7 s for this one and the two that follow."""
+    """The supervisor allows 7 s for this and the next two."""
     channel_stop: float = 2.0
     last_record: float = 0.5

@@ -1,8 +1,8 @@
-"""One sender: claim, send, record.
+"""Run one sender: claim, send and record messages.
 
-The process has five threads: the sending loop (here) claims and sends; the recorder writes what
-the channel reports on its own; the command loop carries out commands; the heartbeat renews the
-leases; the main thread waits for the end.
+The process has five threads: the sending loop (in this module) claims and sends; the recorder
+stores the channel's events; the command loop carries out commands; the heartbeat renews the leases;
+the main thread waits for the stop.
 """
 
 import threading
@@ -46,9 +46,9 @@ def record_outcomes(
     now: int,
     counts_traffic: bool = True,
 ) -> None:
-    """Record the outcomes of claimed messages and fail verifications without any message left.
+    """Record outcomes, and fail verifications without any message left.
 
-    Unless it `counts_traffic`, the outcomes are left out of the charts.
+    `counts_traffic` includes the outcomes in the charts.
     """
     recorded = queue.record(connection, sender=sender, outcomes=outcomes, now=now)
     lifecycle.fail(connection, recorded.failed, now=now)
@@ -56,7 +56,7 @@ def record_outcomes(
 
 
 class Worker:
-    """Runs one sender until it is told to stop or must start anew."""
+    """Runs one sender until it is asked to stop or must restart."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Worker:
     ) -> None:
         self._name = name
         self._machine = machine
-        # Another machine's process of the same sender must not take our claims for its own.
+        # Includes the machine, so that another machine's process does not take over our claims.
         self._holder = f"{name}@{machine}"
         self._channel_name = channel_name
         self._database = database
@@ -83,7 +83,7 @@ class Worker:
         self._message_sender = message_sender
         self._pace = pace
         self._largest_batch = largest_batch
-        # What the sandbox beside a linked device takes says nothing about how codes arrive.
+        # With a linked device, messages to the sandbox are excluded from the charts.
         self._counts_traffic = counts_traffic
         self._timing = timing or Timing()
         self._recorder = Recorder(
@@ -120,7 +120,7 @@ class Worker:
         self._exit_code = 0
 
     def request_stop(self) -> None:
-        """Ask the worker to finish what it sends and to end."""
+        """Ask the worker to finish the current send and stop."""
         self._stopping.set()
         self._can_send.set()
 
@@ -142,7 +142,8 @@ class Worker:
         return thread
 
     def _take_over(self) -> None:
-        """Put back what this process's predecessor held; the lock file proves that it ended."""
+        """Requeue the messages of the previous process."""
+        # Safe, because the lock file proves that it has ended.
         now = now_ms()
         with self._database.write() as connection:
             back = queue.reclaim_of(connection, sender=self._holder, now=now)
@@ -151,7 +152,7 @@ class Worker:
             records.report(connection, name=self._name, new=self._state, now=now)
             records.beat(connection, name=self._name, now=now)
         if back:
-            log.warning("messages of an ended process go back to the queue", count=back)
+            log.warning("requeued messages of the previous process", count=back)
 
     def _send_loop(self) -> None:
         with closing(self._database.doorbell()) as doorbell:
@@ -160,28 +161,28 @@ class Worker:
                 stopping=self._stopping,
                 log=log,
                 pause_seconds=self._timing.idle,
-                on_unusable=self._doubt_claims,
+                on_unusable=self._suspect_lost_claims,
             )
 
     def _send_or_wait(self, doorbell: Doorbell) -> None:
         self._progress = time.monotonic()
-        if not self._can_send.wait(self._timing.idle) or not self._is_turn():
+        if not self._can_send.wait(self._timing.idle) or not self._wait_for_turn():
             return
         if not self._send_some():
             doorbell.wait(self._timing.idle)
         elif self._largest_batch > 1:
             self._stopping.wait(self._timing.batch)
 
-    def _doubt_claims(self) -> None:
+    def _suspect_lost_claims(self) -> None:
         self._may_hold_claims = True
 
-    def _is_turn(self) -> bool:
-        """Wait for the turn that the pace gives, but not past a stop."""
+    def _wait_for_turn(self) -> bool:
+        """Wait up to `timing.idle` for a turn; return whether it came."""
         self._stopping.wait(min(self._timing.idle, self._pace.wait(now_ms())))
         return not self._stopping.is_set() and self._pace.wait(now_ms()) == 0
 
     def _send_some(self) -> bool:
-        """Claim what may go now, send it and record it; False where nothing waits."""
+        """Claim, send and record messages; return False if none is ready."""
         if self._may_hold_claims:
             self._put_back_lost_claims()
         claimed = self._claim() if self._has_work() else []
@@ -194,9 +195,9 @@ class Worker:
         return bool(claimed)
 
     def _put_back_lost_claims(self) -> None:
-        """Put back what is claimed although this loop holds nothing between two rounds.
+        """Requeue claims that this loop does not know of.
 
-        A claim can be on disk while its answer was lost with the connection to the database.
+        A claim may be committed although the database connection failed before the answer.
         """
         with self._database.write() as connection:
             queue.reclaim_of(connection, sender=self._holder, now=now_ms())
@@ -215,7 +216,7 @@ class Worker:
             )
 
     def _reaches_only_known(self) -> bool:
-        """Whether strangers must wait; from `until` on one of them is the probe."""
+        """Return whether only known contacts can be reached (not during a probe)."""
         state = self._state
         probing = state.until is not None and now_ms() >= state.until
         return state.carries == "known" and not probing
@@ -242,7 +243,7 @@ class Worker:
         return claimed
 
     def _record(self, outcomes: list[Outcome]) -> None:
-        """Record until it is on disk: an outcome that is lost is a message sent twice."""
+        """Retry until recorded, because a lost outcome means sending a message twice."""
         persist(
             lambda: self._write(outcomes),
             log=log,
@@ -278,13 +279,13 @@ class Worker:
             self._can_send.set()
 
     def _restart(self, wanted: Restart) -> None:
-        log.warning("the sender starts anew", reason=wanted.reason)
+        log.warning("restarting the sender", reason=wanted.reason)
         self._exit_code = RESTART_EXIT_CODE
         self.request_stop()
 
     def _lose_lease(self) -> None:
-        """Leave the sender to the machine that has taken it, and its record with it."""
-        log.error("another machine has taken this sender; this process ends", sender=self._name)
+        """Stop, and leave the sender's record to the other machine."""
+        log.error("another machine has taken over this sender; stopping here", sender=self._name)
         self._exit_code = LOST_EXIT_CODE
         self.request_stop()
 
@@ -300,13 +301,13 @@ class Worker:
         try:
             self._leave_records(sent_all=not sending.is_alive())
         except SQLAlchemyError as error:
-            log.error("the end could not be recorded", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            log.error("could not record the stop of the sender", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
 
     def _leave_records(self, *, sent_all: bool) -> None:
         now = now_ms()
         with self._database.write() as connection:
             if not sent_all:
-                log.warning("a send did not end in time, its message goes back to the queue")
+                log.warning("a send did not finish in time; requeueing its message")
                 queue.reclaim_of(connection, sender=self._holder, now=now)
             if self._exit_code == 0:
                 stopped = StateReport("stopped")

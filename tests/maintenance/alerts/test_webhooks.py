@@ -57,7 +57,7 @@ def test_disabled_endpoint_and_its_return_are_each_alerted_once(
     with database.write() as connection:
         endpoints.enable(connection, added.id, now=now_ms())
     settle(database, inbox)
-    assert inbox.titles()[1:] == ["Hudhud: webhook endpoint 1 is in order again"]
+    assert inbox.titles()[1:] == ["Hudhud: webhook endpoint 1 works again"]
 
 
 def test_what_was_told_of_an_endpoint_is_forgotten_with_it(
@@ -81,7 +81,7 @@ def test_endpoint_that_fails_for_a_day_is_alerted_once(database: Database, inbox
     assert inbox.tries == 0
     fail_since(database, now_ms() - FAILING_MS)
     settle(database, inbox)
-    assert inbox.titles() == ["Hudhud: webhook endpoint 1 fails"]
+    assert inbox.titles() == ["Hudhud: webhook endpoint 1 is failing"]
     fail_since(database, None)
     settle(database, inbox)
     assert len(inbox.messages) == 2

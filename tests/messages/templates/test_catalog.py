@@ -327,8 +327,8 @@ def test_changed_file_is_reloaded_and_an_invalid_one_ignored(make: Make, tmp_pat
         assert rendered(texts, "fr") != changed
     assert [line["log_level"] for line in logs] == ["warning"]
     assert logs[0]["problems"] == [
-        f"{file}: templates.otp.en.wordings[0]: {{code}} must stand in it exactly once, "
-        "alone on its line, without even a space."
+        f"{file}: templates.otp.en.wordings[0]: {{code}} must occur exactly once, "
+        "alone on its line, without spaces."
     ]
 
     file.unlink()

@@ -62,36 +62,36 @@ third.template = "link_reply"
 third.locale = 5
 '''
 PROBLEMS = [
-    ("version", "version has no meaning here"),
-    ("templates.otp.en.wordings[0]", "{code} must stand in it exactly once, alone on its line"),
+    ("version", "unknown key version; allowed: templates, keys."),
+    ("templates.otp.en.wordings[0]", "{code} must occur exactly once, alone on its line"),
     (
         "templates.otp.en.wordings[2]",
-        "{name} means nothing in otp. In braces may stand: {code}, {brand}, {minutes}.",
+        "{name} is not a placeholder of otp. Allowed: {code}, {brand}, {minutes}.",
     ),
-    ("templates.otp.en.wordings[2]", "} means nothing in otp."),
-    ("templates.otp.en.wordings[3]", "{code} must stand in it exactly once"),
+    ("templates.otp.en.wordings[2]", "} is not a placeholder of otp."),
+    ("templates.otp.en.wordings[3]", "{code} must occur exactly once"),
     ("templates.otp.en.wordings[4]", "a wording has 1 to 1000 characters."),
-    ("templates.otp.en.wordings[4]", "{code} must stand in it exactly once"),
-    ("templates.otp.en.colour", "colour has no meaning here"),
-    ("templates.otp.klingon", "'klingon' is no language"),
-    ("templates.otp.pt-BR.wordings[1]", "a wording is a text in quotes."),
-    ("templates.otp.pt_br", "pt_br stands here twice."),
-    ('templates."pay now"', "'pay now' is no name"),
+    ("templates.otp.en.wordings[4]", "{code} must occur exactly once"),
+    ("templates.otp.en.colour", "unknown key colour; allowed: wordings."),
+    ("templates.otp.klingon", "'klingon' is not a language"),
+    ("templates.otp.pt-BR.wordings[1]", "a wording must be a text in quotes."),
+    ("templates.otp.pt_br", "pt_br is given twice."),
+    ('templates."pay now"', "'pay now' is not a name"),
     ("templates.link_replay", "there is no text link_replay, only link_reply,"),
-    ("templates.link_reply.en.wordings[0]", "{token} must stand in it exactly once."),
+    ("templates.link_reply.en.wordings[0]", "{token} must occur exactly once."),
     (
         "templates.link_refused.en.wordings[0]",
-        "{token} means nothing in link_refused. In braces may stand: {brand}.",
+        "{token} is not a placeholder of link_refused. Allowed: {brand}.",
     ),
     ("templates.flat", "write the language too, for example [templates.flat.en]."),
     ("templates.empty.en", 'write wordings = ["…", "…"] here'),
     ("keys.webshop.template", "there is no template shop."),
     ("keys.webshop.brand", "brand must not hold"),
     ("keys.webshop.locale", "there are no texts in xx. There are: ar, de,"),
-    ("keys.webshop.limit", "limit has no meaning here"),
+    ("keys.webshop.limit", "unknown key limit; allowed: template, brand, locale."),
     ("keys.other", 'write [keys."other"]'),
     ("keys.third.template", "there is no template link_reply."),
-    ("keys.third.locale", "locale is a text in quotes."),
+    ("keys.third.locale", "locale must be a text in quotes."),
 ]
 
 
@@ -130,15 +130,15 @@ def test_every_error_is_reported_with_its_key(tmp_path: Path) -> None:
         ("[[templates.otp]]\nx = 1", "templates.otp: write the language too"),
         (
             "[templates.otp.en]\nwordings = ['{code}\\u0007']",
-            "templates.otp.en.wordings[0]: {code} must stand",
+            "templates.otp.en.wordings[0]: {code} must occur",
         ),
         (
             '[templates.otp.en]\nwordings = ["{code}\\n\\u0007"]',
-            "templates.otp.en.wordings[0]: a wording holds no control",
+            "templates.otp.en.wordings[0]: a wording must not contain control",
         ),
         (
             '[templates.otp.en]\nwordings = ["{code}\\r\\nx"]',
-            "templates.otp.en.wordings[0]: a wording holds no control",
+            "templates.otp.en.wordings[0]: a wording must not contain control",
         ),
         ("a = ", "not TOML: Invalid value (at end of document)."),
         (
@@ -170,9 +170,7 @@ def test_valid_wordings_are_accepted(tmp_path: Path, wording: str) -> None:
 def test_code_must_be_alone_on_its_line(tmp_path: Path, wording: str) -> None:
     lines = told(tmp_path, f"[templates.x.en]\nwordings = ['''x\n{wording}\nx''']")
     assert any(
-        re.match(
-            r"templates\.x\.en\.wordings\[0\]: \{code\} must stand in it exactly once, alone", line
-        )
+        re.match(r"templates\.x\.en\.wordings\[0\]: \{code\} must occur exactly once, alone", line)
         for line in lines
     )
 

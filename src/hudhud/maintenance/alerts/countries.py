@@ -1,4 +1,4 @@
-"""Alerts about countries that the conversion guard watches: guarded, or no longer."""
+"""Alerts about countries: guarded, or no longer guarded."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,7 +15,7 @@ OVER: Final = "over"
 
 
 def subjects(connection: Connection, states: Mapping[str, AlertState], now: int) -> list[Subject]:
-    """Return every country that was ever guarded, with the alert that is due."""
+    """Return all countries that were ever guarded, with the alerts due."""
     return [_subject(guard, states, now) for guard in connection.execute(select(country_guards))]
 
 
@@ -33,26 +33,29 @@ def _subject(guard: Row[Any], states: Mapping[str, AlertState], now: int) -> Sub
 
 
 def due(guard: Row[Any], told: str | None, now: int) -> str | None:
-    """Return the word of the alert that is due, or None."""
+    """Return the name of the alert due, or None."""
     if guard.until > now:
         return None if told == GUARDED else GUARDED
     return None if told is None else OVER
 
 
 def message(guard: Row[Any], what: str) -> tuple[str, str]:
-    """Return title and text of an alert: which country, what happened, what to do now."""
+    """Return title and text: which country, what happened, what to do."""
     country = guard.country
     if what == OVER:
-        return f"Hudhud: {country} is no longer guarded", "Codes are sent there. Nothing to do."
+        return (
+            f"Hudhud: {country} is no longer guarded",
+            "Codes are sent to this country. Nothing to do.",
+        )
     title = f"Hudhud: far fewer codes to {country} are approved than usual"
-    share = f"{guard.share} % of the codes of an hour were approved, usual are {guard.habit} %."
-    cause = "Somebody may be having codes sent to numbers that pay for them."
+    share = f"{guard.share} % of an hour's codes were approved; the usual share is {guard.habit} %."
+    cause = "This may be pumping: requesting codes to earn from the traffic."
     if guard.blocks:
         return title, (
             f"{share} {cause} Sends to {country} are refused until {iso(guard.until)} or longer. "
-            "Look at which key and addresses they come from."
+            "Check which API key and client addresses request them."
         )
     return title, (
-        f"{share} {cause} Look at which key and addresses they come from. To refuse sends to "
-        f"{country} set CONVERSION_GUARD=block, or DENIED_COUNTRIES={country}."
+        f"{share} {cause} Check which API key and client addresses request them. To refuse "
+        f"sends to {country}, set CONVERSION_GUARD=block or DENIED_COUNTRIES={country}."
     )

@@ -1,10 +1,10 @@
-"""Tell people, through Telegram and whatever else apprise reaches, when something needs them.
+"""Send alerts to operators through Telegram and other services of apprise.
 
-One message when a sender gets into trouble, one when it is connected again; likewise of a country
-that the conversion guard watches and of a webhook endpoint. `state.py` keeps what was told.
+One message is sent when a sender, country or webhook endpoint has a problem, and one when it is
+over. `state.py` stores which alerts were sent.
 
-The machine whose conditional update succeeds sends the alert, so that of several machines one does.
-At least once: a machine that dies between sending and its record makes another one repeat it.
+The machine whose conditional update succeeds sends the alert. Delivery is at least once: if a
+machine ends between sending and recording, another one repeats the alert.
 """
 
 import logging
@@ -26,7 +26,7 @@ from hudhud.maintenance.alerts.state import UNTOLD, AlertState, Subject
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-# Sending must end within the first wait, which also keeps others from repeating it.
+# Sending must end within the first wait, during which no other machine repeats it.
 FIRST_WAIT_MS = MINUTE_MS
 LONGEST_WAIT_MS = 900_000
 MOST_ATTEMPTS = 100  # about a day
@@ -40,8 +40,9 @@ def telegram(token: str, chat: str) -> str:
 
 
 def unusable_targets(targets: Iterable[str]) -> list[str]:
-    """Return a line for each target that apprise does not understand; none of them tells secrets.
+    """Return a line for each target that apprise does not understand.
 
+    The lines contain no secrets.
     Loads apprise, which takes half a second and 28 MB.
     """
     return [
@@ -52,9 +53,9 @@ def unusable_targets(targets: Iterable[str]) -> list[str]:
 
 
 class Alerts:
-    """Watches senders, guarded countries, webhooks; `check`, about once a second, never waits.
+    """Sends alerts about senders, guarded countries and webhook endpoints.
 
-    `targets` are addresses as apprise has them.
+    `targets` are apprise addresses. Call `check` about once a second; it does not wait for sends.
     """
 
     def __init__(
@@ -73,9 +74,9 @@ class Alerts:
         self._done: dict[str, set[str]] = {}
 
     def check(self) -> None:
-        """Start telling what is due.
+        """Start sending the alerts due.
 
-        Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be used.
+        Raises sqlalchemy.exc.SQLAlchemyError if the database is not available.
         """
         if not self._targets:
             return
@@ -96,7 +97,7 @@ class Alerts:
             state.forget(self._database, gone)
 
     def wait(self, seconds: float) -> None:
-        """Give what is being sent up to `seconds` to end; what does not is told again."""
+        """Wait up to `seconds` for sends to finish; unfinished ones are repeated."""
         deadline = now_ms() + seconds * 1000
         for thread in self._threads.values():
             thread.join(max(0.0, (deadline - now_ms()) / 1000))
@@ -112,12 +113,16 @@ class Alerts:
         if now < before.next_attempt_at and alert in {before.telling, None}:
             return
         if alert is None:
-            if before.telling is not None:  # it ended before it could be told
+            if before.telling is not None:  # it ended before the alert was sent
                 state.exchange(self._database, subject, before, AlertState(before.told))
             return
         attempts = before.attempts + 1 if alert == before.telling else 1
         if attempts > MOST_ATTEMPTS:
-            log.error("alert given up", subject=subject.name, what=alert)
+            log.error(
+                "alert not sent in any attempt; check the alert settings",
+                subject=subject.name,
+                what=alert,
+            )
             state.exchange(self._database, subject, before, subject.state_after(alert))
             return
         claim = AlertState(before.told, alert, attempts, now + self._wait_ms(attempts))
@@ -138,7 +143,7 @@ class Alerts:
         thread.start()
 
     def _send_to_all(self, subject: Subject, alert: str, claim: AlertState) -> None:
-        """Send to every target that has not had it yet; on a failure the claim just runs out."""
+        """Send to the remaining targets; after a failure the claim expires."""
         if claim.attempts == 1:
             self._done[subject.name] = set()
         done = self._done.setdefault(subject.name, set())
@@ -155,14 +160,14 @@ class Alerts:
         except SQLAlchemyError as error:
             cause = str(error.__cause__ or error)
             log.warning(
-                "alert not recorded, it will be repeated", subject=subject.name, error=cause
+                "alert sent but not recorded; sending it again", subject=subject.name, error=cause
             )
         else:
             log.info("alert sent", subject=subject.name, what=alert)
 
 
 def _send(address: str, title: str, body: str, *, is_good: bool) -> bool:
-    from apprise import NotifyType  # noqa: PLC0415 -- 28 MB that most runs never need
+    from apprise import NotifyType  # noqa: PLC0415 -- 28 MB that most runs do not need
 
     kind = NotifyType.SUCCESS if is_good else NotifyType.FAILURE
     try:
@@ -172,7 +177,9 @@ def _send(address: str, title: str, body: str, *, is_good: bool) -> bool:
         log.warning("alert not sent", target=_shown(address), error=str(error))
         return False
     if not sent:
-        reason = "apprise does not understand the address" if target is None else "see above"
+        reason = (
+            "apprise does not understand the address" if target is None else "see the lines above"
+        )
         log.warning("alert not sent", target=_shown(address), error=reason)
     return sent
 
@@ -186,7 +193,7 @@ def _load(address: str) -> "NotifyBase | None":
 
 @contextmanager
 def _silence_of_apprise() -> Iterator[None]:
-    """Keep it from logging an address that it does not understand, with the secrets in it."""
+    """Disable apprise's log, in which an invalid address would reveal its secrets."""
     logger = logging.getLogger("apprise")
     logger.disabled = True
     try:
@@ -196,5 +203,5 @@ def _silence_of_apprise() -> Iterator[None]:
 
 
 def _shown(address: str) -> str:
-    """Return the part of a target's address that holds no secret."""
+    """Return the part of a target's address without secrets."""
     return f"{address.partition('://')[0]}://…"

@@ -1,4 +1,4 @@
-"""Alerts about senders: in trouble, or connected again."""
+"""Alerts about senders: a problem, or connected again."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -34,7 +34,7 @@ WATCHED: Select[Any] = select(
 def subjects(
     connection: Connection, states: Mapping[str, AlertState], most_reconnects: int
 ) -> list[Subject]:
-    """Return every sender, with the alert that is due."""
+    """Return all senders, with the alerts due."""
     rows = connection.execute(WATCHED)
     return [_subject(row, states, most_reconnects) for row in rows]
 
@@ -52,10 +52,10 @@ def _subject(row: Row[Any], states: Mapping[str, AlertState], most_reconnects: i
 
 
 def due(state: str, failed_reconnects: int, told: str | None, most_reconnects: int) -> str | None:
-    """Return the state to alert about now, or None.
+    """Return the state to alert about, or None.
 
-    Only `connected` ends a trouble: a sender that shows a new QR code after a logout still needs
-    a person.
+    A problem ends only with `connected`: a sender that shows a new QR code after a logout still
+    needs an operator.
     """
     if state == CONNECTED:
         return None if told is None else state
@@ -65,7 +65,7 @@ def due(state: str, failed_reconnects: int, told: str | None, most_reconnects: i
 
 
 def message(row: Row[Any], what: str) -> tuple[str, str]:
-    """Return title and text: which sender, what happened, what to do now."""
+    """Return title and text: which sender, what happened, what to do."""
     title = f"Hudhud: sender {row.name} {TITLES[what]}"
     if what == CONNECTED:
         return title, "Messages are being sent again. Nothing to do."

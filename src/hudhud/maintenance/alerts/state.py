@@ -1,6 +1,6 @@
-"""What people were told of each subject, so that a restart neither repeats nor forgets it.
+"""Stored states of alerts, so that restarts neither repeat nor lose them.
 
-A subject without a row: nothing is wrong, or nobody knows of it yet.
+A subject without a row has no problem, or none that has been reported.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -20,7 +20,7 @@ class AlertState(NamedTuple):
     told: str | None = None
     telling: str | None = None  # the alert that is being sent
     attempts: int = 0
-    next_attempt_at: int = 0  # until then no other process sends it
+    next_attempt_at: int = 0  # no other process sends it before
 
 
 UNTOLD = AlertState()
@@ -52,16 +52,16 @@ class OldColumn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Something that people are told about: what of it is due, and in which words."""
+    """A subject of alerts: the alert due, and its text."""
 
-    name: str  # of its row in `alerts`: "sender main"
+    name: str  # key in `alerts`, for example "sender main"
     due: str | None
-    ending: str  # the alert that ends its trouble
+    ending: str  # the alert that ends the problem
     message: Callable[[str], tuple[str, str]]
     old_column: OldColumn
 
     def state_after(self, alert: str | None) -> AlertState:
-        """Return the state once this alert was sent."""
+        """Return the state after this alert was sent."""
         return UNTOLD if alert == self.ending else AlertState(alert)
 
     def changed_by_previous_version(self, state: AlertState) -> AlertState | None:
@@ -79,7 +79,7 @@ class Subject:
 
 
 def read_all(connection: Connection) -> Mapping[str, AlertState]:
-    """Return the states of all subjects that people were told of, or are being told of."""
+    """Return the states of all subjects with a sent or current alert."""
     return {
         row.subject: AlertState(row.told, row.telling, row.attempts, row.next_attempt_at)
         for row in connection.execute(select(alerts))
@@ -87,7 +87,7 @@ def read_all(connection: Connection) -> Mapping[str, AlertState]:
 
 
 def exchange(database: Database, subject: Subject, before: AlertState, after: AlertState) -> bool:
-    """Change a subject's state; False where another process has changed it meanwhile."""
+    """Change a subject's state; return False if another process was faster."""
     with database.write() as connection:
         is_done = _replace(connection, subject.name, before, after)
         if is_done:
@@ -118,7 +118,10 @@ def _is(name: str, state: AlertState) -> ColumnElement[bool]:
 
 
 def _inform_previous_version(connection: Connection, subject: Subject, state: AlertState) -> None:
-    """Keep the previous version from sending an alert that is being sent here."""
+    """Mark the alert as sent for processes of the previous version.
+
+    They may run at the same time while machines are updated, and know only the old columns.
+    """
     old = subject.old_column
     told = subject.told_to_previous_version(state)
     connection.execute(

@@ -1,4 +1,4 @@
-"""What people are told of webhook endpoints: disabled, failing for a day, and works again."""
+"""Alerts about webhook endpoints: disabled, failing for a day, or working again."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -21,7 +21,7 @@ WORKS: Final = "works"
 
 
 def subjects(connection: Connection, states: Mapping[str, AlertState], now: int) -> list[Subject]:
-    """Return every endpoint, with the alert that is due."""
+    """Return all endpoints, with the alerts due."""
     return [_subject(endpoint, states, now) for endpoint in list_endpoints(connection)]
 
 
@@ -39,7 +39,7 @@ def _subject(endpoint: Row[Any], states: Mapping[str, AlertState], now: int) -> 
 
 
 def due(endpoint: Row[Any], told: str | None, now: int) -> str | None:
-    """Return what of an endpoint has to be told now, or None."""
+    """Return the name of the alert due, or None."""
     if endpoint.disabled_at is not None:
         return None if told == DISABLED else DISABLED
     if endpoint.failing_since is None:
@@ -49,19 +49,19 @@ def due(endpoint: Row[Any], told: str | None, now: int) -> str | None:
 
 
 def message(endpoint: Row[Any], what: str) -> tuple[str, str]:
-    """Return title and text of an alert: which endpoint, what happened, what to do now."""
+    """Return title and text: which endpoint, what happened, what to do."""
     title = f"Hudhud: webhook endpoint {endpoint.id}"
     url = shown(endpoint.url)
     if what == WORKS:
-        return f"{title} is in order again", f"Events go to {url}. Nothing to do."
+        return f"{title} works again", f"Events are delivered to {url}. Nothing to do."
     if what == DISABLED:
         why = in_english(endpoint, "disabled_reason")
         return f"{title} is disabled", (
-            f"{why} It is told of nothing more: {url}. If that is not meant, repair it, "
-            f"then: hudhud webhooks enable {endpoint.id}"
+            f"{why} No more events are delivered to {url}. If this is not intended, fix the "
+            f"receiver, then run: hudhud webhooks enable {endpoint.id}"
         )
-    return f"{title} fails", (
-        f"Nothing has arrived at {url} since {iso(endpoint.failing_since)}. What waits is given up "
-        "after three days. Look at the receiver and at: hudhud webhooks deliveries "
-        f"{endpoint.id}"
+    return f"{title} is failing", (
+        f"No delivery to {url} has succeeded since {iso(endpoint.failing_since)}. Deliveries "
+        "are not retried for longer than three days. Check the receiver and run: "
+        f"hudhud webhooks deliveries {endpoint.id}"
     )

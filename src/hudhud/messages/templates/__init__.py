@@ -1,1 +1,1 @@
-"""The texts of messages: those that ship and those of the operator."""
+"""Texts of messages: those shipped with Hudhud and the operator's own."""

@@ -1,6 +1,6 @@
-"""What the messages say: the wording of a code, and the texts of the link by which a user begins.
+"""Choose and fill wordings: messages with codes, and the texts of links.
 
-The code's place is a line of its own; the code itself comes into it when the message is sent.
+`{code}` has a line of its own and is replaced only when the message is sent.
 """
 
 import secrets
@@ -39,20 +39,20 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 def with_code(body: str, code: str) -> str:
-    """Put the code into its place, at the moment of sending and not before.
+    """Replace `{code}`, where it is alone on a line, with the code.
 
-    Its place is a line of its own: what else a text holds in braces is left alone.
+    Called only when the message is sent. Other text in braces is left unchanged.
     """
     return CODE_LINE.sub(code, body)
 
 
 class Templates:
-    """The wordings of this installation, also those of `templates.toml` in the data folder.
+    """Wordings of this installation, including `templates.toml` in the data folder.
 
-    The file is read again where it has changed, looked at once in `look_seconds` at most; while it
-    is wrong, the last good one holds. A file that is wrong at the start raises SettingsError,
-    unless `tolerant`: then the texts that ship hold until it is mended. A sender's process is
-    tolerant, for it may be restarted while somebody is writing the file.
+    The file is checked for changes at most every `look_seconds` and reloaded; while it has
+    mistakes, the last valid version stays in use. An invalid file at the start raises
+    SettingsError, unless `tolerant`: then the shipped texts are used until it is corrected. A
+    sender's process is tolerant, because it may restart while the file is being edited.
     """
 
     def __init__(
@@ -74,21 +74,21 @@ class Templates:
         self._read(tolerant=tolerant)
 
     def choose_locale(self, phone_country: str, wanted: str | None, key_name: str | None) -> str:
-        """Return the language that the request names, else the key's, country's or default one.
+        """Return the language of the request, else of key, country or default.
 
-        `pt-BR` is `pt` where there are no texts for it alone.
-        Raises BadRequest (`unknown_locale`) where there are no texts in the language named.
+        `pt-BR` falls back to `pt` if it has no texts of its own.
+        Raises BadRequest (`unknown_locale`) if the requested language has no texts.
         """
         return self._now().choose_locale(phone_country, wanted, key_name)
 
     def render(
         self, template: str | None, locale: str, *, key_name: str | None, ttl_seconds: int
     ) -> tuple[str, str]:
-        """Return the template's name and one of its wordings, complete but for `{code}`.
+        """Return the template's name and a random wording, complete except for `{code}`.
 
-        Without a template it is the key's, else `otp`. Where it has no wordings in that language,
-        it speaks the one of DEFAULT_LOCALE, else its first.
-        Raises BadRequest (`unknown_template`) where there is no such template.
+        The template defaults to the key's, else to `otp`. If it has no wordings in that language,
+        those of DEFAULT_LOCALE are used, else those of its first language.
+        Raises BadRequest (`unknown_template`) if the template does not exist.
         """
         name, wordings = self.code_texts(
             template, locale, key_name=key_name, ttl_seconds=ttl_seconds
@@ -98,7 +98,7 @@ class Templates:
     def code_texts(
         self, template: str | None, locale: str, *, key_name: str | None, ttl_seconds: int
     ) -> tuple[str, tuple[str, ...]]:
-        """Return the template's name and all wordings among which `render` chooses."""
+        """Return the template's name and all wordings that `render` chooses from."""
         now = self._now()
         name = template or now.key(key_name).template or DEFAULT_TEMPLATE
         if name in LINK_PLACES or name not in now.texts:
@@ -108,22 +108,22 @@ class Templates:
         return name, now.wordings(name, locale, key_name, max(1, ttl_seconds // SECONDS_PER_MINUTE))
 
     def link_text(self, mode: LinkMode, locale: str, *, key_name: str | None, token: str) -> str:
-        """Return what a person sends to begin: the prefilled text of the link."""
+        """Return the prefilled text of a link, which the person sends."""
         name: LinkText = "link_verify" if mode == "verify" else "link_reply"
         return secrets.choice(self.link_texts(name, locale, key_name=key_name, token=token))
 
     def approved_text(self, locale: str, *, key_name: str | None) -> str:
-        """Return the confirmation that names what was approved."""
+        """Return the confirmation of an approval by link."""
         return secrets.choice(self.link_texts("link_approved", locale, key_name=key_name))
 
     def refused_text(self, locale: str, *, key_name: str | None) -> str:
-        """Return the answer to a token that is unknown, used or too old."""
+        """Return the answer to an unknown, used or expired token."""
         return secrets.choice(self.link_texts("link_refused", locale, key_name=key_name))
 
     def link_texts(
         self, name: LinkText, locale: str, *, key_name: str | None, token: str = TOKEN
     ) -> tuple[str, ...]:
-        """Return all wordings of a text of the link."""
+        """Return all wordings of one of the link's texts."""
         wordings = self._now().wordings(name, locale, key_name, minutes=0)
         return tuple(wording.replace(TOKEN, token) for wording in wordings)
 
@@ -146,7 +146,9 @@ class Templates:
             if not tolerant:
                 raise
             problems = str(error).splitlines()
-            log.warning("The texts are wrong, those of before go on", problems=problems)
+            log.warning(
+                "templates.toml has mistakes; the previous texts stay in use", problems=problems
+            )
         else:
             self._in_force = self._put_together(own)
 
@@ -160,9 +162,9 @@ class Templates:
 
 @dataclass(frozen=True, slots=True)
 class _InForce:
-    """The texts that hold now: those that ship, and over them those of the file.
+    """The texts in use: shipped ones, overridden by those of the file.
 
-    `filled` keeps what was put together once, by text, language, brand and minutes.
+    `filled` caches finished wordings by text, language, brand and minutes.
     """
 
     texts: dict[str, dict[str, tuple[str, ...]]]
@@ -173,7 +175,7 @@ class _InForce:
     filled: dict[tuple[str, str, str, int], tuple[str, ...]] = field(default_factory=dict)
 
     def key(self, name: str | None) -> KeyTexts:
-        """Return what the file says of an API key."""
+        """Return the file's settings for an API key."""
         return self.keys.get(name or "", NO_TEXTS)
 
     def choose_locale(self, country: str, wanted: str | None, key_name: str | None) -> str:
@@ -193,7 +195,7 @@ class _InForce:
     def wordings(
         self, name: str, locale: str, key_name: str | None, minutes: int
     ) -> tuple[str, ...]:
-        """Return the wordings of a text, complete but for the code or token."""
+        """Return a text's wordings, complete except for the code or token."""
         brand = self.key(key_name).brand or self.brand
         filled = self.filled.get((name, locale, brand, minutes))
         if filled is None:
@@ -205,7 +207,7 @@ class _InForce:
         return filled
 
     def _spoken(self, name: str, locale: str) -> str:
-        """Return the language in which a text has wordings, the wanted one if possible."""
+        """Return a language in which the text has wordings, preferably `locale`."""
         by_locale = self.texts[name]
         known = locales.closest(locale, by_locale)
         if known is not None:
@@ -214,7 +216,7 @@ class _InForce:
 
 
 def _version(file: Path) -> tuple[int, int] | None:
-    """Return what changes whenever the file does; None where it cannot be looked at."""
+    """Return the file's modification time and size; None if not accessible."""
     try:
         status = file.stat()
     except OSError:
@@ -225,5 +227,5 @@ def _version(file: Path) -> tuple[int, int] | None:
 def _fill(wording: str, locale: str, brand: str, minutes: int) -> str:
     if MINUTES in wording:
         wording = wording.replace(MINUTES, locales.minutes(locale, minutes))
-    # The brand last: what it holds is shown as it is.
+    # The brand last, so that placeholders in it are not replaced.
     return wording.replace(BRAND, brand)

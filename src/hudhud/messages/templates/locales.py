@@ -1,4 +1,4 @@
-"""Languages: which one a request or a country means, and how each counts minutes."""
+"""Languages: the choice for a request or country, and plurals of minutes."""
 
 from collections.abc import Container
 from functools import cache
@@ -9,23 +9,23 @@ from babel.units import format_unit
 
 MINUTES = "duration-minute"
 
-# Countries where Arabic is an official language (CLDR, territoryInfo), also beside others.
+# Countries where Arabic is an official language (CLDR, territoryInfo), even if not the only one.
 ARABIC_SPEAKING = frozenset(
     "AE BH DJ DZ EG EH ER IQ JO KM KW LB LY MA MR OM PS QA SA SD SO SY TD TN YE".split()  # noqa: SIM905 -- one line reads better
 )
-# US stands for all of +1, the Caribbean too. Hindi is one of India's 22 languages. In Canada the
-# language of the fewer counts as much as the other.
+# US includes all of +1, also the Caribbean. Hindi is one of India's 22 languages. Canada has two
+# official languages of equal rank.
 NO_ONE_LANGUAGE = frozenset({"CA", "IN", "US"})
 MANY_PERCENT = 33
 
 
 def normal(locale: str) -> str:
-    """Return the form in which languages are compared: `pt_BR` and `PT-br` are `pt-br`."""
+    """Return the normal form for comparison: `pt_BR` and `PT-br` become `pt-br`."""
     return locale.strip().replace("_", "-").lower()
 
 
 def exists(locale: str) -> bool:
-    """Tell whether CLDR knows this language, in its normal form."""
+    """Return whether CLDR knows this language, given in its normal form."""
     try:
         Locale.parse(locale, sep="-")
     except (UnknownLocaleError, ValueError):
@@ -34,7 +34,7 @@ def exists(locale: str) -> bool:
 
 
 def closest(wanted: str, known: Container[str]) -> str | None:
-    """Return the known language that fits: `pt-br` where that is known, else `pt`, else None."""
+    """Return the closest known language: `pt-br`, else `pt`, else None."""
     locale = normal(wanted)
     while locale and locale not in known:
         locale = locale.rpartition("-")[0]
@@ -43,11 +43,11 @@ def closest(wanted: str, known: Container[str]) -> str | None:
 
 @cache
 def language_of(country: str) -> str | None:
-    """Return the one clear language of a country, None where there is none.
+    """Return a country's predominant language, or None if it has several.
 
-    It is Arabic wherever that is official; else the official language that is spoken most, unless
-    a third of the people speak another official one that is not English (CLDR, territoryInfo; the
-    languages official in fact where none is so by law).
+    This is Arabic wherever it is official; otherwise the most spoken official language, unless a
+    third of the people speak another official one that is not English (CLDR, territoryInfo;
+    de facto official languages if none is official by law).
     """
     if country in ARABIC_SPEAKING:
         return "ar"
@@ -64,12 +64,12 @@ def language_of(country: str) -> str | None:
 
 @cache
 def minutes(locale: str, count: int) -> str:
-    """Return `5 minutes` in that language, the plural by CLDR.
+    """Return a text like `5 minutes` in that language, with CLDR's plural.
 
-    Raises ValueError where Babel has no words for minutes in it.
+    Raises ValueError if Babel has no words for minutes in it.
     """
     language = Locale.parse(locale, sep="-")
-    # CLDR leaves out the long form where it is the short one.
+    # CLDR omits the long form if it equals the short one.
     for length in ("long", "short"):
         words = format_unit(count, MINUTES, length, locale=language)
         if MINUTES not in words:

@@ -1,7 +1,7 @@
-"""`templates.toml`: an operator's own wordings, and which of them an API key uses.
+"""Read `templates.toml`: the operator's own wordings, and settings per API key.
 
-Its form is told in docs/templates.md. A file with any mistake is refused as a whole, with one line
-for each mistake.
+docs/templates.md describes the format. A file with any mistake is rejected as a whole, with one
+line per mistake.
 """
 
 import json
@@ -34,14 +34,14 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _BRACES = re.compile(r"\{[^{}]*\}|[{}]")
 
 KeyPath = tuple[str | int, ...]
-"""The keys that lead to a value, and the numbers of items in lists."""
+"""Path to a value: keys of tables and indexes of lists."""
 
 Problem = tuple[KeyPath, str]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTexts:
-    """What the texts of one API key are like; None where the file leaves it open."""
+    """Settings for the texts of one API key; None means not set."""
 
     template: str | None = None
     brand: str | None = None
@@ -50,14 +50,14 @@ class KeyTexts:
 
 @dataclass(frozen=True, slots=True)
 class TemplatesFile:
-    """What a file says; an empty one where there is none."""
+    """The content of the file; empty if there is no file."""
 
     texts: Texts = field(default_factory=dict)
     keys: dict[str, KeyTexts] = field(default_factory=dict)
 
 
 def read(file: Path) -> TemplatesFile:
-    """Read and check a file. Raises SettingsError with a line for each mistake."""
+    """Read and check the file; raise SettingsError with a line per mistake."""
     try:
         source = file.read_bytes()
     except FileNotFoundError:
@@ -80,7 +80,7 @@ def read(file: Path) -> TemplatesFile:
 
 
 def _key_path(path: KeyPath) -> str:
-    """Write a path as TOML does; items of a list are counted from 0."""
+    """Format a path as in TOML; list items count from 0."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{_quoted(part)}" for part in path)
     return "".join(parts).removeprefix(".")
 
@@ -109,7 +109,7 @@ def _key_texts(table: dict[str, str]) -> KeyTexts:
 def _problems(document: dict[str, Any]) -> Iterator[Problem]:
     for name in document:
         if name not in {"templates", "keys"}:
-            yield (name,), f"{name} has no meaning here, only templates and keys have."
+            yield (name,), f"unknown key {name}; allowed: templates, keys."
     templates, keys = document.get("templates", {}), document.get("keys", {})
     if not isinstance(templates, dict):
         yield ("templates",), "write [templates.NAME.LOCALE], for example [templates.otp.en]."
@@ -131,7 +131,7 @@ def _tables(templates: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _template_problems(name: str, by_locale: object) -> Iterator[Problem]:
     path = ("templates", name)
     if not _NAME.fullmatch(name):
-        yield path, f"{name!r} is no name: use 1 to 40 of the letters A to Z, digits, _, . and -."
+        yield path, f"{name!r} is not a name: use 1 to 40 letters A to Z, digits, _, . and -."
     if name.startswith("link_") and name not in LINK_PLACES:
         yield path, f"there is no text {name}, only {', '.join(LINK_PLACES)}."
         return
@@ -142,9 +142,9 @@ def _template_problems(name: str, by_locale: object) -> Iterator[Problem]:
     for locale, table in by_locale.items():
         normal = locales.normal(locale)
         if not locales.exists(normal):
-            yield (*path, locale), f"{locale!r} is no language: write one like ar or pt-BR."
+            yield (*path, locale), f"{locale!r} is not a language: write one like ar or pt-BR."
         elif normal in seen:
-            yield (*path, locale), f"{locale} stands here twice."
+            yield (*path, locale), f"{locale} is given twice."
         seen.add(normal)
         yield from _table_problems((*path, locale), name, normal, table)
 
@@ -158,7 +158,7 @@ def _table_problems(
         return
     for key in table if isinstance(table, dict) else ():
         if key != "wordings":
-            yield (*path, key), f"{key} has no meaning here, only wordings has."
+            yield (*path, key), f"unknown key {key}; allowed: wordings."
     for number, wording in enumerate(wordings):
         for sentence in _wording_problems(name, locale, wording):
             yield (*path, "wordings", number), sentence
@@ -166,21 +166,21 @@ def _table_problems(
 
 def _wording_problems(name: str, locale: str, wording: object) -> Iterator[str]:
     if not isinstance(wording, str):
-        yield "a wording is a text in quotes."
+        yield "a wording must be a text in quotes."
         return
     text = wording.strip()
     if not 0 < len(text) <= LONGEST_WORDING:
         yield f"a wording has 1 to {LONGEST_WORDING} characters."
     if any(unicodedata.category(sign) == "Cc" and sign != "\n" for sign in text):
-        yield "a wording holds no control characters other than line breaks."
+        yield "a wording must not contain control characters other than line breaks."
     places = LINK_PLACES.get(name, CODE_PLACES)
     for found in _BRACES.findall(text):
         if found not in places:
-            yield f"{found} means nothing in {name}. In braces may stand: {', '.join(places)}."
+            yield f"{found} is not a placeholder of {name}. Allowed: {', '.join(places)}."
     if CODE in places and not (text.count(CODE) == len(CODE_LINE.findall(text)) == 1):
-        yield f"{CODE} must stand in it exactly once, alone on its line, without even a space."
+        yield f"{CODE} must occur exactly once, alone on its line, without spaces."
     if TOKEN in places and text.count(TOKEN) != 1:
-        yield f"{TOKEN} must stand in it exactly once."
+        yield f"{TOKEN} must occur exactly once."
     if MINUTES in text and locales.exists(locale) and not _counts_minutes(locale):
         yield f"there are no words for minutes in {locale}: leave {MINUTES} out."
 
@@ -208,9 +208,9 @@ def _key_problems(
 
 def _key_problem(key: str, value: object, templates: set[str], known: set[str]) -> str | None:
     if key not in {"template", "brand", "locale"}:
-        return f"{key} has no meaning here, only template, brand and locale have."
+        return f"unknown key {key}; allowed: template, brand, locale."
     if not isinstance(value, str):
-        return f"{key} is a text in quotes."
+        return f"{key} must be a text in quotes."
     if key == "template" and (value not in templates or value in LINK_PLACES):
         return f"there is no template {value}."
     if key == "locale" and locales.closest(value, known) is None:

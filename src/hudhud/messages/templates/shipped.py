@@ -1,4 +1,4 @@
-"""The texts that ship, a file for each language, and what may stand in braces in a text."""
+"""The shipped texts, one file per language, and the placeholders in texts."""
 
 import re
 import tomllib
@@ -24,14 +24,14 @@ LINK_PLACES = {
 DEFAULT_TEMPLATE = "otp"
 
 Texts = dict[str, dict[str, tuple[str, ...]]]
-"""The wordings of each text in each language, which is in its normal form (`locales.py`)."""
+"""Wordings by name of the text and language, in its normal form (`locales.py`)."""
 
 SHIPPED: tuple[Locale, ...] = get_args(Locale)
 
 
 @cache
 def shipped() -> Texts:
-    """Return the wordings of each text in each language."""
+    """Return the shipped wordings by name of the text and language."""
     texts: Texts = {}
     for locale in SHIPPED:
         file = files(__package__) / "wordings" / f"{locale}.toml"

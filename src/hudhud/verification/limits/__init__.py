@@ -1,1 +1,1 @@
-"""Limits on starting verifications: rates, countries, conversions."""
+"""Limits on starting verifications: rates, countries and conversion."""

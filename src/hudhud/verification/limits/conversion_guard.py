@@ -1,9 +1,9 @@
-"""Notice countries in which far fewer codes are approved than usual while more are sent.
+"""Detect pumping: countries where conversion drops while more codes are sent.
 
-That is what pumping looks like: somebody has codes sent to numbers that pay for them, and never
-types one. An hour of a country is compared with the seven days before. Findings are rows of
-`country_guards`: `maintenance/alerts/countries.py` words the alerts, and `limits/countries.py`
-refuses sends where the guard blocks.
+An attacker who pumps has codes sent to numbers that earn from the traffic, and never types one. An
+hour of a country is compared with the seven days before. Findings are rows of `country_guards`:
+`maintenance/alerts/countries.py` words the alerts, and `limits/countries.py` refuses sends if the
+guard blocks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ from hudhud.verification.limits.conversions import PART_MS
 
 HABIT_DAYS: Final = 7
 GUARDED_MS: Final = HOUR_MS
-# People need time to type a code: what was started in the newest ten minutes is left out.
+# People need time to type a code, so the last ten minutes are excluded.
 LEFT_OUT_MS: Final = 600_000
-# Of fewer starts a share says nothing.
+# Too few verifications for a meaningful rate.
 FEWEST_STARTS: Final = 50
 FEWEST_HABITUAL_STARTS: Final = 100
-# Whoever halves a share by codes that nobody types has more than doubled what is sent.
+# An attack that halves the conversion has at least doubled the traffic.
 RISE: Final = 1.5
 FALL: Final = 0.5
 
@@ -39,26 +39,26 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class Share(NamedTuple):
-    """How many were started, and how many of these approved."""
+    """Numbers of started verifications, and of approved ones among them."""
 
     started: int
     approved: int
 
     @property
     def percent(self) -> int:
-        """The share of the approved; 0 where none was started."""
+        """The conversion in percent; 0 without started verifications."""
         return round(100 * self.approved / max(1, self.started))
 
 
 class Habit(NamedTuple):
-    """What is usual: the share of seven days, and the starts of an hour at that time of the day."""
+    """Usual traffic: conversion of seven days, and mean starts at that hour."""
 
     share: Share
     starts: float
 
 
 class Finding(NamedTuple):
-    """A country of which far fewer codes are approved than usual."""
+    """A country whose conversion is far below its usual one."""
 
     country: str
     share: Share
@@ -66,7 +66,7 @@ class Finding(NamedTuple):
 
 
 def is_low(hour: Share, habit: Habit) -> bool:
-    """Tell whether an hour is far below its habit while more is sent than usual."""
+    """Return whether conversion is far below the usual one, with more traffic."""
     return (
         hour.started >= FEWEST_STARTS
         and hour.started > RISE * habit.starts
@@ -75,11 +75,11 @@ def is_low(hour: Share, habit: Habit) -> bool:
 
 
 def judge(database: Database, *, mode: Mode, now: int) -> None:
-    """Guard for an hour each country that is low, or guard it for longer; log what is new.
+    """Guard countries with low conversion for an hour, and log new ones.
 
-    To be called about once a minute on every machine: one of them does it. Reading takes a while
-    in a busy installation, so no lock is held meanwhile.
-    Raises sqlalchemy.exc.SQLAlchemyError where the database cannot be used.
+    Called about once a minute on every machine; only one machine does the work. Reading takes a
+    while in a busy installation, so no lock is held during it.
+    Raises sqlalchemy.exc.SQLAlchemyError if the database is not available.
     """
     if mode == "off" or not _is_my_turn(database, now):
         return
@@ -92,7 +92,10 @@ def judge(database: Database, *, mode: Mode, now: int) -> None:
 
 
 def find(connection: Connection, *, now: int) -> list[Finding]:
-    """Return the countries that are low in the last full hour before the newest ten minutes."""
+    """Return the countries with low conversion in the last hour.
+
+    The hour ends at a full ten minutes, at least ten minutes ago.
+    """
     end = now - LEFT_OUT_MS
     begin = end - end % PART_MS - HOUR_MS
     hours = _hours(connection, begin)
@@ -111,7 +114,7 @@ def find(connection: Connection, *, now: int) -> list[Finding]:
 
 
 def _is_my_turn(database: Database, now: int) -> bool:
-    """Claim this minute; False where another machine has it."""
+    """Claim this minute; return False if another machine has it."""
     with database.read() as connection:
         judged_at = installation.read(connection, JUDGED_AT)
     if judged_at is not None and int(judged_at) > now - JUDGED_AGAIN_MS:
@@ -121,7 +124,7 @@ def _is_my_turn(database: Database, now: int) -> bool:
 
 
 def _hours(connection: Connection, begin: int) -> dict[str, Share]:
-    """Return the countries with enough starts in the hour from `begin` on."""
+    """Return the countries with enough starts in the hour from `begin`."""
     started, approved = func.sum(conversions.c.started), func.sum(conversions.c.approved)
     rows = connection.execute(
         select(conversions.c.country, started, approved)
@@ -133,7 +136,7 @@ def _hours(connection: Connection, begin: int) -> dict[str, Share]:
 
 
 def _habits(connection: Connection, countries: Sequence[str], begin: int) -> dict[str, Habit]:
-    """Return what was usual of these countries in the seven days before `begin`."""
+    """Return these countries' usual traffic in seven days before `begin`."""
     first = begin - HABIT_DAYS * DAY_MS
     is_that_hour = (conversions.c.start - first) % DAY_MS < HOUR_MS
     rows = connection.execute(
@@ -158,7 +161,7 @@ def _habits(connection: Connection, countries: Sequence[str], begin: int) -> dic
 
 
 def _days(milliseconds: int) -> int:
-    """Return how many days have begun, of those that a habit is made of."""
+    """Return the number of days begun, from 1 to `HABIT_DAYS`."""
     return min(HABIT_DAYS, max(1, -(-milliseconds // DAY_MS)))
 
 
@@ -172,7 +175,7 @@ def _any_is_new(hours: Mapping[str, Share], habits: Mapping[str, Habit]) -> bool
 
 
 def _share_everywhere(connection: Connection, begin: int) -> Share:
-    """Return what was usual of all countries: by it one is judged that has no habit of its own."""
+    """Return the share of all countries, for countries with few starts."""
     row = connection.execute(
         select(func.sum(conversions.c.started), func.sum(conversions.c.approved)).where(
             conversions.c.start >= begin - HABIT_DAYS * DAY_MS, conversions.c.start < begin
@@ -197,7 +200,7 @@ def _guard(connection: Connection, finding: Finding, *, blocks: bool, now: int) 
     if renewed.rowcount == 0:
         insert_or_update(connection, country_guards, {"country": country}, values | {"since": now})
         log.warning(
-            "far fewer codes to a country are approved than usual",
+            "conversion of a country is far below usual",
             country=country,
             started_in_an_hour=finding.share.started,
             approved_percent=finding.share.percent,

@@ -1,8 +1,8 @@
-"""How many verifications of a country are started, and how many of these are approved.
+"""Count started and approved verifications by country.
 
-Kept by the ten minutes in which they were started, only for keys that check their codes here.
-Processes add to different rows (`upserts.SHARD`), so that none waits for another; and so do starts
-and approvals within one process.
+Counts are kept per ten minutes of the start, only for keys that check their codes here. Each
+process adds to its own rows (`upserts.SHARD`), and has separate rows for starts and approvals, so
+that none of them waits for another.
 """
 
 from collections import Counter
@@ -25,14 +25,14 @@ SHARD_OF_APPROVED: Final = SHARDS + SHARD
 
 
 def note_started(connection: Connection, phones: Sequence[str], *, now: int) -> None:
-    """Count verifications that are started now."""
+    """Count verifications started at `now`."""
     numbers = _by_country(phones)
     keys = [_key(country, now, SHARD_OF_STARTED) for country in numbers]
     _add(connection, keys, [{"started": number, "approved": 0} for number in numbers.values()])
 
 
 def note_approved(connection: Connection, phone: str, *, started_at: int, now: int) -> None:
-    """Count a verification as approved, beside those that were started when it was."""
+    """Count a verification as approved, in the ten minutes of its start."""
     if started_at > now - KEPT_MS:
         keys = [_key(country, started_at, SHARD_OF_APPROVED) for country in _by_country([phone])]
         _add(connection, keys, [{"started": 0, "approved": 1} for _ in keys])
@@ -59,6 +59,6 @@ def _key(country: str, at: int, shard: int) -> dict[str, int | str]:
 
 
 def _by_country(numbers: Sequence[str]) -> Counter[str]:
-    """Count numbers by their country; what is no number is left out."""
+    """Count valid numbers by their country."""
     phones = [parse_phone(number) for number in numbers]
     return Counter(region(phone) for phone in phones if phone is not None)

@@ -1,4 +1,4 @@
-"""Countries that codes are sent to: those of the settings, without those that are guarded now."""
+"""Which countries may receive codes: allow and deny lists, minus guarded countries."""
 
 import threading
 from collections.abc import Iterable
@@ -19,10 +19,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class CountryPolicy:
-    """Knows without a query whether a number may be sent to.
+    """Decides from memory whether a number may receive codes.
 
-    Guarded countries are kept in memory and renewed every `renew_seconds` by a thread; nothing is
-    read unless the conversion guard `blocks`.
+    A thread reloads the guarded countries every `renew_seconds`, if the conversion guard `blocks`.
     """
 
     def __init__(
@@ -44,19 +43,19 @@ class CountryPolicy:
         self._thread = threading.Thread(target=self._run, name="countries", daemon=True)
 
     def start(self) -> None:
-        """Read which countries are guarded, then keep reading."""
+        """Load the guarded countries and start the thread that reloads them."""
         if self._blocks:
             self._renew()
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def check(self, phone: Phone) -> None:
-        """Raise NotAllowed, with a word that says why, where no code may be sent to this number."""
+        """Raise NotAllowed, with the reason, if this number may not receive codes."""
         if not (self._allowed or self._denied or self._blocked):
             return
         country = region(phone)
@@ -74,7 +73,7 @@ class CountryPolicy:
             self._renew()
 
     def _renew(self) -> None:
-        """While the database cannot be read, the countries of before stay as they are."""
+        """Reload the guarded countries; keep the previous ones if that fails."""
         blocked = select(country_guards.c.country).where(
             country_guards.c.until > now_ms(), country_guards.c.blocks
         )
@@ -82,4 +81,4 @@ class CountryPolicy:
             with self._database.read() as connection:
                 self._blocked = frozenset(connection.scalars(blocked))
         except SQLAlchemyError as error:
-            log.debug("guarded countries not read", error=str(error.__cause__ or error))
+            log.debug("could not reload guarded countries", error=str(error.__cause__ or error))

@@ -1,9 +1,9 @@
-"""How often codes may be asked for: per number, key, client address, country, prefix, and in all.
+"""Rate limits per number, key, client address, country, prefix, and in total.
 
-Counts stand in the database and are checked and raised in the transaction that stores what they
-allow, so that no restart forgets them and no two processes pass a limit together. Keys that are
+Counts are stored in the database and are checked and incremented in the transaction that stores the
+verification, so that they survive restarts and two processes cannot exceed a limit together. Keys
 under the same limit share its counts; a key's own limit counts for that key alone; test keys, whose
-messages reach nobody, count apart.
+messages go to the sandbox, are counted separately.
 """
 
 import math
@@ -23,7 +23,7 @@ from hudhud.db.batches import delete_some
 from hudhud.db.tables import limit_counts
 from hudhud.db.upserts import insert_or_add
 
-# Of keys made by Hudhud, where neither the setting nor the key says anything.
+# For keys created by Hudhud, if neither the settings nor the key define a limit.
 DEFAULTS: Final[Mapping[LimitKind, Rates]] = {
     "per_number": (
         Rate(1, 30 * UNIT_MS["s"]),
@@ -32,11 +32,11 @@ DEFAULTS: Final[Mapping[LimitKind, Rates]] = {
     ),
     "per_prefix": (Rate(1000, 10 * UNIT_MS["m"]),),
 }
-# Sends to one number are few and counted to the millisecond, others in parts of the window.
+# Sends to one number are few and counted by the millisecond, others in parts of the window.
 EXACT: Final[frozenset[LimitKind]] = frozenset({"per_number"})
 PARTS = 60
 NEIGHBOURS_DIGITS = 4
-# The clocks of machines that share a database differ: counts are kept that much longer.
+# Counts are kept this much longer, because the clocks of machines differ.
 CLOCK_DIFFERENCE_MS = MINUTE_MS
 WRITTEN_AT_ONCE = 5000  # rows of four values; SQLite takes 32766 values in a statement
 
@@ -52,7 +52,7 @@ WHOM: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How often the subject may occur. `grain_ms` is how finely its times are kept."""
+    """The rates of a subject; `grain_ms` is the resolution of counts."""
 
     name: str  # a kind, or total
     subject: str
@@ -62,22 +62,22 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class QuotaPolicy:
-    """What is left of one rate."""
+    """The remaining quota of one rate."""
 
     name: str  # of the limit
     rate: Rate
     remaining: int
-    reset_ms: int  # until more is left than now; 0 where nothing is used
+    reset_ms: int  # until more remains than now; 0 if nothing is used
 
     @property
     def reset_seconds(self) -> int:
-        """The same in whole seconds, never too few."""
+        """`reset_ms` in seconds, rounded up."""
         return math.ceil(self.reset_ms / 1000)
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The limits that a request is under, in their order, and whether one of them refuses it."""
+    """The quotas of a request, and whether one of them refuses it."""
 
     policies: tuple[QuotaPolicy, ...]
     is_reached: bool = False
@@ -87,7 +87,7 @@ NO_LIMITS: Final = Quota(())
 
 
 class LimitReached(TooMany):
-    """The answer says which limit, when to come back, and in headers what is left of each."""
+    """A limit is reached; has the time to retry and all quotas."""
 
     def __init__(self, quota: Quota) -> None:
         reached = (policy for policy in quota.policies if policy.remaining == 0)
@@ -102,9 +102,9 @@ class LimitReached(TooMany):
 
 
 class Limits:
-    """The limits that the settings give to all keys, and over them those of a key.
+    """Limits from the settings, overridden by a key's own limits.
 
-    A kind that is missing in `shared` is not set, and the defaults hold.
+    The defaults apply to kinds that are missing in `shared`.
     """
 
     def __init__(self, shared: Mapping[LimitKind, Rates], total: Rates = ()) -> None:
@@ -112,13 +112,14 @@ class Limits:
         self._total = total
 
     def usual(self, kind: LimitKind) -> Rates:
-        """Return what holds for a key made by Hudhud that has no limit of its own."""
+        """Return the rates for keys created by Hudhud without own limits."""
         return self._shared.get(kind, DEFAULTS.get(kind, ()))
 
     def limits_for(self, caller: Caller, phone: Phone | None, client_ip: str | None) -> list[Limit]:
-        """Return what limits this send; nothing is counted yet.
+        """Return the limits that apply to this send; nothing is counted yet.
 
-        `phone` is None while nobody knows the number: then only the others hold.
+        With `phone` None, for an unknown number, limits on numbers, countries and prefixes are
+        omitted.
         """
         apart = " test" if caller.is_test else ""
         own = parse_own_limits(caller.limits)
@@ -139,7 +140,7 @@ class Limits:
 def _subject(
     kind: LimitKind, caller: Caller, phone: Phone | None, client_ip: str | None
 ) -> str | None:
-    """Return what a limit of this kind is about, None where it is not known."""
+    """Return the value that this kind counts, or None if unknown."""
     if kind == "per_key":
         return caller.owner
     if kind == "per_client_ip":
@@ -152,7 +153,7 @@ def _subject(
 
 
 def _limits(name: str, subject: str, rates: Rates) -> list[Limit]:
-    """One limit for rates whose times are kept alike, else one for each."""
+    """Return one limit for exactly counted rates, else one per rate."""
     if name in EXACT:
         return [Limit(name, subject, rates, 1)] if rates else []
     return [
@@ -164,10 +165,10 @@ def _limits(name: str, subject: str, rates: Rates) -> list[Limit]:
 def take(
     connection: Connection, wanted: Sequence[Sequence[Limit]], *, now: int
 ) -> list[Quota | LimitReached]:
-    """Check and count each item of a group, in order; what is refused counts nothing.
+    """Check and count each item of a group in order.
 
-    Inside a writing transaction that holds `Lock.LIMITS`, unless no
-    item has a limit. What is counted stands or falls with that transaction.
+    Refused items are not counted. Runs in the caller's write transaction, which holds `Lock.LIMITS`
+    unless no item has a limit.
     """
     counts = _Counts(now)
     counts.read(connection, {limit.subject: limit for limits in wanted for limit in limits})
@@ -177,13 +178,13 @@ def take(
 
 
 def purge(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete at most `limit` counts that no window needs since `before`; return how many."""
+    """Delete at most `limit` counts that expired by `before`; return how many."""
     expiry = limit_counts.c.expires_at
     return delete_some(connection, limit_counts, expiry <= before, order=expiry, limit=limit)
 
 
 def forget(connection: Connection, number: str) -> int:
-    """Delete what was counted of a number, by whatever key; return how many rows."""
+    """Delete a number's counts of all keys; return how many rows."""
     subject = limit_counts.c.subject
     of_any = f"per_number {number}"
     is_its = or_(subject == of_any, subject.startswith(f"{of_any} ", autoescape=True))
@@ -200,7 +201,7 @@ def _take_one(counts: "_Counts", limits: Sequence[Limit]) -> Quota | LimitReache
 
 
 class _Counts:
-    """What the database has counted for the subjects of a group, and what the group adds."""
+    """Counts of a group's subjects: those stored, and those the group adds."""
 
     def __init__(self, now: int) -> None:
         self.now = now
@@ -208,7 +209,7 @@ class _Counts:
         self._added: dict[tuple[str, int], tuple[int, int]] = {}
 
     def read(self, connection: Connection, limits: Mapping[str, Limit]) -> None:
-        """Read what may still count, for all subjects at once."""
+        """Read the counts within the windows, for all subjects at once."""
         if not limits:
             return
         longest = max(_kept_ms(limit) for limit in limits.values())
@@ -216,7 +217,7 @@ class _Counts:
             select(limit_counts.c.subject, limit_counts.c.start, limit_counts.c.count).where(
                 limit_counts.c.subject.in_(sorted(limits)),
                 limit_counts.c.start > self.now - longest,
-                # A clock that ran ahead and was set back must not refuse until it is there again.
+                # Ignore counts from the future, left by a clock that was ahead and was set back.
                 limit_counts.c.start <= self.now + CLOCK_DIFFERENCE_MS,
             )
         )
@@ -224,7 +225,7 @@ class _Counts:
             self._times.setdefault(subject, {})[start] = count
 
     def add(self, limit: Limit) -> None:
-        """Count one more now."""
+        """Count one more at `now`."""
         start = self.now - self.now % limit.grain_ms
         times = self._times.setdefault(limit.subject, {})
         times[start] = times.get(start, 0) + 1
@@ -233,7 +234,7 @@ class _Counts:
         self._added[limit.subject, start] = (before + 1, expires_at)
 
     def write(self, connection: Connection) -> None:
-        """Store what was added, in one order for all processes."""
+        """Store the added counts, always in the same order to avoid deadlocks."""
         every = sorted(self._added)
         for first in range(0, len(every), WRITTEN_AT_ONCE):
             places = every[first : first + WRITTEN_AT_ONCE]
@@ -246,7 +247,7 @@ class _Counts:
             )
 
     def left(self, limits: Sequence[Limit]) -> tuple[QuotaPolicy, ...]:
-        """Return what is left of each rate of these limits."""
+        """Return the remaining quota of each rate of these limits."""
         return tuple(self._left(limit, rate) for limit in limits for rate in limit.rates)
 
     def _left(self, limit: Limit, rate: Rate) -> QuotaPolicy:
@@ -262,7 +263,7 @@ class _Counts:
         return QuotaPolicy(limit.name, rate, remaining, reset_at - self.now)
 
     def _counted(self, limit: Limit, rate: Rate) -> list[tuple[int, int]]:
-        """Return the times within the window, the oldest first, and how often each."""
+        """Return the times within the window, oldest first, with their counts."""
         times = self._times.get(limit.subject, {})
         return sorted(
             (start, count)
@@ -272,10 +273,10 @@ class _Counts:
 
 
 def _leaves_at(limit: Limit, rate: Rate, start: int) -> int:
-    """Return when the last millisecond of a part is no longer within the window."""
+    """Return when a part of the window has left it completely."""
     return start + limit.grain_ms - 1 + rate.window_ms
 
 
 def _kept_ms(limit: Limit) -> int:
-    """Return how long after its beginning a part of the window may count."""
+    """Return how long after its start a part may count, in milliseconds."""
     return limit.grain_ms + max(rate.window_ms for rate in limit.rates)

@@ -1,8 +1,7 @@
-"""What people write to a sender: the token of a link in it is answered, everything else is not.
+"""Handle inbound messages: answer link tokens, ignore all other texts.
 
-Runs in the transaction that keeps the text, once for each text, so that a repetition by the
-provider changes nothing. Several senders may get the same token: whoever uses it up first erases
-it, and the others find nothing.
+Runs once per message, in the transaction that stores it, so that a repetition by the provider
+changes nothing. Several senders may receive the same token: the first to use it erases it.
 """
 
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ from hudhud.verification.limits import conversions
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.links import tokens as tokens_module
 
-# Who writes a token that is of no use is told so once in this time.
+# Answer an invalid token at most once per hour and phone.
 ANSWERED_AGAIN_MS = HOUR_MS
 
 log = structlog.get_logger(__name__)
@@ -40,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """Where a person wrote; only this sender can answer there, without one any of the channel."""
+    """A chat; `sender` answers in it, or any sender if None."""
 
     channel: str
     sender: str | None
@@ -48,7 +47,7 @@ class Chat:
 
 
 class LinkReplies:
-    """Answers the texts of links."""
+    """Answers inbound texts with link tokens."""
 
     def __init__(
         self,
@@ -78,10 +77,10 @@ class LinkReplies:
         sender: str | None,
         now: int,
     ) -> None:
-        """Do what the token in a new text asks for; without one, nothing.
+        """Act on the token in a new text; ignore texts without one.
 
-        A token that is unknown, used, too old or another person's changes nothing. Its writer is
-        told so, once an hour.
+        An unknown, used or expired token, or one of another person, changes nothing and is
+        answered at most once per hour.
         """
         tokens = tokens_module.find(message.text)
         if not tokens:
@@ -92,7 +91,7 @@ class LinkReplies:
             if tokens_module.looks_like_one(message.text):
                 self._refuse(connection, chat, message.at, now)
             return
-        log.info("a link's text arrived", mode=row.link_mode, phone=mask_phone(message.phone))
+        log.info("link text received", mode=row.link_mode, phone=mask_phone(message.phone))
         if row.link_mode == "verify":
             self._approve(connection, row, chat, now)
         else:
@@ -101,7 +100,7 @@ class LinkReplies:
     def _waiting(
         self, connection: Connection, tokens: Sequence[str], chat: Chat, now: int
     ) -> Row[Any] | None:
-        """Return the newest verification that waits for one of these tokens from this person."""
+        """Return this person's newest pending verification with one of these tokens."""
         indexes = [index for token in tokens for index in self._cipher.link_indexes(token)]
         rows = connection.execute(
             select(tables.verifications)
@@ -110,13 +109,13 @@ class LinkReplies:
                 tables.verifications.c.status == PENDING,
                 tables.verifications.c.expires_at > now,
             )
-            .order_by(tables.verifications.c.id)  # in the order in which everybody locks
+            .order_by(tables.verifications.c.id)  # the lock order everywhere
             .with_for_update()
         ).all()
         return next((row for row in reversed(rows) if self._may_be_proved(row, chat)), None)
 
     def _may_be_proved(self, row: Row[Any], chat: Chat) -> bool:
-        """Whether it is of this channel and expects this person, or anybody who may get codes."""
+        """Return whether the chat's channel fits, and its number is acceptable."""
         is_of_tests = self._channel == SANDBOX or api_keys.is_test_prefix(row.api_key)
         if is_of_tests != (chat.channel == SANDBOX):
             return False
@@ -132,7 +131,7 @@ class LinkReplies:
         return True
 
     def _send_code(self, connection: Connection, row: Row[Any], chat: Chat, now: int) -> None:
-        """Make the code and send it into the chat; its time begins now."""
+        """Generate and queue a code for the chat; its validity starts now."""
         code = new_code(self._code_length)
         expires_at = now + self._ttl_seconds * 1000
         proved = row.phone or chat.phone
@@ -161,20 +160,20 @@ class LinkReplies:
         self._queue(connection, chat, body, row.id, expires_at, now)
 
     def _approve(self, connection: Connection, row: Row[Any], chat: Chat, now: int) -> None:
-        """Take the text itself for the proof, and tell the person what was approved."""
+        """Approve by the text itself, and queue a confirmation."""
         _note_started(connection, row, row.phone)
         lifecycle.approve(connection, row.id, now=now, proved_phone=chat.phone)
         body = self._templates.approved_text(row.locale, key_name=_key_name(connection, row))
         self._queue(connection, chat, body, row.id, self._answer_expires(now), now)
 
     def _refuse(self, connection: Connection, chat: Chat, written_at: int, now: int) -> None:
-        """Answer politely, unless that was done a short time ago or the text is as old."""
+        """Queue a refusal, unless the text is old or was just answered."""
         if written_at <= now - ANSWERED_AGAIN_MS or not _note_answer(connection, chat.phone, now):
             return
         phone = parse_phone(chat.phone)
         locale = self._templates.choose_locale("" if phone is None else phone.country, None, None)
         body = self._templates.refused_text(locale, key_name=None)
-        log.info("a text with a token of no use is answered", phone=mask_phone(chat.phone))
+        log.info("answered an invalid link token", phone=mask_phone(chat.phone))
         self._queue(connection, chat, body, None, self._answer_expires(now), now)
 
     def _answer_expires(self, now: int) -> int:
@@ -207,13 +206,13 @@ class LinkReplies:
 
 
 def _note_started(connection: Connection, row: Row[Any], phone: str) -> None:
-    """Count it for its country, in whose chat the person wrote; tests are in no country."""
+    """Count the start for the number's country, except for test keys."""
     if not api_keys.is_test_prefix(row.api_key):
         conversions.note_started(connection, [phone], now=row.created_at)
 
 
 def _note_answer(connection: Connection, phone: str, now: int) -> bool:
-    """Write down that this person is answered now; False where somebody just did."""
+    """Store the answer's time; return False if one was sent recently."""
     return insert_or_update(
         connection,
         tables.link_answers,
@@ -224,7 +223,7 @@ def _note_answer(connection: Connection, phone: str, now: int) -> bool:
 
 
 def purge(connection: Connection, *, before: int, limit: int) -> int:
-    """Delete at most `limit` notes of answers as old as `before`; return how many."""
+    """Delete at most `limit` answer times up to `before`; return how many."""
     answered = tables.link_answers.c.answered_at
     is_old = answered <= before
     return delete_some(connection, tables.link_answers, is_old, order=answered, limit=limit)

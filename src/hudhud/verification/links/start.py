@@ -1,8 +1,8 @@
-"""The user writes first: a link that opens WhatsApp with a text to send to us, and a token in it.
+"""Start verifications by link: the user sends us a prefilled text.
 
-WhatsApp may refuse what we write to strangers, but never what answers them. In mode `reply` the
-text is answered with the code; in mode `verify` it approves the verification by itself.
-`inbound.py` is the other half: what happens when the text arrives.
+The text contains a token. WhatsApp may refuse our messages to strangers, but never our answers to
+theirs. In mode `reply` the text is answered with the code; in mode `verify` it approves the
+verification by itself. `inbound.py` handles the text when it arrives.
 """
 
 import secrets
@@ -31,7 +31,7 @@ from hudhud.verification.limits.rate_limits import NO_LIMITS, Limit, Limits, Quo
 from hudhud.verification.links import tokens
 from hudhud.webhooks import events
 
-# As long as any digest, and of random bytes: no code matches it.
+# Random bytes of a digest's length, which no code matches.
 NO_CODE_BYTES = 32
 
 NEEDS_NUMBER = 'Bad Request: "phoneNumber" is required in mode "verify": who is expected to write.'
@@ -46,7 +46,7 @@ LINK_OVER = "This link has been used, or its time is over. Start again."
 
 @dataclass(frozen=True, slots=True)
 class LinkRequest:
-    """What a caller asks for; without a `phone` whoever writes first proves theirs."""
+    """A caller's request for a link; without `phone`, any person may write."""
 
     mode: LinkMode = "reply"
     phone: Phone | None = None
@@ -58,7 +58,7 @@ class LinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class StartedLink:
-    """A link that is on disk; `expires_at` is until when its text may arrive."""
+    """A stored link; its text must arrive before `expires_at`."""
 
     verification_id: str
     url: str
@@ -69,7 +69,7 @@ class StartedLink:
 
 @dataclass(frozen=True, slots=True)
 class _NewLink:
-    """A link that is not yet stored; `token` leaves memory only as an index and sealed."""
+    """A link not stored yet; `token` is only stored sealed and hashed."""
 
     id: str
     request: LinkRequest
@@ -80,7 +80,7 @@ class _NewLink:
 
 
 class LinkStarter:
-    """Makes links and writes them."""
+    """Creates and stores links."""
 
     def __init__(
         self,
@@ -102,17 +102,17 @@ class LinkStarter:
         self._ttl_seconds = ttl_seconds
 
     def start(self, request: LinkRequest, *, caller: Caller, now: int) -> StartedLink:
-        """Store a verification that waits for its link's text.
+        """Store a verification that waits for the text of its link.
 
         Raises BadRequest, NotAllowed for a mode or a country, TooMany for a limit, and NotReady
-        where no number is linked to which a person could write.
+        if no number is linked.
         """
         self._refuse(request, caller)
         country = "" if request.phone is None else request.phone.country
         locale = self._templates.choose_locale(country, request.locale, caller.name)
         token = tokens.new_token()
         text = self._templates.link_text(request.mode, locale, key_name=caller.name, token=token)
-        # Nothing is sent to the number before its owner writes: no limit of numbers is meant.
+        # Nothing is sent to the number before its owner writes, so limits on numbers do not apply.
         applying = self._limits.limits_for(caller, None, request.client_ip)
         channel = SANDBOX if caller.is_test else self._channel
         new = _NewLink(new_verification_id(now), request, caller.owner, locale, token, now)
@@ -127,7 +127,7 @@ class LinkStarter:
         return StartedLink(new.id, url, token, row["expires_at"], quota)
 
     def show(self, verification_id: str, *, caller: Caller, now: int) -> str:
-        """Return the address of a link once more. Raises NotFound, and Gone where it is over."""
+        """Return a link's address. Raises NotFound, or Gone if it ended."""
         found = select(tables.verifications).where(tables.verifications.c.id == verification_id)
         with self._database.read() as connection:
             row = connection.execute(found).first()
@@ -174,15 +174,15 @@ class LinkStarter:
 
 
 def _chat_address(channel: str, phone: str, text: str) -> str:
-    """Return the address that opens a chat with `phone` and fills in `text`."""
+    """Return the address that opens a chat with `phone`, with `text` prefilled."""
     template = channel_type(channel).chat_address
     return template.format(number=phone.removeprefix("+"), text=quote(text, safe=""))
 
 
 def _number_to_write_to(connection: Connection, channel: str, *, now: int) -> str:
-    """Choose among the linked senders' numbers, those that can answer at once before others.
+    """Choose a linked sender's number, preferably one that can answer now.
 
-    Raises NotReady where no device is linked.
+    Raises NotReady if no device is linked.
     """
     if (number := channel_type(channel).number) is not None:
         return number
@@ -197,6 +197,6 @@ def _number_to_write_to(connection: Connection, channel: str, *, now: int) -> st
 
 
 def _can_answer(row: Row[Any], now: int) -> bool:
-    """Whether the sender sends now; a restricted one does, to those who wrote to it."""
+    """Return whether the sender can send now, at least to known contacts."""
     is_sending = row.carries in ("all", "known") and row.paused_at is None
     return is_sending and records.is_running(row, now=now)
