@@ -3,7 +3,7 @@
 Only the waits differ: faults and reactions are those of production.
 """
 
-from hudhud.channels.base import LINKED, Channel, Parts
+from hudhud.channels.base import LINKED, Channel, ChannelParts
 from hudhud.channels.linked.restriction import Waits
 from hudhud.channels.linked.timing import Timing
 from hudhud.cli.demo import sender
@@ -28,7 +28,7 @@ IMPATIENT = Timing(
 )
 
 
-def build_impatient(parts: Parts) -> Channel:
+def build_impatient(parts: ChannelParts) -> Channel:
     from hudhud.channels.linked.build import build  # noqa: PLC0415 -- loads the library
 
     return build(parts, IMPATIENT)

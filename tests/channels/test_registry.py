@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from hudhud.channels.base import SANDBOX, KnownAccount, Parts
+from hudhud.channels.base import SANDBOX, ChannelParts, KnownAccount
 from hudhud.channels.registry import CHANNELS, UNKNOWN, ChannelType, channel_type, pairable
 from hudhud.channels.sandbox import SandboxChannel
 from hudhud.core.english import ENGLISH
@@ -12,9 +12,11 @@ from hudhud.core.errors import StartRefused
 from hudhud.core.settings import Settings, load_settings
 
 
-def parts() -> Parts:
+def parts() -> ChannelParts:
     account = KnownAccount(sender="main", device=None, carries="none", until=None)
-    return Parts(load_settings(), account, database_url=None, has_written=lambda _phone: False)
+    return ChannelParts(
+        load_settings(), account, database_url=None, has_written=lambda _phone: False
+    )
 
 
 def test_setting_accepts_the_channels_of_the_registry() -> None:

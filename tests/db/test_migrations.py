@@ -34,7 +34,7 @@ from hudhud.db.migrate import (
 from hudhud.db.tables import installation, messages, metadata
 from hudhud.maintenance.alerts.state import AlertState, read_all
 from hudhud.messages import listing, statistics, text_store, timeline
-from hudhud.messages.search import JobFilter, Limits, PageCursor
+from hudhud.messages.search import JobFilter, PageCursor, SearchLimits
 from hudhud.messages.states import STATUSES
 from hudhud.senders import overview
 from hudhud.verification.limits.rate_limits import DEFAULTS
@@ -352,7 +352,7 @@ def _insert_message(connection: Connection, number: int, status: str) -> None:
     )
 
 
-def searched(database: Database, search: str, limits: Limits) -> list[int]:
+def searched(database: Database, search: str, limits: SearchLimits) -> list[int]:
     chosen = JobFilter(search=search)
     with database.read() as connection:
         page, _ = listing.page(connection, CIPHER, chosen, PageCursor(20), now=NOW, limits=limits)
@@ -371,7 +371,7 @@ def test_messages_of_the_first_version_are_counted(grown: Database) -> None:
 
 @pytest.mark.parametrize("scanned", [1, 2000])
 def test_the_messages_of_the_first_version_are_found(grown: Database, scanned: int) -> None:
-    limits = Limits(scanned=scanned)
+    limits = SearchLimits(scanned=scanned)
     migrate(grown)
     everything = list(range(8, 0, -1))
     assert searched(grown, "20100123450", limits) == everything

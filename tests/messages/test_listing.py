@@ -11,7 +11,7 @@ from hudhud.messages import listing, queue
 from hudhud.messages.listing import Job, JobPage, JobRefusal, Total
 from hudhud.messages.outcomes import Failed, Sent
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.messages.search import USUAL, JobFilter, Limits, PageCursor
+from hudhud.messages.search import USUAL, JobFilter, PageCursor, SearchLimits
 from hudhud.messages.states import STATUSES
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, submit
@@ -27,7 +27,7 @@ def page(database: Database, chosen: JobFilter = EVERY, **asked: Any) -> JobPage
         )[0]
 
 
-def total(database: Database, chosen: JobFilter = EVERY, limits: Limits = USUAL) -> Total:
+def total(database: Database, chosen: JobFilter = EVERY, limits: SearchLimits = USUAL) -> Total:
     with database.read() as connection:
         return listing.page(connection, CIPHER, chosen, PageCursor(1), now=NOW, limits=limits)[1]
 
@@ -166,7 +166,7 @@ def test_pages_by_number_skip_newer_jobs(database: Database) -> None:
 
 
 def test_totals_are_exact_up_to_a_bound(database: Database) -> None:
-    few = Limits(most_counted=4)
+    few = SearchLimits(most_counted=4)
     put_jobs(database, *(StoredJob(status=one) for one in ("queued", "failed", "expired", "read")))
     filters = (EVERY, JobFilter(search="Acme"), JobFilter(search="1001234"))
     for chosen in filters:

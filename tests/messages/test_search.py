@@ -16,7 +16,7 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import listing, text_store
 from hudhud.messages.listing import JobPage
-from hudhud.messages.search import JobFilter, Limits, PageCursor
+from hudhud.messages.search import JobFilter, PageCursor, SearchLimits
 from hudhud.messages.states import STATUSES, LegacyStatus, legacy_status
 from hudhud.messages.templates.catalog import with_code
 from hudhud.verification import lifecycle
@@ -30,10 +30,10 @@ LEGACY = get_args(LegacyStatus)
 
 # Every way: what is near at once, messages one by one, by the index, by the index in order.
 WAYS = {
-    "what is near": Limits(),
-    "one by one": Limits(scanned=1, dense=math.inf),
-    "by the index": Limits(scanned=1, dense=1),
-    "among many": Limits(scanned=1, dense=1, scanned_widely=1, most_counted=0),
+    "what is near": SearchLimits(),
+    "one by one": SearchLimits(scanned=1, dense=math.inf),
+    "by the index": SearchLimits(scanned=1, dense=1),
+    "among many": SearchLimits(scanned=1, dense=1, scanned_widely=1, most_counted=0),
 }
 
 
@@ -45,11 +45,11 @@ def way(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 # The limits with which `page` and `total` search: the last ones.
-IN_FORCE = [Limits()]
+IN_FORCE = [SearchLimits()]
 
 
 @contextmanager
-def limited(limits: Limits) -> Iterator[None]:
+def limited(limits: SearchLimits) -> Iterator[None]:
     """Run the search with other limits."""
     IN_FORCE.append(limits)
     try:
@@ -332,7 +332,7 @@ def test_index_is_used_for_rare_matches(database: Database) -> None:
     put_jobs(database, *[StoredJob(phone="+4989000000", body="Other.", code=None)] * 40)
     (rare,) = put_jobs(database, StoredJob(error="Rare.", code="8642"))
     put_jobs(database, *[StoredJob(phone="+4989000000", body="Other.", code=None)] * 40)
-    with limited(Limits(scanned=20, dense=10)):
+    with limited(SearchLimits(scanned=20, dense=10)):
         for search in ("1001234", "67", "acme", "rare", "8642"):
             assert found(database, search, limit=5) == [rare]
             assert found(database, search, limit=5, before=rare) == []
@@ -344,7 +344,7 @@ def test_very_frequent_matches_are_listed_newest_first(database: Database) -> No
     ids = put_jobs(database, *[StoredJob(body="Other.", code=None)] * 12)
     newest_first = ids[::-1]
     for widely in (1, 50_000):
-        with limited(Limits(scanned=1, dense=1, scanned_widely=widely, most_counted=5)):
+        with limited(SearchLimits(scanned=1, dense=1, scanned_widely=widely, most_counted=5)):
             assert found(database, "1001234", limit=3) == newest_first[:3]
             assert found(database, "1001234", limit=3, before=ids[6]) == ids[5:2:-1]
             assert found(database, "1001234", limit=3, after=ids[6]) == ids[9:6:-1]
@@ -378,7 +378,7 @@ filters = st.builds(
     search=searches,
 )
 limits = st.builds(
-    Limits,
+    SearchLimits,
     scanned=st.sampled_from([1, 2, 4, 8, 2000]),
     dense=st.sampled_from([1, 2, 10, math.inf]),
     scanned_widely=st.sampled_from([1, 4, 50_000]),
@@ -441,7 +441,7 @@ def walk(database: Database, chosen: JobFilter, limit: int, *, back: bool) -> li
     stored=st.lists(some_jobs, max_size=12), chosen=filters, limit=st.integers(1, 5), small=limits
 )
 def test_pages_and_totals_match_a_plain_filter(
-    database: Database, stored: list[StoredJob], chosen: JobFilter, limit: int, small: Limits
+    database: Database, stored: list[StoredJob], chosen: JobFilter, limit: int, small: SearchLimits
 ) -> None:
     forget_everything(database)
     ids = put_jobs(database, *stored)

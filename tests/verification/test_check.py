@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
 from hudhud.db.engine import Database
-from hudhud.verification.check import Check, Checked, Standing
+from hudhud.verification.check import Check, Checked, CheckState
 from hudhud.verification.lifecycle import STATUSES, Status
 from hudhud.verification.new_verification import Accepted
 from support.queued import PHONE, change
@@ -281,18 +281,18 @@ def test_simultaneous_right_and_wrong_checks_approve_once_or_use_all_attempts(
     assert found["already_used"] == 2 * len(groups) - 1 - tried
 
 
-def pending(attempts: int = 0, expires_at: int = IN_TIME) -> Standing:
-    return Standing("pending", attempts, expires_at)
+def pending(attempts: int = 0, expires_at: int = IN_TIME) -> CheckState:
+    return CheckState("pending", attempts, expires_at)
 
 
-def after(standing: Standing, *, is_right: bool, now: int = NOW) -> Standing | Refused:
+def after(standing: CheckState, *, is_right: bool, now: int = NOW) -> CheckState | Refused:
     return standing.after(is_right=is_right, most=MOST, now=now)
 
 
 @pytest.mark.parametrize("attempts", range(MOST))
 def test_right_code_approves_without_using_an_attempt(attempts: int) -> None:
     standing = after(pending(attempts), is_right=True)
-    assert standing == Standing("approved", attempts, IN_TIME)
+    assert standing == CheckState("approved", attempts, IN_TIME)
 
 
 @pytest.mark.parametrize("attempts", range(MOST - 1))
@@ -302,13 +302,13 @@ def test_a_wrong_code_is_counted_and_leaves_it_pending(attempts: int) -> None:
 
 def test_the_last_wrong_code_ends_it() -> None:
     ended = after(pending(MOST - 1), is_right=False)
-    assert ended == Standing("max_attempts_reached", MOST, IN_TIME)
+    assert ended == CheckState("max_attempts_reached", MOST, IN_TIME)
 
 
 def test_lowered_maximum_ends_the_verification_at_the_next_wrong_code() -> None:
     """OTP_MAX_ATTEMPTS was lowered below the used attempts."""
     standing = pending(3).after(is_right=False, most=2, now=NOW)
-    assert isinstance(standing, Standing)
+    assert isinstance(standing, CheckState)
     assert standing.status == "max_attempts_reached"
 
 
@@ -316,19 +316,19 @@ def test_lowered_maximum_ends_the_verification_at_the_next_wrong_code() -> None:
 @pytest.mark.parametrize(
     ("standing", "error", "word"),
     [
-        (Standing("approved", 0, IN_TIME), Conflict, "already_used"),
-        (Standing("approved", 0, NOW - 1), Conflict, "already_used"),
-        (Standing("max_attempts_reached", 5, IN_TIME), TooMany, "max_attempts_reached"),
-        (Standing("max_attempts_reached", 5, NOW - 1), TooMany, "max_attempts_reached"),
-        (Standing("expired", 0, NOW - 1), Gone, "expired"),
+        (CheckState("approved", 0, IN_TIME), Conflict, "already_used"),
+        (CheckState("approved", 0, NOW - 1), Conflict, "already_used"),
+        (CheckState("max_attempts_reached", 5, IN_TIME), TooMany, "max_attempts_reached"),
+        (CheckState("max_attempts_reached", 5, NOW - 1), TooMany, "max_attempts_reached"),
+        (CheckState("expired", 0, NOW - 1), Gone, "expired"),
         (pending(expires_at=NOW), Gone, "expired"),
         (pending(expires_at=NOW - 1), Gone, "expired"),
-        (Standing("canceled", 0, IN_TIME), NotFound, "nothing_pending"),
-        (Standing("failed", 0, IN_TIME), NotFound, "nothing_pending"),
+        (CheckState("canceled", 0, IN_TIME), NotFound, "nothing_pending"),
+        (CheckState("failed", 0, IN_TIME), NotFound, "nothing_pending"),
     ],
 )
 def test_ended_verification_is_refused_with_a_reason(
-    standing: Standing, error: type[Refused], word: str, *, is_right: bool
+    standing: CheckState, error: type[Refused], word: str, *, is_right: bool
 ) -> None:
     refused = after(standing, is_right=is_right)
     assert type(refused) is error
@@ -336,7 +336,7 @@ def test_ended_verification_is_refused_with_a_reason(
 
 
 def test_refusal_after_too_many_attempts_has_no_retry_after() -> None:
-    refused = after(Standing("max_attempts_reached", 5, IN_TIME), is_right=True)
+    refused = after(CheckState("max_attempts_reached", 5, IN_TIME), is_right=True)
     assert isinstance(refused, TooMany)
     assert refused.retry_after is None
 
@@ -351,7 +351,7 @@ def test_refusal_after_too_many_attempts_has_no_retry_after() -> None:
 def test_no_sequence_of_checks_approves_twice_too_late_or_beyond_the_attempts(
     status: Status, attempts: int, expires_at: int, checks: list[tuple[bool, int]]
 ) -> None:
-    standing = Standing(status, attempts, expires_at)
+    standing = CheckState(status, attempts, expires_at)
     now, approvals, tried = NOW, 0, 0
     for is_right, later in checks:
         now += later

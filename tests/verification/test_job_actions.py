@@ -13,7 +13,7 @@ from hudhud.messages import contacts, listing, queue, statistics
 from hudhud.messages.outcomes import Failed
 from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification import job_actions, lifecycle
-from hudhud.verification.job_actions import ActionResult
+from hudhud.verification.job_actions import JobActionResult
 from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
@@ -31,7 +31,7 @@ def fail(database: Database, count: int = 1) -> list[int]:
     return numbers
 
 
-def retry(database: Database, number: int, *, now: int = NOW) -> ActionResult:
+def retry(database: Database, number: int, *, now: int = NOW) -> JobActionResult:
     with database.write() as connection:
         return job_actions.retry(connection, number, who="admin", now=now)
 
@@ -47,7 +47,7 @@ def retry_all(
         return job_actions.retry_all(connection, who="admin", now=now, most=most, at_once=at_once)
 
 
-def cancel(database: Database, number: int, *, now: int = NOW) -> ActionResult:
+def cancel(database: Database, number: int, *, now: int = NOW) -> JobActionResult:
     with database.write() as connection:
         return job_actions.cancel(connection, number, who="admin", now=now)
 

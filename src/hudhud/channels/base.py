@@ -91,7 +91,7 @@ class KnownAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ChannelParts:
     """The arguments of a channel's constructor.
 
     Attributes:

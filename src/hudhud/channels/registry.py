@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hudhud.channels import sandbox
-from hudhud.channels.base import LINKED, SANDBOX, Channel, Parts
+from hudhud.channels.base import LINKED, SANDBOX, Channel, ChannelParts
 from hudhud.core.errors import StartRefused
 from hudhud.core.sentences import Sentence, say
 
@@ -31,7 +31,7 @@ class ChannelType:
         chat_address: the address that opens a chat, with placeholders `number` and `text`.
     """
 
-    build: Callable[[Parts], Channel]
+    build: Callable[[ChannelParts], Channel]
     label: Sentence
     provider: Sentence
     ready: Sentence
@@ -43,14 +43,14 @@ class ChannelType:
     chat_address: str = "https://wa.me/{number}?text={text}"
 
 
-def _linked(parts: Parts) -> Channel:
+def _linked(parts: ChannelParts) -> Channel:
     # Imported only where needed: the WhatsApp library takes 60 MB.
     from hudhud.channels.linked.build import build  # noqa: PLC0415
 
     return build(parts)
 
 
-def _unknown(_parts: Parts) -> Channel:
+def _unknown(_parts: ChannelParts) -> Channel:
     raise StartRefused(
         "The sender's channel is unknown to this version of Hudhud. Update Hudhud on this machine."
     )

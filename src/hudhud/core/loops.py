@@ -26,7 +26,7 @@ def repeat(
         try:
             step()
         except SQLAlchemyError as error:
-            log.error(unusable, error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            log.error(unusable, error=str(error))
             on_unusable()
             stopping.wait(pause_seconds)
         except Exception:

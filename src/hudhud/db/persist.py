@@ -26,5 +26,5 @@ def persist(
         except SQLAlchemyError as error:
             if not may_pass(error):
                 raise
-            log.error(problem, error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            log.error(problem, error=str(error))
         time.sleep(pause_seconds)

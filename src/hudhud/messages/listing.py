@@ -11,7 +11,7 @@ from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import stored
 from hudhud.db.tables import messages, verifications
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.messages.search import USUAL, JobFilter, Limits, PageCursor, Search
+from hudhud.messages.search import USUAL, JobFilter, PageCursor, Search, SearchLimits
 from hudhud.messages.states import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
 from hudhud.messages.templates.shipped import CODE
 
@@ -90,7 +90,7 @@ def page(
     cursor: PageCursor,
     *,
     now: int,
-    limits: Limits = USUAL,
+    limits: SearchLimits = USUAL,
 ) -> tuple[JobPage, Total]:
     """Return one page of the matching jobs, and their total number."""
     search = Search(connection, cipher, chosen, limits)

@@ -42,7 +42,7 @@ _DIGITS = {ord(digit): str(number % 10) for number, digit in enumerate("٠١٢٣
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SearchLimits:
     """How many messages a search scans and counts; tests use smaller limits."""
 
     scanned: int = 2_000
@@ -54,7 +54,7 @@ class Limits:
     """Limit of exact totals and of pages by number."""
 
 
-USUAL = Limits()
+USUAL = SearchLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Search:
     """One search with its query strategies; matches are counted up to `most_counted`."""
 
     def __init__(
-        self, connection: Connection, cipher: CodeCipher, chosen: JobFilter, limits: Limits
+        self, connection: Connection, cipher: CodeCipher, chosen: JobFilter, limits: SearchLimits
     ) -> None:
         self._connection = connection
         self._chosen = chosen

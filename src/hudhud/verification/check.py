@@ -51,14 +51,14 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CheckState:
     """State of a verification that decides a check, without database access."""
 
     status: Status
     attempts: int
     expires_at: int
 
-    def after(self, *, is_right: bool, most: int, now: int) -> "Standing | Refused":
+    def after(self, *, is_right: bool, most: int, now: int) -> "CheckState | Refused":
         """Return the state after a check, or the reason to refuse it."""
         if self.status == APPROVED:
             return Conflict(USED, "already_used")
@@ -92,7 +92,7 @@ class CodeChecker:
         ids = [_verification_of(connection, check, now) for check in group]
         rows = _locked(connection, [one for one in ids if one is not None])
         standings = {
-            row.id: Standing(row.status, row.attempts, row.expires_at) for row in rows.values()
+            row.id: CheckState(row.status, row.attempts, row.expires_at) for row in rows.values()
         }
         results: list[Checked | Exception] = []
         for check, one in zip(group, ids, strict=True):
@@ -105,7 +105,7 @@ class CodeChecker:
         return results
 
     def _check(
-        self, check: Check, row: Row[tuple[object, ...]], standings: dict[str, Standing], now: int
+        self, check: Check, row: Row[tuple[object, ...]], standings: dict[str, CheckState], now: int
     ) -> Checked | Exception:
         is_right = self._cipher.matches(row.code_digest, row.id, canonical(check.typed))
         after = standings[row.id].after(is_right=is_right, most=self._most, now=now)
@@ -129,7 +129,7 @@ def _has_no_code_yet(row: Row[tuple[object, ...]]) -> bool:
 def _write_down(
     connection: Connection,
     rows: dict[str, Row[tuple[object, ...]]],
-    standings: dict[str, Standing],
+    standings: dict[str, CheckState],
     now: int,
 ) -> None:
     canceled = 0

@@ -19,10 +19,10 @@ from hudhud.verification import lifecycle
 
 AT_ONCE = 500
 
-ActionResult = Literal["done", "unknown"] | JobRefusal
+JobActionResult = Literal["done", "unknown"] | JobRefusal
 
 
-def retry(connection: Connection, number: int, *, who: str, now: int) -> ActionResult:
+def retry(connection: Connection, number: int, *, who: str, now: int) -> JobActionResult:
     """Requeue a failed job with attempts reset, if its code is valid."""
     if _queue_again(connection, [number], who=who, now=now):
         return "done"
@@ -56,7 +56,7 @@ def count_retryable(connection: Connection, *, now: int) -> int:
     return connection.scalar(select(func.count()).select_from(retryable(now).subquery())) or 0
 
 
-def cancel(connection: Connection, number: int, *, who: str, now: int) -> ActionResult:
+def cancel(connection: Connection, number: int, *, who: str, now: int) -> JobActionResult:
     """Cancel a queued job, and its verification unless another job remains."""
     of_job = select(messages.c.verification_id).where(messages.c.id == number)
     verification = connection.scalar(of_job)

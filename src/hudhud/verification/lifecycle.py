@@ -111,7 +111,7 @@ def cancel(
 
 def cancel_uncarried(connection: Connection, ids: Sequence[str], *, now: int) -> None:
     """Cancel, for an admin, verifications without any message that may still arrive."""
-    cancel(connection, _uncarried(connection, ids, (PENDING, FAILED)), reason="admin", now=now)
+    cancel(connection, _undeliverable(connection, ids, (PENDING, FAILED)), reason="admin", now=now)
 
 
 def supersede_silently(connection: Connection, ids: Sequence[str], *, now: int) -> None:
@@ -134,7 +134,7 @@ def fail(connection: Connection, message_ids: Sequence[int], *, now: int) -> Non
     of_these = select(messages.c.verification_id).where(messages.c.id.in_(message_ids))
     carried_by = [one for one in connection.scalars(of_these) if one is not None]
     lock(connection, carried_by)  # so that no further message is queued for them
-    ids = _uncarried(connection, carried_by, (PENDING,))
+    ids = _undeliverable(connection, carried_by, (PENDING,))
     ended = [row.id for row in _end(connection, ids, _Ending(FAILED), now=now, erases=False)]
     events.verification_changed(connection, "verification.failed", ended, now=now)
 
@@ -169,7 +169,7 @@ def lock(connection: Connection, ids: Sequence[str]) -> None:
         connection.execute(found.order_by(verifications.c.id).with_for_update())
 
 
-def _uncarried(
+def _undeliverable(
     connection: Connection, ids: Sequence[str], statuses: Sequence[Status]
 ) -> Sequence[str]:
     """Return verifications without any message that may still arrive."""

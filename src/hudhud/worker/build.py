@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hudhud.channels.base import Channel, KnownAccount, Parts
+from hudhud.channels.base import Channel, ChannelParts, KnownAccount
 from hudhud.channels.registry import channel_type
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import StartRefused
@@ -27,7 +27,7 @@ from hudhud.worker.send import MessageSender
 from hudhud.worker.this_machine import machine_name
 from hudhud.worker.worker import Worker
 
-Builders = Mapping[str, Callable[[Parts], Channel]]
+Builders = Mapping[str, Callable[[ChannelParts], Channel]]
 
 
 def build_worker(settings: Settings, name: str, builders: Builders | None = None) -> Worker:
@@ -68,12 +68,12 @@ def _link_replies(settings: Settings, database: Database, cipher: CodeCipher) ->
     return build_link_replies(settings, database, cipher, templates, countries)
 
 
-def _parts(settings: Settings, database: Database, record: Row[Any]) -> Parts:
+def _parts(settings: Settings, database: Database, record: Row[Any]) -> ChannelParts:
     def has_written(phone: str) -> bool:
         with database.read() as connection:
             return contacts.has_written(connection, phone=phone)
 
-    return Parts(
+    return ChannelParts(
         settings,
         KnownAccount(record.name, record.device, record.carries, record.until),
         None if database.is_sqlite else database.libpq_url(),

@@ -59,7 +59,7 @@ def _run(name: str, builders: Builders | None) -> int:
             return LOCKED_EXIT_CODE
         worker = build_worker(settings, name, builders)
     except HudhudError as error:
-        log.error("the sender cannot start", sender=name, error=str(error))  # noqa: TRY400 -- for operators
+        log.error("the sender cannot start", sender=name, error=str(error))
         return FAILED_EXIT_CODE
     _on_signal(worker.request_stop)
     return worker.run()

@@ -56,7 +56,7 @@ class MessageSender:
             later = self._clock() + round(error.seconds * 1000)
             outcome = Returned(message.id, later, error.sentence, spends_attempt=False)
         except SQLAlchemyError as error:
-            log.error("the database cannot be used, trying again", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            log.error("the database cannot be used, trying again", error=str(error))
             later = self._clock() + round(FIRST_RETRY_SECONDS * 1000)
             outcome = Returned(message.id, later, NO_DATABASE, spends_attempt=False)
         except TransientFailure as error:

@@ -62,7 +62,7 @@ class SenderProcess:
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
-            log.error("the sender did not stop in time; killing it", pid=self.pid)  # noqa: TRY400 -- no traceback is needed
+            log.error("the sender did not stop in time; killing it", pid=self.pid)
             self._process.kill()
             self._process.wait()
         if self._process.stdin is not None:
@@ -174,7 +174,7 @@ class Supervisor:
         try:
             self._process = SenderProcess(self._command, self.sender)
         except OSError as error:
-            log.error("cannot start the sender's process", error=str(error))  # noqa: TRY400 -- the system's message is enough
+            log.error("cannot start the sender's process", error=str(error))
             self._start_at = time.monotonic() + self._timing.longest_restart
             return
         log.info("sender process started", sender=self.sender, pid=self._process.pid)
@@ -226,4 +226,4 @@ class Supervisor:
             with self._database.write() as connection:
                 records.drop_lease(connection, name=self.sender, owner=self._machine)
         except SQLAlchemyError as error:
-            log.error("could not release the sender's lease", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            log.error("could not release the sender's lease", error=str(error))

@@ -301,7 +301,7 @@ class Worker:
         try:
             self._leave_records(sent_all=not sending.is_alive())
         except SQLAlchemyError as error:
-            log.error("could not record the stop of the sender", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            log.error("could not record the stop of the sender", error=str(error))
 
     def _leave_records(self, *, sent_all: bool) -> None:
         now = now_ms()

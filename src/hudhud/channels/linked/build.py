@@ -1,12 +1,12 @@
 """Construct the channel of a linked device from the settings."""
 
-from hudhud.channels.base import Parts
+from hudhud.channels.base import ChannelParts
 from hudhud.channels.linked.channel import LinkedChannel
 from hudhud.channels.linked.session_store import session_store
 from hudhud.channels.linked.timing import Timing
 
 
-def build(parts: Parts, timing: Timing | None = None) -> LinkedChannel:
+def build(parts: ChannelParts, timing: Timing | None = None) -> LinkedChannel:
     """Build the channel of one sender."""
     settings, account = parts.settings, parts.account
     return LinkedChannel(

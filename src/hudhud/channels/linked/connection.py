@@ -392,7 +392,7 @@ class DeviceConnection:
         try:
             self._session.forget(self.device)
         except OSError as error:
-            log.error("cannot delete the session", error=str(error))  # noqa: TRY400 -- an operator needs no traceback for it
+            log.error("cannot delete the session", error=str(error))
         self.device = None
 
 

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hudhud.core.backoff import doubled
+
 WINDOW_MS = 10 * 60 * 1000
 STRANGERS_THAT_RESTRICT = 3
 
@@ -32,7 +34,7 @@ class Restriction:
         self._person_ms = round(waits.person * 1000)
         self._wrote_first = wrote_first
         self._refused: dict[str, int] = {}
-        self._probe_wait = waits.first_probe
+        self._failed_probes = 0
         self._lock = threading.Lock()
         self.until = until
         """Earliest time of a probe; None if the account is not restricted."""
@@ -58,10 +60,10 @@ class Restriction:
             if self.until is not None:
                 if known:
                     return False
-                self._probe_wait = min(self._waits.longest_probe, 2 * self._probe_wait)
+                self._failed_probes += 1
             elif len(self._refused) < STRANGERS_THAT_RESTRICT:
                 return False
-            self.until = now + round(self._probe_wait * 1000)
+            self.until = now + round(self._probe_wait() * 1000)
             return True
 
     def accept(self, phone: str) -> bool:
@@ -72,7 +74,7 @@ class Restriction:
             if self.until is None or known:
                 return False
             self.until = None
-            self._probe_wait = self._waits.first_probe
+            self._failed_probes = 0
             self._refused.clear()
             return True
 
@@ -80,3 +82,7 @@ class Restriction:
         """Forget a refusal of `phone`, because this person has now written."""
         with self._lock:
             self._refused.pop(phone, None)
+
+    def _probe_wait(self) -> float:
+        waits = self._waits
+        return doubled(waits.first_probe, self._failed_probes, most=waits.longest_probe)

@@ -11,7 +11,7 @@ from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import say
 from hudhud.messages import admission
 from hudhud.verification import job_actions
-from hudhud.verification.job_actions import ActionResult
+from hudhud.verification.job_actions import JobActionResult
 from hudhud.web.admin.audited_change import DONE, Change, ChangeResult, carry_out, respond
 from hudhud.web.admin.jobs.labels import REASONS
 from hudhud.web.admin.login.guard import authenticate_changer
@@ -69,7 +69,7 @@ def _room(connection: Connection, state: AppState, now: int) -> int | None:
 class _Intervene(Protocol):
     def __call__(
         self, connection: Connection, number: int, *, who: str, now: int
-    ) -> ActionResult: ...
+    ) -> JobActionResult: ...
 
 
 def _intervention(intervene: _Intervene, job: str, *, done: str, refused: str) -> Change:
@@ -80,7 +80,7 @@ def _intervention(intervene: _Intervene, job: str, *, done: str, refused: str) -
     return change
 
 
-def _job_result(found: ActionResult, job: str, *, done: str, refused: str) -> ChangeResult:
+def _job_result(found: JobActionResult, job: str, *, done: str, refused: str) -> ChangeResult:
     if found == "done":
         return ChangeResult(DONE, say(done, job=job))
     if found == "unknown":
