@@ -106,6 +106,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/ruff check --quiet
 	@$(call quietly,$(BIN)/lint-imports --no-logo --no-cache)
 	@$(BIN)/python .ci/unused_code.py
+	@$(BIN)/python .ci/plain_english.py
 	@$(call quietly,$(BIN)/deptry --no-ansi src)
 	@cd emulator && $(call quietly,../$(BIN)/deptry --no-ansi src)
 	@$(BIN)/mypy --no-error-summary

@@ -1,4 +1,4 @@
-"""`python -m hudhud` is the command line too."""
+"""`python -m hudhud`: the command line."""
 
 from hudhud.cli import main
 

@@ -1,7 +1,7 @@
-"""Construct what `hudhud serve` and `worker` run from the settings.
+"""Construct the parts of `hudhud serve` and `worker` from the settings.
 
-The web application is constructed in `web/application.py`, a sender's worker in `worker/build.py`,
-so that neither loads what only the other one uses; what both use, in `verification/build.py`.
+`web/application.py` constructs the web application and `worker/build.py` a sender's worker, so that
+neither imports the other's dependencies. `verification/build.py` has the parts that both use.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ from hudhud.worker.this_machine import machine_name
 
 
 def open_installation(settings: Settings) -> Database:
-    """Open the database that the settings choose and bring it to this version's tables.
+    """Open the configured database and migrate it to this version.
 
     Raises SettingsError or StartRefused.
     """
@@ -50,14 +50,14 @@ def open_installation(settings: Settings) -> Database:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"DATA_DIR: {folder} cannot be made: {error.strerror}.") from None
+        raise SettingsError(f"DATA_DIR: {folder} cannot be created: {error.strerror}.") from None
     database = open_database(database_url(database_place_of(settings)).url)
     migrate(database)
     return database
 
 
 def build_limits(settings: Settings) -> Limits:
-    """Build what knows the limits of each send."""
+    """Build the limits on sends."""
     each: dict[LimitKind, Rates | None] = {
         kind: getattr(settings, f"limit_{kind}") for kind in KINDS
     }
@@ -66,7 +66,7 @@ def build_limits(settings: Settings) -> Limits:
 
 
 def build_starter(settings: Settings, templates: Templates) -> VerificationStarter:
-    """Build what makes verifications. Raises StartRefused without a secret."""
+    """Build the starter of verifications. Raises StartRefused without a secret."""
     return VerificationStarter(
         build_code_cipher(settings),
         templates,
@@ -83,7 +83,7 @@ def build_acceptor(
     countries: CountryPolicy,
     clock: Callable[[], int] = now_ms,
 ) -> Acceptor:
-    """Build what accepts verifications and writes them. Raises StartRefused without a secret."""
+    """Build the acceptor, which stores verifications. Raises StartRefused without a secret."""
     return Acceptor(
         database,
         build_code_cipher(settings),
@@ -97,7 +97,7 @@ def build_acceptor(
 def build_link_starter(
     settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
 ) -> LinkStarter:
-    """Build what makes links. Raises StartRefused without a secret."""
+    """Build the starter of links. Raises StartRefused without a secret."""
     return LinkStarter(
         database,
         build_code_cipher(settings),
@@ -112,20 +112,20 @@ def build_link_starter(
 def build_resender(
     settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
 ) -> Resender:
-    """Build what sends codes again."""
+    """Build the resender of codes."""
     limits = build_limits(settings)
     return Resender(database, templates, countries, limits, mean_gap=mean_gap_of(settings))
 
 
 def credentials_of(settings: Settings) -> GivenCredentials:
-    """Return the credentials that the settings name."""
+    """Return the credentials of the settings."""
     return GivenCredentials(
         settings.admin_username, api_key=settings.api_key, admin_password=settings.admin_password
     )
 
 
 def build_admin_password(settings: Settings) -> AdminPassword:
-    """Build what judges the admin's password. Raises StartRefused without a secret."""
+    """Build the check of the admin's password. Raises StartRefused without a secret."""
     return AdminPassword(
         settings.admin_username,
         of_environment=settings.admin_password,
@@ -137,7 +137,7 @@ def build_admin_password(settings: Settings) -> AdminPassword:
 def build_supervisors(settings: Settings, database: Database, program: Program) -> list[Supervisor]:
     """Build the supervisors of this machine's senders, whose processes run `program`.
 
-    Beside a linked device runs a sandbox, as long as there is a test key or something for it.
+    Next to a linked device, a sandbox runs while a test key is in use or a sandbox message waits.
     """
     machine = machine_name(settings.data_dir)
     chosen = Supervisor(
@@ -149,7 +149,7 @@ def build_supervisors(settings: Settings, database: Database, program: Program) 
     )
     if settings.channel == SANDBOX:
         return [chosen]
-    beside = Supervisor(
+    sandbox = Supervisor(
         sender=settings.sandbox_name,
         channel=SANDBOX,
         machine=machine,
@@ -157,7 +157,7 @@ def build_supervisors(settings: Settings, database: Database, program: Program) 
         program=program,
         is_wanted=_sandbox_is_wanted,
     )
-    return [chosen, beside]
+    return [chosen, sandbox]
 
 
 def _sandbox_is_wanted(connection: Connection) -> bool:
@@ -167,7 +167,7 @@ def _sandbox_is_wanted(connection: Connection) -> bool:
 
 
 def build_housekeeping(settings: Settings, database: Database) -> Housekeeping:
-    """Build what keeps the installation in order."""
+    """Build the housekeeping loop."""
     most_reconnects = settings.baileys_max_retries
     return Housekeeping(
         database=database,
@@ -179,14 +179,14 @@ def build_housekeeping(settings: Settings, database: Database) -> Housekeeping:
 
 
 def alert_targets_of(settings: Settings) -> list[str]:
-    """Return the apprise addresses that are alerted."""
+    """Return the apprise addresses that receive alerts."""
     addresses = (settings.alert_urls or "").split()
     token, chat = settings.telegram_bot_token, settings.telegram_chat_id
     return addresses if token is None or chat is None else [telegram(token, chat), *addresses]
 
 
 def kept_days_of(settings: Settings) -> KeptDays:
-    """Return how long the settings keep what is over."""
+    """Return the retention periods of the settings, in days."""
     return KeptDays(
         messages=settings.retention_messages_days,
         verifications=settings.retention_verifications_days,
@@ -196,15 +196,15 @@ def kept_days_of(settings: Settings) -> KeptDays:
 
 
 def build_dispatcher(settings: Settings, database: Database) -> Dispatcher:
-    """Build what delivers events to webhooks. Raises StartRefused without a secret."""
+    """Build the dispatcher of webhook events. Raises StartRefused without a secret."""
     return Dispatcher(database, build_webhook_cipher(settings), build_address_policy(settings))
 
 
 def build_address_policy(settings: Settings) -> AddressPolicy:
-    """Build what judges where webhooks may lead."""
+    """Build the policy on addresses of webhooks."""
     return AddressPolicy(allow_private=settings.webhook_allow_private)
 
 
 def build_webhook_cipher(settings: Settings) -> Cipher:
-    """Build what seals and opens the secrets of webhooks. Raises StartRefused without a secret."""
+    """Build the cipher of webhook secrets. Raises StartRefused without a secret."""
     return Cipher(endpoints.PURPOSE, secret_of(settings), settings.session_secret_previous)

@@ -1,7 +1,7 @@
-"""Run the service: the web application, the senders and the housekeeping, until a signal ends it.
+"""Run the web application, the senders and the housekeeping until a signal.
 
-The end, within 10 s: stop accepting, finish the requests in flight, let the senders finish what
-they send, close the database.
+Shutdown takes at most 10 s: stop accepting, finish the requests in flight, let the senders finish
+their current messages, close the database.
 """
 
 import asyncio
@@ -29,19 +29,19 @@ log = structlog.get_logger(__name__)
 
 Loop = Callable[[threading.Event], None]
 
-# Requests in flight get this long; the senders have 8 s at the same time.
+# How long shutdown waits for requests in flight; the senders have 8 s in parallel.
 REQUESTS_SECONDS = 5
 BACKLOG = 2048
 END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-# The thread that commits gives the interpreter's lock up at each call of the database and must
-# wait this long to get it back from the event loop; Python's own 5 ms would halve what is accepted.
+# The commit thread releases the GIL at each database call and waits this long to get it back from
+# the event loop; Python's default of 5 ms would halve the throughput.
 SWITCH_SECONDS = 0.0002
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that tells when it listens, and leaves signals to us.
+    """uvicorn with a callback once it listens, and without signal handlers.
 
-    Its own handlers would end the process by the signal itself.
+    uvicorn's own handlers would end the process by the signal itself.
     """
 
     def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
@@ -66,7 +66,7 @@ def serve(
 ) -> None:
     """Serve and supervise until SIGTERM or SIGINT; `on_listening` gets the port.
 
-    Raises StartRefused where the address cannot be listened on.
+    Raises StartRefused if the address cannot be bound.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     listener = _listen(settings)
@@ -80,7 +80,7 @@ def serve(
 
 
 def work(settings: Settings, database: Database, program: Program) -> None:
-    """Supervise without the web part, until SIGTERM or SIGINT."""
+    """Supervise the senders without a web application, until SIGTERM or SIGINT."""
     stopping = threading.Event()
     loops = _loops(settings, database, program)
     with contextlib.suppress(SystemExit), _running(loops, stopping):
@@ -92,13 +92,13 @@ def work(settings: Settings, database: Database, program: Program) -> None:
 
 
 def end_by_signal() -> None:
-    """Let SIGTERM and SIGINT end this process by SystemExit, with exit code 0."""
+    """Make SIGTERM and SIGINT raise SystemExit with exit code 0."""
     for number in END_SIGNALS:
         signal.signal(number, lambda _number, _frame: sys.exit(0))
 
 
 def _loops(settings: Settings, database: Database, program: Program) -> list[tuple[str, Loop]]:
-    """Build what runs beside the web part, each in a thread of this name."""
+    """Build the background loops, each with the name of its thread."""
     supervisors = app.build_supervisors(settings, database, program)
     return [
         ("housekeeping", app.build_housekeeping(settings, database).run),
@@ -109,8 +109,8 @@ def _loops(settings: Settings, database: Database, program: Program) -> list[tup
 
 @contextlib.contextmanager
 def _running(loops: Sequence[tuple[str, Loop]], stopping: threading.Event) -> Iterator[None]:
-    # What the start has made stays for good: to search it for garbage takes up to 100 ms, also in
-    # the middle of a transaction.
+    # Objects made at startup live as long as the process: collecting them would take up to 100 ms,
+    # even within a transaction.
     gc.freeze()
     threads = [threading.Thread(target=run, args=(stopping,), name=name) for name, run in loops]
     for thread in threads:
@@ -118,7 +118,7 @@ def _running(loops: Sequence[tuple[str, Loop]], stopping: threading.Event) -> It
     try:
         yield
     finally:
-        for number in END_SIGNALS:  # a second one must not hinder the orderly end
+        for number in END_SIGNALS:  # a second signal must not interrupt the shutdown
             signal.signal(number, signal.SIG_IGN)
         stopping.set()
         for thread in threads:
@@ -148,7 +148,7 @@ async def _serve_web(
 
 
 def server_config(settings: Settings, web: Litestar) -> uvicorn.Config:
-    """Return how uvicorn serves; forwarded headers of TRUSTED_PROXIES alone are believed."""
+    """Return uvicorn's configuration; only TRUSTED_PROXIES may send forwarded headers."""
     return uvicorn.Config(
         web,
         http="httptools",
@@ -169,5 +169,5 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         raise StartRefused(
             f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
-            "Stop the other program there, or set PORT or HOST."
+            "Stop the other program on this port, or set PORT or HOST."
         ) from None

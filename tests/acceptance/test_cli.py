@@ -204,7 +204,7 @@ def is_code(line: str) -> bool:
 
 
 def test_linked_sender_needs_no_pairing(linked: LinkedService) -> None:
-    assert "linked already" in run(linked.service.folder, "pair").stdout
+    assert "already linked" in run(linked.service.folder, "pair").stdout
 
 
 def test_code_sent_from_the_command_line_arrives(linked: LinkedService) -> None:

@@ -109,14 +109,14 @@ def test_password_can_be_set_before_the_first_start(run: Run, types: Types) -> N
 
 def test_unlock_releases_one_address(run: Run, installation: Installation) -> None:
     fail_to_log_in(installation, "192.0.2.1", "192.0.2.1", "192.0.2.2")
-    assert run("admin", "unlock", "192.0.2.1").out == "Failed logins forgotten: 2.\n"
-    assert run("admin", "unlock", "192.0.2.1").out == "Failed logins forgotten: 0.\n"
+    assert run("admin", "unlock", "192.0.2.1").out == "Failed logins cleared: 2.\n"
+    assert run("admin", "unlock", "192.0.2.1").out == "Failed logins cleared: 0.\n"
     assert notes(installation)[0] == ("cli", "unlocked", "192.0.2.1", None)
 
 
 def test_unlock_releases_every_address(run: Run, installation: Installation) -> None:
     fail_to_log_in(installation, "192.0.2.1", "2001:db8::1", "192.0.2.2")
-    assert run("admin", "unlock").out == "Failed logins forgotten: 3.\n"
+    assert run("admin", "unlock").out == "Failed logins cleared: 3.\n"
 
 
 def test_second_factor_is_reset(run: Run, installation: Installation) -> None:

@@ -172,6 +172,15 @@ def test_database_of_another_version_is_reported_with_a_remedy(
     assert "hudhud migrate" in ended.err
 
 
+def test_worker_without_postgresql_is_refused_before_anything_is_created(
+    run: Run, tmp_path: Path
+) -> None:
+    ended = run("worker")
+    assert ended.code == 2
+    assert "DATABASE_URL" in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_migrate_creates_the_tables(run: Run) -> None:
     ended = run("migrate")
     assert (ended.code, ended.out) == (0, f"The database is at revision {HEAD}.\n")

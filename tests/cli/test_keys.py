@@ -199,7 +199,7 @@ def test_list_shows_the_last_use_including_the_environment_key(
 ) -> None:
     monkeypatch.setenv("API_KEY", "key of the settings")
     key = run("keys", "create", "webshop").out.strip()
-    assert "API_KEY of the settings works too, never used." in run("keys", "list").err
+    assert "API_KEY of the settings also works, never used." in run("keys", "list").err
     cache = ApiKeyCache(installation.database, "key of the settings")
     cache.start()
     cache.identify(key)
@@ -207,7 +207,7 @@ def test_list_shows_the_last_use_including_the_environment_key(
     cache.stop()
     listed = run("keys", "list")
     assert re.search(r"  last used \S+Z  in use", listed.out)
-    assert re.search(r"works too, last used \S+Z\.", listed.err)
+    assert re.search(r"also works, last used \S+Z\.", listed.err)
 
 
 def test_creating_and_revoking_are_audited(run: Run, installation: Installation) -> None:

@@ -58,7 +58,7 @@ def test_sample_values_of_telegram_count_as_unset_and_are_mentioned() -> None:
 
 def test_telegram_bot_without_a_chat_is_mentioned_without_its_token() -> None:
     (line,) = lines(telegram_bot_token="1:secret")
-    assert line == "Telegram is not alerted: TELEGRAM_CHAT_ID is not set."
+    assert line == "No alerts are sent to Telegram: TELEGRAM_CHAT_ID is not set."
 
 
 def test_value_truncated_by_the_earlier_application_is_mentioned_but_not_shown() -> None:

@@ -29,14 +29,14 @@ def file(tmp_path: Path) -> Path:
 def test_check_without_a_file_says_so(run: Run) -> None:
     ended = run("templates", "check")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == "There is no data/templates.toml: the texts that ship are used.\n"
+    assert ended.out == "There is no data/templates.toml: the built-in texts are used.\n"
 
 
 def test_check_accepts_a_valid_file(run: Run, file: Path) -> None:
     file.write_text(OWN, encoding="utf-8")
     ended = run("templates", "check")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == "data/templates.toml is right: 1 text, 1 key.\n"
+    assert ended.out == "data/templates.toml is valid: 1 text, 1 key.\n"
 
 
 def test_check_of_an_invalid_file_exits_with_one_and_a_line_per_error(run: Run, file: Path) -> None:

@@ -68,7 +68,7 @@ def test_secret_of_a_new_endpoint_is_printed_once(run: Run, installation: Instal
     assert secret.startswith("whsec_")
     assert stored_secrets(installation) == [secret]
     listed = run("webhooks", "list").out
-    assert listed == f"1  {URL}  all events  of everybody  works  pending 0  failed 0\n"
+    assert listed == f"1  {URL}  all events  of all keys  works  pending 0  failed 0\n"
     assert secret not in ended.err
 
 
@@ -121,7 +121,7 @@ def test_new_secret_signs_together_with_the_former_one(
     first = run("webhooks", "add", URL).out.strip()
     ended = run("webhooks", "rotate", "1", "--overlap", "2")
     assert ended.code == 0
-    assert "signs too for 2 h more" in ended.err
+    assert "also signs for 2 h" in ended.err
     assert stored_secrets(installation) == [ended.out.strip(), first]
     assert run("webhooks", "rotate", "1", "--overlap", "721").code == 2
 
@@ -146,7 +146,7 @@ def test_replay_says_which_delivery_is_ahead(run: Run, installation: Installatio
         for _ in range(2):
             events.messages_changed(connection, "message.sent", [job], now=now_ms())
     said = run("webhooks", "replay", "2").out
-    assert said == "Delivery 2 waits for delivery 1 and is sent after it.\n"
+    assert said == "Delivery 2 is queued again, behind delivery 1.\n"
     assert "  behind 1" in run("webhooks", "deliveries").out.splitlines()[0]
     assert f"{URL}?…" in run("webhooks", "list").out
     with installation.database.read() as connection:
@@ -192,7 +192,7 @@ def test_disabled_endpoint_can_be_enabled(run: Run, installation: Installation) 
         endpoints.disable(connection, 1, reason=other("It answered 410."), now=now_ms())
     assert "(It answered 410.)" in run("webhooks", "list").out
     assert run("webhooks", "enable", "1").out == "Endpoint 1 is enabled.\n"
-    assert run("webhooks", "enable", "1").out == "Endpoint 1 is enabled already.\n"
+    assert run("webhooks", "enable", "1").out == "Endpoint 1 is already enabled.\n"
     assert "  works  " in run("webhooks", "list").out
 
 
@@ -217,13 +217,13 @@ def test_deliveries_can_be_listed_and_filtered_by_failure(
 def test_one_or_all_failed_deliveries_can_be_replayed(run: Run, installation: Installation) -> None:
     run("webhooks", "add", URL, "--event", "message.sent")
     put_deliveries(installation, 3)
-    assert run("webhooks", "replay", "2").out == "Delivery 2 goes out again.\n"
+    assert run("webhooks", "replay", "2").out == "Delivery 2 is queued again.\n"
     assert statuses(installation) == ["failed", "pending", "failed"]
     assert run("webhooks", "replay", "99").code == 1
     late = run("webhooks", "replay", "--endpoint", "1", "--since", "0h")
-    assert late.out == "Deliveries that go out again: 0.\n"
+    assert late.out == "Deliveries queued again: 0.\n"
     everything = run("webhooks", "replay", "--endpoint", "1", "--since", "2026-01-01T00:00")
-    assert everything.out == "Deliveries that go out again: 2.\n"
+    assert everything.out == "Deliveries queued again: 2.\n"
     assert statuses(installation) == ["pending"] * 3
 
 

@@ -1,6 +1,6 @@
-"""The command line: `hudhud --help`. Each command has the file of its name.
+"""The command line, with one module per command or group.
 
-It ends with 0 when done, 1 when that failed, 2 for wrong use or settings, 130 after Ctrl-C.
+Exit codes: 0 success, 1 failure, 2 wrong use or settings, 130 Ctrl-C.
 """
 
 import os
@@ -28,8 +28,8 @@ cli = typer.Typer(
 
 
 def main(worker: Program = WORKER) -> None:
-    """Run the command line; `worker` runs as a sender's process."""
-    os.umask(0o077)  # all that Hudhud writes may hold secrets
+    """Run the command line; `worker` is the program of a sender's process."""
+    os.umask(0o077)  # every file of Hudhud may hold secrets
     try:
         cli(prog_name="hudhud", obj=worker)
     except (SettingsError, BadRequest) as error:
@@ -56,7 +56,7 @@ def _end(*sentences: str, exit_code: int) -> NoReturn:
     raise SystemExit(exit_code)
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer calls it so
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer passes it by position
     if wanted:
         typer.echo(f"hudhud {__version__}")
         raise typer.Exit
@@ -72,5 +72,5 @@ def hudhud(
 ) -> None:
     """Verify phone numbers over WhatsApp, on your own machine.
 
-    Begin with `hudhud demo` to see it work without a phone, or `hudhud serve` to run it.
+    Start with `hudhud demo` to try it without a phone, or with `hudhud serve` to run it.
     """

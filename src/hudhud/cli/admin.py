@@ -1,4 +1,4 @@
-"""`hudhud admin`: the admin's password, second factor, and a way back in."""
+"""`hudhud admin`: the admin's password, second factor and failed logins."""
 
 import sys
 from contextlib import closing
@@ -13,22 +13,20 @@ from hudhud.cli.terminal import progress
 from hudhud.core.errors import BadRequest, CommandFailed, SettingsError
 from hudhud.core.settings import load_settings
 
-admin = typer.Typer(
-    help="Change the admin's password, or find a way back in.", no_args_is_help=True
-)
+admin = typer.Typer(help="Set the admin's password, or restore lost access.", no_args_is_help=True)
 
 
 @admin.command("set-password")
 def set_password() -> None:
-    """Set the admin's password, and end every session.
+    """Set the admin's password and end every session.
 
-    Asks for it twice on a terminal, else reads one line of the standard input.
+    Prompts twice on a terminal; otherwise reads one line from standard input.
     """
     settings = load_settings()
     if settings.admin_password is not None:
         raise SettingsError(
-            "ADMIN_PASSWORD is set, and wins over every other password. Change it there and start "
-            "Hudhud again, or take it away and run this command once more."
+            "ADMIN_PASSWORD is set and overrides the stored password. Change it and restart "
+            "Hudhud, or unset it and run this command again."
         )
     password_hash = admin_password.hash_password(_read_password())
     with progress("Opening the database …"):
@@ -45,19 +43,19 @@ def set_password() -> None:
 def unlock(
     address: Annotated[
         str | None,
-        typer.Argument(help="The address that failed too often; without it, every address."),
+        typer.Argument(help="The locked-out IP address; all addresses by default."),
     ] = None,
 ) -> None:
-    """Forget failed logins, so that an address need not wait for 15 minutes."""
+    """Clear failed logins, so that an address need not wait 15 minutes."""
     with changing(load_settings()) as connection:
         count = login_attempts.unlock(connection, address)
         note(connection, "unlocked", address)
-    typer.echo(f"Failed logins forgotten: {count}.")
+    typer.echo(f"Failed logins cleared: {count}.")
 
 
 @admin.command("reset-second-factor")
 def reset_second_factor() -> None:
-    """Turn the second factor off, for who has lost both the phone and the recovery codes."""
+    """Turn off the second factor after losing phone and recovery codes."""
     settings = load_settings()
     with changing(settings) as connection:
         was_there = second_factor.turn_off(connection, settings.admin_username)

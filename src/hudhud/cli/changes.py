@@ -1,4 +1,4 @@
-"""How commands change an installation: in one transaction, and noted in the audit."""
+"""Changes of an installation by commands: transactional and audited."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from hudhud.core.settings import Settings
 
 @contextmanager
 def changing(settings: Settings) -> Iterator[Connection]:
-    """Lend a transaction on an existing installation, and wake who waits for a change."""
+    """Yield a write transaction on an existing installation, then ring the doorbell."""
     with existing_installation(settings) as database, database.write() as connection:
         yield connection
         database.notify(connection)
@@ -24,7 +24,7 @@ def changing(settings: Settings) -> Iterator[Connection]:
 def note(
     connection: Connection, what: What, subject: str | None, detail: Sentence | None = None
 ) -> None:
-    """Write down in the audit what the command line did."""
+    """Record a change by the command line in the audit."""
     audit_log.note(
         connection,
         who=COMMAND_LINE,

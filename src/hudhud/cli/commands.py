@@ -1,6 +1,6 @@
-"""The commands by name; the module of one is imported when it is run.
+"""The commands by name, each imported only when it runs.
 
-`hudhud --help` needs one line of each, and must not wait for a database or a web framework.
+`hudhud --help` needs only one line of each and must not import the database or web framework.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typer.main import get_command, get_group
 
 
 class Entry(NamedTuple):
-    """Where a command is, below `hudhud.cli`, and the first line of its help."""
+    """A command's module below `hudhud.cli`, its attribute, and its first help line."""
 
     module: str
     attribute: str
@@ -21,64 +21,60 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final[Mapping[str, Entry]] = {
-    "serve": Entry("serve", "serve", "Serve the API and run this machine's sender, until Ctrl-C."),
+    "serve": Entry("serve", "serve", "Run the API and this machine's sender until Ctrl-C."),
     "worker": Entry(
         "serve",
         "worker",
-        "Run only this machine's sender, beside a `serve` elsewhere (needs PostgreSQL).",
+        "Run only this machine's sender, with `serve` elsewhere (needs PostgreSQL).",
     ),
-    "pair": Entry(
-        "pair", "pair", "Link a WhatsApp account: show the QR code to scan until it is connected."
-    ),
-    "send": Entry(
-        "send", "send", "Send a code to a phone number, and follow it until it is delivered."
-    ),
+    "pair": Entry("pair", "pair", "Link a WhatsApp account by QR code or typed code."),
+    "send": Entry("send", "send", "Send a code to a phone number and follow its delivery."),
     "status": Entry(
         "status",
         "status",
-        "Show the senders, what waits in the queue, and what became of the latest 1,000 jobs.",
+        "Show the senders, the queue and the latest 1,000 jobs.",
     ),
     "migrate": Entry(
         "serve",
         "migrate",
-        "Bring the database to this version's tables; `serve` does it by itself.",
+        "Migrate the database to this version; `serve` does so automatically.",
     ),
-    "keys": Entry("keys", "keys", "Make, list, rotate and revoke API keys."),
+    "keys": Entry("keys", "keys", "Create, list, rotate and revoke API keys."),
     "templates": Entry(
-        "templates", "templates", "Check your own texts, and see texts as they are read."
+        "templates", "templates", "Check your own message texts and preview all wordings."
     ),
-    "webhooks": Entry("webhooks", "hooks", "Send events to other programs."),
-    "admin": Entry("admin", "admin", "Change the admin's password, or find a way back in."),
+    "webhooks": Entry(
+        "webhooks", "hooks", "Manage the endpoints that receive events, and their deliveries."
+    ),
+    "admin": Entry("admin", "admin", "Set the admin's password, or restore lost access."),
     "forget": Entry(
         "forget",
         "forget",
-        "Forget a phone number: a pseudonym takes its place in all that is stored.",
+        "Replace a phone number with a pseudonym in all stored data.",
     ),
     "doctor": Entry(
         "doctor",
         "doctor",
-        "Check what usually goes wrong, and say how to mend it. Changes nothing.",
+        "Check for common problems and explain how to fix them.",
     ),
-    "demo": Entry(
-        "demo", "demo", "See a code arrive in a minute, without a phone and without WhatsApp."
-    ),
+    "demo": Entry("demo", "demo", "Watch a code arrive, without a phone and without WhatsApp."),
 }
 
 
 class CommandGroup(TyperGroup):
     """Lists the commands without importing them."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- typer calls it so
-        """Return their names, in the order of the help."""
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- typer's signature
+        """Return the names in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:  # noqa: ARG002
-        """Return what the help shows of a command."""
+        """Return a stub of the command for the list in the help."""
         entry = COMMANDS.get(cmd_name)
         return None if entry is None else TyperCommand(cmd_name, help=entry.summary)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Import the command that the arguments begin with."""
+        """Import the command named by the first argument."""
         if args[0] in COMMANDS:
             return args[0], load(args[0]), args[1:]
         return super().resolve_command(ctx, args)

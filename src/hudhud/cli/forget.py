@@ -1,4 +1,4 @@
-"""`hudhud forget`: put a pseudonym in the place of a phone number."""
+"""`hudhud forget`: replace a phone number with a pseudonym."""
 
 from typing import Annotated
 
@@ -17,22 +17,22 @@ def forget(
         typer.Argument(metavar="+NUMBER", help="The person's phone number, like +201001234567."),
     ],
 ) -> None:
-    """Forget a phone number: a pseudonym takes its place in all that is stored.
+    """Replace a phone number with a pseudonym in all stored data.
 
-    Codes, references and metadata of its verifications are erased, and what waits is canceled.
-    Works beside a running service. Ends with 1 where something is left.
+    Erases the codes, references and metadata of its verifications, and cancels waiting messages.
+    Works while the service runs. Exits with 1 if a trace is left.
     """
     phone = phone_from(number)
     with (
         existing_installation(load_settings()) as database,
-        progress("Putting a pseudonym in the number's place …"),
+        progress("Replacing the number …"),
     ):
         done = forget_number(database, phone.number, who=COMMAND_LINE)
     changed = ", ".join(f"{count} {name}" for name, count in sorted(done.rows.items()) if count)
     typer.echo(f"Rows changed or deleted: {changed or 'none'}.")
     if done.left:
         raise CommandFailed(
-            f"The number is left in: {', '.join(done.left)}. Run this command again; what you "
-            "wrote yourself, as the name of a key or the address of a webhook, change there."
+            f"The number is left in: {', '.join(done.left)}. Run this command again. If it is in "
+            "the name of a key or the address of a webhook, change it there."
         )
-    typer.echo(f"No trace is left. In its place stands {done.pseudonym}.")
+    typer.echo(f"No trace is left. The pseudonym is {done.pseudonym}.")

@@ -1,4 +1,4 @@
-"""`hudhud keys`: make, list, rotate and revoke the keys that callers of the API send."""
+"""`hudhud keys`: create, list, rotate and revoke API keys."""
 
 import re
 from contextlib import closing
@@ -20,42 +20,44 @@ from hudhud.core.settings import load_settings
 from hudhud.db.locks import Lock, lock
 
 SPAN = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
-ONCE = "Keep it safe, it is shown only this once:"
+ONCE = "Store it safely, it is shown only once:"
 
-keys = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
+keys = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
 
 
 @keys.command()
 def create(
     *,
-    name: Annotated[str, typer.Argument(help="Who will use it, for example: webshop.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of the program that uses the key, like webshop.")
+    ],
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="What it may do: send (ask for codes), verify (check them), read (see what became "
-            "of them), sandbox (read what the sandbox took), admin (all, and what is under "
-            f"/admin). Give it several times; {', '.join(DEFAULT_SCOPES)} where none is given.",
+            help="Permission: send (request codes), verify (check them), read (see their status), "
+            "sandbox (read the sandbox's messages), admin (everything, including /admin). "
+            f"Repeatable; {', '.join(DEFAULT_SCOPES)} by default.",
         ),
     ] = None,
     test: Annotated[
-        bool, typer.Option("--test", help="Make a test key: what it sends goes to the sandbox.")
+        bool, typer.Option("--test", help="Create a test key, whose messages go to the sandbox.")
     ] = False,
     limit: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KIND=TEXT",
-            help="A limit of its own, for example per_number=1/30s,5/1h or per_prefix=0 for none. "
-            f"Kinds: {', '.join(KINDS)}. May be given several times.",
+            help="Limit for this key, like per_number=1/30s,5/1h, or per_prefix=0 for none. "
+            f"Kinds: {', '.join(KINDS)}. Repeatable.",
         ),
     ] = None,
     hide_code: Annotated[
-        bool, typer.Option("--hide-code", help="Leave the code out of the answers.")
+        bool, typer.Option("--hide-code", help="Omit the code from responses.")
     ] = False,
     allow_link_verify: Annotated[
         bool,
         typer.Option(
             "--allow-link-verify",
-            help="Let it use links whose text itself approves; docs/api.md says when not to.",
+            help="Allow links that approve without a code; read docs/api.md first.",
         ),
     ] = False,
     source: Annotated[
@@ -63,14 +65,14 @@ def create(
         typer.Option(
             "--from",
             metavar="NETWORK",
-            help="Address or network from which alone it may be used. May be given several times.",
+            help="Address or network from which the key may be used. Repeatable; any by default.",
         ),
     ] = None,
     expires_in: Annotated[
-        str | None, typer.Option(help="How long it works, for example 90d; for ever where unset.")
+        str | None, typer.Option(help="How long the key works, like 90d; without end by default.")
     ] = None,
 ) -> None:
-    """Make an API key and print it. It is shown only this once: only its hash is kept."""
+    """Create an API key and print it once; only its hash is kept."""
     now = now_ms()
     expires_at = None if expires_in is None else now + _milliseconds(expires_in)
     with progress("Opening the database …"):
@@ -98,7 +100,7 @@ def create(
 
 @keys.command("list")
 def list_all() -> None:
-    """List the API keys: beginning, name, what is set, last use, and until when they work."""
+    """List the API keys with settings, last use and state."""
     settings = load_settings()
     with existing_installation(settings) as database, database.read() as connection:
         found = api_keys.list_keys(connection)
@@ -109,9 +111,9 @@ def list_all() -> None:
         is_newest = newest.get(key.owner) == key.prefix
         typer.echo(_line(key, _state(key, now=now, is_newest=is_newest)))
     if settings.api_key is not None:
-        warn(f"API_KEY of the settings works too, {_used(used_at)}.")
+        warn(f"The API_KEY of the settings also works, {_used(used_at)}.")
     elif not found:
-        warn("There is no key yet. Make one with: hudhud keys create NAME")
+        warn("There is no key yet. Create one with: hudhud keys create NAME")
 
 
 @keys.command()
@@ -119,15 +121,15 @@ def rotate(
     *,
     key: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="Its name, or its beginning as `keys list` shows it."),
+        typer.Argument(metavar="NAME", help="The key's name, or its prefix in `keys list`."),
     ],
     overlap: Annotated[
-        str, typer.Option(help="How long the earlier secret works beside the new: 0s to 30d.")
+        str, typer.Option(help="How long the earlier secret still works, 0s to 30d.")
     ] = "24h",
 ) -> None:
-    """Give an API key a new secret and print it; the earlier one ends after the overlap.
+    """Issue a new secret for an API key and print it once.
 
-    Name, scopes and all that is set stay, and the new secret sees what the earlier one made.
+    The key keeps its name, settings and verifications. The earlier secret expires after an overlap.
     """
     overlap_ms = _milliseconds(overlap)
     with changing(load_settings()) as connection:
@@ -148,12 +150,11 @@ def revoke(
         str,
         typer.Argument(
             metavar="PREFIX_OR_NAME",
-            help="Its name, which ends all its secrets, or the beginning of one, as `keys list` "
-            "shows it.",
+            help="The key's name, to revoke all its secrets, or a secret's prefix in `keys list`.",
         ),
     ],
 ) -> None:
-    """Revoke an API key: within two seconds nobody can use it any more."""
+    """Revoke an API key or one of its secrets within two seconds."""
     with changing(load_settings()) as connection:
         revoked = api_keys.revoke(connection, key.removesuffix("…"), now=now_ms())
         if revoked is not None:
@@ -181,12 +182,12 @@ def _used(used_at: int | None) -> str:
 
 
 def _milliseconds(text: str) -> int:
-    """Return the length of a span of time like `24h`. Raises BadRequest."""
+    """Parse a duration like `24h`. Raises BadRequest."""
     found = SPAN.fullmatch(text.strip())
     if found is None:
-        raise BadRequest(f"{text!r} is no span of time: write it as 90d, 24h, 30m or 0s.")
+        raise BadRequest(f"{text!r} is not a duration. Write it like 90d, 24h, 30m or 0s.")
     return int(found[1]) * UNIT_MS[found[2]]
 
 
 def _unknown(key: str) -> str:
-    return f"No key in use is named {key} or begins so. See: hudhud keys list"
+    return f"No key in use has the name or prefix {key}. See: hudhud keys list"

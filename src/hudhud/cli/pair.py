@@ -1,4 +1,4 @@
-"""`hudhud pair`: link WhatsApp to the sender that runs on this machine or another."""
+"""`hudhud pair`: link WhatsApp to the sender of the settings."""
 
 import time
 from collections.abc import Callable
@@ -22,10 +22,10 @@ from hudhud.senders.commands import CommandResult
 
 POLL_SECONDS = 0.5
 ANSWER_SECONDS = 60.0
-# A process that has just been started, or starts anew after a logout, needs a few seconds.
+# A process that starts, or restarts after a logout, needs a few seconds.
 START_SECONDS = 20.0
 RESTART_SECONDS = 5.0
-# Linked or not, pairing does not end these.
+# States that pairing does not end.
 NOT_FOR_PAIRING = ("outdated", "replaced", "restricted")
 
 
@@ -34,16 +34,16 @@ def pair(
         str | None,
         typer.Option(
             metavar="NUMBER",
-            help="Show a code to type on the phone with this number, instead of the QR code.",
+            help="Show a code to type on this number's phone, instead of the QR code.",
         ),
     ] = None,
     seconds: Annotated[
-        int, typer.Option("--timeout", min=1, help="How many seconds to wait for the phone.")
+        int, typer.Option("--timeout", min=1, help="Seconds to wait for the phone.")
     ] = 300,
 ) -> None:
-    """Link a WhatsApp account: show the QR code to scan until it is connected.
+    """Link a WhatsApp account by QR code or typed code.
 
-    Needs `hudhud serve` or `hudhud worker` running, for example in another terminal.
+    Requires a running `hudhud serve` or `hudhud worker`, for example in another terminal.
     """
     settings = load_settings()
     if not registry.channel_type(settings.channel).needs_pairing:
@@ -54,7 +54,7 @@ def pair(
         watched = _Watched(database, settings.sender_name, seconds)
         record = watched.wait_for_process()
         if record.state == "connected":
-            typer.echo(f"WhatsApp is linked already, and connected{_as(record)}.")
+            typer.echo(f"WhatsApp is already linked and connected{_as(record)}.")
             return
         if number is None:
             record = _show_qr(settings.data_dir, watched)
@@ -64,7 +64,7 @@ def pair(
 
 
 class _Watched:
-    """The sender's record, read again and again for a bounded time."""
+    """The sender's record, polled for a limited time."""
 
     def __init__(self, database: Database, sender: str, seconds: float) -> None:
         self._database = database
@@ -72,22 +72,22 @@ class _Watched:
         self._seconds = seconds
 
     def wait_for_process(self) -> Row[Any]:
-        """Return the record once a process runs the sender; one just started gets a while.
+        """Wait until a process runs the sender, and return its record.
 
-        Raises CommandFailed where none does.
+        Raises CommandFailed if none does within `START_SECONDS`.
         """
         deadline = time.monotonic() + START_SECONDS
         with progress(f"Waiting for the sender {self._sender} …"):
             while not records.is_running(record := self._read(), now=now_ms()):
                 if time.monotonic() >= deadline:
-                    raise CommandFailed(f"The sender {self._sender} does not start; see its log.")
+                    raise CommandFailed(f"The sender {self._sender} did not start; see its log.")
                 time.sleep(POLL_SECONDS)
         return record
 
     def offer(self, *, after: int | None = None) -> int | None:
-        """Return since when the present link is offered; None where no new one came `after` that.
+        """Return when the pairing offer began; None without one later than `after`.
 
-        A link that runs out is followed by another, in a new process.
+        An offer that expires is followed by another, in a new process.
         """
         asked = time.monotonic()
         while (record := self._read()).state == "starting" or record.state_since == after:
@@ -98,9 +98,9 @@ class _Watched:
         return int(record.state_since)
 
     def until_connected(self, on_change: Callable[[Row[Any]], None]) -> Row[Any]:
-        """Hand each new record to `on_change` until it is connected, and return that one.
+        """Pass each changed record to `on_change`; return the first connected one.
 
-        Raises CommandFailed where it cannot come to that, or does not in time.
+        Raises CommandFailed if pairing cannot help, or on timeout.
         """
         deadline = time.monotonic() + self._seconds
         seen = None
@@ -110,8 +110,8 @@ class _Watched:
                     raise CommandFailed(records.detail_of(record))
                 if time.monotonic() >= deadline:
                     raise CommandFailed(
-                        f"Nothing was linked within {self._seconds:g} s. For a new code, run the "
-                        "command again."
+                        f"No phone was linked within {self._seconds:g} s. Run the command again "
+                        "for a new code."
                     )
                 state = (
                     record.state,
@@ -138,7 +138,7 @@ class _Watched:
 
 def _show_qr(folder: Path, watched: _Watched) -> Row[Any]:
     display = QrDisplay(folder, in_place=True)
-    told_file: list[Path] = []
+    reported: list[Path] = []
 
     def show(record: Row[Any]) -> None:
         if record.qr is None:
@@ -146,10 +146,10 @@ def _show_qr(folder: Path, watched: _Watched) -> Row[Any]:
             warn(records.detail_of(record).english())
             return
         file = display.show(record.qr)
-        if file is not None and file not in told_file:
-            told_file.append(file)
+        if file is not None and file not in reported:
+            reported.append(file)
             columns = width_of(drawing(record.qr))
-            warn(f"The QR code needs a terminal of {columns} columns; it is in {file}")
+            warn(f"The QR code needs a terminal with {columns} columns; it was written to {file}")
 
     try:
         return watched.until_connected(show)
@@ -161,12 +161,12 @@ def _show_code(database: Database, sender: str, number: str, watched: _Watched) 
     with progress("Asking WhatsApp for a code …"):
         offer = watched.offer()
         result = _ask_for_code(database, sender, number)
-        # A link that is about to run out is renewed first; then it can be asked for again.
+        # An offer that is about to expire is renewed first; then ask again.
         if result.status == commands.FAILED and (renewed := watched.offer(after=offer)):
             offer = renewed
             result = _ask_for_code(database, sender, number)
     if result.status == commands.FAILED or not result.pair_code:
-        raise CommandFailed(result.sentence or "WhatsApp gave no code. Try again.")
+        raise CommandFailed(result.sentence or "WhatsApp returned no code. Try again.")
     code = result.pair_code.replace("-", "")
     typer.echo(f"\n    {code[:4]}-{code[4:]}\n")
     warn(
@@ -176,7 +176,9 @@ def _show_code(database: Database, sender: str, number: str, watched: _Watched) 
 
     def refuse_void_code(record: Row[Any]) -> None:
         if record.state == "starting" or (record.qr and record.state_since != offer):
-            raise CommandFailed("Nobody typed the code in time. For a new one, run it again.")
+            raise CommandFailed(
+                "The code was not typed in time. Run the command again for a new one."
+            )
 
     with progress("Waiting for the phone …"):
         return watched.until_connected(refuse_void_code)

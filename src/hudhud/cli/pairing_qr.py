@@ -1,4 +1,4 @@
-"""Show a sender's pairing QR code: on a terminal; without one, in a file for its owner alone."""
+"""A sender's pairing QR code, on the terminal or in a file."""
 
 import io
 import shutil
@@ -24,7 +24,7 @@ from hudhud.senders.records import usual
 QR_FILE = "pairing-qr.txt"
 POLL_SECONDS = 0.5
 QUIET_ZONE = 2
-# White on black whatever the terminal's own colours are: a reversed code is not read by each phone.
+# White on black in every terminal theme: some phones cannot read an inverted code.
 COLOURS, NO_COLOURS = "\x1b[38;5;231;48;5;16m", "\x1b[0m"
 BACK_OVER_LINES = "\x1b[{count}F\x1b[J"
 
@@ -32,22 +32,22 @@ log = structlog.get_logger(__name__)
 
 
 def drawing(qr: str) -> list[str]:
-    """Return the lines of a QR code in half blocks, two rows of modules a line."""
+    """Return a QR code as lines of half blocks, two modules high."""
     text = io.StringIO()
     segno.make_qr(qr, error="l", boost_error=False).terminal(text, border=QUIET_ZONE, compact=True)
     return [f"{COLOURS}{line}{NO_COLOURS}" for line in text.getvalue().splitlines()]
 
 
 def width_of(lines: list[str]) -> int:
-    """Return the columns that a drawing takes."""
+    """Return the width of a drawing in columns."""
     return len(lines[0]) - len(COLOURS) - len(NO_COLOURS)
 
 
 class QrDisplay:
-    """Shows one QR code after the other.
+    """Shows the current QR code.
 
-    On a terminal that is wide enough, `in_place` over the one before; otherwise in `QR_FILE` in
-    the data folder.
+    A terminal that is wide enough shows it, with `in_place` over the previous code. Otherwise it is
+    written to `QR_FILE` in the data folder.
     """
 
     def __init__(self, folder: Path, *, in_place: bool) -> None:
@@ -57,9 +57,9 @@ class QrDisplay:
         self._lines_shown = 0
 
     def show(self, qr: str) -> Path | None:
-        """Show a code and return the file that it is in, None where it is on the terminal.
+        """Show a code; return its file, or None on a terminal.
 
-        Raises OSError where the file cannot be written.
+        Raises OSError if the file cannot be written.
         """
         code = drawing(qr)
         lines = [*code, "", *textwrap.wrap(usual("pairing").english(), width_of(code)), ""]
@@ -70,7 +70,7 @@ class QrDisplay:
         return self._file
 
     def clear(self) -> None:
-        """Take the code away: nobody must scan it any more."""
+        """Remove the code, which is no longer valid."""
         if self._is_in_file:
             self.remove_file()
         if self._in_place and self._lines_shown:
@@ -78,7 +78,7 @@ class QrDisplay:
         self._lines_shown = 0
 
     def remove_file(self) -> None:
-        """Remove the file, whoever has written it."""
+        """Remove the file, even that of an earlier run."""
         self._file.unlink(missing_ok=True)
         self._is_in_file = False
 
@@ -94,7 +94,7 @@ class QrDisplay:
 
 
 class PairingWatch:
-    """Shows the QR code of this machine's sender whenever it wants to be paired."""
+    """Shows the QR code of this machine's sender during its pairing."""
 
     def __init__(self, database: Database, sender: str, folder: Path) -> None:
         self._sender = sender
@@ -102,25 +102,25 @@ class PairingWatch:
         self._display = QrDisplay(folder, in_place=False)
         self._shown: str | None = None
         self._was_shown = False
-        self._told_file: Path | None = None
+        self._reported_file: Path | None = None
         self._started = now_ms()
 
     def run(self, stopping: threading.Event) -> None:
-        """Look for a new code until `stopping`."""
+        """Poll for a new code until `stopping` is set."""
         self._display.remove_file()  # a killed run may have left one
         while not stopping.wait(POLL_SECONDS):
             try:
                 self._look()
             except SQLAlchemyError:
-                continue  # the supervisor says so, and goes on as well
+                continue  # the supervisor logs it and continues too
             except OSError as error:
-                log.warning("the QR code cannot be shown, try `hudhud pair`", error=str(error))
+                log.warning("the QR code cannot be shown: run `hudhud pair`", error=str(error))
         self._display.clear()
 
     def _look(self) -> None:
         with self._database.read() as connection:
             record = records.find(connection, self._sender)
-        # A beat of this run tells it from what a killed one left behind.
+        # A record without a heartbeat since the start is from a killed run.
         if record is None or (record.heartbeat_at or 0) < self._started:
             return
         qr = record.qr if record.state == "pairing" else None
@@ -132,14 +132,14 @@ class PairingWatch:
             self._display.clear()
         if record.state == "connected" and self._was_shown:
             self._was_shown = False
-            self._told_file = None
+            self._reported_file = None
             if sys.stdout.isatty():
                 typer.echo(f"\nConnected to WhatsApp as {mask_phone(record.phone or '')}.\n")
 
     def _show(self, qr: str) -> None:
         file = self._display.show(qr)
-        if file is not None and file != self._told_file:
-            self._told_file = file
+        if file is not None and file != self._reported_file:
+            self._reported_file = file
             log.warning(
                 "WhatsApp is not linked yet: scan the QR code in this file (`cat` shows it on a "
                 "terminal), or run `hudhud pair`",
@@ -149,7 +149,7 @@ class PairingWatch:
 
 @contextmanager
 def showing_qr(database: Database, sender: str, folder: Path) -> Iterator[None]:
-    """Show the sender's QR codes from a thread of its own while the block runs."""
+    """Show the sender's QR codes from a thread while the block runs."""
     stopping = threading.Event()
     watch = PairingWatch(database, sender, folder)
     thread = threading.Thread(target=watch.run, args=(stopping,), name="pairing-watch")

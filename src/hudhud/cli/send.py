@@ -22,7 +22,7 @@ from hudhud.senders import records
 from hudhud.verification.build import build_countries, build_templates, secret_of
 from hudhud.verification.new_verification import Accepted, SendRequest
 
-# An operator who tries it out is under no limit of callers.
+# The limits of callers do not apply to an operator's tests.
 CALLER = Caller(
     "command line", "command line", frozenset({"send"}), limits="per_number=0 per_prefix=0"
 )
@@ -35,17 +35,17 @@ def send(
     phone: Annotated[str, typer.Argument(help="The number, with + and country code.")],
     *,
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Follow the message until it arrived.")
+        bool, typer.Option("--wait/--no-wait", help="Follow the message until it arrives.")
     ] = True,
     seconds: Annotated[
-        int, typer.Option("--timeout", min=1, help="How many seconds to follow it.")
+        int, typer.Option("--timeout", min=1, help="Seconds to follow the message.")
     ] = 60,
     show_code: Annotated[bool, typer.Option("--show-code", help="Print the code too.")] = False,
 ) -> None:
-    """Send a code to a phone number, and follow it until it is delivered.
+    """Send a code to a phone number and follow its delivery.
 
-    The message goes the way of those that the API accepts: it needs `hudhud serve` or `hudhud
-    worker` running, and waits in the queue until then.
+    The message is queued like one that the API accepts. It waits until `hudhud serve` or `hudhud
+    worker` runs.
     """
     number = phone_from(phone)
     settings = load_settings()
@@ -78,11 +78,11 @@ def _warn_without_sender(database: Database, channel: str) -> None:
     with database.read() as connection:
         carriers = records.count_alive(connection, channel=channel, now=now_ms())
     if carriers == 0:
-        warn("No sender is running: it is sent once `hudhud serve` or `hudhud worker` is started.")
+        warn("No sender is running. Start `hudhud serve` or `hudhud worker` to send the message.")
 
 
 def _follow(database: Database, job: int, seconds: int) -> None:
-    """Print each state that the message enters, until it arrived. Raises CommandFailed."""
+    """Print each new state of the message until it arrives. Raises CommandFailed."""
     deadline = time.monotonic() + seconds
     told = states.QUEUED
     with closing(database.doorbell()) as doorbell:
@@ -111,11 +111,10 @@ def _judge(job: int, status: str, seconds: int) -> None:
         return
     if status == states.SENT:
         warn(
-            f"Sent, but not delivered within {seconds} s: the phone may be off. WhatsApp keeps it."
+            f"Sent, but not delivered within {seconds} s: the phone may be off. WhatsApp delivers "
+            "the message later."
         )
         return
     if status in ENDED_BADLY:
         raise CommandFailed(f"Job {job} was not sent.")
-    raise CommandFailed(
-        f"Job {job} is still {status} after {seconds} s. `hudhud status` tells how the sender is."
-    )
+    raise CommandFailed(f"Job {job} is still {status} after {seconds} s. See: hudhud status")

@@ -1,4 +1,4 @@
-"""`hudhud serve`, `hudhud worker` and `hudhud migrate`: what runs on a server."""
+"""`hudhud serve`, `hudhud worker` and `hudhud migrate`."""
 
 import sys
 from contextlib import closing
@@ -37,10 +37,10 @@ log = structlog.get_logger(__name__)
 
 
 def serve(context: typer.Context) -> None:
-    """Serve the API and run this machine's sender, until Ctrl-C.
+    """Run the API and this machine's sender until Ctrl-C.
 
-    The first start makes what is missing: folder, database, API key, admin password. While
-    WhatsApp is not linked it shows the QR code to scan.
+    The first start creates the data folder, database, API key and admin password. Until WhatsApp is
+    linked, it shows the QR code to scan.
     """
     from hudhud import serve as service  # noqa: PLC0415 -- only this loads the web framework
 
@@ -50,24 +50,24 @@ def serve(context: typer.Context) -> None:
 
 
 def worker(context: typer.Context) -> None:
-    """Run only this machine's sender, beside a `serve` elsewhere (needs PostgreSQL)."""
+    """Run only this machine's sender, with `serve` elsewhere (needs PostgreSQL)."""
     from hudhud import serve as service  # noqa: PLC0415 -- as above
 
-    settings, database, _ = _start("worker")
-    if database.is_sqlite:
+    if load_settings().database_url is None:
         raise SettingsError(
-            "`hudhud worker` works beside a `serve` on another machine, which needs PostgreSQL. "
+            "`hudhud worker` shares a PostgreSQL database with `serve` on another machine. "
             "Set DATABASE_URL; on one machine `hudhud serve` is enough."
         )
+    settings, database, _ = _start("worker")
     with showing_qr(database, settings.sender_name, settings.data_dir):
         service.work(settings, database, context.obj)
 
 
 def migrate() -> None:
-    """Bring the database to this version's tables; `serve` does it by itself."""
+    """Migrate the database to this version; `serve` does so automatically."""
     settings = load_settings()
     with (
-        progress("Bringing the database to this version's tables …"),
+        progress("Migrating the database …"),
         closing(app.open_installation(settings)) as database,
     ):
         revision = current_revision(database)
@@ -75,10 +75,10 @@ def migrate() -> None:
 
 
 def _start(process: str) -> tuple[Settings, Database, FirstCredentials | None]:
-    """Read the settings, log what they leave to say, open the database, make credentials."""
+    """Read the settings, log notices, open the database, create missing credentials."""
     from hudhud.serve import end_by_signal  # noqa: PLC0415 -- as above
 
-    end_by_signal()  # from the first moment on
+    end_by_signal()  # also while starting
     settings = load_settings()
     logs.configure(settings, process=process)
     for notice in startup_notices.notices(read_environment(), settings):
@@ -88,7 +88,7 @@ def _start(process: str) -> tuple[Settings, Database, FirstCredentials | None]:
 
 
 def _make_ready(settings: Settings, database: Database) -> FirstCredentials | None:
-    """Make the credentials that are missing, and let a new secret take over."""
+    """Create missing credentials and put a new secret into effect."""
     secret, previous = secret_of(settings), settings.session_secret_previous
     made = ensure_credentials(
         database,
@@ -103,7 +103,7 @@ def _make_ready(settings: Settings, database: Database) -> FirstCredentials | No
 
 
 def _greet(settings: Settings, port: int, made: FirstCredentials | None) -> None:
-    """Tell a newcomer where Hudhud listens and how to send the first code."""
+    """Print where Hudhud listens and how to send the first code."""
     host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     log.info("listening", address=address, channel=settings.channel)
@@ -127,10 +127,10 @@ def _greeting(settings: Settings, address: str, new_key: str | None) -> str:
 def _first_step(channel: str) -> str:
     row = channel_type(channel)
     if not row.reaches_people:
-        return f"Take the first code, which the {channel} sends to nobody:"
+        return f"Request the first code; the {channel} sends nothing:"
     if row.needs_pairing:
-        return "Once WhatsApp is linked, send the first code, to a phone of your own:"
-    return "Send the first code, to a phone of your own:"
+        return "Once WhatsApp is linked, send the first code to your own phone:"
+    return "Send the first code to your own phone:"
 
 
 def _key_hint(settings: Settings, new_key: str | None) -> str:
@@ -138,4 +138,4 @@ def _key_hint(settings: Settings, new_key: str | None) -> str:
         return ""
     if settings.api_key is not None:
         return "\nYOUR_KEY is the API_KEY of your settings.\n"
-    return "\nYOUR_KEY is the one of the first start. Another one: hudhud keys create NAME\n"
+    return "\nYOUR_KEY was shown at the first start. To create another: hudhud keys create NAME\n"

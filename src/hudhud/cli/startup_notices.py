@@ -1,4 +1,4 @@
-"""Notices at the start: settings that lost their meaning, leftovers of the earlier application."""
+"""Notices at the start: obsolete settings and leftovers of the earlier application."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,10 +19,10 @@ FEWEST_CODES = 60
 
 
 def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
-    """Return a line for every setting and leftover that the log should mention at the start.
+    """Return the lines to log at the start, about settings and leftovers.
 
     `environment` is the result of `read_environment`.
-    Raises SettingsError where the database file cannot be used, as `choose_database` does.
+    Raises SettingsError if the database file cannot be used, like `choose_database`.
     """
     database = choose_database(database_place_of(settings)).notice
     return [
@@ -46,8 +46,8 @@ def _variables_without_meaning(environment: Mapping[str, str]) -> list[str]:
 
 def _values_cut_before(files: Iterable[Path]) -> list[str]:
     return [
-        f"{binding.key} in {file} has a # outside quotes: the earlier application took only what "
-        "stands before it, Hudhud takes all of it. Put the value that you mean in quotes."
+        f"{binding.key} in {file} has a # outside quotes: the earlier application used only the "
+        "part before it, Hudhud uses the whole value. Put the intended value in quotes."
         for file in files
         for binding in parse_env_file(file)
         if binding.key is not None
@@ -62,7 +62,7 @@ def _levels(environment: Mapping[str, str]) -> list[str]:
     if level not in {"debug", "trace"}:
         return []
     return [
-        f"BAILEYS_INTERNAL_LOG_LEVEL={level} counts as info: any finer and the WhatsApp library "
+        f"BAILEYS_INTERNAL_LOG_LEVEL={level} counts as info: at finer levels the WhatsApp library "
         "would print the secret in the QR code."
     ]
 
@@ -76,18 +76,18 @@ def _telegram(environment: Mapping[str, str], settings: Settings) -> list[str]:
     ]
     missing = [name for name in names if getattr(settings, name.lower()) is None]
     if len(missing) == 1:
-        lines.append(f"Telegram is not alerted: {missing[0]} is not set.")
+        lines.append(f"No alerts are sent to Telegram: {missing[0]} is not set.")
     return lines
 
 
 def slow_pace(validity: int, mean_gap: float) -> list[str]:
-    """Return a line where the delays let few codes out within a code's validity, in seconds."""
+    """Return a warning if few codes fit into the validity (in seconds)."""
     if mean_gap * FEWEST_CODES <= validity:
         return []
     return [
-        f"WORKER_MIN_SEND_DELAY_MS and WORKER_MAX_SEND_DELAY_MS let one sender carry about "
+        f"WORKER_MIN_SEND_DELAY_MS and WORKER_MAX_SEND_DELAY_MS limit one sender to about "
         f"{int(validity / mean_gap)} codes within the {validity} s that a code is valid "
-        f"(OTP_TTL_SECONDS); what exceeds them is refused with 503. For more, shorten the delays."
+        f"(OTP_TTL_SECONDS); further requests are refused with 503. For more, shorten the delays."
     ]
 
 
@@ -105,7 +105,7 @@ def _sessions_left_behind(settings: Settings) -> list[str]:
         if (session / "creds.json").is_file()
     }
     return [
-        f"The session of the earlier application in {session} cannot be taken over and is left "
+        f"The session of the earlier application in {session} cannot be reused and is left "
         "untouched: scan the new QR code once."
         for session in sorted(sessions)
     ]

@@ -1,4 +1,4 @@
-"""`hudhud status`: how the senders and the queue are, with or without a running service."""
+"""`hudhud status`: the senders and the queue, even while nothing runs."""
 
 import json
 from collections.abc import Mapping
@@ -19,14 +19,12 @@ from hudhud.db.tables import messages
 from hudhud.messages.states import QUEUED, SENDING
 from hudhud.senders import records
 
-# Counting all of a long history would take longer every day.
+# Counting the whole history would take longer every day.
 LATEST_JOBS = 1000
 
 
-def status(
-    *, as_json: Annotated[bool, typer.Option("--json", help="Print it for a program.")] = False
-) -> None:
-    """Show the senders, what waits in the queue, and what became of the latest 1,000 jobs."""
+def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show the senders, the queue and the latest 1,000 jobs."""
     with existing_installation(load_settings()) as database:
         now = now_ms()
         with database.read() as connection:

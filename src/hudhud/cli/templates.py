@@ -1,4 +1,4 @@
-"""`hudhud templates`: check the file of an operator's own texts, and see texts as they are read."""
+"""`hudhud templates`: check the operator's own texts and preview all wordings."""
 
 from collections.abc import Sequence, Sized
 from typing import Annotated
@@ -23,13 +23,13 @@ LONGEST_MINUTES = 1440
 LINK_TEXTS: tuple[LinkText, ...] = ("link_reply", "link_verify", "link_approved", "link_refused")
 
 templates = typer.Typer(
-    help="Check your own texts, and see texts as they are read.", no_args_is_help=True
+    help="Check your own message texts and preview all wordings.", no_args_is_help=True
 )
 
 
 @templates.command()
 def check() -> None:
-    """Check templates.toml in the data folder; each mistake is a line with its key."""
+    """Check templates.toml in the data folder and list its errors."""
     file = load_settings().data_dir / FILE
     try:
         own = read(file)
@@ -38,30 +38,32 @@ def check() -> None:
             warn(problem)
         raise typer.Exit(code=1) from None
     if not file.exists():
-        typer.echo(f"There is no {file}: the texts that ship are used.")
+        typer.echo(f"There is no {file}: the built-in texts are used.")
         return
-    typer.echo(f"{file} is right: {_counted(own.texts, 'text')}, {_counted(own.keys, 'key')}.")
+    typer.echo(f"{file} is valid: {_counted(own.texts, 'text')}, {_counted(own.keys, 'key')}.")
 
 
 @templates.command()
 def preview(
     *,
     template: Annotated[
-        str | None, typer.Option(help="The template; that of the key, else otp, where unset.")
+        str | None, typer.Option(help="The template; that of the key, else otp, by default.")
     ] = None,
     locale: Annotated[
         str | None,
-        typer.Option(help="The language; that of the key, else DEFAULT_LOCALE, where unset."),
+        typer.Option(help="The language; that of the key, else DEFAULT_LOCALE, by default."),
     ] = None,
-    key: Annotated[str | None, typer.Option(help="Name of the API key that asks.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Name of the API key that requests the code.")
+    ] = None,
     minutes: Annotated[
         int | None,
         typer.Option(
-            min=1, max=LONGEST_MINUTES, help="Validity of the code; OTP_TTL_SECONDS where unset."
+            min=1, max=LONGEST_MINUTES, help="Validity of the code; OTP_TTL_SECONDS by default."
         ),
     ] = None,
 ) -> None:
-    """Print every wording of a template and of the link's texts, with a made-up code."""
+    """Print every wording of a template and of the link's texts."""
     settings = load_settings()
     texts = build_templates(settings)
     chosen = texts.choose_locale("", locale, key)

@@ -1,4 +1,4 @@
-"""What the commands share: the installation they speak to, and signs of life while one waits."""
+"""Shared by commands: the installation, progress, arguments, warnings."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,9 +19,9 @@ from hudhud.verification.build import database_place_of
 
 @contextmanager
 def progress(text: str) -> Iterator[Callable[[str], None]]:
-    """Turn a spinner beside `text` while the block runs, which prints nothing; only on a terminal.
+    """Show `text` with a spinner on a terminal while the block runs.
 
-    The block gets a function that changes the text.
+    The block must not print. It gets a function that changes the text.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -36,10 +36,10 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def existing_installation(settings: Settings) -> Iterator[Database]:
-    """Lend the database of an installation that was started before; makes and migrates nothing.
+    """Yield the database of an existing installation, without creating or migrating it.
 
-    Raises CommandFailed where there is none, or one of another version, and StartRefused where it
-    does not answer.
+    Raises CommandFailed if there is none or it has another version, and StartRefused if it does not
+    answer.
     """
     choice = choose_database(database_place_of(settings))
     if choice.file is not None and not choice.file.exists():
@@ -57,13 +57,13 @@ def _require_tables(database: Database) -> None:
         raise CommandFailed("The database is empty. Start with: hudhud serve")
     if not fits(database, revision):
         raise CommandFailed(
-            f"The database is at revision {revision}, this Hudhud works with {HEAD}. "
-            "Where that is the higher one, run: hudhud migrate"
+            f"The database is at revision {revision}, this Hudhud needs {HEAD}. "
+            "To upgrade an older database, run: hudhud migrate"
         )
 
 
 def phone_from(text: str) -> Phone:
-    """Return the phone number that an argument names. Raises BadRequest."""
+    """Parse a phone number argument. Raises BadRequest."""
     phone = parse_phone(text)
     if phone is None:
         raise BadRequest(
@@ -73,5 +73,5 @@ def phone_from(text: str) -> Phone:
 
 
 def warn(sentence: str) -> None:
-    """Say something beside the command's answer, on stderr."""
+    """Print a sentence on stderr, apart from the command's output."""
     typer.echo(sentence, err=True)

@@ -1,4 +1,4 @@
-"""`hudhud webhooks`: who is told of events, and what became of each delivery."""
+"""`hudhud webhooks`: the endpoints that receive events, and their deliveries."""
 
 import re
 from collections.abc import Sequence
@@ -32,19 +32,27 @@ SPANS_MS = {"h": HOUR_MS, "d": 24 * HOUR_MS}
 AT_ONCE = 1000
 LISTED = 20
 
-Endpoint = Annotated[int, typer.Argument(metavar="ID", help="Its number in `webhooks list`.")]
+Endpoint = Annotated[
+    int, typer.Argument(metavar="ID", help="The endpoint's number in `webhooks list`.")
+]
 
-hooks = typer.Typer(name="webhooks", help="Send events to other programs.", no_args_is_help=True)
+hooks = typer.Typer(
+    name="webhooks",
+    help="Manage the endpoints that receive events, and their deliveries.",
+    no_args_is_help=True,
+)
 
 
 @hooks.command()
 def add(
-    url: Annotated[str, typer.Argument(help="Where to post, like https://shop.example/hudhud.")],
+    url: Annotated[
+        str, typer.Argument(help="Address for the events, like https://shop.example/hudhud.")
+    ],
     event: Annotated[
         list[str] | None,
         typer.Option(
             "--event",
-            help=f"One of {', '.join(KINDS)}. Several may be given; all where none is.",
+            help=f"One of {', '.join(KINDS)}. Repeatable; all by default.",
         ),
     ] = None,
     key: Annotated[
@@ -52,14 +60,14 @@ def add(
         typer.Option(
             "--key",
             metavar="NAME",
-            help="Only what this API key made (API_KEY for that of the settings); without it what "
-            "everybody made, and what senders do.",
+            help="Only events of this API key (API_KEY for that of the settings); by default "
+            "those of all keys and of the senders.",
         ),
     ] = None,
 ) -> None:
-    """Add an endpoint and print its secret, which signs what it gets: it is shown only now."""
+    """Add an endpoint and print its signing secret once."""
     settings = load_settings()
-    with progress("Looking the address up …"):
+    with progress("Resolving the address …"):
         app.build_address_policy(settings).check(url)
     with changing(settings) as connection:
         added = endpoints.add(
@@ -71,12 +79,12 @@ def add(
             now=now_ms(),
         )
         note(connection, "webhook_added", shown(url))
-    _show(added, f"Endpoint {added.id} is added.")
+    _show(added, f"Endpoint {added.id} was added.")
 
 
 @hooks.command("list")
 def list_all() -> None:
-    """List the endpoints: number, address, events, whose, how it goes, and what waits or failed."""
+    """List the endpoints with events, key, state and waiting or failed deliveries."""
     with existing_installation(load_settings()) as database, database.read() as connection:
         for row in endpoints.list_endpoints(connection):
             typer.echo("  ".join(_described(connection, row)))
@@ -84,35 +92,35 @@ def list_all() -> None:
 
 @hooks.command()
 def remove(endpoint: Endpoint) -> None:
-    """Remove an endpoint: it is told of nothing more, nor of what waits."""
+    """Remove an endpoint and its waiting deliveries."""
     with changing(load_settings()) as connection:
         url = endpoints.remove(connection, endpoint)
         if url is None:
             raise _no_such_endpoint(endpoint)
         note(connection, "webhook_removed", shown(url))
-    typer.echo(f"Endpoint {endpoint} is removed: {shown(url)}")
+    typer.echo(f"Endpoint {endpoint} was removed: {shown(url)}")
 
 
 @hooks.command()
 def enable(endpoint: Endpoint) -> None:
-    """Deliver again to an endpoint that was disabled because it answered 410."""
+    """Enable an endpoint that was disabled because it answered 410."""
     with changing(load_settings()) as connection:
         url = endpoints.enable(connection, endpoint, now=now_ms())
         if url is None and endpoints.find(connection, endpoint) is None:
             raise _no_such_endpoint(endpoint)
         if url is not None:
             note(connection, "webhook_enabled", shown(url))
-    typer.echo(f"Endpoint {endpoint} is {'enabled already' if url is None else 'enabled'}.")
+    typer.echo(f"Endpoint {endpoint} is {'already enabled' if url is None else 'enabled'}.")
 
 
 @hooks.command()
 def rotate(
     endpoint: Endpoint,
     overlap: Annotated[
-        int, typer.Option(help="Hours in which the former secret signs too, at most 720.")
+        int, typer.Option(help="Hours in which the earlier secret also signs, at most 720.")
     ] = endpoints.OVERLAP_MS // HOUR_MS,
 ) -> None:
-    """Give an endpoint a new secret and print it; the former one signs too for a while."""
+    """Issue a new secret for an endpoint and print it once."""
     settings = load_settings()
     with changing(settings) as connection:
         cipher = _cipher(connection, settings)
@@ -122,24 +130,23 @@ def rotate(
         if rotated is None:
             raise _no_such_endpoint(endpoint)
         note(connection, "webhook_rotated", shown(rotated.url))
-    _show(rotated, f"The former secret signs too for {overlap} h more.")
+    _show(rotated, f"The earlier secret also signs for {overlap} h.")
 
 
 @hooks.command("deliveries")
 def list_deliveries(
     endpoint: Annotated[
-        int | None, typer.Argument(metavar="[ID]", help="Those to this endpoint; else to all.")
+        int | None,
+        typer.Argument(metavar="[ID]", help="Only deliveries to this endpoint; all by default."),
     ] = None,
     *,
-    failed: Annotated[
-        bool, typer.Option("--failed", help="Only those that were given up.")
-    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed deliveries.")] = False,
     before: Annotated[
-        int | None, typer.Option(help="Only those older than this delivery, for the next page.")
+        int | None, typer.Option(help="Only deliveries before this one, for the next page.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=AT_ONCE, help="How many.")] = LISTED,
+    limit: Annotated[int, typer.Option(min=1, max=AT_ONCE, help="Number of deliveries.")] = LISTED,
 ) -> None:
-    """List the latest deliveries: number, endpoint, event, what became of it, and when."""
+    """List the latest deliveries with endpoint, event, state and time."""
     with existing_installation(load_settings()) as database, database.read() as connection:
         rows = delivery_log.page(
             connection,
@@ -156,17 +163,19 @@ def list_deliveries(
 def replay(
     delivery: Annotated[
         int | None,
-        typer.Argument(metavar="[DELIVERY]", help="Its number in `webhooks deliveries`."),
+        typer.Argument(
+            metavar="[DELIVERY]", help="The delivery's number in `webhooks deliveries`."
+        ),
     ] = None,
     endpoint: Annotated[
         int | None,
-        typer.Option(metavar="ID", help="Instead: all that were given up for this endpoint."),
+        typer.Option(metavar="ID", help="Instead: all failed deliveries to this endpoint."),
     ] = None,
     since: Annotated[
-        str, typer.Option(help="With --endpoint: from when on, like 24h, 7d or 2026-01-31T08:00Z.")
+        str, typer.Option(help="With --endpoint: since when, like 24h, 7d or 2026-01-31T08:00Z.")
     ] = "24h",
 ) -> None:
-    """Deliver once more, under the same id: one delivery, or all that failed since a time."""
+    """Replay one delivery, or all failed ones, under the same id."""
     if (delivery is None) == (endpoint is None):
         raise BadRequest("Name one delivery, or an endpoint with --endpoint.")
     if delivery is not None:
@@ -179,15 +188,15 @@ def _replay_one(delivery: int) -> None:
     with changing(load_settings()) as connection:
         if not delivery_log.replay(connection, delivery, now=now_ms()):
             raise CommandFailed(
-                f"There is no delivery {delivery}, or it is on its way. "
+                f"There is no delivery {delivery}, or it is being sent. "
                 "See: hudhud webhooks deliveries"
             )
         note(connection, "webhook_replayed", str(delivery))
         behind = delivery_log.behind(connection, delivery)
     if behind is None:
-        typer.echo(f"Delivery {delivery} goes out again.")
+        typer.echo(f"Delivery {delivery} is queued again.")
     else:
-        typer.echo(f"Delivery {delivery} waits for delivery {behind} and is sent after it.")
+        typer.echo(f"Delivery {delivery} is queued again, behind delivery {behind}.")
 
 
 def _replay_failed(endpoint: int, since: int) -> None:
@@ -209,11 +218,11 @@ def _replay_failed(endpoint: int, since: int) -> None:
             if count < AT_ONCE:
                 break
         _retry_now(database, endpoint)
-    typer.echo(f"Deliveries that go out again: {total}.")
+    typer.echo(f"Deliveries queued again: {total}.")
 
 
 def _retry_now(database: Database, endpoint: int) -> None:
-    """Let what waits for a retry be tried now too, so that it holds up nothing behind it."""
+    """Retry waiting deliveries now, because they block those behind them."""
     now = now_ms()
     with database.read() as connection:
         waiting = deliveries.find_retries(connection, endpoint, now=now)
@@ -228,7 +237,7 @@ def _retry_some_now(
 
 
 def _cipher(connection: Connection, settings: Settings) -> Cipher:
-    """Build what seals secrets so that the service opens them. Raises StartRefused."""
+    """Build the cipher if the secret is the service's. Raises StartRefused otherwise."""
     check_secret(connection, secret_of(settings), settings.session_secret_previous)
     return app.build_webhook_cipher(settings)
 
@@ -247,7 +256,9 @@ def _no_such_endpoint(endpoint: int) -> CommandFailed:
 
 
 def _show(signed: Signed, sentence: str) -> None:
-    warn(f"{sentence} Its secret, for verifying signatures; keep it safe, it is shown only now:")
+    warn(
+        f"{sentence} Its secret, for verifying signatures; store it safely, it is shown only once:"
+    )
     typer.echo(signed.secret)
 
 
@@ -257,7 +268,7 @@ def _described(connection: Connection, row: Row[Any]) -> list[str]:
         str(row.id),
         shown(row.url),
         "all events" if len(kinds) == len(KINDS) else ", ".join(kinds),
-        "of everybody" if row.api_key is None else f"of {_name_of(connection, row.api_key)}",
+        "of all keys" if row.api_key is None else f"of {_name_of(connection, row.api_key)}",
         _state(row),
         _counted(connection, row.id, delivery_states.PENDING),
         _counted(connection, row.id, delivery_states.FAILED),
@@ -301,14 +312,14 @@ def _delivery(row: Row[Any]) -> list[str]:
 
 
 def _moment(text: str) -> int:
-    """Return the time that is meant, as `24h`, `7d` ago or as ISO 8601. Raises BadRequest."""
+    """Parse `24h`, `7d` or ISO 8601 into ms. Raises BadRequest."""
     ago = re.fullmatch(r"(\d{1,4})([hd])", text)
     if ago is not None:
         return now_ms() - int(ago[1]) * SPANS_MS[ago[2]]
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise BadRequest(f"{text} is no time. Write 24h, 7d or 2026-01-31T08:00Z.") from None
+        raise BadRequest(f"{text} is not a time. Write 24h, 7d or 2026-01-31T08:00Z.") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)

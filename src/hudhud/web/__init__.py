@@ -1,1 +1,1 @@
-"""HTTP: the API, its errors, health, and the pages."""
+"""HTTP: the API, health checks and the dashboard."""

@@ -1,4 +1,4 @@
-"""Construct the web application out of the settings and the database."""
+"""Construct the web application from the settings and the database."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -55,7 +55,7 @@ LARGEST_BODY = 1024 * 1024
 
 
 def build_web(settings: Settings, database: Database, timing: Timing | None = None) -> Litestar:
-    """Build the web application over a migrated database."""
+    """Build the web application for a migrated database."""
     timing = timing or Timing()
     cipher = build_code_cipher(settings)
     api_key_cache = ApiKeyCache(database, settings.api_key)

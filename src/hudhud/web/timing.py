@@ -1,4 +1,4 @@
-"""How long the web application lets what wait."""
+"""Delays and intervals of the web application."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -9,16 +9,16 @@ from hudhud.web.http.request import AnyRequest
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """All in seconds. The defaults are for use; tests shorten what would keep them waiting."""
+    """Delays in seconds. The defaults are for production; tests use shorter ones."""
 
     warm: float = 1.0
-    """What the first pages need is loaded when the first codes have been accepted."""
+    """Delay after the start before loading what pages need, so that the first codes go first."""
     beat: float = 5.0
-    """A stream on which nothing happens says so often that its session is still good."""
+    """How often a stream checks its session and, if the session is valid, sends a beat."""
     login_delay: float = LONGEST_DELAY_SECONDS
-    """The answer of an account that somebody guesses at is held back for this long at most."""
+    """Longest delay of a login's answer after failed logins to the account."""
 
 
 def timing_of(request: AnyRequest) -> Timing:
-    """Return the timing of the application that got the request."""
+    """Return the timing of the request's application."""
     return cast("Timing", request.app.state.timing)

@@ -232,7 +232,7 @@ def test_lost_secret_is_reported(tmp_path: Path) -> None:
     (tmp_path / "data" / "secret").unlink()
     found = check("secret")
     assert found.outcome == "fail"
-    assert "is gone" in found.sentence
+    assert "is missing" in found.sentence
     assert not (tmp_path / "data" / "secret").exists()
 
 

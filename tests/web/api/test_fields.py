@@ -219,7 +219,7 @@ def test_disconnect_during_the_body_is_no_server_error(
     with capture_logs() as lines:
         with socket.create_connection(("127.0.0.1", api.port), 20) as connection:
             connection.sendall(head(f"Content-Length: {len(OBJECT)}") + OBJECT[:10])
-        left = "the caller left before its request was complete"
+        left = "the client disconnected before its request was complete"
         wait_until(lambda: any(line["event"] == left for line in lines), 10, left)
     assert not [line for line in lines if line["log_level"] in ("error", "critical")]
     assert api.send().status_code == 202

@@ -1,4 +1,4 @@
-"""`hudhud demo`: see a code arrive without a phone."""
+"""`hudhud demo`: Hudhud against a local WhatsApp server."""
 
 from hudhud.cli.demo.command import demo
 

@@ -1,4 +1,4 @@
-"""`hudhud demo`: see a code arrive, without a phone and without WhatsApp."""
+"""`hudhud demo`: watch a code arrive, without a phone and without WhatsApp."""
 
 import time
 from contextlib import ExitStack
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 GREETING = """
 Hudhud is running and linked to a virtual phone. Nothing leaves this machine.
 
-In another terminal, ask for a code. Every number has a phone here: an Egyptian one gets Arabic,
-a British one ({british}) English.
+In another terminal, request a code. Every number has a virtual phone here: an Egyptian one receives
+Arabic, a British one ({british}) English.
 
 {curl}
 
-What the phones receive appears here. Ctrl-C ends the demo and removes all of it.
+Received messages appear here. Ctrl-C ends the demo and deletes its data.
 """
 
 
@@ -29,20 +29,23 @@ def demo(
     only_test: Annotated[
         bool,
         typer.Option(
-            "--self-test", help="Send one Arabic and one English message, show both, and end."
+            "--self-test", help="Send one Arabic and one English message, show both, and exit."
         ),
     ] = False,
     port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65535, help="Port to listen on; 3000 if that is free.", show_default=False
+            min=0,
+            max=65535,
+            help="Port to listen on; 3000 by default, if it is free.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
-    """See a code arrive in a minute, without a phone and without WhatsApp.
+    """Watch a code arrive, without a phone and without WhatsApp.
 
-    Starts the real service and the real WhatsApp library against a local WhatsApp server, with
-    virtual phones that show what they receive. Nothing of it is kept.
+    Runs the real service and the real WhatsApp library against a local WhatsApp server, with
+    virtual phones that show what they receive. Takes about a minute and deletes its data.
     """
     with ExitStack() as stack:
         with progress("Starting …") as tell:
@@ -62,7 +65,7 @@ def _show_all(running: Demo) -> None:
                 _show(message)
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        typer.echo("\nThe demo ends.")
+        typer.echo("\nThe demo has ended.")
 
 
 def _show(message: "ReceivedMessage") -> None:

@@ -1,7 +1,7 @@
-"""`python -m hudhud.cli.demo.launcher ARGS…`: the command line, with senders that use the emulator.
+"""`python -m hudhud.cli.demo.launcher ARGS…`: the command line with emulated WhatsApp.
 
-Needs the variables of EmulatorProcess.environment(). With HUDHUD_DIE_WITH_PARENT set it takes the
-end of its standard input, a pipe from its parent, for a SIGTERM.
+Requires the variables of EmulatorProcess.environment(). If HUDHUD_DIE_WITH_PARENT is set, the end
+of standard input, a pipe from the parent process, counts as a SIGTERM.
 """
 
 import os

@@ -1,9 +1,9 @@
-"""The demo: the real service and the real WhatsApp library against a local WhatsApp server.
+"""The demo: the real service and WhatsApp library with a local server.
 
     curl ──▶ hudhud serve ──▶ sender's process ──▶ emulated WhatsApp (waemu) ──▶ virtual phones
 
-Everything runs on 127.0.0.1, in processes and a folder that end with the demo. The sender is given
-the emulator's proxy, which lets nothing through to the real WhatsApp.
+Everything runs on 127.0.0.1, in processes and a folder that end with the demo. The sender connects
+through the emulator's proxy, which blocks the real WhatsApp.
 """
 
 import http.client
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from waemu.client import EmulatorProcess
     from waemu.records import ReceivedMessage
 
-# Numbers for drama (Ofcom) and of the documentation; only virtual phones have them here.
+# Ofcom's numbers for drama, and the example of the documentation; only virtual phones use them.
 ACCOUNT = "+447700900100"
 EGYPTIAN = "+201001234567"
 BRITISH = "+447700900123"
@@ -51,7 +51,7 @@ Tell = Callable[[str], None]
 
 
 class Job(NamedTuple):
-    """A code that was asked for over HTTP."""
+    """A code that was requested over HTTP."""
 
     id: int
     phone: str
@@ -59,7 +59,7 @@ class Job(NamedTuple):
 
 
 class Demo:
-    """A running demo: a service to ask for codes, and phones that receive them."""
+    """A running demo: a service that sends codes and phones that receive."""
 
     def __init__(self, emulator: "EmulatorProcess", address: str, api_key: str) -> None:
         self.address = address
@@ -68,7 +68,7 @@ class Demo:
         self._last_seen = 0
 
     def curl(self, phone: str) -> str:
-        """Return the command that asks for a code for this number."""
+        """Return the shell command that requests a code for this number."""
         return (
             f"curl -X POST {self.address}/api/v1/otp/send \\\n"
             f"  -H 'X-API-KEY: {self.api_key}' \\\n"
@@ -77,7 +77,7 @@ class Demo:
         )
 
     def ask_for_code(self, phone: str) -> Job:
-        """Do what `curl` does. Raises CommandFailed where it is not accepted."""
+        """Request a code for this number. Raises CommandFailed if it is refused."""
         answer = self._request("POST", "/api/v1/otp/send", {"phoneNumber": phone})
         return Job(answer["jobId"], phone, answer["otp"])
 
@@ -86,7 +86,7 @@ class Demo:
         return str(self._request("GET", f"/api/v1/otp/{job.id}")["delivery"])
 
     def new_messages(self) -> "list[ReceivedMessage]":
-        """Return what phones received and decrypted since the last call."""
+        """Return the messages that phones received and decrypted since the last call."""
         found = self._emulator.messages(since=self._last_seen)
         self._last_seen = max([self._last_seen, *(message.sequence for message in found)])
         return found
@@ -99,17 +99,17 @@ class Demo:
             connection.request(method, path, json.dumps(body), headers)
             response = connection.getresponse()
             text = response.read().decode()
-        if response.status >= 400:  # noqa: PLR2004 -- where HTTP's errors begin
+        if response.status >= 400:  # noqa: PLR2004 -- the first HTTP error
             raise CommandFailed(f"Hudhud answered {response.status}: {text}")
         return json.loads(text)
 
 
 @contextmanager
 def running_demo(tell: Tell, port: int | None = None) -> Iterator[Demo]:
-    """Run the demo while the block does; `tell` hears what is being started.
+    """Run the demo during the block; `tell` receives progress messages.
 
-    Without a `port` it listens on 3000, or on any other where that is taken.
-    Raises CommandFailed where it cannot be started.
+    Without a `port` it listens on 3000, or on any free one if that is in use.
+    Raises CommandFailed if it cannot be started.
     """
     emulator_process = _emulator_class()
     tell("Starting a local WhatsApp server …")
@@ -131,9 +131,9 @@ def running_demo(tell: Tell, port: int | None = None) -> Iterator[Demo]:
 
 
 def self_test(demo: Demo, show: "Callable[[ReceivedMessage], None]") -> None:
-    """Send a code to an Egyptian and a British number; `show` gets what arrives.
+    """Send an Arabic and an English code; `show` gets each message.
 
-    Raises CommandFailed where not both arrive as they were asked for, or are not read in time.
+    Raises CommandFailed unless both arrive with their codes and are read in time.
     """
     missing = {job.phone: job for job in map(demo.ask_for_code, (EGYPTIAN, BRITISH))}
     jobs = list(missing.values())
@@ -147,12 +147,12 @@ def self_test(demo: Demo, show: "Callable[[ReceivedMessage], None]") -> None:
                 raise CommandFailed(f"The message to {job.phone} lacks its code.")
         time.sleep(POLL_SECONDS)
     while any(demo.delivery(job) != "read" for job in jobs):
-        _check_time(deadline, "The phones read the messages, but Hudhud did not hear of it.")
+        _check_time(deadline, "The phones read the messages, but Hudhud received no receipt.")
         time.sleep(POLL_SECONDS)
 
 
 class _Service:
-    """A `hudhud serve` of its own: other settings than the user's, and another folder."""
+    """A separate `hudhud serve` with its own settings and folder."""
 
     def __init__(self, folder: Path, emulator_environment: dict[str, str], port: int) -> None:
         self.api_key = LIVE_MARK + secrets.token_urlsafe(32)
@@ -176,12 +176,12 @@ class _Service:
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "hudhud.cli.demo.launcher", "serve"],
-                cwd=self._folder,  # no .env of the user's is read there
+                cwd=self._folder,  # the user's .env is not read there
                 env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C is for the demo, which then ends it in good order
+                start_new_session=True,  # Ctrl-C reaches only the demo, which stops the service
             )
         return self
 
@@ -197,7 +197,7 @@ class _Service:
             self._process.stdin.close()
 
     def wait_for_address(self) -> str:
-        """Return the address once the service listens, as its log says."""
+        """Wait until the log names the service's address, and return it."""
         deadline = time.monotonic() + START_SECONDS
         log = self._folder / "logs" / "combined.log"
         while True:
@@ -210,13 +210,13 @@ class _Service:
             time.sleep(POLL_SECONDS)
 
     def require_running(self) -> None:
-        """Raise CommandFailed with what it printed last where it has ended."""
+        """Raise CommandFailed with the last output if the service has ended."""
         if self._process is not None and self._process.poll() is not None:
             printed = self._output.read_text(encoding="utf-8", errors="replace").splitlines()
             raise CommandFailed("Hudhud ended: " + " ".join(printed[-SHOWN_LINES:]))
 
     def database(self) -> Database:
-        """Open its database."""
+        """Open the service's database."""
         return Database(f"sqlite:///{self._folder / 'data' / 'hudhud.db'}")
 
 
@@ -225,13 +225,13 @@ def _emulator_class() -> "type[EmulatorProcess]":
         from waemu.client import EmulatorProcess  # noqa: PLC0415 -- only the demo needs it
     except ModuleNotFoundError:
         raise CommandFailed(
-            "The local WhatsApp server is not installed. This installs it, too: make demo"
+            "The local WhatsApp server is not installed. Install it and start the demo: make demo"
         ) from None
     return EmulatorProcess
 
 
 def _link(service: _Service, emulator: "EmulatorProcess") -> None:
-    """Scan whichever QR code is shown, until the sender is connected."""
+    """Scan each new QR code until the sender is connected."""
     deadline = time.monotonic() + LINK_SECONDS
     scanned = None
     with closing(service.database()) as database:
@@ -249,7 +249,7 @@ def _link(service: _Service, emulator: "EmulatorProcess") -> None:
 
 
 def _port(wanted: int | None) -> int:
-    """Return the wanted port, else the usual one, or 0 (any) where something has that."""
+    """Return the wanted or usual port, or 0 if that is in use."""
     if wanted is not None:
         return wanted
     try:
@@ -270,7 +270,7 @@ def _is_setting(name: str) -> bool:
 
 @contextmanager
 def _ending_by_exception() -> Iterator[None]:
-    """Let every signal that asks for the end leave the block as Ctrl-C does, cleaning up."""
+    """Turn termination signals into KeyboardInterrupt, so that the block cleans up."""
     before = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
     for number in ENDING_SIGNALS:
         signal.signal(number, signal.default_int_handler)
@@ -283,7 +283,7 @@ def _ending_by_exception() -> Iterator[None]:
 
 @contextmanager
 def _undisturbed_end() -> Iterator[None]:
-    """Once the block is left, let no second Ctrl-C stop the cleaning up around it."""
+    """Ignore signals once the block has ended, so that the cleanup completes."""
     try:
         yield
     finally:

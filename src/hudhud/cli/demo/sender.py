@@ -18,10 +18,10 @@ def main(builders: "Builders | None" = None) -> None:
 
     Raises:
         KeyError: WAEMU_ROOT_KEY is not set.
-        KeyPatchError: the library is not as expected.
+        KeyPatchError: the library has another structure than expected.
     """
     root_key = bytes.fromhex(os.environ["WAEMU_ROOT_KEY"])
-    import_module("hudhud.channels.linked.client")  # as Hudhud loads the library
+    import_module("hudhud.channels.linked.client")  # loads the library like Hudhud
     patch_root_key(root_key)
     from hudhud.worker import process  # noqa: PLC0415 -- not before the key is patched
 

@@ -1,4 +1,4 @@
-"""`hudhud doctor`: examine an installation."""
+"""`hudhud doctor`: the checks of an installation."""
 
 from hudhud.cli.doctor.command import doctor
 

@@ -1,4 +1,4 @@
-"""`hudhud doctor`: find out what is wrong, and how to mend it."""
+"""`hudhud doctor`: find problems and how to fix them."""
 
 import json
 from collections.abc import Iterator
@@ -14,12 +14,10 @@ from hudhud.cli.terminal import progress
 COLOURS: dict[Level, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
-def doctor(
-    *, as_json: Annotated[bool, typer.Option("--json", help="Print it for a program.")] = False
-) -> None:
-    """Check what usually goes wrong, and say how to mend it. Changes nothing.
+def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check for common problems and explain how to fix them.
 
-    Ends with 1 where something fails.
+    Changes nothing. Exits with 1 if a check fails.
     """
     findings: dict[str, Finding] = {}
     examination = examine()
@@ -34,7 +32,7 @@ def doctor(
 
 
 def _next(examination: Iterator[tuple[str, Finding]]) -> tuple[str, Finding] | None:
-    with progress("Examining …"):
+    with progress("Checking …"):
         return next(examination, None)
 
 

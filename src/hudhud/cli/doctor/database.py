@@ -1,4 +1,4 @@
-"""Checks of the database and of what is in it."""
+"""Checks of the database and its content."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,11 +25,11 @@ from hudhud.verification.build import database_place_of, found_secret_of
 STRONG_SECRET = 32
 FEWEST_LETTERS = 8
 NETWORK_FILE_SYSTEMS = frozenset({"9p", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3"})
-LATER = ok("Not known before the first start.")
+LATER = ok("Checked after the first start.")
 
 
 def answers(installation: Installation) -> Finding:
-    """Is the database there, and does it answer?"""
+    """Check that the database exists and answers."""
     choice = choose_database(database_place_of(installation.settings))
     if installation.problem is not None:
         if choice.file is None:
@@ -37,36 +37,36 @@ def answers(installation: Installation) -> Finding:
         return fail(installation.problem, "Check the file's owner, or restore it from a backup.")
     if choice.file is not None:
         return _answers_as_file(choice.file)
-    assert installation.database is not None  # noqa: S101 -- else there were a problem
+    assert installation.database is not None  # noqa: S101 -- otherwise `problem` is set
     with installation.database.read() as connection:
         version = connection.scalar(text("SHOW server_version"))
     return ok(f"PostgreSQL {version} answers.")
 
 
 def tables(installation: Installation) -> Finding:
-    """Has the database this version's tables?"""
+    """Check that the database has this version's tables."""
     if installation.database is None:
         return LATER
     revision = current_revision(installation.database)
     if revision is None:
-        return ok("The database has no tables yet; the first start makes them.")
+        return ok("The database has no tables yet; the first start creates them.")
     if revision < HEAD:
         return warn(
-            f"The tables are at revision {revision}, this Hudhud works with {HEAD}.",
-            "`hudhud migrate`, or the next start, brings them up to date. Back up before.",
+            f"The tables are at revision {revision}, this Hudhud needs {HEAD}.",
+            "Back up the database, then run `hudhud migrate` or restart Hudhud.",
         )
     if not fits(installation.database, revision):
         return fail(
-            f"The tables are at revision {revision}, this Hudhud knows only {HEAD}.",
+            f"The tables are at revision {revision}, this Hudhud supports only {HEAD}.",
             "Start the newer Hudhud again, or restore the backup taken before it.",
         )
     if revision > HEAD:
-        return ok(f"The tables are at revision {revision}, with which this Hudhud works too.")
+        return ok(f"The tables are at revision {revision}, which this Hudhud supports too.")
     return ok(f"The tables are at this version's revision, {HEAD}.")
 
 
 def writing(installation: Installation) -> Finding:
-    """Can the database be written?"""
+    """Check that the database can be written."""
     database = _ready(installation)
     if database is None:
         return LATER
@@ -77,14 +77,14 @@ def writing(installation: Installation) -> Finding:
     except SQLAlchemyError as error:
         return fail(
             f"The database cannot be written: {error.__cause__ or error}.",
-            "If it is locked, another program holds it: end that one. Otherwise see who owns the "
-            "file, and whether the disk is full.",
+            "If it is locked, stop the other program that uses it. Otherwise check the file's "
+            "owner and the free disk space.",
         )
     return ok("The database can be written.")
 
 
 def secret(installation: Installation) -> Finding:
-    """Is there a secret, a strong one, and the one of this database?"""
+    """Check that a secret exists, is strong and belongs to this database."""
     settings = installation.settings
     file = secret_file(settings.data_dir)
     value = found_secret_of(settings)
@@ -97,22 +97,22 @@ def secret(installation: Installation) -> Finding:
     if stored is not None and not any(proves(one, stored) for one in known):
         return fail(
             "The database belongs to another secret: its codes cannot be read.",
-            f"Set SESSION_SECRET, or restore {file}, as it was; to change the secret, set the "
-            "earlier one as SESSION_SECRET_PREVIOUS.",
+            f"Set SESSION_SECRET to the earlier secret, or restore {file}. To change the secret, "
+            "set the earlier one as SESSION_SECRET_PREVIOUS.",
         )
     if len(value) < SHORTEST_SECRET:
         return fail(f"The secret in {file} is damaged.", f"Restore {file} from a backup.")
     if len(value) < STRONG_SECRET or len(set(value)) < FEWEST_LETTERS:
         return warn(
             "The secret is easy to guess.",
-            "Make one with `openssl rand -hex 32`; set it as SESSION_SECRET, and this one as "
-            "SESSION_SECRET_PREVIOUS.",
+            "Create one with `openssl rand -hex 32`. Set it as SESSION_SECRET, and the current one "
+            "as SESSION_SECRET_PREVIOUS.",
         )
     return ok("The secret is strong and fits the database.")
 
 
 def former_secret(installation: Installation) -> Finding:
-    """Is the secret that was changed still needed?"""
+    """Check whether the previous secret is still needed."""
     settings = installation.settings
     previous = settings.session_secret_previous
     if previous is None:
@@ -123,16 +123,18 @@ def former_secret(installation: Installation) -> Finding:
     with database.read() as connection:
         left = secret_rotation.find_left(connection, secret=value, previous_secret=previous)
     if left.is_nothing:
-        return warn(left.sentence, "Take it out of the settings, and start Hudhud again.")
+        return warn(left.sentence, "Remove it from the settings and restart Hudhud.")
     return ok(left.sentence)
 
 
 def credentials(installation: Installation) -> Finding:
-    """Is there an API key and an admin, and were the first ones put away?"""
+    """Check that credentials exist and their first file is deleted."""
     settings = installation.settings
     file = settings.data_dir / CREDENTIALS_FILE
     if file.exists():
-        return warn(f"{file} still holds the first credentials.", f"Read them, then: rm {file}")
+        return warn(
+            f"{file} still holds the first credentials.", f"Store them elsewhere, then: rm {file}"
+        )
     database = _ready(installation)
     if database is None:
         return LATER
@@ -144,28 +146,28 @@ def credentials(installation: Installation) -> Finding:
     if has_key and has_admin:
         return ok("An API key and an admin password exist.")
     missing = "API key" if not has_key else "admin password"
-    return warn(f"There is no {missing}.", "The next start makes it, and shows it once.")
+    return warn(f"There is no {missing}.", "The next start creates it and shows it once.")
 
 
 def forwarding(installation: Installation) -> Finding:
-    """Does a proxy forward requests that TRUSTED_PROXIES does not name?"""
+    """Check for forwarding proxies that are missing in TRUSTED_PROXIES."""
     database = _ready(installation)
     if database is None:
         return LATER
     with database.read() as connection:
         address = untrusted_proxy.recall(connection, now=now_ms())
     if address is None or _is_trusted(address, installation.settings.trusted_proxies):
-        return ok("No request was forwarded by an address that TRUSTED_PROXIES does not name.")
+        return ok("No address outside TRUSTED_PROXIES forwards requests.")
     return warn(
-        f"{address} sends forwarded headers (X-Forwarded-For, X-Forwarded-Proto), which are not "
-        "believed: all who come through it count as one address, and HTTPS as HTTP.",
-        f"If {address} is your own proxy, add it to TRUSTED_PROXIES and start Hudhud again. If you "
-        "do not know it, leave the setting as it is.",
+        f"{address} sends forwarded headers (X-Forwarded-For, X-Forwarded-Proto), which are "
+        "ignored: all its clients count as one address, and HTTPS as HTTP.",
+        f"If {address} is your own proxy, add it to TRUSTED_PROXIES and restart Hudhud. If you do "
+        "not know it, change nothing.",
     )
 
 
 def sender(installation: Installation) -> Finding:
-    """Does this machine's sender run, and can it send?"""
+    """Check that this machine's sender runs and can send."""
     name = installation.settings.sender_name
     database = _ready(installation)
     if database is None:
@@ -179,11 +181,11 @@ def sender(installation: Installation) -> Finding:
         return ok(sentence)
     if record.state == "pairing":
         return warn(sentence, "Link WhatsApp with: hudhud pair")
-    return warn(sentence, "Do what the sentence says; `hudhud status` shows how it goes on.")
+    return warn(sentence, "Do as described; `hudhud status` shows the result.")
 
 
 def _is_trusted(address: str, proxies: Iterable[Network]) -> bool:
-    """Tell whether uvicorn, which does not unwrap IPv4 addresses, trusts this proxy."""
+    """Return whether uvicorn, which does not unwrap IPv4 addresses, trusts this proxy."""
     return is_within(address, proxies, unwraps=False)
 
 
@@ -195,12 +197,12 @@ def _answers_as_file(file: Path) -> Finding:
             "Set DATA_DIR or DB_FILENAME to a local disk, or DATABASE_URL to a PostgreSQL server.",
         )
     if not file.exists():
-        return ok(f"There is no database yet; the first start makes {file}.")
+        return ok(f"There is no database yet; the first start creates {file}.")
     return ok(f"SQLite opens {file}.")
 
 
 def _file_system(file: Path) -> str:
-    """Return the type of the file system that holds the file; empty where Linux does not tell."""
+    """Return the file system's type; empty if Linux does not report it."""
     path = file.absolute().resolve()
     found: tuple[int, str] = (0, "")
     try:
@@ -215,7 +217,7 @@ def _file_system(file: Path) -> str:
 
 
 def _ready(installation: Installation) -> Database | None:
-    """Return the database where it answers and has this version's tables."""
+    """Return the database if it answers and has this version's tables."""
     database = installation.database
     is_ready = database is not None and fits(database, current_revision(database))
     return database if is_ready else None
@@ -233,11 +235,11 @@ def _without_secret(file: Path, *, is_needed: bool, is_shared: bool) -> Finding:
     if is_shared:
         return fail(
             "SESSION_SECRET is not set; with PostgreSQL every machine needs the same one.",
-            "Make it once with `openssl rand -hex 32` and set it on all of them.",
+            "Create one with `openssl rand -hex 32` and set it on every machine.",
         )
     if is_needed:
         return fail(
-            f"The secret in {file} is gone: the database's codes cannot be read.",
-            f"Restore {file} from a backup, or set SESSION_SECRET as it was.",
+            f"The secret in {file} is missing: the database's codes cannot be read.",
+            f"Restore {file} from a backup, or set SESSION_SECRET to the earlier secret.",
         )
-    return ok("There is no secret yet; the first start makes one.")
+    return ok("There is no secret yet; the first start creates one.")

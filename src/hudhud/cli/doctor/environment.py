@@ -1,4 +1,4 @@
-"""Checks of what is around Hudhud: settings, clock, port, proxy, library, alerts, leftovers."""
+"""Checks of the environment: settings, clock, port, proxy, library, alerts, leftovers."""
 
 import errno
 import http.client
@@ -29,44 +29,44 @@ from hudhud.db.tables import messages
 from hudhud.maintenance.alerts.send import unusable_targets
 from hudhud.verification.build import mean_gap_of
 
-# Hudhud did not exist before: such a clock was never set.
+# Before the first version of Hudhud: an earlier clock was never set.
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 TOLERATED_SECONDS = 1.0
-# Leases last 30 s: clocks that differ by more than a good part of that break them.
+# Leases last 30 s: clocks that differ by a third of that can break them.
 HARMFUL_SECONDS = 10.0
-SET_CLOCK = "Let the system keep it: timedatectl set-ntp true"
+SET_CLOCK = "Synchronize the clock: timedatectl set-ntp true"
 CONNECT_SECONDS = 3.0
 LIBRARY = "neonize"
 LOADING = "import hudhud.channels.linked.client"  # as a sender loads it
 LIBRARY_SECONDS = 60.0
-# Of a library without its binary part the loader would fetch one from the internet: not from here.
+# The loader would download a missing native library; the check must not.
 NO_INTERNET = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
 
 
 def settings_read() -> Finding:
-    """Where the settings came from; that they are right is known."""
+    """Report where the settings come from; they are valid at this point."""
     files = " and ".join(str(file) for file in ENV_FILES if file.is_file())
-    return ok(f"Hudhud {__version__}: the settings of {files or 'the environment'} are right.")
+    return ok(f"Hudhud {__version__}: the settings of {files or 'the environment'} are valid.")
 
 
 def clock(installation: Installation, *, earliest: datetime = EARLIEST) -> Finding:
-    """Does the clock agree with the database's, and can it be right at all?"""
+    """Check that the clock is plausible and agrees with the database's."""
     now = datetime.now(UTC)
     if not earliest < now < LATEST:
-        return fail(f"The clock says {now:%Y-%m-%d %H:%M}, which cannot be.", SET_CLOCK)
+        return fail(f"The clock says {now:%Y-%m-%d %H:%M}, which is impossible.", SET_CLOCK)
     offset, other = _offset(installation)
     if abs(offset) > TOLERATED_SECONDS:
         verdict = fail if abs(offset) > HARMFUL_SECONDS else warn
-        return verdict(f"The clock is {offset:+.1f} s off that of the {other}.", SET_CLOCK)
+        return verdict(f"The clock differs by {offset:+.1f} s from that of the {other}.", SET_CLOCK)
     latest = _latest_job(installation.database)
     if latest is not None and latest > now_ms() + HARMFUL_SECONDS * 1000:
-        return fail(f"The latest job was made in the future, at {iso(latest)}.", SET_CLOCK)
+        return fail(f"The latest job was created in the future, at {iso(latest)}.", SET_CLOCK)
     return ok(f"The clock says {now:%Y-%m-%d %H:%M} UTC and agrees with the {other}.")
 
 
 def port(installation: Installation, *, answer_seconds: float = CONNECT_SECONDS) -> Finding:
-    """Is the port free, or is it Hudhud that listens there, and answers within `answer_seconds`?"""
+    """Check that the port is free, or Hudhud answers within `answer_seconds`."""
     settings = installation.settings
     place = f"{settings.host} port {settings.port}"
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -78,17 +78,17 @@ def port(installation: Installation, *, answer_seconds: float = CONNECT_SECONDS)
             return ok(f"Hudhud listens on {place}.")
         return fail(
             f"Hudhud cannot listen on {place}: {error.strerror}.",
-            "Stop the other program there, or set PORT (above 1023 without root) or HOST.",
+            "Stop the other program on this port, or set PORT (above 1023 without root) or HOST.",
         )
     return ok(f"Nothing listens on {place} yet.")
 
 
 def proxy(installation: Installation) -> Finding:
-    """Can the proxy towards WhatsApp be reached?"""
+    """Check that the proxy to WhatsApp can be reached."""
     address = installation.settings.whatsapp_proxy
     channel = installation.settings.channel
     if not channel_type(channel).needs_pairing:
-        return ok(f"CHANNEL={channel} needs no proxy towards WhatsApp.")
+        return ok(f"CHANNEL={channel} needs no proxy to WhatsApp.")
     if address is None:
         return ok("WHATSAPP_PROXY is not set: WhatsApp is reached directly.")
     parts = urlsplit(address)
@@ -104,7 +104,7 @@ def proxy(installation: Installation) -> Finding:
 
 
 def library(installation: Installation, *, loading: str = LOADING) -> Finding:
-    """Does the WhatsApp library load, in the version that Hudhud was made for?"""
+    """Check that the WhatsApp library loads and has the required version."""
     verdict = fail if channel_type(installation.settings.channel).needs_pairing else warn
     wanted = _wanted_version()
     try:
@@ -114,19 +114,19 @@ def library(installation: Installation, *, loading: str = LOADING) -> Finding:
     if found != wanted:
         return verdict(
             f"The WhatsApp library {LIBRARY} is {found}, Hudhud needs {wanted}.",
-            "Install Hudhud again: make install",
+            "Reinstall Hudhud: make install",
         )
     problem = _problem_with_loading(loading)
     if problem is not None:
         return verdict(
             f"The WhatsApp library {LIBRARY} {found} does not load: {problem}",
-            "Install Hudhud again: make install",
+            "Reinstall Hudhud: make install",
         )
     return ok(f"The WhatsApp library {LIBRARY} {found} loads.")
 
 
 def pace(installation: Installation) -> Finding:
-    """Does the pace let enough codes out while they are valid?"""
+    """Check that the pace allows enough codes within their validity."""
     settings = installation.settings
     slow = startup_notices.slow_pace(settings.otp_ttl_seconds, mean_gap_of(settings))
     if slow:
@@ -134,38 +134,38 @@ def pace(installation: Installation) -> Finding:
     if mean_gap_of(settings) == 0:
         return ok("Messages follow each other without a gap.")
     codes = int(settings.otp_ttl_seconds / mean_gap_of(settings))
-    return ok(f"One sender carries about {codes} codes within a code's validity.")
+    return ok(f"One sender can send about {codes} codes within a code's validity.")
 
 
 def alerts(installation: Installation) -> Finding:
-    """Can alerts be sent to each target of the settings?"""
+    """Check that the addresses of all alert targets are valid."""
     targets = alert_targets_of(installation.settings)
     if not targets:
-        return ok("No target is set for alerts.")
+        return ok("No alert targets are set.")
     unusable = unusable_targets(targets)
     if unusable:
         return warn(
             " ".join(unusable),
             "Correct it in ALERT_URLS, or TELEGRAM_BOT_TOKEN and TELEGRAM_CHAT_ID.",
         )
-    return ok(f"The addresses of all targets for alerts are understood: {len(targets)}.")
+    return ok(f"The addresses of all alert targets are valid: {len(targets)}.")
 
 
 def leftovers(installation: Installation) -> Finding:
-    """Did the earlier application leave something that no longer counts?"""
+    """Check for settings and files that only the earlier application used."""
     settings = installation.settings
-    # The pace has a check of its own.
+    # The pace has its own check.
     slow = startup_notices.slow_pace(settings.otp_ttl_seconds, mean_gap_of(settings))
     found = [
         line for line in startup_notices.notices(read_environment(), settings) if line not in slow
     ]
     if found:
-        return warn(" ".join(found), "Nothing must be done; remove what is no longer needed.")
-    return ok("Nothing is left of the earlier application.")
+        return warn(" ".join(found), "No action is required; remove what you no longer need.")
+    return ok("Nothing of the earlier application is left.")
 
 
 def _offset(installation: Installation) -> tuple[float, str]:
-    """Return how many seconds our clock is ahead of another one, and whose that is."""
+    """Return how many seconds our clock is ahead, and of which clock."""
     database = installation.database
     if database is not None and not database.is_sqlite:
         return _offset_to_server(database), "database server"
@@ -180,7 +180,7 @@ def _offset(installation: Installation) -> tuple[float, str]:
 
 def _offset_to_server(database: Database) -> float:
     with database.read() as connection:
-        connection.execute(text("SELECT 1"))  # the connection is open before the time is asked
+        connection.execute(text("SELECT 1"))  # open the connection before measuring
         before = time.time()
         server = connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())"))
         after = time.time()
@@ -198,7 +198,7 @@ def _latest_job(database: Database | None) -> int | None:
 
 
 def _is_hudhud(host: str, port: int, answer_seconds: float) -> bool:
-    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not listened on
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
     connection = http.client.HTTPConnection(near, port, timeout=answer_seconds)
     try:
         connection.request("GET", "/")
@@ -216,7 +216,7 @@ def _wanted_version() -> str:
 
 
 def _problem_with_loading(loading: str) -> str | None:
-    """Load the library in a process of its own, which it may end; return why it does not load."""
+    """Load the library in a separate process and return the error."""
     try:
         run = subprocess.run(  # noqa: S603 -- this interpreter
             [sys.executable, "-c", loading],

@@ -1,6 +1,6 @@
-"""Examine an installation: what usually goes wrong, and how to mend each.
+"""The checks of an installation, in the order of the report.
 
-Every check looks and changes nothing but a row or a file of its own that it takes away again.
+A check changes nothing; one that tests writing removes its row or file again.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,15 +40,15 @@ CHECKS: dict[str, Check] = {
 
 
 def examine() -> Iterator[tuple[str, Finding]]:
-    """Yield each check's name and finding as soon as it is made.
+    """Yield each check's name and finding as soon as it ends.
 
-    Where the settings are wrong that is the only finding, for the others depend on them.
+    Invalid settings are the only finding, because all other checks depend on the settings.
     """
     try:
         settings = load_settings()
         installation = open_installation(settings)
     except SettingsError as error:
-        yield "settings", fail(str(error), "Mend it in .env, config/.env or the environment.")
+        yield "settings", fail(str(error), "Correct it in .env, config/.env or the environment.")
         return
     yield "settings", environment.settings_read()
     for name in CHECKS:
@@ -58,7 +58,7 @@ def examine() -> Iterator[tuple[str, Finding]]:
 
 
 def open_installation(settings: Settings) -> Installation:
-    """Open what is there, and make nothing. Raises SettingsError for a wrong database file."""
+    """Open the installation, creating nothing. Raises SettingsError for a wrong file."""
     choice = choose_database(database_place_of(settings))
     if choice.file is not None and not choice.file.exists():
         return Installation(settings, database=None, problem=None)
@@ -69,8 +69,10 @@ def open_installation(settings: Settings) -> Installation:
 
 
 def run_check(name: str, installation: Installation) -> Finding:
-    """Make one check; where it breaks, that is a finding too."""
+    """Run one check; an unexpected error is a finding too."""
     try:
         return CHECKS[name](installation)
-    except Exception as error:  # the other checks are wanted all the same
-        return fail(f"The check itself broke: {type(error).__name__}: {error}", "Report this.")
+    except Exception as error:  # the other checks must still run
+        return fail(
+            f"The check itself broke: {type(error).__name__}: {error}", "Report this as a bug."
+        )

@@ -1,4 +1,4 @@
-"""Checks of folders and files: do they exist, may Hudhud write them, may others read them?"""
+"""Checks of folders and files: existence, write access, access by others."""
 
 import os
 import shutil
@@ -21,50 +21,50 @@ SIDE_FILES = ("", "-wal", "-shm")
 
 
 def data_folder(installation: Installation) -> Finding:
-    """Is the data folder there, ours, and closed to others?"""
+    """Check that the data folder is writable and closed to other users."""
     folder = installation.settings.data_dir
     problem = _problem_with_folder(folder, "DATA_DIR")
     if problem is not None:
         return problem
     if not folder.exists():
-        return ok(f"{folder} does not exist yet; the first start makes it.")
+        return ok(f"{folder} does not exist yet; the first start creates it.")
     status = folder.stat()
     if status.st_mode & OTHERS:
-        return warn(f"Other users may look into {folder}.", f"chmod 700 {folder}")
-    return ok(f"{folder} is there and open to its owner alone.")
+        return warn(f"Other users can read {folder}.", f"chmod 700 {folder}")
+    return ok(f"{folder} exists, and only its owner can read it.")
 
 
 def private_files(installation: Installation) -> Finding:
-    """Can only their owner read the secret, the database, the session and the settings?"""
+    """Check that only the owner can read secret, database, session and settings."""
     loose = sorted(file for file in _secret_files(installation) if file.stat().st_mode & OTHERS)
     if loose:
         named = " ".join(str(file) for file in loose[:NAMED_FILES])
         more = len(loose) - NAMED_FILES
         return fail(
-            f"Other users may read files with secrets: {named}"
+            f"Other users can read files with secrets: {named}"
             + (f" and {more} more." if more > 0 else "."),
             "chmod 600 " + " ".join(str(file) for file in loose),
         )
-    return ok("Secret, database, session and settings can be read by their owner alone.")
+    return ok("Only their owner can read secret, database, session and settings.")
 
 
 def disk_space(installation: Installation) -> Finding:
-    """Is there room for the database to grow?"""
+    """Check that the database has room to grow."""
     folder = _existing(installation.settings.data_dir)
     free = shutil.disk_usage(folder).free
-    sentence = f"{free / 1e9:.1f} GB are free where {folder} is."
-    remedy = "Free some space; without it requests are refused with 503."
+    sentence = f"{free / 1e9:.1f} GB are free in {folder}."
+    remedy = "Free some space; on a full disk, requests are refused with 503."
     if free < TOO_FEW_BYTES:
         return fail(sentence, remedy)
     return warn(sentence, remedy) if free < LOW_BYTES else ok(sentence)
 
 
 def log_folder(installation: Installation) -> Finding:
-    """Can log files be written?"""
+    """Check that log files can be written."""
     folder = installation.settings.log_dir
     problem = _problem_with_folder(folder, "LOG_DIR")
     if problem is not None:
-        return warn(problem.sentence, problem.remedy or "")  # Hudhud goes on without log files
+        return warn(problem.sentence, problem.remedy or "")  # Hudhud also runs without log files
     locked = [file for file in folder.glob("*.log") if not os.access(file, os.W_OK)]
     if locked:
         return warn(f"{locked[0]} cannot be written.", f"chown $(id -un) {folder}/*.log")
@@ -72,30 +72,32 @@ def log_folder(installation: Installation) -> Finding:
 
 
 def own_texts(installation: Installation) -> Finding:
-    """Is the file of own texts right, where there is one?"""
+    """Check the operator's file of texts, if there is one."""
     file = installation.settings.data_dir / catalog.FILE
     try:
         operator_file.read(file)
     except SettingsError as error:
-        return fail(str(error).splitlines()[0], "Mend it. All mistakes: hudhud templates check")
-    return ok(f"{file} is right." if file.exists() else "The texts are those that ship.")
+        return fail(
+            str(error).splitlines()[0], "Correct it. To list all errors: hudhud templates check"
+        )
+    return ok(f"{file} is valid." if file.exists() else "The built-in texts are used.")
 
 
 def _problem_with_folder(folder: Path, setting: str) -> Finding | None:
-    """Return what keeps this user from writing in the folder, or from making it."""
+    """Return why this user cannot write to the folder or create it."""
     if folder.exists() and not folder.is_dir():
         return fail(f"{folder} is not a folder.", f"Move it away, or set {setting}.")
     place = _existing(folder)
     if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
         return fail(
-            f"This user cannot write in {place}.",
+            f"This user cannot write to {place}.",
             f"chown -R $(id -un) {place}, or set {setting} to another folder.",
         )
     return None
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists."""
+    """Return the folder, or its nearest existing parent."""
     absolute = folder.absolute()
     return next(place for place in (absolute, *absolute.parents) if place.exists())
 
@@ -115,5 +117,5 @@ def _regular(paths: Iterable[Path]) -> Iterator[Path]:
         try:
             if stat.S_ISREG(path.lstat().st_mode):
                 yield path
-        except FileNotFoundError:  # a running Hudhud makes and removes side files
+        except FileNotFoundError:  # a running Hudhud creates and deletes side files
             continue

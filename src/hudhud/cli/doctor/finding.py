@@ -1,4 +1,4 @@
-"""What a check gets and what it gives."""
+"""The input and the result of a check."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,7 @@ Level = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What is examined; without a database `problem` says why, or there is none yet."""
+    """The checked installation; `problem` says why a database cannot be opened."""
 
     settings: Settings
     database: Database | None
@@ -20,7 +20,7 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found, in a sentence, and how to mend it."""
+    """The result of a check: outcome, sentence and remedy."""
 
     outcome: Level
     sentence: str
@@ -28,15 +28,15 @@ class Finding:
 
 
 def ok(sentence: str) -> Finding:
-    """Nothing to do."""
+    """Return a finding that needs no action."""
     return Finding("ok", sentence)
 
 
 def warn(sentence: str, remedy: str) -> Finding:
-    """Hudhud works, but somebody should look at it."""
+    """Return a finding that needs attention although Hudhud works."""
     return Finding("warn", sentence, remedy)
 
 
 def fail(sentence: str, remedy: str) -> Finding:
-    """Hudhud cannot work so, or not safely."""
+    """Return a finding that keeps Hudhud from working, or from working safely."""
     return Finding("fail", sentence, remedy)

@@ -1,1 +1,1 @@
-"""The admin dashboard: who may enter, its pages, its JSON, what it does."""
+"""The admin dashboard: login, pages, JSON API and actions."""

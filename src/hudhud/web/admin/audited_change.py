@@ -1,7 +1,7 @@
-"""A change that an admin or a script asks for: made, audited, and answered.
+"""Changes by admins and scripts: carried out, audited and answered.
 
-Every change is audited in its own transaction. A script gets JSON; a person's form is answered
-with the page that holds it, which says whether the change was made.
+The audit entry is written in the transaction of the change. A script gets JSON; a form gets its
+page again, with a notice of the result.
 """
 
 import asyncio
@@ -30,18 +30,18 @@ DONE = 200
 
 @dataclass(frozen=True, slots=True)
 class ChangeResult:
-    """Whether a change was made, and what to say of it."""
+    """Whether a change was made, and the sentence that reports it."""
 
     status_code: int
     sentence: Sentence
 
     @property
     def is_done(self) -> bool:
-        """Whether it was done."""
+        """Whether the change was made."""
         return self.status_code == DONE
 
     def notice(self, view: View) -> Notice:
-        """Return what a person reads."""
+        """Return the notice for a person."""
         tone: Tone = "ok" if self.is_done else "warn"
         return Notice(tone, translate(self.sentence, view.language))
 
@@ -52,7 +52,7 @@ Change = Callable[[Connection, AppState, Actor, int], ChangeResult]
 async def carry_out(
     request: AnyRequest, actor: Actor, change: Change, *, what: What, subject: str | None
 ) -> ChangeResult:
-    """Make the change and note it in the audit, in one transaction."""
+    """Make the change and its audit entry in one transaction."""
     return await asyncio.to_thread(_write, state_of(request), actor, change, what, subject)
 
 
@@ -71,7 +71,7 @@ def _write(
 async def respond(
     request: AnyRequest, result: ChangeResult, body: dict[str, object]
 ) -> Response[Any]:
-    """Answer a script with the body, and a person with the page that holds the form."""
+    """Answer a script with the body, a person with the form's page."""
     if not wants_page(request):
         return answer(body, result.status_code)
     back = (await form_of(request)).one("back") or STATUS_PAGE

@@ -1,4 +1,4 @@
-"""Errors under /admin, as pages for people; scripts get what every other route answers."""
+"""Errors under /admin, as pages for people; scripts get the usual responses."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -26,13 +26,13 @@ from hudhud.web.http.request import REQUEST_ID_HEADER, AnyRequest, is_htmx, want
 from hudhud.web.http.responses import answer
 
 HTTP_UNAVAILABLE = 503
-# Headers of the usual answer that a page has too.
+# Headers of the usual response that a page keeps.
 KEPT = (REQUEST_ID_HEADER, "Retry-After")
 NO_SUCH_PAGE = (
     N_("Page not found"),
     N_("Check the address. The page may have been removed."),
 )
-# Title and text of a page, by status; then those of all others below 500, and of the rest.
+# Title and text by status; UNREADABLE for others below 500, DEFECT for the rest.
 WORDS = {
     HTTP_NOT_FOUND: NO_SUCH_PAGE,
     HTTP_METHOD_NOT_ALLOWED: NO_SUCH_PAGE,
@@ -57,7 +57,7 @@ Handler = Callable[[AnyRequest, Any], Response[Any]]
 
 
 def _for_people(usual: Handler) -> Handler:
-    """Show the error on a page where a person's browser asked; tell the page's script its words."""
+    """Render errors as pages for browsers, as messages for the page's script."""
 
     @wraps(usual)
     def handle(request: AnyRequest, error: Exception) -> Response[Any]:

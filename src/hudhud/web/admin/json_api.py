@@ -1,6 +1,6 @@
-"""What scripts may read of the dashboard, by the names of the earlier application.
+"""The dashboard's JSON API, with the names of the earlier application.
 
-Who asks has a session or an API key of scope admin. No answer holds a code.
+Requires a session or an API key of scope admin. No response contains a code.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ from hudhud.web.state import AppState, state_of
 
 USUAL_LIMIT = 20
 NO_SENDER = "No sender has run here yet. Start one with: hudhud serve"
-# The states of a sender in the words that callers know; whatever else there is cannot send.
+# The earlier application's words for a sender's states; all other states cannot send.
 WHATSAPP_STATUS = {
     "connected": "READY",
     "paused": "READY",
@@ -42,7 +42,7 @@ DISCONNECTED = "DISCONNECTED"
 
 @get("/admin/api/status-and-stats", include_in_schema=False)
 async def status_and_stats(request: AnyRequest) -> Response[dict[str, Any]]:
-    """Tell how the sender is and how many jobs are where."""
+    """Show the sender's state and the number of jobs by status."""
     await authenticate_reader(request)
     return answer(await in_render_thread(_status, state_of(request)))
 
@@ -58,7 +58,7 @@ async def list_jobs(request: AnyRequest) -> Response[dict[str, Any]]:
 
 @get("/admin/api/traffic", include_in_schema=False)
 async def read_traffic(request: AnyRequest) -> Response[dict[str, Any]]:
-    """Tell what the charts draw: `?range=` hour, day or month, times in milliseconds."""
+    """Return the charts' data for `?range=` hour, day or month, in milliseconds."""
     await authenticate_reader(request)
     chosen = request.query_params.get("range", "day")
     if chosen not in RANGES:

@@ -1,4 +1,4 @@
-"""Every route under /admin, and what its errors become."""
+"""The routes under /admin and their error handlers."""
 
 from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 
@@ -35,5 +35,5 @@ admin_routes: list[ControllerRouterHandler] = [
     *json_routes,
     live,
 ]
-# They replace those of http/errors.py: pages for people, the same answers for scripts.
+# They replace those of http/errors.py: pages for people, the same responses for scripts.
 ADMIN_HANDLERS: ExceptionHandlersMap = {**error_pages.HANDLERS, **refusals.HANDLERS}

@@ -1,4 +1,4 @@
-"""POST /admin/theme: light, dark, or as the system has it."""
+"""POST /admin/theme: light, dark, or the system's theme."""
 
 from litestar import Response, post
 
@@ -11,7 +11,7 @@ from hudhud.web.http.request import AnyRequest
 
 @post("/admin/theme", include_in_schema=False)
 async def choose_theme(request: AnyRequest) -> Response[str]:
-    """Keep the theme in a cookie, and go back."""
+    """Store the theme in a cookie and redirect back."""
     await authenticate_changer(request)
     form = await form_of(request)
     answer = see_other(request, form.one("back"))

@@ -1,4 +1,4 @@
-"""Who calls: the key in X-API-KEY, what it may do, and from where."""
+"""Authentication by X-API-KEY: the key, its scopes and addresses."""
 
 from hudhud.auth.api_key_settings import SCOPES, Scope
 from hudhud.auth.caller import Caller
@@ -12,10 +12,10 @@ KEY_MISSING = "Unauthorized: API Key is missing from headers."
 
 
 def authenticate(request: AnyRequest, scope: Scope) -> Caller:
-    """Return whose key the request presents, and that it may do what needs `scope`.
+    """Return the caller whose key the request presents, if it has `scope`.
 
-    Raises Unauthorized without a key that works, and NotAllowed where it may not be used from
-    there ("address_not_allowed") or lacks the scope ("scope_missing").
+    Raises Unauthorized without a valid key, and NotAllowed if the key may not be used from the
+    client's address ("address_not_allowed") or lacks the scope ("scope_missing").
     """
     presented = request.headers.get("x-api-key")
     if not presented:

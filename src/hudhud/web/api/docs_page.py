@@ -1,6 +1,6 @@
 """/api/docs: the API's documentation, drawn by Swagger UI from /api/openapi.json.
 
-A page of our own, because Litestar's pages carry inline scripts and load from other origins.
+Litestar's own pages contain inline scripts and load from other origins.
 """
 
 from litestar import MediaType, get
@@ -56,7 +56,7 @@ PAGE = """\
     sync_to_thread=False,
 )
 def docs_page() -> str:
-    """Show the documentation, with a form to try each call."""
+    """Show the documentation, with a form to try each request."""
     return PAGE.format(
         document=OPENAPI_PATH,
         icon=static_url("hudhud.svg"),

@@ -1,7 +1,7 @@
-"""Read a request's body, JSON or a form, into fields; each mistake gets its own words.
+"""The fields of a JSON or form body, with an error for each.
 
-A body of another type counts as empty, as it did in the earlier application; so does, in a field's
-place, what JavaScript takes for nothing.
+As in the earlier application, a body of another type counts as empty, and so does a field that
+JavaScript considers absent.
 """
 
 import re
@@ -24,19 +24,19 @@ FLAGS: Final[Mapping[Any, bool]] = {True: True, False: False, "true": True, "fal
 
 
 class Fields:
-    """The fields of a body; where nothing is given they are None."""
+    """The fields of a body; a missing field is None."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
 
     def raw(self, name: str) -> Any:
-        """Return the value of a field, of any type."""
+        """Return the unchecked value of a field."""
         return self._values.get(name)
 
     def text(self, name: str, longest: int) -> str | None:
         """Return a text of 1 to `longest` characters without control characters.
 
-        Raises BadRequest, as the others do.
+        Raises BadRequest, like all methods below.
         """
         value = self.raw(name)
         if value in (None, ""):
@@ -46,7 +46,7 @@ class Fields:
         return value
 
     def whole(self, name: str, least: int, most: int) -> int | None:
-        """Return a whole number, which may also be written as a text."""
+        """Return a whole number, which may also be a string."""
         value = self.raw(name)
         if value in (None, ""):
             return None
@@ -57,7 +57,7 @@ class Fields:
         return value
 
     def flag(self, name: str) -> bool:
-        """Return whether a field is true; false where it is not given."""
+        """Return whether a field is true; a missing one is false."""
         value = self.raw(name)
         if value in (None, ""):
             return False
@@ -66,7 +66,7 @@ class Fields:
         return FLAGS[value]
 
     def matching(self, name: str, pattern: re.Pattern[str], what: str) -> str | None:
-        """Return a text of a certain form; `what` describes it."""
+        """Return a text that matches the pattern; `what` is for the error."""
         value = self.raw(name)
         if value in (None, ""):
             return None
@@ -75,7 +75,7 @@ class Fields:
         return value
 
     def small_object(self, name: str, largest: int) -> str | None:
-        """Return an object as JSON of at most `largest` bytes."""
+        """Return an object encoded as JSON of at most `largest` bytes."""
         value = self.raw(name)
         if value in (None, ""):
             return None
@@ -85,7 +85,7 @@ class Fields:
         return encoded.decode()
 
     def encoded(self) -> bytes:
-        """Return all fields in one form, however they were written, to compare requests."""
+        """Return all fields in a canonical form, to compare requests."""
         return msgspec.json.encode(self._values, order="deterministic")
 
 
@@ -105,7 +105,7 @@ def _wrong(name: str, wanted: str) -> BadRequest:
 
 def _json_fields(body: bytes) -> Mapping[str, Any]:
     try:
-        # As before: a byte order mark is skipped, bytes that are no UTF-8 spoil only their field.
+        # As in the earlier application, a BOM is skipped and invalid UTF-8 affects only its field.
         parsed = msgspec.json.decode(body.decode("utf-8-sig", "replace"))
     except (msgspec.DecodeError, RecursionError):
         raise BadRequest(NOT_JSON) from None
@@ -113,7 +113,7 @@ def _json_fields(body: bytes) -> Mapping[str, Any]:
 
 
 def _form_fields(body: bytes) -> Mapping[str, Any]:
-    """Return the fields that are not empty; several of one name make a list, which none may be."""
+    """Return the non-empty fields; repeated names give a list, always an error."""
     fields = form_fields(body, most=MOST_FIELDS, too_many=TOO_MANY_FIELDS)
     given = {name: [value for value in values if value] for name, values in fields.items()}
     return {
@@ -124,5 +124,5 @@ def _form_fields(body: bytes) -> Mapping[str, Any]:
 
 
 def _plus_restored(value: str) -> str:
-    """An unescaped + in a form is a space; only a number's first sign can have been one."""
+    """Restore a leading + that the form did not escape."""
     return "+" + value[1:] if value[:1] == " " and value[1:2].isdigit() else value

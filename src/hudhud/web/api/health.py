@@ -1,4 +1,4 @@
-"""Is the process alive, and can it accept requests?"""
+"""Health checks: liveness and readiness."""
 
 import asyncio
 from typing import Any
@@ -30,13 +30,13 @@ NOT_READY = ResponseSpec(
 
 @get("/", summary="Welcome", tags=["Health"], sync_to_thread=False)
 def welcome() -> Response[Welcome]:
-    """Answer at the root, as the earlier application did."""
+    """Answer at the root, like the earlier application."""
     return answer(Welcome(f"Hudhud {__version__} is running.", "success", iso(now_ms())))
 
 
 @get("/healthz", summary="Alive", tags=["Health"], sync_to_thread=False)
 def healthz() -> Response[Health]:
-    """Answer while the process is alive, whatever else is broken."""
+    """Answer 200 while the process is alive, whatever else is broken."""
     return answer(Health("ok"))
 
 
@@ -50,9 +50,9 @@ def healthz() -> Response[Health]:
 async def readyz(request: AnyRequest, strict: FromQuery[str | None] = None) -> Response[Readiness]:
     """Answer 200 while requests can be accepted, 503 otherwise.
 
-    Senders are reported beside it; without `?strict` an installation that is not paired yet can
-    still be reached for pairing. With it, every sender that a supervisor holds must be connected,
-    and there must be one; the sandbox beside a linked device does not count.
+    Senders are reported too, but do not count, so that an unpaired installation can be reached for
+    pairing. With `?strict`, at least one sender must have a supervisor, and every one that has must
+    be connected; the sandbox of an installation with a linked device does not count.
     """
     state = state_of(request)
     readiness = await asyncio.to_thread(

@@ -1,4 +1,4 @@
-"""The user writes first: start a link, and show it as a QR code."""
+"""Links, with which the user writes first, and their QR codes."""
 
 import asyncio
 from typing import Final, cast
@@ -26,7 +26,7 @@ from hudhud.web.state import state_of
 MODES: Final[tuple[LinkMode, ...]] = ("reply", "verify")
 LONGEST_URL = 2000
 SVG = "image/svg+xml"
-# The link holds a token that is as good as a code until it is used.
+# The link's token is as secret as a code until it is used.
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -40,10 +40,10 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
     responses=responses(400, 401, 403, 413, 429, 500, 503),
 )
 async def start(request: AnyRequest) -> Response[schemas.Link]:
-    """Start a verification whose user opens WhatsApp and sends a prepared text to us."""
+    """Start a verification in which the user sends a prepared WhatsApp message."""
     number = request_id(request)
     authenticate(request, "send")
-    caller = authenticate(request, "verify")  # what we send is checked here
+    caller = authenticate(request, "verify")  # Hudhud checks the code or token itself
     asked = link_request(await fields_of(request))
     links = state_of(request).links
     started = await asyncio.to_thread(links.start, asked, caller=caller, now=now_ms())
@@ -67,7 +67,7 @@ async def start(request: AnyRequest) -> Response[schemas.Link]:
     responses=responses(401, 403, 404, 410, 500, 503),
 )
 async def qr(request: AnyRequest, verification_id: FromPath[str]) -> Response[bytes]:
-    """Draw the link for a page on a computer, to be opened with the phone."""
+    """Return the link's QR code, for a page on a computer."""
     caller = authenticate(request, "read")
     if not VERIFICATION_ID.fullmatch(verification_id):
         raise NotFound(NO_LINK, "not_found")
@@ -77,7 +77,7 @@ async def qr(request: AnyRequest, verification_id: FromPath[str]) -> Response[by
 
 
 def link_request(fields: Fields) -> LinkRequest:
-    """Return what a body asks for. Raises BadRequest."""
+    """Parse a body. Raises BadRequest."""
     mode = fields.raw("mode")
     mode = "reply" if mode in (None, "") else mode
     if mode not in MODES:
@@ -94,14 +94,14 @@ def link_request(fields: Fields) -> LinkRequest:
 
 
 def _redirect_url(fields: Fields) -> str | None:
-    """Return where the caller's page goes afterwards; it is only kept and handed back."""
+    """Return the caller's next page, which is only stored and returned."""
     given = fields.text("redirectUrl", LONGEST_URL)
     if given is None:
         return None
     try:
         address = urlsplit(given)
         is_web = address.scheme in ("http", "https") and bool(address.hostname)
-        _ = address.port  # raises where it is none
+        _ = address.port  # raises if it is not a port
     except ValueError:
         is_web = False
     if not is_web or not given.isascii() or " " in given:

@@ -1,8 +1,7 @@
-"""The OpenAPI document: what it says besides what Litestar reads from the handlers.
+"""The parts of the OpenAPI document that Litestar cannot derive itself.
 
-The handlers read their body and query themselves, so that each mistake gets its own words; what
-they read and answer is therefore described here. Litestar builds the document at the first request
-for it.
+The handlers read body and query themselves, to give a specific error for each mistake, so their
+requests and responses are described here. Litestar builds the document at its first request.
 """
 
 from collections.abc import Mapping
@@ -43,7 +42,7 @@ from hudhud.web.http.responses import Message
 OPENAPI_PATH = "/api/openapi.json"
 API_KEY = "X-API-KEY"
 API_KEY_SECURITY: list[SecurityRequirement] = [{API_KEY: []}]
-# No control characters, halves of letters or marks of direction.
+# No control characters, surrogates or direction marks.
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
 
 
@@ -52,7 +51,7 @@ def _whole(description: str, least: int, most: int) -> Schema:
 
 
 VERIFICATION_ID = Schema(
-    type=OpenAPIType.STRING, pattern="^v[0-9a-f]{43}$", description="The id that a send answered."
+    type=OpenAPIType.STRING, pattern="^v[0-9a-f]{43}$", description="The id that the send returned."
 )
 
 IDENTIFIER = Schema(
@@ -60,7 +59,7 @@ IDENTIFIER = Schema(
     pattern="^([1-9][0-9]{0,17}|v[0-9a-f]{43})$",
     description="A jobId, or the verificationId.",
 )
-# Parts of addresses.
+# Parameters in paths.
 IN_PATHS = {"identifier": IDENTIFIER, "verification_id": VERIFICATION_ID}
 PHONE_NUMBER = Schema(
     type=OpenAPIType.STRING,
@@ -74,7 +73,7 @@ REFERENCE = Schema(
 LOCALE = Schema(
     type=OpenAPIType.STRING,
     pattern="^[A-Za-z0-9_.-]{1,64}$",
-    description="Language of the message; that of the key or the country where unset.",
+    description="Language of the message; by default that of the key or the country.",
     examples=["ar"],
 )
 SEND_BODY = Schema(
@@ -94,13 +93,13 @@ SEND_BODY = Schema(
         "code": Schema(
             type=OpenAPIType.STRING,
             pattern=f"^{codes.OWN.pattern}$",
-            description="The caller's own code in place of one that Hudhud makes.",
+            description="The caller's own code instead of a generated one.",
         ),
         "reference": REFERENCE,
         "metadata": Schema(
-            type=OpenAPIType.OBJECT, description="Handed back in events: 1,024 bytes as JSON."
+            type=OpenAPIType.OBJECT, description="Returned in events; at most 1,024 bytes as JSON."
         ),
-        "hideCode": Schema(type=OpenAPIType.BOOLEAN, description="Leave `otp` out of the answer."),
+        "hideCode": Schema(type=OpenAPIType.BOOLEAN, description="Omit `otp` from the response."),
         "clientIp": Schema(
             any_of=[
                 Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.IPV4),
@@ -122,7 +121,7 @@ CHECK_BODY = Schema(
         ),
         "phoneNumber": PHONE_NUMBER,
         "verificationId": VERIFICATION_ID,
-        "jobId": _whole("The job that a send answered.", 1, 10**18 - 1),
+        "jobId": _whole("The job that the send returned.", 1, 10**18 - 1),
     },
     description="With exactly one of phoneNumber, verificationId and jobId.",
     one_of=[
@@ -138,7 +137,7 @@ LINK_BODY = Schema(
             type=OpenAPIType.STRING,
             enum=["reply", "verify"],
             default="reply",
-            description="Answer the user's text with a code, or let the text itself approve.",
+            description="Reply to the user's text with a code, or approve by the text itself.",
         ),
         "phoneNumber": PHONE_NUMBER,
         "reference": REFERENCE,
@@ -147,15 +146,15 @@ LINK_BODY = Schema(
             type=OpenAPIType.STRING,
             max_length=2000,
             pattern="^https?://[!-~]+$",
-            description="Where the caller's page goes afterwards; handed back as it is.",
+            description="The caller's next page; returned unchanged.",
         ),
     },
     description="In mode verify phoneNumber is required.",
 )
 TEXT = Schema(type=OpenAPIType.STRING)
 RATE_LIMIT_HEADERS = {
-    "RateLimit-Policy": OpenAPIHeader(schema=TEXT, description="The limits that hold."),
-    "RateLimit": OpenAPIHeader(schema=TEXT, description="What is left of each."),
+    "RateLimit-Policy": OpenAPIHeader(schema=TEXT, description="The limits that apply."),
+    "RateLimit": OpenAPIHeader(schema=TEXT, description="The remaining quota of each."),
 }
 RETRY_AFTER = {
     "Retry-After": OpenAPIHeader(
@@ -164,30 +163,30 @@ RETRY_AFTER = {
 }
 REPLAYED = {
     "Idempotency-Replayed": OpenAPIHeader(
-        schema=Schema(const="true"), description="There was such a request before."
+        schema=Schema(const="true"), description="The response of an earlier, equal request."
     )
 }
 PROBLEMS = {
     400: ("The sentence says what is wrong.", (phone_number.REQUIRED, phone_number.INVALID)),
-    401: ("The API key is missing or wrong.", (auth.KEY_MISSING, KEY_WRONG)),
-    403: ("The key, its address or the number's country may not: `error` says which.", ()),
-    404: ("There is no such thing, or it is another key's.", ()),
-    409: ("Its state does not allow that: `error` says why.", ()),
-    410: ("Its time is over.", ()),
+    401: ("The API key is missing or invalid.", (auth.KEY_MISSING, KEY_WRONG)),
+    403: ("The key, its address or the number's country is not allowed; see `error`.", ()),
+    404: ("It does not exist or belongs to another key.", ()),
+    409: ("Its state does not allow this; see `error`.", ()),
+    410: ("It has expired.", ()),
     413: ("The body is larger than 1 MB.", (errors.TOO_LARGE,)),
     422: ("The Idempotency-Key was used with another body.", ()),
-    429: ("A limit is reached: try again after `Retry-After`, where there is one.", ()),
-    500: ("Unexpected: Hudhud's log tells more.", (errors.UNEXPECTED,)),
-    503: ("Nothing was stored: try again after `Retry-After`.", (errors.UNAVAILABLE,)),
+    429: ("A limit is reached. If there is a `Retry-After`, try again after it.", ()),
+    500: ("Unexpected error; see Hudhud's log.", (errors.UNEXPECTED,)),
+    503: ("Nothing was stored. Try again after `Retry-After`.", (errors.UNAVAILABLE,)),
 }
 
 
 def openapi_config() -> OpenAPIConfig:
-    """Describe the API, and serve the description as JSON at `OPENAPI_PATH` and nowhere else."""
+    """Return the configuration that serves the document at `OPENAPI_PATH` only, as JSON."""
     return OpenAPIConfig(
         title="Hudhud",
         version=__version__,
-        description="Carries a code over WhatsApp and tells whether it arrived.",
+        description="Sends codes over WhatsApp and reports whether they arrived.",
         use_handler_docstrings=True,
         servers=[],
         components=Components(security_schemes={API_KEY: _api_key()}),
@@ -202,7 +201,7 @@ def openapi_config() -> OpenAPIConfig:
 
 
 def responses(*statuses: int) -> dict[int, ResponseSpec]:
-    """Describe the answers of a handler that carry a sentence. Raises KeyError if unknown."""
+    """Describe a handler's error responses. Raises KeyError for an unknown status."""
     return {status: _problem(*PROBLEMS[status]) for status in statuses}
 
 
@@ -223,20 +222,20 @@ def _api_key() -> SecurityScheme:
 
 
 def _nothing_below(request: AnyRequest) -> None:
-    """Undo the pages that Litestar adds below the document's own path."""
+    """Disable the pages that Litestar adds below the document's path."""
     if request.url.path.rstrip("/") != OPENAPI_PATH:
         raise NotFoundException
 
 
 @dataclass
 class ApiOperation(Operation):
-    """Leaves out the 400 that Litestar expects of every parameter: ours are free text.
+    """Removes the 400 that Litestar adds for parameters: ours are free text.
 
-    Says of those in the address what they are.
+    Describes the parameters in paths.
     """
 
     def __post_init__(self) -> None:
-        """Drop the answer that no `responses` describes."""
+        """Drop the response that no `responses` describes."""
         answers = self.responses or {}
         if _is_litestars_own(answers.get("400")):
             del answers["400"]
@@ -247,7 +246,7 @@ class ApiOperation(Operation):
 
 @dataclass
 class SendOperation(ApiOperation):
-    """Adds the body of POST /api/v1/otp/send, as JSON or as a form, and the headers."""
+    """Adds the body and headers of POST /api/v1/otp/send."""
 
     def __post_init__(self) -> None:
         """Describe what the handler reads and answers without Litestar's help."""
@@ -258,11 +257,11 @@ class SendOperation(ApiOperation):
                 name="Idempotency-Key",
                 param_in="header",
                 schema=Schema(type=OpenAPIType.STRING, pattern="^[!-~]{1,255}$"),
-                description="The same key and body within 24 hours: the same answer, sent once.",
+                description="Same key and body within 24 hours: same response, one message.",
             )
         ]
         _add_headers(self, REPLAYED, "202")
-        _tell_of_limits(self)
+        _add_limit_headers(self)
 
 
 @dataclass
@@ -283,7 +282,7 @@ class LinkOperation(ApiOperation):
         """Describe what the handler reads and answers without Litestar's help."""
         super().__post_init__()
         self.request_body = _body(LINK_BODY)
-        _tell_of_limits(self)
+        _add_limit_headers(self)
 
 
 @dataclass
@@ -293,7 +292,7 @@ class ShowOperation(ApiOperation):
     def __post_init__(self) -> None:
         """Describe what the handler reads without Litestar's help."""
         super().__post_init__()
-        wait = _whole("Seconds to wait at most until the verification has ended.", 0, 60)
+        wait = _whole("Longest time in seconds to wait for the verification's end.", 0, 60)
         self.parameters = [
             *(self.parameters or []),
             Parameter(name="wait", param_in="query", schema=wait),
@@ -312,10 +311,12 @@ class ListOperation(ApiOperation):
             "phoneNumber": PHONE_NUMBER,
             "reference": REFERENCE,
             "status": Schema(
-                type=OpenAPIType.ARRAY, items=status, description="One or several, with commas."
+                type=OpenAPIType.ARRAY,
+                items=status,
+                description="One or several, separated by commas.",
             ),
             "cursor": VERIFICATION_ID,
-            "limit": _whole("How many.", 1, LARGEST_PAGE),
+            "limit": _whole("Number of verifications.", 1, LARGEST_PAGE),
         }
         self.parameters = [
             Parameter(name=name, param_in="query", schema=schema, style="form", explode=False)
@@ -325,12 +326,12 @@ class ListOperation(ApiOperation):
 
 @dataclass
 class ResendOperation(ApiOperation):
-    """Adds what limits tell to POST /api/v1/otp/{identifier}/resend."""
+    """Adds the headers of limits to POST /api/v1/otp/{identifier}/resend."""
 
     def __post_init__(self) -> None:
         """Describe what the handler answers without Litestar's help."""
         super().__post_init__()
-        _tell_of_limits(self)
+        _add_limit_headers(self)
 
 
 @dataclass
@@ -355,7 +356,7 @@ class InboundOperation(ApiOperation):
             type=OpenAPIType.STRING,
             min_length=1,
             max_length=4096,
-            description="What the person sends, with the token of a link in it.",
+            description="The person's message, which contains a link's token.",
         )
         self.request_body = _body(
             Schema(
@@ -371,7 +372,7 @@ def _body(schema: Schema) -> RequestBody:
     return RequestBody(required=True, content={JSON: content, FORM: content})
 
 
-def _tell_of_limits(operation: Operation) -> None:
+def _add_limit_headers(operation: Operation) -> None:
     _add_headers(operation, RATE_LIMIT_HEADERS, "201", "202", "429")
     _add_headers(operation, RETRY_AFTER, "429", "503")
 
@@ -388,5 +389,5 @@ def _add_headers(
 def _is_litestars_own(answer: OpenAPIResponse | Reference | None) -> bool:
     if not isinstance(answer, OpenAPIResponse) or answer.content is None:
         return False
-    # Ours refer to a named schema, Litestar's carries its schema within.
+    # Ours refer to a named schema; Litestar's has an inline one.
     return all(isinstance(content.schema, Schema) for content in answer.content.values())

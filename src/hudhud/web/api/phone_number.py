@@ -1,4 +1,4 @@
-"""The phone number that a request names, with the earlier application's answers."""
+"""The phone number of a request, with the earlier application's errors."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ INVALID = (
 
 
 def parse_phone_number(value: Any) -> Phone:
-    """Return the number that a field holds. Raises BadRequest.
+    """Parse the phone number of a field. Raises BadRequest.
 
-    Whatever JavaScript takes for false counts as missing, as it did in the earlier application.
+    As in the earlier application, every falsy value of JavaScript counts as missing.
     """
     if not value and not isinstance(value, list | dict):
         raise BadRequest(REQUIRED)
@@ -26,5 +26,5 @@ def parse_phone_number(value: Any) -> Phone:
 
 
 def phone_number_in_query(value: str) -> Phone:
-    """Return the number that a query names, in which an unescaped + is a space."""
+    """Parse a query's phone number, where an unescaped + is a space."""
     return parse_phone_number(value.replace(" ", "+"))

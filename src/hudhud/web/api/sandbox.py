@@ -1,6 +1,6 @@
-"""The sandbox, so that integrations can be tested without a phone.
+"""The sandbox, for testing integrations without a phone.
 
-What it took instead of sending, and what a person would write to it.
+It lists the messages that it received, and simulates messages from people.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ TAKEN = "The text was taken as if a person had sent it."
 
 @get(
     "/api/v1/sandbox/messages",
-    summary="What the sandbox took",
+    summary="List the sandbox's messages",
     tags=["Sandbox"],
     operation_class=SandboxOperation,
     security=API_KEY_SECURITY,
@@ -45,7 +45,7 @@ TAKEN = "The text was taken as if a person had sent it."
 async def sandbox_messages(
     request: AnyRequest,
 ) -> Response[SandboxMessages]:
-    """List the key's messages taken for `?phoneNumber=`, newest first, while they are valid."""
+    """List the key's valid messages to `?phoneNumber=`, newest first."""
     caller = authenticate(request, "sandbox")
     state = state_of(request)
     phone = phone_number_in_query(request.query_params.get("phoneNumber", ""))
@@ -63,7 +63,7 @@ async def sandbox_messages(
     responses=responses(400, 401, 403, 413, 500, 503),
 )
 async def inbound(request: AnyRequest) -> Response[Message]:
-    """Do what happens when a person sends this text over WhatsApp, to links of the sandbox."""
+    """Simulate a person's WhatsApp message, for links of the sandbox."""
     authenticate(request, "sandbox")
     fields = await fields_of(request)
     phone = parse_phone_number(fields.raw("phoneNumber"))
@@ -84,7 +84,7 @@ def _write(state: AppState, phone: Phone, text: str) -> None:
 
 def _taken(state: AppState, caller: Caller, phone: str) -> list[SandboxMessage]:
     is_seen: ColumnElement[bool] = true()
-    if "admin" not in caller.scopes:  # what belongs to no verification is nobody's, without a code
+    if "admin" not in caller.scopes:  # a message without verification has no owner and no code
         owner = verifications.c.api_key
         is_seen = or_(owner == caller.owner, owner.is_(None))
     statement = (

@@ -1,4 +1,4 @@
-"""The bodies that the API answers with; their field names are the contract."""
+"""Response bodies of the API; their field names are the contract."""
 
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ Delivery = Literal[
 
 
 class Accepted(Struct, frozen=True, kw_only=True):
-    """A code is stored and will be sent; `otp` is left out where the caller is not to see it."""
+    """A code is stored and will be sent; `otp` may be hidden."""
 
     message: str
     otp: str | UnsetType = UNSET
@@ -23,9 +23,9 @@ class Accepted(Struct, frozen=True, kw_only=True):
 
 
 class Checked(Struct, frozen=True, kw_only=True):
-    """Whether the code was right; `attemptsRemaining` where it was not.
+    """Whether the code was right; if it was not, also `attemptsRemaining`.
 
-    `provedNumber` is the one that WhatsApp says opened the link.
+    `provedNumber` is the number from which, according to WhatsApp, the link's token was sent.
     """
 
     valid: bool
@@ -46,7 +46,7 @@ class VerificationJob(Struct, frozen=True):
 
 
 class Verification(Struct, frozen=True):
-    """A verification; what is not known or has not happened is null."""
+    """A verification; unknown values and times of steps not reached are null."""
 
     verificationId: str  # noqa: N815 -- the contract's name
     status: VerificationStatus
@@ -68,14 +68,14 @@ class Verification(Struct, frozen=True):
 
 
 class Verifications(Struct, frozen=True):
-    """Some verifications, newest first; `nextCursor` is null on the last page."""
+    """A page of verifications, newest first; `nextCursor` is null on the last."""
 
     verifications: list[Verification]
     nextCursor: str | None  # noqa: N815 -- the contract's name
 
 
 class Resent(Struct, frozen=True):
-    """The code is queued once more."""
+    """A further message with the code is queued."""
 
     message: str
     verificationId: str  # noqa: N815 -- the contract's name
@@ -85,7 +85,7 @@ class Resent(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """What became of a message; a step that has not happened has no time."""
+    """The state of a message; a step not reached has no time."""
 
     jobId: int  # noqa: N815 -- the contract's name
     status: LegacyStatus
@@ -126,7 +126,7 @@ class SenderReadiness(Struct, frozen=True):
 
 
 class Readiness(Struct, frozen=True):
-    """Whether requests can be accepted, and the senders beside it."""
+    """Whether requests can be accepted, and the state of the senders."""
 
     status: Literal["ready", "not ready"]
     database: str
@@ -135,7 +135,7 @@ class Readiness(Struct, frozen=True):
 
 
 class Link(Struct, frozen=True):
-    """A link that opens WhatsApp with a text to send; `otp_expires_at` is until when it works."""
+    """A link that opens WhatsApp with a text, valid until `otp_expires_at`."""
 
     verificationId: str  # noqa: N815 -- the contract's name
     whatsappLink: str  # noqa: N815 -- the contract's name
@@ -144,7 +144,7 @@ class Link(Struct, frozen=True):
 
 
 class SandboxMessage(Struct, frozen=True):
-    """A message that the sandbox took instead of sending it."""
+    """A message that the sandbox received instead of a phone."""
 
     jobId: int  # noqa: N815 -- the contract's name
     phoneNumber: str  # noqa: N815 -- the contract's name
@@ -154,6 +154,6 @@ class SandboxMessage(Struct, frozen=True):
 
 
 class SandboxMessages(Struct, frozen=True):
-    """What the sandbox holds for a number, newest first."""
+    """The sandbox's messages to a number, newest first."""
 
     messages: list[SandboxMessage]

@@ -46,7 +46,7 @@ NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{LONGEST_NAME}}}", re.ASCII)
     responses=responses(400, 401, 403, 413, 422, 429, 500, 503),
 )
 async def send(request: AnyRequest) -> Response[schemas.Accepted]:
-    """Accept a phone number: 202 only after the code and its message are on disk."""
+    """Queue a code for a phone number; 202 means stored on disk."""
     number = request_id(request)
     caller = authenticate(request, "send")
     state = state_of(request)
@@ -69,7 +69,7 @@ async def send(request: AnyRequest) -> Response[schemas.Accepted]:
 
 
 def send_request(fields: Fields, idempotent: IdempotentRequest | None) -> SendRequest:
-    """Return what a body asks for. Raises BadRequest."""
+    """Parse a body. Raises BadRequest."""
     return SendRequest(
         phone=parse_phone_number(fields.raw("phoneNumber")),
         locale=fields.matching("locale", NAME, "a language such as ar or pt-BR"),
@@ -86,7 +86,7 @@ def send_request(fields: Fields, idempotent: IdempotentRequest | None) -> SendRe
 
 
 def client_ip(fields: Fields) -> str | None:
-    """Return the address that the caller hands over for its user. Raises BadRequest."""
+    """Parse the user's IP address that the caller reports. Raises BadRequest."""
     given = fields.text("clientIp", LONGEST_ADDRESS)
     if given is None:
         return None

@@ -1,4 +1,4 @@
-"""GET, list, cancel and resend the verifications and jobs of a key."""
+"""Show, list, cancel and resend the verifications and jobs of a key."""
 
 import asyncio
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ RESENT = "The code has been queued for sending again."
 
 @get(
     "/api/v1/otp/{identifier:str}",
-    summary="What became of it",
+    summary="Get the status",
     tags=["OTP"],
     operation_class=ShowOperation,
     security=API_KEY_SECURITY,
@@ -60,7 +60,7 @@ RESENT = "The code has been queued for sending again."
 async def show(
     request: AnyRequest, identifier: FromPath[str]
 ) -> Response[schemas.Job | schemas.Verification]:
-    """Tell what became of a job (digits) or a verification; `?wait=` waits until it has ended."""
+    """Show a job (digits) or a verification; `?wait=` waits for its end."""
     caller = authenticate(request, "read")
     seconds = _seconds_to_wait(request)
     state = state_of(request)
@@ -82,7 +82,7 @@ async def show(
     responses=responses(400, 401, 403, 500, 503),
 )
 async def list_all(request: AnyRequest) -> Response[schemas.Verifications]:
-    """List the verifications that this key made, newest first."""
+    """List this key's verifications, newest first."""
     caller = authenticate(request, "read")
     chosen, cursor, limit = _list_request(request)
     page = await asyncio.to_thread(_page, state_of(request), caller, chosen, cursor, limit)
@@ -99,7 +99,7 @@ async def list_all(request: AnyRequest) -> Response[schemas.Verifications]:
     responses=responses(401, 403, 404, 409, 410, 500, 503),
 )
 async def cancel(request: AnyRequest, identifier: FromPath[str]) -> Response[schemas.Verification]:
-    """End a pending verification; a message that waits is not sent."""
+    """Cancel a pending verification and its waiting messages."""
     caller = authenticate(request, "send")
     return answer(await asyncio.to_thread(_cancel, state_of(request), caller, identifier))
 
@@ -114,7 +114,7 @@ async def cancel(request: AnyRequest, identifier: FromPath[str]) -> Response[sch
     responses=responses(401, 403, 404, 409, 410, 429, 500, 503),
 )
 async def resend(request: AnyRequest, identifier: FromPath[str]) -> Response[schemas.Resent]:
-    """Queue the same code once more: after 30, 60 and 120 seconds, at most three times."""
+    """Queue the same code again: after 30, 60 and 120 seconds."""
     caller = authenticate(request, "send")
     number = request_id(request)
     found, resent = await asyncio.to_thread(_resend, state_of(request), caller, identifier, number)
@@ -127,7 +127,7 @@ async def resend(request: AnyRequest, identifier: FromPath[str]) -> Response[sch
 
 
 def _find(state: AppState, caller: Caller, identifier: str) -> Row[Any]:
-    """Return what is asked for. Raises NotFound, and for a job NoSuchJob: as it was before."""
+    """Return the verification. Raises NotFound, or NoSuchJob for an unknown job id."""
     with state.database.read() as connection:
         try:
             return _found(connection, caller, identifier)
@@ -267,7 +267,7 @@ def _described(
 
 
 def _status(row: Row[Any], now: int) -> lifecycle.Status:
-    """Return its state; the time may be over before the database says so."""
+    """Return its status, which expires before housekeeping updates the row."""
     is_over = row.status == PENDING and row.expires_at <= now
     return EXPIRED if is_over else cast("lifecycle.Status", row.status)
 

@@ -1,4 +1,4 @@
-"""POST /api/v1/otp/verify: read what to check, answer the result."""
+"""POST /api/v1/otp/verify: check a code."""
 
 from litestar import Response, post
 from msgspec import UNSET
@@ -34,14 +34,14 @@ TYPED_REQUIRED = 'Bad Request: "otp" is required in the request body: what the u
     responses=responses(400, 401, 403, 404, 409, 410, 413, 429, 500, 503),
 )
 async def verify(request: AnyRequest) -> Response[schemas.Checked]:
-    """Tell whether the code is right: yes at most once, and only while tries are left."""
+    """Check a code, which is valid once and while attempts remain."""
     caller = authenticate(request, "verify")
     asked = check_request(await fields_of(request), caller)
     return answer(_checked(await state_of(request).checks.submit(asked)))
 
 
 def check_request(fields: Fields, caller: Caller) -> Check:
-    """Return what a body asks to check. Raises BadRequest."""
+    """Parse a body. Raises BadRequest."""
     named = [name for name in ("phoneNumber", "verificationId", "jobId") if fields.raw(name)]
     if len(named) != 1:
         raise BadRequest(WHICH_ONE, INVALID)
@@ -60,7 +60,7 @@ def check_request(fields: Fields, caller: Caller) -> Check:
 
 
 def _typed(fields: Fields) -> str:
-    """Return what the user typed; a number in JSON has lost its zeros, but may have had none."""
+    """Return the typed code; a JSON number may have lost leading zeros."""
     typed = fields.raw("otp")
     if isinstance(typed, int) and not isinstance(typed, bool):
         typed = str(typed)

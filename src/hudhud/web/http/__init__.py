@@ -1,1 +1,1 @@
-"""HTTP shared by the API and the dashboard."""
+"""HTTP code shared by the API and the dashboard."""

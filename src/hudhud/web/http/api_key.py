@@ -1,4 +1,4 @@
-"""What API and dashboard alike ask of an API key."""
+"""Checks of an API key shared by the API and the dashboard."""
 
 from hudhud.auth.caller import Caller
 from hudhud.core.errors import NotAllowed
@@ -9,9 +9,9 @@ KEY_WRONG = "Unauthorized: Invalid API Key."
 
 
 def require_address(request: AnyRequest, caller: Caller) -> None:
-    """Raise NotAllowed unless the key may be used from where the request comes from.
+    """Raise NotAllowed unless the key may be used from the client's address.
 
-    That is the client as far as TRUSTED_PROXIES lets us believe it.
+    Behind TRUSTED_PROXIES that is the forwarded address.
     """
     if not caller.networks:
         return

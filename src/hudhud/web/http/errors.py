@@ -1,4 +1,4 @@
-"""Errors become responses here and nowhere else; the domain knows nothing of HTTP."""
+"""The only place that turns domain errors into HTTP responses."""
 
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 TOO_LARGE = "request entity too large"
 UNAVAILABLE = "Service temporarily unavailable due to a queueing issue. Please try again shortly."
 UNEXPECTED = "Internal Server Error while processing OTP request."
-CALLER_LEFT = "client disconnected prematurely"  # Litestar's words
+CALLER_LEFT = "client disconnected prematurely"  # Litestar's text
 
 OUR_API = "/api/v1/"
 EARLIER_SEND = "/api/v1/otp/send"
@@ -56,7 +56,7 @@ STATUS_OF: Final[dict[type[Refused], int]] = {
 
 
 class Unauthorized(HudhudError):
-    """The caller did not prove who it is."""
+    """The caller is not authenticated."""
 
 
 class NoSuchJob(HudhudError):
@@ -64,7 +64,7 @@ class NoSuchJob(HudhudError):
 
 
 def refused(request: AnyRequest, error: Refused) -> Response[Message]:
-    """Answer with the error's sentence and word, and with what a limit tells."""
+    """Answer with the error's sentence, word and headers of limits."""
     headers = {}
     if isinstance(error, LimitReached):
         headers = rate_limit_headers.headers(error.quota)
@@ -75,7 +75,7 @@ def refused(request: AnyRequest, error: Refused) -> Response[Message]:
 
 
 def _word(request: AnyRequest, error: Refused) -> str | UnsetType:
-    """Return the error's word; the sends of the earlier application had none for a bad request."""
+    """Return the error's word; none for a 400 of the earlier application."""
     if error.word is not None:
         return error.word
     is_ours = request.url.path.startswith(OUR_API) and request.url.path != EARLIER_SEND
@@ -93,7 +93,7 @@ def no_such_job(_request: AnyRequest, error: NoSuchJob) -> Response[Message]:
 
 
 def unavailable(request: AnyRequest, error: QueueUnavailable) -> Response[Message]:
-    """503; the reason is for the operator's log, the caller learns when to come back."""
+    """503 with Retry-After; only the operator's log gets the reason."""
     number = request_id(request)
     log.warning(
         "request refused", reason=str(error), retry_after=error.retry_after, request_id=number
@@ -103,14 +103,14 @@ def unavailable(request: AnyRequest, error: QueueUnavailable) -> Response[Messag
 
 
 def database_error(request: AnyRequest, error: SQLAlchemyError) -> Response[Message]:
-    """503 while the database cannot be used, 500 for a defect."""
+    """503 while the database is unavailable, 500 for a defect."""
     if may_pass(error):
         return unavailable(request, QueueUnavailable(str(error.__cause__ or error)))
     return unexpected(request, error)
 
 
 def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    """Answer what the framework refuses; an unknown path and a wrong method look the same."""
+    """Answer a framework error; unknown path and wrong method look the same."""
     if error.status_code in (HTTP_NOT_FOUND, HTTP_METHOD_NOT_ALLOWED):
         path = request.scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
         body = NoPage("Not Found", f"Cannot {request.method} {path}")
@@ -118,15 +118,15 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     if error.status_code == HTTP_TOO_LARGE:
         return answer(Message(TOO_LARGE), HTTP_TOO_LARGE)
     if error.detail == CALLER_LEFT:
-        log.info("the caller left before its request was complete")
-        return answer(Message(error.detail), 400)  # which nobody reads
+        log.info("the client disconnected before its request was complete")
+        return answer(Message(error.detail), 400)  # the client is gone
     if error.status_code >= HTTP_SERVER_ERROR:
         return unexpected(request, error)
     return answer(Message(error.detail), error.status_code)
 
 
 def unexpected(request: AnyRequest, error: Exception) -> Response[Message]:
-    """500 that tells the caller nothing and the log everything."""
+    """500 without details for the caller; the log gets the traceback."""
     number = request_id(request)
     log.error("unexpected error", exc_info=error, request_id=number)
     return answer(Message(UNEXPECTED), HTTP_SERVER_ERROR, {REQUEST_ID_HEADER: number})

@@ -1,4 +1,4 @@
-"""Read the fields of a form, for the API and for the dashboard."""
+"""The fields of a form, for the API and the dashboard."""
 
 from collections.abc import Sequence
 from urllib.parse import parse_qs
@@ -8,9 +8,9 @@ from hudhud.core.sentences import Sentence
 
 
 def form_fields(body: bytes, *, most: int, too_many: Sentence | str) -> dict[str, Sequence[str]]:
-    """Return the values of each field, empty ones too; bytes that are no UTF-8 are replaced.
+    """Return each field's values, even empty ones; replace invalid UTF-8.
 
-    Raises BadRequest, saying `too_many`, for a form of more than `most` fields.
+    Raises BadRequest with the text `too_many` for a form of more than `most` fields.
     """
     text = body.decode("utf-8", "replace")
     try:

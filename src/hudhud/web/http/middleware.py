@@ -1,4 +1,4 @@
-"""What is done for every route: HEAD is answered like GET, and some addresses get headers."""
+"""Middleware of every route: HEAD requests and security headers."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -16,10 +16,10 @@ from litestar.types import (
     Send,
 )
 
-# In the scope's state, for routes whose answer to GET would never end.
+# Set in the scope's state, for routes whose answer to GET never ends.
 IS_HEAD = "is_head"
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-# By the first part of the path. What admins see stays in no cache.
+# By the first segment of the path. The pages of admins must not be cached.
 GUARDED: Mapping[str, Mapping[str, str]] = {
     "admin": {**NO_SNIFFING, "Cache-Control": "no-store"},
     "static": NO_SNIFFING,
@@ -27,9 +27,9 @@ GUARDED: Mapping[str, Mapping[str, str]] = {
 
 
 class DropIn(Litestar):
-    """Answers HEAD like GET; the server leaves the body out.
+    """Answers HEAD like GET; the server omits the body.
 
-    It sets the headers that all answers under some paths have, errors and HEAD among them.
+    Sets the headers of all answers under some paths, including errors and HEAD.
     """
 
     async def __call__(
@@ -48,7 +48,7 @@ class DropIn(Litestar):
 
 
 def guarded(scope: HTTPScope, send: Send) -> Send:
-    """Return a `send` that sets the headers of the request's address; other paths keep theirs."""
+    """Return a `send` that adds the headers of the request's path."""
     wanted = GUARDED.get(scope["path"][1:].partition("/")[0])
     if wanted is None:
         return send

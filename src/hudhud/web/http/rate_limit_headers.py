@@ -1,6 +1,6 @@
-"""The headers by which callers learn of limits before they reach them.
+"""The headers that inform callers of limits before they reach them.
 
-RateLimit-Policy and RateLimit as draft-ietf-httpapi-ratelimit-headers-10 has them: lists of
+RateLimit-Policy and RateLimit follow draft-ietf-httpapi-ratelimit-headers-10: lists of
 structured fields (RFC 9651), each a policy's name with `q` (how many), `w` (in how many seconds),
 `r` (how many are left) and `t` (seconds until there are more).
 """
@@ -10,9 +10,9 @@ from hudhud.verification.limits.rate_limits import Quota, QuotaPolicy
 
 
 def headers(quota: Quota) -> dict[str, str]:
-    """Return the headers of an answer, accepted or refused; none where there is no limit.
+    """Return the headers of any answer; none without a limit.
 
-    On a refused one RateLimit holds only what refuses: no `t` may be later than Retry-After.
+    In a refusal, RateLimit lists only the exceeded policies: no `t` may be later than Retry-After.
     """
     if not quota.policies:
         return {}

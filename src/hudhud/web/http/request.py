@@ -1,4 +1,4 @@
-"""What handlers read of a request before they know what it asks for."""
+"""Properties of requests that all handlers need."""
 
 import re
 import secrets
@@ -18,9 +18,9 @@ VERIFICATION_ID = re.compile(r"v[0-9a-f]{43}", re.ASCII)
 
 
 def request_id(request: AnyRequest) -> str:
-    """Return the id that follows the request from the API's log lines to the sender's.
+    """Return the id that the log lines of API and sender share.
 
-    It is the caller's own where that has a plain form, else a new one.
+    It is the caller's own if that has a plain form, else a new one.
     """
     known: str | None = request.state.get("request_id")
     if known is None:
@@ -31,22 +31,22 @@ def request_id(request: AnyRequest) -> str:
 
 
 def content_type(request: AnyRequest) -> str:
-    """Return the type of the body, without its parameters, in small letters."""
+    """Return the media type of the body in lower case, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def wants_page(request: AnyRequest) -> bool:
-    """Tell whether a person's browser asks for a page; all other callers get JSON."""
+    """Return whether a browser requests a page; all other callers get JSON."""
     return (
         "text/html" in request.headers.get("accept", "").lower() and content_type(request) != JSON
     )
 
 
 def is_htmx(request: AnyRequest) -> bool:
-    """Tell whether the page's own script asks for a part of a page."""
+    """Return whether the page's script requests a part of a page."""
     return request.headers.get("hx-request") == "true"
 
 
 def job_number(text: str) -> int:
-    """Return the number that names a job in an address; 0, which none has, for any other text."""
+    """Parse a job's number in a path; 0 for any other text."""
     return whole_number(text, padded=False) or 0

@@ -1,4 +1,4 @@
-"""Answers in JSON, with the content type that the earlier application's framework gave."""
+"""JSON responses with the content type of the earlier application."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -12,9 +12,9 @@ Body = TypeVar("Body")
 
 
 class Message(Struct, frozen=True):
-    """A sentence for the caller's developer; `error` is a stable word for the program.
+    """A sentence for developers; `error` is a stable word for programs.
 
-    What the earlier application answered too has no word.
+    Answers that the earlier application gave too have no word.
     """
 
     message: str
@@ -22,7 +22,7 @@ class Message(Struct, frozen=True):
 
 
 class NoPage(Struct, frozen=True):
-    """There is nothing at this address."""
+    """Nothing exists at this path."""
 
     error: str
     message: str
@@ -31,5 +31,5 @@ class NoPage(Struct, frozen=True):
 def answer(
     body: Body, status_code: int | None = None, headers: Mapping[str, str] | None = None
 ) -> Response[Body]:
-    """Answer with `body`; the route's own status where none is given."""
+    """Answer with `body`, by default with the route's own status."""
     return Response(body, status_code=status_code, headers=headers, media_type=JSON)

@@ -1,6 +1,6 @@
-"""The files that pages load: served from our own origin and kept by browsers for good.
+"""Static files, served from our origin and cached by browsers permanently.
 
-`vendor/` holds the libraries that hatch_build.py takes from npm; everything else is ours.
+`vendor/` holds the libraries that hatch_build.py copies from npm; all other files are ours.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ ONE_YEAR = 365 * 24 * 3600
 DIGEST_CHARACTERS = 12
 NO_WEIGHT = re.compile(r"q\s*=\s*0(\.0*)?")
 
-# Machines name scripts differently, some so that browsers refuse them; RFC 9239 names one type.
+# Not from `mimetypes`, which depends on the machine: browsers refuse some types. RFC 9239 has one.
 TYPES = {
     ".css": "text/css",
     ".js": "text/javascript",
@@ -30,12 +30,12 @@ TYPES = {
 }
 # Safe only because pages name every file through `static_url`.
 KEPT = f"public, max-age={ONE_YEAR}, immutable"
-# During an update a page of another version may ask: what it gets is not the file of that address.
+# During an update, a page of another version may request a file whose content has changed.
 NOT_KEPT = "no-store"
 
 
 class StaticFiles:
-    """The files of a folder, read when they are first asked for; nothing else can be."""
+    """The files of a folder, each read at its first request."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -43,13 +43,13 @@ class StaticFiles:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """The files' places below the folder, with `/`."""
+        """The files' paths relative to the folder, with `/`."""
         found = (path for path in self._folder.rglob("*") if path.suffix in TYPES)
         return frozenset(path.relative_to(self._folder).as_posix() for path in found)
 
     @cached_property
     def digest(self) -> str:
-        """A short digest of all the files together."""
+        """A short digest of all files together."""
         digest = hashlib.sha256()
         for name in sorted(self.names):
             digest.update(f"{name}\0".encode() + self.body(name))
@@ -60,7 +60,7 @@ class StaticFiles:
         return (self._folder / name).read_bytes()
 
     def compressed(self, name: str) -> bytes:
-        """Return a file's content compressed, which is done once."""
+        """Return a file's content, compressed once."""
         if name not in self._bodies:
             self._bodies[name] = gzip.compress(self.body(name), mtime=0)
         return self._bodies[name]
@@ -73,7 +73,7 @@ FILES = StaticFiles(STATIC_FOLDER)
 async def static_file(
     request: AnyRequest, digest: FromPath[str], name: FromPath[PurePosixPath]
 ) -> Response[bytes]:
-    """Send a file of the static folder, to be kept for good only where the digest is right."""
+    """Send a static file, cacheable permanently only if the digest is current."""
     wanted = str(name).lstrip("/")
     if wanted not in FILES.names:
         raise NotFoundException
@@ -92,7 +92,7 @@ def _file(name: str, digest: str, *, is_compressed: bool) -> Response[bytes]:
 
 
 def takes_gzip(request: AnyRequest) -> bool:
-    """Tell whether Accept-Encoding takes gzip, by name or by `*`; `q=0` refuses it."""
+    """Return whether Accept-Encoding allows gzip, by name or by `*`, without `q=0`."""
     weights = {}
     for part in request.headers.get("accept-encoding", "").lower().split(","):
         coding, _, weight = part.partition(";")
@@ -101,14 +101,14 @@ def takes_gzip(request: AnyRequest) -> bool:
 
 
 def static_url(name: str) -> str:
-    """Return the address of a file of the static folder, e.g. `vendor/uplot/uPlot.min.css`.
+    """Return the URL path of a static file, e.g. `vendor/uplot/uPlot.min.css`.
 
-    It carries a digest of all the files, so that with any change they have other addresses: a
-    script may load another one by its place beside it.
+    It contains a digest of all files together, so that a script can import another one by its
+    relative path.
 
     Raises:
-        FileNotFoundError: no such file; those under `vendor/` come with `make install`.
+        FileNotFoundError: no such file; `make install` adds those under `vendor/`.
     """
     if name not in FILES.names:
-        raise FileNotFoundError(f"There is no static file {name}: make install")
+        raise FileNotFoundError(f"There is no static file {name}. Run: make install")
     return f"{STATIC_PATH}/{FILES.digest}/{name}"

@@ -1,4 +1,4 @@
-"""What is said about the notes of the audit."""
+"""Labels of audit entries."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _OUTCOMES = {"ok": ("ok", "sent"), "refused": ("warn", "warn"), "failed": ("bad"
 
 
 def group_words(fmt: Format) -> dict[Group, str]:
-    """Return the word for each group of notes."""
+    """Return the label of each group of entries."""
     return {
         "logins": fmt.gettext("Logins"),
         "failed": fmt.gettext("Failed logins"),
@@ -25,7 +25,7 @@ def group_words(fmt: Format) -> dict[Group, str]:
 
 
 def words_of(row: Row[Any], fmt: Format) -> Markup:
-    """Say what was done, and to what."""
+    """Describe the action and its subject."""
     texts = {
         "login": fmt.gettext("Login"),
         "login_failed": fmt.gettext("Failed login"),
@@ -57,7 +57,7 @@ def words_of(row: Row[Any], fmt: Format) -> Markup:
 
 
 def outcome_look(row: Row[Any], fmt: Format) -> tuple[str, str, str]:
-    """Return tone, icon and word of an outcome."""
+    """Return tone, icon and label of an outcome."""
     words = {
         "ok": fmt.gettext("done"),
         "refused": fmt.gettext("refused"),

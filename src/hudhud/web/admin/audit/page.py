@@ -24,7 +24,7 @@ AUDIT_PAGE = "/admin/audit"
 
 @get(AUDIT_PAGE, include_in_schema=False)
 async def audit_page(request: AnyRequest) -> Response[str]:
-    """Show what was done."""
+    """Show the audit, filtered by group and text."""
     actor = await authenticate_reader(request)
     asked = request.query_params
     group = cast("Group", asked["what"]) if asked.get("what") in GROUPS else None

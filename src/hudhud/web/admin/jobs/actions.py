@@ -1,4 +1,4 @@
-"""What admins and their scripts change of jobs: retry one or all, cancel one."""
+"""Actions on jobs: retry one or all failed jobs, cancel a job."""
 
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.http.request import AnyRequest, job_number
 from hudhud.web.state import AppState
 
-LONGEST_JOB = 40  # characters of what a request names; more digits than any job's number has
+LONGEST_JOB = 40  # characters; longer than any job's number
 
 
 @post("/admin/jobs/retry/{job:str}", include_in_schema=False)
@@ -33,7 +33,7 @@ async def retry(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
 
 @post("/admin/jobs/cancel/{job:str}", include_in_schema=False)
 async def cancel(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
-    """Cancel a job that waits."""
+    """Cancel a waiting job."""
     change = _intervention(
         job_actions.cancel, job, done="action.canceled", refused="action.not_canceled"
     )
@@ -42,7 +42,7 @@ async def cancel(request: AnyRequest, job: FromPath[str]) -> Response[Any]:
 
 @post("/admin/jobs/retry-all", include_in_schema=False)
 async def retry_all(request: AnyRequest) -> Response[Any]:
-    """Queue all failed jobs again whose codes are valid."""
+    """Queue all failed jobs with valid codes again."""
 
     def change(connection: Connection, state: AppState, actor: Actor, now: int) -> ChangeResult:
         count = job_actions.retry_all(
@@ -54,7 +54,7 @@ async def retry_all(request: AnyRequest) -> Response[Any]:
 
 
 def _room(connection: Connection, state: AppState, now: int) -> int | None:
-    """Return how many more messages can arrive in time; None where there is no pace."""
+    """Return how many messages can still arrive in time; None without pace."""
     sender, validity = state.sender, state.code_ttl_seconds
     room = admission.room(
         connection,

@@ -1,4 +1,4 @@
-"""Which searches for a code are news: a page that reads its own list again makes no new ones."""
+"""Recent searches for codes, so that reloads are not audited again."""
 
 from typing import cast
 
@@ -12,14 +12,14 @@ MOST_KEPT = 1000
 
 
 class CodeSearches:
-    """Remembers, for a while and without the codes, who searched for which."""
+    """Recent searches, by person and keyed hash of the code."""
 
     def __init__(self, cipher: CodeCipher) -> None:
         self._cipher = cipher
         self._seen: TTLCache[tuple[str, bytes], bool] = TTLCache(MOST_KEPT, SAME_SECONDS)
 
     def is_new(self, who: str, code: str) -> bool:
-        """Tell whether `who` has not searched for this code lately; called on the event loop."""
+        """Return whether this search is not a recent one; event loop only."""
         key = (who, self._cipher.index(code))
         if key in self._seen:
             return False
@@ -28,5 +28,5 @@ class CodeSearches:
 
 
 def code_searches_of(request: AnyRequest) -> CodeSearches:
-    """Return the code searches of the application that got the request."""
+    """Return the code searches of the request's application."""
     return cast("CodeSearches", request.app.state.code_searches)

@@ -1,4 +1,4 @@
-"""GET /admin/jobs/{id}: a job's facts and its way, in a drawer or on a page of their own."""
+"""GET /admin/jobs/{id}: a job and its timeline, as drawer or page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from hudhud.web.http.errors import NoSuchJob
 from hudhud.web.http.request import AnyRequest, is_htmx, job_number
 from hudhud.web.state import AppState, state_of
 
-# What the template calls.
+# Functions for the template.
 STORY_WORDS: Mapping[str, Any] = {
     **WORDS,
     "step_look": step_look,
@@ -38,7 +38,7 @@ STORY_WORDS: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class JobStory:
-    """What the page says of a job; `key` is the API key's name, None for the environment's."""
+    """The page's content; `key` names the API key, None the environment's."""
 
     job: Job
     body: str
@@ -50,7 +50,7 @@ class JobStory:
 
 @get("/admin/jobs/{job:str}", include_in_schema=False)
 async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
-    """Show a job; a script's request gets what goes into the drawer."""
+    """Show a job; a request by the script gets the drawer's content."""
     actor = await authenticate_reader(request)
     number = job_number(job)
     story = await in_render_thread(_read, state_of(request), number)
@@ -81,7 +81,7 @@ def _read(state: AppState, number: int) -> JobStory | None:
 
 
 def _key_name(connection: Connection, owner: str) -> str | None:
-    """Return the name of the key that asked for a code; its owner's word where it is gone."""
+    """Return the name of the owner's API key, or its id."""
     if owner == ENVIRONMENT:
         return None
     return api_keys.name_of(connection, owner) or owner

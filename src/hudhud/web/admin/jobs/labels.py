@@ -1,4 +1,4 @@
-"""What is said about jobs: their statuses, why one cannot be retried, the steps of their way."""
+"""Labels of jobs: statuses, reasons against a retry, steps."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from hudhud.senders import records
 from hudhud.web.admin.ui.format import Format
 from hudhud.web.admin.ui.view import N_
 
-# Why a job cannot be retried or canceled, on pages and to scripts.
+# Why a job cannot be retried or canceled, for pages and scripts.
 REASONS: dict[JobRefusal, Sentence] = {
     "expired": say("refusal.expired"),
     "canceled": say("refusal.canceled"),
@@ -40,7 +40,7 @@ _CANCELED_BY: dict[str, str] = {
 
 
 def status_words(fmt: Format) -> dict[str, str]:
-    """Return the word for each exact status."""
+    """Return the label of each delivery state."""
     return {
         "queued": fmt.gettext("Queued"),
         "sending": fmt.gettext("Sending"),
@@ -54,7 +54,7 @@ def status_words(fmt: Format) -> dict[str, str]:
 
 
 def verification_text(verification: Row[Any], fmt: Format) -> Markup:
-    """Name the status of a verification, its reason, and the tries."""
+    """Describe a verification: status, reason and attempts."""
     parts = [fmt.gettext(_VERIFICATION_WORDS[verification.status])]
     if verification.reason is not None:
         parts.append(fmt.gettext(_CANCELED_BY[verification.reason]))
@@ -67,9 +67,9 @@ def verification_text(verification: Row[Any], fmt: Format) -> Markup:
 
 
 def why_not(job: Job, fmt: Format) -> Markup:
-    """Say how long a job that ended without arriving can be retried, or why it cannot.
+    """Say until when a failed job can be retried, or why not.
 
-    Nothing is said of any other.
+    Empty for other jobs.
     """
     if job.refusal is None:
         valid = fmt.gettext("Still valid for %(time)s.")
@@ -95,7 +95,7 @@ def step_look(step: Step) -> tuple[str, str]:
 
 
 def step_title(step: Step, fmt: Format) -> str:
-    """Name a step of a job's way."""
+    """Return the title of a step."""
     titles = {
         **status_words(fmt),
         "accepted": fmt.gettext("Accepted"),
@@ -109,7 +109,7 @@ def step_title(step: Step, fmt: Format) -> str:
 
 
 def step_text(step: Step, fmt: Format) -> Markup:
-    """Say what happened at a step."""
+    """Describe what happened at a step."""
     if step.kind == "sending" and step.sender:
         name = records.name_in(step.sender)
         return fmt.fill(fmt.gettext("Sender %(name)s."), name=fmt.ltr(name))
@@ -127,5 +127,5 @@ def step_text(step: Step, fmt: Format) -> Markup:
     return fmt.fill(texts.get(step.kind, ""))
 
 
-# What the templates of jobs call.
+# Functions for the templates of jobs.
 WORDS: Mapping[str, Callable[..., Any]] = {"status_words": status_words, "why_not": why_not}

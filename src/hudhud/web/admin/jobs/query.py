@@ -1,8 +1,8 @@
-"""The list of jobs that a request asks for, by the names of the earlier application.
+"""The job list's query parameters, with the names of the earlier application.
 
-filterStatus   one of the four old words        filterDelivery   one of the eight exact ones
-searchQuery    phone, code, text or error       limit            jobs of a page
-before, after  an id: the pages of people       page, cursor     those of scripts
+filterStatus   one of the four old statuses     filterDelivery   one of the eight exact ones
+searchQuery    phone, code, text or error       limit            jobs per page
+before, after  a job id, for pages              page, cursor     for scripts
 """
 
 import asyncio
@@ -29,12 +29,12 @@ from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import AppState, state_of
 
 LONGEST_SEARCH = 100
-EVERYTHING = ("", "all")  # what a form sends for no choice
+EVERYTHING = ("", "all")  # a form's values for "no filter"
 
 
 @dataclass(frozen=True, slots=True)
 class JobQuery:
-    """A filter and a place in its list."""
+    """A filter and a position in its list."""
 
     chosen: JobFilter
     limit: int
@@ -60,9 +60,9 @@ class JobList:
 def parse_query(
     parameters: Mapping[str, str], *, language: Language = "en", usual_limit: int
 ) -> JobQuery:
-    """Read a request's parameters. Raises BadRequest naming the one that is wrong.
+    """Parse a request's parameters. Raises BadRequest naming the invalid one.
 
-    An error is looked for by its code and as `language` shows it, too.
+    A search for an error matches its code and its text in `language`.
     """
     search = _search(parameters.get("searchQuery", ""))
     query = JobQuery(
@@ -86,7 +86,7 @@ def parse_query(
 
 
 async def read_jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> JobList:
-    """Find the jobs; a search that may be one for a code is noted in the audit first."""
+    """Find the jobs, after auditing a possible search for a code."""
     state = state_of(request)
     code = query.chosen.code
     if code is not None and code_searches_of(request).is_new(actor.name, code):

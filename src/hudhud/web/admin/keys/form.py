@@ -1,4 +1,4 @@
-"""The form that makes an API key: what was typed, and what of it cannot be read."""
+"""The form that creates an API key: its values and their validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ LONGEST_DAYS = 3650
 
 @dataclass(frozen=True, slots=True)
 class KeyForm:
-    """The values of the fields; the first ones where nothing was typed."""
+    """The values of the fields, by default those of a new form."""
 
     name: str = ""
     scopes: Sequence[str] = DEFAULT_SCOPES
@@ -26,7 +26,7 @@ class KeyForm:
     limits: dict[LimitKind, str] = field(default_factory=dict)
 
     def own_limits(self) -> str:
-        """Return the limits that were typed, in one text. Raises WrongSetting naming the kind."""
+        """Return the typed limits in one text. Raises WrongSetting naming the kind."""
         words = []
         for kind, text in self.limits.items():
             rates = "".join(text.split())
@@ -40,11 +40,11 @@ class KeyForm:
         return " ".join(words)
 
     def network_list(self) -> list[str]:
-        """Return the addresses and networks, which commas or spaces separate."""
+        """Return the addresses and networks, separated by commas or spaces."""
         return self.networks.replace(",", " ").split()
 
     def expires_at(self, now: int) -> int | None:
-        """Return when the key ends, None for never. Raises WrongSetting."""
+        """Return when the key expires, or None for never. Raises WrongSetting."""
         typed = self.days.strip()
         if not typed:
             return None
@@ -55,7 +55,7 @@ class KeyForm:
 
 
 def typed_in(form: Form) -> KeyForm:
-    """Return what was typed."""
+    """Return the key form with the posted values."""
     return KeyForm(
         name=form.one("name"),
         scopes=form.all("scope"),

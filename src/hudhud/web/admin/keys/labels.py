@@ -1,4 +1,4 @@
-"""What is said about API keys: scopes, kinds of limits, how long secrets overlap and last."""
+"""Labels of API keys: scopes, kinds of limits, overlap, expiry."""
 
 from hudhud.auth.api_key_settings import Scope
 from hudhud.core.rates import UNIT_MS, LimitKind
@@ -6,7 +6,7 @@ from hudhud.web.admin.ui.format import Format
 
 
 def scope_words(fmt: Format) -> dict[Scope, str]:
-    """Return what each scope lets a key do."""
+    """Return the label of each scope."""
     return {
         "send": fmt.gettext("requests codes"),
         "verify": fmt.gettext("checks codes"),
@@ -17,7 +17,7 @@ def scope_words(fmt: Format) -> dict[Scope, str]:
 
 
 def kind_words(fmt: Format) -> dict[LimitKind, str]:
-    """Return what each kind of limit counts."""
+    """Return the label of each kind of limit."""
     return {
         "per_number": fmt.gettext("For one number"),
         "per_key": fmt.gettext("For this key"),
@@ -28,7 +28,7 @@ def kind_words(fmt: Format) -> dict[LimitKind, str]:
 
 
 def overlap_words(fmt: Format) -> dict[str, str]:
-    """Return the choices of how long the earlier secret still works after a new one is made."""
+    """Return the labels of the choices of overlap."""
     return {
         "0": fmt.gettext("ends at once"),
         "1h": fmt.gettext("works for 1 hour more"),
@@ -39,7 +39,7 @@ def overlap_words(fmt: Format) -> dict[str, str]:
 
 
 def time_left(fmt: Format, until: int) -> str:
-    """Write how long a secret still works, in days that have begun: the choices are days."""
+    """Return how long a secret still works, rounded up to days."""
     day = UNIT_MS["d"]
     left = until - fmt.now
     return fmt.left(until) if left < day else fmt.span(-(-left // day) * day)

@@ -1,4 +1,4 @@
-"""/admin/keys: the API keys; one is made or rotated, its secret shown once, and revoked."""
+"""/admin/keys: list, create, rotate and revoke API keys."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -29,11 +29,11 @@ from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import AppState, state_of
 
 KEYS_PAGE = "/admin/keys"
-# A key that made another could outlive its own end.
+# A key created by another key would remain after that one is revoked.
 NOT_FOR_KEYS = say("key.not_for_keys")
-# Of those that have ended, as many as one still asks about.
+# How many ended secrets the page lists.
 MOST_ENDED = 20
-# From here on an expiry is pointed out.
+# How long before an expiry the page points it out.
 SOON_MS = 7 * UNIT_MS["d"]
 OVERLAPS: Final[Mapping[str, int]] = {
     "0": 0,
@@ -47,7 +47,7 @@ USUAL_OVERLAP = "24h"
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A secret that this answer alone shows; `sentence` tells of the earlier ones."""
+    """A secret to show once; `sentence` is about the earlier ones."""
 
     name: str
     key: str = field(repr=False)
@@ -56,7 +56,7 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What the page lists: the secrets of a key together, its newest first."""
+    """The listed secrets: those of a key together, newest first."""
 
     in_use: list[Row[Any]]
     newest: frozenset[str]  # prefixes
@@ -73,7 +73,7 @@ async def keys_page(request: AnyRequest) -> Response[str]:
 
 @post(KEYS_PAGE, include_in_schema=False, status_code=200)
 async def make_key(request: AnyRequest) -> Response[str]:
-    """Make a key; this answer is the only place that ever shows it."""
+    """Create a key, which only this response shows."""
     actor = await authenticate_changer(request)
     require_person(actor, NOT_FOR_KEYS)
     typed = typed_in(await form_of(request))
@@ -86,7 +86,7 @@ async def make_key(request: AnyRequest) -> Response[str]:
 
 @post(f"{KEYS_PAGE}/rotate", include_in_schema=False, status_code=200)
 async def rotate_key(request: AnyRequest) -> Response[str]:
-    """Give a key a new secret, which only this answer shows."""
+    """Issue a new secret for a key, which only this response shows."""
     actor = await authenticate_changer(request)
     require_person(actor, NOT_FOR_KEYS)
     form = await form_of(request)
@@ -109,7 +109,7 @@ async def revoke_key(request: AnyRequest) -> Response[Any]:
 
 @post(f"{KEYS_PAGE}/revoke-secret", include_in_schema=False)
 async def revoke_secret(request: AnyRequest) -> Response[Any]:
-    """Revoke one secret, which a rotation let go on, by its prefix."""
+    """Revoke one earlier secret of a rotated key, by its prefix."""
     return await _revoke(request, api_keys.revoke_secret, "prefix")
 
 

@@ -1,1 +1,1 @@
-"""The login of admins and what guards their pages."""
+"""Login of admins, and access control of their pages."""

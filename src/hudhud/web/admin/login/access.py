@@ -1,4 +1,4 @@
-"""The parts that decide who may enter the dashboard."""
+"""The objects that control access to the dashboard."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -13,7 +13,7 @@ from hudhud.web.http.request import AnyRequest
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What judges passwords, second factors and forwarded addresses, and notes used sessions."""
+    """Checks of passwords, second factors and proxies; records of session use."""
 
     password: AdminPassword
     password_slots: PasswordSlots
@@ -23,5 +23,5 @@ class Access:
 
 
 def access_of(request: AnyRequest) -> Access:
-    """Return the access of the application that got the request."""
+    """Return the access control of the request's application."""
     return cast("Access", request.app.state.access)

@@ -1,4 +1,4 @@
-"""Who asks: an admin with a session, or a script with an API key of scope admin."""
+"""Authentication under /admin: a session, or an API key of scope admin."""
 
 import asyncio
 
@@ -20,9 +20,9 @@ from hudhud.web.state import state_of
 
 SESSION_COOKIE = "hudhud_session"
 LOGIN_PAGE = "/admin/login"
-# A page's script says so of what it asks for by itself: that is no use of the session.
+# The script sends it with requests that the admin did not cause: they do not prolong the session.
 BACKGROUND_HEADER = "X-Background"
-# What a proxy forwards may be any text.
+# A proxy may forward any text as an address.
 LONGEST_ADDRESS = 64
 
 AUTHENTICATION_REQUIRED = "Authentication required"
@@ -31,19 +31,19 @@ CSRF_WRONG = say("login.csrf_wrong")
 
 
 class NotLoggedIn(HudhudError):
-    """There is no session, or it has ended: people are sent to the login."""
+    """There is no valid session; people are redirected to the login."""
 
 
 class WrongKey(HudhudError):
-    """The API key presented is none."""
+    """The API key is invalid."""
 
 
 class Forbidden(HudhudError):
-    """The caller is known, and may not do this, or not in this way."""
+    """The caller is authenticated but not allowed to do this."""
 
 
 async def authenticate_reader(request: AnyRequest) -> Actor:
-    """Return who asks to see something. Raises NotLoggedIn, WrongKey or Forbidden."""
+    """Return the actor of a reading request. Raises NotLoggedIn, WrongKey or Forbidden."""
     await access_of(request).proxies.watch(request)
     key = request.headers.get("x-api-key")
     if key:
@@ -55,9 +55,9 @@ async def authenticate_reader(request: AnyRequest) -> Actor:
 
 
 async def authenticate_changer(request: AnyRequest) -> Actor:
-    """Return who asks to change something, having proved that the request is its own.
+    """Return the actor of a changing request, protected against CSRF.
 
-    Raises Forbidden without a CSRF token of the session, else what `authenticate_reader` raises.
+    Raises Forbidden without a CSRF token of the session, and the errors of `authenticate_reader`.
     """
     actor = await authenticate_reader(request)
     if actor.session is not None:
@@ -66,21 +66,21 @@ async def authenticate_changer(request: AnyRequest) -> Actor:
 
 
 def require_person(actor: Actor, refusal: Sentence) -> Session:
-    """Return the actor's session. Raises Forbidden, saying `refusal`, for an API key."""
+    """Return the actor's session. Raises Forbidden with `refusal` for an API key."""
     if actor.session is None:
         raise Forbidden(refusal)
     return actor.session
 
 
 async def check_csrf(request: AnyRequest, session: Session) -> None:
-    """Raise Forbidden unless header or form bring a token of this session."""
+    """Raise Forbidden unless header or form contain a token of this session."""
     token = request.headers.get(csrf.HEADER) or (await form_of(request)).one(csrf.FIELD)
     if not page_keys_of(request).csrf.fits(token, session):
         raise Forbidden(CSRF_WRONG)
 
 
 async def session_of(request: AnyRequest) -> Session | None:
-    """Return the session of the request's cookie, complete or not, where it has not ended."""
+    """Return the cookie's session unless it has ended; it may be incomplete."""
     token = token_of(request)
     if token is None:
         return None
@@ -91,9 +91,9 @@ async def session_of(request: AnyRequest) -> Session | None:
 
 
 async def is_still_in(request: AnyRequest, actor: Actor) -> bool:
-    """Tell whether who was let in would be let in again, for streams; it is no use of a session.
+    """Return whether a stream's actor still has access, without prolonging the session.
 
-    While the database cannot be read, nobody is sent away.
+    True while the database cannot be read.
     """
     if actor.session is None:
         key = request.headers.get("x-api-key", "")
@@ -107,12 +107,12 @@ async def is_still_in(request: AnyRequest, actor: Actor) -> bool:
 
 
 def address_of(request: AnyRequest) -> str:
-    """Return where the request comes from, as far as TRUSTED_PROXIES lets us believe it."""
+    """Return the client's address, as forwarded by TRUSTED_PROXIES."""
     return request.client.host[:LONGEST_ADDRESS] if request.client is not None else "unknown"
 
 
 def token_of(request: AnyRequest) -> str | None:
-    """Return the session's token that the request presents."""
+    """Return the session token in the request's cookie."""
     return request.cookies.get(SESSION_COOKIE)
 
 

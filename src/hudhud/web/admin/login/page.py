@@ -1,4 +1,4 @@
-"""/admin/login and /admin/logout: for people by form, for scripts by JSON."""
+"""/admin/login and /admin/logout, by form for people and JSON for scripts."""
 
 import asyncio
 from typing import Any
@@ -44,7 +44,7 @@ from hudhud.web.http.request import JSON, AnyRequest, content_type, wants_page
 from hudhud.web.http.responses import answer
 from hudhud.web.state import state_of
 
-# Binds the login form to its browser, which has no session yet.
+# Binds the login form to the browser, which has no session yet.
 FORM_COOKIE = "hudhud_login"
 LONGEST_COOKIE = 100
 LARGEST_BODY = 16 * 1024
@@ -54,7 +54,7 @@ CODE_MALFORMED = 'In the body, "totp" must be text.'
 
 @get("/admin/login", include_in_schema=False)
 async def login_page(request: AnyRequest) -> Response[Any]:
-    """Show the form, or the one for the code; a logged-in admin goes on."""
+    """Show the form for password or code; redirect a logged-in admin."""
     await access_of(request).proxies.watch(request)
     following = request.query_params.get("next", "")
     session = await session_of(request)
@@ -67,7 +67,7 @@ async def login_page(request: AnyRequest) -> Response[Any]:
 
 @post("/admin/login", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def log_in(request: AnyRequest) -> Response[Any]:
-    """Take name and password."""
+    """Log in with name and password."""
     await access_of(request).proxies.watch(request)
     if content_type(request) == JSON:
         return await _log_in_script(request)
@@ -76,7 +76,7 @@ async def log_in(request: AnyRequest) -> Response[Any]:
 
 @post("/admin/login/second-factor", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def give_code(request: AnyRequest) -> Response[Any]:
-    """Take the code of the second factor from who gave the right password."""
+    """Complete a login with the code of the second factor."""
     session = await session_of(request)
     if session is None:
         raise NotLoggedIn(AUTHENTICATION_REQUIRED)

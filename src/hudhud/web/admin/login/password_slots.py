@@ -1,4 +1,4 @@
-"""How many passwords are judged at a time, and how many may wait for it."""
+"""Limits on how many passwords are hashed or wait at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,16 +7,16 @@ from contextlib import asynccontextmanager
 from hudhud.core.errors import HudhudError
 from hudhud.core.sentences import say
 
-# Each takes 64 MB: twelve at once cost 769 MB.
+# Each hash takes 64 MB: twelve at once took 769 MB.
 HASHES_AT_ONCE = 2
-# They take some 0.1 s each: the last of so many waits a few seconds.
+# Each takes about 0.1 s, so the last of these waits a few seconds.
 MOST_WAITING = 50
 RETRY_SECONDS = 5
 BUSY = say("login.busy")
 
 
 class Busy(HudhudError):
-    """Too many wait already; it may be tried again after `retry_after` seconds."""
+    """Too many logins wait; try again after `retry_after` seconds."""
 
     def __init__(self) -> None:
         super().__init__(BUSY)
@@ -24,7 +24,7 @@ class Busy(HudhudError):
 
 
 class PasswordSlots:
-    """The places of logins whose passwords are hashed, and of those that wait."""
+    """The slots for hashing passwords, and the queue for them."""
 
     def __init__(self, most_waiting: int = MOST_WAITING) -> None:
         self._free = asyncio.Semaphore(HASHES_AT_ONCE)
@@ -32,13 +32,13 @@ class PasswordSlots:
         self._waiting = 0
 
     def check_room(self) -> None:
-        """Raise Busy where no more logins can wait."""
+        """Raise Busy if the queue is full."""
         if self._waiting >= self._most_waiting:
             raise Busy
 
     @asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
-        """Hold a slot, having waited for it. Raises Busy."""
+        """Wait for a slot and hold it. Raises Busy."""
         self.check_room()
         self._waiting += 1
         try:

@@ -1,4 +1,4 @@
-"""Notices forwarded headers that come from where TRUSTED_PROXIES does not name, for `doctor`."""
+"""Detects forwarded headers from addresses outside TRUSTED_PROXIES, for `doctor`."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ WRITE_SECONDS = 60.0
 
 
 class ProxyWatch:
-    """Remembers the last such address in the database, at most once in `WRITE_SECONDS`."""
+    """Stores the last such address, at most once in `WRITE_SECONDS`."""
 
     def __init__(self, database: Database, trusted: Sequence[Network]) -> None:
         self._database = database
@@ -28,7 +28,7 @@ class ProxyWatch:
         self._write_at = 0.0
 
     async def watch(self, request: AnyRequest) -> None:
-        """Look at a request."""
+        """Store the request's address if it forwards without being trusted."""
         if not any(name in request.headers for name in HEADERS) or request.client is None:
             return
         address = request.client.host
@@ -38,10 +38,10 @@ class ProxyWatch:
         await asyncio.to_thread(self._remember, address)
 
     def _is_untrusted(self, request: AnyRequest, address: str) -> bool:
-        """Tell whether `address` is a direct peer that is not trusted.
+        """Return whether `address` is a direct peer that is not trusted.
 
-        The server puts the address that a trusted peer forwards in the place of the peer's own:
-        then the header holds it.
+        For a trusted peer, the server replaces the peer's address with the forwarded one, which
+        the header then contains.
         """
         if address in _forwarded(request.headers.get(FORWARDED_FOR, "")):
             return False
@@ -51,12 +51,12 @@ class ProxyWatch:
             return False
 
     def _remember(self, address: str) -> None:
-        # The request must not fail because a note about it cannot be written.
+        # The request must not fail because of this record.
         with contextlib.suppress(OperationalError), self._database.write() as connection:
             untrusted_proxy.remember(connection, address, now=now_ms())
 
 
 def _forwarded(header: str) -> set[str]:
-    """Return the addresses of a list, each with and without the port that may follow it."""
+    """Return the addresses in the header, each with and without its port."""
     entries = {entry.strip() for entry in header.split(",")}
     return entries | {entry.rpartition(":")[0].strip("[]") for entry in entries}

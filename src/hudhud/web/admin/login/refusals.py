@@ -1,4 +1,4 @@
-"""What a caller under /admin gets who may not do what it asks."""
+"""Responses to refused requests under /admin."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ from hudhud.web.http.responses import answer
 
 
 def not_logged_in(request: AnyRequest, error: NotLoggedIn) -> Response[Any]:
-    """Send people to the login, and back again afterwards; tell scripts where it is."""
+    """Redirect people to the login and back afterwards; 401 for scripts."""
     if is_htmx(request):
-        # A login page must not land in the middle of the page that asked.
+        # The login page must not be inserted into the current page.
         return answer(_body(error), 401, {"HX-Redirect": LOGIN_PAGE})
     if wants_page(request):
         return see_other(request, _login_page(request))
@@ -36,21 +36,21 @@ def wrong_key(_request: AnyRequest, error: WrongKey) -> Response[Any]:
 
 
 def forbidden(request: AnyRequest, error: Forbidden) -> Response[Any]:
-    """403, as a page for people."""
+    """403, for people as a page."""
     if wants_page(request) and not is_htmx(request):
         return RenderedLater(lambda: _page(request, 403, error.sentence))
     return answer(_body(error), 403)
 
 
 def too_many_attempts(request: AnyRequest, error: TooManyAttempts) -> Response[Any]:
-    """429, saying when it is possible again."""
+    """429 with the time of the next possible attempt."""
     if wants_page(request) and not is_htmx(request):
         return RenderedLater(lambda: _page(request, 429, error.sentence), retry_after(error))
     return answer({"message": str(error)}, 429, retry_after(error))
 
 
 def busy(request: AnyRequest, error: Busy) -> Response[Any]:
-    """503 while too many passwords are being checked."""
+    """503 while too many logins wait."""
     headers = {"Retry-After": str(error.retry_after)}
     if wants_page(request) and not is_htmx(request):
         return RenderedLater(lambda: _page(request, 503, error.sentence), headers)
@@ -58,7 +58,7 @@ def busy(request: AnyRequest, error: Busy) -> Response[Any]:
 
 
 def retry_after(error: TooManyAttempts) -> dict[str, str]:
-    """Return the header that says in how many seconds it is possible again."""
+    """Return the Retry-After header."""
     return {"Retry-After": str(max(1, -(-(error.again_at - now_ms()) // 1000)))}
 
 

@@ -1,4 +1,4 @@
-"""/admin/second-factor: turn the second factor on with an authenticator app, and off again."""
+"""/admin/second-factor: set up the second factor, or turn it off."""
 
 import asyncio
 from typing import Any
@@ -31,7 +31,7 @@ FOR_PEOPLE = say("login.second_factor_for_people")
 
 @get(PATH, include_in_schema=False)
 async def second_factor_page(request: AnyRequest) -> Response[Any]:
-    """Show whether it is on, and what can be done."""
+    """Show the state of the second factor and the possible actions."""
     actor = await authenticate_reader(request)
     require_person(actor, FOR_PEOPLE)
     return await _show(request, actor)
@@ -39,7 +39,7 @@ async def second_factor_page(request: AnyRequest) -> Response[Any]:
 
 @post(f"{PATH}/begin", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def begin(request: AnyRequest) -> Response[Any]:
-    """Make a new secret to be confirmed, for who has the password."""
+    """Create an unconfirmed secret; requires the password."""
     actor = await authenticate_changer(request)
     session = require_person(actor, FOR_PEOPLE)
     try:
@@ -52,7 +52,7 @@ async def begin(request: AnyRequest) -> Response[Any]:
 
 @post(f"{PATH}/confirm", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def confirm(request: AnyRequest) -> Response[Any]:
-    """Turn it on with a code of the app, and show the recovery codes this once."""
+    """Turn it on with the app's code, and show the recovery codes."""
     actor = await authenticate_changer(request)
     session = require_person(actor, FOR_PEOPLE)
     code = (await form_of(request)).one("totp")
@@ -64,7 +64,7 @@ async def confirm(request: AnyRequest) -> Response[Any]:
 
 @post(f"{PATH}/off", include_in_schema=False, request_max_body_size=LARGEST_BODY)
 async def turn_off(request: AnyRequest) -> Response[Any]:
-    """Turn it off, for who has the password or a code; or give a setup up."""
+    """Turn it off or cancel a setup; requires password or code."""
     actor = await authenticate_changer(request)
     session = require_person(actor, FOR_PEOPLE)
     state = state_of(request)
@@ -108,7 +108,7 @@ def _facts(request: AnyRequest, actor: Actor) -> dict[str, Any]:
         left = second_factor.recovery_codes_left(connection, actor.name)
         try:
             setup = second_factor.pending(connection, cipher, actor.name)
-        except SealingError:  # beginning again makes another secret
+        except SealingError:  # a new setup creates another secret
             setup = None
     return {"is_on": is_on, "codes_left": left, "setup": setup, "qr_svg": qr_svg}
 
@@ -129,7 +129,7 @@ def _confirm(request: AnyRequest, actor: Actor, session: Session, code: str) -> 
     with state_of(request).database.write() as connection:
         codes = second_factor.confirm(connection, cipher, session.username, code, now=now_ms())
         if codes is not None:
-            # Sessions that began without the second factor end.
+            # Sessions that began without the second factor must end.
             sessions.end_others(connection, session)
             actor.note(connection, "second_factor_on")
     return codes

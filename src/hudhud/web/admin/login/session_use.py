@@ -1,6 +1,6 @@
-"""Records in the background that sessions are used.
+"""Records the use of sessions in the background.
 
-A request never waits for it: while the write lock is held, each would wait for seconds.
+Otherwise every request would wait for seconds while the write lock is held.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class SessionUse:
-    """Tries at most once in `SEEN_MS` for each session, whether or not it could be written."""
+    """Tries once per session and `SEEN_MS`, even after a failure."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -28,7 +28,7 @@ class SessionUse:
         self._running: set[asyncio.Task[None]] = set()
 
     def note_soon(self, session: Session) -> None:
-        """Record a use in the background, if it is time; called on the event loop."""
+        """Record a use in the background if due; event loop only."""
         if not sessions.wants_touch(session, now=now_ms()) or not self._is_time(session.digest):
             return
         task = asyncio.create_task(asyncio.to_thread(self._touch, session))
@@ -47,4 +47,4 @@ class SessionUse:
                 sessions.touch(connection, session, now=now_ms())
         except SQLAlchemyError as error:
             if not may_pass(error):
-                log.exception("the use of a session cannot be written down")
+                log.exception("cannot record the use of a session")

@@ -1,6 +1,6 @@
-"""The way in: an attempt is counted, waits its turn, is judged, and begins a session.
+"""The steps of a login: count, delay, check, begin a session.
 
-Each step with the database is one transaction in a thread; none is held while a password is hashed.
+Each database step is one transaction in a thread; none is open while a password is hashed.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ WRONG_CODE = say("login.code_does_not_fit")
 NOT_THE_OWNER = say("login.not_the_owner")
 SEAL_LOST = say("login.seal_lost")
 
-# What the audit adds to a login.
+# The audit's detail of a login.
 WITH_MEANS: dict[Means, Sentence] = {
     "app": say("login.with_app"),
     "recovery code": say("login.with_recovery_code"),
@@ -40,20 +40,20 @@ LIMIT_REACHED = say("login.limit_reached")
 
 
 class WrongPassword(HudhudError):
-    """Name or password is wrong; the answer does not say which."""
+    """Name or password is wrong; the response does not reveal which."""
 
 
 class CodeNeeded(HudhudError):
-    """The password is right, and a second factor is on."""
+    """The password is right, but the second factor is required."""
 
 
 class WrongCode(HudhudError):
-    """What was typed to prove oneself again, a code or the password, is wrong or was used."""
+    """The typed code or password is wrong, or the code was used."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginForm:
-    """What an admin typed; `code` may be empty."""
+    """The values of the login form; `code` may be empty."""
 
     username: str
     password: str
@@ -70,7 +70,7 @@ class NewSession:
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """A counted attempt, and the password as it was when it began."""
+    """A counted attempt, with the stored password at its start."""
 
     attempt: Attempt
     stored: str | None
@@ -78,7 +78,7 @@ class _Try:
 
 
 class Login:
-    """Judges what one request brings to get in."""
+    """Checks the credentials of one request."""
 
     def __init__(self, request: AnyRequest) -> None:
         self._database = state_of(request).database
@@ -89,9 +89,9 @@ class Login:
         self._presented = token_of(request)
 
     async def log_in(self, given: LoginForm, *, may_be_incomplete: bool) -> NewSession:
-        """Begin a session with name, password, and a code where the second factor is on.
+        """Begin a session with name, password and, if required, a code.
 
-        Without the code the session is incomplete, where that may be.
+        Without a required code the session is incomplete, if `may_be_incomplete`.
         Raises Busy, TooManyAttempts, WrongPassword, CodeNeeded, WrongCode or Forbidden.
         """
         self._access.password_slots.check_room()
@@ -104,7 +104,7 @@ class Login:
         )
 
     async def complete(self, code: str) -> NewSession:
-        """Begin a complete session, with another token, in the place of an incomplete one.
+        """Replace an incomplete session by a complete one with another token.
 
         Raises TooManyAttempts, CodeNeeded, WrongCode or Forbidden.
         """
@@ -112,7 +112,7 @@ class Login:
         return await asyncio.to_thread(self._enter, tried, code, may_be_incomplete=False)
 
     async def prove_again(self, typed: str) -> None:
-        """Make sure that the admin has the password, or a code of the second factor.
+        """Check that the admin knows the password or has the second factor.
 
         Raises Busy, TooManyAttempts or WrongCode.
         """
@@ -142,7 +142,7 @@ class Login:
             raise
 
     def _refuse_early(self) -> None:
-        """Refuse who failed too often without taking the write lock, which codes need."""
+        """Refuse a locked-out address without taking the write lock, which codes need."""
         with self._database.read() as connection:
             login_attempts.check(connection, address=self._address, now=now_ms())
 
@@ -202,7 +202,7 @@ class Login:
         try:
             with self._database.write() as connection:
                 return self._spend(connection, typed) is not None
-        except Forbidden:  # the password still helps
+        except Forbidden:  # the password still works
             return False
 
     def _spend(self, connection: Connection, code: str) -> Means | None:

@@ -1,4 +1,4 @@
-"""What admins and their scripts change of senders: sessions, pairing, pause and resume."""
+"""Actions of admins and scripts on senders: sessions, pairing, pause and resume."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,8 +35,8 @@ async def log_out(request: AnyRequest) -> Response[Any]:
 
 @post("/admin/whatsapp/pair-phone", include_in_schema=False)
 async def pair_phone(request: AnyRequest) -> Response[Any]:
-    """Ask for the eight characters that link the phone of a number."""
-    actor = await authenticate_changer(request)  # before the body is judged
+    """Request the eight-character code that links a number's phone."""
+    actor = await authenticate_changer(request)  # before the body is checked
     fields = await form_or_object_of(request)
     phone = parse_phone("".join(fields.one("phoneNumber").split()).replace("-", ""))
     if phone is None:
@@ -54,7 +54,7 @@ async def pair_phone(request: AnyRequest) -> Response[Any]:
 
 @post("/admin/whatsapp/pause", include_in_schema=False)
 async def pause(request: AnyRequest) -> Response[Any]:
-    """Hold a sender's sending back."""
+    """Pause a sender."""
 
     def change(connection: Connection, sender: str, now: int) -> ChangeResult:
         if records.pause(connection, name=sender, now=now):
@@ -66,7 +66,7 @@ async def pause(request: AnyRequest) -> Response[Any]:
 
 @post("/admin/whatsapp/resume", include_in_schema=False)
 async def resume(request: AnyRequest) -> Response[Any]:
-    """Let a sender's sending go on."""
+    """Resume a sender."""
 
     def change(connection: Connection, sender: str, _now: int) -> ChangeResult:
         if records.resume(connection, name=sender):
@@ -85,7 +85,7 @@ async def _ask(
     asked: str,
     argument: str | None = None,
 ) -> Response[Any]:
-    """Pass a command on to a sender's process; its card shows the result."""
+    """Pass a command to a sender's process; its card shows the result."""
 
     def change(connection: Connection, sender: str, now: int) -> ChangeResult:
         commands.ask(connection, sender=sender, kind=kind, now=now, argument=argument)
@@ -101,7 +101,7 @@ async def _change_sender(
     *,
     what: What,
 ) -> Response[Any]:
-    """Change the sender that the body names, else this machine's own."""
+    """Change the sender named in the body, by default this machine's own."""
     fields = await form_or_object_of(request)
     sender = fields.one("sender") or state_of(request).sender.name
     if not records.may_be_name(sender):

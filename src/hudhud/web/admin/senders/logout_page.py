@@ -1,4 +1,4 @@
-"""GET /admin/whatsapp/logout-session: ask before a device is logged out; by script a dialog."""
+"""GET /admin/whatsapp/logout-session: confirm a logout, by page or dialog."""
 
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
@@ -15,7 +15,7 @@ from hudhud.web.state import AppState, state_of
 
 @get("/admin/whatsapp/logout-session", include_in_schema=False)
 async def confirm_logout(request: AnyRequest) -> Response[str]:
-    """Say what a logout means for the sender of `?sender=`, and ask."""
+    """Explain the logout of the sender `?sender=` and ask for confirmation."""
     actor = await authenticate_reader(request)
     state = state_of(request)
     sender = request.query_params.get("sender") or state.sender.name
@@ -31,7 +31,7 @@ async def confirm_logout(request: AnyRequest) -> Response[str]:
 
 
 def _waiting(state: AppState, sender: str) -> int | None:
-    """Return how many codes wait, or None where there is no such sender."""
+    """Return how many codes wait, or None for an unknown sender."""
     with state.database.read() as connection:
         if records.find(connection, sender) is None:
             return None

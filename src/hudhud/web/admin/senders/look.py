@@ -1,4 +1,4 @@
-"""What a sender's state looks like: tone, icon and word, never colour alone."""
+"""The look of a sender's state: tone, icon and label."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from markupsafe import Markup
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.ui.format import Format
 
-# The usual sentence; another one says what more there is to know.
+# The usual sentence; any other adds details.
 CONNECTED = "sender.connected"
 
 Tone = Literal["ok", "idle", "warn", "bad"]
@@ -17,7 +17,7 @@ Tone = Literal["ok", "idle", "warn", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class StateLook:
-    """How a state is shown; `word` may hold a time."""
+    """The look of a state; `word` may contain a time."""
 
     tone: Tone
     icon: str
@@ -39,18 +39,18 @@ _TONES: dict[str, tuple[Tone, str]] = {
 
 
 def sender_id(name: str) -> str:
-    """Return the id that a sender's card has in the page: its name may hold any character."""
+    """Return a valid element id for a sender's card, whatever its name."""
     return "sender-" + quote(name, safe="").replace("%", "_")
 
 
 def look(card: SenderCard, fmt: Format) -> StateLook:
-    """Return how the card's state is shown."""
+    """Return the look of a card's state."""
     tone, icon = _TONES[card.state]
     return StateLook(tone, icon, _word(card, fmt))
 
 
 def sentence(card: SenderCard, fmt: Format) -> Markup:
-    """Say what the state means and what to do now."""
+    """Explain the state and what to do."""
     if card.state == "paused":
         return fmt.fill(
             fmt.gettext("Sending is paused. New codes are accepted and wait. Resume when ready.")

@@ -1,7 +1,7 @@
-"""Events for the open dashboards: read once, rendered once for each view, sent to all.
+"""Events for open dashboards, read once and rendered once per view.
 
-One thread waits at the database's doorbell while a dashboard is open. Changes are sent at most
-every `PAUSE_SECONDS`; what only grows older, every `REFRESH_SECONDS`.
+One thread waits for the database's doorbell while a dashboard is open. Changes are sent at most
+every `PAUSE_SECONDS`; values that only age, every `REFRESH_SECONDS`.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ from hudhud.web.state import OwnSender
 PAUSE_SECONDS = 0.3
 IDLE_SECONDS = 1.0
 REFRESH_SECONDS = 15.0
-# A watcher that takes nothing for so many events is cut off; it comes back by itself.
+# A watcher with more unread events is cut off; the browser reconnects.
 MOST_WAITING = 100
-# So long a stream that was cut off may take to end by itself.
+# How long a stream that was cut off may take to end by itself.
 CUT_OFF_SECONDS = 2.0
-# A page that was rendered this long ago may have missed what has changed since.
+# A page may have been rendered this long before its stream begins.
 MISSED_MS = MINUTE_MS
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -50,7 +50,7 @@ class StreamEvent:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the status page shows, read in one moment."""
+    """The status page's data, read at one moment."""
 
     cards: tuple[SenderCard, ...]
     numbers: QueueNumbers
@@ -59,11 +59,11 @@ class Snapshot:
 
     @property
     def window(self) -> int:
-        """The id of the oldest job that is watched; 0 where all are."""
+        """The id of the oldest watched job; 0 if all are watched."""
         return self.newest[-1].id if len(self.newest) == LARGEST_PAGE else 0
 
     def essence(self) -> dict[str, object]:
-        """Return what of each part is worth telling at once: all but what only grows older."""
+        """Return the data of each part without values that only age."""
         cards = tuple(
             replace(card, uptime=(), uptime_share=None, last_sent_at=None) for card in self.cards
         )
@@ -71,7 +71,7 @@ class Snapshot:
 
 
 def read_snapshot(database: Database, sender: OwnSender, *, newest: int = 0) -> Snapshot:
-    """Read what the status page shows, with as many of the newest jobs."""
+    """Read the status page's data, with the `newest` jobs."""
     now = now_ms()
     with database.read() as connection:
         return Snapshot(
@@ -85,7 +85,7 @@ def read_snapshot(database: Database, sender: OwnSender, *, newest: int = 0) -> 
 
 
 class Render:
-    """How the page's parts are rendered for the stream."""
+    """Functions that render the page's parts for the stream."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Render:
 
 @dataclass(eq=False, slots=True)
 class Watcher:
-    """One open stream; `told_at` is when it last got all that it had missed."""
+    """One open stream; `told_at` is the time of the last snapshot sent."""
 
     view: View
     loop: asyncio.AbstractEventLoop
@@ -111,7 +111,7 @@ class Watcher:
     told_at: int = field(default_factory=now_ms)
 
     def tell(self, events: list[StreamEvent]) -> None:
-        """Pass events on, from any thread; a watcher that takes none is cut off."""
+        """Queue events, from any thread; cut off a watcher if it stalls."""
         self.loop.call_soon_threadsafe(self._put, events)
 
     def end(self) -> None:
@@ -132,7 +132,7 @@ class Watcher:
             self.events.put_nowait(event)
 
     def _cut_off(self) -> None:
-        """Let the stream end; where its reader takes nothing, end it from outside."""
+        """End the stream; cancel it if its reader does not read."""
         self.is_cut_off = True
         while not self.events.empty():
             self.events.get_nowait()
@@ -146,7 +146,7 @@ class Watcher:
 
 
 class Feed:
-    """Keeps all watchers up to date."""
+    """Sends events to all watchers from one thread."""
 
     def __init__(self, database: Database, sender: OwnSender, render: Render) -> None:
         self._database = database
@@ -162,7 +162,7 @@ class Feed:
         self._thread.start()
 
     def close(self) -> None:
-        """End all streams, and those that would begin."""
+        """End all streams and refuse new ones."""
         with self._changed:
             self._stopping = True
             watchers = list(self._watchers)
@@ -171,12 +171,12 @@ class Feed:
             watcher.end()
 
     def stop(self) -> None:
-        """Close, and wait for the thread."""
+        """Close the feed and wait for its thread."""
         self.close()
         self._thread.join()
 
     def watch(self, view: View) -> Watcher:
-        """Begin to watch; the first events tell everything."""
+        """Add a watcher; its first events contain everything."""
         watcher = Watcher(view, asyncio.get_running_loop(), self.leave)
         with self._changed:
             if self._stopping:
@@ -187,7 +187,7 @@ class Feed:
         return watcher
 
     def leave(self, watcher: Watcher) -> None:
-        """Stop watching."""
+        """Remove a watcher."""
         watcher.leave()
         with self._changed:
             self._watchers.discard(watcher)
@@ -197,14 +197,17 @@ class Feed:
             try:
                 self._serve_watchers()
             except SQLAlchemyError as error:
-                log.warning("the dashboards cannot be told", error=str(error.__cause__ or error))
+                log.warning(
+                    "dashboard updates paused: the database cannot be read",
+                    error=str(error.__cause__ or error),
+                )
                 self._recover()
             except Exception:
-                log.exception("telling the dashboards broke")
+                log.exception("dashboard updates failed")
                 self._recover()
 
     def _recover(self) -> None:
-        """Wait, and mark every watcher for all that it misses meanwhile."""
+        """Pause, and send every watcher everything afterwards."""
         for watcher in self._present():
             watcher.is_new = True
         time.sleep(IDLE_SECONDS)
@@ -215,12 +218,11 @@ class Feed:
             return not self._stopping
 
     def _serve_watchers(self) -> None:
-        """Send what changes to all watchers, until none is left."""
-        told = _Told()
+        sent = _Sent()
         with closing(self._database.doorbell()) as doorbell:
             while (watchers := self._present()) and not self._stopping:
                 snapshot = read_snapshot(self._database, self._sender, newest=LARGEST_PAGE)
-                news = told.news(snapshot)
+                news = sent.news(snapshot)
                 self._tell(watchers, snapshot, news)
                 self._pause(doorbell.wait)
 
@@ -239,30 +241,30 @@ class Feed:
         rendered = _Rendered(self._render, snapshot)
         for watcher in watchers:
             if watcher.is_new:
-                told = rendered.everything(watcher.view, since=watcher.told_at - MISSED_MS)
+                events = rendered.everything(watcher.view, since=watcher.told_at - MISSED_MS)
             else:
-                told = rendered.news(watcher.view, news)
-            if told:
-                watcher.tell(told)
+                events = rendered.news(watcher.view, news)
+            if events:
+                watcher.tell(events)
             watcher.is_new = False
             watcher.told_at = snapshot.read_at
 
 
 def feed_of(request: AnyRequest) -> Feed:
-    """Return the feed of the application that got the request."""
+    """Return the feed of the request's application."""
     return cast("Feed", request.app.state.feed)
 
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What is new: which parts, and which jobs."""
+    """The parts and jobs that have changed."""
 
     parts: frozenset[str]
     jobs: tuple[Job, ...]
 
 
-class _Told:
-    """What was sent last."""
+class _Sent:
+    """The data that was sent last."""
 
     def __init__(self) -> None:
         self._essence: dict[str, object] = {}
@@ -287,7 +289,7 @@ class _Told:
 
 
 class _Rendered:
-    """Events for one snapshot, each view rendered once."""
+    """The events of one snapshot, rendered once per view."""
 
     def __init__(self, render: Render, snapshot: Snapshot) -> None:
         self._render = render
@@ -301,8 +303,8 @@ class _Rendered:
 
     def news(self, view: View, news: _News) -> list[StreamEvent]:
         parts = self._of_parts(view) if news.parts else {}
-        told = [event for name, event in parts.items() if name in news.parts]
-        return [*told, self._of_jobs(view, news.jobs)] if news.jobs else told
+        events = [event for name, event in parts.items() if name in news.parts]
+        return [*events, self._of_jobs(view, news.jobs)] if news.jobs else events
 
     def _of_parts(self, view: View) -> dict[str, StreamEvent]:
         if view not in self._parts:
@@ -311,7 +313,7 @@ class _Rendered:
         return self._parts[view]
 
     def _of_jobs(self, view: View, changed: tuple[Job, ...]) -> StreamEvent:
-        """Return rows, the id below which no rows are sent, and how many jobs there are."""
+        """Return rows, the oldest watched job's id, and the number of jobs."""
         rows = [{"id": job.id, "html": self._row(view, job)} for job in changed]
         total = sum(self._snapshot.numbers.counts.values())
         data = {"window": self._snapshot.window, "total": total, "rows": rows}

@@ -1,4 +1,4 @@
-"""GET /admin/status: the everyday page, and those of its parts that links and forms ask for."""
+"""GET /admin/status: the main page, and its parts for links and forms."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ from hudhud.web.state import AppState, state_of
 log = structlog.get_logger(__name__)
 
 ROWS = 25
-# What an address of the page holds that its links keep.
+# The query parameters that the page's links keep.
 PARAMETERS = frozenset(
     {"filterStatus", "filterDelivery", "searchQuery", "limit", "before", "after", "range", "pair"}
 )
@@ -37,14 +37,14 @@ PARAMETERS = frozenset(
 
 @get("/admin", include_in_schema=False)
 async def front_door(request: AnyRequest) -> Response[str]:
-    """Send everybody to the everyday page."""
+    """Redirect to the status page."""
     await authenticate_reader(request)
     return see_other(request, STATUS_PAGE)
 
 
 @get(STATUS_PAGE, include_in_schema=False)
 async def status_page(request: AnyRequest) -> Response[str]:
-    """Show the page; a script's request gets the parts that it puts in their places."""
+    """Show the page, or the parts that its script requests."""
     actor = await authenticate_reader(request)
     language = view_of(request).language
     query = parse_query(request.query_params, language=language, usual_limit=ROWS)
@@ -56,7 +56,7 @@ async def status_page(request: AnyRequest) -> Response[str]:
         shown = await in_render_thread(_traffic, request)
         return await _page(request, actor, "partials/traffic.html", shown)
     shown = await in_render_thread(_facts, request)
-    if wanted == "div#notices":  # a form came back
+    if wanted == "div#notices":  # after a form
         shown |= await _jobs(request, actor, query)
         return await _page(request, actor, "partials/outcome.html", shown)
     shown |= await in_render_thread(_traffic, request)
@@ -117,7 +117,7 @@ def _count_retryable(state: AppState) -> int:
 
 
 def series_json(series: Series) -> str:
-    """Return what the script draws: seconds since 1970, counts, and seconds to delivery."""
+    """Return the charts' data: Unix seconds, counts, and seconds to delivery."""
     return json.dumps(
         {
             "starts": [start // 1000 for start in series.starts],
@@ -133,7 +133,7 @@ def series_json(series: Series) -> str:
 
 
 def _links(request: AnyRequest) -> Callable[..., str]:
-    """Return what makes addresses of this page: the request's, changed in some parameters."""
+    """Return a function that changes parameters of the request's URL."""
 
     def link(**changes: object) -> str:
         kept = {name: value for name, value in request.query_params.items() if name in PARAMETERS}
@@ -149,10 +149,10 @@ def _one_of(value: str | None, words: Sequence[str], usual: str) -> str:
 
 
 def _raise_defect(error: SQLAlchemyError) -> None:
-    """Let through only what may pass by itself: the page then says so in the place."""
+    """Re-raise a defect; the page itself reports a temporary error."""
     if not may_pass(error):
         raise error
-    log.warning("the dashboard could not read", error=str(error.__cause__ or error))
+    log.warning("the dashboard cannot read the database", error=str(error.__cause__ or error))
 
 
 status_routes = [front_door, status_page]

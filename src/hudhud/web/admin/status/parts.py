@@ -1,4 +1,4 @@
-"""The parts of the status page that change by themselves, for the page and for its stream."""
+"""The live parts of the status page and its stream."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,7 +15,7 @@ from hudhud.web.admin.ui.view import View
 from hudhud.web.http.qr_svg import qr_svg
 from hudhud.web.state import OwnSender
 
-# What the templates call.
+# Functions for the templates.
 WORDS: Mapping[str, Callable[..., Any]] = {
     **labels.WORDS,
     "look": look,
@@ -27,7 +27,7 @@ LIVE = ("verdict", "senders", "numbers")
 
 
 def context(snapshot: Snapshot, sender: OwnSender, *, pair: str = "qr") -> dict[str, Any]:
-    """Return what the templates of the parts need; `pair` is the way of linking that is shown."""
+    """Return the variables of the templates; `pair` is the way of pairing."""
     return {
         **WORDS,
         "judge": partial(verdict, channel=sender.channel),
@@ -40,12 +40,12 @@ def context(snapshot: Snapshot, sender: OwnSender, *, pair: str = "qr") -> dict[
 
 
 def _concerns(card: SenderCard, sender: OwnSender) -> bool:
-    """Leave out what is of another channel and not needed now, as the sandbox of test keys."""
+    """Return whether to show a sender; hide idle ones of other channels."""
     return card.channel == sender.channel or card.is_running
 
 
 def build_render(sender: OwnSender) -> Render:
-    """Build what renders the stream's events: a part each, named like its id, and rows."""
+    """Build the renderer of rows and of parts, named like their ids."""
 
     def parts(view: View, snapshot: Snapshot) -> dict[str, str]:
         facts = context(snapshot, sender)

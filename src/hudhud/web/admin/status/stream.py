@@ -1,4 +1,4 @@
-"""The event stream that keeps an open dashboard up to date (server-sent events)."""
+"""The server-sent events that keep an open dashboard up to date."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,13 +17,13 @@ from hudhud.web.http.request import AnyRequest
 from hudhud.web.timing import timing_of
 
 RETRY_MS = 1500
-# A proxy must pass each event on at once (nginx reads this header).
+# A proxy must forward each event at once (nginx reads this header).
 STREAM_HEADERS = {**HEADERS, "X-Accel-Buffering": "no"}
 
 
 @get("/admin/live", include_in_schema=False)
 async def live(request: AnyRequest) -> Response[Any]:
-    """Tell what changes on the status page, until the session ends."""
+    """Stream the changes of the status page until the session ends."""
     actor = await authenticate_reader(request)
     if request.scope["state"].get(IS_HEAD):
         return Response(b"", headers=STREAM_HEADERS, media_type="text/event-stream")
@@ -44,11 +44,11 @@ async def _events(request: AnyRequest, actor: Actor) -> AsyncIterator[ServerSent
 async def _told(
     request: AnyRequest, actor: Actor, watcher: Watcher
 ) -> AsyncIterator[ServerSentEventMessage]:
-    """Pass on the watcher's events, and a beat from time to time; stop where it is cut off."""
+    """Yield the watcher's events and regular beats until it is cut off."""
     loop, beat = asyncio.get_running_loop(), timing_of(request).beat
     beat_at = loop.time() + beat
     while True:
-        if loop.time() >= beat_at:  # also where one event follows the other
+        if loop.time() >= beat_at:  # even between frequent events
             if not await is_still_in(request, actor):
                 yield ServerSentEventMessage(event="end", data="logged out")
                 return

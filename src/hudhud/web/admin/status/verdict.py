@@ -1,4 +1,4 @@
-"""The answer to the first question: are codes arriving, and does anything need the admin?"""
+"""The verdict: whether codes arrive, and whether the admin must act."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.senders.look import Tone, sender_id
 from hudhud.web.admin.ui.format import SECOND, Format
 
-# A code that waits longer than this while a sender could carry it is late.
+# A code is late if it waits longer although a sender could send it.
 LATE_MS = 30 * SECOND
-# Below this share of codes that arrived, something is wrong; fewer codes than these tell nothing.
+# A lower success rate is reported, if there are enough codes for a meaningful rate.
 POOR_RATE = 0.8
 FEWEST_TO_JUDGE = 5
 
@@ -33,7 +33,7 @@ _SILENT = frozenset({"logged_out", "outdated", "replaced", "stopped", "restricte
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What to do about it: a link, or the sender to resume."""
+    """The remedy: a link, or the sender to resume."""
 
     kind: Literal["link", "resume"]
     target: str
@@ -43,7 +43,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the page's heading says; `first_step` counts the steps to the first code, else None."""
+    """The page's heading; `first_step` counts steps to the first code, else None."""
 
     tone: Tone
     icon: str
@@ -54,16 +54,16 @@ class Verdict:
 
     @property
     def needs_somebody(self) -> bool:
-        """Whether it is announced as an alert."""
+        """Whether screen readers announce it as an alert."""
         return self.tone in {"warn", "bad"}
 
 
 def verdict(
     cards: Sequence[SenderCard], numbers: QueueNumbers, fmt: Format, *, channel: str
 ) -> Verdict:
-    """Judge what the senders of the installation's channel and the numbers say together.
+    """Return the verdict on the numbers and the channel's senders.
 
-    Those of another one, as the sandbox that test keys use, neither help nor harm.
+    Senders of channels other than the installation's, like the sandbox of test keys, do not count.
     """
     cards = [card for card in cards if card.channel == channel]
     able = [card for card in cards if card.state == "connected"]

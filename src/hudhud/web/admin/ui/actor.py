@@ -1,4 +1,4 @@
-"""Who does something in the dashboard."""
+"""The person or script that acts in the dashboard."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from hudhud.core.sentences import Sentence
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something, and from where."""
+    """A person or script, with its address."""
 
     name: str
     address: str
@@ -28,7 +28,7 @@ class Actor:
         outcome: AuditOutcome = "ok",
         detail: Sentence | None = None,
     ) -> None:
-        """Write down in the audit what the actor did."""
+        """Record an action in the audit."""
         audit_log.note(
             connection,
             who=self.name,

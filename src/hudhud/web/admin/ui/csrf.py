@@ -1,8 +1,8 @@
-"""Tokens that prove that a form or a script's request comes from our own page.
+"""CSRF tokens, which prove that a request comes from our own page.
 
-A token is bound to a session, or for the login form, which has none yet, to a random cookie of its
-own. Each page gets another one, so that compressing the page together with text of an attacker's
-choice tells nothing of it (BREACH): a random text, signed for the session.
+A token is a random text signed for the session, or, for the login form, which has no session yet,
+for a random cookie. Each page gets another token, so that compressing it together with an
+attacker's text reveals nothing (BREACH).
 """
 
 import hashlib
@@ -20,10 +20,10 @@ COOKIE_BYTES = 32
 
 
 class CsrfKey:
-    """Makes tokens and recognises its own."""
+    """Creates and checks tokens."""
 
     def __init__(self, secret: str, previous: str | None = None) -> None:
-        both = (previous, secret)  # the last one signs
+        both = (previous, secret)  # the last key signs
         self._keys = [derive(key, "csrf") for key in both if key is not None]
 
     def token_for(self, session: Session) -> str:
@@ -31,15 +31,15 @@ class CsrfKey:
         return self._new(_of_session(session))
 
     def fits(self, token: str | None, session: Session) -> bool:
-        """Tell in constant time whether the token was made for this session."""
+        """Return in constant time whether the token was made for this session."""
         return self._is_own(token, _of_session(session))
 
     def token_for_login(self, cookie: str) -> str:
-        """Return a token for the login form of the browser that holds `cookie`."""
+        """Return a token for the login form of the browser with `cookie`."""
         return self._new(_of_cookie(cookie))
 
     def fits_login(self, token: str | None, cookie: str | None) -> bool:
-        """Tell in constant time whether the token was made for the browser with this cookie."""
+        """Return in constant time whether the token was made for this cookie."""
         return cookie is not None and self._is_own(token, _of_cookie(cookie))
 
     def _is_own(self, token: str | None, bound_to: bytes) -> bool:
@@ -55,7 +55,7 @@ class CsrfKey:
 
 
 def new_cookie() -> str:
-    """Return a value for the cookie that binds a login form to its browser."""
+    """Return a random cookie that binds a login form to its browser."""
     return secrets.token_urlsafe(COOKIE_BYTES)
 
 

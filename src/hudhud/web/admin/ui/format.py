@@ -1,4 +1,4 @@
-"""How times, durations, numbers and phones are written, in the reader's language and zone.
+"""Formats of times, durations, numbers and phones in the reader's view.
 
 Digits are Latin in both languages, because codes, numbers and logs are compared with them.
 """
@@ -24,18 +24,18 @@ SECOND = 1000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-# In seconds with a decimal up to here, then in minutes and seconds.
+# Shown in seconds with a decimal up to here, then in minutes and seconds.
 LONGEST_DECIMAL_MS = 100 * SECOND
 UNITS_SHOWN = 2
-# Above it, a share is not rounded up: 99.96 % is not yet all.
+# Above it, a share is rounded down: 99.96 % is not 100 %.
 NEARLY_ALL = 0.999
 NOTHING = Markup("–")
-# One number for each form of plural that Arabic and English have (CLDR).
+# A sample number for each plural form of Arabic and English (CLDR).
 _SAMPLES = {"zero": 0, "one": 1, "two": 2, "few": 3, "many": 11, "other": 100}
 
 
 class Format:
-    """Writes for one view at one moment; templates have it as `fmt`."""
+    """Formats for one view at one moment; `fmt` in templates."""
 
     def __init__(self, view: View, now: int) -> None:
         self.view = view
@@ -44,25 +44,25 @@ class Format:
         self.ngettext = view.ngettext
 
     def fill(self, text: str, **values: object) -> Markup:
-        """Put values, which are escaped, into a translated text, which may hold HTML."""
-        return Markup(text) % values  # noqa: S704 -- the text is ours, out of code or catalog
+        """Insert escaped values into a translated text, which may contain HTML."""
+        return Markup(text) % values  # noqa: S704 -- the text is from our code or catalog
 
     def moment(self, at: int | None, *, seconds: bool = True) -> Markup:
-        """Write a time as short as it is clear, with the exact moment on hover."""
+        """Format a time briefly, with the exact time on hover."""
         if at is None:
             return NOTHING
         return self._time(at, self._short(at, seconds=seconds))
 
     def day(self, at: int) -> Markup:
-        """Write the day, e.g. `20 Nov`."""
+        """Format the day, e.g. `20 Nov`."""
         return self._time(at, _date(self._local(at).date(), "d MMM", self.view.language))
 
     def clock(self, at: int) -> Markup:
-        """Write the time of day to the millisecond."""
+        """Format the time of day in milliseconds."""
         return self._time(at, f"{self._local(at):%H:%M:%S}.{at % SECOND:03d}")
 
     def later(self, at: int | None, since: int) -> Markup:
-        """Write how long after `since` it was, with the exact moment on hover."""
+        """Format the time since `since`, with the exact time on hover."""
         if at is None:
             return NOTHING
         if at - since >= LONGEST_DECIMAL_MS:
@@ -71,19 +71,19 @@ class Format:
         return self._time(at, self.fill(self.gettext("%(number)s s"), number=signed))
 
     def ago(self, at: int) -> Markup:
-        """Write how long ago it was; the script keeps it true."""
+        """Format how long ago it was; the script updates it."""
         return self._ticking("since", at, self.gettext("%(span)s ago"), self.now - at)
 
     def age(self, at: int) -> Markup:
-        """Write how long it has lasted; the script keeps it true."""
+        """Format how long it has lasted; the script updates it."""
         return self._ticking("since", at, "%(span)s", self.now - at)
 
     def left(self, until: int) -> Markup:
-        """Write how long it still lasts; the script counts down."""
+        """Format the remaining time; the script counts down."""
         return self._ticking("until", until, "%(span)s", until - self.now)
 
     def span(self, milliseconds: int) -> str:
-        """Write a duration in its two largest units, e.g. `3 min 40 s`."""
+        """Format a duration in two units, e.g. `3 min 40 s`."""
         rest = max(0, milliseconds)
         parts: list[str] = []
         for size, one, many in _UNITS:
@@ -97,50 +97,50 @@ class Format:
         return self._joined(parts)
 
     def seconds(self, milliseconds: float | None) -> str:
-        """Write a duration as a number of seconds without its unit, e.g. `2.1`."""
+        """Format a duration in seconds without the unit, e.g. `2.1`."""
         return NOTHING if milliseconds is None else f"{milliseconds / SECOND:,.1f}"
 
     def number(self, number: int | None) -> str:
-        """Write a whole number; none is an en dash."""
+        """Format a whole number; None is an en dash."""
         return NOTHING if number is None else f"{number:,}"
 
     def percent(self, share: float | None) -> str:
-        """Write a share (0 to 1) in per cent, without the sign."""
+        """Format a share (0 to 1) in per cent, without the sign."""
         if share is None:
             return NOTHING
         tenths = int(share * 1000 + (0.5 if share < NEARLY_ALL else 0))
         return f"{tenths / 10:.0f}" if tenths % 10 == 0 else f"{tenths / 10:.1f}"
 
     def share(self, share: float | None) -> str:
-        """Write a share (0 to 1) in per cent."""
+        """Format a share (0 to 1) in per cent."""
         if share is None:
             return NOTHING
         return self.gettext("%(number)s %%") % {"number": self.percent(share)}
 
     def phone(self, number: str | None) -> Markup:
-        """Write a phone number in groups, from left to right in every language."""
+        """Format a phone number in groups, left to right in every language."""
         if number is None:
             return NOTHING
         return Markup('<bdi dir="ltr">{}</bdi>').format(_grouped(number))
 
     def country(self, number: str) -> str:
-        """Name the country of a phone number; empty where its code belongs to none alone."""
+        """Return a phone number's country; empty if its code is shared."""
         return _country(number, self.view.language)
 
     def ltr(self, text: object) -> Markup:
-        """Write a name, an address or a code from left to right in every language."""
+        """Format a name, address or code left to right in every language."""
         return Markup('<bdi dir="ltr">{}</bdi>').format(text)
 
     def bold(self, text: object) -> Markup:
-        """Write what a sentence is about."""
+        """Format the subject of a sentence in bold."""
         return Markup("<b>{}</b>").format(text)
 
     def isolated(self, text: object) -> Markup:
-        """Write a text of unknown direction without mixing it with the sentence's."""
+        """Isolate a text of unknown direction from the sentence's direction."""
         return Markup('<bdi dir="auto">{}</bdi>').format(text)
 
     def sentence(self, sentence: Sentence | None) -> Markup:
-        """Write a sentence in the reader's language; one without a code as English."""
+        """Translate a sentence; one without a code stays as it is."""
         if sentence is None:
             return Markup()
         if sentence.code == OTHER and self.view.language != "en":
@@ -148,16 +148,16 @@ class Format:
         return Markup("{}").format(translate(sentence, self.view.language))
 
     def stored(self, row: Row[Any], column: str) -> Markup:
-        """Write the sentence that a row has in this column."""
+        """Translate the sentence stored in a row's column."""
         return self.sentence(stored(row, column))
 
     def units(self) -> str:
-        """Return as JSON what the script needs to write durations as `span` does."""
+        """Return the units for the script's durations, like `span`, as JSON."""
         forms = {str(size): self._forms(one, many) for size, one, many in _UNITS}
         return json.dumps({"units": forms, "joined": self._join()}, ensure_ascii=False)
 
     def newer_jobs(self) -> str:
-        """Return as JSON what the script writes over jobs that came meanwhile, for each plural."""
+        """Return the script's text about newer jobs, by plural form, as JSON."""
         return json.dumps(self._forms(*_NEWER), ensure_ascii=False)
 
     def _forms(self, one: str, many: str) -> dict[str, str]:
@@ -207,7 +207,7 @@ def _ngettext(one: str, many: str) -> tuple[str, str]:
     return one, many
 
 
-# `ngettext` marks them for the catalog; `Format` translates them when it writes.
+# `ngettext` marks them for the catalog; `Format` translates them.
 ngettext = _ngettext
 _UNITS: tuple[tuple[int, str, str], ...] = (
     (DAY, *ngettext("%(num)d day", "%(num)d days")),

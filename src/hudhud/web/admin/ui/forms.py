@@ -1,4 +1,4 @@
-"""The fields of a form that a page posts, or of a script's JSON object."""
+"""The fields of a posted form or JSON object."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,24 +15,24 @@ TOO_MANY_FIELDS = say("form.too_many_fields")
 
 
 class Form:
-    """The fields, which may be named several times."""
+    """Fields, which may have several values."""
 
     def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
         self._fields = fields
 
     def one(self, name: str) -> str:
-        """Return the first field of this name; empty where there is none."""
+        """Return the first value of a field; empty if there is none."""
         return next(iter(self.all(name)), "")
 
     def all(self, name: str) -> Sequence[str]:
-        """Return every field of this name, in order."""
+        """Return every value of a field, in order."""
         return self._fields.get(name, ())
 
 
 async def form_of(request: AnyRequest) -> Form:
-    """Read the request's form; without fields where its body is of another type.
+    """Read the request's form; a body of another type has no fields.
 
-    Raises BadRequest where it has more than `MOST_FIELDS` fields.
+    Raises BadRequest for more than `MOST_FIELDS` fields.
     """
     if content_type(request) != FORM:
         return Form({})
@@ -40,9 +40,9 @@ async def form_of(request: AnyRequest) -> Form:
 
 
 async def form_or_object_of(request: AnyRequest) -> Form:
-    """Read the fields of a form or of a JSON object; none of an empty body.
+    """Read the fields of a form or JSON object; none if empty.
 
-    Raises BadRequest for any other body: what it names must not be overlooked.
+    Raises BadRequest for any other body, whose fields would otherwise be ignored.
     """
     kind, body = content_type(request), await request.body()
     if kind == FORM or not body:

@@ -1,6 +1,6 @@
-"""The result of a form, carried to the page that follows in a signed cookie.
+"""The result of a form, passed to the next page by cookie.
 
-Nobody else can sign one, so that no other page can put words into Hudhud's mouth.
+The cookie is signed, so that other sites cannot forge notices.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ FLASH_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The result of a form, said on the page that follows."""
+    """The result of a form, shown on the next page."""
 
     tone: Tone
     text: str
 
 
 class NoticeKey:
-    """Signs notices for cookies, and reads its own."""
+    """Signs notices for cookies and checks them."""
 
     def __init__(self, secret: str) -> None:
         self._serializer = URLSafeSerializer(
@@ -40,7 +40,7 @@ class NoticeKey:
         return value
 
     def open(self, value: str | None) -> Notice | None:
-        """Return the notice of a cookie; None for one that is not ours."""
+        """Return the notice of a cookie; None if the signature is invalid."""
         try:
             tone, text = self._serializer.loads(value or "")
         except (BadData, UnicodeEncodeError):

@@ -1,4 +1,4 @@
-"""The keys by which pages know their own forms and notices again."""
+"""The keys that sign forms and notices."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -10,17 +10,17 @@ from hudhud.web.http.request import AnyRequest
 
 @dataclass(frozen=True, slots=True)
 class PageKeys:
-    """What signs the tokens of forms, and the notices of the page that follows."""
+    """The keys of CSRF tokens and notices."""
 
     csrf: CsrfKey
     notices: NoticeKey
 
 
 def build_page_keys(secret: str, previous_secret: str | None) -> PageKeys:
-    """Derive them from the secret."""
+    """Derive the keys from the secret."""
     return PageKeys(csrf=CsrfKey(secret, previous_secret), notices=NoticeKey(secret))
 
 
 def page_keys_of(request: AnyRequest) -> PageKeys:
-    """Return the keys of the application that got the request."""
+    """Return the keys of the request's application."""
     return cast("PageKeys", request.app.state.page_keys)

@@ -1,4 +1,4 @@
-"""Render the dashboard's pages, and the parts of them that the live stream brings."""
+"""Render the dashboard's pages and their live parts."""
 
 import gzip
 import re
@@ -38,12 +38,12 @@ from hudhud.web.http.static_files import static_url, takes_gzip
 TEMPLATE_FOLDER = Path(__file__).parents[2] / "pages"
 ADMIN_PATH = "/admin"
 STATUS_PAGE = f"{ADMIN_PATH}/status"
-# A path of ours and a query, without dots that lead elsewhere and whatever is no plain address.
+# A path of the dashboard and a query, without dots or any character that could lead elsewhere.
 LOCAL = re.compile(rf"{ADMIN_PATH}(/[\w~-]+)*/?(\?[!$-;=?-\[\]-~]*)?", re.ASCII)
 ONE_YEAR = 365 * 24 * 3600
-# Level 9 saves a hundredth more and takes twice as long.
+# Level 9 saves 1 % more and takes twice as long.
 GZIP_LEVEL = 6
-# Below this, what gzip adds outweighs what it saves.
+# Below this size, gzip's overhead outweighs its savings.
 SMALLEST_GZIP = 500
 
 ALLOWED = {
@@ -57,16 +57,16 @@ ALLOWED = {
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
 }
-# In addition to those of every answer under /admin (`http/middleware.py`).
+# In addition to those of every response under /admin (`http/middleware.py`).
 HEADERS = {
     "Content-Security-Policy": "; ".join(f"{what} {where}" for what, where in ALLOWED.items()),
 }
 
 
 class Page(Response[str]):
-    """A page or a part of one, compressed where the browser takes it.
+    """A page or part of one, compressed if the browser accepts gzip.
 
-    The body is made at once, in the thread that renders, and not when the answer is sent.
+    The body is encoded immediately, in the render thread, not when the response is sent.
     """
 
     def __init__(self, html: str, *, is_compressed: bool, status_code: int) -> None:
@@ -93,10 +93,10 @@ def page(
     status_code: int = 200,
     **context: Any,
 ) -> Response[str]:
-    """Answer with a page, or with a part of one, as the reader wants to see it.
+    """Answer with a page or part of one, in the reader's view.
 
-    `?lang=` is kept in a cookie and leaves the address. `csrf` in the context wins over the token
-    of the actor's session; without either forms have none.
+    `?lang=` is stored in a cookie and removed from the URL. `csrf` in the context overrides the
+    token of the actor's session; without either, forms have none.
     """
     chosen = asked_language(request)
     if chosen is not None and request.method == "GET":
@@ -124,12 +124,12 @@ def page(
 
 
 def fragment(view: View, template: str, **context: Any) -> str:
-    """Render a part of a page for every reader with this view: its forms carry no CSRF token."""
+    """Render a part for all readers with this view, without CSRF tokens."""
     return _render(view, template, {"csrf": None, "address": None, **context}).strip()
 
 
 def see_other(request: AnyRequest, address: str, notice: Notice | None = None) -> Response[str]:
-    """Send a person from a form to a page of ours, which shows the notice."""
+    """Redirect a form to a dashboard page, which shows the notice."""
     answer = _redirect(local(address))
     if notice is not None:
         value = page_keys_of(request).notices.seal(notice)
@@ -138,17 +138,17 @@ def see_other(request: AnyRequest, address: str, notice: Notice | None = None) -
 
 
 def keep_choice(request: AnyRequest, answer: Response[Any], name: str, value: str) -> None:
-    """Keep what the reader chose for a year."""
+    """Store a reader's choice for a year."""
     answer.set_cookie(cookie(request, name, value, seconds=ONE_YEAR))
 
 
 def local(address: str) -> str:
-    """Return the address if it is a page of the dashboard, else the dashboard's first page."""
+    """Return the URL if it is in the dashboard, else its start."""
     return address if LOCAL.fullmatch(address) else STATUS_PAGE
 
 
 def warm() -> None:
-    """Load what the first pages would else wait for: templates, catalogs, zones, digests."""
+    """Load templates, catalogs, zones and digests before the first pages need them."""
     for language in LANGUAGES:
         environment = _environment(language)
         for template in environment.list_templates():
@@ -208,7 +208,7 @@ def _redirect(address: str) -> Response[str]:
 
 
 def _address(request: AnyRequest) -> str:
-    """Return path and query of the request without `lang`."""
+    """Return the request's path and query without `lang`."""
     query = parse_qsl(request.url.query, keep_blank_values=True)
     return with_query(request.url.path, [pair for pair in query if pair[0] != "lang"])
 
@@ -221,7 +221,7 @@ def cookie(
     path: str = ADMIN_PATH,
     seconds: int | None = None,
 ) -> Cookie:
-    """Return a cookie that only our own pages send back, kept until the browser ends or longer."""
+    """Return a SameSite cookie, for the browser's session or for `seconds`."""
     return Cookie(
         key=name,
         value=value,

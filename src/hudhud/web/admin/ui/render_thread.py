@@ -1,7 +1,7 @@
-"""Where the dashboard computes: in one thread, one piece of work after the other.
+"""The single thread in which the dashboard reads and renders.
 
-Python runs one thread at a time. Several that read and render would each keep the interpreter from
-the event loop and from the thread that commits, and a code would wait for pages to be drawn.
+Python runs one thread at a time: several render threads would compete for the GIL with the event
+loop and the commit thread, and codes would wait for pages.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ Result = TypeVar("Result")
 async def in_render_thread(
     work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
 ) -> Result:
-    """Do the work in the dashboard's thread and return its result."""
+    """Run the work in the dashboard's thread and return its result."""
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_thread(), partial(work, *args, **kwargs))
 
 
 def in_render_thread_soon(work: Callable[[], None], seconds: float) -> asyncio.TimerHandle:
-    """Do the work in the dashboard's thread when some time has passed; nobody waits for it."""
+    """Run the work in the dashboard's thread after a delay, without waiting."""
     return asyncio.get_running_loop().call_later(seconds, _thread().submit, work)
 
 
 class RenderedLater(Response[Any]):
-    """A response that is made in the dashboard's thread, for handlers of errors: they cannot wait.
+    """A response made in the dashboard's thread, for synchronous error handlers.
 
     `headers` are added to those of the response that `make` returns.
     """
@@ -48,7 +48,7 @@ class RenderedLater(Response[Any]):
     def to_asgi_response(
         self, app: Litestar | None, request: AnyRequest, **kwargs: Any
     ) -> ASGIResponse:
-        """Return what makes the response once it is sent."""
+        """Return an ASGI response that makes the response when it is sent."""
         return _RenderedLaterASGI(self, app, request, kwargs)
 
     async def made(self) -> Response[Any]:

@@ -1,6 +1,6 @@
-"""Sentences in the reader's language, and searching for what a reader sees.
+"""Sentences in the reader's language, and searches in their translations.
 
-gettext knows the English template of each; what is put in stays as it is.
+gettext translates the English template of each; its parameters stay as they are.
 """
 
 import unicodedata
@@ -12,16 +12,16 @@ from hudhud.web.admin.ui.view import Language, translations
 
 
 def translate(sentence: Sentence, language: Language) -> str:
-    """Return the sentence in `language`; a text without a code is the same in each."""
+    """Return the sentence in `language`; a text without code stays unchanged."""
     if language == "en" or sentence.code == OTHER:
         return sentence.english()
     return render(sentence, translations(language).gettext, _isolated)
 
 
 def codes_for(search: str, language: Language) -> tuple[str, ...]:
-    """Return the codes that a search names, or whose sentences hold its words.
+    """Return the sentence codes that match a search by name or text.
 
-    The words may be English or of `language`; parameters do not count.
+    The text may be in English or in `language`; parameters are not searched.
     """
     wanted, named = _plain(search), search.strip().casefold()
     found = {code for code in ENGLISH if named in (code, code.rpartition(".")[2])}
@@ -32,9 +32,9 @@ def codes_for(search: str, language: Language) -> tuple[str, ...]:
 
 
 def holds(sentence: Sentence, search: str, language: Language) -> bool:
-    """Tell whether a reader sees the search in the sentence.
+    """Return whether the sentence, as a reader sees it, contains the search.
 
-    Case, vowel signs and the seats of hamza do not matter.
+    Ignores case, vowel signs and the seats of hamza.
     """
     wanted = _plain(search)
     return bool(wanted) and wanted in _plain(translate(sentence, language))
@@ -42,7 +42,7 @@ def holds(sentence: Sentence, search: str, language: Language) -> bool:
 
 @cache
 def _templates(language: Language) -> list[tuple[str, str]]:
-    """Return code and plain text of each sentence, without its parameters."""
+    """Return the code and plain text of each sentence, without parameters."""
     gettext = translations(language).gettext
     return [(code, _plain(HOLE.sub("", gettext(text)))) for code, text in ENGLISH.items()]
 
@@ -53,7 +53,7 @@ def _plain(text: str) -> str:
 
 
 def _isolated(value: object) -> str:
-    """Keep a foreign text from mixing its direction with the sentence's, by Unicode's isolates."""
+    """Isolate the direction of an inserted text by Unicode's isolates."""
     return f"{_ISOLATE}{value}{_END}"
 
 

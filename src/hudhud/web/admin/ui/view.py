@@ -1,7 +1,7 @@
-"""What the reader of a page chose: language, time zone and theme, in cookies of a year.
+"""The reader's language, time zone and theme, in cookies for a year.
 
-Standard gettext: English is in templates and code, Arabic in `locale/ar.po`, which is read at run
-time, so that nothing has to be compiled.
+Standard gettext: English is in templates and code, Arabic in `locale/ar.po`, which is read at
+runtime, so that no catalog must be compiled.
 """
 
 import io
@@ -37,17 +37,17 @@ _QUALITY = re.compile(r"\s*;\s*q=([\d.]+)\s*")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that makes the same facts look different to two readers."""
+    """The language and time zone of a reader."""
 
     language: Language
     zone: ZoneInfo
 
     def gettext(self, message: str) -> str:
-        """Translate a text of the code."""
+        """Translate a text."""
         return translations(self.language).gettext(message)
 
     def ngettext(self, one: str, many: str, number: int) -> str:
-        """Translate a text that counts, in the form that the number asks for."""
+        """Translate a text in the number's plural form."""
         return translations(self.language).ngettext(one, many, number)
 
 
@@ -57,31 +57,31 @@ def N_(message: str) -> str:  # noqa: N802 -- gettext's own name for: translated
 
 
 def view_of(request: AnyRequest) -> View:
-    """Return the view that a request asks for by `?lang=`, cookies and Accept-Language."""
+    """Return the request's view, from `?lang=`, cookies and Accept-Language."""
     return View(_language(request), _zone(request.cookies.get(ZONE_COOKIE)))
 
 
 def theme_of(request: AnyRequest) -> Theme:
-    """Return the theme of the request's cookie; `system` where it has none."""
+    """Return the theme of the request's cookie, by default `system`."""
     chosen = request.cookies.get(THEME_COOKIE)
     return next((theme for theme in THEMES if theme == chosen), "system")
 
 
 def asked_language(request: AnyRequest) -> Language | None:
-    """Return the language that the address asks for by `?lang=`."""
+    """Return the language of `?lang=`."""
     asked = request.query_params.get("lang")
     return cast("Language", asked) if asked in LANGUAGES else None
 
 
 def load_zones() -> None:
-    """Read the names of all zones and this machine's own, which takes a moment the first time."""
+    """Read all zone names and this machine's zone, slow the first time."""
     _zone_names()
     _own_zone()
 
 
 @cache
 def translations(language: Language) -> NullTranslations:
-    """Return the texts of a language; English needs none."""
+    """Return the translations of a language; English has none."""
     if language == "en":
         return NullTranslations()
     compiled = io.BytesIO()
@@ -106,7 +106,7 @@ def _language(request: AnyRequest) -> Language:
 
 
 def _wanted_languages(header: str) -> list[str]:
-    """Return the tags of an Accept-Language header, the most wanted first."""
+    """Return the tags of an Accept-Language header, by descending preference."""
     weighted = []
     for part in header.split(","):
         tag, _, rest = part.partition(";")

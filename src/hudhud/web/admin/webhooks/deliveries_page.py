@@ -1,4 +1,4 @@
-"""/admin/webhooks/{id}: what became of each delivery to an endpoint; one or all go out again."""
+"""/admin/webhooks/{id}: an endpoint's deliveries, and their replay."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -35,13 +35,13 @@ STATUSES: tuple[WebhookStatus, ...] = (
     delivery_states.DELIVERED,
 )
 SPANS_HOURS = (1, 24, 7 * 24, 30 * 24)
-# A bound on how long one transaction holds the lock; who asks again gets the rest.
+# Bounds how long one transaction holds the lock; a second request replays the rest.
 MOST_REPLAYED = 500
 
 
 @get(f"{WEBHOOKS_PAGE}/{{endpoint:str}}", include_in_schema=False)
 async def deliveries_page(request: AnyRequest, endpoint: FromPath[str]) -> Response[str]:
-    """Show the deliveries to an endpoint, the newest first."""
+    """Show the deliveries to an endpoint, newest first."""
     actor = await authenticate_reader(request)
     state = state_of(request)
     found = await in_render_thread(read_endpoint, state, whole_number(endpoint))
@@ -72,7 +72,7 @@ async def deliveries_page(request: AnyRequest, endpoint: FromPath[str]) -> Respo
 
 @post(f"{WEBHOOKS_PAGE}/replay", include_in_schema=False)
 async def replay(request: AnyRequest) -> Response[Any]:
-    """Deliver once more."""
+    """Replay one delivery."""
     actor = await authenticate_changer(request)
     form = await form_of(request)
     number = whole_number(form.one("delivery"))
@@ -90,7 +90,7 @@ async def replay(request: AnyRequest) -> Response[Any]:
 
 @post(f"{WEBHOOKS_PAGE}/replay-failed", include_in_schema=False)
 async def replay_failed(request: AnyRequest) -> Response[Any]:
-    """Deliver again what was given up since a time."""
+    """Replay the deliveries that failed since a time."""
     actor = await authenticate_changer(request)
     form = await form_of(request)
     endpoint, hours = whole_number(form.one("endpoint")), whole_number(form.one("hours"))
@@ -117,7 +117,7 @@ def _read(
 
 
 def _replay(state: AppState, actor: Actor, number: int | None) -> tuple[bool, int | None]:
-    """Return whether it goes out again, and behind which other one it waits first."""
+    """Return whether it is replayed, and the delivery behind which it waits."""
     if number is None:
         return False, None
     with state.database.write() as connection:

@@ -1,4 +1,4 @@
-"""What is said about webhooks: how an endpoint does, and what became of a delivery."""
+"""Labels of webhooks: the states of endpoints and deliveries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from hudhud.webhooks.event_types import KINDS
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint as the pages show it; `key` is the name of the API key whose events it gets."""
+    """An endpoint for the pages; `key` names the key of its events."""
 
     row: Row[Any]
     key: str | None
@@ -32,7 +32,7 @@ class Endpoint:
 
 
 def endpoint_of(connection: Connection, row: Row[Any]) -> Endpoint:
-    """Read what belongs to an endpoint and is not in its row."""
+    """Return an endpoint with its key's name and its counts."""
     return Endpoint(
         row=row,
         key=None if row.api_key is None else api_keys.name_of(connection, row.api_key),
@@ -42,7 +42,7 @@ def endpoint_of(connection: Connection, row: Row[Any]) -> Endpoint:
 
 
 def whose(endpoint: Endpoint, fmt: Format) -> Markup:
-    """Say whose events an endpoint gets."""
+    """Describe whose events an endpoint gets."""
     if endpoint.row.api_key is None:
         return fmt.fill(fmt.gettext("Events of all keys and of senders"))
     if endpoint.row.api_key == ENVIRONMENT:
@@ -52,7 +52,7 @@ def whose(endpoint: Endpoint, fmt: Format) -> Markup:
 
 
 def endpoint_look(row: Row[Any], fmt: Format) -> tuple[str, str, Markup]:
-    """Return tone, icon and words of how an endpoint does."""
+    """Return tone, icon and label of an endpoint's state."""
     if row.disabled_at is not None:
         since = fmt.moment(row.disabled_at, seconds=False)
         text = fmt.gettext("Disabled since %(time)s")
@@ -64,7 +64,7 @@ def endpoint_look(row: Row[Any], fmt: Format) -> tuple[str, str, Markup]:
 
 
 def delivery_look(row: Row[Any], fmt: Format) -> tuple[str, str]:
-    """Return the word of a delivery's colour and icon, and its name."""
+    """Return the look (colour, icon) and label of a delivery's state."""
     if row.status == delivery_states.DELIVERED:
         return "delivered", fmt.gettext("Delivered")
     if row.status == delivery_states.FAILED:
@@ -75,7 +75,7 @@ def delivery_look(row: Row[Any], fmt: Format) -> tuple[str, str]:
 
 
 def counted(count: int, fmt: Format) -> str:
-    """Write how many, which is not counted to the end."""
+    """Format a count that stops at a maximum."""
     if count <= MOST_COUNTED:
         return fmt.number(count)
     return fmt.gettext("over %(count)s") % {"count": fmt.number(MOST_COUNTED)}

@@ -1,4 +1,4 @@
-"""/admin/webhooks: list, add, enable and remove endpoints, and give them new secrets."""
+"""/admin/webhooks: list, add, enable, rotate and remove endpoints."""
 
 import asyncio
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ from hudhud.webhooks.event_types import KINDS
 
 WEBHOOKS_PAGE = "/admin/webhooks"
 LATEST = 10
-# What a key adds would outlive the key.
+# An endpoint added by a key would remain after the key is revoked.
 NOT_FOR_KEYS = say("webhook.not_for_keys")
 
 
@@ -44,7 +44,7 @@ async def webhooks_page(request: AnyRequest) -> Response[str]:
 
 @post(WEBHOOKS_PAGE, include_in_schema=False, status_code=200)
 async def add_webhook(request: AnyRequest) -> Response[str]:
-    """Add an endpoint; this answer is the only place that ever shows its secret."""
+    """Add an endpoint, whose secret only this response shows."""
     actor = await authenticate_changer(request)
     require_person(actor, NOT_FOR_KEYS)
     form = await form_of(request)
@@ -57,9 +57,9 @@ async def add_webhook(request: AnyRequest) -> Response[str]:
 
 @post(f"{WEBHOOKS_PAGE}/rotate", include_in_schema=False, status_code=200)
 async def rotate_webhook(request: AnyRequest) -> Response[str]:
-    """Give an endpoint a new secret, which this answer alone shows.
+    """Issue a new secret for an endpoint, which only this response shows.
 
-    A form that is sent twice is refused, and the first secret holds.
+    A second submission of the form is refused, so that the first secret stays valid.
     """
     actor = await authenticate_changer(request)
     require_person(actor, NOT_FOR_KEYS)
@@ -75,7 +75,7 @@ async def rotate_webhook(request: AnyRequest) -> Response[str]:
 
 @post(f"{WEBHOOKS_PAGE}/enable", include_in_schema=False)
 async def enable_webhook(request: AnyRequest) -> Response[Any]:
-    """Deliver again to an endpoint that was disabled."""
+    """Enable a disabled endpoint."""
     actor = await authenticate_changer(request)
     require_person(actor, NOT_FOR_KEYS)
     endpoint = whole_number((await form_of(request)).one("endpoint"))
@@ -88,7 +88,7 @@ async def enable_webhook(request: AnyRequest) -> Response[Any]:
 
 @get(f"{WEBHOOKS_PAGE}/{{endpoint:str}}/remove", include_in_schema=False)
 async def confirm_removal(request: AnyRequest, endpoint: FromPath[str]) -> Response[str]:
-    """Say what a removal means, and ask."""
+    """Explain a removal and ask for confirmation."""
     actor = await authenticate_reader(request)
     found = await in_render_thread(read_endpoint, state_of(request), whole_number(endpoint))
     if found is None:
@@ -112,7 +112,7 @@ async def remove_webhook(request: AnyRequest) -> Response[Any]:
 
 
 def read_endpoint(state: AppState, number: int | None) -> Endpoint | None:
-    """Read an endpoint with its key's name and its counts; None where there is none."""
+    """Read an endpoint with its key's name and counts, or None."""
     with state.database.read() as connection:
         row = None if number is None else endpoints.find(connection, number)
         return None if row is None else endpoint_of(connection, row)
