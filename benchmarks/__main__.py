@@ -22,6 +22,7 @@ from benchmarks.dashboard import dashboard_on_postgresql, dashboard_on_sqlite
 from benchmarks.load import CONNECTIONS, load
 from benchmarks.retention import retention
 from benchmarks.service import Service, free_port
+from benchmarks.starts import commands
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, senders
 from waemu.client import EmulatorProcess
@@ -160,6 +161,7 @@ PARTS = (
     latency,
     handover,
     memory,
+    commands,
     retention,
     dashboard_on_sqlite,
     dashboard_on_postgresql,

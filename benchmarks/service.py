@@ -40,9 +40,9 @@ class Service(AbstractContextManager["Service"]):
         self.key = "bench-" + secrets.token_hex(16)
         self.origin = f"http://127.0.0.1:{port}"
         self.url = f"{self.origin}/api/v1/otp/send"
-        self._folder = folder
+        self.folder = folder
         self._module = module
-        self._environment = {
+        self.environment = {
             **os.environ,
             "HOST": "127.0.0.1",
             "PORT": str(port),
@@ -56,18 +56,18 @@ class Service(AbstractContextManager["Service"]):
     def __enter__(self) -> Self:
         """Start the process and wait for the first 202."""
         started = time.perf_counter()
-        with (self._folder / "output.log").open("wb") as output:
+        with (self.folder / "output.log").open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603 -- our own command
                 [sys.executable, "-m", self._module, "serve"],
-                cwd=self._folder,
-                env=self._environment,
+                cwd=self.folder,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
         while not self._accepts():
             if time.perf_counter() - started > START_SECONDS:
-                raise TimeoutError((self._folder / "output.log").read_text()[-2000:])
+                raise TimeoutError((self.folder / "output.log").read_text()[-2000:])
             time.sleep(POLL_SECONDS)
         self.seconds_to_first_202 = time.perf_counter() - started
         return self
@@ -88,9 +88,9 @@ class Service(AbstractContextManager["Service"]):
 
     def database(self) -> Database:
         """Open the service's database, which the service creates if needed."""
-        path = self._folder / "data" / "hudhud.db"
+        path = self.folder / "data" / "hudhud.db"
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        return Database(self._environment.get("DATABASE_URL", f"sqlite:///{path}"))
+        return Database(self.environment.get("DATABASE_URL", f"sqlite:///{path}"))
 
     def processor_seconds(self) -> float:
         """Return the CPU seconds used by the web process."""
@@ -98,11 +98,14 @@ class Service(AbstractContextManager["Service"]):
         times = psutil.Process(self._process.pid).cpu_times()
         return float(times.user + times.system)
 
-    def proportional_set_size(self) -> dict[str, float]:
-        """Return the PSS of each of the service's processes, in megabytes."""
+    def processes(self) -> list[psutil.Process]:
+        """Return the web process, then its children."""
         assert self._process is not None  # noqa: S101 -- for the type checker
         web = psutil.Process(self._process.pid)
-        processes = {"serve": web} | {
-            f"sender {child.pid}": child for child in web.children(recursive=True)
-        }
+        return [web, *web.children(recursive=True)]
+
+    def proportional_set_size(self) -> dict[str, float]:
+        """Return the PSS of each of the service's processes, in megabytes."""
+        web, *children = self.processes()
+        processes = {"serve": web} | {f"sender {child.pid}": child for child in children}
         return {name: process.memory_full_info().pss / 2**20 for name, process in processes.items()}
