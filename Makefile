@@ -33,8 +33,8 @@ CONTAINED_IN_dev := run demo dev
 # Tests wait more than they compute: two workers are a third faster on two cores.
 JOBS := 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS)
-# Tests with processes, a browser or servers; skipped by `make check`.
-SLOW_TESTS := acceptance browser channels/linked cli emulator web
+# Folders of tests with whole processes or a browser; skipped by `make check`.
+SLOW_TESTS := acceptance browser emulator
 AUDIT := $(BIN)/pip-audit --disable-pip --progress-spinner off
 BROWSER = $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 

@@ -15,11 +15,17 @@ from hudhud.db.engine import Database
 from support.postgres import PostgresDatabases, migrate_without_rows
 
 
+# Fixtures that start a server, a service or commands.
+STARTS = frozenset({"api", "installation", "run", "serve_web", "served", "service"})
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the PostgreSQL cases, so that `make check` can skip them."""
+    """Mark the PostgreSQL cases and the slow tests, so that `make check` can skip them."""
     for item in items:
         if isinstance(item, pytest.Function) and _needs_postgresql(item):
             item.add_marker("postgresql")
+        if isinstance(item, pytest.Function) and STARTS.intersection(item.fixturenames):
+            item.add_marker("slow")
 
 
 def _needs_postgresql(test: pytest.Function) -> bool:
