@@ -97,7 +97,7 @@ def test_requests_are_refused_while_the_disk_is_full(
 
     event.listen(used.engine, "checkout", limit)
     server = serve_web(used)
-    wait_until(lambda: server.send().status_code != 202, 10, "the file to be full")
+    wait_until(lambda: server.send().status_code != 202, 60, "the file to be full")
     check_unavailable(server.send())
     assert server.client.get("/healthz").status_code == 200
     limits[0] = "PRAGMA max_page_count = 100000"
