@@ -22,10 +22,11 @@ SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
         (3 * MINUTE + 40 * SECOND, "3 min 40 s", "3 د 40 ث"),
         (HOUR + 5 * SECOND, "1 h", "1 س"),
         (2 * HOUR + 28 * MINUTE + 9 * SECOND, "2 h 28 min", "2 س 28 د"),
-        (DAY + 5 * HOUR, "1 day", "1 ي"),
-        (3 * DAY, "3 days", "3 ي"),
-        (11 * DAY, "11 days", "11 ي"),
-        (100 * DAY, "100 days", "100 ي"),
+        (DAY + 5 * HOUR, "1 day", "يوم"),
+        (2 * DAY, "2 days", "يومين"),
+        (3 * DAY, "3 days", "3 أيام"),
+        (11 * DAY, "11 days", "11 يومًا"),
+        (100 * DAY, "100 days", "100 يوم"),
     ],
 )
 def test_a_duration_is_written_in_its_two_largest_units(
@@ -93,7 +94,7 @@ def test_detail_of_a_sentence_is_not_translated() -> None:
 
 def test_a_reason_within_a_sentence_is_translated_too() -> None:
     text = fmt("ar").sentence(say("action.not_retried", job=7, reason=say("refusal.expired")))
-    assert "انتهت الصلاحية" in text
+    assert "انتهت صلاحيتها" in text
 
 
 def test_an_unknown_sentence_is_shown_as_english() -> None:
