@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hudhud.core.clock import iso
 from hudhud.core.sentences import other, say
 from support.queued import NOW
 from support.shown import fmt
@@ -90,6 +91,14 @@ def test_detail_of_a_sentence_is_not_translated() -> None:
     text = fmt("ar").sentence(say("job.not_taken", detail="server returned error 479"))
     assert "لم يقبلها واتساب" in text
     assert "\u2068server returned error 479\u2069" in text
+
+
+def test_timestamp_in_a_sentence_is_a_time_in_the_readers_zone() -> None:
+    until = say("key.earlier_works_until", detail=iso(NOW + 3 * DAY))
+    assert fmt().sentence(until) == "The previous secret works until 27 Nov, 03:31."
+    assert "27 نوفمبر، 03:31" in fmt("ar").sentence(until)
+    impossible = say("key.earlier_works_until", detail="2026-02-31T00:00:00.000Z")
+    assert "2026-02-31T00:00:00.000Z" in fmt().sentence(impossible)
 
 
 def test_a_reason_within_a_sentence_is_translated_too() -> None:
