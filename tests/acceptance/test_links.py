@@ -261,7 +261,9 @@ def test_text_with_a_hidden_number_proves_nothing(shop: Shop) -> None:
     start = shop.service.now()
     shop.write(phone, text_of(link["whatsappLink"]))
     shop.service.wait(
-        lambda: "did not reveal the sender's number" in shop.service.service.output.read_text()[start:],
+        lambda: (
+            "did not reveal the sender's number" in shop.service.service.output.read_text()[start:]
+        ),
         "the text to be passed over",
     )
     assert shop.show(link)["provedNumber"] is None

@@ -70,7 +70,9 @@ def test_invalid_number_is_refused_with_a_reason(
     page = profile.open_live("/admin/status?pair=phone")
     page.get_by_label("Number of the phone").fill("0123")
     page.get_by_role("button", name="Get a code").click()
-    expect(page.locator("#notices .note")).to_contain_text("not a phone number in international format")
+    expect(page.locator("#notices .note")).to_contain_text(
+        "not a phone number in international format"
+    )
     expect_state(page, "pairing")
     profile.expect_complaints("status of 400")
 

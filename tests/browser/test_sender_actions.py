@@ -35,7 +35,7 @@ def test_paused_sender_keeps_codes_until_it_resumes(linked: LinkedService, page:
     expect_delivery(page, job, "queued")
     expect(page.get_by_role("heading", level=1)).to_have_text("Sending is paused")
     card(page).get_by_role("button", name="Resume sending").click()
-    expect(page.locator("#notices")).to_contain_text("Sender main sends again.")
+    expect(page.locator("#notices")).to_contain_text("Sender main is sending again.")
     expect_state(page, "connected")
     expect_delivery(page, job, "read")
     assert is_marked(page)
@@ -80,7 +80,7 @@ def test_another_phone_links_by_the_new_code_after_a_logout(
     page.get_by_role("link", name=LOGOUT).click()
     page.get_by_role("dialog").get_by_role("button", name=LOGOUT).click()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    expect(page.locator("#notices")).to_contain_text("Logout of sender main was asked for")
+    expect(page.locator("#notices")).to_contain_text("Sender main is logging out")
     expect(page.locator(".qr svg")).to_be_visible()
     expect(card(page).locator("output")).to_have_text(
         re.compile(r"Logged out: ready for a new scan after [\d.]+ s\.")

@@ -2,21 +2,22 @@
 
 from types import SimpleNamespace
 from typing import Any, get_args
-from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import insert
 
 from hudhud.auth import audit_log
 from hudhud.auth.audit_log import GROUPS, What
+from hudhud.auth.first_credentials import FIRST_START
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
 from hudhud.db import tables
 from hudhud.web.admin.audit.labels import group_words, words_of
-from hudhud.web.admin.ui.format import Format
-from hudhud.web.admin.ui.view import Language, View
+from hudhud.web.admin.ui.actor import actor_name
+from hudhud.web.admin.ui.view import Language
 from support.admin import PASSWORD, Person
 from support.html import Page
+from support.shown import fmt
 from support.web_server import ServeWeb, WebServer
 
 ACTIONS: tuple[What, ...] = get_args(What)
@@ -56,14 +57,27 @@ def test_every_kind_of_entry_has_words(member: Person, language: str) -> None:
         assert "لا جهاز مرتبط." in page.text
 
 
+@pytest.mark.parametrize(
+    ("who", "english", "arabic"),
+    [
+        (audit_log.COMMAND_LINE, "command line", "سطر الأوامر"),
+        (FIRST_START, "first start", "التشغيل الأول"),
+        ("admin", "admin", "admin"),
+        ("<b>", "&lt;b&gt;", "&lt;b&gt;"),
+    ],
+)
+def test_who_did_it_is_named_in_the_readers_language(who: str, english: str, arabic: str) -> None:
+    assert actor_name(who, fmt()) == f'<bdi dir="auto">{english}</bdi>'
+    assert actor_name(who, fmt("ar")) == f'<bdi dir="auto">{arabic}</bdi>'
+
+
 @pytest.mark.parametrize("language", ["en", "ar"])
 def test_each_kind_and_group_has_distinct_words(language: Language) -> None:
-    fmt = Format(View(language, ZoneInfo("UTC")), now_ms())
     notes: list[Any] = [SimpleNamespace(what=what, subject=None) for what in ACTIONS]
-    said = {str(words_of(note, fmt)) for note in notes}
+    said = {str(words_of(note, fmt(language))) for note in notes}
     assert len(said) == len(ACTIONS)
-    assert str(fmt.isolated("")) not in said
-    assert set(group_words(fmt)) == set(GROUPS)
+    assert str(fmt(language).isolated("")) not in said
+    assert set(group_words(fmt(language))) == set(GROUPS)
 
 
 def test_entry_with_an_endlessly_nested_sentence_is_shown(

@@ -75,7 +75,7 @@ def test_every_state_has_a_word_an_icon_and_a_sentence(state: str, language: Lan
     page = Page(html)
     assert page.attributes("article")["data-state"] == state
     assert page.inline == []
-    assert re.search(r'class="state".*?#i-\w+"/></svg> [^<\s]', html, re.DOTALL)
+    assert re.search(r'class="state".*?#i-\w+"/></svg> <span>[^<\s]', html, re.DOTALL)
     if language == "ar":
         assert 'lang="en"' not in html, "a sentence without translation"
 

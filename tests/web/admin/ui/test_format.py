@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hudhud.core.clock import iso
 from hudhud.core.sentences import other, say
 from support.queued import NOW
 from support.shown import fmt
@@ -22,10 +23,11 @@ SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
         (3 * MINUTE + 40 * SECOND, "3 min 40 s", "3 د 40 ث"),
         (HOUR + 5 * SECOND, "1 h", "1 س"),
         (2 * HOUR + 28 * MINUTE + 9 * SECOND, "2 h 28 min", "2 س 28 د"),
-        (DAY + 5 * HOUR, "1 day", "1 ي"),
-        (3 * DAY, "3 days", "3 ي"),
-        (11 * DAY, "11 days", "11 ي"),
-        (100 * DAY, "100 days", "100 ي"),
+        (DAY + 5 * HOUR, "1 day", "يوم"),
+        (2 * DAY, "2 days", "يومين"),
+        (3 * DAY, "3 days", "3 أيام"),
+        (11 * DAY, "11 days", "11 يومًا"),
+        (100 * DAY, "100 days", "100 يوم"),
     ],
 )
 def test_a_duration_is_written_in_its_two_largest_units(
@@ -91,9 +93,17 @@ def test_detail_of_a_sentence_is_not_translated() -> None:
     assert "\u2068server returned error 479\u2069" in text
 
 
+def test_timestamp_in_a_sentence_is_a_time_in_the_readers_zone() -> None:
+    until = say("key.earlier_works_until", detail=iso(NOW + 3 * DAY))
+    assert fmt().sentence(until) == "The previous secret works until 27 Nov, 03:31."
+    assert "27 نوفمبر، 03:31" in fmt("ar").sentence(until)
+    impossible = say("key.earlier_works_until", detail="2026-02-31T00:00:00.000Z")
+    assert "2026-02-31T00:00:00.000Z" in fmt().sentence(impossible)
+
+
 def test_a_reason_within_a_sentence_is_translated_too() -> None:
     text = fmt("ar").sentence(say("action.not_retried", job=7, reason=say("refusal.expired")))
-    assert "انتهت الصلاحية" in text
+    assert "انتهت صلاحيتها" in text
 
 
 def test_an_unknown_sentence_is_shown_as_english() -> None:

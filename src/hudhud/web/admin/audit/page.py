@@ -10,6 +10,7 @@ from hudhud.auth.audit_log import GROUPS, Group
 from hudhud.core.whole_numbers import whole_number
 from hudhud.web.admin.audit.labels import group_words, outcome_look, words_of
 from hudhud.web.admin.login.guard import authenticate_reader
+from hudhud.web.admin.ui.actor import actor_name
 from hudhud.web.admin.ui.format import DAY
 from hudhud.web.admin.ui.render import page
 from hudhud.web.admin.ui.render_thread import in_render_thread
@@ -48,6 +49,7 @@ async def audit_page(request: AnyRequest) -> Response[str]:
         outcome_look=outcome_look,
         group_words=group_words,
         words_of=words_of,
+        actor_name=actor_name,
     )
 
 

@@ -10,6 +10,7 @@ from hudhud.core.sentences import Sentence, say
 from hudhud.messages.listing import Job, JobRefusal
 from hudhud.messages.timeline import Step
 from hudhud.senders import records
+from hudhud.web.admin.ui.actor import actor_name
 from hudhud.web.admin.ui.format import Format
 from hudhud.web.admin.ui.view import N_
 
@@ -114,7 +115,7 @@ def step_text(step: Step, fmt: Format) -> Markup:
         name = records.name_in(step.sender)
         return fmt.fill(fmt.gettext("Sender %(name)s."), name=fmt.ltr(name))
     if step.who:
-        return fmt.fill(fmt.gettext("By %(name)s."), name=fmt.ltr(step.who))
+        return fmt.fill(fmt.gettext("By %(name)s."), name=actor_name(step.who, fmt))
     if step.error:
         return fmt.sentence(step.error)
     texts = {

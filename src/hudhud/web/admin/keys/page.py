@@ -14,7 +14,7 @@ from hudhud.auth.caller import ENVIRONMENT_SCOPES
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.core.rates import KINDS, UNIT_MS, write_rates
-from hudhud.core.sentences import Sentence, say
+from hudhud.core.sentences import say
 from hudhud.db.locks import Lock, lock
 from hudhud.web.admin.keys.form import LONGEST_DAYS, KeyForm, typed_in
 from hudhud.web.admin.keys.labels import kind_words, overlap_words, scope_words, time_left
@@ -47,11 +47,11 @@ USUAL_OVERLAP = "24h"
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A secret to show once; `sentence` is about the earlier ones."""
+    """A secret to show once; `earlier_end_at` is the end of the earlier ones."""
 
     name: str
     key: str = field(repr=False)
-    sentence: Sentence | None = None
+    earlier_end_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def _rotate(state: AppState, actor: Actor, owner: str, overlap_ms: int) -> NewKe
         if new is None:
             return None
         actor.note(connection, "key_rotated", subject=new.name, detail=new.sentence)
-    return NewKey(new.name, new.key, new.sentence)
+    return NewKey(new.name, new.key, new.earlier_end_at)
 
 
 async def _revoke(

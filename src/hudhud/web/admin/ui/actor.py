@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
 from sqlalchemy import Connection
 
 from hudhud.auth import audit_log
-from hudhud.auth.audit_log import AuditOutcome, What
+from hudhud.auth.audit_log import COMMAND_LINE, AuditOutcome, What
+from hudhud.auth.first_credentials import FIRST_START
 from hudhud.auth.sessions import Session
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import Sentence
+from hudhud.web.admin.ui.format import Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +42,12 @@ class Actor:
             detail=detail,
             now=now_ms(),
         )
+
+
+def actor_name(who: str, fmt: Format) -> Markup:
+    """Name who did something: a person or a key by its own name, Hudhud's own parts by words."""
+    words = {
+        COMMAND_LINE: fmt.gettext("command line"),
+        FIRST_START: fmt.gettext("first start"),
+    }
+    return fmt.isolated(words.get(who, who))

@@ -4,6 +4,7 @@ Digits are Latin in both languages, because codes, numbers and logs are compared
 """
 
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from sqlalchemy import Row
 
 from hudhud.core.english import OTHER
-from hudhud.core.sentences import Sentence
+from hudhud.core.sentences import Sentence, Value
 from hudhud.core.stored_sentences import stored
 from hudhud.web.admin.ui.translate import translate
 from hudhud.web.admin.ui.view import Language, View
@@ -30,6 +31,8 @@ UNITS_SHOWN = 2
 # Above it, a share is rounded down: 99.96 % is not 100 %.
 NEARLY_ALL = 0.999
 NOTHING = Markup("–")
+# The format of `clock.iso`.
+_TIMESTAMP = re.compile(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 # A sample number for each plural form of Arabic and English (CLDR).
 _SAMPLES = {"zero": 0, "one": 1, "two": 2, "few": 3, "many": 11, "other": 100}
 
@@ -140,12 +143,14 @@ class Format:
         return Markup('<bdi dir="auto">{}</bdi>').format(text)
 
     def sentence(self, sentence: Sentence | None) -> Markup:
-        """Translate a sentence; one without a code stays as it is."""
+        """Translate a sentence and its times; one without a code stays as it is."""
         if sentence is None:
             return Markup()
         if sentence.code == OTHER and self.view.language != "en":
             return Markup('<span lang="en" dir="ltr">{}</span>').format(sentence.english())
-        return Markup("{}").format(translate(sentence, self.view.language))
+        params = {name: self._in_zone(value) for name, value in sentence.params.items()}
+        shown = Sentence(sentence.code, params)
+        return Markup("{}").format(translate(shown, self.view.language))
 
     def stored(self, row: Row[Any], column: str) -> Markup:
         """Translate the sentence stored in a row's column."""
@@ -179,6 +184,16 @@ class Format:
         return Markup('<span role="timer" data-{}="{}" data-pattern="{}">{}</span>').format(
             which, at, pattern, text
         )
+
+    def _in_zone(self, value: Value) -> Value:
+        """Write a parameter that is a timestamp as a time of the page."""
+        if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+        return self._short(round(moment.timestamp() * SECOND), seconds=False)
 
     def _local(self, at: int) -> datetime:
         return datetime.fromtimestamp(at / SECOND, UTC).astimezone(self.view.zone)
