@@ -14,7 +14,6 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from support.postgres import PostgresDatabases, migrate_without_rows
 
-
 # Fixtures that start a server, a service or commands.
 STARTS = frozenset({"api", "installation", "run", "serve_web", "served", "service"})
 
