@@ -268,7 +268,7 @@ def test_refused_by_connect_failure(linked: LinkedService, reason: str) -> None:
     start = linked.now()
     linked.emulator.kick(linked.account)
     known = reason != "418"
-    linked.wait_for_detail(f"(error {reason})" if known else "not known")
+    linked.wait_for_detail(f"(error {reason})" if known else "unknown reason")
     linked.wait(lambda: linked.sender().failed_reconnects >= 2, "two failed reconnects")
     linked.emulator.reset_faults()
     linked.wait_for_state("connected", since=start)
@@ -397,7 +397,7 @@ def test_temporary_ban_for_an_unknown_reason(linked: LinkedService) -> None:
     )
     start = linked.now()
     linked.emulator.kick(linked.account)
-    assert "not known" in linked.wait_for_state("restricted", since=start)
+    assert "unknown reason" in linked.wait_for_state("restricted", since=start)
     linked.emulator.reset_faults()
     linked.wait_for_state("connected", since=start)
 
@@ -596,7 +596,7 @@ def test_qr_timeout_shows_a_new_code(unlinked: LinkedService) -> None:
 def test_pairing_refused_is_retried(unlinked: LinkedService, reason: str) -> None:
     unlinked.emulator.set_faults(Faults(connect_failure={"reason": reason}))
     unlinked.reload()
-    unlinked.wait_for_detail("no new device")
+    unlinked.wait_for_detail("does not allow new devices")
     unlinked.emulator.reset_faults()
     unlinked.wait_for_qr()
 

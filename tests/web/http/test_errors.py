@@ -97,7 +97,10 @@ def test_requests_are_refused_while_the_disk_is_full(
 
     event.listen(used.engine, "checkout", limit)
     server = serve_web(used)
-    wait_until(lambda: server.send().status_code != 202, 60, "the file to be full")
+    # A single refusal may have another reason on a busy machine.
+    wait_until(
+        lambda: all(server.send().status_code != 202 for _ in range(3)), 60, "the file to be full"
+    )
     check_unavailable(server.send())
     assert server.client.get("/healthz").status_code == 200
     limits[0] = "PRAGMA max_page_count = 100000"
