@@ -65,13 +65,14 @@ demo: $(VENV)/.demo ## Send a code to a virtual phone, without WhatsApp
 	@exec $(BIN)/hudhud demo
 
 check: lint ## Run style and type checks and the fast tests on SQLite (about a minute)
-	@$(WITH_NODE) $(PYTEST) -q -m "not slow and not postgresql" $(SLOW_TESTS:%=--ignore=tests/%)
+	@$(WITH_NODE) $(PYTEST) -q -m "not slow and not postgresql and not chaos" $(SLOW_TESTS:%=--ignore=tests/%)
 
 test: lint audit browser $(NPM_INSTALLED) ## Run all checks and tests, including security advisories
 	@echo 'Testing ...'
-	@$(WITH_NODE) $(PYTEST) --durations=10
+	@$(WITH_NODE) $(PYTEST) -m "not chaos" --durations=10
 
-chaos: $(VENV)/.dev ## Run the tests with the clock at other dates (half an hour)
+chaos: browser $(VENV)/.dev ## Run tests with real time-outs, and tests at other dates (half an hour)
+	@$(PYTEST) -q -m chaos
 	@$(BIN)/python tests/chaos/clocks.py
 
 bench: $(VENV)/.dev ## Measure Hudhud on this machine

@@ -17,8 +17,8 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import messages
 from support.services import API_KEY, Service, StartService, wait_until
 
-REQUESTS = 5000
-LOAD_SECONDS = 40  # slow machines accept fewer requests in this time
+REQUESTS = 2500
+LOAD_SECONDS = 20  # slow machines accept fewer requests in this time
 KILLS = 5
 PROGRESS_SECONDS = 60
 PER_SECOND = 250

@@ -251,6 +251,7 @@ def test_unreachable_server_at_the_first_connect(linked: LinkedService) -> None:
     linked.wait_for_state("connected", since=start)
 
 
+@pytest.mark.chaos
 def test_silent_server_is_disconnected_after_one_unanswered_keepalive(
     linked: LinkedService,
 ) -> None:
@@ -583,6 +584,7 @@ def test_pairing_failed_shows_a_new_code(unlinked: LinkedService, tamper: str) -
     unlinked.wait_for_qr(new=True)
 
 
+@pytest.mark.chaos
 def test_qr_timeout_shows_a_new_code(unlinked: LinkedService) -> None:
     """The server offers one code instead of six, so that the library gives up after 20 s."""
     unlinked.emulator.set_faults(Faults(qr_refs=1))

@@ -1,13 +1,16 @@
 """The supervisor's reaction to a hanging sender."""
 
 import signal
+from pathlib import Path
 
 import httpx
+import pytest
 
-from hudhud.senders import records
+from hudhud.worker.program import SILENCE_SECONDS
 from support.services import API_KEY, Service, StartService, wait_until
 
-KILL_SECONDS = 2 * records.SILENCE_MS / 1000 + 30
+SCRIPTS = str(Path(__file__).parent)
+KILL_SECONDS = 2 * SILENCE_SECONDS + 30
 
 
 def accept(service: Service) -> str:
@@ -24,8 +27,15 @@ def delivery_of(job: str) -> str:
     return str(httpx.get(job, headers={"X-API-KEY": API_KEY}).json()["delivery"])
 
 
-def test_hanging_sender_is_killed_and_restarted(start_service: StartService) -> None:
-    service = start_service(CHANNEL="sandbox")
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param("watched_hudhud", id="after 6 s"),
+        pytest.param("hudhud", id="after 30 s", marks=pytest.mark.chaos),
+    ],
+)
+def test_hanging_sender_is_killed_and_restarted(start_service: StartService, module: str) -> None:
+    service = start_service(module, "serve", CHANNEL="sandbox", PYTHONPATH=SCRIPTS)
     hung = service.wait_for_sender()
     job = accept(service)
     wait_until(lambda: delivery_of(job) in ("sent", "delivered"), 15, "the first message")

@@ -36,8 +36,6 @@ from hudhud.webhooks import events
 
 LEASE_MS = 30_000
 HEARTBEAT_MS = 3_000
-# A sender's process without a heartbeat for this long counts as hung.
-SILENCE_MS = 30_000
 # A sender counts as not running without a lease, or after three missing heartbeats.
 LATE_MS = 10_000
 LONGEST_NAME = 100

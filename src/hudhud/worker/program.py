@@ -5,6 +5,10 @@ Imports nothing heavy: `hudhud --help` imports it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+# Ten heartbeats.
+SILENCE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,8 @@ class Timing:
     longest_restart: float = 30.0
     healthy: float = 20.0
     """A process that ran this long was healthy; its end resets the backoff."""
+    silence: float = SILENCE_SECONDS
+    """A process without a heartbeat for this long hangs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,13 +195,14 @@ class Supervisor:
 
     def _is_silent(self) -> bool:
         """Return whether the process has sent no heartbeat for too long."""
-        if self._process is None or self._process.age() * 1000 < records.SILENCE_MS:
+        silence_ms = round(self._timing.silence * 1000)
+        if self._process is None or self._process.age() * 1000 < silence_ms:
             return False
-        if not self._uptime.has_lasted(records.SILENCE_MS):
+        if not self._uptime.has_lasted(silence_ms):
             return False
         with self._database.read() as connection:
             row = records.find(connection, self.sender)
-        return row is not None and now_ms() - (row.heartbeat_at or 0) > records.SILENCE_MS
+        return row is not None and now_ms() - (row.heartbeat_at or 0) > silence_ms
 
     def _plan_restart(self, code: int | None) -> None:
         assert self._process is not None  # noqa: S101 -- for the type checker

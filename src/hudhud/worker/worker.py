@@ -28,6 +28,7 @@ from hudhud.verification.links.inbound import LinkReplies
 from hudhud.worker.command_loop import CommandLoop
 from hudhud.worker.heartbeat import Heartbeat
 from hudhud.worker.pace import Pace
+from hudhud.worker.program import SILENCE_SECONDS
 from hudhud.worker.recorder import Recorder
 from hudhud.worker.send import MessageSender
 from hudhud.worker.timing import Timing
@@ -290,7 +291,7 @@ class Worker:
         self.request_stop()
 
     def _is_moving(self) -> bool:
-        return time.monotonic() - self._progress < records.SILENCE_MS / 1000
+        return time.monotonic() - self._progress < SILENCE_SECONDS
 
     def _wind_up(self, sending: threading.Thread, recording: threading.Thread) -> None:
         sending.join(self._timing.last_send)

@@ -85,7 +85,7 @@ def test_a_sender_of_a_dead_machine_is_not_connected(empty_api: WebServer) -> No
 
 def test_sender_with_a_hanging_process_is_not_strictly_ready(empty_api: WebServer) -> None:
     put_sender(empty_api.database)
-    long_ago = now_ms() - records.SILENCE_MS
+    long_ago = now_ms() - records.LATE_MS
     with empty_api.database.write() as connection:
         connection.execute(update(tables.senders).values(heartbeat_at=long_ago))
     assert ready(empty_api, "?strict")[0] == 503
