@@ -11,6 +11,7 @@ from hudhud.core.rates import (
     Rate,
     parse_own_limits,
     parse_rates,
+    parse_span,
     span,
     write_own_limits,
     write_rates,
@@ -140,3 +141,16 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert read.limit_per_prefix == ()
     assert read.limit_per_key is None
     assert read.allowed_countries == ("EG", "SA", "001")
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("0s", 0), ("30m", 1_800_000), (" 24h ", 86_400_000), ("7d", 604_800_000)],
+)
+def test_duration_is_parsed(text: str, milliseconds: int) -> None:
+    assert parse_span(text) == milliseconds
+
+
+@pytest.mark.parametrize("text", ["", "24", "h", "-1h", "1.5h", "1w", "١h", "1234567s"])
+def test_invalid_duration_is_none(text: str) -> None:
+    assert parse_span(text) is None

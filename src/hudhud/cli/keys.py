@@ -1,6 +1,5 @@
 """`hudhud keys`: create, list, rotate and revoke API keys."""
 
-import re
 from contextlib import closing
 from typing import Annotated, Any
 
@@ -14,12 +13,11 @@ from hudhud.cli.changes import changing, note
 from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest, CommandFailed
-from hudhud.core.rates import KINDS, UNIT_MS
+from hudhud.core.rates import KINDS, parse_span
 from hudhud.core.sentences import say
 from hudhud.core.settings import load_settings
 from hudhud.db.locks import Lock, lock
 
-SPAN = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 ONCE = "Store it safely, it is shown only once:"
 
 keys = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
@@ -183,10 +181,10 @@ def _used(used_at: int | None) -> str:
 
 def _milliseconds(text: str) -> int:
     """Parse a duration like `24h`. Raises BadRequest."""
-    found = SPAN.fullmatch(text.strip())
-    if found is None:
+    milliseconds = parse_span(text)
+    if milliseconds is None:
         raise BadRequest(f"{text!r} is not a duration. Write it like 90d, 24h, 30m or 0s.")
-    return int(found[1]) * UNIT_MS[found[2]]
+    return milliseconds
 
 
 def _unknown(key: str) -> str:

@@ -1,6 +1,5 @@
 """`hudhud webhooks`: the endpoints that receive events, and their deliveries."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +16,7 @@ from hudhud.cli.terminal import existing_installation, progress, warn
 from hudhud.core.clock import HOUR_MS, iso, now_ms
 from hudhud.core.crypto import Cipher
 from hudhud.core.errors import BadRequest, CommandFailed
+from hudhud.core.rates import parse_span
 from hudhud.core.sentences import say
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
@@ -28,7 +28,6 @@ from hudhud.webhooks.address_policy import shown
 from hudhud.webhooks.endpoints import Signed
 from hudhud.webhooks.event_types import KINDS
 
-SPANS_MS = {"h": HOUR_MS, "d": 24 * HOUR_MS}
 AT_ONCE = 1000
 LISTED = 20
 
@@ -313,9 +312,9 @@ def _delivery(row: Row[Any]) -> list[str]:
 
 def _moment(text: str) -> int:
     """Parse `24h`, `7d` or ISO 8601 into ms. Raises BadRequest."""
-    ago = re.fullmatch(r"(\d{1,4})([hd])", text)
+    ago = parse_span(text)
     if ago is not None:
-        return now_ms() - int(ago[1]) * SPANS_MS[ago[2]]
+        return now_ms() - ago
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

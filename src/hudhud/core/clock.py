@@ -8,6 +8,7 @@ SECOND_MS: Final = 1000
 MINUTE_MS: Final = 60 * SECOND_MS
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
+YEAR_SECONDS: Final = 365 * 24 * 3600
 
 
 def now_ms() -> int:

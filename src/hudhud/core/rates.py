@@ -17,6 +17,7 @@ LimitKind = Literal["per_number", "per_key", "per_client_ip", "per_country", "pe
 KINDS: Final[tuple[LimitKind, ...]] = get_args(LimitKind)
 
 UNIT_MS: Final = {"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS, "s": 1000}  # longest first
+_SPAN = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 LONGEST_WINDOW_MS = 31 * UNIT_MS["d"]
 MOST = 1_000_000_000
 MOST_RATES = 5
@@ -36,6 +37,12 @@ class Rate(NamedTuple):
 
 
 Rates = tuple[Rate, ...]
+
+
+def parse_span(text: str) -> int | None:
+    """Parse a duration like `24h` into milliseconds; None if it is not one."""
+    found = _SPAN.fullmatch(text.strip())
+    return None if found is None else int(found[1]) * UNIT_MS[found[2]]
 
 
 def span(milliseconds: int) -> str:

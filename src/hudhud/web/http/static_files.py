@@ -14,11 +14,11 @@ from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from hudhud.core.clock import YEAR_SECONDS
 from hudhud.web.http.request import AnyRequest
 
 STATIC_PATH = "/static"
 STATIC_FOLDER = Path(__file__).parents[1] / "static"
-ONE_YEAR = 365 * 24 * 3600
 DIGEST_CHARACTERS = 12
 NO_WEIGHT = re.compile(r"q\s*=\s*0(\.0*)?")
 
@@ -29,7 +29,7 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 # Safe only because pages name every file through `static_url`.
-KEPT = f"public, max-age={ONE_YEAR}, immutable"
+KEPT = f"public, max-age={YEAR_SECONDS}, immutable"
 # During an update, a page of another version may request a file whose content has changed.
 NOT_KEPT = "no-store"
 

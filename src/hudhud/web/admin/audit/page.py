@@ -7,11 +7,11 @@ from sqlalchemy import Row
 
 from hudhud.auth import audit_log
 from hudhud.auth.audit_log import GROUPS, Group
+from hudhud.core.clock import DAY_MS
 from hudhud.core.whole_numbers import whole_number
 from hudhud.web.admin.audit.labels import group_words, outcome_look, words_of
 from hudhud.web.admin.login.guard import authenticate_reader
 from hudhud.web.admin.ui.actor import actor_name
-from hudhud.web.admin.ui.format import DAY
 from hudhud.web.admin.ui.render import page
 from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.http.query import with_query
@@ -44,7 +44,7 @@ async def audit_page(request: AnyRequest) -> Response[str]:
         text=text,
         is_first=before is None,
         first=with_query(AUDIT_PAGE, kept),
-        kept_ms=state_of(request).audit_kept_days * DAY,
+        kept_ms=state_of(request).audit_kept_days * DAY_MS,
         older=None if older is None else with_query(AUDIT_PAGE, {**kept, "before": older}),
         outcome_look=outcome_look,
         group_words=group_words,

@@ -6,13 +6,14 @@ from typing import Literal
 
 from markupsafe import Markup
 
+from hudhud.core.clock import SECOND_MS
 from hudhud.messages.statistics import QueueNumbers
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.senders.look import Tone, sender_id
-from hudhud.web.admin.ui.format import SECOND, Format
+from hudhud.web.admin.ui.format import Format
 
 # A code is late if it waits longer although a sender could send it.
-LATE_MS = 30 * SECOND
+LATE_MS = 30 * SECOND_MS
 # A lower success rate is reported, if there are enough codes for a meaningful rate.
 POOR_RATE = 0.8
 FEWEST_TO_JUDGE = 5

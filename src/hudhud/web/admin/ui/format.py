@@ -15,18 +15,15 @@ from babel.dates import format_date
 from markupsafe import Markup
 from sqlalchemy import Row
 
+from hudhud.core.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from hudhud.core.english import OTHER
 from hudhud.core.sentences import Sentence, Value
 from hudhud.core.stored_sentences import stored
 from hudhud.web.admin.ui.translate import translate
 from hudhud.web.admin.ui.view import Language, View
 
-SECOND = 1000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
 # Shown in seconds with a decimal up to here, then in minutes and seconds.
-LONGEST_DECIMAL_MS = 100 * SECOND
+LONGEST_DECIMAL_MS = 100 * SECOND_MS
 UNITS_SHOWN = 2
 # Above it, a share is rounded down: 99.96 % is not 100 %.
 NEARLY_ALL = 0.999
@@ -62,7 +59,7 @@ class Format:
 
     def clock(self, at: int) -> Markup:
         """Format the time of day in milliseconds."""
-        return self._time(at, f"{self._local(at):%H:%M:%S}.{at % SECOND:03d}")
+        return self._time(at, f"{self._local(at):%H:%M:%S}.{at % SECOND_MS:03d}")
 
     def later(self, at: int | None, since: int) -> Markup:
         """Format the time since `since`, with the exact time on hover."""
@@ -70,7 +67,7 @@ class Format:
             return NOTHING
         if at - since >= LONGEST_DECIMAL_MS:
             return self._time(at, Markup('<bdi dir="ltr">+</bdi>{}').format(self.span(at - since)))
-        signed = Markup('<bdi dir="ltr">+{:.1f}</bdi>').format((at - since) / SECOND)
+        signed = Markup('<bdi dir="ltr">+{:.1f}</bdi>').format((at - since) / SECOND_MS)
         return self._time(at, self.fill(self.gettext("%(number)s s"), number=signed))
 
     def ago(self, at: int) -> Markup:
@@ -91,17 +88,17 @@ class Format:
         parts: list[str] = []
         for size, one, many in _UNITS:
             count, rest = divmod(rest, size)
-            if count or (size == SECOND and not parts):
+            if count or (size == SECOND_MS and not parts):
                 parts.append(self.ngettext(one, many, count) % {"num": count})
             elif parts:
                 break
-            if len(parts) == UNITS_SHOWN or (parts and size == DAY):
+            if len(parts) == UNITS_SHOWN or (parts and size == DAY_MS):
                 break
         return self._joined(parts)
 
     def seconds(self, milliseconds: float | None) -> str:
         """Format a duration in seconds without the unit, e.g. `2.1`."""
-        return NOTHING if milliseconds is None else f"{milliseconds / SECOND:,.1f}"
+        return NOTHING if milliseconds is None else f"{milliseconds / SECOND_MS:,.1f}"
 
     def number(self, number: int | None) -> str:
         """Format a whole number; None is an en dash."""
@@ -193,10 +190,10 @@ class Format:
             moment = datetime.fromisoformat(value)
         except ValueError:
             return value
-        return self._short(round(moment.timestamp() * SECOND), seconds=False)
+        return self._short(round(moment.timestamp() * SECOND_MS), seconds=False)
 
     def _local(self, at: int) -> datetime:
-        return datetime.fromtimestamp(at / SECOND, UTC).astimezone(self.view.zone)
+        return datetime.fromtimestamp(at / SECOND_MS, UTC).astimezone(self.view.zone)
 
     def _short(self, at: int, *, seconds: bool) -> str:
         local, today = self._local(at), self._local(self.now).date()
@@ -225,10 +222,10 @@ def _ngettext(one: str, many: str) -> tuple[str, str]:
 # `ngettext` marks them for the catalog; `Format` translates them.
 ngettext = _ngettext
 _UNITS: tuple[tuple[int, str, str], ...] = (
-    (DAY, *ngettext("%(num)d day", "%(num)d days")),
-    (HOUR, *ngettext("%(num)d h", "%(num)d h")),
-    (MINUTE, *ngettext("%(num)d min", "%(num)d min")),
-    (SECOND, *ngettext("%(num)d s", "%(num)d s")),
+    (DAY_MS, *ngettext("%(num)d day", "%(num)d days")),
+    (HOUR_MS, *ngettext("%(num)d h", "%(num)d h")),
+    (MINUTE_MS, *ngettext("%(num)d min", "%(num)d min")),
+    (SECOND_MS, *ngettext("%(num)d s", "%(num)d s")),
 )
 _NEWER = ngettext("%(num)d newer job: show it", "%(num)d newer jobs: show them")
 

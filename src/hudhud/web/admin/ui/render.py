@@ -14,7 +14,7 @@ from litestar.datastructures import Cookie
 from litestar.serialization import default_serializer
 from litestar.types import Serializer
 
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import YEAR_SECONDS, now_ms
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.format import Format
 from hudhud.web.admin.ui.notices import FLASH_COOKIE, FLASH_SECONDS, Notice
@@ -40,7 +40,6 @@ ADMIN_PATH = "/admin"
 STATUS_PAGE = f"{ADMIN_PATH}/status"
 # A path of the dashboard and a query, without dots or any character that could lead elsewhere.
 LOCAL = re.compile(rf"{ADMIN_PATH}(/[\w~-]+)*/?(\?[!$-;=?-\[\]-~]*)?", re.ASCII)
-ONE_YEAR = 365 * 24 * 3600
 # Level 9 saves 1 % more and takes twice as long.
 GZIP_LEVEL = 6
 # Below this size, gzip's overhead outweighs its savings.
@@ -139,7 +138,7 @@ def see_other(request: AnyRequest, address: str, notice: Notice | None = None) -
 
 def keep_choice(request: AnyRequest, answer: Response[Any], name: str, value: str) -> None:
     """Store a reader's choice for a year."""
-    answer.set_cookie(cookie(request, name, value, seconds=ONE_YEAR))
+    answer.set_cookie(cookie(request, name, value, seconds=YEAR_SECONDS))
 
 
 def local(address: str) -> str:
