@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from dataclasses import astuple, replace
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
 
 import structlog
 
 from hudhud.channels.base import ChannelEvent, Inbound, Receipt, Restart, StateReport
 from hudhud.channels.linked.client import Client
 from hudhud.channels.linked.faults import FAULTS, Reaction, meaning
+from hudhud.channels.linked.following import Next
 from hudhud.channels.linked.restriction import Restriction
 from hudhud.channels.linked.session_store import SessionStore
 from hudhud.channels.linked.signals import (
@@ -56,13 +56,6 @@ JUST_LINKED = say("linked.just_linked")
 STRANGERS_REFUSED = say("linked.strangers_refused")
 
 log = structlog.get_logger(__name__)
-
-
-class Next(NamedTuple):
-    """The step after a connection: wait, then reconnect or restart."""
-
-    seconds: float
-    restart: Restart | None = None
 
 
 class DeviceConnection:
@@ -144,12 +137,12 @@ class DeviceConnection:
         while True:
             if following.restart is None:
                 following = self._rest(self._connect_once())
-            if self.is_leaving and not _forgets(following):  # a logout takes precedence
+            if self.is_leaving and not following.forgets_device:  # a logout takes precedence
                 following = self._rest(self._end_with(Trouble("operator_logout")))
             if self._stopping.is_set():
                 return
             if following.restart is not None:
-                if _forgets(following):
+                if following.forgets_device:
                     self._forget_session()
                 self._emit(following.restart)
                 return
@@ -214,7 +207,7 @@ class DeviceConnection:
             except Empty:
                 break
             self._keep_message(signal)
-            if signal == Trouble("operator_logout") and not _forgets(following):
+            if signal == Trouble("operator_logout") and not following.forgets_device:
                 following = self._end_with(Trouble("operator_logout"))
                 ends = time.monotonic() + following.seconds
         self.is_resting = False
@@ -394,10 +387,6 @@ class DeviceConnection:
         except OSError as error:
             log.error("cannot delete the session", error=str(error))
         self.device = None
-
-
-def _forgets(following: Next) -> bool:
-    return following.restart is not None and following.restart.forget_device
 
 
 def _end_of_ban(trouble: Trouble, pause: float) -> int | None:
