@@ -12,6 +12,8 @@ from hudhud.auth.admin_password import AdminPassword
 from hudhud.core.errors import BadRequest
 from hudhud.db.engine import Database
 
+pytestmark = pytest.mark.slow
+
 SECRET = "a secret of these tests"
 PASSWORD = "correct horse battery"
 

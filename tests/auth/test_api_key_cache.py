@@ -18,6 +18,8 @@ from hudhud.db.engine import Database
 from support.keys import make_key, revoke_key
 from support.services import wait_until
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_700_000_000_000
 OF_THE_ENVIRONMENT = "key of the environment"
 

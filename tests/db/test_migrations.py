@@ -41,6 +41,8 @@ from hudhud.verification.limits.rate_limits import DEFAULTS
 from support.queued import NOW, accept, stored, submit
 from support.stored_jobs import CIPHER
 
+pytestmark = pytest.mark.slow
+
 REVISIONS = sorted((MIGRATIONS / "versions").glob("0*.py"))
 MIGRATOR = """
 import sys

@@ -18,6 +18,8 @@ import pytest
 import hudhud
 from hudhud.messages.templates.shipped import SHIPPED
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 LOCKS = [ROOT / f"requirements/{name}.txt" for name in ("run", "demo", "dev", "node")]
 NPM_FOLDERS = [ROOT, ROOT / "tests/browser", ROOT / "tests/emulator/crosscheck"]

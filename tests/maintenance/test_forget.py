@@ -31,6 +31,8 @@ from hudhud.worker.worker import record_outcomes
 from support.queued import PHONE, accept, put_sender, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
 
+pytestmark = pytest.mark.slow
+
 OTHER = "+201001234568"
 LONGER = "+2010012345678"
 PSEUDONYM = re.compile(r"forgotten-[0-9a-f]{16}")

@@ -26,6 +26,8 @@ from support.queued import PHONE, VALIDITY_MS, change, stored, submit
 from support.services import wait_until
 from support.stored_jobs import StoredJob, put_jobs
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 15.0
 
 

@@ -23,6 +23,8 @@ from hudhud.worker.worker import record_outcomes
 from support.queued import NOW, link_replies, put_sender, stored, submit
 from support.services import wait_until
 
+pytestmark = pytest.mark.slow
+
 PHONE = "+201001234567"
 SECONDS = 10.0
 

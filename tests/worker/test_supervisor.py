@@ -19,6 +19,8 @@ from hudhud.worker.program import Program
 from hudhud.worker.supervisor import Supervisor
 from support.services import wait_until
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 15.0
 # A sender's process that idles until its supervisor ends.
 IDLE_PROCESS = (sys.executable, "-c", "import sys; sys.stdin.read()")

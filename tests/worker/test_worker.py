@@ -26,6 +26,8 @@ from support.running_worker import MACHINE, QUICK, SECONDS, RunningWorker
 from support.scripted_channel import ScriptedChannel
 from support.services import wait_until
 
+pytestmark = pytest.mark.slow
+
 HOLDER = f"main@{MACHINE}"
 HOUR = 3_600_000
 OFFLINE = StateReport("reconnecting")

@@ -30,6 +30,8 @@ from hudhud.verification.build import secret_of
 from support.keys import revoke_key
 from support.queued import submit
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def opened() -> Iterator[Installation]:

@@ -28,6 +28,8 @@ from support.services import wait_until
 from support.shown import view
 from support.web_server import SECONDS, ServeWeb, WebServer
 
+pytestmark = pytest.mark.slow
+
 SENDER = "main-sandbox"
 PARTS = {"verdict", "senders", "numbers"}
 
