@@ -19,7 +19,13 @@ from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import limit_counts
 from hudhud.verification.limits import rate_limits
-from hudhud.verification.limits.rate_limits import CLOCK_DIFFERENCE_MS, Limit, LimitReached, Quota
+from hudhud.verification.limits.rate_limits import (
+    CLOCK_DIFFERENCE_MS,
+    Limit,
+    LimitReached,
+    Quota,
+    QuotaPolicy,
+)
 
 NOW = 1_800_000_000_000
 MINUTE = 60_000
@@ -372,3 +378,10 @@ def test_threads_and_processes_together_never_exceed_a_limit(database: Database)
         by_subject = {subject: int(number) for subject, number in counted}
     assert by_subject.pop("total") == 25
     assert list(by_subject.values()) == [1] * 25
+
+
+@pytest.mark.parametrize(
+    ("reset_ms", "seconds"), [(1, 1), (29_999, 30), (30_000, 30), (30_004, 30), (31_000, 31)]
+)
+def test_milliseconds_beyond_the_window_do_not_round_up(reset_ms: int, seconds: int) -> None:
+    assert QuotaPolicy("per_number", Rate(1, 30_000), 0, reset_ms).reset_seconds == seconds

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, or_, select
 
 from hudhud.auth.caller import Caller
-from hudhud.core.clock import MINUTE_MS
+from hudhud.core.clock import MINUTE_MS, SECOND_MS
 from hudhud.core.errors import TooMany
 from hudhud.core.ip_addresses import limited_as
 from hudhud.core.phones import Phone, region
@@ -71,8 +71,14 @@ class QuotaPolicy:
 
     @property
     def reset_seconds(self) -> int:
-        """`reset_ms` in seconds, rounded up."""
-        return math.ceil(self.reset_ms / 1000)
+        """`reset_ms` in seconds, rounded up.
+
+        A request that waited for another one read the clock before it: these milliseconds beyond
+        the window are not rounded up.
+        """
+        beyond = self.reset_ms - self.rate.window_ms
+        exact = self.rate.window_ms if 0 < beyond < SECOND_MS else self.reset_ms
+        return math.ceil(exact / 1000)
 
 
 @dataclass(frozen=True, slots=True)
