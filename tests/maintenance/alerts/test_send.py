@@ -70,6 +70,16 @@ def settle(alerts: Alerts) -> None:
     alerts.wait(20)
 
 
+def settle_until_sent(alerts: Alerts, database: Database) -> None:
+    """Repeat the check until the alert about a logout is recorded as sent."""
+
+    def is_sent() -> bool:
+        settle(alerts)
+        return recorded(database) == AlertState("logged_out")
+
+    wait_until(is_sent, 30, "the alert")
+
+
 @pytest.mark.parametrize("state", ["logged_out", "restricted", "outdated", "replaced"])
 def test_problem_and_its_end_are_each_alerted_once(
     database: Database, inbox: Inbox, state: str
@@ -203,12 +213,7 @@ def test_a_failed_alert_is_repeated_until_it_succeeds(database: Database, inbox:
 
     wait_until(failed_three_times, 30, "three tries")
     inbox.answer = 200
-
-    def told() -> bool:
-        settle(alerts)
-        return recorded(database) == AlertState("logged_out")
-
-    wait_until(told, 30, "the alert")
+    settle_until_sent(alerts, database)
     settle(alerts)
     assert len(inbox.messages) == 1
 
@@ -231,12 +236,7 @@ def test_a_restart_goes_on_with_what_was_not_sent(database: Database, inbox: Inb
     settle(alerts_to(database, inbox, first_wait_ms=1))
     inbox.answer = 200
     restarted = alerts_to(database, inbox)
-
-    def told() -> bool:
-        settle(restarted)
-        return recorded(database) == AlertState("logged_out")
-
-    wait_until(told, 30, "the alert")
+    settle_until_sent(restarted, database)
     assert len(inbox.messages) == 1
 
 
@@ -253,12 +253,7 @@ def test_repetition_skips_targets_that_got_the_alert(
 
     wait_until(failed_twice, 30, "two tries")
     second_inbox.answer = 200
-
-    def told() -> bool:
-        settle(alerts)
-        return recorded(database) == AlertState("logged_out")
-
-    wait_until(told, 30, "the alert")
+    settle_until_sent(alerts, database)
     assert (len(inbox.messages), len(second_inbox.messages)) == (1, 1)
 
 

@@ -4,4 +4,4 @@ from hudhud.maintenance.alerts.senders import due
 
 
 def test_zero_allowed_failures_alert_at_the_first_disconnection() -> None:
-    assert due("reconnecting", 0, None, 0) == "reconnecting"
+    assert due("reconnecting", 0, 0, None) == "reconnecting"

@@ -1,6 +1,5 @@
 """Alerts about countries: guarded, or no longer guarded."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -8,22 +7,21 @@ from sqlalchemy import Connection, Row, select
 
 from hudhud.core.clock import iso
 from hudhud.db.tables import country_guards
-from hudhud.maintenance.alerts.state import UNTOLD, AlertState, OldColumn, Subject
+from hudhud.maintenance.alerts.state import OldColumn, Subject
 
 GUARDED: Final = "guarded"
 OVER: Final = "over"
 
 
-def subjects(connection: Connection, states: Mapping[str, AlertState], now: int) -> list[Subject]:
+def subjects(connection: Connection, now: int) -> list[Subject]:
     """Return all countries that were ever guarded, with the alerts due."""
-    return [_subject(guard, states, now) for guard in connection.execute(select(country_guards))]
+    return [_subject(guard, now) for guard in connection.execute(select(country_guards))]
 
 
-def _subject(guard: Row[Any], states: Mapping[str, AlertState], now: int) -> Subject:
-    name = f"country {guard.country}"
+def _subject(guard: Row[Any], now: int) -> Subject:
     return Subject(
-        name=name,
-        due=due(guard, states.get(name, UNTOLD).told, now),
+        name=f"country {guard.country}",
+        due=partial(due, guard, now),
         ending=OVER,
         message=partial(message, guard),
         old_column=OldColumn(
@@ -32,7 +30,7 @@ def _subject(guard: Row[Any], states: Mapping[str, AlertState], now: int) -> Sub
     )
 
 
-def due(guard: Row[Any], told: str | None, now: int) -> str | None:
+def due(guard: Row[Any], now: int, told: str | None) -> str | None:
     """Return the name of the alert due, or None."""
     if guard.until > now:
         return None if told == GUARDED else GUARDED

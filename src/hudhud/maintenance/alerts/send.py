@@ -84,9 +84,9 @@ class Alerts:
         with self._database.read() as connection:
             states = state.read_all(connection)
             subjects = [
-                *senders.subjects(connection, states, self._most_reconnects),
-                *countries.subjects(connection, states, now),
-                *webhooks.subjects(connection, states, now),
+                *senders.subjects(connection, self._most_reconnects),
+                *countries.subjects(connection, now),
+                *webhooks.subjects(connection, now),
             ]
         for subject in subjects:
             thread = self._threads.get(subject.name)
@@ -103,13 +103,13 @@ class Alerts:
             thread.join(max(0.0, (deadline - now_ms()) / 1000))
 
     def _consider(self, subject: Subject, before: AlertState, now: int) -> None:
-        if subject.old_column.is_sending(now):
+        if now < subject.old_column.state().next_attempt_at:  # the previous version is sending
             return
         changed = subject.changed_by_previous_version(before)
-        if changed is not None:  # what is due then is seen at the next check
+        if changed is not None:  # the alert due then is sent at the next check
             state.exchange(self._database, subject, before, changed)
             return
-        alert = subject.due
+        alert = subject.due(before.told)
         if now < before.next_attempt_at and alert in {before.telling, None}:
             return
         if alert is None:

@@ -1,6 +1,5 @@
 """Alerts about senders: a problem, or connected again."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -8,7 +7,7 @@ from sqlalchemy import Connection, Row, Select, select
 
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import senders
-from hudhud.maintenance.alerts.state import UNTOLD, AlertState, OldColumn, Subject
+from hudhud.maintenance.alerts.state import OldColumn, Subject
 from hudhud.senders.records import detail_of
 
 CONNECTED: Final = "connected"
@@ -31,27 +30,23 @@ WATCHED: Select[Any] = select(
 )
 
 
-def subjects(
-    connection: Connection, states: Mapping[str, AlertState], most_reconnects: int
-) -> list[Subject]:
+def subjects(connection: Connection, most_reconnects: int) -> list[Subject]:
     """Return all senders, with the alerts due."""
     rows = connection.execute(WATCHED)
-    return [_subject(row, states, most_reconnects) for row in rows]
+    return [_subject(row, most_reconnects) for row in rows]
 
 
-def _subject(row: Row[Any], states: Mapping[str, AlertState], most_reconnects: int) -> Subject:
-    name = f"sender {row.name}"
-    told = states.get(name, UNTOLD).told
+def _subject(row: Row[Any], most_reconnects: int) -> Subject:
     return Subject(
-        name=name,
-        due=due(row.state, row.failed_reconnects, told, most_reconnects),
+        name=f"sender {row.name}",
+        due=partial(due, row.state, row.failed_reconnects, most_reconnects),
         ending=CONNECTED,
         message=partial(message, row),
         old_column=OldColumn(senders.c.alerted_state, senders.c.name, row.name, row.alerted_state),
     )
 
 
-def due(state: str, failed_reconnects: int, told: str | None, most_reconnects: int) -> str | None:
+def due(state: str, failed_reconnects: int, most_reconnects: int, told: str | None) -> str | None:
     """Return the state to alert about, or None.
 
     A problem ends only with `connected`: a sender that shows a new QR code after a logout still

@@ -39,23 +39,22 @@ class OldColumn(NamedTuple):
     subject: str | int
     value: str | None
 
-    def told(self) -> str | None:
-        """Return the alert that was sent last."""
-        word = (self.value or NOTHING).split()[0]
-        return None if word == NOTHING else word
-
-    def is_sending(self, now: int) -> bool:
-        """Tell whether a process of the previous version sends an alert."""
-        words = (self.value or NOTHING).split()
-        return len(words) > 1 and now < int(words[3])
+    def state(self) -> AlertState:
+        """Return the state that the value describes."""
+        told, *sending = (self.value or NOTHING).split()
+        sent = AlertState(None if told == NOTHING else told)
+        if not sending:
+            return sent
+        alert, attempts, next_attempt_at = sending
+        return AlertState(sent.told, alert, int(attempts), int(next_attempt_at))
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A subject of alerts: the alert due, and its text."""
+    """A subject of alerts: the alert due after the one that was sent last, and its text."""
 
     name: str  # key in `alerts`, for example "sender main"
-    due: str | None
+    due: Callable[[str | None], str | None]
     ending: str  # the alert that ends the problem
     message: Callable[[str], tuple[str, str]]
     old_column: OldColumn
@@ -69,9 +68,9 @@ class Subject:
 
         It may run next to this version while machines are updated.
         """
-        told = self.old_column.told()
-        is_as_left = told == self.told_to_previous_version(state)
-        return None if is_as_left or " " in (self.old_column.value or "") else AlertState(told)
+        old = self.old_column.state()
+        is_as_left = old.told == self.told_to_previous_version(state)
+        return None if is_as_left or old.telling is not None else old
 
     def told_to_previous_version(self, state: AlertState) -> str | None:
         """Return the alert that the previous version takes as sent."""

@@ -1,6 +1,5 @@
 """Alerts about webhook endpoints: disabled, failing for a day, or working again."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -9,7 +8,7 @@ from sqlalchemy import Connection, Row
 from hudhud.core.clock import DAY_MS, iso
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.tables import webhook_endpoints
-from hudhud.maintenance.alerts.state import UNTOLD, AlertState, OldColumn, Subject
+from hudhud.maintenance.alerts.state import OldColumn, Subject
 from hudhud.webhooks.address_policy import shown
 from hudhud.webhooks.endpoints import list_endpoints
 
@@ -20,16 +19,15 @@ FAILING: Final = "failing"
 WORKS: Final = "works"
 
 
-def subjects(connection: Connection, states: Mapping[str, AlertState], now: int) -> list[Subject]:
+def subjects(connection: Connection, now: int) -> list[Subject]:
     """Return all endpoints, with the alerts due."""
-    return [_subject(endpoint, states, now) for endpoint in list_endpoints(connection)]
+    return [_subject(endpoint, now) for endpoint in list_endpoints(connection)]
 
 
-def _subject(endpoint: Row[Any], states: Mapping[str, AlertState], now: int) -> Subject:
-    name = f"endpoint {endpoint.id}"
+def _subject(endpoint: Row[Any], now: int) -> Subject:
     return Subject(
-        name=name,
-        due=due(endpoint, states.get(name, UNTOLD).told, now),
+        name=f"endpoint {endpoint.id}",
+        due=partial(due, endpoint, now),
         ending=WORKS,
         message=partial(message, endpoint),
         old_column=OldColumn(
@@ -38,7 +36,7 @@ def _subject(endpoint: Row[Any], states: Mapping[str, AlertState], now: int) -> 
     )
 
 
-def due(endpoint: Row[Any], told: str | None, now: int) -> str | None:
+def due(endpoint: Row[Any], now: int, told: str | None) -> str | None:
     """Return the name of the alert due, or None."""
     if endpoint.disabled_at is not None:
         return None if told == DISABLED else DISABLED
