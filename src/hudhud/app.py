@@ -13,7 +13,7 @@ from hudhud.auth.admin_password import AdminPassword
 from hudhud.auth.first_credentials import GivenCredentials
 from hudhud.channels.base import SANDBOX
 from hudhud.core.clock import now_ms
-from hudhud.core.crypto import Cipher
+from hudhud.core.crypto import Cipher, CodeCipher
 from hudhud.core.errors import SettingsError
 from hudhud.core.rates import KINDS, LimitKind, Rates
 from hudhud.core.settings import Settings
@@ -27,7 +27,7 @@ from hudhud.maintenance.retention import KeptDays, Retention
 from hudhud.messages import queue
 from hudhud.messages.templates.catalog import Templates
 from hudhud.verification.accept import Acceptor
-from hudhud.verification.build import build_code_cipher, database_place_of, mean_gap_of, secret_of
+from hudhud.verification.build import database_place_of, mean_gap_of, secret_of
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.links.start import LinkStarter
@@ -65,10 +65,12 @@ def build_limits(settings: Settings) -> Limits:
     return Limits(given, settings.limit_total or ())
 
 
-def build_starter(settings: Settings, templates: Templates) -> VerificationStarter:
-    """Build the starter of verifications. Raises StartRefused without a secret."""
+def build_starter(
+    settings: Settings, cipher: CodeCipher, templates: Templates
+) -> VerificationStarter:
+    """Build the starter of verifications."""
     return VerificationStarter(
-        build_code_cipher(settings),
+        cipher,
         templates,
         build_limits(settings),
         channel=settings.channel,
@@ -80,13 +82,14 @@ def build_starter(settings: Settings, templates: Templates) -> VerificationStart
 def build_acceptor(
     settings: Settings,
     database: Database,
+    cipher: CodeCipher,
     countries: CountryPolicy,
     clock: Callable[[], int] = now_ms,
 ) -> Acceptor:
-    """Build the acceptor, which stores verifications. Raises StartRefused without a secret."""
+    """Build the acceptor, which stores verifications."""
     return Acceptor(
         database,
-        build_code_cipher(settings),
+        cipher,
         countries,
         channel=settings.channel,
         mean_gap=mean_gap_of(settings),
@@ -95,12 +98,16 @@ def build_acceptor(
 
 
 def build_link_starter(
-    settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
+    settings: Settings,
+    database: Database,
+    cipher: CodeCipher,
+    templates: Templates,
+    countries: CountryPolicy,
 ) -> LinkStarter:
-    """Build the starter of links. Raises StartRefused without a secret."""
+    """Build the starter of links."""
     return LinkStarter(
         database,
-        build_code_cipher(settings),
+        cipher,
         templates,
         countries,
         build_limits(settings),

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from conftest import settings
-from hudhud.app import build_admin_password, build_link_starter
+from hudhud.app import build_admin_password
 from hudhud.auth import second_factor, sessions
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.channels.base import Inbound
@@ -28,11 +28,11 @@ from hudhud.verification.build import (
     secret_of,
 )
 from hudhud.verification.check import Check, Checked, CodeChecker
-from hudhud.verification.links.start import LinkRequest, LinkStarter
+from hudhud.verification.links.start import LinkRequest
 from hudhud.verification.new_verification import Accepted
 from hudhud.webhooks import endpoints
 from hudhud.webhooks.event_types import KINDS
-from support.links import put_linked
+from support.links import link_starter_of, put_linked
 from support.queued import PHONE, build_starter, verification_of
 from support.verifying import SHOP, request, start, verification
 
@@ -60,12 +60,6 @@ def cipher(used: Settings) -> CodeCipher:
 def of_purpose(purpose: str, used: Settings) -> Cipher:
     assert used.session_secret is not None
     return Cipher(purpose, used.session_secret, used.session_secret_previous)
-
-
-def link_starter(database: Database, used: Settings) -> LinkStarter:
-    return build_link_starter(
-        used, database, build_templates(used), build_countries(used, database)
-    )
 
 
 def take_over(database: Database, used: Settings) -> None:
@@ -116,7 +110,7 @@ def test_code_is_checked_sent_and_found(database: Database, made: Settings, used
 @PAIRS
 def test_text_of_a_link_is_recognised(database: Database, made: Settings, used: Settings) -> None:
     put_linked(database)
-    starter = link_starter(database, made)
+    starter = link_starter_of(database, made)
     now = now_ms()
     link = starter.start(LinkRequest(phone=Phone(PHONE, "EG")), caller=SHOP, now=now)
     taking = build_link_replies(
@@ -251,7 +245,7 @@ def test_codes_of_the_new_secret_do_not_need_the_former_one(database: Database) 
 
 def test_pending_link_needs_the_former_secret(database: Database) -> None:
     put_linked(database)
-    link = link_starter(database, BEFORE).start(LinkRequest(), caller=SHOP, now=now_ms())
+    link = link_starter_of(database, BEFORE).start(LinkRequest(), caller=SHOP, now=now_ms())
     assert left(database).until == link.expires_at
 
 

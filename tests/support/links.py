@@ -11,10 +11,11 @@ from hudhud.auth.caller import Caller
 from hudhud.channels.base import Inbound, State, StateReport
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.phones import Phone
+from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.senders import records
-from hudhud.verification.build import build_countries, build_templates
+from hudhud.verification.build import build_code_cipher, build_countries, build_templates
 from hudhud.verification.links.start import LinkRequest, LinkStarter, StartedLink
 from support.queued import CARRIES, NOW, PHONE, SECRET, caller, link_replies, put_sender
 
@@ -40,10 +41,13 @@ def put_linked(
 
 def link_starter(database: Database, **changes: Any) -> LinkStarter:
     """Return a starter of links for live keys."""
-    chosen = settings(**{"session_secret": SECRET, **changes})
-    return build_link_starter(
-        chosen, database, build_templates(chosen), build_countries(chosen, database)
-    )
+    return link_starter_of(database, settings(**{"session_secret": SECRET, **changes}))
+
+
+def link_starter_of(database: Database, chosen: Settings) -> LinkStarter:
+    """Build the starter of links as the web application does."""
+    templates, countries = build_templates(chosen), build_countries(chosen, database)
+    return build_link_starter(chosen, database, build_code_cipher(chosen), templates, countries)
 
 
 def start(

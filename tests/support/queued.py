@@ -45,8 +45,9 @@ def build_starter(
     database: Database, chosen: Settings, clock: Callable[[], int] = now_ms
 ) -> Starter:
     """Put both together, as the web application does."""
-    acceptor = app.build_acceptor(chosen, database, build_countries(chosen, database), clock)
-    return Starter(app.build_starter(chosen, build_templates(chosen)).make, acceptor.write)
+    cipher, countries = build_code_cipher(chosen), build_countries(chosen, database)
+    acceptor = app.build_acceptor(chosen, database, cipher, countries, clock)
+    return Starter(app.build_starter(chosen, cipher, build_templates(chosen)).make, acceptor.write)
 
 
 def starter(database: Database, clock: Callable[[], int] = now_ms, /, **changes: Any) -> Starter:

@@ -19,7 +19,12 @@ from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
 from hudhud.messages import states
 from hudhud.senders import records
-from hudhud.verification.build import build_countries, build_templates, secret_of
+from hudhud.verification.build import (
+    build_code_cipher,
+    build_countries,
+    build_templates,
+    secret_of,
+)
 from hudhud.verification.new_verification import Accepted, SendRequest
 
 # The limits of callers do not apply to an operator's tests.
@@ -62,8 +67,10 @@ def send(
 
 def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
     key = secret_of(settings)
-    starter = app.build_starter(settings, build_templates(settings))
-    acceptor = app.build_acceptor(settings, database, build_countries(settings, database))
+    cipher = build_code_cipher(settings)
+    starter = app.build_starter(settings, cipher, build_templates(settings))
+    countries = build_countries(settings, database)
+    acceptor = app.build_acceptor(settings, database, cipher, countries)
     request_id = secrets.token_hex(8)
     new = starter.make(SendRequest(phone), caller=CALLER, request_id=request_id, now=now_ms())
     with database.write() as connection:
