@@ -51,6 +51,17 @@ class StateReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """WhatsApp's names of a person: a phone number and a LID; either may be unknown.
+
+    The phone number can differ from the one that people use now, after a renumbering.
+    """
+
+    phone: str | None
+    lid: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """A message was delivered or read at `at` (milliseconds)."""
 

@@ -1,81 +1,83 @@
-"""Phone numbers: validation, country and masking."""
+"""Phone numbers: reading, country and masking."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import phonenumbers
 
+from hudhud.core.numbering import canonical, split
+
+# The only form that `POST /send` documents.
 INTERNATIONAL = re.compile(r"\+[1-9]\d{7,14}", re.ASCII)
+# Shorter and longer than any number, because a national prefix may be within it.
+WRITTEN = re.compile(r"\+[1-9]\d{4,19}", re.ASCII)
+# The characters that JavaScript's `trim` removes (ECMA-262, WhiteSpace and LineTerminator).
+JAVASCRIPT_SPACES: Final = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+# Unicode categories of spaces, dashes, brackets and invisible marks.
+SEPARATORS: Final = frozenset({"Zs", "Zl", "Zp", "Cf", "Pd", "Ps", "Pe"})
+OTHER_SEPARATORS: Final = frozenset("\t\n\v\f\r./\u00b7\u2212")
+PLUSES: Final = frozenset("+\uff0b")
 SHOWN_AT_START = 5
 SHOWN_AT_END = 2
 
 
 class Phone(NamedTuple):
-    """A possible number in international form, with its code's main country."""
+    """A number in the form in which it is kept, with its code's main country."""
 
     number: str
     country: str
 
 
 def parse_phone(text: str) -> Phone | None:
-    """Parse a phone number; return None for an impossible one.
+    """Read a number as people write it; return None for an impossible one.
 
-    A number is `+` and 8 to 15 digits, the first not zero (ITU E.164), of a length that
-    libphonenumber knows for its country.
+    Takes separators, brackets, invisible marks, 00 instead of +, digits of any script, and the
+    country's prefix for calls within it.
     """
-    number = text.strip()
-    if not INTERNATIONAL.fullmatch(number):
-        return None
-    parsed = _split(number)
-    if parsed is None or not phonenumbers.is_possible_number(parsed):
-        parsed = _parse(number)
-    if parsed is None or not phonenumbers.is_possible_number(parsed):
-        return None
-    country = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
-    return Phone(number, country)
+    number = _digits(text)
+    return _phone(number) if WRITTEN.fullmatch(number) else None
 
 
-def _split(number: str) -> phonenumbers.PhoneNumber | None:
-    """Split off the country code, eight times as fast as libphonenumber's parser.
-
-    A number that is possible after this split is also possible for the parser (a test compares
-    them). Only the parser knows the prefixes that people dial inside a country.
-    """
-    for digits in (2, 3, 4):
-        code, national = int(number[1:digits]), number[digits:]
-        if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE and national[0] != "0":
-            return phonenumbers.PhoneNumber(country_code=code, national_number=int(national))
-    return None
+def parse_international(text: str) -> Phone | None:
+    """Read a number of `+` and 8 to 15 digits, the first not zero (ITU E.164)."""
+    number = text.strip(JAVASCRIPT_SPACES)
+    return _phone(number) if INTERNATIONAL.fullmatch(number) else None
 
 
-def _parse(number: str) -> phonenumbers.PhoneNumber | None:
-    try:
-        return phonenumbers.parse(number)
-    except phonenumbers.NumberParseException:
-        return None
+def stored_phone(number: str) -> Phone:
+    """Return a stored number, which is used even if it would be refused now."""
+    return Phone(number, phonenumbers.region_code_for_country_code(split(number)[0]))
 
 
-def is_same_line(one: str, other: str) -> bool:
-    """Return whether two numbers belong to one line, despite numbering reforms.
-
-    WhatsApp still writes Mexico's mobile numbers with a 1 that is no longer dialled, and many of
-    Brazil's without the 9 that was added (whatsmeow issue 874). Brazil's landlines begin with 2
-    to 5.
-    """
-    return _before_reforms(one) == _before_reforms(other)
+def canonical_or_same(number: str) -> str:
+    """Return a number in the form in which it is kept, or unchanged if it is unreadable."""
+    phone = parse_phone(number)
+    return number if phone is None else phone.number
 
 
-def _before_reforms(number: str) -> str:
-    for reformed, before in _REFORMS:
-        number = reformed.sub(before, number)
-    return number
+def _digits(text: str) -> str:
+    """Return `+` and ASCII digits, with unreadable characters unchanged."""
+    plain = "".join(map(_plain, text))
+    return f"+{plain[2:]}" if plain.startswith("00") else plain
 
 
-_REFORMS = (
-    (re.compile(r"^\+52(\d{10})$", re.ASCII), r"+521\1"),
-    (re.compile(r"^\+55(\d\d)9([6-9]\d{7})$", re.ASCII), r"+55\1\2"),
-)
+def _plain(character: str) -> str:
+    if character in PLUSES:
+        return "+"
+    if unicodedata.category(character) in SEPARATORS or character in OTHER_SEPARATORS:
+        return ""
+    digit = unicodedata.decimal(character, None)
+    return character if digit is None else str(digit)
+
+
+def _phone(number: str) -> Phone | None:
+    kept = canonical(number)
+    return None if kept is None else stored_phone(kept)
 
 
 def region(phone: Phone) -> str:

@@ -311,6 +311,18 @@ contacts = Table(
     Column("wrote_at", Moment),
 )
 
+# The accounts behind numbers. WhatsApp may know a person by an older form of the number, so two
+# numbers can belong to one account (`messages/whatsapp_accounts.py`).
+whatsapp_accounts = Table(
+    "whatsapp_accounts",
+    metadata,
+    Column("phone", ForeignText, primary_key=True),
+    Column("whatsapp_phone", ForeignText),
+    Column("lid", ForeignText),
+)
+Index("whatsapp_accounts_phone", whatsapp_accounts.c.whatsapp_phone)
+Index("whatsapp_accounts_lid", whatsapp_accounts.c.lid)
+
 inbound_messages = Table(
     "inbound_messages",
     metadata,

@@ -16,7 +16,7 @@ from hudhud.channels.base import SANDBOX, Inbound
 from hudhud.core.clock import HOUR_MS
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import NotAllowed
-from hudhud.core.phones import is_same_line, mask_phone, parse_phone
+from hudhud.core.phones import canonical_or_same, mask_phone, parse_phone
 from hudhud.db import tables
 from hudhud.db.batches import delete_some
 from hudhud.db.engine import Database
@@ -120,7 +120,7 @@ class LinkReplies:
         if is_of_tests != (chat.channel == SANDBOX):
             return False
         if row.phone:
-            return is_same_line(row.phone, chat.phone)
+            return canonical_or_same(row.phone) == canonical_or_same(chat.phone)
         phone = parse_phone(chat.phone)
         if phone is None:
             return False
