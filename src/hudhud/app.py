@@ -20,8 +20,10 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
 from hudhud.db.migrate import migrate
+from hudhud.db.migrations.recoding import RECODINGS
 from hudhud.db.rewriting import Rewriting
 from hudhud.maintenance.alerts.send import Alerts, telegram
+from hudhud.maintenance.canonical_numbers import REWRITES
 from hudhud.maintenance.housekeeping import Housekeeping
 from hudhud.maintenance.retention import KeptDays, Retention
 from hudhud.messages import queue
@@ -181,7 +183,7 @@ def build_housekeeping(settings: Settings, database: Database) -> Housekeeping:
         guard=settings.conversion_guard,
         alerts=Alerts(database, alert_targets_of(settings), most_reconnects=most_reconnects),
         retention=Retention(database, kept_days_of(settings)),
-        rewriting=Rewriting(database),
+        rewriting=Rewriting(database, (*RECODINGS, *REWRITES)),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from hudhud.auth.audit_log import COMMAND_LINE
-from hudhud.cli.terminal import existing_installation, phone_from, progress
+from hudhud.cli.terminal import existing_installation, known_phone_from, progress
 from hudhud.core.errors import CommandFailed
 from hudhud.core.settings import load_settings
 from hudhud.maintenance.forget import forget as forget_number
@@ -19,15 +19,17 @@ def forget(
 ) -> None:
     """Replace a phone number with a pseudonym in all stored data.
 
-    Erases the codes, references and metadata of its verifications, and cancels waiting messages.
+    Includes its other spellings, and other numbers of the same WhatsApp account. Erases the codes,
+    references and metadata of its verifications, and cancels waiting messages.
     Works while the service runs. Exits with 1 if a trace is left.
     """
-    phone = phone_from(number)
+    phone = known_phone_from(number)
     with (
         existing_installation(load_settings()) as database,
         progress("Replacing the number …"),
     ):
         done = forget_number(database, phone.number, who=COMMAND_LINE)
+    typer.echo(f"Numbers: {', '.join(done.numbers)}.")
     changed = ", ".join(f"{count} {name}" for name, count in sorted(done.rows.items()) if count)
     typer.echo(f"Rows changed or deleted: {changed or 'none'}.")
     if done.left:

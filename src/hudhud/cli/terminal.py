@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from hudhud.core.errors import BadRequest, CommandFailed
-from hudhud.core.phones import Phone, parse_phone
+from hudhud.core.phones import Phone, parse_known_phone, parse_phone
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import choose_database
@@ -64,7 +64,19 @@ def _require_tables(database: Database) -> None:
 
 def phone_from(text: str) -> Phone:
     """Parse a phone number argument. Raises BadRequest."""
-    phone = parse_phone(text)
+    return _phone(text, parse_phone)
+
+
+def known_phone_from(text: str) -> Phone:
+    """Parse a number that may be stored, even if a send to it is refused now.
+
+    Raises BadRequest.
+    """
+    return _phone(text, parse_known_phone)
+
+
+def _phone(text: str, parse: Callable[[str], Phone | None]) -> Phone:
+    phone = parse(text)
     if phone is None:
         raise BadRequest(
             f"{text} is not a phone number. Write it with + and country code, like +201001234567."

@@ -6,7 +6,7 @@ in `RENUMBERINGS`.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberDesc, ValidationResult
 
 LONGEST_CODE = 3
+COUNTRY_CODES: Final = {str(code): code for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE}
 
 
 def canonical(number: str) -> str | None:
@@ -31,9 +32,9 @@ def canonical(number: str) -> str | None:
 def split(number: str) -> tuple[int, str]:
     """Split off the country code; 0 if there is no such country."""
     for end in range(2, 2 + LONGEST_CODE):
-        digits = number[1:end]
-        if int(digits or 0) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
-            return int(digits), number[end:]
+        code = COUNTRY_CODES.get(number[1:end])
+        if code is not None:
+            return code, number[end:]
     return 0, number[1:]
 
 
@@ -60,6 +61,17 @@ def canonical_by_parser(number: str) -> str | None:
         return current
     is_possible = phonenumbers.is_possible_number_with_reason(parsed)
     return _text(parsed) if is_possible == ValidationResult.IS_POSSIBLE else None
+
+
+def spellings(number: str) -> frozenset[str]:
+    """Return the E.164 texts, former ones too, that people may have written for a kept number."""
+    code, national = split(number)
+    if not code:
+        return frozenset({number})
+    prefix = _rules(code).national_prefix or ""
+    written = [f"{prefix}{national}", *_FORMER.get(code, _no_former)(national)]
+    candidates = {f"+{code}{one}" for one in written}
+    return frozenset({number, *(one for one in candidates if canonical(one) == number)})
 
 
 def _text(number: PhoneNumber) -> str:
@@ -198,4 +210,24 @@ RENUMBERINGS: Final[Mapping[int, Callable[[str], str | None]]] = {
     55: _brazil,  # 2012 to 2016: a 9 before mobile numbers; landlines begin with 2 to 5
     225: _ivory_coast,  # 31 January 2021: the operator's two digits
     229: _benin,  # 30 November 2024: 01
+}
+
+
+def _no_former(_national: str) -> Sequence[str]:
+    return ()
+
+
+def _former_argentinian(national: str) -> Sequence[str]:
+    """Insert 15 after area codes of each length into a mobile number, instead of the 9."""
+    mobile = national.removeprefix("9")
+    return [f"{prefix}{mobile[:n]}15{mobile[n:]}" for n in (2, 3, 4) for prefix in ("", "0")]
+
+
+# The other direction: national numbers as people may have written them before.
+_FORMER: Final[Mapping[int, Callable[[str], Sequence[str]]]] = {
+    52: lambda national: [f"1{national}"],
+    54: _former_argentinian,
+    55: lambda national: [national[:2] + national[3:]],
+    225: lambda national: [national[2:]],
+    229: lambda national: [national[2:]],
 }

@@ -22,6 +22,7 @@ JAVASCRIPT_SPACES: Final = (
 SEPARATORS: Final = frozenset({"Zs", "Zl", "Zp", "Cf", "Pd", "Ps", "Pe"})
 OTHER_SEPARATORS: Final = frozenset("\t\n\v\f\r./\u00b7\u2212")
 PLUSES: Final = frozenset("+\uff0b")
+NO_COUNTRY = "ZZ"  # of texts that are no number, such as pseudonyms
 SHOWN_AT_START = 5
 SHOWN_AT_END = 2
 
@@ -49,6 +50,15 @@ def parse_international(text: str) -> Phone | None:
     return _phone(number) if INTERNATIONAL.fullmatch(number) else None
 
 
+def parse_known_phone(text: str) -> Phone | None:
+    """Read a number that may be stored, even if a send to it would be refused now."""
+    phone = parse_phone(text)
+    number = _digits(text)
+    if phone is not None or not INTERNATIONAL.fullmatch(number) or not split(number)[0]:
+        return phone
+    return stored_phone(number)
+
+
 def stored_phone(number: str) -> Phone:
     """Return a stored number, which is used even if it would be refused now."""
     return Phone(number, phonenumbers.region_code_for_country_code(split(number)[0]))
@@ -60,9 +70,13 @@ def canonical_or_same(number: str) -> str:
     return number if phone is None else phone.number
 
 
+def compact(text: str) -> str:
+    """Return a text without separators and marks, with ASCII digits."""
+    return "".join(map(_plain, text))
+
+
 def _digits(text: str) -> str:
-    """Return `+` and ASCII digits, with unreadable characters unchanged."""
-    plain = "".join(map(_plain, text))
+    plain = compact(text)
     return f"+{plain[2:]}" if plain.startswith("00") else plain
 
 

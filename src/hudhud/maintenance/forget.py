@@ -39,7 +39,7 @@ from hudhud.db.engine import Database
 from hudhud.db.locks import lift_time_limit
 from hudhud.maintenance import phone_traces
 from hudhud.maintenance.phone_traces import PhoneMatcher, Trace, has_params
-from hudhud.messages import text_store
+from hudhud.messages import text_store, whatsapp_accounts
 from hudhud.messages.states import CANCELED, QUEUED, SENDING
 from hudhud.verification import lifecycle
 from hudhud.verification.lifecycle import FAILED, PENDING, Ended
@@ -59,6 +59,8 @@ DELETED: Final = (
     tables.contacts.c.phone,
     tables.inbound_messages.c.phone,
     tables.link_answers.c.phone,
+    tables.whatsapp_accounts.c.phone,
+    tables.whatsapp_accounts.c.whatsapp_phone,
 )
 ERASED: Final[Mapping[str, Any]] = {
     **lifecycle.ERASED,
@@ -81,8 +83,9 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """Number of changed rows by table, and places with remaining traces."""
+    """Numbers of the person, changed rows by table, and places with remaining traces."""
 
+    numbers: Sequence[str]
     pseudonym: str
     rows: Mapping[str, int]
     left: Sequence[str]
@@ -91,11 +94,15 @@ class Forgotten:
 def forget(database: Database, number: str, *, who: str, timing: Timing | None = None) -> Forgotten:
     """Replace `number` with a pseudonym, cancel its messages, and search for traces.
 
+    The same for other spellings of the number, and other numbers of the same WhatsApp account.
     Works in small transactions while the service runs.
     Raises CommandFailed for the number of a sender.
     """
     timing = timing or Timing()
-    forgetting = _Forgetting(database, number, timing)
+    with database.read() as connection:
+        known = sorted(whatsapp_accounts.known_forms(connection, number))
+        numbers = sorted(whatsapp_accounts.all_forms(connection, number))
+    forgetting = _Forgetting(database, number, numbers, timing)
     forgetting.begin(who)
     for _ in range(ROUNDS):
         forgetting.cancel()
@@ -108,7 +115,7 @@ def forget(database: Database, number: str, *, who: str, timing: Timing | None =
     forgetting.clean_index()
     if not forgetting.empty_log():
         left = [*left, "the database's log, which another process is reading"]
-    return Forgotten(forgetting.pseudonym, forgetting.rows, left)
+    return Forgotten(known, forgetting.pseudonym, forgetting.rows, left)
 
 
 def new_pseudonym(number: str) -> str:
@@ -123,12 +130,14 @@ _KEYED = ("body", "error")
 class _Forgetting:
     """One run of forgetting a number."""
 
-    def __init__(self, database: Database, number: str, timing: Timing) -> None:
+    def __init__(
+        self, database: Database, number: str, numbers: Sequence[str], timing: Timing
+    ) -> None:
         self.pseudonym = new_pseudonym(number)
         self.rows: Counter[str] = Counter()
         self._database = database
-        self._number = number
-        self._matcher = PhoneMatcher(number)
+        self._numbers = numbers
+        self._matcher = PhoneMatcher(numbers)
         self._batches = Batches(database)
         self._timing = timing
 
@@ -155,7 +164,7 @@ class _Forgetting:
         with self._database.write() as connection:
             now = now_ms()
             open_ones = select(tables.verifications.c.id).where(
-                tables.verifications.c.phone == self._number,
+                tables.verifications.c.phone.in_(self._numbers),
                 tables.verifications.c.status.in_((PENDING, FAILED)),
             )
             ids = connection.scalars(open_ones).all()
@@ -207,7 +216,7 @@ class _Forgetting:
             return phone_traces.places(connection, self._matcher)
 
     def _of_person(self, status: str) -> ColumnElement[bool]:
-        either = tables.messages.c.phone.in_((self._number, self.pseudonym))
+        either = tables.messages.c.phone.in_((*self._numbers, self.pseudonym))
         return and_(either, tables.messages.c.status == status)
 
     def _read(self, statement: Select[Any]) -> Sequence[Any]:
@@ -218,7 +227,7 @@ class _Forgetting:
         """Delete idempotency keys, whose digests are of bodies containing the number."""
         key = (tables.idempotency_keys.c.api_key, tables.idempotency_keys.c.key_digest)
         of_person = select(tables.verifications.c.id).where(
-            tables.verifications.c.phone == self._number
+            tables.verifications.c.phone.in_(self._numbers)
         )
         places = self._read(
             select(*key).where(tables.idempotency_keys.c.verification_id.in_(of_person))
@@ -237,7 +246,7 @@ class _Forgetting:
         while done != 0:
             done = self._batches.write(
                 lambda connection, rows: events.forget(
-                    connection, self._number, self.pseudonym, rows
+                    connection, self._numbers, self.pseudonym, rows
                 )
             )
             self.rows["events"] += done

@@ -1,7 +1,7 @@
 """Search all text columns of all tables for a phone number."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,11 @@ INDEX = "the search index"
 
 
 class PhoneMatcher:
-    """Matches a number's digits, but not within a longer number."""
+    """Matches the digits of a person's numbers, but not within a longer number."""
 
-    def __init__(self, number: str) -> None:
-        self.digits = number.removeprefix("+")
-        self._pattern = re.compile(rf"(?<!\d)(?:\+|00)?{self.digits}(?!\d)")
+    def __init__(self, numbers: Collection[str]) -> None:
+        self.digits = sorted(number.removeprefix("+") for number in numbers)
+        self._pattern = re.compile(rf"(?<!\d)(?:\+|00)?(?:{'|'.join(self.digits)})(?!\d)")
 
     def is_in(self, text: str) -> bool:
         """Return whether the text contains the number."""
@@ -45,7 +45,13 @@ def find(connection: Connection, matcher: PhoneMatcher, table: Table) -> list[Tr
     if not columns:
         return []
     key = list(table.primary_key.columns)
-    with_digits = or_(*(column.contains(matcher.digits, autoescape=True) for column in columns))
+    with_digits = or_(
+        *(
+            column.contains(digits, autoescape=True)
+            for column in columns
+            for digits in matcher.digits
+        )
+    )
     traces = []
     # Always in the same order, so that two transactions cannot deadlock.
     found = select(*key, *columns).where(with_digits).order_by(*key)
@@ -74,8 +80,12 @@ def places(connection: Connection, matcher: PhoneMatcher) -> Sequence[str]:
 
 
 def _is_indexed(connection: Connection, matcher: PhoneMatcher) -> bool:
-    """Return whether the index has the number for messages without it."""
-    indexed = connection.scalars(phone_index.holding(connection, matcher.digits, alone=True)).all()
-    has_digits = messages.c.phone.contains(matcher.digits, autoescape=True)
+    """Return whether the index has a number for messages without it."""
+    return any(_is_indexed_without_row(connection, digits) for digits in matcher.digits)
+
+
+def _is_indexed_without_row(connection: Connection, digits: str) -> bool:
+    indexed = connection.scalars(phone_index.holding(connection, digits, alone=True)).all()
+    has_digits = messages.c.phone.contains(digits, autoescape=True)
     stored = select(messages.c.id).where(messages.c.id.in_(indexed), has_digits)
     return len(indexed) > len(connection.scalars(stored).all())

@@ -26,19 +26,18 @@ from sqlalchemy import (
     union_all,
 )
 
+from hudhud.core import phones
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.sentences import Sentence
 from hudhud.db import phone_index
 from hudhud.db.tables import messages, verifications
-from hudhud.messages import counters, text_store
+from hudhud.messages import counters, text_store, whatsapp_accounts
 from hudhud.messages.states import STATUSES, LegacyStatus, legacy_status
 
 MOST_WITH_ONE_CODE = 200
 # A search term without a digit is a word, not a code.
 CODE = re.compile(r"(?=.*\d)[A-Za-z0-9]{4,10}", re.ASCII)
 PHONE = re.compile(r"\+?\d+", re.ASCII)
-_PUNCTUATION = str.maketrans("", "", " -().\u00a0\u200e\u200f\u2066\u2069")
-_DIGITS = {ord(digit): str(number % 10) for number, digit in enumerate("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class JobFilter:
     @property
     def code(self) -> str | None:
         """The search text as a code, if possible; such searches are audited."""
-        compact = _compact(self.search)
+        compact = phones.compact(self.search)
         is_digits = compact.isdecimal()
         return (
             compact if (is_digits or " " not in self.search) and CODE.fullmatch(compact) else None
@@ -92,7 +91,7 @@ class JobFilter:
     @property
     def phone(self) -> str | None:
         """The search text as part of a phone number, if possible."""
-        compact = _compact(self.search)
+        compact = phones.compact(self.search)
         return compact if PHONE.fullmatch(compact) else None
 
 
@@ -154,6 +153,7 @@ class Search:
         self._most = limits.most_counted
         self._all = chosen.statuses == STATUSES
         self._texts = self._find_texts()
+        self._other_numbers = self._find_other_numbers()
         code = chosen.code
         self._with_code = [] if code is None else messages_with(connection, cipher, code)
         self._share: float | None = None
@@ -267,6 +267,9 @@ class Search:
         ways: list[ColumnElement[bool]] = [false()]
         if self._chosen.phone is not None:
             ways.append(looked_at.c.phone.like(f"%{self._chosen.phone}%"))
+        if self._other_numbers:
+            # An expression, so that the databases do not scan all messages to these numbers.
+            ways.append(func.coalesce(looked_at.c.phone, "").in_(self._other_numbers))
         if self._texts:
             # Expressions, so that the databases do not scan all messages with these texts.
             keys = (looked_at.c.body_key, looked_at.c.error_key)
@@ -299,6 +302,8 @@ class Search:
             branches.append(
                 phone_index.holding(self._connection, self._chosen.phone, alone=self._all)
             )
+        if self._other_numbers:
+            branches.append(ids.where(messages.c.phone.in_(self._other_numbers)))
         if self._all:
             return branches
         # An expression, so that the databases do not scan all messages of these statuses.
@@ -328,6 +333,15 @@ class Search:
             self._connection, chosen.search, codes=chosen.codes, reads=chosen.reads
         )
 
+    def _find_other_numbers(self) -> list[str]:
+        """Return other spellings and numbers of the person whose number is searched for."""
+        phone = phones.parse_known_phone(self._chosen.search)
+        if phone is None:
+            return []
+        fragment = self._chosen.phone or ""
+        forms = whatsapp_accounts.all_forms(self._connection, phone.number)
+        return sorted(form for form in forms if fragment not in form)
+
 
 def messages_with(connection: Connection, cipher: CodeCipher, code: str) -> list[int]:
     """Return the ids of messages with this code, while it is valid."""
@@ -335,7 +349,3 @@ def messages_with(connection: Connection, cipher: CodeCipher, code: str) -> list
     found = select(messages.c.id).join(verifications, same)
     found = found.where(verifications.c.code_index.in_(cipher.indexes(code)))
     return list(connection.scalars(found.limit(MOST_WITH_ONE_CODE)))
-
-
-def _compact(search: str) -> str:
-    return search.translate(_DIGITS).translate(_PUNCTUATION)

@@ -5,11 +5,12 @@ Argentina's mobile numbers with and without the 9 after the country code.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import Connection, or_, select
 
 from hudhud.channels.base import Account
+from hudhud.core.numbering import spellings
 from hudhud.core.phones import canonical_or_same
 from hudhud.db.tables import whatsapp_accounts
 from hudhud.db.upserts import insert_or_ignore
@@ -47,6 +48,32 @@ def numbers_of(connection: Connection, phones: Iterable[str]) -> Mapping[str, fr
     for phone, other in connection.execute(pairs):
         numbers[phone].add(other)
     return {phone: frozenset({phone, *numbers[phone]}) for phone in asked}
+
+
+def whatsapp_numbers(connection: Connection, phones: Collection[str]) -> Mapping[str, str]:
+    """Return WhatsApp's form of these numbers, where it is known."""
+    if not phones:
+        return {}
+    columns = (whatsapp_accounts.c.phone, whatsapp_accounts.c.whatsapp_phone)
+    known = columns[0].in_(phones) & columns[1].is_not(None)
+    return {
+        row.phone: row.whatsapp_phone for row in connection.execute(select(*columns).where(known))
+    }
+
+
+def known_forms(connection: Connection, phone: str) -> frozenset[str]:
+    """Return the numbers of the same account, and WhatsApp's form."""
+    numbers = numbers_of(connection, [phone])[phone]
+    return frozenset({*numbers, *whatsapp_numbers(connection, numbers).values()})
+
+
+def all_forms(connection: Connection, phone: str) -> frozenset[str]:
+    """Return all texts under which rows may have this person's number.
+
+    Also other spellings, which rows have until `maintenance/canonical_numbers.py` rewrites them.
+    """
+    known = known_forms(connection, phone)
+    return frozenset(form for number in known for form in {number, *spellings(number)})
 
 
 def numbers_behind(connection: Connection, account: Account) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """Accept a group of new verifications in one transaction."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock, lock_numbers
 from hudhud.db.upserts import insert_rows
-from hudhud.messages import admission, counters, states, text_store
+from hudhud.messages import admission, counters, states, text_store, whatsapp_accounts
 from hudhud.messages.states import CANCELED, QUEUED
 from hudhud.verification import idempotency, lifecycle
 from hudhud.verification.idempotency import IdempotentRequest, Original
@@ -22,7 +22,7 @@ from hudhud.verification.ids import first_id_since
 from hudhud.verification.lifecycle import PENDING
 from hudhud.verification.limits import conversions, rate_limits
 from hudhud.verification.limits.countries import CountryPolicy
-from hudhud.verification.limits.rate_limits import NO_LIMITS, Quota
+from hudhud.verification.limits.rate_limits import NO_LIMITS, Limit, Quota
 from hudhud.verification.new_verification import Accepted, NewVerification
 from hudhud.webhooks import events
 
@@ -49,6 +49,32 @@ class _Answers(dict[str, Accepted | Exception]):
     def open(self, group: Sequence[NewVerification]) -> list[NewVerification]:
         """Return the verifications without an answer."""
         return [new for new in group if new.id not in self]
+
+
+class _People:
+    """The numbers of a group's people, several if their account has several."""
+
+    def __init__(self, connection: Connection, group: Sequence[NewVerification]) -> None:
+        phones = [new.request.phone.number for new in group]
+        self._numbers = whatsapp_accounts.numbers_of(connection, phones)
+        self._person = {number: numbers for numbers in self._numbers.values() for number in numbers}
+
+    def of(self, phone: str) -> frozenset[str]:
+        """Return all numbers of the person with this one."""
+        return self._person[phone]
+
+    def numbers_of(self, group: Sequence[NewVerification]) -> set[str]:
+        """Return all numbers of a part of the group."""
+        return {number for new in group for number in self._numbers[new.request.phone.number]}
+
+    def kind_of(self, new: NewVerification) -> tuple[frozenset[str], str, str]:
+        """Return person, key and template: a newer verification with the same supersedes it."""
+        return self.of(new.request.phone.number), new.caller.owner, new.template
+
+    def limits_of(self, new: NewVerification) -> Sequence[Limit]:
+        """Return the limits, with those on each number of the person."""
+        phone = new.request.phone.number
+        return rate_limits.for_each_number(new.limits, phone, self.of(phone))
 
 
 class Acceptor:
@@ -80,15 +106,16 @@ class Acceptor:
         A request repeated under the same Idempotency-Key gets its first answer again.
         """
         now = self._clock()
+        people = _People(connection, group)
         answers = _Answers()
         originals = self._claim_keys(connection, group, now)
         answers.update(_contradicting(originals))
         first = [new for new in group if new.id not in originals]
         answers.update(self._beyond_borders(first))
         answers.update(self._beyond_room(connection, answers.open(first), now))
-        quotas = self._take_limits(connection, answers, first, now)
+        quotas = self._take_limits(connection, people, answers, first, now)
         _release_keys(connection, first, answers)
-        answers.update(self._insert(connection, answers.open(first), quotas, now))
+        answers.update(self._insert(connection, people, answers.open(first), quotas, now))
         for new in answers.open(group):
             answers[new.id] = self._repeat(connection, new, originals[new.id], answers)
         return [answers[new.id] for new in group]
@@ -142,6 +169,7 @@ class Acceptor:
     def _take_limits(
         self,
         connection: Connection,
+        people: _People,
         answers: _Answers,
         group: Sequence[NewVerification],
         now: int,
@@ -152,7 +180,7 @@ class Acceptor:
             return {}
         lock(connection, Lock.LIMITS)
         quotas = {}
-        taken = rate_limits.take(connection, [new.limits for new in limited], now=now)
+        taken = rate_limits.take(connection, [people.limits_of(new) for new in limited], now=now)
         for new, result in zip(limited, taken, strict=True):
             if isinstance(result, Quota):
                 quotas[new.id] = result
@@ -163,20 +191,21 @@ class Acceptor:
     def _insert(
         self,
         connection: Connection,
+        people: _People,
         group: Sequence[NewVerification],
         quotas: Mapping[str, Quota],
         now: int,
     ) -> dict[str, Accepted]:
         if not group:
             return {}
-        checked = [new.request.phone.number for new in group if new.caller.may("verify")]
-        lock_numbers(connection, checked)
+        checked = [new for new in group if new.caller.may("verify")]
+        lock_numbers(connection, people.numbers_of(checked))
         numbers = self._database.new_ids(connection, tables.messages, len(group))
         insert_rows(connection, tables.verifications, [_verification_row(new) for new in group])
         rows = [_message_row(number, new) for number, new in zip(numbers, group, strict=True)]
         insert_rows(connection, tables.messages, rows)
         text_store.keep(connection, [new.body for new in group])
-        canceled = self._supersede(connection, group, now)
+        canceled = self._supersede(connection, people, group, now)
         counted = [one.request.phone.number for one in group if one.is_conversion]
         conversions.note_started(connection, counted, now=now)
         created = [new.id for new in group]
@@ -189,13 +218,15 @@ class Acceptor:
             for number, new in zip(numbers, group, strict=True)
         }
 
-    def _supersede(self, connection: Connection, group: Sequence[NewVerification], now: int) -> int:
+    def _supersede(
+        self, connection: Connection, people: _People, group: Sequence[NewVerification], now: int
+    ) -> int:
         """End the verifications that the group supersedes; return the canceled messages."""
-        newest = {new.kind: new for new in group}
+        newest = {people.kind_of(new): new for new in group}
         older = [
             (row.id, newest[kind].caller)
-            for row in _pending_of(connection, [phone for phone, _, _ in newest], now)
-            if (kind := (row.phone, row.api_key, row.template)) in newest
+            for row in _pending_of(connection, people.numbers_of(group), now)
+            if (kind := (people.of(row.phone), row.api_key, row.template)) in newest
             and newest[kind].id != row.id
         ]
         checked_here = [one for one, caller in older if caller.may("verify")]
@@ -236,7 +267,7 @@ def _release_keys(
     idempotency.release(connection, _keys(new for new in group if new.id in answers))
 
 
-def _pending_of(connection: Connection, phones: Sequence[str], now: int) -> Sequence[Row[Any]]:
+def _pending_of(connection: Connection, phones: Collection[str], now: int) -> Sequence[Row[Any]]:
     """Return the pending verifications of these numbers, none older than a day."""
     columns: tuple[ColumnElement[Any], ...] = (
         tables.verifications.c.id,

@@ -1,6 +1,6 @@
 """Check typed codes: one success per code, and few wrong attempts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Row, Select, and_, case, select, update
@@ -10,6 +10,7 @@ from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
 from hudhud.db.tables import messages, verifications
+from hudhud.messages import whatsapp_accounts
 from hudhud.verification import lifecycle
 from hudhud.verification.codes import canonical
 from hudhud.verification.ids import first_id_since
@@ -41,13 +42,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The result of a check, and the verification's state after it."""
+    """The result of a check, and the verification's state after it.
+
+    `whatsapp_number` is WhatsApp's form of the number that a link proved.
+    """
 
     verification_id: str
     is_valid: bool
     status: Status
     attempts_remaining: int
     proved_phone: str | None
+    whatsapp_number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class CodeChecker:
             else:
                 results.append(self._check(check, row, standings, now))
         _write_down(connection, rows, standings, now)
-        return results
+        return _with_whatsapp_numbers(connection, results)
 
     def _check(
         self, check: Check, row: Row[tuple[object, ...]], standings: dict[str, CheckState], now: int
@@ -119,6 +124,19 @@ class CodeChecker:
             attempts_remaining=max(0, self._most - after.attempts),
             proved_phone=row.proved_phone,
         )
+
+
+def _with_whatsapp_numbers(
+    connection: Connection, results: Sequence[Checked | Exception]
+) -> list[Checked | Exception]:
+    proved = [one.proved_phone for one in results if isinstance(one, Checked) and one.proved_phone]
+    numbers = whatsapp_accounts.whatsapp_numbers(connection, proved)
+    return [
+        replace(one, whatsapp_number=numbers.get(one.proved_phone or ""))
+        if isinstance(one, Checked)
+        else one
+        for one in results
+    ]
 
 
 def _has_no_code_yet(row: Row[tuple[object, ...]]) -> bool:
@@ -167,13 +185,16 @@ def _verification_of(connection: Connection, check: Check, now: int) -> str | No
     if check.job_id is not None:
         of_job = select(messages.c.verification_id).where(messages.c.id == check.job_id)
         return connection.scalar(of_job)
-    return connection.scalar(_newest_of_phone(check, now))
+    if check.phone is None:
+        return None
+    phones = whatsapp_accounts.all_forms(connection, check.phone)
+    return connection.scalar(_newest_of_person(check, phones, now))
 
 
-def _newest_of_phone(check: Check, now: int) -> Select[str]:
-    """Select a number's newest verification of the last day, preferably pending."""
+def _newest_of_person(check: Check, phones: Collection[str], now: int) -> Select[str]:
+    """Select a person's newest verification of the last day, preferably pending."""
     newest = select(verifications.c.id).where(
-        verifications.c.phone == check.phone, verifications.c.id >= first_id_since(now - DAY_MS)
+        verifications.c.phone.in_(phones), verifications.c.id >= first_id_since(now - DAY_MS)
     )
     if "admin" not in check.caller.scopes:
         newest = newest.where(verifications.c.api_key == check.caller.owner)

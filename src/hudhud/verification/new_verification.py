@@ -61,11 +61,6 @@ class NewVerification:
         """Whether it counts towards conversion: checked here, and not a test."""
         return self.caller.may("verify") and not self.caller.is_test
 
-    @property
-    def kind(self) -> tuple[str, str, str]:
-        """Number, key and template: a newer verification with the same supersedes it."""
-        return self.request.phone.number, self.caller.owner, self.template
-
 
 @dataclass(frozen=True, slots=True)
 class Accepted:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select, union_all
 
 from hudhud.auth.caller import ENVIRONMENT, Caller
 from hudhud.db.tables import api_keys, messages, verifications
+from hudhud.messages import whatsapp_accounts
 from hudhud.verification.lifecycle import STATUSES, Status
 
 PAGE = 50
@@ -72,7 +73,7 @@ def _ids(
     connection: Connection, caller: Caller, chosen: ListFilter, before: str | None, limit: int
 ) -> Sequence[str]:
     """Return the ids with the best index; all are ordered by id."""
-    fits = _fits(chosen, before)
+    fits = _fits(connection, chosen, before)
     statuses = chosen.statuses or STATUSES
     if chosen.phone is not None or chosen.reference is not None:
         fits.append(verifications.c.status.in_(statuses))
@@ -96,12 +97,15 @@ def _of_owner(
     return select(merged.c.id).order_by(merged.c.id.desc()).limit(limit)
 
 
-def _fits(chosen: ListFilter, before: str | None) -> list[ColumnElement[bool]]:
+def _fits(
+    connection: Connection, chosen: ListFilter, before: str | None
+) -> list[ColumnElement[bool]]:
     fits: list[ColumnElement[bool]] = []
     if before is not None:
         fits.append(verifications.c.id < before)
     if chosen.phone is not None:
-        fits.append(verifications.c.phone == chosen.phone)
+        forms = whatsapp_accounts.all_forms(connection, chosen.phone)
+        fits.append(verifications.c.phone.in_(forms))
     if chosen.reference is not None:
         fits.append(verifications.c.reference == chosen.reference)
     return fits

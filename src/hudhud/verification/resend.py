@@ -9,12 +9,12 @@ from sqlalchemy import Connection, Row, select, update
 from hudhud.auth import api_keys
 from hudhud.auth.caller import Caller
 from hudhud.core.errors import BadRequest, Conflict, Gone, TooMany
-from hudhud.core.phones import Phone, parse_phone
+from hudhud.core.phones import Phone, stored_phone
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
 from hudhud.db.upserts import insert_rows
-from hudhud.messages import admission, counters, states, text_store
+from hudhud.messages import admission, counters, states, text_store, whatsapp_accounts
 from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.messages.states import QUEUED, SENDING
 from hudhud.messages.templates.catalog import Templates
@@ -89,9 +89,9 @@ class Resender:
             raise Conflict(STILL_QUEUED, "still_queued")
         _refuse_ended(row, now)
         _refuse_early(row, last, now)
-        self._countries.check(_phone(row))
+        self._countries.check(stored_phone(row.phone))
         self._refuse_without_room(connection, last.channel, row.expires_at, now)
-        quota = self._take_limits(connection, caller, _phone(row), now)
+        quota = self._take_limits(connection, caller, stored_phone(row.phone), now)
         number = self._insert(connection, row, last, request_id, now)
         return Resent(number, len(WAITS) - row.resends - 1, quota)
 
@@ -109,7 +109,9 @@ class Resender:
         applying = self._limits.limits_for(caller, phone, None)
         if not applying:
             return NO_LIMITS
-        (taken,) = rate_limits.take(connection, [applying], now=now)
+        numbers = whatsapp_accounts.numbers_of(connection, [phone.number])[phone.number]
+        of_person = rate_limits.for_each_number(applying, phone.number, numbers)
+        (taken,) = rate_limits.take(connection, [of_person], now=now)
         if isinstance(taken, TooMany):
             raise taken
         return taken
@@ -150,7 +152,7 @@ class Resender:
     def _body(self, connection: Connection, row: Row[Any], now: int) -> str:
         """Render the message; use the default template if its own is gone."""
         key_name = api_keys.name_of(connection, row.api_key)
-        country = _phone(row).country
+        country = stored_phone(row.phone).country
         locale = row.locale or self._templates.choose_locale(country, None, key_name)
         left = (row.expires_at - now) // 1000
         try:
@@ -160,12 +162,6 @@ class Resender:
         except BadRequest:
             _, body = self._templates.render(None, locale, key_name=key_name, ttl_seconds=left)
         return body
-
-
-def _phone(row: Row[Any]) -> Phone:
-    phone = parse_phone(row.phone)
-    assert phone is not None  # noqa: S101 -- for the type checker: only such numbers are stored
-    return phone
 
 
 def _refuse_ended(row: Row[Any], now: int) -> None:

@@ -169,23 +169,23 @@ def _waits() -> ScalarSelect[int]:
     )
 
 
-def forget(connection: Connection, phone: str, pseudonym: str, limit: int) -> int:
-    """Replace `phone` with `pseudonym` in up to `limit` events; return how many.
+def forget(connection: Connection, phones: Sequence[str], pseudonym: str, limit: int) -> int:
+    """Replace `phones` with `pseudonym` in up to `limit` events; return how many.
 
     Also erases the caller's reference, metadata and redirect, and the receivers' answers. Call it
-    until it returns 0; verifications and messages may still have the number, or already the
+    until it returns 0; verifications and messages may still have a number, or already the
     pseudonym.
     """
     remembers = or_(
-        events.c.payload.contains(f'"{phone}"', autoescape=True),
+        *(events.c.payload.contains(f'"{phone}"', autoescape=True) for phone in phones),
         not_(events.c.payload.contains(payloads.WITHOUT_WORDS, autoescape=True)),
         events.c.payload.contains(payloads.WITH_REDIRECT, autoescape=True),
     )
-    of_this = events.c.subject.in_(_subjects((phone, pseudonym)))
+    of_this = events.c.subject.in_(_subjects((*phones, pseudonym)))
     found = select(events.c.id, events.c.payload).where(of_this, remembers).limit(limit)
     rows = connection.execute(found).all()
     for row in rows:
-        payload = payloads.without_phone(msgspec.json.decode(row.payload), phone, pseudonym)
+        payload = payloads.without_phones(msgspec.json.decode(row.payload), phones, pseudonym)
         connection.execute(update(events).where(events.c.id == row.id).values(payload=payload))
     of_these = webhook_deliveries.c.event_id.in_([row.id for row in rows])
     connection.execute(

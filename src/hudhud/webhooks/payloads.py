@@ -1,14 +1,14 @@
 """JSON payloads of events, which never contain codes, bodies or keys."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Column, Row, ScalarSelect, Select, select
 
 from hudhud.core.clock import iso, iso_or_none
 from hudhud.core.stored_sentences import columns, in_english
-from hudhud.db.tables import messages, verifications
+from hudhud.db.tables import messages, verifications, whatsapp_accounts
 from hudhud.webhooks.event_types import MessageKind
 
 # A message may pass several statuses at once; each event has its own.
@@ -30,6 +30,11 @@ _CHANNEL = (
     .limit(1)
     .scalar_subquery()
 )
+
+
+def _whatsapp_number(phone: Column[str]) -> ScalarSelect[str]:
+    here = whatsapp_accounts.c.phone == phone
+    return select(whatsapp_accounts.c.whatsapp_phone).where(here).scalar_subquery()
 
 
 VERIFICATION_ROWS: Select[Any] = select(
@@ -54,6 +59,7 @@ VERIFICATION_ROWS: Select[Any] = select(
         )
     ),
     _CHANNEL.label("channel"),
+    _whatsapp_number(verifications.c.phone).label("whatsapp_number"),
 ).order_by(verifications.c.id)
 
 
@@ -63,6 +69,7 @@ def of_verification(row: Row[Any]) -> Data:
         "verificationId": row.id,
         "status": row.status,
         "phoneNumber": row.phone or None,
+        "whatsappNumber": row.whatsapp_number,
         "channel": row.channel,
         "reference": row.reference,
         "metadata": _decoded(row.metadata_json),
@@ -97,6 +104,7 @@ MESSAGE_ROWS: Select[Any] = (
             )
         ),
         *(verifications.c[name] for name in ("api_key", "reference", "metadata_json")),
+        _whatsapp_number(messages.c.phone).label("whatsapp_number"),
     )
     .outerjoin(verifications, verifications.c.id == messages.c.verification_id)
     .order_by(messages.c.id)
@@ -110,6 +118,7 @@ def of_message(row: Row[Any], kind: MessageKind) -> Data:
         "verificationId": row.verification_id,
         "status": _MESSAGE_WORDS.get(kind, row.status),
         "phoneNumber": row.phone,
+        "whatsappNumber": row.whatsapp_number,
         "channel": row.channel,
         "reference": row.reference,
         "metadata": _decoded(row.metadata_json),
@@ -122,12 +131,14 @@ def of_message(row: Row[Any], kind: MessageKind) -> Data:
     }
 
 
-def without_phone(data: Data, phone: str, pseudonym: str) -> str:
+def without_phones(data: Data, phones: Sequence[str], pseudonym: str) -> str:
     """Return a payload's text with the pseudonym and without the caller's data."""
-    named = {key: pseudonym if value == phone else value for key, value in data.items()}
+    named = {key: pseudonym if value in phones else value for key, value in data.items()}
     error = named.get("error")
     if isinstance(error, str):
-        named["error"] = error.replace(phone.removeprefix("+"), pseudonym)
+        for phone in phones:
+            error = error.replace(phone.removeprefix("+"), pseudonym)
+        named["error"] = error
     erased = dict.fromkeys(named.keys() & {"reference", "metadata", "redirectUrl"})
     return encode(named | erased)
 

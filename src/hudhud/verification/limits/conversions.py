@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from hudhud.core.clock import DAY_MS
-from hudhud.core.phones import parse_phone, region
+from hudhud.core.phones import NO_COUNTRY, region, stored_phone
 from hudhud.db.batches import delete_some
 from hudhud.db.locks import lock_conversions
 from hudhud.db.tables import conversions
@@ -59,6 +59,6 @@ def _key(country: str, at: int, shard: int) -> dict[str, int | str]:
 
 
 def _by_country(numbers: Sequence[str]) -> Counter[str]:
-    """Count valid numbers by their country."""
-    phones = [parse_phone(number) for number in numbers]
-    return Counter(region(phone) for phone in phones if phone is not None)
+    """Count numbers by their country."""
+    countries = [region(stored_phone(number)) for number in numbers]
+    return Counter(country for country in countries if country != NO_COUNTRY)

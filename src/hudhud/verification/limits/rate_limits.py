@@ -7,8 +7,8 @@ messages go to the sandbox, are counted separately.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection, delete, or_, select
@@ -143,6 +143,19 @@ class Limits:
         return self._shared.get(kind, ()) if caller.is_environment else self.usual(kind)
 
 
+def for_each_number(
+    limits: Sequence[Limit], phone: str, numbers: Collection[str]
+) -> Sequence[Limit]:
+    """Repeat the limits on a number for the other numbers of the same account."""
+    if len(numbers) == 1:
+        return limits
+    return [
+        replace(limit, subject=limit.subject.replace(phone, number, 1))
+        for limit in limits
+        for number in (sorted(numbers) if limit.name == "per_number" else [phone])
+    ]
+
+
 def _subject(
     kind: LimitKind, caller: Caller, phone: Phone | None, client_ip: str | None
 ) -> str | None:
@@ -253,8 +266,16 @@ class _Counts:
             )
 
     def left(self, limits: Sequence[Limit]) -> tuple[QuotaPolicy, ...]:
-        """Return the remaining quota of each rate of these limits."""
-        return tuple(self._left(limit, rate) for limit in limits for rate in limit.rates)
+        """Return the remaining quota of each rate of these limits.
+
+        For several numbers of one account, the smallest of them.
+        """
+        policies: dict[tuple[str, Rate], QuotaPolicy] = {}
+        for policy in (self._left(limit, rate) for limit in limits for rate in limit.rates):
+            known = policies.setdefault((policy.name, policy.rate), policy)
+            if (policy.remaining, -policy.reset_ms) < (known.remaining, -known.reset_ms):
+                policies[policy.name, policy.rate] = policy
+        return tuple(policies.values())
 
     def _left(self, limit: Limit, rate: Rate) -> QuotaPolicy:
         counted = self._counted(limit, rate)

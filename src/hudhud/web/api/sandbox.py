@@ -5,10 +5,11 @@ It lists the messages that it received, and simulates messages from people.
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Response, get, post
-from sqlalchemy import ColumnElement, Row, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, or_, select, true
 
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import SANDBOX, Inbound
@@ -17,12 +18,13 @@ from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import BadRequest
 from hudhud.core.phones import Phone
 from hudhud.db.tables import messages, verifications
+from hudhud.messages import whatsapp_accounts
 from hudhud.messages.listing import needs_no_code
 from hudhud.messages.templates.catalog import with_code
 from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, fields_of
 from hudhud.web.api.openapi import API_KEY_SECURITY, InboundOperation, SandboxOperation, responses
-from hudhud.web.api.phone_number import parse_phone_number, phone_number_in_query
+from hudhud.web.api.phone_number import number_in_query, number_to_link
 from hudhud.web.api.schemas import SandboxMessage, SandboxMessages
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import Message, answer
@@ -48,7 +50,7 @@ async def sandbox_messages(
     """List the key's valid messages to `?phoneNumber=`, newest first."""
     caller = authenticate(request, "sandbox")
     state = state_of(request)
-    phone = phone_number_in_query(request.query_params.get("phoneNumber", ""))
+    phone = number_in_query(request.query_params.get("phoneNumber", ""))
     taken = await asyncio.to_thread(_taken, state, caller, phone.number)
     return answer(SandboxMessages(taken))
 
@@ -66,7 +68,7 @@ async def inbound(request: AnyRequest) -> Response[Message]:
     """Simulate a person's WhatsApp message, for links of the sandbox."""
     authenticate(request, "sandbox")
     fields = await fields_of(request)
-    phone = parse_phone_number(fields.raw("phoneNumber"))
+    phone = number_to_link(fields.raw("phoneNumber"))
     text = fields.raw("text")
     if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TEXT:
         raise BadRequest(TEXT_REQUIRED, INVALID)
@@ -83,26 +85,8 @@ def _write(state: AppState, phone: Phone, text: str) -> None:
 
 
 def _taken(state: AppState, caller: Caller, phone: str) -> list[SandboxMessage]:
-    is_seen: ColumnElement[bool] = true()
-    if "admin" not in caller.scopes:  # a message without verification has no owner and no code
-        owner = verifications.c.api_key
-        is_seen = or_(owner == caller.owner, owner.is_(None))
-    statement = (
-        select(messages, verifications.c.code_sealed)
-        .outerjoin(verifications, verifications.c.id == messages.c.verification_id)
-        .where(
-            is_seen,
-            messages.c.phone == phone,
-            messages.c.channel == SANDBOX,
-            messages.c.sent_at.is_not(None),
-            or_(verifications.c.code_sealed.is_not(None), needs_no_code),
-            messages.c.expires_at > now_ms(),
-        )
-        .order_by(messages.c.id.desc())
-        .limit(MOST_MESSAGES)
-    )
     with state.database.read() as connection:
-        rows = connection.execute(statement).all()
+        rows = _rows(connection, caller, phone)
     return [
         SandboxMessage(
             jobId=row.id,
@@ -113,6 +97,28 @@ def _taken(state: AppState, caller: Caller, phone: str) -> list[SandboxMessage]:
         )
         for row in rows
     ]
+
+
+def _rows(connection: Connection, caller: Caller, phone: str) -> Sequence[Row[Any]]:
+    is_seen: ColumnElement[bool] = true()
+    if "admin" not in caller.scopes:  # a message without verification has no owner and no code
+        owner = verifications.c.api_key
+        is_seen = or_(owner == caller.owner, owner.is_(None))
+    statement = (
+        select(messages, verifications.c.code_sealed)
+        .outerjoin(verifications, verifications.c.id == messages.c.verification_id)
+        .where(
+            is_seen,
+            messages.c.phone.in_(whatsapp_accounts.all_forms(connection, phone)),
+            messages.c.channel == SANDBOX,
+            messages.c.sent_at.is_not(None),
+            or_(verifications.c.code_sealed.is_not(None), needs_no_code),
+            messages.c.expires_at > now_ms(),
+        )
+        .order_by(messages.c.id.desc())
+        .limit(MOST_MESSAGES)
+    )
+    return connection.execute(statement).all()
 
 
 def _text(row: Row[Any], cipher: CodeCipher) -> str:

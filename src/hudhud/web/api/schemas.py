@@ -25,7 +25,8 @@ class Accepted(Struct, frozen=True, kw_only=True):
 class Checked(Struct, frozen=True, kw_only=True):
     """Whether the code was right; if it was not, also `attemptsRemaining`.
 
-    `provedNumber` is the number from which, according to WhatsApp, the link's token was sent.
+    `provedNumber` is the number from which, according to WhatsApp, the link's token was sent, and
+    `whatsappNumber` is WhatsApp's own form of it.
     """
 
     valid: bool
@@ -33,6 +34,7 @@ class Checked(Struct, frozen=True, kw_only=True):
     verificationId: str  # noqa: N815 -- the contract's name
     attemptsRemaining: int | UnsetType = UNSET  # noqa: N815 -- the contract's name
     provedNumber: str | UnsetType = UNSET  # noqa: N815 -- the contract's name
+    whatsappNumber: str | UnsetType = UNSET  # noqa: N815 -- the contract's name
 
 
 class VerificationJob(Struct, frozen=True):
@@ -53,6 +55,7 @@ class Verification(Struct, frozen=True):
     reason: str | None
     phoneNumber: str | None  # noqa: N815 -- the contract's name
     provedNumber: str | None  # noqa: N815 -- the contract's name
+    whatsappNumber: str | None  # noqa: N815 -- the contract's name
     mode: Literal["send", "reply", "verify"]
     template: str
     locale: str | None

@@ -17,7 +17,7 @@ from hudhud.web.api import schemas
 from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, Fields, fields_of
 from hudhud.web.api.openapi import API_KEY_SECURITY, SendOperation, responses
-from hudhud.web.api.phone_number import parse_phone_number
+from hudhud.web.api.phone_number import number_to_send_to
 from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.request import REQUEST_ID_HEADER, AnyRequest, request_id
 from hudhud.web.http.responses import answer
@@ -71,7 +71,7 @@ async def send(request: AnyRequest) -> Response[schemas.Accepted]:
 def send_request(fields: Fields, idempotent: IdempotentRequest | None) -> SendRequest:
     """Parse a body. Raises BadRequest."""
     return SendRequest(
-        phone=parse_phone_number(fields.raw("phoneNumber")),
+        phone=number_to_send_to(fields.raw("phoneNumber")),
         locale=fields.matching("locale", NAME, "a language such as ar or pt-BR"),
         template=fields.matching("template", NAME, "the name of a template"),
         length=fields.whole("length", codes.SHORTEST, codes.LONGEST),

@@ -15,7 +15,7 @@ from hudhud.core.errors import BadRequest, Conflict, Gone, NotFound
 from hudhud.core.sentences import say
 from hudhud.core.stored_sentences import in_english
 from hudhud.core.whole_numbers import whole_number
-from hudhud.messages import states
+from hudhud.messages import states, whatsapp_accounts
 from hudhud.verification import lifecycle, queries
 from hudhud.verification.lifecycle import EXPIRED, OVER, PENDING, STATUSES
 from hudhud.verification.queries import LARGEST_PAGE, PAGE, ListFilter
@@ -31,7 +31,7 @@ from hudhud.web.api.openapi import (
     ShowOperation,
     responses,
 )
-from hudhud.web.api.phone_number import phone_number_in_query
+from hudhud.web.api.phone_number import number_in_query
 from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.errors import NoSuchJob
 from hudhud.web.http.middleware import IS_HEAD
@@ -202,7 +202,7 @@ def _list_request(request: AnyRequest) -> tuple[ListFilter, str | None, int]:
         raise BadRequest(f'Bad Request: "limit" must be from 1 to {LARGEST_PAGE}.', INVALID)
     phone, reference = query.get("phoneNumber"), query.get("reference") or None
     chosen = ListFilter(
-        phone=phone_number_in_query(phone).number if phone else None,
+        phone=number_in_query(phone).number if phone else None,
         reference=reference,
         statuses=cast("list[lifecycle.Status]", statuses),
     )
@@ -216,8 +216,9 @@ def _page(
     with state.database.read() as connection:
         page = queries.page(connection, caller, chosen, before=cursor, limit=limit)
         jobs = queries.jobs_of(connection, [row.id for row in page.rows])
+        numbers = whatsapp_accounts.whatsapp_numbers(connection, [row.phone for row in page.rows])
     most = state.code_max_attempts
-    shown = [_described(row, jobs[row.id], most, now) for row in page.rows]
+    shown = [_described(row, jobs[row.id], numbers.get(row.phone), most, now) for row in page.rows]
     return schemas.Verifications(shown, page.following)
 
 
@@ -230,11 +231,16 @@ def _verification(
     connection: Connection, row: Row[Any], state: AppState, now: int
 ) -> schemas.Verification:
     jobs = queries.jobs_of(connection, [row.id])[row.id]
-    return _described(row, jobs, state.code_max_attempts, now)
+    number = whatsapp_accounts.whatsapp_numbers(connection, [row.phone]).get(row.phone)
+    return _described(row, jobs, number, state.code_max_attempts, now)
 
 
 def _described(
-    row: Row[Any], jobs: Sequence[Row[Any]], most_attempts: int, now: int
+    row: Row[Any],
+    jobs: Sequence[Row[Any]],
+    whatsapp_number: str | None,
+    most_attempts: int,
+    now: int,
 ) -> schemas.Verification:
     return schemas.Verification(
         verificationId=row.id,
@@ -242,6 +248,7 @@ def _described(
         reason=row.reason,
         phoneNumber=row.phone or None,
         provedNumber=row.proved_phone,
+        whatsappNumber=whatsapp_number,
         mode=row.link_mode or "send",
         template=row.template,
         locale=row.locale,

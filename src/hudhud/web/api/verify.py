@@ -11,7 +11,7 @@ from hudhud.web.api import schemas
 from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, Fields, fields_of
 from hudhud.web.api.openapi import API_KEY_SECURITY, CheckOperation, responses
-from hudhud.web.api.phone_number import parse_phone_number
+from hudhud.web.api.phone_number import number_to_find
 from hudhud.web.http.request import VERIFICATION_ID, AnyRequest
 from hudhud.web.http.responses import answer
 from hudhud.web.state import state_of
@@ -47,7 +47,7 @@ def check_request(fields: Fields, caller: Caller) -> Check:
         raise BadRequest(WHICH_ONE, INVALID)
     phone = None
     if named == ["phoneNumber"]:
-        phone = parse_phone_number(fields.raw("phoneNumber")).number
+        phone = number_to_find(fields.raw("phoneNumber")).number
     return Check(
         caller=caller,
         typed=_typed(fields),
@@ -76,4 +76,5 @@ def _checked(result: Checked) -> schemas.Checked:
         verificationId=result.verification_id,
         attemptsRemaining=UNSET if result.is_valid else result.attempts_remaining,
         provedNumber=UNSET if result.proved_phone is None else result.proved_phone,
+        whatsappNumber=UNSET if result.whatsapp_number is None else result.whatsapp_number,
     )

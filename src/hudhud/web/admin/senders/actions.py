@@ -38,7 +38,7 @@ async def pair_phone(request: AnyRequest) -> Response[Any]:
     """Request the eight-character code that links a number's phone."""
     actor = await authenticate_changer(request)  # before the body is checked
     fields = await form_or_object_of(request)
-    phone = parse_phone("".join(fields.one("phoneNumber").split()).replace("-", ""))
+    phone = parse_phone(fields.one("phoneNumber"))
     if phone is None:
         result = ChangeResult(400, say("action.not_a_number"))
         return await _respond_of_sender(request, result)
