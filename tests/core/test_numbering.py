@@ -105,7 +105,8 @@ SEPARATORS = ["", " ", "  ", "-", ".", " - ", "\u00a0", "\u200e", "\u2066", "\uf
 def test_any_spelling_is_the_same_number_or_refused(data: st.DataObject, number: str) -> None:
     code, national = split(number)
     region = phonenumbers.region_code_for_country_code(code)
-    prefix = PhoneMetadata.metadata_for_region(region).national_prefix or ""
+    metadata = PhoneMetadata.metadata_for_region(region)
+    prefix = (metadata and metadata.national_prefix) or ""
     start = data.draw(st.sampled_from(["+", "00", "\u202a+", " +"]))
     inside = data.draw(st.sampled_from(["", prefix, f"({prefix})"]))
     separators = data.draw(st.lists(st.sampled_from(SEPARATORS), min_size=1, max_size=5))

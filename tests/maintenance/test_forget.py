@@ -278,7 +278,7 @@ def test_longer_number_with_the_same_prefix_is_kept(database: Database) -> None:
     ],
 )
 def test_matcher_finds_only_the_whole_number(text: str, *, is_in: bool) -> None:
-    matcher = PhoneMatcher(PHONE)
+    matcher = PhoneMatcher([PHONE])
     assert matcher.is_in(text) is is_in
     assert (PHONE[1:] in matcher.replaced(text, "x")) is (not is_in and PHONE[1:] in text)
 

@@ -126,6 +126,7 @@ def test_a_verification_is_described_without_its_code(database: Database) -> Non
         "verificationId": sent.verification_id,
         "status": "pending",
         "phoneNumber": PHONE,
+        "whatsappNumber": None,
         "channel": "sandbox",
         "reference": "order 7",
         "metadata": {"cart": [1, "é"]},
@@ -182,6 +183,7 @@ def test_message_events_are_written_up_to_read(database: Database) -> None:
         "verificationId": sent.verification_id,
         "status": "read",
         "phoneNumber": PHONE,
+        "whatsappNumber": None,
         "channel": "sandbox",
         "reference": "order 7",
         "metadata": None,
@@ -383,7 +385,7 @@ def test_forgetting_a_number_removes_it_from_events(database: Database, comes_fi
     counts = []
     for _ in range(3):
         with database.write() as connection:
-            counts.append(events.forget(connection, PHONE, "forgotten-1", 2))
+            counts.append(events.forget(connection, [PHONE], "forgotten-1", 2))
     assert counts == [2, 1, 0]
     payloads = "".join(row.payload for row in told(database))
     assert PHONE.removeprefix("+") not in payloads
@@ -402,7 +404,7 @@ def test_forgetting_a_number_removes_receivers_answers(
     send(database, OTHER)
     with database.write() as connection:
         connection.execute(update(tables.webhook_deliveries).values(last_error="Mrs X, you again?"))
-        assert events.forget(connection, PHONE, "forgotten-1", 10) == 1
+        assert events.forget(connection, [PHONE], "forgotten-1", 10) == 1
         kept = connection.scalars(
             select(tables.webhook_deliveries.c.last_error).order_by(tables.webhook_deliveries.c.id)
         ).all()
@@ -414,7 +416,7 @@ def test_forgetting_a_number_removes_it_as_proved_number(database: Database) -> 
     sent = send(database)
     with database.write() as connection:
         lifecycle.approve(connection, sent.verification_id, now=NOW, proved_phone=OTHER)
-        assert events.forget(connection, OTHER, "forgotten-2", 10) == 1
+        assert events.forget(connection, [OTHER], "forgotten-2", 10) == 1
     approved = data(told(database, "verification.approved")[0])
     assert (approved["phoneNumber"], approved["provedNumber"]) == (PHONE, "forgotten-2")
 
@@ -433,8 +435,8 @@ def test_forgetting_a_number_removes_the_redirect_url_of_its_link(
             connection, "verification.expired", [sent.verification_id], now=NOW
         )
         connection.execute(of_this.values(phone=PHONE))
-        assert events.forget(connection, PHONE, "forgotten-4", 10) == 2
-        assert events.forget(connection, PHONE, "forgotten-4", 10) == 0
+        assert events.forget(connection, [PHONE], "forgotten-4", 10) == 2
+        assert events.forget(connection, [PHONE], "forgotten-4", 10) == 0
     (expired,) = told(database, "verification.expired")
     assert (data(expired)["phoneNumber"], data(expired)["redirectUrl"]) == (None, None)
 
@@ -448,7 +450,7 @@ def test_event_without_a_verification_is_written_and_forgotten(database: Databas
     (row,) = told(database, "message.sent")
     assert (row.subject, row.api_key) == (f"job {sent.message_id}", None)
     with database.write() as connection:
-        assert events.forget(connection, PHONE, "forgotten-3", 10) == 2
+        assert events.forget(connection, [PHONE], "forgotten-3", 10) == 2
     assert data(told(database, "message.sent")[0])["phoneNumber"] == "forgotten-3"
 
 

@@ -7,6 +7,7 @@ import typer
 from hudhud.auth.audit_log import COMMAND_LINE
 from hudhud.cli.terminal import existing_installation, known_phone_from, progress
 from hudhud.core.errors import CommandFailed
+from hudhud.core.phones import mask_phone
 from hudhud.core.settings import load_settings
 from hudhud.maintenance.forget import forget as forget_number
 
@@ -29,7 +30,9 @@ def forget(
         progress("Replacing the number …"),
     ):
         done = forget_number(database, phone.number, who=COMMAND_LINE)
-    typer.echo(f"Numbers: {', '.join(done.numbers)}.")
+    others = [mask_phone(one) for one in done.numbers if one != phone.number]
+    if others:
+        typer.echo(f"Also forgotten, of the same WhatsApp account: {', '.join(others)}.")
     changed = ", ".join(f"{count} {name}" for name, count in sorted(done.rows.items()) if count)
     typer.echo(f"Rows changed or deleted: {changed or 'none'}.")
     if done.left:

@@ -56,6 +56,7 @@ def test_verification_is_shown_completely_but_without_its_code(shop: KeyedApi) -
         "reason": None,
         "phoneNumber": phone,
         "provedNumber": None,
+        "whatsappNumber": None,
         "mode": "send",
         "template": "otp",
         "locale": "en",
