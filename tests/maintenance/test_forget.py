@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, select, update
 
 from hudhud.auth.audit_log import note
-from hudhud.channels.base import Inbound, StateReport
+from hudhud.channels.base import Account, Inbound, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.sentences import other, say
@@ -23,7 +23,7 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
 from hudhud.maintenance.forget import CHOSEN, Forgotten, Timing, forget, new_pseudonym
 from hudhud.maintenance.phone_traces import PhoneMatcher
-from hudhud.messages import contacts, counters, queue, text_store, timeline
+from hudhud.messages import contacts, counters, queue, text_store, timeline, whatsapp_accounts
 from hudhud.messages.outcomes import Failed
 from hudhud.senders import records
 from hudhud.webhooks import event_types, events
@@ -396,3 +396,27 @@ def test_write_ahead_log_held_by_a_reader_is_reported(database: Database) -> Non
         connection.execute(select(tables.messages)).all()
         assert done(database).left == ["the database's log, which another process is reading"]
     assert done(database).left == []
+
+
+@pytest.mark.parametrize("phone", ["+5561991234567", "+5561991111111"])
+def test_all_forms_of_a_number_and_its_account_are_forgotten(
+    database: Database, phone: str
+) -> None:
+    own, whatsapps = "+5561991234567", "+556191234567"
+    account = Account(phone=whatsapps, lid="77")
+    with database.write() as connection:
+        for number in (own, "+5561991111111"):
+            whatsapp_accounts.remember(connection, phone=number, account=account)
+        contacts.remember_wrote(connection, phone=whatsapps, at=1)
+    submit(database, now=now_ms(), phone=own)
+    submit(database, now=now_ms(), phone="+5561991111111")
+    put_jobs(database, StoredJob(phone="+5505561991234567", status="sent"))  # not a form of it
+    put_jobs(database, StoredJob(phone="+55061991234567", status="sent"))  # with the prefix
+    forgotten = done(database, phone)
+    assert set(forgotten.numbers) == {own, whatsapps, "+5561991111111"}
+    assert not forgotten.left
+    text = dump(database)
+    assert [one for one in ("61991234567", "6191234567", "61991111111", "77'") if one in text] == [
+        "61991234567"
+    ]
+    assert "+5505561991234567" in text

@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
+from hudhud.channels.base import Account
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.sentences import Sentence, say
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.messages import listing, text_store
+from hudhud.messages import listing, text_store, whatsapp_accounts
 from hudhud.messages.listing import JobPage
 from hudhud.messages.search import JobFilter, PageCursor, SearchLimits
 from hudhud.messages.states import STATUSES, LegacyStatus, legacy_status
@@ -465,3 +466,21 @@ def test_pages_and_totals_match_a_plain_filter(
                 )
             assert [job.id for job in together[0].jobs] == expected[place.skip :][:limit]
             assert together[1] == counted(len(expected))
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(
+    "search",
+    ["+5561991234567", "+55 61 9123-4567", "00556191234567", "+55 0 61 99123-4567", "61991234567"],
+)
+def test_number_is_found_by_each_of_its_forms(database: Database, search: str) -> None:
+    account = Account(phone="+556191234567", lid=None)
+    with database.write() as connection:
+        whatsapp_accounts.remember(connection, phone="+5561991234567", account=account)
+    ids = put_jobs(
+        database,
+        StoredJob(phone="+5561991234567"),
+        StoredJob(phone="+55061991234567"),  # stored by an earlier version
+        StoredJob(phone="+556191234568"),
+    )
+    assert sorted(found(database, search)) == ids[:2]
