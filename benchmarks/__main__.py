@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 
 from benchmarks.dashboard import dashboard_on_postgresql, dashboard_on_sqlite
 from benchmarks.load import CONNECTIONS, load
+from benchmarks.numbers import numbers
 from benchmarks.retention import retention
 from benchmarks.service import Service, free_port
 from benchmarks.starts import commands
@@ -162,6 +163,7 @@ PARTS = (
     handover,
     memory,
     commands,
+    numbers,
     retention,
     dashboard_on_sqlite,
     dashboard_on_postgresql,

@@ -203,13 +203,12 @@ def _ivory_coast(national: str) -> str | None:
 
 
 # Current forms of former national numbers, by country code; used only where they are valid.
-# Sources: the communications of the countries' regulators at the ITU (Operational Bulletin), and
-# for Mexico and Brazil whatsmeow issue 874, as WhatsApp still uses their former mobile numbers.
+# WhatsApp still knows people by such numbers (for Mexico and Brazil see whatsmeow issue 874).
 RENUMBERINGS: Final[Mapping[int, Callable[[str], str | None]]] = {
-    52: _mexico,  # 3 August 2019: no 1 before mobile numbers
-    55: _brazil,  # 2012 to 2016: a 9 before mobile numbers; landlines begin with 2 to 5
-    225: _ivory_coast,  # 31 January 2021: the operator's two digits
-    229: _benin,  # 30 November 2024: 01
+    52: _mexico,  # IFT, 3 August 2019: no 1 before mobile numbers
+    55: _brazil,  # Anatel, 2012 to 2016: 9 before mobile numbers; landlines begin with 2 to 5
+    225: _ivory_coast,  # ARTCI, 31 January 2021: the operator's two digits
+    229: _benin,  # ARCEP Benin, 30 November 2024: 01
 }
 
 
