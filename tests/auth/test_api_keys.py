@@ -195,14 +195,14 @@ def test_settings_are_stored_normalized_and_described(database: Database) -> Non
     assert (row.scopes, row.hides_code, row.may_link_verify) == ("send read", True, True)
     assert row.limits == "per_number=1/30s,5/1h per_prefix=0"
     assert row.networks == "192.0.2.7 2001:db8::/32 10.0.0.0/8"
-    assert api_keys.described(row) == (
+    assert api_keys.described(row).english() == (
         "send, read; per_number=1/30s,5/1h per_prefix=0; "
-        "from 192.0.2.7 2001:db8::/32 10.0.0.0/8; hide-code; allow-link-verify; "
+        "from 192.0.2.7 2001:db8::/32 10.0.0.0/8; codes hidden; may verify by link; "
         "expires 2023-11-15T22:13:20.000Z"
     )
     plain = row_of(database, make_key(database, "plain"))
     assert (plain.limits, plain.networks, plain.expires_at) == (None, None, None)
-    assert api_keys.described(plain) == "send, verify, read"
+    assert api_keys.described(plain).english() == "send, verify, read"
 
 
 @pytest.mark.parametrize(

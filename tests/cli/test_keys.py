@@ -73,7 +73,7 @@ def test_every_option_is_stored_and_audited(run: Run, installation: Installation
     assert row.limits == "per_number=2/1m,9/1h per_prefix=0"
     assert row.networks == "192.0.2.7 2001:db8::/32"
     assert before + 90 * 24 * HOUR_MS <= row.expires_at <= now_ms() + 90 * 24 * HOUR_MS
-    settings = api_keys.described(row)
+    settings = api_keys.described(row).english()
     assert details(installation) == [f"Scopes: {settings}."]
     assert f"  webshop  {settings}  made " in run("keys", "list").out
 

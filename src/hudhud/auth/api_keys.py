@@ -10,6 +10,7 @@ chosen by people.
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import reduce
 from hashlib import sha256
 from typing import Any
 
@@ -26,7 +27,7 @@ from hudhud.auth.caller import ENVIRONMENT, ENVIRONMENT_NAME
 from hudhud.core.clock import DAY_MS, iso
 from hudhud.core.errors import BadRequest
 from hudhud.core.plain_text import is_plain
-from hudhud.core.sentences import Sentence, say
+from hudhud.core.sentences import Sentence, other, say
 from hudhud.db import installation
 from hudhud.db.tables import api_keys
 
@@ -208,17 +209,18 @@ def stored(connection: Connection, key: str) -> Row[Any]:
     return connection.execute(found).one()
 
 
-def described(key: Row[Any]) -> str:
-    """Format a key's scopes and settings as on the command line."""
-    words = [
-        ", ".join(key.scopes.split()),
-        key.limits,
-        f"from {key.networks}" if key.networks else None,
-        "hide-code" if key.hides_code else None,
-        "allow-link-verify" if key.may_link_verify else None,
-        f"expires {iso(key.expires_at)}" if key.expires_at is not None else None,
+def described(key: Row[Any]) -> Sentence:
+    """Describe a key's scopes and settings."""
+    parts = [
+        other(", ".join(key.scopes.split())),
+        other(key.limits) if key.limits else None,
+        say("key.from", detail=key.networks) if key.networks else None,
+        say("key.hides_code") if key.hides_code else None,
+        say("key.may_link_verify") if key.may_link_verify else None,
+        say("key.expires", detail=iso(key.expires_at)) if key.expires_at is not None else None,
     ]
-    return "; ".join(word for word in words if word)
+    *earlier, last = [part for part in parts if part is not None]
+    return reduce(lambda rest, first: say("key.and", first=first, rest=rest), earlier[::-1], last)
 
 
 def still_works(key: Row[Any], now: int) -> bool:

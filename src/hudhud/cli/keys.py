@@ -164,7 +164,7 @@ def revoke(
 
 def _line(key: Row[Any], state: str) -> str:
     times = f"made {iso(key.created_at)}  {_used(key.last_used_at)}"
-    return f"{key.prefix}…  {key.name}  {api_keys.described(key)}  {times}  {state}"
+    return f"{key.prefix}…  {key.name}  {api_keys.described(key).english()}  {times}  {state}"
 
 
 def _state(key: Row[Any], *, now: int, is_newest: bool) -> str:

@@ -256,6 +256,11 @@ _LOGINS = {
 }
 _KEYS = {
     "key.scopes": "Scopes: {detail}.",
+    "key.and": "{first}; {rest}",
+    "key.from": "from {detail}",
+    "key.hides_code": "codes hidden",
+    "key.may_link_verify": "may verify by link",
+    "key.expires": "expires {detail}",
     "key.earlier_works_until": "The previous secret works until {detail}.",
     "key.not_for_keys": "API keys are created and revoked after a login, not with another key.",
     "key.expiry_past": "A key's expiry must be in the future.",

@@ -311,7 +311,7 @@ def test_guard_and_its_end_are_each_alerted_once_over_all_machines(
     settle(database, inbox)
     assert inbox.titles() == ["Hudhud: far fewer codes to EG are approved than usual"]
     body = str(inbox.messages[0]["message"])
-    assert "12 % of an hour's codes were approved; the usual share is 71 %" in body
+    assert "12% of an hour's codes were approved; the usual share is 71%" in body
     assert "Sends to EG are refused until" in body
     set_guard(database, until=now_ms())
     settle(database, inbox)

@@ -46,7 +46,7 @@ def message(guard: Row[Any], what: str) -> tuple[str, str]:
             "Codes are sent to this country. Nothing to do.",
         )
     title = f"Hudhud: far fewer codes to {country} are approved than usual"
-    share = f"{guard.share} % of an hour's codes were approved; the usual share is {guard.habit} %."
+    share = f"{guard.share}% of an hour's codes were approved; the usual share is {guard.habit}%."
     cause = "This may be pumping: requesting codes to earn from the traffic."
     if guard.blocks:
         return title, (

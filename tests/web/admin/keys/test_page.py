@@ -93,7 +93,12 @@ def test_every_option_is_stored_shown_and_audited(member: Person, served: WebSer
         "192.0.2.7 2001:db8::/32 not yet",
     ):
         assert part in seen
-    assert f"Scopes: {api_keys.described(row)}." in member.get("/admin/audit?what=keys").text
+    audit = "/admin/audit?what=keys"
+    assert f"Scopes: {api_keys.described(row).english()}." in member.get(audit).text
+    arabic = member.client.get(audit, headers={"Accept-Language": "ar"}).text
+    for words in ("الأكواد مخفية", "يسمح بالتحقق بالرابط", "ينتهي في "):
+        assert words in arabic
+    assert "codes hidden" not in arabic
 
 
 def test_a_test_key_is_marked(member: Person, served: WebServer) -> None:

@@ -28,7 +28,7 @@ def judged(
 def test_connected_sender_with_deliveries_is_good() -> None:
     found = judged([card()])
     assert (found.tone, found.title) == ("ok", "Codes are arriving")
-    assert "100 %" in found.sentence
+    assert "100%" in found.sentence
     assert "within 2.1 s" in found.sentence
     assert found.sentence.endswith("No action needed.")
     assert found.action is None
@@ -160,7 +160,7 @@ def test_codes_waiting_for_a_free_sender_are_late(age: int, title: str) -> None:
 def test_low_success_rate_is_a_warning_that_links_to_failed_jobs() -> None:
     found = judged([card()], numbers(hour=window(0.613, 2300, sent=20, delivered=12, failed=3)))
     assert (found.tone, found.title) == ("warn", "Many codes do not arrive")
-    assert "61.3 %" in found.sentence
+    assert "61.3%" in found.sentence
     assert found.action is not None
     assert found.action.target == "?filterStatus=failed#jobs"
 

@@ -115,7 +115,7 @@ class Format:
         """Format a share (0 to 1) in per cent."""
         if share is None:
             return NOTHING
-        return self.gettext("%(number)s %%") % {"number": self.percent(share)}
+        return f"{self.percent(share)}%"
 
     def phone(self, number: str | None) -> Markup:
         """Format a phone number in groups, left to right in every language."""
