@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from hudhud.channels.base import StateReport
+from hudhud.channels.base import Account, StateReport
 from hudhud.core.clock import now_ms
 from hudhud.db.tables import verifications, webhook_endpoints
+from hudhud.messages import whatsapp_accounts
 from support.command_line import PHONE, Installation, Run
 from support.queued import submit
 
@@ -27,6 +28,26 @@ def test_forget_removes_a_number(run: Run, installation: Installation) -> None:
     assert name.startswith("forgotten-")
     assert name in ended.out
     assert PHONE[1:] not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("written", ["+556191234567", "00 55 61 99123-4567"])
+def test_other_numbers_of_the_account_are_named(
+    run: Run, installation: Installation, written: str
+) -> None:
+    account = Account(phone="+556191234567", lid=None)
+    with installation.database.write() as connection:
+        whatsapp_accounts.remember(connection, phone="+5561991234567", account=account)
+    submit(installation.database, now=now_ms(), phone="+5561991234567")
+    ended = run("forget", written)
+    assert ended.code == 0
+    assert "Also forgotten, of the same WhatsApp account: +5561*****67." in ended.out
+    assert "No trace is left." in ended.out
+
+
+def test_number_that_is_refused_now_is_forgotten(run: Run, installation: Installation) -> None:
+    submit(installation.database, now=now_ms(), phone="+12530000")
+    assert run("forget", "+12530000").code == 0
+    assert phones(installation) != ["+12530000"]
 
 
 def test_unknown_number_is_no_failure(run: Run, installation: Installation) -> None:

@@ -18,7 +18,7 @@ from support.command_line import PHONE, Installation, Run, in_background
 
 
 def test_sent_code_is_queued_and_not_shown(run: Run, installation: Installation) -> None:
-    ended = run("send", PHONE, "--no-wait")
+    ended = run("send", "00 20 (0) 100-123.4567", "--no-wait")
     assert ended.code == 0
     assert "Job 1 is queued" in ended.out
     assert "No sender is running" in ended.err

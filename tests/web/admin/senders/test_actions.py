@@ -25,9 +25,12 @@ def test_command_is_sent_to_the_sender(
     assert asked(dashboard.database) == [(SENDER, kind, None)]
 
 
-def test_pairing_code_is_requested(dashboard: WebServer, admin: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    "written", ["+20 100 123-4567", "0020 100.123.4567", "+20 (0) 1001234567", "+٢٠١٠٠١٢٣٤٥٦٧"]
+)
+def test_pairing_code_is_requested(dashboard: WebServer, admin: httpx.Client, written: str) -> None:
     put_sender(dashboard.database, SENDER)
-    form = {"sender": SENDER, "phoneNumber": "+20 100 123-4567"}
+    form = {"sender": SENDER, "phoneNumber": written}
     assert admin.post("/admin/whatsapp/pair-phone", data=form).status_code == 200
     assert asked(dashboard.database) == [(SENDER, "pair_phone", "+201001234567")]
 
