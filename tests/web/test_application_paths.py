@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from support.keyed_api import keyed
 from support.web_server import KEY, PHONE, SEND, WebServer
 
 KNOWN = [
@@ -94,6 +95,55 @@ def test_invalid_target_is_refused_without_side_effects(api: WebServer, target: 
 def test_a_trailing_slash_is_accepted(api: WebServer, path: str) -> None:
     url = f"http://127.0.0.1:{api.port}{path}"
     assert api.client.post(url, json={"phoneNumber": PHONE}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "path", ["/API/v1/OTP/send", "/api/V1/otp/SEND", "/Api/v1/Otp/Send/", "/API/V1/OTP/SEND/"]
+)
+def test_a_code_may_be_requested_in_any_letter_case(api: WebServer, path: str) -> None:
+    assert api.client.post(path, json={"phoneNumber": PHONE}).status_code == 202
+    refused = api.client.post(path, json={"phoneNumber": "1"})
+    assert (refused.status_code, list(refused.json())) == (400, ["message"])
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_other_paths_under_it_accept_any_letter_case(api: WebServer, end: str) -> None:
+    shop = keyed(api)
+    one = shop.accepted(code="4711")
+    job, verification = one["jobId"], one["verificationId"]
+    assert shop.ask("GET", f"/API/v1/OTP/{job}{end}").json()["jobId"] == job
+    shown = shop.ask("GET", f"/Api/V1/Otp/{verification}{end}").json()
+    assert shown["verificationId"] == verification
+    assert shop.ask("HEAD", f"/API/V1/OTP/{job}{end}").status_code == 200
+    assert "verifications" in shop.ask("GET", f"/API/V1/OTP{end}").json()
+    checked = shop.ask("POST", f"/API/V1/OTP/Verify{end}", {"jobId": job, "otp": "4711"})
+    assert checked.json()["valid"] is True
+    other = shop.accepted()
+    canceled = shop.ask("POST", f"/api/v1/OTP/{other['verificationId']}/CANCEL{end}")
+    assert canceled.json()["status"] == "canceled"
+
+
+def test_identifiers_keep_their_letter_case(api: WebServer) -> None:
+    shop = keyed(api)
+    verification = shop.accepted()["verificationId"]
+    answer = shop.ask("GET", f"/api/v1/otp/{verification.upper()}")
+    assert answer.status_code == 404
+    assert verification.upper() in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/HEALTHZ", "/API/docs", "/API/openapi.json", "/ADMIN/status", "/api/v1/SANDBOX/messages",
+     "/API/v1/OTP/nope/NOPE", "/API/v1/OTPsend"],
+)  # fmt: skip
+def test_other_paths_have_one_letter_case(api: WebServer, path: str) -> None:
+    response = api.client.get(path)
+    assert (response.status_code, response.text) == (404, not_found("GET", path))
+
+
+def test_answer_repeats_the_letter_case_of_the_path(api: WebServer) -> None:
+    response = api.client.get("/API/v1/OTP/Send/")
+    assert (response.status_code, response.text) == (404, not_found("GET", "/API/v1/OTP/Send/"))
 
 
 def test_a_trailing_slash_is_accepted_of_every_path(api: WebServer) -> None:

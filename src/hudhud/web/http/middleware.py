@@ -1,6 +1,7 @@
-"""Middleware of every route: HEAD requests and security headers."""
+"""Middleware of every route: HEAD requests, letter case of paths and security headers."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import cast
 
 from litestar import Litestar
@@ -24,12 +25,15 @@ GUARDED: Mapping[str, Mapping[str, str]] = {
     "admin": {**NO_SNIFFING, "Cache-Control": "no-store"},
     "static": NO_SNIFFING,
 }
+# The paths of the earlier application's API, which accepted them in any letter case.
+ANY_CASE = "/api/v1/otp"
 
 
 class DropIn(Litestar):
-    """Answers HEAD like GET; the server omits the body.
+    """Answers HEAD like GET, and paths under `ANY_CASE` in any letter case.
 
-    Sets the headers of all answers under some paths, including errors and HEAD.
+    The server omits the body of an answer to HEAD. Sets the headers of all answers under some
+    paths, including errors and HEAD.
     """
 
     async def __call__(
@@ -43,8 +47,23 @@ class DropIn(Litestar):
             state = {**cast("HTTPScope", scope).get("state", {}), IS_HEAD: True}
             scope = cast("HTTPScope", {**scope, "method": "GET", "state": state})
         if scope["type"] == ScopeType.HTTP:
-            send = guarded(cast("HTTPScope", scope), cast("Send", send))
+            requested = cast("HTTPScope", scope)
+            requested["path"] = self._in_our_case(requested["path"])
+            send = guarded(requested, cast("Send", send))
         await super().__call__(scope, receive, send)
+
+    def _in_our_case(self, path: str) -> str:
+        """Return a path with the words of our routes in small letters, but identifiers as given."""
+        if path.islower() or not path.lower().startswith(ANY_CASE):
+            return path
+        parts = (part.lower() if part.lower() in self._words else part for part in path.split("/"))
+        return "/".join(parts)
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        """The words of the routes under `ANY_CASE`."""
+        found = (route.path.split("/") for route in self.routes if route.path.startswith(ANY_CASE))
+        return frozenset(word for parts in found for word in parts if not word.startswith("{"))
 
 
 def guarded(scope: HTTPScope, send: Send) -> Send:
