@@ -70,6 +70,14 @@ def test_digest_matches_only_its_code_and_verification() -> None:
     assert CodeCipher(NEWER, previous=SECRET).matches(digest, "v_1", "0345")
 
 
+def test_digest_may_match_any_of_several_codes() -> None:
+    digest = CodeCipher(SECRET).digest("v_1", "0345")
+    for cipher in (CodeCipher(SECRET), CodeCipher(NEWER, previous=SECRET)):
+        assert cipher.matches(digest, "v_1", "345", "0345", "00345")
+        assert not cipher.matches(digest, "v_1", "345", "00345")
+        assert not cipher.matches(digest, "v_1")
+
+
 def test_moving_digits_into_the_id_changes_the_digest() -> None:
     cipher = CodeCipher(SECRET)
     assert cipher.digest("v_1", "23") != cipher.digest("v_12", "3")

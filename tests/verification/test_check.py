@@ -131,6 +131,14 @@ def test_other_spellings_of_the_code_are_right(database: Database, typed: str) -
     assert check_code(database, SHOP, one.verification_id, typed).is_valid
 
 
+def test_number_without_its_zeros_is_right_and_a_wrong_one_uses_one_attempt(
+    database: Database,
+) -> None:
+    one = accepted(database, code="0345")
+    group = [Check(SHOP, typed, verification_id=one.verification_id) for typed in (346, 45, 345)]
+    assert outcomes(database, *group) == ["pending 4", "pending 3", "valid"]
+
+
 def test_letters_of_a_custom_code_match_in_any_case(database: Database) -> None:
     one = accepted(database, code="aB3x9Z")
     assert check_code(database, SHOP, one.verification_id, "Ab3X-9z").is_valid

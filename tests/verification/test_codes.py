@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hudhud.verification.codes import LONGEST_TYPED, OWN, canonical, new_code
+from hudhud.verification.codes import LONGEST_TYPED, OWN, canonical, new_code, readings
 
 MANY = 20_000
 # Chi-squared with 9 degrees of freedom exceeds this once in 10^12 honest runs.
@@ -100,6 +100,30 @@ def test_canonical_code_is_stable(typed: str) -> None:
 )
 def test_other_text_is_no_code(typed: str) -> None:
     assert not re.fullmatch("[0-9]{4}", canonical(typed))
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("345", ["345"]),
+        (" ٣٤٥", ["345"]),
+        (4711, ["4711", "04711", "004711", "0004711", "00004711", "000004711", "0000004711"]),
+        (0, ["0" * length for length in range(1, 11)]),
+        (123456789, ["123456789", "0123456789"]),
+        (1234567890, ["1234567890"]),
+        (12345678901, ["12345678901"]),
+    ],
+)
+def test_only_a_number_may_have_lost_zeros(typed: str | int, read: list[str]) -> None:
+    assert readings(typed) == read
+
+
+@settings(deadline=None, database=None)
+@given(code=st.from_regex("[0-9]{4,10}", fullmatch=True))
+def test_code_is_among_the_readings_of_its_number(code: str) -> None:
+    found = readings(int(code))
+    assert found.count(code) == 1
+    assert len({len(one) for one in found}) == len(found)
 
 
 def test_overlong_input_is_truncated() -> None:

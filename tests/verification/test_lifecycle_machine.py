@@ -210,7 +210,7 @@ class VerificationMachine(RuleBasedStateMachine):
             assert isinstance(result, Refused)
             assert result.word == "nothing_pending"
             return
-        is_right = asked.typed.replace(" ", "").replace("\u00a0", "").replace("-", "") in (
+        is_right = str(asked.typed).replace(" ", "").replace("\u00a0", "").replace("-", "") in (
             one.code,
             one.code.translate(SPELLINGS),
         )

@@ -98,9 +98,9 @@ class CodeCipher:
         """Return the HMAC of a code, bound to its verification."""
         return _digest(self._keys, verification_id, code)
 
-    def matches(self, digest: bytes, verification_id: str, code: str) -> bool:
-        """Return whether `digest` is that of `code`, in constant time."""
-        candidates = [_digest(keys, verification_id, code) for keys in self._all]
+    def matches(self, digest: bytes, verification_id: str, *codes: str) -> bool:
+        """Return whether `digest` is that of any of the codes, in constant time."""
+        candidates = [_digest(keys, verification_id, code) for keys in self._all for code in codes]
         return any([hmac.compare_digest(digest, candidate) for candidate in candidates])  # noqa: C419 -- a generator would stop at the first match
 
     def index(self, code: str) -> bytes:

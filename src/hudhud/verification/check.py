@@ -12,7 +12,7 @@ from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import whatsapp_accounts
 from hudhud.verification import lifecycle
-from hudhud.verification.codes import canonical
+from hudhud.verification.codes import readings
 from hudhud.verification.ids import first_id_since
 from hudhud.verification.lifecycle import (
     APPROVED,
@@ -31,10 +31,13 @@ USED = "This code was used already."
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A typed code, and one of verification id, job or phone."""
+    """A typed code, and one of verification id, job or phone.
+
+    A number that is not negative may be a code that has lost its leading zeros.
+    """
 
     caller: Caller
-    typed: str
+    typed: str | int
     verification_id: str | None = None
     job_id: int | None = None
     phone: str | None = None
@@ -112,7 +115,7 @@ class CodeChecker:
     def _check(
         self, check: Check, row: Row[tuple[object, ...]], standings: dict[str, CheckState], now: int
     ) -> Checked | Exception:
-        is_right = self._cipher.matches(row.code_digest, row.id, canonical(check.typed))
+        is_right = self._cipher.matches(row.code_digest, row.id, *readings(check.typed))
         after = standings[row.id].after(is_right=is_right, most=self._most, now=now)
         if isinstance(after, Refused):
             return after

@@ -18,6 +18,17 @@ def new_code(length: int) -> str:
     return f"{secrets.randbelow(10**length):0{length}d}"
 
 
+def readings(typed: str | int) -> list[str]:
+    """Return the canonical codes that the typed one may be.
+
+    A number has lost its leading zeros: 345 may be 345, 0345, up to `LONGEST` digits.
+    """
+    if isinstance(typed, str):
+        return [canonical(typed)]
+    digits = str(typed)
+    return [digits.zfill(length) for length in range(len(digits), max(LONGEST, len(digits)) + 1)]
+
+
 def canonical(typed: str) -> str:
     """Return the canonical code: digits 0-9 and capital letters.
 

@@ -80,6 +80,32 @@ def test_a_code_may_be_a_number_in_json(shop: KeyedApi) -> None:
     assert shop.check(jobId=one["jobId"], otp=4711).json()["valid"] is True
 
 
+@pytest.mark.parametrize("code", ["0345", "0000", "00345", "0000000345", "345000"])
+def test_a_number_in_json_may_have_lost_its_zeros(shop: KeyedApi, code: str) -> None:
+    one = shop.accepted(code=code)
+    assert shop.check(jobId=one["jobId"], otp=int(code)).json()["valid"] is True
+
+
+@pytest.mark.parametrize("typed", [346, 3450, 5, 10**12, 10**99])
+def test_a_wrong_number_in_json_uses_one_attempt(shop: KeyedApi, typed: int) -> None:
+    one = shop.accepted(code="0345")
+    assert shop.check(jobId=one["jobId"], otp=typed).json()["attemptsRemaining"] == 4
+    assert shop.verification(one["verificationId"]).attempts == 1
+
+
+def test_a_text_gets_no_zeros(shop: KeyedApi) -> None:
+    phone = new_number()
+    one = shop.accepted(phone, code="0345")
+    assert shop.check(jobId=one["jobId"], otp="345").json()["valid"] is False
+    assert shop.form(VERIFY, phoneNumber=phone, otp="345").json()["valid"] is False
+
+
+def test_a_negative_number_is_compared_as_a_text(shop: KeyedApi) -> None:
+    one = shop.accepted(code="0345")
+    assert shop.check(jobId=one["jobId"], otp=-345).json()["valid"] is False
+    assert shop.verification(one["verificationId"]).attempts == 1
+
+
 def test_form_is_accepted(shop: KeyedApi) -> None:
     phone = new_number()
     shop.accepted(phone, code="0471")
@@ -211,7 +237,7 @@ def test_invalid_number_is_refused_like_in_a_send(shop: KeyedApi, phone: Any) ->
     assert "Invalid phone number format" in answer.json()["message"]
 
 
-@pytest.mark.parametrize("typed", [None, "", [], {}, True, 1.5, "1" * 101, ["1234"]])
+@pytest.mark.parametrize("typed", [None, "", [], {}, True, 1.5, "1" * 101, 10**100, ["1234"]])
 def test_typed_code_is_required(shop: KeyedApi, typed: Any) -> None:
     one = shop.accepted()
     answer = shop.check(jobId=one["jobId"], otp=typed)

@@ -59,14 +59,14 @@ def check_request(fields: Fields, caller: Caller) -> Check:
     )
 
 
-def _typed(fields: Fields) -> str:
-    """Return the typed code; a JSON number may have lost leading zeros."""
+def _typed(fields: Fields) -> str | int:
+    """Return the typed code; a negative number is one with a dash."""
     typed = fields.raw("otp")
-    if isinstance(typed, int) and not isinstance(typed, bool):
-        typed = str(typed)
-    if not isinstance(typed, str) or not 0 < len(typed) <= LONGEST_TYPED:
+    is_number = isinstance(typed, int) and not isinstance(typed, bool)
+    text = str(typed) if is_number else typed
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST_TYPED:
         raise BadRequest(TYPED_REQUIRED, INVALID)
-    return typed
+    return typed if is_number and typed >= 0 else text
 
 
 def _checked(result: Checked) -> schemas.Checked:
