@@ -21,6 +21,7 @@ STATUS = {
     "NotFound": "404",
     "Conflict": "409",
     "Gone": "410",
+    "UnsupportedBody": "415",
     "Contradiction": "422",
     "NotReady": "503",
     "TooMany": "429",

@@ -5,6 +5,7 @@ HudhudError
 ├── StartRefused           the database or the data folder does not fit this start
 ├── Refused                the request is refused; `word` is a stable identifier
 │   ├── BadRequest         the caller's input is wrong; nothing was stored
+│   ├── UnsupportedBody    the body has a media type that is not read
 │   ├── NotAllowed         this key, address or country is not allowed
 │   ├── NotFound           the object does not exist or belongs to another key
 │   ├── Conflict           the object's state does not allow the request
@@ -56,6 +57,10 @@ class Refused(HudhudError):
 
 class BadRequest(Refused):
     """The caller's input is wrong."""
+
+
+class UnsupportedBody(Refused):
+    """The request's body has a media type that is not read."""
 
 
 class NotAllowed(Refused):

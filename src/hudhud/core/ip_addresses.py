@@ -1,15 +1,22 @@
 """Parse, compare and group IP addresses and networks."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from hudhud.core.plain_text import shortened
+from hudhud.core.plain_text import is_plain, shortened
 
 Network = IPv4Network | IPv6Network
 
 # The IPv6 network that a provider assigns to one customer; limits count it as one address.
 IPV6_PREFIX = 64
 LONGEST_ADDRESS = 200
+LONGEST_NODE = 45  # an IPv6 address that ends as an IPv4 address
+PORT = r"(?::[0-9]{1,5})?"
+# A node of RFC 7239: an IPv6 address with a port has brackets, and colons need quotes.
+_NODE = re.compile(
+    rf'("?)(?:\[(?P<bracketed>[^\]]+)\]{PORT}|(?P<ipv4>[0-9.]+){PORT}|(?P<bare>.+))\1'
+)
 
 
 def parse_network(text: str) -> Network:
@@ -23,6 +30,21 @@ def parse_networks(text: str, separator: str | None = None) -> tuple[Network, ..
     Raises ValueError.
     """
     return tuple(parse_network(part) for part in text.split(separator) if part.strip())
+
+
+def node_address(text: str) -> str | None:
+    """Return the address of a node as proxies write it (RFC 7239); None for other text.
+
+    Spaces around it, quotes, brackets and a port are left out: `"[2001:db8::1]:4711"`.
+    """
+    found = _NODE.fullmatch(text.strip())
+    address = "" if found is None else found["bracketed"] or found["ipv4"] or found["bare"]
+    if len(address) > LONGEST_NODE or not is_plain(address):
+        return None
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return None
 
 
 def is_within(address: str, networks: Iterable[Network], *, unwraps: bool = True) -> bool:

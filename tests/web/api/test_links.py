@@ -38,6 +38,7 @@ MISTAKES: list[dict[str, Any]] = [
     {"reference": "x" * 65},
     {"reference": 7},
     {"locale": "e n"},
+    {"clientIp": "192.0.2.1, 198.51.100.2"},
     {"redirectUrl": "javascript:alert(1)"},
     {"redirectUrl": "//example.com"},
     {"redirectUrl": "ftp://example.com"},
@@ -152,6 +153,20 @@ def test_invalid_body_starts_no_link(server: WebServer) -> None:
 
 def test_a_language_without_texts_is_refused(server: WebServer) -> None:
     assert refusal(server.client.post(LINK, json={"locale": "xx"})) == (400, "unknown_locale")
+
+
+def test_a_multipart_body_is_refused_with_the_accepted_types(server: WebServer) -> None:
+    answer = server.client.post(LINK, files={"phoneNumber": (None, PHONE)})
+    assert refusal(answer) == (415, "unsupported_media_type")
+    for accepted in ("application/json", "application/x-www-form-urlencoded"):
+        assert accepted in answer.json()["message"]
+    with server.database.read() as connection:
+        assert connection.execute(select(verifications)).all() == []
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1:4711", '"[2001:db8::1]:4711"', " 192.0.2.1"])
+def test_users_address_may_have_a_port_and_brackets(server: WebServer, address: str) -> None:
+    start(server, clientIp=address)
 
 
 def test_mode_verify_requires_a_number(server: WebServer) -> None:

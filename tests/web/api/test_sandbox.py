@@ -162,3 +162,9 @@ def test_database_file_contains_no_code(serve_web: ServeWeb, database: Database)
     files = list(Path(str(database.url.database)).parent.iterdir())
     assert files
     assert not [file for file in files if code in file.read_bytes()]
+
+
+def test_a_multipart_text_is_refused(empty_api: WebServer) -> None:
+    fields = {"phoneNumber": (None, PHONE), "text": (None, "hello")}
+    answer = empty_api.client.post("/api/v1/sandbox/inbound", files=fields)
+    assert (answer.status_code, answer.json()["error"]) == (415, "unsupported_media_type")

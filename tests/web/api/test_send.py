@@ -151,6 +151,10 @@ def test_a_body_without_a_type_counts_as_empty(api: WebServer) -> None:
     check(response, 400, REQUIRED)
 
 
+def test_a_multipart_body_counts_as_empty(api: WebServer) -> None:
+    check(api.client.post(SEND, files={"phoneNumber": (None, PHONE)}), 400, REQUIRED)
+
+
 @pytest.mark.parametrize(
     "content_type",
     [

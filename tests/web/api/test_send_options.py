@@ -22,6 +22,8 @@ Confirm your payment at {brand}:
 '''
 
 
+TRUE = ["true", "True", "TRUE", "1", "on", "On", "yes", "YES"]
+FALSE = ["false", "False", "FALSE", "0", "off", "OFF", "no", "No"]
 WRONG: dict[str, list[Any]] = {
     "length": [0, 3, 11, -4, 4.5, True, "4.0", "x", [4], {}, 10**30],
     "ttlSeconds": [0, 59, 901, -60, 60.5, False, "٦٠", [], "1e2"],
@@ -30,9 +32,11 @@ WRONG: dict[str, list[Any]] = {
     "template": ["o tp", "../otp", 5, {}, "x" * 65, "otp\n"],
     "reference": ["x" * 65, 5, [], {}, "a\nb", "a\x00", "a\u202eb"],
     "metadata": ["x", 5, [], [1], {"x": "y" * 1024}, True],
-    "hideCode": [1, 0, "yes", "True", [], {}, [True]],
-    "clientIp": ["x", 5, "1.2.3", "1.2.3.4/8", "::g", [], "1" * 46],
-}
+    "hideCode": [1, 0, 1.0, "y", "2", "ja", "truefalse", " ", [], {}, [True]],
+    "clientIp": ["x", 5, "1.2.3", "1.2.3.4/8", "::g", [], "1" * 46, " ", "unknown", "_hidden",
+                 "192.0.2.1, 198.51.100.2", "192.0.2.1 198.51.100.2", "[2001:db8::1], ::2",
+                 "192.0.2.1:x", "192.0.2.1:", "[2001:db8::1", '"192.0.2.1', "for=192.0.2.1"],
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -161,18 +165,48 @@ def test_metadata_has_1024_bytes_at_most(
     assert (shop.send(metadata=metadata).status_code == 202) == is_accepted
 
 
-@pytest.mark.parametrize("value", [True, "true"])
+@pytest.mark.parametrize("value", [True, *TRUE])
 def test_a_request_may_hide_the_code(shop: KeyedApi, value: Any) -> None:
     answer = shop.accepted(hideCode=value)
     assert "otp" not in answer
     assert shop.verification(answer["verificationId"]).hides_code
 
 
-@pytest.mark.parametrize("value", [False, "false", None, ""])
+@pytest.mark.parametrize("value", TRUE)
+def test_a_form_may_hide_the_code(shop: KeyedApi, value: str) -> None:
+    answer = shop.form(SEND, phoneNumber=new_number(), hideCode=value)
+    assert answer.status_code == 202, answer.text
+    assert "otp" not in answer.json()
+
+
+@pytest.mark.parametrize("value", FALSE)
+def test_a_form_may_say_that_the_code_is_not_hidden(shop: KeyedApi, value: str) -> None:
+    assert "otp" in shop.form(SEND, phoneNumber=new_number(), hideCode=value).json()
+
+
+@pytest.mark.parametrize("value", [False, None, "", *FALSE])
 def test_key_that_hides_codes_hides_every_code(api: WebServer, value: Any) -> None:
     hiding = keyed(api, hides_code=True)
     assert "otp" not in hiding.accepted(hideCode=value)
     assert "otp" in keyed(api).accepted(hideCode=value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "192.0.2.1:4711",
+        "[192.0.2.1]",
+        " 192.0.2.1 ",
+        "\t192.0.2.1\r\n",
+        '"192.0.2.1:4711"',
+        "::ffff:192.0.2.1",
+        "[::ffff:192.0.2.1]:4711",
+    ],
+)
+def test_spellings_of_an_address_count_as_one(api: WebServer, address: str) -> None:
+    limited = keyed(api, limits=f"{NO_LIMITS} per_client_ip=1/1h")
+    assert limited.send(clientIp="192.0.2.1").status_code == 202
+    assert refusal(limited.send(clientIp=address)) == (429, "rate_limited")
 
 
 @pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7", "::ffff:192.0.2.7"])

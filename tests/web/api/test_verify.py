@@ -257,6 +257,24 @@ def test_a_body_that_is_no_object_is_refused(shop: KeyedApi, content: bytes) -> 
     assert answer.status_code == 400
 
 
+def test_multipart_body_is_refused_without_using_an_attempt(shop: KeyedApi) -> None:
+    one = shop.accepted()
+    fields = {"jobId": (None, str(one["jobId"])), "otp": (None, one["otp"])}
+    headers = {"X-API-KEY": shop.key}
+    answer = shop.server.client.post(VERIFY, files=fields, headers=headers)
+    assert refusal(answer) == (415, "unsupported_media_type")
+    for accepted in ("application/json", "application/x-www-form-urlencoded"):
+        assert accepted in answer.json()["message"]
+    row = shop.verification(one["verificationId"])
+    assert (row.status, row.attempts) == ("pending", 0)
+
+
+def test_key_is_checked_before_the_type_of_the_body(api: WebServer) -> None:
+    fields = {"otp": (None, "1234")}
+    answer = api.client.post(VERIFY, files=fields, headers={"X-API-KEY": "wrong"})
+    assert answer.status_code == 401
+
+
 def test_invalid_request_uses_no_attempt(shop: KeyedApi) -> None:
     one = shop.accepted()
     shop.check(jobId=one["jobId"])

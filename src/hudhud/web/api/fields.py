@@ -10,17 +10,26 @@ from typing import Any, Final
 
 import msgspec
 
-from hudhud.core.errors import BadRequest
+from hudhud.core.errors import BadRequest, UnsupportedBody
 from hudhud.core.plain_text import is_plain
 from hudhud.core.whole_numbers import whole_number
 from hudhud.web.http.form_fields import form_fields
 from hudhud.web.http.request import FORM, JSON, AnyRequest, content_type
 
 NOT_JSON = "Bad Request: The request body is not valid JSON."
+NOT_MULTIPART = (
+    f"A multipart body is not supported. Send the fields as {JSON} or {FORM}, and name the type in "
+    "the header Content-Type."
+)
+MULTIPART = "multipart/"
 TOO_MANY_FIELDS = "Bad Request: The form has too many fields."
 INVALID = "invalid_parameter"
 MOST_FIELDS = 1000
-FLAGS: Final[Mapping[Any, bool]] = {True: True, False: False, "true": True, "false": False}
+# In any letter case.
+FLAGS: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("true", "1", "on", "yes"), True),
+    **dict.fromkeys(("false", "0", "off", "no"), False),
+}
 
 
 class Fields:
@@ -57,13 +66,14 @@ class Fields:
         return value
 
     def flag(self, name: str) -> bool:
-        """Return whether a field is true; a missing one is false."""
+        """Return whether a field is true, by `FLAGS` if it is text; a missing one is false."""
         value = self.raw(name)
         if value in (None, ""):
             return False
-        if not isinstance(value, bool | str) or value not in FLAGS:
+        known = FLAGS.get(value.lower()) if isinstance(value, str) else value
+        if not isinstance(known, bool):
             raise _wrong(name, "true or false")
-        return FLAGS[value]
+        return known
 
     def matching(self, name: str, pattern: re.Pattern[str], what: str) -> str | None:
         """Return a text that matches the pattern; `what` is for the error."""
@@ -90,7 +100,20 @@ class Fields:
 
 
 async def fields_of(request: AnyRequest) -> Fields:
-    """Return the fields of a request's body. Raises BadRequest."""
+    """Return the fields of a request's body.
+
+    Raises BadRequest, and UnsupportedBody for a multipart body, whose fields would be ignored.
+    """
+    if content_type(request).startswith(MULTIPART):
+        raise UnsupportedBody(NOT_MULTIPART, "unsupported_media_type")
+    return await fields_of_send(request)
+
+
+async def fields_of_send(request: AnyRequest) -> Fields:
+    """Return the fields of a send's body. Raises BadRequest.
+
+    As in the earlier application, a multipart body has no fields.
+    """
     kind, body = content_type(request), await request.body()
     if kind == FORM:
         return Fields(_form_fields(body))

@@ -37,7 +37,7 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
     status_code=201,
     operation_class=LinkOperation,
     security=API_KEY_SECURITY,
-    responses=responses(400, 401, 403, 413, 429, 500, 503),
+    responses=responses(400, 401, 403, 413, 415, 429, 500, 503),
 )
 async def start(request: AnyRequest) -> Response[schemas.Link]:
     """Start a verification in which the user sends a prepared WhatsApp message."""

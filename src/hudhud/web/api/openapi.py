@@ -14,7 +14,6 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import (
     Components,
     Example,
-    OpenAPIFormat,
     OpenAPIHeader,
     OpenAPIMediaType,
     OpenAPIResponse,
@@ -34,6 +33,8 @@ from hudhud.verification import codes
 from hudhud.verification.lifecycle import STATUSES
 from hudhud.verification.queries import LARGEST_PAGE
 from hudhud.web.api import auth, phone_number
+from hudhud.web.api.field_schemas import CLIENT_IP, HIDE_CODE, TYPED_CODE
+from hudhud.web.api.fields import NOT_MULTIPART
 from hudhud.web.http import errors
 from hudhud.web.http.api_key import KEY_WRONG
 from hudhud.web.http.request import FORM, JSON, AnyRequest
@@ -99,26 +100,15 @@ SEND_BODY = Schema(
         "metadata": Schema(
             type=OpenAPIType.OBJECT, description="Returned in events; at most 1,024 bytes as JSON."
         ),
-        "hideCode": Schema(type=OpenAPIType.BOOLEAN, description="Omit `otp` from the response."),
-        "clientIp": Schema(
-            any_of=[
-                Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.IPV4),
-                Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.IPV6),
-            ],
-            description="Address of the user, for limits.",
-        ),
+        "hideCode": HIDE_CODE,
+        "clientIp": CLIENT_IP,
     },
 )
 CHECK_BODY = Schema(
     type=OpenAPIType.OBJECT,
     required=["otp"],
     properties={
-        "otp": Schema(
-            type=OpenAPIType.STRING,
-            min_length=1,
-            max_length=codes.LONGEST_TYPED,
-            description="What the user typed.",
-        ),
+        "otp": TYPED_CODE,
         "phoneNumber": PHONE_NUMBER,
         "verificationId": VERIFICATION_ID,
         "jobId": _whole("The job that the send returned.", 1, 10**18 - 1),
@@ -142,6 +132,7 @@ LINK_BODY = Schema(
         "phoneNumber": PHONE_NUMBER,
         "reference": REFERENCE,
         "locale": LOCALE,
+        "clientIp": CLIENT_IP,
         "redirectUrl": Schema(
             type=OpenAPIType.STRING,
             max_length=2000,
@@ -174,6 +165,7 @@ PROBLEMS = {
     409: ("Its state does not allow this; see `error`.", ()),
     410: ("It has expired.", ()),
     413: ("The body is larger than 1 MB.", (errors.TOO_LARGE,)),
+    415: ("The body is multipart.", (NOT_MULTIPART,)),
     422: ("The Idempotency-Key was used with another body.", ()),
     429: ("A limit is reached. If there is a `Retry-After`, try again after it.", ()),
     500: ("Unexpected error; see Hudhud's log.", (errors.UNEXPECTED,)),

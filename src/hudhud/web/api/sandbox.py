@@ -62,7 +62,7 @@ async def sandbox_messages(
     status_code=202,
     operation_class=InboundOperation,
     security=API_KEY_SECURITY,
-    responses=responses(400, 401, 403, 413, 500, 503),
+    responses=responses(400, 401, 403, 413, 415, 500, 503),
 )
 async def inbound(request: AnyRequest) -> Response[Message]:
     """Simulate a person's WhatsApp message, for links of the sandbox."""

@@ -1,7 +1,6 @@
 """POST /api/v1/otp/send: read the request, accept it, answer 202."""
 
 import re
-from ipaddress import ip_address
 
 import structlog
 from litestar import Response, post
@@ -10,12 +9,13 @@ from msgspec import UNSET
 from hudhud.auth.caller import Caller
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest
+from hudhud.core.ip_addresses import node_address
 from hudhud.verification import codes
 from hudhud.verification.idempotency import IdempotentRequest
 from hudhud.verification.new_verification import SendRequest
 from hudhud.web.api import schemas
 from hudhud.web.api.auth import authenticate
-from hudhud.web.api.fields import INVALID, Fields, fields_of
+from hudhud.web.api.fields import INVALID, Fields, fields_of_send
 from hudhud.web.api.openapi import API_KEY_SECURITY, SendOperation, responses
 from hudhud.web.api.phone_number import number_to_send_to
 from hudhud.web.http import rate_limit_headers
@@ -32,7 +32,7 @@ LONGEST_KEY = 255
 LONGEST_NAME = 64
 LARGEST_METADATA = 1024
 SHORTEST_TTL, LONGEST_TTL = 60, 900
-LONGEST_ADDRESS = 45
+NO_ADDRESS = 'Bad Request: "clientIp" must be one IP address, such as 192.0.2.1 or 2001:db8::1.'
 NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{LONGEST_NAME}}}", re.ASCII)
 
 
@@ -50,7 +50,7 @@ async def send(request: AnyRequest) -> Response[schemas.Accepted]:
     number = request_id(request)
     caller = authenticate(request, "send")
     state = state_of(request)
-    fields = await fields_of(request)
+    fields = await fields_of_send(request)
     asked = send_request(fields, _idempotent(request, fields, caller))
     new = state.starter.make(asked, caller=caller, request_id=number, now=now_ms())
     accepted = await state.acceptances.submit(new)
@@ -87,13 +87,13 @@ def send_request(fields: Fields, idempotent: IdempotentRequest | None) -> SendRe
 
 def client_ip(fields: Fields) -> str | None:
     """Parse the user's IP address that the caller reports. Raises BadRequest."""
-    given = fields.text("clientIp", LONGEST_ADDRESS)
-    if given is None:
+    given = fields.raw("clientIp")
+    if given in (None, ""):
         return None
-    try:
-        return str(ip_address(given))
-    except ValueError:
-        raise BadRequest('Bad Request: "clientIp" must be an IP address.', INVALID) from None
+    address = node_address(given) if isinstance(given, str) else None
+    if address is None:
+        raise BadRequest(NO_ADDRESS, INVALID)
+    return address
 
 
 def _idempotent(request: AnyRequest, fields: Fields, caller: Caller) -> IdempotentRequest | None:

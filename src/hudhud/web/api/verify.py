@@ -31,7 +31,7 @@ TYPED_REQUIRED = 'Bad Request: "otp" is required in the request body: what the u
     status_code=200,
     operation_class=CheckOperation,
     security=API_KEY_SECURITY,
-    responses=responses(400, 401, 403, 404, 409, 410, 413, 429, 500, 503),
+    responses=responses(400, 401, 403, 404, 409, 410, 413, 415, 429, 500, 503),
 )
 async def verify(request: AnyRequest) -> Response[schemas.Checked]:
     """Check a code, which is valid once and while attempts remain."""

@@ -21,6 +21,7 @@ from hudhud.core.errors import (
     QueueUnavailable,
     Refused,
     TooMany,
+    UnsupportedBody,
 )
 from hudhud.db.engine import may_pass
 from hudhud.verification.limits.rate_limits import LimitReached
@@ -48,6 +49,7 @@ STATUS_OF: Final[dict[type[Refused], int]] = {
     NotFound: 404,
     Conflict: 409,
     Gone: 410,
+    UnsupportedBody: 415,
     Contradiction: 422,
     TooMany: 429,
     NotReady: 503,
