@@ -71,6 +71,13 @@ def test_preview_shows_every_wording(run: Run, locale: str) -> None:
     assert "--- link_refused, 1 of 1\n" in ended.out
 
 
+def test_preview_of_a_language_without_texts_warns_and_shows_the_default(run: Run) -> None:
+    ended = run("templates", "preview", "--locale", "iw")
+    assert ended.code == 0
+    assert ended.err.startswith("There are no texts in iw. These are in en;")
+    assert ended.out.splitlines().count("4728") == len(shipped()["otp"]["en"])
+
+
 def test_preview_follows_the_settings_and_the_key(
     run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,7 +93,6 @@ def test_preview_follows_the_settings_and_the_key(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--locale", "xx"], "hudhud: There are no texts in xx. There are: ar, de, "),
         (["--template", "shop"], "hudhud: There is no template shop."),
         (["--minutes", "0"], "Usage: "),
     ],

@@ -143,6 +143,19 @@ def test_a_verification_is_described_without_its_code(database: Database) -> Non
     assert "73519462" not in "".join(each.payload for each in told(database))
 
 
+@pytest.mark.parametrize(("wanted", "kept"), [(None, "ar"), ("in_ID", "id"), ("iw", "ar")])
+def test_events_have_the_language_of_the_message(
+    database: Database, wanted: str | None, kept: str
+) -> None:
+    add_endpoint(database, URL)
+    sent = send(database, locale=wanted)
+    with database.write() as connection:
+        lifecycle.approve(connection, sent.verification_id, now=NOW)
+    found = told(database, "verification.")
+    assert [row.kind for row in found] == ["verification.created", "verification.approved"]
+    assert [data(row)["locale"] for row in found] == [kept, kept]
+
+
 def test_every_end_of_a_verification_is_an_event(database: Database) -> None:
     add_endpoint(database, URL)
     sent = [send(database, owner=f"owner {number}").verification_id for number in range(4)]

@@ -7,9 +7,12 @@ import typer
 
 from hudhud.cli.terminal import warn
 from hudhud.core.errors import SettingsError
+from hudhud.core.plain_text import shortened
 from hudhud.core.settings import load_settings
+from hudhud.messages.templates import locales
 from hudhud.messages.templates.catalog import (
     FILE,
+    LONGEST_SHOWN,
     SECONDS_PER_MINUTE,
     LinkText,
     with_code,
@@ -67,6 +70,11 @@ def preview(
     settings = load_settings()
     texts = build_templates(settings)
     chosen = texts.choose_locale("", locale, key)
+    if locale is not None and locales.closest(locale, (chosen,)) is None:
+        warn(
+            f"There are no texts in {shortened(locale, LONGEST_SHOWN)}. These are in {chosen}; a "
+            "request may get those of the number's country."
+        )
     ttl_seconds = minutes * SECONDS_PER_MINUTE if minutes else settings.otp_ttl_seconds
     name, bodies = texts.code_texts(template, chosen, key_name=key, ttl_seconds=ttl_seconds)
     code = SAMPLE_CODE[: settings.otp_length]

@@ -38,6 +38,7 @@ _ORIGINAL = select(
     tables.verifications.c.id,
     tables.verifications.c.code_sealed,
     tables.verifications.c.hides_code,
+    tables.verifications.c.locale,
     tables.verifications.c.expires_at,
     _FIRST_MESSAGE.label("message_id"),
 )
@@ -246,7 +247,7 @@ class Acceptor:
         code = None
         if row.code_sealed is not None and not (new.hides_code or row.hides_code):
             code = self._cipher.codes.open(row.id, row.code_sealed)
-        return Accepted(row.id, row.message_id, code, row.expires_at, is_repeated=True)
+        return Accepted(row.id, row.message_id, code, row.locale, row.expires_at, is_repeated=True)
 
 
 def _keys(group: Iterable[NewVerification]) -> list[tuple[IdempotentRequest, str]]:
@@ -290,7 +291,7 @@ def _pending_of(connection: Connection, phones: Collection[str], now: int) -> Se
 
 def _accepted(new: NewVerification, number: int, quota: Quota) -> Accepted:
     code = None if new.hides_code else new.code
-    return Accepted(new.id, number, code, new.expires_at, quota)
+    return Accepted(new.id, number, code, new.locale, new.expires_at, quota)
 
 
 def _count(connection: Connection, *, queued: int, traffic: int, canceled: int, now: int) -> None:

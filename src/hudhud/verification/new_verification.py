@@ -69,6 +69,7 @@ class Accepted:
     verification_id: str
     message_id: int
     code: str | None
+    locale: str | None
     expires_at: int
     quota: Quota = NO_LIMITS
     is_repeated: bool = False

@@ -35,7 +35,7 @@ class VerificationStarter:
     ) -> NewVerification:
         """Choose the code and the wording without storing anything.
 
-        Raises BadRequest for a template or locale that does not exist.
+        Raises BadRequest for a template that does not exist.
         """
         ttl = request.ttl_seconds or self._ttl_seconds
         locale = self._templates.choose_locale(request.phone.country, request.locale, caller.name)

@@ -249,21 +249,49 @@ def test_country_determines_the_language_with_a_default(
 
 @pytest.mark.parametrize(
     ("wanted", "locale"),
-    [("fr", "fr"), ("FR", "fr"), ("pt-BR", "pt"), ("pt_BR", "pt"), ("zh-Hant-TW", None),
-     ("xx", None), ("", None), ("-", None), ("fr" * 500, None), ("f\nr", None)],
+    [("fr", "fr"), ("FR", "fr"), ("pt-BR", "pt"), ("pt_BR", "pt"), ("in_ID", "id"), ("deu", "de"),
+     ("prs", "fa"), ("hi-Latn", "en"), ("zh-Hant-TW", "ar"), ("iw", "ar"), ("xx", "ar"),
+     ("i-klingon", "ar"), ("", "ar"), ("-", "ar"), ("fr" * 500, "ar"), ("f\nr", "ar")],
 )  # fmt: skip
-def test_request_chooses_the_language_or_gets_the_available_ones(
-    make: Make, wanted: str, locale: str | None
+def test_request_chooses_the_language_or_gets_that_of_the_country(
+    make: Make, wanted: str, locale: str
 ) -> None:
-    texts = make()
-    if locale is not None:
-        assert texts.choose_locale("EG", wanted, None) == locale
-        return
-    with pytest.raises(BadRequest) as refused:
-        texts.choose_locale("EG", wanted, None)
-    assert refused.value.word == "unknown_locale"
-    assert str(refused.value).endswith("There are: ar, de, en, es, fa, fr, hi, id, pt, ru, tr, ur.")
-    assert len(str(refused.value)) < 150
+    assert make().choose_locale("EG", wanted, None) == locale
+
+
+@pytest.mark.parametrize(("country", "locale"), [("FR", "fr"), ("CH", "tr"), ("TW", "tr")])
+def test_unknown_language_gives_that_of_the_country_else_the_default(
+    make: Make, country: str, locale: str
+) -> None:
+    assert make(default_locale="tr").choose_locale(country, "zh-Hant-TW", None) == locale
+
+
+def test_unknown_language_gives_that_of_the_key_before_that_of_the_country(make: Make) -> None:
+    assert make(OWN).choose_locale("EG", "iw", "webshop") == "it"
+
+
+def test_custom_texts_are_found_by_aliases_and_parents(make: Make) -> None:
+    own = "".join(
+        f'[templates.otp.{locale}]\nwordings = ["{{code}}\\n{locale}"]\n'
+        for locale in ("iw", "zh", "zh-Hant", "es-419", "en-GB", "nb")
+    )
+    texts = make(own)
+    found = {
+        wanted: texts.choose_locale("EG", wanted, None)
+        for wanted in ("iw", "he-IL", "zh_TW", "zh-Hant-HK", "zh-CN", "es_MX", "es-ES", "en-UK")
+    }
+    assert found == {
+        "iw": "he",
+        "he-IL": "he",
+        "zh_TW": "zh-hant",
+        "zh-Hant-HK": "zh-hant",
+        "zh-CN": "zh",
+        "es_MX": "es-419",
+        "es-ES": "es",
+        "en-UK": "en-gb",
+    }
+    assert rendered(texts, "he") == {"{code}\niw"}
+    assert rendered(texts, "iw") == {"{code}\niw"}  # as stored by an earlier version
 
 
 def test_custom_texts_replace_shipped_ones_by_language(make: Make) -> None:

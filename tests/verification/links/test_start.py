@@ -1,5 +1,6 @@
 """Starting links, and the effects of their texts."""
 
+import json
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady, TooMany
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
-from hudhud.db.tables import conversions, link_answers, verifications
+from hudhud.db.tables import conversions, events, link_answers, verifications
 from hudhud.messages import counters
 from hudhud.messages.templates.shipped import CODE_LINE
 from hudhud.senders import records
@@ -37,6 +38,7 @@ from support.links import (
     write,
 )
 from support.queued import NOW, PHONE, SECRET, VALIDITY_MS, accept, caller, link_replies
+from support.receivers import add_endpoint
 
 OTHER = "+201001234599"
 EGYPT = Phone(PHONE, "EG")
@@ -97,9 +99,25 @@ def test_text_uses_the_requested_language_or_that_of_the_number(database: Databa
     assert stored(database, german.verification_id).locale == "de"
     assert stored(database, egyptian.verification_id).locale == "ar"
     assert any("\u0600" <= letter <= "\u06ff" for letter in text_of(egyptian.url))
-    with pytest.raises(BadRequest) as refused:
-        start(database, locale="xx")
-    assert refused.value.word == "unknown_locale"
+
+
+@pytest.mark.parametrize(("wanted", "kept"), [("in_ID", "id"), ("iw", "ar"), ("zh-Hant-TW", "ar")])
+def test_language_without_texts_is_replaced(database: Database, wanted: str, kept: str) -> None:
+    link = start(database, EGYPT, locale=wanted)
+    assert stored(database, link.verification_id).locale == kept
+
+
+@pytest.mark.parametrize("wanted", [None, "in_ID", "iw"])
+@pytest.mark.parametrize("phone", [None, EGYPT])
+def test_every_event_of_a_link_has_its_language(
+    database: Database, wanted: str | None, phone: Phone | None
+) -> None:
+    add_endpoint(database, "https://shop.example/hudhud")
+    link = start(database, phone, locale=wanted)
+    with database.read() as connection:
+        (payload,) = connection.scalars(select(events.c.payload)).all()
+    kept = "id" if wanted == "in_ID" else "en" if phone is None else "ar"
+    assert json.loads(payload)["locale"] == stored(database, link.verification_id).locale == kept
 
 
 def test_without_a_linked_number_there_is_no_link(database: Database) -> None:

@@ -38,6 +38,7 @@ MISTAKES: list[dict[str, Any]] = [
     {"reference": "x" * 65},
     {"reference": 7},
     {"locale": "e n"},
+    {"locale": "-"},
     {"clientIp": "192.0.2.1, 198.51.100.2"},
     {"redirectUrl": "javascript:alert(1)"},
     {"redirectUrl": "//example.com"},
@@ -151,8 +152,22 @@ def test_invalid_body_starts_no_link(server: WebServer) -> None:
         assert connection.execute(select(verifications)).all() == []
 
 
-def test_a_language_without_texts_is_refused(server: WebServer) -> None:
-    assert refusal(server.client.post(LINK, json={"locale": "xx"})) == (400, "unknown_locale")
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"locale": "in_ID"}, "id"),
+        ({"locale": "iw"}, "en"),  # the default: the country is not known yet
+        ({"locale": "iw", "phoneNumber": PHONE}, "ar"),
+        ({"locale": "zh-Hant-TW", "phoneNumber": PHONE}, "ar"),
+        ({"phoneNumber": PHONE}, "ar"),
+        ({}, "en"),
+    ],
+)
+def test_status_always_has_the_language_of_a_link(
+    server: WebServer, fields: dict[str, str], kept: str
+) -> None:
+    link = start(server, **fields)
+    assert get(server, link["verificationId"]).json()["locale"] == kept
 
 
 def test_a_multipart_body_is_refused_with_the_accepted_types(server: WebServer) -> None:

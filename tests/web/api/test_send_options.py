@@ -28,7 +28,8 @@ WRONG: dict[str, list[Any]] = {
     "length": [0, 3, 11, -4, 4.5, True, "4.0", "x", [4], {}, 10**30],
     "ttlSeconds": [0, 59, 901, -60, 60.5, False, "٦٠", [], "1e2"],
     "code": [1234, "123", "12345678901", "12 34", "١٢٣٤", "12-34", []],
-    "locale": ["e n", "é", 5, ["en"], "x" * 65, "en\n", True],
+    "locale": ["e n", "é", 5, ["en"], "x" * 65, "en\n", True, "-", "e", "en-", "en--gb", "123",
+               "languages", "en-languages", "ar,en", "ar;q=0.9", "en" + "-abcdefg" * 8],
     "template": ["o tp", "../otp", 5, {}, "x" * 65, "otp\n"],
     "reference": ["x" * 65, 5, [], {}, "a\nb", "a\x00", "a\u202eb"],
     "metadata": ["x", 5, [], [1], {"x": "y" * 1024}, True],
@@ -129,12 +130,46 @@ def test_caller_may_choose_the_language(shop: KeyedApi, wanted: str, kept: str) 
     assert body_of(shop, answer).isascii() == (kept == "en")
 
 
-def test_language_without_texts_is_refused_with_the_available_ones(
-    shop: KeyedApi,
+@pytest.mark.parametrize(
+    ("wanted", "country", "kept"),
+    [
+        ("in_ID", "+4915", "id"),  # the code of Indonesian before 1989
+        ("prs-AF", "+4915", "fa"),
+        ("en_US.UTF-8", "+4915", "en"),
+        ("ar-u-nu-latn", "+4915", "ar"),
+        ("iw", "+4915", "de"),  # Hebrew, without texts: the country's language
+        ("zh-Hant-TW", "+4915", "de"),
+        ("i-klingon", "+4915", "de"),
+        ("xx", "+4175", "en"),  # the default, because the country has several languages
+        ("pt-BR", "+4915", "pt"),
+    ],
+)
+def test_language_without_texts_is_replaced_and_the_answer_says_by_which(
+    shop: KeyedApi, wanted: str, country: str, kept: str
 ) -> None:
-    answer = shop.send(locale="xx")
-    assert refusal(answer) == (400, "unknown_locale")
-    assert "ar, de, en" in answer.json()["message"]
+    phone = f"{country}{new_number()[-8:]}" if country == "+4915" else "+41791234567"
+    answer = shop.send(phone, locale=wanted)
+    assert answer.status_code == 202, answer.text
+    verification_id = answer.json()["verificationId"]
+    assert answer.text.endswith(f',"verificationId":"{verification_id}","locale":"{kept}"}}')
+    assert shop.get(f"/{verification_id}").json()["locale"] == kept
+
+
+@pytest.mark.parametrize("wanted", ["en", "EN", None, ""])
+def test_answer_has_no_language_if_it_is_the_requested_one(
+    shop: KeyedApi, wanted: str | None
+) -> None:
+    answer = shop.accepted(locale=wanted)
+    assert "locale" not in answer
+    kept = "en" if wanted else "ar"
+    assert shop.get(f"/{answer['verificationId']}").json()["locale"] == kept
+
+
+def test_repeated_answer_has_the_same_language(shop: KeyedApi) -> None:
+    phone = new_number()
+    first, second = (again(shop, "order-1", phone, locale="iw") for _ in range(2))
+    assert first.json()["locale"] == "ar"
+    assert (second.text, second.headers["Idempotency-Replayed"]) == (first.text, "true")
 
 
 @pytest.mark.parametrize("name", ["nothing", "link_reply", "otp2"])

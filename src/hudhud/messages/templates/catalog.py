@@ -76,8 +76,8 @@ class Templates:
     def choose_locale(self, phone_country: str, wanted: str | None, key_name: str | None) -> str:
         """Return the language of the request, else of key, country or default.
 
-        `pt-BR` falls back to `pt` if it has no texts of its own.
-        Raises BadRequest (`unknown_locale`) if the requested language has no texts.
+        `pt-BR` falls back to `pt` if it has no texts of its own. If that has none either, the
+        choice is the same as without a requested language.
         """
         return self._now().choose_locale(phone_country, wanted, key_name)
 
@@ -180,17 +180,9 @@ class _InForce:
 
     def choose_locale(self, country: str, wanted: str | None, key_name: str | None) -> str:
         """See Templates."""
-        if wanted is None:
-            choice = self.key(key_name).locale or locales.language_of(country)
-            return (choice and locales.closest(choice, self.known)) or self.default_locale
-        locale = locales.closest(wanted, self.known)
-        if locale is None:
-            raise BadRequest(
-                f"There are no texts in {shortened(wanted, LONGEST_SHOWN)}. "
-                f"There are: {', '.join(sorted(self.known))}.",
-                "unknown_locale",
-            )
-        return locale
+        choices = (wanted, self.key(key_name).locale or locales.language_of(country))
+        found = (locales.closest(choice, self.known) for choice in choices if choice)
+        return next(filter(None, found), self.default_locale)
 
     def wordings(
         self, name: str, locale: str, key_name: str | None, minutes: int

@@ -7,6 +7,8 @@ from babel import Locale, UnknownLocaleError
 from babel.languages import get_official_languages, get_territory_language_info
 from babel.units import format_unit
 
+from hudhud.messages.templates.language_tags import lineage
+
 MINUTES = "duration-minute"
 
 # Countries where Arabic is an official language (CLDR, territoryInfo), even if not the only one.
@@ -17,11 +19,6 @@ ARABIC_SPEAKING = frozenset(
 # official languages of equal rank.
 NO_ONE_LANGUAGE = frozenset({"CA", "IN", "US"})
 MANY_PERCENT = 33
-
-
-def normal(locale: str) -> str:
-    """Return the normal form for comparison: `pt_BR` and `PT-br` become `pt-br`."""
-    return locale.strip().replace("_", "-").lower()
 
 
 def exists(locale: str) -> bool:
@@ -35,10 +32,7 @@ def exists(locale: str) -> bool:
 
 def closest(wanted: str, known: Container[str]) -> str | None:
     """Return the closest known language: `pt-br`, else `pt`, else None."""
-    locale = normal(wanted)
-    while locale and locale not in known:
-        locale = locale.rpartition("-")[0]
-    return locale or None
+    return next((locale for locale in lineage(wanted) if locale in known), None)
 
 
 @cache

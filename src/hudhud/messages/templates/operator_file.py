@@ -16,6 +16,7 @@ from typing import Any
 from hudhud.core.errors import SettingsError
 from hudhud.core.setting_types import brand
 from hudhud.messages.templates import locales
+from hudhud.messages.templates.language_tags import normal
 from hudhud.messages.templates.shipped import (
     CODE,
     CODE_LINE,
@@ -92,7 +93,7 @@ def _quoted(key: str) -> str:
 def _built(document: dict[str, Any]) -> TemplatesFile:
     texts = {
         name: {
-            locales.normal(locale): tuple(wording.strip() for wording in table["wordings"])
+            normal(locale): tuple(wording.strip() for wording in table["wordings"])
             for locale, table in by_locale.items()
         }
         for name, by_locale in document.get("templates", {}).items()
@@ -119,7 +120,7 @@ def _problems(document: dict[str, Any]) -> Iterator[Problem]:
     if not isinstance(keys, dict):
         yield ("keys",), 'write [keys."NAME"] with the name of an API key.'
         keys = {}
-    known = set(SHIPPED).union(*(map(locales.normal, one) for one in _tables(templates)))
+    known = set(SHIPPED).union(*(map(normal, one) for one in _tables(templates)))
     for name, table in keys.items():
         yield from _key_problems(name, table, {DEFAULT_TEMPLATE, *templates}, known)
 
@@ -140,13 +141,13 @@ def _template_problems(name: str, by_locale: object) -> Iterator[Problem]:
         return
     seen: set[str] = set()
     for locale, table in by_locale.items():
-        normal = locales.normal(locale)
-        if not locales.exists(normal):
+        language = normal(locale)
+        if not locales.exists(language):
             yield (*path, locale), f"{locale!r} is not a language: write one like ar or pt-BR."
-        elif normal in seen:
+        elif language in seen:
             yield (*path, locale), f"{locale} is given twice."
-        seen.add(normal)
-        yield from _table_problems((*path, locale), name, normal, table)
+        seen.add(language)
+        yield from _table_problems((*path, locale), name, language, table)
 
 
 def _table_problems(

@@ -2,9 +2,20 @@
 
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIType, Schema
 
+from hudhud.messages.templates import language_tags
 from hudhud.verification import codes
 from hudhud.web.api.fields import FLAGS
 
+LOCALE = Schema(
+    type=OpenAPIType.STRING,
+    max_length=language_tags.LONGEST_TAG,
+    pattern=f"^{language_tags.SYNTAX}$",
+    description=(
+        "Language of the message; by default that of the key or the country. A language without "
+        "texts is replaced by its parent (`pt-BR` by `pt`), otherwise by the default."
+    ),
+    examples=["ar"],
+)
 HIDE_CODE = Schema(
     any_of=[
         Schema(type=OpenAPIType.BOOLEAN),

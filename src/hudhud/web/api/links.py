@@ -16,7 +16,7 @@ from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, Fields, fields_of
 from hudhud.web.api.openapi import API_KEY_SECURITY, ApiOperation, LinkOperation, responses
 from hudhud.web.api.phone_number import number_to_link
-from hudhud.web.api.send import LONGEST_NAME, NAME, client_ip
+from hudhud.web.api.send import LONGEST_NAME, client_ip, locale
 from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.qr_svg import qr_image
 from hudhud.web.http.request import REQUEST_ID_HEADER, VERIFICATION_ID, AnyRequest, request_id
@@ -87,7 +87,7 @@ def link_request(fields: Fields) -> LinkRequest:
         mode=cast("LinkMode", mode),
         phone=None if phone in (None, "") else number_to_link(phone),
         reference=fields.text("reference", LONGEST_NAME),
-        locale=fields.matching("locale", NAME, "a language such as ar or pt-BR"),
+        locale=locale(fields),
         redirect_url=_redirect_url(fields),
         client_ip=client_ip(fields),
     )

@@ -33,7 +33,7 @@ from hudhud.verification import codes
 from hudhud.verification.lifecycle import STATUSES
 from hudhud.verification.queries import LARGEST_PAGE
 from hudhud.web.api import auth, phone_number
-from hudhud.web.api.field_schemas import CLIENT_IP, HIDE_CODE, TYPED_CODE
+from hudhud.web.api.field_schemas import CLIENT_IP, HIDE_CODE, LOCALE, TYPED_CODE
 from hudhud.web.api.fields import NOT_MULTIPART
 from hudhud.web.http import errors
 from hudhud.web.http.api_key import KEY_WRONG
@@ -70,12 +70,6 @@ PHONE_NUMBER = Schema(
 )
 REFERENCE = Schema(
     type=OpenAPIType.STRING, max_length=64, pattern=PRINTABLE, description="The caller's own id."
-)
-LOCALE = Schema(
-    type=OpenAPIType.STRING,
-    pattern="^[A-Za-z0-9_.-]{1,64}$",
-    description="Language of the message; by default that of the key or the country.",
-    examples=["ar"],
 )
 SEND_BODY = Schema(
     type=OpenAPIType.OBJECT,

@@ -13,13 +13,17 @@ Delivery = Literal[
 
 
 class Accepted(Struct, frozen=True, kw_only=True):
-    """A code is stored and will be sent; `otp` may be hidden."""
+    """A code is stored and will be sent; `otp` may be hidden.
+
+    `locale` is present if the request named a language other than that of the message.
+    """
 
     message: str
     otp: str | UnsetType = UNSET
     jobId: int  # noqa: N815 -- the contract's name
     otp_expires_at: str
     verificationId: str  # noqa: N815 -- the contract's name
+    locale: str | UnsetType = UNSET
 
 
 class Checked(Struct, frozen=True, kw_only=True):

@@ -4,15 +4,16 @@ import re
 
 import structlog
 from litestar import Response, post
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from hudhud.auth.caller import Caller
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.core.ip_addresses import node_address
+from hudhud.messages.templates import language_tags
 from hudhud.verification import codes
 from hudhud.verification.idempotency import IdempotentRequest
-from hudhud.verification.new_verification import SendRequest
+from hudhud.verification.new_verification import Accepted, SendRequest
 from hudhud.web.api import schemas
 from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, Fields, fields_of_send
@@ -64,6 +65,7 @@ async def send(request: AnyRequest) -> Response[schemas.Accepted]:
         jobId=accepted.message_id,
         otp_expires_at=iso(accepted.expires_at),
         verificationId=accepted.verification_id,
+        locale=_replacement(asked, accepted),
     )
     return answer(body, headers=headers)
 
@@ -72,7 +74,7 @@ def send_request(fields: Fields, idempotent: IdempotentRequest | None) -> SendRe
     """Parse a body. Raises BadRequest."""
     return SendRequest(
         phone=number_to_send_to(fields.raw("phoneNumber")),
-        locale=fields.matching("locale", NAME, "a language such as ar or pt-BR"),
+        locale=locale(fields),
         template=fields.matching("template", NAME, "the name of a template"),
         length=fields.whole("length", codes.SHORTEST, codes.LONGEST),
         ttl_seconds=fields.whole("ttlSeconds", SHORTEST_TTL, LONGEST_TTL),
@@ -94,6 +96,17 @@ def client_ip(fields: Fields) -> str | None:
     if address is None:
         raise BadRequest(NO_ADDRESS, INVALID)
     return address
+
+
+def locale(fields: Fields) -> str | None:
+    """Parse the requested language, which may have no texts. Raises BadRequest."""
+    return fields.matching("locale", language_tags.TAG, "a language such as ar or pt-BR")
+
+
+def _replacement(asked: SendRequest, accepted: Accepted) -> str | UnsetType:
+    """Return the message's language if it is not the requested one."""
+    is_as_asked = asked.locale is None or language_tags.plain(asked.locale) == accepted.locale
+    return UNSET if is_as_asked or accepted.locale is None else accepted.locale
 
 
 def _idempotent(request: AnyRequest, fields: Fields, caller: Caller) -> IdempotentRequest | None:
