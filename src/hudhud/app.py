@@ -119,11 +119,15 @@ def build_link_starter(
 
 
 def build_resender(
-    settings: Settings, database: Database, templates: Templates, countries: CountryPolicy
+    settings: Settings,
+    database: Database,
+    cipher: CodeCipher,
+    templates: Templates,
+    countries: CountryPolicy,
 ) -> Resender:
     """Build the resender of codes."""
     limits = build_limits(settings)
-    return Resender(database, templates, countries, limits, mean_gap=mean_gap_of(settings))
+    return Resender(database, cipher, templates, countries, limits, mean_gap=mean_gap_of(settings))
 
 
 def credentials_of(settings: Settings) -> GivenCredentials:

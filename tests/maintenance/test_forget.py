@@ -12,9 +12,12 @@ import pytest
 from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, select, update
 
 from hudhud.auth.audit_log import note
+from hudhud.auth.caller import Caller
 from hudhud.channels.base import Account, Inbound, StateReport
 from hudhud.core.clock import now_ms
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import CommandFailed
+from hudhud.core.phones import Phone
 from hudhud.core.sentences import other, say
 from hudhud.core.stored_sentences import columns
 from hudhud.core.stored_sentences import stored as sentence_of
@@ -26,10 +29,14 @@ from hudhud.maintenance.phone_traces import PhoneMatcher
 from hudhud.messages import contacts, counters, queue, text_store, timeline, whatsapp_accounts
 from hudhud.messages.outcomes import Failed
 from hudhud.senders import records
+from hudhud.verification.check import Check
+from hudhud.verification.idempotency import IdempotentRequest
 from hudhud.webhooks import event_types, events
 from hudhud.worker.worker import record_outcomes
-from support.queued import PHONE, accept, put_sender, stored, submit, verification_of
+from support import links
+from support.queued import PHONE, SECRET, accept, put_sender, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
+from support.verifying import SHOP, check, request, start
 
 pytestmark = pytest.mark.slow
 
@@ -189,6 +196,70 @@ def test_idempotency_keys_are_deleted(database: Database) -> None:
     (kept,) = rows(database, tables.idempotency_keys)
     (other,) = [row for row in rows(database, tables.verifications) if row.phone == OTHER]
     assert kept.verification_id == other.id
+
+
+def keyed(number: int, who: Caller = SHOP) -> IdempotentRequest:
+    """The key and body of a request."""
+    return IdempotentRequest.of(who.owner, str(number), b"{}", CodeCipher(SECRET))
+
+
+def test_answers_to_repeated_requests_are_deleted(database: Database) -> None:
+    links.put_linked(database)
+    now = now_ms()
+    for number, phone in enumerate((PHONE, OTHER)):
+        link = links.start(database, Phone(phone, "EG"), by=SHOP, now=now, idempotent=keyed(number))
+        links.write(database, link.token, phone, now=now)
+        wrong = Check(SHOP, "x", verification_id=link.verification_id, idempotent=keyed(number))
+        check(database, wrong, now=now)
+    assert len(rows(database, tables.kept_answers)) == 4
+    forgotten = done(database)
+    assert forgotten.rows["kept_answers"] == 2
+    kept = rows(database, tables.kept_answers)
+    (others,) = [row.id for row in rows(database, tables.verifications) if row.phone == OTHER]
+    assert [(row.endpoint, row.verification_id) for row in kept] == [
+        ("link", others),
+        ("verify", others),
+    ]
+
+
+def test_answer_of_a_number_that_was_only_proved_is_deleted(database: Database) -> None:
+    (message,) = submit(database, now=now_ms(), phone=OTHER)
+    one = verification_of(database, message).id
+    with database.write() as connection:
+        connection.execute(update(tables.verifications).values(proved_phone=PHONE, api_key="shop"))
+    check(database, Check(SHOP, "x", verification_id=one, idempotent=keyed(1)), now=now_ms())
+    assert len(rows(database, tables.kept_answers)) == 1
+    done(database)
+    assert rows(database, tables.kept_answers) == []
+
+
+@pytest.fixture
+def someone_asks_with_keys(database: Database) -> Iterator[None]:
+    """Concurrent code requests for the number, each with its own Idempotency-Key."""
+    stopping = threading.Event()
+
+    def ask() -> None:
+        number = 0
+        while not stopping.wait(0.001):
+            number += 1
+            start(database, (SHOP, request(idempotent=keyed(number))), now=now_ms())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    yield
+    stopping.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("someone_asks_with_keys")
+def test_keys_used_during_the_run_are_deleted_with_the_number(database: Database) -> None:
+    forgotten = done(database)
+    kept = {row.verification_id for row in rows(database, tables.idempotency_keys)}
+    of_person = {
+        row.id for row in rows(database, tables.verifications) if row.phone == forgotten.pseudonym
+    }
+    assert of_person
+    assert kept.isdisjoint(of_person)
 
 
 def test_number_reference_and_metadata_are_removed_from_events(database: Database) -> None:

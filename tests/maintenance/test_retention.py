@@ -247,6 +247,8 @@ def test_obsolete_rows_are_deleted(database: Database) -> None:
             key = {"api_key": "k", "key_digest": str(moment).encode(), "body_digest": b""}
             more = {"verification_id": "v", "created_at": moment}
             connection.execute(insert(tables.idempotency_keys), key | more)
+            answer = {"endpoint": "verify", "answer_sealed": b""}
+            connection.execute(insert(tables.kept_answers), key | more | answer)
             counted = {"subject": "s", "start": moment, "count": 1, "expires_at": moment + 99_999}
             connection.execute(insert(tables.limit_counts), counted)
             converted = {"country": "EG", "start": moment, "shard": 1, "started": 1, "approved": 1}
@@ -256,6 +258,7 @@ def test_obsolete_rows_are_deleted(database: Database) -> None:
     run(database)
     for table in (
         tables.idempotency_keys,
+        tables.kept_answers,
         tables.limit_counts,
         tables.conversions,
         tables.link_answers,

@@ -1,5 +1,6 @@
 """During a change, data of the old and new secrets works."""
 
+from dataclasses import replace
 from typing import Any
 
 import pyotp
@@ -17,7 +18,7 @@ from hudhud.core.crypto import Cipher, CodeCipher
 from hudhud.core.phones import Phone
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
-from hudhud.db.tables import second_factors, verifications, webhook_endpoints
+from hudhud.db.tables import kept_answers, second_factors, verifications, webhook_endpoints
 from hudhud.maintenance import secret_rotation
 from hudhud.maintenance.secret_rotation import DONE, RotationStatus
 from hudhud.messages import search
@@ -28,6 +29,7 @@ from hudhud.verification.build import (
     secret_of,
 )
 from hudhud.verification.check import Check, Checked, CodeChecker
+from hudhud.verification.idempotency import KEPT_MS, IdempotentRequest
 from hudhud.verification.links.start import LinkRequest
 from hudhud.verification.new_verification import Accepted
 from hudhud.webhooks import endpoints
@@ -247,6 +249,26 @@ def test_pending_link_needs_the_former_secret(database: Database) -> None:
     put_linked(database)
     link = link_starter_of(database, BEFORE).start(LinkRequest(), caller=SHOP, now=now_ms())
     assert left(database).until == link.expires_at
+
+
+def test_answer_to_a_repeated_request_needs_the_former_secret_for_a_day(
+    database: Database,
+) -> None:
+    put_linked(database)
+    now = now_ms()
+    wanted = LinkRequest(idempotent=IdempotentRequest.of("shop", "key-1", b"{}", cipher(BEFORE)))
+    first = link_starter_of(database, BEFORE).start(wanted, caller=SHOP, now=now)
+    assert left(database) == RotationStatus(now + KEPT_MS, 0)
+    assert "answers to repeated requests" in left(database).sentence
+    repeated = replace(
+        wanted, idempotent=IdempotentRequest.of("shop", "key-1", b"{}", cipher(CHANGING))
+    )
+    again = link_starter_of(database, CHANGING).start(repeated, caller=SHOP, now=now)
+    assert (again.token, again.is_repeated) == (first.token, True)
+    with database.write() as connection:
+        connection.execute(update(verifications).values(link_index=None, link_sealed=None))
+        connection.execute(update(kept_answers).values(created_at=now - KEPT_MS))
+    assert left(database).is_nothing
 
 
 def test_data_not_yet_resealed_needs_the_former_secret(database: Database) -> None:

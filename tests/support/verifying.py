@@ -84,10 +84,9 @@ def wrong(code: str) -> str:
 
 def resends(database: Database, **changes: Any) -> Resender:
     """Return a resender of codes, by default on the sandbox."""
-    chosen = settings(**{"channel": "sandbox", **changes})
-    return build_resender(
-        chosen, database, build_templates(chosen), build_countries(chosen, database)
-    )
+    chosen = settings(**{"channel": "sandbox", "session_secret": SECRET, **changes})
+    templates, countries = build_templates(chosen), build_countries(chosen, database)
+    return build_resender(chosen, database, CodeCipher(SECRET), templates, countries)
 
 
 def verification(database: Database, one: str) -> Row[Any]:

@@ -85,7 +85,8 @@ class _Keys:
 class CodeCipher:
     """Convert codes and links to their stored forms and back.
 
-    `codes` seals codes and `links` seals links with their tokens, bound to the verification.
+    `codes` seals codes, `links` links with their tokens, and `answers` answers that are repeated
+    under the same Idempotency-Key, each bound to the verification.
     """
 
     def __init__(self, secret: str, previous: str | None = None) -> None:
@@ -93,6 +94,7 @@ class CodeCipher:
         self._all = [self._keys] if previous is None else [self._keys, _Keys(previous)]
         self.codes = Cipher("code encryption", secret, previous)
         self.links = Cipher("link encryption", secret, previous)
+        self.answers = Cipher("answer encryption", secret, previous)
 
     def digest(self, verification_id: str, code: str) -> bytes:
         """Return the HMAC of a code, bound to its verification."""

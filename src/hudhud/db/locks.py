@@ -45,12 +45,13 @@ def lock_migrations(connection: Connection) -> None:
 
 
 def lock_numbers(connection: Connection, phones: Iterable[str]) -> None:
-    """Let only one process supersede verifications of these phones at a time.
+    """Let only one process supersede verifications of these phones at a time."""
+    _lock_each(connection, phones)
 
-    Takes the locks in a fixed order, so that transactions cannot deadlock.
-    """
-    for number in sorted({_lock_of(phone) for phone in phones}):
-        lock(connection, number)
+
+def lock_idempotency_keys(connection: Connection, places: Iterable[str]) -> None:
+    """Let only one process answer requests of these keys and endpoints at a time."""
+    _lock_each(connection, (f"Idempotency-Key {place}" for place in places))
 
 
 def lock_conversions(connection: Connection, shard: int) -> None:
@@ -77,6 +78,15 @@ def _is_sqlite(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite"
 
 
-def _lock_of(phone: str) -> int:
-    """Hash a phone to a signed 64-bit lock number."""
-    return int.from_bytes(sha256(phone.encode()).digest()[:8], "big", signed=True)
+def _lock_each(connection: Connection, names: Iterable[str]) -> None:
+    """Take the locks in a fixed order, so that transactions cannot deadlock."""
+    numbers = sorted({_lock_of(name) for name in names})
+    if numbers and not _is_sqlite(connection):
+        # PostgreSQL reads an array in its order.
+        each = "SELECT pg_advisory_xact_lock(number) FROM unnest(CAST(:numbers AS bigint[])) number"
+        connection.execute(text(each), {"numbers": numbers})
+
+
+def _lock_of(name: str) -> int:
+    """Hash a name to a signed 64-bit lock number."""
+    return int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True)

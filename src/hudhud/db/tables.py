@@ -361,7 +361,7 @@ api_keys = Table(
     sqlite_autoincrement=True,
 )
 
-# The verifications of requests with an Idempotency-Key, for 24 hours.
+# The verifications of sends with an Idempotency-Key, for 24 hours.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
@@ -373,6 +373,22 @@ idempotency_keys = Table(
     PrimaryKeyConstraint("api_key", "key_digest"),
 )
 Index("idempotency_keys_created", idempotency_keys.c.created_at)
+
+# The answers to checks, links and resends with an Idempotency-Key, for 24 hours
+# (`verification/kept_answers.py`).
+kept_answers = Table(
+    "kept_answers",
+    metadata,
+    Column("api_key", Text, nullable=False),
+    Column("endpoint", Text, nullable=False),  # of a resend, with the verification's id
+    Column("key_digest", LargeBinary, nullable=False),
+    Column("body_digest", LargeBinary, nullable=False),
+    Column("verification_id", Text, nullable=False),
+    Column("answer_sealed", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    PrimaryKeyConstraint("api_key", "endpoint", "key_digest"),
+)
+Index("kept_answers_created", kept_answers.c.created_at)
 
 # Counts of each subject of a limit, by the start of the part of its window
 # (`verification/limits/rate_limits.py`).

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     and_,
     delete,
+    or_,
     select,
     tuple_,
     update,
@@ -124,6 +125,12 @@ def new_pseudonym(number: str) -> str:
     return f"forgotten-{digest.hex()[:PSEUDONYM_DIGITS]}"
 
 
+def _delete(table: Table, connection: Connection, keys: Sequence[Any]) -> None:
+    for key in keys:
+        this = tuple_(*table.primary_key.columns) == tuple_(*key)
+        connection.execute(delete(table).where(this))
+
+
 _KEYED = ("body", "error")
 
 
@@ -195,6 +202,7 @@ class _Forgetting:
                     found = phone_traces.find(connection, self._matcher, table)
                 self._batches.each(found, partial(self._change, table))
                 self.rows[table.name] += len(found)
+        self._release_idempotency_keys()  # also those used since
 
     def clean_index(self) -> None:
         """Merge the search index until it contains no deleted data."""
@@ -224,22 +232,19 @@ class _Forgetting:
             return connection.execute(statement).all()
 
     def _release_idempotency_keys(self) -> None:
-        """Delete idempotency keys, whose digests are of bodies containing the number."""
-        key = (tables.idempotency_keys.c.api_key, tables.idempotency_keys.c.key_digest)
+        """Delete idempotency keys, whose digests are of bodies with the number, and answers."""
+        names = (*self._numbers, self.pseudonym)
         of_person = select(tables.verifications.c.id).where(
-            tables.verifications.c.phone.in_(self._numbers)
+            or_(
+                tables.verifications.c.phone.in_(names),
+                tables.verifications.c.proved_phone.in_(names),
+            )
         )
-        places = self._read(
-            select(*key).where(tables.idempotency_keys.c.verification_id.in_(of_person))
-        )
-
-        def release(connection: Connection, some: Sequence[Any]) -> None:
-            for place in some:
-                this = tuple_(*key) == tuple_(*place)
-                connection.execute(delete(tables.idempotency_keys).where(this))
-
-        self._batches.each(places, release)
-        self.rows[tables.idempotency_keys.name] += len(places)
+        for table in (tables.idempotency_keys, tables.kept_answers):
+            key = list(table.primary_key.columns)
+            places = self._read(select(*key).where(table.c.verification_id.in_(of_person)))
+            self._batches.each(places, partial(_delete, table))
+            self.rows[table.name] += len(places)
 
     def _forget_events(self) -> None:
         done = -1

@@ -20,7 +20,7 @@ from hudhud.db.tables import message_steps, messages, verifications
 from hudhud.messages import contacts, counters, text_store
 from hudhud.messages.states import QUEUED, SENDING
 from hudhud.senders import commands, records
-from hudhud.verification import idempotency
+from hudhud.verification import idempotency, kept_answers
 from hudhud.verification.lifecycle import PENDING
 from hudhud.verification.limits import conversions, rate_limits
 from hudhud.verification.links import inbound
@@ -157,6 +157,7 @@ def _indexed(database: Database, kept: KeptDays) -> Sequence[tuple[int, Purge]]:
         (contacts.INBOUND_KEPT_MS, contacts.purge_inbound),
         (inbound.ANSWERED_AGAIN_MS, inbound.purge),
         (idempotency.KEPT_MS, idempotency.purge),
+        (idempotency.KEPT_MS, kept_answers.purge),
         (conversions.KEPT_MS, conversions.purge),
         (commands.KEPT_MS, commands.purge),
         (records.STATES_KEPT_MS, records.purge_states),

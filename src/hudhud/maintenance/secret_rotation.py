@@ -1,7 +1,8 @@
 """Rotate the secret: replace the previous one, SESSION_SECRET_PREVIOUS.
 
-Codes and links end within their validity; other sealed values are sealed with the new secret at the
-start. When nothing is sealed with the previous secret, it can be removed.
+Codes and links end within their validity, and answers that are kept for repeated requests after 24
+hours; other sealed values are sealed with the new secret at the start. When nothing is sealed with
+the previous secret, it can be removed.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from hudhud.auth.admin_password import AdminPassword
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import KEY_NAME_BYTES, Cipher, CodeCipher
 from hudhud.db.engine import Database
-from hudhud.db.tables import second_factors, verifications, webhook_endpoints
+from hudhud.db.tables import kept_answers, second_factors, verifications, webhook_endpoints
+from hudhud.verification.idempotency import KEPT_MS
 from hudhud.webhooks import endpoints
 
 DONE = "SESSION_SECRET_PREVIOUS is no longer needed: nothing is sealed with it."
@@ -27,7 +29,8 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 class RotationStatus:
     """Values sealed with the previous secret.
 
-    Codes and links are valid until `until` (milliseconds); `kept` counts other sealed secrets.
+    Codes, links and kept answers are valid until `until` (milliseconds); `kept` counts other sealed
+    secrets.
     """
 
     until: int | None
@@ -49,8 +52,8 @@ class RotationStatus:
                 "are sealed with it. The next start seals them with the new secret."
             )
         return (
-            f"SESSION_SECRET_PREVIOUS is needed until {iso(self.until or 0)}, for codes and links "
-            "that are sealed with it."
+            f"SESSION_SECRET_PREVIOUS is needed until {iso(self.until or 0)}, for codes, links and "
+            "answers to repeated requests that are sealed with it."
         )
 
 
@@ -77,18 +80,9 @@ def take_over(
 
 def find_left(connection: Connection, *, secret: str, previous_secret: str) -> RotationStatus:
     """Count the values that are still sealed with the previous secret."""
-    cipher = CodeCipher(secret, previous_secret)
-    until = connection.scalar(
-        select(func.max(verifications.c.expires_at)).where(
-            # The condition of the partial index.
-            or_(verifications.c.code_sealed.is_not(None), verifications.c.link_index.is_not(None)),
-            verifications.c.expires_at > now_ms(),
-            or_(
-                _is_old(verifications.c.code_sealed, cipher.codes.key_name),
-                _is_old(verifications.c.link_sealed, cipher.links.key_name),
-            ),
-        )
-    )
+    cipher, now = CodeCipher(secret, previous_secret), now_ms()
+    ends = (_last_code(connection, cipher, now), _last_answer(connection, cipher, now))
+    until = max((end for end in ends if end is not None), default=None)
     factors, hooks = _ciphers(secret, previous_secret)
     kept = (
         _count_old(connection, second_factors.c.secret_sealed, factors)
@@ -96,6 +90,33 @@ def find_left(connection: Connection, *, secret: str, previous_secret: str) -> R
         + _count_old(connection, webhook_endpoints.c.previous_secret_sealed, hooks)
     )
     return RotationStatus(until, kept)
+
+
+def _last_code(connection: Connection, cipher: CodeCipher, now: int) -> int | None:
+    """Return when the last code or link of the previous secret expires."""
+    expires_at: int | None = connection.scalar(
+        select(func.max(verifications.c.expires_at)).where(
+            # The condition of the partial index.
+            or_(verifications.c.code_sealed.is_not(None), verifications.c.link_index.is_not(None)),
+            verifications.c.expires_at > now,
+            or_(
+                _is_old(verifications.c.code_sealed, cipher.codes.key_name),
+                _is_old(verifications.c.link_sealed, cipher.links.key_name),
+            ),
+        )
+    )
+    return expires_at
+
+
+def _last_answer(connection: Connection, cipher: CodeCipher, now: int) -> int | None:
+    """Return when the last answer kept under the previous secret is no longer given."""
+    kept_at = connection.scalar(
+        select(func.max(kept_answers.c.created_at)).where(
+            kept_answers.c.created_at > now - KEPT_MS,
+            _is_old(kept_answers.c.answer_sealed, cipher.answers.key_name),
+        )
+    )
+    return None if kept_at is None else kept_at + KEPT_MS
 
 
 def _ciphers(secret: str, previous_secret: str) -> tuple[Cipher, Cipher]:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 from hudhud.channels.registry import channel_type
 from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.crypto import CodeCipher
-from hudhud.core.errors import Contradiction, NotAllowed
+from hudhud.core.errors import NotAllowed
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock, lock_numbers
@@ -25,9 +25,6 @@ from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import NO_LIMITS, Limit, Quota
 from hudhud.verification.new_verification import Accepted, NewVerification
 from hudhud.webhooks import events
-
-OTHER_BODY = "This Idempotency-Key was used with another body before. Use a new key for it."
-
 
 _FIRST_MESSAGE = (
     select(func.min(tables.messages.c.id))
@@ -256,7 +253,7 @@ def _keys(group: Iterable[NewVerification]) -> list[tuple[IdempotentRequest, str
 
 def _contradicting(originals: Mapping[str, Original]) -> dict[str, Exception]:
     return {
-        id_of_new: Contradiction(OTHER_BODY, "idempotency_key_reused")
+        id_of_new: idempotency.other_body()
         for id_of_new, original in originals.items()
         if not original.same_body
     }

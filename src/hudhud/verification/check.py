@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, and_, case, select, update
 
 from hudhud.auth.caller import Caller
 from hudhud.core.clock import DAY_MS, now_ms
-from hudhud.core.crypto import CodeCipher
+from hudhud.core.crypto import CodeCipher, SealingError
 from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import whatsapp_accounts
 from hudhud.verification import lifecycle
 from hudhud.verification.codes import readings
+from hudhud.verification.idempotency import IdempotentRequest
 from hudhud.verification.ids import first_id_since
+from hudhud.verification.kept_answers import KeptAnswers
 from hudhud.verification.lifecycle import (
     APPROVED,
     EXPIRED,
@@ -24,6 +27,7 @@ from hudhud.verification.lifecycle import (
     Status,
 )
 
+ENDPOINT: Final = "verify"
 NOTHING = "There is no pending verification for this. Send a new code."
 USED_UP = "Too many wrong codes were tried. Send a new one."
 USED = "This code was used already."
@@ -41,6 +45,7 @@ class Check:
     verification_id: str | None = None
     job_id: int | None = None
     phone: str | None = None
+    idempotent: IdempotentRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Checked:
     attempts_remaining: int
     proved_phone: str | None
     whatsapp_number: str | None = None
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,71 +97,82 @@ class CodeChecker:
         self, cipher: CodeCipher, most_attempts: int, clock: Callable[[], int] = now_ms
     ) -> None:
         self._cipher = cipher
+        self._kept = KeptAnswers(cipher.answers, Checked)
         self._most = most_attempts
         self._clock = clock
 
     def write(self, connection: Connection, group: Sequence[Check]) -> list[Checked | Exception]:
-        """Check a group in order; return results, or errors for refused checks."""
+        """Check a group in order; return results, or errors for refused checks.
+
+        A check repeated under the same Idempotency-Key gets its first answer again.
+        """
         now = self._clock()
+        self._kept.lock(connection, ENDPOINT, [check.idempotent for check in group])
         ids = [_verification_of(connection, check, now) for check in group]
-        rows = _locked(connection, [one for one in ids if one is not None])
-        standings = {
-            row.id: CheckState(row.status, row.attempts, row.expires_at) for row in rows.values()
-        }
+        found = _Found(connection, [one for one in ids if one is not None])
         results: list[Checked | Exception] = []
         for check, one in zip(group, ids, strict=True):
-            row = rows.get(one or "")
-            if row is None or not check.caller.sees(row.api_key) or _has_no_code_yet(row):
-                results.append(NotFound(NOTHING, "nothing_pending"))
-            else:
-                results.append(self._check(check, row, standings, now))
-        _write_down(connection, rows, standings, now)
-        return _with_whatsapp_numbers(connection, results)
+            try:
+                results.append(self._answer(connection, check, found, one, now))
+            except (Refused, SealingError) as error:
+                results.append(error)
+        _write_down(connection, found, now)
+        return results
 
-    def _check(
-        self, check: Check, row: Row[tuple[object, ...]], standings: dict[str, CheckState], now: int
-    ) -> Checked | Exception:
+    def _answer(
+        self, connection: Connection, check: Check, found: "_Found", one: str | None, now: int
+    ) -> Checked:
+        """Check a code, unless this is a repetition. Raises Refused or SealingError."""
+        first = self._kept.find(connection, ENDPOINT, check.idempotent, now=now)
+        if first is not None:
+            return first
+        row = found.rows.get(one or "")
+        if row is None or not check.caller.sees(row.api_key) or _has_no_code_yet(row):
+            raise NotFound(NOTHING, "nothing_pending")
+        checked = self._check(check, row, found, now)
+        repeated = replace(checked, is_repeated=True)
+        self._kept.keep(connection, ENDPOINT, check.idempotent, repeated, now=now)
+        return checked
+
+    def _check(self, check: Check, row: Row[Any], found: "_Found", now: int) -> Checked:
         is_right = self._cipher.matches(row.code_digest, row.id, *readings(check.typed))
-        after = standings[row.id].after(is_right=is_right, most=self._most, now=now)
+        after = found.standings[row.id].after(is_right=is_right, most=self._most, now=now)
         if isinstance(after, Refused):
-            return after
-        standings[row.id] = after
+            raise after
+        found.standings[row.id] = after
         return Checked(
             verification_id=row.id,
             is_valid=after.status == APPROVED,
             status=after.status,
             attempts_remaining=max(0, self._most - after.attempts),
             proved_phone=row.proved_phone,
+            whatsapp_number=found.whatsapp_numbers.get(row.proved_phone or ""),
         )
 
 
-def _with_whatsapp_numbers(
-    connection: Connection, results: Sequence[Checked | Exception]
-) -> list[Checked | Exception]:
-    proved = [one.proved_phone for one in results if isinstance(one, Checked) and one.proved_phone]
-    numbers = whatsapp_accounts.whatsapp_numbers(connection, proved)
-    return [
-        replace(one, whatsapp_number=numbers.get(one.proved_phone or ""))
-        if isinstance(one, Checked)
-        else one
-        for one in results
-    ]
+class _Found:
+    """The verifications of a group, locked, and the results of its checks so far."""
+
+    def __init__(self, connection: Connection, ids: Sequence[str]) -> None:
+        self.rows = _locked(connection, ids)
+        self.standings = {one: _state_of(row) for one, row in self.rows.items()}
+        proved = [row.proved_phone for row in self.rows.values() if row.proved_phone]
+        self.whatsapp_numbers = whatsapp_accounts.whatsapp_numbers(connection, proved)
 
 
-def _has_no_code_yet(row: Row[tuple[object, ...]]) -> bool:
+def _state_of(row: Row[Any]) -> CheckState:
+    return CheckState(row.status, row.attempts, row.expires_at)
+
+
+def _has_no_code_yet(row: Row[Any]) -> bool:
     """Return whether its link is unused, so that there is no code."""
     return row.status == PENDING and row.code_sealed is None
 
 
-def _write_down(
-    connection: Connection,
-    rows: dict[str, Row[tuple[object, ...]]],
-    standings: dict[str, CheckState],
-    now: int,
-) -> None:
+def _write_down(connection: Connection, found: _Found, now: int) -> None:
     canceled = 0
-    for one, after in standings.items():
-        before = rows[one]
+    for one, after in found.standings.items():
+        before = found.rows[one]
         if after.attempts != before.attempts:
             connection.execute(
                 update(verifications)
@@ -173,7 +190,7 @@ def _end(connection: Connection, verification_id: str, status: Status, now: int)
     return lifecycle.exhaust_attempts(connection, verification_id, now=now)
 
 
-def _locked(connection: Connection, ids: Sequence[str]) -> dict[str, Row[tuple[object, ...]]]:
+def _locked(connection: Connection, ids: Sequence[str]) -> dict[str, Row[Any]]:
     """Lock the verifications in order of ids, which avoids deadlocks."""
     if not ids:
         return {}

@@ -1,7 +1,8 @@
-"""Idempotency keys: repeating a request within 24 hours gives the same answer.
+"""Idempotency keys of sends: repeating one within 24 hours gives the same answer.
 
 The request that inserts the key's row first is executed. On PostgreSQL a second insert waits for
-the first one's commit; SQLite has only one writer.
+the first one's commit; SQLite has only one writer. `kept_answers.py` does the same for other
+requests.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,13 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
 
 from hudhud.core.clock import DAY_MS
 from hudhud.core.crypto import CodeCipher
+from hudhud.core.errors import Contradiction
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import idempotency_keys
 from hudhud.db.upserts import insert_missing
 
 KEPT_MS = DAY_MS
+OTHER_BODY = "This Idempotency-Key was used with another body before. Use a new key for it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class Original:
 
     verification_id: str
     same_body: bool
+
+
+def other_body() -> Contradiction:
+    """Return the refusal of a request whose key was used with another body."""
+    return Contradiction(OTHER_BODY, "idempotency_key_reused")
 
 
 def claim(

@@ -1,13 +1,14 @@
 """Resend a valid code: a few times, after growing waits."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from hudhud.auth import api_keys
 from hudhud.auth.caller import Caller
+from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import BadRequest, Conflict, Gone, TooMany
 from hudhud.core.phones import Phone, stored_phone
 from hudhud.db import tables
@@ -19,6 +20,8 @@ from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.messages.states import QUEUED, SENDING
 from hudhud.messages.templates.catalog import Templates
 from hudhud.verification import lifecycle
+from hudhud.verification.idempotency import IdempotentRequest
+from hudhud.verification.kept_answers import KeptAnswers
 from hudhud.verification.lifecycle import EXPIRED, FAILED, OVER, PENDING
 from hudhud.verification.limits import rate_limits
 from hudhud.verification.limits.countries import CountryPolicy
@@ -34,11 +37,14 @@ NO_MORE = "The code was sent again as often as it may be. Send a new one."
 
 @dataclass(frozen=True, slots=True)
 class Resent:
-    """The message of a resend."""
+    """The message of a resend; the code is valid until `expires_at`."""
 
+    verification_id: str
     message_id: int
+    expires_at: int
     resends_left: int
     quota: Quota
+    is_repeated: bool = False
 
 
 _LOCKED = select(tables.verifications).with_for_update()
@@ -53,6 +59,7 @@ class Resender:
     def __init__(
         self,
         database: Database,
+        cipher: CodeCipher,
         templates: Templates,
         countries: CountryPolicy,
         limits: Limits,
@@ -60,6 +67,7 @@ class Resender:
         mean_gap: float,
     ) -> None:
         self._database = database
+        self._kept = KeptAnswers(cipher.answers, Resent)
         self._templates = templates
         self._countries = countries
         self._limits = limits
@@ -73,11 +81,32 @@ class Resender:
         caller: Caller,
         request_id: str,
         now: int,
+        idempotent: IdempotentRequest | None = None,
     ) -> Resent:
         """Queue the code of an existing verification again, with unchanged validity.
 
-        Raises Gone, Conflict, NotAllowed, TooMany or QueueUnavailable, without changing anything.
+        A request repeated under the same Idempotency-Key gets its first answer again.
+        Raises Gone, Conflict, Contradiction, NotAllowed, TooMany or QueueUnavailable, without
+        changing anything.
         """
+        endpoint = f"resend {verification_id}"
+        self._kept.lock(connection, endpoint, [idempotent])
+        first = self._kept.find(connection, endpoint, idempotent, now=now)
+        if first is not None:
+            return first
+        resent = self._queue(connection, verification_id, caller, request_id, now)
+        repeated = replace(resent, quota=NO_LIMITS, is_repeated=True)
+        self._kept.keep(connection, endpoint, idempotent, repeated, now=now)
+        return resent
+
+    def _queue(
+        self,
+        connection: Connection,
+        verification_id: str,
+        caller: Caller,
+        request_id: str,
+        now: int,
+    ) -> Resent:
         # The same lock order as in a send.
         lock(connection, Lock.ADMISSION)
         lock(connection, Lock.LIMITS)
@@ -93,7 +122,7 @@ class Resender:
         self._refuse_without_room(connection, last.channel, row.expires_at, now)
         quota = self._take_limits(connection, caller, stored_phone(row.phone), now)
         number = self._insert(connection, row, last, request_id, now)
-        return Resent(number, len(WAITS) - row.resends - 1, quota)
+        return Resent(row.id, number, row.expires_at, len(WAITS) - row.resends - 1, quota)
 
     def _refuse_without_room(
         self, connection: Connection, channel: str, expires_at: int, now: int

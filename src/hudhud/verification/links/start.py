@@ -6,8 +6,9 @@ verification by itself. `inbound.py` handles the text when it arrives.
 """
 
 import secrets
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Row, select
@@ -23,7 +24,9 @@ from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
 from hudhud.messages.templates.catalog import LinkMode, Templates
 from hudhud.senders import records
+from hudhud.verification.idempotency import IdempotentRequest
 from hudhud.verification.ids import new_verification_id
+from hudhud.verification.kept_answers import KeptAnswers
 from hudhud.verification.lifecycle import PENDING
 from hudhud.verification.limits import rate_limits
 from hudhud.verification.limits.countries import CountryPolicy
@@ -34,6 +37,7 @@ from hudhud.webhooks import events
 # Random bytes of a digest's length, which no code matches.
 NO_CODE_BYTES = 32
 
+ENDPOINT: Final = "link"
 NEEDS_NUMBER = 'Bad Request: "phoneNumber" is required in mode "verify": who is expected to write.'
 NOT_ALLOWED = (
     'This API key may not use the mode "verify". Use "reply", or make a key with: '
@@ -54,6 +58,7 @@ class LinkRequest:
     locale: str | None = None
     redirect_url: str | None = None
     client_ip: str | None = None
+    idempotent: IdempotentRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +70,21 @@ class StartedLink:
     token: str
     expires_at: int
     quota: Quota
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _NewLink:
-    """A link not stored yet; `token` is only stored sealed and hashed."""
+    """A link not stored yet; `token` and its `text` are only stored sealed and hashed."""
 
     id: str
     request: LinkRequest
     owner: str
+    channel: str
     locale: str
     token: str
+    text: str
+    limits: Sequence[Limit]
     created_at: int
 
 
@@ -95,6 +104,7 @@ class LinkStarter:
     ) -> None:
         self._database = database
         self._cipher = cipher
+        self._kept = KeptAnswers(cipher.answers, StartedLink)
         self._templates = templates
         self._countries = countries
         self._limits = limits
@@ -104,27 +114,21 @@ class LinkStarter:
     def start(self, request: LinkRequest, *, caller: Caller, now: int) -> StartedLink:
         """Store a verification that waits for the text of its link.
 
-        Raises BadRequest, NotAllowed for a mode or a country, TooMany for a limit, and NotReady
-        if no number is linked.
+        A request repeated under the same Idempotency-Key gets its first answer again.
+        Raises BadRequest, Contradiction for another body under the key, NotAllowed for a mode or a
+        country, TooMany for a limit, and NotReady if no number is linked.
         """
-        self._refuse(request, caller)
-        country = "" if request.phone is None else request.phone.country
-        locale = self._templates.choose_locale(country, request.locale, caller.name)
-        token = tokens.new_token()
-        text = self._templates.link_text(request.mode, locale, key_name=caller.name, token=token)
-        # Nothing is sent to the number before its owner writes, so limits on numbers do not apply.
-        applying = self._limits.limits_for(caller, None, request.client_ip)
-        channel = SANDBOX if caller.is_test else self._channel
-        new = _NewLink(new_verification_id(now), request, caller.owner, locale, token, now)
+        _refuse_mode(request, caller)
+        new = self._new(request, caller, now)
         with self._database.write() as connection:
-            number = _number_to_write_to(connection, channel, now=now)
-            url = _chat_address(channel, number, text)
-            quota = self._take_limits(connection, applying, now)
-            row = self._row(new, url)
-            connection.execute(tables.verifications.insert().values(row))
-            events.verification_changed(connection, "verification.created", [new.id], now=now)
-            self._database.notify(connection)
-        return StartedLink(new.id, url, token, row["expires_at"], quota)
+            self._kept.lock(connection, ENDPOINT, [request.idempotent])
+            first = self._kept.find(connection, ENDPOINT, request.idempotent, now=now)
+            if first is not None:
+                return first
+            started = self._store(connection, new)
+            repeated = replace(started, quota=NO_LIMITS, is_repeated=True)
+            self._kept.keep(connection, ENDPOINT, request.idempotent, repeated, now=now)
+        return started
 
     def show(self, verification_id: str, *, caller: Caller, now: int) -> str:
         """Return a link's address. Raises NotFound, or Gone if it ended."""
@@ -136,6 +140,37 @@ class LinkStarter:
         if row.link_sealed is None or row.expires_at <= now:
             raise Gone(LINK_OVER, "link_over")
         return self._cipher.links.open(row.id, row.link_sealed)
+
+    def _new(self, request: LinkRequest, caller: Caller, now: int) -> "_NewLink":
+        country = "" if request.phone is None else request.phone.country
+        locale = self._templates.choose_locale(country, request.locale, caller.name)
+        token = tokens.new_token()
+        return _NewLink(
+            id=new_verification_id(now),
+            request=request,
+            owner=caller.owner,
+            channel=SANDBOX if caller.is_test else self._channel,
+            locale=locale,
+            token=token,
+            text=self._templates.link_text(request.mode, locale, key_name=caller.name, token=token),
+            # Nothing is sent to the number before its owner writes, so its limits do not apply.
+            limits=self._limits.limits_for(caller, None, request.client_ip),
+            created_at=now,
+        )
+
+    def _store(self, connection: Connection, new: "_NewLink") -> StartedLink:
+        if new.request.phone is not None:
+            self._countries.check(new.request.phone)
+        number = _number_to_write_to(connection, new.channel, now=new.created_at)
+        url = _chat_address(new.channel, number, new.text)
+        quota = self._take_limits(connection, new.limits, new.created_at)
+        row = self._row(new, url)
+        connection.execute(tables.verifications.insert().values(row))
+        events.verification_changed(
+            connection, "verification.created", [new.id], now=new.created_at
+        )
+        self._database.notify(connection)
+        return StartedLink(new.id, url, new.token, row["expires_at"], quota)
 
     def _row(self, new: "_NewLink", url: str) -> dict[str, Any]:
         phone = new.request.phone
@@ -155,15 +190,7 @@ class LinkStarter:
             "redirect_url": new.request.redirect_url,
         }
 
-    def _refuse(self, request: LinkRequest, caller: Caller) -> None:
-        if request.mode == "verify" and not caller.may_link_verify:
-            raise NotAllowed(NOT_ALLOWED, "link_verify_not_allowed")
-        if request.mode == "verify" and request.phone is None:
-            raise BadRequest(NEEDS_NUMBER, "invalid_parameter")
-        if request.phone is not None:
-            self._countries.check(request.phone)
-
-    def _take_limits(self, connection: Connection, applying: list[Limit], now: int) -> Quota:
+    def _take_limits(self, connection: Connection, applying: Sequence[Limit], now: int) -> Quota:
         if not applying:
             return NO_LIMITS
         lock(connection, Lock.LIMITS)
@@ -171,6 +198,13 @@ class LinkStarter:
         if not isinstance(taken, Quota):
             raise taken
         return taken
+
+
+def _refuse_mode(request: LinkRequest, caller: Caller) -> None:
+    if request.mode == "verify" and not caller.may_link_verify:
+        raise NotAllowed(NOT_ALLOWED, "link_verify_not_allowed")
+    if request.mode == "verify" and request.phone is None:
+        raise BadRequest(NEEDS_NUMBER, "invalid_parameter")
 
 
 def _chat_address(channel: str, phone: str, text: str) -> str:

@@ -10,8 +10,9 @@ from litestar.params import FromPath
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest, NotFound
 from hudhud.messages.templates.catalog import LinkMode
+from hudhud.verification.idempotency import IdempotentRequest
 from hudhud.verification.links.start import NO_LINK, LinkRequest
-from hudhud.web.api import schemas
+from hudhud.web.api import idempotency, schemas
 from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, Fields, fields_of
 from hudhud.web.api.openapi import API_KEY_SECURITY, ApiOperation, LinkOperation, responses
@@ -37,14 +38,15 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
     status_code=201,
     operation_class=LinkOperation,
     security=API_KEY_SECURITY,
-    responses=responses(400, 401, 403, 413, 415, 429, 500, 503),
+    responses=responses(400, 401, 403, 413, 415, 422, 429, 500, 503),
 )
 async def start(request: AnyRequest) -> Response[schemas.Link]:
     """Start a verification in which the user sends a prepared WhatsApp message."""
     number = request_id(request)
     authenticate(request, "send")
     caller = authenticate(request, "verify")  # Hudhud checks the code or token itself
-    asked = link_request(await fields_of(request))
+    fields = await fields_of(request)
+    asked = link_request(fields, idempotency.idempotent_request(request, fields, caller))
     links = state_of(request).links
     started = await asyncio.to_thread(links.start, asked, caller=caller, now=now_ms())
     body = schemas.Link(
@@ -53,7 +55,12 @@ async def start(request: AnyRequest) -> Response[schemas.Link]:
         token=started.token,
         otp_expires_at=iso(started.expires_at),
     )
-    headers = {REQUEST_ID_HEADER: number, **NO_STORE, **rate_limit_headers.headers(started.quota)}
+    headers = {
+        REQUEST_ID_HEADER: number,
+        **NO_STORE,
+        **rate_limit_headers.headers(started.quota),
+        **idempotency.headers(is_repeated=started.is_repeated),
+    }
     return answer(body, headers=headers)
 
 
@@ -76,7 +83,7 @@ async def qr(request: AnyRequest, verification_id: FromPath[str]) -> Response[by
     return Response(qr_image(address), media_type=SVG, headers=NO_STORE)
 
 
-def link_request(fields: Fields) -> LinkRequest:
+def link_request(fields: Fields, idempotent: IdempotentRequest | None) -> LinkRequest:
     """Parse a body. Raises BadRequest."""
     mode = fields.raw("mode")
     mode = "reply" if mode in (None, "") else mode
@@ -90,6 +97,7 @@ def link_request(fields: Fields) -> LinkRequest:
         locale=locale(fields),
         redirect_url=_redirect_url(fields),
         client_ip=client_ip(fields),
+        idempotent=idempotent,
     )
 
 

@@ -32,7 +32,7 @@ from hudhud.core.phones import INTERNATIONAL
 from hudhud.verification import codes
 from hudhud.verification.lifecycle import STATUSES
 from hudhud.verification.queries import LARGEST_PAGE
-from hudhud.web.api import auth, phone_number
+from hudhud.web.api import auth, idempotency, phone_number
 from hudhud.web.api.field_schemas import CLIENT_IP, HIDE_CODE, LOCALE, TYPED_CODE
 from hudhud.web.api.fields import NOT_MULTIPART
 from hudhud.web.http import errors
@@ -146,11 +146,6 @@ RETRY_AFTER = {
         schema=Schema(type=OpenAPIType.INTEGER, minimum=1), description="Seconds."
     )
 }
-REPLAYED = {
-    "Idempotency-Replayed": OpenAPIHeader(
-        schema=Schema(const="true"), description="The response of an earlier, equal request."
-    )
-}
 PROBLEMS = {
     400: ("The sentence says what is wrong.", (phone_number.REQUIRED, phone_number.INVALID)),
     401: ("The API key is missing or invalid.", (auth.KEY_MISSING, KEY_WRONG)),
@@ -238,36 +233,30 @@ class SendOperation(ApiOperation):
         """Describe what the handler reads and answers without Litestar's help."""
         super().__post_init__()
         self.request_body = _body(SEND_BODY)
-        self.parameters = [
-            Parameter(
-                name="Idempotency-Key",
-                param_in="header",
-                schema=Schema(type=OpenAPIType.STRING, pattern="^[!-~]{1,255}$"),
-                description="Same key and body within 24 hours: same response, one message.",
-            )
-        ]
-        _add_headers(self, REPLAYED, "202")
+        _accept_idempotency_key(self, "202")
         _add_limit_headers(self)
 
 
 @dataclass
 class CheckOperation(ApiOperation):
-    """Adds the body of POST /api/v1/otp/verify."""
+    """Adds the body and headers of POST /api/v1/otp/verify."""
 
     def __post_init__(self) -> None:
         """Describe what the handler reads without Litestar's help."""
         super().__post_init__()
         self.request_body = _body(CHECK_BODY)
+        _accept_idempotency_key(self, "200")
 
 
 @dataclass
 class LinkOperation(ApiOperation):
-    """Adds the body of POST /api/v1/otp/link."""
+    """Adds the body and headers of POST /api/v1/otp/link."""
 
     def __post_init__(self) -> None:
         """Describe what the handler reads and answers without Litestar's help."""
         super().__post_init__()
         self.request_body = _body(LINK_BODY)
+        _accept_idempotency_key(self, "201")
         _add_limit_headers(self)
 
 
@@ -312,11 +301,12 @@ class ListOperation(ApiOperation):
 
 @dataclass
 class ResendOperation(ApiOperation):
-    """Adds the headers of limits to POST /api/v1/otp/{identifier}/resend."""
+    """Adds the headers of POST /api/v1/otp/{identifier}/resend."""
 
     def __post_init__(self) -> None:
-        """Describe what the handler answers without Litestar's help."""
+        """Describe what the handler reads and answers without Litestar's help."""
         super().__post_init__()
+        _accept_idempotency_key(self, "202")
         _add_limit_headers(self)
 
 
@@ -356,6 +346,11 @@ class InboundOperation(ApiOperation):
 def _body(schema: Schema) -> RequestBody:
     content = OpenAPIMediaType(schema=schema)
     return RequestBody(required=True, content={JSON: content, FORM: content})
+
+
+def _accept_idempotency_key(operation: Operation, status: str) -> None:
+    operation.parameters = [*(operation.parameters or []), idempotency.KEY_PARAMETER]
+    _add_headers(operation, idempotency.REPLAYED_HEADER, status)
 
 
 def _add_limit_headers(operation: Operation) -> None:

@@ -6,7 +6,6 @@ import structlog
 from litestar import Response, post
 from msgspec import UNSET, UnsetType
 
-from hudhud.auth.caller import Caller
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.core.ip_addresses import node_address
@@ -14,7 +13,7 @@ from hudhud.messages.templates import language_tags
 from hudhud.verification import codes
 from hudhud.verification.idempotency import IdempotentRequest
 from hudhud.verification.new_verification import Accepted, SendRequest
-from hudhud.web.api import schemas
+from hudhud.web.api import idempotency, schemas
 from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, Fields, fields_of_send
 from hudhud.web.api.openapi import API_KEY_SECURITY, SendOperation, responses
@@ -27,9 +26,6 @@ from hudhud.web.state import state_of
 log = structlog.get_logger(__name__)
 
 ACCEPTED = "OTP request accepted and has been queued for sending."
-IDEMPOTENCY_KEY = "Idempotency-Key"
-REPEATED = "Idempotency-Replayed"
-LONGEST_KEY = 255
 LONGEST_NAME = 64
 LARGEST_METADATA = 1024
 SHORTEST_TTL, LONGEST_TTL = 60, 900
@@ -52,13 +48,15 @@ async def send(request: AnyRequest) -> Response[schemas.Accepted]:
     caller = authenticate(request, "send")
     state = state_of(request)
     fields = await fields_of_send(request)
-    asked = send_request(fields, _idempotent(request, fields, caller))
+    asked = send_request(fields, idempotency.idempotent_request(request, fields, caller))
     new = state.starter.make(asked, caller=caller, request_id=number, now=now_ms())
     accepted = await state.acceptances.submit(new)
     log.debug("accepted", job=accepted.message_id, request_id=number)
-    headers = {REQUEST_ID_HEADER: number, **rate_limit_headers.headers(accepted.quota)}
-    if accepted.is_repeated:
-        headers[REPEATED] = "true"
+    headers = {
+        REQUEST_ID_HEADER: number,
+        **rate_limit_headers.headers(accepted.quota),
+        **idempotency.headers(is_repeated=accepted.is_repeated),
+    }
     body = schemas.Accepted(
         message=ACCEPTED,
         otp=UNSET if accepted.code is None else accepted.code,
@@ -107,14 +105,3 @@ def _replacement(asked: SendRequest, accepted: Accepted) -> str | UnsetType:
     """Return the message's language if it is not the requested one."""
     is_as_asked = asked.locale is None or language_tags.plain(asked.locale) == accepted.locale
     return UNSET if is_as_asked or accepted.locale is None else accepted.locale
-
-
-def _idempotent(request: AnyRequest, fields: Fields, caller: Caller) -> IdempotentRequest | None:
-    key = request.headers.get(IDEMPOTENCY_KEY)
-    if key is None:
-        return None
-    if not 0 < len(key) <= LONGEST_KEY:
-        raise BadRequest(
-            f"Bad Request: {IDEMPOTENCY_KEY} must have 1 to {LONGEST_KEY} characters.", INVALID
-        )
-    return IdempotentRequest.of(caller.owner, key, fields.encoded(), state_of(request).cipher)

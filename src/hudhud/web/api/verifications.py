@@ -17,12 +17,13 @@ from hudhud.core.stored_sentences import in_english
 from hudhud.core.whole_numbers import whole_number
 from hudhud.messages import states, whatsapp_accounts
 from hudhud.verification import lifecycle, queries
+from hudhud.verification.idempotency import IdempotentRequest
 from hudhud.verification.lifecycle import EXPIRED, OVER, PENDING, STATUSES
 from hudhud.verification.queries import LARGEST_PAGE, PAGE, ListFilter
 from hudhud.verification.resend import ENDED, WAITS, Resent
-from hudhud.web.api import schemas
+from hudhud.web.api import idempotency, schemas
 from hudhud.web.api.auth import authenticate
-from hudhud.web.api.fields import INVALID
+from hudhud.web.api.fields import INVALID, fields_of
 from hudhud.web.api.openapi import (
     API_KEY_SECURITY,
     ApiOperation,
@@ -111,19 +112,29 @@ async def cancel(request: AnyRequest, identifier: FromPath[str]) -> Response[sch
     status_code=202,
     operation_class=ResendOperation,
     security=API_KEY_SECURITY,
-    responses=responses(401, 403, 404, 409, 410, 429, 500, 503),
+    responses=responses(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 500, 503),
 )
 async def resend(request: AnyRequest, identifier: FromPath[str]) -> Response[schemas.Resent]:
     """Queue the same code again: after 30, 60 and 120 seconds."""
     caller = authenticate(request, "send")
     number = request_id(request)
-    found, resent = await asyncio.to_thread(_resend, state_of(request), caller, identifier, number)
+    idempotent = await _idempotent(request, caller)
+    resent = await asyncio.to_thread(
+        _resend, state_of(request), caller, identifier, number, idempotent
+    )
     body = schemas.Resent(
-        RESENT, found.id, resent.message_id, iso(found.expires_at), resent.resends_left
+        RESENT,
+        resent.verification_id,
+        resent.message_id,
+        iso(resent.expires_at),
+        resent.resends_left,
     )
-    return answer(
-        body, headers={REQUEST_ID_HEADER: number, **rate_limit_headers.headers(resent.quota)}
-    )
+    headers = {
+        REQUEST_ID_HEADER: number,
+        **rate_limit_headers.headers(resent.quota),
+        **idempotency.headers(is_repeated=resent.is_repeated),
+    }
+    return answer(body, headers=headers)
 
 
 def _find(state: AppState, caller: Caller, identifier: str) -> Row[Any]:
@@ -167,14 +178,31 @@ def _cancel(state: AppState, caller: Caller, identifier: str) -> schemas.Verific
         return _verification(connection, _found(connection, caller, row.id), state, now)
 
 
+async def _idempotent(request: AnyRequest, caller: Caller) -> IdempotentRequest | None:
+    """Read the body only with a key: without one a resend ignores it. Raises BadRequest."""
+    if idempotency.KEY not in request.headers:
+        return None
+    return idempotency.idempotent_request(request, await fields_of(request), caller)
+
+
 def _resend(
-    state: AppState, caller: Caller, identifier: str, number: str
-) -> tuple[Row[Any], Resent]:
+    state: AppState,
+    caller: Caller,
+    identifier: str,
+    number: str,
+    idempotent: IdempotentRequest | None,
+) -> Resent:
     now = now_ms()
     with state.database.write() as connection:
         row = _found(connection, caller, identifier)
-        resent = state.resends.queue(connection, row.id, caller=caller, request_id=number, now=now)
-    return row, resent
+        return state.resends.queue(
+            connection,
+            row.id,
+            caller=caller,
+            request_id=number,
+            now=now,
+            idempotent=idempotent,
+        )
 
 
 def _seconds_to_wait(request: AnyRequest) -> int:

@@ -7,7 +7,8 @@ from hudhud.auth.caller import Caller
 from hudhud.core.errors import BadRequest
 from hudhud.verification.check import Check, Checked
 from hudhud.verification.codes import LONGEST_TYPED
-from hudhud.web.api import schemas
+from hudhud.verification.idempotency import IdempotentRequest
+from hudhud.web.api import idempotency, schemas
 from hudhud.web.api.auth import authenticate
 from hudhud.web.api.fields import INVALID, Fields, fields_of
 from hudhud.web.api.openapi import API_KEY_SECURITY, CheckOperation, responses
@@ -31,16 +32,19 @@ TYPED_REQUIRED = 'Bad Request: "otp" is required in the request body: what the u
     status_code=200,
     operation_class=CheckOperation,
     security=API_KEY_SECURITY,
-    responses=responses(400, 401, 403, 404, 409, 410, 413, 415, 429, 500, 503),
+    responses=responses(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 500, 503),
 )
 async def verify(request: AnyRequest) -> Response[schemas.Checked]:
     """Check a code, which is valid once and while attempts remain."""
     caller = authenticate(request, "verify")
-    asked = check_request(await fields_of(request), caller)
-    return answer(_checked(await state_of(request).checks.submit(asked)))
+    fields = await fields_of(request)
+    idempotent = idempotency.idempotent_request(request, fields, caller)
+    asked = check_request(fields, caller, idempotent)
+    result = await state_of(request).checks.submit(asked)
+    return answer(_checked(result), headers=idempotency.headers(is_repeated=result.is_repeated))
 
 
-def check_request(fields: Fields, caller: Caller) -> Check:
+def check_request(fields: Fields, caller: Caller, idempotent: IdempotentRequest | None) -> Check:
     """Parse a body. Raises BadRequest."""
     named = [name for name in ("phoneNumber", "verificationId", "jobId") if fields.raw(name)]
     if len(named) != 1:
@@ -56,6 +60,7 @@ def check_request(fields: Fields, caller: Caller) -> Check:
         ),
         job_id=fields.whole("jobId", 1, LARGEST_JOB),
         phone=phone,
+        idempotent=idempotent,
     )
 
 
