@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from hudhud.auth import api_keys
 from hudhud.auth.api_key_cache import USED_MS, ApiKeyCache
-from hudhud.auth.api_key_settings import SCOPES
+from hudhud.auth.api_key_settings import SCOPES, Scope
 from hudhud.auth.caller import Caller
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
@@ -71,10 +71,11 @@ def test_key_yields_its_owner_with_all_settings(database: Database) -> None:
     assert (caller.is_test, caller.is_environment) == (True, False)
 
 
-def test_key_of_the_environment_has_the_earlier_applications_rights(database: Database) -> None:
+def test_key_of_the_environment_has_all_scopes_but_admin(database: Database) -> None:
     with running(database, OF_THE_ENVIRONMENT) as cache:
         caller = cache.identify(OF_THE_ENVIRONMENT)
-    assert caller == Caller("environment", "API_KEY", frozenset({"send", "read", "sandbox"}))
+    scopes: frozenset[Scope] = frozenset({"send", "verify", "read", "sandbox"})
+    assert caller == Caller("environment", "API_KEY", scopes)
     assert caller.is_environment
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Row, func, select
 
 from conftest import settings
 from hudhud.app import build_resender
-from hudhud.auth.caller import Caller
+from hudhud.auth.caller import ENVIRONMENT, ENVIRONMENT_NAME, ENVIRONMENT_SCOPES, Caller
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import Refused
 from hudhud.core.phones import Phone
@@ -26,6 +26,7 @@ SHOP = caller("shop", "send", "verify", "read")
 OTHER_SHOP = caller("other", "send", "verify", "read")
 PLAIN = caller("plain", "send", "read")  # compares codes itself, as before
 ADMIN = caller("root", "admin")
+OF_ENVIRONMENT = Caller(ENVIRONMENT, ENVIRONMENT_NAME, ENVIRONMENT_SCOPES)  # the key of API_KEY
 
 
 def request(phone: str = PHONE, **changes: Any) -> SendRequest:

@@ -29,6 +29,7 @@ from support.queued import (
     stored,
     verification_of,
 )
+from support.verifying import OF_ENVIRONMENT, request, start, verification
 
 EGYPT = Phone(PHONE, "EG")
 # Ten messages wait, one each second; the eleventh waits exactly for its validity.
@@ -196,6 +197,34 @@ def test_simultaneous_groups_do_not_exceed_the_capacity(
     assert sum(counts) == PLACES
     with database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(tables.messages)) == PLACES
+
+
+def test_older_messages_of_the_environment_key_are_still_sent(database: Database) -> None:
+    asked = (OF_ENVIRONMENT, request())
+    older, newest = (one for one in start(database, asked, asked) if isinstance(one, Accepted))
+    assert stored(database, older.message_id).status == "queued"
+    assert stored(database, newest.message_id).status == "queued"
+    row = verification(database, older.verification_id)
+    assert (row.status, row.reason) == ("canceled", "superseded")
+    assert CodeCipher(SECRET).codes.open(row.id, row.code_sealed) == older.code
+    assert verification(database, newest.verification_id).status == "pending"
+
+
+def test_one_of_simultaneous_sends_of_the_environment_key_stays_pending(
+    database: Database,
+) -> None:
+    barrier = threading.Barrier(6)
+
+    def work(_: int) -> None:
+        barrier.wait()
+        start(database, (OF_ENVIRONMENT, request()))
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(work, range(6)))
+    pending = select(func.count()).where(tables.verifications.c.status == "pending")
+    with database.read() as connection:
+        assert connection.scalar(pending) == 1
+        assert connection.scalar(select(func.count()).select_from(tables.messages)) == 6
 
 
 def test_code_whose_validity_is_shorter_than_the_queue_is_refused(database: Database) -> None:

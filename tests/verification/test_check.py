@@ -8,16 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, select
 
+from hudhud.auth import api_keys
 from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
+from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.verification.check import Check, Checked, CheckState
 from hudhud.verification.lifecycle import STATUSES, Status
 from hudhud.verification.new_verification import Accepted
-from support.queued import PHONE, change
+from support import links
+from support.keys import make_key
+from support.queued import PHONE, caller, change
 from support.verifying import (
     ADMIN,
     MOST,
+    OF_ENVIRONMENT,
     OTHER_SHOP,
     PLAIN,
     SHOP,
@@ -230,6 +236,94 @@ def test_code_is_valid_to_the_last_millisecond(database: Database) -> None:
     assert outcomes(database, not_right, now=end - 1) == ["pending 4"]
     assert outcomes(database, not_right, right, now=end) == ["expired", "expired"]
     assert verification(database, one.verification_id).attempts == 1
+
+
+# The key of API_KEY, whose codes may be compared elsewhere
+
+
+def test_older_code_of_a_number_is_wrong_for_the_environment_key_too(database: Database) -> None:
+    older = accepted(database, OF_ENVIRONMENT, code="1111")
+    newest = accepted(database, OF_ENVIRONMENT, now=NOW + 1, code="2222")
+    by_number = [Check(OF_ENVIRONMENT, typed, phone=PHONE) for typed in ("1111", "2222", "1111")]
+    by_id = Check(OF_ENVIRONMENT, "1111", verification_id=older.verification_id)
+    assert outcomes(database, by_id, *by_number) == [
+        "nothing_pending",
+        "pending 4",
+        "valid",
+        "already_used",
+    ]
+    assert verification(database, older.verification_id).code_sealed is not None
+    assert [job.status for job in jobs_of(database, older.verification_id)] == ["queued"]
+    assert verification(database, newest.verification_id).status == "approved"
+
+
+def counted(database: Database) -> tuple[int, int]:
+    """Return the verifications started and approved that count towards conversion."""
+    counts = tables.conversions.c
+    with database.read() as connection:
+        row = connection.execute(select(func.sum(counts.started), func.sum(counts.approved))).one()
+    return int(row[0] or 0), int(row[1] or 0)
+
+
+def test_send_of_the_environment_key_counts_towards_conversion_once_it_is_checked(
+    database: Database,
+) -> None:
+    one = accepted(database, OF_ENVIRONMENT)
+    accepted(database, OF_ENVIRONMENT, phone="+201001234568")
+    assert counted(database) == (0, 0)
+    not_right = Check(OF_ENVIRONMENT, wrong(code_of(one)), verification_id=one.verification_id)
+    right = Check(OF_ENVIRONMENT, code_of(one), verification_id=one.verification_id)
+    outcomes(database, not_right, not_right)
+    assert counted(database) == (1, 0)
+    outcomes(database, not_right, right, right)
+    assert counted(database) == (1, 1)
+
+
+def test_refused_check_counts_nothing_towards_conversion(database: Database) -> None:
+    older = accepted(database, OF_ENVIRONMENT)
+    newest = accepted(database, OF_ENVIRONMENT, now=NOW + 1)
+    superseded = Check(OF_ENVIRONMENT, code_of(older), verification_id=older.verification_id)
+    late = Check(OF_ENVIRONMENT, code_of(newest), verification_id=newest.verification_id)
+    assert outcomes(database, superseded) == ["nothing_pending"]
+    assert outcomes(database, late, now=newest.expires_at) == ["expired"]
+    assert counted(database) == (0, 0)
+
+
+def test_send_of_a_key_that_checks_here_is_counted_once(database: Database) -> None:
+    one = accepted(database)
+    assert counted(database) == (1, 0)
+    check_code(database, SHOP, one.verification_id, wrong(code_of(one)))
+    check_code(database, ADMIN, one.verification_id, code_of(one))
+    assert counted(database) == (1, 1)
+
+
+def test_checks_by_an_admin_count_the_send_of_a_key_that_may_not_check(
+    database: Database,
+) -> None:
+    key = make_key(database, "sends only", "send")
+    sends_only = caller(api_keys.readable_prefix(key), "send")
+    makes_both = caller(api_keys.readable_prefix(make_key(database, "both")), "send", "verify")
+    for who, phone in ((sends_only, PHONE), (makes_both, "+201001234568")):
+        one = accepted(database, who, phone=phone)
+        check_code(database, ADMIN, one.verification_id, code_of(one))
+    assert counted(database) == (2, 2)
+
+
+def test_test_key_counts_nothing_towards_conversion(database: Database) -> None:
+    tests = caller("hh_test_shop", "send", "verify", is_test=True)
+    one = accepted(database, tests)
+    check_code(database, tests, one.verification_id, code_of(one))
+    assert counted(database) == (0, 0)
+
+
+def test_link_of_the_environment_key_is_counted_once(database: Database) -> None:
+    links.put_linked(database)
+    link = links.start(database, by=OF_ENVIRONMENT, now=NOW)
+    links.write(database, link.token, now=NOW)
+    assert counted(database) == (1, 0)
+    code = links.code_of(verification(database, link.verification_id))
+    check_code(database, OF_ENVIRONMENT, link.verification_id, code)
+    assert counted(database) == (1, 1)
 
 
 def at_once(groups: list[tuple[Database, list[Check]]]) -> list[str]:

@@ -12,18 +12,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import reduce
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
 from hudhud.auth.api_key_settings import (
     DEFAULT_SCOPES,
+    Scope,
     WrongSetting,
     write_limits,
     write_networks,
     write_scopes,
 )
-from hudhud.auth.caller import ENVIRONMENT, ENVIRONMENT_NAME
+from hudhud.auth.caller import ENVIRONMENT, ENVIRONMENT_NAME, Caller
 from hudhud.core.clock import DAY_MS, iso
 from hudhud.core.errors import BadRequest
 from hudhud.core.plain_text import is_plain
@@ -247,6 +248,13 @@ def any_test_in_use(connection: Connection, *, now: int) -> bool:
     of_tests = api_keys.c.prefix.startswith(TEST_MARK, autoescape=True)
     found = connection.execute(select(api_keys.c.id).where(of_tests, is_in_use(now)).limit(1))
     return found.first() is not None
+
+
+def checks_codes_here(connection: Connection, owner: str) -> bool:
+    """Return `Caller.checks_codes_here` for the key that owns a verification."""
+    found = select(api_keys.c.scopes).where(api_keys.c.owner == owner).limit(1)
+    scopes = cast("list[Scope]", (connection.scalar(found) or "").split())
+    return Caller(owner, owner, frozenset(scopes)).checks_codes_here
 
 
 def environment_used_at(connection: Connection) -> int | None:

@@ -9,8 +9,7 @@ from hudhud.core.ip_addresses import Network
 ENVIRONMENT = "environment"
 ENVIRONMENT_NAME = "API_KEY"
 
-# The permissions of the earlier application's key.
-ENVIRONMENT_SCOPES: Final[frozenset[Scope]] = frozenset({"send", "read", "sandbox"})
+ENVIRONMENT_SCOPES: Final[frozenset[Scope]] = frozenset({"send", "verify", "read", "sandbox"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,19 @@ class Caller:
     def is_environment(self) -> bool:
         """Whether the key is that of `API_KEY`."""
         return self.owner == ENVIRONMENT
+
+    @property
+    def may_verify(self) -> bool:
+        """Whether the key can have codes checked."""
+        return self.may("verify")
+
+    @property
+    def checks_codes_here(self) -> bool:
+        """Whether Hudhud checks the codes of the key's sends, unless it may compare them itself.
+
+        Programs that use `API_KEY` compare codes themselves, as with the earlier application.
+        """
+        return self.may_verify and not self.is_environment
 
     def may(self, scope: Scope) -> bool:
         """Return whether the key has this scope; admin includes all."""

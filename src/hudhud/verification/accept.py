@@ -196,8 +196,9 @@ class Acceptor:
     ) -> dict[str, Accepted]:
         if not group:
             return {}
-        checked = [new for new in group if new.caller.may("verify")]
-        lock_numbers(connection, people.numbers_of(checked))
+        # Of two simultaneous sends only one may remain pending, for checks by number.
+        checkable = [new for new in group if new.caller.may_verify]
+        lock_numbers(connection, people.numbers_of(checkable))
         numbers = self._database.new_ids(connection, tables.messages, len(group))
         insert_rows(connection, tables.verifications, [_verification_row(new) for new in group])
         rows = [_message_row(number, new) for number, new in zip(numbers, group, strict=True)]
@@ -227,8 +228,8 @@ class Acceptor:
             if (kind := (people.of(row.phone), row.api_key, row.template)) in newest
             and newest[kind].id != row.id
         ]
-        checked_here = [one for one, caller in older if caller.may("verify")]
-        checked_there = [one for one, caller in older if not caller.may("verify")]
+        checked_here = [one for one, caller in older if caller.checks_codes_here]
+        checked_there = [one for one, caller in older if not caller.checks_codes_here]
         lifecycle.supersede_silently(connection, checked_there, now=now)
         return lifecycle.cancel(connection, checked_here, reason="superseded", now=now).canceled
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, and_, case, select, update
 
+from hudhud.auth import api_keys
 from hudhud.auth.caller import Caller
 from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.crypto import CodeCipher, SealingError
@@ -26,6 +27,7 @@ from hudhud.verification.lifecycle import (
     Ended,
     Status,
 )
+from hudhud.verification.limits import conversions
 
 ENDPOINT: Final = "verify"
 NOTHING = "There is no pending verification for this. Send a new code."
@@ -116,6 +118,7 @@ class CodeChecker:
                 results.append(self._answer(connection, check, found, one, now))
             except (Refused, SealingError) as error:
                 results.append(error)
+        _note_started(connection, found)
         _write_down(connection, found, now)
         return results
 
@@ -140,6 +143,7 @@ class CodeChecker:
         if isinstance(after, Refused):
             raise after
         found.standings[row.id] = after
+        found.callers[row.id] = check.caller
         return Checked(
             verification_id=row.id,
             is_valid=after.status == APPROVED,
@@ -156,6 +160,7 @@ class _Found:
     def __init__(self, connection: Connection, ids: Sequence[str]) -> None:
         self.rows = _locked(connection, ids)
         self.standings = {one: _state_of(row) for one, row in self.rows.items()}
+        self.callers: dict[str, Caller] = {}  # of one check of each checked verification
         proved = [row.proved_phone for row in self.rows.values() if row.proved_phone]
         self.whatsapp_numbers = whatsapp_accounts.whatsapp_numbers(connection, proved)
 
@@ -167,6 +172,23 @@ def _state_of(row: Row[Any]) -> CheckState:
 def _has_no_code_yet(row: Row[Any]) -> bool:
     """Return whether its link is unused, so that there is no code."""
     return row.status == PENDING and row.code_sealed is None
+
+
+def _note_started(connection: Connection, found: _Found) -> None:
+    """Count the starts that only now, with a first check, count towards conversion."""
+    for one, caller in found.callers.items():
+        row = found.rows[one]
+        if row.attempts == 0 and _counts_once_checked(connection, row, caller):
+            conversions.note_started(connection, [row.phone], now=row.created_at)
+
+
+def _counts_once_checked(connection: Connection, row: Row[Any], caller: Caller) -> bool:
+    """Return whether its start was not counted because the owner might compare the code."""
+    if row.link_mode is not None or api_keys.is_test_prefix(row.api_key):
+        return False
+    if caller.owner == row.api_key:
+        return not caller.checks_codes_here
+    return not api_keys.checks_codes_here(connection, row.api_key)
 
 
 def _write_down(connection: Connection, found: _Found, now: int) -> None:

@@ -58,8 +58,8 @@ class NewVerification:
 
     @property
     def is_conversion(self) -> bool:
-        """Whether it counts towards conversion: checked here, and not a test."""
-        return self.caller.may("verify") and not self.caller.is_test
+        """Whether its start counts towards conversion: checked here, and not a test."""
+        return self.caller.checks_codes_here and not self.caller.is_test
 
 
 @dataclass(frozen=True, slots=True)

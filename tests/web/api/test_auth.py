@@ -71,17 +71,12 @@ def test_scope_admin_permits_the_whole_api(
     assert ask(api, key, method, path).status_code not in (401, 403), scope
 
 
-def test_environment_key_keeps_its_rights_and_is_told_missing_scopes(
-    api: WebServer,
+@pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
+def test_environment_key_may_use_the_whole_api_but_not_the_dashboard(
+    api: WebServer, method: str, path: str, scope: str
 ) -> None:
-    assert ask(api, KEY).status_code == 400
-    assert ask(api, KEY, "GET", f"{OTP}/999999999").status_code == 404
-    assert ask(api, KEY, "GET", "/api/v1/sandbox/messages").status_code == 400
-    refused = ask(api, KEY, "POST", f"{OTP}/verify")
-    assert refused.status_code == 403
-    assert refused.json()["message"].endswith(
-        "hudhud keys create NAME --scope send --scope verify --scope read --scope sandbox"
-    )
+    assert ask(api, KEY, method, path).status_code not in (401, 403), scope
+    assert ask(api, KEY, "GET", "/admin/api/jobs").status_code == 403
 
 
 def test_allowed_addresses_are_checked_before_scopes(

@@ -208,11 +208,11 @@ def test_qr_code_of_a_link_requires_the_scope_read(serve: Serve) -> None:
     assert refusal(answer) == (403, "scope_missing")
 
 
-def test_environment_key_cannot_start_links(
-    serve_web: ServeWeb,
-) -> None:
+def test_environment_key_may_start_links_in_mode_reply(serve_web: ServeWeb) -> None:
     server = serve_web()
-    assert refusal(server.client.post(LINK, json={})) == (403, "scope_missing")
+    assert server.client.post(LINK, json={}).status_code == 201
+    answer = server.client.post(LINK, json={"mode": "verify", "phoneNumber": PHONE})
+    assert refusal(answer) == (403, "link_verify_not_allowed")
     server.client.headers["X-API-KEY"] = "wrong"
     assert server.client.post(LINK, json={}).status_code == 401
 

@@ -30,6 +30,12 @@ def shop(api: WebServer) -> KeyedApi:
     return keyed(api)
 
 
+@pytest.fixture
+def environment(api: WebServer) -> KeyedApi:
+    """The key of API_KEY."""
+    return KeyedApi(api, KEY)
+
+
 def told(answer: httpx.Response) -> tuple[int, str]:
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     return answer.status_code, answer.text
@@ -188,11 +194,37 @@ def test_newest_code_of_a_number_is_checked(shop: KeyedApi) -> None:
 
 
 def test_scope_is_required(api: WebServer) -> None:
-    environment = KeyedApi(api, KEY)
-    one = environment.accepted()
-    answer = environment.check(jobId=one["jobId"], otp=one["otp"])
+    lacking = keyed(api, "send", "read")
+    one = lacking.accepted()
+    answer = lacking.check(jobId=one["jobId"], otp=one["otp"])
     assert refusal(answer) == (403, "scope_missing")
-    assert environment.verification(one["verificationId"]).status == "pending"
+    assert lacking.verification(one["verificationId"]).status == "pending"
+
+
+def test_environment_key_may_check_the_newest_code_of_a_number(environment: KeyedApi) -> None:
+    phone = new_number()
+    older, newest = environment.accepted(phone, code="1111"), environment.accepted(phone)
+    assert len(newest["otp"]) == 4
+    assert environment.check(phoneNumber=phone, otp="1111").json() == {
+        "valid": False,
+        "status": "pending",
+        "verificationId": newest["verificationId"],
+        "attemptsRemaining": 4,
+    }
+    by_id = environment.check(verificationId=older["verificationId"], otp="1111")
+    assert told(by_id) == (404, NOTHING_PENDING)
+    assert environment.check(phoneNumber=phone, otp=newest["otp"]).json()["valid"] is True
+    assert refusal(environment.check(phoneNumber=phone, otp="1111")) == (409, "already_used")
+
+
+def test_wrong_codes_refuse_no_send_of_the_environment_key(environment: KeyedApi) -> None:
+    phone = new_number()
+    one = environment.accepted(phone)
+    for _ in range(6):
+        tried = environment.check(phoneNumber=phone, otp=wrong(one["otp"]))
+    assert refusal(tried) == (429, "max_attempts_reached")
+    again = environment.accepted(phone)
+    assert environment.check(phoneNumber=phone, otp=again["otp"]).json()["valid"] is True
 
 
 def test_key_is_required(api: WebServer) -> None:

@@ -245,7 +245,7 @@ def test_environment_key_is_listed_and_cannot_be_changed(member: Person, served:
         lambda: "ago" in row_of(member.get(KEYS).text, "API_KEY"), SECONDS, "the note of the use"
     )
     row = row_of(member.get(KEYS).text, "API_KEY")
-    assert "send, read, sandbox" in row
+    assert "send, verify, read, sandbox" in row
     assert "Revoke" not in row
     assert "Rotate" not in row
 
