@@ -357,7 +357,7 @@ def test_simultaneous_resends_under_other_keys_queue_one_message(
     assert len(rows(database)) == 1
 
 
-# The key, its time and what is stored
+# Endpoints, time and stored rows
 
 
 def test_one_key_may_be_used_once_at_each_endpoint(linked: Database) -> None:

@@ -30,7 +30,7 @@ Answer = TypeVar("Answer", bound=_Answer)
 class KeptAnswers(Generic[Answer]):
     """Answers of one type; requests without a key (None) have none.
 
-    `endpoint` says what was requested: a key may be used once for each.
+    A key may be used once for each `endpoint`.
     """
 
     def __init__(self, cipher: Cipher, kind: type[Answer]) -> None:

@@ -117,7 +117,7 @@ def cancel_uncarried(connection: Connection, ids: Sequence[str], *, now: int) ->
 def supersede_silently(connection: Connection, ids: Sequence[str], *, now: int) -> None:
     """Supersede verifications, but still send their messages.
 
-    For callers that check codes themselves and may accept both codes.
+    For callers that may compare codes themselves and accept both.
     """
     ending = _Ending(CANCELED, values={"reason": "superseded"})
     ended = [row.id for row in _end(connection, ids, ending, now=now, erases=False)]

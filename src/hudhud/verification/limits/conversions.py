@@ -1,6 +1,6 @@
 """Count started and approved verifications by country.
 
-Counts are kept per ten minutes of the start, only for keys that check their codes here. Each
+Counts are kept per ten minutes of the start, only for verifications that are checked here. Each
 process adds to its own rows (`upserts.SHARD`), and has separate rows for starts and approvals, so
 that none of them waits for another.
 """
