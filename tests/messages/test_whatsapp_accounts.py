@@ -6,7 +6,7 @@ from hudhud.channels.base import UNNAMED, Account, Receipt
 from hudhud.db.engine import Database
 from hudhud.messages import queue, whatsapp_accounts
 from hudhud.messages.outcomes import Sent
-from support.queued import NOW, PHONE, submit
+from support.queued import NOW, PHONE, change, submit
 
 SHORT, LONG = "+541112345678", "+5491112345678"
 ACCOUNT = Account(phone=LONG, lid="1001")
@@ -126,6 +126,7 @@ def test_hidden_number_is_found_by_the_lid(database: Database) -> None:
 
 def test_names_are_joined_for_all_numbers_of_the_account(database: Database) -> None:
     remember(database, SHORT, Account(None, "1001"))
+    assert person(database, ACCOUNT)[0] == SHORT
     remember(database, LONG, ACCOUNT)
     assert account_of(database, SHORT) == ACCOUNT
 
@@ -144,6 +145,12 @@ def test_new_owner_of_a_number_is_known_by_it(database: Database) -> None:
     assert person(database, Account(OLD_BRAZIL, "9"))[0] == BRAZIL
 
 
+def record_sent(database: Database, message: int) -> None:
+    with database.write() as connection:
+        queue.claim(connection, channel="sandbox", sender="a", limit=1, now=NOW)
+        queue.record(connection, sender="a", outcomes=[Sent(message, "p-1", NOW)], now=NOW)
+
+
 @pytest.mark.parametrize(
     ("stored", "named", "completed"),
     [
@@ -160,9 +167,17 @@ def test_receipt_adds_only_missing_names(
     (message,) = submit(database)
     if stored is not None:
         remember(database, PHONE, stored)
-    with database.write() as connection:
-        queue.claim(connection, channel="sandbox", sender="a", limit=1, now=NOW)
-        queue.record(connection, sender="a", outcomes=[Sent(message, "p-1", NOW)], now=NOW)
+    record_sent(database, message)
+    with database.read() as connection:
         receipts = [Receipt("p-1", "read", NOW, named), Receipt("p-2", "read", NOW, named)]
         added = whatsapp_accounts.added_by(connection, receipts)
     assert added == ({} if completed is None else {PHONE: completed})
+
+
+def test_receipt_adds_nothing_to_a_forgotten_number(database: Database) -> None:
+    (message,) = submit(database)
+    record_sent(database, message)
+    change(database, message, phone="forgotten-0123456789abcdef")
+    with database.read() as connection:
+        receipts = [Receipt("p-1", "read", NOW, Account(None, "1"))]
+        assert whatsapp_accounts.added_by(connection, receipts) == {}

@@ -111,11 +111,16 @@ def number_behind(connection: Connection, account: Account) -> str | None:
 
 
 def added_by(connection: Connection, receipts: Iterable[Receipt]) -> Mapping[str, Account]:
-    """Return the accounts of numbers with the names that receipts add to the stored ones."""
+    """Return the accounts of numbers with the names that receipts add to the stored ones.
+
+    Nothing is added to forgotten numbers.
+    """
     named = {one.provider_message_id: one.account for one in receipts if one.account != UNNAMED}
     id_ = messages.c.provider_message_id
     here = whatsapp_accounts.c.phone == messages.c.phone
-    sent = select(id_, messages.c.phone, *_COLUMNS[1:]).where(id_.in_(named))
+    sent = select(id_, messages.c.phone, *_COLUMNS[1:]).where(
+        id_.in_(named), messages.c.phone.startswith("+")
+    )
     completed = {}
     for row in connection.execute(sent.outerjoin(whatsapp_accounts, here)):
         stored, named_now = Account(row.whatsapp_phone, row.lid), named[row.provider_message_id]
