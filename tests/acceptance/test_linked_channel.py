@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect, make_url
 
+from hudhud.channels.base import Account
+from hudhud.core.clock import now_ms
 from hudhud.core.phones import mask_phone
-from support.linked import IMPATIENT, PLAIN, LinkedService, new_number
+from hudhud.messages import contacts
+from support.linked import FORMER_NUMBERS, IMPATIENT, PLAIN, LinkedService, new_number
 from waemu.client import EmulatorProcess
 from waemu.faults import Faults
 
@@ -40,7 +43,8 @@ def linked_service(
     emulator: EmulatorProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LinkedService]:
     """The service for most faults, shared because linking is slow."""
-    service = LinkedService(tmp_path_factory.mktemp("linked"), emulator, IMPATIENT)
+    folder = tmp_path_factory.mktemp("linked")
+    service = LinkedService(folder, emulator, IMPATIENT, account="+5215587654321")
     service.start()
     yield service
     service.clean_up()
@@ -433,8 +437,9 @@ def test_strangers_refused_by_463_restrict_the_account_until_a_probe_passes(
     linked: LinkedService,
 ) -> None:
     """The first probe comes after 15 minutes in production, after 3 s here."""
-    known = linked.add_phone()
-    linked.emulator.send_text(known, linked.account, "hello")
+    former, known = "+556181234567", "+5561981234567"
+    linked.add_phone(former, known)
+    linked.emulator.send_text(former, linked.account, "hello")
     linked.wait(lambda: known in {row.phone for row in linked.inbound()}, "the message")
     strangers = [linked.add_phone() for _ in range(3)]
     numbers = [phone.removeprefix("+") for phone in strangers]
@@ -523,6 +528,33 @@ def test_socket_lost_during_a_send_does_not_stop_the_sender(
 def test_no_account_for_the_number(linked: LinkedService) -> None:
     job = linked.wait_for_delivery(linked.send(new_number())["jobId"], "failed")
     assert job["error"] == "There is no WhatsApp account for this number."
+
+
+@pytest.mark.parametrize(("registered", "asked"), FORMER_NUMBERS)
+def test_code_reaches_the_account_that_whatsapp_has_under_another_number(
+    linked: LinkedService, registered: str, asked: str
+) -> None:
+    linked.add_phone(registered, asked)
+    linked.wait_for_delivery(linked.send(asked)["jobId"], "read")
+    assert len(linked.received(registered)) == 1
+
+
+def test_account_that_is_gone_is_asked_for_again(linked: LinkedService) -> None:
+    """The library itself reports a send to an account without devices as successful."""
+    phone = linked.add_phone()
+    with linked.database.write() as connection:
+        stale = Account(phone, "999999999999999")
+        contacts.remember_account(connection, phone=phone, account=stale, now=now_ms())
+    assert linked.wait_for_delivery(linked.send(phone)["jobId"], "read")["attempts"] == 1
+
+
+def test_code_to_the_own_number_fails_at_once(linked: LinkedService) -> None:
+    own = "+525587654321"
+    linked.add_phone(linked.account, own)
+    job = linked.wait_for_delivery(linked.send(own)["jobId"], "failed")
+    assert job["error"] is not None
+    assert "the sender's own number" in job["error"]
+    assert linked.received(linked.account) == []
 
 
 def test_too_much_refuses_the_number_check(linked: LinkedService) -> None:

@@ -19,7 +19,13 @@ from hudhud.core.clock import now_ms
 from hudhud.senders import records
 from hudhud.verification.links import tokens
 from support.keys import make_key
-from support.linked import IMPATIENT, PATIENCE_SECONDS, SENDER, LinkedService
+from support.linked import (
+    FORMER_NUMBERS,
+    IMPATIENT,
+    PATIENCE_SECONDS,
+    SENDER,
+    LinkedService,
+)
 from support.links import text_of
 from support.services import HTTP, Service, wait_until
 from waemu.client import EmulatorProcess
@@ -190,6 +196,35 @@ def test_answer_to_the_text_holds_a_code_that_proves_the_number(
     assert (checked["valid"], checked["provedNumber"]) == (True, phone)
     shown = answer.result(PATIENCE_SECONDS)
     assert (shown["status"], shown["phoneNumber"]) == ("approved", phone)
+
+
+@pytest.mark.parametrize(("registered", "expected"), FORMER_NUMBERS)
+def test_expected_number_is_proved_from_the_account_that_whatsapp_has(
+    shop: Shop, registered: str, expected: str
+) -> None:
+    shop.service.add_phone(registered, expected)
+    link = shop.start(phoneNumber=expected)
+    shop.write(registered, text_of(link["whatsappLink"]))
+    [text] = shop.wait_for_texts(registered)
+    checked = shop.check(link, code_in(text))
+    assert (checked["valid"], checked["provedNumber"]) == (True, expected)
+
+
+@pytest.mark.parametrize(
+    ("phone", "number"),
+    [
+        ("+5215512345679", "+525512345679"),
+        ("+22507123457", "+2250707123457"),
+        ("+6834012", "+6834012"),
+    ],
+)
+def test_number_is_proved_in_its_present_form(shop: Shop, phone: str, number: str) -> None:
+    shop.service.add_phone(phone)
+    link = shop.start()
+    shop.write(phone, text_of(link["whatsappLink"]))
+    [text] = shop.wait_for_texts(phone)
+    checked = shop.check(link, code_in(text))
+    assert (checked["valid"], checked["provedNumber"]) == (True, number)
 
 
 def test_token_from_an_unexpected_number_changes_nothing(shop: Shop) -> None:

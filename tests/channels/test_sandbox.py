@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from hudhud.channels.base import ChannelEvent, Receipt, StateReport
+from hudhud.channels.base import UNNAMED, Account, ChannelEvent, Receipt, StateReport
 from hudhud.channels.sandbox import NEVER_DELIVERED, NOT_ON_WHATSAPP, SLOW, SandboxChannel
 from hudhud.core.clock import now_ms
-from hudhud.core.errors import CommandFailed, PermanentFailure
+from hudhud.core.errors import CommandFailed, NoAccount
 from hudhud.core.phones import parse_phone
 from support.services import wait_until
 
@@ -51,7 +51,7 @@ def test_sandbox_is_connected_at_once(channel: SandboxChannel, heard: Heard) -> 
 def test_every_message_gets_a_unique_id_and_a_receipt(
     channel: SandboxChannel, heard: Heard
 ) -> None:
-    ids = [channel.send(PHONE, "0345") for _ in range(20)]
+    ids = [channel.send(PHONE, UNNAMED, "0345") for _ in range(20)]
     assert len(set(ids)) == 20
     heard.wait_for(20)
     assert sorted(heard.receipts()) == sorted(ids)
@@ -59,7 +59,7 @@ def test_every_message_gets_a_unique_id_and_a_receipt(
 
 def test_receipt_has_the_current_time(channel: SandboxChannel, heard: Heard) -> None:
     before = now_ms()
-    channel.send(PHONE, "0345")
+    channel.send(PHONE, UNNAMED, "0345")
     heard.wait_for(1)
     receipt = heard.events[-1]
     assert isinstance(receipt, Receipt)
@@ -68,22 +68,22 @@ def test_receipt_has_the_current_time(channel: SandboxChannel, heard: Heard) -> 
 
 
 def test_special_number_is_not_on_whatsapp(channel: SandboxChannel) -> None:
-    with pytest.raises(PermanentFailure, match="no WhatsApp account"):
-        channel.send(NOT_ON_WHATSAPP, "0345")
-    assert not channel.has_account(NOT_ON_WHATSAPP)
-    assert channel.has_account(PHONE)
+    with pytest.raises(NoAccount, match="no WhatsApp account"):
+        channel.send(NOT_ON_WHATSAPP, UNNAMED, "0345")
+    assert channel.find_account(NOT_ON_WHATSAPP) is None
+    assert channel.find_account(PHONE) == Account(PHONE, None)
 
 
 def test_special_number_never_gets_its_messages(channel: SandboxChannel, heard: Heard) -> None:
-    never = channel.send(NEVER_DELIVERED, "0345")
-    channel.send(PHONE, "0345")
+    never = channel.send(NEVER_DELIVERED, UNNAMED, "0345")
+    channel.send(PHONE, UNNAMED, "0345")
     heard.wait_for(1)
     assert never not in heard.receipts()
 
 
 def test_special_number_is_slow(channel: SandboxChannel, heard: Heard) -> None:
-    slow = channel.send(SLOW, "0345")
-    quick = channel.send(PHONE, "0345")
+    slow = channel.send(SLOW, UNNAMED, "0345")
+    quick = channel.send(PHONE, UNNAMED, "0345")
     heard.wait_for(2)
     assert heard.receipts() == [quick, slow]
 
@@ -104,6 +104,6 @@ def test_stopped_sandbox_leaves_no_thread(heard: Heard) -> None:
     before = set(threading.enumerate())
     channel = SandboxChannel()
     channel.start(heard.events.append)
-    channel.send(SLOW, "0345")
+    channel.send(SLOW, UNNAMED, "0345")
     channel.stop()
     wait_until(lambda: set(threading.enumerate()) <= before, 10, "the thread to end")

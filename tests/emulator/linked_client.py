@@ -86,11 +86,15 @@ def connect(client: NewClient, proxy: str) -> None:
 def obey(client: NewClient, command: dict[str, Any]) -> dict[str, Any]:
     match command:
         case {"do": "send", "to": to, "text": text}:
-            sent = client.send_message(build_jid(to), Message(conversation=text))
+            address = build_jid(to, command.get("server", "s.whatsapp.net"))
+            sent = client.send_message(address, Message(conversation=text))
             return {"id": sent.ID}
         case {"do": "check", "numbers": numbers}:
             found = client.is_on_whatsapp(*numbers)
-            return {"known": {each.Query: each.IsIn for each in found}}
+            return {
+                "known": {each.Query: each.IsIn for each in found},
+                "users": [each.JID.User for each in found],
+            }
         case {"do": "pair_phone", "number": number}:
             return {"code": client.PairPhone(number, True)}  # noqa: FBT003 - neonize's signature
         case {"do": "stop"}:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from waemu import protobuf
 from waemu.binary import Jid
-from waemu.directory import Directory, UnknownPhoneError
+from waemu.directory import Directory, TakenNumberError, UnknownPhoneError
 from waemu.faults import Faults
 from waemu.inbox import Inbox, message_text
 from waemu.messages import pad, unpad
@@ -33,6 +33,20 @@ def test_phone_is_found_only_by_number_and_lid() -> None:
     assert directory.find(Jid("15550001111", "g.us")) is None
     with pytest.raises(UnknownPhoneError):
         directory.phone("15559999999")
+
+
+def test_phone_is_checked_but_not_found_by_an_alias() -> None:
+    directory = Directory()
+    directory.every_number_exists = True
+    phone = directory.add("556191234567", aliases=["5561991234567"])
+    assert directory.check("5561991234567") is phone
+    assert directory.check("556191234567") is phone
+    assert directory.find(Jid("5561991234567")) is None
+    with pytest.raises(TakenNumberError):
+        directory.add("15550001111", aliases=["556191234567"])
+    other = directory.add("5561991234567")
+    assert directory.check("5561991234567") is other
+    assert directory.find(Jid("5561991234567")) is other
 
 
 def test_every_number_exists_on_request() -> None:

@@ -122,6 +122,20 @@ def test_a_stranger_writes_first_and_is_answered(
     client.wait_for("Message", id=emulator.send_text(STRANGER, ACCOUNT, "second"))
 
 
+def test_number_check_finds_an_account_that_cannot_be_reached_under_this_number(
+    emulator: EmulatorProcess, new_client: NewClient
+) -> None:
+    registered, alias = "556191234567", "5561991234567"
+    lid = emulator.add_phone(registered, aliases=[alias])
+    client = new_client()
+    client.pair(ACCOUNT)
+    checked = client.do("check", numbers=[alias])
+    assert (checked["known"], checked["users"]) == ({alias: True}, [lid])
+    assert "no LID found" in client.do("send", to=alias, text="lost")["error"]
+    client.do("send", to=lid, server="lid", text="hello")
+    assert [message.text for message in emulator.messages(registered)] == ["hello"]
+
+
 def test_bot_tag_of_a_client_is_recorded(emulator: EmulatorProcess, new_client: NewClient) -> None:
     client = new_client(bot_tag="on")
     client.pair(ACCOUNT)

@@ -120,7 +120,14 @@ def test_text_of_a_link_is_recognised(database: Database, made: Settings, used: 
     )
     text = Inbound("m", PHONE, f"Hello {link.token}", now)
     with database.write() as connection:
-        taking.take(connection, text, channel="linked", sender="main", now=now)
+        taking.take(
+            connection,
+            text,
+            numbers=frozenset({PHONE}),
+            channel="linked",
+            sender="main",
+            now=now,
+        )
     assert verification(database, link.verification_id).proved_phone == PHONE
 
 

@@ -6,14 +6,25 @@ import threading
 import pytest
 from sqlalchemy import text
 
-from hudhud.core.sentences import other
+from hudhud.channels.base import UNNAMED
+from hudhud.core.clock import now_ms
+from hudhud.core.sentences import other, say
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages
-from hudhud.messages import contacts, counters, queue
-from hudhud.messages.outcomes import Claimed, Failed, Outcome, Returned, Sent
+from hudhud.messages import contacts, counters, queue, statistics
+from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
 from hudhud.messages.queue import LAST_CALL_MS, LEASE_MS, RECLAIM_DELAY_MS
 from hudhud.worker.worker import record_outcomes
-from support.queued import NOW, PHONE, VALIDITY_MS, accept, change, stored, submit
+from support.queued import (
+    NOW,
+    PHONE,
+    VALIDITY_MS,
+    accept,
+    change,
+    stored,
+    submit,
+    verification_of,
+)
 from support.services import wait_until
 
 SECOND = 1000
@@ -233,7 +244,7 @@ def test_a_restricted_sender_claims_only_for_people_who_wrote_first(database: Da
     (message,) = submit(database, phone=wrote)
     with database.write() as connection:
         contacts.remember_wrote(connection, phone=wrote, at=NOW)
-        contacts.remember_account(connection, phone=checked, has_account=True, now=NOW)
+        contacts.remember_account(connection, phone=checked, account=UNNAMED, now=NOW)
     assert ids(claim(database, only_known=True)) == [message]
     assert claim(database, only_known=True) == []
     assert len(claim(database)) == 2
@@ -422,6 +433,25 @@ def test_outcomes_of_every_kind_are_recorded_together(database: Database) -> Non
     record(database, *outcomes)
     found = [stored(database, message).status for message in (one, two, three, four)]
     assert found == ["sent", "failed", "queued", "sent"]
+
+
+def test_message_to_the_senders_own_number_fails_outside_the_charts(database: Database) -> None:
+    own, other_one = submit(database, 2)
+    claim(database)
+    now, error = now_ms(), say("job.own_number")
+    outcomes = [Misaddressed(own, error, now), Failed(other_one, say("job.no_account"), now)]
+    with database.write() as connection:
+        record_outcomes(connection, sender="a", outcomes=outcomes, now=now)
+        counts = counters.counts(connection)
+    assert (stored(database, own).status, stored(database, own).error) == (
+        "failed",
+        "This is the sender's own number, which gets no codes. Use another number.",
+    )
+    assert verification_of(database, own).status == "failed"
+    assert (counts["sending"], counts["failed"]) == (0, 2)
+    with database.read() as connection:
+        numbers = statistics.numbers(connection, channel="sandbox", now=now, mean_gap=1)
+    assert numbers.hour.happened["failed"] == 1
 
 
 def test_recording_no_outcome_is_no_error(database: Database) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Row, select
 
 from hudhud.core.clock import now_ms
@@ -25,6 +26,15 @@ SCRIPTS = Path(__file__).parents[1] / "acceptance"
 PLAIN = ("hudhud.cli.demo.launcher", "serve")
 IMPATIENT = ("linked_hudhud", "serve")
 
+# Numbers under which WhatsApp has accounts, and those that people use.
+FORMER_NUMBERS = [
+    pytest.param("+556191234567", "+5561991234567", id="Brazil"),
+    pytest.param("+5215512345678", "+525512345678", id="Mexico"),
+    pytest.param("+5491112345678", "+541112345678", id="Argentina"),
+    pytest.param("+22507123456", "+2250707123456", id="Ivory Coast"),
+    pytest.param("+22997123456", "+2290197123456", id="Benin"),
+]
+
 _numbers = itertools.count(15_550_000_000)
 
 
@@ -36,10 +46,15 @@ class LinkedService:
     """One `hudhud serve` and the phone that links to it."""
 
     def __init__(
-        self, folder: Path, emulator: EmulatorProcess, command: tuple[str, ...], **changes: str
+        self,
+        folder: Path,
+        emulator: EmulatorProcess,
+        command: tuple[str, ...],
+        account: str | None = None,
+        **changes: str,
     ) -> None:
         self.emulator = emulator
-        self.account = new_number()
+        self.account = account or new_number()
         emulator.add_phone(self.account)
         variables = {
             "WORKER_MIN_SEND_DELAY_MS": "0",
@@ -203,10 +218,10 @@ class LinkedService:
         """Request a code; return the API's answer."""
         return ask_for_code(self.service.url, phone)
 
-    def add_phone(self) -> str:
-        """Add a virtual phone; return its number."""
-        number = new_number()
-        self.emulator.add_phone(number)
+    def add_phone(self, number: str | None = None, *aliases: str) -> str:
+        """Add a virtual phone, also found under aliases; return its number."""
+        number = number or new_number()
+        self.emulator.add_phone(number, aliases=aliases)
         return number
 
     def command(self, kind: CommandKind, argument: str | None = None) -> CommandResult:

@@ -70,15 +70,16 @@ def write(
     phone: str = PHONE,
     *,
     now: int = NOW,
+    numbers: frozenset[str] = frozenset(),
     sender: str | None = SENDER,
     channel: str = "linked",
     **changes: Any,
 ) -> None:
-    """Write a text from a person to a sender."""
-    message = Inbound("m", phone, text, now)
+    """Write a text from a person to a sender; `numbers` are further ones of the person."""
+    message, numbers = Inbound("m", phone, text, now), numbers | {phone}
     taking = link_replies(database, **{"channel": "linked", **changes})
     with database.write() as connection:
-        taking.take(connection, message, channel=channel, sender=sender, now=now)
+        taking.take(connection, message, numbers=numbers, channel=channel, sender=sender, now=now)
 
 
 def stored(database: Database, verification_id: str) -> Row[Any]:

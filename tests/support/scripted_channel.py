@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Callable
 
-from hudhud.channels.base import ChannelEvent, StateReport
-from hudhud.core.errors import CommandFailed
+from hudhud.channels.base import Account, ChannelEvent, StateReport
+from hudhud.core.errors import CommandFailed, NoAccount
 
 
 class ScriptedChannel:
@@ -14,7 +14,9 @@ class ScriptedChannel:
         self.checks_numbers = checks_numbers
         self.sent: list[tuple[str, str]] = []
         self.checked: list[str] = []
-        self.has_accounts = True
+        self.addressed: list[Account] = []
+        self.account_of: Callable[[str], Account | None] = lambda phone: Account(phone, None)
+        self.gone: set[Account] = set()
         self.failure: Exception | None = None
         self.check_failure: Exception | None = None
         self.on_send: Callable[[], None] = lambda: None
@@ -31,19 +33,22 @@ class ScriptedChannel:
         emit(self.first_state)
         self.started.set()
 
-    def has_account(self, phone: str) -> bool:
+    def find_account(self, phone: str) -> Account | None:
         """Answer as scripted."""
         self.checked.append(phone)
         self.on_check()
         if self.check_failure is not None:
             raise self.check_failure
-        return self.has_accounts
+        return self.account_of(phone)
 
-    def send(self, phone: str, text: str) -> str:
-        """Record the message, or fail as scripted."""
+    def send(self, phone: str, account: Account, text: str) -> str:
+        """Record the message, or fail as scripted; accounts that are gone get none."""
         self.on_send()
         if self.failure is not None:
             raise self.failure
+        self.addressed.append(account)
+        if account in self.gone:
+            raise NoAccount
         self.sent.append((phone, text))
         return f"p-{len(self.sent)}"
 

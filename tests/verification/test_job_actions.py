@@ -257,7 +257,7 @@ def at_once(*works: Callable[[], object]) -> list[object]:
 def test_retry_checks_the_number_again(database: Database) -> None:
     (number,) = fail(database)
     with database.write() as connection:
-        contacts.remember_account(connection, phone=PHONE, has_account=False, now=NOW)
+        contacts.remember_account(connection, phone=PHONE, account=None, now=NOW)
     assert retry(database, number) == "done"
     with database.read() as connection:
         assert contacts.known_account(connection, phone=PHONE, now=NOW) is None

@@ -8,37 +8,50 @@ import pytest
 from sqlalchemy import select, text
 from structlog.testing import capture_logs
 
-from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
+from hudhud.channels.base import Account, Receipt, Restart, StateReport, Written
 from hudhud.core.clock import now_ms
+from hudhud.core.errors import Snoozed
+from hudhud.core.phones import parse_phone
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
-from hudhud.db.tables import inbound_messages, messages
-from hudhud.messages import contacts, queue
+from hudhud.db.tables import inbound_messages, messages, verifications
+from hudhud.messages import contacts, queue, whatsapp_accounts
 from hudhud.messages.outcomes import Sent
 from hudhud.senders import records
 from hudhud.verification.links import tokens
+from hudhud.worker.accounts import Accounts
 from hudhud.worker.recorder import Recorder
 from hudhud.worker.timing import Timing
 from hudhud.worker.worker import record_outcomes
+from support.links import start
 from support.queued import NOW, link_replies, put_sender, stored, submit
+from support.scripted_channel import ScriptedChannel
 from support.services import wait_until
 
 pytestmark = pytest.mark.slow
 
 PHONE = "+201001234567"
+ACCOUNT = Account(PHONE, "100000000000001")
+ARGENTINE, ARGENTINE_SHORT = "+5491112345678", "+541112345678"
 SECONDS = 10.0
 
 
 class Watched:
     """A running recorder and the events that it passed on."""
 
-    def __init__(self, database: Database, timing: Timing | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        timing: Timing | None = None,
+        channel: ScriptedChannel | None = None,
+    ) -> None:
         self.states: list[StateReport] = []
         self.restarts: list[Restart] = []
         self.recorder = Recorder(
             sender="main",
             channel_name="sandbox",
             database=database,
+            accounts=Accounts(database, channel or ScriptedChannel()),
             link_replies=link_replies(database),
             on_state=self.states.append,
             on_restart=self.restarts.append,
@@ -66,9 +79,11 @@ def watched(database: Database) -> Iterator[Watched]:
 
 
 @contextmanager
-def watching(database: Database, timing: Timing | None = None) -> Iterator[Watched]:
+def watching(
+    database: Database, timing: Timing | None = None, channel: ScriptedChannel | None = None
+) -> Iterator[Watched]:
     put_sender(database, "main", "starting")
-    at_work = Watched(database, timing)
+    at_work = Watched(database, timing, channel)
     yield at_work
     at_work.stop()
 
@@ -87,8 +102,8 @@ def texts(database: Database) -> list[str]:
         return list(connection.scalars(select(column).order_by(inbound_messages.c.id)))
 
 
-def written(number: int, words: str = "hello") -> Inbound:
-    return Inbound(f"m-{number}", PHONE, words, now_ms())
+def written(number: int, words: str = "hello", account: Account = ACCOUNT) -> Written:
+    return Written(f"m-{number}", account, words, now_ms())
 
 
 def test_a_state_is_recorded_and_passed_on(database: Database, watched: Watched) -> None:
@@ -140,6 +155,99 @@ def test_text_is_searched_for_a_token_once(database: Database, watched: Watched)
     with database.read() as connection:
         answers = connection.execute(select(messages)).all()
     assert [(answer.phone, answer.only_sender) for answer in answers] == [(PHONE, "main")]
+
+
+def link(database: Database, phone: str) -> str:
+    """Start a link that expects this number; return its token."""
+    number = parse_phone(phone)
+    assert number is not None
+    started = start(database, number, changes={"channel": "sandbox"}, now=now_ms())
+    return started.token
+
+
+def proved(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.scalars(select(verifications.c.proved_phone)))
+
+
+def test_person_is_kept_under_one_number_whichever_wrote(
+    database: Database, watched: Watched
+) -> None:
+    watched.take(written(1, account=Account("+556191234567", "1")))
+    watched.flush()
+    with database.read() as connection:
+        assert contacts.has_written(connection, phone="+5561991234567")
+        assert not contacts.has_written(connection, phone="+556191234567")
+        stored_account = whatsapp_accounts.account_of(connection, "+5561991234567")
+    assert stored_account == Account("+556191234567", "1")
+
+
+def test_person_has_written_for_all_numbers_of_the_account(
+    database: Database, watched: Watched
+) -> None:
+    account = Account(ARGENTINE, "2")
+    with database.write() as connection:
+        contacts.name_account(connection, phone=ARGENTINE_SHORT, account=account)
+    watched.take(written(1, account=account))
+    watched.flush()
+    with database.read() as connection:
+        assert contacts.has_written(connection, phone=ARGENTINE)
+        assert contacts.has_written(connection, phone=ARGENTINE_SHORT)
+
+
+def test_writer_with_a_hidden_number_is_known_by_the_lid(
+    database: Database, watched: Watched
+) -> None:
+    with database.write() as connection:
+        contacts.name_account(connection, phone=PHONE, account=ACCOUNT)
+    with capture_logs() as lines:
+        watched.take(written(1, "known", Account(None, ACCOUNT.lid)))
+        watched.take(written(2, "unknown", Account(None, "9")))
+        watched.flush()
+    assert texts(database) == ["known"]
+    assert "inbound message dropped: WhatsApp did not reveal the sender's number" in {
+        line["event"] for line in lines
+    }
+
+
+def test_expected_number_of_a_link_is_checked_once_if_another_one_wrote(
+    database: Database,
+) -> None:
+    channel = ScriptedChannel(checks_numbers=True)
+    channel.account_of = lambda _phone: Account(ARGENTINE, "2")
+    token = link(database, ARGENTINE_SHORT)
+    with watching(database, channel=channel) as watched:
+        watched.take(written(1, token, Account("+5491112345679", "3")))
+        watched.flush()
+        assert proved(database) == [None]
+        watched.take(written(2, token, Account(ARGENTINE, "2")))
+        watched.flush()
+    assert proved(database) == [ARGENTINE_SHORT]
+    assert channel.checked == [ARGENTINE_SHORT]
+
+
+def test_expected_number_counts_as_another_persons_without_an_answer(database: Database) -> None:
+    channel = ScriptedChannel(checks_numbers=True)
+    channel.check_failure = Snoozed("Too many questions.", 60)
+    token = link(database, ARGENTINE_SHORT)
+    with watching(database, channel=channel) as watched:
+        watched.take(written(1, token, Account(ARGENTINE, "2")))
+        watched.flush()
+    assert proved(database) == [None]
+    assert texts(database) == [token]
+
+
+def test_first_receipt_completes_the_account(database: Database, watched: Watched) -> None:
+    (message,) = submit(database)
+    watched.take(Receipt("p-1", "delivered", NOW + 1, Account(None, "4")))
+    watched.flush()
+    record_sent(database, message, "p-1")
+
+    def account() -> Account | None:
+        with database.read() as connection:
+            return whatsapp_accounts.account_of(connection, PHONE)
+
+    wait_until(lambda: account() == Account(None, "4"), SECONDS, "the LID")
 
 
 def test_logout_forgets_the_device_and_requests_a_new_process(
@@ -202,7 +310,7 @@ def test_characters_that_the_database_refuses_block_no_event(
     database: Database, watched: Watched, letter: str
 ) -> None:
     watched.take(written(1, "before"))
-    watched.take(Inbound(f"m{letter}", f"+2{letter}", f"bad{letter}", NOW))
+    watched.take(Written(f"m{letter}", Account(f"+2{letter}", f"9{letter}"), f"bad{letter}", NOW))
     watched.take(Receipt(f"p{letter}", "read", NOW))
     watched.take(StateReport("connected", "all", detail=other(f"detail{letter}")))
     watched.take(written(3, "after"))

@@ -6,21 +6,26 @@ import pytest
 from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
+from hudhud.channels.base import UNNAMED, Account
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeCipher
-from hudhud.core.errors import PermanentFailure, Snoozed, TransientFailure
+from hudhud.core.errors import OwnNumber, PermanentFailure, Snoozed, TransientFailure
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.messages import contacts, queue
-from hudhud.messages.outcomes import Claimed, Failed, Outcome, Returned, Sent
+from hudhud.messages import contacts, queue, whatsapp_accounts
+from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.worker.send import NO_ACCOUNT, NO_DATABASE, MessageSender
+from hudhud.worker.send import NO_DATABASE, MessageSender
 from hudhud.worker.worker import record_outcomes
 from support.queued import PHONE, SECRET, accept, change, stored, submit
 from support.scripted_channel import ScriptedChannel
 
 OTHER = "+201001234568"
+ACCOUNT = Account(PHONE, "100000000000001")
+STALE = Account(PHONE, "100000000000002")
 MINUTE = 60_000
+DAY = 24 * 60 * MINUTE
+NO_ACCOUNT = "There is no WhatsApp account for this number."
 
 
 @pytest.fixture
@@ -38,6 +43,12 @@ def claim(database: Database) -> Claimed:
     with database.write() as connection:
         (claimed,) = queue.claim(connection, channel="sandbox", sender="a", limit=1, now=now_ms())
     return claimed
+
+
+def remember(database: Database, account: Account, *, now: int | None = None) -> None:
+    at = now_ms() if now is None else now
+    with database.write() as connection:
+        contacts.remember_account(connection, phone=PHONE, account=account, now=at)
 
 
 def deliver(database: Database, channel: ScriptedChannel, secret: str = SECRET) -> Outcome:
@@ -204,23 +215,111 @@ def test_a_number_is_checked_before_the_first_message_and_remembered(
     assert len(checking.sent) == 4
 
 
+def test_message_goes_to_the_account_of_the_number_and_it_is_remembered(
+    database: Database, checking: ScriptedChannel
+) -> None:
+    submit(database, 2, now=now_ms())
+    checking.account_of = lambda _phone: ACCOUNT
+    deliver(database, checking)
+    deliver(database, checking)
+    assert (checking.checked, checking.addressed) == ([PHONE], [ACCOUNT, ACCOUNT])
+    with database.read() as connection:
+        assert whatsapp_accounts.account_of(connection, PHONE) == ACCOUNT
+
+
+def test_account_is_asked_for_if_only_its_existence_is_known(
+    database: Database, checking: ScriptedChannel
+) -> None:
+    """As after an update from a version that stored no accounts."""
+    submit(database, now=now_ms())
+    with database.write() as connection:
+        contacts.remember_account(connection, phone=PHONE, account=UNNAMED, now=now_ms())
+    checking.account_of = lambda _phone: ACCOUNT
+    deliver(database, checking)
+    assert (checking.checked, checking.addressed) == ([PHONE], [ACCOUNT])
+
+
+def test_account_remembered_for_more_than_thirty_days_is_asked_for_again(
+    database: Database, checking: ScriptedChannel
+) -> None:
+    submit(database, now=now_ms())
+    remember(database, STALE, now=now_ms() - 30 * DAY - 1)
+    checking.account_of = lambda _phone: ACCOUNT
+    assert isinstance(deliver(database, checking), Sent)
+    assert (checking.checked, checking.addressed) == ([PHONE], [ACCOUNT])
+
+
+def test_account_that_is_gone_is_asked_for_again(
+    database: Database, checking: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    remember(database, STALE)
+    checking.gone.add(STALE)
+    checking.account_of = lambda _phone: ACCOUNT
+    assert isinstance(deliver(database, checking), Sent)
+    assert (checking.checked, checking.addressed) == ([PHONE], [STALE, ACCOUNT])
+    assert stored(database, message).attempts == 1
+
+
+def test_stale_account_fails_no_code_while_whatsapp_does_not_answer(
+    database: Database, checking: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    remember(database, STALE)
+    checking.gone.add(STALE)
+    checking.check_failure = Snoozed("Too many questions.", 60)
+    assert isinstance(deliver(database, checking), Returned)
+    assert (stored(database, message).status, stored(database, message).attempts) == ("queued", 0)
+
+
+@pytest.mark.parametrize("answer", [None, STALE])
+def test_code_fails_if_whatsapp_confirms_that_the_account_is_gone(
+    database: Database, checking: ScriptedChannel, answer: Account | None
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    remember(database, STALE)
+    checking.gone.add(STALE)
+    checking.account_of = lambda _phone: answer
+    assert isinstance(deliver(database, checking), Failed)
+    assert (stored(database, message).error, checking.checked) == (NO_ACCOUNT, [PHONE])
+
+
+def test_code_to_the_senders_own_number_fails_at_once(
+    database: Database, checking: ScriptedChannel
+) -> None:
+    (message,) = submit(database, now=now_ms())
+    checking.failure = OwnNumber()
+    assert isinstance(deliver(database, checking), Misaddressed)
+    row = stored(database, message)
+    assert (row.status, row.attempts, row.error_code) == ("failed", 1, "job.own_number")
+
+
 def test_channel_without_number_checks_is_not_asked(
     database: Database, channel: ScriptedChannel
 ) -> None:
     submit(database, now=now_ms())
     deliver(database, channel)
-    assert (channel.checked, len(channel.sent)) == ([], 1)
+    assert (channel.checked, channel.addressed) == ([], [UNNAMED])
+
+
+def test_account_unknown_to_a_channel_without_number_checks_fails_the_message(
+    database: Database, channel: ScriptedChannel
+) -> None:
+    submit(database, now=now_ms())
+    channel.gone.add(UNNAMED)
+    assert isinstance(deliver(database, channel), Failed)
+    assert channel.checked == []
 
 
 def test_number_without_an_account_fails_at_once_and_is_not_checked_again(
     database: Database, checking: ScriptedChannel
 ) -> None:
     messages = submit(database, 2, now=now_ms())
-    checking.has_accounts = False
+    checking.account_of = lambda _phone: None
     deliver(database, checking)
     deliver(database, checking)
     rows = [stored(database, message) for message in messages]
-    assert [(row.status, row.error) for row in rows] == [("failed", NO_ACCOUNT.english())] * 2
+    assert [(row.status, row.error) for row in rows] == [("failed", NO_ACCOUNT)] * 2
     assert (checking.checked, checking.sent) == ([PHONE], [])
 
 
@@ -228,12 +327,12 @@ def test_negative_check_expires_after_ten_minutes(
     database: Database, checking: ScriptedChannel
 ) -> None:
     submit(database, 2, now=now_ms())
-    checking.has_accounts = False
+    checking.account_of = lambda _phone: None
     deliver(database, checking)
     with database.write() as connection:
         age = tables.contacts.c.checked_at - contacts.NO_KEPT_MS
         connection.execute(update(tables.contacts).values(checked_at=age))
-    checking.has_accounts = True
+    checking.account_of = lambda _phone: ACCOUNT
     assert isinstance(deliver(database, checking), Sent)
     assert checking.checked == [PHONE, PHONE]
 

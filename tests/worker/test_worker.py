@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from hudhud.channels.base import Inbound, Receipt, Restart, StateReport
+from hudhud.channels.base import Account, Receipt, Restart, StateReport, Written
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
@@ -163,7 +163,7 @@ def test_receipts_and_messages_from_people_are_recorded(
     run.wait_for(message, "sent")
     run.emit(Receipt("p-1", "delivered", now_ms()))
     run.emit(Receipt("p-1", "read", now_ms()))
-    run.emit(Inbound("m-1", PHONE, "thank you", now_ms()))
+    run.emit(Written("m-1", Account(PHONE, None), "thank you", now_ms()))
     run.wait_for(message, "read")
 
     def wrote() -> bool:

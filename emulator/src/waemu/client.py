@@ -38,9 +38,14 @@ class EmulatorClient:
         """Connect to the control API at http://127.0.0.1:PORT."""
         self.control = control
 
-    def add_phone(self, number: str, lid: str | None = None) -> str:
-        """Add a virtual phone, unless it exists, and return its LID."""
-        given: str = self._call("add_phone", number=number, lid=lid)
+    def add_phone(self, number: str, lid: str | None = None, *, aliases: Sequence[str] = ()) -> str:
+        """Add a virtual phone, unless it exists, and return its LID.
+
+        Args:
+            lid: an explicit LID.
+            aliases: other numbers by which number checks find the phone.
+        """
+        given: str = self._call("add_phone", number=number, lid=lid, aliases=list(aliases))
         return given
 
     def add_phones(self, numbers: Sequence[str]) -> None:

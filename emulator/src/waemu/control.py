@@ -8,14 +8,14 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from waemu.binary import Node
-from waemu.directory import UnknownPhoneError
+from waemu.directory import TakenNumberError, UnknownPhoneError
 from waemu.faults import Faults
 from waemu.messages import UnreachableError
 from waemu.pairing import PairingError
@@ -25,7 +25,14 @@ from waemu.server import Server
 
 _log = logging.getLogger(__name__)
 _SECONDS_TO_ANSWER = 10
-_ERRORS = (UnknownPhoneError, UnreachableError, PairingError, NotImplementedError, TypeError)
+_ERRORS = (
+    UnknownPhoneError,
+    TakenNumberError,
+    UnreachableError,
+    PairingError,
+    NotImplementedError,
+    TypeError,
+)
 
 Json = Any  # JSON has no narrower type
 
@@ -36,8 +43,11 @@ class Operations:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    async def add_phone(self, number: str, lid: str | None = None) -> Json:
-        return self._server.directory.add(_digits(number), lid).lid.user
+    async def add_phone(
+        self, number: str, lid: str | None = None, aliases: Sequence[str] = ()
+    ) -> Json:
+        others = [_digits(alias) for alias in aliases]
+        return self._server.directory.add(_digits(number), lid, others).lid.user
 
     async def add_phones(self, numbers: list[str]) -> Json:
         for number in numbers:

@@ -1,6 +1,7 @@
 """Index of phones by number and LID, and of linked devices."""
 
 import hashlib
+from collections.abc import Iterable
 
 from waemu.binary import LID_SERVER, USER_SERVER, Jid
 from waemu.phone import Companion, Phone
@@ -13,6 +14,10 @@ class UnknownPhoneError(LookupError):
     """No virtual phone has this number."""
 
 
+class TakenNumberError(ValueError):
+    """Another virtual phone has this number."""
+
+
 class Directory:
     """The accounts of the emulated WhatsApp.
 
@@ -23,16 +28,30 @@ class Directory:
     def __init__(self) -> None:
         self.every_number_exists = False
         self._by_number: dict[str, Phone] = {}
+        self._by_alias: dict[str, Phone] = {}
         self._by_lid: dict[str, Phone] = {}
         self._by_noise_key: dict[bytes, Companion] = {}
 
     def __len__(self) -> int:
         return len(self._by_number)
 
-    def add(self, number: str, lid: str | None = None) -> Phone:
-        """Add a phone, or return the existing one with this number."""
-        if number in self._by_number:
-            return self._by_number[number]
+    def add(self, number: str, lid: str | None = None, aliases: Iterable[str] = ()) -> Phone:
+        """Add a phone, or return the existing one with this number.
+
+        Number checks find it by its aliases, too, as WhatsApp's do after a renumbering.
+
+        Raises:
+            TakenNumberError: an alias is the number of a phone.
+        """
+        phone = self._by_number.get(number) or self._new(number, lid)
+        for alias in aliases:
+            if alias in self._by_number:
+                raise TakenNumberError(f"a phone has the number {alias}; choose another alias")
+            self._by_alias[alias] = phone
+        return phone
+
+    def _new(self, number: str, lid: str | None) -> Phone:
+        self._by_alias.pop(number, None)
         phone = Phone(number, lid or self._free_lid(number))
         self._by_number[number] = phone
         self._by_lid[phone.lid.user] = phone
@@ -49,10 +68,16 @@ class Directory:
         return self._by_number[number]
 
     def find(self, jid: Jid) -> Phone | None:
-        """Return the phone of an address, by number or by LID."""
-        if jid.server == USER_SERVER:
-            return self.add(jid.user) if self.every_number_exists else self._by_number.get(jid.user)
-        return self._by_lid.get(jid.user) if jid.server == LID_SERVER else None
+        """Return the phone of an address, by registered number or by LID."""
+        if jid.server == LID_SERVER:
+            return self._by_lid.get(jid.user)
+        if jid.server != USER_SERVER or jid.user in self._by_alias:
+            return None
+        return self.add(jid.user) if self.every_number_exists else self._by_number.get(jid.user)
+
+    def check(self, number: str) -> Phone | None:
+        """Return the phone that a number check finds, by registered number or alias."""
+        return self._by_alias.get(number) or self.find(Jid(number))
 
     def companion(self, noise_key: bytes) -> Companion | None:
         return self._by_noise_key.get(noise_key)

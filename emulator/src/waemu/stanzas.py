@@ -130,7 +130,7 @@ class Queries:
 
     def _usync_contact(self, contact: Node) -> Node:
         number = contact.data.decode().lstrip("+").split("@", 1)[0]
-        phone = self._registered(self._directory.find(Jid(number)))
+        phone = self._registered(self._directory.check(number))
         attrs: dict[str, str | Jid] = {"jid": Jid(number)}
         if phone:
             attrs = {"jid": phone.lid, "pn_jid": phone.jid}

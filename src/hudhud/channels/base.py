@@ -60,19 +60,39 @@ class Account:
     phone: str | None
     lid: str | None
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The known names; accounts that share one are the same."""
+        return frozenset(name for name in (self.phone, self.lid) if name is not None)
+
+
+# An account of which only the existence is known, or not even that.
+UNNAMED: Final = Account(None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A message was delivered or read at `at` (milliseconds)."""
+    """An account received or read a message at `at` (milliseconds)."""
 
     provider_message_id: str
     kind: ReceiptKind
+    at: int
+    account: Account = UNNAMED
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An account wrote to the sender at `at` (milliseconds)."""
+
+    provider_message_id: str
+    account: Account
+    text: str
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A person's message to the sender; `phone` is in international form."""
+    """A person's message to the sender; `phone` is in the form in which it is kept."""
 
     provider_message_id: str
     phone: str
@@ -88,7 +108,7 @@ class Restart:
     forget_device: bool = False
 
 
-ChannelEvent = StateReport | Receipt | Inbound | Restart
+ChannelEvent = StateReport | Receipt | Written | Restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +140,23 @@ class Channel(Protocol):
     """Transport of one sender's messages."""
 
     checks_numbers: bool
-    """Whether to call `has_account` (and store the answer) before a first send."""
+    """Whether to call `find_account` (and store the answer) before a first send."""
 
     def start(self, emit: Callable[[ChannelEvent], None]) -> None:
         """Start connecting and return at once; emit progress as events."""
 
-    def has_account(self, phone: str) -> bool:
-        """Return whether a number has an account.
+    def find_account(self, phone: str) -> Account | None:
+        """Return a number's account, or None if it has none.
 
         Raises TransientFailure or Snoozed if there is no answer.
         """
 
-    def send(self, phone: str, text: str) -> str:
-        """Hand a message over and return the provider's id of it.
+    def send(self, phone: str, account: Account, text: str) -> str:
+        """Hand a message to a number's account over and return the provider's id of it.
 
-        Raises PermanentFailure, TransientFailure or Snoozed.
+        `account` is the last answer of `find_account`, or `UNNAMED` if that is not called.
+        Raises NoAccount if the account does not exist (any more), other PermanentFailure,
+        TransientFailure or Snoozed.
         """
 
     def pair_by_phone(self, phone: str) -> str:

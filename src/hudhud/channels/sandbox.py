@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from hudhud.channels.base import ChannelEvent, Receipt, StateReport
+from hudhud.channels.base import Account, ChannelEvent, Receipt, StateReport
 from hudhud.core.clock import now_ms
-from hudhud.core.errors import CommandFailed, PermanentFailure
+from hudhud.core.errors import CommandFailed, NoAccount
 from hudhud.core.sentences import say
 
 # The sandbox's own number, for links; `POST /api/v1/sandbox/inbound` simulates messages to it.
@@ -49,17 +49,17 @@ class SandboxChannel:
         detail = say("sandbox.connected")
         emit(StateReport("connected", "all", detail=detail))
 
-    def has_account(self, phone: str) -> bool:
-        """Return False for `NOT_ON_WHATSAPP`, else True."""
-        return phone != NOT_ON_WHATSAPP
+    def find_account(self, phone: str) -> Account | None:
+        """Return an account with this number, or None for `NOT_ON_WHATSAPP`."""
+        return None if phone == NOT_ON_WHATSAPP else Account(phone, None)
 
-    def send(self, phone: str, text: str) -> str:  # noqa: ARG002 -- the database keeps the text
+    def send(self, phone: str, account: Account, text: str) -> str:  # noqa: ARG002 -- the database keeps the text
         """Accept a message and schedule its receipt, except for `NEVER_DELIVERED`.
 
-        Raises PermanentFailure for `NOT_ON_WHATSAPP`.
+        Raises NoAccount for `NOT_ON_WHATSAPP`.
         """
         if phone == NOT_ON_WHATSAPP:
-            raise PermanentFailure(say("job.no_account"))
+            raise NoAccount
         provider_message_id = "sandbox-" + secrets.token_hex(8)
         if phone != NEVER_DELIVERED:
             delay = self._slowness_seconds if phone == SLOW else 0.0

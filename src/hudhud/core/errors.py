@@ -17,11 +17,13 @@ HudhudError
 ├── CommandFailed          an operator's command failed
 └── SendFailed             a message was not handed to WhatsApp
     ├── PermanentFailure   never retried: the number cannot be reached
+    │   ├── NoAccount      the number has no account
+    │   └── OwnNumber      the number is the sender's own
     ├── TransientFailure   retried with backoff while the code is valid
     └── Snoozed            retried later without counting an attempt
 """
 
-from hudhud.core.sentences import Sentence, other
+from hudhud.core.sentences import Sentence, other, say
 
 
 class HudhudError(Exception):
@@ -113,6 +115,20 @@ class SendFailed(HudhudError):
 
 class PermanentFailure(SendFailed):
     """The message can never arrive: fail it."""
+
+
+class NoAccount(PermanentFailure):
+    """The number has no account."""
+
+    def __init__(self) -> None:
+        super().__init__(say("job.no_account"))
+
+
+class OwnNumber(PermanentFailure):
+    """The number is the sender's own, so the failure does not count against success."""
+
+    def __init__(self) -> None:
+        super().__init__(say("job.own_number"))
 
 
 class TransientFailure(SendFailed):

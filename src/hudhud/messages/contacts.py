@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
-from hudhud.channels.base import Inbound
+from hudhud.channels.base import Account, Inbound
 from hudhud.core.clock import DAY_MS
 from hudhud.db.batches import delete_some
 from hudhud.db.tables import contacts, inbound_messages, messages
 from hudhud.db.upserts import insert_or_ignore, insert_or_update
+from hudhud.messages import whatsapp_accounts
 
 YES_KEPT_MS = 30 * DAY_MS
 # Short: a user may install WhatsApp right after the first code did not arrive.
@@ -27,11 +28,27 @@ def known_account(connection: Connection, *, phone: str, now: int) -> bool | Non
     return bool(row.on_whatsapp) if row.checked_at + kept > now else None
 
 
-def remember_account(connection: Connection, *, phone: str, has_account: bool, now: int) -> None:
-    """Store the answer to a number check."""
-    insert_or_update(
-        connection, contacts, {"phone": phone}, {"on_whatsapp": has_account, "checked_at": now}
-    )
+def remember_account(
+    connection: Connection, *, phone: str, account: Account | None, now: int
+) -> None:
+    """Store the answer to a number check: the number's account, or None."""
+    # First the account's names, as everywhere, to avoid deadlocks.
+    if account is None:
+        whatsapp_accounts.forget(connection, phone=phone)
+    else:
+        name_account(connection, phone=phone, account=account)
+    values = {"on_whatsapp": account is not None, "checked_at": now}
+    insert_or_update(connection, contacts, {"phone": phone}, values)
+
+
+def name_account(connection: Connection, *, phone: str, account: Account) -> None:
+    """Store the names of a number's account, and whether it has written to us."""
+    whatsapp_accounts.remember(connection, phone=phone, account=account)
+    numbers = whatsapp_accounts.numbers_of(connection, [phone])[phone]
+    last = select(func.max(contacts.c.wrote_at)).where(contacts.c.phone.in_(numbers))
+    wrote_at = connection.scalar(last)
+    if wrote_at is not None:
+        insert_or_update(connection, contacts, {"phone": phone}, {"wrote_at": wrote_at})
 
 
 def ask_again(connection: Connection, *, jobs: Sequence[int]) -> None:

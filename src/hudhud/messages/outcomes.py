@@ -43,6 +43,10 @@ class Failed:
     at: int
 
 
+class Misaddressed(Failed):
+    """A message to the sender's own number, which the charts leave out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Returned:
     """A requeued message, which may be claimed again from `available_at`."""

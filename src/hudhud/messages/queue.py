@@ -32,7 +32,7 @@ from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import contacts, messages, verifications
 from hudhud.messages import counters, text_store, timeline
-from hudhud.messages.outcomes import Claimed, Failed, Outcome, Returned, Sent
+from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
 from hudhud.messages.states import CANCELED, EXPIRED, FAILED, QUEUED, SENDING, SENT
 from hudhud.senders import records
 from hudhud.webhooks import events
@@ -58,12 +58,13 @@ class Recorded:
 
     def count(self, connection: Connection, *, now: int, counts_traffic: bool = True) -> None:
         """Update the counters, last in the transaction; `counts_traffic` includes the charts."""
-        sent, failed, returned = (self.changed[kind] for kind in (Sent, Failed, Returned))
-        left = sent + failed + returned
+        kinds = (Sent, Failed, Misaddressed, Returned)
+        sent, failed, misaddressed, returned = (self.changed[kind] for kind in kinds)
+        left = sent + failed + misaddressed + returned
         counters.add(
             connection,
             now=now,
-            moved={SENDING: -left, SENT: sent, FAILED: failed, QUEUED: returned},
+            moved={SENDING: -left, SENT: sent, FAILED: failed + misaddressed, QUEUED: returned},
             happened={"sent": sent, "failed": failed} if counts_traffic else None,
         )
 
@@ -177,6 +178,12 @@ _HELD = update(messages).where(
 _GIVEN_ERROR: dict[str, BindParameter[Any]] = {
     name: bindparam(f"b_{name}") for name in _error_values(None)
 }
+_FAIL = _HELD.values(
+    status=FAILED,
+    **_GIVEN_ERROR,
+    finished_at=bindparam("b_at"),
+    lease_expires_at=None,
+)
 _RECORD = {
     Sent: _HELD.values(
         status=SENT,
@@ -185,12 +192,8 @@ _RECORD = {
         lease_expires_at=None,
         **_error_values(None),
     ),
-    Failed: _HELD.values(
-        status=FAILED,
-        **_GIVEN_ERROR,
-        finished_at=bindparam("b_at"),
-        lease_expires_at=None,
-    ),
+    Failed: _FAIL,
+    Misaddressed: _FAIL,
     Returned: _HELD.values(
         status=QUEUED,
         **_GIVEN_ERROR,

@@ -2,19 +2,30 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 import structlog
 from sqlalchemy import Connection
 
-from hudhud.channels.base import ChannelEvent, Inbound, Receipt, Restart, StateReport
+from hudhud.channels.base import (
+    UNNAMED,
+    ChannelEvent,
+    Inbound,
+    Receipt,
+    Restart,
+    StateReport,
+    Written,
+)
 from hudhud.core.clock import now_ms
+from hudhud.core.errors import SendFailed
 from hudhud.db.engine import Database
 from hudhud.db.persist import persist
-from hudhud.messages import contacts
+from hudhud.messages import contacts, whatsapp_accounts
 from hudhud.messages import receipts as message_receipts
 from hudhud.senders import records
 from hudhud.verification.links.inbound import LinkReplies
+from hudhud.worker.accounts import Accounts
 from hudhud.worker.timing import Timing
 
 log = structlog.get_logger(__name__)
@@ -32,6 +43,7 @@ class Recorder:
         sender: str,
         channel_name: str,
         database: Database,
+        accounts: Accounts,
         link_replies: LinkReplies,
         on_state: Callable[[StateReport], None],
         on_restart: Callable[[Restart], None],
@@ -41,6 +53,7 @@ class Recorder:
         self._sender = sender
         self._channel_name = channel_name
         self._database = database
+        self._accounts = accounts
         self._link_replies = link_replies
         self._on_state = on_state
         self._on_restart = on_restart
@@ -106,8 +119,9 @@ class Recorder:
                 self._write_one(connection, event)
             self._database.notify(connection)
         self._hold(arrived, unknown)
+        self._name_accounts([one for one in receipts if one.provider_message_id not in unknown])
         for event in events:
-            if isinstance(event, Inbound):
+            if isinstance(event, Written):
                 self._write_inbound(event)
 
     def _write_one(self, connection: Connection, event: ChannelEvent) -> None:
@@ -117,21 +131,54 @@ class Recorder:
             case Restart(forget_device=True):
                 records.forget_device(connection, name=self._sender)
 
-    def _write_inbound(self, message: Inbound) -> None:
+    def _name_accounts(self, receipts: Sequence[Receipt]) -> None:
+        """Store names of accounts that were unknown before these receipts."""
+        if all(receipt.account == UNNAMED for receipt in receipts):
+            return
+        with self._database.read() as connection:
+            added = whatsapp_accounts.added_by(connection, receipts)
+        if added:
+            with self._database.write() as connection:
+                for phone, account in added.items():
+                    contacts.name_account(connection, phone=phone, account=account)
+
+    def _write_inbound(self, written: Written) -> None:
         """Record and answer an inbound message in a separate transaction."""
+        self._check_expected(written)
         # The answer updates the counters, which must be last in a transaction (`counters.py`).
         with self._database.write() as connection:
+            phone = whatsapp_accounts.number_behind(connection, written.account)
+            if phone is None:
+                log.warning("inbound message dropped: WhatsApp did not reveal the sender's number")
+                return
+            numbers = whatsapp_accounts.numbers_behind(connection, written.account)
+            message = Inbound(written.provider_message_id, phone, written.text, written.at)
             is_new = contacts.keep_inbound(connection, sender=self._sender, message=message)
-            contacts.remember_wrote(connection, phone=message.phone, at=message.at)
+            contacts.name_account(connection, phone=phone, account=written.account)
+            for number in sorted(numbers):
+                contacts.remember_wrote(connection, phone=number, at=written.at)
             if is_new:
                 self._link_replies.take(
                     connection,
                     message,
+                    numbers=numbers,
                     channel=self._channel_name,
                     sender=self._sender,
                     now=now_ms(),
                 )
             self._database.notify(connection)
+
+    def _check_expected(self, written: Written) -> None:
+        """Ask whether a link's expected number is another number of the writer's account."""
+        with self._database.read() as connection:
+            expected = self._link_replies.expected_numbers(connection, written.text, now=now_ms())
+            if not expected:
+                return
+            others = expected - whatsapp_accounts.numbers_behind(connection, written.account)
+        for phone in others:
+            with suppress(SendFailed):  # without an answer it counts as another person's
+                if self._accounts.remembered(phone) is None:
+                    self._accounts.ask(phone)
 
     def _held_can_be_recorded(self) -> bool:
         ids = {receipt.provider_message_id for _end, receipt in self._held}

@@ -5,22 +5,27 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.channels.base import Channel
+from hudhud.channels.base import Account, Channel
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeCipher, SealingError
-from hudhud.core.errors import PermanentFailure, Snoozed, TransientFailure
+from hudhud.core.errors import (
+    NoAccount,
+    OwnNumber,
+    PermanentFailure,
+    Snoozed,
+    TransientFailure,
+)
 from hudhud.core.phones import mask_phone
 from hudhud.core.sentences import Sentence, say
 from hudhud.db.engine import Database
-from hudhud.messages import contacts
-from hudhud.messages.outcomes import Claimed, Failed, Outcome, Returned, Sent
+from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
 from hudhud.messages.queue import FIRST_RETRY_SECONDS, LAST_CALL_MS, retry_delay
 from hudhud.messages.templates.catalog import with_code
 from hudhud.messages.templates.shipped import CODE_LINE
+from hudhud.worker.accounts import Accounts
 
 log = structlog.get_logger(__name__)
 
-NO_ACCOUNT = say("job.no_account")
 TOO_LATE = say("job.too_late")
 NO_DATABASE = say("job.no_database")
 BROKE = say("job.broke")
@@ -36,8 +41,8 @@ class MessageSender:
         cipher: CodeCipher,
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        self._database = database
         self._channel = channel
+        self._accounts = Accounts(database, channel, clock)
         self._cipher = cipher
         self._clock = clock
         # The sandbox accepts thousands of messages per second, too many to log each one.
@@ -50,8 +55,10 @@ class MessageSender:
             return Returned(message.id, now, error=None, spends_attempt=False)
         try:
             provider_message_id = self._hand_over(message)
+        except OwnNumber as error:
+            outcome: Outcome = Misaddressed(message.id, error.sentence, self._clock())
         except (PermanentFailure, SealingError) as error:
-            outcome: Outcome = Failed(message.id, error.sentence, self._clock())
+            outcome = Failed(message.id, error.sentence, self._clock())
         except Snoozed as error:
             later = self._clock() + round(error.seconds * 1000)
             outcome = Returned(message.id, later, error.sentence, spends_attempt=False)
@@ -70,12 +77,21 @@ class MessageSender:
         return outcome
 
     def _hand_over(self, message: Claimed) -> str:
+        """Send to the remembered account; ask for it if that does not exist (any more)."""
         text = self._text(message)
-        if self._channel.checks_numbers and not self._has_account(message.phone):
-            raise PermanentFailure(NO_ACCOUNT)
+        account = self._accounts.remembered(message.phone)
+        if account is not None:
+            try:
+                return self._send_to(account, message, text)
+            except NoAccount:
+                if not self._channel.checks_numbers:
+                    raise
+        return self._send_to(self._accounts.ask(message.phone), message, text)
+
+    def _send_to(self, account: Account, message: Claimed, text: str) -> str:
         if message.expires_at <= self._clock() + LAST_CALL_MS:  # a check can take ten seconds
             raise Snoozed(TOO_LATE, 0)
-        return self._channel.send(message.phone, text)
+        return self._channel.send(message.phone, account, text)
 
     def _text(self, message: Claimed) -> str:
         if CODE_LINE.search(message.body) is None:
@@ -85,18 +101,6 @@ class MessageSender:
         assert message.code_sealed is not None  # noqa: S101 -- see above
         code = self._cipher.codes.open(message.verification_id, message.code_sealed)
         return with_code(message.body, code)
-
-    def _has_account(self, phone: str) -> bool:
-        with self._database.read() as connection:
-            known = contacts.known_account(connection, phone=phone, now=self._clock())
-        if known is not None:
-            return known
-        answer = self._channel.has_account(phone)
-        with self._database.write() as connection:
-            contacts.remember_account(
-                connection, phone=phone, has_account=answer, now=self._clock()
-            )
-        return answer
 
     def _retry_or_fail(self, message: Claimed, error: Sentence) -> Outcome:
         now = self._clock()

@@ -25,6 +25,7 @@ from hudhud.messages.outcomes import Claimed, Outcome, Sent
 from hudhud.senders import commands, records
 from hudhud.verification import lifecycle
 from hudhud.verification.links.inbound import LinkReplies
+from hudhud.worker.accounts import Accounts
 from hudhud.worker.command_loop import CommandLoop
 from hudhud.worker.heartbeat import Heartbeat
 from hudhud.worker.pace import Pace
@@ -91,6 +92,7 @@ class Worker:
             sender=name,
             channel_name=channel_name,
             database=database,
+            accounts=Accounts(database, channel),
             link_replies=link_replies,
             on_state=self._enter,
             on_restart=self._restart,

@@ -93,7 +93,8 @@ def main() -> None:
     for level in ("silent", "error", "warn", "info"):
         keep_library_quiet(level)
         levels[level] = LogLevel.from_logging(log.level).name
-    json.dump({"events": result, "levels": levels}, sys.stdout)
+    phone = client.find_phone("100000000000001")
+    json.dump({"events": result, "levels": levels, "phone": phone}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 SCRIPT = Path(__file__).with_name("linked_events.py")
 SOURCES = Path(__file__).parents[3] / "src" / "hudhud"
 SENT_AT = 1_800_000_000_000
+PERSON = {"phone": "+201001234567", "lid": "100000000000001"}
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,9 @@ def made() -> dict[str, Any]:
 def test_messages_of_a_person_are_passed_on(made: dict[str, Any], event: str, text: str) -> None:
     assert made["events"][event] == [
         {
-            "type": "Inbound",
+            "type": "Written",
             "provider_message_id": "3EB0",
-            "phone": "+201001234567",
+            "account": PERSON,
             "text": text,
             "at": SENT_AT,
         }
@@ -42,7 +43,8 @@ def test_messages_of_a_person_are_passed_on(made: dict[str, Any], event: str, te
 
 def test_sender_without_a_number_is_left_for_lookup(made: dict[str, Any]) -> None:
     [told] = made["events"]["by lid alone"]
-    assert (told["type"], told["lid"], told["text"]) == ("WrittenByLid", "100000000000001", "hello")
+    assert (told["type"], told["lid"]) == ("WrittenByLid", PERSON["lid"])
+    assert told["written"]["account"] == {"phone": None, "lid": PERSON["lid"]}
 
 
 @pytest.mark.parametrize("event", ["image", "own", "group", "status", "channel", "edit"])
@@ -56,7 +58,7 @@ def test_all_other_messages_are_ignored(made: dict[str, Any], event: str) -> Non
 def test_receipts_are_passed_on_for_each_message(
     made: dict[str, Any], event: str, kind: str
 ) -> None:
-    expected = {"type": "Receipt", "kind": kind, "at": SENT_AT}
+    expected = {"type": "Receipt", "kind": kind, "at": SENT_AT, "account": PERSON}
     ids = ("3EB0", "3EB1")
     assert made["events"][event] == [
         expected | {"provider_message_id": message_id} for message_id in ids
@@ -68,6 +70,11 @@ def test_receipts_are_passed_on_for_each_message(
 )
 def test_receipts_of_other_kinds_are_ignored(made: dict[str, Any], event: str) -> None:
     assert made["events"][event] == []
+
+
+def test_library_is_not_asked_for_a_phone_without_a_connection(made: dict[str, Any]) -> None:
+    """It would abort the process."""
+    assert made["phone"] is None
 
 
 def test_library_never_logs_below_info(made: dict[str, Any]) -> None:

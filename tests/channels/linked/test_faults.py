@@ -9,6 +9,7 @@ import pytest
 
 from hudhud.channels.linked.faults import (
     FAULTS,
+    NO_DEVICES,
     FaultName,
     Reaction,
     Refusal,
@@ -75,6 +76,7 @@ def test_every_row_has_an_acceptance_test_with_its_name() -> None:
     ("text", "refusal"),
     [
         ("no LID found for 19998887777@s.whatsapp.net from server", Refusal.NO_ACCOUNT),
+        (NO_DEVICES, Refusal.NO_ACCOUNT),
         ("server returned error 463", Refusal.STRANGER),
         ("server returned error 4630", Refusal.OTHER),
         ("server returned error 420", Refusal.TOO_MUCH),

@@ -2,18 +2,19 @@
 
 import pytest
 
-from hudhud.channels.linked.restriction import WINDOW_MS, Restriction, Waits
+from hudhud.channels.base import Account
+from hudhud.channels.linked.restriction import WINDOW_MS, Recipient, Restriction, Waits
 
 NOW = 1_800_000_000_000
 MINUTE = 60_000
-STRANGERS = ["+201000000001", "+201000000002", "+201000000003"]
-KNOWN = "+201000000009"
-OTHER = "+201000000004"
+STRANGERS = [Recipient(f"+20100000000{number}") for number in (1, 2, 3)]
+KNOWN = Recipient("+201000000009")
+OTHER = Recipient("+201000000004")
 
 
 @pytest.fixture
 def restriction() -> Restriction:
-    return Restriction(Waits(), wrote_first=lambda phone: phone == KNOWN)
+    return Restriction(Waits(), wrote_first=lambda phone: phone == KNOWN.phone)
 
 
 def restrict(restriction: Restriction, now: int = NOW) -> None:
@@ -92,5 +93,29 @@ def test_successful_probe_lifts_the_restriction(restriction: Restriction) -> Non
 
 def test_person_who_writes_after_a_refusal_is_no_longer_blocked(restriction: Restriction) -> None:
     restriction.refuse(STRANGERS[0], NOW)
-    restriction.forgive(STRANGERS[0])
+    restriction.forgive(Account(STRANGERS[0].phone, None))
     assert restriction.wait(STRANGERS[0], NOW) == 0
+
+
+ARGENTINE_ACCOUNT = Account("+5491112345678", "2")
+ARGENTINE = Recipient("+5491112345678", ARGENTINE_ACCOUNT)
+ARGENTINE_SHORT = Recipient("+541112345678", ARGENTINE_ACCOUNT)
+ARGENTINE_BY_LID = Recipient("+541112345678", Account(None, "2"))
+
+
+@pytest.mark.parametrize("same", [ARGENTINE_SHORT, ARGENTINE_BY_LID])
+def test_numbers_of_one_account_are_one_person(restriction: Restriction, same: Recipient) -> None:
+    restriction.refuse(STRANGERS[0], NOW)
+    restriction.refuse(ARGENTINE, NOW)
+    assert not restriction.refuse(same, NOW + MINUTE)
+    assert restriction.wait(ARGENTINE, NOW + MINUTE) == 120
+    assert restriction.refuse(STRANGERS[1], NOW + MINUTE)
+
+
+@pytest.mark.parametrize("wrote", [ARGENTINE_ACCOUNT, Account(None, "2")])
+def test_person_who_writes_from_another_number_is_no_longer_blocked(
+    restriction: Restriction, wrote: Account
+) -> None:
+    restriction.refuse(ARGENTINE_SHORT, NOW)
+    restriction.forgive(wrote)
+    assert restriction.wait(ARGENTINE_SHORT, NOW) == 0

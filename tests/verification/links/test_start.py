@@ -17,6 +17,7 @@ from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, events, link_answers, verifications
 from hudhud.messages import counters
+from hudhud.messages.templates.catalog import LinkMode
 from hudhud.messages.templates.shipped import CODE_LINE
 from hudhud.senders import records
 from hudhud.verification import lifecycle
@@ -228,6 +229,7 @@ def test_link_of_the_previous_secret_still_works(database: Database) -> None:
         link_replies(database, channel="linked", **changed).take(
             connection,
             Inbound("m", PHONE, link.token, NOW),
+            numbers=frozenset({PHONE}),
             channel="linked",
             sender=SENDER,
             now=NOW,
@@ -279,14 +281,16 @@ def test_only_the_expected_number_gets_the_code(database: Database) -> None:
     assert stored(database, link.verification_id).proved_phone == PHONE
 
 
-def test_expected_number_may_have_another_form_in_whatsapp(database: Database) -> None:
-    expected, written = "+5561991674800", "+556191674800"
-    link = start(database, Phone(expected, "BR"))
-    write(database, link.token, written)
+@pytest.mark.parametrize("mode", ["reply", "verify"])
+def test_link_accepts_each_number_of_the_persons_account(
+    database: Database, mode: LinkMode
+) -> None:
+    expected, written = "+541112345678", "+5491112345678"
+    link = start(database, Phone(expected, "AR"), mode=mode)
+    write(database, link.token, written, numbers=frozenset({expected}))
     row = stored(database, link.verification_id)
-    assert (row.phone, row.proved_phone) == (expected, written)
-    (message,) = queued(database)
-    assert message.phone == written
+    assert (row.phone, row.proved_phone) == (expected, expected)
+    assert [message.phone for message in queued(database)] == [expected]
 
 
 def test_a_token_works_once(database: Database) -> None:
@@ -422,7 +426,12 @@ def test_text_that_arrives_an_hour_late_is_not_answered(database: Database) -> N
     message = Inbound("m", PHONE, tokens.new_token(), NOW)
     with database.write() as connection:
         link_replies(database, channel="linked").take(
-            connection, message, channel="linked", sender=SENDER, now=NOW + ANSWERED_AGAIN_MS
+            connection,
+            message,
+            numbers=frozenset({PHONE}),
+            channel="linked",
+            sender=SENDER,
+            now=NOW + ANSWERED_AGAIN_MS,
         )
     assert queued(database) == []
 

@@ -9,17 +9,25 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from hudhud.channels.base import ChannelEvent, Restart
+from hudhud.channels.base import Account, ChannelEvent, Restart
 from hudhud.channels.linked.client import LibraryError, LogLevel, in_thread, keep_library_quiet
 from hudhud.channels.linked.connection import DeviceConnection
 from hudhud.channels.linked.faults import Refusal, class_refusal
-from hudhud.channels.linked.restriction import Restriction
+from hudhud.channels.linked.restriction import Recipient, Restriction
 from hudhud.channels.linked.session_store import SessionStore
 from hudhud.channels.linked.signals import Doubt, PairCodeGiven, RestrictionChanged, Trouble
 from hudhud.channels.linked.timing import Timing
 from hudhud.core.clock import now_ms
-from hudhud.core.errors import CommandFailed, PermanentFailure, Snoozed, TransientFailure
+from hudhud.core.errors import (
+    CommandFailed,
+    NoAccount,
+    OwnNumber,
+    PermanentFailure,
+    Snoozed,
+    TransientFailure,
+)
 from hudhud.core.masking import mask_text
+from hudhud.core.phones import canonical_or_same
 from hudhud.core.sentences import Sentence, say
 
 # Shortest time left to find the phone and type eight characters.
@@ -91,37 +99,39 @@ class LinkedChannel:
         self._emit = emit
         self._connection.start(emit)
 
-    def has_account(self, phone: str) -> bool:
-        """Return whether a number has a WhatsApp account.
+    def find_account(self, phone: str) -> Account | None:
+        """Return a number's WhatsApp account, or None if it has none.
 
         Raises Snoozed while offline or slowed down, TransientFailure without an answer.
         """
         self._require_connection()
-        asking = in_thread(lambda: self._connection.client.has_account(phone))
+        asking = in_thread(lambda: self._connection.client.find_account(phone))
         try:
             return asking.result(self._timing.number_check)
         except TimeoutError:
             raise TransientFailure(say("job.no_number_check")) from None
         except LibraryError as error:
-            raise self._class_error(phone, str(error)) from error
+            raise self._class_error(Recipient(phone), str(error)) from error
 
-    def send(self, phone: str, text: str) -> str:
+    def send(self, phone: str, account: Account, text: str) -> str:
         """Send a text and return its id once WhatsApp has accepted it.
 
-        Raises PermanentFailure for a number without an account, Snoozed while offline, slowed
-        down or refused for this person, TransientFailure for errors worth a retry. After a
-        TransientFailure the message may nevertheless have been sent.
+        Raises NoAccount, OwnNumber, Snoozed while offline, slowed down or refused for this person,
+        TransientFailure for errors worth a retry. After a TransientFailure the message may
+        nevertheless have been sent.
         """
         self._require_connection()
-        self._require_permission(phone)
-        sending = in_thread(lambda: self._connection.client.send(phone, text))
+        recipient = Recipient(phone, account)
+        self._require_other_person(recipient)
+        self._require_permission(recipient)
+        sending = in_thread(lambda: self._connection.client.send(phone, account, text))
         try:
             message_id = sending.result(self._timing.send)
         except TimeoutError:
             message_id = self._cut_off(sending)
         except LibraryError as error:
-            raise self._class_error(phone, str(error)) from error
-        if self._restriction.accept(phone):
+            raise self._class_error(recipient, str(error)) from error
+        if self._restriction.accept(recipient):
             self._connection.tell(RestrictionChanged())
         return message_id
 
@@ -183,20 +193,28 @@ class LinkedChannel:
         if quiet > 0:
             raise self._snooze(TOO_MUCH, quiet)
 
-    def _require_permission(self, phone: str) -> None:
-        wait = self._restriction.wait(phone, now_ms())
+    def _require_other_person(self, recipient: Recipient) -> None:
+        own = self._connection.account
+        numbers = frozenset() if own.phone is None else {canonical_or_same(own.phone)}
+        if recipient.names & (own.names | numbers):
+            raise OwnNumber
+
+    def _require_permission(self, recipient: Recipient) -> None:
+        wait = self._restriction.wait(recipient, now_ms())
         if wait > 0:
             raise self._snooze(STRANGER, wait)
 
     def _snooze(self, reason: Sentence, seconds: float) -> Snoozed:
         return Snoozed(reason, min(seconds, self._timing.snooze))
 
-    def _class_error(self, phone: str, text: str) -> PermanentFailure | Snoozed | TransientFailure:
+    def _class_error(
+        self, recipient: Recipient, text: str
+    ) -> PermanentFailure | Snoozed | TransientFailure:
         match class_refusal(text):
             case Refusal.NO_ACCOUNT:
-                return PermanentFailure(say("job.no_account"))
+                return NoAccount()
             case Refusal.STRANGER:
-                if self._restriction.refuse(phone, now_ms()):
+                if self._restriction.refuse(recipient, now_ms()):
                     self._connection.tell(RestrictionChanged())
                 return self._snooze(STRANGER, self._timing.waits.person)
             case Refusal.TOO_MUCH:

@@ -29,8 +29,8 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message  # noqa: E402
 from neonize.utils.enum import ClientName, ClientType  # noqa: E402
 from neonize.utils.jid import Jid2String, build_jid  # noqa: E402
 
-from hudhud.channels.base import Inbound, Receipt, ReceiptKind  # noqa: E402
-from hudhud.channels.linked.faults import FaultName  # noqa: E402
+from hudhud.channels.base import UNNAMED, Account, Receipt, ReceiptKind, Written  # noqa: E402
+from hudhud.channels.linked.faults import NO_DEVICES, FaultName  # noqa: E402
 from hudhud.channels.linked.signals import Linked, Opened, QrShown, Signal, Trouble, WrittenByLid  # noqa: E402
 from hudhud.core.clock import now_ms  # noqa: E402
 
@@ -116,7 +116,7 @@ class Client:
         name: str,
         proxy: str | None,
         tell: Callable[[Signal], None],
-        pass_on: Callable[[Receipt | Inbound], None],
+        pass_on: Callable[[Receipt | Written], None],
     ) -> None:
         self._tell = tell
         self._pass_on = pass_on
@@ -125,6 +125,9 @@ class Client:
         self._library.tell_login = self._login
         self._library.qr(lambda _client, code: tell(QrShown(code.decode())))
         self._connecting = threading.Thread()
+        # The library aborts the process if its store is read before a connection or after its end.
+        self._store_lock = threading.Lock()
+        self._store_is_open = False
         self._watch()
 
     def open(self, address: str, device: str | None) -> None:
@@ -141,9 +144,14 @@ class Client:
 
         Do not call the library between this and the next `open`: it would abort the process.
         """
-        hanging_up = in_thread(self._library.stop)
+        hanging_up = in_thread(self._hang_up)
         wait([hanging_up], patience)
         return hanging_up.done()
+
+    def _hang_up(self) -> None:
+        with self._store_lock:
+            self._store_is_open = False
+            self._library.stop()
 
     def close(self, patience: float) -> bool:
         """Disconnect and wait until `open` is possible; return False on timeout.
@@ -165,17 +173,29 @@ class Client:
         wait([asking], patience)
         return asking.done() and bool(asking.result())
 
-    def send(self, phone: str, text: str) -> str:
-        """Send a text and return its id after WhatsApp has accepted it."""
+    def send(self, phone: str, account: Account, text: str) -> str:
+        """Send a text to a number's account; return its id after WhatsApp has accepted it."""
+        address = _address(phone, account)
+        if address.Server == LID_SERVER:
+            self._require_devices(address)
         # neonize would send a plain str as an extended text with link previews.
         message = Message(conversation=text)
-        response = _ask(lambda: self._library.send_message(_address(phone), message))
-        return str(response.ID)
+        return str(_ask(lambda: self._library.send_message(address, message)).ID)
 
-    def has_account(self, phone: str) -> bool:
-        """Return whether a number has a WhatsApp account."""
+    def _require_devices(self, address: JID) -> None:
+        """Refuse a LID that is gone: the library sends to no device and reports success.
+
+        The library keeps the devices for the send, so that asking first costs nothing.
+        """
+        if not _ask(lambda: self._library.get_user_devices(address)):
+            raise LibraryError(NO_DEVICES)
+
+    def find_account(self, phone: str) -> Account | None:
+        """Return a number's account, or None if it has none."""
         answers = _ask(lambda: self._library.is_on_whatsapp(phone))
-        return any(answer.IsIn for answer in answers)
+        # neonize passes on one of the account's addresses, and the library stores both.
+        found = next((_account(answer.JID) for answer in answers if answer.IsIn), None)
+        return None if found is None else self._complete(found)
 
     def pair_by_phone(self, phone: str) -> str:
         """Request a pairing code; only while a QR code is shown."""
@@ -195,12 +215,24 @@ class Client:
         _ask(self._library.logout)
 
     def find_phone(self, lid: str) -> str | None:
-        """Return a LID's phone if the session knows it; only while open."""
-        try:
-            found = self._library.get_pn_from_lid(build_jid(lid, LID_SERVER))
-        except NeonizeError:
-            return None
-        return f"+{found.User}" if found.User else None
+        """Return a LID's phone if the session knows it and is open."""
+        return self._look_up(self._library.get_pn_from_lid, build_jid(lid, LID_SERVER)).phone
+
+    def _complete(self, account: Account) -> Account:
+        """Add the other name of an account if the session knows it."""
+        if account.lid is not None and account.phone is None:
+            return Account(self.find_phone(account.lid), account.lid)
+        if account.phone is not None and account.lid is None:
+            known = self._look_up(self._library.get_lid_from_pn, _phone_address(account.phone))
+            return Account(account.phone, known.lid)
+        return account
+
+    def _look_up(self, find: Callable[[JID], JID], address: JID) -> Account:
+        with self._store_lock:
+            try:
+                return _account(find(address)) if self._store_is_open else UNNAMED
+            except NeonizeError:
+                return UNNAMED
 
     def _connect(self) -> None:
         try:
@@ -244,16 +276,18 @@ class Client:
 
     def _opened(self) -> None:
         # `me` was set by the first event; requesting it from the library can abort the process.
-        me = self._library.me.JID
-        self._tell(Opened(phone=f"+{me.User}", device=Jid2String(me)))
+        me = self._library.me
+        self._store_is_open = True
+        self._tell(Opened(_account(me.JID, me.LID), device=Jid2String(me.JID)))
 
     def _receipt(self, event: Any) -> None:
         kind = KINDS.get(event.Type)
         if kind is None or not _is_from_a_person(event.MessageSource):
             return
         at = _moment(event.Timestamp)
+        reader = _account(event.MessageSource.Sender, event.MessageSource.SenderAlt)
         for message_id in event.MessageIDs:
-            self._pass_on(Receipt(message_id, kind, at))
+            self._pass_on(Receipt(message_id, kind, at, reader))
 
     def _message(self, event: Any) -> None:
         """Pass a text on, ignoring edits: only the original counts.
@@ -264,12 +298,12 @@ class Client:
         source = event.Info.MessageSource
         if event.IsEdit or event.Info.Edit or not text or not _is_from_a_person(source):
             return
-        message_id, at = event.Info.ID, event.Info.Timestamp
-        for jid in (source.SenderAlt, source.Sender):
-            if jid.Server == PHONE_SERVER:
-                self._pass_on(Inbound(message_id, f"+{jid.User}", text, at))
-                return
-        self._tell(WrittenByLid(message_id, source.Sender.User, text, at))
+        writer = _account(source.Sender, source.SenderAlt)
+        written = Written(event.Info.ID, writer, text, event.Info.Timestamp)
+        if writer.phone is None and writer.lid is not None:
+            self._tell(WrittenByLid(written, writer.lid))
+        else:
+            self._pass_on(written)
 
 
 class _Library(NewClient):  # type: ignore[misc]  # neonize has no types
@@ -330,8 +364,22 @@ def _moment(seconds: int) -> int:
     return now if abs(now - seconds * 1000) < FRESH_MS else seconds * 1000
 
 
-def _address(phone: str) -> JID:
+def _address(phone: str, account: Account) -> JID:
+    """Return the address of an account, or of a number whose account is unknown."""
+    if account.lid is not None:
+        return build_jid(account.lid, LID_SERVER)
+    return _phone_address(account.phone or phone)
+
+
+def _phone_address(phone: str) -> JID:
     return build_jid(phone.removeprefix("+"))
+
+
+def _account(*addresses: JID) -> Account:
+    """Return the account that these addresses name."""
+    users = {address.Server: address.User for address in addresses if address.User}
+    phone = users.get(PHONE_SERVER)
+    return Account(None if phone is None else f"+{phone}", users.get(LID_SERVER))
 
 
 def _parse_device(device: str) -> JID:

@@ -10,12 +10,20 @@ reports states. Receipts and inbound messages go directly to the worker's record
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import astuple, replace
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 
 import structlog
 
-from hudhud.channels.base import ChannelEvent, Inbound, Receipt, Restart, StateReport
+from hudhud.channels.base import (
+    UNNAMED,
+    Account,
+    ChannelEvent,
+    Receipt,
+    Restart,
+    StateReport,
+    Written,
+)
 from hudhud.channels.linked.client import Client
 from hudhud.channels.linked.faults import FAULTS, Reaction, meaning
 from hudhud.channels.linked.following import Next
@@ -63,6 +71,7 @@ class DeviceConnection:
 
     Attributes:
         is_open: whether messages can be sent now.
+        account: the account of the linked device, once it has connected.
         device: the linked device's address; None while none is linked.
         is_resting: whether it is waiting before it reconnects.
         is_leaving: set when an operator logs the device out, to tell this from a logout by phone.
@@ -85,6 +94,7 @@ class DeviceConnection:
         self.is_open = False
         self.is_resting = False
         self.is_leaving = False
+        self.account = UNNAMED
         self.device = device
         self.offer_ends: float | None = None
         self._session = session
@@ -99,7 +109,6 @@ class DeviceConnection:
         self._address: str | None = None
         self._openings = 0
         self._opened_at = 0.0
-        self._phone = ""
         self._offer = StateReport("pairing")
         self._deadline: float | None = None
         self._in_grace = False
@@ -120,9 +129,9 @@ class DeviceConnection:
         """Queue a signal; callable from any thread."""
         self._signals.put(signal)
 
-    def _pass_on(self, event: Receipt | Inbound) -> None:
-        if isinstance(event, Inbound):
-            self._restriction.forgive(event.phone)
+    def _pass_on(self, event: Receipt | Written) -> None:
+        if isinstance(event, Written):
+            self._restriction.forgive(event.account)
         self._emit(event)
 
     def _run(self) -> None:
@@ -258,8 +267,8 @@ class DeviceConnection:
                 self._show_offer(replace(self._offer, pair_code=code, detail=TYPE_THE_CODE))
             case Linked(device):
                 self._note_link(device)
-            case Opened(phone, device):
-                self._enter(phone, device)
+            case Opened(account, device):
+                self._enter(account, device)
             case RestrictionChanged():
                 self._report_open()
             case WrittenByLid():
@@ -269,12 +278,9 @@ class DeviceConnection:
     def _find_senders(self) -> None:
         """Pass on messages with a LID; while disconnected they wait."""
         while self.is_open and self._by_lid:
-            message_id, lid, text, at = astuple(self._by_lid.pop(0))
-            sender = self.client.find_phone(lid)
-            if sender is None:
-                log.warning("inbound message dropped: WhatsApp did not reveal the sender's number")
-            else:
-                self._pass_on(Inbound(message_id, sender, text, at))
+            message = self._by_lid.pop(0)
+            writer = Account(self.client.find_phone(message.lid), message.lid)
+            self._pass_on(replace(message.written, account=writer))
 
     def _show_offer(self, offer: StateReport) -> None:
         self._offer = offer
@@ -294,8 +300,8 @@ class DeviceConnection:
         self._deadline = time.monotonic() + self._timing.link
         self._emit(StateReport("pairing", detail=JUST_LINKED, device=device))
 
-    def _enter(self, phone: str, device: str) -> None:
-        self._phone, self.device = phone, device
+    def _enter(self, account: Account, device: str) -> None:
+        self.account, self.device = account, device
         self._opened_at = time.monotonic()
         self._deadline, self._in_grace = None, False
         self.is_open = True
@@ -305,7 +311,7 @@ class DeviceConnection:
     def _report_open(self) -> None:
         if not self.is_open:
             return
-        state = StateReport("connected", "all", phone=self._phone, device=self.device)
+        state = StateReport("connected", "all", phone=self.account.phone, device=self.device)
         until = self._restriction.until
         if until is not None:
             state = replace(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Literal
+from typing import Final, Literal
 
 from hudhud.channels.base import State
 from hudhud.core.english import ENGLISH
@@ -106,8 +106,10 @@ class Refusal(Enum):
     """Retry with backoff; the message may already have been sent."""
 
 
+# The client's own error: the library would report success.
+NO_DEVICES: Final = "the account has no devices"
 REFUSALS: tuple[tuple[str, Refusal], ...] = (
-    (r"no LID found", Refusal.NO_ACCOUNT),
+    (rf"no LID found|{NO_DEVICES}", Refusal.NO_ACCOUNT),
     (r"returned error 463\b", Refusal.STRANGER),
     (r"returned (error|status) (420|429)\b", Refusal.TOO_MUCH),
     (r"websocket not connected|client is nil|doesn't contain a device", Refusal.OFFLINE),

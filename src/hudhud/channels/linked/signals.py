@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from hudhud.channels.base import Account, Written
 from hudhud.channels.linked.faults import FaultName
 
 
@@ -31,9 +32,9 @@ class Linked:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Connected and logged in."""
+    """Connected and logged in with this account."""
 
-    phone: str
+    account: Account
     device: str
 
 
@@ -53,12 +54,10 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class WrittenByLid:
-    """A person's message without a phone number, which must be looked up."""
+    """A message without a phone number, which must be looked up."""
 
-    message_id: str
+    written: Written
     lid: str
-    text: str
-    at: int
 
 
 @dataclass(frozen=True, slots=True)

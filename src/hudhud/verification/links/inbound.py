@@ -5,18 +5,18 @@ changes nothing. Several senders may receive the same token: the first to use it
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 
 from hudhud.auth import api_keys
 from hudhud.channels.base import SANDBOX, Inbound
 from hudhud.core.clock import HOUR_MS
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import NotAllowed
-from hudhud.core.phones import canonical_or_same, mask_phone, parse_phone
+from hudhud.core.phones import mask_phone, parse_phone
 from hudhud.db import tables
 from hudhud.db.batches import delete_some
 from hudhud.db.engine import Database
@@ -39,11 +39,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A chat; `sender` answers in it, or any sender if None."""
+    """A chat; `sender` answers in it, or any sender if None.
+
+    `numbers` are those of the account with which `phone` is written.
+    """
 
     channel: str
     sender: str | None
     phone: str
+    numbers: frozenset[str]
 
 
 class LinkReplies:
@@ -73,46 +77,54 @@ class LinkReplies:
         connection: Connection,
         message: Inbound,
         *,
+        numbers: frozenset[str],
         channel: str,
         sender: str | None,
         now: int,
     ) -> None:
         """Act on the token in a new text; ignore texts without one.
 
+        `numbers` are all numbers of the writer's account, of which a link may expect any.
         An unknown, used or expired token, or one of another person, changes nothing and is
         answered at most once per hour.
         """
         tokens = tokens_module.find(message.text)
         if not tokens:
             return
-        chat = Chat(channel, sender, message.phone)
+        chat = Chat(channel, sender, message.phone, numbers)
         row = self._waiting(connection, tokens, chat, now)
         if row is None:
             if tokens_module.looks_like_one(message.text):
                 self._refuse(connection, chat, message.at, now)
             return
+        chat = replace(chat, phone=row.phone or chat.phone)
         log.info("link text received", mode=row.link_mode, phone=mask_phone(message.phone))
         if row.link_mode == "verify":
             self._approve(connection, row, chat, now)
         else:
             self._send_code(connection, row, chat, now)
 
+    def expected_numbers(self, connection: Connection, text: str, *, now: int) -> frozenset[str]:
+        """Return the numbers that links with tokens of this text expect."""
+        tokens = tokens_module.find(text)
+        rows = connection.execute(self._pending(tokens, now)) if tokens else ()
+        return frozenset(row.phone for row in rows if row.phone)
+
     def _waiting(
         self, connection: Connection, tokens: Sequence[str], chat: Chat, now: int
     ) -> Row[Any] | None:
         """Return this person's newest pending verification with one of these tokens."""
-        indexes = [index for token in tokens for index in self._cipher.link_indexes(token)]
-        rows = connection.execute(
-            select(tables.verifications)
-            .where(
-                tables.verifications.c.link_index.in_(indexes),
-                tables.verifications.c.status == PENDING,
-                tables.verifications.c.expires_at > now,
-            )
-            .order_by(tables.verifications.c.id)  # the lock order everywhere
-            .with_for_update()
-        ).all()
+        pending = self._pending(tokens, now).order_by(tables.verifications.c.id)
+        rows = connection.execute(pending.with_for_update()).all()  # the lock order everywhere
         return next((row for row in reversed(rows) if self._may_be_proved(row, chat)), None)
+
+    def _pending(self, tokens: Sequence[str], now: int) -> Select[Any]:
+        indexes = [index for token in tokens for index in self._cipher.link_indexes(token)]
+        return select(tables.verifications).where(
+            tables.verifications.c.link_index.in_(indexes),
+            tables.verifications.c.status == PENDING,
+            tables.verifications.c.expires_at > now,
+        )
 
     def _may_be_proved(self, row: Row[Any], chat: Chat) -> bool:
         """Return whether the chat's channel fits, and its number is acceptable."""
@@ -120,7 +132,7 @@ class LinkReplies:
         if is_of_tests != (chat.channel == SANDBOX):
             return False
         if row.phone:
-            return canonical_or_same(row.phone) == canonical_or_same(chat.phone)
+            return row.phone in chat.numbers
         phone = parse_phone(chat.phone)
         if phone is None:
             return False
@@ -134,7 +146,6 @@ class LinkReplies:
         """Generate and queue a code for the chat; its validity starts now."""
         code = new_code(self._code_length)
         expires_at = now + self._ttl_seconds * 1000
-        proved = row.phone or chat.phone
         template, body = self._templates.render(
             None,
             row.locale,
@@ -145,7 +156,7 @@ class LinkReplies:
             update(tables.verifications)
             .where(tables.verifications.c.id == row.id)
             .values(
-                phone=proved,
+                phone=chat.phone,
                 template=template,
                 proved_phone=chat.phone,
                 code_digest=self._cipher.digest(row.id, code),
@@ -156,12 +167,12 @@ class LinkReplies:
                 link_sealed=None,
             )
         )
-        _note_started(connection, row, proved)
+        _note_started(connection, row, chat.phone)
         self._queue(connection, chat, body, row.id, expires_at, now)
 
     def _approve(self, connection: Connection, row: Row[Any], chat: Chat, now: int) -> None:
         """Approve by the text itself, and queue a confirmation."""
-        _note_started(connection, row, row.phone)
+        _note_started(connection, row, chat.phone)
         lifecycle.approve(connection, row.id, now=now, proved_phone=chat.phone)
         body = self._templates.approved_text(row.locale, key_name=_key_name(connection, row))
         self._queue(connection, chat, body, row.id, self._answer_expires(now), now)

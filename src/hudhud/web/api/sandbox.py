@@ -79,8 +79,11 @@ async def inbound(request: AnyRequest) -> Response[Message]:
 def _write(state: AppState, phone: Phone, text: str) -> None:
     now = now_ms()
     message = Inbound(secrets.token_hex(8), phone.number, text, now)
+    numbers = frozenset({phone.number})
     with state.database.write() as connection:
-        state.link_replies.take(connection, message, channel=SANDBOX, sender=None, now=now)
+        state.link_replies.take(
+            connection, message, numbers=numbers, channel=SANDBOX, sender=None, now=now
+        )
         state.database.notify(connection)
 
 
