@@ -15,7 +15,7 @@ from hudhud.db.engine import Database
 from support.postgres import PostgresDatabases, migrate_without_rows
 
 # Fixtures that start a server, a service or commands.
-STARTS = frozenset({"api", "installation", "run", "serve_web", "served", "service"})
+STARTS = frozenset({"api", "dashboard", "installation", "run", "serve_web", "served", "service"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,8 +12,10 @@ import httpx
 import pytest
 from argon2 import PasswordHasher
 
+from conftest import MigratedDatabase
 from hudhud.auth import admin_password
-from support.web_server import SECONDS, WebServer
+from hudhud.db.engine import Database
+from support.web_server import SECONDS, TLS, WebServer, web_server
 
 USERNAME = "admin"
 PASSWORD = "correct horse battery"
@@ -31,6 +33,7 @@ class Person:
             base_url=f"http://127.0.0.1:{server.port}",
             headers={"Accept": HTML, **headers},
             timeout=SECONDS,
+            verify=TLS,
         )
 
     def __enter__(self) -> Self:
@@ -77,6 +80,16 @@ def cheap_passwords() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def serving_dashboard(migrated_database: MigratedDatabase, kind: str) -> Iterator[WebServer]:
+    """Run a server on the sandbox whose admin has a password."""
+    with migrated_database(kind) as url, cheap_passwords():
+        database = Database(url)
+        with web_server(database, admin_password=PASSWORD) as server:
+            yield server
+        database.close()
+
+
 def log_in_script(
     client: httpx.Client, username: str = USERNAME, password: str = PASSWORD, **more: Any
 ) -> httpx.Response:
@@ -88,6 +101,6 @@ def log_in_script(
 def script(server: WebServer, **headers: str) -> Iterator[httpx.Client]:
     """A client without a key that keeps cookies."""
     with httpx.Client(
-        base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=SECONDS
+        base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=SECONDS, verify=TLS
     ) as client:
         yield client
