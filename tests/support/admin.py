@@ -3,18 +3,15 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from html import unescape
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
-import pytest
-from argon2 import PasswordHasher
 
 from conftest import MigratedDatabase
-from hudhud.auth import admin_password
 from hudhud.db.engine import Database
+from support.passwords import cheap_passwords
 from support.web_server import SECONDS, TLS, WebServer, web_server
 
 USERNAME = "admin"
@@ -69,15 +66,6 @@ class Person:
         """Return whether the browser is logged in."""
         answer = self.get(LOGIN)
         return answer.status_code == 303
-
-
-@contextmanager
-def cheap_passwords() -> Iterator[None]:
-    """Hash passwords in a millisecond, because no test depends on the cost."""
-    cheap = partial(PasswordHasher, time_cost=1, memory_cost=64, parallelism=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(admin_password, "PasswordHasher", cheap)
-        yield
 
 
 @contextmanager

@@ -6,16 +6,9 @@ import httpx
 import pytest
 
 from conftest import MigratedDatabase
-from support.admin import Person, cheap_passwords, log_in_script, script, serving_dashboard
+from support.admin import Person, log_in_script, script, serving_dashboard
 from support.keys import make_key
 from support.web_server import WebServer
-
-
-@pytest.fixture
-def cheap_hashes() -> Iterator[None]:
-    """Hash passwords in a millisecond."""
-    with cheap_passwords():
-        yield
 
 
 @pytest.fixture(scope="session")
