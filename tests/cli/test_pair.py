@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from hudhud.channels.base import StateReport
-from hudhud.cli import pair
 from hudhud.cli.pairing_qr import QR_FILE, drawing
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other
@@ -151,10 +150,8 @@ def test_pairing_code_not_entered_in_time_exits_with_one(
     assert "The code was not typed in time" in ended.err
 
 
-def test_refused_pairing_code_ends_with_the_reason(
-    run: Run, installation: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pair, "RESTART_SECONDS", 0.5)
+@pytest.mark.parametrize("database_kind", ["sqlite"])  # waits 5 s for a new link
+def test_refused_pairing_code_ends_with_the_reason(run: Run, installation: Installation) -> None:
     installation.play_sender(StateReport("pairing", qr=QR))
     refused = CommandResult(commands.FAILED, other("WhatsApp gives no code for this number."))
     with in_background(lambda: void(answer_command(installation, refused))):

@@ -72,8 +72,7 @@ def lease(database: Database) -> int:
     return (row and row.lease_expires_at) or 0
 
 
-def test_the_lease_is_held_and_renewed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "HEARTBEAT_MS", 100)
+def test_the_lease_is_held_and_renewed(database: Database) -> None:
     with supervised(database):
         wait_until(lambda: lease(database) > now_ms(), SECONDS, "the lease")
         nearly = now_ms() + 1000
