@@ -30,9 +30,9 @@ CONTAINED_IN_run := run
 CONTAINED_IN_demo := run demo
 CONTAINED_IN_dev := run demo dev
 
-# Tests wait more than they compute: two workers are a third faster on two cores.
-JOBS := 2
-PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+# Tests wait more than they compute: three workers keep two cores busy, stealing each other's rest.
+JOBS := 3
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 # Folders of tests with whole processes or a browser; skipped by `make check`.
 SLOW_TESTS := acceptance browser emulator
 AUDIT := $(BIN)/pip-audit --disable-pip --progress-spinner off

@@ -12,10 +12,11 @@ import pytest
 
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
+from support.passwords import cheap_passwords
 from support.postgres import PostgresDatabases, migrate_without_rows
 
 # Fixtures that start a server, a service or commands.
-STARTS = frozenset({"api", "installation", "run", "serve_web", "served", "service"})
+STARTS = frozenset({"api", "dashboard", "installation", "run", "serve_web", "served", "service"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -118,6 +119,24 @@ def migrated_database(
 
 
 @pytest.fixture
+def migrated_installation(
+    database_kind: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A migrated database of each kind where the settings of this folder expect it."""
+    if database_kind == "sqlite":
+        data = tmp_path / "data"
+        data.mkdir(mode=0o700)
+        file = data / "hudhud.db"
+        shutil.copy(request.getfixturevalue("_migrated_sqlite"), file)
+        file.chmod(0o600)
+    else:
+        monkeypatch.setenv("DATABASE_URL", request.getfixturevalue("migrated_url"))
+
+
+@pytest.fixture
 def migrated_url(database_kind: str, migrated_database: MigratedDatabase) -> Iterator[str]:
     """Address of a migrated database of each kind."""
     with migrated_database(database_kind) as url:
@@ -130,6 +149,13 @@ def database(migrated_url: str) -> Iterator[Database]:
     opened = Database(migrated_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def cheap_hashes() -> Iterator[None]:
+    """Hash passwords in a millisecond."""
+    with cheap_passwords():
+        yield
 
 
 @pytest.fixture

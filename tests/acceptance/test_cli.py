@@ -17,10 +17,20 @@ import pytest
 
 from hudhud.auth.first_credentials import CREDENTIALS_FILE
 from hudhud.cli.pairing_qr import QR_FILE, drawing
+from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.db.engine import Database
+from hudhud.db.tables import senders
 from hudhud.senders import records
 from support.linked import PLAIN, LinkedService
-from support.services import Service, StartService, free_port, wait_until
+from support.services import (
+    HTTP,
+    Service,
+    StartService,
+    free_port,
+    has_ended,
+    sqlite_of,
+    wait_until,
+)
 from support.terminal import CTRL_C, Terminal
 from waemu.client import EmulatorProcess
 
@@ -100,13 +110,16 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def wait_for_sender(service: Service) -> None:
-    """Wait until `hudhud status` shows a connected sender."""
+    """Wait until the sender is connected."""
+    ready = f"{service.url}/readyz?strict"
+    wait_until(lambda: HTTP.get(ready).status_code == httpx.codes.OK, SECONDS, "the sender")
 
-    def is_connected() -> bool:
-        told = json.loads(run(service.folder, "status", "--json").stdout)
-        return [s["state"] for s in told["senders"] if s["running"]] == ["connected"]
 
-    wait_until(is_connected, SECONDS, "the sender")
+def let_heartbeats_age(service: Service) -> None:
+    """Pretend that the last heartbeat was a minute ago."""
+    past = now_ms() - MINUTE_MS
+    with closing(sqlite_of(service)) as database, database.write() as connection:
+        connection.execute(senders.update().values(heartbeat_at=past))
 
 
 def test_first_start_on_a_terminal_shows_credentials_and_qr_code(
@@ -150,7 +163,7 @@ def shown_qr(folder: Path, terminal: Terminal) -> str:
     return str(record.qr)
 
 
-def test_without_a_terminal_the_log_names_a_private_file_with_the_qr_code(
+def test_log_names_a_private_file_with_the_qr_code_and_pair_shows_it(
     fresh: LinkedService,
 ) -> None:
     file = fresh.service.folder / "data" / QR_FILE
@@ -159,18 +172,15 @@ def test_without_a_terminal_the_log_names_a_private_file_with_the_qr_code(
     wait_until(lambda: file.exists() and shown in file.read_text(), SECONDS, "the file")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert str(file) in fresh.service.output.read_text()
-    fresh.emulator.scan(qr, fresh.account)
-    wait_until(lambda: not file.exists(), SECONDS, "the file's end")
-    assert qr not in fresh.service.output.read_text()
-
-
-def test_pair_shows_the_qr_code_until_it_is_scanned(fresh: LinkedService) -> None:
     with Terminal(fresh.service.folder, "hudhud", "pair") as terminal:
+        terminal.wait_for("scan the QR code")
         qr = fresh.wait_for_qr()
         terminal.wait_for("\n".join(drawing(qr)))
         fresh.emulator.scan(qr, fresh.account)
         assert terminal.wait() == 0
         assert "Connected to WhatsApp as +1555" in terminal.text
+    wait_until(lambda: not file.exists(), SECONDS, "the file's end")
+    assert qr not in fresh.service.output.read_text()
 
 
 def test_pair_by_phone_shows_an_eight_character_code(fresh: LinkedService) -> None:
@@ -228,12 +238,11 @@ def test_status_shows_a_running_and_a_killed_service(
     wait_for_sender(service)
     told = run(service.folder, "status").stdout
     assert "main-sandbox (sandbox): connected since" in told
+    left = service.children()
     service.kill()
-
-    def is_told() -> bool:
-        return "not running (connected since" in run(service.folder, "status").stdout
-
-    wait_until(is_told, SECONDS, "the kill to be told")
+    wait_until(lambda: all(map(has_ended, left)), SECONDS, "the end of the sender")
+    let_heartbeats_age(service)
+    assert "not running (connected since" in run(service.folder, "status").stdout
 
 
 def test_running_service_accepts_a_new_key_and_rejects_a_revoked_one(sandbox: Service) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from hudhud.worker.program import SILENCE_SECONDS
-from support.services import API_KEY, Service, StartService, wait_until
+from support.services import API_KEY, Service, StartService, has_ended, wait_until
 
 SCRIPTS = str(Path(__file__).parent)
 KILL_SECONDS = 2 * SILENCE_SECONDS + 30
@@ -41,5 +41,5 @@ def test_hanging_sender_is_killed_and_restarted(start_service: StartService, mod
     wait_until(lambda: delivery_of(job) in ("sent", "delivered"), 15, "the first message")
     hung.send_signal(signal.SIGSTOP)
     job = accept(service)
-    wait_until(lambda: not hung.is_running(), KILL_SECONDS, "the end of the hung sender")
+    wait_until(lambda: has_ended(hung), KILL_SECONDS, "the end of the hung sender")
     wait_until(lambda: delivery_of(job) in ("sent", "delivered"), 30, "the message")

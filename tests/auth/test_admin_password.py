@@ -12,7 +12,7 @@ from hudhud.auth.admin_password import AdminPassword
 from hudhud.core.errors import BadRequest
 from hudhud.db.engine import Database
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cheap_hashes")]
 
 SECRET = "a secret of these tests"
 PASSWORD = "correct horse battery"
@@ -111,6 +111,12 @@ def test_changed_password_name_or_secret_ends_sessions(database: Database) -> No
     store(database, "another password")
     marks.append(mark(database, admin()))
     assert len({before, *marks}) == 6
+
+
+def test_hash_is_as_expensive_as_recommended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admin_password, "PasswordHasher", PasswordHasher)
+    hashed = admin_password.hash_password(PASSWORD)
+    assert hashed.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
 
 
 @pytest.mark.parametrize("password", ["", "x" * 11, "x" * 1025])

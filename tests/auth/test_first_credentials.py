@@ -23,6 +23,8 @@ from hudhud.db.engine import Database
 from hudhud.verification.build import secret_of
 from support.keys import make_key, revoke_key
 
+pytestmark = pytest.mark.usefixtures("cheap_hashes")
+
 DATA = Path("data")
 ONE = "secret number one, long enough"
 TWO = "secret number two, long enough"

@@ -1,19 +1,24 @@
 """Shared by the browser tests: Chromium, services and logged-in profiles."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser
 
-from support.admin import PASSWORD
+from hudhud.auth import login_attempts, second_factor
+from hudhud.core.clock import now_ms
+from hudhud.senders import records
+from support.admin import PASSWORD, USERNAME
 from support.browser import OpenProfile, Profile, running_chromium
 from support.linked import IMPATIENT, LinkedService
-from support.services import HTTP, Service, wait_until
+from support.services import HTTP, Service, sqlite_of, wait_until
 from waemu.client import EmulatorProcess
 
 SERVE = ("hudhud", "serve")
+SANDBOX_SENDER = "main-sandbox"
 
 
 # Not for the whole run: Playwright keeps an event loop in this thread; other modules need one.
@@ -47,6 +52,25 @@ def open_profile(browser: Browser) -> Iterator[OpenProfile]:
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A sandbox service shared by all tests that leave its sender unchanged."""
     yield from _served(Service(tmp_path_factory.mktemp("sandbox"), SERVE, _sandbox_variables()))
+
+
+@pytest.fixture
+def guarded_sandbox(sandbox: Service) -> Iterator[Service]:
+    """That service, for tests that block logins or turn on the second factor."""
+    yield sandbox
+    with closing(sqlite_of(sandbox)) as database, database.write() as connection:
+        login_attempts.unlock(connection)
+        second_factor.turn_off(connection, USERNAME)
+
+
+@pytest.fixture(scope="session")
+def paused_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A sandbox service that sends nothing, shared by tests of unsent jobs."""
+    for service in _served(Service(tmp_path_factory.mktemp("paused"), SERVE, _sandbox_variables())):
+        with closing(sqlite_of(service)) as database, database.write() as connection:
+            records.pause(connection, name=SANDBOX_SENDER, now=now_ms())
+            database.notify(connection)
+        yield service
 
 
 @pytest.fixture

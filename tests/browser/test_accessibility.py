@@ -32,31 +32,30 @@ JUDGE = """async (options) => {
 # Unused rules would take most of axe-core's time.
 QUICK = {"resultTypes": ["violations"], "preload": False, "iframes": False}
 # A theme changes only colours.
-RULES = {
-    "light": QUICK,
-    "dark": {**QUICK, "runOnly": ["color-contrast", "link-in-text-block"]},
-}
-LOOKS = [(language, theme) for language in ("en", "ar") for theme in RULES]
+COLOURS = {**QUICK, "runOnly": ["color-contrast", "link-in-text-block"]}
+LANGUAGES = ("en", "ar")
 REFUSED = r"status of 4\d\d"
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Checks pages in one language and theme."""
+    """Checks pages in one language and both themes."""
 
     language: str
-    theme: str
     axe: str
 
     def assert_faultless(self, page: Page) -> None:
         """Assert that axe-core finds no violation."""
         expect(page.locator("html")).to_have_attribute("lang", self.language)
         page.evaluate(self.axe)
-        assert page.evaluate(JUDGE, RULES[self.theme]) == []
+        page.emulate_media(color_scheme="dark")
+        assert page.evaluate(JUDGE, COLOURS) == []
+        page.emulate_media(color_scheme="light")
+        assert page.evaluate(JUDGE, QUICK) == []
 
     def open_profile(self, opener: OpenProfile, url: str, *, logged_in: bool = True) -> Profile:
-        """Open a profile with that language and theme."""
-        return opener(url, logged_in=logged_in, locale=self.language, color_scheme=self.theme)
+        """Open a profile with that language."""
+        return opener(url, logged_in=logged_in, locale=self.language)
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +65,16 @@ def axe() -> str:
     return AXE.read_text()
 
 
-@pytest.fixture(params=LOOKS, ids=" ".join)
+@pytest.fixture(params=LANGUAGES)
 def judge(request: pytest.FixtureRequest, axe: str) -> Judge:
-    """A judge for each language and theme."""
-    language, theme = request.param
-    return Judge(language, theme, axe)
+    """A judge for each language."""
+    return Judge(request.param, axe)
 
 
 @pytest.fixture
 def judges(axe: str) -> list[Judge]:
     """All judges, for states that are slow to set up."""
-    return [Judge(language, theme, axe) for language, theme in LOOKS]
+    return [Judge(language, axe) for language in LANGUAGES]
 
 
 def test_logged_in_pages(sandbox: Service, open_profile: OpenProfile, judge: Judge) -> None:
@@ -115,7 +113,7 @@ def test_created_key_and_refused_key(
 ) -> None:
     profile = judge.open_profile(open_profile, sandbox.url)
     page = profile.open("/admin/keys")
-    page.locator("#key-name").fill(f"shop {judge.language} {judge.theme}")
+    page.locator("#key-name").fill(f"shop {judge.language}")
     page.locator("#new-key-form button").click()
     expect(page.locator("#made-key")).to_be_visible()
     for summary in page.locator("details.ask summary").all()[:2]:
@@ -146,9 +144,9 @@ def test_login_pages(sandbox: Service, open_profile: OpenProfile, judge: Judge) 
 
 
 def test_second_factor_in_each_state(
-    fresh_sandbox: Service, open_profile: OpenProfile, judges: list[Judge]
+    guarded_sandbox: Service, open_profile: OpenProfile, judges: list[Judge]
 ) -> None:
-    profiles = [judge.open_profile(open_profile, fresh_sandbox.url) for judge in judges]
+    profiles = [judge.open_profile(open_profile, guarded_sandbox.url) for judge in judges]
     page = profiles[0].open("/admin/second-factor")
     page.locator("#proof").fill(PASSWORD)
     page.locator("#factor-begin button").click()
@@ -165,7 +163,7 @@ def test_second_factor_in_each_state(
     page.goto("/admin/second-factor")
     judges[0].assert_faultless(page)
     for judge, code in zip(judges, codes, strict=False):
-        profile = judge.open_profile(open_profile, fresh_sandbox.url, logged_in=False)
+        profile = judge.open_profile(open_profile, guarded_sandbox.url, logged_in=False)
         page = profile.open(LOGIN)
         page.locator("#user").fill(USERNAME)
         page.locator("#pass").fill(PASSWORD)
@@ -174,12 +172,12 @@ def test_second_factor_in_each_state(
         judge.assert_faultless(page)
         page.locator("#totp").fill(code)
         page.locator("#login-code button").click()
-        expect(page).to_have_url(fresh_sandbox.url + STATUS)
+        expect(page).to_have_url(guarded_sandbox.url + STATUS)
     profiles[0].expect_complaints(REFUSED)
 
 
 def everywhere(judges: Sequence[Judge], profiles: Sequence[Profile], path: str) -> None:
-    """Check a page in every language and theme."""
+    """Check a page in every language."""
     for judge, profile in zip(judges, profiles, strict=True):
         page = profile.open(path)
         judge.assert_faultless(page)

@@ -1,6 +1,7 @@
 """The list of jobs: filters, searches, pages, and a job's timeline."""
 
 import re
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,10 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import func, select
 
 from hudhud.channels.sandbox import NOT_ON_WHATSAPP
-from hudhud.db.engine import Database
 from hudhud.db.tables import messages
 from hudhud.messages.states import DELIVERED, FAILED
 from support.browser import STATUS, OpenProfile, expect_delivery, row
-from support.services import Service, ask_for_code, wait_until
+from support.services import Service, ask_for_code, sqlite_of, wait_until
 
 ROWS = 200
 PAGE = 50
@@ -37,18 +37,15 @@ class History:
 
 def has_work(service: Service, last: int) -> bool:
     """Return whether a job up to the last one is unfinished."""
-    database = Database(f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
     ended = messages.c.status.in_((DELIVERED, FAILED))
     waiting = select(func.count()).where(messages.c.id <= last, ~ended)
-    with database.read() as connection:
-        count = connection.scalar(waiting)
-    database.close()
-    return bool(count)
+    with closing(sqlite_of(service)) as database, database.read() as connection:
+        return bool(connection.scalar(waiting))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def history(sandbox: Service) -> History:
-    """The service with the history; only its sandbox took the codes."""
+    """The service with the history, made once: stolen tests return to a module."""
     jobs = [ask_for_code(sandbox.url, f"+20{OURS}{number:03}") for number in range(ROWS)]
     failed = ask_for_code(sandbox.url, NOT_ON_WHATSAPP)
     wait_until(lambda: not has_work(sandbox, failed["jobId"]), 60, "the end of all those jobs")

@@ -1,15 +1,16 @@
 """Login and logout in a browser."""
 
+from contextlib import closing
+
 import pyotp
 import pytest
 from playwright.sync_api import Page, expect
 
 from hudhud.core.clock import now_ms
-from hudhud.db.engine import Database
 from hudhud.db.tables import sessions
 from support.admin import LOGIN, PASSWORD, USERNAME
 from support.browser import STATUS, OpenProfile, card, read_qr
-from support.services import Service
+from support.services import Service, sqlite_of
 
 REFUSED = r"status of 4\d\d"
 
@@ -55,9 +56,9 @@ def test_wrong_password_is_refused_without_details(
 
 
 def test_five_failures_block_the_login_until_the_shown_time(
-    fresh_sandbox: Service, open_profile: OpenProfile
+    guarded_sandbox: Service, open_profile: OpenProfile
 ) -> None:
-    profile = open_profile(fresh_sandbox.url, logged_in=False)
+    profile = open_profile(guarded_sandbox.url, logged_in=False)
     page = profile.open(LOGIN)
     for _ in range(5):
         fill_in(page, "a wrong password")
@@ -74,9 +75,9 @@ def test_five_failures_block_the_login_until_the_shown_time(
 
 
 def test_second_factor_is_set_up_on_the_page_and_then_required(
-    fresh_sandbox: Service, open_profile: OpenProfile
+    guarded_sandbox: Service, open_profile: OpenProfile
 ) -> None:
-    page = open_profile(fresh_sandbox.url).open(STATUS)
+    page = open_profile(guarded_sandbox.url).open(STATUS)
     page.locator(".menu summary").click()
     page.get_by_role("link", name="Second factor").click()
     page.get_by_label("Password").fill(PASSWORD)
@@ -88,7 +89,7 @@ def test_second_factor_is_set_up_on_the_page_and_then_required(
     page.get_by_role("button", name="Turn on").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Recovery codes")
     code = page.locator("#recovery-codes").inner_text().split()[0]
-    other = open_profile(fresh_sandbox.url, logged_in=False)
+    other = open_profile(guarded_sandbox.url, logged_in=False)
     page = other.open(LOGIN)
     fill_in(page, PASSWORD)
     expect(page).to_have_title("Second factor · Hudhud")
@@ -97,7 +98,7 @@ def test_second_factor_is_set_up_on_the_page_and_then_required(
     expect(page.get_by_role("alert")).to_contain_text("That code is not valid")
     page.get_by_label("Code from your authenticator").fill(code)
     page.get_by_role("button", name="Continue").click()
-    expect(page).to_have_url(fresh_sandbox.url + STATUS)
+    expect(page).to_have_url(guarded_sandbox.url + STATUS)
     other.expect_complaints(REFUSED)
 
 
@@ -122,10 +123,8 @@ def test_logout_ends_the_session_in_every_tab_and_history_entry(
 
 def end_all_sessions(service: Service) -> None:
     """Expire every session as unused."""
-    database = Database(f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
-    with database.write() as connection:
+    with closing(sqlite_of(service)) as database, database.write() as connection:
         connection.execute(sessions.update().values(seen_at=now_ms() - 7 * 24 * 3_600_000))
-    database.close()
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])

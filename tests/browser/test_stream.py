@@ -11,8 +11,9 @@ CUT = r"ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING|CONNECTION_RESET|EMP
 def test_page_reports_a_server_restart_and_recovers_by_itself(
     fresh_sandbox: Service, open_profile: OpenProfile
 ) -> None:
-    profile = open_profile(fresh_sandbox.url)
-    pages = [profile.open_live(), profile.open_live()]
+    profile, without_workers = open_profile(fresh_sandbox.url), open_profile(fresh_sandbox.url)
+    without_workers.context.add_init_script("delete window.SharedWorker")
+    pages = [profile.open_live(), profile.open_live(), without_workers.open_live()]
     before = ask_for_code(fresh_sandbox.url, "+201006660001")["jobId"]
     for page in pages:
         mark(page)
@@ -29,22 +30,8 @@ def test_page_reports_a_server_restart_and_recovers_by_itself(
     pages[0].get_by_role("button", name="Pause sending").click()
     for page in pages:
         expect(page.locator(".state")).to_have_text("Paused")
-    profile.expect_complaints(CUT)
-
-
-def test_without_shared_workers_each_tab_has_a_stream(
-    fresh_sandbox: Service, open_profile: OpenProfile
-) -> None:
-    profile = open_profile(fresh_sandbox.url)
-    profile.context.add_init_script("delete window.SharedWorker")
-    page = profile.open_live()
-    job = ask_for_code(fresh_sandbox.url, "+201006660003")["jobId"]
-    expect_delivery(page, job, "delivered")
-    fresh_sandbox.stop()
-    expect(page.locator("#live")).to_contain_text("Reconnecting")
-    fresh_sandbox.start()
-    expect(page.locator("#live")).to_contain_text("Live")
-    profile.expect_complaints(CUT)
+    for opened in (profile, without_workers):
+        opened.expect_complaints(CUT)
 
 
 def test_admins_input_and_open_menus_survive_updates(

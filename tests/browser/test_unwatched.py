@@ -1,17 +1,16 @@
 """Jobs outside the watched range, and tabs that open late."""
 
 import re
+from contextlib import closing
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from hudhud.channels.sandbox import NOT_ON_WHATSAPP
 from hudhud.core.clock import now_ms
-from hudhud.db.engine import Database
 from hudhud.messages.listing import LARGEST_PAGE
 from support.browser import OpenProfile, expect_delivery, is_marked, mark, row
-from support.services import Service, ask_for_code
+from support.services import Service, ask_for_code, sqlite_of
 from support.stored_jobs import StoredJob, put_jobs
 
 FAILED = "/admin/status?filterStatus=failed"
@@ -38,22 +37,18 @@ PLAY = """async address => {
 
 def add_delivered(service: Service, count: int) -> None:
     """Insert old delivered jobs."""
-    database = Database(f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
     one = StoredJob(status="delivered", code=None, created_at=now_ms(), sent_at=now_ms())
-    put_jobs(database, *[one] * count)
-    database.close()
+    with closing(sqlite_of(service)) as database:
+        put_jobs(database, *[one] * count)
 
 
 @pytest.fixture
-def failed(fresh_sandbox: Service, open_profile: OpenProfile) -> int:
-    """A failed job outside the watched range, with sending stopped."""
-    page = open_profile(fresh_sandbox.url).open_live()
-    job: int = ask_for_code(fresh_sandbox.url, NOT_ON_WHATSAPP)["jobId"]
-    expect_delivery(page, job, "failed")
-    page.get_by_role("button", name="Pause sending").click()
-    expect(page.locator(".state")).to_have_text("Paused")
-    page.close()
-    add_delivered(fresh_sandbox, LARGEST_PAGE)
+def failed(paused_sandbox: Service) -> int:
+    """The only failed job, which is outside the watched range."""
+    one = StoredJob(status="failed", created_at=now_ms(), finished_at=now_ms())
+    with closing(sqlite_of(paused_sandbox)) as database:
+        (job,) = put_jobs(database, one)
+    add_delivered(paused_sandbox, LARGEST_PAGE)
     return job
 
 
@@ -65,15 +60,15 @@ def retry_elsewhere(service: Service, open_profile: OpenProfile, job: int) -> No
 
 
 def test_filtered_list_follows_an_unwatched_job_and_keeps_the_input(
-    fresh_sandbox: Service, failed: int, open_profile: OpenProfile
+    paused_sandbox: Service, failed: int, open_profile: OpenProfile
 ) -> None:
-    page = open_profile(fresh_sandbox.url).open_live(FAILED)
+    page = open_profile(paused_sandbox.url).open_live(FAILED)
     expect_delivery(page, failed, "failed")
     expect(page.get_by_role("button", name="Retry all still valid (1)")).to_be_visible()
     mark(page)
     search = page.get_by_role("searchbox", name="Search")
     search.fill("half a nu")
-    retry_elsewhere(fresh_sandbox, open_profile, failed)
+    retry_elsewhere(paused_sandbox, open_profile, failed)
     expect(row(page, failed)).to_have_count(0)
     expect(page.get_by_role("button", name="Retry all")).to_have_count(0)
     expect(page.locator("#no-jobs")).to_contain_text("No job matches")
@@ -83,18 +78,18 @@ def test_filtered_list_follows_an_unwatched_job_and_keeps_the_input(
 
 
 def test_deeper_page_and_open_drawer_follow_an_unwatched_job(
-    fresh_sandbox: Service, failed: int, open_profile: OpenProfile
+    paused_sandbox: Service, failed: int, open_profile: OpenProfile
 ) -> None:
-    profile = open_profile(fresh_sandbox.url)
+    profile = open_profile(paused_sandbox.url)
     page = profile.open_live(f"/admin/status?before={failed + 1}")
-    ask_for_code(fresh_sandbox.url, "+201009990002")
+    ask_for_code(paused_sandbox.url, "+201009990002")
     newer = page.get_by_role("link", name="1 newer job")
     expect(newer).to_be_visible()
     link = row(page, failed).get_by_role("link")
     link.click()
     drawer = page.get_by_role("dialog")
     expect(drawer.locator(".head .st")).to_have_text("Failed")
-    retry_elsewhere(fresh_sandbox, open_profile, failed)
+    retry_elsewhere(paused_sandbox, open_profile, failed)
     expect(drawer.locator(".head .st")).to_have_text("Queued")
     expect_delivery(page, failed, "queued")
     page.keyboard.press("Escape")
@@ -103,13 +98,13 @@ def test_deeper_page_and_open_drawer_follow_an_unwatched_job(
 
 
 def test_first_page_of_all_jobs_is_not_reloaded(
-    fresh_sandbox: Service, failed: int, open_profile: OpenProfile
+    paused_sandbox: Service, open_profile: OpenProfile
 ) -> None:
-    del failed
-    page = open_profile(fresh_sandbox.url).open_live()
+    add_delivered(paused_sandbox, LARGEST_PAGE)
+    page = open_profile(paused_sandbox.url).open_live()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    job = ask_for_code(fresh_sandbox.url, "+201009990001")["jobId"]
+    job = ask_for_code(paused_sandbox.url, "+201009990001")["jobId"]
     expect_delivery(page, job, "queued")
     row(page, job).get_by_role("button", name="Cancel").click()
     expect_delivery(page, job, "canceled")
@@ -117,23 +112,19 @@ def test_first_page_of_all_jobs_is_not_reloaded(
     assert len(lists) <= 1, "only the form's way back"
 
 
-@pytest.mark.parametrize(
-    ("locale", "words"),
-    [("en-GB", "Newest {} of {}"), ("ar-EG", "أحدث {} من {}")],
-)
-def test_total_grows_as_jobs_arrive(
-    fresh_sandbox: Service, open_profile: OpenProfile, locale: str, words: str
+def test_total_grows_as_jobs_arrive_in_each_language(
+    fresh_sandbox: Service, open_profile: OpenProfile
 ) -> None:
-    page = open_profile(fresh_sandbox.url, locale=locale).open_live()
-    expect(page.locator("#no-jobs")).to_be_visible()
-    total = page.locator("#jobs-total")
-    add_delivered(fresh_sandbox, 1)
-    expect(total).to_have_text(words.format(1, 1))
-    add_delivered(fresh_sandbox, 24)
-    expect(total).to_have_text(words.format(25, 25))
-    add_delivered(fresh_sandbox, 2)
-    expect(total).to_have_text(words.format(25, 27))
-    expect(page.locator("#older")).to_be_visible()
+    words = {"en-GB": "Newest {} of {}", "ar-EG": "أحدث {} من {}"}
+    pages = {one: open_profile(fresh_sandbox.url, locale=one).open_live() for one in words}
+    for page in pages.values():
+        expect(page.locator("#no-jobs")).to_be_visible()
+    for more, shown, total in ((1, 1, 1), (24, 25, 25), (2, 25, 27)):
+        add_delivered(fresh_sandbox, more)
+        for locale, page in pages.items():
+            expect(page.locator("#jobs-total")).to_have_text(words[locale].format(shown, total))
+    for page in pages.values():
+        expect(page.locator("#older")).to_be_visible()
 
 
 def told(page: Page, tab: str) -> list[tuple[Any, ...]]:

@@ -29,14 +29,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     os.umask(before)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def installation(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    migrated_installation: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Installation]:
     """A started installation on each kind of database."""
+    del migrated_installation
     monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
-    if request.param == "postgresql":
-        monkeypatch.setenv("DATABASE_URL", request.getfixturevalue("postgres_url"))
     started = Installation()
     yield started
     started.database.close()

@@ -150,6 +150,7 @@ def test_pairing_code_not_entered_in_time_exits_with_one(
     assert "The code was not typed in time" in ended.err
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])  # waits 5 s for a new link
 def test_refused_pairing_code_ends_with_the_reason(run: Run, installation: Installation) -> None:
     installation.play_sender(StateReport("pairing", qr=QR))
     refused = CommandResult(commands.FAILED, other("WhatsApp gives no code for this number."))

@@ -2,6 +2,7 @@
 
 import stat
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ from support.command_line import PHONE, QR, Installation
 from support.services import wait_until
 
 SECONDS = 20
+
+
+def watching(installation: Installation) -> AbstractContextManager[None]:
+    """Show the codes of the installation's sender, looking for them often."""
+    sender = installation.settings.sender_name
+    return showing_qr(installation.database, sender, Path("data"), poll_seconds=0.02)
 
 
 class Shown:
@@ -44,7 +51,7 @@ def test_terminal_shows_each_new_code_and_then_the_link(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
     shown = Shown(capsys)
-    with showing_qr(installation.database, installation.settings.sender_name, Path("data")):
+    with watching(installation):
         for qr in (QR, QR + "2"):
             installation.play_sender(StateReport("pairing", qr=qr))
             shown.wait_for(code(qr))
@@ -68,7 +75,7 @@ def test_without_a_wide_terminal_a_private_file_holds_the_code(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: columns == "50")
     monkeypatch.setenv("COLUMNS", columns)
     file = tmp_path / "data" / QR_FILE
-    with showing_qr(installation.database, installation.settings.sender_name, Path("data")):
+    with watching(installation):
         for qr in (QR, QR + "2"):
             installation.play_sender(StateReport("pairing", qr=qr))
             wait_until(lambda qr=qr: has(file, code(qr)), SECONDS, qr)  # type: ignore[misc]
@@ -86,7 +93,7 @@ def has(file: Path, text: str) -> bool:
 
 def test_file_is_deleted_when_the_service_stops(installation: Installation, tmp_path: Path) -> None:
     file = tmp_path / "data" / QR_FILE
-    with showing_qr(installation.database, installation.settings.sender_name, Path("data")):
+    with watching(installation):
         installation.play_sender(StateReport("pairing", qr=QR))
         wait_until(file.exists, SECONDS, "the file")
     assert not file.exists()
@@ -98,7 +105,7 @@ def test_code_left_by_a_killed_run_is_not_shown(installation: Installation, tmp_
     installation.play_sender(StateReport("pairing", qr=QR))
     with installation.database.write() as connection:
         connection.execute(update(tables.senders).values(heartbeat_at=0))
-    with showing_qr(installation.database, installation.settings.sender_name, Path("data")):
+    with watching(installation):
         wait_until(lambda: not file.exists(), SECONDS, "the old file's end")
         installation.play_sender(StateReport("pairing", qr=QR + "2"))
         wait_until(file.exists, SECONDS, "the new code")

@@ -1,22 +1,16 @@
 """An emulator, and clients of it in separate processes."""
 
 import hashlib
-import json
-import os
 import ssl
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from support.emulated_device import LinkedClient, SharedDevice, new_number
 from waemu import noise, protobuf
 from waemu.binary import Node, decode, encode
 from waemu.client import EmulatorProcess
@@ -24,86 +18,6 @@ from waemu.curve import KeyPair, verify
 from waemu.symmetric import hkdf
 
 _SECONDS_TO_WAIT = 60.0
-_CLIENT = Path(__file__).with_name("linked_client.py")
-
-
-class LinkedClient:
-    """A neonize client in its own process.
-
-    Commands go in, events come out.
-    """
-
-    def __init__(
-        self, emulator: EmulatorProcess, store: Path, log: Path, *, bot_tag: str = "off"
-    ) -> None:
-        self._emulator = emulator
-        self._news = threading.Condition()
-        self.events: list[dict[str, Any]] = []
-        self.store = store
-        with log.open("a") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, str(_CLIENT), str(store), emulator.proxy],
-                env={**os.environ, **emulator.environment(), "NEONIZE_BOT_TAG": bot_tag},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with self._news:
-                self.events.append(json.loads(line))
-                self._news.notify_all()
-
-    def wait_for(
-        self, event: str, *, after: int = 0, timeout: float = _SECONDS_TO_WAIT, **details: Any
-    ) -> dict[str, Any]:
-        """Return the first matching event at or after a position in events."""
-        wanted = {"event": event, **details}
-        deadline = time.monotonic() + timeout
-        with self._news:
-            while True:
-                for found in self.events[after:]:
-                    if wanted.items() <= found.items():
-                        return found
-                if not self._news.wait(deadline - time.monotonic()):
-                    raise TimeoutError(f"no {wanted} in {self.events[after:]}")
-
-    def start(self, command: str, **arguments: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
-        self._process.stdin.flush()
-
-    def do(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Return a command's result, or its error under the key error."""
-        after = len(self.events)
-        self.start(command, **arguments)
-        deadline = time.monotonic() + _SECONDS_TO_WAIT
-        with self._news:
-            while True:
-                for found in self.events[after:]:
-                    if found["event"] in ("done", "error") and found["command"] == command:
-                        return found
-                if not self._news.wait(deadline - time.monotonic()):
-                    raise TimeoutError(f"no answer to {command}: {self.events[after:]}")
-
-    def pair(self, number: str) -> None:
-        """Scan the QR code with a phone and wait for the login."""
-        after = len(self.events)
-        self._emulator.scan(self.wait_for("qr")["code"], number)
-        self.wait_for("Connected", after=after)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self._reader.join()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
 
 
 class RawClient:
@@ -228,3 +142,23 @@ def new_client(emulator: EmulatorProcess, tmp_path: Path) -> Iterator[Callable[.
     yield start
     for client in clients:
         client.kill()
+
+
+@pytest.fixture(scope="session")
+def _lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedDevice]:
+    folder = tmp_path_factory.mktemp("lasting")
+    with EmulatorProcess(log=folder / "emulator.log") as running:
+        account = new_number()
+        running.add_phone(account)
+        client = LinkedClient(running, folder / "device.db", folder / "client.log")
+        client.pair(account)
+        yield SharedDevice(running, client, account)
+        client.kill()
+
+
+@pytest.fixture
+def shared(_lasting: SharedDevice) -> SharedDevice:
+    """The shared device, connected and without faults; the test must leave it linked."""
+    made = SharedDevice(_lasting.emulator, _lasting.client, _lasting.account)
+    made.prepare()
+    return made

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from support.emulated_device import SharedDevice
 from waemu.client import EmulatorProcess
 from waemu.faults import Faults
 
@@ -24,18 +25,18 @@ def client(new_client: NewClient) -> Any:
 
 
 @pytest.mark.parametrize("down", [Faults(upgrade_status=503), Faults(refuse_connections=True)])
-def test_client_redials_a_server_until_it_is_back(
-    emulator: EmulatorProcess, client: Any, down: Faults
-) -> None:
-    emulator.set_faults(down)
-    emulator.kick(ACCOUNT)
-    client.wait_for("Disconnected")
-    assert "not connected" in client.do("send", to=FRIEND, text="x")["error"]
+def test_client_redials_a_server_until_it_is_back(shared: SharedDevice, down: Faults) -> None:
+    shared.emulator.set_faults(down)
+    shared.emulator.kick(shared.account)
+    shared.client.wait_for("Disconnected")
+    assert "not connected" in shared.client.do("send", to=shared.friend, text="x")["error"]
     if down.upgrade_status:
-        emulator.wait_for(lambda: any(dial.status == 503 for dial in emulator.dials()))
-    after = len(client.events)
-    emulator.reset_faults()
-    client.wait_for("Connected", after=after)
+        shared.emulator.wait_for(
+            lambda: any(dial.status == 503 for dial in shared.emulator.dials())
+        )
+    after = len(shared.client.events)
+    shared.emulator.reset_faults()
+    shared.client.wait_for("Connected", after=after)
 
 
 @pytest.mark.parametrize("down", [Faults(upgrade_status=503), Faults(refuse_connections=True)])
@@ -56,21 +57,23 @@ def test_a_removed_device_is_logged_out(emulator: EmulatorProcess, client: Any) 
 
 @pytest.mark.parametrize(
     ("code", "conflict", "event"),
-    [
-        ("401", "device_removed", "LoggedOut"),
-        ("401", None, "StreamError"),
-        (None, "replaced", "StreamReplaced"),
-        ("503", None, "Disconnected"),
-    ],
+    [("401", "device_removed", "LoggedOut"), (None, "replaced", "StreamReplaced")],
 )
-def test_stream_error_is_reported(
-    emulator: EmulatorProcess, client: Any, code: str | None, conflict: str | None, event: str
+def test_stream_error_that_ends_the_connection_is_reported(
+    emulator: EmulatorProcess, client: Any, code: str | None, conflict: str, event: str
 ) -> None:
     after = len(client.events)
     emulator.stream_error(ACCOUNT, code=code, conflict=conflict)
     client.wait_for(event, after=after)
-    if event in ("StreamError", "Disconnected"):
-        client.wait_for("Connected", after=after)
+
+
+@pytest.mark.parametrize(("code", "event"), [("401", "StreamError"), ("503", "Disconnected")])
+def test_client_reconnects_after_another_stream_error(
+    shared: SharedDevice, code: str, event: str
+) -> None:
+    shared.emulator.stream_error(shared.account, code=code, conflict=None)
+    shared.client.wait_for(event)
+    shared.client.wait_for("Connected")
 
 
 def test_second_connection_of_a_device_replaces_the_first(
@@ -108,100 +111,103 @@ def test_failed_login_is_reported(
     client.wait_for(event, after=after, **details)
 
 
-def test_failure_for_another_account_has_no_effect(emulator: EmulatorProcess, client: Any) -> None:
-    failure = Faults(connect_failure={"reason": "403"}, connect_failure_for=["+" + FRIEND])
-    emulator.set_faults(failure)
-    after = len(client.events)
-    emulator.kick(ACCOUNT)
-    client.wait_for("Connected", after=after)
+def test_failure_for_another_account_has_no_effect(shared: SharedDevice) -> None:
+    failure = Faults(connect_failure={"reason": "403"}, connect_failure_for=["+" + shared.friend])
+    shared.emulator.set_faults(failure)
+    after = len(shared.client.events)
+    shared.emulator.kick(shared.account)
+    shared.client.wait_for("Connected", after=after)
 
 
-def test_a_refused_message_fails_at_once_and_is_not_delivered(
-    emulator: EmulatorProcess, client: Any
-) -> None:
+def test_a_refused_message_fails_at_once_and_is_not_delivered(shared: SharedDevice) -> None:
     for error in ("463", "479", "400", "420", "429"):
-        emulator.set_faults(Faults(ack_error=error))
-        assert f"error {error}" in client.do("send", to=FRIEND, text="refused")["error"]
-    emulator.reset_faults()
-    client.do("send", to=FRIEND, text="accepted")
-    assert [message.text for message in emulator.messages()] == ["accepted"]
+        shared.emulator.set_faults(Faults(ack_error=error))
+        assert (
+            f"error {error}" in shared.client.do("send", to=shared.friend, text="refused")["error"]
+        )
+    shared.emulator.reset_faults()
+    shared.client.do("send", to=shared.friend, text="accepted")
+    assert [message.text for message in shared.messages()] == ["accepted"]
 
 
-def test_refusals_can_be_limited_by_recipient_and_count(
-    emulator: EmulatorProcess, client: Any
-) -> None:
-    emulator.set_faults(Faults(ack_error="463", ack_error_for=["+" + FRIEND], ack_error_count=2))
-    assert "id" in client.do("send", to=STRANGER, text="to another")
-    assert "error" in client.do("send", to=FRIEND, text="1")
-    assert "error" in client.do("send", to=FRIEND, text="2")
-    assert emulator.faults().ack_error_count == 0
-    assert "id" in client.do("send", to=FRIEND, text="3")
-    assert [message.text for message in emulator.messages()] == ["to another", "3"]
+def test_refusals_can_be_limited_by_recipient_and_count(shared: SharedDevice) -> None:
+    shared.emulator.set_faults(
+        Faults(ack_error="463", ack_error_for=["+" + shared.friend], ack_error_count=2)
+    )
+    assert "id" in shared.client.do("send", to=shared.stranger, text="to another")
+    assert "error" in shared.client.do("send", to=shared.friend, text="1")
+    assert "error" in shared.client.do("send", to=shared.friend, text="2")
+    assert shared.emulator.faults().ack_error_count == 0
+    assert "id" in shared.client.do("send", to=shared.friend, text="3")
+    assert [message.text for message in shared.messages()] == ["to another", "3"]
 
 
 def test_unacknowledged_message_is_resent_after_a_reconnect_and_read_once(
-    emulator: EmulatorProcess, client: Any
+    shared: SharedDevice,
 ) -> None:
-    emulator.set_faults(Faults(ack_drop=True, ack_drop_for=[FRIEND]))
-    client.start("send", to=FRIEND, text="only once")
-    emulator.wait_for(emulator.messages)
-    emulator.reset_faults()
-    emulator.kick(ACCOUNT)
-    sent = client.wait_for("done", command="send")["id"]
-    assert [message.message_id for message in emulator.messages()] == [sent]
-    assert emulator.duplicates() == [sent]
+    shared.emulator.set_faults(Faults(ack_drop=True, ack_drop_for=[shared.friend]))
+    shared.client.start("send", to=shared.friend, text="only once")
+    shared.emulator.wait_for(shared.messages)
+    shared.emulator.reset_faults()
+    shared.emulator.kick(shared.account)
+    sent = shared.client.wait_for("done", command="send")["id"]
+    assert [message.message_id for message in shared.messages()] == [sent]
+    assert shared.emulator.duplicates()[-1:] == [sent]
 
 
-def test_acknowledgement_can_be_delayed(emulator: EmulatorProcess, client: Any) -> None:
-    emulator.set_faults(Faults(ack_delay=0.5))
-    client.start("send", to=FRIEND, text="slow")
-    emulator.wait_for(emulator.messages)
-    assert not [event for event in client.events if event["event"] == "done"]
-    client.wait_for("done", command="send")
+def test_acknowledgement_can_be_delayed(shared: SharedDevice) -> None:
+    shared.emulator.set_faults(Faults(ack_delay=0.5))
+    shared.client.start("send", to=shared.friend, text="slow")
+    shared.emulator.wait_for(shared.messages)
+    assert not [event for event in shared.client.events if event["event"] == "done"]
+    shared.client.wait_for("done", command="send")
 
 
-def test_number_check_distinguishes_unregistered_numbers(
-    emulator: EmulatorProcess, client: Any
-) -> None:
-    emulator.set_faults(Faults(unregistered=["+" + STRANGER]))
-    known = client.do("check", numbers=["+" + FRIEND, "+" + STRANGER, "+19998887777"])["known"]
-    assert known == {"+" + FRIEND: True, "+" + STRANGER: False, "+19998887777": False}
-    assert "no LID found" in client.do("send", to="19998887777", text="x")["error"]
+def test_number_check_distinguishes_unregistered_numbers(shared: SharedDevice) -> None:
+    shared.emulator.set_faults(Faults(unregistered=["+" + shared.stranger]))
+    known = shared.client.do(
+        "check", numbers=["+" + shared.friend, "+" + shared.stranger, "+19998887777"]
+    )["known"]
+    assert known == {"+" + shared.friend: True, "+" + shared.stranger: False, "+19998887777": False}
+    assert "no LID found" in shared.client.do("send", to="19998887777", text="x")["error"]
 
 
-def test_query_can_be_answered_with_an_error(emulator: EmulatorProcess, client: Any) -> None:
-    emulator.set_faults(Faults(iq_errors={"usync": "429 rate-overlimit"}))
-    answer = client.do("check", numbers=["+" + FRIEND])
+def test_query_can_be_answered_with_an_error(shared: SharedDevice) -> None:
+    shared.emulator.set_faults(Faults(iq_errors={"usync": "429 rate-overlimit"}))
+    answer = shared.client.do("check", numbers=["+" + shared.friend])
     assert "429: rate-overlimit" in answer["error"]
 
 
-def test_query_can_stay_unanswered(emulator: EmulatorProcess, client: Any) -> None:
-    emulator.set_faults(Faults(iq_mute=["usync"]))
-    client.start("check", numbers=["+" + FRIEND])
-    emulator.wait_for(lambda: emulator.stats().stanzas.get("iq usync get"))
-    emulator.reset_faults()
-    assert not [event for event in client.events if event.get("command") == "check"]
-    emulator.kick(ACCOUNT)  # the library asks again on its next connection
-    assert client.wait_for("done", command="check")["known"] == {"+" + FRIEND: True}
+def test_query_can_stay_unanswered(shared: SharedDevice) -> None:
+    shared.emulator.set_faults(Faults(iq_mute=["usync"]))
+    before = shared.emulator.stats().stanzas.get("iq usync get", 0)
+    shared.client.start("check", numbers=["+" + shared.friend])
+    shared.emulator.wait_for(
+        lambda: shared.emulator.stats().stanzas.get("iq usync get", 0) > before
+    )
+    shared.emulator.reset_faults()
+    assert not [event for event in shared.client.events if event.get("command") == "check"]
+    shared.emulator.kick(shared.account)  # the library asks again on its next connection
+    assert shared.client.wait_for("done", command="check")["known"] == {"+" + shared.friend: True}
 
 
 def test_message_without_the_recipients_keys_is_accepted_but_not_received(
-    emulator: EmulatorProcess, client: Any
+    shared: SharedDevice,
 ) -> None:
-    emulator.set_receipts("delivered")
-    emulator.set_faults(Faults(iq_errors={"encrypt": "406 not-acceptable"}))
-    lost = client.do("send", to=FRIEND, text="into the void")["id"]
-    assert emulator.messages() == []
-    emulator.reset_faults()
-    heard = client.do("send", to=STRANGER, text="x")["id"]
-    client.wait_for("Receipt", ids=[heard], type="DELIVERED")
-    assert not [event for event in client.events if event.get("ids") == [lost]]
+    shared.emulator.set_receipts("delivered")
+    shared.emulator.set_faults(Faults(iq_errors={"encrypt": "406 not-acceptable"}))
+    lost = shared.client.do("send", to=shared.friend, text="into the void")["id"]
+    assert shared.messages() == []
+    shared.emulator.reset_faults()
+    heard = shared.client.do("send", to=shared.stranger, text="x")["id"]
+    shared.client.wait_for("Receipt", ids=[heard], type="DELIVERED")
+    assert not [event for event in shared.client.events if event.get("ids") == [lost]]
 
 
-def test_switched_off_phone_sends_no_receipt(emulator: EmulatorProcess, client: Any) -> None:
-    emulator.set_receipts("delivered")
-    emulator.set_faults(Faults(receipts_withheld=["+" + STRANGER]))
-    silent = client.do("send", to=STRANGER, text="x")["id"]
-    heard = client.do("send", to=FRIEND, text="x")["id"]
-    client.wait_for("Receipt", ids=[heard], type="DELIVERED")
-    assert not [event for event in client.events if event.get("ids") == [silent]]
+def test_switched_off_phone_sends_no_receipt(shared: SharedDevice) -> None:
+    shared.emulator.set_receipts("delivered")
+    shared.emulator.set_faults(Faults(receipts_withheld=["+" + shared.stranger]))
+    silent = shared.client.do("send", to=shared.stranger, text="x")["id"]
+    heard = shared.client.do("send", to=shared.friend, text="x")["id"]
+    shared.client.wait_for("Receipt", ids=[heard], type="DELIVERED")
+    assert not [event for event in shared.client.events if event.get("ids") == [silent]]

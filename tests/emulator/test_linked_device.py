@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from support.emulated_device import SharedDevice
 from waemu.client import EmulatorProcess
 from waemu.faults import Faults
 
@@ -107,19 +108,17 @@ def test_dropped_pairing_ends_with_a_timeout(
     client.wait_for("login", status="timeout")
 
 
-def test_a_stranger_writes_first_and_is_answered(
-    emulator: EmulatorProcess, new_client: NewClient
-) -> None:
-    lid = emulator.add_phone(STRANGER)
-    client = new_client()
-    client.pair(ACCOUNT)
-    sent = emulator.send_text(STRANGER, ACCOUNT, "السلام عليكم")
-    got = client.wait_for("Message", id=sent)
-    assert (got["text"], got["number"], got["lid"]) == ("السلام عليكم", STRANGER, lid)
-    client.do("send", to=STRANGER, text="hello")
-    (answer,) = emulator.messages(STRANGER)
+def test_a_stranger_writes_first_and_is_answered(shared: SharedDevice) -> None:
+    lid = shared.emulator.add_phone(shared.stranger)
+    sent = shared.emulator.send_text(shared.stranger, shared.account, "السلام عليكم")
+    got = shared.client.wait_for("Message", id=sent)
+    assert (got["text"], got["number"], got["lid"]) == ("السلام عليكم", shared.stranger, lid)
+    shared.client.do("send", to=shared.stranger, text="hello")
+    (answer,) = shared.emulator.messages(shared.stranger)
     assert (answer.text, answer.kind) == ("hello", "msg")
-    client.wait_for("Message", id=emulator.send_text(STRANGER, ACCOUNT, "second"))
+    shared.client.wait_for(
+        "Message", id=shared.emulator.send_text(shared.stranger, shared.account, "second")
+    )
 
 
 def test_number_check_finds_an_account_that_cannot_be_reached_under_this_number(
@@ -144,30 +143,26 @@ def test_bot_tag_of_a_client_is_recorded(emulator: EmulatorProcess, new_client: 
     assert message.bot_tag
 
 
-def test_receipts_can_be_delayed(emulator: EmulatorProcess, new_client: NewClient) -> None:
-    client = new_client()
-    client.pair(ACCOUNT)
-    emulator.set_receipts("delivered", delay=0.5)
-    sent = client.do("send", to=FRIEND, text="x")["id"]
-    assert not [event for event in client.events if event["event"] == "Receipt"]
-    client.wait_for("Receipt", ids=[sent], type="DELIVERED")
+def test_receipts_can_be_delayed(shared: SharedDevice) -> None:
+    shared.emulator.set_receipts("delivered", delay=0.5)
+    sent = shared.client.do("send", to=shared.friend, text="x")["id"]
+    assert not [event for event in shared.client.events if event.get("ids") == [sent]]
+    shared.client.wait_for("Receipt", ids=[sent], type="DELIVERED")
 
 
-def test_message_can_be_delivered_twice(emulator: EmulatorProcess, new_client: NewClient) -> None:
-    client = new_client()
-    client.pair(ACCOUNT)
+def test_message_can_be_delivered_twice(shared: SharedDevice) -> None:
     for text in ("first", "again"):
-        emulator.send_text(FRIEND, ACCOUNT, text, message_id="3EB0AAAA")
-        assert client.wait_for("Message", id="3EB0AAAA", text=text)
+        shared.emulator.send_text(shared.friend, shared.account, text, message_id="3EB0AAAA")
+        assert shared.client.wait_for("Message", id="3EB0AAAA", text=text)
 
 
-def test_edit_names_the_edited_message(emulator: EmulatorProcess, new_client: NewClient) -> None:
-    client = new_client()
-    client.pair(ACCOUNT)
-    first = emulator.send_text(FRIEND, ACCOUNT, "helo")
-    client.wait_for("Message", id=first, edit=False)
-    edit = client.wait_for(
-        "Message", id=emulator.send_text(FRIEND, ACCOUNT, "hello", edits=first), edit=True
+def test_edit_names_the_edited_message(shared: SharedDevice) -> None:
+    first = shared.emulator.send_text(shared.friend, shared.account, "helo")
+    shared.client.wait_for("Message", id=first, edit=False)
+    edit = shared.client.wait_for(
+        "Message",
+        id=shared.emulator.send_text(shared.friend, shared.account, "hello", edits=first),
+        edit=True,
     )
     raw = bytes.fromhex(edit["raw"])
     assert first.encode() in raw
@@ -198,32 +193,28 @@ def test_killed_device_resumes_its_session_and_gets_missed_messages(
 
 
 @pytest.mark.parametrize("abrupt", [True, False])
-def test_device_reconnects_after_being_cut_off(
-    emulator: EmulatorProcess, new_client: NewClient, *, abrupt: bool
-) -> None:
-    client = new_client()
-    client.pair(ACCOUNT)
-    after = len(client.events)
-    emulator.kick(ACCOUNT, abrupt=abrupt)
-    client.wait_for("Disconnected", after=after)
-    client.wait_for("Connected", after=after)
-    client.do("send", to=FRIEND, text="still here")
-    assert [message.text for message in emulator.messages()] == ["still here"]
+def test_device_reconnects_after_being_cut_off(shared: SharedDevice, *, abrupt: bool) -> None:
+    after = len(shared.client.events)
+    shared.emulator.kick(shared.account, abrupt=abrupt)
+    shared.client.wait_for("Disconnected", after=after)
+    shared.client.wait_for("Connected", after=after)
+    shared.client.do("send", to=shared.friend, text="still here")
+    assert [message.text for message in shared.messages()] == ["still here"]
 
 
 def test_phone_without_sessions_requests_a_retry_and_reads_the_message(
-    emulator: EmulatorProcess, new_client: NewClient
+    shared: SharedDevice,
 ) -> None:
-    client = new_client()
-    client.pair(ACCOUNT)
-    client.do("send", to=FRIEND, text="first")
-    client.wait_for("Message", id=emulator.send_text(FRIEND, ACCOUNT, "an answer"))
-    emulator.forget_sessions(FRIEND)
-    sent = client.do("send", to=FRIEND, text="second")["id"]
-    emulator.wait_for(lambda: emulator.messages(FRIEND, since=1), what="the message sent again")
-    (message,) = emulator.messages(FRIEND, since=1)
+    shared.client.do("send", to=shared.friend, text="first")
+    shared.client.wait_for(
+        "Message", id=shared.emulator.send_text(shared.friend, shared.account, "an answer")
+    )
+    shared.emulator.forget_sessions(shared.friend)
+    sent = shared.client.do("send", to=shared.friend, text="second")["id"]
+    shared.emulator.wait_for(lambda: shared.messages()[1:], what="the message sent again")
+    (_, message) = shared.messages()
     assert (message.message_id, message.text, message.kind) == (sent, "second", "pkmsg")
-    assert emulator.undecryptable() == [sent]
+    assert shared.emulator.undecryptable()[-1:] == [sent]
 
 
 def test_devices_of_one_account_are_distinct_and_see_each_others_messages(

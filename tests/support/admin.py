@@ -3,17 +3,16 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from html import unescape
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
-import pytest
-from argon2 import PasswordHasher
 
-from hudhud.auth import admin_password
-from support.web_server import SECONDS, WebServer
+from conftest import MigratedDatabase
+from hudhud.db.engine import Database
+from support.passwords import cheap_passwords
+from support.web_server import SECONDS, TLS, WebServer, web_server
 
 USERNAME = "admin"
 PASSWORD = "correct horse battery"
@@ -31,6 +30,7 @@ class Person:
             base_url=f"http://127.0.0.1:{server.port}",
             headers={"Accept": HTML, **headers},
             timeout=SECONDS,
+            verify=TLS,
         )
 
     def __enter__(self) -> Self:
@@ -69,12 +69,13 @@ class Person:
 
 
 @contextmanager
-def cheap_passwords() -> Iterator[None]:
-    """Hash passwords in a millisecond, because no test depends on the cost."""
-    cheap = partial(PasswordHasher, time_cost=1, memory_cost=64, parallelism=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(admin_password, "PasswordHasher", cheap)
-        yield
+def serving_dashboard(migrated_database: MigratedDatabase, kind: str) -> Iterator[WebServer]:
+    """Run a server on the sandbox whose admin has a password."""
+    with migrated_database(kind) as url, cheap_passwords():
+        database = Database(url)
+        with web_server(database, admin_password=PASSWORD) as server:
+            yield server
+        database.close()
 
 
 def log_in_script(
@@ -88,6 +89,6 @@ def log_in_script(
 def script(server: WebServer, **headers: str) -> Iterator[httpx.Client]:
     """A client without a key that keeps cookies."""
     with httpx.Client(
-        base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=SECONDS
+        base_url=f"http://127.0.0.1:{server.port}", headers=headers, timeout=SECONDS, verify=TLS
     ) as client:
         yield client

@@ -48,6 +48,7 @@ class Installation:
             records.take_lease(connection, name=name, owner="test", now=now)
             records.beat(connection, name=name, now=now)
             records.report(connection, name=name, new=report, now=now)
+            self.database.notify(connection)
 
     def rows(self) -> list[Any]:
         """Return all messages."""

@@ -95,7 +95,7 @@ def keyed(server: WebServer, *scopes: str, **settings: Any) -> KeyedApi:
     """Return the API with a new key, by default without limits."""
     chosen = {"limits": NO_LIMITS, **settings}
     key = make_key(server.database, secrets.token_hex(8), *scopes, **chosen)
-    server.web.state.app_state.api_key_cache._renew()
+    server.renew_keys()
     return KeyedApi(server, key)
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import psutil
 
+from hudhud.db.engine import Database
+
 API_KEY = "acceptance-" + secrets.token_hex(8)
 # One shared client: each new one reads all certificates of the machine, which is slow.
 HTTP = httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0))
@@ -48,6 +50,19 @@ def ask_for_code(url: str, phone: str) -> dict[str, Any]:
     assert answer.status_code == 202, answer.text
     accepted: dict[str, Any] = answer.json()
     return accepted
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Return whether a process has ended, even if nobody has asked for its exit code."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def sqlite_of(service: "Service") -> Database:
+    """Open the database of a service on SQLite."""
+    return Database(f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
 
 
 class Service:
@@ -131,7 +146,8 @@ class Service:
         for child in left:
             if child.is_running():
                 child.kill()
-        psutil.wait_procs(left, timeout=10)
+        # Nobody here may reap them, so their remains may stay for seconds.
+        wait_until(lambda: all(map(has_ended, left)), 10, "the end of the senders")
 
 
 StartService = Callable[..., Service]

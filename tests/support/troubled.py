@@ -2,10 +2,9 @@
 
 from hudhud.channels.base import State
 from hudhud.core.clock import HOUR_MS, now_ms
-from hudhud.db.engine import Database
 from hudhud.db.tables import senders
 from support.queued import put_sender
-from support.services import Service
+from support.services import Service, sqlite_of
 
 STATES: tuple[State, ...] = (
     "starting",
@@ -20,7 +19,7 @@ STATES: tuple[State, ...] = (
 
 def put_troubled_senders(service: Service) -> None:
     """Insert a sender for each state, and one that does not run."""
-    database = Database(f"sqlite:///{service.folder / 'data' / 'hudhud.db'}")
+    database = sqlite_of(service)
     later = now_ms() + HOUR_MS  # they have no heartbeat
     for state in STATES:
         name = f"branch-{state.replace('_', '-')}"

@@ -1,10 +1,11 @@
 """The web application on a real server in a thread."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from litestar import Litestar
 
 from conftest import settings
 from hudhud.db.engine import Database
+from hudhud.db.tables import metadata
 from hudhud.serve import server_config
 from hudhud.web.application import build_web
 from hudhud.web.timing import Timing
@@ -25,6 +27,8 @@ PHONE = "+201001234567"
 SECONDS = 20.0
 # The server closes idle connections after 5 s; a client must not reuse one at that moment.
 LIMITS = httpx.Limits(keepalive_expiry=2)
+# Unused, but each client without one reads all certificates of the machine, which is slow.
+TLS = ssl.create_default_context()
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,26 @@ class WebServer:
         """End open streams and long waits, as before a stop."""
         end_streams(self.web)
 
+    def empty(self) -> None:
+        """Delete all rows, and what the server remembers of them."""
+        with self.database.write() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(table.delete())
+        self.renew_keys()
+        self.web.state.code_searches._seen.clear()
+        self.web.state.access.proxies._write_at = 0.0
+
+    def renew_keys(self) -> None:
+        """Make the server know the present keys at once, instead of within a second."""
+        self.web.state.app_state.api_key_cache._renew()
+
+    @contextmanager
+    def used_with(self, key: str) -> Iterator["WebServer"]:
+        """The same server with a client of another key, which it knows at once."""
+        self.renew_keys()
+        with client_of(self.port, key) as client:
+            yield replace(self, client=client)
+
     def send(self, phone: object = PHONE) -> httpx.Response:
         return self.client.post(SEND, json={"phoneNumber": phone})
 
@@ -48,6 +72,17 @@ class WebServer:
         with socket.create_connection(("127.0.0.1", self.port), SECONDS) as connection:
             connection.sendall(request)
             return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def client_of(port: int, key: str) -> httpx.Client:
+    """Return a client of the server on this port that sends a key."""
+    return httpx.Client(
+        base_url=f"http://127.0.0.1:{port}",
+        headers={"X-API-KEY": key},
+        timeout=SECONDS,
+        limits=LIMITS,
+        verify=TLS,
+    )
 
 
 def end_streams(web: Litestar) -> None:
@@ -75,10 +110,7 @@ def web_server(
     port = listener.getsockname()[1]
     try:
         wait_until(lambda: server.started, SECONDS, "the web server")
-        address = f"http://127.0.0.1:{port}"
-        with httpx.Client(
-            base_url=address, headers={"X-API-KEY": KEY}, timeout=SECONDS, limits=LIMITS
-        ) as client:
+        with client_of(port, KEY) as client:
             yield WebServer(port, database, client, web)
     finally:
         end_streams(web)

@@ -8,8 +8,7 @@ import pytest
 
 from conftest import MigratedDatabase
 from hudhud.db.engine import Database
-from hudhud.db.tables import metadata
-from support.admin import PASSWORD, Person, cheap_passwords
+from support.admin import Person, serving_dashboard
 from support.web_server import ServeWeb, WebServer, web_server
 
 
@@ -26,9 +25,7 @@ def api(request: pytest.FixtureRequest, migrated_database: MigratedDatabase) -> 
 @pytest.fixture
 def empty_api(api: WebServer) -> WebServer:
     """The shared API with an empty database."""
-    with api.database.write() as connection:
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
+    api.empty()
     return api
 
 
@@ -47,11 +44,8 @@ def serve_web(database: Database) -> Iterator[ServeWeb]:
 @pytest.fixture(scope="module")
 def served(migrated_database: MigratedDatabase) -> Iterator[WebServer]:
     """One server for a module's tests, on one database."""
-    with migrated_database("sqlite") as url, cheap_passwords():
-        database = Database(url)
-        with web_server(database, admin_password=PASSWORD) as server:
-            yield server
-        database.close()
+    with serving_dashboard(migrated_database, "sqlite") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

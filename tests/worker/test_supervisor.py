@@ -15,13 +15,14 @@ from hudhud.core.clock import now_ms
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.senders import records
-from hudhud.worker.program import Program
+from hudhud.worker.program import Program, Timing
 from hudhud.worker.supervisor import Supervisor
 from support.services import wait_until
 
 pytestmark = pytest.mark.slow
 
 SECONDS = 15.0
+QUICK = Timing(tick=0.05, pause=0.1)
 # A sender's process that idles until its supervisor ends.
 IDLE_PROCESS = (sys.executable, "-c", "import sys; sys.stdin.read()")
 
@@ -36,7 +37,7 @@ def supervised(
         channel="sandbox",
         machine="m",
         database=database,
-        program=Program(IDLE_PROCESS),
+        program=Program(IDLE_PROCESS, QUICK),
         is_wanted=is_wanted,
     )
     stopping = threading.Event()

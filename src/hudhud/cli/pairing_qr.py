@@ -96,8 +96,9 @@ class QrDisplay:
 class PairingWatch:
     """Shows the QR code of this machine's sender during its pairing."""
 
-    def __init__(self, database: Database, sender: str, folder: Path) -> None:
+    def __init__(self, database: Database, sender: str, folder: Path, poll_seconds: float) -> None:
         self._sender = sender
+        self._poll_seconds = poll_seconds
         self._database = database
         self._display = QrDisplay(folder, in_place=False)
         self._shown: str | None = None
@@ -108,7 +109,7 @@ class PairingWatch:
     def run(self, stopping: threading.Event) -> None:
         """Poll for a new code until `stopping` is set."""
         self._display.remove_file()  # a killed run may have left one
-        while not stopping.wait(POLL_SECONDS):
+        while not stopping.wait(self._poll_seconds):
             try:
                 self._look()
             except SQLAlchemyError:
@@ -148,10 +149,12 @@ class PairingWatch:
 
 
 @contextmanager
-def showing_qr(database: Database, sender: str, folder: Path) -> Iterator[None]:
+def showing_qr(
+    database: Database, sender: str, folder: Path, *, poll_seconds: float = POLL_SECONDS
+) -> Iterator[None]:
     """Show the sender's QR codes from a thread while the block runs."""
     stopping = threading.Event()
-    watch = PairingWatch(database, sender, folder)
+    watch = PairingWatch(database, sender, folder, poll_seconds)
     thread = threading.Thread(target=watch.run, args=(stopping,), name="pairing-watch")
     thread.start()
     try:

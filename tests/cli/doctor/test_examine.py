@@ -23,14 +23,15 @@ from hudhud.cli.doctor.examine import CHECKS, examine, open_installation, run_ch
 from hudhud.cli.doctor.finding import Finding, Installation
 from hudhud.core.clock import now_ms
 from hudhud.core.settings import load_settings
-from hudhud.db import tables
+from hudhud.db import installation, tables
 from hudhud.db.engine import Database
+from hudhud.db.migrate import OLDEST_VERSION
 from hudhud.senders import records
 from hudhud.verification.build import secret_of
 from support.keys import revoke_key
 from support.queued import submit
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cheap_hashes")]
 
 
 @contextmanager
@@ -50,11 +51,13 @@ def check(name: str) -> Finding:
         return run_check(name, installation)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+@pytest.fixture
+def database(
+    database_kind: str, migrated_installation: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Database]:
     """The database of an installation that was started once, of each kind."""
-    if request.param == "postgresql":
-        monkeypatch.setenv("DATABASE_URL", request.getfixturevalue("postgres_url"))
+    del migrated_installation
+    if database_kind == "postgresql":
         monkeypatch.setenv("SESSION_SECRET", secrets.token_hex(32))
     started = started_installation()
     yield started
@@ -167,9 +170,6 @@ def test_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     assert "not a database" in found.sentence
 
 
-NAMED = "WHERE name = 'oldest_version'"
-
-
 @pytest.mark.parametrize(
     ("revision", "oldest", "outcome"),
     [("0000", "0.0.1", "warn"), ("9999", "99.0.0", "fail"), ("9999", "0.0.1", "ok")],
@@ -179,7 +179,7 @@ def test_tables_of_another_version_are_reported(
 ) -> None:
     with database.write() as connection:
         connection.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
-        connection.execute(text(f"UPDATE installation SET value = '{oldest}' {NAMED}"))
+        installation.write(connection, OLDEST_VERSION, oldest)
     assert check("tables").outcome == outcome
 
 

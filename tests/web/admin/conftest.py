@@ -5,23 +5,34 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from support.admin import PASSWORD, Person, cheap_passwords, log_in_script, script
+from conftest import MigratedDatabase
+from support.admin import Person, log_in_script, script, serving_dashboard
 from support.keys import make_key
-from support.web_server import ServeWeb, WebServer
+from support.web_server import WebServer
+
+
+@pytest.fixture(scope="session")
+def _sqlite_dashboard(migrated_database: MigratedDatabase) -> Iterator[WebServer]:
+    with serving_dashboard(migrated_database, "sqlite") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _postgresql_dashboard(
+    postgres_server: str, migrated_database: MigratedDatabase
+) -> Iterator[WebServer]:
+    del postgres_server  # must outlive this server
+    with serving_dashboard(migrated_database, "postgresql") as server:
+        yield server
 
 
 @pytest.fixture
-def cheap_hashes() -> Iterator[None]:
-    """Hash passwords in a millisecond."""
-    with cheap_passwords():
-        yield
-
-
-@pytest.fixture
-def dashboard(serve_web: ServeWeb, cheap_hashes: None) -> WebServer:
-    """A server on the sandbox whose admin has a password."""
+def dashboard(database_kind: str, request: pytest.FixtureRequest, cheap_hashes: None) -> WebServer:
+    """A server on the sandbox whose admin has a password, shared and with an empty database."""
     del cheap_hashes
-    return serve_web(admin_password=PASSWORD)
+    server: WebServer = request.getfixturevalue(f"_{database_kind}_dashboard")
+    server.empty()
+    return server
 
 
 @pytest.fixture
@@ -48,5 +59,7 @@ def admin(dashboard: WebServer) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def admin_key(dashboard: WebServer) -> str:
-    """An API key of scope admin, created before the first reload."""
-    return make_key(dashboard.database, "backoffice", "admin")
+    """An API key of scope admin, which the server knows."""
+    key = make_key(dashboard.database, "backoffice", "admin")
+    dashboard.renew_keys()
+    return key

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from support.admin import HTML
+from support.admin import HTML, script
 from support.audited import asked
 from support.queued import put_sender
 from support.web_server import WebServer
@@ -28,7 +28,7 @@ def test_change_requires_a_session_and_its_token(
     dashboard: WebServer, admin: httpx.Client, path: str
 ) -> None:
     put_sender(dashboard.database, SENDER)
-    with httpx.Client(base_url=str(dashboard.client.base_url)) as stranger:
+    with script(dashboard) as stranger:
         assert stranger.post(f"/admin/{path}").status_code == 401
     del admin.headers["X-CSRF-Token"]
     assert admin.post(f"/admin/{path}").status_code == 403

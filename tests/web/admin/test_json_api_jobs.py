@@ -181,7 +181,7 @@ def test_search_that_cannot_be_a_code_is_not_audited(
 
 
 def test_other_callers_are_refused(dashboard: WebServer) -> None:
-    with httpx.Client(base_url=str(dashboard.client.base_url)) as stranger:
+    with script(dashboard) as stranger:
         assert stranger.get(PATH).status_code == 401
         assert stranger.get("/admin/api/traffic").status_code == 401
 

@@ -34,7 +34,7 @@ ROUTES = [
 def known_key(server: WebServer, *scopes: str, **settings: Any) -> str:
     """Create a named key that the server has already loaded."""
     key = make_key(server.database, secrets.token_hex(8), *scopes, **settings)
-    server.web.state.app_state.api_key_cache._renew()
+    server.renew_keys()
     return key
 
 
@@ -124,6 +124,6 @@ def test_expired_key_is_refused_like_a_wrong_one(api: WebServer) -> None:
     with api.database.write() as connection:
         of_key = api_keys.c.digest == digest(key)
         connection.execute(update(api_keys).where(of_key).values(expires_at=now_ms()))
-    api.web.state.app_state.api_key_cache._renew()
+    api.renew_keys()
     refused = ask(api, key)
     assert (refused.status_code, refused.json()) == (401, {"message": KEY_WRONG})

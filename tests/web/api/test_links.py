@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -54,31 +55,47 @@ MISTAKES: list[dict[str, Any]] = [
 Serve = Callable[..., WebServer]
 
 
+def links_key(database: Database, name: str = "shop", *scopes: str, **own: Any) -> str:
+    """Create a key that may do everything with links, unless `scopes` or `own` say otherwise."""
+    chosen = scopes or ("send", "verify", "read", "sandbox")
+    return make_key(database, name, *chosen, **{"limits": "per_number=0 per_prefix=0", **own})
+
+
+@pytest.fixture
+def lend(empty_api: WebServer) -> Iterator[Serve]:
+    """Lend the shared sandbox server with a client of a key for links."""
+    with ExitStack() as clients:
+
+        def begin(*name_and_scopes: str, **own: Any) -> WebServer:
+            key = links_key(empty_api.database, *name_and_scopes, **own)
+            return clients.enter_context(empty_api.used_with(key))
+
+        yield begin
+
+
+@pytest.fixture
+def server(lend: Serve) -> WebServer:
+    """The shared server, whose client's key may use mode verify."""
+    return lend(may_link_verify=True)
+
+
 @pytest.fixture
 def serve(serve_web: ServeWeb, database: Database) -> Serve:
-    """Start sandbox servers whose client's key may do everything with links."""
+    """Start servers whose client has a key for links."""
 
-    def begin(
-        name: str = "shop",
-        *scopes: str,
-        key: str | None = None,
-        channel: str = "sandbox",
-        **own: Any,
-    ) -> WebServer:
-        chosen = scopes or ("send", "verify", "read", "sandbox")
-        own = {"limits": "per_number=0 per_prefix=0", **own}
+    def begin(key: str | None = None, channel: str = "sandbox", **own: Any) -> WebServer:
         # Created before the start, so that the server knows it at once.
-        used = key or make_key(database, name, *chosen, **own)
-        server = serve_web(channel=channel)
-        server.client.headers["X-API-KEY"] = used
-        return server
+        used = key or links_key(database, **own)
+        started = serve_web(channel=channel)
+        started.client.headers["X-API-KEY"] = used
+        return started
 
     return begin
 
 
 @pytest.fixture
-def server(serve: Serve) -> WebServer:
-    """A server whose client's key may use mode verify."""
+def own_server(serve: Serve) -> WebServer:
+    """A server that the test may stop, with a key that may use mode verify."""
     return serve(may_link_verify=True)
 
 
@@ -189,36 +206,35 @@ def test_mode_verify_requires_a_number(server: WebServer) -> None:
     assert refusal(answer) == (400, "invalid_parameter")
 
 
-def test_mode_verify_requires_a_permitted_key(serve: Serve) -> None:
-    server = serve()
+def test_mode_verify_requires_a_permitted_key(lend: Serve) -> None:
+    server = lend()
     answer = server.client.post(LINK, json={"mode": "verify", "phoneNumber": PHONE})
     assert refusal(answer) == (403, "link_verify_not_allowed")
 
 
 @pytest.mark.parametrize("scope", ["send", "verify"])
-def test_link_requires_the_scopes_send_and_verify(serve: Serve, scope: str) -> None:
-    server = serve("half", scope, "read")
+def test_link_requires_the_scopes_send_and_verify(lend: Serve, scope: str) -> None:
+    server = lend("half", scope, "read")
     assert refusal(server.client.post(LINK, json={})) == (403, "scope_missing")
 
 
-def test_qr_code_of_a_link_requires_the_scope_read(serve: Serve) -> None:
-    server = serve("half", "send", "verify")
+def test_qr_code_of_a_link_requires_the_scope_read(lend: Serve) -> None:
+    server = lend("half", "send", "verify")
     link = start(server)
     answer = server.client.get(f"{LINK}/{link['verificationId']}/qr")
     assert refusal(answer) == (403, "scope_missing")
 
 
-def test_environment_key_may_start_links_in_mode_reply(serve_web: ServeWeb) -> None:
-    server = serve_web()
-    assert server.client.post(LINK, json={}).status_code == 201
-    answer = server.client.post(LINK, json={"mode": "verify", "phoneNumber": PHONE})
+def test_environment_key_may_start_links_in_mode_reply(api: WebServer) -> None:
+    assert api.client.post(LINK, json={}).status_code == 201
+    answer = api.client.post(LINK, json={"mode": "verify", "phoneNumber": PHONE})
     assert refusal(answer) == (403, "link_verify_not_allowed")
-    server.client.headers["X-API-KEY"] = "wrong"
-    assert server.client.post(LINK, json={}).status_code == 401
+    wrong = {"X-API-KEY": "wrong"}
+    assert api.client.post(LINK, json={}, headers=wrong).status_code == 401
 
 
-def test_answer_has_the_headers_of_the_limits(serve: Serve) -> None:
-    server = serve(limits="per_key=1/1h")
+def test_answer_has_the_headers_of_the_limits(lend: Serve) -> None:
+    server = lend(limits="per_key=1/1h")
     first = server.client.post(LINK, json={"phoneNumber": PHONE})
     assert first.headers["ratelimit"].startswith('"per_key-1h";r=0')
     second = server.client.post(LINK, json={"phoneNumber": PHONE})
@@ -271,12 +287,12 @@ def test_qr_code_contains_the_link(server: WebServer, monkeypatch: pytest.Monkey
     assert drawn.text == link["whatsappLink"]
 
 
-def test_qr_code_is_only_for_the_key_of_the_link(server: WebServer, serve: Serve) -> None:
+def test_qr_code_is_only_for_the_key_of_the_link(server: WebServer, lend: Serve) -> None:
     link = start(server)
     job = server.send().json()["verificationId"]
     for identifier in (NOTHING, "7", "x", job):
         assert server.client.get(f"{LINK}/{identifier}/qr").status_code == 404
-    other = serve("other")
+    other = lend("other")
     assert other.client.get(f"{LINK}/{link['verificationId']}/qr").status_code == 404
 
 
@@ -356,28 +372,28 @@ def test_waiting_request_returns_the_approval_and_the_number(
 
 
 def test_change_by_another_process_wakes_a_waiting_request(
-    server: WebServer, serve: Serve, waiters: ThreadPoolExecutor
+    own_server: WebServer, serve: Serve, waiters: ThreadPoolExecutor
 ) -> None:
-    link = start(server, mode="verify", phoneNumber=PHONE)
-    other = serve(key=server.client.headers["X-API-KEY"])
-    answer = wait_for(waiters, server, link)
-    asked(server, 1)
+    link = start(own_server, mode="verify", phoneNumber=PHONE)
+    other = serve(key=own_server.client.headers["X-API-KEY"])
+    answer = wait_for(waiters, own_server, link)
+    asked(own_server, 1)
     write(other, text_of(link["whatsappLink"]))
     assert answer.result(SECONDS).json()["status"] == "approved"
 
 
 def test_only_requests_for_ended_verifications_are_woken(
-    server: WebServer, waiters: ThreadPoolExecutor
+    own_server: WebServer, waiters: ThreadPoolExecutor
 ) -> None:
-    links = [start(server) for _ in range(5)]
-    answers = [wait_for(waiters, server, link) for link in links for _ in range(8)]
-    asked(server, 40)
-    end(server.database, links[3]["verificationId"])
+    links = [start(own_server) for _ in range(5)]
+    answers = [wait_for(waiters, own_server, link) for link in links for _ in range(8)]
+    asked(own_server, 40)
+    end(own_server.database, links[3]["verificationId"])
     for answer in answers[24:32]:
         assert answer.result(SECONDS).json()["status"] == "canceled"
-    asked(server, 32)
+    asked(own_server, 32)
     assert not any(answer.done() for answer in answers[:24] + answers[32:])
-    server.end_streams()
+    own_server.end_streams()
     for answer in answers[:24] + answers[32:]:
         assert answer.result(SECONDS).json()["status"] == "pending"
 
@@ -416,17 +432,19 @@ def test_wait_is_at_most_a_minute(server: WebServer) -> None:
         assert refusal(answer) == (400, "invalid_parameter")
 
 
-def test_no_request_waits_after_the_close(server: WebServer) -> None:
-    link = start(server)
-    server.end_streams()
-    assert get(server, link["verificationId"], wait=60).json()["status"] == "pending"
+def test_no_request_waits_after_the_close(own_server: WebServer) -> None:
+    link = start(own_server)
+    own_server.end_streams()
+    assert get(own_server, link["verificationId"], wait=60).json()["status"] == "pending"
 
 
-def test_the_thread_ends_with_the_server(server: WebServer, waiters: ThreadPoolExecutor) -> None:
-    answers = [wait_for(waiters, server, start(server)) for _ in range(3)]
-    asked(server, 3)
-    server.end_streams()
+def test_the_thread_ends_with_the_server(
+    own_server: WebServer, waiters: ThreadPoolExecutor
+) -> None:
+    answers = [wait_for(waiters, own_server, start(own_server)) for _ in range(3)]
+    asked(own_server, 3)
+    own_server.end_streams()
     for answer in answers:
         assert answer.result(SECONDS).json()["status"] == "pending"
-    thread = server.web.state.app_state.waiting._thread
+    thread = own_server.web.state.app_state.waiting._thread
     wait_until(lambda: not thread.is_alive(), SECONDS, "its end")

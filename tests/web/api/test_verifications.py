@@ -184,7 +184,7 @@ def test_rotated_key_sees_verifications_of_the_old_one(shop: KeyedApi) -> None:
     with shop.server.database.write() as connection:
         rotated = api_keys.rotate(connection, shop.owner, now=now_ms())
     assert rotated is not None
-    shop.server.web.state.app_state.api_key_cache._renew()
+    shop.server.renew_keys()
     renewed = KeyedApi(shop.server, rotated.key)
     assert shown(renewed, one)["status"] == "pending"
     assert renewed.check(jobId=one["jobId"], otp=one["otp"]).json()["valid"] is True

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from litestar import Response, get, post
 
+from conftest import MigratedDatabase
 from hudhud.auth import untrusted_proxy
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
@@ -14,10 +15,11 @@ from hudhud.web.admin.login.guard import authenticate_changer, authenticate_read
 from hudhud.web.api.docs_page import docs_routes
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.http.responses import answer
-from support.admin import PASSWORD, log_in_script, script
+from support.admin import PASSWORD, log_in_script, script, serving_dashboard
 from support.keys import make_key, revoke_key
-from support.services import wait_until
-from support.web_server import KEY, SECONDS, SEND, ServeWeb, WebServer
+from support.web_server import KEY, SEND, ServeWeb, WebServer
+
+pytestmark = pytest.mark.slow
 
 SEEN = "/admin/test/seen"
 CHANGED = "/admin/test/changed"
@@ -42,12 +44,23 @@ async def changed(request: AnyRequest) -> Response[dict[str, object]]:
     return answer({"name": actor.name, "address": actor.address}, 200)
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_server(
+    request: pytest.FixtureRequest, migrated_database: MigratedDatabase
+) -> Iterator[WebServer]:
+    """A server with a reading and a changing route, on each kind of database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(application, "docs_routes", [*docs_routes, seen, changed])
+        with serving_dashboard(migrated_database, request.param) as server:
+            yield server
+
+
 @pytest.fixture
-def server(serve_web: ServeWeb, cheap_hashes: None, monkeypatch: pytest.MonkeyPatch) -> WebServer:
-    """A server with a reading and a changing route."""
+def server(shared_server: WebServer, cheap_hashes: None) -> WebServer:
+    """That server with an empty database."""
     del cheap_hashes
-    monkeypatch.setattr(application, "docs_routes", [*docs_routes, seen, changed])
-    return serve_web(admin_password=PASSWORD)
+    shared_server.empty()
+    return shared_server
 
 
 @pytest.fixture
@@ -59,8 +72,7 @@ def in_session(server: WebServer) -> Iterator[tuple[httpx.Client, str]]:
 
 def with_key(server: WebServer, key: str, path: str = SEEN) -> httpx.Response:
     method = "GET" if path == SEEN else "POST"
-    url = f"http://127.0.0.1:{server.port}{path}"
-    return httpx.request(method, url, headers={"X-API-KEY": key}, timeout=SECONDS)
+    return server.client.request(method, path, headers={"X-API-KEY": key})
 
 
 def test_session_reads_without_a_token_and_changes_with_one(
@@ -125,7 +137,7 @@ def test_wrong_token_of_a_person_shows_a_page(in_session: tuple[httpx.Client, st
 
 def test_key_of_scope_admin_reads_and_changes_without_a_token(server: WebServer) -> None:
     key = make_key(server.database, "backoffice", "admin")
-    wait_until(lambda: with_key(server, key).status_code == 200, SECONDS, "the key to work")
+    server.renew_keys()
     assert with_key(server, key).json() == {"name": "key backoffice", "still": True}
     assert with_key(server, key, CHANGED).json()["name"] == "key backoffice"
 
@@ -138,7 +150,7 @@ def test_key_without_scope_admin_is_refused_with_a_reason(server: WebServer) -> 
 
 def test_a_key_of_scope_admin_may_use_the_api_too(server: WebServer) -> None:
     key = make_key(server.database, "backoffice", "admin")
-    wait_until(lambda: with_key(server, key).status_code == 200, SECONDS, "the key to work")
+    server.renew_keys()
     sent = server.client.post(SEND, json={}, headers={"X-API-KEY": key})
     assert sent.status_code == 400
 
@@ -146,7 +158,8 @@ def test_a_key_of_scope_admin_may_use_the_api_too(server: WebServer) -> None:
 def test_key_for_other_addresses_is_refused_with_a_reason(server: WebServer) -> None:
     key = make_key(server.database, "far away", "admin", networks=["192.0.2.0/24"])
     near = make_key(server.database, "near", "admin", networks=["127.0.0.1"])
-    wait_until(lambda: with_key(server, near).status_code == 200, SECONDS, "the key to work")
+    server.renew_keys()
+    assert with_key(server, near).status_code == 200
     refused = with_key(server, key)
     assert refused.status_code == 403
     assert "address" in refused.json()["message"]
@@ -154,9 +167,11 @@ def test_key_for_other_addresses_is_refused_with_a_reason(server: WebServer) -> 
 
 def test_revoked_or_unknown_key_is_refused(server: WebServer) -> None:
     key = make_key(server.database, "backoffice", "admin", "send")
-    wait_until(lambda: with_key(server, key).status_code == 200, SECONDS, "the key to work")
+    server.renew_keys()
+    assert with_key(server, key).status_code == 200
     revoke_key(server.database, "backoffice")
-    wait_until(lambda: with_key(server, key).status_code == 401, SECONDS, "the key to end")
+    server.renew_keys()
+    assert with_key(server, key).status_code == 401
     refused = with_key(server, key + "x")
     assert (refused.status_code, refused.json()["success"]) == (401, False)
 

@@ -314,10 +314,14 @@ def test_blocked_address_is_refused_without_the_write_lock(
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_too_many_pending_logins_ask_others_to_retry_later(
-    dashboard: WebServer, person: Person, client: httpx.Client
+    dashboard: WebServer,
+    person: Person,
+    client: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     state = dashboard.web.state
-    state.access = replace(state.access, password_slots=PasswordSlots(most_waiting=0))
+    no_slots = replace(state.access, password_slots=PasswordSlots(most_waiting=0))
+    monkeypatch.setattr(state, "access", no_slots)
     by_form, by_json = person.log_in(), log_in_script(client)
     for answer in (by_form, by_json):
         assert answer.status_code == 503

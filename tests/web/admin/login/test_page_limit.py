@@ -169,6 +169,7 @@ class Hashes:
             self.total += by == 1
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"])
 def test_twelve_simultaneous_logins_hash_two_at_a_time(
     serve_web: ServeWeb, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -228,7 +228,8 @@ def test_recovery_codes_work_after_losing_the_secret(
     serve_web: ServeWeb, dashboard: WebServer, person: Person
 ) -> None:
     phone, codes = turn_on(dashboard, person)
-    with Person(serve_web(admin_password=PASSWORD, session_secret="another" * 8)) as other:
+    same = Database(dashboard.database.url.render_as_string(hide_password=False))
+    with Person(serve_web(same, admin_password=PASSWORD, session_secret="another" * 8)) as other:
         other.log_in()
         answer = other.fill(LOGIN, CODE, totp=phone.code())
         assert answer.status_code == 403

@@ -28,7 +28,7 @@ from support.services import wait_until
 from support.shown import view
 from support.web_server import SECONDS, ServeWeb, WebServer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cheap_hashes")]
 
 SENDER = "main-sandbox"
 PARTS = {"verdict", "senders", "numbers"}
@@ -73,9 +73,9 @@ class Stream:
 
 @contextmanager
 def logged_in(server: WebServer) -> Iterator[httpx.Client]:
-    """A script with a session."""
+    """A script with a session, which sends its token with every request."""
     with script(server) as client:
-        log_in_script(client)
+        client.headers["X-CSRF-Token"] = log_in_script(client).json()["csrfToken"]
         yield client
 
 
@@ -164,10 +164,11 @@ def test_stream_survives_an_unreadable_database(
         opened.until("beat")
 
 
-def test_a_logout_ends_the_stream(admin: httpx.Client) -> None:
-    with open_stream(admin) as opened:
+def test_a_logout_ends_the_stream(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD, timing=Timing(beat=0.1))
+    with logged_in(server) as client, open_stream(client) as opened:
         opened.until("numbers")
-        assert admin.post("/admin/logout").status_code in (200, 303)
+        assert client.post("/admin/logout").status_code in (200, 303)
         opened.until("end")
         assert opened.next()[0] == "closed"
 
