@@ -4,14 +4,14 @@ import itertools
 import threading
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from hudhud.channels.base import UNNAMED
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other, say
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages
-from hudhud.messages import contacts, counters, queue, statistics
+from hudhud.messages import contacts, counters, queue, statistics, text_store
 from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
 from hudhud.messages.queue import LAST_CALL_MS, LEASE_MS, RECLAIM_DELAY_MS
 from hudhud.worker.worker import record_outcomes
@@ -26,6 +26,7 @@ from support.queued import (
     verification_of,
 )
 from support.services import wait_until
+from support.verifying import kept_numbers
 
 SECOND = 1000
 ALL = 1000
@@ -53,6 +54,11 @@ def ids(claimed: list[Claimed]) -> list[int]:
 def has_work(database: Database, *, now: int = NOW, sender: str = "a") -> bool:
     with database.read() as connection:
         return queue.has_work(connection, channel="sandbox", sender=sender, now=now)
+
+
+def is_waiting(database: Database, channel: str) -> bool:
+    with database.read() as connection:
+        return queue.is_waiting(connection, channel=channel)
 
 
 def record(database: Database, *outcomes: Outcome, sender: str = "a") -> None:
@@ -123,6 +129,14 @@ def test_claim_respects_its_limit_under_any_postgresql_plan(
         assert len(queue.claim(connection, channel="sandbox", sender="a", limit=1, now=NOW)) == 1
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_claim_does_not_wait_for_locked_messages(database: Database, impatient: Database) -> None:
+    first, second = submit(database, 2)
+    with database.write() as holder:
+        holder.execute(select(messages.c.id).where(messages.c.id == first).with_for_update())
+        assert ids(claim(impatient)) == [second]
+
+
 def test_a_message_is_claimed_once(database: Database) -> None:
     submit(database, 3)
     assert len(claim(database, sender="a")) == 3
@@ -153,6 +167,18 @@ def test_sender_claims_only_for_its_channel(database: Database) -> None:
     (message,) = submit(database, channel="linked")
     assert claim(database, channel="sandbox") == []
     assert ids(claim(database, channel="linked")) == [message]
+
+
+def test_a_channel_waits_only_for_its_queued_messages(database: Database) -> None:
+    assert not is_waiting(database, "linked")
+    submit(database, channel="linked")
+    assert [is_waiting(database, one) for one in ("linked", "cloud", "sandbox")] == [
+        True,
+        False,
+        False,
+    ]
+    claim(database, channel="linked")
+    assert not is_waiting(database, "linked")
 
 
 def test_answer_is_claimed_only_by_the_sender_that_was_written_to(
@@ -266,6 +292,7 @@ def test_a_renewed_lease_is_not_reclaimed(database: Database) -> None:
     claim(database)
     with database.write() as connection:
         queue.extend(connection, sender="a", now=NOW + 20 * SECOND)
+    assert stored(database, message).lease_expires_at == NOW + 20 * SECOND + LEASE_MS
     assert reclaim(database, now=NOW + LEASE_MS) == 0
     assert reclaim(database, now=NOW + 20 * SECOND + LEASE_MS) == 1
     assert stored(database, message).status == "queued"
@@ -279,6 +306,15 @@ def test_a_sender_renews_only_what_it_still_holds(database: Database) -> None:
     with database.write() as connection:
         queue.extend(connection, sender="a", now=NOW + 40 * SECOND)
     assert stored(database, message).lease_expires_at == NOW + 2 * LEASE_MS
+
+
+def test_a_sent_message_gets_no_lease_again(database: Database) -> None:
+    (message,) = submit(database)
+    claim(database)
+    record(database, Sent(message, "p-1", NOW))
+    with database.write() as connection:
+        queue.extend(connection, sender="a", now=NOW + SECOND)
+    assert stored(database, message).lease_expires_at is None
 
 
 @pytest.mark.parametrize(
@@ -327,7 +363,7 @@ def test_messages_are_reclaimed_even_during_a_lease_renewal(
 
     waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
 
-    def is_waiting() -> bool:
+    def is_blocked() -> bool:
         with database.read() as watching:  # one transaction would always see the same moment
             return bool(watching.scalar(waiting))
 
@@ -335,7 +371,7 @@ def test_messages_are_reclaimed_even_during_a_lease_renewal(
     with database.write() as renewing:
         queue.extend(renewing, sender="a", now=NOW)
         thread.start()
-        wait_until(lambda: is_waiting() or not thread.is_alive(), 15, "the other one")
+        wait_until(lambda: is_blocked() or not thread.is_alive(), 15, "the other one")
     thread.join()
     assert put_back == [1]
     assert stored(database, message).status == "queued"
@@ -369,6 +405,16 @@ def test_expiry_ends_only_unsent_messages(database: Database) -> None:
         "sent",
         "queued",
     ]
+
+
+def test_expired_messages_are_counted(database: Database) -> None:
+    submit(database, 2)
+    end = NOW + VALIDITY_MS
+    assert expire(database, now=end) == 2
+    assert kept_numbers(database) == {"expired": 2}
+    with database.read() as connection:
+        found = statistics.numbers(connection, channel="sandbox", now=end, mean_gap=1.0)
+    assert found.hour.happened["expired"] == 2
 
 
 def test_expired_message_keeps_the_reason_of_its_last_failure(database: Database) -> None:
@@ -406,7 +452,7 @@ def test_a_failed_message_is_recorded(database: Database) -> None:
     record(database, Failed(message, other("No account."), NOW + 7))
     row = stored(database, message)
     assert (row.status, row.error, row.finished_at) == ("failed", "No account.", NOW + 7)
-    assert row.lease_expires_at is None
+    assert (row.lease_expires_at, row.error_key) == (None, text_store.key("No account."))
 
 
 @pytest.mark.parametrize(("spends", "attempts"), [(True, 1), (False, 0)])
@@ -433,6 +479,7 @@ def test_outcomes_of_every_kind_are_recorded_together(database: Database) -> Non
     record(database, *outcomes)
     found = [stored(database, message).status for message in (one, two, three, four)]
     assert found == ["sent", "failed", "queued", "sent"]
+    assert kept_numbers(database) == {"sent": 2, "failed": 1, "queued": 1}
 
 
 def test_message_to_the_senders_own_number_fails_outside_the_charts(database: Database) -> None:
@@ -474,6 +521,4 @@ def test_returned_message_with_an_erased_code_is_canceled(database: Database) ->
     assert claim(database) == []
     row = stored(database, message)
     assert (row.status, row.finished_at) == ("canceled", NOW)
-    with database.read() as connection:
-        kept = {status: count for status, count in counters.counts(connection).items() if count}
-    assert kept == {"canceled": 1}
+    assert kept_numbers(database) == {"canceled": 1}

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from hudhud.auth import api_keys
+from hudhud.core.clock import DAY_MS
 from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
 from hudhud.db import tables
 from hudhud.db.engine import Database
+from hudhud.verification import lifecycle
 from hudhud.verification.check import Check, Checked, CheckState
 from hudhud.verification.lifecycle import STATUSES, Status
 from hudhud.verification.new_verification import Accepted
@@ -127,6 +129,21 @@ def test_group_uses_no_more_attempts_than_allowed(database: Database) -> None:
     assert kept_numbers(database) == {"canceled": 1}
 
 
+def test_wrong_code_is_counted_only_for_its_verification(database: Database) -> None:
+    one, other = accepted(database), accepted(database, phone="+201001234568")
+    asked = Check(SHOP, wrong(code_of(one)), verification_id=one.verification_id)
+    assert outcomes(database, asked) == ["pending 4"]
+    assert verification(database, other.verification_id).attempts == 0
+
+
+def test_lowered_maximum_leaves_no_attempts(database: Database) -> None:
+    one = accepted(database)
+    asked = Check(SHOP, wrong(code_of(one)), verification_id=one.verification_id)
+    outcomes(database, asked, asked, asked)
+    (last,) = check(database, asked, most=2)
+    assert outcome(last) == "max_attempts_reached 0"
+
+
 def test_an_empty_group_is_no_error(database: Database) -> None:
     assert check(database) == []
 
@@ -226,6 +243,12 @@ def test_valid_verification_of_a_number_precedes_a_newer_expired_one(
     start(database, plain, shop)
     later = NOW + 61 * SECOND
     assert outcomes(database, Check(ADMIN, "1111", phone=PHONE), now=later) == ["valid"]
+
+
+def test_number_finds_verifications_of_the_last_day(database: Database) -> None:
+    asked = Check(SHOP, code_of(accepted(database)), phone=PHONE)
+    assert outcomes(database, asked, now=NOW + DAY_MS) == ["expired"]
+    assert outcomes(database, asked, now=NOW + DAY_MS + 1) == ["nothing_pending"]
 
 
 def test_code_is_valid_to_the_last_millisecond(database: Database) -> None:
@@ -337,6 +360,16 @@ def at_once(groups: list[tuple[Database, list[Check]]]) -> list[str]:
 
     with ThreadPoolExecutor(len(groups)) as threads:
         return [one for found in threads.map(work, groups) for one in found]
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_check_does_not_wait_for_other_verifications(
+    database: Database, impatient: Database
+) -> None:
+    one, other = accepted(database), accepted(database, phone="+201001234568")
+    with database.write() as holder:
+        lifecycle.lock(holder, [other.verification_id])
+        assert check_code(impatient, SHOP, one.verification_id, code_of(one)).is_valid
 
 
 def test_exactly_one_of_many_simultaneous_right_checks_is_valid(

@@ -130,6 +130,7 @@ def test_released_delivery_can_be_claimed_at_once(database: Database, endpoint: 
     tell(database, *jobs(database, 1))
     (claimed,) = claim(database, endpoint)
     record(database, Released(claimed, NOW))
+    assert stored_deliveries(database)[0].lease_expires_at is None
     assert numbers(claim(database, endpoint)) == [claimed.id]
     assert states(database) == [("pending", 0)]
 
@@ -212,6 +213,44 @@ def test_delivery_older_than_all_attempts_is_dropped(database: Database, endpoin
     ]
     assert numbers(claim(database, endpoint)) == [3], "it waits behind nothing any more"
     assert second.id == 2
+
+
+def test_attempted_delivery_is_dropped_after_its_lease(database: Database, endpoint: int) -> None:
+    tell(database, *jobs(database, 1))
+    claim(database, endpoint)
+    with database.write() as connection:
+        assert deliveries.give_up(connection, [1], now=NOW + LEASE_MS - 1) == 0
+        assert deliveries.give_up(connection, [1], now=NOW + LEASE_MS + 1) == 1
+
+
+def test_delivery_waiting_for_a_retry_can_be_made_due(database: Database, endpoint: int) -> None:
+    for job in jobs(database, 3):
+        tell(database, job)
+    waits, attempted, delivered = claim(database, endpoint)
+    later = NOW + 5
+    record(database, failed(waits, NOW + HOUR_MS), failed(attempted, later), arrived(delivered))
+    claim(database, endpoint, now=later)
+    with database.write() as connection:
+        assert deliveries.find_retries(connection, endpoint, now=later) == [waits.id]
+        assert deliveries.retry_now(connection, [1, 2, 3], now=later) == 1
+    assert numbers(claim(database, endpoint, now=later)) == [waits.id]
+
+
+def test_retry_time_is_kept_when_a_replayed_delivery_arrives(
+    database: Database, endpoint: int
+) -> None:
+    (job,) = jobs(database, 1)
+    tell(database, job)
+    tell(database, job)
+    (first,) = claim(database, endpoint)
+    record(database, failed(first, None))
+    (second,) = claim(database, endpoint)
+    record(database, failed(second, NOW + HOUR_MS))
+    with database.write() as connection:
+        assert delivery_log.replay(connection, first.id, now=NOW)
+    (again,) = claim(database, endpoint)
+    record(database, arrived(again))
+    assert due_at(database) == [NextDue(endpoint, NOW + HOUR_MS, is_failing=False)]
 
 
 def test_replay_and_enabling_restart_the_time_limit(database: Database, endpoint: int) -> None:

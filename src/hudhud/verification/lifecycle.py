@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, updat
 
 from hudhud.auth.api_keys import is_test_prefix
 from hudhud.db.tables import messages, verifications
-from hudhud.messages import counters, timeline
+from hudhud.messages import counters
 from hudhud.messages.states import CANCELED as MESSAGE_CANCELED
 from hudhud.messages.states import DELIVERED, QUEUED, READ, SENDING, SENT
 from hudhud.verification.limits import conversions
@@ -94,19 +94,12 @@ def exhaust_attempts(connection: Connection, verification_id: str, *, now: int) 
     return Ended([verification_id], _cancel_messages(connection, [verification_id], now=now))
 
 
-def cancel(
-    connection: Connection,
-    ids: Sequence[str],
-    *,
-    reason: Reason,
-    now: int,
-    who: str | None = None,
-) -> Ended:
-    """Cancel verifications and their queued messages; `who` is the admin, if any."""
+def cancel(connection: Connection, ids: Sequence[str], *, reason: Reason, now: int) -> Ended:
+    """Cancel verifications and their queued messages."""
     ending = _Ending(CANCELED, before=(PENDING, FAILED), values={"reason": reason})
     ended = [row.id for row in _end(connection, ids, ending, now=now)]
     events.verification_changed(connection, "verification.canceled", ended, now=now)
-    return Ended(ended, _cancel_messages(connection, ended, now=now, who=who))
+    return Ended(ended, _cancel_messages(connection, ended, now=now))
 
 
 def cancel_uncarried(connection: Connection, ids: Sequence[str], *, now: int) -> None:
@@ -225,19 +218,10 @@ def _end(
     ).all()
 
 
-def _cancel_messages(
-    connection: Connection, ids: Sequence[str], *, now: int, who: str | None = None
-) -> int:
+def _cancel_messages(connection: Connection, ids: Sequence[str], *, now: int) -> int:
     """Cancel queued messages; a message that is being sent is not stopped."""
     if not ids:
         return 0
     waiting = and_(messages.c.verification_id.in_(ids), messages.c.status == QUEUED)
-    canceled = connection.scalars(
-        update(messages)
-        .where(waiting)
-        .values(status=MESSAGE_CANCELED, finished_at=now)
-        .returning(messages.c.id)
-    ).all()
-    if who is not None:
-        timeline.keep_intervention(connection, canceled, kind="canceled", at=now, who=who)
-    return len(canceled)
+    canceled = update(messages).where(waiting).values(status=MESSAGE_CANCELED, finished_at=now)
+    return connection.execute(canceled).rowcount

@@ -381,7 +381,25 @@ def test_threads_and_processes_together_never_exceed_a_limit(database: Database)
 
 
 @pytest.mark.parametrize(
-    ("reset_ms", "seconds"), [(1, 1), (29_999, 30), (30_000, 30), (30_004, 30), (31_000, 31)]
+    ("reset_ms", "seconds"),
+    [(1, 1), (29_999, 30), (30_000, 30), (30_001, 30), (30_999, 30), (31_000, 31)],
 )
 def test_milliseconds_beyond_the_window_do_not_round_up(reset_ms: int, seconds: int) -> None:
     assert QuotaPolicy("per_number", Rate(1, 30_000), 0, reset_ms).reset_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("name", "whom"),
+    [
+        ("per_number", "to this number"),
+        ("per_key", "with this API key"),
+        ("per_client_ip", "for this client address"),
+        ("per_country", "to this country"),
+        ("per_prefix", "to numbers like this one"),
+        ("total", "in all"),
+    ],
+)
+def test_refusal_names_the_limit_and_its_rate(name: str, whom: str) -> None:
+    reached = QuotaPolicy(name, Rate(3, HOUR), 0, 1500)
+    refused = LimitReached(Quota((reached,), is_reached=True))
+    assert str(refused) == f"Too many codes {whom}: at most 3 in 1h. Try again in 2 s."
