@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from html import unescape
 from types import TracebackType
 from typing import Any, Self
@@ -71,11 +71,12 @@ class Person:
 @contextmanager
 def serving_dashboard(migrated_database: MigratedDatabase, kind: str) -> Iterator[WebServer]:
     """Run a server on the sandbox whose admin has a password."""
-    with migrated_database(kind) as url, cheap_passwords():
+    with migrated_database(kind) as url, ExitStack() as stack:
         database = Database(url)
-        with web_server(database, admin_password=PASSWORD) as server:
-            yield server
-        database.close()
+        stack.callback(database.close)
+        with cheap_passwords():
+            server = stack.enter_context(web_server(database, admin_password=PASSWORD))
+        yield server
 
 
 def log_in_script(
