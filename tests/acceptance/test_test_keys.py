@@ -103,6 +103,13 @@ def is_given_back(live: LinkedService) -> bool:
     return record.lease_owner is None
 
 
+def heartbeat(live: LinkedService) -> int:
+    """Return the time of the sandbox's last heartbeat."""
+    with live.database.read() as connection:
+        record: Any = records.find(connection, SANDBOX)
+    return int(record.heartbeat_at)
+
+
 def is_strictly_ready(live: LinkedService) -> bool:
     return HTTP.get(f"{live.service.url}/readyz?strict").status_code == 200
 
@@ -141,6 +148,9 @@ def revoke_with_a_waiting_message(live: LinkedService, test_key: TestKey) -> int
         records.pause(connection, name=SANDBOX, now=1)
     job: int = test_key.ask_for_code(LAST_PHONE)["jobId"]
     test_key.revoke()
+    for _ in range(2):  # the supervisor asks more often whether the sandbox is wanted
+        before = heartbeat(live)
+        wait_until(lambda before=before: heartbeat(live) > before, SECONDS, "a heartbeat")  # type: ignore[misc] # mypy cannot infer it
     assert HTTP.get(f"{live.service.url}/healthz").status_code == 200
     assert _delivery(live, job) == "queued"
     with live.database.write() as connection:
