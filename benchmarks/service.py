@@ -65,10 +65,12 @@ class Service(AbstractContextManager["Service"]):
                 stdout=output,
                 stderr=output,
             )
-        while not self._accepts():
-            if time.perf_counter() - started > START_SECONDS:
-                raise TimeoutError((self.folder / "output.log").read_text()[-2000:])
-            time.sleep(POLL_SECONDS)
+        # A new client for each request would take the service's processor time.
+        with httpx.Client(timeout=5) as client:
+            while not self._accepts(client):
+                if time.perf_counter() - started > START_SECONDS:
+                    raise TimeoutError((self.folder / "output.log").read_text()[-2000:])
+                time.sleep(POLL_SECONDS)
         self.seconds_to_first_202 = time.perf_counter() - started
         return self
 
@@ -78,10 +80,10 @@ class Service(AbstractContextManager["Service"]):
         self._process.terminate()
         self._process.wait(15)
 
-    def _accepts(self) -> bool:
+    def _accepts(self, client: httpx.Client) -> bool:
         body = {"phoneNumber": "+201001234567"}
         try:
-            answer = httpx.post(self.url, json=body, headers={"X-API-KEY": self.key}, timeout=5)
+            answer = client.post(self.url, json=body, headers={"X-API-KEY": self.key})
         except httpx.TransportError:
             return False
         return answer.status_code == httpx.codes.ACCEPTED
