@@ -492,7 +492,7 @@ def test_message_to_the_senders_own_number_fails_outside_the_charts(database: Da
         counts = counters.counts(connection)
     assert (stored(database, own).status, stored(database, own).error) == (
         "failed",
-        "This is the sender's own number, which gets no codes. Send to a person's number.",
+        "This is the sender's own number. Send the code to a person's number.",
     )
     assert verification_of(database, own).status == "failed"
     assert (counts["sending"], counts["failed"]) == (0, 2)

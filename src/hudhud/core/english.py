@@ -124,7 +124,7 @@ _LINKED = {
 }
 _JOBS = {
     "job.no_account": "There is no WhatsApp account for this number.",
-    "job.own_number": "This is the sender's own number, which gets no codes. Send to a person's number.",
+    "job.own_number": "This is the sender's own number. Send the code to a person's number.",
     "job.stranger": (
         "WhatsApp refuses messages of this account to people who never wrote to it (error 463)."
     ),
