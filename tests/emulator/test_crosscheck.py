@@ -73,7 +73,8 @@ def test_baileys_pairs_sends_and_receives(
     assert len(_next(baileys, "known")["numbers"]) == 1
     sent = _next(baileys, "sent")["id"]
 
-    (message,) = emulator.messages(FRIEND)
+    # The client reports a message as sent before the server has read it.
+    (message,) = emulator.wait_for(lambda: emulator.messages(FRIEND), what="the message")
     assert (message.message_id, message.text) == (sent, TEXT)
     assert emulator.undecryptable() == []
 
