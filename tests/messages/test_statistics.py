@@ -199,6 +199,16 @@ def test_day_chart_has_a_point_per_hour(database: Database) -> None:
     assert found.sent == [2, *[0] * 22, 1]
 
 
+def test_failure_taken_back_from_another_minute_makes_no_negative_count(
+    database: Database,
+) -> None:
+    add(database, NOW - MINUTE, failed=-1)  # dated a minute before it was counted
+    add(database, NOW - 90 * MINUTE, failed=1)
+    found = series(database, "hour")
+    assert set(found.failed) == {0}
+    assert numbers(database).hour.happened["failed"] == 0
+
+
 def test_counts_of_a_fast_clock_break_no_chart(database: Database) -> None:
     add(database, NOW + 3 * HOUR, [77], sent=1)
     for chosen in statistics.RANGES:

@@ -159,7 +159,8 @@ def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -
         accepted=[sums[start]["accepted"] for start in starts],
         sent=[sums[start]["sent"] for start in starts],
         delivered=[sums[start]["delivered"] for start in starts],
-        failed=[sums[start]["failed"] + sums[start]["expired"] for start in starts],
+        # A retry takes a failure back from the minute in which it was dated, not counted.
+        failed=[max(0, sums[start]["failed"]) + sums[start]["expired"] for start in starts],
         median=[percentile(times[start], 0.5) for start in starts],
         p95=[percentile(times[start], 0.95) for start in starts],
     )
@@ -201,7 +202,7 @@ def _period(connection: Connection, unit: Unit, begin: int, on_the_way: int) -> 
     row = connection.execute(
         select(*columns).where(traffic.c.unit == unit, traffic.c.start >= begin)
     ).one()
-    happened: dict[Happening, int] = {name: int(getattr(row, name)) for name in HAPPENINGS}
+    happened: dict[Happening, int] = {name: max(0, int(getattr(row, name))) for name in HAPPENINGS}
     ended = happened["sent"] - on_the_way + happened["failed"] + happened["expired"]
     rate = min(1.0, happened["delivered"] / ended) if ended > 0 else None
     times = {row.bucket: row.amount for row in connection.execute(_times(unit, begin))}
