@@ -120,6 +120,13 @@ def test_expected_wait_is_shared_by_the_senders_that_can_send(database: Database
     assert numbers(database, now=NOW + LATE_MS).connected_senders == 0
 
 
+def test_no_wait_is_expected_while_strangers_cannot_be_reached(database: Database) -> None:
+    put_jobs(database, StoredJob())
+    put_sender(database, "one", "restricted", now=NOW)
+    found = numbers(database)
+    assert (found.connected_senders, found.expected_wait_ms) == (1, None)
+
+
 def test_without_a_pace_the_expected_wait_is_zero(database: Database) -> None:
     put_jobs(database, StoredJob())
     put_sender(database, now=NOW)

@@ -18,7 +18,7 @@ from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
 from hudhud.messages import states
-from hudhud.senders import records
+from hudhud.senders.carriers import carriers
 from hudhud.verification.build import (
     build_code_cipher,
     build_countries,
@@ -83,8 +83,8 @@ def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
 
 def _warn_without_sender(database: Database, channel: str) -> None:
     with database.read() as connection:
-        carriers = records.count_alive(connection, channel=channel, now=now_ms())
-    if carriers == 0:
+        found = carriers(connection, channel=channel, now=now_ms())
+    if found.alive == 0:
         warn("No sender is running. Start `hudhud serve` or `hudhud worker` to send the message.")
 
 

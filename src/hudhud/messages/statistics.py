@@ -25,6 +25,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from hudhud.channels.base import Carries
 from hudhud.core.clock import HOUR_MS, MINUTE_MS
 from hudhud.db.tables import (
     Moment,
@@ -67,6 +68,7 @@ class QueueNumbers:
     """Numbers of the queue; `counts` has the messages by exact status.
 
     `oldest_ready_at` excludes messages that wait for a retry or were just requeued.
+    `expected_wait_ms` is None while no sender can send to everyone.
     """
 
     counts: Mapping[str, int]
@@ -111,13 +113,14 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
     """
     counts = dict.fromkeys(STATUSES, 0) | counters.counts(connection)
     connected = _connected(connection, channel, now)
+    goes_out = any(carries == "all" for carries in connected)
     waits = and_(messages.c.status == QUEUED, messages.c.channel == channel)
     first = select(messages.c.created_at).where(waits)
     expiry = select(func.min(messages.c.expires_at)).where(waits)
     ready = select(func.min(messages.c.available_at)).where(waits, messages.c.available_at <= now)
     waiting = counts[QUEUED] > 0
     on_the_way = _on_the_way(connection, channel, now)
-    wait = round(counts[QUEUED] * mean_gap * 1000 / connected) if connected else None
+    wait = round(counts[QUEUED] * mean_gap * 1000 / len(connected)) if goes_out else None
     return QueueNumbers(
         counts=counts,
         oldest_waiting_at=connection.scalar(first.order_by(messages.c.id).limit(1))
@@ -126,7 +129,7 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
         oldest_ready_at=connection.scalar(ready) if waiting else None,
         next_expiry_at=connection.scalar(expiry) if waiting else None,
         expected_wait_ms=wait,
-        connected_senders=connected,
+        connected_senders=len(connected),
         hour=_period(connection, "minute", now - now % MINUTE_MS - 59 * MINUTE_MS, on_the_way),
         day=_period(
             connection, "hour", now - now % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS, on_the_way
@@ -176,15 +179,16 @@ def percentile(counts: Mapping[int, int], share: float) -> int | None:
     return None
 
 
-def _connected(connection: Connection, channel: str, now: int) -> int:
-    able = select(func.count()).where(
+def _connected(connection: Connection, channel: str, now: int) -> Sequence[Carries]:
+    """Return to whom each sender that can send may write."""
+    able = select(senders.c.carries).where(
         senders.c.channel == channel,
         senders.c.carries != "none",
         senders.c.paused_at.is_(None),
         senders.c.lease_expires_at > now,
         senders.c.heartbeat_at > now - LATE_MS,
     )
-    return connection.scalar(able) or 0
+    return connection.scalars(able).all()
 
 
 def _on_the_way(connection: Connection, channel: str, now: int) -> int:
