@@ -5,6 +5,7 @@ of messages.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -93,7 +94,10 @@ class QueueNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Data of the charts: one value per start, delivery times in ms."""
+    """Data of the charts: one value per start, delivery times in ms.
+
+    The last start's minute, hour or day is not over yet; the overall times are those of all.
+    """
 
     range: Range
     starts: Sequence[int]
@@ -103,6 +107,8 @@ class Series:
     failed: Sequence[int]
     median: Sequence[int | None]
     p95: Sequence[int | None]
+    overall_median: int | None
+    overall_p95: int | None
 
 
 def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) -> QueueNumbers:
@@ -156,6 +162,9 @@ def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -
     times: dict[int, dict[int, int]] = {start: {} for start in starts}
     for row in connection.execute(_times_of_each(unit, starts)):
         times.get(row.place, {})[row.bucket] = row.amount
+    overall: Counter[int] = Counter()
+    for counted in times.values():
+        overall.update(counted)
     return Series(
         range=chosen,
         starts=starts,
@@ -166,6 +175,8 @@ def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -
         failed=[max(0, sums[start]["failed"]) + sums[start]["expired"] for start in starts],
         median=[percentile(times[start], 0.5) for start in starts],
         p95=[percentile(times[start], 0.95) for start in starts],
+        overall_median=percentile(overall, 0.5),
+        overall_p95=percentile(overall, 0.95),
     )
 
 
