@@ -37,6 +37,7 @@ def demo(
         typer.Option(
             min=0,
             max=65535,
+            metavar="PORT",
             help="Port to listen on; 3000 by default, if it is free.",
             show_default=False,
         ),
