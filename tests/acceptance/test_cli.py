@@ -256,14 +256,18 @@ def test_running_service_accepts_a_new_key_and_rejects_a_revoked_one(sandbox: Se
     wait_until(lambda: answer() == 401, SECONDS, "the key to stop working")
 
 
-def test_doctor_finds_no_fault_in_a_running_service(sandbox: Service) -> None:
-    variables = {"CHANNEL": "sandbox", "HOST": "127.0.0.1", "PORT": str(sandbox.port)}
-    ended = run(sandbox.folder, "doctor", "--json", variables=variables)
+def test_doctor_asks_the_running_service(sandbox: Service) -> None:
+    """The settings of the service are not those of the shell."""
+    ended = run(sandbox.folder, "doctor", "--json")
     findings: dict[str, Any] = {finding["check"]: finding for finding in json.loads(ended.stdout)}
     assert f"Hudhud listens on 127.0.0.1 port {sandbox.port}." in findings["port"]["sentence"]
+    assert findings["sender"]["sentence"].startswith("The sender main-sandbox is connected.")
     assert findings["sender"]["outcome"] == "ok"
     assert findings["library"]["outcome"] == "ok"
-    assert {finding["outcome"] for finding in findings.values()} <= {"ok", "warn"}
+    assert {name for name, found in findings.items() if found["outcome"] != "ok"} == {"credentials"}
+    (sandbox.folder / "data" / CREDENTIALS_FILE).unlink()
+    ended = run(sandbox.folder, "doctor")
+    assert ended.stdout == f"All {len(findings)} checks passed. To list them: hudhud doctor --all\n"
 
 
 def test_occupied_port_stops_the_start_with_one_line(sandbox: Service) -> None:

@@ -47,6 +47,6 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "admin unlock": ("hudhud admin unlock", "hudhud admin unlock 192.0.2.7"),
     "admin reset-second-factor": ("hudhud admin reset-second-factor",),
     "forget": ("hudhud forget +201001234567",),
-    "doctor": ("hudhud doctor", "hudhud doctor --json"),
+    "doctor": ("hudhud doctor", "hudhud doctor --all"),
     "demo": ("hudhud demo", "hudhud demo --self-test"),
 }

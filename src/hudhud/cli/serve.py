@@ -9,7 +9,7 @@ import typer
 from hudhud import __version__, app
 from hudhud.auth.first_credentials import FirstCredentials, announce, ensure_credentials
 from hudhud.channels.registry import channel_type
-from hudhud.cli import startup_notices
+from hudhud.cli import running_service, startup_notices
 from hudhud.cli.pairing_qr import showing_qr
 from hudhud.cli.terminal import progress
 from hudhud.core import logs
@@ -46,7 +46,9 @@ def serve(context: typer.Context) -> None:
 
     settings, database, made = _start("serve")
     with showing_qr(database, settings.sender_name, settings.data_dir):
-        service.serve(settings, database, context.obj, lambda port: _greet(settings, port, made))
+        service.serve(
+            settings, database, context.obj, lambda port: _greet(settings, database, port, made)
+        )
 
 
 def worker(context: typer.Context) -> None:
@@ -60,6 +62,7 @@ def worker(context: typer.Context) -> None:
         )
     settings, database, _ = _start("worker")
     with showing_qr(database, settings.sender_name, settings.data_dir):
+        running_service.remember(database, settings, port=None)
         service.work(settings, database, context.obj)
 
 
@@ -102,8 +105,11 @@ def _make_ready(settings: Settings, database: Database) -> FirstCredentials | No
     return made
 
 
-def _greet(settings: Settings, port: int, made: FirstCredentials | None) -> None:
-    """Print where Hudhud listens and how to send the first code."""
+def _greet(
+    settings: Settings, database: Database, port: int, made: FirstCredentials | None
+) -> None:
+    """Record and print where Hudhud listens, and print how to send the first code."""
+    running_service.remember(database, settings, port)
     host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     log.info("listening", address=address, channel=settings.channel)
