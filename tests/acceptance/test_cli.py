@@ -21,6 +21,7 @@ from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders
 from hudhud.senders import records
+from support.admin import is_admin
 from support.linked import PLAIN, LinkedService
 from support.services import (
     HTTP,
@@ -135,8 +136,15 @@ def test_first_start_on_a_terminal_shows_credentials_and_qr_code(
         terminal.wait_for(f"curl -X POST {address}/api/v1/otp/send")
         terminal.wait_for("Linked devices")
         emulator.scan(shown_qr(tmp_path, terminal), account)
+        assert terminal.screen.count("Linked devices") == 1
+        below = terminal.screen.rpartition("▀")[2]
+        assert f"Dashboard:      {address}/admin/status" in below
+        password = below.split("Admin password: ")[1].split("\n")[0]
+        assert is_admin(address, password)
         terminal.wait_for("Connected to WhatsApp as +4477*****50.")
-        key = terminal.text.split("-H 'X-API-KEY: ")[1].split("'")[0]
+        terminal.wait_for("send the first code to your own phone")
+        assert password in terminal.screen
+        key = terminal.screen.split("-H 'X-API-KEY: ")[1].split("'")[0]
         answer = httpx.post(
             f"{address}/api/v1/otp/send",
             headers={"X-API-KEY": key},

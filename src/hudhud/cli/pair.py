@@ -140,7 +140,7 @@ class _Watched:
 
 
 def _show_qr(folder: Path, watched: _Watched) -> Row[Any]:
-    display = QrDisplay(folder, in_place=True)
+    display = QrDisplay(folder)
     reported: list[Path] = []
 
     def show(record: Row[Any]) -> None:
