@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hudhud import app
-from hudhud.auth.caller import Caller
+from hudhud.auth.caller import COMMAND_LINE, Caller
 from hudhud.auth.secret_check import check_secret
 from hudhud.cli.durations import METAVAR, Duration, duration
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
@@ -29,9 +29,7 @@ from hudhud.verification.build import (
 from hudhud.verification.new_verification import Accepted, SendRequest
 
 # The limits of callers do not apply to an operator's tests.
-CALLER = Caller(
-    "command line", "command line", frozenset({"send"}), limits="per_number=0 per_prefix=0"
-)
+CALLER = Caller(COMMAND_LINE, COMMAND_LINE, frozenset({"send"}), limits="per_number=0 per_prefix=0")
 USUAL_TIMEOUT = Duration(MINUTE_MS)
 POLL_SECONDS = 0.5
 ARRIVED = (states.DELIVERED, states.READ)
