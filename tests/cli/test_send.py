@@ -92,7 +92,7 @@ def test_message_is_followed_until_delivery(run: Run, installation: Installation
             installation.database.notify(connection)
 
     with in_background(carry):
-        ended = run("send", PHONE, "--timeout", "30")
+        ended = run("send", PHONE, "--timeout", "30s")
     assert ended.code == 0
     assert ended.out.splitlines()[-1] == "Job 1: delivered"
 
@@ -103,9 +103,9 @@ def test_message_not_delivered_in_time_counts_as_sent(run: Run, installation: In
         installation.record(Sent(installation.claim(), "provider-1", now_ms()))
 
     with in_background(carry):
-        ended = run("send", PHONE, "--timeout", "3")
+        ended = run("send", PHONE, "--timeout", "3s")
     assert ended.code == 0
-    assert "not delivered within 3 s" in ended.err
+    assert "not delivered within 3s" in ended.err
 
 
 def test_failed_message_exits_with_one_and_its_reason(run: Run, installation: Installation) -> None:
@@ -113,13 +113,13 @@ def test_failed_message_exits_with_one_and_its_reason(run: Run, installation: In
         installation.record(Failed(installation.claim(), other("No account."), now_ms()))
 
     with in_background(carry):
-        ended = run("send", PHONE, "--timeout", "30")
+        ended = run("send", PHONE, "--timeout", "30s")
     assert ended.code == 1
     assert "failed. No account." in ended.out
 
 
 @pytest.mark.usefixtures("installation")
 def test_unsent_message_exits_with_one(run: Run) -> None:
-    ended = run("send", PHONE, "--timeout", "1")
+    ended = run("send", PHONE, "--timeout", "1s")
     assert ended.code == 1
-    assert "still queued after 1 s" in ended.err
+    assert "still queued after 1s" in ended.err

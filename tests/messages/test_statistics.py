@@ -83,6 +83,7 @@ def test_charts_are_flat_before_the_first_message(
     for line in (found.accepted, found.sent, found.delivered, found.failed):
         assert line == [0] * length
     assert found.median == found.p95 == [None] * length
+    assert found.overall_median is found.overall_p95 is None
 
 
 def test_messages_are_counted_by_exact_status(database: Database) -> None:
@@ -285,6 +286,14 @@ def test_95th_percentile_reflects_slow_deliveries(database: Database) -> None:
     assert (found.median[-1], found.p95[-1]) == (roughly(1000), roughly(40_000))
     add(database, NOW, [1000] * 100)
     assert series(database, "hour").p95[-1] == roughly(1000)
+
+
+def test_overall_delivery_times_are_those_of_all_periods_together(database: Database) -> None:
+    add(database, NOW - HOUR, [1000] * 60)
+    add(database, NOW, [9000] * 40)
+    found = series(database, "day")
+    assert (found.median[-2], found.median[-1]) == (roughly(1000), roughly(9000))
+    assert (found.overall_median, found.overall_p95) == (roughly(1000), roughly(9000))
 
 
 @given(

@@ -5,6 +5,7 @@ of messages.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -34,9 +35,10 @@ from hudhud.db.tables import (
     senders,
     traffic,
 )
-from hudhud.messages import counters
+from hudhud.messages import counters, trial_traffic
 from hudhud.messages.counters import HAPPENINGS, Happening, Unit
 from hudhud.messages.states import QUEUED, SENDING, SENT, STATUSES
+from hudhud.messages.trial_traffic import TrialTraffic
 from hudhud.senders.records import LATE_MS
 
 Range = Literal["hour", "day", "month"]
@@ -54,13 +56,15 @@ class Period:
     """Traffic of a period: success rate (0 to 1), median delivery time.
 
     The rate is the share of delivered messages among those sent, failed or expired, without those
-    sent in the last 30 seconds that may still arrive. An hour is the current minute and the 59
-    before it, a day the current hour and the 23 before it.
+    sent in the last 30 seconds that may still arrive: `judged` is their number. Rate and median
+    leave out an admin's test codes, which `happened` includes. An hour is the current minute and
+    the 59 before it, a day the current hour and the 23 before it.
     """
 
     happened: Mapping[Happening, int]
     success_rate: float | None
     median_ms: int | None
+    judged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,11 @@ class QueueNumbers:
     day: Period
 
     @property
+    def any_jobs(self) -> bool:
+        """Whether any message is stored."""
+        return any(self.counts.values())
+
+    @property
     def pending(self) -> int:
         """Number of queued messages."""
         return self.counts[QUEUED]
@@ -93,7 +102,10 @@ class QueueNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Data of the charts: one value per start, delivery times in ms."""
+    """Data of the charts: one value per start, delivery times in ms.
+
+    The last start's minute, hour or day is not over yet; the overall times are those of all.
+    """
 
     range: Range
     starts: Sequence[int]
@@ -103,6 +115,8 @@ class Series:
     failed: Sequence[int]
     median: Sequence[int | None]
     p95: Sequence[int | None]
+    overall_median: int | None
+    overall_p95: int | None
 
 
 def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) -> QueueNumbers:
@@ -121,6 +135,14 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
     waiting = counts[QUEUED] > 0
     on_the_way = _on_the_way(connection, channel, now)
     wait = round(counts[QUEUED] * mean_gap * 1000 / len(connected)) if goes_out else None
+    first_minute = now - now % MINUTE_MS - 59 * MINUTE_MS
+    first_hour = now - now % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS
+    trials = trial_traffic.read(connection, since=first_hour)
+
+    def period(unit: Unit, begin: int) -> Period:
+        left_out = trial_traffic.summed(trials, begin=begin, still_on_the_way=now - ON_THE_WAY_MS)
+        return _period(connection, unit, begin, on_the_way, left_out)
+
     return QueueNumbers(
         counts=counts,
         oldest_waiting_at=connection.scalar(first.order_by(messages.c.id).limit(1))
@@ -130,10 +152,8 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
         next_expiry_at=connection.scalar(expiry) if waiting else None,
         expected_wait_ms=wait,
         connected_senders=len(connected),
-        hour=_period(connection, "minute", now - now % MINUTE_MS - 59 * MINUTE_MS, on_the_way),
-        day=_period(
-            connection, "hour", now - now % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS, on_the_way
-        ),
+        hour=period("minute", first_minute),
+        day=period("hour", first_hour),
     )
 
 
@@ -156,6 +176,9 @@ def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -
     times: dict[int, dict[int, int]] = {start: {} for start in starts}
     for row in connection.execute(_times_of_each(unit, starts)):
         times.get(row.place, {})[row.bucket] = row.amount
+    overall: Counter[int] = Counter()
+    for counted in times.values():
+        overall.update(counted)
     return Series(
         range=chosen,
         starts=starts,
@@ -166,6 +189,8 @@ def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -
         failed=[max(0, sums[start]["failed"]) + sums[start]["expired"] for start in starts],
         median=[percentile(times[start], 0.5) for start in starts],
         p95=[percentile(times[start], 0.95) for start in starts],
+        overall_median=percentile(overall, 0.5),
+        overall_p95=percentile(overall, 0.95),
     )
 
 
@@ -201,16 +226,24 @@ def _on_the_way(connection: Connection, channel: str, now: int) -> int:
     return connection.scalar(lately) or 0
 
 
-def _period(connection: Connection, unit: Unit, begin: int, on_the_way: int) -> Period:
+def _period(
+    connection: Connection, unit: Unit, begin: int, on_the_way: int, left_out: TrialTraffic
+) -> Period:
     columns = [func.coalesce(func.sum(traffic.c[name]), 0).label(name) for name in HAPPENINGS]
     row = connection.execute(
         select(*columns).where(traffic.c.unit == unit, traffic.c.start >= begin)
     ).one()
     happened: dict[Happening, int] = {name: max(0, int(getattr(row, name))) for name in HAPPENINGS}
     ended = happened["sent"] - on_the_way + happened["failed"] + happened["expired"]
-    rate = min(1.0, happened["delivered"] / ended) if ended > 0 else None
-    times = {row.bucket: row.amount for row in connection.execute(_times(unit, begin))}
-    return Period(happened, rate, percentile(times, 0.5))
+    judged = max(0, ended - left_out.ended)
+    delivered = max(0, happened["delivered"] - left_out.delivered)
+    rate = min(1.0, delivered / judged) if judged else None
+    times = {
+        row.bucket: amount
+        for row in connection.execute(_times(unit, begin))
+        if (amount := row.amount - left_out.times.get(row.bucket, 0)) > 0
+    }
+    return Period(happened, rate, percentile(times, 0.5), judged)
 
 
 def _times(unit: Unit, begin: int, end: int | None = None) -> Select[Any]:

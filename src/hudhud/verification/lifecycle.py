@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, update
 
-from hudhud.auth.api_keys import is_test_prefix
+from hudhud.auth.api_keys import only_tests
 from hudhud.db.moments import not_before
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import counters
@@ -81,7 +81,7 @@ def approve(
     if not ended:
         return Ended()
     for row in ended:
-        if not is_test_prefix(row.api_key):
+        if not only_tests(row.api_key):
             conversions.note_approved(connection, row.phone, started_at=row.created_at, now=now)
     events.verification_changed(connection, "verification.approved", [verification_id], now=now)
     return Ended([verification_id], _cancel_messages(connection, [verification_id], now=now))

@@ -62,6 +62,10 @@ class Format:
         """Format the time of day in milliseconds."""
         return self._time(at, f"{self._local(at):%H:%M:%S}.{at % SECOND_MS:03d}")
 
+    def hour_and_minute(self, at: int) -> str:
+        """Format the time of day, e.g. `14:05`."""
+        return f"{self._local(at):%H:%M}"
+
     def later(self, at: int | None, since: int) -> Markup:
         """Format the time since `since`, with the exact time on hover."""
         if at is None:
