@@ -255,6 +255,10 @@ _TRIALS = {
         "No code is accepted just now: it would expire before it could be sent. Try again in "
         "{seconds} s."
     ),
+    "trial.restricted": (
+        "WhatsApp refuses messages to this number until {until}, because it never wrote to a "
+        "sender. Write any message from that phone to the linked number, then try again."
+    ),
     "trial.country_not_allowed": (
         "No codes are sent to this country: ALLOWED_COUNTRIES or DENIED_COUNTRIES excludes it."
     ),
