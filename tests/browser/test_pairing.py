@@ -2,15 +2,16 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from hudhud.core.clock import HOUR_MS, now_ms
-from support.browser import OpenProfile, card, expect_state, is_marked, mark, read_qr
+from support.browser import OpenProfile, card, expect_state, is_marked, mark, overflow, read_qr
 from support.linked import LinkedService
 from waemu.faults import Faults
 
 QR_PATH = ".qr svg path"
 COUNTDOWN = ".qr progress"
+LAPTOP = {"width": 1280, "height": 650}
 
 
 def wait_for_qr(page: Page) -> str:
@@ -25,24 +26,78 @@ def wait_for_another_qr(page: Page, path: str | None) -> str:
     return read_qr(page)
 
 
-def test_scanning_the_qr_code_turns_the_card_to_connected(
+def test_new_installation_is_linked_and_tested_in_two_steps(
     unlinked: LinkedService, open_profile: OpenProfile
 ) -> None:
-    page = open_profile(unlinked.service.url).open_live()
+    page = open_profile(unlinked.service.url, viewport=LAPTOP).open_live()
     mark(page)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Two steps to the first code")
-    unlinked.emulator.scan(wait_for_qr(page), unlinked.account)
+    scanned = wait_for_qr(page)
+    assert bottom_of(page.locator("#first-steps .qr")) <= LAPTOP["height"]
+    for absent in ("#numbers", "#traffic", "#jobs", "#trial"):
+        expect(page.locator(absent)).to_have_count(0)
+    on_a_phone(unlinked, open_profile)
+    unlinked.emulator.scan(scanned, unlinked.account)
     expect_state(page, "connected")
     expect(card(page).locator(".state")).to_have_text("Connected")
     expect(card(page).locator(".qr")).to_have_count(0)
     expect(page.get_by_role("heading", level=1)).to_have_text("Ready for the first code")
-    expect(page.locator("#first-steps [aria-current=step]")).to_contain_text("Send yourself a code")
-    assert is_marked(page)
+    expect(page.locator("#first-steps .done")).to_contain_text("Link a phone")
+    expect(page.locator("#first-steps [aria-current=step]")).to_contain_text("Send a test code")
     phone = unlinked.add_phone()
-    job = unlinked.send(phone)["jobId"]
-    expect(page.locator(f"#job-{job}")).to_have_attribute("data-delivery", "read")
-    expect(page.locator("#first-steps")).not_to_be_visible()
+    page.get_by_label("Phone that gets the code").fill(phone)
+    page.get_by_role("button", name="Send a test code").click()
+    expect(page.locator("#trial .st.read")).to_be_visible()
+    expect(page.locator("#jobs tbody tr")).to_have_attribute("data-delivery", "read")
+    expect(page.locator("#numbers")).to_contain_text("delivered 1")
+    assert success_rate(page) == "–"
+    (message,) = unlinked.received(phone)
+    code = re.findall(r"^\d{4}$", message.text, re.MULTILINE)[0]
+    page.get_by_label("The code that arrived").fill("wrong")
+    page.get_by_role("button", name="Check the code").click()
+    expect(page.locator("#notices")).to_contain_text("That is not the code that was sent.")
+    page.get_by_label("The code that arrived").fill(code)
+    page.get_by_role("button", name="Check the code").click()
+    expect(page.locator("#notices")).to_contain_text("The code is right")
+    expect(page.locator("#first-steps")).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ready to send")
+    assert success_rate(page) == "–"
     assert is_marked(page)
+    page.goto("/admin/audit")
+    expect(page.locator("[data-what=trial_sent]")).to_contain_text(f"{phone[:5]}*****{phone[-2:]}")
+
+
+def on_a_phone(service: LinkedService, open_profile: OpenProfile) -> None:
+    """Expect that a phone, which cannot scan its own screen, offers the code to type first."""
+    page = open_profile(service.service.url, viewport={"width": 360, "height": 740}).open_live()
+    tabs = page.locator(".pair-tabs a")
+    by_phone, by_qr = tabs.filter(has_text="Phone number"), tabs.filter(has_text="QR code")
+    expect(by_phone).to_have_attribute("aria-current", "true")
+    expect(page.get_by_label("Number of the phone")).to_be_visible()
+    assert left_of(by_phone) < left_of(by_qr)
+    assert overflow(page) == 0
+    by_qr.click()
+    expect(page.locator(QR_PATH)).to_be_visible()
+
+
+def success_rate(page: Page) -> str:
+    """Return the success rate of the last hour, as shown."""
+    number = page.locator("#numbers div").filter(has=page.get_by_text("Success rate"))
+    return number.locator("dd").first.inner_text()
+
+
+def bottom_of(place: Locator) -> float:
+    """Return how far below the top of the window a place ends, in pixels."""
+    box = place.bounding_box()
+    assert box is not None
+    return box["y"] + box["height"]
+
+
+def left_of(place: Locator) -> float:
+    """Return how far from the left a place begins, in pixels."""
+    box = place.bounding_box()
+    assert box is not None
+    return box["x"]
 
 
 def test_entering_the_pairing_code_turns_the_card_to_connected(

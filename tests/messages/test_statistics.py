@@ -121,6 +121,13 @@ def test_expected_wait_is_shared_by_the_senders_that_can_send(database: Database
     assert numbers(database, now=NOW + LATE_MS).connected_senders == 0
 
 
+def test_no_wait_is_expected_while_strangers_cannot_be_reached(database: Database) -> None:
+    put_jobs(database, StoredJob())
+    put_sender(database, "one", "restricted", now=NOW)
+    found = numbers(database)
+    assert (found.connected_senders, found.expected_wait_ms) == (1, None)
+
+
 def test_without_a_pace_the_expected_wait_is_zero(database: Database) -> None:
     put_jobs(database, StoredJob())
     put_sender(database, now=NOW)
@@ -198,6 +205,16 @@ def test_day_chart_has_a_point_per_hour(database: Database) -> None:
     found = series(database, "day")
     assert found.starts == [hour + number * HOUR for number in range(-23, 1)]
     assert found.sent == [2, *[0] * 22, 1]
+
+
+def test_failure_taken_back_from_another_minute_makes_no_negative_count(
+    database: Database,
+) -> None:
+    add(database, NOW - MINUTE, failed=-1)  # dated a minute before it was counted
+    add(database, NOW - 90 * MINUTE, failed=1)
+    found = series(database, "hour")
+    assert set(found.failed) == {0}
+    assert numbers(database).hour.happened["failed"] == 0
 
 
 def test_counts_of_a_fast_clock_break_no_chart(database: Database) -> None:

@@ -51,7 +51,8 @@ def card(state: Any = "connected", **changes: Any) -> SenderCard:
 def window(rate: float | None = None, median_ms: int | None = None, **happened: int) -> Period:
     """Return the counts of a period."""
     counts: dict[Happening, int] = {name: happened.get(name, 0) for name in HAPPENINGS}
-    return Period(counts, rate, median_ms)
+    judged = counts["sent"] + counts["failed"] + counts["expired"]
+    return Period(counts, rate, median_ms, judged)
 
 
 def numbers(counts: dict[str, int] | None = None, **changes: Any) -> QueueNumbers:

@@ -24,7 +24,7 @@ from hudhud.auth.api_key_settings import (
     write_networks,
     write_scopes,
 )
-from hudhud.auth.caller import ENVIRONMENT, ENVIRONMENT_NAME, Caller
+from hudhud.auth.caller import ADMIN, ENVIRONMENT, ENVIRONMENT_NAME, Caller
 from hudhud.core.clock import DAY_MS, iso
 from hudhud.core.errors import BadRequest
 from hudhud.core.plain_text import is_plain
@@ -276,6 +276,11 @@ def readable_prefix(key: str) -> str:
 def is_test_prefix(prefix: str) -> bool:
     """Return whether a prefix is that of a test key (sandbox only)."""
     return prefix.startswith(TEST_MARK)
+
+
+def only_tests(owner: str) -> bool:
+    """Return whether an owner's verifications are tests: of a test key, or the admin's."""
+    return owner == ADMIN or is_test_prefix(owner)
 
 
 def digest(key: str) -> bytes:

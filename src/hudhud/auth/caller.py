@@ -8,6 +8,9 @@ from hudhud.core.ip_addresses import Network
 
 ENVIRONMENT = "environment"
 ENVIRONMENT_NAME = "API_KEY"
+# The owners of verifications that no key asked for: the dashboard's test codes, `hudhud send`.
+ADMIN = "admin"
+COMMAND_LINE = "command line"
 
 ENVIRONMENT_SCOPES: Final[frozenset[Scope]] = frozenset({"send", "verify", "read", "sandbox"})
 

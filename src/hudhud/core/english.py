@@ -230,6 +230,46 @@ _ACTIONS = {
     "refusal.not_failed": "It has not failed.",
     "refusal.not_queued": "It no longer waits.",
 }
+_TRIALS = {
+    "trial.sent": "A test code is queued for {phone}, as job {job}.",
+    "trial.not_for_keys": (
+        "Test codes are sent after a login. With an API key, use POST /api/v1/otp/send."
+    ),
+    "trial.limit_per_number": (
+        "Too many codes to this number: LIMIT_PER_NUMBER allows {rate}. Try again in {seconds} s."
+    ),
+    "trial.limit_per_key": (
+        "Too many test codes: LIMIT_PER_KEY allows {rate}. Try again in {seconds} s."
+    ),
+    "trial.limit_per_country": (
+        "Too many codes to this country: LIMIT_PER_COUNTRY allows {rate}. Try again in {seconds} s."
+    ),
+    "trial.limit_per_prefix": (
+        "Too many codes to numbers like this one: LIMIT_PER_PREFIX allows {rate}. Try again in "
+        "{seconds} s."
+    ),
+    "trial.limit_total": (
+        "Too many codes in all: LIMIT_TOTAL allows {rate}. Try again in {seconds} s."
+    ),
+    "trial.no_room": (
+        "No code is accepted just now: it would expire before it could be sent. Try again in "
+        "{seconds} s."
+    ),
+    "trial.country_not_allowed": (
+        "No codes are sent to this country: ALLOWED_COUNTRIES or DENIED_COUNTRIES excludes it."
+    ),
+    "trial.country_blocked": (
+        "No codes are sent to this country for now: CONVERSION_GUARD blocks it, because far fewer "
+        "of them are confirmed than usual. Try again later."
+    ),
+    "trial.right": "The code is right: codes arrive, and Hudhud checks them.",
+    "trial.wrong": "That is not the code that was sent. Wrong codes still allowed: {left}.",
+    "trial.type_it": "Type the code that arrived on the phone.",
+    "trial.nothing_pending": "No test code waits to be checked. Send a new one.",
+    "trial.already_used": "This test code was checked already.",
+    "trial.expired": "The test code has expired. Send a new one.",
+    "trial.max_attempts_reached": "Too many wrong codes were typed. Send a new test code.",
+}
 _LOGINS = {
     "login.too_many": "Too many login attempts from this IP, please try again after 15 minutes.",
     "login.busy": "Too many logins are being checked just now. Try again in a few seconds.",
@@ -305,6 +345,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     **_COMMANDS,
     **_WEBHOOKS,
     **_ACTIONS,
+    **_TRIALS,
     **_LOGINS,
     **_KEYS,
     **_FORMS,

@@ -26,6 +26,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from hudhud.channels.base import Carries
 from hudhud.core.clock import HOUR_MS, MINUTE_MS
 from hudhud.db.tables import (
     Moment,
@@ -34,9 +35,10 @@ from hudhud.db.tables import (
     senders,
     traffic,
 )
-from hudhud.messages import counters
+from hudhud.messages import counters, trial_traffic
 from hudhud.messages.counters import HAPPENINGS, Happening, Unit
 from hudhud.messages.states import QUEUED, SENDING, SENT, STATUSES
+from hudhud.messages.trial_traffic import TrialTraffic
 from hudhud.senders.records import LATE_MS
 
 Range = Literal["hour", "day", "month"]
@@ -54,13 +56,15 @@ class Period:
     """Traffic of a period: success rate (0 to 1), median delivery time.
 
     The rate is the share of delivered messages among those sent, failed or expired, without those
-    sent in the last 30 seconds that may still arrive. An hour is the current minute and the 59
-    before it, a day the current hour and the 23 before it.
+    sent in the last 30 seconds that may still arrive: `judged` is their number. Rate and median
+    leave out an admin's test codes, which `happened` includes. An hour is the current minute and
+    the 59 before it, a day the current hour and the 23 before it.
     """
 
     happened: Mapping[Happening, int]
     success_rate: float | None
     median_ms: int | None
+    judged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class QueueNumbers:
     """Numbers of the queue; `counts` has the messages by exact status.
 
     `oldest_ready_at` excludes messages that wait for a retry or were just requeued.
+    `expected_wait_ms` is None while no sender can send to everyone.
     """
 
     counts: Mapping[str, int]
@@ -78,6 +83,11 @@ class QueueNumbers:
     connected_senders: int
     hour: Period
     day: Period
+
+    @property
+    def any_jobs(self) -> bool:
+        """Whether any message is stored."""
+        return any(self.counts.values())
 
     @property
     def pending(self) -> int:
@@ -117,13 +127,22 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
     """
     counts = dict.fromkeys(STATUSES, 0) | counters.counts(connection)
     connected = _connected(connection, channel, now)
+    goes_out = any(carries == "all" for carries in connected)
     waits = and_(messages.c.status == QUEUED, messages.c.channel == channel)
     first = select(messages.c.created_at).where(waits)
     expiry = select(func.min(messages.c.expires_at)).where(waits)
     ready = select(func.min(messages.c.available_at)).where(waits, messages.c.available_at <= now)
     waiting = counts[QUEUED] > 0
     on_the_way = _on_the_way(connection, channel, now)
-    wait = round(counts[QUEUED] * mean_gap * 1000 / connected) if connected else None
+    wait = round(counts[QUEUED] * mean_gap * 1000 / len(connected)) if goes_out else None
+    first_minute = now - now % MINUTE_MS - 59 * MINUTE_MS
+    first_hour = now - now % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS
+    trials = trial_traffic.read(connection, since=first_hour)
+
+    def period(unit: Unit, begin: int) -> Period:
+        left_out = trial_traffic.summed(trials, begin=begin, still_on_the_way=now - ON_THE_WAY_MS)
+        return _period(connection, unit, begin, on_the_way, left_out)
+
     return QueueNumbers(
         counts=counts,
         oldest_waiting_at=connection.scalar(first.order_by(messages.c.id).limit(1))
@@ -132,11 +151,9 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
         oldest_ready_at=connection.scalar(ready) if waiting else None,
         next_expiry_at=connection.scalar(expiry) if waiting else None,
         expected_wait_ms=wait,
-        connected_senders=connected,
-        hour=_period(connection, "minute", now - now % MINUTE_MS - 59 * MINUTE_MS, on_the_way),
-        day=_period(
-            connection, "hour", now - now % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS, on_the_way
-        ),
+        connected_senders=len(connected),
+        hour=period("minute", first_minute),
+        day=period("hour", first_hour),
     )
 
 
@@ -168,7 +185,8 @@ def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -
         accepted=[sums[start]["accepted"] for start in starts],
         sent=[sums[start]["sent"] for start in starts],
         delivered=[sums[start]["delivered"] for start in starts],
-        failed=[sums[start]["failed"] + sums[start]["expired"] for start in starts],
+        # A retry takes a failure back from the minute in which it was dated, not counted.
+        failed=[max(0, sums[start]["failed"]) + sums[start]["expired"] for start in starts],
         median=[percentile(times[start], 0.5) for start in starts],
         p95=[percentile(times[start], 0.95) for start in starts],
         overall_median=percentile(overall, 0.5),
@@ -186,15 +204,16 @@ def percentile(counts: Mapping[int, int], share: float) -> int | None:
     return None
 
 
-def _connected(connection: Connection, channel: str, now: int) -> int:
-    able = select(func.count()).where(
+def _connected(connection: Connection, channel: str, now: int) -> Sequence[Carries]:
+    """Return to whom each sender that can send may write."""
+    able = select(senders.c.carries).where(
         senders.c.channel == channel,
         senders.c.carries != "none",
         senders.c.paused_at.is_(None),
         senders.c.lease_expires_at > now,
         senders.c.heartbeat_at > now - LATE_MS,
     )
-    return connection.scalar(able) or 0
+    return connection.scalars(able).all()
 
 
 def _on_the_way(connection: Connection, channel: str, now: int) -> int:
@@ -207,16 +226,24 @@ def _on_the_way(connection: Connection, channel: str, now: int) -> int:
     return connection.scalar(lately) or 0
 
 
-def _period(connection: Connection, unit: Unit, begin: int, on_the_way: int) -> Period:
+def _period(
+    connection: Connection, unit: Unit, begin: int, on_the_way: int, left_out: TrialTraffic
+) -> Period:
     columns = [func.coalesce(func.sum(traffic.c[name]), 0).label(name) for name in HAPPENINGS]
     row = connection.execute(
         select(*columns).where(traffic.c.unit == unit, traffic.c.start >= begin)
     ).one()
-    happened: dict[Happening, int] = {name: int(getattr(row, name)) for name in HAPPENINGS}
+    happened: dict[Happening, int] = {name: max(0, int(getattr(row, name))) for name in HAPPENINGS}
     ended = happened["sent"] - on_the_way + happened["failed"] + happened["expired"]
-    rate = min(1.0, happened["delivered"] / ended) if ended > 0 else None
-    times = {row.bucket: row.amount for row in connection.execute(_times(unit, begin))}
-    return Period(happened, rate, percentile(times, 0.5))
+    judged = max(0, ended - left_out.ended)
+    delivered = max(0, happened["delivered"] - left_out.delivered)
+    rate = min(1.0, delivered / judged) if judged else None
+    times = {
+        row.bucket: amount
+        for row in connection.execute(_times(unit, begin))
+        if (amount := row.amount - left_out.times.get(row.bucket, 0)) > 0
+    }
+    return Period(happened, rate, percentile(times, 0.5), judged)
 
 
 def _times(unit: Unit, begin: int, end: int | None = None) -> Select[Any]:

@@ -184,7 +184,7 @@ def _note_started(connection: Connection, found: _Found) -> None:
 
 def _counts_once_checked(connection: Connection, row: Row[Any], caller: Caller) -> bool:
     """Return whether its start was not counted because the owner might compare the code."""
-    if row.link_mode is not None or api_keys.is_test_prefix(row.api_key):
+    if row.link_mode is not None or api_keys.only_tests(row.api_key):
         return False
     if caller.owner == row.api_key:
         return not caller.checks_codes_here

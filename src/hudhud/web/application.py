@@ -31,6 +31,7 @@ from hudhud.verification.build import (
     secret_of,
 )
 from hudhud.verification.check import CodeChecker
+from hudhud.verification.trials import Trials
 from hudhud.verification.waiting import EndWaiter
 from hudhud.web.admin.jobs.code_searches import CodeSearches
 from hudhud.web.admin.login.access import Access
@@ -61,8 +62,11 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
     api_key_cache = ApiKeyCache(database, settings.api_key)
     templates = build_templates(settings)
     countries = build_countries(settings, database)
-    acceptances = GroupCommit(database, build_acceptor(settings, database, cipher, countries).write)
-    checks = GroupCommit(database, CodeChecker(cipher, settings.otp_max_attempts).write)
+    starter = build_starter(settings, cipher, templates)
+    acceptor = build_acceptor(settings, database, cipher, countries)
+    checker = CodeChecker(cipher, settings.otp_max_attempts)
+    acceptances = GroupCommit(database, acceptor.write)
+    checks = GroupCommit(database, checker.write)
     sender = _own_sender_of(settings)
     feed = Feed(database, sender, build_render(sender))
     waiting = EndWaiter(database)
@@ -71,9 +75,10 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
         database=database,
         cipher=cipher,
         api_key_cache=api_key_cache,
-        starter=build_starter(settings, cipher, templates),
+        starter=starter,
         acceptances=acceptances,
         checks=checks,
+        trials=Trials(starter, acceptor, checker),
         resends=build_resender(settings, database, cipher, templates, countries),
         links=build_link_starter(settings, database, cipher, templates, countries),
         link_replies=build_link_replies(settings, database, cipher, templates, countries),

@@ -18,6 +18,7 @@ from hudhud.verification.links.start import LinkStarter
 from hudhud.verification.new_verification import Accepted, NewVerification
 from hudhud.verification.resend import Resender
 from hudhud.verification.start import VerificationStarter
+from hudhud.verification.trials import Trials
 from hudhud.verification.waiting import EndWaiter
 from hudhud.web.http.request import AnyRequest
 from hudhud.webhooks.address_policy import AddressPolicy
@@ -43,6 +44,7 @@ class AppState:
     starter: VerificationStarter
     acceptances: GroupCommit[NewVerification, Accepted]
     checks: GroupCommit[Check, Checked]
+    trials: Trials
     resends: Resender
     links: LinkStarter
     link_replies: LinkReplies

@@ -93,11 +93,11 @@ NO_LIMITS: Final = Quota(())
 
 
 class LimitReached(TooMany):
-    """A limit is reached; has the time to retry and all quotas."""
+    """A limit is reached; `policy` is the one that refuses for the longest, of all in `quota`."""
 
     def __init__(self, quota: Quota) -> None:
         reached = (policy for policy in quota.policies if policy.remaining == 0)
-        last = max(reached, key=lambda policy: policy.reset_ms)
+        last = self.policy = max(reached, key=lambda policy: policy.reset_ms)
         retry_after = last.reset_seconds
         sentence = (
             f"Too many codes {WHOM[last.name]}: at most {last.rate.most} in "

@@ -15,6 +15,7 @@ from hudhud.web.admin.senders.actions import sender_routes
 from hudhud.web.admin.senders.logout_page import confirm_logout
 from hudhud.web.admin.status.page import status_routes
 from hudhud.web.admin.status.stream import live
+from hudhud.web.admin.status.trials import trial_routes
 from hudhud.web.admin.theme import choose_theme
 from hudhud.web.admin.webhooks.deliveries_page import delivery_routes
 from hudhud.web.admin.webhooks.page import webhook_routes
@@ -23,6 +24,7 @@ admin_routes: list[ControllerRouterHandler] = [
     *login_routes,
     *second_factor_routes,
     *status_routes,
+    *trial_routes,
     job_page,
     *job_routes,
     confirm_logout,

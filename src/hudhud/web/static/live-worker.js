@@ -1,7 +1,7 @@
 // Share one stream between all tabs: a browser opens at most six connections to a server.
 import { openStream } from "./stream.js";
 
-const KEPT = ["verdict", "senders", "numbers"];
+const KEPT = ["verdict", "senders", "trial", "numbers"];
 const ROWS_KEPT = 30000;
 const ports = new Set();
 const latest = new Map();

@@ -9,25 +9,29 @@ import { showRows } from "./rows.js";
 import { swap } from "./load.js";
 import { noteChange } from "./unwatched.js";
 import { showTabs } from "./tabs.js";
-import { showFirstStep } from "./first-steps.js";
+import { keepLayout } from "./layout.js";
 
 const PARTS = {
   verdict(html) {
     swap("verdict", html);
     document.title = `${document.getElementById("verdict").dataset.title} · Hudhud`;
-    showFirstStep();
+    keepLayout();
   },
   senders(html) {
     swap("senders", html);
     showTabs();
   },
+  trial(html) {
+    swap("trial", html);
+  },
   numbers(html) {
     swap("numbers", html);
     renewCharts();
-    noteChange();
+    if (document.getElementById("jobs")) noteChange();
   },
   rows(data) {
     const { window: smallest, total, rows } = JSON.parse(data);
+    if (!document.getElementById("jobs")) return; // the page of a fresh installation
     showRows(rows, total);
     renewDrawer(rows.map((row) => String(row.id)));
     noteChange({ smallest, total });
@@ -43,7 +47,7 @@ document.addEventListener("htmx:after:swap", () => {
 follow({
   event: (name, data) => PARTS[name]?.(data),
   missed() {
-    renewList();
+    if (document.getElementById("jobs")) renewList();
     renewDrawer([openJob()]);
   },
 });

@@ -1,5 +1,5 @@
 // One connection to the event stream, reopened whenever it is lost.
-const NAMES = ["hello", "verdict", "senders", "numbers", "rows", "beat"];
+const NAMES = ["hello", "verdict", "senders", "trial", "numbers", "rows", "beat"];
 // The server sends a keepalive every 5 s.
 const SILENCE = 12000;
 const LONGEST_WAIT = 30000;

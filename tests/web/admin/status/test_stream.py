@@ -31,7 +31,7 @@ from support.web_server import SECONDS, ServeWeb, WebServer
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cheap_hashes")]
 
 SENDER = "main-sandbox"
-PARTS = {"verdict", "senders", "numbers"}
+PARTS = {"verdict", "senders", "trial", "numbers"}
 
 
 class Stream:

@@ -20,9 +20,13 @@ TWELVE_WAIT: dict[str, Any] = {
 
 
 def judged(
-    cards: Sequence[SenderCard], of: QueueNumbers | None = None, channel: str = "linked"
+    cards: Sequence[SenderCard],
+    of: QueueNumbers | None = None,
+    channel: str = "linked",
+    *,
+    is_fresh: bool = False,
 ) -> Verdict:
-    return verdict(cards, of or numbers(), fmt(), channel=channel)
+    return verdict(cards, of or numbers(), fmt(), channel=channel, is_fresh=is_fresh)
 
 
 def test_connected_sender_with_deliveries_is_good() -> None:
@@ -40,19 +44,39 @@ def test_hour_without_messages_is_no_problem() -> None:
     assert (found.tone, found.title) == ("ok", "Ready to send")
 
 
-def test_fresh_installation_shows_both_steps() -> None:
-    found = judged([card("pairing", qr="x", phone=None)], numbers(NOTHING_YET, hour=window()))
-    assert (found.tone, found.first_step) == ("idle", 1)
+def test_test_codes_alone_do_not_make_an_hour_without_codes() -> None:
+    only_tests = window(None, None, sent=1, delivered=1)
+    assert judged([card()], numbers(hour=only_tests)).sentence == (
+        "WhatsApp is connected. No action needed."
+    )
+
+
+def test_fresh_installation_has_two_steps_to_go() -> None:
+    nothing = numbers(NOTHING_YET, hour=window())
+    found = judged([card("pairing", qr="x", phone=None)], nothing, is_fresh=True)
+    assert (found.tone, found.title) == ("idle", "Hudhud is running. Two steps to the first code")
     assert not found.needs_somebody
 
 
-def test_linked_installation_shows_the_second_step() -> None:
-    found = judged([card()], numbers(NOTHING_YET, hour=window()))
-    assert (found.tone, found.title, found.first_step) == ("ok", "Ready for the first code", 2)
+def test_linked_installation_is_ready_for_the_first_code() -> None:
+    found = judged([card()], numbers(NOTHING_YET, hour=window()), is_fresh=True)
+    assert (found.tone, found.title) == ("ok", "Ready for the first code")
 
 
-def test_no_steps_are_shown_after_the_first_code() -> None:
-    assert judged([card()], numbers({"queued": 1})).first_step is None
+def test_test_code_that_nobody_has_typed_leaves_one_step() -> None:
+    sent = numbers({"delivered": 1}, hour=window(None, None, sent=1, delivered=1))
+    found = judged([card()], sent, is_fresh=True)
+    assert (found.tone, found.title) == ("ok", "One step is left")
+
+
+def test_test_code_that_waits_too_long_is_late_like_any_other() -> None:
+    waits = numbers({"queued": 1}, oldest_waiting_at=NOW - 40_000, oldest_ready_at=NOW - 40_000)
+    assert judged([card()], waits, is_fresh=True).title == "Codes are late"
+
+
+def test_fresh_installation_that_lost_its_sender_reports_it() -> None:
+    found = judged([card("stopped")], numbers(NOTHING_YET), is_fresh=True)
+    assert (found.tone, found.title) == ("bad", "No codes are going out")
 
 
 def test_sandbox_verdict_says_that_no_messages_are_sent() -> None:

@@ -34,6 +34,8 @@ def words_of(row: Row[Any], fmt: Format) -> Markup:
         "retry": fmt.gettext("Retry job %(subject)s"),
         "retry_all": fmt.gettext("Retry all failed jobs"),
         "cancel": fmt.gettext("Cancel job %(subject)s"),
+        "trial_sent": fmt.gettext("Test code to %(subject)s"),
+        "trial_checked": fmt.gettext("Check of the test code to %(subject)s"),
         "reload": fmt.gettext("Reload session %(subject)s"),
         "logout_whatsapp": fmt.gettext("Logout WA and new scan %(subject)s"),
         "pair_phone": fmt.gettext("Link %(subject)s by phone number"),

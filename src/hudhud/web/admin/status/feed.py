@@ -23,6 +23,8 @@ from hudhud.messages.listing import LARGEST_PAGE, Job
 from hudhud.messages.statistics import QueueNumbers
 from hudhud.senders import overview
 from hudhud.senders.overview import SenderCard
+from hudhud.verification import trials
+from hudhud.verification.trials import Trial
 from hudhud.web.admin.ui.view import View
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import OwnSender
@@ -50,10 +52,15 @@ class StreamEvent:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The status page's data, read at one moment."""
+    """The status page's data, read at one moment.
+
+    `is_fresh` until the first code that is no test code, or the first test code that was typed.
+    """
 
     cards: tuple[SenderCard, ...]
     numbers: QueueNumbers
+    trial: Trial | None = None
+    is_fresh: bool = False
     newest: tuple[Job, ...] = ()
     read_at: int = 0
 
@@ -67,18 +74,29 @@ class Snapshot:
         cards = tuple(
             replace(card, uptime=(), uptime_share=None, last_sent_at=None) for card in self.cards
         )
-        return {"verdict": (cards, self.numbers), "senders": cards, "numbers": self.numbers}
+        return {
+            "verdict": (cards, self.numbers, self.is_fresh),
+            "senders": cards,
+            "trial": self.trial,
+            "numbers": self.numbers,
+        }
 
 
 def read_snapshot(database: Database, sender: OwnSender, *, newest: int = 0) -> Snapshot:
     """Read the status page's data, with the `newest` jobs."""
     now = now_ms()
     with database.read() as connection:
+        cards = tuple(overview.cards(connection, now=now))
+        numbers = statistics.numbers(
+            connection, channel=sender.channel, now=now, mean_gap=sender.mean_gap
+        )
+        has_sent = any(card.last_sent_at is not None for card in cards)
+        jobs = sum(numbers.counts.values())
         return Snapshot(
-            cards=tuple(overview.cards(connection, now=now)),
-            numbers=statistics.numbers(
-                connection, channel=sender.channel, now=now, mean_gap=sender.mean_gap
-            ),
+            cards=cards,
+            numbers=numbers,
+            trial=trials.newest(connection, now=now),
+            is_fresh=trials.is_fresh(connection, jobs=jobs, has_sent=has_sent),
             newest=tuple(listing.newest(connection, now=now, limit=newest)) if newest else (),
             read_at=now,
         )

@@ -29,6 +29,11 @@ from hudhud.web.state import AppState, state_of
 log = structlog.get_logger(__name__)
 
 ROWS = 25
+# The templates of the parts that the script requests whole: after a form, and of the page.
+_TEMPLATES: dict[str | None, str] = {
+    "div#notices": "partials/outcome.html",
+    "div#status": "partials/status_content.html",
+}
 # The query parameters that the page's links keep.
 PARAMETERS = frozenset(
     {"filterStatus", "filterDelivery", "searchQuery", "limit", "before", "after", "range", "pair"}
@@ -56,12 +61,9 @@ async def status_page(request: AnyRequest) -> Response[str]:
         shown = await in_render_thread(_traffic, request)
         return await _page(request, actor, "partials/traffic.html", shown)
     shown = await in_render_thread(_facts, request)
-    if wanted == "div#notices":  # after a form
-        shown |= await _jobs(request, actor, query)
-        return await _page(request, actor, "partials/outcome.html", shown)
     shown |= await in_render_thread(_traffic, request)
     shown |= await _jobs(request, actor, query)
-    return await _page(request, actor, "status.html", shown)
+    return await _page(request, actor, _TEMPLATES.get(wanted, "status.html"), shown)
 
 
 async def _page(
@@ -81,7 +83,7 @@ def _facts(request: AnyRequest) -> dict[str, Any]:
         snapshot = read_snapshot(state.database, state.sender)
     except SQLAlchemyError as error:
         _raise_defect(error)
-        return {**shown, **WORDS, "numbers": None, "cards": []}
+        return {**shown, **WORDS, "numbers": None, "cards": [], "layout": ""}
     return shown | context(snapshot, state.sender, pair=pair)
 
 

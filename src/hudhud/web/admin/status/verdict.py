@@ -44,14 +44,13 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The page's heading; `first_step` counts steps to the first code, else None."""
+    """The page's heading."""
 
     tone: Tone
     icon: str
     title: str
     sentence: Markup
     action: Action | None = None
-    first_step: int | None = None
 
     @property
     def needs_somebody(self) -> bool:
@@ -60,10 +59,16 @@ class Verdict:
 
 
 def verdict(
-    cards: Sequence[SenderCard], numbers: QueueNumbers, fmt: Format, *, channel: str
+    cards: Sequence[SenderCard],
+    numbers: QueueNumbers,
+    fmt: Format,
+    *,
+    channel: str,
+    is_fresh: bool = False,
 ) -> Verdict:
     """Return the verdict on the numbers and the channel's senders.
 
+    `is_fresh` until the first code of a caller, or the first test code that was typed.
     Senders of channels other than the installation's, like the sandbox of test keys, do not count.
     """
     cards = [card for card in cards if card.channel == channel]
@@ -72,8 +77,9 @@ def verdict(
         (card for card in cards if card.state != "connected"),
         key=lambda card: _WORST_FIRST.index(card.state),
     )
-    if not any(numbers.counts.values()) and (able or _is_fresh(others)):
-        return _first_steps(able, fmt)
+    if is_fresh and (able or _is_new(others)):
+        late = _late(numbers, fmt) if able else None
+        return late or _first_steps(able, numbers, fmt)
     if not able:
         return _nothing_goes_out(others, numbers, fmt)
     return (
@@ -84,26 +90,22 @@ def verdict(
     )
 
 
-def _is_fresh(others: Sequence[SenderCard]) -> bool:
+def _is_new(others: Sequence[SenderCard]) -> bool:
     return bool(others) and others[0].state in {"pairing", "starting"}
 
 
-def _first_steps(able: Sequence[SenderCard], fmt: Format) -> Verdict:
-    if able:
-        return Verdict(
-            "ok",
-            "ok",
-            fmt.gettext("Ready for the first code"),
-            fmt.fill(fmt.gettext("Everything is connected. Nothing has been sent yet.")),
-            first_step=2,
-        )
-    return Verdict(
-        "idle",
-        "info",
-        fmt.gettext("Hudhud is running. Two steps to the first code"),
-        fmt.fill(fmt.gettext("Nothing has been sent yet.")),
-        first_step=1,
-    )
+def _first_steps(able: Sequence[SenderCard], numbers: QueueNumbers, fmt: Format) -> Verdict:
+    if not able:
+        title = fmt.gettext("Hudhud is running. Two steps to the first code")
+        nothing = fmt.fill(fmt.gettext("Nothing has been sent yet."))
+        return Verdict("idle", "info", title, nothing)
+    if numbers.any_jobs:
+        title = fmt.gettext("One step is left")
+        how = fmt.gettext("Send a test code to a phone, and type here what arrived.")
+        return Verdict("ok", "ok", title, fmt.fill(how))
+    title = fmt.gettext("Ready for the first code")
+    connected = fmt.fill(fmt.gettext("Everything is connected. Nothing has been sent yet."))
+    return Verdict("ok", "ok", title, connected)
 
 
 def _good(card: SenderCard, numbers: QueueNumbers, fmt: Format) -> Verdict:
@@ -111,7 +113,9 @@ def _good(card: SenderCard, numbers: QueueNumbers, fmt: Format) -> Verdict:
     connected = fmt.sentence(card.channel_type.ready)
     nothing = fmt.gettext("No action needed.")
     if hour.success_rate is None or hour.median_ms is None:
-        lately = fmt.fill(fmt.gettext("No code arrived in the last hour."))
+        # Test codes arrived if any were delivered, because the rate leaves only them out.
+        none = fmt.gettext("No code arrived in the last hour.")
+        lately = fmt.fill("" if hour.happened["delivered"] else none)
         return Verdict(
             "ok", "ok", fmt.gettext("Ready to send"), _joined(connected, lately, nothing)
         )
@@ -146,8 +150,8 @@ def _late(numbers: QueueNumbers, fmt: Format) -> Verdict | None:
 
 def _poor(numbers: QueueNumbers, fmt: Format) -> Verdict | None:
     hour = numbers.hour
-    ended = sum(hour.happened[name] for name in ("sent", "failed", "expired"))
-    if hour.success_rate is None or hour.success_rate >= POOR_RATE or ended < FEWEST_TO_JUDGE:
+    rate = hour.success_rate
+    if rate is None or rate >= POOR_RATE or hour.judged < FEWEST_TO_JUDGE:
         return None
     return Verdict(
         "warn",
@@ -158,7 +162,7 @@ def _poor(numbers: QueueNumbers, fmt: Format) -> Verdict | None:
                 "In the last hour only %(rate)s of codes arrived. See the failed jobs for the "
                 "reasons."
             ),
-            rate=fmt.ltr(fmt.share(hour.success_rate)),
+            rate=fmt.ltr(fmt.share(rate)),
         ),
         Action("link", "?filterStatus=failed#jobs", fmt.gettext("Show them"), "failed"),
     )
