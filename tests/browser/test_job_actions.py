@@ -52,6 +52,7 @@ def test_job_is_retried_from_its_drawer(linked: LinkedService, page: Page) -> No
     drawer = page.get_by_role("dialog")
     linked.emulator.add_phone(number)
     drawer.get_by_role("button", name="Retry").click()
+    expect(drawer.get_by_role("status")).to_contain_text(f"Job {job} has been successfully")
     expect(drawer.locator("[data-step]").last).to_have_attribute("data-step", "read")
     kinds = [step.get_attribute("data-step") for step in drawer.locator("[data-step]").all()]
     assert "retried" in kinds

@@ -30,6 +30,14 @@ WATCH_ROW = """job => {
     { subtree: true, childList: true, attributes: true });
 }"""
 
+# Each start of a row's animation, in ink and not in the colour of the brand.
+WATCH_MARKS = """() => {
+  window.marked = [];
+  document.addEventListener("animationstart", ({ target, animationName }) => {
+    if (animationName === "fresh") window.marked.push(target.id);
+  });
+}"""
+
 
 def number_of(page: Page, name: str) -> int:
     """Return the large number under a label."""
@@ -128,6 +136,19 @@ def test_new_row_waits_while_a_row_has_the_focus(
     newer.click()
     expect_delivery(page, second, "delivered")
     expect(newer).not_to_be_visible()
+
+
+def test_only_new_rows_are_marked_and_only_if_few_come(
+    sandbox: Service, open_profile: OpenProfile
+) -> None:
+    page = open_profile(sandbox.url, reduced_motion="no-preference").open_live()
+    page.evaluate(WATCH_MARKS)
+    first = ask_for_code(sandbox.url, "+201005550010")["jobId"]
+    expect_delivery(page, first, "delivered")
+    assert page.evaluate("window.marked") == [f"job-{first}"]
+    last = [ask_for_code(sandbox.url, f"+2010055500{number}")["jobId"] for number in range(20, 40)]
+    expect_delivery(page, last[-1], "delivered")
+    assert len(page.evaluate("window.marked")) <= 1 + 3
 
 
 def test_open_drawer_follows_its_job(linked: LinkedService, paused: Page) -> None:

@@ -1,5 +1,6 @@
 """Languages, themes, dialogs on a phone, the keyboard, and a browser without scripts."""
 
+import colorsys
 import re
 
 import pytest
@@ -18,6 +19,13 @@ from support.linked import LinkedService
 from support.services import Service, ask_for_code
 
 PHONE = {"width": 360, "height": 740}
+COLOURS = """names => Object.fromEntries(names.map((name) => {
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = `var(${name})`;
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return [name, color];
+}))"""
 
 
 def background(page: Page) -> str:
@@ -96,6 +104,25 @@ def test_theme_follows_the_system_until_one_is_chosen(
     page.get_by_role("button", name="System").click()
     expect(page.locator("html")).not_to_have_attribute("data-theme", "dark")
     assert background(page) == light
+
+
+def test_job_numbers_look_like_text_and_danger_is_far_from_the_brand(
+    sandbox: Service, open_profile: OpenProfile, job: int
+) -> None:
+    page = open_profile(sandbox.url).open()
+    link = row(page, job).get_by_role("link")
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        colours = page.evaluate(COLOURS, ["--ink", "--accent", "--failed"])
+        expect(link).to_have_css("color", colours["--ink"])
+        brand, danger = (hue(colours[name]) for name in ("--accent", "--failed"))
+        assert (brand - danger) % 1 > 0.09  # a tenth of the colour circle
+
+
+def hue(colour: str) -> float:
+    """Return the place of a colour, such as `rgb(1, 2, 3)`, on the circle: 0 (red) to 1."""
+    red, green, blue = (int(part) / 255 for part in re.findall(r"\d+", colour))
+    return colorsys.rgb_to_hsv(red, green, blue)[0]
 
 
 def test_page_works_by_keyboard_alone(sandbox: Service, open_profile: OpenProfile) -> None:

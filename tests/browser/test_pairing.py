@@ -123,11 +123,15 @@ def test_invalid_number_is_refused_with_a_reason(
 ) -> None:
     profile = open_profile(never_linked.service.url)
     page = profile.open_live("/admin/status?pair=phone")
-    page.get_by_label("Number of the phone").fill("0123")
+    field = page.get_by_label("Number of the phone")
+    field.fill("0123")
     page.get_by_role("button", name="Get a code").click()
-    expect(page.locator("#notices .note")).to_contain_text(
-        "not a phone number in international format"
-    )
+    expect(field).to_have_accessible_description(re.compile("not a phone number in internat"))
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#notices .note")).to_have_count(0)
+    field.press_sequentially("4")
+    expect(field).not_to_have_attribute("aria-invalid", "true")
     expect_state(page, "pairing")
     profile.expect_complaints("status of 400")
 

@@ -191,20 +191,22 @@ def test_pages_from_empty_to_full_of_problems(
     fresh_sandbox: Service, open_profile: OpenProfile, sweeps: list[Sweep]
 ) -> None:
     profiles = [sweep.open_profile(open_profile, fresh_sandbox.url) for sweep in sweeps]
-    for path in (STATUS, "/admin/webhooks"):
-        everywhere(sweeps, profiles, path)
+    everywhere(sweeps, profiles, STATUS)
     page = profiles[0].open("/admin/webhooks")
     page.locator("#endpoint-url").fill(f"https://127.0.0.1:{free_port()}/{'a-long-path/' * 9}")
     page.locator("#new-endpoint-form button").click()
     expect(page.locator("#signed")).to_be_visible()
     sweeps[0].assert_faultless(page)
-    put_old_jobs(fresh_sandbox)
-    put_troubled_senders(fresh_sandbox)
     page = profiles[0].open_live()
-    expect(card(page)).to_have_count(8)  # ignore a linked sender that does not run
-    page.locator("#sender-main-sandbox").get_by_role("button", name="Pause sending").click()
-    expect(page.locator("#sender-main-sandbox .state")).to_have_text("Paused")
+    card(page).get_by_role("button", name="Pause sending").click()
+    expect_state(page, "paused")
+    sweeps[0].assert_faultless(page)  # with a notice
     ask_for_code(fresh_sandbox.url, "+201001234567")
+    put_old_jobs(fresh_sandbox)
+    everywhere(sweeps, profiles, STATUS)
+    put_troubled_senders(fresh_sandbox)
+    page.reload()
+    expect(card(page)).to_have_count(8)  # ignore a linked sender that does not run
     wait_until(lambda: has_failed_delivery(fresh_sandbox), 20, "a delivery that fails")
     for path in (STATUS, "/admin/webhooks", "/admin/webhooks/1", "/admin/webhooks/1/remove"):
         everywhere(sweeps, profiles, path)

@@ -90,12 +90,13 @@ class Sweep:
 
 def _misfits(page: Page, width: int) -> list[str]:
     """Give the page's window a width and return what does not fit."""
+    is_phone = width == PHONE_WIDTH
     page.set_viewport_size({"width": width, "height": HEIGHT})
     session = page.context.new_cdp_session(page)
     # A touch screen enlarges the controls.
-    session.send("Emulation.setTouchEmulationEnabled", {"enabled": width == PHONE_WIDTH})
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": is_phone})
     session.detach()
-    faults: list[str] = page.evaluate(FIT, width == PHONE_WIDTH)
+    faults: list[str] = page.evaluate(FIT, is_phone)
     return faults
 
 

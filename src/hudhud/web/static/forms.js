@@ -1,11 +1,12 @@
 // Add the CSRF token and return address to htmx requests, and show their errors.
-import { tell } from "./notices.js";
+import { expectResult, tellFailure, tellRefusal } from "./notices.js";
 
 document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
   if (ctx.request.method === "GET") {
     dropEmpty(ctx.request.body);
     return;
   }
+  expectResult(ctx.sourceElement.closest("form"));
   const token = document.querySelector('meta[name="csrf-token"]')?.content;
   if (token) ctx.request.headers["X-CSRF-Token"] = token;
   // HTML from the stream has neither value, because all viewers get the same.
@@ -21,12 +22,12 @@ document.addEventListener("htmx:after:request", (event) => {
 
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
   if (ctx.hx.redirect || ctx.request.headers["X-Background"]) return;
-  tell("bad", message(ctx.text));
+  tellRefusal(message(ctx.text));
 });
 
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
   // Background requests fail silently, because no user action caused them.
-  if (ctx && !ctx.request.headers["X-Background"]) tell("bad");
+  if (ctx && !ctx.request.headers["X-Background"]) tellFailure();
 });
 
 // A swap that removes the focused element must not move keyboard focus to the top of the page.

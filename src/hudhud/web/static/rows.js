@@ -1,16 +1,22 @@
 // Update the rows of the job list in place; insert new ones at the top of the first page.
 import { swap } from "./load.js";
 
+// A new row is marked for a moment, unless more than a few came lately.
 const FRESH = 1600;
+const FEW = 3;
+const LATELY = 3000;
 const unseen = new Set();
+let arrivals = [];
 
 /** Show rows from the stream, newest first; `total` is the number of jobs. */
 export function showRows(rows, total) {
   const list = document.getElementById("jobs");
+  const added = [];
   for (const row of rows.toReversed()) {
     if (document.getElementById(`job-${row.id}`)) change(row);
-    else if (isNew(row.id, list) && fits(row, list)) bring(row, list);
+    else if (isNew(row.id, list) && fits(row, list)) added.push(bring(row, list));
   }
+  markFresh(added.filter((row) => row?.isConnected));
   tellUnseen(list);
   if (showsNewest(list)) tellTotal(list, total);
 }
@@ -33,29 +39,34 @@ document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
   else if (id === "jobs-list") tellUnseen(list);
 });
 
+// An update must not end the mark of a new row.
 function change({ id, html }) {
+  const { classList } = document.getElementById(`job-${id}`);
+  const isFresh = classList.contains("fresh");
   swap(`job-${id}`, html);
-  markFresh(document.getElementById(`job-${id}`));
+  classList.toggle("fresh", isFresh);
 }
 
+// Return the row, unless it waits until the user asks for it.
 function bring(row, list) {
   const hasFocus = list.querySelector("tbody").contains(document.activeElement);
-  if (list.dataset.first === "true" && !hasFocus) insert(row, list);
-  else unseen.add(row.id);
+  if (list.dataset.first === "true" && !hasFocus) return insert(row, list);
+  unseen.add(row.id);
+  return null;
 }
 
 function insert({ id, html }, list) {
   const body = list.querySelector("tbody");
   const after = [...body.rows].find((row) => Number(row.dataset.id) < id) ?? null;
   const limit = Number(list.dataset.limit);
-  if (after === null && body.rows.length >= limit) return;
+  if (after === null && body.rows.length >= limit) return null;
   const row = parse(html);
   body.insertBefore(row, after);
   window.htmx.process(row);
-  markFresh(row);
   if (body.rows.length > limit) body.lastElementChild.remove();
   list.querySelector("table").hidden = false;
   document.getElementById("no-jobs")?.remove();
+  return row;
 }
 
 function isNew(id, list) {
@@ -82,9 +93,14 @@ function parse(html) {
   return template.content.firstElementChild;
 }
 
-function markFresh(row) {
-  row.classList.add("fresh");
-  setTimeout(() => row.classList.remove("fresh"), FRESH);
+function markFresh(rows) {
+  const now = performance.now();
+  arrivals = [...arrivals.filter((at) => at > now - LATELY), ...rows.map(() => now)];
+  if (arrivals.length > FEW) return;
+  for (const { classList } of rows) {
+    classList.add("fresh");
+    setTimeout(() => classList.remove("fresh"), FRESH);
+  }
 }
 
 function tellUnseen(list) {
