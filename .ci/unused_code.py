@@ -27,7 +27,7 @@ NAMES = [
     "connect_unix_socket",  # httpcore
     "capture_signals", "should_exit",  # uvicorn
     "model_config",  # pydantic
-    "list_commands", "resolve_command",  # typer
+    "format_epilog", "format_options", "list_commands", "resolve_command",  # typer
     "_NewClient__onLoginStatus",  # neonize
     "connection_lost", "connection_made", "data_received",  # asyncio's protocols
     "daemon_threads", "disable_nagle_algorithm", "do_POST", "log_message", "request_queue_size",

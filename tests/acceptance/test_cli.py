@@ -21,6 +21,7 @@ from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.db.engine import Database
 from hudhud.db.tables import senders
 from hudhud.senders import records
+from support.admin import is_admin
 from support.linked import PLAIN, LinkedService
 from support.services import (
     HTTP,
@@ -135,8 +136,15 @@ def test_first_start_on_a_terminal_shows_credentials_and_qr_code(
         terminal.wait_for(f"curl -X POST {address}/api/v1/otp/send")
         terminal.wait_for("Linked devices")
         emulator.scan(shown_qr(tmp_path, terminal), account)
+        assert terminal.screen.count("Linked devices") == 1
+        below = terminal.screen.rpartition("▀")[2]
+        assert f"Dashboard:      {address}/admin/status" in below
+        password = below.split("Admin password: ")[1].split("\n")[0]
+        assert is_admin(address, password)
         terminal.wait_for("Connected to WhatsApp as +4477*****50.")
-        key = terminal.text.split("-H 'X-API-KEY: ")[1].split("'")[0]
+        terminal.wait_for("send the first code to your own phone")
+        assert password in terminal.screen
+        key = terminal.screen.split("-H 'X-API-KEY: ")[1].split("'")[0]
         answer = httpx.post(
             f"{address}/api/v1/otp/send",
             headers={"X-API-KEY": key},
@@ -256,14 +264,18 @@ def test_running_service_accepts_a_new_key_and_rejects_a_revoked_one(sandbox: Se
     wait_until(lambda: answer() == 401, SECONDS, "the key to stop working")
 
 
-def test_doctor_finds_no_fault_in_a_running_service(sandbox: Service) -> None:
-    variables = {"CHANNEL": "sandbox", "HOST": "127.0.0.1", "PORT": str(sandbox.port)}
-    ended = run(sandbox.folder, "doctor", "--json", variables=variables)
+def test_doctor_asks_the_running_service(sandbox: Service) -> None:
+    """The settings of the service are not those of the shell."""
+    ended = run(sandbox.folder, "doctor", "--json")
     findings: dict[str, Any] = {finding["check"]: finding for finding in json.loads(ended.stdout)}
     assert f"Hudhud listens on 127.0.0.1 port {sandbox.port}." in findings["port"]["sentence"]
+    assert findings["sender"]["sentence"].startswith("The sender main-sandbox is connected.")
     assert findings["sender"]["outcome"] == "ok"
     assert findings["library"]["outcome"] == "ok"
-    assert {finding["outcome"] for finding in findings.values()} <= {"ok", "warn"}
+    assert {name for name, found in findings.items() if found["outcome"] != "ok"} == {"credentials"}
+    (sandbox.folder / "data" / CREDENTIALS_FILE).unlink()
+    ended = run(sandbox.folder, "doctor")
+    assert ended.stdout == f"All {len(findings)} checks passed. To list them: hudhud doctor --all\n"
 
 
 def test_occupied_port_stops_the_start_with_one_line(sandbox: Service) -> None:

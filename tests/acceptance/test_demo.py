@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from support.admin import is_admin
 from support.services import wait_until
 from support.terminal import CTRL_C, Terminal
 
@@ -83,6 +84,11 @@ def test_printed_curl_line_works_and_ctrl_c_leaves_nothing(tmp_path: Path, tempo
         tmp_path, "hudhud", "demo", "--port", "0", variables={"TMPDIR": str(temporary)}
     ) as terminal:
         terminal.wait_for("Ctrl-C ends the demo", SECONDS)
+        dashboard = re.search(r"Dashboard:  (http\S+)/admin/status\n", terminal.text)
+        login = re.search(r"Log in as:  admin, with the password (\S+)\n", terminal.text)
+        assert dashboard is not None
+        assert login is not None
+        assert is_admin(dashboard[1], login[1])
         line = terminal.text[terminal.text.index("curl -X POST") :].split("\n\n")[0]
         assert "otp" in do_as_curl(line)
         terminal.wait_for("The phone +201001234567 received:")

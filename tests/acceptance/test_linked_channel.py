@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect, make_url
+from sqlalchemy import create_engine, inspect, make_url, select
 
 from hudhud.channels.base import Account
 from hudhud.core.clock import now_ms
 from hudhud.core.phones import mask_phone
+from hudhud.db.tables import messages
 from hudhud.messages import contacts
 from support.linked import FORMER_NUMBERS, IMPATIENT, PLAIN, LinkedService, new_number
 from waemu.client import EmulatorProcess
@@ -56,6 +57,7 @@ def linked(linked_service: LinkedService) -> Iterator[LinkedService]:
     linked_service.make_ready()
     yield linked_service
     linked_service.emulator.reset_faults()
+    assert_times_in_order(linked_service)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,16 @@ def unlinked(unlinked_service: LinkedService) -> Iterator[LinkedService]:
     unlinked_service.emulator.reset_faults()
 
 
+def assert_times_in_order(service: LinkedService) -> None:
+    """Assert that no step of any job is dated before an earlier one."""
+    columns = ("created_at", "sending_at", "sent_at", "delivered_at", "read_at")
+    with service.database.read() as connection:
+        rows = connection.execute(select(*(messages.c[name] for name in columns))).all()
+    for row in rows:
+        times = [at for at in row if at is not None]
+        assert times == sorted(times)
+
+
 def assert_sends(service: LinkedService) -> None:
     """Assert that a code still reaches the phone."""
     phone = service.add_phone()
@@ -88,6 +100,8 @@ def assert_sends(service: LinkedService) -> None:
 
 
 def test_code_is_read_on_the_phone_after_linking_by_qr(fresh: LinkedService) -> None:
+    # The receipts' times, in whole seconds, are then before the send.
+    fresh.emulator.set_receipts("delivered+read", delay=1.6)
     fresh.start()
     fresh.link()
     assert fresh.sender().phone == fresh.account
@@ -98,9 +112,7 @@ def test_code_is_read_on_the_phone_after_linking_by_qr(fresh: LinkedService) -> 
     assert message.text == fresh.body(accepted["jobId"]).replace("{code}", accepted["otp"])
     assert not message.bot_tag
     assert message.from_number == fresh.account.removeprefix("+")
-    # A receipt may come before the send returns, so the two times are not compared.
-    assert job["sent_at"] is not None
-    assert job["delivered_at"] <= job["read_at"]
+    assert job["created_at"] < job["sent_at"] < job["delivered_at"] <= job["read_at"]
     assert_keeps_secrets(fresh, code=accepted["otp"], phone=phone)
 
 

@@ -1,18 +1,20 @@
 """The cache of API keys: ownership, expiry and last use."""
 
+import asyncio
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from hudhud.auth import api_keys
 from hudhud.auth.api_key_cache import USED_MS, ApiKeyCache
 from hudhud.auth.api_key_settings import SCOPES, Scope
 from hudhud.auth.caller import Caller
+from hudhud.auth.look_limit import MOST_LOOKS, LookLimit
 from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from support.keys import make_key, revoke_key
@@ -43,6 +45,36 @@ def running(database: Database, environment_key: str | None = None) -> Iterator[
         yield cache
     finally:
         cache.stop()
+
+
+def works(cache: ApiKeyCache, key: str) -> bool:
+    """Present a key, as a request does."""
+    return asyncio.run(cache.find(key)) is not None
+
+
+@contextmanager
+def during_the_look(database: Database, happens: Callable[[], object]) -> Iterator[None]:
+    """Let something happen after the next statement on the keys has read its rows."""
+    waiting = [happens]
+
+    def happen(*executed: Any) -> None:
+        if waiting and "FROM api_keys" in executed[2]:
+            waiting.pop()()
+
+    event.listen(database.engine, "after_cursor_execute", happen)
+    yield
+    event.remove(database.engine, "after_cursor_execute", happen)
+    assert not waiting
+
+
+@contextmanager
+def another_process(database: Database) -> Iterator[Database]:
+    """The same database with connections of its own."""
+    elsewhere = Database(database.url.render_as_string(hide_password=False))
+    try:
+        yield elsewhere
+    finally:
+        elsewhere.close()
 
 
 def last_uses(database: Database) -> dict[str, int | None]:
@@ -134,6 +166,68 @@ def test_created_and_revoked_keys_take_effect_without_a_restart(database: Databa
         wait_until(lambda: cache.identify(key) is None, 10, "the revoked key to stop working")
 
 
+def test_key_made_by_another_process_works_at_the_very_first_request(database: Database) -> None:
+    cache = ApiKeyCache(database, None)
+    cache._renew()
+    with another_process(database) as elsewhere:
+        key = make_key(elsewhere, "shop")
+    assert works(cache, key)
+    assert cache.identify(key) is not None
+
+
+def test_unknown_keys_are_looked_up_twenty_times_a_second(database: Database) -> None:
+    seconds = [100.0]
+    cache = ApiKeyCache(database, None, look_limit=LookLimit(lambda: seconds[0]))
+    for number in range(MOST_LOOKS - 1):
+        assert not works(cache, f"wrong {number}")
+    for _ in range(MOST_LOOKS):  # known to be wrong: not looked up again
+        assert not works(cache, "wrong 0")
+    first, second = make_key(database, "first"), make_key(database, "second")
+    assert works(cache, first)
+    assert MOST_LOOKS == 20
+    seconds[0] += 0.999
+    assert not works(cache, second)
+    seconds[0] += 0.001
+    assert works(cache, second)
+
+
+def test_key_that_has_ended_is_not_found_by_a_look(database: Database) -> None:
+    clock = Clock()
+    revoked = make_key(database, "revoked", now=NOW)
+    expired = make_key(database, "expired", now=NOW, expires_at=NOW + 1)
+    revoke_key(database, "revoked")
+    clock.now = NOW + 1
+    cache = ApiKeyCache(database, None, clock)
+    assert [works(cache, key) for key in (revoked, expired)] == [False, False]
+
+
+def test_key_revoked_during_its_look_stays_revoked(database: Database) -> None:
+    key = make_key(database, "shop")
+    cache = ApiKeyCache(database, None)
+    with another_process(database) as elsewhere:
+
+        def revoke() -> None:
+            revoke_key(elsewhere, "shop")
+            reader = ApiKeyCache(elsewhere, None)
+            reader._renew()
+            cache._keys = reader._keys  # a refresh that has seen the revocation
+
+        with during_the_look(database, revoke):
+            works(cache, key)
+    assert not works(cache, key)
+
+
+def test_new_keys_are_refused_while_the_database_is_unavailable(database: Database) -> None:
+    key = make_key(database, "shop")
+    cache = ApiKeyCache(database, None)
+    with database.write() as connection:
+        connection.execute(text("ALTER TABLE api_keys RENAME TO away"))
+    assert not works(cache, key)
+    with database.write() as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO api_keys"))
+    assert works(cache, key)
+
+
 def test_key_expires_on_the_millisecond_without_a_database_read(database: Database) -> None:
     clock = Clock()
     key = make_key(database, "shop", now=NOW, expires_at=NOW + 1000)
@@ -167,7 +261,8 @@ def test_only_scope_admin_makes_a_key_an_admin(database: Database) -> None:
         "wrong",
     ]
     with running(database, OF_THE_ENVIRONMENT) as cache:
-        assert [cache.admin_name(key) for key in keys] == [None, "office", "all", None, None]
+        names = [asyncio.run(cache.admin_name(key)) for key in keys]
+    assert names == [None, "office", "all", None, None]
 
 
 def test_scope_admin_allows_everything() -> None:
@@ -221,7 +316,7 @@ def test_orderly_stop_writes_pending_uses(database: Database) -> None:
         cache.identify(key)
         wait_until(lambda: last_uses(database)["shop"] is not None, 10, "the first note")
         cache.identify(key)
-        last = cache._used[cache._keys[api_keys.digest(key)].id]
+        (last,) = cache._used.values()
     assert before <= last
     assert last_uses(database)["shop"] == last
 

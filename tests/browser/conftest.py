@@ -145,7 +145,7 @@ def _is_connected(service: Service) -> bool:
 
 
 def _sandbox_variables() -> dict[str, str]:
-    return {"CHANNEL": "sandbox", "ADMIN_PASSWORD": PASSWORD}
+    return {"CHANNEL": "sandbox", "ADMIN_PASSWORD": PASSWORD, "WEBHOOK_ALLOW_PRIVATE": "true"}
 
 
 def _linked_service_in(folder: Path, emulator: EmulatorProcess) -> LinkedService:

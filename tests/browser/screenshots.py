@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from sqlalchemy import Connection, insert
 
 from hudhud.core.clock import HOUR_MS, MINUTE_MS, now_ms
-from hudhud.db.tables import message_steps, messages, sender_states, senders
+from hudhud.db.tables import messages, sender_states, senders
 from hudhud.messages import counters
 from support.admin import LOGIN, PASSWORD
 from support.browser import Profile, expect_state, row, running_chromium
@@ -149,41 +149,10 @@ def send_codes(service: LinkedService) -> None:
         NOBODY,
         *chosen.choices(others, k=CODES_AFTER),
     ]
-    sent = []
     for number in asked:
         job = service.send(number)["jobId"]
         service.wait_for_delivery(job, "sent", "delivered", "read", "failed")
-        sent.append(job)
-    service.wait_for_delivery(sent[-1], "read")
-    spread(service, list(reversed(sent)), chosen)
-
-
-def spread(service: LinkedService, jobs: list[int], chosen: random.Random) -> None:
-    """Space the jobs some seconds apart, each read after its delivery."""
-    earlier = 0
-    of_job, of_step = messages.c, message_steps.c
-    for job in jobs:
-        earlier += chosen.randrange(3_000, 14_000)
-        slow = chosen.randrange(1_000, 2_500)  # receipts have whole seconds only
-        with service.database.write() as connection:
-            connection.execute(
-                messages.update()
-                .where(of_job.id == job)
-                .values(
-                    created_at=of_job.created_at - earlier,
-                    sending_at=of_job.sending_at - earlier,
-                    sent_at=of_job.sent_at - earlier,
-                    delivered_at=of_job.delivered_at - earlier + slow,
-                    read_at=of_job.read_at - earlier + 5 * slow,
-                    finished_at=of_job.finished_at - earlier,
-                    expires_at=of_job.expires_at - earlier,
-                )
-            )
-            connection.execute(
-                message_steps.update()
-                .where(of_step.message_id == job)
-                .values(at=of_step.at - earlier, began_at=of_step.began_at - earlier)
-            )
+    service.wait_for_delivery(job, "read")
 
 
 def put_a_day(service: LinkedService) -> None:

@@ -1,11 +1,10 @@
-"""Both languages and themes, a phone's width, and a browser without scripts."""
+"""Languages, themes, dialogs on a phone, the keyboard, and a browser without scripts."""
 
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from support.admin import LOGIN
 from support.browser import (
     STATUS,
     OpenProfile,
@@ -19,19 +18,6 @@ from support.linked import LinkedService
 from support.services import Service, ask_for_code
 
 PHONE = {"width": 360, "height": 740}
-PAGES = (
-    STATUS,
-    f"{STATUS}?filterStatus=failed",
-    f"{STATUS}?searchQuery=nothing+at+all",
-    "/admin/jobs/1",
-    "/admin/audit",
-    "/admin/keys",
-    "/admin/second-factor",
-    "/admin/whatsapp/logout-session",
-    "/admin/no-such-page",
-    LOGIN,  # ends the session, so comes last
-)
-MISSING = "status of 404"
 
 
 def background(page: Page) -> str:
@@ -50,24 +36,6 @@ def job(sandbox: Service) -> int:
     """A failed job, which has the longest kind of row."""
     number: int = ask_for_code(sandbox.url, "+447700900001")["jobId"]
     return number
-
-
-@pytest.mark.usefixtures("job")
-@pytest.mark.parametrize("language", ["en-GB", "ar-EG"])
-def test_no_page_is_wider_than_a_phone(
-    sandbox: Service, open_profile: OpenProfile, language: str
-) -> None:
-    profile = open_profile(sandbox.url, viewport=PHONE, has_touch=True, locale=language)
-    page = profile.open()
-    too_wide = {}
-    for path in PAGES:
-        if path == LOGIN:
-            profile.context.clear_cookies()
-        page.goto(path)
-        if over := overflow(page):
-            too_wide[path] = over
-    assert too_wide == {}
-    profile.expect_complaints(MISSING)
 
 
 def test_drawer_menu_and_confirmation_fit_a_phone(

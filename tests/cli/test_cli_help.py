@@ -1,5 +1,7 @@
 """Every command explains itself; wrong use ends with one clear line."""
 
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -8,9 +10,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from typer.main import get_command
 
 from hudhud import __version__
+from hudhud.cli import cli
 from hudhud.cli.commands import COMMANDS, load
+from hudhud.cli.durations import METAVAR
+from hudhud.cli.examples import EXAMPLES
 from hudhud.db.migrate import HEAD
 from support.command_line import PHONE, Installation, Run
 
@@ -19,7 +25,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 # The modules that `hudhud --help` may import: every command waits for them.
 LIGHT = {
-    "hudhud", "hudhud.cli", "hudhud.cli.commands",
+    "hudhud", "hudhud.cli", "hudhud.cli.commands", "hudhud.cli.examples", "hudhud.cli.help",
     "hudhud.core", "hudhud.core.english", "hudhud.core.errors", "hudhud.core.sentences",
     "hudhud.worker", "hudhud.worker.program",
 }  # fmt: skip
@@ -52,6 +58,8 @@ def commands_of(commands: Mapping[str, Any], *path: str) -> Iterator[tuple[tuple
 
 EVERY_COMMAND = list(commands_of({name: load(name) for name in COMMANDS}))
 NAMES = [" ".join(path) for path, _ in EVERY_COMMAND]
+COMMANDS_WITH_COMMANDS = {name for name in COMMANDS if hasattr(load(name), "commands")}
+PLACEHOLDER = re.compile(r"[A-Z]+([=|][A-Z]+)?")
 
 
 def test_list_of_commands() -> None:
@@ -65,11 +73,45 @@ def test_list_of_commands() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_command_has_help(run: Run, name: str) -> None:
+@pytest.mark.parametrize("name", ["", *NAMES])
+def test_help_fits_80_columns_and_ends_with_examples(run: Run, name: str) -> None:
     ended = run(*name.split(), "--help")
     assert ended.code == 0
     assert f"Usage: hudhud {name}" in ended.out
+    assert "<" not in ended.out.replace("<=x<=", "")
+    lines = ended.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    examples = [line for line in lines if line.startswith("  hudhud ")]
+    assert examples == [f"  {example}" for example in EXAMPLES[name]]
+    assert lines[-len(examples) :] == examples != []
+
+
+@pytest.mark.parametrize(
+    ("name", "example"), [(name, each) for name, examples in EXAMPLES.items() for each in examples]
+)
+def test_every_example_is_parsed(name: str, example: str) -> None:
+    program, *arguments = shlex.split(example)
+    assert program == "hudhud"
+    group: Any = get_command(cli)
+    context, path = group.make_context(program, arguments), []
+    while context.command is group:
+        called, command, rest = group.resolve_command(
+            context, [*context._protected_args, *context.args]
+        )
+        path.append(called)
+        group = command if hasattr(command, "commands") else None
+        context = command.make_context(called, rest, parent=context)
+    assert " ".join(path).startswith(name)
+    assert name in ("", *COMMANDS_WITH_COMMANDS) or path == name.split()
+
+
+def test_paragraphs_of_the_help_are_not_broken(run: Run) -> None:
+    """Lines of a docstring are joined, and wrapped only at the width."""
+    paragraph = run("serve", "--help").out.split("\n\n")[2]
+    assert paragraph == (
+        "  The first start creates the data folder, database, API key and admin\n"
+        "  password. Until WhatsApp is linked, it shows the QR code to scan."
+    )
 
 
 @pytest.mark.parametrize(("path", "command"), EVERY_COMMAND, ids=NAMES)
@@ -77,6 +119,26 @@ def test_every_option_and_argument_has_help(path: tuple[str, ...], command: Any)
     assert command.help, path
     for parameter in command.params:
         assert getattr(parameter, "help", None), (path, parameter.name)
+        if not getattr(parameter, "is_flag", False):
+            assert PLACEHOLDER.fullmatch(parameter.metavar or ""), (path, parameter.name)
+
+
+def test_every_duration_has_the_same_placeholder_and_parser() -> None:
+    """An option that takes a time in another form would need another help."""
+    found = {
+        (path, parameter.name)
+        for path, command in EVERY_COMMAND
+        for parameter in command.params
+        if parameter.metavar == METAVAR
+    }
+    assert found == {
+        (("keys", "create"), "expires_in"),
+        (("keys", "rotate"), "overlap"),
+        (("pair",), "timeout"),
+        (("send",), "timeout"),
+        (("templates", "preview"), "validity"),
+        (("webhooks", "rotate"), "overlap"),
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)

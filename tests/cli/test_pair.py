@@ -63,7 +63,7 @@ def test_without_a_terminal_a_private_file_holds_the_qr_code_until_the_scan(
 
     installation.play_sender(StateReport("starting"))
     with in_background(scan):
-        ended = run("pair", "--timeout", "60")
+        ended = run("pair", "--timeout", "60s")
     assert ended.code == 0
     assert "Connected to WhatsApp as +2010*****67." in ended.out
     assert str(file) in ended.err
@@ -76,9 +76,9 @@ def test_unscanned_code_exits_with_one(
     run: Run, installation: Installation, tmp_path: Path
 ) -> None:
     installation.play_sender(StateReport("pairing", qr=QR))
-    ended = run("pair", "--timeout", "1")
+    ended = run("pair", "--timeout", "1s")
     assert ended.code == 1
-    assert "No phone was linked within 1 s" in ended.err
+    assert "No phone was linked within 1s" in ended.err
     assert not (tmp_path / "data" / QR_FILE).exists()
 
 
@@ -111,7 +111,7 @@ def test_pairing_code_is_shown_in_two_groups_until_entered(
 
     installation.play_sender(StateReport("pairing", qr=QR))
     with in_background(link):
-        ended = run("pair", "--phone", PHONE, "--timeout", "60")
+        ended = run("pair", "--phone", PHONE, "--timeout", "60s")
     assert ended.code == 0
     assert "ABCD-1234" in ended.out
     assert "Link with phone number" in ended.err
@@ -130,7 +130,7 @@ def test_pairing_code_is_requested_again_after_a_new_link(
 
     installation.play_sender(StateReport("pairing", qr=QR))
     with in_background(link):
-        ended = run("pair", "--phone", PHONE, "--timeout", "60")
+        ended = run("pair", "--phone", PHONE, "--timeout", "60s")
     assert ended.code == 0
     assert "ABCD-1234" in ended.out
 
@@ -145,7 +145,7 @@ def test_pairing_code_not_entered_in_time_exits_with_one(
 
     installation.play_sender(StateReport("pairing", qr=QR))
     with in_background(let_it_run_out):
-        ended = run("pair", "--phone", PHONE, "--timeout", "60")
+        ended = run("pair", "--phone", PHONE, "--timeout", "60s")
     assert ended.code == 1
     assert "The code was not typed in time" in ended.err
 

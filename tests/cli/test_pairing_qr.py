@@ -9,7 +9,15 @@ import pytest
 from sqlalchemy import update
 
 from hudhud.channels.base import StateReport
-from hudhud.cli.pairing_qr import QR_FILE, drawing, showing_qr, width_of
+from hudhud.cli.greeting import Greeting
+from hudhud.cli.pairing_qr import (
+    ERASED_SCREEN,
+    QR_FILE,
+    PairingWatch,
+    drawing,
+    showing_qr,
+    width_of,
+)
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from support.command_line import PHONE, QR, Installation
@@ -18,7 +26,7 @@ from support.services import wait_until
 SECONDS = 20
 
 
-def watching(installation: Installation) -> AbstractContextManager[None]:
+def watching(installation: Installation) -> AbstractContextManager[PairingWatch]:
     """Show the codes of the installation's sender, looking for them often."""
     sender = installation.settings.sender_name
     return showing_qr(installation.database, sender, Path("data"), poll_seconds=0.02)
@@ -41,6 +49,29 @@ class Shown:
         wait_until(is_there, SECONDS, text)
 
 
+HINT = (
+    "Open WhatsApp on the phone: Linked devices, Link a device, then scan the QR code. Before the "
+    "code expires, a new one takes its place."
+)
+
+
+def test_low_terminal_shows_the_whole_code_last(
+    installation: Installation, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LINES", "41")
+    shown = Shown(capsys)
+    with watching(installation) as watch:
+        installation.play_sender(StateReport("pairing", qr=QR))
+        shown.wait_for(code(QR))
+        watch.greet(Greeting(["The password is hunter2."] * 3, "Send a code."))
+        shown.wait_for("hunter2")
+    screen = shown.text.rpartition(ERASED_SCREEN)[2]
+    assert screen.index("hunter2") < screen.index(code(QR))
+    assert screen.split()[-1] == "place.", "the end of the service erases nothing"
+
+
 def code(qr: str) -> str:
     return "\n".join(drawing(qr))
 
@@ -50,8 +81,11 @@ def test_terminal_shows_each_new_code_and_then_the_link(
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LINES", "60")
     shown = Shown(capsys)
-    with watching(installation):
+    greeting = Greeting(["The password is hunter2."], "Send a code.")
+    with watching(installation) as watch:
+        watch.greet(greeting)
         for qr in (QR, QR + "2"):
             installation.play_sender(StateReport("pairing", qr=qr))
             shown.wait_for(code(qr))
@@ -59,7 +93,15 @@ def test_terminal_shows_each_new_code_and_then_the_link(
             StateReport("pairing", detail=other("The phone linked this device."))
         )
         installation.play_sender(StateReport("connected", "all", phone=PHONE))
-        shown.wait_for("Connected to WhatsApp as +2010*****67.")
+        shown.wait_for("Connected to WhatsApp as +2010*****67.\n\nThe password is hunter2.\n")
+    first, *screens = shown.text.split(ERASED_SCREEN)
+    assert first.startswith("\nThe password is hunter2.\n\nSend a code.\n")
+    assert first.endswith("\n" * 60), "what the terminal showed before is scrolled, not erased"
+    assert [screen.count("▀" * 40) for screen in screens] == [1, 1, 0]
+    for screen in screens[:2]:
+        _, _, below = " ".join(screen.split()).rpartition("▀")
+        assert below.endswith(f"{HINT} The password is hunter2.")
+    assert screens[-1].rstrip().endswith("Send a code.")
     assert PHONE not in shown.text
     assert QR not in shown.text
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from hudhud.channels.base import Receipt
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.sentences import other
 from hudhud.db.tables import verifications
@@ -15,6 +15,7 @@ from hudhud.messages.outcomes import Failed, Sent
 from hudhud.messages.receipts import record_receipts
 from hudhud.verification.build import secret_of
 from support.command_line import PHONE, Installation, Run, in_background
+from support.queued import put_sender
 
 
 def test_sent_code_is_queued_and_not_shown(run: Run, installation: Installation) -> None:
@@ -26,6 +27,16 @@ def test_sent_code_is_queued_and_not_shown(run: Run, installation: Installation)
     assert (row.phone, row.status) == (PHONE, "queued")
     assert code_of(installation) not in re.findall(r"\b\d{4}\b", ended.out.split("valid")[0])
     assert "Code" not in ended.out
+
+
+def test_restricted_senders_refuse_a_stranger(run: Run, installation: Installation) -> None:
+    until = now_ms() + 3_600_000
+    channel = installation.settings.channel
+    put_sender(installation.database, "main", "restricted", channel=channel, until=until)
+    ended = run("send", PHONE, "--no-wait")
+    assert ended.code == 1
+    assert f"Not accepted: every sender is restricted until {iso(until)}. Try again" in ended.err
+    assert installation.rows() == []
 
 
 def test_code_is_shown_on_request(run: Run, installation: Installation) -> None:
@@ -81,7 +92,7 @@ def test_message_is_followed_until_delivery(run: Run, installation: Installation
             installation.database.notify(connection)
 
     with in_background(carry):
-        ended = run("send", PHONE, "--timeout", "30")
+        ended = run("send", PHONE, "--timeout", "30s")
     assert ended.code == 0
     assert ended.out.splitlines()[-1] == "Job 1: delivered"
 
@@ -92,9 +103,9 @@ def test_message_not_delivered_in_time_counts_as_sent(run: Run, installation: In
         installation.record(Sent(installation.claim(), "provider-1", now_ms()))
 
     with in_background(carry):
-        ended = run("send", PHONE, "--timeout", "3")
+        ended = run("send", PHONE, "--timeout", "3s")
     assert ended.code == 0
-    assert "not delivered within 3 s" in ended.err
+    assert "not delivered within 3s" in ended.err
 
 
 def test_failed_message_exits_with_one_and_its_reason(run: Run, installation: Installation) -> None:
@@ -102,13 +113,13 @@ def test_failed_message_exits_with_one_and_its_reason(run: Run, installation: In
         installation.record(Failed(installation.claim(), other("No account."), now_ms()))
 
     with in_background(carry):
-        ended = run("send", PHONE, "--timeout", "30")
+        ended = run("send", PHONE, "--timeout", "30s")
     assert ended.code == 1
     assert "failed. No account." in ended.out
 
 
 @pytest.mark.usefixtures("installation")
 def test_unsent_message_exits_with_one(run: Run) -> None:
-    ended = run("send", PHONE, "--timeout", "1")
+    ended = run("send", PHONE, "--timeout", "1s")
     assert ended.code == 1
-    assert "still queued after 1 s" in ended.err
+    assert "still queued after 1s" in ended.err

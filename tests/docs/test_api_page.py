@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hudhud.core import errors
+from hudhud.web.http.errors import SENDER_RESTRICTED
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "hudhud"
@@ -66,7 +67,8 @@ def constant_of(path: str) -> str:
 
 
 def answered() -> set[tuple[str, str]]:
-    found = {("429", "rate_limited")}  # limits.LimitReached sets its own word
+    # Two errors have words of their own: LimitReached and SenderRestricted.
+    found = {("429", "rate_limited"), ("503", SENDER_RESTRICTED)}
     for file in SOURCES.rglob("*.py"):
         for kind, word in refusals(ast.parse(file.read_text())):
             found.add((STATUS[kind], word))

@@ -64,6 +64,17 @@ def test_repeated_receipt_changes_nothing(database: Database, sent: int) -> None
     assert stored(database, sent).delivered_at == NOW + 5
 
 
+def test_receipt_dated_before_the_last_step_gets_the_time_of_that_step(
+    database: Database, sent: int
+) -> None:
+    receive(database, Receipt("p-1", "delivered", NOW - 900))
+    assert stored(database, sent).delivered_at == NOW
+    change(database, sent, delivered_at=NOW + 5)
+    receive(database, Receipt("p-1", "read", NOW + 4))
+    row = stored(database, sent)
+    assert (row.delivered_at, row.read_at) == (NOW + 5, NOW + 5)
+
+
 def test_unknown_ids_are_returned_and_the_others_recorded(database: Database, sent: int) -> None:
     unknown = receive(
         database,

@@ -83,6 +83,7 @@ def test_charts_are_flat_before_the_first_message(
     for line in (found.accepted, found.sent, found.delivered, found.failed):
         assert line == [0] * length
     assert found.median == found.p95 == [None] * length
+    assert found.overall_median is found.overall_p95 is None
 
 
 def test_messages_are_counted_by_exact_status(database: Database) -> None:
@@ -118,6 +119,13 @@ def test_expected_wait_is_shared_by_the_senders_that_can_send(database: Database
         records.pause(connection, name="two", now=NOW)
     assert numbers(database).connected_senders == 1
     assert numbers(database, now=NOW + LATE_MS).connected_senders == 0
+
+
+def test_no_wait_is_expected_while_strangers_cannot_be_reached(database: Database) -> None:
+    put_jobs(database, StoredJob())
+    put_sender(database, "one", "restricted", now=NOW)
+    found = numbers(database)
+    assert (found.connected_senders, found.expected_wait_ms) == (1, None)
 
 
 def test_without_a_pace_the_expected_wait_is_zero(database: Database) -> None:
@@ -199,6 +207,16 @@ def test_day_chart_has_a_point_per_hour(database: Database) -> None:
     assert found.sent == [2, *[0] * 22, 1]
 
 
+def test_failure_taken_back_from_another_minute_makes_no_negative_count(
+    database: Database,
+) -> None:
+    add(database, NOW - MINUTE, failed=-1)  # dated a minute before it was counted
+    add(database, NOW - 90 * MINUTE, failed=1)
+    found = series(database, "hour")
+    assert set(found.failed) == {0}
+    assert numbers(database).hour.happened["failed"] == 0
+
+
 def test_counts_of_a_fast_clock_break_no_chart(database: Database) -> None:
     add(database, NOW + 3 * HOUR, [77], sent=1)
     for chosen in statistics.RANGES:
@@ -268,6 +286,14 @@ def test_95th_percentile_reflects_slow_deliveries(database: Database) -> None:
     assert (found.median[-1], found.p95[-1]) == (roughly(1000), roughly(40_000))
     add(database, NOW, [1000] * 100)
     assert series(database, "hour").p95[-1] == roughly(1000)
+
+
+def test_overall_delivery_times_are_those_of_all_periods_together(database: Database) -> None:
+    add(database, NOW - HOUR, [1000] * 60)
+    add(database, NOW, [9000] * 40)
+    found = series(database, "day")
+    assert (found.median[-2], found.median[-1]) == (roughly(1000), roughly(9000))
+    assert (found.overall_median, found.overall_p95) == (roughly(1000), roughly(9000))
 
 
 @given(

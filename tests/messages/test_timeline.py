@@ -1,5 +1,8 @@
 """The timeline of one message as an admin reads it."""
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.core.sentences import other
 from hudhud.db.engine import Database
@@ -55,6 +58,43 @@ def test_timeline_of_a_read_message(database: Database) -> None:
         Step("read", NOW + 5, sender=A),
     ]
     assert steps(database, message) == expected
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(clock=st.lists(st.integers(-60_000, 60_000), min_size=8, max_size=8))
+def test_times_never_go_back_however_clocks_are_set(database: Database, clock: list[int]) -> None:
+    """The clock is set anew before each step: an attempt, a retry, a send and its receipts."""
+    times = [NOW + offset for offset in clock]
+    (message,) = submit(database)
+    for end in (
+        Failed(message, other("No account."), times[1]),
+        Sent(message, f"p-{message}", times[3]),
+    ):
+        change(database, message, available_at=0)
+        claim(database, now=times.pop(0))
+        record(database, end, now=NOW)
+        if isinstance(end, Failed):
+            failed = stored(database, message)
+            with database.write() as connection:
+                job_actions.retry(connection, message, who="admin", now=times.pop(0))
+    with database.write() as connection:
+        of_message = [Receipt(f"p-{message}", "delivered", times[-2])]
+        receipts.record_receipts(connection, of_message, now=NOW)
+        of_message = [Receipt(f"p-{message}", "read", times[-1])]
+        receipts.record_receipts(connection, of_message, now=NOW)
+    row = stored(database, message)
+    assert failed.created_at <= failed.sending_at <= failed.finished_at
+    assert row.status == "read"
+    in_order = [row.created_at, row.sending_at, row.sent_at, row.delivered_at, row.read_at]
+    assert in_order == sorted(in_order)
+    shown = [step.at for step in steps(database, message)]
+    assert len(shown) == 8
+    assert shown == sorted(shown)
 
 
 def test_failed_attempts_stay_visible(database: Database) -> None:

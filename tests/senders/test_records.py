@@ -161,18 +161,6 @@ def test_turn_survives_a_restart(database: Database) -> None:
     assert found(database).next_send_at == NOW + 5
 
 
-def test_active_senders_are_counted_by_channel_and_lease(database: Database) -> None:
-    for name, channel in (("a", "linked"), ("b", "linked"), ("c", "sandbox"), ("d", "linked")):
-        register(database, name, channel)
-    take(database, "m", name="a")
-    take(database, "m", name="b", now=NOW - LEASE_MS)
-    take(database, "m", name="c")
-    with database.read() as connection:
-        assert records.count_alive(connection, channel="linked", now=NOW) == 1
-        assert records.count_alive(connection, channel="sandbox", now=NOW) == 1
-        assert records.count_alive(connection, channel="cloud", now=NOW) == 0
-
-
 @pytest.mark.parametrize(
     ("lease", "beat", "running"),
     [(True, 0, True), (True, LATE_MS, False), (False, 0, False), (True, None, False)],

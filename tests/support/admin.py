@@ -68,6 +68,15 @@ class Person:
         return answer.status_code == 303
 
 
+def is_admin(address: str, password: str) -> bool:
+    """Return whether a person can log in at this address with the password."""
+    with httpx.Client(base_url=address, headers={"Accept": HTML}, timeout=SECONDS) as browser:
+        hidden = dict(HIDDEN.findall(browser.get(LOGIN).text))
+        form = {**hidden, "username": USERNAME, "password": password}
+        leads_to = browser.post(LOGIN, data=form).headers.get("Location", "")
+    return str(leads_to) == "/admin/status"
+
+
 @contextmanager
 def serving_dashboard(migrated_database: MigratedDatabase, kind: str) -> Iterator[WebServer]:
     """Run a server on the sandbox whose admin has a password."""

@@ -1,5 +1,6 @@
 """Helpers for tests of commands: results, an installation, a simulated sender."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ class Ended(NamedTuple):
 
 
 Run = Callable[..., Ended]
+
+
+def rows(ended: Ended) -> list[list[str]]:
+    """Return the cells of a printed table, without its headings."""
+    return [re.split("  +", line) for line in ended.out.splitlines()[1:]]
 
 
 class Installation:

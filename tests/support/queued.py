@@ -102,6 +102,7 @@ def put_sender(
     state: State = "connected",
     *,
     channel: str = "sandbox",
+    until: int | None = None,
     now: int | None = None,
 ) -> None:
     """Insert a sender with a supervisor and a heartbeat at `now`."""
@@ -109,9 +110,8 @@ def put_sender(
     with database.write() as connection:
         records.register(connection, name=name, channel=channel, now=now)
         assert records.take_lease(connection, name=name, owner="m", now=now)
-        records.report(
-            connection, name=name, new=StateReport(state, CARRIES.get(state, "none")), now=now
-        )
+        new = StateReport(state, CARRIES.get(state, "none"), until=until)
+        records.report(connection, name=name, new=new, now=now)
         records.beat(connection, name=name, now=now)
 
 

@@ -16,6 +16,7 @@ from typing import Self
 from support.services import wait_until
 
 CTRL_C = b"\x03"
+ERASED_SCREEN = "\x1b[H\x1b[J"
 LINES = 60
 
 
@@ -58,6 +59,11 @@ class Terminal:
     def text(self) -> str:
         """Return all output so far, with its line ends."""
         return self._seen.decode(errors="replace").replace("\r\n", "\n")
+
+    @property
+    def screen(self) -> str:
+        """Return the output since the screen was last erased."""
+        return self.text.rpartition(ERASED_SCREEN)[2]
 
     def wait_for(self, text: str, seconds: float = 60) -> None:
         """Wait until the output contains a text."""

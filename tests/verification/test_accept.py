@@ -10,11 +10,13 @@ from sqlalchemy.exc import IntegrityError
 
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeCipher
-from hudhud.core.errors import QueueUnavailable
+from hudhud.core.errors import QueueUnavailable, SenderRestricted
 from hudhud.core.phones import Phone
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import LARGEST_GROUP
+from hudhud.messages import contacts
+from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification.new_verification import Accepted, NewVerification, SendRequest
 from support.queued import (
     NOW,
@@ -243,3 +245,60 @@ def test_code_whose_validity_is_shorter_than_the_queue_is_refused(database: Data
         refused, accepted = start.write(connection, [short, long])
     assert isinstance(refused, QueueUnavailable)
     assert isinstance(accepted, Accepted)
+
+
+def restrict(database: Database, until: int) -> None:
+    """Restrict the only sender until then."""
+    put_sender(database, "main", "restricted", channel="linked", until=until, now=NOW)
+
+
+def test_strangers_are_refused_if_all_senders_are_restricted_until_after_the_codes_end(
+    database: Database,
+) -> None:
+    known = "+201000000001"
+    restrict(database, NOW + VALIDITY_MS)
+    with database.write() as connection:
+        contacts.remember_wrote(connection, phone=known, at=NOW - 1)
+    asked = [
+        (caller("a"), request()),
+        (caller("b"), request(known)),
+        (caller("c"), request(ttl_seconds=900)),
+        (caller("d", is_test=True), request()),
+        (caller("e", limits="per_number=1/1h"), request()),
+    ]
+    linked = starter(database, lambda: NOW, channel="linked")
+    refused, *others, limited = start(database, *asked, starter=linked)
+    assert [type(result) for result in others] == [Accepted] * 3
+    assert isinstance(refused, SenderRestricted)
+    assert (refused.retry_after, refused.until) == (300, NOW + VALIDITY_MS)
+    assert refused.reaches_known
+    assert isinstance(limited, SenderRestricted)
+    restrict(database, NOW + 1)
+    accepted, again = start(database, asked[-1], asked[-1], starter=linked)
+    assert isinstance(accepted, Accepted), "a refusal must not count towards limits"
+    assert not isinstance(again, Accepted)
+
+
+def test_code_is_accepted_if_it_can_be_sent_after_the_restriction(database: Database) -> None:
+    linked = starter(database, lambda: NOW, channel="linked")
+    ends = NOW + VALIDITY_MS
+    for until, kind in [
+        (ends - LAST_CALL_MS, SenderRestricted),
+        (ends - LAST_CALL_MS - 1, Accepted),
+    ]:
+        restrict(database, until)
+        (result,) = start(database, (caller(f"until {until}"), request()), starter=linked)
+        assert isinstance(result, kind)
+
+
+def test_refused_stranger_takes_no_place_in_the_queue(database: Database) -> None:
+    restrict(database, NOW + VALIDITY_MS)
+    with database.write() as connection:
+        contacts.remember_wrote(connection, phone="+201000000001", at=NOW - 1)
+    paced = starter(database, lambda: NOW, **PACED)
+    strangers = [(caller(f"s{one}"), request()) for one in range(PLACES)]
+    known = [(caller(f"k{one}"), request("+201000000001")) for one in range(PLACES + 1)]
+    results = start(database, *strangers, *known, starter=paced)
+    assert [type(result) for result in results[:PLACES]] == [SenderRestricted] * PLACES
+    assert count_of(results) == PLACES
+    assert type(results[-1]) is QueueUnavailable

@@ -11,7 +11,7 @@ from hudhud.messages import statistics
 from hudhud.verification import lifecycle
 from hudhud.verification.lifecycle import Ended, Status
 from hudhud.verification.new_verification import Accepted
-from support.queued import NOW, VALIDITY_MS, accept, caller, change, verification_of
+from support.queued import NOW, VALIDITY_MS, accept, caller, change, stored, verification_of
 from support.receivers import add_endpoint
 from support.verifying import accepted, kept_numbers, verification
 
@@ -76,6 +76,19 @@ def test_verification_ends_once(database: Database) -> None:
         again = lifecycle.exhaust_attempts(connection, one.verification_id, now=NOW)
     assert again == Ended(ids=(), canceled=0)
     assert status(database, one) == "approved"
+
+
+def test_end_is_not_dated_before_the_beginning(database: Database) -> None:
+    first, second = accept(database, 2)
+    approve(database, first, now=NOW - 60_000)
+    with database.write() as connection:
+        canceled = [second.verification_id]
+        lifecycle.cancel(connection, canceled, reason="caller", now=NOW - 60_000)
+    assert [verification(database, one.verification_id).ended_at for one in (first, second)] == [
+        NOW,
+        NOW,
+    ]
+    assert stored(database, second.message_id).finished_at == NOW
 
 
 def test_canceled_messages_are_counted(database: Database) -> None:

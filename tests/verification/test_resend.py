@@ -9,11 +9,19 @@ from sqlalchemy import select, update
 from hudhud.auth import api_keys
 from hudhud.auth.caller import Caller
 from hudhud.core.crypto import CodeCipher
-from hudhud.core.errors import Conflict, Gone, NotAllowed, QueueUnavailable, Refused, TooMany
+from hudhud.core.errors import (
+    Conflict,
+    Gone,
+    NotAllowed,
+    QueueUnavailable,
+    Refused,
+    SenderRestricted,
+    TooMany,
+)
 from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
-from hudhud.messages import queue
+from hudhud.messages import contacts, queue
 from hudhud.messages.outcomes import Failed, Outcome, Sent
 from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification.limits.rate_limits import LimitReached
@@ -21,7 +29,17 @@ from hudhud.verification.new_verification import Accepted
 from hudhud.verification.resend import WAITS, Resent
 from hudhud.worker.worker import record_outcomes
 from support.keys import make_key
-from support.queued import NOW, SECRET, VALIDITY_MS, caller, change, starter, stored
+from support.queued import (
+    NOW,
+    PHONE,
+    SECRET,
+    VALIDITY_MS,
+    caller,
+    change,
+    put_sender,
+    starter,
+    stored,
+)
 from support.verifying import (
     SHOP,
     accepted,
@@ -214,6 +232,26 @@ def test_resend_is_refused_if_the_queue_is_full(database: Database) -> None:
     for number in range(1, 5):  # the remaining half minute has room for four
         change(database, first.message_id + number, status="canceled")
     send_again(database, one, after=30 * SECOND, **paced)
+
+
+def test_resend_to_a_stranger_is_refused_while_all_senders_are_restricted(
+    database: Database,
+) -> None:
+    (first,) = start(
+        database, (SHOP, request()), starter=starter(database, lambda: NOW, channel="linked")
+    )
+    assert isinstance(first, Accepted)
+    change(database, first.message_id, status="sent")
+    put_sender(
+        database, "main", "restricted", channel="linked", until=NOW + VALIDITY_MS, now=NOW + 29_000
+    )
+    one = first.verification_id
+    with pytest.raises(SenderRestricted) as error:
+        send_again(database, one, after=30 * SECOND, channel="linked")
+    assert error.value.retry_after == 270
+    with database.write() as connection:
+        contacts.remember_wrote(connection, phone=PHONE, at=NOW)
+    send_again(database, one, after=30 * SECOND, channel="linked")
 
 
 TEXTS = '''

@@ -276,13 +276,13 @@ def test_early_receipts_are_held_until_their_send_is_recorded(
 ) -> None:
     (message,) = submit(database)
     watched.take(Receipt("p-1", "read", NOW + 2))
-    watched.take(Receipt("p-1", "delivered", NOW + 1))
+    watched.take(Receipt("p-1", "delivered", NOW - 1))
     watched.flush()
     assert stored(database, message).status == "queued"
     record_sent(database, message, "p-1")
     wait_until(lambda: stored(database, message).status == "read", SECONDS, "the held receipts")
     row = stored(database, message)
-    assert (row.delivered_at, row.read_at) == (NOW + 1, NOW + 2)
+    assert (row.sent_at, row.delivered_at, row.read_at) == (NOW, NOW, NOW + 2)
 
 
 def test_unknown_receipt_is_dropped_after_a_while(database: Database) -> None:

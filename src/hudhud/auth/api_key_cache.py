@@ -1,5 +1,6 @@
 """Cache of API keys, to identify callers within microseconds."""
 
+import asyncio
 import hmac
 import threading
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from hudhud.auth.api_keys import (
     note_environment_used,
 )
 from hudhud.auth.caller import ENVIRONMENT, ENVIRONMENT_NAME, ENVIRONMENT_SCOPES, Caller
+from hudhud.auth.look_limit import LookLimit
 from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.core.ip_addresses import parse_networks
 from hudhud.db.engine import Database
@@ -41,8 +43,9 @@ class _Key:
 class ApiKeyCache:
     """The valid keys, refreshed once a second by a thread.
 
-    While the database is unavailable, cached keys keep working until they expire. The thread also
-    records when each key was last used, to the minute.
+    An unknown key is looked up in the database before it is refused, as often as `look_limit`
+    allows, so that a new key works at once. While the database is unavailable, cached keys keep
+    working until they expire. The thread also records when each key was last used, to the minute.
     """
 
     def __init__(
@@ -50,12 +53,14 @@ class ApiKeyCache:
         database: Database,
         environment_key: str | None,
         clock: Callable[[], int] = now_ms,
+        look_limit: LookLimit | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
+        self._look_limit = look_limit or LookLimit()
         self._environment = None if environment_key is None else digest(environment_key)
         self._environment_caller = Caller(ENVIRONMENT, ENVIRONMENT_NAME, ENVIRONMENT_SCOPES)
-        self._keys: dict[bytes, _Key] = {}
+        self._keys: dict[bytes, _Key | None] = {}  # None: looked up in vain since the last refresh
         self._used: dict[int, int] = {}
         self._noted: dict[int, int] = {}
         self._readable = True
@@ -74,8 +79,17 @@ class ApiKeyCache:
         self._thread.join()
         self._note_uses(least_ms=1)
 
+    async def find(self, presented: str) -> Caller | None:
+        """Return the caller of a key, or None if it is invalid, also to the database."""
+        caller = self.identify(presented)
+        presented_digest = digest(presented)
+        if caller is not None or presented_digest in self._keys or not self._look_limit.take():
+            return caller
+        await asyncio.to_thread(self._look_up, presented_digest)
+        return self.identify(presented)
+
     def identify(self, presented: str) -> Caller | None:
-        """Return the caller of a key, or None if it is invalid."""
+        """Return the caller of a cached key, or None."""
         presented_digest = digest(presented)
         now = self._clock()
         if self._environment is not None and hmac.compare_digest(
@@ -90,10 +104,25 @@ class ApiKeyCache:
         self._used[key.id] = now
         return key.caller
 
-    def admin_name(self, presented: str) -> str | None:
+    async def admin_name(self, presented: str) -> str | None:
         """Return the key's name if it has the scope admin, else None."""
-        caller = self.identify(presented)
+        caller = await self.find(presented)
         return caller.name if caller is not None and caller.may("admin") else None
+
+    def _look_up(self, presented_digest: bytes) -> None:
+        """Cache the result of looking for one key, until the next refresh."""
+        cached = self._keys  # a refresh meanwhile replaces it, and may know of a later revocation
+        found = select(api_keys).where(
+            api_keys.c.digest == presented_digest, is_in_use(self._clock())
+        )
+        try:
+            with self._database.read() as connection:
+                row = connection.execute(found).first()
+        except SQLAlchemyError as error:
+            # Not worth a warning, because the refresh warns.
+            log.debug("cannot look up an API key", error=str(error.__cause__ or error))
+        else:
+            cached[presented_digest] = None if row is None else _key(row)
 
     def _run(self) -> None:
         while not self._stopping.wait(RENEW_SECONDS):
@@ -116,7 +145,7 @@ class ApiKeyCache:
                 )
             self._readable = False
         else:
-            self._keys = {row.digest: _Key(row.id, _caller(row), row.expires_at) for row in rows}
+            self._keys = {row.digest: _key(row) for row in rows}
             self._readable = True
 
     def _note_uses(self, *, least_ms: int) -> None:
@@ -136,6 +165,10 @@ class ApiKeyCache:
             log.debug("cannot record the use of API keys", error=str(error.__cause__ or error))
         else:
             self._noted |= uses
+
+
+def _key(row: Row[Any]) -> _Key:
+    return _Key(row.id, _caller(row), row.expires_at)
 
 
 def _caller(row: Row[Any]) -> Caller:

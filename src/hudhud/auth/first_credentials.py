@@ -50,7 +50,7 @@ class FirstCredentials:
 
     def text(self) -> str:
         """Return the lines that show the credentials to a person."""
-        lines = ["Hudhud generated these credentials. They are shown only once: keep them safe."]
+        lines = ["Hudhud generated these credentials and keeps only their hashes: store them now."]
         if self.api_key is not None:
             lines.append(f"  API key (header X-API-KEY): {self.api_key}")
         if self.admin_password is not None:

@@ -11,27 +11,25 @@ import typer
 
 from hudhud import __version__
 from hudhud.cli.commands import CommandGroup
+from hudhud.cli.help import PROGRAM, CommandTyper
 from hudhud.core.errors import BadRequest, HudhudError, QueueUnavailable, SettingsError
 from hudhud.worker.program import Program
 
+ABOUT = """Verify phone numbers over WhatsApp, on your own machine.
+
+Start with `hudhud demo` to try it without a phone, or with `hudhud serve` to run it."""
 WORKER = Program((sys.executable, "-m", "hudhud.worker.process"))
 FAILED = 1
 WRONG_USE = 2
 
-cli = typer.Typer(
-    name="hudhud",
-    cls=CommandGroup,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+cli = CommandTyper(ABOUT, group=CommandGroup)
 
 
 def main(worker: Program = WORKER) -> None:
     """Run the command line; `worker` is the program of a sender's process."""
     os.umask(0o077)  # every file of Hudhud may hold secrets
     try:
-        cli(prog_name="hudhud", obj=worker)
+        cli(prog_name=PROGRAM, obj=worker)
     except (SettingsError, BadRequest) as error:
         _end(*str(error).splitlines(), exit_code=WRONG_USE)
     except QueueUnavailable as error:
@@ -70,7 +68,4 @@ def hudhud(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Verify phone numbers over WhatsApp, on your own machine.
-
-    Start with `hudhud demo` to try it without a phone, or with `hudhud serve` to run it.
-    """
+    """Take the options of `hudhud` itself."""

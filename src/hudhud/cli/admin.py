@@ -9,11 +9,12 @@ import typer
 from hudhud import app
 from hudhud.auth import admin_password, login_attempts, second_factor
 from hudhud.cli.changes import changing, note
+from hudhud.cli.help import CommandTyper
 from hudhud.cli.terminal import progress
 from hudhud.core.errors import BadRequest, CommandFailed, SettingsError
 from hudhud.core.settings import load_settings
 
-admin = typer.Typer(help="Set the admin's password, or restore lost access.", no_args_is_help=True)
+admin = CommandTyper("Set the admin's password, or restore lost access.")
 
 
 @admin.command("set-password")
@@ -43,7 +44,9 @@ def set_password() -> None:
 def unlock(
     address: Annotated[
         str | None,
-        typer.Argument(help="The locked-out IP address; all addresses by default."),
+        typer.Argument(
+            metavar="ADDRESS", help="The locked-out IP address; all addresses by default."
+        ),
     ] = None,
 ) -> None:
     """Clear failed logins, so that an address need not wait 15 minutes."""

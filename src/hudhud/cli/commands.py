@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from hudhud.cli.help import CommandTyper, Group
+
 
 class Entry(NamedTuple):
     """A command's module below `hudhud.cli`, its attribute, and its first help line."""
@@ -61,7 +63,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
 }
 
 
-class CommandGroup(TyperGroup):
+class CommandGroup(Group):
     """Lists the commands without importing them."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- typer's signature
@@ -86,6 +88,6 @@ def load(name: str) -> TyperCommand | TyperGroup:
     found = getattr(import_module(f"hudhud.cli.{entry.module}"), entry.attribute)
     if isinstance(found, typer.Typer):
         return get_group(found)
-    alone = typer.Typer(add_completion=False)
+    alone = CommandTyper()
     alone.command(name)(found)
     return cast("TyperCommand", get_command(alone))

@@ -15,7 +15,7 @@ from hudhud.maintenance.forget import forget as forget_number
 def forget(
     number: Annotated[
         str,
-        typer.Argument(metavar="+NUMBER", help="The person's phone number, like +201001234567."),
+        typer.Argument(metavar="PHONE", help="The person's phone number, like +201001234567."),
     ],
 ) -> None:
     """Replace a phone number with a pseudonym in all stored data.

@@ -10,28 +10,35 @@ from hudhud import app
 from hudhud.auth import api_keys
 from hudhud.auth.api_key_settings import DEFAULT_SCOPES
 from hudhud.cli.changes import changing, note
+from hudhud.cli.durations import METAVAR, Duration, duration
+from hudhud.cli.help import CommandTyper
+from hudhud.cli.tables import ago, ahead, table
 from hudhud.cli.terminal import existing_installation, progress, warn
-from hudhud.core.clock import iso, now_ms
-from hudhud.core.errors import BadRequest, CommandFailed
-from hudhud.core.rates import KINDS, parse_span
+from hudhud.core.clock import now_ms
+from hudhud.core.errors import CommandFailed
+from hudhud.core.rates import KINDS
 from hudhud.core.sentences import say
 from hudhud.core.settings import load_settings
 from hudhud.db.locks import Lock, lock
 
+USUAL_OVERLAP = Duration(api_keys.OVERLAP_MS)
+HEADINGS = ("prefix", "name", "created", "last used", "state", "settings")
 ONCE = "Store it safely, it is shown only once:"
 
-keys = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
+keys = CommandTyper("Create, list, rotate and revoke API keys.")
 
 
 @keys.command()
 def create(
     *,
     name: Annotated[
-        str, typer.Argument(help="Name of the program that uses the key, like webshop.")
+        str,
+        typer.Argument(metavar="NAME", help="Name of the program that uses the key, like webshop."),
     ],
     scope: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="SCOPE",
             help="Permission: send (request codes), verify (check them), read (see their status), "
             "sandbox (read the sandbox's messages), admin (everything, including /admin). "
             f"Repeatable; {', '.join(DEFAULT_SCOPES)} by default.",
@@ -43,7 +50,7 @@ def create(
     limit: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KIND=TEXT",
+            metavar="KIND=LIMIT",
             help="Limit for this key, like per_number=1/30s,5/1h, or per_prefix=0 for none. "
             f"Kinds: {', '.join(KINDS)}. Repeatable.",
         ),
@@ -67,12 +74,17 @@ def create(
         ),
     ] = None,
     expires_in: Annotated[
-        str | None, typer.Option(help="How long the key works, like 90d; without end by default.")
+        Duration | None,
+        typer.Option(
+            parser=duration,
+            metavar=METAVAR,
+            help="How long the key works, like 90d; without end by default.",
+        ),
     ] = None,
 ) -> None:
     """Create an API key and print it once; only its hash is kept."""
     now = now_ms()
-    expires_at = None if expires_in is None else now + _milliseconds(expires_in)
+    expires_at = None if expires_in is None else now + expires_in.milliseconds
     with progress("Opening the database …"):
         database = app.open_installation(load_settings())
     with closing(database), database.write() as connection:
@@ -105,11 +117,12 @@ def list_all() -> None:
         used_at = api_keys.environment_used_at(connection)
     now = now_ms()
     newest = {key.owner: key.prefix for key in found if api_keys.still_works(key, now)}
-    for key in found:
-        is_newest = newest.get(key.owner) == key.prefix
-        typer.echo(_line(key, _state(key, now=now, is_newest=is_newest)))
+    if found:
+        rows = [_row(key, now, is_newest=newest.get(key.owner) == key.prefix) for key in found]
+        typer.echo(table(HEADINGS, rows))
     if settings.api_key is not None:
-        warn(f"The API_KEY of the settings also works, {_used(used_at)}.")
+        used = "never used" if used_at is None else f"last used {ago(used_at, now)}"
+        warn(f"The API_KEY of the settings also works, {used}.")
     elif not found:
         warn("There is no key yet. Create one with: hudhud keys create NAME")
 
@@ -122,19 +135,23 @@ def rotate(
         typer.Argument(metavar="NAME", help="The key's name, or its prefix in `keys list`."),
     ],
     overlap: Annotated[
-        str, typer.Option(help="How long the earlier secret still works, 0s to 30d.")
-    ] = "24h",
+        Duration,
+        typer.Option(
+            parser=duration,
+            metavar=METAVAR,
+            help="How long the earlier secret still works, 0s to 30d.",
+        ),
+    ] = USUAL_OVERLAP,
 ) -> None:
     """Issue a new secret for an API key and print it once.
 
     The key keeps its name, settings and verifications. The earlier secret expires after an overlap.
     """
-    overlap_ms = _milliseconds(overlap)
     with changing(load_settings()) as connection:
         lock(connection, Lock.API_KEYS)
         now = now_ms()
         owner = api_keys.owner_of(connection, key.removesuffix("…"), now=now)
-        new = owner and api_keys.rotate(connection, owner, overlap_ms=overlap_ms, now=now)
+        new = owner and api_keys.rotate(connection, owner, overlap_ms=overlap.milliseconds, now=now)
         if not new:
             raise CommandFailed(_unknown(key))
         note(connection, "key_rotated", new.name, new.sentence)
@@ -147,7 +164,7 @@ def revoke(
     key: Annotated[
         str,
         typer.Argument(
-            metavar="PREFIX_OR_NAME",
+            metavar="NAME",
             help="The key's name, to revoke all its secrets, or a secret's prefix in `keys list`.",
         ),
     ],
@@ -162,29 +179,24 @@ def revoke(
     typer.echo("The key is revoked.")
 
 
-def _line(key: Row[Any], state: str) -> str:
-    times = f"made {iso(key.created_at)}  {_used(key.last_used_at)}"
-    return f"{key.prefix}…  {key.name}  {api_keys.described(key).english()}  {times}  {state}"
+def _row(key: Row[Any], now: int, *, is_newest: bool) -> list[str]:
+    return [
+        f"{key.prefix}…",
+        key.name,
+        ago(key.created_at, now),
+        ago(key.last_used_at, now),
+        _state(key, now=now, is_newest=is_newest),
+        api_keys.described(key).english(),
+    ]
 
 
 def _state(key: Row[Any], *, now: int, is_newest: bool) -> str:
     if key.revoked_at is not None:
-        return f"revoked {iso(key.revoked_at)}"
+        return f"revoked {ago(key.revoked_at, now)}"
     if not api_keys.still_works(key, now):
-        return "expired"
-    return "in use" if is_newest else "replaced, in use until it expires"
-
-
-def _used(used_at: int | None) -> str:
-    return "never used" if used_at is None else f"last used {iso(used_at)}"
-
-
-def _milliseconds(text: str) -> int:
-    """Parse a duration like `24h`. Raises BadRequest."""
-    milliseconds = parse_span(text)
-    if milliseconds is None:
-        raise BadRequest(f"{text!r} is not a duration. Write it like 90d, 24h, 30m or 0s.")
-    return milliseconds
+        return f"expired {ago(key.expires_at, now)}"
+    use = "in use" if is_newest else "replaced"
+    return use if key.expires_at is None else f"{use}, ends {ahead(key.expires_at, now)}"
 
 
 def _unknown(key: str) -> str:

@@ -10,9 +10,10 @@ import typer
 from sqlalchemy import Row
 
 from hudhud.channels import registry
+from hudhud.cli.durations import METAVAR, Duration, duration
 from hudhud.cli.pairing_qr import QrDisplay, drawing, width_of
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.core.errors import CommandFailed, SettingsError
 from hudhud.core.phones import mask_phone
 from hudhud.core.settings import load_settings
@@ -20,6 +21,7 @@ from hudhud.db.engine import Database
 from hudhud.senders import commands, records
 from hudhud.senders.commands import CommandResult
 
+USUAL_TIMEOUT = Duration(5 * MINUTE_MS)
 POLL_SECONDS = 0.5
 ANSWER_SECONDS = 60.0
 # A process that starts, or restarts after a logout, needs a few seconds.
@@ -33,13 +35,14 @@ def pair(
     phone: Annotated[
         str | None,
         typer.Option(
-            metavar="NUMBER",
+            metavar="PHONE",
             help="Show a code to type on this number's phone, instead of the QR code.",
         ),
     ] = None,
-    seconds: Annotated[
-        int, typer.Option("--timeout", min=1, help="Seconds to wait for the phone.")
-    ] = 300,
+    timeout: Annotated[
+        Duration,
+        typer.Option(parser=duration, metavar=METAVAR, help="How long to wait for the phone."),
+    ] = USUAL_TIMEOUT,
 ) -> None:
     """Link a WhatsApp account by QR code or typed code.
 
@@ -51,7 +54,7 @@ def pair(
         raise SettingsError(f"CHANNEL={settings.channel} needs no phone. Set {others} to link one.")
     number = None if phone is None else phone_from(phone).number
     with existing_installation(settings) as database:
-        watched = _Watched(database, settings.sender_name, seconds)
+        watched = _Watched(database, settings.sender_name, timeout)
         record = watched.wait_for_process()
         if record.state == "connected":
             typer.echo(f"WhatsApp is already linked and connected{_as(record)}.")
@@ -66,10 +69,10 @@ def pair(
 class _Watched:
     """The sender's record, polled for a limited time."""
 
-    def __init__(self, database: Database, sender: str, seconds: float) -> None:
+    def __init__(self, database: Database, sender: str, patience: Duration) -> None:
         self._database = database
         self._sender = sender
-        self._seconds = seconds
+        self._patience = patience
 
     def wait_for_process(self) -> Row[Any]:
         """Wait until a process runs the sender, and return its record.
@@ -102,7 +105,7 @@ class _Watched:
 
         Raises CommandFailed if pairing cannot help, or on timeout.
         """
-        deadline = time.monotonic() + self._seconds
+        deadline = time.monotonic() + self._patience.seconds
         seen = None
         with closing(self._database.doorbell()) as doorbell:
             while (record := self._read()).state != "connected":
@@ -110,7 +113,7 @@ class _Watched:
                     raise CommandFailed(records.detail_of(record))
                 if time.monotonic() >= deadline:
                     raise CommandFailed(
-                        f"No phone was linked within {self._seconds:g} s. Run the command again "
+                        f"No phone was linked within {self._patience}. Run the command again "
                         "for a new code."
                     )
                 state = (
@@ -137,7 +140,7 @@ class _Watched:
 
 
 def _show_qr(folder: Path, watched: _Watched) -> Row[Any]:
-    display = QrDisplay(folder, in_place=True)
+    display = QrDisplay(folder)
     reported: list[Path] = []
 
     def show(record: Row[Any]) -> None:

@@ -10,15 +10,16 @@ import typer
 from hudhud import app
 from hudhud.auth.caller import COMMAND_LINE, Caller
 from hudhud.auth.secret_check import check_secret
+from hudhud.cli.durations import METAVAR, Duration, duration
 from hudhud.cli.terminal import existing_installation, phone_from, progress, warn
-from hudhud.core.clock import iso, now_ms
+from hudhud.core.clock import MINUTE_MS, iso, now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.phones import Phone
 from hudhud.core.settings import Settings, load_settings
 from hudhud.core.stored_sentences import in_english
 from hudhud.db.engine import Database
 from hudhud.messages import states
-from hudhud.senders import records
+from hudhud.senders.carriers import carriers
 from hudhud.verification.build import (
     build_code_cipher,
     build_countries,
@@ -29,20 +30,24 @@ from hudhud.verification.new_verification import Accepted, SendRequest
 
 # The limits of callers do not apply to an operator's tests.
 CALLER = Caller(COMMAND_LINE, COMMAND_LINE, frozenset({"send"}), limits="per_number=0 per_prefix=0")
+USUAL_TIMEOUT = Duration(MINUTE_MS)
 POLL_SECONDS = 0.5
 ARRIVED = (states.DELIVERED, states.READ)
 ENDED_BADLY = (states.FAILED, states.EXPIRED, states.CANCELED)
 
 
 def send(
-    phone: Annotated[str, typer.Argument(help="The number, with + and country code.")],
+    phone: Annotated[
+        str, typer.Argument(metavar="PHONE", help="The number, with + and country code.")
+    ],
     *,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Follow the message until it arrives.")
     ] = True,
-    seconds: Annotated[
-        int, typer.Option("--timeout", min=1, help="Seconds to follow the message.")
-    ] = 60,
+    timeout: Annotated[
+        Duration,
+        typer.Option(parser=duration, metavar=METAVAR, help="How long to follow the message."),
+    ] = USUAL_TIMEOUT,
     show_code: Annotated[bool, typer.Option("--show-code", help="Print the code too.")] = False,
 ) -> None:
     """Send a code to a phone number and follow its delivery.
@@ -60,7 +65,7 @@ def send(
             typer.echo(f"Code: {accepted.code}")
         _warn_without_sender(database, settings.channel)
         if wait:
-            _follow(database, accepted.message_id, seconds)
+            _follow(database, accepted.message_id, timeout)
 
 
 def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
@@ -81,14 +86,14 @@ def _accept(settings: Settings, database: Database, phone: Phone) -> Accepted:
 
 def _warn_without_sender(database: Database, channel: str) -> None:
     with database.read() as connection:
-        carriers = records.count_alive(connection, channel=channel, now=now_ms())
-    if carriers == 0:
+        found = carriers(connection, channel=channel, now=now_ms())
+    if found.alive == 0:
         warn("No sender is running. Start `hudhud serve` or `hudhud worker` to send the message.")
 
 
-def _follow(database: Database, job: int, seconds: int) -> None:
+def _follow(database: Database, job: int, patience: Duration) -> None:
     """Print each new state of the message until it arrives. Raises CommandFailed."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patience.seconds
     told = states.QUEUED
     with closing(database.doorbell()) as doorbell:
         while time.monotonic() < deadline and told not in ARRIVED + ENDED_BADLY:
@@ -100,7 +105,7 @@ def _follow(database: Database, job: int, seconds: int) -> None:
             if status != told:
                 typer.echo(f"Job {job}: {status}" + (f". {error}" if error else ""))
                 told = status
-    _judge(job, told, seconds)
+    _judge(job, told, patience)
 
 
 def _state(database: Database, job: int) -> tuple[str, str | None]:
@@ -111,15 +116,15 @@ def _state(database: Database, job: int) -> tuple[str, str | None]:
     return row.status, in_english(row, "error")
 
 
-def _judge(job: int, status: str, seconds: int) -> None:
+def _judge(job: int, status: str, patience: Duration) -> None:
     if status in ARRIVED:
         return
     if status == states.SENT:
         warn(
-            f"Sent, but not delivered within {seconds} s: the phone may be off. WhatsApp delivers "
+            f"Sent, but not delivered within {patience}: the phone may be off. WhatsApp delivers "
             "the message later."
         )
         return
     if status in ENDED_BADLY:
         raise CommandFailed(f"Job {job} was not sent.")
-    raise CommandFailed(f"Job {job} is still {status} after {seconds} s. See: hudhud status")
+    raise CommandFailed(f"Job {job} is still {status} after {patience}. See: hudhud status")

@@ -1,16 +1,15 @@
 """`hudhud serve`, `hudhud worker` and `hudhud migrate`."""
 
-import sys
 from contextlib import closing
 
 import structlog
 import typer
 
-from hudhud import __version__, app
+from hudhud import app
 from hudhud.auth.first_credentials import FirstCredentials, announce, ensure_credentials
-from hudhud.channels.registry import channel_type
-from hudhud.cli import startup_notices
-from hudhud.cli.pairing_qr import showing_qr
+from hudhud.cli import running_service, startup_notices
+from hudhud.cli.greeting import greeting
+from hudhud.cli.pairing_qr import PairingWatch, showing_qr
 from hudhud.cli.terminal import progress
 from hudhud.core import logs
 from hudhud.core.env_files import read_environment
@@ -20,18 +19,6 @@ from hudhud.db.engine import Database
 from hudhud.db.migrate import current_revision
 from hudhud.maintenance import secret_rotation
 from hudhud.verification.build import secret_of
-
-GREETING = """
-Hudhud {version} listens on {address}    API: {address}/api/docs
-Admin name: {admin}. Ctrl-C stops it.
-
-{first_step}
-
-  curl -X POST {address}/api/v1/otp/send \\
-    -H 'X-API-KEY: {key}' \\
-    -H 'Content-Type: application/json' \\
-    -d '{{"phoneNumber": "{phone}"}}'
-{key_hint}"""
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +32,12 @@ def serve(context: typer.Context) -> None:
     from hudhud import serve as service  # noqa: PLC0415 -- only this loads the web framework
 
     settings, database, made = _start("serve")
-    with showing_qr(database, settings.sender_name, settings.data_dir):
-        service.serve(settings, database, context.obj, lambda port: _greet(settings, port, made))
+    with showing_qr(database, settings.sender_name, settings.data_dir) as watch:
+
+        def greet(port: int) -> None:
+            _greet(watch, settings, database, port, made)
+
+        service.serve(settings, database, context.obj, greet)
 
 
 def worker(context: typer.Context) -> None:
@@ -60,6 +51,7 @@ def worker(context: typer.Context) -> None:
         )
     settings, database, _ = _start("worker")
     with showing_qr(database, settings.sender_name, settings.data_dir):
+        running_service.remember(database, settings, port=None)
         service.work(settings, database, context.obj)
 
 
@@ -102,40 +94,16 @@ def _make_ready(settings: Settings, database: Database) -> FirstCredentials | No
     return made
 
 
-def _greet(settings: Settings, port: int, made: FirstCredentials | None) -> None:
-    """Print where Hudhud listens and how to send the first code."""
+def _greet(
+    watch: PairingWatch,
+    settings: Settings,
+    database: Database,
+    port: int,
+    made: FirstCredentials | None,
+) -> None:
+    """Record, log and print where Hudhud listens."""
+    running_service.remember(database, settings, port)
     host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     log.info("listening", address=address, channel=settings.channel)
-    if sys.stdout.isatty():
-        typer.echo(_greeting(settings, address, None if made is None else made.api_key))
-
-
-def _greeting(settings: Settings, address: str, new_key: str | None) -> str:
-    reaches_people = channel_type(settings.channel).reaches_people
-    return GREETING.format(
-        version=__version__,
-        address=address,
-        admin=settings.admin_username,
-        first_step=_first_step(settings.channel),
-        key=new_key or "YOUR_KEY",
-        phone="+YOUR_NUMBER" if reaches_people else "+201001234567",
-        key_hint=_key_hint(settings, new_key),
-    )
-
-
-def _first_step(channel: str) -> str:
-    row = channel_type(channel)
-    if not row.reaches_people:
-        return f"Request the first code; the {channel} sends nothing:"
-    if row.needs_pairing:
-        return "Once WhatsApp is linked, send the first code to your own phone:"
-    return "Send the first code to your own phone:"
-
-
-def _key_hint(settings: Settings, new_key: str | None) -> str:
-    if new_key is not None:
-        return ""
-    if settings.api_key is not None:
-        return "\nYOUR_KEY is the API_KEY of your settings.\n"
-    return "\nYOUR_KEY was shown at the first start. To create another: hudhud keys create NAME\n"
+    watch.greet(greeting(settings, address, made))

@@ -1,7 +1,7 @@
 """`hudhud status`: the senders and the queue, even while nothing runs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -95,15 +95,22 @@ def _readable(found: Mapping[str, Any]) -> str:
     waits = queue["oldest_waits_seconds"]
     oldest = "" if waits is None else f", the oldest for {waits} s"
     jobs = ", ".join(f"{count} {state}" for state, count in found["latest_jobs"].items())
+    none = "none yet. Send a code with: hudhud send PHONE"
     return "\n".join(
         [
             f"Hudhud    {found['version']}",
             f"Database  {database['kind']} {database['address']}, revision {database['revision']}",
-            *(line for sender in found["senders"] for line in _sender_lines(sender)),
+            *_senders_lines(found["senders"]),
             f"Queue     {queue['queued']} waiting{oldest}; {queue['sending']} being sent",
-            f"Jobs      of the latest {LATEST_JOBS:,}: {jobs or 'none yet'}",
+            f"Jobs      of the latest {LATEST_JOBS:,}: {jobs or none}",
         ]
     )
+
+
+def _senders_lines(senders: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not senders:
+        return ["Sender    none yet. Start it with: hudhud serve"]
+    return [line for sender in senders for line in _sender_lines(sender)]
 
 
 def _sender_lines(sender: Mapping[str, Any]) -> list[str]:

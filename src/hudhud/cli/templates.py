@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
+from hudhud.cli.durations import METAVAR, Duration, duration
+from hudhud.cli.help import CommandTyper
 from hudhud.cli.terminal import warn
-from hudhud.core.errors import SettingsError
+from hudhud.core.clock import DAY_MS, MINUTE_MS
+from hudhud.core.errors import BadRequest, SettingsError
 from hudhud.core.plain_text import shortened
 from hudhud.core.settings import load_settings
 from hudhud.messages.templates import locales
 from hudhud.messages.templates.catalog import (
     FILE,
     LONGEST_SHOWN,
-    SECONDS_PER_MINUTE,
     LinkText,
     with_code,
 )
@@ -22,12 +24,10 @@ from hudhud.verification.build import build_templates
 from hudhud.verification.links.tokens import new_token
 
 SAMPLE_CODE = "4728190536"
-LONGEST_MINUTES = 1440
+SHORTEST, LONGEST = Duration(MINUTE_MS), Duration(DAY_MS)
 LINK_TEXTS: tuple[LinkText, ...] = ("link_reply", "link_verify", "link_approved", "link_refused")
 
-templates = typer.Typer(
-    help="Check your own message texts and preview all wordings.", no_args_is_help=True
-)
+templates = CommandTyper("Check your own message texts and preview all wordings.")
 
 
 @templates.command()
@@ -50,19 +50,26 @@ def check() -> None:
 def preview(
     *,
     template: Annotated[
-        str | None, typer.Option(help="The template; that of the key, else otp, by default.")
+        str | None,
+        typer.Option(metavar="NAME", help="The template; that of the key, else otp, by default."),
     ] = None,
     locale: Annotated[
         str | None,
-        typer.Option(help="The language; that of the key, else DEFAULT_LOCALE, by default."),
+        typer.Option(
+            metavar="LANGUAGE",
+            help="The language, like ar; that of the key, else DEFAULT_LOCALE, by default.",
+        ),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="Name of the API key that requests the code.")
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the API key that requests the code."),
     ] = None,
-    minutes: Annotated[
-        int | None,
+    validity: Annotated[
+        Duration | None,
         typer.Option(
-            min=1, max=LONGEST_MINUTES, help="Validity of the code; OTP_TTL_SECONDS by default."
+            parser=duration,
+            metavar=METAVAR,
+            help="Validity of the code, 1m to 1d; OTP_TTL_SECONDS by default.",
         ),
     ] = None,
 ) -> None:
@@ -75,12 +82,18 @@ def preview(
             f"There are no texts in {shortened(locale, LONGEST_SHOWN)}. These are in {chosen}; a "
             "request may get those of the number's country."
         )
-    ttl_seconds = minutes * SECONDS_PER_MINUTE if minutes else settings.otp_ttl_seconds
+    ttl_seconds = settings.otp_ttl_seconds if validity is None else _seconds(validity)
     name, bodies = texts.code_texts(template, chosen, key_name=key, ttl_seconds=ttl_seconds)
     code = SAMPLE_CODE[: settings.otp_length]
     _print(name, [with_code(body, code) for body in bodies])
     for text in LINK_TEXTS:
         _print(text, texts.link_texts(text, chosen, key_name=key, token=new_token()))
+
+
+def _seconds(validity: Duration) -> int:
+    if not SHORTEST.milliseconds <= validity.milliseconds <= LONGEST.milliseconds:
+        raise BadRequest(f"A code is valid for {SHORTEST} to {LONGEST}, not for {validity}.")
+    return validity.seconds
 
 
 def _print(name: str, wordings: Sequence[str]) -> None:

@@ -3,23 +3,31 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from hudhud import app
 from hudhud.auth import api_keys, caller
 from hudhud.auth.secret_check import check_secret
 from hudhud.cli.changes import changing, note
+from hudhud.cli.durations import METAVAR, Duration, duration
+from hudhud.cli.help import CommandTyper
+from hudhud.cli.tables import table
 from hudhud.cli.terminal import existing_installation, progress, warn
-from hudhud.core.clock import HOUR_MS, iso, now_ms
+from hudhud.cli.webhook_rows import (
+    DELIVERY_HEADINGS,
+    ENDPOINT_HEADINGS,
+    delivery_row,
+    endpoint_rows,
+)
+from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Cipher
 from hudhud.core.errors import BadRequest, CommandFailed
 from hudhud.core.rates import parse_span
 from hudhud.core.sentences import say
 from hudhud.core.settings import Settings, load_settings
-from hudhud.core.stored_sentences import in_english
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.verification.build import secret_of
@@ -30,27 +38,29 @@ from hudhud.webhooks.event_types import KINDS
 
 AT_ONCE = 1000
 LISTED = 20
+USUAL_OVERLAP = Duration(endpoints.OVERLAP_MS)
+ADD_ONE = "Add one with: hudhud webhooks add URL"
 
 Endpoint = Annotated[
     int, typer.Argument(metavar="ID", help="The endpoint's number in `webhooks list`.")
 ]
 
-hooks = typer.Typer(
-    name="webhooks",
-    help="Manage the endpoints that receive events, and their deliveries.",
-    no_args_is_help=True,
-)
+hooks = CommandTyper("Manage the endpoints that receive events, and their deliveries.")
 
 
 @hooks.command()
 def add(
     url: Annotated[
-        str, typer.Argument(help="Address for the events, like https://shop.example/hudhud.")
+        str,
+        typer.Argument(
+            metavar="URL", help="Address for the events, like https://shop.example/hudhud."
+        ),
     ],
     event: Annotated[
         list[str] | None,
         typer.Option(
             "--event",
+            metavar="EVENT",
             help=f"One of {', '.join(KINDS)}. Repeatable; all by default.",
         ),
     ] = None,
@@ -85,8 +95,11 @@ def add(
 def list_all() -> None:
     """List the endpoints with events, key, state and waiting or failed deliveries."""
     with existing_installation(load_settings()) as database, database.read() as connection:
-        for row in endpoints.list_endpoints(connection):
-            typer.echo("  ".join(_described(connection, row)))
+        rows = endpoint_rows(connection, now_ms())
+    if rows:
+        typer.echo(table(ENDPOINT_HEADINGS, rows))
+    else:
+        warn(f"There is no endpoint yet. {ADD_ONE}")
 
 
 @hooks.command()
@@ -116,34 +129,44 @@ def enable(endpoint: Endpoint) -> None:
 def rotate(
     endpoint: Endpoint,
     overlap: Annotated[
-        int, typer.Option(help="Hours in which the earlier secret also signs, at most 720.")
-    ] = endpoints.OVERLAP_MS // HOUR_MS,
+        Duration,
+        typer.Option(
+            parser=duration,
+            metavar=METAVAR,
+            help="How long the earlier secret also signs, 0s to 30d.",
+        ),
+    ] = USUAL_OVERLAP,
 ) -> None:
     """Issue a new secret for an endpoint and print it once."""
     settings = load_settings()
     with changing(settings) as connection:
         cipher = _cipher(connection, settings)
         rotated = endpoints.rotate(
-            connection, cipher, endpoint, now=now_ms(), overlap_ms=overlap * HOUR_MS
+            connection, cipher, endpoint, now=now_ms(), overlap_ms=overlap.milliseconds
         )
         if rotated is None:
             raise _no_such_endpoint(endpoint)
         note(connection, "webhook_rotated", shown(rotated.url))
-    _show(rotated, f"The earlier secret also signs for {overlap} h.")
+    _show(rotated, f"The earlier secret also signs for {overlap}.")
 
 
 @hooks.command("deliveries")
 def list_deliveries(
     endpoint: Annotated[
         int | None,
-        typer.Argument(metavar="[ID]", help="Only deliveries to this endpoint; all by default."),
+        typer.Argument(metavar="ID", help="Only deliveries to this endpoint; all by default."),
     ] = None,
     *,
     failed: Annotated[bool, typer.Option("--failed", help="Only failed deliveries.")] = False,
     before: Annotated[
-        int | None, typer.Option(help="Only deliveries before this one, for the next page.")
+        int | None,
+        typer.Option(
+            metavar="DELIVERY", help="Only deliveries before this one, for the next page."
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=AT_ONCE, help="Number of deliveries.")] = LISTED,
+    limit: Annotated[
+        int, typer.Option(min=1, max=AT_ONCE, metavar="COUNT", help="Number of deliveries.")
+    ] = LISTED,
 ) -> None:
     """List the latest deliveries with endpoint, event, state and time."""
     with existing_installation(load_settings()) as database, database.read() as connection:
@@ -154,24 +177,30 @@ def list_deliveries(
             before=before,
             limit=limit,
         )
-    for row in rows:
-        typer.echo("  ".join(_delivery(row)))
+        reason = _why_empty(connection, endpoint, is_filtered=failed or before is not None)
+    if rows:
+        now = now_ms()
+        typer.echo(table(DELIVERY_HEADINGS, [delivery_row(row, now) for row in rows]))
+    else:
+        warn(reason)
 
 
 @hooks.command()
 def replay(
     delivery: Annotated[
         int | None,
-        typer.Argument(
-            metavar="[DELIVERY]", help="The delivery's number in `webhooks deliveries`."
-        ),
+        typer.Argument(metavar="DELIVERY", help="The delivery's number in `webhooks deliveries`."),
     ] = None,
     endpoint: Annotated[
         int | None,
         typer.Option(metavar="ID", help="Instead: all failed deliveries to this endpoint."),
     ] = None,
     since: Annotated[
-        str, typer.Option(help="With --endpoint: since when, like 24h, 7d or 2026-01-31T08:00Z.")
+        str,
+        typer.Option(
+            metavar="DURATION|TIME",
+            help="With --endpoint: since when, like 24h, 7d or 2026-01-31T08:00Z.",
+        ),
     ] = "24h",
 ) -> None:
     """Replay one delivery, or all failed ones, under the same id."""
@@ -181,6 +210,16 @@ def replay(
         _replay_one(delivery)
     elif endpoint is not None:
         _replay_failed(endpoint, _moment(since))
+
+
+def _why_empty(connection: Connection, endpoint: int | None, *, is_filtered: bool) -> str:
+    if not endpoints.list_endpoints(connection):
+        return f"There is no endpoint yet, so nothing is delivered. {ADD_ONE}"
+    if endpoint is not None and endpoints.find(connection, endpoint) is None:
+        return str(_no_such_endpoint(endpoint))
+    if is_filtered:
+        return "No delivery matches. To list all: hudhud webhooks deliveries"
+    return "There is no delivery yet. To cause an event, send a code: hudhud send PHONE"
 
 
 def _replay_one(delivery: int) -> None:
@@ -259,55 +298,6 @@ def _show(signed: Signed, sentence: str) -> None:
         f"{sentence} Its secret, for verifying signatures; store it safely, it is shown only once:"
     )
     typer.echo(signed.secret)
-
-
-def _described(connection: Connection, row: Row[Any]) -> list[str]:
-    kinds = row.kinds.split()
-    return [
-        str(row.id),
-        shown(row.url),
-        "all events" if len(kinds) == len(KINDS) else ", ".join(kinds),
-        "of all keys" if row.api_key is None else f"of {_name_of(connection, row.api_key)}",
-        _state(row),
-        _counted(connection, row.id, delivery_states.PENDING),
-        _counted(connection, row.id, delivery_states.FAILED),
-    ]
-
-
-def _name_of(connection: Connection, owner: str) -> str:
-    if owner == caller.ENVIRONMENT:
-        return "API_KEY"
-    return api_keys.name_of(connection, owner) or owner
-
-
-def _state(row: Row[Any]) -> str:
-    if row.disabled_at is not None:
-        return f"disabled {iso(row.disabled_at)} ({in_english(row, 'disabled_reason')})"
-    return "works" if row.failing_since is None else f"fails since {iso(row.failing_since)}"
-
-
-def _counted(connection: Connection, endpoint: int, status: delivery_states.WebhookStatus) -> str:
-    count = delivery_log.count(connection, endpoint_id=endpoint, status=status)
-    most = delivery_log.MOST_COUNTED
-    return f"{status} {count}" if count <= most else f"{status} over {most}"
-
-
-def _delivery(row: Row[Any]) -> list[str]:
-    words = [
-        str(row.id),
-        f"endpoint {row.endpoint_id}",
-        row.kind,
-        row.event,
-        row.status,
-        f"attempts {row.attempts}",
-        f"at {iso(row.last_at or row.created_at)}",
-    ]
-    if row.status == delivery_states.PENDING:
-        words.append(f"next {iso(row.next_at)}")
-    if row.behind is not None:
-        words.append(f"behind {row.behind}")
-    error = in_english(row, "last_error")
-    return words if error is None else [*words, error]
 
 
 def _moment(text: str) -> int:

@@ -14,6 +14,7 @@ HudhudError
 │   ├── NotReady           a requirement is missing until an admin acts
 │   └── TooMany            a limit is reached; retryable after `retry_after` seconds
 ├── QueueUnavailable       nothing was stored; retryable after `retry_after` seconds
+│   └── SenderRestricted   no sender may write to this stranger before the code ends
 ├── CommandFailed          an operator's command failed
 └── SendFailed             a message was not handed to WhatsApp
     ├── PermanentFailure   never retried: the number cannot be reached
@@ -23,6 +24,9 @@ HudhudError
     └── Snoozed            retried later without counting an attempt
 """
 
+import math
+
+from hudhud.core.clock import SECOND_MS, iso
 from hudhud.core.sentences import Sentence, other, say
 
 
@@ -103,6 +107,19 @@ class QueueUnavailable(HudhudError):
     def __init__(self, reason: str, retry_after: int = 5) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+
+
+class SenderRestricted(QueueUnavailable):
+    """No sender may write to strangers before `until` (milliseconds), and the code ends earlier.
+
+    `reaches_known` is set if people who write first are reached meanwhile.
+    """
+
+    def __init__(self, until: int, *, now: int, reaches_known: bool) -> None:
+        seconds = max(1, math.ceil((until - now) / SECOND_MS))
+        super().__init__(f"every sender is restricted until {iso(until)}", seconds)
+        self.until = until
+        self.reaches_known = reaches_known
 
 
 class CommandFailed(HudhudError):

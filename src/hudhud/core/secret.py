@@ -10,6 +10,8 @@ from hudhud.core.errors import StartRefused
 from hudhud.core.setting_types import SHORTEST_SECRET
 
 SECRET_BYTES = 48
+STRONG_LENGTH = 32
+FEWEST_LETTERS = 8
 
 
 def load_secret(chosen: str | None, folder: Path, *, is_shared: bool) -> str:
@@ -54,6 +56,11 @@ def find_secret(chosen: str | None, folder: Path, *, is_shared: bool) -> str | N
 def secret_file(folder: Path) -> Path:
     """Return the file that holds the secret if SESSION_SECRET is unset."""
     return folder / "secret"
+
+
+def is_strong(secret: str) -> bool:
+    """Return whether a secret is too long and varied to guess."""
+    return len(secret) >= STRONG_LENGTH and len(set(secret)) >= FEWEST_LETTERS
 
 
 def proof_of(secret: str) -> str:

@@ -41,7 +41,7 @@ from hudhud.db.locks import lift_time_limit
 from hudhud.maintenance import phone_traces
 from hudhud.maintenance.phone_traces import PhoneMatcher, Trace, has_params
 from hudhud.messages import text_store, whatsapp_accounts
-from hudhud.messages.states import CANCELED, QUEUED, SENDING
+from hudhud.messages.states import CANCELED, QUEUED, SENDING, next_step_at
 from hudhud.verification import lifecycle
 from hudhud.verification.lifecycle import FAILED, PENDING, Ended
 from hudhud.webhooks import events
@@ -177,7 +177,8 @@ class _Forgetting:
             ids = connection.scalars(open_ones).all()
             ended = lifecycle.cancel(connection, ids, reason="forgotten", now=now)
             waiting = update(tables.messages).where(self._of_person(QUEUED))
-            others = connection.execute(waiting.values(status=CANCELED, finished_at=now)).rowcount
+            canceled = waiting.values(status=CANCELED, finished_at=next_step_at(now))
+            others = connection.execute(canceled).rowcount
             Ended(ended.ids, ended.canceled + others).count(connection, now=now)
             self._database.notify(connection)
 

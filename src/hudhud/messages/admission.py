@@ -10,7 +10,6 @@ from hudhud.core.errors import QueueUnavailable
 from hudhud.db.locks import Lock, lock
 from hudhud.db.tables import messages
 from hudhud.messages.states import QUEUED
-from hudhud.senders import records
 
 
 class Room(NamedTuple):
@@ -33,21 +32,21 @@ def room(
     connection: Connection,
     *,
     channel: str,
+    senders: int,
     mean_gap: float,
     validity: float,
-    now: int,
 ) -> Room | None:
     """Return the room for codes valid for at most `validity` seconds.
 
-    `mean_gap` is the mean number of seconds between two messages of one sender. Returns None if
-    the channel has no pace. The lock serialises callers until the transaction ends, so the caller
-    may fill the room that it gets.
+    `senders` is the number of senders with a lease, `mean_gap` the mean number of seconds between
+    two messages of one of them. Returns None if the channel has no pace. The lock serialises
+    callers until the transaction ends, so the caller may fill the room that it gets.
     """
     if mean_gap == 0 or not channel_type(channel).is_paced:
         return None
     lock(connection, Lock.ADMISSION)
     # (messages queued) x (mean gap) / (senders) seconds must not exceed a code's validity.
-    gap = mean_gap / max(1, records.count_alive(connection, channel=channel, now=now))
+    gap = mean_gap / max(1, senders)
     most = math.floor(validity / gap)  # counting further rows would not change the answer
     waiting = (
         select(messages.c.id)

@@ -1,6 +1,6 @@
 """Contacts: which numbers have accounts or wrote first, and inbound messages."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, func, select, update
 
@@ -63,8 +63,15 @@ def ask_again(connection: Connection, *, jobs: Sequence[int]) -> None:
 
 def has_written(connection: Connection, *, phone: str) -> bool:
     """Return whether this person ever wrote to us."""
-    row = connection.execute(select(contacts.c.wrote_at).where(contacts.c.phone == phone)).first()
-    return row is not None and row.wrote_at is not None
+    return phone in that_wrote(connection, [phone])
+
+
+def that_wrote(connection: Connection, phones: Iterable[str]) -> frozenset[str]:
+    """Return the numbers of people who ever wrote to us."""
+    wrote = select(contacts.c.phone).where(
+        contacts.c.phone.in_(set(phones)), contacts.c.wrote_at.is_not(None)
+    )
+    return frozenset(connection.scalars(wrote))
 
 
 def remember_wrote(connection: Connection, *, phone: str, at: int) -> None:

@@ -33,7 +33,15 @@ from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import contacts, messages, verifications
 from hudhud.messages import counters, text_store, timeline
 from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
-from hudhud.messages.states import CANCELED, EXPIRED, FAILED, QUEUED, SENDING, SENT
+from hudhud.messages.states import (
+    CANCELED,
+    EXPIRED,
+    FAILED,
+    QUEUED,
+    SENDING,
+    SENT,
+    next_step_at,
+)
 from hudhud.senders import records
 from hudhud.webhooks import events
 
@@ -123,7 +131,7 @@ def _cancel(connection: Connection, ids: Sequence[int], *, now: int) -> None:
         connection.execute(
             update(messages)
             .where(messages.c.id.in_(ids))
-            .values(status=CANCELED, finished_at=now, lease_expires_at=None)
+            .values(status=CANCELED, finished_at=next_step_at(now), lease_expires_at=None)
         )
 
 
@@ -140,7 +148,7 @@ def _take(
             status=SENDING,
             sender=sender,
             attempts=messages.c.attempts + 1,
-            sending_at=now,
+            sending_at=next_step_at(now),
             lease_expires_at=now + LEASE_MS,
         )
         .returning(
@@ -178,17 +186,18 @@ _HELD = update(messages).where(
 _GIVEN_ERROR: dict[str, BindParameter[Any]] = {
     name: bindparam(f"b_{name}") for name in _error_values(None)
 }
+_AT = next_step_at(bindparam("b_at", type_=BigInteger))
 _FAIL = _HELD.values(
     status=FAILED,
     **_GIVEN_ERROR,
-    finished_at=bindparam("b_at"),
+    finished_at=_AT,
     lease_expires_at=None,
 )
 _RECORD = {
     Sent: _HELD.values(
         status=SENT,
         provider_message_id=bindparam("b_provider"),
-        sent_at=bindparam("b_at"),
+        sent_at=_AT,
         lease_expires_at=None,
         **_error_values(None),
     ),
@@ -255,7 +264,7 @@ def expire(connection: Connection, *, now: int) -> int:
         .where(messages.c.status == QUEUED, messages.c.expires_at <= now + LAST_CALL_MS)
         .values(
             status=EXPIRED,
-            finished_at=now,
+            finished_at=next_step_at(now),
             **{name: _unless_failed(name, value) for name, value in _error_values(TOO_OLD).items()},
         )
         .returning(messages.c.id)

@@ -22,6 +22,7 @@ _RECEIPTED = select(
     messages.c.provider_message_id,
     messages.c.status,
     messages.c.created_at,
+    messages.c.sent_at,
     messages.c.delivered_at,
 ).with_for_update()
 
@@ -43,7 +44,9 @@ def record_receipts(
     """Mark sent messages as `delivered` or `read`; return the unknown ids.
 
     `read` implies `delivered`. A receipt that adds nothing new is ignored, so receipts may come
-    twice and in any order. `counts_traffic` includes them in the charts.
+    twice and in any order. One that is dated before the message's last step, because it was heard
+    before the send returned or a clock was set back, gets the time of that step. `counts_traffic`
+    includes them in the charts.
     """
     ids = {receipt.provider_message_id for receipt in receipts}
     if not ids:
@@ -96,9 +99,10 @@ def _move(row: Any, times: Mapping[ReceiptKind, int]) -> _Move | None:
         return None
     delivered = row.delivered_at
     if delivered is None:
-        delivered = times.get("delivered", times.get("read"))
+        delivered = max(row.sent_at, times.get("delivered", times.get("read", 0)))
+    read = max(delivered, times["read"]) if "read" in times else None
     took = delivered - row.created_at if row.status == SENT else None
-    return _Move(row.id, row.status, status, delivered, times.get("read"), took)
+    return _Move(row.id, row.status, status, delivered, read, took)
 
 
 def _add_events(connection: Connection, moves: Sequence[_Move], now: int) -> None:

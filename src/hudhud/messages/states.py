@@ -10,8 +10,9 @@ application (`legacy_status`) next to the exact state.
 
 from typing import Literal
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
+from hudhud.db.moments import not_before
 from hudhud.db.tables import messages
 from hudhud.messages import text_store
 
@@ -76,6 +77,15 @@ def new_row(
         "request_id": request_id,
         "created_at": created_at,
     }
+
+
+def next_step_at(at: ColumnElement[int] | int) -> ColumnElement[int]:
+    """Return the moment of an update to be stored: `at`, but not before its last attempt began.
+
+    In the database created_at ≤ sending_at ≤ sent_at ≤ delivered_at ≤ read_at, and finished_at
+    follows the first two.
+    """
+    return not_before(func.coalesce(messages.c.sending_at, messages.c.created_at), at)
 
 
 def find(connection: Connection, message_id: int) -> Row[tuple[object, ...]] | None:

@@ -5,6 +5,7 @@ of messages.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from hudhud.channels.base import Carries
 from hudhud.core.clock import HOUR_MS, MINUTE_MS
 from hudhud.db.tables import (
     Moment,
@@ -70,6 +72,7 @@ class QueueNumbers:
     """Numbers of the queue; `counts` has the messages by exact status.
 
     `oldest_ready_at` excludes messages that wait for a retry or were just requeued.
+    `expected_wait_ms` is None while no sender can send to everyone.
     """
 
     counts: Mapping[str, int]
@@ -99,7 +102,10 @@ class QueueNumbers:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Data of the charts: one value per start, delivery times in ms."""
+    """Data of the charts: one value per start, delivery times in ms.
+
+    The last start's minute, hour or day is not over yet; the overall times are those of all.
+    """
 
     range: Range
     starts: Sequence[int]
@@ -109,6 +115,8 @@ class Series:
     failed: Sequence[int]
     median: Sequence[int | None]
     p95: Sequence[int | None]
+    overall_median: int | None
+    overall_p95: int | None
 
 
 def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) -> QueueNumbers:
@@ -119,13 +127,14 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
     """
     counts = dict.fromkeys(STATUSES, 0) | counters.counts(connection)
     connected = _connected(connection, channel, now)
+    goes_out = any(carries == "all" for carries in connected)
     waits = and_(messages.c.status == QUEUED, messages.c.channel == channel)
     first = select(messages.c.created_at).where(waits)
     expiry = select(func.min(messages.c.expires_at)).where(waits)
     ready = select(func.min(messages.c.available_at)).where(waits, messages.c.available_at <= now)
     waiting = counts[QUEUED] > 0
     on_the_way = _on_the_way(connection, channel, now)
-    wait = round(counts[QUEUED] * mean_gap * 1000 / connected) if connected else None
+    wait = round(counts[QUEUED] * mean_gap * 1000 / len(connected)) if goes_out else None
     first_minute = now - now % MINUTE_MS - 59 * MINUTE_MS
     first_hour = now - now % HOUR_MS - (DAY_HOURS - 1) * HOUR_MS
     trials = trial_traffic.read(connection, since=first_hour)
@@ -142,7 +151,7 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
         oldest_ready_at=connection.scalar(ready) if waiting else None,
         next_expiry_at=connection.scalar(expiry) if waiting else None,
         expected_wait_ms=wait,
-        connected_senders=connected,
+        connected_senders=len(connected),
         hour=period("minute", first_minute),
         day=period("hour", first_hour),
     )
@@ -167,15 +176,21 @@ def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -
     times: dict[int, dict[int, int]] = {start: {} for start in starts}
     for row in connection.execute(_times_of_each(unit, starts)):
         times.get(row.place, {})[row.bucket] = row.amount
+    overall: Counter[int] = Counter()
+    for counted in times.values():
+        overall.update(counted)
     return Series(
         range=chosen,
         starts=starts,
         accepted=[sums[start]["accepted"] for start in starts],
         sent=[sums[start]["sent"] for start in starts],
         delivered=[sums[start]["delivered"] for start in starts],
-        failed=[sums[start]["failed"] + sums[start]["expired"] for start in starts],
+        # A retry takes a failure back from the minute in which it was dated, not counted.
+        failed=[max(0, sums[start]["failed"]) + sums[start]["expired"] for start in starts],
         median=[percentile(times[start], 0.5) for start in starts],
         p95=[percentile(times[start], 0.95) for start in starts],
+        overall_median=percentile(overall, 0.5),
+        overall_p95=percentile(overall, 0.95),
     )
 
 
@@ -189,15 +204,16 @@ def percentile(counts: Mapping[int, int], share: float) -> int | None:
     return None
 
 
-def _connected(connection: Connection, channel: str, now: int) -> int:
-    able = select(func.count()).where(
+def _connected(connection: Connection, channel: str, now: int) -> Sequence[Carries]:
+    """Return to whom each sender that can send may write."""
+    able = select(senders.c.carries).where(
         senders.c.channel == channel,
         senders.c.carries != "none",
         senders.c.paused_at.is_(None),
         senders.c.lease_expires_at > now,
         senders.c.heartbeat_at > now - LATE_MS,
     )
-    return connection.scalar(able) or 0
+    return connection.scalars(able).all()
 
 
 def _on_the_way(connection: Connection, channel: str, now: int) -> int:
@@ -217,7 +233,7 @@ def _period(
     row = connection.execute(
         select(*columns).where(traffic.c.unit == unit, traffic.c.start >= begin)
     ).one()
-    happened: dict[Happening, int] = {name: int(getattr(row, name)) for name in HAPPENINGS}
+    happened: dict[Happening, int] = {name: max(0, int(getattr(row, name))) for name in HAPPENINGS}
     ended = happened["sent"] - on_the_way + happened["failed"] + happened["expired"]
     judged = max(0, ended - left_out.ended)
     delivered = max(0, happened["delivered"] - left_out.delivered)

@@ -5,7 +5,8 @@ attempts, whose columns the next attempt overwrites, and the actions of admins.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, literal, select
@@ -90,7 +91,7 @@ def keep_intervention(
 
 
 def steps_of(connection: Connection, message: Row[Any]) -> list[Step]:
-    """Return the steps of a message in order."""
+    """Return the steps of a message in order; none is dated before another, whatever the clock."""
     kept = connection.execute(
         select(message_steps)
         .where(message_steps.c.message_id == message.id)
@@ -100,7 +101,8 @@ def steps_of(connection: Connection, message: Row[Any]) -> list[Step]:
     for row in kept:
         steps.extend(_kept_steps(row))
     steps.extend(_own_steps(message, already=steps[-1]))
-    return steps
+    times = accumulate((step.at for step in steps), max)
+    return [replace(step, at=at) for step, at in zip(steps, times, strict=True)]
 
 
 def _kept_steps(row: Row[Any]) -> Iterator[Step]:

@@ -227,18 +227,6 @@ def note_sent(connection: Connection, *, name: str, at: int) -> None:
     connection.execute(update(senders).where(senders.c.name == name).values(last_sent_at=at))
 
 
-def count_alive(connection: Connection, *, channel: str, now: int) -> int:
-    """Count the channel's senders with a lease, connected or not."""
-    return (
-        connection.scalar(
-            select(func.count())
-            .select_from(senders)
-            .where(senders.c.channel == channel, senders.c.lease_expires_at > now)
-        )
-        or 0
-    )
-
-
 def _keep_states(connection: Connection, states: Select[Any]) -> bool:
     """Add to the history of states; return whether any were added."""
     kept = sender_states.insert().from_select(["sender", "state", "at"], states)

@@ -16,7 +16,8 @@ from hudhud.db.locks import Lock, lock, lock_numbers
 from hudhud.db.upserts import insert_rows
 from hudhud.messages import admission, counters, states, text_store, whatsapp_accounts
 from hudhud.messages.states import CANCELED, QUEUED
-from hudhud.verification import idempotency, lifecycle
+from hudhud.senders.carriers import carriers
+from hudhud.verification import idempotency, lifecycle, strangers
 from hudhud.verification.idempotency import IdempotentRequest, Original
 from hudhud.verification.ids import first_id_since
 from hudhud.verification.lifecycle import PENDING
@@ -24,6 +25,7 @@ from hudhud.verification.limits import conversions, rate_limits
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import NO_LIMITS, Limit, Quota
 from hudhud.verification.new_verification import Accepted, NewVerification
+from hudhud.verification.strangers import Addressed
 from hudhud.webhooks import events
 
 _FIRST_MESSAGE = (
@@ -100,7 +102,8 @@ class Acceptor:
     ) -> list[Accepted | Exception]:
         """Store the verifications that are allowed and can arrive in time.
 
-        The others get NotAllowed, or TooMany or QueueUnavailable with a time to retry after.
+        The others get NotAllowed, or TooMany, SenderRestricted or QueueUnavailable with a time to
+        retry after.
         A request repeated under the same Idempotency-Key gets its first answer again.
         """
         now = self._clock()
@@ -110,7 +113,7 @@ class Acceptor:
         answers.update(_contradicting(originals))
         first = [new for new in group if new.id not in originals]
         answers.update(self._beyond_borders(first))
-        answers.update(self._beyond_room(connection, answers.open(first), now))
+        answers.update(self._beyond_reach(connection, answers.open(first), now))
         quotas = self._take_limits(connection, people, answers, first, now)
         _release_keys(connection, first, answers)
         answers.update(self._insert(connection, people, answers.open(first), quotas, now))
@@ -139,19 +142,30 @@ class Acceptor:
                 refused[new.id] = error
         return refused
 
-    def _beyond_room(
+    def _beyond_reach(
         self, connection: Connection, group: Sequence[NewVerification], now: int
-    ) -> dict[str, Exception]:
+    ) -> Mapping[str, Exception]:
         """Refuse messages that paced senders cannot deliver in time."""
         paced = [new for new in group if channel_type(new.channel).is_paced]
+        if not paced:
+            return {}
+        found = carriers(connection, channel=paced[0].channel, now=now)
+        codes = {new.id: Addressed(new.request.phone.number, new.expires_at) for new in paced}
+        refused = strangers.refuse(connection, found.restriction, codes, now=now)
+        others = [new for new in paced if new.id not in refused]
+        return {**refused, **self._beyond_room(connection, others, found.alive)}
+
+    def _beyond_room(
+        self, connection: Connection, paced: Sequence[NewVerification], senders: int
+    ) -> dict[str, Exception]:
         if not paced:
             return {}
         room = admission.room(
             connection,
             channel=paced[0].channel,
+            senders=senders,
             mean_gap=self._mean_gap,
             validity=max(new.validity for new in paced),
-            now=now,
         )
         if room is None:
             return {}

@@ -14,7 +14,7 @@ from hudhud.db.tables import messages, verifications
 from hudhud.messages import contacts, counters, listing, timeline
 from hudhud.messages.listing import JobRefusal
 from hudhud.messages.queue import LAST_CALL_MS
-from hudhud.messages.states import CANCELED, FAILED, QUEUED
+from hudhud.messages.states import CANCELED, FAILED, QUEUED, next_step_at
 from hudhud.verification import lifecycle
 
 AT_ONCE = 500
@@ -64,7 +64,7 @@ def cancel(connection: Connection, number: int, *, who: str, now: int) -> JobAct
     canceled = connection.execute(
         update(messages)
         .where(messages.c.id == number, messages.c.status == QUEUED)
-        .values(status=CANCELED, finished_at=now)
+        .values(status=CANCELED, finished_at=next_step_at(now))
     ).rowcount
     if not canceled:
         return "unknown" if listing.find(connection, number, now=now) is None else "not_queued"

@@ -14,10 +14,11 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, update
 
 from hudhud.auth.api_keys import only_tests
+from hudhud.db.moments import not_before
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import counters
 from hudhud.messages.states import CANCELED as MESSAGE_CANCELED
-from hudhud.messages.states import DELIVERED, QUEUED, READ, SENDING, SENT
+from hudhud.messages.states import DELIVERED, QUEUED, READ, SENDING, SENT, next_step_at
 from hudhud.verification.limits import conversions
 from hudhud.webhooks import events
 
@@ -201,7 +202,8 @@ def _end(
 ) -> Sequence[Row[Any]]:
     if not ids:
         return []
-    values = {"status": ending.status, "ended_at": now, **ending.values}
+    ended_at = not_before(verifications.c.created_at, now)
+    values = {"status": ending.status, "ended_at": ended_at, **ending.values}
     fitting = and_(verifications.c.id.in_(ids), verifications.c.status.in_(ending.before))
     if ending.status == APPROVED:
         fitting = and_(fitting, verifications.c.expires_at > now)
@@ -223,5 +225,5 @@ def _cancel_messages(connection: Connection, ids: Sequence[str], *, now: int) ->
     if not ids:
         return 0
     waiting = and_(messages.c.verification_id.in_(ids), messages.c.status == QUEUED)
-    canceled = update(messages).where(waiting).values(status=MESSAGE_CANCELED, finished_at=now)
-    return connection.execute(canceled).rowcount
+    ended = {"status": MESSAGE_CANCELED, "finished_at": next_step_at(now)}
+    return connection.execute(update(messages).where(waiting).values(ended)).rowcount

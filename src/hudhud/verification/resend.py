@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from hudhud.auth import api_keys
 from hudhud.auth.caller import Caller
+from hudhud.channels.registry import channel_type
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import BadRequest, Conflict, Gone, TooMany
 from hudhud.core.phones import Phone, stored_phone
@@ -19,13 +20,15 @@ from hudhud.messages import admission, counters, states, text_store, whatsapp_ac
 from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.messages.states import QUEUED, SENDING
 from hudhud.messages.templates.catalog import Templates
-from hudhud.verification import lifecycle
+from hudhud.senders.carriers import carriers
+from hudhud.verification import lifecycle, strangers
 from hudhud.verification.idempotency import IdempotentRequest
 from hudhud.verification.kept_answers import KeptAnswers
 from hudhud.verification.lifecycle import EXPIRED, FAILED, OVER, PENDING
 from hudhud.verification.limits import rate_limits
 from hudhud.verification.limits.countries import CountryPolicy
 from hudhud.verification.limits.rate_limits import NO_LIMITS, Limits, Quota
+from hudhud.verification.strangers import Addressed
 
 # Seconds between the previous message and the first, second and third resend.
 WAITS = (30, 60, 120)
@@ -86,8 +89,8 @@ class Resender:
         """Queue the code of an existing verification again, with unchanged validity.
 
         A request repeated under the same Idempotency-Key gets its first answer again.
-        Raises Gone, Conflict, Contradiction, NotAllowed, TooMany or QueueUnavailable, without
-        changing anything.
+        Raises Gone, Conflict, Contradiction, NotAllowed, TooMany, SenderRestricted or
+        QueueUnavailable, without changing anything.
         """
         endpoint = f"resend {verification_id}"
         self._kept.lock(connection, endpoint, [idempotent])
@@ -119,17 +122,27 @@ class Resender:
         _refuse_ended(row, now)
         _refuse_early(row, last, now)
         self._countries.check(stored_phone(row.phone))
-        self._refuse_without_room(connection, last.channel, row.expires_at, now)
+        if channel_type(last.channel).is_paced:
+            self._refuse_out_of_reach(connection, last, row.expires_at, now)
         quota = self._take_limits(connection, caller, stored_phone(row.phone), now)
         number = self._insert(connection, row, last, request_id, now)
         return Resent(row.id, number, row.expires_at, len(WAITS) - row.resends - 1, quota)
 
-    def _refuse_without_room(
-        self, connection: Connection, channel: str, expires_at: int, now: int
+    def _refuse_out_of_reach(
+        self, connection: Connection, last: Row[Any], expires_at: int, now: int
     ) -> None:
+        """Raise an error if paced senders cannot deliver the code in time."""
+        found = carriers(connection, channel=last.channel, now=now)
+        code = {last.verification_id: Addressed(last.phone, expires_at)}
+        for error in strangers.refuse(connection, found.restriction, code, now=now).values():
+            raise error
         left = (expires_at - now) / 1000
         room = admission.room(
-            connection, channel=channel, mean_gap=self._mean_gap, validity=left, now=now
+            connection,
+            channel=last.channel,
+            senders=found.alive,
+            mean_gap=self._mean_gap,
+            validity=left,
         )
         if room is not None and room.places(left) == 0:
             raise admission.full(room)

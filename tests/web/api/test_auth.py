@@ -79,6 +79,14 @@ def test_environment_key_may_use_the_whole_api_but_not_the_dashboard(
     assert ask(api, KEY, "GET", "/admin/api/jobs").status_code == 403
 
 
+def test_new_keys_work_at_their_first_request(api: WebServer) -> None:
+    for _ in range(5):  # one refresh a second could hide that a key is unknown at first
+        key = make_key(api.database, secrets.token_hex(8), "send")
+        assert ask(api, key).status_code == 400
+    admin = make_key(api.database, secrets.token_hex(8), "admin")
+    assert ask(api, admin, "GET", "/admin/api/jobs").status_code == 200
+
+
 def test_allowed_addresses_are_checked_before_scopes(
     api: WebServer,
 ) -> None:

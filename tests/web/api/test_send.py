@@ -4,18 +4,23 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from hudhud.auth import api_keys
+from hudhud.channels.base import State, StateReport
+from hudhud.core.clock import iso, now_ms
 from hudhud.core.crypto import CodeCipher
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
+from hudhud.messages import contacts
+from hudhud.senders import records
 from support.keys import make_key, revoke_key
-from support.queued import stored, verification_of
+from support.queued import put_sender, stored, verification_of
 from support.services import wait_until
 from support.web_server import KEY, PHONE, SECRET, SEND, ServeWeb, WebServer
 
@@ -255,6 +260,62 @@ def test_a_key_of_the_database_works_until_it_is_revoked(
     assert revoke_key(database, "shop")
     wait_until(lambda: response().status_code == 401, 10, "the key to be refused")
     check(response(), 401, KEY_WRONG)
+
+
+def test_stranger_is_refused_while_every_sender_is_restricted(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    server = serve_web(channel="linked")
+    until = now_ms() + 3_600_000
+    put_sender(database, "main", "restricted", channel="linked", until=until)
+    keyed = {"Idempotency-Key": "order-1"}
+    with capture_logs() as lines:
+        refused = server.client.post(SEND, json={"phoneNumber": PHONE}, headers=keyed)
+    check(
+        refused,
+        503,
+        '{"message":"Service temporarily unavailable due to a queueing issue. Please try again '
+        'shortly.","error":"sender_restricted",'
+        f'"detail":"Until {iso(until)}, WhatsApp lets no sender write to people who never wrote to '
+        "it. Create a link with POST /api/v1/otp/link instead: the user writes first, and the code "
+        'is sent into that chat."}',
+    )
+    assert 3590 <= int(refused.headers["retry-after"]) <= 3600
+    (line,) = [line for line in lines if line["event"] == "request refused"]
+    assert line["reason"] == f"every sender is restricted until {iso(until)}"
+    with database.write() as connection:
+        contacts.remember_wrote(connection, phone=PHONE, at=now_ms())
+    accepted(server.client.post(SEND, json={"phoneNumber": PHONE}, headers=keyed))
+
+
+@pytest.mark.parametrize("state", ["pairing", "logged_out", "reconnecting", "stopped", "paused"])
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_stranger_is_accepted_while_no_sender_runs_or_is_linked(
+    serve_web: ServeWeb, database: Database, state: State | Literal["paused"]
+) -> None:
+    server = serve_web(channel="linked")
+    accepted(server.send())  # no sender has ever run
+    until = now_ms() + 3_600_000
+    if state == "paused":
+        put_sender(database, "main", "restricted", channel="linked", until=until)
+        with database.write() as connection:
+            records.pause(connection, name="main", now=now_ms())
+    else:
+        put_sender(database, "main", state, channel="linked")
+    accepted(server.send())
+
+
+def test_restricted_account_without_a_way_to_anyone_suggests_no_link(
+    serve_web: ServeWeb, database: Database
+) -> None:
+    server = serve_web(channel="linked")
+    put_sender(database, "main", channel="linked")
+    banned = StateReport("restricted", until=now_ms() + 3_600_000)
+    with database.write() as connection:
+        records.report(connection, name="main", new=banned, now=now_ms())
+    refused = server.send().json()
+    assert refused["error"] == "sender_restricted"
+    assert "/link" not in refused["detail"]
 
 
 @pytest.mark.parametrize("given", ["abc-123", "A.b_9", "x" * 64])

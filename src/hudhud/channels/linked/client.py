@@ -32,7 +32,7 @@ from neonize.utils.jid import Jid2String, build_jid  # noqa: E402
 from hudhud.channels.base import UNNAMED, Account, Receipt, ReceiptKind, Written  # noqa: E402
 from hudhud.channels.linked.faults import NO_DEVICES, FaultName  # noqa: E402
 from hudhud.channels.linked.signals import Linked, Opened, QrShown, Signal, Trouble, WrittenByLid  # noqa: E402
-from hudhud.core.clock import now_ms  # noqa: E402
+from hudhud.core.clock import SECOND_MS, moment_in, now_ms  # noqa: E402
 
 LogLevel = Literal["silent", "error", "warn", "info"]
 T = TypeVar("T")
@@ -40,7 +40,6 @@ T = TypeVar("T")
 PHONE_SERVER = "s.whatsapp.net"
 LID_SERVER = "lid"
 DEVICE = re.compile(r"(\d+)(?:\.(\d+))?(?::(\d+))?@(.+)")
-FRESH_MS = 2000
 
 # The phone shows the device as "Google Chrome (Hudhud)".
 PROPERTIES = DeviceProps(os="Hudhud", platformType=DeviceProps.CHROME)
@@ -284,7 +283,7 @@ class Client:
         kind = KINDS.get(event.Type)
         if kind is None or not _is_from_a_person(event.MessageSource):
             return
-        at = _moment(event.Timestamp)
+        at = moment_in(event.Timestamp, heard=now_ms())
         reader = _account(event.MessageSource.Sender, event.MessageSource.SenderAlt)
         for message_id in event.MessageIDs:
             self._pass_on(Receipt(message_id, kind, at, reader))
@@ -299,7 +298,9 @@ class Client:
         if event.IsEdit or event.Info.Edit or not text or not _is_from_a_person(source):
             return
         writer = _account(source.Sender, source.SenderAlt)
-        written = Written(event.Info.ID, writer, text, event.Info.Timestamp)
+        # The library gives this time in milliseconds, but WhatsApp's has whole seconds too.
+        at = moment_in(event.Info.Timestamp // SECOND_MS, heard=now_ms())
+        written = Written(event.Info.ID, writer, text, at)
         if writer.phone is None and writer.lid is not None:
             self._tell(WrittenByLid(written, writer.lid))
         else:
@@ -352,16 +353,6 @@ def _is_from_a_person(source: Any) -> bool:
     """Return False for groups, statuses, channels and the account itself."""
     is_private = source.Chat.Server in (PHONE_SERVER, LID_SERVER)
     return is_private and not source.IsGroup and not source.IsFromMe
-
-
-def _moment(seconds: int) -> int:
-    """Convert WhatsApp's time, in whole seconds, to milliseconds.
-
-    A time within `FRESH_MS` of now becomes now, because rounding to seconds could place a delivery
-    before its send.
-    """
-    now = now_ms()
-    return now if abs(now - seconds * 1000) < FRESH_MS else seconds * 1000
 
 
 def _address(phone: str, account: Account) -> JID:

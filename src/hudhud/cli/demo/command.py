@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hudhud.cli.demo.run import BRITISH, EGYPTIAN, POLL_SECONDS, Demo, running_demo, self_test
+from hudhud.cli.demo.run import (
+    ADMIN,
+    BRITISH,
+    EGYPTIAN,
+    POLL_SECONDS,
+    Demo,
+    running_demo,
+    self_test,
+)
 from hudhud.cli.terminal import progress
 
 if TYPE_CHECKING:
@@ -14,6 +22,9 @@ if TYPE_CHECKING:
 
 GREETING = """
 Hudhud is running and linked to a virtual phone. Nothing leaves this machine.
+
+  Dashboard:  {address}/admin/status
+  Log in as:  {admin}, with the password {password}
 
 In another terminal, request a code. Every number has a virtual phone here: an Egyptian one receives
 Arabic, a British one ({british}) English.
@@ -37,6 +48,7 @@ def demo(
         typer.Option(
             min=0,
             max=65535,
+            metavar="PORT",
             help="Port to listen on; 3000 by default, if it is free.",
             show_default=False,
         ),
@@ -54,8 +66,18 @@ def demo(
             self_test(running, _show)
             typer.echo("\nBoth messages arrived, were decrypted and read.")
             return
-        typer.echo(GREETING.format(curl=running.curl(EGYPTIAN), british=BRITISH))
+        typer.echo(_greeting(running))
         _show_all(running)
+
+
+def _greeting(demo: Demo) -> str:
+    return GREETING.format(
+        address=demo.address,
+        admin=ADMIN,
+        password=demo.admin_password,
+        curl=demo.curl(EGYPTIAN),
+        british=BRITISH,
+    )
 
 
 def _show_all(running: Demo) -> None:

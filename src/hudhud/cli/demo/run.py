@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
+from hudhud.auth.admin_password import make_password
 from hudhud.auth.api_keys import LIVE_MARK
 from hudhud.core.errors import CommandFailed
 from hudhud.core.settings import Settings
@@ -37,6 +38,7 @@ ACCOUNT = "+447700900100"
 EGYPTIAN = "+201001234567"
 BRITISH = "+447700900123"
 
+ADMIN = "admin"
 SENDER = "main"
 USUAL_PORT = 3000
 POLL_SECONDS = 0.1
@@ -61,9 +63,10 @@ class Job(NamedTuple):
 class Demo:
     """A running demo: a service that sends codes and phones that receive."""
 
-    def __init__(self, emulator: "EmulatorProcess", address: str, api_key: str) -> None:
+    def __init__(self, emulator: "EmulatorProcess", address: str, service: "_Service") -> None:
         self.address = address
-        self.api_key = api_key
+        self.api_key = service.api_key
+        self.admin_password = service.admin_password
         self._emulator = emulator
         self._last_seen = 0
 
@@ -127,7 +130,7 @@ def running_demo(tell: Tell, port: int | None = None) -> Iterator[Demo]:
         emulator.set_every_number_exists(wanted=True)
         emulator.set_receipts("delivered+read")
         _link(service, emulator)
-        yield Demo(emulator, address, service.api_key)
+        yield Demo(emulator, address, service)
 
 
 def self_test(demo: Demo, show: "Callable[[ReceivedMessage], None]") -> None:
@@ -156,6 +159,7 @@ class _Service:
 
     def __init__(self, folder: Path, emulator_environment: dict[str, str], port: int) -> None:
         self.api_key = LIVE_MARK + secrets.token_urlsafe(32)
+        self.admin_password = make_password()
         self._folder = folder
         self._output = folder / "output.log"
         self._environment = {
@@ -165,7 +169,8 @@ class _Service:
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "API_KEY": self.api_key,
-            "ADMIN_PASSWORD": secrets.token_urlsafe(32),
+            "ADMIN_USERNAME": ADMIN,
+            "ADMIN_PASSWORD": self.admin_password,
             "DATA_DIR": str(folder / "data"),
             "LOG_DIR": str(folder / "logs"),
             "HUDHUD_DIE_WITH_PARENT": "1",

@@ -14,19 +14,26 @@ from hudhud.cli.terminal import progress
 COLOURS: dict[Level, str] = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
-def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(
+    *,
+    show_all: Annotated[bool, typer.Option("--all", help="List the passed checks too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, always of all.")] = False,
+) -> None:
     """Check for common problems and explain how to fix them.
 
-    Changes nothing. Exits with 1 if a check fails.
+    Checks the service that runs on this machine, otherwise the settings of this shell. Changes
+    nothing. Exits with 1 if a check fails.
     """
     findings: dict[str, Finding] = {}
     examination = examine()
     while (found := _next(examination)) is not None:
         check, findings[check] = found
-        if not as_json:
+        if not as_json and (show_all or findings[check].outcome != "ok"):
             _print(check, findings[check])
     if as_json:
         typer.echo(json.dumps([{"check": check, **asdict(f)} for check, f in findings.items()]))
+    elif not show_all:
+        typer.echo(_summary([finding.outcome for finding in findings.values()]))
     if any(finding.outcome == "fail" for finding in findings.values()):
         raise typer.Exit(1)
 
@@ -34,6 +41,13 @@ def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
 def _next(examination: Iterator[tuple[str, Finding]]) -> tuple[str, Finding] | None:
     with progress("Checking …"):
         return next(examination, None)
+
+
+def _summary(outcomes: list[Level]) -> str:
+    passed = outcomes.count("ok")
+    if passed == len(outcomes):
+        return f"All {passed} checks passed. To list them: hudhud doctor --all"
+    return f"{passed} of {len(outcomes)} checks passed. To list them: hudhud doctor --all"
 
 
 def _print(check: str, finding: Finding) -> None:

@@ -10,9 +10,10 @@ from hudhud.auth import admin_password, api_keys, untrusted_proxy
 from hudhud.auth.first_credentials import CREDENTIALS_FILE
 from hudhud.auth.secret_check import stored_check
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
+from hudhud.cli.running_service import RunningService
 from hudhud.core.clock import now_ms
 from hudhud.core.ip_addresses import Network, is_within
-from hudhud.core.secret import proves, secret_file
+from hudhud.core.secret import is_strong, proves, secret_file
 from hudhud.core.setting_types import SHORTEST_SECRET
 from hudhud.db import installation as kept
 from hudhud.db.engine import Database
@@ -22,8 +23,6 @@ from hudhud.maintenance import secret_rotation
 from hudhud.senders import records
 from hudhud.verification.build import database_place_of, found_secret_of
 
-STRONG_SECRET = 32
-FEWEST_LETTERS = 8
 NETWORK_FILE_SYSTEMS = frozenset({"9p", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3"})
 LATER = ok("Checked after the first start.")
 
@@ -85,6 +84,8 @@ def writing(installation: Installation) -> Finding:
 
 def secret(installation: Installation) -> Finding:
     """Check that a secret exists, is strong and belongs to this database."""
+    if installation.service is not None:  # it would not run with another database's secret
+        return _strength(is_strong=installation.service.has_strong_secret)
     settings = installation.settings
     file = secret_file(settings.data_dir)
     value = found_secret_of(settings)
@@ -102,19 +103,15 @@ def secret(installation: Installation) -> Finding:
         )
     if len(value) < SHORTEST_SECRET:
         return fail(f"The secret in {file} is damaged.", f"Restore {file} from a backup.")
-    if len(value) < STRONG_SECRET or len(set(value)) < FEWEST_LETTERS:
-        return warn(
-            "The secret is easy to guess.",
-            "Create one with `openssl rand -hex 32`. Set it as SESSION_SECRET, and the current one "
-            "as SESSION_SECRET_PREVIOUS.",
-        )
-    return ok("The secret is strong and fits the database.")
+    return _strength(is_strong=is_strong(value))
 
 
 def former_secret(installation: Installation) -> Finding:
     """Check whether the previous secret is still needed."""
-    settings = installation.settings
+    settings, service = installation.settings, installation.service
     previous = settings.session_secret_previous
+    if service is not None and _gives(service, "session_secret_previous") and previous is None:
+        return ok("The secret is being changed; the log of each start says how long that lasts.")
     if previous is None:
         return ok("SESSION_SECRET_PREVIOUS is not set: the secret is not being changed.")
     database, value = _ready(installation), found_secret_of(settings)
@@ -139,9 +136,9 @@ def credentials(installation: Installation) -> Finding:
     if database is None:
         return LATER
     with database.read() as connection:
-        has_key = settings.api_key is not None or api_keys.any_in_use(connection, now=now_ms())
-        has_admin = admin_password.is_set(
-            connection, settings.admin_username, of_environment=settings.admin_password
+        has_key = _has(installation, "api_key") or api_keys.any_in_use(connection, now=now_ms())
+        has_admin = _has(installation, "admin_password") or admin_password.is_set(
+            connection, settings.admin_username, of_environment=None
         )
     if has_key and has_admin:
         return ok("An API key and an admin password exist.")
@@ -182,6 +179,27 @@ def sender(installation: Installation) -> Finding:
     if record.state == "pairing":
         return warn(sentence, "Link WhatsApp with: hudhud pair")
     return warn(sentence, "Do as described; `hudhud status` shows the result.")
+
+
+def _has(installation: Installation, secret: str) -> bool:
+    """Return whether the settings that count have this secret."""
+    if installation.service is not None:
+        return _gives(installation.service, secret)
+    return getattr(installation.settings, secret) is not None
+
+
+def _gives(service: RunningService, secret: str) -> bool:
+    return secret in service.given
+
+
+def _strength(*, is_strong: bool) -> Finding:
+    if is_strong:
+        return ok("The secret is strong and fits the database.")
+    return warn(
+        "The secret is easy to guess.",
+        "Create one with `openssl rand -hex 32`. Set it as SESSION_SECRET, and the current one as "
+        "SESSION_SECRET_PREVIOUS.",
+    )
 
 
 def _is_trusted(address: str, proxies: Iterable[Network]) -> bool:

@@ -1,9 +1,7 @@
 """Checks of the environment: settings, clock, port, proxy, library, alerts, leftovers."""
 
 import errno
-import http.client
 import importlib.metadata
-import json
 import os
 import socket
 import subprocess
@@ -21,6 +19,7 @@ from hudhud.app import alert_targets_of
 from hudhud.channels.registry import channel_type
 from hudhud.cli import startup_notices
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
+from hudhud.cli.running_service import ANSWER_SECONDS, answers_as_hudhud
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.env_files import ENV_FILES, read_environment
 from hudhud.db.engine import Database
@@ -44,8 +43,16 @@ LIBRARY_SECONDS = 60.0
 NO_INTERNET = {"HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
 
 
-def settings_read() -> Finding:
+def settings_read(installation: Installation) -> Finding:
     """Report where the settings come from; they are valid at this point."""
+    service = installation.service
+    if service is not None and service.version != __version__:
+        return warn(
+            f"The running service is Hudhud {service.version}, installed is {__version__}.",
+            "Restart the service.",
+        )
+    if service is not None:
+        return ok(f"Hudhud {__version__} runs as process {service.process}; its settings count.")
     files = " and ".join(str(file) for file in ENV_FILES if file.is_file())
     return ok(f"Hudhud {__version__}: the settings of {files or 'the environment'} are valid.")
 
@@ -65,16 +72,20 @@ def clock(installation: Installation, *, earliest: datetime = EARLIEST) -> Findi
     return ok(f"The clock says {now:%Y-%m-%d %H:%M} UTC and agrees with the {other}.")
 
 
-def port(installation: Installation, *, answer_seconds: float = CONNECT_SECONDS) -> Finding:
+def port(installation: Installation, *, answer_seconds: float = ANSWER_SECONDS) -> Finding:
     """Check that the port is free, or Hudhud answers within `answer_seconds`."""
-    settings = installation.settings
+    settings, service = installation.settings, installation.service
     place = f"{settings.host} port {settings.port}"
+    if service is not None and service.port is None:
+        return ok("This machine runs `hudhud worker`, which listens on no port.")
+    if service is not None:
+        return ok(f"Hudhud listens on {place}.")
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
         here = (settings.host, settings.port)
-        if error.errno == errno.EADDRINUSE and _is_hudhud(*here, answer_seconds):
+        if error.errno == errno.EADDRINUSE and answers_as_hudhud(*here, answer_seconds):
             return ok(f"Hudhud listens on {place}.")
         return fail(
             f"Hudhud cannot listen on {place}: {error.strerror}.",
@@ -139,7 +150,9 @@ def pace(installation: Installation) -> Finding:
 
 def alerts(installation: Installation) -> Finding:
     """Check that the addresses of all alert targets are valid."""
-    targets = alert_targets_of(installation.settings)
+    targets, service = alert_targets_of(installation.settings), installation.service
+    if service is not None and service.alert_targets != len(targets):
+        return ok(f"Alert targets of the running service: {service.alert_targets}.")
     if not targets:
         return ok("No alert targets are set.")
     unusable = unusable_targets(targets)
@@ -153,12 +166,14 @@ def alerts(installation: Installation) -> Finding:
 
 def leftovers(installation: Installation) -> Finding:
     """Check for settings and files that only the earlier application used."""
-    settings = installation.settings
+    settings, service = installation.settings, installation.service
     # The pace has its own check.
     slow = startup_notices.slow_pace(settings.otp_ttl_seconds, mean_gap_of(settings))
-    found = [
-        line for line in startup_notices.notices(read_environment(), settings) if line not in slow
-    ]
+    if service is None:
+        noticed = startup_notices.notices(read_environment(), settings)
+    else:
+        noticed = service.notices
+    found = [line for line in noticed if line not in slow]
     if found:
         return warn(" ".join(found), "No action is required; remove what you no longer need.")
     return ok("Nothing of the earlier application is left.")
@@ -195,19 +210,6 @@ def _latest_job(database: Database | None) -> int | None:
             select(messages.c.created_at).order_by(messages.c.id.desc()).limit(1)
         )
     return made
-
-
-def _is_hudhud(host: str, port: int, answer_seconds: float) -> bool:
-    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
-    connection = http.client.HTTPConnection(near, port, timeout=answer_seconds)
-    try:
-        connection.request("GET", "/")
-        answer = json.loads(connection.getresponse().read())
-        return str(answer["message"]).startswith("Hudhud ")
-    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _wanted_version() -> str:

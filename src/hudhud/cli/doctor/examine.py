@@ -5,12 +5,18 @@ A check changes nothing; one that tests writing removes its row or file again.
 
 from collections.abc import Callable, Iterator
 
-from hudhud.cli.doctor import database, environment, files
+from sqlalchemy.exc import SQLAlchemyError
+
+from hudhud.cli import running_service
+from hudhud.cli.doctor import database as stored
+from hudhud.cli.doctor import environment, files
 from hudhud.cli.doctor.finding import Finding, Installation, fail
+from hudhud.cli.running_service import RunningService
 from hudhud.core.errors import SettingsError, StartRefused
 from hudhud.core.settings import Settings, load_settings
-from hudhud.db.engine import open_database
+from hudhud.db.engine import Database, open_database
 from hudhud.db.location import choose_database
+from hudhud.db.migrate import current_revision, fits
 from hudhud.verification.build import database_place_of
 
 Check = Callable[[Installation], Finding]
@@ -21,14 +27,14 @@ CHECKS: dict[str, Check] = {
     "disk space": files.disk_space,
     "log folder": files.log_folder,
     "texts": files.own_texts,
-    "database": database.answers,
-    "tables": database.tables,
-    "writing": database.writing,
-    "secret": database.secret,
-    "former secret": database.former_secret,
-    "credentials": database.credentials,
-    "forwarding": database.forwarding,
-    "sender": database.sender,
+    "database": stored.answers,
+    "tables": stored.tables,
+    "writing": stored.writing,
+    "secret": stored.secret,
+    "former secret": stored.former_secret,
+    "credentials": stored.credentials,
+    "forwarding": stored.forwarding,
+    "sender": stored.sender,
     "clock": environment.clock,
     "port": environment.port,
     "proxy": environment.proxy,
@@ -50,7 +56,7 @@ def examine() -> Iterator[tuple[str, Finding]]:
     except SettingsError as error:
         yield "settings", fail(str(error), "Correct it in .env, config/.env or the environment.")
         return
-    yield "settings", environment.settings_read()
+    yield "settings", environment.settings_read(installation)
     for name in CHECKS:
         yield name, run_check(name, installation)
     if installation.database is not None:
@@ -63,9 +69,21 @@ def open_installation(settings: Settings) -> Installation:
     if choice.file is not None and not choice.file.exists():
         return Installation(settings, database=None, problem=None)
     try:
-        return Installation(settings, open_database(choice.url), problem=None)
+        database = open_database(choice.url)
     except StartRefused as error:
         return Installation(settings, database=None, problem=" ".join(str(error).split()))
+    service = _running_service(database)
+    used = settings if service is None else service.applied_to(settings)
+    return Installation(used, database, problem=None, service=service)
+
+
+def _running_service(database: Database) -> RunningService | None:
+    """Return the service that the checks are about; a broken database has its own check."""
+    try:
+        is_ready = fits(database, current_revision(database))
+        return running_service.find(database) if is_ready else None
+    except (SQLAlchemyError, TypeError, ValueError):  # also a record of another version
+        return None
 
 
 def run_check(name: str, installation: Installation) -> Finding:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from hudhud.cli.running_service import RunningService
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 
@@ -11,11 +12,15 @@ Level = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The checked installation; `problem` says why a database cannot be opened."""
+    """The checked installation; `problem` says why a database cannot be opened.
+
+    `settings` are those of the running service, if there is one, else those of this shell.
+    """
 
     settings: Settings
     database: Database | None
     problem: str | None
+    service: RunningService | None = None
 
 
 @dataclass(frozen=True, slots=True)

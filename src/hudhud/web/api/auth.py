@@ -11,7 +11,7 @@ from hudhud.web.state import state_of
 KEY_MISSING = "Unauthorized: API Key is missing from headers."
 
 
-def authenticate(request: AnyRequest, scope: Scope) -> Caller:
+async def authenticate(request: AnyRequest, scope: Scope) -> Caller:
     """Return the caller whose key the request presents, if it has `scope`.
 
     Raises Unauthorized without a valid key, and NotAllowed if the key may not be used from the
@@ -20,7 +20,7 @@ def authenticate(request: AnyRequest, scope: Scope) -> Caller:
     presented = request.headers.get("x-api-key")
     if not presented:
         raise Unauthorized(KEY_MISSING)
-    caller = state_of(request).api_key_cache.identify(presented)
+    caller = await state_of(request).api_key_cache.find(presented)
     if caller is None:
         raise Unauthorized(KEY_WRONG)
     require_address(request, caller)

@@ -43,8 +43,8 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 async def start(request: AnyRequest) -> Response[schemas.Link]:
     """Start a verification in which the user sends a prepared WhatsApp message."""
     number = request_id(request)
-    authenticate(request, "send")
-    caller = authenticate(request, "verify")  # Hudhud checks the code or token itself
+    await authenticate(request, "send")
+    caller = await authenticate(request, "verify")  # Hudhud checks the code or token itself
     fields = await fields_of(request)
     asked = link_request(fields, idempotency.idempotent_request(request, fields, caller))
     links = state_of(request).links
@@ -75,7 +75,7 @@ async def start(request: AnyRequest) -> Response[schemas.Link]:
 )
 async def qr(request: AnyRequest, verification_id: FromPath[str]) -> Response[bytes]:
     """Return the link's QR code, for a page on a computer."""
-    caller = authenticate(request, "read")
+    caller = await authenticate(request, "read")
     if not VERIFICATION_ID.fullmatch(verification_id):
         raise NotFound(NO_LINK, "not_found")
     links = state_of(request).links

@@ -158,7 +158,11 @@ PROBLEMS = {
     422: ("The Idempotency-Key was used with another body.", ()),
     429: ("A limit is reached. If there is a `Retry-After`, try again after it.", ()),
     500: ("Unexpected error; see Hudhud's log.", (errors.UNEXPECTED,)),
-    503: ("Nothing was stored. Try again after `Retry-After`.", (errors.UNAVAILABLE,)),
+    503: (
+        "Nothing was stored. Try again after `Retry-After`. If `error` is `sender_restricted`, "
+        "`detail` says how to reach the user before.",
+        (errors.UNAVAILABLE,),
+    ),
 }
 
 

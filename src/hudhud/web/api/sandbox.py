@@ -48,7 +48,7 @@ async def sandbox_messages(
     request: AnyRequest,
 ) -> Response[SandboxMessages]:
     """List the key's valid messages to `?phoneNumber=`, newest first."""
-    caller = authenticate(request, "sandbox")
+    caller = await authenticate(request, "sandbox")
     state = state_of(request)
     phone = number_in_query(request.query_params.get("phoneNumber", ""))
     taken = await asyncio.to_thread(_taken, state, caller, phone.number)
@@ -66,7 +66,7 @@ async def sandbox_messages(
 )
 async def inbound(request: AnyRequest) -> Response[Message]:
     """Simulate a person's WhatsApp message, for links of the sandbox."""
-    authenticate(request, "sandbox")
+    await authenticate(request, "sandbox")
     fields = await fields_of(request)
     phone = number_to_link(fields.raw("phoneNumber"))
     text = fields.raw("text")

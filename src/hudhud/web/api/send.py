@@ -45,7 +45,7 @@ NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{LONGEST_NAME}}}", re.ASCII)
 async def send(request: AnyRequest) -> Response[schemas.Accepted]:
     """Queue a code for a phone number; 202 means stored on disk."""
     number = request_id(request)
-    caller = authenticate(request, "send")
+    caller = await authenticate(request, "send")
     state = state_of(request)
     fields = await fields_of_send(request)
     asked = send_request(fields, idempotency.idempotent_request(request, fields, caller))

@@ -62,7 +62,7 @@ async def show(
     request: AnyRequest, identifier: FromPath[str]
 ) -> Response[schemas.Job | schemas.Verification]:
     """Show a job (digits) or a verification; `?wait=` waits for its end."""
-    caller = authenticate(request, "read")
+    caller = await authenticate(request, "read")
     seconds = _seconds_to_wait(request)
     state = state_of(request)
     found = await asyncio.to_thread(_find, state, caller, identifier)
@@ -84,7 +84,7 @@ async def show(
 )
 async def list_all(request: AnyRequest) -> Response[schemas.Verifications]:
     """List this key's verifications, newest first."""
-    caller = authenticate(request, "read")
+    caller = await authenticate(request, "read")
     chosen, cursor, limit = _list_request(request)
     page = await asyncio.to_thread(_page, state_of(request), caller, chosen, cursor, limit)
     return answer(page)
@@ -101,7 +101,7 @@ async def list_all(request: AnyRequest) -> Response[schemas.Verifications]:
 )
 async def cancel(request: AnyRequest, identifier: FromPath[str]) -> Response[schemas.Verification]:
     """Cancel a pending verification and its waiting messages."""
-    caller = authenticate(request, "send")
+    caller = await authenticate(request, "send")
     return answer(await asyncio.to_thread(_cancel, state_of(request), caller, identifier))
 
 
@@ -116,7 +116,7 @@ async def cancel(request: AnyRequest, identifier: FromPath[str]) -> Response[sch
 )
 async def resend(request: AnyRequest, identifier: FromPath[str]) -> Response[schemas.Resent]:
     """Queue the same code again: after 30, 60 and 120 seconds."""
-    caller = authenticate(request, "send")
+    caller = await authenticate(request, "send")
     number = request_id(request)
     idempotent = await _idempotent(request, caller)
     resent = await asyncio.to_thread(

@@ -36,7 +36,7 @@ TYPED_REQUIRED = 'Bad Request: "otp" is required in the request body: what the u
 )
 async def verify(request: AnyRequest) -> Response[schemas.Checked]:
     """Check a code, which is valid once and while attempts remain."""
-    caller = authenticate(request, "verify")
+    caller = await authenticate(request, "verify")
     fields = await fields_of(request)
     idempotent = idempotency.idempotent_request(request, fields, caller)
     asked = check_request(fields, caller, idempotent)

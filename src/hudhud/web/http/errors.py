@@ -9,6 +9,7 @@ from litestar.types import ExceptionHandlersMap
 from msgspec import UNSET, UnsetType
 from sqlalchemy.exc import SQLAlchemyError
 
+from hudhud.core.clock import iso
 from hudhud.core.errors import (
     BadRequest,
     Conflict,
@@ -20,6 +21,7 @@ from hudhud.core.errors import (
     NotReady,
     QueueUnavailable,
     Refused,
+    SenderRestricted,
     TooMany,
     UnsupportedBody,
 )
@@ -33,6 +35,12 @@ log = structlog.get_logger(__name__)
 
 TOO_LARGE = "request entity too large"
 UNAVAILABLE = "Service temporarily unavailable due to a queueing issue. Please try again shortly."
+SENDER_RESTRICTED = "sender_restricted"
+NO_STRANGERS = "Until {until}, WhatsApp lets no sender write to people who never wrote to it."
+WRITE_FIRST = (
+    " Create a link with POST /api/v1/otp/link instead: the user writes first, and the code is "
+    "sent into that chat."
+)
 UNEXPECTED = "Internal Server Error while processing OTP request."
 CALLER_LEFT = "client disconnected prematurely"  # Litestar's text
 
@@ -101,7 +109,14 @@ def unavailable(request: AnyRequest, error: QueueUnavailable) -> Response[Messag
         "request refused", reason=str(error), retry_after=error.retry_after, request_id=number
     )
     headers = {"Retry-After": str(error.retry_after), REQUEST_ID_HEADER: number}
+    if isinstance(error, SenderRestricted):
+        return answer(Message(UNAVAILABLE, SENDER_RESTRICTED, _about(error)), 503, headers)
     return answer(Message(UNAVAILABLE), 503, headers)
+
+
+def _about(error: SenderRestricted) -> str:
+    sentence = NO_STRANGERS.format(until=iso(error.until))
+    return sentence + (WRITE_FIRST if error.reaches_known else "")
 
 
 def database_error(request: AnyRequest, error: SQLAlchemyError) -> Response[Message]:

@@ -14,11 +14,13 @@ Body = TypeVar("Body")
 class Message(Struct, frozen=True):
     """A sentence for developers; `error` is a stable word for programs.
 
-    Answers that the earlier application gave too have no word.
+    Answers that the earlier application gave too have no word. `detail` adds to a message that is
+    the earlier application's.
     """
 
     message: str
     error: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
 
 
 class NoPage(Struct, frozen=True):

@@ -190,6 +190,15 @@ def test_numbers_without_a_value_are_shown_as_a_dash() -> None:
     assert "nothing is waiting" in html
 
 
+@pytest.mark.parametrize(("wait_ms", "is_red"), [(4000, False), (None, True)])
+def test_waiting_codes_are_red_while_nothing_goes_out(wait_ms: int | None, *, is_red: bool) -> None:
+    waiting = numbers({"queued": 2}, oldest_waiting_at=NOW - 9000, expected_wait_ms=wait_ms)
+    html = parts(card("restricted"), of=waiting)["numbers"]
+    first = html[html.index("<dl") : html.index("</div>")]
+    assert ('class="bad"' in first) == is_red
+    assert ("expected wait <b>4 s</b>" in first) != is_red
+
+
 @pytest.mark.parametrize("language", ["en", "ar"])
 @pytest.mark.parametrize(
     "status", ["queued", "sending", "sent", "delivered", "read", "failed", "expired", "canceled"]

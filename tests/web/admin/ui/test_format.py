@@ -61,6 +61,7 @@ def test_time_is_short_with_the_exact_moment_on_hover() -> None:
 def test_later_time_is_written_as_a_difference() -> None:
     assert "+4.6</bdi> s" in fmt().later(NOW + 4600, NOW)
     assert "+</bdi>3 min 40 s" in fmt().later(NOW + 220_000, NOW)
+    assert "+0.0</bdi> s" in fmt().later(NOW - 900, NOW)  # as earlier versions stored it
     assert fmt().later(None, NOW) == "–"
 
 
@@ -79,6 +80,7 @@ def test_the_country_of_a_phone_is_named_in_the_readers_language() -> None:
 def test_numbers_have_latin_digits_in_both_languages() -> None:
     assert fmt().number(1284) == fmt("ar").number(1284) == "1,284"
     assert fmt("ar").seconds(2100) == "2.1"
+    assert [fmt().seconds(time) for time in (1, 49, 149)] == ["0.1", "0.1", "0.1"]
 
 
 def test_known_sentence_of_the_database_is_translated() -> None:

@@ -10,6 +10,7 @@ from hudhud.auth.audit_log import What
 from hudhud.core.plain_text import shortened
 from hudhud.core.sentences import say
 from hudhud.messages import admission
+from hudhud.senders.carriers import carriers
 from hudhud.verification import job_actions
 from hudhud.verification.job_actions import JobActionResult
 from hudhud.web.admin.audited_change import DONE, Change, ChangeResult, carry_out, respond
@@ -59,9 +60,9 @@ def _room(connection: Connection, state: AppState, now: int) -> int | None:
     room = admission.room(
         connection,
         channel=sender.channel,
+        senders=carriers(connection, channel=sender.channel, now=now).alive,
         mean_gap=sender.mean_gap,
         validity=validity,
-        now=now,
     )
     return None if room is None else room.places(validity)
 

@@ -47,7 +47,7 @@ async def authenticate_reader(request: AnyRequest) -> Actor:
     await access_of(request).proxies.watch(request)
     key = request.headers.get("x-api-key")
     if key:
-        return Actor(f"{KEY_ACTOR}{_key_name(request, key)}", address_of(request), None)
+        return Actor(f"{KEY_ACTOR}{await _key_name(request, key)}", address_of(request), None)
     session = await session_of(request)
     if session is None or not session.is_complete:
         raise NotLoggedIn(AUTHENTICATION_REQUIRED)
@@ -97,7 +97,7 @@ async def is_still_in(request: AnyRequest, actor: Actor) -> bool:
     """
     if actor.session is None:
         key = request.headers.get("x-api-key", "")
-        return state_of(request).api_key_cache.admin_name(key) is not None
+        return await state_of(request).api_key_cache.admin_name(key) is not None
     token = token_of(request) or ""
     try:
         session = await asyncio.to_thread(_find, request, token)
@@ -116,8 +116,8 @@ def token_of(request: AnyRequest) -> str | None:
     return request.cookies.get(SESSION_COOKIE)
 
 
-def _key_name(request: AnyRequest, key: str) -> str:
-    caller = state_of(request).api_key_cache.identify(key)
+async def _key_name(request: AnyRequest, key: str) -> str:
+    caller = await state_of(request).api_key_cache.find(key)
     if caller is None:
         raise WrongKey(KEY_WRONG)
     try:

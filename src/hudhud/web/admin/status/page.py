@@ -1,6 +1,5 @@
 """GET /admin/status: the main page, and its parts for links and forms."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -8,14 +7,15 @@ import structlog
 from litestar import Response, get
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.core.clock import now_ms, seconds_or_none
+from hudhud.core.clock import now_ms
 from hudhud.db.engine import may_pass
 from hudhud.messages import statistics
 from hudhud.messages.listing import MOST_COUNTED
-from hudhud.messages.statistics import RANGES, Range, Series
+from hudhud.messages.statistics import RANGES, Range
 from hudhud.verification import job_actions
 from hudhud.web.admin.jobs.query import JobQuery, parse_query, read_jobs
 from hudhud.web.admin.login.guard import authenticate_reader
+from hudhud.web.admin.status.charts import chart_data, period
 from hudhud.web.admin.status.feed import read_snapshot
 from hudhud.web.admin.status.parts import WORDS, context
 from hudhud.web.admin.ui.actor import Actor
@@ -97,7 +97,7 @@ def _traffic(request: AnyRequest) -> dict[str, Any]:
     except SQLAlchemyError as error:
         _raise_defect(error)
         return {"range": chosen, "series": None}
-    return {"range": chosen, "series": series, "series_json": series_json}
+    return {"range": chosen, "series": series, "chart_data": chart_data, "period": period}
 
 
 async def _jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> dict[str, Any]:
@@ -116,22 +116,6 @@ async def _jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> dict[str,
 def _count_retryable(state: AppState) -> int:
     with state.database.read() as connection:
         return job_actions.count_retryable(connection, now=now_ms())
-
-
-def series_json(series: Series) -> str:
-    """Return the charts' data: Unix seconds, counts, and seconds to delivery."""
-    return json.dumps(
-        {
-            "starts": [start // 1000 for start in series.starts],
-            "accepted": series.accepted,
-            "sent": series.sent,
-            "delivered": series.delivered,
-            "failed": series.failed,
-            "median": [seconds_or_none(median) for median in series.median],
-            "p95": [seconds_or_none(p95) for p95 in series.p95],
-        },
-        separators=(",", ":"),
-    )
 
 
 def _links(request: AnyRequest) -> Callable[..., str]:

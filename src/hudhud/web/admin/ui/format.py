@@ -24,6 +24,7 @@ from hudhud.web.admin.ui.view import Language, View
 
 # Shown in seconds with a decimal up to here, then in minutes and seconds.
 LONGEST_DECIMAL_MS = 100 * SECOND_MS
+SHORTEST_DECIMAL_MS = 100
 UNITS_SHOWN = 2
 # Above it, a share is rounded down: 99.96 % is not 100 %.
 NEARLY_ALL = 0.999
@@ -61,13 +62,18 @@ class Format:
         """Format the time of day in milliseconds."""
         return self._time(at, f"{self._local(at):%H:%M:%S}.{at % SECOND_MS:03d}")
 
+    def hour_and_minute(self, at: int) -> str:
+        """Format the time of day, e.g. `14:05`."""
+        return f"{self._local(at):%H:%M}"
+
     def later(self, at: int | None, since: int) -> Markup:
         """Format the time since `since`, with the exact time on hover."""
         if at is None:
             return NOTHING
-        if at - since >= LONGEST_DECIMAL_MS:
-            return self._time(at, Markup('<bdi dir="ltr">+</bdi>{}').format(self.span(at - since)))
-        signed = Markup('<bdi dir="ltr">+{:.1f}</bdi>').format((at - since) / SECOND_MS)
+        lasted = max(0, at - since)  # earlier versions could store a delivery before its creation
+        if lasted >= LONGEST_DECIMAL_MS:
+            return self._time(at, Markup('<bdi dir="ltr">+</bdi>{}').format(self.span(lasted)))
+        signed = Markup('<bdi dir="ltr">+{:.1f}</bdi>').format(lasted / SECOND_MS)
         return self._time(at, self.fill(self.gettext("%(number)s s"), number=signed))
 
     def ago(self, at: int) -> Markup:
@@ -97,8 +103,10 @@ class Format:
         return self._joined(parts)
 
     def seconds(self, milliseconds: float | None) -> str:
-        """Format a duration in seconds without the unit, e.g. `2.1`."""
-        return NOTHING if milliseconds is None else f"{milliseconds / SECOND_MS:,.1f}"
+        """Format a duration in seconds without the unit, e.g. `2.1`; nothing takes `0.0`."""
+        if milliseconds is None:
+            return NOTHING
+        return f"{max(milliseconds, SHORTEST_DECIMAL_MS) / SECOND_MS:,.1f}"
 
     def number(self, number: int | None) -> str:
         """Format a whole number; None is an en dash."""
