@@ -256,8 +256,11 @@ _TRIALS = {
         "{seconds} s."
     ),
     "trial.restricted": (
-        "WhatsApp refuses messages to this number until {until}, because it never wrote to a "
-        "sender. Write any message from that phone to the linked number, then try again."
+        "Every sender is restricted, so that no code arrives in time. Try again in {seconds} s."
+    ),
+    "trial.restricted_to_known": (
+        "Every sender is restricted to people who wrote to it first. Write to the linked number "
+        "from that phone, or try again in {seconds} s."
     ),
     "trial.country_not_allowed": (
         "No codes are sent to this country: ALLOWED_COUNTRIES or DENIED_COUNTRIES excludes it."

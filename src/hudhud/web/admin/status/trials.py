@@ -7,7 +7,6 @@ from typing import Any, Final
 from litestar import Response, post
 from sqlalchemy import Connection
 
-from hudhud.core.clock import iso
 from hudhud.core.crypto import SealingError
 from hudhud.core.errors import (
     BadRequest,
@@ -133,8 +132,9 @@ def _said(error: HudhudError) -> Sentence:
         policy = error.policy
         rate, seconds = str(policy.rate), policy.reset_seconds
         return say(f"trial.limit_{policy.name}", rate=rate, seconds=seconds)
-    if isinstance(error, SenderRestricted) and error.reaches_known:
-        return say("trial.restricted", until=iso(error.until))
+    if isinstance(error, SenderRestricted):
+        known = "_to_known" if error.reaches_known else ""
+        return say(f"trial.restricted{known}", seconds=error.retry_after)
     if isinstance(error, QueueUnavailable):
         return say("trial.no_room", seconds=error.retry_after)
     word = error.word if isinstance(error, Refused) else None
