@@ -207,13 +207,3 @@ def test_full_queue_is_refused_with_the_time_to_wait() -> None:
     assert refusal(QueueUnavailable("the queue is full", 7)).sentence == say(
         "trial.no_room", seconds=7
     )
-
-
-def test_restricted_senders_refuse_a_stranger_and_tell_how_to_be_reached() -> None:
-    until = 1_800_000_000_000
-    restricted = SenderRestricted(until, now=until - 7000, reaches_known=True)
-    found = refusal(restricted)
-    assert found.sentence == say("trial.restricted", until="2027-01-15T08:00:00.000Z")
-    assert "that phone to the linked number" in found.sentence.english()
-    banned = SenderRestricted(until, now=until - 7000, reaches_known=False)
-    assert refusal(banned).sentence == say("trial.no_room", seconds=7)
