@@ -5,8 +5,8 @@ from litestar import Response, post
 from hudhud.web.admin.login.guard import authenticate_changer
 from hudhud.web.admin.ui.forms import form_of
 from hudhud.web.admin.ui.render import keep_choice, see_other
-from hudhud.web.admin.ui.view import THEME_COOKIE, THEMES
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.admin.ui.view import THEMES
+from hudhud.web.http.request import THEME_COOKIE, AnyRequest
 
 
 @post("/admin/theme", include_in_schema=False)
