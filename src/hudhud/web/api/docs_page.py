@@ -40,7 +40,6 @@ PAGE = """\
 <link rel="stylesheet" href="{swagger_style}">
 <link rel="stylesheet" href="{tokens}">
 <link rel="stylesheet" href="{style}">
-<script src="{theme_script}"></script>
 <script src="{swagger_script}" defer></script>
 <script src="{script}" defer></script>
 </head>
@@ -50,11 +49,8 @@ PAGE = """\
 <nav aria-label="Main"><a href="/admin/status">Dashboard</a> <a href="/admin/docs/api">Guide</a> \
 <a href="{document}">OpenAPI document</a></nav>
 </header>
-<main>
-<noscript><p>This page needs JavaScript. <a href="{document}">{document}</a> has the same facts.</p>\
-</noscript>
+<noscript><p>This page needs JavaScript. <a href="{document}">{document}</a> has the same facts.</p></noscript>
 <div id="docs" data-document="{document}"></div>
-</main>
 </body>
 </html>
 """
@@ -76,7 +72,6 @@ def docs_page(request: Request[Any, Any, Any]) -> str:
         icon=static_url("hudhud.svg"),
         tokens=static_url("tokens.css"),
         style=static_url("docs.css"),
-        theme_script=static_url("docs-theme.js"),
         script=static_url("docs.js"),
         swagger_style=static_url(f"{SWAGGER_UI}/swagger-ui.css"),
         swagger_script=static_url(f"{SWAGGER_UI}/swagger-ui-bundle.js"),
