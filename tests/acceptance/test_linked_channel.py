@@ -17,6 +17,7 @@ from hudhud.core.phones import mask_phone
 from hudhud.db.tables import messages
 from hudhud.messages import contacts
 from support.linked import FORMER_NUMBERS, IMPATIENT, PLAIN, LinkedService, new_number
+from support.services import API_KEY, HTTP
 from waemu.client import EmulatorProcess
 from waemu.faults import Faults
 
@@ -467,6 +468,32 @@ def test_strangers_refused_by_463_restrict_the_account_until_a_probe_passes(
     linked.wait_for_state("connected", since=start)
     for job in jobs:
         linked.wait_for_delivery(job, "read")
+
+
+def test_codes_for_strangers_are_refused_while_the_account_is_restricted(
+    fresh: LinkedService,
+) -> None:
+    """The first probe, after 15 minutes, comes after the end of these codes."""
+    fresh.start()
+    fresh.link()
+    known = fresh.add_phone()
+    fresh.emulator.send_text(known, fresh.account, "hello")
+    fresh.wait(lambda: known in {row.phone for row in fresh.inbound()}, "the message")
+    strangers = [fresh.add_phone() for _ in range(3)]
+    numbers = [phone.removeprefix("+") for phone in strangers]
+    fresh.emulator.set_faults(Faults(ack_error="463", ack_error_for=numbers))
+    start = fresh.now()
+    for phone in strangers:
+        fresh.send(phone)
+    fresh.wait_for_state("restricted", since=start)
+    refused = HTTP.post(
+        f"{fresh.service.url}/api/v1/otp/send",
+        headers={"X-API-KEY": API_KEY},
+        json={"phoneNumber": fresh.add_phone()},
+    )
+    assert (refused.status_code, refused.json()["error"]) == (503, "sender_restricted")
+    assert 600 < int(refused.headers["retry-after"]) <= 900
+    fresh.wait_for_delivery(fresh.send(known)["jobId"], "read")
 
 
 def test_restriction_survives_a_reconnect(linked: LinkedService) -> None:

@@ -143,6 +143,8 @@ def test_without_scripts_the_page_shows_the_state_and_filters_by_form(
     page = open_profile(sandbox.url, java_script_enabled=False).open()
     expect(page.locator("noscript p")).to_contain_text("reload it to see what changed")
     expect(card(page).locator(".state")).to_have_text("Connected")
+    traffic = page.get_by_role("region", name="Traffic as a table")
+    expect(traffic.get_by_role("row").last).to_be_visible()
     page.get_by_role("combobox", name="Delivery").select_option("failed")
     page.get_by_role("button", name="Apply").click()
     expect(page).to_have_url(re.compile("filterDelivery=failed"))

@@ -11,13 +11,21 @@ from hypothesis import strategies as st
 
 from hudhud.channels.base import Receipt, StateReport
 from hudhud.core.clock import now_ms
+from hudhud.core.sentences import Sentence, say
 from hudhud.db.engine import Database
 from hudhud.db.upserts import SHARD
 from hudhud.messages import counters, queue, receipts, statistics
 from hudhud.messages.counters import HAPPENINGS, Happening
-from hudhud.messages.outcomes import Sent
+from hudhud.messages.outcomes import Returned, Sent
 from hudhud.messages.states import STATUSES
-from hudhud.messages.statistics import Period, QueueNumbers, Range, Series
+from hudhud.messages.statistics import (
+    REFUSED_LATELY_MS,
+    Period,
+    QueueNumbers,
+    Range,
+    RefusedSend,
+    Series,
+)
 from hudhud.senders import records
 from hudhud.senders.records import LATE_MS
 from hudhud.worker.worker import record_outcomes
@@ -368,6 +376,53 @@ def test_test_keys_do_not_affect_the_numbers_of_a_live_installation(database: Da
     }
     assert found.hour == Period(dict.fromkeys(HAPPENINGS, 0) | {"accepted": 1}, None, None)
     assert (found.connected_senders, found.expected_wait_ms) == (0, None)
-    assert found.oldest_ready_at == now
+    assert found.oldest_waiting_at == now
     assert of_sandbox.connected_senders == 0
-    assert of_sandbox.oldest_ready_at is None
+    assert of_sandbox.oldest_waiting_at is None
+
+
+REFUSED = say("job.stranger")
+
+
+def refuse(database: Database, message: int, why: Sentence, *, now: int = NOW) -> None:
+    """Claim the message and record a refusal, as the worker does."""
+    with database.write() as connection:
+        (taken,) = queue.claim(connection, channel="sandbox", sender="s", limit=1, now=now)
+        assert taken.id == message
+        put_off = Returned(message, now + 120_000, why, spends_attempt=False)
+        queue.record(connection, sender="s", outcomes=[put_off], now=now)
+
+
+def refused(database: Database, *, channel: str = "sandbox", now: int = NOW) -> RefusedSend | None:
+    with database.read() as connection:
+        return statistics.numbers(connection, channel=channel, now=now, mean_gap=1.0).refused
+
+
+def test_last_refused_send_is_reported_for_five_minutes(database: Database) -> None:
+    put_sender(database, now=NOW)
+    (message,) = submit(database)
+    assert refused(database) is None
+    refuse(database, message, REFUSED)
+    assert refused(database) == RefusedSend(NOW, REFUSED)
+    assert refused(database, now=NOW + REFUSED_LATELY_MS - 1) is not None
+    assert refused(database, now=NOW + REFUSED_LATELY_MS) is None
+    assert refused(database, channel="linked") is None
+
+
+def test_refusal_is_over_once_something_is_sent(database: Database) -> None:
+    put_sender(database, now=NOW)
+    (message,) = submit(database)
+    refuse(database, message, REFUSED)
+    with database.write() as connection:
+        records.note_sent(connection, name="main", at=NOW - 1)
+    assert refused(database) is not None
+    with database.write() as connection:
+        records.note_sent(connection, name="main", at=NOW)
+    assert refused(database) is None
+
+
+@pytest.mark.parametrize("code", ["job.offline", "job.no_number_check", "job.no_database"])
+def test_sends_that_the_provider_never_got_are_no_refusals(database: Database, code: str) -> None:
+    (message,) = submit(database)
+    refuse(database, message, say(code))
+    assert refused(database) is None

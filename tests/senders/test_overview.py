@@ -195,6 +195,44 @@ def test_fault_of_a_paused_sender_is_shown_before_the_pause(
     assert card(database, now=NOW + LATE_MS).state == "stopped"
 
 
+def test_reason_of_a_logout_is_kept_until_a_phone_is_linked_again(database: Database) -> None:
+    reason = meaning("logged_out", "")
+    report(database, "connected", now=NOW - HOUR, carries="all")
+    assert (card(database).lost, card(database).lost_at) == (None, None)
+    report(database, "logged_out", now=NOW - MINUTE, detail=reason)
+    start_again(database, now=NOW)
+    report(database, "pairing", now=NOW, qr="2@a")
+    report(database, "logged_out", now=NOW, detail=meaning("session_gone", ""))
+    assert (card(database).lost, card(database).lost_at) == (reason, NOW - MINUTE)
+    report(database, "connected", now=NOW, carries="all")
+    assert (card(database).lost, card(database).lost_at) == (None, None)
+
+
+def test_result_of_an_action_leaves_with_the_next_state(database: Database) -> None:
+    report(database, "connected", now=NOW - HOUR)
+    ask(database, "reload", now=NOW - 9000)
+    finish(database, CommandResult(DONE), now=NOW - 8000)
+    report(database, "reconnecting", now=NOW - 7000)
+    report(database, "connected", now=NOW - 6000)
+    keep_alive(database)
+    assert card(database).action == ActionResult("reload", "done", NOW - 9000, seconds=3.0)
+    report(database, "logged_out", now=NOW - 5000)
+    assert card(database).action is None
+
+
+def test_failure_of_an_action_is_shown_until_the_sender_is_connected(database: Database) -> None:
+    report(database, "connected", now=NOW - HOUR)
+    ask(database, "logout", now=NOW - 9000)
+    finish(database, CommandResult(FAILED, other("No answer.")), now=NOW - 8000)
+    report(database, "logged_out", now=NOW - 7000)
+    keep_alive(database)
+    assert card(database).action == ActionResult(
+        "logout", "failed", NOW - 9000, other("No answer.")
+    )
+    report(database, "connected", now=NOW - 6000)
+    assert card(database).action is None
+
+
 def test_card_shows_the_time_of_the_last_sent_code(database: Database) -> None:
     report(database, "connected", now=NOW)
     with database.write() as connection:
@@ -210,14 +248,18 @@ def test_connected_day_is_full_uptime(database: Database) -> None:
 
 
 def test_uptime_share_counts_time_not_half_hours(database: Database) -> None:
-    begin = NOW - PART_MS - 15_000
-    report(database, "starting", now=begin)
-    report(database, "connected", now=begin + 15_000)
+    begin = NOW - 2 * PART_MS - 15_000
+    report(database, "connected", now=begin)
+    report(database, "reconnecting", now=begin + PART_MS)
+    report(database, "connected", now=begin + PART_MS + 15_000)
     keep_alive(database)
-    assert card(database).uptime_share == PART_MS / (PART_MS + 15_000)
+    assert card(database).uptime_share == 2 * PART_MS / (2 * PART_MS + 15_000)
 
 
-def test_uptime_before_the_first_state_is_unknown(database: Database) -> None:
+def test_uptime_begins_at_the_first_connection(database: Database) -> None:
+    report(database, "pairing", now=NOW - 9 * PART_MS)
+    keep_alive(database)
+    assert (card(database).uptime, card(database).uptime_share) == ((None,) * UPTIME_PARTS, None)
     report(database, "connected", now=NOW - 3 * PART_MS)
     keep_alive(database)
     found = card(database)
@@ -239,10 +281,34 @@ def test_half_hour_shows_its_connected_share(database: Database) -> None:
 
 
 def test_partly_known_half_hour_counts_its_known_part(database: Database) -> None:
-    report(database, "starting", now=NOW - PART_MS // 2)
-    report(database, "connected", now=NOW - PART_MS // 4)
+    report(database, "connected", now=NOW - PART_MS // 2)
+    report(database, "reconnecting", now=NOW - PART_MS // 4)
     keep_alive(database)
     assert card(database).uptime[-2:] == (None, 0.5)
+
+
+def test_share_of_less_than_an_hour_is_not_shown(database: Database) -> None:
+    report(database, "connected", now=NOW - HOUR + 1)
+    keep_alive(database)
+    assert (card(database).uptime[-1], card(database).uptime_share) == (1.0, None)
+    keep_alive(database, now=NOW + 1)
+    assert card(database, now=NOW + 1).uptime_share == 1.0
+
+
+def test_downtime_counts_although_the_first_connection_is_no_longer_recorded(
+    database: Database,
+) -> None:
+    report(database, "connected", now=NOW - 9 * UPTIME_MS, carries="all", phone="+20100")
+    report(database, "reconnecting", now=NOW - 8 * UPTIME_MS)
+    keep_alive(database)
+    with database.write() as connection:
+        records.purge_states(connection, before=NOW - UPTIME_MS, limit=9)
+    assert card(database).uptime_share == 0.0
+
+
+def test_sandbox_has_no_uptime(database: Database) -> None:
+    put_sender(database, now=NOW - 2 * HOUR)
+    assert (card(database).uptime, card(database).uptime_share) == ((None,) * UPTIME_PARTS, None)
 
 
 def test_dead_process_is_down_since_its_last_heartbeat(database: Database) -> None:
@@ -289,7 +355,7 @@ def test_orderly_stop_after_the_last_heartbeat_is_counted_once(
 
 
 def test_each_sender_has_its_own_history(database: Database) -> None:
-    put_sender(database, "other", now=NOW - 2 * PART_MS)
+    put_sender(database, "other", channel="linked", now=NOW - 2 * PART_MS)
     report(database, "connected", now=NOW - PART_MS)
     keep_alive(database)
     with database.read() as connection:

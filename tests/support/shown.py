@@ -60,7 +60,6 @@ def numbers(counts: dict[str, int] | None = None, **changes: Any) -> QueueNumber
     usual = {
         "counts": {status: (counts or {"read": 9}).get(status, 0) for status in STATUSES},
         "oldest_waiting_at": None,
-        "oldest_ready_at": None,
         "next_expiry_at": None,
         "expected_wait_ms": 0,
         "connected_senders": 1,

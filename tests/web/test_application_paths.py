@@ -200,6 +200,15 @@ def test_root_answers_as_in_the_earlier_application(api: WebServer) -> None:
     )
 
 
+def test_root_leads_a_browser_to_the_dashboard(api: WebServer) -> None:
+    html = "text/html,application/xhtml+xml,*/*;q=0.8"
+    response = api.client.get("/", headers={"Accept": html}, follow_redirects=False)
+    assert (response.status_code, response.headers["Location"]) == (303, "/admin/status")
+    for accepted in ("*/*", "application/json", "text/plain"):
+        assert api.client.get("/", headers={"Accept": accepted}).status_code == 200
+    assert response.headers["Vary"] == "Accept"
+
+
 def test_the_root_needs_no_key(api: WebServer) -> None:
     assert b" 200 OK" in api.raw(request("GET", b"/"))
 

@@ -4,6 +4,7 @@ from contextlib import closing
 
 import structlog
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import app
 from hudhud.auth.first_credentials import FirstCredentials, announce, ensure_credentials
@@ -102,7 +103,10 @@ def _greet(
     made: FirstCredentials | None,
 ) -> None:
     """Record, log and print where Hudhud listens."""
-    running_service.remember(database, settings, port)
+    try:
+        running_service.remember(database, settings, port)
+    except SQLAlchemyError as error:  # the service can wait for its database, also now
+        log.warning("`hudhud doctor` will not know this service's settings", error=str(error))
     host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     log.info("listening", address=address, channel=settings.channel)

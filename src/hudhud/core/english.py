@@ -255,6 +255,13 @@ _TRIALS = {
         "No code is accepted just now: it would expire before it could be sent. Try again in "
         "{seconds} s."
     ),
+    "trial.restricted": (
+        "Every sender is restricted, so that no code arrives in time. Try again in {seconds} s."
+    ),
+    "trial.restricted_to_known": (
+        "Every sender is restricted to people who wrote to it first. Write to the linked number "
+        "from that phone, or try again in {seconds} s."
+    ),
     "trial.country_not_allowed": (
         "No codes are sent to this country: ALLOWED_COUNTRIES or DENIED_COUNTRIES excludes it."
     ),

@@ -273,6 +273,8 @@ senders = Table(
     Column("alerted_state", Text),  # for the previous version, like `alerted` below; see `alerts`
     Column("last_sent_at", Moment),
     Column("paused_at", Moment),  # since when an admin has paused it
+    Column("lost_at", Moment),  # when the phone was unlinked, until one is linked again
+    *_sentence("lost"),
 )
 
 sender_states = Table(

@@ -28,9 +28,12 @@ from sqlalchemy import (
 
 from hudhud.channels.base import Carries
 from hudhud.core.clock import HOUR_MS, MINUTE_MS
+from hudhud.core.sentences import Sentence
+from hudhud.core.stored_sentences import stored
 from hudhud.db.tables import (
     Moment,
     delivery_times,
+    message_steps,
     messages,
     senders,
     traffic,
@@ -49,6 +52,11 @@ MONTH_DAYS = 30
 # A phone that is online receives a message within a second or two.
 ON_THE_WAY_MS = 30_000
 MOST_ON_THE_WAY = 300
+REFUSED_LATELY_MS = 5 * MINUTE_MS
+# Among the newest steps of all messages, a refusal of the last minutes is found without an index.
+MOST_STEPS = 100
+# The errors with which a provider refuses a message that it got.
+REFUSALS = ("job.stranger", "job.too_much", "job.not_taken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +76,29 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedSend:
+    """A send that the provider refused at `at` (milliseconds), and why."""
+
+    at: int
+    why: Sentence
+
+
+@dataclass(frozen=True, slots=True)
 class QueueNumbers:
     """Numbers of the queue; `counts` has the messages by exact status.
 
-    `oldest_ready_at` excludes messages that wait for a retry or were just requeued.
+    `refused` is the last refused send, if it is recent and nothing was sent since.
     `expected_wait_ms` is None while no sender can send to everyone.
     """
 
     counts: Mapping[str, int]
     oldest_waiting_at: int | None
-    oldest_ready_at: int | None
     next_expiry_at: int | None
     expected_wait_ms: int | None
     connected_senders: int
     hour: Period
     day: Period
+    refused: RefusedSend | None = None
 
     @property
     def any_jobs(self) -> bool:
@@ -131,7 +147,6 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
     waits = and_(messages.c.status == QUEUED, messages.c.channel == channel)
     first = select(messages.c.created_at).where(waits)
     expiry = select(func.min(messages.c.expires_at)).where(waits)
-    ready = select(func.min(messages.c.available_at)).where(waits, messages.c.available_at <= now)
     waiting = counts[QUEUED] > 0
     on_the_way = _on_the_way(connection, channel, now)
     wait = round(counts[QUEUED] * mean_gap * 1000 / len(connected)) if goes_out else None
@@ -148,12 +163,12 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
         oldest_waiting_at=connection.scalar(first.order_by(messages.c.id).limit(1))
         if waiting
         else None,
-        oldest_ready_at=connection.scalar(ready) if waiting else None,
         next_expiry_at=connection.scalar(expiry) if waiting else None,
         expected_wait_ms=wait,
         connected_senders=len(connected),
         hour=period("minute", first_minute),
         day=period("hour", first_hour),
+        refused=_refused(connection, channel, now),
     )
 
 
@@ -214,6 +229,28 @@ def _connected(connection: Connection, channel: str, now: int) -> Sequence[Carri
         senders.c.heartbeat_at > now - LATE_MS,
     )
     return connection.scalars(able).all()
+
+
+def _refused(connection: Connection, channel: str, now: int) -> RefusedSend | None:
+    """Return the last send of the newest steps that was refused, unless one was sent since."""
+    newest = select(message_steps).order_by(message_steps.c.id.desc()).limit(MOST_STEPS).subquery()
+    last = (
+        select(newest)
+        .join(messages, messages.c.id == newest.c.message_id)
+        .where(
+            messages.c.channel == channel,
+            newest.c.at > now - REFUSED_LATELY_MS,
+            newest.c.kind.in_(("attempt_failed", "put_off")),
+            newest.c.text_code.in_(REFUSALS),
+        )
+        .order_by(newest.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(last).first()
+    if row is None or (why := stored(row, "text")) is None:
+        return None
+    sent = select(func.max(senders.c.last_sent_at)).where(senders.c.channel == channel)
+    return None if (connection.scalar(sent) or 0) >= row.at else RefusedSend(row.at, why)
 
 
 def _on_the_way(connection: Connection, channel: str, now: int) -> int:

@@ -1,14 +1,14 @@
 """The admin's overview of senders: state, uptime and last action."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
 from hudhud.channels.base import State
 from hudhud.channels.registry import ChannelType, channel_type
-from hudhud.core.clock import DAY_MS
+from hudhud.core.clock import DAY_MS, HOUR_MS
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import stored
 from hudhud.db import tables
@@ -20,6 +20,8 @@ PASSKEY = "linked.passkey"
 UPTIME_MS = DAY_MS
 UPTIME_PARTS = 48
 PART_MS = UPTIME_MS // UPTIME_PARTS
+# A share of less time would be misleading.
+LEAST_KNOWN_MS = HOUR_MS
 # A reload or logout has failed if the sender reaches no lasting state within this time.
 ACTION_MS = 20_000
 _LASTING = {"connected", "pairing", "restricted", "outdated", "replaced", "logged_out"}
@@ -32,7 +34,7 @@ NO_STATE_YET = say("command.no_state_yet")
 class ActionResult:
     """The result of an admin's last command to a sender.
 
-    `why` is the reason of a failure, `seconds` the duration.
+    `why` is the reason of a failure, `seconds` the duration, `ended_at` the time of the result.
     """
 
     kind: commands.CommandKind
@@ -40,13 +42,16 @@ class ActionResult:
     asked_at: int
     why: Sentence | None = None
     seconds: float | None = None
+    ended_at: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SenderCard:
     """One sender as the dashboard shows it; times in milliseconds.
 
-    `uptime` has one share (0 to 1) per half hour of the last day, or None if unknown.
+    `uptime` has one share (0 to 1) per half hour of the last day, or None before the first
+    connection; `uptime_share` is None until an hour is known. A sandbox has neither. `lost` is why
+    the phone was unlinked at `lost_at`, until one is linked again.
     """
 
     name: str
@@ -66,6 +71,8 @@ class SenderCard:
     uptime: tuple[float | None, ...]
     uptime_share: float | None
     action: ActionResult | None
+    lost: Sentence | None = None
+    lost_at: int | None = None
 
     @property
     def channel_type(self) -> ChannelType:
@@ -94,7 +101,7 @@ def _card(connection: Connection, row: Row[Any], now: int) -> SenderCard:
         state, detail = "stopped", records.why_stopped(connection, name=row.name, now=now)
     elif row.paused_at is not None and state == "connected":
         state, since = "paused", row.paused_at
-    spans = _spans(_history(connection, row, running=running, now=now), now)
+    spans = _known_spans(connection, row, running=running, now=now)
     return SenderCard(
         name=row.name,
         channel=row.channel,
@@ -111,9 +118,43 @@ def _card(connection: Connection, row: Row[Any], now: int) -> SenderCard:
         is_running=running,
         last_sent_at=row.last_sent_at,
         uptime=_uptime(spans, now),
-        uptime_share=_share(spans, now - UPTIME_MS, now),
-        action=_action(connection, row.name, now),
+        uptime_share=_overall_share(spans, now),
+        action=_present(_action(connection, row.name, now), state, since),
+        lost=stored(row, "lost"),
+        lost_at=row.lost_at,
     )
+
+
+def _present(action: ActionResult | None, state: str, since: int) -> ActionResult | None:
+    """Return the action unless the sender's state is newer than its result.
+
+    A failure counts until the sender is connected again.
+    """
+    if action is None or action.ended_at is None or action.ended_at >= since:
+        return action
+    return action if action.status == "failed" and state != "connected" else None
+
+
+def _known_spans(
+    connection: Connection, row: Row[Any], *, running: bool, now: int
+) -> Sequence[_Span]:
+    """Return the spans of the last day since the first connection; none for a sandbox."""
+    if not channel_type(row.channel).reaches_people:
+        return ()
+    first = _first_connection(connection, row)
+    if first is None:
+        return ()
+    spans = _spans(_history(connection, row, running=running, now=now), now)
+    return [span._replace(begin=max(span.begin, first)) for span in spans if span.end > first]
+
+
+def _first_connection(connection: Connection, row: Row[Any]) -> int | None:
+    """Return the time of the first connection; 0 if its record was deleted for its age."""
+    connected = select(func.min(tables.sender_states.c.at)).where(
+        tables.sender_states.c.sender == row.name, tables.sender_states.c.state == "connected"
+    )
+    was_linked = row.phone is not None or row.last_sent_at is not None or row.lost_at is not None
+    return connection.scalar(connected) or (0 if was_linked else None)
 
 
 def _history(
@@ -153,6 +194,11 @@ def _uptime(spans: Sequence[_Span], now: int) -> tuple[float | None, ...]:
     return tuple(_share(spans, start, start + PART_MS) for start in starts)
 
 
+def _overall_share(spans: Sequence[_Span], now: int) -> float | None:
+    known = sum(span.end - max(span.begin, now - UPTIME_MS) for span in spans)
+    return _share(spans, now - UPTIME_MS, now) if known >= LEAST_KNOWN_MS else None
+
+
 def _share(spans: Sequence[_Span], begin: int, end: int) -> float | None:
     """Return the connected share of the known time between `begin` and `end`."""
     known = up = 0
@@ -173,13 +219,14 @@ def _action(connection: Connection, name: str, now: int) -> ActionResult | None:
     if last is None:
         return None
     if last.status == commands.FAILED:
-        return ActionResult(last.kind, "failed", last.created_at, stored(last, "result"))
+        why, ended_at = stored(last, "result"), last.finished_at
+        return ActionResult(last.kind, "failed", last.created_at, why, ended_at=ended_at)
     if last.status != commands.DONE:
         if now - last.created_at > commands.STALE_MS:
             return ActionResult(last.kind, "failed", last.created_at, NOT_TAKEN)
         return ActionResult(last.kind, "asked", last.created_at)
     if last.kind == "pair_phone":
-        return ActionResult(last.kind, "done", last.created_at)
+        return ActionResult(last.kind, "done", last.created_at, ended_at=last.finished_at)
     return _new_start(connection, last, now)
 
 
@@ -198,7 +245,7 @@ def _new_start(connection: Connection, last: Row[Any], now: int) -> ActionResult
     )
     if back_at is not None:
         seconds = (back_at - last.created_at) / 1000
-        return ActionResult(last.kind, "done", last.created_at, seconds=seconds)
+        return ActionResult(last.kind, "done", last.created_at, seconds=seconds, ended_at=back_at)
     if now - last.finished_at > ACTION_MS:
         return ActionResult(last.kind, "failed", last.created_at, NO_STATE_YET)
     return ActionResult(last.kind, "asked", last.created_at)

@@ -160,6 +160,7 @@ def report(connection: Connection, *, name: str, new: StateReport, now: int) -> 
             failed_reconnects=new.failed_reconnects,
         )
     )
+    _note_link(connection, name, new, now)
     if has_changed:
         _add_event(connection, name, new.state, now=now)
 
@@ -237,6 +238,19 @@ def _add_event(connection: Connection, name: str, state: State, *, now: int) -> 
     """Store a webhook event, except for the sandbox of test keys."""
     if not is_for_test_keys(connection, name=name):
         events.sender_changed(connection, name, state, now=now)
+
+
+def _note_link(connection: Connection, name: str, new: StateReport, now: int) -> None:
+    """Keep the reason of a logout until a phone is linked again."""
+    of_sender = update(senders).where(senders.c.name == name)
+    if new.state == "logged_out":
+        reason = columns("lost", new.detail or usual(new.state))
+        connection.execute(
+            of_sender.where(senders.c.lost_at.is_(None)).values(lost_at=now, **reason)
+        )
+    elif new.carries != "none":
+        linked = of_sender.where(senders.c.lost_at.is_not(None))
+        connection.execute(linked.values(lost_at=None, **columns("lost", None)))
 
 
 def _since(state: State, now: int) -> Case[int]:

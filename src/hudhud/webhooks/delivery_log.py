@@ -70,6 +70,14 @@ def count(connection: Connection, *, endpoint_id: int, status: WebhookStatus) ->
     return connection.scalar(counted) or 0
 
 
+def any_tried(connection: Connection, *, endpoint_id: int) -> bool:
+    """Return whether any stored delivery of an endpoint has been attempted."""
+    tried = select(webhook_deliveries.c.id).where(
+        webhook_deliveries.c.endpoint_id == endpoint_id, webhook_deliveries.c.last_at.is_not(None)
+    )
+    return connection.execute(tried.limit(1)).first() is not None
+
+
 def _again(now: int) -> Update:
     fresh = {"status": PENDING, "attempts": 0, "next_at": now, "lease_expires_at": None}
     again = update(webhook_deliveries).where(is_free(now))

@@ -4,6 +4,7 @@ from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 
 from hudhud.web.admin import error_pages
 from hudhud.web.admin.audit.page import audit_page
+from hudhud.web.admin.guides import guide_routes
 from hudhud.web.admin.jobs.actions import job_routes
 from hudhud.web.admin.jobs.job_page import job_page
 from hudhud.web.admin.json_api import json_routes
@@ -33,6 +34,7 @@ admin_routes: list[ControllerRouterHandler] = [
     *webhook_routes,
     *delivery_routes,
     audit_page,
+    *guide_routes,
     choose_theme,
     *json_routes,
     live,

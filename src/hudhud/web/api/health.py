@@ -19,19 +19,24 @@ from hudhud.db.tables import senders
 from hudhud.senders.records import is_running, why_stopped
 from hudhud.web.api.openapi import ApiOperation
 from hudhud.web.api.schemas import Health, Readiness, SenderReadiness, Welcome
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request import AnyRequest, wants_page
 from hudhud.web.http.responses import answer
 from hudhud.web.state import state_of
 
+DASHBOARD = "/admin/status"
 NOT_READY = ResponseSpec(
     Readiness, description="Requests cannot be accepted now.", generate_examples=False
 )
 
 
 @get("/", summary="Welcome", tags=["Health"], sync_to_thread=False)
-def welcome() -> Response[Welcome]:
-    """Answer at the root, like the earlier application."""
-    return answer(Welcome(f"Hudhud {__version__} is running.", "success", iso(now_ms())))
+def welcome(request: AnyRequest) -> Response[Welcome]:
+    """Answer at the root, like the earlier application; a browser is led to the dashboard."""
+    body = Welcome(f"Hudhud {__version__} is running.", "success", iso(now_ms()))
+    varies = {"Vary": "Accept"}
+    if wants_page(request):
+        return answer(body, 303, {**varies, "Location": DASHBOARD})
+    return answer(body, headers=varies)
 
 
 @get("/healthz", summary="Alive", tags=["Health"], sync_to_thread=False)

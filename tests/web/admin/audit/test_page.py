@@ -62,13 +62,20 @@ def test_every_kind_of_entry_has_words(member: Person, language: str) -> None:
     [
         (audit_log.COMMAND_LINE, "command line", "سطر الأوامر"),
         (FIRST_START, "first start", "التشغيل الأول"),
-        ("admin", "admin", "admin"),
+        ("admin", "admin", "المشرف"),
+        ("sara", "sara", "sara"),
         ("<b>", "&lt;b&gt;", "&lt;b&gt;"),
     ],
 )
 def test_who_did_it_is_named_in_the_readers_language(who: str, english: str, arabic: str) -> None:
     assert actor_name(who, fmt()) == f'<bdi dir="auto">{english}</bdi>'
     assert actor_name(who, fmt("ar")) == f'<bdi dir="auto">{arabic}</bdi>'
+
+
+def test_key_that_did_it_is_named_as_a_key() -> None:
+    name = '<b><bdi dir="auto">shop</bdi></b>'
+    assert actor_name("key shop", fmt()) == f"key {name}"
+    assert actor_name("key shop", fmt("ar")) == f"المفتاح {name}"
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])

@@ -10,7 +10,7 @@ from hudhud.core.sentences import other
 from hudhud.messages.listing import Job
 from hudhud.messages.statistics import QueueNumbers
 from hudhud.senders.overview import ActionResult, SenderCard
-from hudhud.web.admin.status.feed import Snapshot
+from hudhud.web.admin.status.feed import Render, Snapshot
 from hudhud.web.admin.status.parts import LIVE, build_render
 from hudhud.web.admin.ui.view import Language
 from hudhud.web.state import OwnSender
@@ -18,7 +18,6 @@ from support.html import Page
 from support.queued import NOW, PHONE
 from support.shown import card, numbers, view
 
-RENDER = build_render(OwnSender("main", "linked", pace_ms=(500, 1500), mean_gap=1.0))
 STATES = [
     "starting",
     "pairing",
@@ -33,15 +32,22 @@ STATES = [
 ]
 
 
+def render(channel: str = "linked") -> Render:
+    return build_render(OwnSender("main", channel, pace_ms=(500, 1500), mean_gap=1.0))
+
+
 def parts(
-    *cards: SenderCard, of: QueueNumbers | None = None, language: Language = "en"
+    *cards: SenderCard,
+    of: QueueNumbers | None = None,
+    language: Language = "en",
+    channel: str = "linked",
 ) -> dict[str, str]:
     snapshot = Snapshot(cards=cards, numbers=of or numbers())
-    return dict(RENDER.parts(view(language), snapshot))
+    return dict(render(channel).parts(view(language), snapshot))
 
 
-def senders(*cards: SenderCard, language: Language = "en") -> str:
-    return parts(*cards, language=language)["senders"]
+def senders(*cards: SenderCard, language: Language = "en", channel: str = "linked") -> str:
+    return parts(*cards, language=language, channel=channel)["senders"]
 
 
 def job(**changes: Any) -> Job:
@@ -65,7 +71,7 @@ def job(**changes: Any) -> Job:
 
 
 def row(language: Language = "en", **changes: Any) -> str:
-    return RENDER.row(view(language), job(**changes))
+    return render().row(view(language), job(**changes))
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -157,8 +163,16 @@ def test_reload_in_progress_cannot_be_requested_again() -> None:
     assert re.search(r"<button disabled>.*Reload session", html)
 
 
-def test_sandbox_offers_no_session_actions() -> None:
-    html = senders(card(channel="sandbox"))
+def test_sandbox_of_test_keys_is_one_line() -> None:
+    html = senders(card(), card(name="main-sandbox", channel="sandbox"))
+    assert html.count("<article") == 1
+    line = re.sub(r"<[^>]+>", "", html[html.index('class="other"') :])
+    assert "Sandbox main-sandbox: messages of test keys end here." in line
+
+
+def test_sandbox_offers_no_session_actions_and_has_no_uptime() -> None:
+    html = senders(card(channel="sandbox"), channel="sandbox")
+    assert "Last 24 hours" not in html
     assert "Reload session" not in html
     assert "Logout WA" not in html
     assert "Pause sending" in html

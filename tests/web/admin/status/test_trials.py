@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from conftest import settings
 from hudhud.core.clock import now_ms
-from hudhud.core.errors import QueueUnavailable
+from hudhud.core.errors import QueueUnavailable, SenderRestricted
 from hudhud.core.sentences import say
 from hudhud.core.stored_sentences import stored
 from hudhud.db.engine import Database
@@ -17,7 +17,7 @@ from support import queued
 from support.admin import PASSWORD, Person, log_in_script, script
 from support.audited import notes
 from support.html import Page
-from support.queued import put_sender
+from support.queued import NOW, put_sender
 from support.web_server import PHONE, SECRET, WebServer, web_server
 
 SEND = "/admin/test-code/send"
@@ -190,6 +190,17 @@ def test_countries_of_the_settings_are_refused_in_the_language_of_the_admin(
         shown = client.get("/admin/audit", headers={"Accept": "text/html"}).text
         assert "DENIED_COUNTRIES" in shown
         assert "excludes it" not in shown
+
+
+def test_restriction_says_whether_writing_first_helps() -> None:
+    told = {
+        reaches: refusal(SenderRestricted(NOW + 90_000, now=NOW, reaches_known=reaches)).sentence
+        for reaches in (True, False)
+    }
+    assert told == {
+        True: say("trial.restricted_to_known", seconds=90),
+        False: say("trial.restricted", seconds=90),
+    }
 
 
 def test_full_queue_is_refused_with_the_time_to_wait() -> None:

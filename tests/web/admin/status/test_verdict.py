@@ -1,11 +1,13 @@
 """The verdict for all combinations of senders and numbers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from hudhud.messages.statistics import QueueNumbers
+from hudhud.core.sentences import say
+from hudhud.messages.statistics import QueueNumbers, RefusedSend
 from hudhud.senders.overview import SenderCard
 from hudhud.web.admin.status.verdict import LATE_MS, Verdict, verdict
 from support.queued import NOW
@@ -70,7 +72,7 @@ def test_test_code_that_nobody_has_typed_leaves_one_step() -> None:
 
 
 def test_test_code_that_waits_too_long_is_late_like_any_other() -> None:
-    waits = numbers({"queued": 1}, oldest_waiting_at=NOW - 40_000, oldest_ready_at=NOW - 40_000)
+    waits = numbers({"queued": 1}, oldest_waiting_at=NOW - 40_000)
     assert judged([card()], waits, is_fresh=True).title == "Codes are late"
 
 
@@ -176,9 +178,47 @@ def test_installation_without_senders_is_an_alarm() -> None:
 
 @pytest.mark.parametrize(("age", "title"), [(1, "Codes are late"), (-1000, "Codes are arriving")])
 def test_codes_waiting_for_a_free_sender_are_late(age: int, title: str) -> None:
-    waits = numbers({"queued": 2, "read": 9}, oldest_ready_at=NOW - LATE_MS - age)
+    waits = numbers({"queued": 2, "read": 9}, oldest_waiting_at=NOW - LATE_MS - age)
     found = judged([card()], waits)
     assert found.title == title
+
+
+def test_refused_send_is_a_warning_although_others_arrived() -> None:
+    refused = RefusedSend(NOW - 60_000, say("job.stranger"))
+    found = judged([card()], numbers({"queued": 2, "read": 9}, refused=refused))
+    assert (found.tone, found.title) == ("warn", "Codes are being refused")
+    assert "error 463" in found.sentence
+    assert "none was sent since" in found.sentence
+    assert "2 codes are waiting." in found.sentence
+
+
+@pytest.mark.parametrize("state", ["starting", "pairing", "reconnecting", "logged_out"])
+def test_reason_of_a_logout_stays_until_a_phone_is_linked(state: str) -> None:
+    lost = card(state, qr="x", lost=say("linked.logged_out"), lost_at=NOW - 60_000)
+    found = judged([lost], numbers({"queued": 1, "read": 9}))
+    assert (found.tone, found.title) == ("bad", "No codes are going out")
+    assert "Your phone logged" in found.sentence
+    assert "1 code is waiting." in found.sentence
+    assert found.action is not None
+    assert found.action.label == "Link main"
+    unused = replace(lost, last_sent_at=None)
+    assert judged([unused], numbers(NOTHING_YET, hour=window())).tone == "warn"
+    assert judged([unused], numbers({"queued": 1})).tone == "bad"
+    assert judged([lost], numbers(NOTHING_YET, hour=window())).tone == "bad"
+
+
+@pytest.mark.parametrize(
+    ("code", "clause"),
+    [
+        ("linked.operator_logout", "was logged out by an admin at"),
+        ("linked.session_gone", "was missing at"),
+        ("linked.main_device_gone", "WhatsApp ended the session of"),
+        ("linked.unknown_logout", "WhatsApp ended the session of"),
+    ],
+)
+def test_each_reason_of_a_logout_has_its_clause(code: str, clause: str) -> None:
+    lost = card("pairing", lost=say(code), lost_at=NOW - 60_000)
+    assert clause in judged([lost]).sentence
 
 
 def test_low_success_rate_is_a_warning_that_links_to_failed_jobs() -> None:

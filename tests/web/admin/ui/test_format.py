@@ -15,14 +15,14 @@ SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 @pytest.mark.parametrize(
     ("milliseconds", "english", "arabic"),
     [
-        (-5, "0 s", "0 ث"),
-        (0, "0 s", "0 ث"),
-        (1 * SECOND, "1 s", "1 ث"),
-        (59_999, "59 s", "59 ث"),
-        (2 * MINUTE, "2 min", "2 د"),
-        (3 * MINUTE + 40 * SECOND, "3 min 40 s", "3 د 40 ث"),
-        (HOUR + 5 * SECOND, "1 h", "1 س"),
-        (2 * HOUR + 28 * MINUTE + 9 * SECOND, "2 h 28 min", "2 س 28 د"),
+        (-5, "0 s", "0 ثانية"),
+        (0, "0 s", "0 ثانية"),
+        (1 * SECOND, "1 s", "ثانية"),
+        (59_999, "59 s", "59 ثانية"),
+        (2 * MINUTE, "2 min", "دقيقتين"),
+        (3 * MINUTE + 40 * SECOND, "3 min 40 s", "3 دقائق و40 ثانية"),
+        (HOUR + 5 * SECOND, "1 h", "ساعة"),
+        (2 * HOUR + 28 * MINUTE + 9 * SECOND, "2 h 28 min", "ساعتين و28 دقيقة"),
         (DAY + 5 * HOUR, "1 day", "يوم"),
         (2 * DAY, "2 days", "يومين"),
         (3 * DAY, "3 days", "3 أيام"),
@@ -116,6 +116,6 @@ def test_an_unknown_sentence_is_shown_as_english() -> None:
 
 def test_script_gets_every_plural_of_every_unit() -> None:
     units = json.loads(fmt("ar").units())
-    assert units["units"]["1000"]["few"] == "%(num)d ث"
+    assert units["units"]["1000"]["few"] == "%(num)d ثوانٍ"
     assert set(units["units"]) == {"1000", "60000", "3600000", "86400000"}
-    assert units["joined"] == "%(first)s %(second)s"
+    assert units["joined"] == "%(first)s و%(second)s"

@@ -86,6 +86,7 @@ def test_error_texts_are_escaped(member: Person, job: int, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/admin/status?searchQuery={}", "/admin/audit?q={}"])
+@pytest.mark.usefixtures("job")
 def test_search_text_is_escaped(member: Person, path: str) -> None:
     page = Page(member.client.get(path.format(httpx.QueryParams({"x": HOSTILE}).get("x"))).text)
     assert not page.has("img")

@@ -66,7 +66,8 @@ def put_deliveries(server: WebServer, count: int, status: str, *, age_ms: int = 
     jobs = submit(server.database, count, now=now_ms())
     with server.database.write() as connection:
         events.messages_changed(connection, "message.sent", jobs, now=now_ms() - age_ms)
-        ended = {"status": status, "attempts": 10, "last_at": now_ms()}
+        last_at = None if status == "pending" else now_ms()
+        ended = {"status": status, "attempts": 10, "last_at": last_at}
         if status == "failed":
             error = columns("last_error", say("webhook.refused", status=500))
             ended |= {"last_status": 500, **error}
@@ -180,7 +181,10 @@ def test_delivery_shows_the_one_ahead_of_it(
             events.messages_changed(connection, "message.sent", [job], now=now_ms())
     log = f"{HOOKS}/{endpoint}"
     second, first = (row["data-delivery"] for row in shown(member.get(log).text))
-    assert f"after delivery {first}" in member.get(log).text
+    page = Page(member.get(log).text)
+    assert f"after #{first}" in page.text
+    assert f"#{first}" in page.text.replace(f"after #{first}", "")
+    assert page.attributes("tr", **{"data-delivery": first})["id"] == f"delivery-{first}"
     member.fill(log, f"{HOOKS}/replay", delivery=second)
     said = f"The delivery waits for delivery {first} and is sent after it."
     assert said in member.get(log).text
@@ -211,6 +215,22 @@ def test_disabled_endpoint_gives_the_reason_and_can_be_enabled(
     assert stored(served)[0].disabled_at is None
     assert f"Deliveries to {URL} resume." in member.get(HOOKS).text
     assert "Webhook enabled:" in member.get("/admin/audit").text
+
+
+def test_endpoint_works_once_something_was_delivered(
+    member: Person, served: WebServer, endpoint: int
+) -> None:
+    def state() -> str:
+        page = Page(member.get(HOOKS).text)
+        return page.attributes("tr", **{"data-endpoint": str(endpoint)})["data-tone"]
+
+    assert state() == "idle"
+    assert "Not tried yet" in member.get(HOOKS).text
+    put_deliveries(served, 1, "pending")
+    assert "Not tried yet" in member.get(HOOKS).text
+    put_deliveries(served, 1, "delivered")
+    assert state() == "ok"
+    assert "Works" in member.get(HOOKS).text
 
 
 def test_failing_endpoint_shows_since_when(

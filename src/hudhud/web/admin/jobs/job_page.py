@@ -6,10 +6,9 @@ from typing import Any
 
 from litestar import Response, get
 from litestar.params import FromPath
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Row, select
 
 from hudhud.auth import api_keys
-from hudhud.auth.caller import ENVIRONMENT
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
 from hudhud.db.tables import verifications
@@ -18,7 +17,14 @@ from hudhud.messages.listing import Job
 from hudhud.messages.templates.catalog import with_code
 from hudhud.messages.text_store import MASK
 from hudhud.messages.timeline import Step
-from hudhud.web.admin.jobs.labels import WORDS, step_look, step_text, step_title, verification_text
+from hudhud.web.admin.jobs.labels import (
+    WORDS,
+    requester_text,
+    step_look,
+    step_text,
+    step_title,
+    verification_text,
+)
 from hudhud.web.admin.login.guard import authenticate_reader
 from hudhud.web.admin.ui.render import page
 from hudhud.web.admin.ui.render_thread import in_render_thread
@@ -29,6 +35,7 @@ from hudhud.web.state import AppState, state_of
 # Functions for the template.
 STORY_WORDS: Mapping[str, Any] = {
     **WORDS,
+    "requester_text": requester_text,
     "step_look": step_look,
     "step_text": step_text,
     "step_title": step_title,
@@ -38,7 +45,7 @@ STORY_WORDS: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class JobStory:
-    """The page's content; `key` names the API key, None the environment's."""
+    """The page's content; `key` is the name of the API key, if one asked for it."""
 
     job: Job
     body: str
@@ -73,15 +80,10 @@ def _read(state: AppState, number: int) -> JobStory | None:
         return JobStory(
             job=job,
             body=with_code(row.body, MASK),
-            key=None if verification is None else _key_name(connection, verification.api_key),
+            key=None
+            if verification is None
+            else api_keys.name_of(connection, verification.api_key),
             request_id=row.request_id,
             steps=timeline.steps_of(connection, row),
             verification=verification,
         )
-
-
-def _key_name(connection: Connection, owner: str) -> str | None:
-    """Return the name of the owner's API key, or its id."""
-    if owner == ENVIRONMENT:
-        return None
-    return api_keys.name_of(connection, owner) or owner

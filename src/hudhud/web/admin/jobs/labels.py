@@ -6,11 +6,13 @@ from typing import Any
 from markupsafe import Markup
 from sqlalchemy import Row
 
+from hudhud.auth import caller
+from hudhud.auth.audit_log import COMMAND_LINE
 from hudhud.core.sentences import Sentence, say
 from hudhud.messages.listing import Job, JobRefusal
 from hudhud.messages.timeline import Step
 from hudhud.senders import records
-from hudhud.web.admin.ui.actor import actor_name
+from hudhud.web.admin.ui.actor import KEY_ACTOR, actor_name
 from hudhud.web.admin.ui.format import Format
 from hudhud.web.admin.ui.view import N_
 
@@ -65,6 +67,18 @@ def verification_text(verification: Row[Any], fmt: Format) -> Markup:
     if verification.proved_phone is not None:
         parts.append(fmt.gettext("the number wrote first"))
     return fmt.fill(" · ".join(parts))
+
+
+def requester_text(owner: str, key: str | None, fmt: Format) -> Markup:
+    """Say who asked for a verification: a key by its name, or what asks without a key."""
+    if owner == caller.ENVIRONMENT:
+        return fmt.fill(fmt.gettext("the key of the environment"))
+    if owner == caller.COMMAND_LINE:
+        return actor_name(COMMAND_LINE, fmt)
+    if owner == caller.ADMIN:
+        text = fmt.gettext("%(admin)s, as a test code")
+        return fmt.fill(text, admin=actor_name(owner, fmt))
+    return actor_name(f"{KEY_ACTOR}{key or owner}", fmt)
 
 
 def why_not(job: Job, fmt: Format) -> Markup:

@@ -11,7 +11,7 @@ from hudhud.core.errors import HudhudError, NotAllowed
 from hudhud.core.sentences import Sentence, say
 from hudhud.web.admin.login.access import access_of
 from hudhud.web.admin.ui import csrf
-from hudhud.web.admin.ui.actor import Actor
+from hudhud.web.admin.ui.actor import KEY_ACTOR, Actor
 from hudhud.web.admin.ui.forms import form_of
 from hudhud.web.admin.ui.page_keys import page_keys_of
 from hudhud.web.http.api_key import KEY_WRONG, require_address
@@ -47,7 +47,7 @@ async def authenticate_reader(request: AnyRequest) -> Actor:
     await access_of(request).proxies.watch(request)
     key = request.headers.get("x-api-key")
     if key:
-        return Actor(f"key {await _key_name(request, key)}", address_of(request), None)
+        return Actor(f"{KEY_ACTOR}{await _key_name(request, key)}", address_of(request), None)
     session = await session_of(request)
     if session is None or not session.is_complete:
         raise NotLoggedIn(AUTHENTICATION_REQUIRED)

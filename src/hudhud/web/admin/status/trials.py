@@ -14,6 +14,7 @@ from hudhud.core.errors import (
     NotAllowed,
     QueueUnavailable,
     Refused,
+    SenderRestricted,
     TooMany,
 )
 from hudhud.core.phones import Phone, mask_phone, parse_phone
@@ -131,6 +132,9 @@ def _said(error: HudhudError) -> Sentence:
         policy = error.policy
         rate, seconds = str(policy.rate), policy.reset_seconds
         return say(f"trial.limit_{policy.name}", rate=rate, seconds=seconds)
+    if isinstance(error, SenderRestricted):
+        known = "_to_known" if error.reaches_known else ""
+        return say(f"trial.restricted{known}", seconds=error.retry_after)
     if isinstance(error, QueueUnavailable):
         return say("trial.no_room", seconds=error.retry_after)
     word = error.word if isinstance(error, Refused) else None

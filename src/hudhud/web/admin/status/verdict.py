@@ -75,15 +75,16 @@ def verdict(
     able = [card for card in cards if card.state == "connected"]
     others = sorted(
         (card for card in cards if card.state != "connected"),
-        key=lambda card: _WORST_FIRST.index(card.state),
+        key=lambda card: _WORST_FIRST.index(_state(card)),
     )
     if is_fresh and (able or _is_new(others)):
-        late = _late(numbers, fmt) if able else None
-        return late or _first_steps(able, numbers, fmt)
+        problem = _refused(numbers, fmt) or _late(numbers, fmt) if able else None
+        return problem or _first_steps(able, numbers, fmt)
     if not able:
         return _nothing_goes_out(others, numbers, fmt)
     return (
-        _late(numbers, fmt)
+        _refused(numbers, fmt)
+        or _late(numbers, fmt)
         or _poor(numbers, fmt)
         or _some_down(others, fmt)
         or _good(able[0], numbers, fmt)
@@ -91,7 +92,13 @@ def verdict(
 
 
 def _is_new(others: Sequence[SenderCard]) -> bool:
-    return bool(others) and others[0].state in {"pairing", "starting"}
+    return bool(others) and _state(others[0]) in {"pairing", "starting"}
+
+
+def _state(card: SenderCard) -> str:
+    """Return the sender's state; a sender that lost its phone is logged out until linked again."""
+    is_lost = card.lost_at is not None and card.state in {"starting", "pairing", "reconnecting"}
+    return "logged_out" if is_lost else card.state
 
 
 def _first_steps(able: Sequence[SenderCard], numbers: QueueNumbers, fmt: Format) -> Verdict:
@@ -131,14 +138,31 @@ def _good(card: SenderCard, numbers: QueueNumbers, fmt: Format) -> Verdict:
     )
 
 
+def _refused(numbers: QueueNumbers, fmt: Format) -> Verdict | None:
+    if numbers.refused is None:
+        return None
+    nothing = fmt.gettext("The last one was refused at %(time)s; none was sent since.")
+    return Verdict(
+        "warn",
+        "ban",
+        fmt.gettext("Codes are being refused"),
+        _joined(
+            fmt.fill(nothing, time=fmt.moment(numbers.refused.at)),
+            fmt.sentence(numbers.refused.why),
+            _waiting(numbers, fmt),
+        ),
+        Action("link", "?filterStatus=pending#jobs", fmt.gettext("Show them"), "queued"),
+    )
+
+
 def _late(numbers: QueueNumbers, fmt: Format) -> Verdict | None:
-    oldest = numbers.oldest_ready_at
+    oldest = numbers.oldest_waiting_at
     if oldest is None or fmt.now - oldest < LATE_MS:
         return None
     if (numbers.expected_wait_ms or 0) >= LATE_MS:
         cause = fmt.gettext("More codes are requested than the senders may send at their pace.")
     else:
-        cause = fmt.gettext("A sender is connected but does not send them; see its log.")
+        cause = fmt.gettext("A sender is connected but could not send them; open one to see why.")
     return Verdict(
         "warn",
         "queued",
@@ -191,10 +215,11 @@ def _nothing_goes_out(others: Sequence[SenderCard], numbers: QueueNumbers, fmt: 
             _joined(fmt.gettext("No sender has run here yet."), waiting, _start(fmt)),
         )
     worst = others[0]
-    if worst.state in _SILENT:
+    if _state(worst) in _SILENT:
         clauses = (_clause(card, fmt) for card in others)
+        is_missed = numbers.any_jobs or worst.last_sent_at is not None
         return Verdict(
-            "bad",
+            "bad" if is_missed else "warn",
             "warn",
             fmt.gettext("No codes are going out"),
             _joined(*clauses, waiting, _advice(worst, fmt)),
@@ -248,15 +273,32 @@ def _clause(card: SenderCard, fmt: Format) -> Markup:
         "paused": fmt.gettext("Sender <b>%(name)s</b> is paused."),
     }
     name = fmt.ltr(card.name)
+    if _state(card) == "logged_out" and card.lost is not None and card.lost_at is not None:
+        text = _lost(card.lost.code, fmt)
+        return fmt.fill(text, name=name, time=fmt.moment(card.lost_at, seconds=False))
     if card.state == "restricted" and card.until is not None:
         text = fmt.gettext("Sender <b>%(name)s</b> is restricted until %(time)s.")
         return fmt.fill(text, name=name, time=fmt.moment(card.until, seconds=False))
-    return fmt.fill(texts[card.state], name=name)
+    return fmt.fill(texts[_state(card)], name=name)
+
+
+def _lost(code: str, fmt: Format) -> str:
+    texts = {
+        "linked.logged_out": fmt.gettext("Your phone logged <b>%(name)s</b> out at %(time)s."),
+        "linked.operator_logout": fmt.gettext(
+            "<b>%(name)s</b> was logged out by an admin at %(time)s."
+        ),
+        "linked.session_gone": fmt.gettext(
+            "The session of <b>%(name)s</b> was missing at %(time)s."
+        ),
+    }
+    ended = fmt.gettext("WhatsApp ended the session of <b>%(name)s</b> at %(time)s.")
+    return texts.get(code, ended)
 
 
 def _advice(card: SenderCard, fmt: Format) -> Markup:
     name = fmt.ltr(card.name)
-    if card.state in {"logged_out", "pairing"}:
+    if _state(card) in {"logged_out", "pairing"}:
         return fmt.fill(fmt.gettext("Link <b>%(name)s</b>: it takes a minute."), name=name)
     texts = {
         "outdated": fmt.gettext("Update Hudhud; the session is kept."),
@@ -277,7 +319,7 @@ def _start(fmt: Format) -> Markup:
 
 def _action(card: SenderCard, fmt: Format) -> Action | None:
     target = f"#{sender_id(card.name)}"
-    if card.state in {"logged_out", "pairing"}:
+    if _state(card) in {"logged_out", "pairing"}:
         label = fmt.gettext("Link %(name)s") % {"name": card.name}
         return Action("link", target, label, "qr")
     if card.state == "replaced":

@@ -14,6 +14,7 @@ from litestar.datastructures import Cookie
 from litestar.serialization import default_serializer
 from litestar.types import Serializer
 
+from hudhud import __version__
 from hudhud.core.clock import YEAR_SECONDS, now_ms
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.format import Format
@@ -184,7 +185,12 @@ def _environment(language: Language) -> Environment:
     environment.install_gettext_callables(  # type: ignore[attr-defined] # added by the extension
         texts.gettext, texts.ngettext, newstyle=True, pgettext=texts.pgettext
     )
-    environment.globals |= {"static_url": static_url, "languages": LANGUAGES, "themes": THEMES}
+    environment.globals |= {
+        "static_url": static_url,
+        "languages": LANGUAGES,
+        "themes": THEMES,
+        "version": __version__,
+    }
     environment.globals["m"] = environment.get_template("macros.html").module
     return environment
 

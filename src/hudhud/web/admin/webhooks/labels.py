@@ -24,6 +24,7 @@ class Endpoint:
     key: str | None
     waiting: int
     failed: int
+    is_tried: bool
 
     @property
     def gets_all(self) -> bool:
@@ -38,6 +39,7 @@ def endpoint_of(connection: Connection, row: Row[Any]) -> Endpoint:
         key=None if row.api_key is None else api_keys.name_of(connection, row.api_key),
         waiting=delivery_log.count(connection, endpoint_id=row.id, status=delivery_states.PENDING),
         failed=delivery_log.count(connection, endpoint_id=row.id, status=delivery_states.FAILED),
+        is_tried=delivery_log.any_tried(connection, endpoint_id=row.id),
     )
 
 
@@ -51,8 +53,9 @@ def whose(endpoint: Endpoint, fmt: Format) -> Markup:
     return fmt.fill(fmt.gettext("Events of key %(name)s"), name=name)
 
 
-def endpoint_look(row: Row[Any], fmt: Format) -> tuple[str, str, Markup]:
+def endpoint_look(endpoint: Endpoint, fmt: Format) -> tuple[str, str, Markup]:
     """Return tone, icon and label of an endpoint's state."""
+    row = endpoint.row
     if row.disabled_at is not None:
         since = fmt.moment(row.disabled_at, seconds=False)
         text = fmt.gettext("Disabled since %(time)s")
@@ -60,6 +63,8 @@ def endpoint_look(row: Row[Any], fmt: Format) -> tuple[str, str, Markup]:
     if row.failing_since is not None:
         since = fmt.moment(row.failing_since, seconds=False)
         return "warn", "warn", fmt.fill(fmt.gettext("Fails since %(time)s"), time=since)
+    if not endpoint.is_tried:
+        return "idle", "dots", fmt.fill(fmt.gettext("Not tried yet"))
     return "ok", "ok", fmt.fill(fmt.gettext("Works"))
 
 
