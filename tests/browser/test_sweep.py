@@ -27,7 +27,7 @@ from support.linked import LinkedService
 from support.services import Service, ask_for_code, free_port, sqlite_of, wait_until
 from support.stored_jobs import StoredJob, put_jobs
 from support.sweep import Sweep
-from support.troubled import put_troubled_senders
+from support.troubled import troubled_senders
 
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 LANGUAGES = ("en", "ar")
@@ -165,7 +165,7 @@ def everywhere(sweeps: Sequence[Sweep], profiles: Sequence[Profile], path: str) 
         page.close()
 
 
-def test_linking_a_phone(
+def test_linking_a_phone_and_senders_in_every_state(
     never_linked: LinkedService, open_profile: OpenProfile, sweeps: list[Sweep]
 ) -> None:
     url = never_linked.service.url
@@ -173,6 +173,9 @@ def test_linking_a_phone(
     everywhere(sweeps, profiles, STATUS)
     never_linked.command("pair_phone", never_linked.account)
     everywhere(sweeps, profiles, f"{STATUS}?pair=phone")
+    with troubled_senders(never_linked.service):
+        everywhere(sweeps, profiles, STATUS)
+        expect(card(profiles[0].open())).to_have_count(9)
     never_linked.reload()  # otherwise it would continue with the characters
 
 
@@ -187,7 +190,7 @@ def test_linked_sender_and_its_logout_confirmation(
     sweep.assert_faultless(page)
 
 
-def test_pages_from_empty_to_full_of_problems(
+def test_pages_from_empty_to_old_jobs_and_failed_deliveries(
     fresh_sandbox: Service, open_profile: OpenProfile, sweeps: list[Sweep]
 ) -> None:
     profiles = [sweep.open_profile(open_profile, fresh_sandbox.url) for sweep in sweeps]
@@ -204,11 +207,8 @@ def test_pages_from_empty_to_full_of_problems(
     ask_for_code(fresh_sandbox.url, "+201001234567")
     put_old_jobs(fresh_sandbox)
     everywhere(sweeps, profiles, STATUS)
-    put_troubled_senders(fresh_sandbox)
-    page.reload()
-    expect(card(page)).to_have_count(8)  # ignore a linked sender that does not run
     wait_until(lambda: has_failed_delivery(fresh_sandbox), 20, "a delivery that fails")
-    for path in (STATUS, "/admin/webhooks", "/admin/webhooks/1", "/admin/webhooks/1/remove"):
+    for path in ("/admin/webhooks", "/admin/webhooks/1", "/admin/webhooks/1/remove"):
         everywhere(sweeps, profiles, path)
 
 
