@@ -73,6 +73,7 @@ def test_logged_in_pages(sandbox: Service, open_profile: OpenProfile, sweep: Swe
         "/admin/audit?q=nothing+at+all",
         "/admin/second-factor",
         "/admin/whatsapp/logout-session",
+        "/admin/docs/settings",
         "/admin/no-such-page",
     ):
         page.goto(path)
@@ -80,10 +81,33 @@ def test_logged_in_pages(sandbox: Service, open_profile: OpenProfile, sweep: Swe
     profile.expect_complaints(REFUSED)
 
 
-def test_api_reference(sandbox: Service, open_profile: OpenProfile, sweep: Sweep) -> None:
+def test_api_reference(sandbox: Service, open_profile: OpenProfile, axe: str) -> None:
+    sweep = Sweep("en", axe)  # its only language
     page = sweep.open_profile(open_profile, sandbox.url, logged_in=False).open("/api/docs")
+    operations = page.locator(".opblock-summary-control")
+    expect(operations.first).to_be_visible()
+    sweep.assert_faultless(page)
+    for operation in operations.all()[:6]:  # every kind of field and answer
+        operation.click()
+    expect(page.locator(".body-param__text").first).to_have_value(
+        '{\n  "phoneNumber": "+201001234567"\n}'
+    )
+    sweep.assert_faultless(page)
+    expect(page.get_by_role("link", name="Dashboard")).to_have_attribute("href", STATUS)
+
+
+def test_api_reference_follows_the_theme_of_the_dashboard(
+    sandbox: Service, open_profile: OpenProfile
+) -> None:
+    profile = open_profile(sandbox.url, color_scheme="light")
+    page = profile.open("/admin/keys")
+    page.locator(".menu summary").click()
+    with page.expect_response("**/admin/theme"):
+        page.get_by_role("button", name="Dark").click()
+    page.goto("/api/docs")
     expect(page.locator(".opblock").first).to_be_visible()
-    sweep.assert_fits(page)
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(20, 18, 17)"
 
 
 def test_created_key_and_refused_key(

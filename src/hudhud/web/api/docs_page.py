@@ -49,7 +49,8 @@ PAGE = """\
 <nav aria-label="Main"><a href="/admin/status">Dashboard</a> <a href="/admin/docs/api">Guide</a> \
 <a href="{document}">OpenAPI document</a></nav>
 </header>
-<noscript><p>This page needs JavaScript. <a href="{document}">{document}</a> has the same facts.</p></noscript>
+<noscript><p>This page needs JavaScript. The same facts are in \
+<a href="{document}">{document}</a>.</p></noscript>
 <div id="docs" data-document="{document}"></div>
 </body>
 </html>
