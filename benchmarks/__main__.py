@@ -19,6 +19,7 @@ from rich.table import Table
 from sqlalchemy import func, select
 
 from benchmarks.dashboard import dashboard_on_postgresql, dashboard_on_sqlite
+from benchmarks.first_paint import first_paint
 from benchmarks.load import CONNECTIONS, load
 from benchmarks.numbers import numbers
 from benchmarks.retention import retention
@@ -165,6 +166,7 @@ PARTS = (
     commands,
     numbers,
     retention,
+    first_paint,
     dashboard_on_sqlite,
     dashboard_on_postgresql,
 )
