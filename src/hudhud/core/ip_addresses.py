@@ -47,6 +47,14 @@ def node_address(text: str) -> str | None:
         return None
 
 
+def unmapped(address: str) -> str:
+    """Return an IPv4-mapped IPv6 address as its IPv4 address, and any other text unchanged."""
+    if not address.startswith("::ffff:"):
+        return address
+    mapped = ip_address(address)
+    return str(getattr(mapped, "ipv4_mapped", None) or address)
+
+
 def is_within(address: str, networks: Iterable[Network], *, unwraps: bool = True) -> bool:
     """Return whether an address is in any network; False for other text.
 
