@@ -51,7 +51,8 @@ from hudhud.web.http.middleware import DropIn
 from hudhud.web.state import AppState, OwnSender
 from hudhud.web.timing import Timing
 
-LARGEST_BODY = 1024 * 1024
+# Of requests to the API, as in the earlier application, and of forms; logins have less.
+LARGEST_BODY = 100 * 1024
 
 
 def build_web(settings: Settings, database: Database, timing: Timing | None = None) -> Litestar:

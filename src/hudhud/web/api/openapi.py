@@ -37,6 +37,7 @@ from hudhud.web.api.field_schemas import CLIENT_IP, HIDE_CODE, LOCALE, TYPED_COD
 from hudhud.web.api.fields import NOT_MULTIPART
 from hudhud.web.http import errors
 from hudhud.web.http.api_key import KEY_WRONG
+from hudhud.web.http.bodies import NOT_SUPPORTED
 from hudhud.web.http.request import FORM, JSON, AnyRequest
 from hudhud.web.http.responses import Message
 
@@ -153,8 +154,8 @@ PROBLEMS = {
     404: ("It does not exist or belongs to another key.", ()),
     409: ("Its state does not allow this; see `error`.", ()),
     410: ("It has expired.", ()),
-    413: ("The body is larger than 1 MB.", (errors.TOO_LARGE,)),
-    415: ("The body is multipart.", (NOT_MULTIPART,)),
+    413: ("The body is larger than 100 KiB, decompressed.", (errors.TOO_LARGE,)),
+    415: ("The body is multipart, or compressed otherwise.", (NOT_MULTIPART, NOT_SUPPORTED)),
     422: ("The Idempotency-Key was used with another body.", ()),
     429: ("A limit is reached. If there is a `Retry-After`, try again after it.", ()),
     500: ("Unexpected error; see Hudhud's log.", (errors.UNEXPECTED,)),

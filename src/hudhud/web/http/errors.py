@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 TOO_LARGE = "request entity too large"
 UNAVAILABLE = "Service temporarily unavailable due to a queueing issue. Please try again shortly."
 UNEXPECTED = "Internal Server Error while processing OTP request."
+CHALLENGE = 'ApiKey realm="hudhud"'  # RFC 9110 11.6.1
 CALLER_LEFT = "client disconnected prematurely"  # Litestar's text
 
 OUR_API = "/api/v1/"
@@ -85,8 +86,8 @@ def _word(request: AnyRequest, error: Refused) -> str | UnsetType:
 
 
 def unauthorized(_request: AnyRequest, error: Unauthorized) -> Response[Message]:
-    """401 with the error's sentence."""
-    return answer(Message(str(error)), 401)
+    """401 with the error's sentence and the scheme, which makes no browser ask for a password."""
+    return answer(Message(str(error)), 401, {"WWW-Authenticate": CHALLENGE})
 
 
 def no_such_job(_request: AnyRequest, error: NoSuchJob) -> Response[Message]:

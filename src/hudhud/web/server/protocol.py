@@ -24,7 +24,7 @@ SLICE = 16 * 1024
 # The most bytes of requests that wait for the answer to an earlier one.
 MOST_WAITING = 1024 * 1024
 # The most bytes of a body that are discarded after its early answer.
-MOST_DISCARDED = 1024 * 1024
+MOST_DISCARDED = 4 * 1024 * 1024
 FRAMING = (b"content-length", b"transfer-encoding")
 
 Parsed = Literal["nothing", "head", "body"]
