@@ -10,6 +10,8 @@ from hudhud.core.ip_addresses import Network, is_within, node_address, unmapped
 FORWARDED_FOR = b"x-forwarded-for"
 FORWARDED_PROTO = b"x-forwarded-proto"
 SCHEMES = ("http", "https")
+# Set in the scope's state if the client's address is the forwarded one.
+IS_FORWARDED = "is_forwarded"
 
 
 class Forwarded:
@@ -32,6 +34,7 @@ class Forwarded:
         address = forwarded_address(_values(scope, FORWARDED_FOR), self._trusted)
         if address is not None:
             scope["client"] = (address, 0)
+            scope["state"] = {**scope.get("state", {}), IS_FORWARDED: True}
         schemes = _values(scope, FORWARDED_PROTO)
         if schemes and schemes[-1].lower() in SCHEMES:
             scope["scheme"] = schemes[-1].lower()
