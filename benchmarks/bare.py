@@ -1,10 +1,12 @@
 """The baseline of the framework: a Litestar route that only answers 202."""
 
 import sys
+from typing import cast
 
 import uvicorn
 import uvloop
 from litestar import Litestar, post
+from uvicorn.config import HTTPProtocolType
 
 
 @post("/api/v1/otp/send", status_code=202)
@@ -14,12 +16,12 @@ async def answer() -> dict[str, str]:
 
 
 def main() -> None:
-    """Serve the route on the given port, configured as Hudhud's own server."""
+    """Serve the route on the given port with one of uvicorn's parsers, `httptools` or `h11`."""
     app = Litestar([answer], openapi_config=None, logging_config=None)
     config = uvicorn.Config(
         app,
         port=int(sys.argv[1]),
-        http="httptools",
+        http=cast("HTTPProtocolType", sys.argv[2]),
         log_config=None,
         access_log=False,
         server_header=False,
