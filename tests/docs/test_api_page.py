@@ -66,7 +66,8 @@ def constant_of(path: str) -> str:
 
 
 def answered() -> set[tuple[str, str]]:
-    found = {("429", "rate_limited")}  # limits.LimitReached sets its own word
+    # LimitReached and TooManyWrongCodes set their own words.
+    found = {("429", "rate_limited"), ("429", "too_many_wrong_codes")}
     for file in SOURCES.rglob("*.py"):
         for kind, word in refusals(ast.parse(file.read_text())):
             found.add((STATUS[kind], word))

@@ -24,7 +24,7 @@ from hudhud.core.errors import (
     UnsupportedBody,
 )
 from hudhud.db.engine import may_pass
-from hudhud.verification.limits.rate_limits import LimitReached
+from hudhud.verification.limits.rate_limits import LimitReached, TooManyWrongCodes
 from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.request import REQUEST_ID_HEADER, AnyRequest, request_id
 from hudhud.web.http.responses import Message, NoPage, answer
@@ -55,6 +55,7 @@ STATUS_OF: Final[dict[type[Refused], int]] = {
     TooMany: 429,
     NotReady: 503,
     LimitReached: 429,
+    TooManyWrongCodes: 429,
 }
 
 
