@@ -32,8 +32,8 @@ NAMES = [
     "connection_lost", "connection_made", "data_received",  # asyncio's protocols
     "daemon_threads", "disable_nagle_algorithm", "do_POST", "log_message", "request_queue_size",
     # Attributes set on other modules' objects for their effect.
-    "Device", "disabled", "isolation_level", "new_device", "raiseExceptions", "RawAgent",
-    "request_body", "unraisablehook",
+    "Device", "disabled", "disconnected", "isolation_level", "new_device", "raiseExceptions",
+    "RawAgent", "request_body", "unraisablehook",
     # Names looked up at run time: limits, log levels, parameters of a statement.
     "b_*", "critical", "limit_per_*",
     # Imports for annotations in quotes, which vulture misses.

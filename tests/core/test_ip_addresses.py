@@ -8,6 +8,7 @@ from hudhud.core.ip_addresses import (
     node_address,
     parse_network,
     parse_networks,
+    unmapped,
 )
 
 
@@ -46,6 +47,22 @@ def test_addresses_of_different_customers_count_separately(one: str, other: str)
 def test_an_address_lies_in_a_network(address: str, *, is_inside: bool) -> None:
     networks = parse_networks("192.0.2.9/24 198.51.100.1")
     assert is_within(address, networks) == is_inside
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("::ffff:c000:207", "192.0.2.7"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("::ffff:", "::ffff:"),
+        ("::ffff:x", "::ffff:x"),
+        ("", ""),
+    ],
+)
+def test_ipv4_mapped_address_becomes_its_ipv4_address(text: str, address: str) -> None:
+    assert unmapped(text) == address
 
 
 def test_unwrapping_of_ipv4_mapped_addresses_is_optional() -> None:

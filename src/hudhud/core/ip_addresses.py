@@ -47,6 +47,22 @@ def node_address(text: str) -> str | None:
         return None
 
 
+def is_address(text: str) -> bool:
+    """Return whether a text is an IP address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def unmapped(address: str) -> str:
+    """Return an IPv4-mapped IPv6 address as its IPv4 address, and any other text unchanged."""
+    if not address.startswith("::ffff:") or not is_address(address):
+        return address
+    return str(IPv6Address(address).ipv4_mapped or address)
+
+
 def is_within(address: str, networks: Iterable[Network], *, unwraps: bool = True) -> bool:
     """Return whether an address is in any network; False for other text.
 

@@ -13,6 +13,7 @@ from hudhud.web.api import auth, phone_number
 from hudhud.web.api.fields import INVALID, NOT_JSON, NOT_MULTIPART
 from hudhud.web.http import errors
 from hudhud.web.http.api_key import ADDRESS_NOT_ALLOWED, KEY_WRONG
+from hudhud.web.http.bodies import NOT_SUPPORTED
 
 # The title of an example, and its body.
 Examples = Mapping[str, object]
@@ -198,6 +199,11 @@ def _error(sentence: str, word: str | None = None, **more: str) -> object:
 _RATE_LIMITED: Final = _error(
     "Too many codes to this number: at most 1 in 30s. Try again in 24 s.", "rate_limited"
 )
+_WRONG_CODES: Final = _error(
+    "Too many wrong codes were typed for this number: at most 10 in 1h. Try again in 2100 s, or "
+    "let the user prove the number with a link.",
+    "too_many_wrong_codes",
+)
 _SCOPE_MISSING: Final = _error(auth.scope_missing(frozenset({"send"}), "verify"), "scope_missing")
 _OTHER_ADDRESS: Final = _error(ADDRESS_NOT_ALLOWED, "address_not_allowed")
 # Errors of all operations that can answer with the status.
@@ -212,7 +218,10 @@ ERRORS: Final[Mapping[int, Examples]] = {
     404: {"Unknown": _error(check.NOTHING, "nothing_pending")},
     410: {"Expired": _error(lifecycle.OVER, "expired")},
     413: {"Too large": _error(errors.TOO_LARGE)},
-    415: {"Multipart": _error(NOT_MULTIPART, "unsupported_media_type")},
+    415: {
+        "Multipart": _error(NOT_MULTIPART, "unsupported_media_type"),
+        "Compressed otherwise": _error(NOT_SUPPORTED, "unsupported_content_encoding"),
+    },
     422: {"Other body": _error(OTHER_BODY, "idempotency_key_reused")},
     429: {"Limit reached": _RATE_LIMITED},
     500: {"Defect": _error(errors.UNEXPECTED)},
@@ -229,7 +238,10 @@ OWN_ERRORS: Final[Mapping[str, Mapping[int, Examples]]] = {
     },
     "Check a code": {
         409: {"Used": _error(check.USED, "already_used")},
-        429: {"Attempts used up": _error(check.USED_UP, "max_attempts_reached")},
+        429: {
+            "Attempts used up": _error(check.USED_UP, "max_attempts_reached"),
+            "Too many for the number": _WRONG_CODES,
+        },
     },
     "Cancel": {409: {"Ended": _error(resend.ENDED, "not_pending")}},
     "Send the code again": {
