@@ -11,7 +11,7 @@ from hudhud.auth.first_credentials import CREDENTIALS_FILE
 from hudhud.auth.secret_check import stored_check
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.cli.running_service import RunningService
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import iso, now_ms
 from hudhud.core.ip_addresses import Network, is_within
 from hudhud.core.secret import is_strong, proves, secret_file
 from hudhud.core.setting_types import SHORTEST_SECRET
@@ -22,6 +22,7 @@ from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.maintenance import secret_rotation
 from hudhud.senders import records
 from hudhud.verification.build import database_place_of, found_secret_of
+from hudhud.web.server import pressure
 
 NETWORK_FILE_SYSTEMS = frozenset({"9p", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3"})
 LATER = ok("Checked after the first start.")
@@ -160,6 +161,23 @@ def forwarding(installation: Installation) -> Finding:
         "ignored: all its clients count as one address, and HTTPS as HTTP.",
         f"If {address} is your own proxy, add it to TRUSTED_PROXIES and restart Hudhud. If you do "
         "not know it, change nothing.",
+    )
+
+
+def connections(installation: Installation) -> Finding:
+    """Check whether nearly all connections were in use lately."""
+    database = _ready(installation)
+    if database is None:
+        return LATER
+    with database.read() as connection:
+        found = pressure.recall(connection, now=now_ms())
+    if found is None:
+        return ok("There was always room for more connections.")
+    return warn(
+        f"{found.open} of {found.most} connections were open at {iso(found.at)}: idle ones were "
+        "closed, and new ones may have been refused.",
+        "Find the clients that keep them open (ss -tn), and let a reverse proxy limit them. If "
+        "the limit is below 4096, raise the limit of open files (ulimit -n) and restart Hudhud.",
     )
 
 
