@@ -65,10 +65,6 @@ def test_ipv4_mapped_address_becomes_its_ipv4_address(text: str, address: str) -
     assert unmapped(text) == address
 
 
-def test_unwrapping_of_ipv4_mapped_addresses_is_optional() -> None:
-    assert not is_within("::ffff:192.0.2.7", parse_networks("192.0.2.0/24"), unwraps=False)
-
-
 def test_list_of_networks_may_have_empty_entries_but_no_other_text() -> None:
     assert parse_networks(" , 192.0.2.0/24,", ",") == (parse_network("192.0.2.0/24"),)
     with pytest.raises(ValueError, match="here"):

@@ -1,6 +1,5 @@
 """Checks of the database and its content."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import text
@@ -12,7 +11,7 @@ from hudhud.auth.secret_check import stored_check
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.cli.running_service import RunningService
 from hudhud.core.clock import iso, now_ms
-from hudhud.core.ip_addresses import Network, is_within
+from hudhud.core.ip_addresses import is_within
 from hudhud.core.secret import is_strong, proves, secret_file
 from hudhud.core.setting_types import SHORTEST_SECRET
 from hudhud.db import installation as kept
@@ -154,7 +153,7 @@ def forwarding(installation: Installation) -> Finding:
         return LATER
     with database.read() as connection:
         address = untrusted_proxy.recall(connection, now=now_ms())
-    if address is None or _is_trusted(address, installation.settings.trusted_proxies):
+    if address is None or is_within(address, installation.settings.trusted_proxies):
         return ok("No address outside TRUSTED_PROXIES forwards requests.")
     return warn(
         f"{address} sends forwarded headers (X-Forwarded-For, X-Forwarded-Proto), which are "
@@ -218,11 +217,6 @@ def _strength(*, is_strong: bool) -> Finding:
         "Create one with `openssl rand -hex 32`. Set it as SESSION_SECRET, and the current one as "
         "SESSION_SECRET_PREVIOUS.",
     )
-
-
-def _is_trusted(address: str, proxies: Iterable[Network]) -> bool:
-    """Return whether uvicorn, which does not unwrap IPv4 addresses, trusts this proxy."""
-    return is_within(address, proxies, unwraps=False)
 
 
 def _answers_as_file(file: Path) -> Finding:
