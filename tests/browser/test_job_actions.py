@@ -108,5 +108,7 @@ def test_late_retry_is_refused_with_a_reason(
     button.click()
     expect(page.locator("#notices")).to_contain_text("Expired: ask for a new code.")
     page.reload()
-    expect(row(page, job)).to_contain_text("Cannot be retried. Expired: ask for a new code.")
     expect(row(page, job).get_by_role("button")).to_have_count(0)
+    expect(row(page, job)).not_to_contain_text("Cannot be retried")
+    page.goto(f"/admin/jobs/{job}")
+    expect(page.locator("#job")).to_contain_text("Cannot be retried. Expired: ask for a new code.")

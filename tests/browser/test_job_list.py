@@ -164,6 +164,18 @@ def test_search_finds_jobs_by_message_text_and_error(history: History, page: Pag
     expect(row(page, history.jobs[-1]["jobId"])).to_be_visible()
 
 
+def test_search_lists_exact_ids_first(history: History, page: Page) -> None:
+    job = history.jobs[42]
+    search(page, f" #{job['jobId']} ")
+    expect_only(page, job["jobId"])
+    search(page, job["verificationId"])
+    expect_only(page, job["jobId"])
+    search(page, str(job["jobId"]))
+    expect(page.locator("#jobs-body th").first).to_have_text(str(job["jobId"]))
+    page.goto(f"/admin/jobs/{job['jobId']}")
+    expect(page.locator('[data-step="sent"]')).to_contain_text("The sandbox took the message")
+
+
 def test_search_without_results_says_so_and_can_be_cleared(history: History, page: Page) -> None:
     search(page, "<b>nothing</b>")
     expect(page.locator("#no-jobs")).to_contain_text("No job matches “<b>nothing</b>”")

@@ -269,6 +269,8 @@ def test_search_text_is_read_as_code_phone_or_both() -> None:
 def test_the_two_status_filters_must_both_fit() -> None:
     assert JobFilter().statuses == STATUSES
     assert JobFilter(status="failed").statuses == ("failed", "expired", "canceled")
+    assert JobFilter(status="failed_or_expired").statuses == ("failed", "expired")
+    assert JobFilter(status="canceled").statuses == ("canceled",)
     assert JobFilter(status="failed", delivery="expired").statuses == ("expired",)
     assert JobFilter(status="pending", delivery="read").statuses == ()
     assert JobFilter(delivery="no such word").statuses == ()
@@ -334,7 +336,7 @@ def test_index_is_used_for_rare_matches(database: Database) -> None:
     (rare,) = put_jobs(database, StoredJob(error="Rare.", code="8642"))
     put_jobs(database, *[StoredJob(phone="+4989000000", body="Other.", code=None)] * 40)
     with limited(SearchLimits(scanned=20, dense=10)):
-        for search in ("1001234", "67", "acme", "rare", "8642"):
+        for search in ("1001234", "01", "acme", "rare", "8642"):
             assert found(database, search, limit=5) == [rare]
             assert found(database, search, limit=5, before=rare) == []
             assert found(database, search, limit=5, after=rare) == []
@@ -363,6 +365,8 @@ some_jobs = st.builds(
     error=st.none() | words,
     status=st.sampled_from(STATUSES),
     code=st.sampled_from([None, "1230", "0123", "a1b2", "A1B2"]),
+    request_id=st.sampled_from([None, "1230", "acme", "r-1"]),
+    reference=st.sampled_from([None, "x", "0123", "r-1"]),
 )
 searches = st.one_of(
     st.just(""),
@@ -370,7 +374,10 @@ searches = st.one_of(
     st.text("0123", min_size=1, max_size=4).map(lambda digits: f"+{digits}"),
     st.text("01 -٣", min_size=1, max_size=5).filter(str.strip),
     words,
-    st.sampled_from(["a1b2", "A1B2", "acme", "CODE", "%", "_", "••", "{code}", '"', "A_", "no a"]),
+    st.integers(1, 14).map(lambda number: f"#{number}"),
+    st.sampled_from(
+        ["r-1", "a1b2", "A1B2", "acme", "CODE", "%", "_", "••", "{code}", '"', "A_", "no a"]
+    ),
 )
 filters = st.builds(
     JobFilter,
@@ -384,6 +391,7 @@ limits = st.builds(
     dense=st.sampled_from([1, 2, 10, math.inf]),
     scanned_widely=st.sampled_from([1, 4, 50_000]),
     most_counted=st.sampled_from([0, 1, 3, 10_000]),
+    most_first=st.sampled_from([1, 200]),
 )
 
 
@@ -409,6 +417,29 @@ def fits(job: StoredJob, chosen: JobFilter) -> bool:
         or (is_phone and digits in job.phone)
         or (is_code and digits == job.code)
     )
+
+
+def ids_of(number: int, job: StoredJob) -> tuple[str | None, ...]:
+    """Return each kind of id of a job."""
+    return (str(number), job.request_id, job.reference)
+
+
+def exact_first(
+    stored: list[StoredJob], numbers: list[int], chosen: JobFilter, most: int
+) -> list[int]:
+    """Reimplement the order: those of an id with few jobs, then the others, each newest first."""
+    jobs = [one for one in zip(numbers, stored, strict=True) if one[1].status in chosen.statuses]
+    digits = chosen.search.removeprefix("#").replace("٣", "3").strip()
+    wanted = (digits if digits.isdecimal() else None, chosen.search, chosen.search)
+    by_kind = [
+        [number for number, job in jobs if chosen.search and ids_of(number, job)[kind] == one]
+        for kind, one in enumerate(wanted)
+        if one is not None
+    ]
+    first = {number for found in by_kind if len(found) <= most for number in found}
+    exact = {number for found in by_kind for number in found}
+    others = {number for number, job in jobs if number in exact or fits(job, chosen)} - first
+    return sorted(first, reverse=True) + sorted(others, reverse=True)
 
 
 def walk(database: Database, chosen: JobFilter, limit: int, *, back: bool) -> list[list[int]]:
@@ -446,7 +477,7 @@ def test_pages_and_totals_match_a_plain_filter(
 ) -> None:
     forget_everything(database)
     ids = put_jobs(database, *stored)
-    expected = [number for number, job in zip(ids, stored, strict=True) if fits(job, chosen)][::-1]
+    expected = exact_first(stored, ids, chosen, small.most_first)
     with limited(small):
         forth = walk(database, chosen, limit, back=False)
         assert [number for one in forth for number in one] == expected

@@ -35,6 +35,9 @@ class StoredJob:
     sender: str | None = None
     sent_at: int | None = None
     finished_at: int | None = None
+    request_id: str | None = None
+    reference: str | None = None
+    api_key: str = "k"
 
 
 def put_jobs(database: Database, *jobs: StoredJob, shard: int = SHARD) -> list[int]:
@@ -78,7 +81,8 @@ def _rows(number: int, job: StoredJob) -> tuple[dict[str, object], dict[str, obj
         "code_digest": b"",
         "code_index": None if code is None else job.cipher.index(code),
         "code_sealed": None if code is None else job.cipher.codes.seal(name, code),
-        "api_key": "k",
+        "api_key": job.api_key,
+        "reference": job.reference,
         "created_at": job.created_at,
         "expires_at": job.created_at + job.validity_ms,
     }
@@ -98,5 +102,6 @@ def _rows(number: int, job: StoredJob) -> tuple[dict[str, object], dict[str, obj
         "sender": job.sender,
         "sent_at": job.sent_at,
         "finished_at": job.finished_at,
+        "request_id": job.request_id,
     }
     return verification, message

@@ -23,6 +23,8 @@ class ChannelType:
         label: the dashboard's name for its senders.
         provider: the name of the service that carries the messages.
         ready: the status page's sentence while everything works.
+        took: the timeline's sentence for a message that was sent.
+        delivered: the timeline's sentence for a message that arrived.
         is_paced: whether senders wait between two messages, as set in the settings.
         needs_pairing: whether a phone must be linked, by QR code or number.
         reaches_people: whether messages leave this machine.
@@ -35,6 +37,8 @@ class ChannelType:
     label: Sentence
     provider: Sentence
     ready: Sentence
+    took: Sentence
+    delivered: Sentence
     is_paced: bool
     needs_pairing: bool
     reaches_people: bool = True
@@ -62,6 +66,8 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
         label=say("channel.linked"),
         provider=say("channel.whatsapp"),
         ready=say("channel.linked_ready"),
+        took=say("channel.linked_took"),
+        delivered=say("channel.phone_received"),
         is_paced=True,
         needs_pairing=True,
     ),
@@ -70,6 +76,8 @@ CHANNELS: Final[Mapping[str, ChannelType]] = {
         label=say("channel.sandbox"),
         provider=say("channel.sandbox"),
         ready=say("channel.sandbox_ready"),
+        took=say("channel.sandbox_took"),
+        delivered=say("channel.sandbox_delivered"),
         is_paced=False,
         needs_pairing=False,
         reaches_people=False,
@@ -84,6 +92,8 @@ UNKNOWN: Final = ChannelType(
     label=say("channel.unknown"),
     provider=say("channel.unknown_provider"),
     ready=say("channel.unknown_ready"),
+    took=say("channel.unknown_took"),
+    delivered=say("channel.phone_received"),
     is_paced=True,
     needs_pairing=False,
 )

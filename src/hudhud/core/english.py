@@ -34,12 +34,17 @@ _SENDERS = {
     "sender.not_needed": "Not needed: no test key is in use.",
     "channel.linked": "WhatsApp sender",
     "channel.linked_ready": "WhatsApp is connected.",
+    "channel.linked_took": "WhatsApp accepted the message for delivery.",
+    "channel.phone_received": "The phone received it.",
     "channel.sandbox": "Sandbox",
     "channel.sandbox_ready": "The sandbox takes every code and sends none.",
+    "channel.sandbox_took": "The sandbox took the message; nothing left this machine.",
+    "channel.sandbox_delivered": "The sandbox simulated the receipt of a phone.",
     "channel.whatsapp": "WhatsApp",
     "channel.unknown": "Sender of an unknown channel",
     "channel.unknown_provider": "The provider",
     "channel.unknown_ready": "The sender is connected.",
+    "channel.unknown_took": "The provider accepted the message for delivery.",
     "sandbox.connected": "The sandbox takes every message and sends none.",
 }
 _LINKED = {

@@ -165,6 +165,7 @@ for name, columns, condition in (
         (messages.c.provider_message_id,),
         "provider_message_id IS NOT NULL",
     ),
+    ("messages_request", (messages.c.request_id,), "request_id IS NOT NULL"),
     (
         "messages_error",
         (messages.c.error_key, messages.c.id, messages.c.status),

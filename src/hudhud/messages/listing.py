@@ -110,12 +110,12 @@ def find(connection: Connection, number: int, *, now: int) -> Job | None:
 
 
 def _page(connection: Connection, search: Search, cursor: PageCursor, now: int) -> JobPage:
-    backwards = cursor.after is None
+    onwards = cursor.after is None
     found = search.ids(replace(cursor, limit=cursor.limit + 1))
-    ids = sorted(found[: cursor.limit], reverse=True)
+    ids = found[: cursor.limit][:: 1 if onwards else -1]
     more = len(found) > cursor.limit
-    has_newer = more if not backwards else cursor.before is not None or cursor.skip > 0
-    has_older = more if backwards else True
+    has_newer = more if not onwards else cursor.before is not None or cursor.skip > 0
+    has_older = more if onwards else True
     return JobPage(
         jobs=_jobs(connection, ids, now),
         newer=ids[0] if ids and has_newer else None,
@@ -137,7 +137,8 @@ _JOBS = select(
 
 def _jobs(connection: Connection, ids: Sequence[int], now: int) -> list[Job]:
     rows = connection.execute(_JOBS.where(messages.c.id.in_(ids))).all()
-    return sorted((_job(row, now) for row in rows), key=lambda job: -job.id)
+    jobs = {row.id: _job(row, now) for row in rows}
+    return [jobs[number] for number in ids if number in jobs]
 
 
 def _job(row: Row[Any], now: int) -> Job:

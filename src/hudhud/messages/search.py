@@ -1,5 +1,6 @@
-"""Find messages by status, phone, code, text and error.
+"""Find messages by status, exact id, phone, code, text and error.
 
+Those with an exact id come first (`exact_ids.py`), then the others, each newest first.
 The cost does not grow with the history. A search first scans the `scanned` messages next to the
 cursor: a frequent match fills the page at once, and the share of matches decides the next step. If
 it is large, messages are scanned until enough are found. Otherwise indexes find them: of pieces of
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Select,
+    and_,
     false,
     func,
     or_,
@@ -31,8 +33,8 @@ from hudhud.core.crypto import CodeCipher
 from hudhud.core.sentences import Sentence
 from hudhud.db import phone_index
 from hudhud.db.tables import messages, verifications
-from hudhud.messages import counters, text_store, whatsapp_accounts
-from hudhud.messages.states import STATUSES, LegacyStatus, legacy_status
+from hudhud.messages import counters, exact_ids, text_store, whatsapp_accounts
+from hudhud.messages.states import STATUSES, StatusFilter, fits
 
 MOST_WITH_ONE_CODE = 200
 # A search term without a digit is a word, not a code.
@@ -51,6 +53,8 @@ class SearchLimits:
     """How many messages to scan in the index of statuses, or to avoid sorting."""
     most_counted: int = 10_000
     """Limit of exact totals and of pages by number."""
+    most_first: int = 200
+    """How many messages of one exact id come first."""
 
 
 USUAL = SearchLimits()
@@ -58,13 +62,13 @@ USUAL = SearchLimits()
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Filter for jobs by legacy status, exact status and search text.
+    """Filter for jobs by group of statuses, exact status and search text.
 
     A search also finds errors with one of the `codes`, and errors with parameters that `reads`
     accepts, so that readers can search for the translated texts on the dashboard.
     """
 
-    status: LegacyStatus | None = None
+    status: StatusFilter | None = None
     delivery: str | None = None
     search: str = ""
     codes: tuple[str, ...] = ()
@@ -76,7 +80,8 @@ class JobFilter:
         return tuple(
             status
             for status in STATUSES
-            if self.status in (None, legacy_status(status)) and self.delivery in (None, status)
+            if (self.status is None or fits(status, self.status))
+            and self.delivery in (None, status)
         )
 
     @property
@@ -139,6 +144,10 @@ _LOOKED_AT: tuple[ColumnElement[Any], ...] = (
     messages.c.body_key,
     messages.c.error_key,
 )
+_OF_SHARED_IDS: tuple[ColumnElement[Any], ...] = (
+    messages.c.verification_id,
+    messages.c.request_id,
+)
 
 
 class Search:
@@ -152,6 +161,9 @@ class Search:
         self._limits = limits
         self._most = limits.most_counted
         self._all = chosen.statuses == STATUSES
+        self._exact = exact_ids.find(
+            connection, chosen.search, chosen.statuses, most=limits.most_first
+        )
         self._texts = self._find_texts()
         self._other_numbers = self._find_other_numbers()
         code = chosen.code
@@ -160,7 +172,30 @@ class Search:
         self._total: int | None = None
 
     def ids(self, cursor: PageCursor) -> list[int]:
-        """Return the ids next to the cursor, nearest first."""
+        """Return the ids next to the cursor, nearest first; those found by an exact id lead."""
+        first = self._exact.numbers
+        if not first:
+            return self._others(cursor)
+        if cursor.after is not None:
+            return self._back_to(first, cursor)
+        if cursor.before in first:
+            first = first[first.index(cursor.before) + 1 :]
+            cursor = replace(cursor, before=None)
+        elif cursor.before is not None:
+            first = []
+        rest = replace(cursor, skip=max(0, cursor.skip - len(first)))
+        return [*first[cursor.skip :], *self._others(rest)][: cursor.limit]
+
+    def _back_to(self, first: Sequence[int], cursor: PageCursor) -> list[int]:
+        """Return the ids before the cursor's `after` in the list, nearest first."""
+        if cursor.after in first:
+            found = list(reversed(first[: first.index(cursor.after)]))
+        else:
+            reach = replace(cursor, limit=cursor.skip + cursor.limit, skip=0)
+            found = [*self._others(reach), *reversed(first)]
+        return found[cursor.skip :][: cursor.limit]
+
+    def _others(self, cursor: PageCursor) -> list[int]:
         if not self._chosen.search:
             return self._run(self._by_status([messages.c.id], cursor), cursor)
         near = self._look(cursor, self._limits.scanned)
@@ -182,7 +217,7 @@ class Search:
             if self._share is None:
                 self._look(nothing, self._limits.scanned)
             self._find(nothing)
-        return self._counted()
+        return self._counted() + len(self._exact.numbers)
 
     def _counted(self) -> int:
         assert self._total is not None  # noqa: S101 -- for the type checker
@@ -216,7 +251,8 @@ class Search:
     def _look(self, cursor: PageCursor, many: int) -> list[int]:
         """Scan `many` messages next to the cursor; note the share of matches."""
         window = replace(cursor, limit=many, skip=0)
-        looked_at = self._merge(self._by_status(_LOOKED_AT, window), window).subquery()
+        columns = _LOOKED_AT + (_OF_SHARED_IDS if self._exact.shared else ())
+        looked_at = self._merge(self._by_status(columns, window), window).subquery()
         fit = select(looked_at.c.id, func.count().over().label("fit")).where(self._fits(looked_at))
         found = self._connection.execute(cursor.order(fit)).all()
         self._share = (found[0].fit if found else 0) / many
@@ -249,7 +285,8 @@ class Search:
 
     def _among_many(self, cursor: PageCursor) -> list[int]:
         """Return the matches next to the cursor without sorting all matches."""
-        if self._chosen.phone is not None and not phone_index.is_ordered(self._connection):
+        sorts_phones = self._chosen.phone and not phone_index.is_ordered(self._connection)
+        if sorts_phones or self._exact.shared:
             near = self._look(cursor, self._limits.scanned_widely)
             if len(near) == cursor.limit:
                 return near
@@ -276,7 +313,12 @@ class Search:
             ways += [func.coalesce(key, _NO_KEY).in_(self._texts) for key in keys]
         if self._with_code:
             ways.append(looked_at.c.id.in_(self._with_code))
-        return or_(*ways)
+        ways += [shared.fits(looked_at) for shared in self._exact.shared]
+        return and_(or_(*ways), self._comes_later(looked_at.c.id))
+
+    def _comes_later(self, number: ColumnElement[int]) -> ColumnElement[bool]:
+        """Exclude the messages that come first."""
+        return number.not_in(self._exact.numbers) if self._exact.numbers else true()
 
     def _by_status(
         self, columns: Sequence[ColumnElement[Any]], cursor: PageCursor, *fits: ColumnElement[bool]
@@ -304,6 +346,8 @@ class Search:
             )
         if self._other_numbers:
             branches.append(ids.where(messages.c.phone.in_(self._other_numbers)))
+        branches += [shared.found for shared in self._exact.shared]
+        branches = [one.where(self._comes_later(one.selected_columns[0])) for one in branches]
         if self._all:
             return branches
         # An expression, so that the databases do not scan all messages of these statuses.

@@ -27,6 +27,8 @@ CANCELED = "canceled"
 STATUSES = (QUEUED, SENDING, SENT, DELIVERED, READ, FAILED, EXPIRED, CANCELED)
 
 LegacyStatus = Literal["pending", "processing", "sent", "failed"]
+# The earlier application counts canceled jobs as failed; the pages do not.
+StatusFilter = Literal[LegacyStatus, "failed_or_expired", "canceled"]
 
 _LEGACY: dict[str, LegacyStatus] = {
     QUEUED: "pending",
@@ -43,6 +45,15 @@ _LEGACY: dict[str, LegacyStatus] = {
 def legacy_status(status: str) -> LegacyStatus:
     """Return the earlier application's status: pending, processing, sent or failed."""
     return _LEGACY[status]
+
+
+def fits(status: str, chosen: StatusFilter) -> bool:
+    """Return whether a filter includes messages in this state."""
+    if chosen == "failed_or_expired":
+        return status in (FAILED, EXPIRED)
+    if chosen == "canceled":
+        return status == CANCELED
+    return legacy_status(status) == chosen
 
 
 def new_row(

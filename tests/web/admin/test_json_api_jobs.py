@@ -138,6 +138,21 @@ def test_filters_accept_earlier_words_and_exact_statuses(
     assert ids(admin.get(PATH, params={"filterStatus": "all", "filterDelivery": ""})) == made
 
 
+def test_failed_includes_canceled_only_under_its_earlier_word(
+    dashboard: WebServer, admin: httpx.Client
+) -> None:
+    failed, expired, canceled = submit(dashboard.database, 3, now=now_ms())
+    for job, status in ((failed, "failed"), (expired, "expired"), (canceled, "canceled")):
+        change(dashboard.database, job, status=status, finished_at=now_ms())
+    for word, wanted in (
+        ("failed", [canceled, expired, failed]),
+        ("failed_or_expired", [expired, failed]),
+        ("canceled", [canceled]),
+    ):
+        assert ids(admin.get(PATH, params={"filterStatus": word})) == wanted
+    assert ids(admin.get(PATH, params={"filterDelivery": "failed"})) == [failed]
+
+
 def test_search_finds_a_fragment_of_a_number(dashboard: WebServer, admin: httpx.Client) -> None:
     (wanted,) = submit(dashboard.database, phone="+201009998877", now=now_ms())
     submit(dashboard.database, phone="+447700900123", now=now_ms())

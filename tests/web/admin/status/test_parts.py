@@ -231,17 +231,11 @@ def test_a_failed_row_can_be_retried_while_its_code_is_valid() -> None:
     assert "Still valid for" in html
 
 
-@pytest.mark.parametrize(
-    ("refusal", "said"),
-    [
-        ("expired", "Cannot be retried. Expired: ask for a new code."),
-        ("canceled", "Cannot be retried. Canceled: ask for a new code."),
-        ("erased", "Cannot be retried. Its code has been erased: ask for a new code."),
-    ],
-)
-def test_row_that_cannot_be_retried_gives_the_reason(refusal: str, said: str) -> None:
+@pytest.mark.parametrize("refusal", ["expired", "canceled", "erased"])
+def test_row_that_cannot_be_retried_leaves_the_reason_to_its_page(refusal: str) -> None:
     html = row(status="failed", error=other("Odd."), refusal=refusal)
-    assert said in html
+    assert "Odd." in html
+    assert "Cannot be retried" not in html
     assert "<form" not in html
 
 

@@ -226,7 +226,7 @@ def test_low_success_rate_is_a_warning_that_links_to_failed_jobs() -> None:
     assert (found.tone, found.title) == ("warn", "Many codes do not arrive")
     assert "61.3%" in found.sentence
     assert found.action is not None
-    assert found.action.target == "?filterStatus=failed#jobs"
+    assert found.action.target == "?filterStatus=failed_or_expired#jobs"
 
 
 def test_one_failure_among_few_messages_is_no_warning() -> None:

@@ -58,6 +58,13 @@ def test_time_is_short_with_the_exact_moment_on_hover() -> None:
     assert fmt().moment(None) == "–"
 
 
+def test_time_of_a_step_has_its_day_unless_that_is_today() -> None:
+    assert ">03:31:18.036<" in fmt().clock(NOW)
+    assert ">yesterday, 03:31:18.036<" in fmt().clock(NOW - DAY)
+    assert ">20 Nov, 03:31:18.036<" in fmt().clock(NOW - 4 * DAY)
+    assert ">20 نوفمبر، 03:31:18.036<" in fmt("ar").clock(NOW - 4 * DAY)
+
+
 def test_later_time_is_written_as_a_difference() -> None:
     assert "+4.6</bdi> s" in fmt().later(NOW + 4600, NOW)
     assert "+</bdi>3 min 40 s" in fmt().later(NOW + 220_000, NOW)

@@ -1,22 +1,15 @@
 """GET /admin/jobs/{id}: a job and its timeline, as drawer or page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from litestar import Response, get
 from litestar.params import FromPath
-from sqlalchemy import Row, select
 
-from hudhud.auth import api_keys
 from hudhud.core.clock import now_ms
 from hudhud.core.sentences import say
-from hudhud.db.tables import verifications
-from hudhud.messages import listing, states, timeline
-from hudhud.messages.listing import Job
-from hudhud.messages.templates.catalog import with_code
-from hudhud.messages.text_store import MASK
-from hudhud.messages.timeline import Step
+from hudhud.web.admin.jobs import job_story
+from hudhud.web.admin.jobs.job_story import JobStory
 from hudhud.web.admin.jobs.labels import (
     WORDS,
     requester_text,
@@ -43,18 +36,6 @@ STORY_WORDS: Mapping[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class JobStory:
-    """The page's content; `key` is the name of the API key, if one asked for it."""
-
-    job: Job
-    body: str
-    key: str | None
-    request_id: str | None
-    steps: list[Step]
-    verification: Row[Any] | None
-
-
 @get("/admin/jobs/{job:str}", include_in_schema=False)
 async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
     """Show a job; a request by the script gets the drawer's content."""
@@ -70,20 +51,4 @@ async def job_page(request: AnyRequest, job: FromPath[str]) -> Response[str]:
 
 def _read(state: AppState, number: int) -> JobStory | None:
     with state.database.read() as connection:
-        job = listing.find(connection, number, now=now_ms())
-        row = states.find(connection, number)
-        if job is None or row is None:
-            return None
-        verification = connection.execute(
-            select(verifications).where(verifications.c.id == row.verification_id)
-        ).first()
-        return JobStory(
-            job=job,
-            body=with_code(row.body, MASK),
-            key=None
-            if verification is None
-            else api_keys.name_of(connection, verification.api_key),
-            request_id=row.request_id,
-            steps=timeline.steps_of(connection, row),
-            verification=verification,
-        )
+        return job_story.read(connection, number, now=now_ms())

@@ -12,6 +12,8 @@ from hudhud.core.sentences import Sentence, say
 from hudhud.messages.listing import Job, JobRefusal
 from hudhud.messages.timeline import Step
 from hudhud.senders import records
+from hudhud.verification.cancellations import Cancellation, Cause
+from hudhud.web.admin.jobs.job_story import JobStory
 from hudhud.web.admin.ui.actor import KEY_ACTOR, actor_name
 from hudhud.web.admin.ui.format import Format
 from hudhud.web.admin.ui.view import N_
@@ -39,6 +41,17 @@ _CANCELED_BY: dict[str, str] = {
     "caller": N_("by the caller"),
     "admin": N_("by an admin"),
     "forgotten": N_("the number is forgotten"),
+}
+
+
+_CANCELED_BECAUSE: dict[Cause, str] = {
+    "superseded": N_("Replaced by a newer code."),
+    "used": N_("The code had already been used."),
+    "wrong_codes": N_("Too many wrong codes had been typed."),
+    "expired": N_("The code had expired."),
+    "caller": N_("The application canceled it with the API."),
+    "admin": N_("An admin canceled it."),
+    "forgotten": N_("The number was forgotten."),
 }
 
 
@@ -123,8 +136,8 @@ def step_title(step: Step, fmt: Format) -> str:
     return titles[step.kind] % {"number": step.attempt or 1}
 
 
-def step_text(step: Step, fmt: Format) -> Markup:
-    """Describe what happened at a step."""
+def step_text(step: Step, story: JobStory, fmt: Format) -> Markup:
+    """Describe what happened at a step of a job."""
     if step.kind == "sending" and step.sender:
         name = records.name_in(step.sender)
         return fmt.fill(fmt.gettext("Sender %(name)s."), name=fmt.ltr(name))
@@ -132,14 +145,24 @@ def step_text(step: Step, fmt: Format) -> Markup:
         return fmt.fill(fmt.gettext("By %(name)s."), name=actor_name(step.who, fmt))
     if step.error:
         return fmt.sentence(step.error)
+    if step.kind == "canceled" and story.cancellation is not None:
+        return _cancellation_text(story.cancellation, fmt)
+    of_channel = {"sent": story.channel.took, "delivered": story.channel.delivered}
+    if step.kind in of_channel:
+        return fmt.sentence(of_channel[step.kind])
     texts = {
         "accepted": fmt.gettext("Written to disk, then answered with 202."),
-        "sent": fmt.gettext("The message was accepted for delivery."),
-        "delivered": fmt.gettext("The phone received it."),
         "read": fmt.gettext("The message was opened."),
         "put_off": fmt.gettext("It does not count as an attempt."),
     }
     return fmt.fill(texts.get(step.kind, ""))
+
+
+def _cancellation_text(cancellation: Cancellation, fmt: Format) -> Markup:
+    if cancellation.job is not None:
+        link = Markup('<a href="/admin/jobs/{0}" data-drawer>{0}</a>').format(cancellation.job)
+        return fmt.fill(fmt.gettext("Replaced by the newer code of job %(number)s."), number=link)
+    return fmt.fill(fmt.gettext(_CANCELED_BECAUSE[cancellation.cause]))
 
 
 # Functions for the templates of jobs.

@@ -1,7 +1,9 @@
 """The job list's query parameters, with the names of the earlier application.
 
-filterStatus   one of the four old statuses     filterDelivery   one of the eight exact ones
-searchQuery    phone, code, text or error       limit            jobs per page
+filterStatus   one of the four old statuses, failed_or_expired (without canceled jobs) or canceled
+filterDelivery one of the eight exact statuses
+searchQuery    exact id, phone, code, text or error
+limit          jobs per page
 before, after  a job id, for pages              page, cursor     for scripts
 """
 
@@ -19,7 +21,7 @@ from hudhud.db.tables import storable
 from hudhud.messages import listing
 from hudhud.messages.listing import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
 from hudhud.messages.search import JobFilter, PageCursor, messages_with
-from hudhud.messages.states import STATUSES, LegacyStatus
+from hudhud.messages.states import STATUSES, StatusFilter
 from hudhud.web.admin.jobs.code_searches import code_searches_of
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.render_thread import in_render_thread
@@ -68,7 +70,7 @@ def parse_query(
     query = JobQuery(
         chosen=JobFilter(
             status=cast(
-                "LegacyStatus | None", _word(parameters, "filterStatus", get_args(LegacyStatus))
+                "StatusFilter | None", _word(parameters, "filterStatus", get_args(StatusFilter))
             ),
             delivery=_word(parameters, "filterDelivery", STATUSES),
             search=search,

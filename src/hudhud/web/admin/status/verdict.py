@@ -188,7 +188,7 @@ def _poor(numbers: QueueNumbers, fmt: Format) -> Verdict | None:
             ),
             rate=fmt.ltr(fmt.share(rate)),
         ),
-        Action("link", "?filterStatus=failed#jobs", fmt.gettext("Show them"), "failed"),
+        Action("link", "?filterStatus=failed_or_expired#jobs", fmt.gettext("Show them"), "failed"),
     )
 
 

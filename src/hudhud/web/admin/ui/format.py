@@ -59,8 +59,9 @@ class Format:
         return self._time(at, _date(self._local(at).date(), "d MMM", self.view.language))
 
     def clock(self, at: int) -> Markup:
-        """Format the time of day in milliseconds."""
-        return self._time(at, f"{self._local(at):%H:%M:%S}.{at % SECOND_MS:03d}")
+        """Format the time of day in milliseconds, after its day unless that is today."""
+        local = self._local(at)
+        return self._time(at, self._dated(local, f"{local:%H:%M:%S}.{at % SECOND_MS:03d}"))
 
     def hour_and_minute(self, at: int) -> str:
         """Format the time of day, e.g. `14:05`."""
@@ -204,10 +205,14 @@ class Format:
         return datetime.fromtimestamp(at / SECOND_MS, UTC).astimezone(self.view.zone)
 
     def _short(self, at: int, *, seconds: bool) -> str:
-        local, today = self._local(at), self._local(self.now).date()
+        local = self._local(at)
+        has_seconds = seconds and local.date() == self._local(self.now).date()
+        return self._dated(local, f"{local:%H:%M:%S}" if has_seconds else f"{local:%H:%M}")
+
+    def _dated(self, local: datetime, clock: str) -> str:
+        today = self._local(self.now).date()
         if local.date() == today:
-            return f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
-        clock = f"{local:%H:%M}"
+            return clock
         if local.date() == today - timedelta(days=1):
             return self.gettext("yesterday, %(clock)s") % {"clock": clock}
         pattern = "d MMM" if local.year == today.year else "d MMM y"
