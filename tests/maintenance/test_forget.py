@@ -177,7 +177,7 @@ def test_inbound_messages_are_deleted(database: Database) -> None:
         for number, phone in enumerate((PHONE, OTHER)):
             said = Inbound(f"m-{number}", phone, f"my other number is {PHONE}", now_ms())
             contacts.keep_inbound(connection, sender="main", message=said)
-            contacts.remember_wrote(connection, phone=phone, at=1)
+            contacts.remember_wrote(connection, phone=phone, at=1, proves=True)
     forgotten = done(database)
     (kept,) = rows(database, tables.inbound_messages)
     assert (kept.phone, kept.text) == (OTHER, f"my other number is {forgotten.pseudonym}")
@@ -480,7 +480,7 @@ def test_all_forms_of_a_number_and_its_account_are_forgotten(
     with database.write() as connection:
         for number in (own, "+5561991111111"):
             whatsapp_accounts.remember(connection, phone=number, account=account)
-        contacts.remember_wrote(connection, phone=whatsapps, at=1)
+        contacts.remember_wrote(connection, phone=whatsapps, at=1, proves=True)
     submit(database, now=now_ms(), phone=own)
     submit(database, now=now_ms(), phone="+5561991111111")
     put_jobs(database, StoredJob(phone="+5505561991234567", status="sent"))  # not a form of it
