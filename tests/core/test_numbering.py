@@ -40,6 +40,7 @@ PEOPLE = examples(PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE)
         ("+789161234567", "+79161234567"),
         ("+3606201234567", "+36201234567"),
         ("+112025550123", "+12025550123"),
+        ("+5506191234567", "+5561991234567"),  # and a former number
         ("+5703211234567", "+573211234567"),
         ("+390612345678", "+390612345678"),  # Italy's numbers begin with a zero
         # Renumberings.
@@ -88,6 +89,17 @@ def test_kept_form_is_kept_unchanged(number: str) -> None:
 
 
 @given(
+    st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)),
+    st.sampled_from(["", "0", "00", "8", "1", "15"]),
+    st.from_regex(r"[0-9]{4,11}", fullmatch=True)
+    | st.sampled_from([split(number)[1] for number in PEOPLE]),
+)
+def test_kept_form_of_a_number_with_prefixes_is_kept(code: int, prefix: str, digits: str) -> None:
+    kept = canonical(f"+{code}{prefix}{digits}")
+    assert kept is None or canonical(kept) == kept
+
+
+@given(
     st.sampled_from(PEOPLE),
     st.sampled_from([PhoneNumberFormat.E164, PhoneNumberFormat.INTERNATIONAL]),
 )
@@ -125,6 +137,11 @@ def test_any_spelling_is_the_same_number_or_refused(data: st.DataObject, number:
         ("+966501234567", "+9660501234567"),
         ("+525512345678", "+5215512345678"),
         ("+5561991234567", "+556191234567"),
+        ("+5561991234567", "+5506191234567"),
+        ("+5561991234567", "+550216191234567"),
+        ("+37061230401", "+370861230401"),
+        ("+375294916364", "+3750294916364"),
+        ("+573211234567", "+57033211234567"),
         ("+5491112345678", "+54111512345678"),
         ("+2250707123456", "+22507123456"),
         ("+2290197123456", "+22997123456"),

@@ -1,17 +1,20 @@
 """Numbers that earlier versions stored as they were written get the form of today."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from sqlalchemy import Table, insert, select
+import pytest
+from sqlalchemy import Table, insert, select, text
 
 from hudhud.channels.base import Account
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.rewriting import Rewriting
 from hudhud.maintenance.canonical_numbers import REWRITES
-from hudhud.messages import listing, whatsapp_accounts
+from hudhud.messages import contacts, listing, whatsapp_accounts
 from hudhud.messages.search import JobFilter, PageCursor
 from support.queued import NOW
+from support.services import wait_until
 from support.stored_jobs import CIPHER, StoredJob, put_jobs
 
 KEPT, WRITTEN, REFUSED = "+966501234567", "+9660501234567", "+12530000"
@@ -113,3 +116,58 @@ def test_inbound_messages_and_answers_are_rewritten(database: Database) -> None:
     rewrite(database)
     assert [row.phone for row in rows(database, tables.inbound_messages)] == [MEXICO]
     assert {row.phone for row in rows(database, tables.link_answers)} == {MEXICO, KEPT}
+
+
+BLOCKED = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+def wait_for_blocked(database: Database, count: int) -> None:
+    def blocked() -> bool:
+        with database.read() as connection:
+            return bool(connection.scalar(text(BLOCKED)) == count)
+
+    wait_until(blocked, 10.0, f"{count} blocked transactions")
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_text_and_check_during_the_merge_neither_deadlock_nor_get_lost(database: Database) -> None:
+    """The text holds the kept contact, for which the merge and then the check wait."""
+    account = Account(OLD_MEXICO, "7")
+    put(
+        database,
+        tables.contacts,
+        contact(OLD_MEXICO, has=True, checked=1, wrote=1),
+        contact(MEXICO, has=True, checked=1, wrote=None),
+        contact(KEPT, has=True, checked=1, wrote=None),
+        contact(WRITTEN, has=True, checked=1, wrote=None),
+    )
+    with database.write() as connection:
+        whatsapp_accounts.remember(connection, phone=MEXICO, account=account)
+
+    def check() -> None:
+        with database.write() as connection:
+            contacts.remember_account(connection, phone=MEXICO, account=account, now=5)
+
+    with ThreadPoolExecutor(2) as threads:
+        with database.write() as connection:
+            for phone in (MEXICO, KEPT):
+                contacts.remember_wrote(connection, phone=phone, at=9, proves=True)
+            merging = threads.submit(merge_contacts, database)
+            wait_for_blocked(database, 1)
+            checking = threads.submit(check)
+            wait_for_blocked(database, 2)
+        merging.result()
+        checking.result()
+    assert {row.phone: row.wrote_at for row in rows(database, tables.contacts)} == {
+        MEXICO: 1,
+        KEPT: 9,
+    }
+
+
+def merge_contacts(database: Database) -> None:
+    (merging,) = (one for one in REWRITES if one.key.table is tables.contacts)
+    with database.write() as connection:
+        merging.rewrite(connection, [OLD_MEXICO, WRITTEN])

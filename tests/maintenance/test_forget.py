@@ -14,10 +14,11 @@ from sqlalchemy import ForeignKey, LargeBinary, Table, Text, func, insert, selec
 from hudhud.auth.audit_log import note
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import Account, Inbound, StateReport
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import HOUR_MS, now_ms
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import CommandFailed
 from hudhud.core.phones import Phone
+from hudhud.core.rates import Rate
 from hudhud.core.sentences import other, say
 from hudhud.core.stored_sentences import columns
 from hudhud.core.stored_sentences import stored as sentence_of
@@ -31,6 +32,8 @@ from hudhud.messages.outcomes import Failed
 from hudhud.senders import records
 from hudhud.verification.check import Check
 from hudhud.verification.idempotency import IdempotentRequest
+from hudhud.verification.limits import rate_limits
+from hudhud.verification.limits.rate_limits import Limit
 from hudhud.webhooks import event_types, events
 from hudhud.worker.worker import record_outcomes
 from support import links
@@ -177,7 +180,7 @@ def test_inbound_messages_are_deleted(database: Database) -> None:
         for number, phone in enumerate((PHONE, OTHER)):
             said = Inbound(f"m-{number}", phone, f"my other number is {PHONE}", now_ms())
             contacts.keep_inbound(connection, sender="main", message=said)
-            contacts.remember_wrote(connection, phone=phone, at=1)
+            contacts.remember_wrote(connection, phone=phone, at=1, proves=True)
     forgotten = done(database)
     (kept,) = rows(database, tables.inbound_messages)
     assert (kept.phone, kept.text) == (OTHER, f"my other number is {forgotten.pseudonym}")
@@ -471,6 +474,21 @@ def test_write_ahead_log_held_by_a_reader_is_reported(
     assert done(impatient).left == []
 
 
+def test_counts_of_two_numbers_of_one_person_are_deleted(database: Database) -> None:
+    """Both count the same send at the same time, and get one pseudonym."""
+    short, long = "+541112345678", "+5491112345678"
+    with database.write() as connection:
+        account = Account(phone=long, lid="77")
+        whatsapp_accounts.remember(connection, phone=short, account=account)
+        numbers = whatsapp_accounts.numbers_of(connection, [short])[short]
+        limits = [Limit("per_number", f"per_number {short}", (Rate(5, HOUR_MS),), 1)]
+        applying = rate_limits.for_each_number(limits, short, numbers)
+        rate_limits.take(connection, [applying], now=now_ms())
+    assert len(rows(database, tables.limit_counts)) == 2
+    assert not done(database, long).left
+    assert rows(database, tables.limit_counts) == []
+
+
 @pytest.mark.parametrize("phone", ["+5561991234567", "+5561991111111"])
 def test_all_forms_of_a_number_and_its_account_are_forgotten(
     database: Database, phone: str
@@ -480,7 +498,7 @@ def test_all_forms_of_a_number_and_its_account_are_forgotten(
     with database.write() as connection:
         for number in (own, "+5561991111111"):
             whatsapp_accounts.remember(connection, phone=number, account=account)
-        contacts.remember_wrote(connection, phone=whatsapps, at=1)
+        contacts.remember_wrote(connection, phone=whatsapps, at=1, proves=True)
     submit(database, now=now_ms(), phone=own)
     submit(database, now=now_ms(), phone="+5561991111111")
     put_jobs(database, StoredJob(phone="+5505561991234567", status="sent"))  # not a form of it

@@ -125,6 +125,7 @@ def test_text_of_a_link_is_recognised(database: Database, made: Settings, used: 
             connection,
             text,
             numbers=frozenset({PHONE}),
+            confirmed=frozenset({PHONE}),
             channel="linked",
             sender="main",
             now=now,

@@ -25,9 +25,9 @@ def remember(
         contacts.remember_account(connection, phone=phone, account=account, now=now)
 
 
-def wrote(database: Database, *, at: int, phone: str = PHONE) -> None:
+def wrote(database: Database, *, at: int, phone: str = PHONE, proves: bool = True) -> None:
     with database.write() as connection:
-        contacts.remember_wrote(connection, phone=phone, at=at)
+        contacts.remember_wrote(connection, phone=phone, at=at, proves=proves)
 
 
 def known(database: Database, *, now: int = NOW, phone: str = PHONE) -> bool | None:
@@ -78,6 +78,13 @@ def test_person_who_wrote_has_an_account(database: Database) -> None:
     wrote(database, at=NOW + 1)
     assert known(database, now=NOW + 2) is True
     assert has_written(database)
+
+
+def test_text_from_another_number_proves_no_account(database: Database) -> None:
+    remember(database, ARGENTINE_ACCOUNT, phone=ARGENTINE_SHORT)
+    wrote(database, at=NOW + YES_KEPT_MS, phone=ARGENTINE_SHORT, proves=False)
+    assert has_written(database, ARGENTINE_SHORT)
+    assert known(database, phone=ARGENTINE_SHORT, now=NOW + YES_KEPT_MS) is None
 
 
 def test_check_keeps_the_record_of_an_inbound_message(database: Database) -> None:

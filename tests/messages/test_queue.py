@@ -269,7 +269,7 @@ def test_a_restricted_sender_claims_only_for_people_who_wrote_first(database: Da
     submit(database, phone=checked)
     (message,) = submit(database, phone=wrote)
     with database.write() as connection:
-        contacts.remember_wrote(connection, phone=wrote, at=NOW)
+        contacts.remember_wrote(connection, phone=wrote, at=NOW, proves=True)
         contacts.remember_account(connection, phone=checked, account=UNNAMED, now=NOW)
     assert ids(claim(database, only_known=True)) == [message]
     assert claim(database, only_known=True) == []

@@ -108,13 +108,33 @@ def test_unknown_account_is_kept_under_its_canonical_number(
     assert person(database, Account(former, "7")) == (number, frozenset({number}))
 
 
-def test_account_is_kept_under_its_only_stored_number(database: Database) -> None:
+def test_whatsapps_form_of_a_number_is_the_same_person(database: Database) -> None:
     remember(database, SHORT, ACCOUNT)
     both = frozenset({LONG, SHORT})
-    assert person(database, ACCOUNT) == (SHORT, both)
-    assert person(database, Account(LONG, None)) == (SHORT, both)
-    remember(database, LONG, ACCOUNT)
+    assert people(database, LONG, SHORT) == {LONG: both, SHORT: both}
     assert person(database, ACCOUNT) == (LONG, both)
+    assert person(database, Account(LONG, None)) == (LONG, both)
+    assert both <= all_forms(database, LONG)
+
+
+def test_old_spelling_is_not_stored_as_a_number(database: Database) -> None:
+    remember(database, OLD_BRAZIL, BRAZILIAN)
+    assert person(database, BRAZILIAN) == (BRAZIL, frozenset({BRAZIL}))
+    assert account_of(database, OLD_BRAZIL) == account_of(database, BRAZIL) == BRAZILIAN
+
+
+def test_answer_of_a_check_replaces_both_names(database: Database) -> None:
+    remember(database, PHONE, Account(PHONE, "1"))
+    with database.write() as connection:
+        answer = Account(PHONE, None)
+        whatsapp_accounts.remember(connection, phone=PHONE, account=answer, replaces=True)
+    assert account_of(database, PHONE) == Account(PHONE, None)
+
+
+def test_lid_alone_joins_no_numbers(database: Database) -> None:
+    remember(database, PHONE, Account(PHONE, "1"))
+    remember(database, OTHER, Account(None, "1"))
+    assert people(database, PHONE, OTHER) == {PHONE: {PHONE}, OTHER: {OTHER}}
 
 
 def test_hidden_number_is_found_by_the_lid(database: Database) -> None:
@@ -124,11 +144,13 @@ def test_hidden_number_is_found_by_the_lid(database: Database) -> None:
     assert person(database, hidden) == (BRAZIL, frozenset({BRAZIL}))
 
 
-def test_names_are_joined_for_all_numbers_of_the_account(database: Database) -> None:
-    remember(database, SHORT, Account(None, "1001"))
-    assert person(database, ACCOUNT)[0] == SHORT
-    remember(database, LONG, ACCOUNT)
-    assert account_of(database, SHORT) == ACCOUNT
+def test_lid_belongs_to_its_newest_known_number(database: Database) -> None:
+    remember(database, PHONE, Account(None, "1"))
+    moved = Account(OTHER, "1")
+    assert person(database, moved) == (OTHER, frozenset({OTHER}))
+    remember(database, OTHER, moved)
+    assert account_of(database, PHONE) is None
+    assert person(database, Account(None, "1")) == (OTHER, frozenset({OTHER}))
 
 
 def test_person_who_changed_the_number_does_not_have_the_earlier_one(database: Database) -> None:
@@ -154,14 +176,20 @@ def record_sent(database: Database, message: int) -> None:
 @pytest.mark.parametrize(
     ("stored", "named", "completed"),
     [
-        (None, Account(None, "1"), Account(None, "1")),
-        (Account(PHONE, None), Account(None, "1"), Account(PHONE, "1")),
+        (None, Account(None, "1"), None),
+        (None, Account(OTHER, "1"), None),
+        (None, Account(PHONE, "1"), Account(PHONE, "1")),
+        (Account(PHONE, None), Account(None, "1"), None),
+        (Account(PHONE, None), Account(OTHER, "1"), None),
+        (Account(PHONE, None), Account(PHONE, "1"), Account(PHONE, "1")),
+        (Account(None, "1"), Account(PHONE, "1"), Account(PHONE, "1")),
+        (Account(None, "1"), Account(OTHER, "1"), None),
         (Account(None, "1"), Account(None, "1"), None),
         (Account(PHONE, "1"), Account(None, "2"), None),
         (Account(PHONE, None), UNNAMED, None),
     ],
 )
-def test_receipt_adds_only_missing_names(
+def test_receipt_adds_only_missing_names_of_the_same_account(
     database: Database, stored: Account | None, named: Account, completed: Account | None
 ) -> None:
     (message,) = submit(database)

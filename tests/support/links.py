@@ -71,15 +71,27 @@ def write(
     *,
     now: int = NOW,
     numbers: frozenset[str] = frozenset(),
+    confirmed: frozenset[str] | None = None,
     sender: str | None = SENDER,
     channel: str = "linked",
     **changes: Any,
 ) -> None:
-    """Write a text from a person to a sender; `numbers` are further ones of the person."""
+    """Write a text from a person to a sender; `numbers` are further ones of the person.
+
+    Unless given, all are `confirmed`.
+    """
     message, numbers = Inbound("m", phone, text, now), numbers | {phone}
     taking = link_replies(database, **{"channel": "linked", **changes})
     with database.write() as connection:
-        taking.take(connection, message, numbers=numbers, channel=channel, sender=sender, now=now)
+        taking.take(
+            connection,
+            message,
+            numbers=numbers,
+            confirmed=numbers if confirmed is None else confirmed,
+            channel=channel,
+            sender=sender,
+            now=now,
+        )
 
 
 def stored(database: Database, verification_id: str) -> Row[Any]:

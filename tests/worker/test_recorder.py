@@ -24,7 +24,7 @@ from hudhud.worker.recorder import Recorder
 from hudhud.worker.timing import Timing
 from hudhud.worker.worker import record_outcomes
 from support.links import start
-from support.queued import NOW, link_replies, put_sender, stored, submit
+from support.queued import NOW, caller, link_replies, put_sender, stored, submit
 from support.scripted_channel import ScriptedChannel
 from support.services import wait_until
 
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.slow
 PHONE = "+201001234567"
 ACCOUNT = Account(PHONE, "100000000000001")
 ARGENTINE, ARGENTINE_SHORT = "+5491112345678", "+541112345678"
+NEW_NUMBER = "+201559999999"
 SECONDS = 10.0
 
 
@@ -157,12 +158,12 @@ def test_text_is_searched_for_a_token_once(database: Database, watched: Watched)
     assert [(answer.phone, answer.only_sender) for answer in answers] == [(PHONE, "main")]
 
 
-def link(database: Database, phone: str) -> str:
-    """Start a link that expects this number; return its token."""
-    number = parse_phone(phone)
-    assert number is not None
-    started = start(database, number, changes={"channel": "sandbox"}, now=now_ms())
-    return started.token
+def link(database: Database, phone: str | None, mode: str = "reply") -> str:
+    """Start a link that expects this number, or any; return its token."""
+    number = None if phone is None else parse_phone(phone)
+    key = caller("shop", "send", "verify", may_link_verify=True)
+    changes = {"channel": "sandbox"}
+    return start(database, number, by=key, changes=changes, now=now_ms(), mode=mode).token
 
 
 def proved(database: Database) -> list[str]:
@@ -239,7 +240,7 @@ def test_expected_number_counts_as_another_persons_without_an_answer(database: D
 
 def test_first_receipt_completes_the_account(database: Database, watched: Watched) -> None:
     (message,) = submit(database)
-    watched.take(Receipt("p-1", "delivered", NOW + 1, Account(None, "4")))
+    watched.take(Receipt("p-1", "delivered", NOW + 1, Account(PHONE, "4")))
     watched.flush()
     record_sent(database, message, "p-1")
 
@@ -247,7 +248,104 @@ def test_first_receipt_completes_the_account(database: Database, watched: Watche
         with database.read() as connection:
             return whatsapp_accounts.account_of(connection, PHONE)
 
-    wait_until(lambda: account() == Account(None, "4"), SECONDS, "the LID")
+    wait_until(lambda: account() == Account(PHONE, "4"), SECONDS, "the LID")
+
+
+def remember(database: Database, phone: str, account: Account, *, at: int | None = None) -> None:
+    with database.write() as connection:
+        checked = now_ms() if at is None else at
+        contacts.remember_account(connection, phone=phone, account=account, now=checked)
+
+
+@pytest.mark.parametrize("stored_account", [None, Account(None, "1"), Account(PHONE, "1")])
+@pytest.mark.parametrize("writer", [Account(NEW_NUMBER, "1"), Account(None, "1")])
+def test_former_owner_proves_nothing(
+    database: Database, stored_account: Account | None, writer: Account
+) -> None:
+    """The number has a new owner; the former one kept the LID, and opens an old message."""
+    channel = ScriptedChannel(checks_numbers=True)
+    channel.account_of = lambda phone: Account(phone, "2")
+    (message,) = submit(database)
+    if stored_account is not None:
+        remember(database, PHONE, stored_account)
+    expecting, open_link = link(database, PHONE, "verify"), link(database, None)
+    with watching(database, channel=channel) as watched:
+        record_sent(database, message, "p-1")
+        watched.take(Receipt("p-1", "read", NOW + 1, writer))
+        watched.flush()
+        watched.take(written(1, expecting, writer))
+        watched.take(written(2, open_link, writer))
+        watched.flush()
+    assert proved(database).count(PHONE) == 0
+
+
+def test_hidden_number_approves_once_whatsapp_confirms_it(database: Database) -> None:
+    hidden = Account(None, ACCOUNT.lid)
+    channel = ScriptedChannel(checks_numbers=True)
+    channel.account_of = lambda _phone: ACCOUNT
+    channel.check_failure = Snoozed("Too many questions.", 60)
+    remember(database, PHONE, ACCOUNT)
+    token = link(database, PHONE, "verify")
+    with watching(database, channel=channel) as watched:
+        watched.take(written(1, token, hidden))
+        watched.flush()
+        assert proved(database) == [None]
+        channel.check_failure = None
+        watched.take(written(2, token, hidden))
+        watched.flush()
+    assert proved(database) == [PHONE]
+
+
+def test_hidden_number_gets_a_code_without_an_answer(database: Database) -> None:
+    channel = ScriptedChannel(checks_numbers=True)
+    channel.check_failure = Snoozed("Too many questions.", 60)
+    remember(database, PHONE, ACCOUNT)
+    with watching(database, channel=channel) as watched:
+        watched.take(written(1, link(database, PHONE), Account(None, ACCOUNT.lid)))
+        watched.flush()
+    assert proved(database) == [PHONE]
+
+
+def test_number_joined_long_ago_is_checked_again_although_its_person_writes(
+    database: Database,
+) -> None:
+    account = Account(ARGENTINE, "2")
+    channel = ScriptedChannel(checks_numbers=True)
+    channel.account_of = lambda phone: Account(phone, "9")
+    remember(database, ARGENTINE_SHORT, account, at=now_ms() - contacts.YES_KEPT_MS)
+    token = link(database, ARGENTINE_SHORT, "verify")
+    with watching(database, channel=channel) as watched:
+        watched.take(written(1, account=account))
+        watched.take(written(2, token, account))
+        watched.flush()
+    assert channel.checked == [ARGENTINE_SHORT]
+    assert proved(database) == [None]
+
+
+def test_few_numbers_are_checked_for_a_new_text_and_none_for_a_repeated_one(
+    database: Database,
+) -> None:
+    channel = ScriptedChannel(checks_numbers=True)
+    channel.check_failure = Snoozed("Too many questions.", 60)
+    numbers = [f"+20100123457{last}" for last in range(4)]
+    text = written(1, " ".join(link(database, number) for number in numbers))
+    with watching(database, channel=channel) as watched:
+        watched.take(text)
+        watched.flush()
+        watched.take(text)
+        watched.flush()
+    assert channel.checked == [numbers[3], numbers[2]]
+
+
+def test_text_is_kept_if_a_check_breaks(database: Database) -> None:
+    channel = ScriptedChannel(checks_numbers=True)
+    channel.check_failure = ValueError("an answer that cannot be read")
+    token = link(database, ARGENTINE_SHORT)
+    with watching(database, channel=channel) as watched, capture_logs() as lines:
+        watched.take(written(1, token))
+        watched.flush()
+    assert texts(database) == [token]
+    assert "a number could not be checked" in {line["event"] for line in lines}
 
 
 def test_logout_forgets_the_device_and_requests_a_new_process(

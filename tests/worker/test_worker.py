@@ -104,7 +104,7 @@ def test_a_restricted_sender_serves_people_who_wrote_first(
     (stranger,) = submit(database, now=now_ms())
     (known,) = submit(database, phone="+201001234568", now=now_ms())
     with database.write() as connection:
-        contacts.remember_wrote(connection, phone="+201001234568", at=now_ms())
+        contacts.remember_wrote(connection, phone="+201001234568", at=now_ms(), proves=True)
         database.notify(connection)
     run.wait_for(known, "sent")
     assert stored(database, stranger).status == "queued"

@@ -14,6 +14,13 @@ import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberDesc, ValidationResult
 
 LONGEST_CODE = 3
+# Prefixes of calls within a country that the parser accepts besides the country's main one, such as
+# Lithuania's former 8 and those of carriers in Colombia and Brazil.
+TRUNK_PREFIXES: Final = (
+    *("0", "1", "8", "01", "06", "80"),
+    *("03", "04", "05", "07", "09"),
+    *(f"0{carrier}" for carrier in ("12", "14", "15", "21", "31", "41", "43")),
+)
 COUNTRY_CODES: Final = {str(code): code for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE}
 
 
@@ -59,8 +66,11 @@ def canonical_by_parser(number: str) -> str | None:
     current = _renumbered(number) or _without_prefix(number)
     if current is not None:
         return current
-    is_possible = phonenumbers.is_possible_number_with_reason(parsed)
-    return _text(parsed) if is_possible == ValidationResult.IS_POSSIBLE else None
+    if phonenumbers.is_possible_number_with_reason(parsed) != ValidationResult.IS_POSSIBLE:
+        return None
+    read = _text(parsed)
+    # The parser may have removed a prefix before a former number. It never adds digits there.
+    return read if read == number else canonical(read)
 
 
 def spellings(number: str) -> frozenset[str]:
@@ -68,10 +78,15 @@ def spellings(number: str) -> frozenset[str]:
     code, national = split(number)
     if not code:
         return frozenset({number})
-    prefix = _rules(code).national_prefix or ""
-    written = [f"{prefix}{national}", *_FORMER.get(code, _no_former)(national)]
-    candidates = {f"+{code}{one}" for one in written}
-    return frozenset({number, *(one for one in candidates if canonical(one) == number)})
+    written = [national, *_FORMER.get(code, _no_former)(national)]
+    rules = _rules(code)
+    candidates = {
+        *written,
+        *(f"{rules.national_prefix or ''}{one}" for one in written),
+        *(f"{prefix}{one}" for prefix in TRUNK_PREFIXES for one in written if rules.strips(prefix)),
+    }
+    numbers = {f"+{code}{one}" for one in candidates}
+    return frozenset({number, *(one for one in numbers if canonical(one) == number)})
 
 
 def _text(number: PhoneNumber) -> str:
@@ -106,6 +121,10 @@ class _Rules(NamedTuple):
     national_prefix: str | None
     prefix: re.Pattern[str] | None
     valid: re.Pattern[str]
+
+    def strips(self, start: str) -> bool:
+        """Return whether the parser may remove these digits, a cheap test before parsing."""
+        return self.prefix is not None and bool(self.prefix.match(start))
 
 
 @cache

@@ -34,6 +34,8 @@ class NumberRewrite:
     key: Column[Any]
     phones: Sequence[Column[Any]]
     change: Change
+    prepare: Change | None = None
+    """Runs before the rows are locked, with the same rows."""
 
     @property
     def name(self) -> str:
@@ -48,13 +50,23 @@ class NumberRewrite:
         return [(row[0], self._is_old(row)) for row in connection.execute(rows)]
 
     def rewrite(self, connection: Connection, keys: Sequence[Any]) -> int:
-        """Rewrite these rows except locked ones; return how many."""
-        held = self._rows().where(self.key.in_(keys)).order_by(self.key)
-        rows = connection.execute(held.with_for_update(skip_locked=True)).all()
-        old = [row for row in rows if self._is_old(row)]
+        """Rewrite these rows, except locked messages and verifications; return how many."""
+        if self.prepare is not None:
+            rows = connection.execute(self._rows().where(self.key.in_(keys)).order_by(self.key))
+            self.prepare(connection, [row for row in rows if self._is_old(row)])
+        old = [row for row in self._lock(connection, keys) if self._is_old(row)]
         if old:
             self.change(connection, old)
         return len(old)
+
+    def _lock(self, connection: Connection, keys: Sequence[Any]) -> Sequence[Row[Any]]:
+        """Lock rows in the order of their keys; of numbers, also those to merge with."""
+        if self._is_numeric:
+            held = self._rows().where(self.key.in_(keys)).order_by(self.key)
+            return connection.execute(held.with_for_update(skip_locked=True)).all()
+        both = {*keys, *map(canonical_or_same, keys)}
+        held = self._rows().where(self.key.in_(both)).order_by(self.key)
+        return connection.execute(held.with_for_update()).all()
 
     @property
     def _is_numeric(self) -> bool:
@@ -85,6 +97,16 @@ def _change_messages(connection: Connection, rows: Sequence[Row[Any]]) -> None:
         _update(messages.c.id, messages.c.phone)(connection, rows)
 
 
+def _prepare_contacts(connection: Connection, rows: Sequence[Row[Any]]) -> None:
+    """Store accounts before contacts are locked, as everywhere, and a contact to merge with."""
+    for row in rows:
+        if row.wrote_at is not None:  # then this is the number that WhatsApp named
+            account = Account(phone=row.phone, lid=None)
+            whatsapp_accounts.remember(connection, phone=row.phone, account=account)
+    for phone in sorted({canonical_or_same(row.phone) for row in rows}):
+        insert_or_ignore(connection, contacts, {"phone": phone})
+
+
 def _merge_contacts(connection: Connection, rows: Sequence[Row[Any]]) -> None:
     """Merge each with the contact of the kept number: latest check, earliest first text."""
     for row in rows:
@@ -93,9 +115,6 @@ def _merge_contacts(connection: Connection, rows: Sequence[Row[Any]]) -> None:
         connection.execute(delete(contacts).where(contacts.c.phone == row.phone))
         both = [row] if kept is None else [row, kept]
         insert_or_update(connection, contacts, {"phone": phone}, _merged(both))
-        if row.wrote_at is not None:  # then this is the number that WhatsApp named
-            account = Account(phone=row.phone, lid=None)
-            whatsapp_accounts.remember(connection, phone=phone, account=account)
 
 
 def _merged(rows: Sequence[Row[Any]]) -> dict[str, object]:
@@ -122,7 +141,7 @@ REWRITES: Final = (
         (verifications.c.phone, verifications.c.proved_phone),
         _update(verifications.c.id, verifications.c.phone, verifications.c.proved_phone),
     ),
-    NumberRewrite(contacts.c.phone, (contacts.c.phone,), _merge_contacts),
+    NumberRewrite(contacts.c.phone, (contacts.c.phone,), _merge_contacts, _prepare_contacts),
     NumberRewrite(link_answers.c.phone, (link_answers.c.phone,), _merge_link_answers),
     NumberRewrite(
         inbound_messages.c.id,

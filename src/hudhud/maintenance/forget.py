@@ -59,6 +59,7 @@ CHOSEN: Final = frozenset(
 DELETED: Final = (
     tables.contacts.c.phone,
     tables.inbound_messages.c.phone,
+    tables.limit_counts.c.subject,  # one pseudonym would join counts of several numbers
     tables.link_answers.c.phone,
     tables.whatsapp_accounts.c.phone,
     tables.whatsapp_accounts.c.whatsapp_phone,

@@ -36,14 +36,16 @@ def remember_account(
     if account is None:
         whatsapp_accounts.forget(connection, phone=phone)
     else:
-        name_account(connection, phone=phone, account=account)
+        name_account(connection, phone=phone, account=account, replaces=True)
     values = {"on_whatsapp": account is not None, "checked_at": now}
     insert_or_update(connection, contacts, {"phone": phone}, values)
 
 
-def name_account(connection: Connection, *, phone: str, account: Account) -> None:
+def name_account(
+    connection: Connection, *, phone: str, account: Account, replaces: bool = False
+) -> None:
     """Store the names of a number's account, and whether it has written to us."""
-    whatsapp_accounts.remember(connection, phone=phone, account=account)
+    whatsapp_accounts.remember(connection, phone=phone, account=account, replaces=replaces)
     numbers = whatsapp_accounts.numbers_of(connection, [phone])[phone]
     last = select(func.max(contacts.c.wrote_at)).where(contacts.c.phone.in_(numbers))
     wrote_at = connection.scalar(last)
@@ -74,9 +76,14 @@ def that_wrote(connection: Connection, phones: Iterable[str]) -> frozenset[str]:
     return frozenset(connection.scalars(wrote))
 
 
-def remember_wrote(connection: Connection, *, phone: str, at: int) -> None:
-    """Store that this person wrote to us, which also proves an account."""
-    values = {"wrote_at": at, "on_whatsapp": True, "checked_at": at}
+def remember_wrote(connection: Connection, *, phone: str, at: int, proves: bool) -> None:
+    """Store that this person wrote to us.
+
+    The text also `proves` an account, but only for the number that WhatsApp names as the writer's.
+    """
+    values: dict[str, object] = {"wrote_at": at}
+    if proves:
+        values |= {"on_whatsapp": True, "checked_at": at}
     insert_or_update(connection, contacts, {"phone": phone}, values)
 
 
@@ -90,6 +97,15 @@ def keep_inbound(connection: Connection, *, sender: str, message: Inbound) -> bo
         "received_at": message.at,
     }
     return insert_or_ignore(connection, inbound_messages, row)
+
+
+def is_kept(connection: Connection, *, sender: str, message_id: str) -> bool:
+    """Return whether an inbound message is already stored."""
+    here = (
+        inbound_messages.c.sender == sender,
+        inbound_messages.c.provider_message_id == message_id,
+    )
+    return connection.execute(select(inbound_messages.c.id).where(*here)).first() is not None
 
 
 def purge_inbound(connection: Connection, *, before: int, limit: int) -> int:

@@ -1,15 +1,15 @@
 """WhatsApp's names of the accounts behind phone numbers.
 
-Numbers that share a LID or WhatsApp's form of the number belong to one person, for example
-Argentina's mobile numbers with and without the 9 after the country code. A person who changes the
-number keeps the LID: the newest answer counts, so that nobody proves or receives codes for a number
-that they had before.
+Numbers that share WhatsApp's form of the number belong to one person, for example Argentina's
+mobile numbers with and without the 9 after the country code. A shared LID proves nothing by itself:
+a person who changes the number keeps the LID, and must neither prove nor receive codes for the
+number that they had before.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, false, or_, select, update
+from sqlalchemy import Connection, and_, delete, or_, select, update
 
 from hudhud.channels.base import UNNAMED, Account, Receipt
 from hudhud.core.numbering import spellings
@@ -24,26 +24,45 @@ _COLUMNS = (
 )
 
 
-def remember(connection: Connection, *, phone: str, account: Account) -> None:
-    """Store the account of a number; parts that are unknown now keep their value."""
+def remember(
+    connection: Connection, *, phone: str, account: Account, replaces: bool = False
+) -> None:
+    """Store the account of a number.
+
+    Parts that are unknown now keep their value, unless the account `replaces` the stored one, as
+    the answer to a number check does.
+    """
+    phone = canonical_or_same(phone)
     found = {"whatsapp_phone": account.phone, "lid": account.lid}
-    known = {name: value for name, value in found.items() if value is not None}
-    if len(known) == len(found):
-        _correct_others(connection, account)
-    if not known or insert_or_ignore(connection, whatsapp_accounts, {"phone": phone, **found}):
+    values = {name: value for name, value in found.items() if replaces or value is not None}
+    if account == UNNAMED:
+        if replaces:
+            forget(connection, phone=phone)
         return
-    here = whatsapp_accounts.c.phone == phone
-    connection.execute(update(whatsapp_accounts).where(here).values(known))
+    if not insert_or_ignore(connection, whatsapp_accounts, {"phone": phone, **found}):
+        here = whatsapp_accounts.c.phone == phone
+        connection.execute(update(whatsapp_accounts).where(here).values(values))
+    if account.phone is not None:
+        # The person is also found by the number under which WhatsApp knows the account.
+        own = canonical_or_same(account.phone)
+        insert_or_ignore(connection, whatsapp_accounts, {"phone": own, **found})
+        _correct_others(connection, account, keep=(phone, own))
 
 
-def _correct_others(connection: Connection, account: Account) -> None:
-    """Join these two names, and take the LID from numbers of another account."""
+def _correct_others(connection: Connection, account: Account, *, keep: Collection[str]) -> None:
+    """Give the LID to all numbers of this account, and take it from other people's."""
+    if account.lid is None:
+        return
     number, lid = whatsapp_accounts.c.whatsapp_phone, whatsapp_accounts.c.lid
-    moved = and_(lid == account.lid, number != account.phone)
-    connection.execute(update(whatsapp_accounts).where(moved).values(lid=None))
-    same = or_(lid == account.lid, number == account.phone)
-    names = {"whatsapp_phone": account.phone, "lid": account.lid}
-    connection.execute(update(whatsapp_accounts).where(same).values(names))
+    same = number == account.phone
+    connection.execute(update(whatsapp_accounts).where(same).values(lid=account.lid))
+    other = and_(
+        lid == account.lid,
+        or_(number.is_(None), number != account.phone),
+        whatsapp_accounts.c.phone.not_in(keep),
+    )
+    connection.execute(delete(whatsapp_accounts).where(other, number.is_(None)))
+    connection.execute(update(whatsapp_accounts).where(other).values(lid=None))
 
 
 def forget(connection: Connection, *, phone: str) -> None:
@@ -53,7 +72,8 @@ def forget(connection: Connection, *, phone: str) -> None:
 
 def account_of(connection: Connection, phone: str) -> Account | None:
     """Return the stored account of a number."""
-    row = connection.execute(select(*_COLUMNS).where(whatsapp_accounts.c.phone == phone)).first()
+    here = whatsapp_accounts.c.phone == canonical_or_same(phone)
+    row = connection.execute(select(*_COLUMNS).where(here)).first()
     return None if row is None else Account(row.whatsapp_phone, row.lid)
 
 
@@ -61,7 +81,7 @@ def numbers_of(connection: Connection, phones: Iterable[str]) -> Mapping[str, fr
     """Return for each number those of the same account, including itself."""
     asked = sorted(set(phones))
     mine, others = whatsapp_accounts.alias("mine"), whatsapp_accounts.alias("others")
-    same = or_(others.c.whatsapp_phone == mine.c.whatsapp_phone, others.c.lid == mine.c.lid)
+    same = others.c.whatsapp_phone == mine.c.whatsapp_phone
     pairs = select(mine.c.phone, others.c.phone).join(others, same).where(mine.c.phone.in_(asked))
     numbers: dict[str, set[str]] = defaultdict(set)
     for phone, other in connection.execute(pairs):
@@ -96,57 +116,60 @@ def all_forms(connection: Connection, phone: str) -> frozenset[str]:
 
 
 def numbers_behind(connection: Connection, account: Account) -> frozenset[str]:
-    """Return the numbers of this account: those stored, and WhatsApp's own in canonical form."""
-    stored, own = _stored_numbers(connection, account), _own_number(account)
+    """Return the numbers of this account: those stored, and WhatsApp's own in canonical form.
+
+    Without WhatsApp's number they are those last seen with the LID, which can be out of date.
+    """
+    stored, own = _stored_numbers(connection, account), own_number(account)
     return stored if own is None else stored | {own}
 
 
 def number_behind(connection: Connection, account: Account) -> str | None:
     """Return the number under which this account's person is kept, or None if unknown.
 
-    It is WhatsApp's number in canonical form, unless only other numbers are stored.
+    It is WhatsApp's number in canonical form, or if that is hidden, one last seen with the LID.
     """
-    stored, own = _stored_numbers(connection, account), _own_number(account)
-    return min(stored) if stored and own not in stored else own
+    return own_number(account) or min(_stored_numbers(connection, account), default=None)
+
+
+def own_number(account: Account) -> str | None:
+    """Return WhatsApp's number of the account in canonical form."""
+    return None if account.phone is None else canonical_or_same(account.phone)
 
 
 def added_by(connection: Connection, receipts: Iterable[Receipt]) -> Mapping[str, Account]:
     """Return the accounts of numbers with the names that receipts add to the stored ones.
 
-    Nothing is added to forgotten numbers.
+    A receipt may come from a former owner of the number: it adds nothing unless it names the
+    number itself or what is known of its account. Nothing is added to forgotten numbers.
     """
     named = {one.provider_message_id: one.account for one in receipts if one.account != UNNAMED}
     id_ = messages.c.provider_message_id
-    here = whatsapp_accounts.c.phone == messages.c.phone
-    sent = select(id_, messages.c.phone, *_COLUMNS[1:]).where(
-        id_.in_(named), messages.c.phone.startswith("+")
-    )
-    completed = {}
-    for row in connection.execute(sent.outerjoin(whatsapp_accounts, here)):
-        stored, named_now = Account(row.whatsapp_phone, row.lid), named[row.provider_message_id]
-        both = Account(stored.phone or named_now.phone, stored.lid or named_now.lid)
+    sent = select(id_, messages.c.phone).where(id_.in_(named), messages.c.phone.startswith("+"))
+    completed: dict[str, Account] = {}
+    for row in connection.execute(sent).all():
+        phone = canonical_or_same(row.phone)
+        stored = completed.get(phone) or account_of(connection, phone) or UNNAMED
+        both = _completed(phone, stored, named[row.provider_message_id])
         if both != stored:
-            completed[row.phone] = both
+            completed[phone] = both
     return completed
 
 
+def _completed(phone: str, stored: Account, named: Account) -> Account:
+    is_own = own_number(named) == phone
+    if stored.phone is None:  # a LID alone would also fit a former owner
+        return named if is_own and stored.lid in (None, named.lid) else stored
+    is_same = stored.phone == named.phone
+    return Account(stored.phone, stored.lid or named.lid) if is_same else stored
+
+
 def _stored_numbers(connection: Connection, account: Account) -> frozenset[str]:
-    is_same = or_(false(), *_same_account(account))
-    return frozenset(connection.scalars(select(whatsapp_accounts.c.phone).where(is_same)))
-
-
-def _same_account(account: Account) -> Iterator[ColumnElement[bool]]:
-    """Yield conditions; a LID alone decides only where a phone number is unknown."""
-    number, lid = whatsapp_accounts.c.whatsapp_phone, whatsapp_accounts.c.lid
-    if account.phone is not None:
-        yield number == account.phone
-    if account.lid is not None:
-        yield (
-            lid == account.lid
-            if account.phone is None
-            else and_(lid == account.lid, number.is_(None))
-        )
-
-
-def _own_number(account: Account) -> str | None:
-    return None if account.phone is None else canonical_or_same(account.phone)
+    same = (
+        whatsapp_accounts.c.lid == account.lid
+        if account.phone is None
+        else whatsapp_accounts.c.whatsapp_phone == account.phone
+    )
+    if account == UNNAMED:
+        return frozenset()
+    return frozenset(connection.scalars(select(whatsapp_accounts.c.phone).where(same)))

@@ -47,3 +47,19 @@ class Accounts:
         if account is None:
             raise NoAccount
         return account
+
+    def confirms(self, phone: str, writer: Account) -> bool:
+        """Return whether the channel says that a number is the writer's, asking if needed.
+
+        A stored LID is not believed, because a person who changes the number keeps it.
+        Raises SendFailed if there is no account or no answer.
+        """
+        if not self._channel.checks_numbers:
+            return False
+        known = self.remembered(phone)
+        if known is None or known.phone is None or writer.phone is None:
+            known = self.ask(phone)
+        if known.phone is not None and known.phone == writer.phone:
+            return True
+        may_differ = known.phone is None or writer.phone is None
+        return may_differ and known.lid is not None and known.lid == writer.lid

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 import structlog
@@ -18,7 +17,6 @@ from hudhud.channels.base import (
     Written,
 )
 from hudhud.core.clock import now_ms
-from hudhud.core.errors import SendFailed
 from hudhud.db.engine import Database
 from hudhud.db.persist import persist
 from hudhud.messages import contacts, whatsapp_accounts
@@ -27,6 +25,7 @@ from hudhud.senders import records
 from hudhud.verification.links.inbound import LinkReplies
 from hudhud.worker.accounts import Accounts
 from hudhud.worker.timing import Timing
+from hudhud.worker.writers import Writers
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +52,7 @@ class Recorder:
         self._sender = sender
         self._channel_name = channel_name
         self._database = database
-        self._accounts = accounts
+        self._writers = Writers(sender, database, accounts, link_replies)
         self._link_replies = link_replies
         self._on_state = on_state
         self._on_restart = on_restart
@@ -139,46 +138,32 @@ class Recorder:
             added = whatsapp_accounts.added_by(connection, receipts)
         if added:
             with self._database.write() as connection:
-                for phone, account in added.items():
-                    contacts.name_account(connection, phone=phone, account=account)
+                for phone in sorted(added):  # the same order everywhere, to avoid deadlocks
+                    contacts.name_account(connection, phone=phone, account=added[phone])
 
     def _write_inbound(self, written: Written) -> None:
         """Record and answer an inbound message in a separate transaction."""
-        self._check_expected(written)
+        confirmed = self._writers.confirmed(written)
         # The answer updates the counters, which must be last in a transaction (`counters.py`).
         with self._database.write() as connection:
             phone = whatsapp_accounts.number_behind(connection, written.account)
             if phone is None:
                 log.warning("inbound message dropped: WhatsApp did not reveal the sender's number")
                 return
-            numbers = whatsapp_accounts.numbers_behind(connection, written.account)
             message = Inbound(written.provider_message_id, phone, written.text, written.at)
             is_new = contacts.keep_inbound(connection, sender=self._sender, message=message)
-            contacts.name_account(connection, phone=phone, account=written.account)
-            for number in sorted(numbers):
-                contacts.remember_wrote(connection, phone=number, at=written.at)
+            numbers = self._writers.note(connection, phone, written, confirmed)
             if is_new:
                 self._link_replies.take(
                     connection,
                     message,
                     numbers=numbers,
+                    confirmed=confirmed,
                     channel=self._channel_name,
                     sender=self._sender,
                     now=now_ms(),
                 )
             self._database.notify(connection)
-
-    def _check_expected(self, written: Written) -> None:
-        """Ask whether a link's expected number is another number of the writer's account."""
-        with self._database.read() as connection:
-            expected = self._link_replies.expected_numbers(connection, written.text, now=now_ms())
-            if not expected:
-                return
-            others = expected - whatsapp_accounts.numbers_behind(connection, written.account)
-        for phone in others:
-            with suppress(SendFailed):  # without an answer it counts as another person's
-                if self._accounts.remembered(phone) is None:
-                    self._accounts.ask(phone)
 
     def _held_can_be_recorded(self) -> bool:
         ids = {receipt.provider_message_id for _end, receipt in self._held}

@@ -41,13 +41,15 @@ log = structlog.get_logger(__name__)
 class Chat:
     """A chat; `sender` answers in it, or any sender if None.
 
-    `numbers` are those of the account with which `phone` is written.
+    `numbers` are those of the account with which `phone` is written; of these, the text itself
+    proves only those `confirmed` by WhatsApp.
     """
 
     channel: str
     sender: str | None
     phone: str
     numbers: frozenset[str]
+    confirmed: frozenset[str]
 
 
 class LinkReplies:
@@ -78,20 +80,22 @@ class LinkReplies:
         message: Inbound,
         *,
         numbers: frozenset[str],
+        confirmed: frozenset[str],
         channel: str,
         sender: str | None,
         now: int,
     ) -> None:
         """Act on the token in a new text; ignore texts without one.
 
-        `numbers` are all numbers of the writer's account, of which a link may expect any.
+        `numbers` are those of the writer's account, of which a link may expect any; a link of mode
+        `verify` accepts only those `confirmed` by WhatsApp.
         An unknown, used or expired token, or one of another person, changes nothing and is
         answered at most once per hour.
         """
         tokens = tokens_module.find(message.text)
         if not tokens:
             return
-        chat = Chat(channel, sender, message.phone, numbers)
+        chat = Chat(channel, sender, message.phone, numbers, confirmed)
         row = self._waiting(connection, tokens, chat, now)
         if row is None:
             if tokens_module.looks_like_one(message.text):
@@ -104,11 +108,17 @@ class LinkReplies:
         else:
             self._send_code(connection, row, chat, now)
 
-    def expected_numbers(self, connection: Connection, text: str, *, now: int) -> frozenset[str]:
-        """Return the numbers that links with tokens of this text expect."""
+    def expected_numbers(
+        self, connection: Connection, text: str, *, now: int
+    ) -> Sequence[str | None]:
+        """Return the number that each link with a token of this text expects, newest first.
+
+        It is None for a link that expects no certain number.
+        """
         tokens = tokens_module.find(text)
-        rows = connection.execute(self._pending(tokens, now)) if tokens else ()
-        return frozenset(row.phone for row in rows if row.phone)
+        newest = self._pending(tokens, now).order_by(tables.verifications.c.id.desc())
+        rows = connection.execute(newest).all() if tokens else ()
+        return [row.phone or None for row in rows]
 
     def _waiting(
         self, connection: Connection, tokens: Sequence[str], chat: Chat, now: int
@@ -132,7 +142,7 @@ class LinkReplies:
         if is_of_tests != (chat.channel == SANDBOX):
             return False
         if row.phone:
-            return row.phone in chat.numbers
+            return row.phone in (chat.confirmed if row.link_mode == "verify" else chat.numbers)
         phone = parse_phone(chat.phone)
         if phone is None:
             return False

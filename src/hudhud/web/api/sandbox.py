@@ -82,7 +82,13 @@ def _write(state: AppState, phone: Phone, text: str) -> None:
     numbers = frozenset({phone.number})
     with state.database.write() as connection:
         state.link_replies.take(
-            connection, message, numbers=numbers, channel=SANDBOX, sender=None, now=now
+            connection,
+            message,
+            numbers=numbers,
+            confirmed=numbers,
+            channel=SANDBOX,
+            sender=None,
+            now=now,
         )
         state.database.notify(connection)
 
