@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from hudhud.channels.sandbox import NOT_ON_WHATSAPP
 from hudhud.messages.states import STATUSES
 from support.admin import LOGIN
 from support.browser import (
+    STATUS,
     OpenProfile,
     expect_delivery,
     is_marked,
@@ -137,6 +139,16 @@ def test_new_row_waits_while_a_row_has_the_focus(
     newer.click()
     expect_delivery(page, second, "delivered")
     expect(newer).not_to_be_visible()
+
+
+def test_filtered_list_gains_jobs_that_fail(sandbox: Service, open_profile: OpenProfile) -> None:
+    ended = ask_for_code(sandbox.url, "+201005550004")["jobId"]
+    page = open_profile(sandbox.url).open_live(f"{STATUS}?filterStatus=failed_or_expired")
+    arriving = ask_for_code(sandbox.url, "+201005550005")["jobId"]
+    failing = ask_for_code(sandbox.url, NOT_ON_WHATSAPP)["jobId"]
+    expect_delivery(page, failing, "failed")
+    for job in (ended, arriving):
+        expect(row(page, job)).to_have_count(0)
 
 
 def test_only_new_rows_are_marked_and_only_if_few_come(

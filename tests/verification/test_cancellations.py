@@ -1,10 +1,12 @@
 """Why messages were canceled, as their timelines say it."""
 
+from hudhud.core.phones import parse_known_phone
 from hudhud.db.engine import Database
 from hudhud.verification import lifecycle
 from hudhud.verification.cancellations import Cancellation, cancellation
 from hudhud.verification.new_verification import Accepted
-from support.queued import NOW, VALIDITY_MS, accept, verification_of
+from support import links
+from support.queued import NOW, PHONE, VALIDITY_MS, accept, verification_of
 from support.verifying import (
     MOST,
     OTHER_SHOP,
@@ -36,6 +38,16 @@ def test_superseded_message_names_the_job_of_the_newer_code(database: Database) 
     assert why(database, first) == Cancellation("superseded", second.message_id)
     assert why(database, second) == Cancellation("superseded", third.message_id)
     assert why(database, third) is None
+
+
+def test_link_in_between_is_not_the_successor(database: Database) -> None:
+    links.put_linked(database)
+    older = accepted(database, links.KEY)
+    link = links.start(database, parse_known_phone(PHONE), by=links.KEY, now=NOW + 1)
+    links.write(database, links.text_of(link.url), now=NOW + 2)
+    newer = accepted(database, links.KEY, now=NOW + 3)
+    assert len(links.queued(database)) == 3
+    assert why(database, older) == Cancellation("superseded", newer.message_id)
 
 
 def test_message_of_a_checked_code_says_whether_it_was_right(database: Database) -> None:

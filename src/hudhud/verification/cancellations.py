@@ -47,6 +47,7 @@ def _job_of_successor(connection: Connection, verification: Row[Any]) -> int | N
             verifications.c.phone.in_(whatsapp_accounts.all_forms(connection, verification.phone)),
             verifications.c.api_key == verification.api_key,
             verifications.c.template == verification.template,
+            verifications.c.link_mode.is_(None),  # a link supersedes no code
             verifications.c.id > verification.id,
             or_(
                 verifications.c.ended_at.is_(None),

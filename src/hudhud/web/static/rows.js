@@ -75,10 +75,9 @@ function isNew(id, list) {
 }
 
 function fits({ html }, list) {
-  const { status, delivery, phone } = parse(html).dataset;
+  const { delivery, phone } = parse(html).dataset;
   const wanted = list.dataset;
-  if (wanted.status && wanted.status !== status) return false;
-  if (wanted.delivery && wanted.delivery !== delivery) return false;
+  if (!wanted.states.split(" ").includes(delivery)) return false;
   if (!wanted.search) return true;
   return isJudged(list) && phone.includes(digitsOf(wanted.search));
 }
