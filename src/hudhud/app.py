@@ -12,6 +12,7 @@ from hudhud.auth import api_keys
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.auth.first_credentials import GivenCredentials
 from hudhud.channels.base import SANDBOX
+from hudhud.core import private_files
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Cipher, CodeCipher
 from hudhud.core.errors import SettingsError
@@ -51,6 +52,7 @@ def open_installation(settings: Settings) -> Database:
     folder = settings.data_dir
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_files.narrow(folder)
     except OSError as error:
         raise SettingsError(f"DATA_DIR: {folder} cannot be created: {error.strerror}.") from None
     database = open_database(database_url(database_place_of(settings)).url)

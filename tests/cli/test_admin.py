@@ -3,11 +3,13 @@
 import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from hudhud.auth import admin_password, audit_log, login_attempts, second_factor
 from hudhud.auth.admin_password import AdminPassword
+from hudhud.auth.first_credentials import CREDENTIALS_FILE, FirstCredentials, announce
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Cipher
 from support.command_line import Installation, Run
@@ -51,6 +53,20 @@ def test_password_is_read_from_standard_input(
     assert PASSWORD not in ended.out
     assert is_right(installation, PASSWORD)
     assert notes(installation) == [("cli", "password_changed", "admin", None)]
+
+
+def test_first_password_leaves_the_file_of_the_first_credentials(
+    run: Run, installation: Installation, types: Types, tmp_path: Path
+) -> None:
+    first = FirstCredentials("admin", api_key="hh_live_first", admin_password="the-first-one")
+    data = tmp_path / "data"
+    announce(first, data)
+    types(PASSWORD)
+    assert run("admin", "set-password").code == 0
+    left = (data / CREDENTIALS_FILE).read_text()
+    assert "the-first-one" not in left
+    assert "hh_live_first" in left
+    assert is_right(installation, PASSWORD)
 
 
 def test_new_password_replaces_the_first(

@@ -66,3 +66,12 @@ def test_symbolic_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="link"):
         private_files.append(tmp_path / "link", "secret")
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("before", [0o755, 0o770, 0o701, 0o700])
+def test_folder_is_narrowed_to_its_owner(tmp_path: Path, before: int) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(before)
+    private_files.narrow(folder)
+    assert mode(folder) == 0o700

@@ -27,6 +27,7 @@ FIRST_KEY = "first"
 FIRST_KEY_SCOPES: Final[tuple[Scope, ...]] = ("send", "verify", "read", "sandbox")
 FIRST_START = "first start"  # the author in the audit
 CREDENTIALS_FILE = "first-credentials.txt"
+PASSWORD_LABEL = "Admin password:"  # noqa: S105 -- the label of its line
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -55,7 +56,7 @@ class FirstCredentials:
             lines.append(f"  API key (header X-API-KEY): {self.api_key}")
         if self.admin_password is not None:
             lines.append(f"  Admin name:                 {self.admin_username}")
-            lines.append(f"  Admin password:             {self.admin_password}")
+            lines.append(f"  {PASSWORD_LABEL}             {self.admin_password}")
         return "\n".join(lines) + "\n"
 
 
@@ -111,6 +112,15 @@ def announce(made: FirstCredentials, folder: Path) -> None:
     log.warning(
         "New credentials generated: read the file, then delete it", file=str(file.absolute())
     )
+
+
+def drop_password(folder: Path) -> None:
+    """Remove the password, which was changed, from the file of the first credentials."""
+    file = folder / CREDENTIALS_FILE
+    if not file.exists():
+        return
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    private_files.replace(file, "".join(line for line in lines if PASSWORD_LABEL not in line))
 
 
 def _first_api_key(connection: Connection, given: GivenCredentials) -> str | None:

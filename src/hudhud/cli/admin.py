@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hudhud import app
-from hudhud.auth import admin_password, login_attempts, second_factor
+from hudhud.auth import admin_password, first_credentials, login_attempts, second_factor
 from hudhud.cli.changes import changing, note
 from hudhud.cli.help import CommandTyper
 from hudhud.cli.terminal import progress
@@ -37,6 +37,7 @@ def set_password() -> None:
             connection, username=settings.admin_username, password_hash=password_hash
         )
         note(connection, "password_changed", settings.admin_username)
+    first_credentials.drop_password(settings.data_dir)
     typer.echo(f"The password of {settings.admin_username} is set. Every session has ended.")
 
 

@@ -8,6 +8,7 @@ from hudhud.core.plain_text import is_plain, shortened
 
 Network = IPv4Network | IPv6Network
 
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 # The IPv6 network that a provider assigns to one customer; limits count it as one address.
 IPV6_PREFIX = 64
 LONGEST_ADDRESS = 200

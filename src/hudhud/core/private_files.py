@@ -1,7 +1,9 @@
 """Write files that only their owner can read, without exposing partial contents."""
 
+import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
 
@@ -40,6 +42,14 @@ def replace(file: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
         opened.write(text)
     draft.replace(file)
+
+
+def narrow(folder: Path) -> None:
+    """Let only the owner into an existing folder; leave the folder of another owner unchanged."""
+    mode = folder.stat().st_mode
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        with contextlib.suppress(PermissionError):
+            folder.chmod(stat.S_IRWXU)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -18,6 +18,7 @@ from hudhud.app import (
 )
 from hudhud.auth import second_factor
 from hudhud.auth.api_key_cache import ApiKeyCache
+from hudhud.auth.wrong_keys import WrongKeys
 from hudhud.core.crypto import Cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
@@ -77,6 +78,7 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
         database=database,
         cipher=cipher,
         api_key_cache=api_key_cache,
+        wrong_keys=WrongKeys(is_behind_proxy=bool(settings.trusted_proxies)),
         starter=starter,
         acceptances=acceptances,
         checks=checks,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from hudhud.auth.api_key_cache import ApiKeyCache
+from hudhud.auth.wrong_keys import WrongKeys
 from hudhud.core.crypto import Cipher, CodeCipher
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
@@ -41,6 +42,7 @@ class AppState:
     database: Database
     cipher: CodeCipher
     api_key_cache: ApiKeyCache
+    wrong_keys: WrongKeys
     starter: VerificationStarter
     acceptances: GroupCommit[NewVerification, Accepted]
     checks: GroupCommit[Check, Checked]

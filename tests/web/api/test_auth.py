@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from hudhud.auth.api_key_settings import SCOPES
 from hudhud.auth.api_keys import digest
+from hudhud.auth.wrong_keys import MOST_WRONG
 from hudhud.core.clock import now_ms
 from hudhud.db.tables import api_keys
 from hudhud.web.http.api_key import KEY_WRONG
@@ -123,6 +124,18 @@ def test_trusted_proxy_determines_the_client_address(
     server = serve_web(trusted_proxies="127.0.0.1")
     key = known_key(server, "send", networks=["192.0.2.0/24"])
     assert ask(server, key, **{"X-Forwarded-For": forwarded}).status_code == status
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_many_wrong_keys_of_a_client_are_refused_but_no_right_one(serve_web: ServeWeb) -> None:
+    server = serve_web(trusted_proxies="127.0.0.1")
+    guesser = {"X-Forwarded-For": "198.51.100.9"}
+    answers = [ask(server, f"wrong-{number}", **guesser) for number in range(MOST_WRONG + 1)]
+    assert [answer.status_code for answer in answers] == [401] * MOST_WRONG + [429]
+    assert answers[-1].json()["error"] == "too_many_wrong_keys"
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+    assert ask(server, KEY, **guesser).status_code == 400
+    assert ask(server, "wrong", **{"X-Forwarded-For": "198.51.100.10"}).status_code == 401
 
 
 def test_expired_key_is_refused_like_a_wrong_one(api: WebServer) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from hudhud.auth.api_key_settings import SCOPES, Scope
 from hudhud.auth.caller import Caller
 from hudhud.core.errors import NotAllowed
-from hudhud.web.http.api_key import KEY_WRONG, require_address
+from hudhud.web.http.api_key import KEY_WRONG, client_address, require_address
 from hudhud.web.http.errors import Unauthorized
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import state_of
@@ -16,14 +16,16 @@ KEY_MISSING = "Unauthorized: API Key is missing from headers."
 async def authenticate(request: AnyRequest, scope: Scope) -> Caller:
     """Return the caller whose key the request presents, if it has `scope`.
 
-    Raises Unauthorized without a valid key, and NotAllowed if the key may not be used from the
-    client's address ("address_not_allowed") or lacks the scope ("scope_missing").
+    Raises Unauthorized without a valid key, TooMany after many wrong ones, and NotAllowed if the
+    key may not be used from the client's address ("address_not_allowed") or lacks the scope
+    ("scope_missing").
     """
     presented = request.headers.get("x-api-key")
     if not presented:
         raise Unauthorized(KEY_MISSING)
     caller = await state_of(request).api_key_cache.find(presented)
     if caller is None:
+        state_of(request).wrong_keys.note(client_address(request))
         raise Unauthorized(KEY_WRONG)
     require_address(request, caller)
     if not caller.may(scope):

@@ -12,6 +12,11 @@ ADDRESS_NOT_ALLOWED = (
 )
 
 
+def client_address(request: AnyRequest) -> str:
+    """Return the client's address, behind TRUSTED_PROXIES the forwarded one; empty if unknown."""
+    return request.client.host if request.client is not None else ""
+
+
 def require_address(request: AnyRequest, caller: Caller) -> None:
     """Raise NotAllowed unless the key may be used from the client's address.
 
@@ -19,6 +24,5 @@ def require_address(request: AnyRequest, caller: Caller) -> None:
     """
     if not caller.networks:
         return
-    address = request.client.host if request.client is not None else ""
-    if not is_within(address, caller.networks):
+    if not is_within(client_address(request), caller.networks):
         raise NotAllowed(ADDRESS_NOT_ALLOWED, "address_not_allowed")

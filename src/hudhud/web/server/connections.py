@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from hudhud.core.ip_addresses import Network, is_within, limited_as, parse_networks
+from hudhud.core.ip_addresses import LOOPBACK, Network, is_within, limited_as
 from hudhud.web.server.timing import ConnectionTiming
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -18,7 +18,6 @@ MOST_CONNECTIONS = 4096
 SHARE_OF_ADDRESS = 4
 # Above this part of the limit, the server is reported as nearly full.
 NEARLY_FULL = 0.8
-LOOPBACK = parse_networks("127.0.0.0/8 ::1/128")
 
 
 class Connection(Protocol):
