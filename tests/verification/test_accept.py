@@ -258,7 +258,7 @@ def test_strangers_are_refused_if_all_senders_are_restricted_until_after_the_cod
     known = "+201000000001"
     restrict(database, NOW + VALIDITY_MS)
     with database.write() as connection:
-        contacts.remember_wrote(connection, phone=known, at=NOW - 1)
+        contacts.remember_wrote(connection, phone=known, at=NOW - 1, proves=True)
     asked = [
         (caller("a"), request()),
         (caller("b"), request(known)),
@@ -294,7 +294,7 @@ def test_code_is_accepted_if_it_can_be_sent_after_the_restriction(database: Data
 def test_refused_stranger_takes_no_place_in_the_queue(database: Database) -> None:
     restrict(database, NOW + VALIDITY_MS)
     with database.write() as connection:
-        contacts.remember_wrote(connection, phone="+201000000001", at=NOW - 1)
+        contacts.remember_wrote(connection, phone="+201000000001", at=NOW - 1, proves=True)
     paced = starter(database, lambda: NOW, **PACED)
     strangers = [(caller(f"s{one}"), request()) for one in range(PLACES)]
     known = [(caller(f"k{one}"), request("+201000000001")) for one in range(PLACES + 1)]

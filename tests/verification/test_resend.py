@@ -250,7 +250,7 @@ def test_resend_to_a_stranger_is_refused_while_all_senders_are_restricted(
         send_again(database, one, after=30 * SECOND, channel="linked")
     assert error.value.retry_after == 270
     with database.write() as connection:
-        contacts.remember_wrote(connection, phone=PHONE, at=NOW)
+        contacts.remember_wrote(connection, phone=PHONE, at=NOW, proves=True)
     send_again(database, one, after=30 * SECOND, channel="linked")
 
 

@@ -284,7 +284,7 @@ def test_stranger_is_refused_while_every_sender_is_restricted(
     (line,) = [line for line in lines if line["event"] == "request refused"]
     assert line["reason"] == f"every sender is restricted until {iso(until)}"
     with database.write() as connection:
-        contacts.remember_wrote(connection, phone=PHONE, at=now_ms())
+        contacts.remember_wrote(connection, phone=PHONE, at=now_ms(), proves=True)
     accepted(server.client.post(SEND, json={"phoneNumber": PHONE}, headers=keyed))
 
 
