@@ -50,7 +50,12 @@ def put_deliveries(installation: Installation, count: int, status: str = "failed
     jobs = submit(installation.database, count, now=now_ms())
     with installation.database.write() as connection:
         events.messages_changed(connection, "message.sent", jobs, now=now_ms() - DAY_MS // 24)
-        ended = {"status": status, "attempts": 10, "last_error": "The receiver answered 500."}
+        ended = {
+            "status": status,
+            "attempts": 10,
+            "last_at": now_ms() - DAY_MS // 24,
+            "last_error": "The receiver answered 500.",
+        }
         of_these = webhook_deliveries.c.status == "pending"
         connection.execute(update(webhook_deliveries).where(of_these).values(**ended))
 

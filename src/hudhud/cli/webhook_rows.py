@@ -60,9 +60,8 @@ def _state(connection: Connection, row: Row[Any], now: int) -> str:
         return f"disabled {ago(row.disabled_at, now)} ({in_english(row, 'disabled_reason')})"
     if row.failing_since is not None:
         return f"failing, first {ago(row.failing_since, now)}"
-    status = delivery_states.DELIVERED
-    has_worked = delivery_log.count(connection, endpoint_id=row.id, status=status)
-    return "works" if has_worked else "not tried yet"
+    is_tried = delivery_log.any_tried(connection, endpoint_id=row.id)
+    return "works" if is_tried else "not tried yet"
 
 
 def _counted(connection: Connection, endpoint: int, status: delivery_states.WebhookStatus) -> str:

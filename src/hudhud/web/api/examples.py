@@ -35,6 +35,10 @@ REQUESTS: Final[Mapping[str, Examples]] = {
             "reference": "order-1042",
             "clientIp": "198.51.100.7",
         },
+        "Repeated safely, with the header Idempotency-Key": {
+            "phoneNumber": PHONE,
+            "reference": "order-1042",
+        },
         "With your own code": {"phoneNumber": PHONE, "code": "482913", "hideCode": True},
     },
     "Check a code": {
@@ -141,7 +145,7 @@ ANSWERS: Final[Mapping[str, Mapping[int, Examples]]] = {
             "Canceled": {
                 **_VERIFICATION,
                 "status": "canceled",
-                "reason": "api",
+                "reason": "caller",
                 "ended_at": ARRIVED,
             }
         }
@@ -199,6 +203,15 @@ def _error(sentence: str, word: str | None = None, **more: str) -> object:
 _RATE_LIMITED: Final = _error(
     "Too many codes to this number: at most 1 in 30s. Try again in 24 s.", "rate_limited"
 )
+_RESTRICTED: Final = _error(
+    errors.UNAVAILABLE,
+    errors.SENDER_RESTRICTED,
+    detail=errors.NO_STRANGERS.format(until=EXPIRES) + errors.WRITE_FIRST,
+)
+_UNAVAILABLE: Final[Examples] = {
+    "Nothing stored": _error(errors.UNAVAILABLE),
+    "Senders restricted": _RESTRICTED,
+}
 _WRONG_CODES: Final = _error(
     "Too many wrong codes were typed for this number: at most 10 in 1h. Try again in 2100 s, or "
     "let the user prove the number with a link.",
@@ -235,6 +248,7 @@ OWN_ERRORS: Final[Mapping[str, Mapping[int, Examples]]] = {
             "No such number": _error(phone_number.INVALID),
             "No JSON": _error(NOT_JSON),
         },
+        503: _UNAVAILABLE,
     },
     "Check a code": {
         409: {"Used": _error(check.USED, "already_used")},
@@ -250,6 +264,7 @@ OWN_ERRORS: Final[Mapping[str, Mapping[int, Examples]]] = {
             "Too early": _error(resend.TOO_EARLY, "resend_too_early"),
             "Used up": _error(resend.NO_MORE, "resends_used_up"),
         },
+        503: _UNAVAILABLE,
     },
     "The link as a QR code": {
         404: {"Unknown": _error(start.NO_LINK, "not_found")},
