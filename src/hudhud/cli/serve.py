@@ -52,7 +52,7 @@ def worker(context: typer.Context) -> None:
         )
     settings, database, _ = _start("worker")
     with showing_qr(database, settings.sender_name, settings.data_dir):
-        running_service.remember(database, settings, port=None)
+        _remember(database, settings, port=None)
         service.work(settings, database, context.obj)
 
 
@@ -95,6 +95,13 @@ def _make_ready(settings: Settings, database: Database) -> FirstCredentials | No
     return made
 
 
+def _remember(database: Database, settings: Settings, port: int | None) -> None:
+    try:
+        running_service.remember(database, settings, port)
+    except SQLAlchemyError as error:  # the service can wait for its database, also now
+        log.warning("`hudhud doctor` will not know this service's settings", error=str(error))
+
+
 def _greet(
     watch: PairingWatch,
     settings: Settings,
@@ -103,10 +110,7 @@ def _greet(
     made: FirstCredentials | None,
 ) -> None:
     """Record, log and print where Hudhud listens."""
-    try:
-        running_service.remember(database, settings, port)
-    except SQLAlchemyError as error:  # the service can wait for its database, also now
-        log.warning("`hudhud doctor` will not know this service's settings", error=str(error))
+    _remember(database, settings, port)
     host = "localhost" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     log.info("listening", address=address, channel=settings.channel)

@@ -45,11 +45,12 @@ def find(connection: Connection, search: str, statuses: Sequence[str], *, most: 
     numbers: set[int] = set()
     shared = []
     for one in _ids(connection, storable(search)):
-        found = connection.scalars(_of_statuses(one.found, statuses).limit(most + 1)).all()
+        # Of any status: a filter with few matches would scan all messages of a busy key.
+        found = connection.scalars(one.found.limit(most + 1)).all()
         if len(found) > most:
             shared.append(one)
-        else:
-            numbers.update(found)
+        elif found:
+            numbers.update(connection.scalars(_of_statuses(found, statuses)))
     return Exact(sorted(numbers, reverse=True), shared)
 
 
@@ -85,8 +86,9 @@ def _of_verifications(condition: ColumnElement[bool]) -> SharedId:
     )
 
 
-def _of_statuses(found: Select[Any], statuses: Sequence[str]) -> Select[Any]:
+def _of_statuses(found: Sequence[int], statuses: Sequence[str]) -> Select[Any]:
+    these = select(messages.c.id).where(messages.c.id.in_(found))
     if tuple(statuses) == STATUSES:
-        return found
+        return these
     # An expression, so that the databases do not scan all messages of these statuses.
-    return found.where(func.coalesce(messages.c.status, "").in_(statuses))
+    return these.where(func.coalesce(messages.c.status, "").in_(statuses))

@@ -21,7 +21,7 @@ from hudhud.core.phones import Phone, mask_phone, parse_phone
 from hudhud.core.sentences import Sentence, say
 from hudhud.verification import trials
 from hudhud.verification.codes import LONGEST_TYPED
-from hudhud.verification.limits.rate_limits import LimitReached
+from hudhud.verification.limits.rate_limits import LimitReached, TooManyWrongCodes
 from hudhud.web.admin.audited_change import DONE, ChangeResult, carry_out, respond
 from hudhud.web.admin.login.guard import authenticate_changer, require_person
 from hudhud.web.admin.ui.actor import Actor
@@ -38,7 +38,6 @@ WORDED: Final[Mapping[str, str]] = {
     "already_used": "trial.already_used",
     "expired": "trial.expired",
     "max_attempts_reached": "trial.max_attempts_reached",
-    "too_many_wrong_codes": "trial.too_many_wrong_codes",
 }
 STATUS_CODES: Final[Mapping[type[HudhudError], int]] = {
     QueueUnavailable: 503,
@@ -136,6 +135,8 @@ def _said(error: HudhudError) -> Sentence:
     if isinstance(error, SenderRestricted):
         known = "_to_known" if error.reaches_known else ""
         return say(f"trial.restricted{known}", seconds=error.retry_after)
+    if isinstance(error, TooManyWrongCodes):
+        return say("trial.too_many_wrong_codes", seconds=error.retry_after or 0)
     if isinstance(error, QueueUnavailable):
         return say("trial.no_room", seconds=error.retry_after)
     word = error.word if isinstance(error, Refused) else None
