@@ -87,7 +87,7 @@ def test_networks_and_folders_survive_the_record(worker: Installation) -> None:
 
 def test_record_holds_no_secret(worker: Installation) -> None:
     with worker.database.read() as connection:
-        stored = kept.read(connection, f"service on {socket.gethostname()}")
+        stored = kept.read(connection, f"worker on {socket.gethostname()}")
     assert stored is not None
     assert "topsecret" not in stored
     assert "of-the-service" not in stored.replace("logs-of-the-service", "")
@@ -118,4 +118,5 @@ def rewrite(installation: Installation, service: running_service.RunningService)
     """Store another record."""
     changed = {name: getattr(service, name) for name in service.__slots__}
     with installation.database.write() as connection:
-        kept.write(connection, f"service on {socket.gethostname()}", json.dumps(changed))
+        kind = "worker" if service.port is None else "service"
+        kept.write(connection, f"{kind} on {socket.gethostname()}", json.dumps(changed))

@@ -403,7 +403,7 @@ def test_last_refused_send_is_reported_for_five_minutes(database: Database) -> N
     (message,) = submit(database)
     assert refused(database) is None
     refuse(database, message, REFUSED)
-    assert refused(database) == RefusedSend(NOW, REFUSED)
+    assert refused(database) == RefusedSend(NOW, REFUSED, "s")
     assert refused(database, now=NOW + REFUSED_LATELY_MS - 1) is not None
     assert refused(database, now=NOW + REFUSED_LATELY_MS) is None
     assert refused(database, channel="linked") is None

@@ -53,6 +53,10 @@ class RunningService:
         return own.model_copy(update={name: getattr(of_service, name) for name in known})
 
 
+# The kinds of records: `serve` and `worker` of one machine have one each.
+KINDS = ("service", "worker")
+
+
 def remember(database: Database, settings: Settings, port: int | None) -> None:
     """Store that this process serves on `port`, or carries only messages."""
     service = RunningService(
@@ -65,14 +69,23 @@ def remember(database: Database, settings: Settings, port: int | None) -> None:
         alert_targets=len(alert_targets_of(settings)),
         notices=startup_notices.notices(read_environment(), settings),
     )
+    kind = KINDS[0] if port is not None else KINDS[1]
     with database.write() as connection:
-        installation.write(connection, _name(), json.dumps(asdict(service)))
+        installation.write(connection, _name(kind), json.dumps(asdict(service)))
 
 
 def find(database: Database) -> RunningService | None:
-    """Return the service of this machine, if one runs and answers."""
+    """Return the `serve` of this machine, else its `worker`, if it runs and answers."""
+    for kind in KINDS:
+        service = _find(database, kind)
+        if service is not None:
+            return service
+    return None
+
+
+def _find(database: Database, kind: str) -> RunningService | None:
     with database.read() as connection:
-        stored = installation.read(connection, _name())
+        stored = installation.read(connection, _name(kind))
         if stored is None:
             return None
         service = RunningService(**json.loads(stored))
@@ -118,5 +131,5 @@ def _exists(process: int) -> bool:
     return True
 
 
-def _name() -> str:
-    return f"service on {socket.gethostname()}"
+def _name(kind: str) -> str:
+    return f"{kind} on {socket.gethostname()}"

@@ -42,6 +42,7 @@ from hudhud.messages import counters, trial_traffic
 from hudhud.messages.counters import HAPPENINGS, Happening, Unit
 from hudhud.messages.states import QUEUED, SENDING, SENT, STATUSES
 from hudhud.messages.trial_traffic import TrialTraffic
+from hudhud.senders import records
 from hudhud.senders.records import LATE_MS
 
 Range = Literal["hour", "day", "month"]
@@ -54,7 +55,8 @@ ON_THE_WAY_MS = 30_000
 MOST_ON_THE_WAY = 300
 REFUSED_LATELY_MS = 5 * MINUTE_MS
 # Among the newest steps of all messages, a refusal of the last minutes is found without an index.
-MOST_STEPS = 100
+# An admin's retry of all failed jobs adds up to 500 steps.
+MOST_STEPS = 1000
 # The errors with which a provider refuses a message that it got.
 REFUSALS = ("job.stranger", "job.too_much", "job.not_taken")
 
@@ -77,10 +79,11 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class RefusedSend:
-    """A send that the provider refused at `at` (milliseconds), and why."""
+    """A send that the provider refused at `at` (milliseconds), by which sender and why."""
 
     at: int
     why: Sentence
+    sender: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +253,9 @@ def _refused(connection: Connection, channel: str, now: int) -> RefusedSend | No
     if row is None or (why := stored(row, "text")) is None:
         return None
     sent = select(func.max(senders.c.last_sent_at)).where(senders.c.channel == channel)
-    return None if (connection.scalar(sent) or 0) >= row.at else RefusedSend(row.at, why)
+    if (connection.scalar(sent) or 0) >= row.at:
+        return None
+    return RefusedSend(row.at, why, records.name_in(row.sender or ""))
 
 
 def _on_the_way(connection: Connection, channel: str, now: int) -> int:

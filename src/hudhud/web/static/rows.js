@@ -57,7 +57,9 @@ function bring(row, list) {
 
 function insert({ id, html }, list) {
   const body = list.querySelector("tbody");
-  const after = [...body.rows].find((row) => Number(row.dataset.id) < id) ?? null;
+  // The job whose number was searched stays first.
+  const isFirst = (row) => row === body.rows[0] && row.dataset.id === digitsOf(list.dataset.search);
+  const after = [...body.rows].find((row) => Number(row.dataset.id) < id && !isFirst(row)) ?? null;
   const limit = Number(list.dataset.limit);
   if (after === null && body.rows.length >= limit) return null;
   const row = parse(html);

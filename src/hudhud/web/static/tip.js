@@ -26,7 +26,7 @@ export function tip(place, chart) {
     time.textContent = chart.series.labels[idx];
     for (const line of lines.children) {
       const value = chart.series[line.dataset.line][idx];
-      line.querySelector("b").textContent = value === null ? "–" : format.format(value);
+      line.querySelector("b").textContent = value === null ? "–" : format.format(digits ? Math.max(value, 0.1) : value);
     }
     const x = left > over.clientWidth / 2 ? left - AWAY - box.offsetWidth : left + AWAY;
     const y = Math.min(top + AWAY, over.clientHeight - box.offsetHeight);

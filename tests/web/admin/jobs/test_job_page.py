@@ -4,6 +4,8 @@ import httpx
 import pytest
 
 from hudhud.core.clock import now_ms
+from hudhud.core.sentences import say
+from hudhud.core.stored_sentences import columns
 from support.admin import HTML
 from support.html import Page
 from support.queued import change
@@ -21,9 +23,13 @@ def test_a_canceled_step_says_by_what(dashboard: WebServer, admin: httpx.Client)
     now = now_ms()
     older = accepted(dashboard.database, now=now)
     newer = accepted(dashboard.database, now=now + 1)
+    # Its last send was refused, which is not why it was canceled.
+    change(dashboard.database, older.message_id, **columns("error", say("job.stranger")))
     html = shown(admin, older.message_id)
     link = f'<a href="/admin/jobs/{newer.message_id}" data-drawer>{newer.message_id}</a>'
     assert f"Replaced by the newer code of job {link}." in html
+    assert "error 463" not in html
+    assert "error 463" not in admin.get("/admin/status", headers={"Accept": HTML}).text
     assert newer.code is not None
     check_code(dashboard.database, SHOP, newer.verification_id, newer.code)
     assert "The code had already been used." in shown(admin, newer.message_id)

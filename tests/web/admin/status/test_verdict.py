@@ -184,7 +184,7 @@ def test_codes_waiting_for_a_free_sender_are_late(age: int, title: str) -> None:
 
 
 def test_refused_send_is_a_warning_although_others_arrived() -> None:
-    refused = RefusedSend(NOW - 60_000, say("job.stranger"))
+    refused = RefusedSend(NOW - 60_000, say("job.stranger"), "main")
     found = judged([card()], numbers({"queued": 2, "read": 9}, refused=refused))
     assert (found.tone, found.title) == ("warn", "Codes are being refused")
     assert "error 463" in found.sentence

@@ -143,10 +143,10 @@ def step_text(step: Step, story: JobStory, fmt: Format) -> Markup:
         return fmt.fill(fmt.gettext("Sender %(name)s."), name=fmt.ltr(name))
     if step.who:
         return fmt.fill(fmt.gettext("By %(name)s."), name=actor_name(step.who, fmt))
+    if step.kind == "canceled" and story.cancellation is not None:
+        return _cancellation_text(story.cancellation, fmt)  # its error is that of an earlier send
     if step.error:
         return fmt.sentence(step.error)
-    if step.kind == "canceled" and story.cancellation is not None:
-        return _cancellation_text(story.cancellation, fmt)
     of_channel = {"sent": story.channel.took, "delivered": story.channel.delivered}
     if step.kind in of_channel:
         return fmt.sentence(of_channel[step.kind])
