@@ -76,7 +76,7 @@ async def test_connection_is_refused_while_all_are_busy() -> None:
 )
 @pytest.mark.anyio
 async def test_address_has_a_quarter_of_all_connections(one: str, other: str) -> None:
-    pool = Connections(MOST)
+    pool = Connections(MOST, timing=ConnectionTiming(sweep=0.01))
     share = MOST // SHARE_OF_ADDRESS
     first = admitted(pool, *[one] * share)
     (last,) = admitted(pool, other)

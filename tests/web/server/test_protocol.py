@@ -1,5 +1,6 @@
 """The bounds of one connection, tried with raw sockets against a real server."""
 
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import suppress
 from typing import Self
 
 import pytest
+from structlog.testing import capture_logs
 
 from conftest import MigratedDatabase
 from hudhud.db.engine import Database
@@ -195,9 +197,60 @@ def test_pipelined_requests_are_answered_in_order(peer: Peer) -> None:
 
 def test_rubbish_after_a_request_does_not_lose_its_answer(peer: Peer) -> None:
     peer.send(SEND + JSON + LENGTH + b"\r\n" + BODY + b"\x00\x01rubbish\r\n\r\n")
-    answer = peer.rest()
-    assert status_of(answer) == 202
-    assert answer.count(b"HTTP/1.1") == 1
+    assert peer.answer()[0] == 202
+    assert status_of(peer.rest()) == 400
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        SEND + JSON + CHUNKED + b"\r\nZZ\r\n",
+        b"GET //:bad:/ HTTP/1.1\r\nHost: hudhud\r\n\r\n",
+        b"GET /%zz HTTP/9.9\r\n\r\n",
+        SEND + b"Transfer-Encoding: gzip\r\n" + H2C + b"\r\n",
+        SEND + JSON + CHUNKED + b"Expect: 100-continue\r\n\r\nZZ\r\n",
+    ],
+    ids=["bad chunk", "bad target", "bad version", "bad framing of an upgrade", "bad after expect"],
+)
+@pytest.mark.parametrize("first", [b"", SEND + JSON + LENGTH + b"\r\n" + BODY], ids=["", "after"])
+def test_bad_request_is_refused_without_an_error_in_the_log(
+    peer: Peer, caplog: pytest.LogCaptureFixture, first: bytes, second: bytes
+) -> None:
+    with capture_logs() as logs:
+        peer.send(first + second)
+        if first:
+            assert peer.answer()[0] == 202
+        assert status_of(peer.rest()) in {400, 404}
+    assert [line for line in logs if line["log_level"] == "error"] == []
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_peer_that_leaves_with_requests_unanswered_causes_no_error(
+    quick: WebServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with capture_logs() as logs:
+        for _ in range(5):
+            with Peer(quick) as peer:
+                peer.send((SEND + JSON + LENGTH + b"\r\n" + BODY) * 3)
+        assert quick.client.get("/healthz").status_code == 200
+    assert [line for line in logs if line["log_level"] == "error"] == []
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_endless_tiny_chunks_after_an_early_answer_end_the_connection(peer: Peer) -> None:
+    peer.send(b"POST /api/v1/otp/send HTTP/1.1\r\nHost: hudhud\r\n" + CHUNKED + b"\r\n")
+    assert peer.answer()[0] == 401
+    assert not all([peer.send(b"1\r\nx\r\n" * 10_000) for _ in range(50)])
+
+
+def test_large_body_in_small_pieces_is_read_whole(peer: Peer) -> None:
+    padded = BODY[:-1] + b', "padding": "' + b"x" * 90_000 + b'"}'
+    head = SEND + JSON + CHUNKED + b"\r\n"
+    chunks = b"".join(
+        b"2\r\n%b\r\n" % padded[at : at + 2].ljust(2) for at in range(0, len(padded), 2)
+    )
+    peer.send(head + chunks + b"0\r\n\r\n" + HEALTHY)
+    assert [peer.answer()[0], peer.answer()[0]] == [202, 200]
 
 
 def test_trailers_without_end_are_refused(peer: Peer) -> None:

@@ -66,7 +66,6 @@ class Connections:
         """Count a new connection; return False if it has no place."""
         owner = self._owner(connection.address)
         if not self._make_room(owner):
-            self._refused += 1
             return False
         self._open[connection] = owner
         self._open_of[owner] += 1
@@ -114,7 +113,13 @@ class Connections:
     def _make_room(self, owner: str) -> bool:
         if owner and self._open_of[owner] >= self._most // SHARE_OF_ADDRESS:
             return self._drop_oldest(self._idle_of[owner])
-        return len(self._open) < self._most or self._drop_oldest(self._idle)
+        if len(self._open) < self._most:
+            return True
+        # Only a full pool is reported, not one address that has its share.
+        has_room = self._drop_oldest(self._idle)
+        self._dropped += has_room
+        self._refused += not has_room
+        return has_room
 
     def _drop_oldest(self, idle: Mapping[Connection, None]) -> bool:
         oldest = next(iter(idle), None)
@@ -122,7 +127,6 @@ class Connections:
             return False
         self.forget(oldest)
         oldest.abort()
-        self._dropped += 1
         return True
 
     def _sweep_later(self) -> None:

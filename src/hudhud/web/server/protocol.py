@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import httptools
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -19,12 +20,16 @@ from hudhud.web.server.refusals import BAD, FULL, HEAD_TOO_LARGE, TOO_SLOW, Refu
 
 # The most bytes without progress: of a head, or between two parts of a body.
 MOST_WITHOUT_PROGRESS = 64 * 1024
-# Bytes are parsed in slices, so that the bounds hold within one large read too.
+# As many bytes are parsed in one turn, so that the bounds hold within a large read too.
 SLICE = 16 * 1024
-# The most bytes of requests that wait for the answer to an earlier one.
+# Ends a head, and a chunked body.
+END = b"\r\n\r\n"
+# The most bytes that wait for the answer to the request before them.
 MOST_WAITING = 1024 * 1024
 # The most bytes of a body that are discarded after its early answer.
 MOST_DISCARDED = 4 * 1024 * 1024
+# A smaller part of a body counts as this much, because each costs as much to parse.
+LEAST_COUNTED = 1024
 FRAMING = (b"content-length", b"transfer-encoding")
 
 Parsed = Literal["nothing", "head", "body"]
@@ -53,6 +58,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._without_progress = 0
         self._discarded = 0
         self._unparsed = b""
+        self._before = b""
+        self._body_left: int | None = None
+        self._is_paused = False
         self._unwritten = (0, self._since)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -71,7 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse a read, or keep it while earlier requests wait for their answers."""
+        """Parse a read, or keep it while a request waits for its answer."""
         if self._is_ending:
             return
         self._unparsed += data
@@ -81,12 +89,38 @@ class BoundedProtocol(HttpToolsProtocol):
         self._parse()
 
     def _parse(self) -> None:
+        """Parse a slice; the rest waits for its turn, so that one peer does not delay others."""
+        fed = 0
         while self._unparsed and not self._is_over():
-            if self.pipeline:
-                self.flow.pause_reading()
+            if self._is_answering() or fed >= SLICE:
+                self._pause()
                 return
-            data, self._unparsed = self._unparsed[:SLICE], self._unparsed[SLICE:]
-            self._feed(data)
+            piece = self._next_piece()
+            fed += len(piece)
+            self._feed(piece)
+        if self._is_paused and not self._is_over():
+            self._is_paused = False
+            if self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
+                self.flow.resume_reading()
+
+    def _pause(self) -> None:
+        self._is_paused = True
+        self.flow.pause_reading()
+        if not self._is_answering():
+            self.loop.call_soon(self._parse)
+
+    def _next_piece(self) -> bytes:
+        """Take bytes up to the next possible end of a request: the next one is parsed later."""
+        size = SLICE
+        if self._parsing == "body" and self._body_left is not None:
+            size = min(size, self._body_left)
+        else:
+            around = self._before + self._unparsed[:SLICE]
+            end = around.find(END)
+            size = SLICE if end < 0 else end + len(END) - len(self._before)
+        piece, self._unparsed = self._unparsed[:size], self._unparsed[size:]
+        self._before = (self._before + piece)[1 - len(END) :]
+        return piece
 
     def _is_over(self) -> bool:
         return self._is_ending or self.parser is None or self.transport.is_closing()
@@ -94,10 +128,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         self._has_progressed = False
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade()
-            self._unparsed = data[upgrade.args[0] :] + self._unparsed
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._unparsed = data[upgrade.args[0] :] + self._unparsed
+                self._ignore_upgrade()
         except httptools.HttpParserError:
             self._refuse(BAD)
         else:
@@ -117,17 +152,20 @@ class BoundedProtocol(HttpToolsProtocol):
         framing = [pair for pair in self.headers if pair[0] in FRAMING]
         self.parser = httptools.HttpRequestParser(self)
         self._is_resuming = True
-        self.parser.feed_data(b"POST / HTTP/1.1\r\n" + _lines(framing))
-        self._is_resuming = False
+        try:
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n" + _lines(framing))
+        finally:
+            self._is_resuming = False
 
     def on_message_begin(self) -> None:
         """Begin a request's head."""
         if self._is_resuming:
             return
+        if self._is_answering():
+            raise ValueError("a request begins before the answer to the last one")
         self._unset_keepalive_if_required()
         self._progress("head")
-        if not self._is_answering():
-            self._pool.idle(self)
+        self._pool.idle(self)
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -145,14 +183,18 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_resuming:
             return
         self._discarded = 0
+        lengths = [int(value) for name, value in self.headers if name == b"content-length"]
+        self._body_left = lengths[0] if lengths else None
         self._progress("body")
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body; end the connection if too much of it is unwanted."""
         self._progress("body")
+        if self._body_left is not None:
+            self._body_left -= len(body)
         if self.cycle.response_complete:
-            self._discarded += len(body)
+            self._discarded += max(len(body), LEAST_COUNTED)
             if self._discarded > MOST_DISCARDED:
                 self._end()
         super().on_body(body)
@@ -167,10 +209,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Parse requests that waited for this answer."""
+        """Parse the request that waited for this answer."""
         super().on_response_complete()
-        if self._parsing == "head":
-            self._unset_keepalive_if_required()
+        self._since = self.loop.time()
         if not self._is_answering():
             self._pool.idle(self)
         if self._unparsed:
@@ -252,6 +293,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Let the application know that the request will not be complete."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
+            self.cycle.waiting_for_100_continue = False
             self.cycle.message_event.set()
 
 
