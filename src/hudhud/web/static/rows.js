@@ -5,6 +5,8 @@ import { swap } from "./load.js";
 const FRESH = 1600;
 const FEW = 3;
 const LATELY = 3000;
+// The filters that the earlier application does not have, by exact status.
+const GROUPS = { failed_or_expired: ["failed", "expired"], canceled: ["canceled"] };
 const unseen = new Set();
 let arrivals = [];
 
@@ -27,7 +29,9 @@ export function showsNewest({ dataset: { first, status, delivery, search } }) {
 }
 
 /** Return whether the script can apply the list's search itself; other searches need the server. */
-export function isJudged({ dataset: { search } }) {
+export function isJudged(list) {
+  const { search } = list.dataset;
+  if (list.querySelector("tbody[data-exact]")) return false;
   return !search || /^\+?\d{5,}$/.test(digitsOf(search));
 }
 
@@ -77,7 +81,8 @@ function isNew(id, list) {
 function fits({ html }, list) {
   const { status, delivery, phone } = parse(html).dataset;
   const wanted = list.dataset;
-  if (wanted.status && wanted.status !== status) return false;
+  const group = GROUPS[wanted.status];
+  if (group ? !group.includes(delivery) : wanted.status && wanted.status !== status) return false;
   if (wanted.delivery && wanted.delivery !== delivery) return false;
   if (!wanted.search) return true;
   return isJudged(list) && phone.includes(digitsOf(wanted.search));
