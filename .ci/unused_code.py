@@ -27,15 +27,16 @@ NAMES = [
     "connect_unix_socket",  # httpcore
     "capture_signals", "should_exit",  # uvicorn
     "model_config",  # pydantic
+    "to_schema",  # litestar
     "format_epilog", "format_options", "list_commands", "resolve_command",  # typer
     "_NewClient__onLoginStatus",  # neonize
     "connection_lost", "connection_made", "data_received",  # asyncio's protocols
     "daemon_threads", "disable_nagle_algorithm", "do_POST", "log_message", "request_queue_size",
     # Attributes set on other modules' objects for their effect.
-    "Device", "disabled", "isolation_level", "new_device", "raiseExceptions", "RawAgent",
-    "request_body", "unraisablehook",
+    "Device", "disabled", "disconnected", "isolation_level", "new_device", "raiseExceptions",
+    "RawAgent", "request_body", "unraisablehook",
     # Names looked up at run time: limits, log levels, parameters of a statement.
-    "b_*", "critical", "limit_per_*",
+    "b_*", "critical", "limit_per_*", "limit_wrong_codes",
     # Imports for annotations in quotes, which vulture misses.
     "NotifyBase", "PostgresInsert", "ReceivedMessage", "SqliteInsert",
     "traceback",  # a parameter of __exit__

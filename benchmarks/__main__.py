@@ -19,6 +19,8 @@ from rich.table import Table
 from sqlalchemy import func, select
 
 from benchmarks.dashboard import dashboard_on_postgresql, dashboard_on_sqlite
+from benchmarks.first_paint import first_paint
+from benchmarks.hostile import hostile
 from benchmarks.load import CONNECTIONS, load
 from benchmarks.numbers import numbers
 from benchmarks.retention import retention
@@ -54,13 +56,16 @@ def main() -> None:
 
 def throughput(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Measure durable accepts while the sandbox sender drains the queue."""
-    with _bare_route() as url:
+    with _bare_route("httptools") as url:
         bare = load(url, "none", SECONDS)["per_second"]
+    with _bare_route("h11") as url:
+        bare_h11 = load(url, "none", SECONDS)["per_second"]
     with Service(folder, free_port(), SANDBOX) as service:
         accepted = load(service.url, service.key, SECONDS)["per_second"]
         first = service.seconds_to_first_202
         drained = _seconds_to_drain(service.database())
     yield f"bare Litestar route, {CONNECTIONS} connections", f"{bare:,.0f}/s", ""
+    yield "the same with uvicorn's other parser, h11", f"{bare_h11:,.0f}/s", ""
     yield f"durable accepts, {CONNECTIONS} connections", f"{accepted:,.0f}/s", ""
     yield "accepts ÷ bare route", f"{accepted / bare:.2f}", "≥ 0.45"
     yield "queue drained after the load", f"{drained:.1f} s", ""
@@ -135,9 +140,9 @@ def _seconds_to_drain(database: Database) -> float:
 
 
 @contextmanager
-def _bare_route() -> Iterator[str]:
+def _bare_route(parser: str) -> Iterator[str]:
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.bare", str(port)]
+    command = [sys.executable, "-m", "benchmarks.bare", str(port), parser]
     process = subprocess.Popen(command)  # noqa: S603 -- our own command
     try:
         _wait_for(port)
@@ -161,10 +166,12 @@ PARTS = (
     throughput,
     latency,
     handover,
+    hostile,
     memory,
     commands,
     numbers,
     retention,
+    first_paint,
     dashboard_on_sqlite,
     dashboard_on_postgresql,
 )

@@ -1,6 +1,7 @@
 """The baseline of the framework: a Litestar route that only answers 202."""
 
 import sys
+from typing import Any, cast
 
 import uvicorn
 import uvloop
@@ -14,12 +15,12 @@ async def answer() -> dict[str, str]:
 
 
 def main() -> None:
-    """Serve the route on the given port, configured as Hudhud's own server."""
+    """Serve the route on the given port with one of uvicorn's parsers, `httptools` or `h11`."""
     app = Litestar([answer], openapi_config=None, logging_config=None)
     config = uvicorn.Config(
         app,
         port=int(sys.argv[1]),
-        http="httptools",
+        http=cast("Any", sys.argv[2]),
         log_config=None,
         access_log=False,
         server_header=False,

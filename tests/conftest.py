@@ -8,12 +8,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import hypothesis
 import pytest
 
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from support.passwords import cheap_passwords
 from support.postgres import PostgresDatabases, migrate_without_rows
+
+# A loaded machine must not fail a property.
+hypothesis.settings.register_profile("without deadlines", deadline=None)
+hypothesis.settings.load_profile("without deadlines")
 
 # Fixtures that start a server, a service or commands.
 STARTS = frozenset({"api", "dashboard", "installation", "run", "serve_web", "served", "service"})

@@ -12,17 +12,26 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import cast
 
 import structlog
 import uvicorn
 import uvloop
 from litestar import Litestar
+from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import app
-from hudhud.core.errors import StartRefused
+from hudhud.core.clock import now_ms
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.web.application import build_web
+from hudhud.web.http.forwarded import Forwarded
+from hudhud.web.server import pressure
+from hudhud.web.server.connections import Connections
+from hudhud.web.server.listening import listen, most_connections
+from hudhud.web.server.pressure import Pressure
+from hudhud.web.server.protocol import BoundedProtocol
 from hudhud.worker.program import Program
 
 log = structlog.get_logger(__name__)
@@ -31,7 +40,8 @@ Loop = Callable[[threading.Event], None]
 
 # How long shutdown waits for requests in flight; the senders have 8 s in parallel.
 REQUESTS_SECONDS = 5
-BACKLOG = 2048
+# Then the connections of peers that do not read their answers are dropped.
+DROP_SECONDS = 4
 END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # The commit thread releases the GIL at each database call and waits this long to get it back from
 # the event loop; Python's default of 5 ms would halve the throughput.
@@ -69,12 +79,15 @@ def serve(
     Raises StartRefused if the address cannot be bound.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
-    listener = _listen(settings)
+    pool = _pool(settings, database)
+    listener = listen(settings.host, settings.port)
+    port = listener.getsockname()[1]
     stopping = threading.Event()
     loops = _loops(settings, database, program)
     web = build_web(settings, database)
+    server = _Server(server_config(settings, web, pool), lambda: on_listening(port))
     with _running(loops, stopping):
-        uvloop.run(_serve_web(settings, web, listener, stopping, on_listening))
+        uvloop.run(_serve_web(server, pool, web, listener, stopping))
     database.close()
     log.info("stopped")
 
@@ -126,48 +139,57 @@ def _running(loops: Sequence[tuple[str, Loop]], stopping: threading.Event) -> It
 
 
 async def _serve_web(
-    settings: Settings,
+    server: _Server,
+    pool: Connections,
     web: Litestar,
     listener: socket.socket,
     stopping: threading.Event,
-    on_listening: Callable[[int], None],
 ) -> None:
-    port = listener.getsockname()[1]
-    server = _Server(server_config(settings, web), lambda: on_listening(port))
+    loop = asyncio.get_running_loop()
 
     def stop() -> None:
         stopping.set()
-        web.state.feed.close()  # uvicorn waits for open streams
-        web.state.app_state.waiting.close()
+        end_streams(web)
+        loop.call_later(DROP_SECONDS, pool.abort_all)
         server.should_exit = True
 
-    loop = asyncio.get_running_loop()
     for number in END_SIGNALS:
         loop.add_signal_handler(number, stop)
     await server.serve(sockets=[listener])
 
 
-def server_config(settings: Settings, web: Litestar) -> uvicorn.Config:
+def end_streams(web: Litestar) -> None:
+    """End open streams and long waits, for which uvicorn would wait."""
+    web.state.feed.close()
+    web.state.app_state.waiting.close()
+
+
+def server_config(settings: Settings, web: Litestar, pool: Connections) -> uvicorn.Config:
     """Return uvicorn's configuration; only TRUSTED_PROXIES may send forwarded headers."""
+    trusted = settings.trusted_proxies
+    protocol = partial(BoundedProtocol, pool)
     return uvicorn.Config(
-        web,
-        http="httptools",
+        Forwarded(web, trusted) if trusted else web,
+        http=cast("type[BoundedProtocol]", protocol),
+        ws="none",
         log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        proxy_headers=False,
+        timeout_keep_alive=cast("int", pool.timing.keep_alive),
         timeout_graceful_shutdown=REQUESTS_SECONDS,
     )
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise StartRefused(
-            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
-            "Stop the other program on this port, or set PORT or HOST."
-        ) from None
+def _pool(settings: Settings, database: Database) -> Connections:
+    def remember(open_now: int, most: int) -> None:
+        threading.Thread(target=_remember, args=(database, open_now, most), daemon=True).start()
+
+    return Connections(most_connections(), settings.trusted_proxies, on_full=remember)
+
+
+def _remember(database: Database, open_now: int, most: int) -> None:
+    # `doctor` can do without this record, and the log has it too.
+    with contextlib.suppress(SQLAlchemyError), database.write() as connection:
+        pressure.remember(connection, Pressure(now_ms(), open_now, most))

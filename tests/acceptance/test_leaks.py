@@ -30,7 +30,7 @@ from support.keys import make_key
 from support.links import text_of
 from support.receivers import Receiver, receiving
 from support.services import Service, StartService, wait_until
-from support.web_server import LIMITS, SEND, WebServer
+from support.web_server import SEND, WebServer
 
 SECONDS = 30.0
 LENGTH = 10
@@ -196,7 +196,7 @@ def new_client(service: Service, database: Database) -> httpx.Client:
     """Return a client with a key that the service already accepts."""
     key = make_key(database, "shop", "send", "verify", "read", "sandbox", limits=NO_LIMITS)
     headers = {"X-API-KEY": key}
-    client = httpx.Client(base_url=service.url, headers=headers, timeout=20, limits=LIMITS)
+    client = httpx.Client(base_url=service.url, headers=headers, timeout=20)
     wait_until(lambda: client.get(OTP).status_code == 200, 10, "the key to be known")
     return client
 

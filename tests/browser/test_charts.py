@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 from hudhud.core.clock import HOUR_MS, now_ms
 from hudhud.messages import counters
 from support.browser import STATUS, OpenProfile
-from support.services import Service, sqlite_of
+from support.services import Service, ask_for_code, sqlite_of
 
 HOURS = 24
 NOW = HOURS - 1
@@ -33,6 +33,7 @@ ROWS = """(canvas, [place, tone]) => {
 @pytest.fixture(scope="session")
 def busy(sandbox: Service) -> Service:
     """The service with much traffic six hours ago, when no other test counts anything."""
+    ask_for_code(sandbox.url, "+201001234567")  # a fresh installation has no charts
     with closing(sqlite_of(sandbox)) as database, database.write() as connection:
         counters.add(
             connection,

@@ -53,7 +53,8 @@ def expect_number(page: Page, name: str, number: int) -> None:
 
 @pytest.fixture
 def paused(linked: LinkedService, open_profile: OpenProfile) -> Iterator[Page]:
-    """The status page with its sender paused there."""
+    """The status page with its sender paused there, not as in a fresh installation."""
+    linked.wait_for_delivery(linked.send(linked.add_phone())["jobId"], "read")
     page = open_profile(linked.service.url).open_live()
     page.get_by_role("button", name="Pause sending").click()
     expect(page.locator(".state")).to_have_text("Paused")
@@ -141,7 +142,9 @@ def test_new_row_waits_while_a_row_has_the_focus(
 def test_only_new_rows_are_marked_and_only_if_few_come(
     sandbox: Service, open_profile: OpenProfile
 ) -> None:
+    earlier = ask_for_code(sandbox.url, "+201005550009")["jobId"]
     page = open_profile(sandbox.url, reduced_motion="no-preference").open_live()
+    expect_delivery(page, earlier, "delivered")
     page.evaluate(WATCH_MARKS)
     first = ask_for_code(sandbox.url, "+201005550010")["jobId"]
     expect_delivery(page, first, "delivered")

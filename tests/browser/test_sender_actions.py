@@ -15,6 +15,7 @@ from support.browser import (
     read_qr,
 )
 from support.linked import LinkedService
+from waemu.faults import Faults
 
 LOGOUT = "Logout WA & new scan"
 
@@ -90,3 +91,44 @@ def test_another_phone_links_by_the_new_code_after_a_logout(
     expect_state(page, "connected")
     assert linked.sender().device != device
     assert is_marked(page)
+
+
+def test_logout_by_the_phone_stays_the_reason_until_it_is_linked_again(
+    linked: LinkedService, page: Page
+) -> None:
+    job = linked.send(linked.add_phone())["jobId"]
+    expect_delivery(page, job, "read")
+    page.get_by_role("button", name="Reload session").click()
+    expect(card(page).locator("output")).to_contain_text("Session reloaded")
+    linked.make_ready()
+    linked.emulator.unlink(linked.account)
+    expect(page.locator(".qr svg")).to_be_visible()
+    expect(card(page).locator("output")).to_have_count(0)
+    expect_lost_phone(page)
+    linked.reload()
+    linked.wait_for_qr()
+    page.reload()
+    expect_lost_phone(page)
+    linked.link()
+    expect_state(page, "connected")
+    expect(card(page).locator(".note.bad")).to_have_count(0)
+
+
+def expect_lost_phone(page: Page) -> None:
+    reason = re.compile(r"Your phone logged main out at \d\d:\d\d")
+    expect_state(page, "pairing")
+    expect(page.locator("#verdict .bad")).to_contain_text(reason)
+    expect(card(page).locator(".note.bad")).to_contain_text(re.compile(r"Logged out at \d\d:\d\d"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("No codes are going out")
+
+
+def test_refused_send_is_reported_until_one_is_sent(linked: LinkedService, page: Page) -> None:
+    linked.emulator.set_faults(Faults(ack_error="463"))
+    job = linked.send(linked.add_phone())["jobId"]
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text("Codes are being refused")
+    expect_delivery(page, job, "queued")
+    expect(page.locator("#verdict")).to_contain_text("(error 463)")
+    linked.emulator.reset_faults()
+    expect_delivery(page, linked.send(linked.add_phone())["jobId"], "read")
+    expect(heading).not_to_have_text("Codes are being refused")

@@ -27,7 +27,7 @@ from support.linked import LinkedService
 from support.services import Service, ask_for_code, free_port, sqlite_of, wait_until
 from support.stored_jobs import StoredJob, put_jobs
 from support.sweep import Sweep
-from support.troubled import put_troubled_senders
+from support.troubled import troubled_senders
 
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
 LANGUAGES = ("en", "ar")
@@ -73,6 +73,7 @@ def test_logged_in_pages(sandbox: Service, open_profile: OpenProfile, sweep: Swe
         "/admin/audit?q=nothing+at+all",
         "/admin/second-factor",
         "/admin/whatsapp/logout-session",
+        "/admin/docs/settings",
         "/admin/no-such-page",
     ):
         page.goto(path)
@@ -80,10 +81,33 @@ def test_logged_in_pages(sandbox: Service, open_profile: OpenProfile, sweep: Swe
     profile.expect_complaints(REFUSED)
 
 
-def test_api_reference(sandbox: Service, open_profile: OpenProfile, sweep: Sweep) -> None:
+def test_api_reference(sandbox: Service, open_profile: OpenProfile, axe: str) -> None:
+    sweep = Sweep("en", axe)  # its only language
     page = sweep.open_profile(open_profile, sandbox.url, logged_in=False).open("/api/docs")
+    operations = page.locator(".opblock-summary-control")
+    expect(operations.first).to_be_visible()
+    sweep.assert_faultless(page)
+    for operation in operations.all()[:6]:  # every kind of field and answer
+        operation.click()
+    expect(page.locator(".body-param__text").first).to_have_value(
+        '{\n  "phoneNumber": "+201001234567"\n}'
+    )
+    sweep.assert_faultless(page)
+    expect(page.get_by_role("link", name="Dashboard")).to_have_attribute("href", STATUS)
+
+
+def test_api_reference_follows_the_theme_of_the_dashboard(
+    sandbox: Service, open_profile: OpenProfile
+) -> None:
+    profile = open_profile(sandbox.url, color_scheme="light")
+    page = profile.open("/admin/keys")
+    page.locator(".menu summary").click()
+    with page.expect_response("**/admin/theme"):
+        page.get_by_role("button", name="Dark").click()
+    page.goto("/api/docs")
     expect(page.locator(".opblock").first).to_be_visible()
-    sweep.assert_fits(page)
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(20, 18, 17)"
 
 
 def test_created_key_and_refused_key(
@@ -165,7 +189,7 @@ def everywhere(sweeps: Sequence[Sweep], profiles: Sequence[Profile], path: str) 
         page.close()
 
 
-def test_linking_a_phone(
+def test_linking_a_phone_and_senders_in_every_state(
     never_linked: LinkedService, open_profile: OpenProfile, sweeps: list[Sweep]
 ) -> None:
     url = never_linked.service.url
@@ -173,6 +197,9 @@ def test_linking_a_phone(
     everywhere(sweeps, profiles, STATUS)
     never_linked.command("pair_phone", never_linked.account)
     everywhere(sweeps, profiles, f"{STATUS}?pair=phone")
+    with troubled_senders(never_linked.service):
+        everywhere(sweeps, profiles, STATUS)
+        expect(card(profiles[0].open())).to_have_count(9)
     never_linked.reload()  # otherwise it would continue with the characters
 
 
@@ -187,7 +214,7 @@ def test_linked_sender_and_its_logout_confirmation(
     sweep.assert_faultless(page)
 
 
-def test_pages_from_empty_to_full_of_problems(
+def test_pages_from_empty_to_old_jobs_and_failed_deliveries(
     fresh_sandbox: Service, open_profile: OpenProfile, sweeps: list[Sweep]
 ) -> None:
     profiles = [sweep.open_profile(open_profile, fresh_sandbox.url) for sweep in sweeps]
@@ -204,11 +231,8 @@ def test_pages_from_empty_to_full_of_problems(
     ask_for_code(fresh_sandbox.url, "+201001234567")
     put_old_jobs(fresh_sandbox)
     everywhere(sweeps, profiles, STATUS)
-    put_troubled_senders(fresh_sandbox)
-    page.reload()
-    expect(card(page)).to_have_count(8)  # ignore a linked sender that does not run
     wait_until(lambda: has_failed_delivery(fresh_sandbox), 20, "a delivery that fails")
-    for path in (STATUS, "/admin/webhooks", "/admin/webhooks/1", "/admin/webhooks/1/remove"):
+    for path in ("/admin/webhooks", "/admin/webhooks/1", "/admin/webhooks/1/remove"):
         everywhere(sweeps, profiles, path)
 
 

@@ -26,7 +26,8 @@ README = Path(__file__).parents[2] / "README.md"
 # The modules that `hudhud --help` may import: every command waits for them.
 LIGHT = {
     "hudhud", "hudhud.cli", "hudhud.cli.commands", "hudhud.cli.examples", "hudhud.cli.help",
-    "hudhud.core", "hudhud.core.english", "hudhud.core.errors", "hudhud.core.sentences",
+    "hudhud.core", "hudhud.core.clock", "hudhud.core.english", "hudhud.core.errors",
+    "hudhud.core.sentences",
     "hudhud.worker", "hudhud.worker.program",
 }  # fmt: skip
 HEAVY = {

@@ -8,6 +8,7 @@ from hudhud.core.ip_addresses import (
     node_address,
     parse_network,
     parse_networks,
+    unmapped,
 )
 
 
@@ -48,8 +49,20 @@ def test_an_address_lies_in_a_network(address: str, *, is_inside: bool) -> None:
     assert is_within(address, networks) == is_inside
 
 
-def test_unwrapping_of_ipv4_mapped_addresses_is_optional() -> None:
-    assert not is_within("::ffff:192.0.2.7", parse_networks("192.0.2.0/24"), unwraps=False)
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("::ffff:c000:207", "192.0.2.7"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("::ffff:", "::ffff:"),
+        ("::ffff:x", "::ffff:x"),
+        ("", ""),
+    ],
+)
+def test_ipv4_mapped_address_becomes_its_ipv4_address(text: str, address: str) -> None:
+    assert unmapped(text) == address
 
 
 def test_list_of_networks_may_have_empty_entries_but_no_other_text() -> None:

@@ -67,8 +67,12 @@ def constant_of(path: str) -> str:
 
 
 def answered() -> set[tuple[str, str]]:
-    # Two errors have words of their own: LimitReached and SenderRestricted.
-    found = {("429", "rate_limited"), ("503", SENDER_RESTRICTED)}
+    # LimitReached, TooManyWrongCodes and SenderRestricted set their own words.
+    found = {
+        ("429", "rate_limited"),
+        ("429", "too_many_wrong_codes"),
+        ("503", SENDER_RESTRICTED),
+    }
     for file in SOURCES.rglob("*.py"):
         for kind, word in refusals(ast.parse(file.read_text())):
             found.add((STATUS[kind], word))

@@ -30,6 +30,7 @@ from hudhud.verification.build import (
 )
 from hudhud.verification.check import Check, Checked, CodeChecker
 from hudhud.verification.idempotency import KEPT_MS, IdempotentRequest
+from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.links.start import LinkRequest
 from hudhud.verification.new_verification import Accepted
 from hudhud.webhooks import endpoints
@@ -85,7 +86,7 @@ def accept(database: Database, used: Settings, phone: str = PHONE) -> Accepted:
 def check(database: Database, used: Settings, accepted: Accepted) -> Checked | Exception:
     asked = Check(SHOP, accepted.code or "", verification_id=accepted.verification_id)
     with database.write() as connection:
-        (result,) = CodeChecker(cipher(used), 5).write(connection, [asked])
+        (result,) = CodeChecker(cipher(used), Limits({}), 5).write(connection, [asked])
     return result
 
 

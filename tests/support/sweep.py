@@ -79,10 +79,6 @@ class Sweep:
             page.emulate_media(color_scheme="light")
         _assert_none(faults)
 
-    def assert_fits(self, page: Page) -> None:
-        """Assert that the page fits at every width."""
-        _assert_none({f"{width} px": _misfits(page, width) for width in RULES})
-
     def open_profile(self, opener: OpenProfile, url: str, *, logged_in: bool = True) -> Profile:
         """Open a profile with that language."""
         return opener(url, logged_in=logged_in, locale=self.language)

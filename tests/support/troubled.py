@@ -1,8 +1,12 @@
 """Senders in every state, inserted into a running service's database."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
 from hudhud.channels.base import State
 from hudhud.core.clock import HOUR_MS, now_ms
-from hudhud.db.tables import senders
+from hudhud.db.engine import Database
+from hudhud.db.tables import sender_states, senders
 from support.queued import put_sender
 from support.services import Service, sqlite_of
 
@@ -15,11 +19,22 @@ STATES: tuple[State, ...] = (
     "replaced",
     "connected",
 )
+OURS = "branch-%"
 
 
-def put_troubled_senders(service: Service) -> None:
-    """Insert a sender for each state, and one that does not run."""
-    database = sqlite_of(service)
+@contextmanager
+def troubled_senders(service: Service) -> Iterator[None]:
+    """Insert a sender for each state, and one that does not run; remove them afterwards."""
+    with closing(sqlite_of(service)) as database:
+        _put_senders(database)
+        yield
+        with database.write() as connection:
+            connection.execute(sender_states.delete().where(sender_states.c.sender.like(OURS)))
+            connection.execute(senders.delete().where(senders.c.name.like(OURS)))
+            database.notify(connection)
+
+
+def _put_senders(database: Database) -> None:
     later = now_ms() + HOUR_MS  # they have no heartbeat
     for state in STATES:
         name = f"branch-{state.replace('_', '-')}"
@@ -36,4 +51,3 @@ def put_troubled_senders(service: Service) -> None:
                 )
             )
     put_sender(database, "branch-stopped", channel="linked", now=now_ms() - HOUR_MS)
-    database.close()

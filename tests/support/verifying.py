@@ -16,6 +16,7 @@ from hudhud.db.engine import Database
 from hudhud.messages import counters
 from hudhud.verification.build import build_countries, build_templates
 from hudhud.verification.check import Check, Checked, CodeChecker
+from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.new_verification import Accepted, SendRequest
 from hudhud.verification.resend import Resender
 from support import queued
@@ -26,6 +27,7 @@ SHOP = caller("shop", "send", "verify", "read")
 OTHER_SHOP = caller("other", "send", "verify", "read")
 PLAIN = caller("plain", "send", "read")  # compares codes itself, as before
 ADMIN = caller("root", "admin")
+NO_LIMIT_OF_WRONG_CODES = Limits({"wrong_codes": ()})
 OF_ENVIRONMENT = Caller(ENVIRONMENT, ENVIRONMENT_NAME, ENVIRONMENT_SCOPES)  # the key of API_KEY
 
 
@@ -58,11 +60,16 @@ def accepted(database: Database, who: Caller = SHOP, *, now: int = NOW, **change
 
 
 def check(
-    database: Database, *group: Check, most: int = MOST, now: int = NOW
+    database: Database,
+    *group: Check,
+    most: int = MOST,
+    now: int = NOW,
+    limits: Limits = NO_LIMIT_OF_WRONG_CODES,
 ) -> list[Checked | Exception]:
     """Check a group, as the API does for simultaneous checks."""
+    checker = CodeChecker(CodeCipher(SECRET), limits, most, lambda: now)
     with database.write() as connection:
-        return CodeChecker(CodeCipher(SECRET), most, lambda: now).write(connection, group)
+        return checker.write(connection, group)
 
 
 def check_code(database: Database, who: Caller, one: str, typed: str) -> Checked:

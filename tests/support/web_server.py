@@ -15,8 +15,10 @@ from litestar import Litestar
 from conftest import settings
 from hudhud.db.engine import Database
 from hudhud.db.tables import metadata
-from hudhud.serve import server_config
+from hudhud.serve import end_streams, server_config
 from hudhud.web.application import build_web
+from hudhud.web.server.connections import Connections
+from hudhud.web.server.listening import listen
 from hudhud.web.timing import Timing
 from support.services import wait_until
 
@@ -25,8 +27,6 @@ SECRET = "a secret of the web tests"
 SEND = "/api/v1/otp/send"
 PHONE = "+201001234567"
 SECONDS = 20.0
-# The server closes idle connections after 5 s; a client must not reuse one at that moment.
-LIMITS = httpx.Limits(keepalive_expiry=2)
 # Unused, but each client without one reads all certificates of the machine, which is slow.
 TLS = ssl.create_default_context()
 
@@ -80,31 +80,28 @@ def client_of(port: int, key: str) -> httpx.Client:
         base_url=f"http://127.0.0.1:{port}",
         headers={"X-API-KEY": key},
         timeout=SECONDS,
-        limits=LIMITS,
         verify=TLS,
     )
 
 
-def end_streams(web: Litestar) -> None:
-    """End requests that would delay the server's stop."""
-    web.state.feed.close()
-    web.state.app_state.waiting.close()
-
-
 @contextmanager
 def web_server(
-    database: Database, timing: Timing | None = None, **changes: Any
+    database: Database,
+    timing: Timing | None = None,
+    pool: Connections | None = None,
+    host: str = "127.0.0.1",
+    **changes: Any,
 ) -> Iterator[WebServer]:
     """Serve as `hudhud serve` does, over a migrated database.
 
     On the sandbox, with one API key and no admin's password, unless `changes` of the settings say
-    otherwise; with the usual `timing`, unless another is given.
+    otherwise; with the usual `timing` and limits of connections, unless others are given.
     """
     chosen = {"channel": "sandbox", "api_key": KEY, "session_secret": SECRET, **changes}
     served = settings(**chosen)
     web = build_web(served, database, timing)
-    server = uvicorn.Server(server_config(served, web))
-    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(server_config(served, web, pool or Connections()))
+    listener = listen(host, 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     port = listener.getsockname()[1]

@@ -20,6 +20,7 @@ from hudhud.db.engine import Database
 from hudhud.verification import kept_answers
 from hudhud.verification.check import Check, Checked, CodeChecker
 from hudhud.verification.idempotency import KEPT_MS, IdempotentRequest
+from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.links.start import LinkRequest, StartedLink
 from hudhud.verification.new_verification import Accepted
 from hudhud.verification.resend import Resent
@@ -414,7 +415,7 @@ def test_repetition_is_recognised_after_a_change_of_the_secret(database: Databas
     renewed = CodeCipher("the secret after it", previous=SECRET)
     repeated = asked(one, wrong("1111"), keyed(cipher=renewed))
     with database.write() as connection:
-        again = CodeChecker(renewed, MOST, lambda: NOW).write(connection, [repeated])
+        again = CodeChecker(renewed, Limits({}), MOST, lambda: NOW).write(connection, [repeated])
     assert again == [replace(first, is_repeated=True)]
 
 

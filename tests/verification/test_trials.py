@@ -15,7 +15,7 @@ from hudhud.db.tables import conversions, events, verifications
 from hudhud.verification import trials
 from hudhud.verification.build import build_code_cipher, build_countries, build_templates
 from hudhud.verification.check import Check, Checked, CodeChecker
-from hudhud.verification.limits.rate_limits import LimitReached
+from hudhud.verification.limits.rate_limits import LimitReached, Limits
 from hudhud.verification.new_verification import Accepted
 from hudhud.verification.trials import Trial, Trials
 from hudhud.webhooks import endpoints
@@ -39,7 +39,7 @@ class Desk:
         self.trials = Trials(
             app.build_starter(chosen, cipher, build_templates(chosen)),
             app.build_acceptor(chosen, database, cipher, countries, lambda: self.now),
-            CodeChecker(cipher, 3, lambda: self.now),
+            CodeChecker(cipher, Limits({}), 3, lambda: self.now),
         )
 
     def send(self, phone: str = PHONE) -> Accepted:

@@ -280,6 +280,9 @@ _TRIALS = {
     "trial.nothing_pending": "No test code waits to be checked. Send a new one.",
     "trial.already_used": "This test code was checked already.",
     "trial.expired": "The test code has expired. Send a new one.",
+    "trial.too_many_wrong_codes": (
+        "Too many wrong codes were typed for this number. Try again in an hour, or use another one."
+    ),
     "trial.max_attempts_reached": "Too many wrong codes were typed. Send a new test code.",
 }
 _LOGINS = {

@@ -47,16 +47,32 @@ def node_address(text: str) -> str | None:
         return None
 
 
-def is_within(address: str, networks: Iterable[Network], *, unwraps: bool = True) -> bool:
+def is_address(text: str) -> bool:
+    """Return whether a text is an IP address."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def unmapped(address: str) -> str:
+    """Return an IPv4-mapped IPv6 address as its IPv4 address, and any other text unchanged."""
+    if not address.startswith("::ffff:") or not is_address(address):
+        return address
+    return str(IPv6Address(address).ipv4_mapped or address)
+
+
+def is_within(address: str, networks: Iterable[Network]) -> bool:
     """Return whether an address is in any network; False for other text.
 
-    `unwraps` compares an IPv4-mapped IPv6 address as its IPv4 address.
+    An IPv4-mapped IPv6 address counts as its IPv4 address.
     """
     try:
         found = ip_address(address)
     except ValueError:
         return False
-    if unwraps and isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
     return any(found in network for network in networks)
 

@@ -13,7 +13,9 @@ from typing import Final, Literal, NamedTuple, get_args
 from hudhud.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from hudhud.core.errors import BadRequest
 
-LimitKind = Literal["per_number", "per_key", "per_client_ip", "per_country", "per_prefix"]
+LimitKind = Literal[
+    "per_number", "per_key", "per_client_ip", "per_country", "per_prefix", "wrong_codes"
+]
 KINDS: Final[tuple[LimitKind, ...]] = get_args(LimitKind)
 
 UNIT_MS: Final = {"d": DAY_MS, "h": HOUR_MS, "m": MINUTE_MS, "s": 1000}  # longest first

@@ -128,6 +128,11 @@ class Settings(BaseModel):
     limit_per_prefix: LimitRates = Field(
         None, description="Sends to neighbouring numbers, which differ only in the last 4 digits"
     )
+    limit_wrong_codes: LimitRates = Field(
+        None,
+        description="Wrong codes typed for one number, over all codes of a key: 10/1h,20/1d if "
+        "unset, also for API_KEY; 0 for no limit",
+    )
     limit_total: LimitRates = Field(None, description="Sends of the whole service")
     allowed_countries: Countries = Field(
         (), description="The only countries that receive codes, for example EG,SA,AE"

@@ -1,6 +1,6 @@
 """Check typed codes: one success per code, and few wrong attempts."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from hudhud.auth.caller import Caller
 from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.core.crypto import CodeCipher, SealingError
 from hudhud.core.errors import Conflict, Gone, NotFound, Refused, TooMany
+from hudhud.db.locks import lock_numbers
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import whatsapp_accounts
 from hudhud.verification import lifecycle
@@ -28,6 +29,8 @@ from hudhud.verification.lifecycle import (
     Status,
 )
 from hudhud.verification.limits import conversions
+from hudhud.verification.limits.rate_limits import Limits
+from hudhud.verification.limits.wrong_codes import WrongCodes
 
 ENDPOINT: Final = "verify"
 NOTHING = "There is no pending verification for this. Send a new code."
@@ -96,10 +99,15 @@ class CodeChecker:
     """Checks codes, many in one transaction."""
 
     def __init__(
-        self, cipher: CodeCipher, most_attempts: int, clock: Callable[[], int] = now_ms
+        self,
+        cipher: CodeCipher,
+        limits: Limits,
+        most_attempts: int,
+        clock: Callable[[], int] = now_ms,
     ) -> None:
         self._cipher = cipher
         self._kept = KeptAnswers(cipher.answers, Checked)
+        self._limits = limits
         self._most = most_attempts
         self._clock = clock
 
@@ -111,7 +119,8 @@ class CodeChecker:
         now = self._clock()
         self._kept.lock(connection, ENDPOINT, [check.idempotent for check in group])
         ids = [_verification_of(connection, check, now) for check in group]
-        found = _Found(connection, [one for one in ids if one is not None])
+        found = _Found(connection, [one for one in ids if one is not None], self._limits, now)
+        found.read_wrong_codes(connection, group, ids)
         results: list[Checked | Exception] = []
         for check, one in zip(group, ids, strict=True):
             try:
@@ -120,6 +129,7 @@ class CodeChecker:
                 results.append(error)
         _note_started(connection, found)
         _write_down(connection, found, now)
+        found.wrong_codes.write(connection)
         return results
 
     def _answer(
@@ -138,10 +148,13 @@ class CodeChecker:
         return checked
 
     def _check(self, check: Check, row: Row[Any], found: "_Found", now: int) -> Checked:
+        found.wrong_codes.refuse(row, check.caller)
         is_right = self._cipher.matches(row.code_digest, row.id, *readings(check.typed))
         after = found.standings[row.id].after(is_right=is_right, most=self._most, now=now)
         if isinstance(after, Refused):
             raise after
+        if not is_right:
+            found.wrong_codes.add(row, check.caller)
         found.standings[row.id] = after
         found.callers[row.id] = check.caller
         return Checked(
@@ -157,12 +170,26 @@ class CodeChecker:
 class _Found:
     """The verifications of a group, locked, and the results of its checks so far."""
 
-    def __init__(self, connection: Connection, ids: Sequence[str]) -> None:
+    def __init__(
+        self, connection: Connection, ids: Sequence[str], limits: Limits, now: int
+    ) -> None:
+        people = _people_of(connection, ids)
+        # Rows are locked after numbers, as in a send.
+        lock_numbers(connection, {number for numbers in people.values() for number in numbers})
         self.rows = _locked(connection, ids)
+        self.wrong_codes = WrongCodes(limits, people, now)
         self.standings = {one: _state_of(row) for one, row in self.rows.items()}
         self.callers: dict[str, Caller] = {}  # of one check of each checked verification
         proved = [row.proved_phone for row in self.rows.values() if row.proved_phone]
         self.whatsapp_numbers = whatsapp_accounts.whatsapp_numbers(connection, proved)
+
+    def read_wrong_codes(
+        self, connection: Connection, group: Sequence[Check], ids: Sequence[str | None]
+    ) -> None:
+        """Read the counts of wrong codes for the group's checks."""
+        pairs = [(self.rows.get(one or ""), check) for check, one in zip(group, ids, strict=True)]
+        checks = [(row, check.caller) for row, check in pairs if row is not None]
+        self.wrong_codes.read(connection, checks)
 
 
 def _state_of(row: Row[Any]) -> CheckState:
@@ -210,6 +237,14 @@ def _end(connection: Connection, verification_id: str, status: Status, now: int)
     if status == APPROVED:
         return lifecycle.approve(connection, verification_id, now=now)
     return lifecycle.exhaust_attempts(connection, verification_id, now=now)
+
+
+def _people_of(connection: Connection, ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+    """Return the numbers of each verification's person, by the verification's number."""
+    if not ids:
+        return {}
+    phones = select(verifications.c.phone).where(verifications.c.id.in_(ids)).distinct()
+    return whatsapp_accounts.numbers_of(connection, connection.scalars(phones))
 
 
 def _locked(connection: Connection, ids: Sequence[str]) -> dict[str, Row[Any]]:

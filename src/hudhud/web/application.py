@@ -52,7 +52,8 @@ from hudhud.web.http.middleware import DropIn
 from hudhud.web.state import AppState, OwnSender
 from hudhud.web.timing import Timing
 
-LARGEST_BODY = 1024 * 1024
+# Of requests to the API, as in the earlier application, and of forms; logins have less.
+LARGEST_BODY = 100 * 1024
 
 
 def build_web(settings: Settings, database: Database, timing: Timing | None = None) -> Litestar:
@@ -64,7 +65,8 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
     countries = build_countries(settings, database)
     starter = build_starter(settings, cipher, templates)
     acceptor = build_acceptor(settings, database, cipher, countries)
-    checker = CodeChecker(cipher, settings.otp_max_attempts)
+    limits = build_limits(settings)
+    checker = CodeChecker(cipher, limits, settings.otp_max_attempts)
     acceptances = GroupCommit(database, acceptor.write)
     checks = GroupCommit(database, checker.write)
     sender = _own_sender_of(settings)
@@ -85,7 +87,7 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
         waiting=waiting,
         address_policy=build_address_policy(settings),
         webhook_secrets=build_webhook_cipher(settings),
-        limits=build_limits(settings),
+        limits=limits,
         sender=sender,
         code_ttl_seconds=settings.otp_ttl_seconds,
         code_max_attempts=settings.otp_max_attempts,

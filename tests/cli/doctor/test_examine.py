@@ -21,13 +21,15 @@ from hudhud.channels.base import State, StateReport
 from hudhud.cli.doctor import environment
 from hudhud.cli.doctor.examine import CHECKS, examine, open_installation, run_check
 from hudhud.cli.doctor.finding import Finding, Installation
-from hudhud.core.clock import now_ms
+from hudhud.core.clock import HOUR_MS, iso, now_ms
 from hudhud.core.settings import load_settings
 from hudhud.db import installation, tables
 from hudhud.db.engine import Database
 from hudhud.db.migrate import OLDEST_VERSION
 from hudhud.senders import records
 from hudhud.verification.build import secret_of
+from hudhud.web.server import pressure
+from hudhud.web.server.pressure import Pressure
 from support.keys import revoke_key
 from support.queued import submit
 
@@ -293,6 +295,19 @@ def test_password_of_another_admin_counts_as_missing(
     database.close()
     monkeypatch.setenv("ADMIN_USERNAME", "somebody")
     assert "admin password" in check("credentials").sentence
+
+
+def test_full_server_is_reported_for_a_day(database: Database) -> None:
+    assert check("connections").outcome == "ok"
+    full = Pressure(now_ms() - HOUR_MS, 3300, 4096)
+    with database.write() as connection:
+        pressure.remember(connection, full)
+    found = check("connections")
+    assert found.outcome == "warn"
+    assert f"3300 of 4096 connections were open at {iso(full.at)}" in found.sentence
+    with database.write() as connection:
+        pressure.remember(connection, full._replace(at=now_ms() - 25 * HOUR_MS))
+    assert check("connections").outcome == "ok"
 
 
 def test_untrusted_proxy_is_reported_until_it_is_trusted(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from hudhud.core.clock import now_ms
+from hudhud.core.errors import TooMany
 from hudhud.core.rates import Rate
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
@@ -40,9 +41,7 @@ def in_parts(subject: str, rate: Rate) -> Limit:
     return Limit("total", subject, (rate,), rate.window_ms // rate_limits.PARTS)
 
 
-def take(
-    database: Database, *wanted: Sequence[Limit], now: int = NOW
-) -> list[Quota | LimitReached]:
+def take(database: Database, *wanted: Sequence[Limit], now: int = NOW) -> list[Quota | TooMany]:
     """Count a group in its own transaction."""
     with database.write() as connection:
         lock(connection, Lock.LIMITS)
@@ -312,6 +311,7 @@ from hudhud.core.clock import now_ms
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
 from hudhud.verification.limits.rate_limits import Limit, Quota
+from hudhud.core.errors import TooMany
 from hudhud.core.rates import Rate
 
 HOUR = 3_600_000

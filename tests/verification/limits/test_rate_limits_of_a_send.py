@@ -17,13 +17,15 @@ def names(limits: list[Limit]) -> list[str]:
     return [limit.name for limit in limits]
 
 
+def of_sends(limits: list[Limit]) -> list[Limit]:
+    return [limit for limit in limits if limit.is_of_sends]
+
+
 def subjects(caller: Caller, own: str | None = None, **changes: str) -> set[str]:
     """Return the counted subjects for a send under these limits."""
     changed = Caller(caller.owner, caller.name, caller.scopes, is_test=caller.is_test, limits=own)
-    return {
-        limit.subject
-        for limit in build_limits(settings(**changes)).limits_for(changed, PHONE, "192.0.2.7")
-    }
+    limits = build_limits(settings(**changes)).limits_for(changed, PHONE, "192.0.2.7")
+    return {limit.subject for limit in of_sends(limits)}
 
 
 def test_environment_key_has_no_limit_by_default() -> None:
@@ -32,9 +34,18 @@ def test_environment_key_has_no_limit_by_default() -> None:
 
 
 def test_created_keys_have_the_default_limits() -> None:
-    limits = build_limits(settings()).limits_for(HUDHUDS, PHONE, "192.0.2.7")
+    limits = of_sends(build_limits(settings()).limits_for(HUDHUDS, PHONE, "192.0.2.7"))
     assert [limit.rates for limit in limits] == [NUMBER_DEFAULT, (Rate(1000, 600_000),)]
     assert names(limits) == ["per_number", "per_prefix"]
+
+
+def test_wrong_codes_refuse_sends_of_created_keys_only() -> None:
+    limits = build_limits(settings())
+    (of_key,) = (one for one in limits.limits_for(HUDHUDS, PHONE, None) if not one.is_of_sends)
+    assert of_key.subject == "wrong_codes +201001234567 hh_live_abc123"
+    assert of_key.rates == (Rate(10, 3_600_000), Rate(20, 86_400_000))
+    assert all(one.is_of_sends for one in limits.limits_for(ENVIRONMENTS, PHONE, None))
+    assert all(one.is_of_sends for one in limits.limits_for(HUDHUDS, None, None))
 
 
 def test_a_setting_replaces_the_default_and_zero_switches_it_off() -> None:

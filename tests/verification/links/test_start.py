@@ -22,6 +22,7 @@ from hudhud.messages.templates.shipped import CODE_LINE
 from hudhud.senders import records
 from hudhud.verification import lifecycle
 from hudhud.verification.check import Check, Checked, CodeChecker
+from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.links import tokens
 from hudhud.verification.links.inbound import ANSWERED_AGAIN_MS
 from support.links import (
@@ -519,7 +520,7 @@ def test_sandbox_link_needs_no_linked_number(database: Database) -> None:
 def test_unopened_link_is_ignored_by_checks(database: Database) -> None:
     (accepted,) = accept(database, now=now_ms())
     link = start(database, EGYPT, now=now_ms())
-    checker = CodeChecker(CodeCipher(SECRET), 5)
+    checker = CodeChecker(CodeCipher(SECRET), Limits({}), 5)
     admin = caller("boss", "admin")
     with database.write() as connection:
         by_number, by_link = checker.write(

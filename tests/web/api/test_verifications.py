@@ -9,6 +9,7 @@ import pytest
 
 from hudhud.auth import api_keys
 from hudhud.core.clock import iso, now_ms
+from hudhud.verification.waiting import EndWaiter
 from support.keyed_api import OTP, KeyedApi, keyed, new_number, refusal, wrong
 from support.queued import stored
 from support.web_server import KEY, WebServer
@@ -132,6 +133,20 @@ def test_waiting_request_is_answered_when_the_verification_ends(shop: KeyedApi) 
         waiting = threads.submit(shop.get, f"/{one['verificationId']}", wait=60)
         shop.check(jobId=one["jobId"], otp=one["otp"])
         assert waiting.result().json()["status"] == "approved"
+
+
+def test_longest_wait_ends_before_a_load_balancer_gives_up(
+    shop: KeyedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = []
+
+    async def until_ended(_self: EndWaiter, _id: str, seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(EndWaiter, "until_ended", until_ended)
+    for wait in (60, 55, 20):
+        assert shop.get(f"/{shop.accepted()['jobId']}", wait=wait).status_code == 200
+    assert waits == [55, 55, 20]
 
 
 def test_ended_verification_is_answered_at_once(shop: KeyedApi) -> None:

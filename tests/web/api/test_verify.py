@@ -342,3 +342,13 @@ def test_answer_never_contains_a_code(shop: KeyedApi) -> None:
         shop.check(jobId=one["jobId"], otp=one["otp"]),
     ]
     assert not any(one["otp"] in answer.text or typed in answer.text for answer in answers)
+
+
+def test_too_many_wrong_codes_for_a_number_get_429(api: WebServer) -> None:
+    shop = keyed(api, "send", "verify", limits="per_number=0 wrong_codes=1/1h")
+    phone = new_number()
+    one = shop.accepted(phone)
+    assert shop.check(jobId=one["jobId"], otp=wrong(one["otp"])).json()["valid"] is False
+    for answer in (shop.check(phoneNumber=phone, otp=one["otp"]), shop.send(phone)):
+        assert (answer.status_code, answer.json()["error"]) == (429, "too_many_wrong_codes")
+        assert 0 < int(answer.headers["Retry-After"]) <= 3600

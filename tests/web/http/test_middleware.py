@@ -1,7 +1,8 @@
-"""Headers of every answer under /admin and /static."""
+"""Headers of every answer under /admin, /api and /static."""
 
 from typing import Any
 
+import httpx
 import pytest
 
 from hudhud.web.http.static_files import static_url
@@ -65,6 +66,35 @@ def test_headers_of_existing_and_missing_static_files(
     assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
     assert answer.headers.get_list("referrer-policy") == ["no-referrer"]
     assert ("immutable" in answer.headers.get("cache-control", "")) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/api/v1/otp/send", 400),
+        ("GET", "/api/v1/otp", 200),
+        ("GET", "/api/v1/otp/1", 404),
+        ("HEAD", "/api/v1/otp", 200),
+        ("GET", "/api/v1/nowhere", 404),
+    ],
+)
+def test_answers_of_the_api_are_neither_kept_nor_guessed(
+    served: WebServer, method: str, path: str, status: int
+) -> None:
+    answer = served.client.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
+    assert answer.headers.get_list("cache-control") == ["no-store"]
+
+
+@pytest.mark.parametrize("key", [None, "wrong"])
+def test_refused_key_names_a_scheme_that_browsers_do_not_ask_for(
+    served: WebServer, key: str | None
+) -> None:
+    headers = {} if key is None else {"X-API-KEY": key}
+    answer = httpx.get(f"{served.client.base_url}/api/v1/otp", headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers.get_list("www-authenticate") == ['ApiKey realm="hudhud"']
 
 
 def test_other_paths_get_no_page_headers(served: WebServer) -> None:

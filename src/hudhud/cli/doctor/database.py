@@ -1,6 +1,5 @@
 """Checks of the database and its content."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from sqlalchemy import text
@@ -11,8 +10,8 @@ from hudhud.auth.first_credentials import CREDENTIALS_FILE
 from hudhud.auth.secret_check import stored_check
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
 from hudhud.cli.running_service import RunningService
-from hudhud.core.clock import now_ms
-from hudhud.core.ip_addresses import Network, is_within
+from hudhud.core.clock import iso, now_ms
+from hudhud.core.ip_addresses import is_within
 from hudhud.core.secret import is_strong, proves, secret_file
 from hudhud.core.setting_types import SHORTEST_SECRET
 from hudhud.db import installation as kept
@@ -22,6 +21,7 @@ from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.maintenance import secret_rotation
 from hudhud.senders import records
 from hudhud.verification.build import database_place_of, found_secret_of
+from hudhud.web.server import pressure
 
 NETWORK_FILE_SYSTEMS = frozenset({"9p", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3"})
 LATER = ok("Checked after the first start.")
@@ -153,13 +153,30 @@ def forwarding(installation: Installation) -> Finding:
         return LATER
     with database.read() as connection:
         address = untrusted_proxy.recall(connection, now=now_ms())
-    if address is None or _is_trusted(address, installation.settings.trusted_proxies):
+    if address is None or is_within(address, installation.settings.trusted_proxies):
         return ok("No address outside TRUSTED_PROXIES forwards requests.")
     return warn(
         f"{address} sends forwarded headers (X-Forwarded-For, X-Forwarded-Proto), which are "
         "ignored: all its clients count as one address, and HTTPS as HTTP.",
         f"If {address} is your own proxy, add it to TRUSTED_PROXIES and restart Hudhud. If you do "
         "not know it, change nothing.",
+    )
+
+
+def connections(installation: Installation) -> Finding:
+    """Check whether nearly all connections were in use lately."""
+    database = _ready(installation)
+    if database is None:
+        return LATER
+    with database.read() as connection:
+        found = pressure.recall(connection, now=now_ms())
+    if found is None:
+        return ok("There was always room for more connections.")
+    return warn(
+        f"{found.open} of {found.most} connections were open at {iso(found.at)}: idle ones were "
+        "closed, and new ones may have been refused.",
+        "Find the clients that keep them open (ss -tn), and let a reverse proxy limit them. If "
+        "the limit is below 4096, raise the limit of open files (ulimit -n) and restart Hudhud.",
     )
 
 
@@ -200,11 +217,6 @@ def _strength(*, is_strong: bool) -> Finding:
         "Create one with `openssl rand -hex 32`. Set it as SESSION_SECRET, and the current one as "
         "SESSION_SECRET_PREVIOUS.",
     )
-
-
-def _is_trusted(address: str, proxies: Iterable[Network]) -> bool:
-    """Return whether uvicorn, which does not unwrap IPv4 addresses, trusts this proxy."""
-    return is_within(address, proxies, unwraps=False)
 
 
 def _answers_as_file(file: Path) -> Finding:

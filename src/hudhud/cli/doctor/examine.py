@@ -34,6 +34,7 @@ CHECKS: dict[str, Check] = {
     "former secret": stored.former_secret,
     "credentials": stored.credentials,
     "forwarding": stored.forwarding,
+    "connections": stored.connections,
     "sender": stored.sender,
     "clock": environment.clock,
     "port": environment.port,

@@ -7,7 +7,7 @@ messages go to the sandbox, are counted separately.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -31,9 +31,13 @@ DEFAULTS: Final[Mapping[LimitKind, Rates]] = {
         Rate(10, UNIT_MS["d"]),
     ),
     "per_prefix": (Rate(1000, 10 * UNIT_MS["m"]),),
+    "wrong_codes": (Rate(10, UNIT_MS["h"]), Rate(20, UNIT_MS["d"])),
 }
-# Sends to one number are few and counted by the millisecond, others in parts of the window.
-EXACT: Final[frozenset[LimitKind]] = frozenset({"per_number"})
+# Applies to checks; sends are only refused because of it.
+WRONG_CODES: Final = "wrong_codes"
+# Sends to one number and wrong codes are few: counted by the millisecond, others in parts.
+EXACT: Final[frozenset[LimitKind]] = frozenset({"per_number", WRONG_CODES})
+OF_NUMBERS: Final = ("per_number", WRONG_CODES)
 PARTS = 60
 NEIGHBOURS_DIGITS = 4
 # Counts are kept this much longer, because the clocks of machines differ.
@@ -58,6 +62,11 @@ class Limit:
     subject: str
     rates: Rates
     grain_ms: int
+
+    @property
+    def is_of_sends(self) -> bool:
+        """Whether sends count; they are only refused because of the others."""
+        return self.name != WRONG_CODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +105,7 @@ class LimitReached(TooMany):
     """A limit is reached; `policy` is the one that refuses for the longest, of all in `quota`."""
 
     def __init__(self, quota: Quota) -> None:
-        reached = (policy for policy in quota.policies if policy.remaining == 0)
-        last = self.policy = max(reached, key=lambda policy: policy.reset_ms)
+        last = self.policy = max(_used_up(quota.policies), key=lambda policy: policy.reset_ms)
         retry_after = last.reset_seconds
         sentence = (
             f"Too many codes {WHOM[last.name]}: at most {last.rate.most} in "
@@ -105,6 +113,20 @@ class LimitReached(TooMany):
         )
         super().__init__(sentence, "rate_limited", retry_after)
         self.quota = quota
+
+
+class TooManyWrongCodes(TooMany):
+    """Too many wrong codes were typed for this number; has the time to retry."""
+
+    def __init__(self, policies: Sequence[QuotaPolicy]) -> None:
+        last = max(_used_up(policies), key=lambda policy: policy.reset_ms)
+        retry_after = last.reset_seconds
+        sentence = (
+            f"Too many wrong codes were typed for this number: at most {last.rate.most} in "
+            f"{span(last.rate.window_ms)}. Try again in {retry_after} s, or let the user prove the "
+            "number with a link."
+        )
+        super().__init__(sentence, "too_many_wrong_codes", retry_after)
 
 
 class Limits:
@@ -131,13 +153,26 @@ class Limits:
         own = parse_own_limits(caller.limits)
         limits: list[Limit] = []
         for kind in KINDS:
+            if kind == WRONG_CODES:
+                continue
             rates = own.get(kind, self._of_settings(kind, caller))
             subject = _subject(kind, caller, phone, client_ip) if rates else None
             if subject is not None:
                 whose = f" {caller.owner}" if kind in own else apart
                 limits.extend(_limits(kind, f"{kind} {subject}{whose}", rates))
         limits.extend(_limits("total", f"total{apart}", self._total))
+        if phone is not None and not caller.is_environment:
+            limits.extend(self.wrong_codes_of(caller, caller.owner, phone.number))
         return limits
+
+    def wrong_codes_of(self, caller: Caller, owner: str, number: str) -> list[Limit]:
+        """Return the limit of wrong codes for a number over all codes of the key `owner`.
+
+        The rates are those of the caller, if it is the owner, else those of the settings.
+        """
+        own = parse_own_limits(caller.limits) if caller.owner == owner else {}
+        rates = own.get(WRONG_CODES, self.usual(WRONG_CODES))
+        return _limits(WRONG_CODES, f"{WRONG_CODES} {number} {owner}", rates)
 
     def _of_settings(self, kind: LimitKind, caller: Caller) -> Rates:
         return self._shared.get(kind, ()) if caller.is_environment else self.usual(kind)
@@ -152,7 +187,7 @@ def for_each_number(
     return [
         replace(limit, subject=limit.subject.replace(phone, number, 1))
         for limit in limits
-        for number in (sorted(numbers) if limit.name == "per_number" else [phone])
+        for number in (sorted(numbers) if limit.name in OF_NUMBERS else [phone])
     ]
 
 
@@ -183,13 +218,13 @@ def _limits(name: str, subject: str, rates: Rates) -> list[Limit]:
 
 def take(
     connection: Connection, wanted: Sequence[Sequence[Limit]], *, now: int
-) -> list[Quota | LimitReached]:
-    """Check and count each item of a group in order.
+) -> list[Quota | TooMany]:
+    """Check and count each item of a group in order; too many wrong codes refuse it too.
 
     Refused items are not counted. Runs in the caller's write transaction, which holds `Lock.LIMITS`
     unless no item has a limit.
     """
-    counts = _Counts(now)
+    counts = Counts(now)
     counts.read(connection, {limit.subject: limit for limits in wanted for limit in limits})
     results = [_take_one(counts, limits) for limits in wanted]
     counts.write(connection)
@@ -205,21 +240,29 @@ def purge(connection: Connection, *, before: int, limit: int) -> int:
 def forget(connection: Connection, number: str) -> int:
     """Delete a number's counts of all keys; return how many rows."""
     subject = limit_counts.c.subject
-    of_any = f"per_number {number}"
-    is_its = or_(subject == of_any, subject.startswith(f"{of_any} ", autoescape=True))
-    return connection.execute(delete(limit_counts).where(is_its)).rowcount
+    of_any = [f"{name} {number}" for name in OF_NUMBERS]
+    its = (subject.startswith(f"{text} ", autoescape=True) for text in of_any)
+    return connection.execute(delete(limit_counts).where(or_(subject.in_(of_any), *its))).rowcount
 
 
-def _take_one(counts: "_Counts", limits: Sequence[Limit]) -> Quota | LimitReached:
+def _used_up(policies: Iterable[QuotaPolicy]) -> list[QuotaPolicy]:
+    return [policy for policy in policies if policy.remaining == 0]
+
+
+def _take_one(counts: "Counts", every: Sequence[Limit]) -> Quota | TooMany:
+    guesses = counts.left([limit for limit in every if not limit.is_of_sends])
+    if _used_up(guesses):
+        return TooManyWrongCodes(guesses)
+    limits = [limit for limit in every if limit.is_of_sends]
     before = counts.left(limits)
-    if any(policy.remaining == 0 for policy in before):
+    if _used_up(before):
         return LimitReached(Quota(before, is_reached=True))
     for limit in limits:
         counts.add(limit)
     return Quota(counts.left(limits))
 
 
-class _Counts:
+class Counts:
     """Counts of a group's subjects: those stored, and those the group adds."""
 
     def __init__(self, now: int) -> None:

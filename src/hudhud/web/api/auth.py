@@ -1,5 +1,7 @@
 """Authentication by X-API-KEY: the key, its scopes and addresses."""
 
+from collections.abc import Collection
+
 from hudhud.auth.api_key_settings import SCOPES, Scope
 from hudhud.auth.caller import Caller
 from hudhud.core.errors import NotAllowed
@@ -25,12 +27,13 @@ async def authenticate(request: AnyRequest, scope: Scope) -> Caller:
         raise Unauthorized(KEY_WRONG)
     require_address(request, caller)
     if not caller.may(scope):
-        raise NotAllowed(_scope_missing(caller, scope), "scope_missing")
+        raise NotAllowed(scope_missing(caller.scopes, scope), "scope_missing")
     return caller
 
 
-def _scope_missing(caller: Caller, scope: Scope) -> str:
-    wanted = [name for name in SCOPES if name in caller.scopes or name == scope]
+def scope_missing(held: Collection[Scope], scope: Scope) -> str:
+    """Return the sentence for a key that lacks a scope, with the command for another key."""
+    wanted = [name for name in SCOPES if name in held or name == scope]
     options = " ".join(f"--scope {name}" for name in wanted)
     return (
         f"This API key may not do that: it lacks the scope {scope}. Make one that may with: "

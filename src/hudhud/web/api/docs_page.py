@@ -3,10 +3,13 @@
 Litestar's own pages contain inline scripts and load from other origins.
 """
 
-from litestar import MediaType, get
+from typing import Any
+
+from litestar import MediaType, Request, get
 from litestar.types import ControllerRouterHandler
 
 from hudhud.web.api.openapi import OPENAPI_PATH
+from hudhud.web.http.request import THEME_COOKIE
 from hudhud.web.http.static_files import static_file, static_url
 
 ALLOWED = {
@@ -28,21 +31,27 @@ HEADERS = {
 SWAGGER_UI = "vendor/swagger-ui-dist"
 PAGE = """\
 <!doctype html>
-<html lang="en">
+<html lang="en" data-theme="{theme}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Hudhud API</title>
+<title>API reference · Hudhud</title>
 <link rel="icon" href="{icon}">
 <link rel="stylesheet" href="{swagger_style}">
+<link rel="stylesheet" href="{tokens}">
 <link rel="stylesheet" href="{style}">
 <script src="{swagger_script}" defer></script>
 <script src="{script}" defer></script>
 </head>
 <body>
-<noscript>This page needs JavaScript; the same facts stand in <a href="{document}">{document}</a>.\
-</noscript>
-<main id="docs" data-document="{document}"></main>
+<header class="top">
+<a class="brand" href="/admin/status"><img src="{icon}" alt="" width="28" height="28"> Hudhud</a>
+<nav aria-label="Main"><a href="/admin/status">Dashboard</a> <a href="/admin/docs/api">Guide</a> \
+<a href="{document}">OpenAPI document</a></nav>
+</header>
+<noscript><p>This page needs JavaScript. The same facts are in \
+<a href="{document}">{document}</a>.</p></noscript>
+<div id="docs" data-document="{document}"></div>
 </body>
 </html>
 """
@@ -55,11 +64,14 @@ PAGE = """\
     include_in_schema=False,
     sync_to_thread=False,
 )
-def docs_page() -> str:
-    """Show the documentation, with a form to try each request."""
+def docs_page(request: Request[Any, Any, Any]) -> str:
+    """Show the documentation in the dashboard's theme, with a form to try each request."""
+    chosen = request.cookies.get(THEME_COOKIE)
     return PAGE.format(
+        theme=chosen if chosen in ("light", "dark") else "system",
         document=OPENAPI_PATH,
         icon=static_url("hudhud.svg"),
+        tokens=static_url("tokens.css"),
         style=static_url("docs.css"),
         script=static_url("docs.js"),
         swagger_style=static_url(f"{SWAGGER_UI}/swagger-ui.css"),

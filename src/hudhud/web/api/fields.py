@@ -13,6 +13,7 @@ import msgspec
 from hudhud.core.errors import BadRequest, UnsupportedBody
 from hudhud.core.plain_text import is_plain
 from hudhud.core.whole_numbers import whole_number
+from hudhud.web.http.bodies import body_of
 from hudhud.web.http.form_fields import form_fields
 from hudhud.web.http.request import FORM, JSON, AnyRequest, content_type
 
@@ -114,7 +115,7 @@ async def fields_of_send(request: AnyRequest) -> Fields:
 
     As in the earlier application, a multipart body has no fields.
     """
-    kind, body = content_type(request), await request.body()
+    kind, body = content_type(request), await body_of(request)
     if kind == FORM:
         return Fields(_form_fields(body))
     if kind == JSON and body:

@@ -29,7 +29,13 @@ NOT_READY = ResponseSpec(
 )
 
 
-@get("/", summary="Welcome", tags=["Health"], sync_to_thread=False)
+@get(
+    "/",
+    summary="Welcome",
+    tags=["Health"],
+    operation_class=ApiOperation,
+    sync_to_thread=False,
+)
 def welcome(request: AnyRequest) -> Response[Welcome]:
     """Answer at the root, like the earlier application; a browser is led to the dashboard."""
     body = Welcome(f"Hudhud {__version__} is running.", "success", iso(now_ms()))
@@ -39,7 +45,13 @@ def welcome(request: AnyRequest) -> Response[Welcome]:
     return answer(body, headers=varies)
 
 
-@get("/healthz", summary="Alive", tags=["Health"], sync_to_thread=False)
+@get(
+    "/healthz",
+    summary="Alive",
+    tags=["Health"],
+    operation_class=ApiOperation,
+    sync_to_thread=False,
+)
 def healthz() -> Response[Health]:
     """Answer 200 while the process is alive, whatever else is broken."""
     return answer(Health("ok"))

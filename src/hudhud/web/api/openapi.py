@@ -6,6 +6,7 @@ requests and responses are described here. Litestar builds the document at its f
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from litestar import MediaType, Router
 from litestar.exceptions import NotFoundException
@@ -32,11 +33,8 @@ from hudhud.core.phones import INTERNATIONAL
 from hudhud.verification import codes
 from hudhud.verification.lifecycle import STATUSES
 from hudhud.verification.queries import LARGEST_PAGE
-from hudhud.web.api import auth, idempotency, phone_number
+from hudhud.web.api import examples, idempotency
 from hudhud.web.api.field_schemas import CLIENT_IP, HIDE_CODE, LOCALE, TYPED_CODE
-from hudhud.web.api.fields import NOT_MULTIPART
-from hudhud.web.http import errors
-from hudhud.web.http.api_key import KEY_WRONG
 from hudhud.web.http.request import FORM, JSON, AnyRequest
 from hudhud.web.http.responses import Message
 
@@ -147,21 +145,20 @@ RETRY_AFTER = {
     )
 }
 PROBLEMS = {
-    400: ("The sentence says what is wrong.", (phone_number.REQUIRED, phone_number.INVALID)),
-    401: ("The API key is missing or invalid.", (auth.KEY_MISSING, KEY_WRONG)),
-    403: ("The key, its address or the number's country is not allowed; see `error`.", ()),
-    404: ("It does not exist or belongs to another key.", ()),
-    409: ("Its state does not allow this; see `error`.", ()),
-    410: ("It has expired.", ()),
-    413: ("The body is larger than 1 MB.", (errors.TOO_LARGE,)),
-    415: ("The body is multipart.", (NOT_MULTIPART,)),
-    422: ("The Idempotency-Key was used with another body.", ()),
-    429: ("A limit is reached. If there is a `Retry-After`, try again after it.", ()),
-    500: ("Unexpected error; see Hudhud's log.", (errors.UNEXPECTED,)),
+    400: "The sentence says what is wrong.",
+    401: "The API key is missing or invalid.",
+    403: "The key, its address or the number's country is not allowed; see `error`.",
+    404: "It does not exist or belongs to another key.",
+    409: "Its state does not allow this; see `error`.",
+    410: "It has expired.",
+    413: "The body is larger than 100 KiB, decompressed.",
+    415: "The body is multipart, or compressed otherwise.",
+    422: "The Idempotency-Key was used with another body.",
+    429: "A limit is reached. If there is a `Retry-After`, try again after it.",
+    500: "Unexpected error; see Hudhud's log.",
     503: (
         "Nothing was stored. Try again after `Retry-After`. If `error` is `sender_restricted`, "
-        "`detail` says how to reach the user before.",
-        (errors.UNAVAILABLE,),
+        "`detail` says how to reach the user before."
     ),
 }
 
@@ -187,14 +184,10 @@ def openapi_config() -> OpenAPIConfig:
 
 def responses(*statuses: int) -> dict[int, ResponseSpec]:
     """Describe a handler's error responses. Raises KeyError for an unknown status."""
-    return {status: _problem(*PROBLEMS[status]) for status in statuses}
-
-
-def _problem(description: str, sentences: tuple[str, ...]) -> ResponseSpec:
-    examples = [Example(value=Message(sentence)) for sentence in sentences]
-    return ResponseSpec(
-        Message, description=description, examples=examples or None, generate_examples=False
-    )
+    return {
+        status: ResponseSpec(Message, description=PROBLEMS[status], generate_examples=False)
+        for status in statuses
+    }
 
 
 def _api_key() -> SecurityScheme:
@@ -216,7 +209,7 @@ def _nothing_below(request: AnyRequest) -> None:
 class ApiOperation(Operation):
     """Removes the 400 that Litestar adds for parameters: ours are free text.
 
-    Describes the parameters in paths.
+    Describes the parameters in paths, and adds examples of the answers.
     """
 
     def __post_init__(self) -> None:
@@ -224,6 +217,8 @@ class ApiOperation(Operation):
         answers = self.responses or {}
         if _is_litestars_own(answers.get("400")):
             del answers["400"]
+        for status, response in answers.items():
+            _add_examples(response, examples.answers(self.summary, int(status)))
         for parameter in self.parameters or []:
             if isinstance(parameter, Parameter) and parameter.name in IN_PATHS:
                 parameter.schema = IN_PATHS[parameter.name]
@@ -236,7 +231,7 @@ class SendOperation(ApiOperation):
     def __post_init__(self) -> None:
         """Describe what the handler reads and answers without Litestar's help."""
         super().__post_init__()
-        self.request_body = _body(SEND_BODY)
+        self.request_body = _body(SEND_BODY, self.summary)
         _accept_idempotency_key(self, "202")
         _add_limit_headers(self)
 
@@ -248,7 +243,7 @@ class CheckOperation(ApiOperation):
     def __post_init__(self) -> None:
         """Describe what the handler reads without Litestar's help."""
         super().__post_init__()
-        self.request_body = _body(CHECK_BODY)
+        self.request_body = _body(CHECK_BODY, self.summary)
         _accept_idempotency_key(self, "200")
 
 
@@ -259,7 +254,7 @@ class LinkOperation(ApiOperation):
     def __post_init__(self) -> None:
         """Describe what the handler reads and answers without Litestar's help."""
         super().__post_init__()
-        self.request_body = _body(LINK_BODY)
+        self.request_body = _body(LINK_BODY, self.summary)
         _accept_idempotency_key(self, "201")
         _add_limit_headers(self)
 
@@ -343,13 +338,35 @@ class InboundOperation(ApiOperation):
                 type=OpenAPIType.OBJECT,
                 required=["phoneNumber", "text"],
                 properties={"phoneNumber": PHONE_NUMBER, "text": text},
-            )
+            ),
+            self.summary,
         )
 
 
-def _body(schema: Schema) -> RequestBody:
-    content = OpenAPIMediaType(schema=schema)
+def _body(schema: Schema, summary: str | None) -> RequestBody:
+    shown = examples.REQUESTS.get(summary or "", {})
+    content = OpenAPIMediaType(schema=schema, examples=_named(shown) or None)
     return RequestBody(required=True, content={JSON: content, FORM: content})
+
+
+def _add_examples(response: OpenAPIResponse | Reference, shown: examples.Examples) -> None:
+    if isinstance(response, OpenAPIResponse) and shown:
+        for content in (response.content or {}).values():
+            if isinstance(content, OpenAPIMediaType):
+                content.examples = _named(shown)
+
+
+class _Verbatim(Example):
+    """An example whose null fields Litestar does not leave out."""
+
+    def to_schema(self) -> dict[str, Any]:
+        """Return the example as the document contains it."""
+        return {"summary": self.summary, "value": self.value}
+
+
+def _named(shown: examples.Examples) -> dict[str, Example | Reference]:
+    """Name each example by its title, as the page lists them."""
+    return {title: _Verbatim(summary=title, value=value) for title, value in shown.items()}
 
 
 def _accept_idempotency_key(operation: Operation, status: str) -> None:

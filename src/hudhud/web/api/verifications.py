@@ -47,6 +47,8 @@ from hudhud.web.http.responses import answer
 from hudhud.web.state import AppState, state_of
 
 LONGEST_WAIT_SECONDS = 60
+# Load balancers answer 504 after 60 s, so the answer comes before.
+ANSWERED_WITHIN_SECONDS = 55
 RESENT = "The code has been queued for sending again."
 
 
@@ -212,7 +214,8 @@ def _seconds_to_wait(request: AnyRequest) -> int:
     seconds = whole_number(wanted, most=LONGEST_WAIT_SECONDS, padded=False)
     if seconds is None:
         raise BadRequest('Bad Request: "wait" must be a number of seconds from 0 to 60.', INVALID)
-    return 0 if request.scope.get("state", {}).get(IS_HEAD) else seconds
+    is_head = request.scope.get("state", {}).get(IS_HEAD)
+    return 0 if is_head else min(seconds, ANSWERED_WITHIN_SECONDS)
 
 
 def _list_request(request: AnyRequest) -> tuple[ListFilter, str | None, int]:

@@ -6,6 +6,10 @@ from hudhud.core.ip_addresses import is_within
 from hudhud.web.http.request import AnyRequest
 
 KEY_WRONG = "Unauthorized: Invalid API Key."
+ADDRESS_NOT_ALLOWED = (
+    "This API key may not be used from this address. Send the request from one that it was made "
+    "for, or make another key with: hudhud keys create NAME --from NETWORK"
+)
 
 
 def require_address(request: AnyRequest, caller: Caller) -> None:
@@ -17,8 +21,4 @@ def require_address(request: AnyRequest, caller: Caller) -> None:
         return
     address = request.client.host if request.client is not None else ""
     if not is_within(address, caller.networks):
-        raise NotAllowed(
-            "This API key may not be used from this address. Send the request from one that it "
-            "was made for, or make another key with: hudhud keys create NAME --from NETWORK",
-            "address_not_allowed",
-        )
+        raise NotAllowed(ADDRESS_NOT_ALLOWED, "address_not_allowed")

@@ -26,7 +26,7 @@ from hudhud.core.errors import (
     UnsupportedBody,
 )
 from hudhud.db.engine import may_pass
-from hudhud.verification.limits.rate_limits import LimitReached
+from hudhud.verification.limits.rate_limits import LimitReached, TooManyWrongCodes
 from hudhud.web.http import rate_limit_headers
 from hudhud.web.http.request import REQUEST_ID_HEADER, AnyRequest, request_id
 from hudhud.web.http.responses import Message, NoPage, answer
@@ -42,6 +42,7 @@ WRITE_FIRST = (
     "sent into that chat."
 )
 UNEXPECTED = "Internal Server Error while processing OTP request."
+CHALLENGE = 'ApiKey realm="hudhud"'  # RFC 9110 11.6.1
 CALLER_LEFT = "client disconnected prematurely"  # Litestar's text
 
 OUR_API = "/api/v1/"
@@ -62,6 +63,7 @@ STATUS_OF: Final[dict[type[Refused], int]] = {
     TooMany: 429,
     NotReady: 503,
     LimitReached: 429,
+    TooManyWrongCodes: 429,
 }
 
 
@@ -93,8 +95,8 @@ def _word(request: AnyRequest, error: Refused) -> str | UnsetType:
 
 
 def unauthorized(_request: AnyRequest, error: Unauthorized) -> Response[Message]:
-    """401 with the error's sentence."""
-    return answer(Message(str(error)), 401)
+    """401 with the error's sentence and the scheme, which makes no browser ask for a password."""
+    return answer(Message(str(error)), 401, {"WWW-Authenticate": CHALLENGE})
 
 
 def no_such_job(_request: AnyRequest, error: NoSuchJob) -> Response[Message]:

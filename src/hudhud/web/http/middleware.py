@@ -20,10 +20,12 @@ from litestar.types import (
 # Set in the scope's state, for routes whose answer to GET never ends.
 IS_HEAD = "is_head"
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-# By the first segment of the path. The pages of admins must not be cached.
+NO_STORE = {"Cache-Control": "no-store"}
+# By the start of the path. Pages of admins and answers about users must not be cached.
 GUARDED: Mapping[str, Mapping[str, str]] = {
-    "admin": {**NO_SNIFFING, "Cache-Control": "no-store"},
-    "static": NO_SNIFFING,
+    "/admin": {**NO_SNIFFING, **NO_STORE},
+    "/api/v1/": {**NO_SNIFFING, **NO_STORE},
+    "/static/": NO_SNIFFING,
 }
 # The paths of the earlier application's API, which accepted them in any letter case.
 ANY_CASE = "/api/v1/otp"
@@ -68,7 +70,8 @@ class DropIn(Litestar):
 
 def guarded(scope: HTTPScope, send: Send) -> Send:
     """Return a `send` that adds the headers of the request's path."""
-    wanted = GUARDED.get(scope["path"][1:].partition("/")[0])
+    path = scope["path"]
+    wanted = next((GUARDED[start] for start in GUARDED if path.startswith(start)), None)
     if wanted is None:
         return send
     raw = {name.lower().encode(): value.encode() for name, value in wanted.items()}

@@ -10,6 +10,8 @@ from hudhud.core.whole_numbers import whole_number
 
 AnyRequest = Request[Any, Any, Any]
 
+# The theme that a reader chose on the dashboard.
+THEME_COOKIE = "hudhud_theme"
 REQUEST_ID_HEADER = "X-Request-ID"
 PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 FORM = "application/x-www-form-urlencoded"

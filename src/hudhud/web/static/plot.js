@@ -2,8 +2,8 @@
 import { tip } from "./tip.js";
 
 const uPlot = window.uPlot;
-const AXIS = 40;
-const TITLE = 18;
+const AXIS = 46;
+const TITLE = 20;
 const BETWEEN_TICKS = 56;
 const LINES = {
   codes: [

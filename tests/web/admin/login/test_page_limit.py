@@ -99,6 +99,10 @@ def test_clients_behind_a_trusted_proxy_count_separately(serve_web: ServeWeb) ->
         # The proxy appends its entry to the right of the client's own.
         assert statuses(client, 1, **{"X-Forwarded-For": "203.0.113.9, 198.51.100.1"}) == [429]
         assert statuses(client, 1, **{"X-Forwarded-For": "198.51.100.1, 127.0.0.9"}) == [429]
+        del client.headers["X-Forwarded-For"]
+        lines = [("X-Forwarded-For", "198.51.100.1"), ("X-Forwarded-For", "127.0.0.9")]
+        body = {"username": USERNAME, "password": "wrong"}
+        assert client.post(LOGIN, json=body, headers=lines).status_code == 429
 
 
 @pytest.mark.usefixtures("cheap_hashes")

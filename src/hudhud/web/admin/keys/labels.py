@@ -24,6 +24,7 @@ def kind_words(fmt: Format) -> dict[LimitKind, str]:
         "per_client_ip": fmt.gettext("For one client address"),
         "per_country": fmt.gettext("For one country"),
         "per_prefix": fmt.gettext("For neighbouring numbers"),
+        "wrong_codes": fmt.gettext("Wrong codes for one number"),
     }
 
 

@@ -39,6 +39,7 @@ from hudhud.web.admin.ui.forms import Form, form_of
 from hudhud.web.admin.ui.page_keys import page_keys_of
 from hudhud.web.admin.ui.render import STATUS_PAGE, cookie, page, see_other
 from hudhud.web.admin.ui.render_thread import in_render_thread
+from hudhud.web.http.bodies import body_of
 from hudhud.web.http.query import with_query
 from hudhud.web.http.request import JSON, AnyRequest, content_type, wants_page
 from hudhud.web.http.responses import answer
@@ -119,7 +120,7 @@ class _ScriptLogin(msgspec.Struct):
 
 
 async def _log_in_script(request: AnyRequest) -> Response[Any]:
-    given = _read_json(await request.body())
+    given = _read_json(await body_of(request))
     try:
         entered = await Login(request).log_in(given, may_be_incomplete=False)
     except WrongPassword as error:

@@ -4,18 +4,17 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 from sqlalchemy.exc import OperationalError
 
 from hudhud.auth import untrusted_proxy
 from hudhud.core.clock import now_ms
-from hudhud.core.ip_addresses import Network
+from hudhud.core.ip_addresses import Network, is_address, is_within
 from hudhud.db.engine import Database
+from hudhud.web.http.forwarded import IS_FORWARDED
 from hudhud.web.http.request import AnyRequest
 
-FORWARDED_FOR = "x-forwarded-for"
-HEADERS = (FORWARDED_FOR, "x-forwarded-proto", "forwarded")
+HEADERS = ("x-forwarded-for", "x-forwarded-proto", "forwarded")
 WRITE_SECONDS = 60.0
 
 
@@ -38,25 +37,12 @@ class ProxyWatch:
         await asyncio.to_thread(self._remember, address)
 
     def _is_untrusted(self, request: AnyRequest, address: str) -> bool:
-        """Return whether `address` is a direct peer that is not trusted.
-
-        For a trusted peer, the server replaces the peer's address with the forwarded one, which
-        the header then contains.
-        """
-        if address in _forwarded(request.headers.get(FORWARDED_FOR, "")):
+        """Return whether `address` is a direct peer that is not trusted."""
+        if request.scope["state"].get(IS_FORWARDED) or not is_address(address):
             return False
-        try:
-            return not any(ip_address(address) in network for network in self._trusted)
-        except ValueError:
-            return False
+        return not is_within(address, self._trusted)
 
     def _remember(self, address: str) -> None:
         # The request must not fail because of this record.
         with contextlib.suppress(OperationalError), self._database.write() as connection:
             untrusted_proxy.remember(connection, address, now=now_ms())
-
-
-def _forwarded(header: str) -> set[str]:
-    """Return the addresses in the header, each with and without its port."""
-    entries = {entry.strip() for entry in header.split(",")}
-    return entries | {entry.rpartition(":")[0].strip("[]") for entry in entries}

@@ -76,7 +76,7 @@ class Snapshot:
         )
         return {
             "verdict": (cards, self.numbers, self.is_fresh),
-            "senders": cards,
+            "senders": (cards, self.numbers.refused),
             "trial": self.trial,
             "numbers": self.numbers,
         }

@@ -38,6 +38,7 @@ WORDED: Final[Mapping[str, str]] = {
     "already_used": "trial.already_used",
     "expired": "trial.expired",
     "max_attempts_reached": "trial.max_attempts_reached",
+    "too_many_wrong_codes": "trial.too_many_wrong_codes",
 }
 STATUS_CODES: Final[Mapping[type[HudhudError], int]] = {
     QueueUnavailable: 503,

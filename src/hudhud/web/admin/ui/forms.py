@@ -6,6 +6,7 @@ import msgspec
 
 from hudhud.core.errors import BadRequest
 from hudhud.core.sentences import say
+from hudhud.web.http.bodies import body_of
 from hudhud.web.http.form_fields import form_fields
 from hudhud.web.http.request import FORM, JSON, AnyRequest, content_type
 
@@ -36,7 +37,7 @@ async def form_of(request: AnyRequest) -> Form:
     """
     if content_type(request) != FORM:
         return Form({})
-    return Form(form_fields(await request.body(), most=MOST_FIELDS, too_many=TOO_MANY_FIELDS))
+    return Form(form_fields(await body_of(request), most=MOST_FIELDS, too_many=TOO_MANY_FIELDS))
 
 
 async def form_or_object_of(request: AnyRequest) -> Form:
@@ -44,7 +45,7 @@ async def form_or_object_of(request: AnyRequest) -> Form:
 
     Raises BadRequest for any other body, whose fields would otherwise be ignored.
     """
-    kind, body = content_type(request), await request.body()
+    kind, body = content_type(request), await body_of(request)
     if kind == FORM or not body:
         return await form_of(request)
     if kind != JSON:

@@ -137,9 +137,11 @@ def see_other(request: AnyRequest, address: str, notice: Notice | None = None) -
     return answer
 
 
-def keep_choice(request: AnyRequest, answer: Response[Any], name: str, value: str) -> None:
-    """Store a reader's choice for a year."""
-    answer.set_cookie(cookie(request, name, value, seconds=YEAR_SECONDS))
+def keep_choice(
+    request: AnyRequest, answer: Response[Any], name: str, value: str, *, path: str = ADMIN_PATH
+) -> None:
+    """Store a reader's choice for a year, for the pages below `path`."""
+    answer.set_cookie(cookie(request, name, value, path=path, seconds=YEAR_SECONDS))
 
 
 def local(address: str) -> str:

@@ -21,7 +21,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
 
-from hudhud.web.http.request import AnyRequest
+from hudhud.web.http.request import THEME_COOKIE, AnyRequest
 
 Language = Literal["en", "ar"]
 Theme = Literal["system", "light", "dark"]
@@ -29,7 +29,6 @@ Theme = Literal["system", "light", "dark"]
 LANGUAGES: Mapping[Language, str] = {"en": "English", "ar": "العربية"}
 THEMES: tuple[Theme, ...] = ("system", "light", "dark")
 LANGUAGE_COOKIE = "hudhud_language"
-THEME_COOKIE = "hudhud_theme"
 ZONE_COOKIE = "hudhud_zone"  # written by static/zone.js
 LOCALE_FOLDER = Path(__file__).parents[2] / "locale"
 _QUALITY = re.compile(r"\s*;\s*q=([\d.]+)\s*")
