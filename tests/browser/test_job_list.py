@@ -168,6 +168,11 @@ def test_search_lists_exact_ids_first(history: History, page: Page) -> None:
     job = history.jobs[42]
     search(page, f" #{job['jobId']} ")
     expect_only(page, job["jobId"])
+    # A focused row stays when a change renews the list.
+    row(page, job["jobId"]).get_by_role("link").focus()
+    with page.expect_response(lambda answer: "searchQuery" in answer.url):
+        ask_for_code(history.url, "+447700900123")
+    expect_only(page, job["jobId"])
     search(page, job["verificationId"])
     expect_only(page, job["jobId"])
     search(page, str(job["jobId"]))

@@ -232,7 +232,8 @@ def test_every_column_with_codes_is_covered() -> None:
         if f"{column.name.removesuffix('_code')}_params" in table.columns
         and column.name.endswith("_code")
     }
-    assert {one.name for one in RECODINGS} == with_codes
+    newer = {"0004 senders.lost"}  # revision 0008 added it, so it has no text without a code
+    assert {one.name for one in RECODINGS} == with_codes - newer
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])

@@ -68,11 +68,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Jobs, newest first; `newer` and `older` are cursors of adjacent pages."""
+    """Jobs, those with an exact id first, then newest first.
+
+    `newer` and `older` are cursors of adjacent pages, `begins_exact` whether an exact id leads.
+    """
 
     jobs: Sequence[Job]
     newer: int | None
     older: int | None
+    begins_exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ def _page(connection: Connection, search: Search, cursor: PageCursor, now: int) 
         jobs=_jobs(connection, ids, now),
         newer=ids[0] if ids and has_newer else None,
         older=ids[-1] if ids and has_older else None,
+        begins_exact=bool(ids) and search.is_exact(ids[0]),
     )
 
 

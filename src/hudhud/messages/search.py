@@ -208,6 +208,10 @@ class Search:
             return self._run(self._by_status([messages.c.id], cursor, self._fits(messages)), cursor)
         return self._among_many(cursor)
 
+    def is_exact(self, number: int) -> bool:
+        """Return whether an exact id found this message."""
+        return number in self._exact.numbers
+
     def count(self) -> int:
         """Count the matches, up to one more than `most_counted`."""
         if not self._chosen.search:

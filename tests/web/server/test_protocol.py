@@ -240,7 +240,7 @@ def test_peer_that_leaves_with_requests_unanswered_causes_no_error(
 def test_endless_tiny_chunks_after_an_early_answer_end_the_connection(peer: Peer) -> None:
     peer.send(b"POST /api/v1/otp/send HTTP/1.1\r\nHost: hudhud\r\n" + CHUNKED + b"\r\n")
     assert peer.answer()[0] == 401
-    assert not all([peer.send(b"1\r\nx\r\n" * 10_000) for _ in range(50)])
+    assert not all(peer.send(b"1\r\nx\r\n" * 10_000) for _ in range(50))
 
 
 def test_large_body_in_small_pieces_is_read_whole(peer: Peer) -> None:

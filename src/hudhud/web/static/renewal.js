@@ -21,8 +21,9 @@ export async function renewList() {
   }
 }
 
-// New rows must not move a focused row.
+// New rows must not move a focused row; those with an exact id lead the list whatever comes.
 function staysPut(list) {
-  const hasFocus = list.querySelector("tbody")?.contains(document.activeElement);
-  return list.dataset.first === "true" && hasFocus;
+  const body = list.querySelector("tbody");
+  if (!body || "exact" in body.dataset) return false;
+  return list.dataset.first === "true" && body.contains(document.activeElement);
 }

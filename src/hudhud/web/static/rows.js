@@ -27,7 +27,9 @@ export function showsNewest({ dataset: { first, status, delivery, search } }) {
 }
 
 /** Return whether the script can apply the list's search itself; other searches need the server. */
-export function isJudged({ dataset: { search } }) {
+export function isJudged(list) {
+  const { search } = list.dataset;
+  if (list.querySelector("tbody[data-exact]")) return false;
   return !search || /^\+?\d{5,}$/.test(digitsOf(search));
 }
 
