@@ -34,7 +34,7 @@ NAMES = [
     "daemon_threads", "disable_nagle_algorithm", "do_POST", "log_message", "request_queue_size",
     # Attributes set on other modules' objects for their effect.
     "Device", "disabled", "disconnected", "isolation_level", "new_device", "raiseExceptions",
-    "RawAgent", "request_body", "unraisablehook",
+    "RawAgent", "request_body", "unraisablehook", "waiting_for_100_continue",
     # Names looked up at run time: limits, log levels, parameters of a statement.
     "b_*", "critical", "limit_per_*", "limit_wrong_codes",
     # Imports for annotations in quotes, which vulture misses.
