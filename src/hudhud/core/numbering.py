@@ -83,7 +83,12 @@ def spellings(number: str) -> frozenset[str]:
     candidates = {
         *written,
         *(f"{rules.national_prefix or ''}{one}" for one in written),
-        *(f"{prefix}{one}" for prefix in TRUNK_PREFIXES for one in written if rules.strips(prefix)),
+        *(
+            f"{prefix}{one}"
+            for prefix in TRUNK_PREFIXES
+            for one in written
+            if rules.strips(prefix, one)
+        ),
     }
     numbers = {f"+{code}{one}" for one in candidates}
     return frozenset({number, *(one for one in numbers if canonical(one) == number)})
@@ -122,9 +127,10 @@ class _Rules(NamedTuple):
     prefix: re.Pattern[str] | None
     valid: re.Pattern[str]
 
-    def strips(self, start: str) -> bool:
-        """Return whether the parser may remove these digits, a cheap test before parsing."""
-        return self.prefix is not None and bool(self.prefix.match(start))
+    def strips(self, start: str, rest: str) -> bool:
+        """Return whether the parser may remove these first digits; cheaper than parsing."""
+        found = self.prefix.match(start + rest) if self.prefix else None
+        return found is not None and found.end() >= len(start)
 
 
 @cache
