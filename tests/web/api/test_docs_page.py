@@ -118,6 +118,7 @@ def test_every_file_of_the_page_is_served_with_its_type(
     assert types == {
         "hudhud.svg": "image/svg+xml",
         "swagger-ui.css": "text/css; charset=utf-8",
+        "tokens.css": "text/css; charset=utf-8",
         "docs.css": "text/css; charset=utf-8",
         "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
         "docs.js": "text/javascript; charset=utf-8",

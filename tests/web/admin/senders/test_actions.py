@@ -49,7 +49,7 @@ def test_unknown_sender_is_not_found(admin: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["x" * 101, "x" * 100_000, "main\0", "main\n", "\u202emain", "There is no " * 9000]
+    "name", ["x" * 101, "x" * 100_000, "main\0", "main\n", "\u202emain", "There is no " * 8000]
 )
 @pytest.mark.parametrize("accept", [HTML, "*/*"])
 def test_invalid_sender_name_is_not_looked_up(
