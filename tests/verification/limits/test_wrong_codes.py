@@ -110,7 +110,7 @@ def test_numbers_of_one_account_are_limited_together(database: Database) -> None
     other = "+201005550002"
     with database.write() as connection:
         for phone in (PHONE, other):
-            account = Account(phone=None, lid="1001")
+            account = Account(phone=PHONE, lid="1001")
             whatsapp_accounts.remember(connection, phone=phone, account=account)
     wrong_codes(database, 10)
     refused(start(database, (SHOP, verifying.request(other)), now=NOW + SECOND)[0])
