@@ -237,6 +237,18 @@ def test_peer_that_leaves_with_requests_unanswered_causes_no_error(
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
+@pytest.mark.parametrize("size", [100_000, 2_000_000])
+def test_connection_stays_usable_after_an_early_answer(quick: WebServer, size: int) -> None:
+    head = b"POST /api/v1/otp/send HTTP/1.1\r\nHost: hudhud\r\nContent-Length: %d\r\n" % size
+    for number in range(10):
+        with Peer(quick) as peer:
+            # An unknown key is looked up in a thread, while the body arrives.
+            peer.send(head + b"X-API-KEY: wrong-%d-%d\r\n\r\n" % (size, number) + b"x" * size)
+            assert peer.answer()[0] in {401, 413}
+            peer.send(HEALTHY)
+            assert peer.answer()[0] == 200
+
+
 def test_endless_tiny_chunks_after_an_early_answer_end_the_connection(peer: Peer) -> None:
     peer.send(b"POST /api/v1/otp/send HTTP/1.1\r\nHost: hudhud\r\n" + CHUNKED + b"\r\n")
     assert peer.answer()[0] == 401

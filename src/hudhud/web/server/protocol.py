@@ -100,8 +100,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._feed(piece)
         if self._is_paused and not self._is_over():
             self._is_paused = False
-            if self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
+            if not self._is_body_waiting():
                 self.flow.resume_reading()
+
+    def _is_body_waiting(self) -> bool:
+        """Return whether the application has yet to take a large part of the body."""
+        cycle = self.cycle
+        is_open = cycle is not None and not cycle.response_complete
+        return is_open and len(cycle.body) > HIGH_WATER_LIMIT
 
     def _pause(self) -> None:
         self._is_paused = True
