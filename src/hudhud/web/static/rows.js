@@ -75,7 +75,11 @@ function insert({ id, html }, list) {
 
 function isNew(id, list) {
   const rows = list.querySelector("tbody")?.rows;
-  return rows && (rows.length === 0 || id > Number(rows[0].dataset.id) || list.dataset.first === "true");
+  if (!rows) return false;
+  if (rows.length === 0 || id > Number(rows[0].dataset.id)) return true;
+  // A job below a full first page may have changed, but belongs to another page.
+  const isBelow = rows.length >= Number(list.dataset.limit) && id < Number([...rows].at(-1).dataset.id);
+  return list.dataset.first === "true" && !isBelow;
 }
 
 function fits({ html }, list) {
