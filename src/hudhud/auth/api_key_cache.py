@@ -81,10 +81,11 @@ class ApiKeyCache:
 
     async def find(self, presented: str) -> Caller | None:
         """Return the caller of a key, or None if it is invalid, also to the database."""
-        caller = self.identify(presented)
-        presented_digest = digest(presented)
-        if caller is not None or presented_digest in self._keys or not self._look_limit.take():
+        if (caller := self.identify(presented)) is not None:
             return caller
+        presented_digest = digest(presented)
+        if presented_digest in self._keys or not self._look_limit.take():
+            return None
         await asyncio.to_thread(self._look_up, presented_digest)
         return self.identify(presented)
 
