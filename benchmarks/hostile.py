@@ -2,12 +2,14 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from benchmarks.load import load
 from benchmarks.service import Service, free_port
+from benchmarks.threads import running
 
 RATE = 100
 SECONDS = 8
@@ -22,7 +24,7 @@ def hostile(folder: Path) -> Iterator[tuple[str, str, str]]:
         port = int(service.origin.rpartition(":")[2])
         before = _megabytes(service)
         calm = load(service.url, service.key, SECONDS, RATE)
-        with _endless_heads(port):
+        with running(partial(_send, port), PEERS):
             attacked = load(service.url, service.key, SECONDS, RATE)
         with _silent_connections(port):
             crowded = load(service.url, service.key, SECONDS, RATE)
@@ -37,26 +39,12 @@ def _megabytes(service: Service) -> float:
     return float(service.processes()[0].memory_info().rss) / 1e6
 
 
-@contextmanager
-def _endless_heads(port: int) -> Iterator[None]:
-    stopping = threading.Event()
-    threads = [threading.Thread(target=_send, args=(port, stopping.is_set)) for _ in range(PEERS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        for thread in threads:
-            thread.join()
-
-
-def _send(port: int, is_stopping: Callable[[], bool]) -> None:
+def _send(port: int, stopping: threading.Event) -> None:
     """Send heads without end, each on a new connection once the last one was ended."""
-    while not is_stopping():
+    while not stopping.is_set():
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as peer:
             peer.sendall(b"GET / HTTP/1.1\r\n")
-            while not is_stopping():
+            while not stopping.is_set():
                 peer.sendall(PIECE)
 
 

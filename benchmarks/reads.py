@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, get_args
 from urllib.parse import quote, urlsplit
 
+from benchmarks.threads import running
 from hudhud.messages.listing import MOST_COUNTED
 from hudhud.messages.states import STATUSES, LegacyStatus
 from hudhud.messages.statistics import RANGES
@@ -68,10 +69,9 @@ class Reader:
 @contextmanager
 def without_pause(reads: list[Read], origin: str, key: str, connections: int) -> Iterator[None]:
     """Read random pages continuously."""
-    stopping = threading.Event()
     failures: list[Exception] = []
 
-    def keep_reading() -> None:
+    def keep_reading(stopping: threading.Event) -> None:
         reader = Reader(origin, key)
         try:
             while not stopping.is_set():
@@ -81,15 +81,8 @@ def without_pause(reads: list[Read], origin: str, key: str, connections: int) ->
         finally:
             reader.close()
 
-    threads = [threading.Thread(target=keep_reading) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    try:
+    with running(keep_reading, connections):
         yield
-    finally:
-        stopping.set()
-        for thread in threads:
-            thread.join()
     if failures:
         raise failures[0]
 
