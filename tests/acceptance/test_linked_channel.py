@@ -90,6 +90,14 @@ def assert_times_in_order(service: LinkedService) -> None:
         assert times == sorted(times)
 
 
+def send_to_refused_strangers(service: LinkedService) -> list[int]:
+    """Request codes for as many strangers as restrict the account; return the jobs."""
+    strangers = [service.add_phone() for _ in range(3)]
+    numbers = [phone.removeprefix("+") for phone in strangers]
+    service.emulator.set_faults(Faults(ack_error="463", ack_error_for=numbers))
+    return [service.send(phone)["jobId"] for phone in strangers]
+
+
 def assert_sends(service: LinkedService) -> None:
     """Assert that a code still reaches the phone."""
     phone = service.add_phone()
@@ -454,11 +462,8 @@ def test_strangers_refused_by_463_restrict_the_account_until_a_probe_passes(
     linked.add_phone(former, known)
     linked.emulator.send_text(former, linked.account, "hello")
     linked.wait(lambda: known in {row.phone for row in linked.inbound()}, "the message")
-    strangers = [linked.add_phone() for _ in range(3)]
-    numbers = [phone.removeprefix("+") for phone in strangers]
-    linked.emulator.set_faults(Faults(ack_error="463", ack_error_for=numbers))
     start = linked.now()
-    jobs = [linked.send(phone)["jobId"] for phone in strangers]
+    jobs = send_to_refused_strangers(linked)
     assert "never wrote" in linked.wait_for_state("restricted", since=start)
     until = linked.sender().until
     linked.wait_for_delivery(linked.send(known)["jobId"], "read")
@@ -479,12 +484,8 @@ def test_codes_for_strangers_are_refused_while_the_account_is_restricted(
     known = fresh.add_phone()
     fresh.emulator.send_text(known, fresh.account, "hello")
     fresh.wait(lambda: known in {row.phone for row in fresh.inbound()}, "the message")
-    strangers = [fresh.add_phone() for _ in range(3)]
-    numbers = [phone.removeprefix("+") for phone in strangers]
-    fresh.emulator.set_faults(Faults(ack_error="463", ack_error_for=numbers))
     start = fresh.now()
-    for phone in strangers:
-        fresh.send(phone)
+    send_to_refused_strangers(fresh)
     fresh.wait_for_state("restricted", since=start)
     refused = HTTP.post(
         f"{fresh.service.url}/api/v1/otp/send",
@@ -497,12 +498,8 @@ def test_codes_for_strangers_are_refused_while_the_account_is_restricted(
 
 
 def test_restriction_survives_a_reconnect(linked: LinkedService) -> None:
-    strangers = [linked.add_phone() for _ in range(3)]
-    numbers = [phone.removeprefix("+") for phone in strangers]
-    linked.emulator.set_faults(Faults(ack_error="463", ack_error_for=numbers))
     start = linked.now()
-    for phone in strangers:
-        linked.send(phone)
+    send_to_refused_strangers(linked)
     linked.wait_for_state("restricted", since=start)
     cut = linked.now()
     linked.emulator.kick(linked.account)
