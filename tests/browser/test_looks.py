@@ -34,6 +34,13 @@ def background(page: Page) -> str:
     return colour
 
 
+def choose_theme(page: Page, name: str) -> None:
+    """Choose a theme, and wait until the server has stored it."""
+    open_menu(page)
+    with page.expect_response("**/admin/theme"):
+        page.get_by_role("button", name=name).click()
+
+
 def open_menu(page: Page) -> None:
     """Open the menu of language and theme."""
     page.locator(".menu summary").click()
@@ -94,14 +101,12 @@ def test_theme_follows_the_system_until_one_is_chosen(
     page.emulate_media(color_scheme="light")
     light = background(page)
     assert dark != light
-    open_menu(page)
-    page.get_by_role("button", name="Dark").click()
+    choose_theme(page, "Dark")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     assert background(page) == dark
     page.reload()
     assert background(page) == dark
-    open_menu(page)
-    page.get_by_role("button", name="System").click()
+    choose_theme(page, "System")
     expect(page.locator("html")).not_to_have_attribute("data-theme", "dark")
     assert background(page) == light
 

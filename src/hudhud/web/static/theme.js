@@ -10,6 +10,6 @@ form?.addEventListener("submit", (event) => {
     button.setAttribute("aria-pressed", String(button === event.submitter));
   }
   const fields = new URLSearchParams(new FormData(form, event.submitter));
-  // Ignore the redirect: the page stays.
-  fetch(form.action, { method: "POST", body: fields, redirect: "manual" });
+  // Ignore the redirect: the page stays. A page that is left at once still stores the choice.
+  fetch(form.action, { method: "POST", body: fields, redirect: "manual", keepalive: true });
 });
