@@ -255,6 +255,8 @@ def test_obsolete_rows_are_deleted(database: Database) -> None:
             connection.execute(insert(tables.conversions), converted)
             answered = {"phone": str(moment), "answered_at": moment}
             connection.execute(insert(tables.link_answers), answered)
+            searched = {"who": "admin", "code_index": b"", "left_out": False, "at": moment}
+            connection.execute(insert(tables.code_searches), searched)
     run(database)
     for table in (
         tables.idempotency_keys,
@@ -262,6 +264,7 @@ def test_obsolete_rows_are_deleted(database: Database) -> None:
         tables.limit_counts,
         tables.conversions,
         tables.link_answers,
+        tables.code_searches,
     ):
         assert len(rows(database, table)) == 1, table.name
 

@@ -254,7 +254,7 @@ def test_search_text_is_read_as_code_phone_or_both() -> None:
         ("471", None, "471"),
         ("12345678901", None, "12345678901"),
         ("+4711", None, "+4711"),
-        ("A1b2", "A1b2", None),
+        ("A1b2", "A1B2", None),
         ("Timeout", None, None),
         ("error 463", None, None),
         ("47 11", "4711", "4711"),

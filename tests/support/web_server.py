@@ -50,7 +50,6 @@ class WebServer:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(table.delete())
         self.renew_keys()
-        self.web.state.code_searches._seen.clear()
         self.web.state.access.proxies._write_at = 0.0
 
     def renew_keys(self) -> None:

@@ -229,6 +229,7 @@ _ACTIONS = {
     "action.resumed": "Sender {sender} is sending again.",
     "action.not_paused": "Sender {sender} is not paused.",
     "action.codes_found": "Codes found: {count}.",
+    "action.codes_left_out": "Too many different searches: codes were left out.",
     "refusal.expired": "Expired: ask for a new code.",
     "refusal.canceled": "Canceled: ask for a new code.",
     "refusal.erased": "Its code has been erased: ask for a new code.",

@@ -21,6 +21,7 @@ class Lock(IntEnum):
     LOGINS = MIGRATIONS + 2  # counting login attempts
     API_KEYS = MIGRATIONS + 3  # creating and rotating keys
     LIMITS = MIGRATIONS + 4  # counting towards limits
+    CODE_SEARCHES = MIGRATIONS + 5  # counting searches for codes
     CONVERSIONS = MIGRATIONS + 1000  # first shard; the others follow
 
 

@@ -357,6 +357,9 @@ api_keys = Table(
     # The key's own limits (`verification/limits/rate_limits.py`); None: those of the settings.
     Column("limits", Text),
     Column("networks", Text),  # networks that may use it, separated by spaces; None: all
+    # The digits of its codes; the second applies only if `OTP_LENGTH` is not set either.
+    Column("code_length", Integer),
+    Column("usual_code_length", Integer),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("last_used_at", Moment),
@@ -597,6 +600,19 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 Index("audit_at", audit.c.at)
+
+# Different searches for codes, for a day (`messages/code_searches.py`).
+code_searches = Table(
+    "code_searches",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("who", Text, nullable=False),
+    Column("code_index", LargeBinary, nullable=False),
+    Column("left_out", Boolean, nullable=False),  # too many: the codes were not searched
+    Column("at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("code_searches_at", code_searches.c.at)
 
 installation = Table(
     "installation",

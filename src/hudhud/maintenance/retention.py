@@ -17,7 +17,7 @@ from hudhud.db import phone_index
 from hudhud.db.batches import Batches
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_steps, messages, verifications
-from hudhud.messages import contacts, counters, text_store
+from hudhud.messages import code_searches, contacts, counters, text_store
 from hudhud.messages.states import QUEUED, SENDING
 from hudhud.senders import commands, records
 from hudhud.verification import idempotency, kept_answers
@@ -162,6 +162,7 @@ def _indexed(database: Database, kept: KeptDays) -> Sequence[tuple[int, Purge]]:
         (commands.KEPT_MS, commands.purge),
         (records.STATES_KEPT_MS, records.purge_states),
         (login_attempts.WINDOW_MS, login_attempts.purge),
+        (code_searches.KEPT_MS, code_searches.purge),
         (0, text_store.Orphans(database).purge),
         (0, rate_limits.purge),
         (0, counters.purge),

@@ -38,7 +38,7 @@ from hudhud.messages.states import STATUSES, StatusFilter, fits
 
 MOST_WITH_ONE_CODE = 200
 # A search term without a digit is a word, not a code.
-CODE = re.compile(r"(?=.*\d)[A-Za-z0-9]{4,10}", re.ASCII)
+CODE = re.compile(r"(?=.*\d)[A-Z0-9]{4,10}", re.ASCII)
 PHONE = re.compile(r"\+?\d+", re.ASCII)
 
 
@@ -64,7 +64,8 @@ USUAL = SearchLimits()
 class JobFilter:
     """Filter for jobs by group of statuses, exact status and search text.
 
-    A search also finds errors with one of the `codes`, and errors with parameters that `reads`
+    A search leaves out the codes of messages unless it `searches_codes` (`code_searches.py`). It
+    also finds errors with one of the `codes`, and errors with parameters that `reads`
     accepts, so that readers can search for the translated texts on the dashboard.
     """
 
@@ -72,6 +73,7 @@ class JobFilter:
     delivery: str | None = None
     search: str = ""
     codes: tuple[str, ...] = ()
+    searches_codes: bool = True
     reads: Callable[[Sentence], bool] | None = field(default=None, compare=False)
 
     @property
@@ -86,8 +88,8 @@ class JobFilter:
 
     @property
     def code(self) -> str | None:
-        """The search text as a code, if possible; such searches are audited."""
-        compact = phones.compact(self.search)
+        """The search text as a code, if possible; such searches are audited and limited."""
+        compact = phones.compact(self.search).upper()
         is_digits = compact.isdecimal()
         return (
             compact if (is_digits or " " not in self.search) and CODE.fullmatch(compact) else None
@@ -166,7 +168,7 @@ class Search:
         )
         self._texts = self._find_texts()
         self._other_numbers = self._find_other_numbers()
-        code = chosen.code
+        code = chosen.code if chosen.searches_codes else None
         self._with_code = [] if code is None else messages_with(connection, cipher, code)
         self._share: float | None = None
         self._total: int | None = None

@@ -34,7 +34,6 @@ from hudhud.verification.build import (
 from hudhud.verification.check import CodeChecker
 from hudhud.verification.trials import Trials
 from hudhud.verification.waiting import EndWaiter
-from hudhud.web.admin.jobs.code_searches import CodeSearches
 from hudhud.web.admin.login.access import Access
 from hudhud.web.admin.login.password_slots import PasswordSlots
 from hudhud.web.admin.login.proxy_watch import ProxyWatch
@@ -146,7 +145,6 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
                 "page_keys": build_page_keys(secret_of(settings), settings.session_secret_previous),
                 "timing": timing,
                 "feed": feed,
-                "code_searches": CodeSearches(cipher),
             }
         ),
     )

@@ -8,7 +8,7 @@ from hudhud.core.clock import now_ms
 from hudhud.db.tables import audit
 from hudhud.messages import counters
 from hudhud.messages.listing import MOST_COUNTED
-from support.admin import PASSWORD, log_in_script, script
+from support.admin import PASSWORD, Person, log_in_script, script
 from support.queued import PHONE, change, submit
 from support.web_server import ServeWeb, WebServer
 
@@ -185,6 +185,32 @@ def test_search_finds_a_code_without_showing_or_storing_it(serve_web: ServeWeb) 
     assert len(noted) == 1
     assert code not in repr(noted)
     assert noted[0].who == "admin"
+
+
+def test_pending_code_is_not_found_by_trying_them_all(serve_web: ServeWeb) -> None:
+    server = serve_web(admin_password=PASSWORD)
+    accepted = server.send().json()
+    code, job = accepted["otp"], accepted["jobId"]
+    others = [f"{number:04}" for number in range(21) if f"{number:04}" != code][:20]
+    with script(server) as admin, Person(server) as person:
+        log_in_script(admin)
+        for other in others:
+            assert admin.get(PATH, params={"searchQuery": other}).json()["codesSearched"]
+        refused = [admin.get(PATH, params={"searchQuery": text}) for text in (code, code, "9a9")]
+        person.log_in()
+        shown = [
+            'id="codes-left-out"' in person.get(f"/admin/status?searchQuery={text}").text
+            for text in (code, others[0], "no code")
+        ]
+        by_phone = admin.get(PATH, params={"searchQuery": PHONE[-9:]})
+        by_number = admin.get(PATH, params={"searchQuery": f"#{job}"})
+    assert [ids(answer) for answer in refused] == [[], [], []]
+    assert [answer.json()["codesSearched"] for answer in refused] == [False, False, True]
+    assert shown == [True, False, False]
+    assert ids(by_phone) == ids(by_number) == [job]
+    with server.database.read() as connection:
+        noted = connection.execute(select(audit).where(audit.c.what == "code_search")).all()
+    assert [row.outcome for row in noted] == ["ok"] * 20 + ["refused"]
 
 
 def test_search_that_cannot_be_a_code_is_not_audited(

@@ -1,7 +1,7 @@
 """Send alerts to operators through Telegram and other services of apprise.
 
 One message is sent when a sender, country or webhook endpoint has a problem, and one when it is
-over. `state.py` stores which alerts were sent.
+over. Many searches for codes cause one message. `state.py` stores which alerts were sent.
 
 The machine whose conditional update succeeds sends the alert. Delivery is at least once: if a
 machine ends between sending and recording, another one repeats the alert.
@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud.core.backoff import doubled
 from hudhud.core.clock import MINUTE_MS, now_ms
 from hudhud.db.engine import Database
-from hudhud.maintenance.alerts import countries, senders, state, webhooks
+from hudhud.maintenance.alerts import code_searches, countries, senders, state, webhooks
 from hudhud.maintenance.alerts.state import UNTOLD, AlertState, Subject
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def unusable_targets(targets: Iterable[str]) -> list[str]:
 
 
 class Alerts:
-    """Sends alerts about senders, guarded countries and webhook endpoints.
+    """Sends alerts about senders, guarded countries, webhook endpoints and code searches.
 
     `targets` are apprise addresses. Call `check` about once a second; it does not wait for sends.
     """
@@ -87,6 +87,7 @@ class Alerts:
                 *senders.subjects(connection, self._most_reconnects),
                 *countries.subjects(connection, now),
                 *webhooks.subjects(connection, now),
+                *code_searches.subjects(connection, now),
             ]
         for subject in subjects:
             thread = self._threads.get(subject.name)
@@ -103,7 +104,7 @@ class Alerts:
             thread.join(max(0.0, (deadline - now_ms()) / 1000))
 
     def _consider(self, subject: Subject, before: AlertState, now: int) -> None:
-        if now < subject.old_column.state().next_attempt_at:  # the previous version is sending
+        if subject.is_sent_by_previous_version(now):
             return
         changed = subject.changed_by_previous_version(before)
         if changed is not None:  # the alert due then is sent at the next check

@@ -51,13 +51,16 @@ class OldColumn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A subject of alerts: the alert due after the one that was sent last, and its text."""
+    """A subject of alerts: the alert due after the one that was sent last, and its text.
+
+    `ending` is the alert that ends the problem; without one, the problem ends with its subject.
+    """
 
     name: str  # key in `alerts`, for example "sender main"
     due: Callable[[str | None], str | None]
-    ending: str  # the alert that ends the problem
     message: Callable[[str], tuple[str, str]]
-    old_column: OldColumn
+    ending: str | None = None
+    old_column: OldColumn | None = None  # None if the previous version does not know the subject
 
     def state_after(self, alert: str | None) -> AlertState:
         """Return the state after this alert was sent."""
@@ -68,9 +71,15 @@ class Subject:
 
         It may run next to this version while machines are updated.
         """
+        if self.old_column is None:
+            return None
         old = self.old_column.state()
         is_as_left = old.told == self.told_to_previous_version(state)
         return None if is_as_left or old.telling is not None else old
+
+    def is_sent_by_previous_version(self, now: int) -> bool:
+        """Return whether the previous version is sending an alert."""
+        return self.old_column is not None and now < self.old_column.state().next_attempt_at
 
     def told_to_previous_version(self, state: AlertState) -> str | None:
         """Return the alert that the previous version takes as sent."""
@@ -122,6 +131,8 @@ def _inform_previous_version(connection: Connection, subject: Subject, state: Al
     They may run at the same time while machines are updated, and know only the old columns.
     """
     old = subject.old_column
+    if old is None:
+        return
     told = subject.told_to_previous_version(state)
     connection.execute(
         update(old.column.table).where(old.key == old.subject).values({old.column: told})

@@ -146,6 +146,7 @@ def _job_list(found: JobList) -> dict[str, Any]:
             "totalIsExact": total.is_exact,
             "nextCursor": found.page.older,
         },
+        "codesSearched": query.chosen.searches_codes,
     }
 
 

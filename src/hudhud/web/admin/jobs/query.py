@@ -9,26 +9,30 @@ before, after  a job id, for pages              page, cursor     for scripts
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast, get_args
+
+import structlog
+from sqlalchemy import Connection
 
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.core.sentences import say
 from hudhud.core.whole_numbers import whole_number
 from hudhud.db.tables import storable
-from hudhud.messages import listing
+from hudhud.messages import code_searches, listing
 from hudhud.messages.listing import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
 from hudhud.messages.search import JobFilter, PageCursor, messages_with
 from hudhud.messages.states import STATUSES, StatusFilter
-from hudhud.web.admin.jobs.code_searches import code_searches_of
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.render_thread import in_render_thread
 from hudhud.web.admin.ui.translate import codes_for, holds
 from hudhud.web.admin.ui.view import Language
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import AppState, state_of
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
 
 LONGEST_SEARCH = 100
 EVERYTHING = ("", "all")  # a form's values for "no filter"
@@ -88,11 +92,11 @@ def parse_query(
 
 
 async def read_jobs(request: AnyRequest, actor: Actor, query: JobQuery) -> JobList:
-    """Find the jobs, after auditing a possible search for a code."""
+    """Find the jobs, without codes if the actor has searched for too many."""
     state = state_of(request)
     code = query.chosen.code
-    if code is not None and code_searches_of(request).is_new(actor.name, code):
-        await asyncio.to_thread(_note_code_search, state, actor, code)
+    if code is not None and not await asyncio.to_thread(_may_search, state, actor, code):
+        query = replace(query, chosen=replace(query.chosen, searches_codes=False))
     return await in_render_thread(_find, state, query)
 
 
@@ -103,10 +107,30 @@ def _find(state: AppState, query: JobQuery) -> JobList:
     return JobList(query, page, total)
 
 
-def _note_code_search(state: AppState, actor: Actor, code: str) -> None:
+def _may_search(state: AppState, actor: Actor, code: str) -> bool:
+    """Return whether the actor may search for this code; count and audit a new search."""
+    search = {"who": actor.name, "code": code}
+    with state.database.read() as connection:
+        known = code_searches.find(connection, state.cipher, **search, now=now_ms())
+    if not known.is_new:
+        return known.is_allowed
     with state.database.write() as connection:
-        count = len(messages_with(connection, state.cipher, code))
-        actor.note(connection, "code_search", detail=say("action.codes_found", count=count))
+        taken = code_searches.take(connection, state.cipher, **search, now=now_ms())
+        if taken.is_new:
+            _note_code_search(connection, state, actor, code, is_allowed=taken.is_allowed)
+    return taken.is_allowed
+
+
+def _note_code_search(
+    connection: Connection, state: AppState, actor: Actor, code: str, *, is_allowed: bool
+) -> None:
+    if not is_allowed:
+        log.warning("many searches for codes; further ones leave codes out", who=actor.name)
+        detail = say("action.codes_left_out")
+        actor.note(connection, "code_search", outcome="refused", detail=detail)
+        return
+    count = len(messages_with(connection, state.cipher, code))
+    actor.note(connection, "code_search", detail=say("action.codes_found", count=count))
 
 
 def _word(parameters: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | None:
