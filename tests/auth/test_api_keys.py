@@ -21,6 +21,8 @@ from hudhud.db.locks import Lock, lock
 from support.keys import make_key, revoke_key
 
 NOW = 1_700_000_000_000
+# Columns in which the secrets of one key differ.
+OF_ONE_SECRET = {"id", "prefix", "created_at", "expires_at", "last_used_at", "revoked_at"}
 
 
 def rotate(database: Database, owner: str, *, now: int = NOW, **settings: Any) -> Rotated | None:
@@ -188,6 +190,7 @@ def test_settings_are_stored_normalized_and_described(database: Database) -> Non
         networks=["192.0.2.7", " 2001:DB8::/32", "10.1.2.3/8", "192.0.2.7"],
         hides_code=True,
         may_link_verify=True,
+        code_length=7,
         expires_at=NOW + DAY_MS,
         now=NOW,
     )
@@ -197,12 +200,26 @@ def test_settings_are_stored_normalized_and_described(database: Database) -> Non
     assert row.networks == "192.0.2.7 2001:db8::/32 10.0.0.0/8"
     assert api_keys.described(row).english() == (
         "send, read; per_number=1/30s,5/1h per_prefix=0; "
-        "from 192.0.2.7 2001:db8::/32 10.0.0.0/8; codes hidden; may verify by link; "
+        "from 192.0.2.7 2001:db8::/32 10.0.0.0/8; 7 digits; codes hidden; may verify by link; "
         "expires 2023-11-15T22:13:20.000Z"
     )
     plain = row_of(database, make_key(database, "plain"))
     assert (plain.limits, plain.networks, plain.expires_at) == (None, None, None)
     assert api_keys.described(plain).english() == "send, verify, read"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "is_checked_here"),
+    [(["send", "verify", "read"], True), (["admin"], True), (["send", "read"], False)],
+)
+def test_codes_that_are_checked_here_are_longer_and_hidden(
+    database: Database, scopes: list[str], *, is_checked_here: bool
+) -> None:
+    row = row_of(database, make_key(database, "shop", *scopes, hides_code=None))
+    assert row.hides_code is is_checked_here
+    assert (row.code_length, row.usual_code_length) == (None, 6 if is_checked_here else None)
+    key = api_keys.caller(row)
+    assert (key.digits(None), key.digits(5)) == (6 if is_checked_here else 4, 5)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +232,8 @@ def test_settings_are_stored_normalized_and_described(database: Database) -> Non
         {"limits": "per_number=often"},
         {"limits": "per_moon=1/1h"},
         {"expires_at": NOW},
+        {"code_length": 3},
+        {"code_length": 11},
     ],
 )
 def test_invalid_setting_is_refused(database: Database, wrong: dict[str, Any]) -> None:
@@ -224,11 +243,13 @@ def test_invalid_setting_is_refused(database: Database, wrong: dict[str, Any]) -
 
 
 def test_rotation_keeps_the_settings_and_ends_the_old_secret(database: Database) -> None:
-    old = make_key(database, "shop", "send", limits="per_key=9/1h", hides_code=True, now=NOW)
+    chosen = {"limits": "per_key=9/1h", "hides_code": True, "code_length": 7}
+    old = make_key(database, "shop", "send", "verify", now=NOW, **chosen)
     before = row_of(database, old)
     new = rotated(database, before.owner, overlap_ms=HOUR_MS, now=NOW + 5)
     after = row_of(database, new.key)
-    kept = ("name", "owner", "scopes", "limits", "hides_code", "may_link_verify", "networks")
+    kept = set(api_keys.KEPT_BY_ROTATION)
+    assert kept == set(before._fields) - OF_ONE_SECRET
     assert [getattr(after, one) for one in kept] == [getattr(before, one) for one in kept]
     assert (after.created_at, after.expires_at, after.last_used_at) == (NOW + 5, None, None)
     assert (new.name, new.earlier_end_at) == ("shop", NOW + 5 + HOUR_MS)

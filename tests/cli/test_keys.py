@@ -64,12 +64,13 @@ def test_every_option_is_stored_and_audited(run: Run, installation: Installation
     ended = run(
         *("keys", "create", "webshop", "--scope", "verify", "--scope", "send"),
         *("--limit", "per_number=2/1m,9/1h", "--limit", "per_prefix=0"),
-        *("--hide-code", "--allow-link-verify"),
+        *("--show-code", "--allow-link-verify", "--length", "8"),
         *("--from", "192.0.2.7", "--from", "2001:db8::/32", "--expires-in", "90d"),
     )
     assert ended.code == 0
     row = stored(installation, ended.out.strip())
-    assert (row.scopes, row.hides_code, row.may_link_verify) == ("send verify", True, True)
+    assert (row.scopes, row.hides_code, row.may_link_verify) == ("send verify", False, True)
+    assert row.code_length == 8
     assert row.limits == "per_number=2/1m,9/1h per_prefix=0"
     assert row.networks == "192.0.2.7 2001:db8::/32"
     assert before + 90 * 24 * HOUR_MS <= row.expires_at <= now_ms() + 90 * 24 * HOUR_MS
@@ -77,6 +78,8 @@ def test_every_option_is_stored_and_audited(run: Run, installation: Installation
     assert details(installation) == [f"Scopes: {settings}."]
     (listed,) = rows(run("keys", "list"))
     assert [listed[1], *listed[3:]] == ["webshop", "never", "in use, ends in 89 d", settings]
+    hiding = run("keys", "create", "other", "--scope", "send", "--hide-code").out.strip()
+    assert stored(installation, hiding).hides_code
 
 
 def test_test_key_is_marked_and_gets_the_sandbox(run: Run, installation: Installation) -> None:
@@ -145,8 +148,18 @@ def test_default_scopes_are_send_verify_and_read(run: Run) -> None:
     run("keys", "create", "webshop")
     run("keys", "create", "backoffice", "--scope", "admin", "--scope", "send")
     webshop, backoffice = rows(run("keys", "list"))
-    assert [webshop[1], *webshop[3:]] == ["webshop", "never", "in use", "send, verify, read"]
-    assert [backoffice[1], *backoffice[3:]] == ["backoffice", "never", "in use", "send, admin"]
+    assert [webshop[1], *webshop[3:]] == [
+        "webshop",
+        "never",
+        "in use",
+        "send, verify, read; codes hidden",
+    ]
+    assert [backoffice[1], *backoffice[3:]] == [
+        "backoffice",
+        "never",
+        "in use",
+        "send, admin; codes hidden",
+    ]
 
 
 @pytest.mark.parametrize("named", ["webshop", "its beginning"])

@@ -65,7 +65,7 @@ def test_preview_shows_every_wording(run: Run, locale: str) -> None:
     assert (ended.code, ended.err) == (0, "")
     count = sum(len(by_locale[locale[:2]]) for by_locale in shipped().values())
     assert ended.out.count("--- ") == count
-    assert ended.out.splitlines().count("4728") == len(shipped()["otp"][locale[:2]])
+    assert ended.out.splitlines().count("472819") == len(shipped()["otp"][locale[:2]])
     assert "{" not in ended.out
     assert "7 " in ended.out
     assert "--- link_refused, 1 of 1\n" in ended.out
@@ -75,7 +75,7 @@ def test_preview_of_a_language_without_texts_warns_and_shows_the_default(run: Ru
     ended = run("templates", "preview", "--locale", "iw")
     assert ended.code == 0
     assert ended.err.startswith("There are no texts in iw. These are in en;")
-    assert ended.out.splitlines().count("4728") == len(shipped()["otp"]["en"])
+    assert ended.out.splitlines().count("472819") == len(shipped()["otp"]["en"])
 
 
 def test_preview_follows_the_settings_and_the_key(

@@ -10,11 +10,12 @@ from hudhud.db.locks import Lock, lock
 
 
 def make_key(database: Database, name: str = "shop", *scopes: str, **settings: Any) -> str:
-    """Create a key, by default with the default scopes, and return it."""
+    """Create a key, by default with the default scopes and shown codes, and return it."""
     with database.write() as connection:
         lock(connection, Lock.API_KEYS)
         wanted = scopes or DEFAULT_SCOPES
-        return api_keys.create(connection, name, wanted, **{"now": now_ms(), **settings})
+        usual = {"now": now_ms(), "hides_code": False}
+        return api_keys.create(connection, name, wanted, **{**usual, **settings})
 
 
 def revoke_key(database: Database, text: str) -> str | None:

@@ -5,24 +5,22 @@ import hmac
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.auth.api_key_settings import Scope
 from hudhud.auth.api_keys import (
+    caller,
     digest,
     environment_used_at,
     is_in_use,
-    is_test_prefix,
     note_environment_used,
 )
 from hudhud.auth.caller import ENVIRONMENT, ENVIRONMENT_NAME, ENVIRONMENT_SCOPES, Caller
 from hudhud.auth.look_limit import LookLimit
 from hudhud.core.clock import MINUTE_MS, now_ms
-from hudhud.core.ip_addresses import parse_networks
 from hudhud.db.engine import Database
 from hudhud.db.tables import api_keys
 
@@ -169,20 +167,7 @@ class ApiKeyCache:
 
 
 def _key(row: Row[Any]) -> _Key:
-    return _Key(row.id, _caller(row), row.expires_at)
-
-
-def _caller(row: Row[Any]) -> Caller:
-    return Caller(
-        owner=row.owner,
-        name=row.name,
-        scopes=frozenset(cast("list[Scope]", row.scopes.split())),
-        hides_code=row.hides_code,
-        may_link_verify=row.may_link_verify,
-        is_test=is_test_prefix(row.prefix),
-        limits=row.limits,
-        networks=parse_networks(row.networks or ""),
-    )
+    return _Key(row.id, caller(row), row.expires_at)
 
 
 def _write_uses(connection: Connection, uses: dict[int, int]) -> None:

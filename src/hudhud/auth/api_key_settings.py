@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
+from hudhud.core import code_lengths
 from hudhud.core.errors import BadRequest
 from hudhud.core.ip_addresses import parse_network
 from hudhud.core.plain_text import shortened
@@ -70,3 +71,15 @@ def _network(text: str) -> str:
         shown = shortened(text, LONGEST_NETWORK)
         raise WrongSetting("networks", say("key.no_network", shown=shown)) from None
     return str(network.network_address if network.num_addresses == 1 else network)
+
+
+def require_code_length(length: int | None) -> None:
+    """Raise WrongSetting unless the length is None or that of a code."""
+    if length is not None and not code_lengths.SHORTEST <= length <= code_lengths.LONGEST:
+        raise wrong_code_length()
+
+
+def wrong_code_length() -> WrongSetting:
+    """Return the error of a length that codes cannot have."""
+    shortest, longest = code_lengths.SHORTEST, code_lengths.LONGEST
+    return WrongSetting("code_length", say("key.code_length", shortest=shortest, longest=longest))

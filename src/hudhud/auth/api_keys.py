@@ -20,13 +20,16 @@ from hudhud.auth.api_key_settings import (
     DEFAULT_SCOPES,
     Scope,
     WrongSetting,
+    require_code_length,
     write_limits,
     write_networks,
     write_scopes,
 )
 from hudhud.auth.caller import ADMIN, ENVIRONMENT, ENVIRONMENT_NAME, Caller
+from hudhud.core import code_lengths
 from hudhud.core.clock import DAY_MS, iso
 from hudhud.core.errors import BadRequest
+from hudhud.core.ip_addresses import parse_networks
 from hudhud.core.plain_text import is_plain
 from hudhud.core.sentences import Sentence, other, say
 from hudhud.db import installation
@@ -51,6 +54,8 @@ KEPT_BY_ROTATION = (
     "may_link_verify",
     "limits",
     "networks",
+    "code_length",
+    "usual_code_length",
 )
 _SHOWN = [column for column in api_keys.c if column is not api_keys.c.digest]
 
@@ -75,10 +80,11 @@ def create(
     scopes: Iterable[str] = DEFAULT_SCOPES,
     *,
     is_test: bool = False,
-    hides_code: bool = False,
+    hides_code: bool | None = None,
     may_link_verify: bool = False,
     limits: str | None = None,
     networks: Iterable[str] = (),
+    code_length: int | None = None,
     expires_at: int | None = None,
     now: int,
 ) -> str:
@@ -86,24 +92,30 @@ def create(
 
     The caller must hold `Lock.API_KEYS`, to keep the name unique. A test key also gets the scope
     `sandbox`, to see its messages. `limits` are those that differ from the settings (`rates.py`);
-    without `networks` the key may be used from anywhere.
+    without `networks` the key may be used from anywhere. A key that has codes checked here hides
+    them from its answers, unless `hides_code` says otherwise, and has longer ones.
     Raises WrongSetting if the name is empty, too long, in use, reserved or has control characters,
     if the scopes are empty or unknown, or if another setting is wrong.
     """
     if expires_at is not None and expires_at <= now:
         raise WrongSetting("expires_at", say("key.expiry_past"))
+    require_code_length(code_length)
     key = _new_key(TEST_MARK if is_test else LIVE_MARK)
+    written = write_scopes(scopes, is_test=is_test)
+    checks = Caller(name, name, _scopes(written)).checks_codes_here
     connection.execute(
         api_keys.insert().values(
             name=_free_name(connection, name, now=now),
             prefix=readable_prefix(key),
             owner=readable_prefix(key),
             digest=digest(key),
-            scopes=write_scopes(scopes, is_test=is_test),
-            hides_code=hides_code,
+            scopes=written,
+            hides_code=checks if hides_code is None else hides_code,
             may_link_verify=may_link_verify,
             limits=write_limits(limits),
             networks=write_networks(networks),
+            code_length=code_length,
+            usual_code_length=code_lengths.CHECKED_HERE if checks else None,
             created_at=now,
             expires_at=expires_at,
         )
@@ -216,6 +228,7 @@ def described(key: Row[Any]) -> Sentence:
         other(", ".join(key.scopes.split())),
         other(key.limits) if key.limits else None,
         say("key.from", detail=key.networks) if key.networks else None,
+        say("key.digits", count=key.code_length) if key.code_length is not None else None,
         say("key.hides_code") if key.hides_code else None,
         say("key.may_link_verify") if key.may_link_verify else None,
         say("key.expires", detail=iso(key.expires_at)) if key.expires_at is not None else None,
@@ -250,11 +263,27 @@ def any_test_in_use(connection: Connection, *, now: int) -> bool:
     return found.first() is not None
 
 
-def checks_codes_here(connection: Connection, owner: str) -> bool:
-    """Return `Caller.checks_codes_here` for the key that owns a verification."""
-    found = select(api_keys.c.scopes).where(api_keys.c.owner == owner).limit(1)
-    scopes = cast("list[Scope]", (connection.scalar(found) or "").split())
-    return Caller(owner, owner, frozenset(scopes)).checks_codes_here
+def caller(key: Row[Any]) -> Caller:
+    """Return the caller who presents this key."""
+    return Caller(
+        owner=key.owner,
+        name=key.name,
+        scopes=_scopes(key.scopes),
+        hides_code=key.hides_code,
+        may_link_verify=key.may_link_verify,
+        is_test=is_test_prefix(key.prefix),
+        limits=key.limits,
+        networks=parse_networks(key.networks or ""),
+        code_length=key.code_length,
+        usual_code_length=key.usual_code_length,
+    )
+
+
+def owning(connection: Connection, owner: str) -> Caller:
+    """Return the owner of a verification; one without a key has no scopes."""
+    found = select(*_SHOWN).where(api_keys.c.owner == owner).limit(1)
+    key = connection.execute(found).first()
+    return Caller(owner, owner, frozenset()) if key is None else caller(key)
 
 
 def environment_used_at(connection: Connection) -> int | None:
@@ -287,6 +316,10 @@ def digest(key: str) -> bytes:
     """Return the digest of a key, as stored."""
     # A header with invalid Unicode must be a wrong key, not an error.
     return sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def _scopes(written: str) -> frozenset[Scope]:
+    return frozenset(cast("list[Scope]", written.split()))
 
 
 def _new_key(mark: str) -> str:

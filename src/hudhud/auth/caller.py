@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hudhud.auth.api_key_settings import Scope
+from hudhud.core import code_lengths
 from hudhud.core.ip_addresses import Network
 
 ENVIRONMENT = "environment"
@@ -19,7 +20,8 @@ ENVIRONMENT_SCOPES: Final[frozenset[Scope]] = frozenset({"send", "verify", "read
 class Caller:
     """The owner and permissions of a request's API key.
 
-    `limits` are the key's own limits; the key of `API_KEY` has none of its own.
+    `limits` are the key's own limits; the key of `API_KEY` has none of its own. `code_length` is
+    the key's own number of digits, `usual_code_length` the one without `OTP_LENGTH`.
     """
 
     owner: str
@@ -30,6 +32,8 @@ class Caller:
     is_test: bool = False
     limits: str | None = None
     networks: tuple[Network, ...] = ()
+    code_length: int | None = None
+    usual_code_length: int | None = None
 
     @property
     def is_environment(self) -> bool:
@@ -52,6 +56,11 @@ class Caller:
     def may(self, scope: Scope) -> bool:
         """Return whether the key has this scope; admin includes all."""
         return scope in self.scopes or "admin" in self.scopes
+
+    def digits(self, of_settings: int | None) -> int:
+        """Return the length of the key's codes; `of_settings` is `OTP_LENGTH`."""
+        usual = self.usual_code_length or code_lengths.EARLIER
+        return self.code_length or of_settings or usual
 
     def sees(self, owner: str) -> bool:
         """Return whether the key can access verifications of `owner`."""

@@ -16,7 +16,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "hudhud keys create webshop",
         "hudhud keys create backoffice --scope admin --expires-in 90d",
         "hudhud keys create trial --test --limit per_number=1/30s,5/1h",
-        "hudhud keys create shop --hide-code --from 192.0.2.0/24",
+        "hudhud keys create shop --length 8 --from 192.0.2.0/24",
     ),
     "keys list": ("hudhud keys list",),
     "keys rotate": ("hudhud keys rotate webshop --overlap 7d",),

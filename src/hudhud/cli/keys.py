@@ -14,6 +14,7 @@ from hudhud.cli.durations import METAVAR, Duration, duration
 from hudhud.cli.help import CommandTyper
 from hudhud.cli.tables import ago, ahead, table
 from hudhud.cli.terminal import existing_installation, progress, warn
+from hudhud.core import code_lengths
 from hudhud.core.clock import now_ms
 from hudhud.core.errors import CommandFailed
 from hudhud.core.rates import KINDS
@@ -55,9 +56,24 @@ def create(
             f"Kinds: {', '.join(KINDS)}. Repeatable.",
         ),
     ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option(
+            metavar="DIGITS",
+            min=code_lengths.SHORTEST,
+            max=code_lengths.LONGEST,
+            help="Digits of its codes. By default OTP_LENGTH, if that is set; else "
+            f"{code_lengths.CHECKED_HERE} with the scope verify, {code_lengths.EARLIER} without.",
+        ),
+    ] = None,
     hide_code: Annotated[
-        bool, typer.Option("--hide-code", help="Omit the code from responses.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--hide-code/--show-code",
+            help="Omit the code from responses, or show it to programs that compare codes "
+            "themselves. By default omitted with the scope verify.",
+        ),
+    ] = None,
     allow_link_verify: Annotated[
         bool,
         typer.Option(
@@ -98,6 +114,7 @@ def create(
             may_link_verify=allow_link_verify,
             limits=" ".join(limit or ()),
             networks=source or (),
+            code_length=length,
             expires_at=expires_at,
             now=now,
         )

@@ -8,6 +8,7 @@ import typer
 from hudhud.cli.durations import METAVAR, Duration, duration
 from hudhud.cli.help import CommandTyper
 from hudhud.cli.terminal import warn
+from hudhud.core import code_lengths
 from hudhud.core.clock import DAY_MS, MINUTE_MS
 from hudhud.core.errors import BadRequest, SettingsError
 from hudhud.core.plain_text import shortened
@@ -84,7 +85,7 @@ def preview(
         )
     ttl_seconds = settings.otp_ttl_seconds if validity is None else _seconds(validity)
     name, bodies = texts.code_texts(template, chosen, key_name=key, ttl_seconds=ttl_seconds)
-    code = SAMPLE_CODE[: settings.otp_length]
+    code = SAMPLE_CODE[: settings.otp_length or code_lengths.CHECKED_HERE]
     _print(name, [with_code(body, code) for body in bodies])
     for text in LINK_TEXTS:
         _print(text, texts.link_texts(text, chosen, key_name=key, token=new_token()))

@@ -317,6 +317,7 @@ _KEYS = {
     "key.and": "{first}; {rest}",
     "key.from": "from {detail}",
     "key.hides_code": "codes hidden",
+    "key.digits": "{count} digits",
     "key.may_link_verify": "may verify by link",
     "key.expires": "expires {detail}",
     "key.earlier_works_until": "The previous secret works until {detail}.",
@@ -336,6 +337,7 @@ _KEYS = {
         "A key cannot be used from “{shown}”: write addresses or networks, like 192.0.2.7 or "
         "192.0.2.0/24."
     ),
+    "key.code_length": "Codes have {shortest} to {longest} digits.",
     "key.days": "A key expires after 1 to {detail} days, or never.",
     "key.no_limit": (
         "Not a valid limit: write it as 1/30s,5/1h,10/1d (units s, m, h, d), or 0 for none."

@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hudhud.core import code_lengths
 from hudhud.core.env_files import read_environment
 from hudhud.core.errors import SettingsError
 from hudhud.core.setting_types import (
@@ -106,7 +107,13 @@ class Settings(BaseModel):
     default_locale: Locale = Field(
         "en", description="Language if the number's country does not determine one"
     )
-    otp_length: int = Field(4, ge=4, le=10, description="Digits of a code")
+    otp_length: int | None = Field(
+        None,
+        ge=code_lengths.SHORTEST,
+        le=code_lengths.LONGEST,
+        description="Digits of a code; if unset, 6 for keys made by Hudhud with the scope verify, "
+        "4 for API_KEY, older keys and keys without that scope",
+    )
     otp_ttl_seconds: int = Field(300, ge=5, le=86_400, description="Seconds a code is valid")
     otp_max_attempts: int = Field(
         5, ge=1, le=10, description="Wrong codes after which a verification has failed"

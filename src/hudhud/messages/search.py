@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from hudhud.core import phones
+from hudhud.core.code_lengths import LONGEST, SHORTEST
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.sentences import Sentence
 from hudhud.db import phone_index
@@ -38,7 +39,7 @@ from hudhud.messages.states import STATUSES, StatusFilter, fits
 
 MOST_WITH_ONE_CODE = 200
 # A search term without a digit is a word, not a code.
-CODE = re.compile(r"(?=.*\d)[A-Z0-9]{4,10}", re.ASCII)
+CODE = re.compile(rf"(?=.*\d)[A-Z0-9]{{{SHORTEST},{LONGEST}}}", re.ASCII)
 PHONE = re.compile(r"\+?\d+", re.ASCII)
 
 

@@ -215,7 +215,7 @@ def _counts_once_checked(connection: Connection, row: Row[Any], caller: Caller) 
         return False
     if caller.owner == row.api_key:
         return not caller.checks_codes_here
-    return not api_keys.checks_codes_here(connection, row.api_key)
+    return not api_keys.owning(connection, row.api_key).checks_codes_here
 
 
 def _write_down(connection: Connection, found: _Found, now: int) -> None:

@@ -4,8 +4,8 @@ import re
 import secrets
 import unicodedata
 
-SHORTEST = 4
-LONGEST = 10
+from hudhud.core.code_lengths import LONGEST, SHORTEST
+
 # Codes supplied by callers.
 OWN = re.compile(rf"[0-9A-Za-z]{{{SHORTEST},{LONGEST}}}", re.ASCII)
 # Upper bound, so that normalising takes bounded time; longer texts are wrong codes.

@@ -20,7 +20,7 @@ class VerificationStarter:
         limits: Limits,
         *,
         channel: str,
-        code_length: int,
+        code_length: int | None,
         ttl_seconds: int,
     ) -> None:
         self._cipher = cipher
@@ -43,7 +43,7 @@ class VerificationStarter:
             request.template, locale, key_name=caller.name, ttl_seconds=ttl
         )
         verification_id = new_verification_id(now)
-        code = request.code or new_code(request.length or self._code_length)
+        code = request.code or new_code(request.length or caller.digits(self._code_length))
         compared = canonical(code)
         return NewVerification(
             id=verification_id,

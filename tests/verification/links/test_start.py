@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from sqlalchemy import func, select
 
+from hudhud.auth import api_keys
 from hudhud.auth.caller import Caller
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import now_ms
@@ -25,6 +26,7 @@ from hudhud.verification.check import Check, Checked, CodeChecker
 from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.links import tokens
 from hudhud.verification.links.inbound import ANSWERED_AGAIN_MS
+from support.keys import make_key
 from support.links import (
     ACCOUNT,
     KEY,
@@ -254,6 +256,20 @@ def test_the_text_is_answered_with_a_code_in_the_same_chat(database: Database) -
     assert (message.channel, message.only_sender, message.status) == ("linked", SENDER, "queued")
     assert (message.created_at, message.available_at) == (NOW + 5, NOW + 5)
     assert CODE_LINE.search(message.body)
+
+
+@pytest.mark.parametrize(
+    ("of_settings", "own", "digits"), [(None, None, 6), (5, None, 5), (5, 8, 8)]
+)
+def test_code_of_a_link_is_as_long_as_its_key_wants(
+    database: Database, of_settings: int | None, own: int | None, digits: int
+) -> None:
+    key = make_key(database, code_length=own)
+    with database.read() as connection:
+        shop = api_keys.caller(api_keys.stored(connection, key))
+    link = start(database, EGYPT, by=shop)
+    write(database, text_of(link.url), otp_length=of_settings)
+    assert len(code_of(stored(database, link.verification_id))) == digits
 
 
 def test_validity_of_the_code_begins_when_the_text_arrives(database: Database) -> None:

@@ -314,7 +314,7 @@ def test_text_on_the_sandbox_yields_the_code(server: WebServer) -> None:
     (taken,) = server.client.get("/api/v1/sandbox/messages", params={"phoneNumber": PHONE}).json()[
         "messages"
     ]
-    code = re.search(r"^\d{4}$", taken["text"], re.MULTILINE)
+    code = re.search(r"^\d{6}$", taken["text"], re.MULTILINE)
     assert code is not None
     body = {"verificationId": link["verificationId"], "otp": code.group()}
     checked = server.client.post("/api/v1/otp/verify", json=body).json()

@@ -64,7 +64,7 @@ def test_exact_answer(shop: KeyedApi) -> None:
     assert answer.status_code == 202
     assert re.fullmatch(
         r'\{"message":"OTP request accepted and has been queued for sending\.",'
-        r'"otp":"[0-9]{4}","jobId":[1-9][0-9]*,'
+        r'"otp":"[0-9]{6}","jobId":[1-9][0-9]*,'
         r'"otp_expires_at":"[0-9T:.-]{23}Z","verificationId":"v[0-9a-f]{43}"\}',
         answer.text,
     )
@@ -84,7 +84,7 @@ def test_exact_answer_without_the_code(shop: KeyedApi) -> None:
 @pytest.mark.parametrize("field", ["locale", "template", "length", "ttlSeconds", "code"])
 @pytest.mark.parametrize("value", [None, ""])
 def test_empty_option_counts_as_missing(shop: KeyedApi, field: str, value: Any) -> None:
-    assert len(shop.accepted(**{field: value})["otp"]) == 4
+    assert len(shop.accepted(**{field: value})["otp"]) == 6
 
 
 @pytest.mark.parametrize("length", [4, 7, 10, "4", "10"])

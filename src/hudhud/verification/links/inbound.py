@@ -63,7 +63,7 @@ class LinkReplies:
         countries: CountryPolicy,
         *,
         channel: str,
-        code_length: int,
+        code_length: int | None,
         ttl_seconds: int,
     ) -> None:
         self._database = database
@@ -154,7 +154,8 @@ class LinkReplies:
 
     def _send_code(self, connection: Connection, row: Row[Any], chat: Chat, now: int) -> None:
         """Generate and queue a code for the chat; its validity starts now."""
-        code = new_code(self._code_length)
+        owner = api_keys.owning(connection, row.api_key)
+        code = new_code(owner.digits(self._code_length))
         expires_at = now + self._ttl_seconds * 1000
         template, body = self._templates.render(
             None,

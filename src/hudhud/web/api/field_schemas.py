@@ -2,6 +2,7 @@
 
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIType, Schema
 
+from hudhud.core import code_lengths
 from hudhud.messages.templates import language_tags
 from hudhud.verification import codes
 from hudhud.web.api.fields import FLAGS
@@ -42,7 +43,7 @@ TYPED_CODE = Schema(
         Schema(
             type=OpenAPIType.INTEGER,
             minimum=0,
-            maximum=10**codes.LONGEST - 1,
+            maximum=10**code_lengths.LONGEST - 1,
             description="Compared with and without leading zeros.",
         ),
     ],

@@ -29,6 +29,7 @@ from litestar.openapi.spec import (
 )
 
 from hudhud import __version__
+from hudhud.core import code_lengths
 from hudhud.core.phones import INTERNATIONAL
 from hudhud.verification import codes
 from hudhud.verification.lifecycle import STATUSES
@@ -81,7 +82,7 @@ SEND_BODY = Schema(
             description="A template of templates.toml.",
             examples=["otp"],
         ),
-        "length": _whole("Digits of the code.", codes.SHORTEST, codes.LONGEST),
+        "length": _whole("Digits of the code.", code_lengths.SHORTEST, code_lengths.LONGEST),
         "ttlSeconds": _whole("How long the code is valid.", 60, 900),
         "code": Schema(
             type=OpenAPIType.STRING,

@@ -6,6 +6,7 @@ import structlog
 from litestar import Response, post
 from msgspec import UNSET, UnsetType
 
+from hudhud.core import code_lengths
 from hudhud.core.clock import iso, now_ms
 from hudhud.core.errors import BadRequest
 from hudhud.core.ip_addresses import node_address
@@ -74,7 +75,7 @@ def send_request(fields: Fields, idempotent: IdempotentRequest | None) -> SendRe
         phone=number_to_send_to(fields.raw("phoneNumber")),
         locale=locale(fields),
         template=fields.matching("template", NAME, "the name of a template"),
-        length=fields.whole("length", codes.SHORTEST, codes.LONGEST),
+        length=fields.whole("length", code_lengths.SHORTEST, code_lengths.LONGEST),
         ttl_seconds=fields.whole("ttlSeconds", SHORTEST_TTL, LONGEST_TTL),
         code=fields.matching("code", codes.OWN, "4 to 10 digits or letters"),
         reference=fields.text("reference", LONGEST_NAME),

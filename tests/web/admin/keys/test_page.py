@@ -71,8 +71,9 @@ def test_every_option_is_stored_shown_and_audited(member: Person, served: WebSer
     answer = make(
         member,
         name="everything",
-        scope=["read", "send"],
-        hide_code="on",
+        scope=["read", "send", "verify"],
+        show_code="on",
+        code_length="8",
         link_verify="on",
         networks="192.0.2.7, 2001:db8::/32",
         days="90",
@@ -81,14 +82,15 @@ def test_every_option_is_stored_shown_and_audited(member: Person, served: WebSer
         per_key="",
     )
     row = stored(served, shown_in(answer))
-    assert (row.scopes, row.hides_code, row.may_link_verify) == ("send read", True, True)
+    assert (row.scopes, row.hides_code, row.may_link_verify) == ("send verify read", False, True)
+    assert row.code_length == 8
     assert row.networks == "192.0.2.7 2001:db8::/32"
     assert row.limits == "per_number=2/1m,9/1h per_prefix=0"
     assert row.expires_at - row.created_at == 90 * DAY_MS
     seen = row_of(member.get(KEYS).text, row.prefix)
     for part in (
-        "everything answers without the code links may approve",
-        "send, read",
+        "everything codes of 8 digits links may approve",
+        "send, verify, read",
         "For one number: 2/1m,9/1h For neighbouring numbers: no limit",
         "192.0.2.7 2001:db8::/32 not yet",
     ):
@@ -96,9 +98,15 @@ def test_every_option_is_stored_shown_and_audited(member: Person, served: WebSer
     audit = "/admin/audit?what=keys"
     assert f"Scopes: {api_keys.described(row).english()}." in member.get(audit).text
     arabic = member.client.get(audit, headers={"Accept-Language": "ar"}).text
-    for words in ("الأكواد مخفية", "يسمح بالتحقق بالرابط", "ينتهي في "):
+    for words in (" أرقام", "يسمح بالتحقق بالرابط", "ينتهي في "):
         assert words in arabic
-    assert "codes hidden" not in arabic
+    assert " digits" not in arabic
+
+
+def test_key_that_has_codes_checked_here_hides_them(member: Person, served: WebServer) -> None:
+    row = stored(served, shown_in(make(member, name="hiding", scope=["send", "verify"])))
+    assert (row.hides_code, row.code_length) == (True, None)
+    assert "hiding answers without the code" in row_of(member.get(KEYS).text, row.prefix)
 
 
 def test_a_test_key_is_marked(member: Person, served: WebServer) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hudhud.auth.api_key_settings import DEFAULT_SCOPES, WrongSetting
+from hudhud.auth.api_key_settings import DEFAULT_SCOPES, WrongSetting, wrong_code_length
+from hudhud.core import code_lengths
 from hudhud.core.rates import KINDS, UNIT_MS, LimitKind, parse_rates
 from hudhud.core.sentences import say
 from hudhud.core.whole_numbers import whole_number
@@ -19,10 +20,11 @@ class KeyForm:
     name: str = ""
     scopes: Sequence[str] = DEFAULT_SCOPES
     is_test: bool = False
-    hides_code: bool = False
+    shows_code: bool = False
     may_link_verify: bool = False
     networks: str = ""
     days: str = ""
+    digits: str = ""
     limits: dict[LimitKind, str] = field(default_factory=dict)
 
     def own_limits(self) -> str:
@@ -43,6 +45,14 @@ class KeyForm:
         """Return the addresses and networks, separated by commas or spaces."""
         return self.networks.replace(",", " ").split()
 
+    def code_length(self) -> int | None:
+        """Return the digits of codes, or None for the usual ones. Raises WrongSetting."""
+        typed = self.digits.strip()
+        length = whole_number(typed, most=code_lengths.LONGEST) if typed else None
+        if typed and length is None:
+            raise wrong_code_length()
+        return length
+
     def expires_at(self, now: int) -> int | None:
         """Return when the key expires, or None for never. Raises WrongSetting."""
         typed = self.days.strip()
@@ -60,9 +70,10 @@ def typed_in(form: Form) -> KeyForm:
         name=form.one("name"),
         scopes=form.all("scope"),
         is_test=bool(form.one("test")),
-        hides_code=bool(form.one("hide_code")),
+        shows_code=bool(form.one("show_code")),
         may_link_verify=bool(form.one("link_verify")),
         networks=form.one("networks"),
         days=form.one("days"),
+        digits=form.one("code_length"),
         limits={kind: form.one(kind) for kind in KINDS},
     )

@@ -167,6 +167,7 @@ def _read(state: AppState) -> Secrets:
 def _make(state: AppState, actor: Actor, typed: KeyForm) -> NewKey:
     now = now_ms()
     limits, expires_at = typed.own_limits(), typed.expires_at(now)
+    code_length = typed.code_length()
     with state.database.write() as connection:
         lock(connection, Lock.API_KEYS)
         key = api_keys.create(
@@ -174,10 +175,11 @@ def _make(state: AppState, actor: Actor, typed: KeyForm) -> NewKey:
             typed.name,
             typed.scopes,
             is_test=typed.is_test,
-            hides_code=typed.hides_code,
+            hides_code=False if typed.shows_code else None,
             may_link_verify=typed.may_link_verify,
             limits=limits,
             networks=typed.network_list(),
+            code_length=code_length,
             expires_at=expires_at,
             now=now,
         )
