@@ -36,7 +36,7 @@ NAMES = [
     "Device", "disabled", "disconnected", "isolation_level", "new_device", "raiseExceptions",
     "RawAgent", "request_body", "unraisablehook", "waiting_for_100_continue",
     # Names looked up at run time: limits, log levels, parameters of a statement.
-    "b_*", "critical", "limit_per_*", "limit_wrong_codes",
+    "b_*", "critical", "limit_per_*", "limit_wrong_codes", "limit_links",
     # Imports for annotations in quotes, which vulture misses.
     "NotifyBase", "PostgresInsert", "ReceivedMessage", "SqliteInsert",
     "traceback",  # a parameter of __exit__

@@ -70,8 +70,8 @@ def test_self_test_shows_both_languages_and_exits(tmp_path: Path, temporary: Pat
     egyptian, british = re.split(r"The phone \+447700900123 received:", ended.stdout)
     assert "The phone +201001234567 received:" in egyptian
     assert re.search(r"[\u0600-\u06ff]", egyptian)
-    assert re.search(r"^ {4}\d{4}$", egyptian, re.MULTILINE)
-    assert re.search(r"^ {4}\d{4}$", british, re.MULTILINE)
+    assert re.search(r"^ {4}\d{6}$", egyptian, re.MULTILINE)
+    assert re.search(r"^ {4}\d{6}$", british, re.MULTILINE)
     assert not re.search(r"[\u0600-\u06ff]", british)
     assert ended.stdout.endswith("Both messages arrived, were decrypted and read.\n")
     assert list(temporary.iterdir()) == []

@@ -32,7 +32,7 @@ from waemu.client import EmulatorProcess
 from waemu.faults import Faults
 
 OTP = "/api/v1/otp"
-CODE = re.compile(r"^\d{4}$", re.MULTILINE)
+CODE = re.compile(r"^\d{6}$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")

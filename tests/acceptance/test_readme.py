@@ -17,7 +17,7 @@ README = Path(__file__).parents[2] / "README.md"
 PHONE = "+201001234567"
 # The test reads the code from the sandbox in place of a phone.
 SCOPES = [f"--scope={scope}" for scope in ("send", "verify", "read", "sandbox")]
-CODE = re.compile(r"^\d{4}$", re.MULTILINE)
+CODE = re.compile(r"^\d{6}$", re.MULTILINE)
 CURL_REFUSED = 22
 KEY = re.compile(r"hh_live_[\w-]+")
 

@@ -33,7 +33,7 @@ class TestKey:
     def __init__(self, live: LinkedService, variables: dict[str, str]) -> None:
         self._live = live
         self._environment = {**os.environ, **variables}
-        self.key = self._keys("create", "ci", "--test").strip()
+        self.key = self._keys("create", "ci", "--test", "--show-code").strip()
         wait_until(self._is_known, SECONDS, "the key to be known")
 
     def _keys(self, *arguments: str) -> str:

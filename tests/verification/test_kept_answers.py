@@ -20,7 +20,7 @@ from hudhud.db.engine import Database
 from hudhud.verification import kept_answers
 from hudhud.verification.check import Check, Checked, CodeChecker
 from hudhud.verification.idempotency import KEPT_MS, IdempotentRequest
-from hudhud.verification.limits.rate_limits import Limits
+from hudhud.verification.limits.rate_limits import NO_LIMITS, Limits
 from hudhud.verification.links.start import LinkRequest, StartedLink
 from hudhud.verification.new_verification import Accepted
 from hudhud.verification.resend import Resent
@@ -260,7 +260,7 @@ def linked(database: Database) -> Database:
 def test_repeated_request_for_a_link_gets_the_same_link(linked: Database) -> None:
     first = link(linked, keyed())
     again = link(linked, keyed(), now=NOW + 1000)
-    assert again == replace(first, is_repeated=True)
+    assert again == replace(first, quota=NO_LIMITS, is_repeated=True)
     assert (again.url, again.token) == (first.url, first.token)
     assert count(linked, tables.verifications) == 1
 

@@ -14,7 +14,7 @@ from hudhud.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from hudhud.core.errors import BadRequest
 
 LimitKind = Literal[
-    "per_number", "per_key", "per_client_ip", "per_country", "per_prefix", "wrong_codes"
+    "per_number", "per_key", "per_client_ip", "per_country", "per_prefix", "wrong_codes", "links"
 ]
 KINDS: Final[tuple[LimitKind, ...]] = get_args(LimitKind)
 

@@ -140,6 +140,11 @@ class Settings(BaseModel):
         description="Wrong codes typed for one number, over all codes of a key: 10/1h,20/1d if "
         "unset, also for API_KEY; 0 for no limit",
     )
+    limit_links: LimitRates = Field(
+        None,
+        description="Links that name one number: 10/1h,20/1d if unset, also for API_KEY; 0 for no "
+        "limit",
+    )
     limit_total: LimitRates = Field(None, description="Sends of the whole service")
     allowed_countries: Countries = Field(
         (), description="The only countries that receive codes, for example EG,SA,AE"

@@ -148,7 +148,7 @@ class Resender:
             raise admission.full(room)
 
     def _take_limits(self, connection: Connection, caller: Caller, phone: Phone, now: int) -> Quota:
-        applying = self._limits.limits_for(caller, phone, None)
+        applying = self._limits.of_send(caller, phone, None)
         if not applying:
             return NO_LIMITS
         numbers = whatsapp_accounts.numbers_of(connection, [phone.number])[phone.number]

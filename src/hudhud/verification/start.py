@@ -57,7 +57,7 @@ class VerificationStarter:
             locale=locale,
             body=body,
             channel=SANDBOX if caller.is_test else self._channel,
-            limits=self._limits.limits_for(caller, request.phone, request.client_ip),
+            limits=self._limits.of_send(caller, request.phone, request.client_ip),
             request_id=request_id,
             created_at=now,
             expires_at=now + ttl * 1000,

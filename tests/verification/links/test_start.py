@@ -10,19 +10,20 @@ from sqlalchemy import func, select
 
 from hudhud.auth import api_keys
 from hudhud.auth.caller import Caller
-from hudhud.channels.base import Inbound
+from hudhud.channels.base import Account, Inbound
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.errors import BadRequest, Gone, NotAllowed, NotFound, NotReady, TooMany
 from hudhud.core.phones import Phone
 from hudhud.db.engine import Database
 from hudhud.db.tables import conversions, events, link_answers, verifications
-from hudhud.messages import counters
+from hudhud.messages import counters, whatsapp_accounts
 from hudhud.messages.templates.catalog import LinkMode
 from hudhud.messages.templates.shipped import CODE_LINE
 from hudhud.senders import records
 from hudhud.verification import lifecycle
 from hudhud.verification.check import Check, Checked, CodeChecker
+from hudhud.verification.limits import rate_limits
 from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.links import tokens
 from hudhud.verification.links.inbound import ANSWERED_AGAIN_MS
@@ -162,12 +163,28 @@ def test_paused_or_stopped_number_is_the_last_choice(
     assert len(chosen) == 2
 
 
-def test_links_are_exempt_from_limits_per_number(
-    database: Database,
-) -> None:
-    limited = caller("k", "send", "verify", limits="per_number=1/1h per_prefix=1/1h")
+def test_links_to_a_number_are_limited_apart_from_its_sends(database: Database) -> None:
+    limited = caller("k", "send", "verify", limits="per_number=1/1h per_prefix=1/1h links=3/1h")
     for _ in range(3):
         start(database, EGYPT, by=limited)
+    with pytest.raises(TooMany) as refused:
+        start(database, EGYPT, by=limited)
+    assert refused.value.word == "rate_limited"
+    assert str(refused.value).startswith("Too many links for this number: at most 3 in 1h.")
+    start(database, Phone(OTHER, "EG"), by=limited)
+    start(database, by=limited)
+    with database.write() as connection:
+        rate_limits.forget(connection, EGYPT.number)
+    start(database, EGYPT, by=limited)
+
+
+def test_links_to_all_numbers_of_an_account_are_limited_together(database: Database) -> None:
+    limited = caller("k", "send", "verify", limits="links=1/1h")
+    with database.write() as connection:
+        whatsapp_accounts.remember(connection, phone=PHONE, account=Account(OTHER, None))
+    start(database, EGYPT, by=limited)
+    with pytest.raises(TooMany):
+        start(database, Phone(OTHER, "EG"), by=limited)
 
 
 def test_limit_of_a_key_applies_to_links_without_a_number(database: Database) -> None:

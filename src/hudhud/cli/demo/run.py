@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from hudhud.auth.admin_password import make_password
 from hudhud.auth.api_keys import LIVE_MARK
+from hudhud.core.code_lengths import CHECKED_HERE
 from hudhud.core.errors import CommandFailed
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
@@ -169,6 +170,7 @@ class _Service:
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "API_KEY": self.api_key,
+            "OTP_LENGTH": str(CHECKED_HERE),
             "ADMIN_USERNAME": ADMIN,
             "ADMIN_PASSWORD": self.admin_password,
             "DATA_DIR": str(folder / "data"),

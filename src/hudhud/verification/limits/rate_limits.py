@@ -32,12 +32,18 @@ DEFAULTS: Final[Mapping[LimitKind, Rates]] = {
     ),
     "per_prefix": (Rate(1000, 10 * UNIT_MS["m"]),),
     "wrong_codes": (Rate(10, UNIT_MS["h"]), Rate(20, UNIT_MS["d"])),
+    "links": (Rate(10, UNIT_MS["h"]), Rate(20, UNIT_MS["d"])),
 }
 # Applies to checks; sends are only refused because of it.
 WRONG_CODES: Final = "wrong_codes"
-# Sends to one number and wrong codes are few: counted by the millisecond, others in parts.
-EXACT: Final[frozenset[LimitKind]] = frozenset({"per_number", WRONG_CODES})
-OF_NUMBERS: Final = ("per_number", WRONG_CODES)
+# Of the links that name one number. Its sends are counted apart, so that neither uses up the other.
+LINKS: Final = "links"
+# The limits on one number. These are few: counted by the millisecond, others in parts.
+OF_NUMBERS: Final[tuple[LimitKind, ...]] = ("per_number", WRONG_CODES, LINKS)
+# The earlier application had no wrong tries and no links to limit.
+ALSO_OF_ENVIRONMENT: Final[frozenset[LimitKind]] = frozenset({WRONG_CODES, LINKS})
+OF_SENDS: Final = tuple(kind for kind in KINDS if kind not in (WRONG_CODES, LINKS))
+OF_LINKS: Final[tuple[LimitKind, ...]] = ("per_key", "per_client_ip", LINKS)
 PARTS = 60
 NEIGHBOURS_DIGITS = 4
 # Counts are kept this much longer, because the clocks of machines differ.
@@ -52,6 +58,7 @@ WHOM: Final[Mapping[str, str]] = {
     "per_prefix": "to numbers like this one",
     "total": "in all",
 }
+LINKS_FOR_NUMBER: Final = "Too many links for this number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +114,9 @@ class LimitReached(TooMany):
     def __init__(self, quota: Quota) -> None:
         last = self.policy = max(_used_up(quota.policies), key=lambda policy: policy.reset_ms)
         retry_after = last.reset_seconds
+        what = LINKS_FOR_NUMBER if last.name == LINKS else f"Too many codes {WHOM[last.name]}"
         sentence = (
-            f"Too many codes {WHOM[last.name]}: at most {last.rate.most} in "
+            f"{what}: at most {last.rate.most} in "
             f"{span(last.rate.window_ms)}. Try again in {retry_after} s."
         )
         super().__init__(sentence, "rate_limited", retry_after)
@@ -143,27 +151,19 @@ class Limits:
         """Return the rates for keys created by Hudhud without own limits."""
         return self._shared.get(kind, DEFAULTS.get(kind, ()))
 
-    def limits_for(self, caller: Caller, phone: Phone | None, client_ip: str | None) -> list[Limit]:
-        """Return the limits that apply to this send; nothing is counted yet.
-
-        With `phone` None, for an unknown number, limits on numbers, countries and prefixes are
-        omitted.
-        """
-        apart = " test" if caller.is_test else ""
-        own = parse_own_limits(caller.limits)
-        limits: list[Limit] = []
-        for kind in KINDS:
-            if kind == WRONG_CODES:
-                continue
-            rates = own.get(kind, self._of_settings(kind, caller))
-            subject = _subject(kind, caller, phone, client_ip) if rates else None
-            if subject is not None:
-                whose = f" {caller.owner}" if kind in own else apart
-                limits.extend(_limits(kind, f"{kind} {subject}{whose}", rates))
-        limits.extend(_limits("total", f"total{apart}", self._total))
-        if phone is not None and not caller.is_environment:
+    def of_send(self, caller: Caller, phone: Phone, client_ip: str | None) -> list[Limit]:
+        """Return the limits that apply to this send; nothing is counted yet."""
+        limits = self._of_kinds(OF_SENDS, caller, phone, client_ip)
+        if not caller.is_environment:
             limits.extend(self.wrong_codes_of(caller, caller.owner, phone.number))
         return limits
+
+    def of_link(self, caller: Caller, phone: Phone | None, client_ip: str | None) -> list[Limit]:
+        """Return the limits that apply to this link; nothing is counted yet.
+
+        A link may name no number.
+        """
+        return self._of_kinds(OF_LINKS, caller, phone, client_ip)
 
     def wrong_codes_of(self, caller: Caller, owner: str, number: str) -> list[Limit]:
         """Return the limit of wrong codes for a number over all codes of the key `owner`.
@@ -174,8 +174,29 @@ class Limits:
         rates = own.get(WRONG_CODES, self.usual(WRONG_CODES))
         return _limits(WRONG_CODES, f"{WRONG_CODES} {number} {owner}", rates)
 
+    def _of_kinds(
+        self,
+        kinds: Iterable[LimitKind],
+        caller: Caller,
+        phone: Phone | None,
+        client_ip: str | None,
+    ) -> list[Limit]:
+        apart = " test" if caller.is_test else ""
+        own = parse_own_limits(caller.limits)
+        limits: list[Limit] = []
+        for kind in kinds:
+            rates = own.get(kind, self._of_settings(kind, caller))
+            subject = _subject(kind, caller, phone, client_ip) if rates else None
+            if subject is not None:
+                whose = f" {caller.owner}" if kind in own else apart
+                limits.extend(_limits(kind, f"{kind} {subject}{whose}", rates))
+        limits.extend(_limits("total", f"total{apart}", self._total))
+        return limits
+
     def _of_settings(self, kind: LimitKind, caller: Caller) -> Rates:
-        return self._shared.get(kind, ()) if caller.is_environment else self.usual(kind)
+        if caller.is_environment and kind not in ALSO_OF_ENVIRONMENT:
+            return self._shared.get(kind, ())
+        return self.usual(kind)
 
 
 def for_each_number(
@@ -203,12 +224,12 @@ def _subject(
         return None
     if kind == "per_country":
         return region(phone)
-    return phone.number if kind == "per_number" else phone.number[:-NEIGHBOURS_DIGITS]
+    return phone.number[:-NEIGHBOURS_DIGITS] if kind == "per_prefix" else phone.number
 
 
 def _limits(name: str, subject: str, rates: Rates) -> list[Limit]:
     """Return one limit for exactly counted rates, else one per rate."""
-    if name in EXACT:
+    if name in OF_NUMBERS:
         return [Limit(name, subject, rates, 1)] if rates else []
     return [
         Limit(name, f"{subject} {span(rate.window_ms)}", (rate,), rate.window_ms // PARTS)

@@ -22,6 +22,7 @@ from hudhud.core.phones import Phone
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
+from hudhud.messages import whatsapp_accounts
 from hudhud.messages.templates.catalog import LinkMode, Templates
 from hudhud.senders import records
 from hudhud.verification.idempotency import IdempotentRequest
@@ -153,8 +154,7 @@ class LinkStarter:
             locale=locale,
             token=token,
             text=self._templates.link_text(request.mode, locale, key_name=caller.name, token=token),
-            # Nothing is sent to the number before its owner writes, so its limits do not apply.
-            limits=self._limits.limits_for(caller, None, request.client_ip),
+            limits=self._limits.of_link(caller, request.phone, request.client_ip),
             created_at=now,
         )
 
@@ -163,7 +163,7 @@ class LinkStarter:
             self._countries.check(new.request.phone)
         number = _number_to_write_to(connection, new.channel, now=new.created_at)
         url = _chat_address(new.channel, number, new.text)
-        quota = self._take_limits(connection, new.limits, new.created_at)
+        quota = _take_limits(connection, new)
         row = self._row(new, url)
         connection.execute(tables.verifications.insert().values(row))
         events.verification_changed(
@@ -190,14 +190,20 @@ class LinkStarter:
             "redirect_url": new.request.redirect_url,
         }
 
-    def _take_limits(self, connection: Connection, applying: Sequence[Limit], now: int) -> Quota:
-        if not applying:
-            return NO_LIMITS
-        lock(connection, Lock.LIMITS)
-        (taken,) = rate_limits.take(connection, [applying], now=now)
-        if not isinstance(taken, Quota):
-            raise taken
-        return taken
+
+def _take_limits(connection: Connection, new: _NewLink) -> Quota:
+    applying = new.limits
+    if not applying:
+        return NO_LIMITS
+    if new.request.phone is not None:
+        phone = new.request.phone.number
+        numbers = whatsapp_accounts.numbers_of(connection, [phone])[phone]
+        applying = rate_limits.for_each_number(applying, phone, numbers)
+    lock(connection, Lock.LIMITS)
+    (taken,) = rate_limits.take(connection, [applying], now=new.created_at)
+    if not isinstance(taken, Quota):
+        raise taken
+    return taken
 
 
 def _refuse_mode(request: LinkRequest, caller: Caller) -> None:

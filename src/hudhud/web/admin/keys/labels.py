@@ -25,6 +25,7 @@ def kind_words(fmt: Format) -> dict[LimitKind, str]:
         "per_country": fmt.gettext("For one country"),
         "per_prefix": fmt.gettext("For neighbouring numbers"),
         "wrong_codes": fmt.gettext("Wrong codes for one number"),
+        "links": fmt.gettext("Links for one number"),
     }
 
 
