@@ -34,7 +34,8 @@ from hudhud.db.migrate import (
 from hudhud.db.tables import installation, messages, metadata
 from hudhud.maintenance.alerts.state import AlertState, read_all
 from hudhud.messages import listing, statistics, text_store, timeline
-from hudhud.messages.search import JobFilter, PageCursor, SearchLimits
+from hudhud.messages.page_cursor import PageCursor
+from hudhud.messages.search import JobFilter, SearchLimits
 from hudhud.messages.states import STATUSES
 from hudhud.senders import overview
 from support.queued import NOW, accept, stored, submit

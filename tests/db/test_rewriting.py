@@ -26,7 +26,8 @@ from hudhud.db.tables import (
     webhook_endpoints,
 )
 from hudhud.messages import listing
-from hudhud.messages.search import JobFilter, PageCursor
+from hudhud.messages.page_cursor import PageCursor
+from hudhud.messages.search import JobFilter
 from support.queued import NOW
 from support.stored_jobs import CIPHER, StoredJob, put_jobs
 

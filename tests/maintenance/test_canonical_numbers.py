@@ -12,7 +12,8 @@ from hudhud.db.engine import Database
 from hudhud.db.rewriting import Rewriting
 from hudhud.maintenance.canonical_numbers import REWRITES
 from hudhud.messages import contacts, listing, whatsapp_accounts
-from hudhud.messages.search import JobFilter, PageCursor
+from hudhud.messages.page_cursor import PageCursor
+from hudhud.messages.search import JobFilter
 from support.queued import NOW
 from support.services import wait_until
 from support.stored_jobs import CIPHER, StoredJob, put_jobs

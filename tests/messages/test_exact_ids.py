@@ -10,7 +10,8 @@ from hudhud.db.engine import Database
 from hudhud.db.tables import api_keys
 from hudhud.messages import exact_ids, listing
 from hudhud.messages.exact_ids import Exact, job_number
-from hudhud.messages.search import JobFilter, PageCursor, SearchLimits
+from hudhud.messages.page_cursor import PageCursor
+from hudhud.messages.search import JobFilter, SearchLimits
 from hudhud.messages.states import STATUSES
 from support.queued import NOW, change, verification_of
 from support.stored_jobs import CIPHER, StoredJob, put_jobs

@@ -17,7 +17,8 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import listing, text_store, whatsapp_accounts
 from hudhud.messages.listing import JobPage
-from hudhud.messages.search import JobFilter, PageCursor, SearchLimits
+from hudhud.messages.page_cursor import PageCursor
+from hudhud.messages.search import JobFilter, SearchLimits
 from hudhud.messages.states import STATUSES, LegacyStatus, legacy_status
 from hudhud.messages.templates.catalog import with_code
 from hudhud.verification import lifecycle

@@ -23,7 +23,8 @@ from hudhud.core.whole_numbers import whole_number
 from hudhud.db.tables import storable
 from hudhud.messages import code_searches, listing
 from hudhud.messages.listing import LARGEST_PAGE, MOST_COUNTED, JobPage, Total
-from hudhud.messages.search import JobFilter, PageCursor, messages_with
+from hudhud.messages.page_cursor import PageCursor
+from hudhud.messages.search import JobFilter, messages_with
 from hudhud.messages.states import STATUSES, StatusFilter
 from hudhud.web.admin.ui.actor import Actor
 from hudhud.web.admin.ui.render_thread import in_render_thread
