@@ -23,6 +23,7 @@ from hudhud.core.crypto import Cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
+from hudhud.messages.delivery_spans import PastTimes
 from hudhud.verification.build import (
     build_code_cipher,
     build_countries,
@@ -89,6 +90,7 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
         address_policy=build_address_policy(settings),
         webhook_secrets=build_webhook_cipher(settings),
         limits=limits,
+        past_times=PastTimes(),
         sender=sender,
         code_ttl_seconds=settings.otp_ttl_seconds,
         code_max_attempts=settings.otp_max_attempts,

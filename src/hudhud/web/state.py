@@ -12,6 +12,7 @@ from hudhud.auth.wrong_keys import WrongKeys
 from hudhud.core.crypto import Cipher, CodeCipher
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
+from hudhud.messages.delivery_spans import PastTimes
 from hudhud.verification.check import Check, Checked
 from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.links.inbound import LinkReplies
@@ -54,6 +55,7 @@ class AppState:
     address_policy: AddressPolicy
     webhook_secrets: Cipher
     limits: Limits
+    past_times: PastTimes
     sender: OwnSender
     code_ttl_seconds: int
     code_max_attempts: int
