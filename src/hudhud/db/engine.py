@@ -28,6 +28,7 @@ class Database:
 
     def __init__(self, url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
         self.url = with_driver(make_url(url))
+        self.busy_timeout_ms = busy_timeout_ms
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         engine = sqlite_engine if self.is_sqlite else postgres_engine
         self.engine = engine(self.url, busy_timeout_ms)
@@ -45,11 +46,15 @@ class Database:
         On SQLite it takes the write lock at the start, waiting at most `busy_timeout_ms`.
         Raises sqlalchemy.exc.OperationalError if the lock or the disk is unavailable.
         """
-        with (
-            self.engine.connect().execution_options(hudhud_write=True) as connection,
-            connection.begin(),
-        ):
+        with self.connect_to_write() as connection, connection.begin():
             yield connection
+
+    def connect_to_write(self, *, waits: bool = True) -> Connection:
+        """Return a connection whose transactions write.
+
+        Unless it `waits`, its `begin` raises dialects.Locked while others hold SQLite's lock.
+        """
+        return self.engine.connect().execution_options(hudhud_write=True, hudhud_waits=waits)
 
     def notify(self, connection: Connection) -> None:
         """Ring every waiting doorbell when this transaction commits."""

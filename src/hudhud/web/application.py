@@ -111,8 +111,8 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
         warming.cancel()
         waiting.stop()
         feed.stop()
-        checks.stop()
-        acceptances.stop()
+        await checks.stop()
+        await acceptances.stop()
         countries.stop()
         api_key_cache.stop()
 
