@@ -23,11 +23,15 @@ _COLUMNS = (
     whatsapp_accounts.c.lid,
 )
 _MINE, _OTHERS = whatsapp_accounts.alias("mine"), whatsapp_accounts.alias("others")
-# Built once: to build it for each send would take as long as to run it.
+# Built once: to build them for each send or check would take as long as to run them.
 _PAIRS = (
     select(_MINE.c.phone, _OTHERS.c.phone)
     .join(_OTHERS, _OTHERS.c.whatsapp_phone == _MINE.c.whatsapp_phone)
     .where(_MINE.c.phone.in_(bindparam("phones", expanding=True)))
+)
+_WHATSAPP_PHONES = select(whatsapp_accounts.c.phone, whatsapp_accounts.c.whatsapp_phone).where(
+    whatsapp_accounts.c.phone.in_(bindparam("phones", expanding=True)),
+    whatsapp_accounts.c.whatsapp_phone.is_not(None),
 )
 
 
@@ -97,11 +101,8 @@ def whatsapp_numbers(connection: Connection, phones: Collection[str]) -> Mapping
     """Return WhatsApp's form of these numbers, where it is known."""
     if not phones:
         return {}
-    columns = (whatsapp_accounts.c.phone, whatsapp_accounts.c.whatsapp_phone)
-    known = columns[0].in_(phones) & columns[1].is_not(None)
-    return {
-        row.phone: row.whatsapp_phone for row in connection.execute(select(*columns).where(known))
-    }
+    rows = connection.execute(_WHATSAPP_PHONES, {"phones": list(phones)})
+    return {row.phone: row.whatsapp_phone for row in rows}
 
 
 def known_forms(connection: Connection, phone: str) -> frozenset[str]:

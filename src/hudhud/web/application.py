@@ -32,7 +32,7 @@ from hudhud.verification.build import (
     mean_gap_of,
     secret_of,
 )
-from hudhud.verification.check import CodeChecker
+from hudhud.verification.check import CHECKED_AT_ONCE, CodeChecker
 from hudhud.verification.trials import Trials
 from hudhud.verification.waiting import EndWaiter
 from hudhud.web.admin.login.access import Access
@@ -69,7 +69,7 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
     limits = build_limits(settings)
     checker = CodeChecker(cipher, limits, settings.otp_max_attempts)
     acceptances = GroupCommit(database, acceptor.write)
-    checks = GroupCommit(database, checker.write)
+    checks = GroupCommit(database, checker.write, CHECKED_AT_ONCE)
     sender = _own_sender_of(settings)
     feed = Feed(database, sender, build_render(sender))
     waiting = EndWaiter(database)
