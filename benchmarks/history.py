@@ -1,5 +1,6 @@
 """Fill a database with the history of a busy month."""
 
+import os
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
@@ -11,6 +12,7 @@ from hudhud.db.engine import Database
 from hudhud.messages import counters, text_store
 from hudhud.messages.templates.shipped import shipped
 
+JOBS = int(os.environ.get("HUDHUD_BENCH_JOBS", "1000000"))
 MONTH_MS = 30 * 86_400_000
 VALIDITY_MS = 300_000
 ROWS_AT_ONCE = 50_000
