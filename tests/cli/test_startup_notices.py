@@ -31,7 +31,7 @@ def test_fresh_installation_has_no_notices() -> None:
      ({"admin_password": "p" * 11}, {"admin_password": "p" * 12})],
 )  # fmt: skip
 def test_weak_value_is_mentioned_but_not_shown(
-    weak: dict[str, str], enough: dict[str, str]
+    weak: dict[str, Any], enough: dict[str, Any]
 ) -> None:
     ((name, value),) = weak.items()
     (line,) = lines(**weak)
