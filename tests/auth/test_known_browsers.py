@@ -20,7 +20,7 @@ class Admin:
         database: Database,
         *,
         username: str = "admin",
-        password: str | None = "correct horse",  # noqa: S107 -- of the test
+        password: str | None = "correct horse",
         secret: str = SECRET,
         previous: str | None = None,
     ) -> None:

@@ -27,7 +27,7 @@ def attempt(
 
 def limit_of(made: Attempt) -> str | None:
     """Return the limit that refuses attempts after this one."""
-    return made.limit and made.limit.english()
+    return None if made.limit is None else made.limit.english()
 
 
 def is_refused(database: Database, source: str | Origin = HERE, *, now: int = NOW) -> bool:
