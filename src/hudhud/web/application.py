@@ -18,6 +18,7 @@ from hudhud.app import (
 )
 from hudhud.auth import second_factor
 from hudhud.auth.api_key_cache import ApiKeyCache
+from hudhud.auth.known_browsers import KnownBrowsers
 from hudhud.auth.wrong_keys import WrongKeys
 from hudhud.core.crypto import Cipher
 from hudhud.core.settings import Settings
@@ -164,6 +165,7 @@ def _build_access(settings: Settings, database: Database) -> Access:
     return Access(
         password=build_admin_password(settings),
         password_slots=PasswordSlots(),
+        known_browsers=KnownBrowsers(secret_of(settings), settings.session_secret_previous),
         second_factors=factors,
         proxies=ProxyWatch(database, settings.trusted_proxies),
         session_use=SessionUse(database),

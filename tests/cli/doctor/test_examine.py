@@ -531,6 +531,18 @@ def test_slow_pace_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check("leftovers").outcome == "ok", "told once"
 
 
+def test_weak_values_are_a_warning_without_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check("strength").outcome == "ok"
+    monkeypatch.setenv("API_KEY", "hunter2-key")
+    monkeypatch.setenv("ADMIN_PASSWORD", "hunter2-pw")
+    found = check("strength")
+    assert found.outcome == "warn"
+    assert "API_KEY" in found.sentence
+    assert "ADMIN_PASSWORD" in found.sentence
+    assert "hunter2" not in str(found)
+    assert check("leftovers").outcome == "ok", "told once"
+
+
 def test_leftovers_of_the_earlier_application_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

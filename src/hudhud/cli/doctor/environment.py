@@ -1,4 +1,4 @@
-"""Checks of the environment: settings, clock, port, proxy, library, alerts, leftovers."""
+"""Checks of the environment: settings, strength, clock, port, proxy, library, alerts, leftovers."""
 
 import errno
 import importlib.metadata
@@ -55,6 +55,15 @@ def settings_read(installation: Installation) -> Finding:
         return ok(f"Hudhud {__version__} runs as process {service.process}; its settings count.")
     files = " and ".join(str(file) for file in ENV_FILES if file.is_file())
     return ok(f"Hudhud {__version__}: the settings of {files or 'the environment'} are valid.")
+
+
+def strength(installation: Installation) -> Finding:
+    """Check that API_KEY and ADMIN_PASSWORD are too long to be guessed."""
+    known = (startup_notices.WEAK_API_KEY, startup_notices.WEAK_ADMIN_PASSWORD)
+    weak = [line for line in _noticed(installation) if line in known]
+    if weak:
+        return warn(" ".join(weak), "Restart Hudhud after the change.")
+    return ok("API_KEY and ADMIN_PASSWORD are not set, or long enough.")
 
 
 def clock(installation: Installation, *, earliest: datetime = EARLIEST) -> Finding:
@@ -166,17 +175,23 @@ def alerts(installation: Installation) -> Finding:
 
 def leftovers(installation: Installation) -> Finding:
     """Check for settings and files that only the earlier application used."""
-    settings, service = installation.settings, installation.service
-    # The pace has its own check.
-    slow = startup_notices.slow_pace(settings.otp_ttl_seconds, mean_gap_of(settings))
-    if service is None:
-        noticed = startup_notices.notices(read_environment(), settings)
-    else:
-        noticed = service.notices
-    found = [line for line in noticed if line not in slow]
+    settings = installation.settings
+    with_own_check = {
+        *startup_notices.slow_pace(settings.otp_ttl_seconds, mean_gap_of(settings)),
+        startup_notices.WEAK_API_KEY,
+        startup_notices.WEAK_ADMIN_PASSWORD,
+    }
+    found = [line for line in _noticed(installation) if line not in with_own_check]
     if found:
         return warn(" ".join(found), "No action is required; remove what you no longer need.")
     return ok("Nothing of the earlier application is left.")
+
+
+def _noticed(installation: Installation) -> list[str]:
+    """Return the notices of the running service, else those that a start would log."""
+    if installation.service is not None:
+        return installation.service.notices
+    return startup_notices.notices(read_environment(), installation.settings)
 
 
 def _offset(installation: Installation) -> tuple[float, str]:

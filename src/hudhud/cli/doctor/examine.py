@@ -33,6 +33,7 @@ CHECKS: dict[str, Check] = {
     "secret": stored.secret,
     "former secret": stored.former_secret,
     "credentials": stored.credentials,
+    "strength": environment.strength,
     "forwarding": stored.forwarding,
     "connections": stored.connections,
     "sender": stored.sender,
