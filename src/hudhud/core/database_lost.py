@@ -10,13 +10,15 @@ from hudhud.core.errors import HudhudError
 class DatabaseLost(HudhudError, SQLAlchemyError):
     """The database is damaged, or its file was removed or replaced.
 
-    The text says what to do. The `Database` logs it once, so those who catch it do not. `state` is
-    the short form for /readyz.
+    The `Database` logs it once, so those who catch it do not. `state` is the short form for
+    /readyz, `remedy` what to do.
     """
 
-    def __init__(self, sentence: str, state: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, state: str, sentence: str, remedy: str) -> None:
+        super().__init__(f"{sentence} {remedy}")
         self.state = state
+        self.alone = sentence
+        self.remedy = remedy
 
 
 def cause_of(error: SQLAlchemyError) -> str:

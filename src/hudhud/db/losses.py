@@ -14,6 +14,7 @@ from hudhud.core.database_lost import DatabaseLost
 DAMAGED = "damaged"
 MOVED = "removed or replaced"
 RESTORE = "Stop Hudhud and restore a backup (docs/operations.md, Restore a backup)."
+REPLACE = "Put the file or a backup in its place, then restart Hudhud."
 DAMAGED_ON_SQLITE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # The lowest byte of SQLite's extended codes is the primary code.
 PRIMARY = 0xFF
@@ -33,7 +34,7 @@ def is_damage(error: BaseException | None) -> bool:
 
 def damaged(shown: str, error: object) -> DatabaseLost:
     """Return the error of a damaged database."""
-    return DatabaseLost(f"The database {shown} is damaged ({error}). {RESTORE}", DAMAGED)
+    return DatabaseLost(DAMAGED, f"The database {shown} is damaged ({error}).", RESTORE)
 
 
 def log_loss(loss: DatabaseLost) -> None:
@@ -80,10 +81,10 @@ class Losses:
             self._is_moved = False
             return
         loss = DatabaseLost(
-            f"The database file {self._file} was removed or replaced while Hudhud used it, so "
-            "nothing is accepted or sent. Put the file or a backup in its place and restart "
-            "Hudhud.",
             MOVED,
+            f"The database file {self._file} was removed or replaced while Hudhud used it, so "
+            "nothing is accepted or sent.",
+            REPLACE,
         )
         if not self._is_moved:
             self._is_moved = True

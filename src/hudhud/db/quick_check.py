@@ -1,0 +1,29 @@
+"""Look for damage in an SQLite database."""
+
+import sqlite3
+import time
+from typing import cast
+
+from sqlalchemy.exc import OperationalError
+
+from hudhud.db.engine import Database
+
+STEPS_BETWEEN_LOOKS = 10_000
+
+
+def quick_check(database: Database, seconds: float) -> str | None:
+    """Look at SQLite's pages for at most `seconds`; return the first damage, None if none is found.
+
+    Raises DatabaseLost if the damage keeps SQLite from looking.
+    """
+    end = time.monotonic() + seconds
+    with database.read() as connection:
+        driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+        driver.set_progress_handler(lambda: time.monotonic() > end, STEPS_BETWEEN_LOOKS)
+        try:
+            found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+        except OperationalError:  # interrupted
+            return None
+        finally:
+            driver.set_progress_handler(None, 0)
+    return None if found == "ok" else " ".join(found.split())
