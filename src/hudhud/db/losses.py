@@ -14,7 +14,10 @@ from hudhud.core.database_lost import DatabaseLost
 DAMAGED = "damaged"
 MOVED = "removed or replaced"
 RESTORE = "Stop Hudhud and restore a backup (docs/operations.md, Restore a backup)."
-REPLACE = "Put the file or a backup in its place, then restart Hudhud."
+REPLACE = (
+    "Stop Hudhud, put the file or a backup in its place (docs/operations.md, Restore a backup), "
+    "and start Hudhud again."
+)
 DAMAGED_ON_SQLITE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # The lowest byte of SQLite's extended codes is the primary code.
 PRIMARY = 0xFF
@@ -45,8 +48,9 @@ def log_loss(loss: DatabaseLost) -> None:
 class Losses:
     """Turns an engine's errors into `DatabaseLost`, and calls `on_loss` once for each loss.
 
-    `file` is None if there is no file to compare. A transaction on a removed or replaced file is
-    refused, because its changes would be gone after the next start. Damage is remembered.
+    `file` is None if there is no file to compare. Transactions on a lost SQLite database are
+    refused, because their changes would be gone after the restoration. Damage of PostgreSQL is
+    reported where it is met: its admin can repair it under a running service.
     """
 
     def __init__(self, engine: Engine, shown: str, file: Path | None) -> None:
@@ -56,7 +60,9 @@ class Losses:
         self._file = file
         self._opened: tuple[int, int] | None = None
         self._is_moved = False
+        self._has_told_damage = False
         event.listen(engine, "handle_error", self._judge)
+        event.listen(engine, "begin", self._require_sound, insert=True)
         if file is not None:
             # Before connecting, because SQLite would create the missing file.
             event.listen(engine, "do_connect", self._require_file)
@@ -67,10 +73,17 @@ class Losses:
         error = context.original_exception
         if not is_damage(error):
             return None
-        if self.damage is None:
-            self.damage = damaged(self._shown, error)
-            self.on_loss(self.damage)
-        return damaged(self._shown, error)
+        loss = damaged(self._shown, error)
+        if context.dialect.name == "sqlite":
+            self.damage = loss
+        if not self._has_told_damage:
+            self._has_told_damage = True
+            self.on_loss(loss)
+        return loss
+
+    def _require_sound(self, *_: object) -> None:
+        if self.damage is not None:
+            raise DatabaseLost(DAMAGED, self.damage.alone, self.damage.remedy)
 
     def _remember_file(self, *_: object) -> None:
         if self._opened is None:

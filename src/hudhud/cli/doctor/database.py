@@ -39,9 +39,6 @@ def answers(installation: Installation) -> Finding:
     choice = choose_database(database_place_of(installation.settings))
     if installation.problem is not None:
         return installation.problem
-    reported = _reported_by_service(installation)
-    if reported is not None:
-        return reported
     if choice.file is not None:
         return _answers_as_file(choice.file, installation.database)
     assert installation.database is not None  # noqa: S101 -- otherwise `problem` is set
@@ -249,16 +246,13 @@ def unusable(error: SQLAlchemyError) -> Finding:
     )
 
 
-def _reported_by_service(installation: Installation) -> Finding | None:
-    """Return the trouble that a running service has with its database.
+def reported_by_service(host: str, port: int) -> Finding | None:
+    """Return what a running service reports of a lost database.
 
-    A removed or replaced file looks sound to everyone else.
+    Ask before opening: a replaced file looks sound, but SQLite would merge the write-ahead log of
+    the former one into it.
     """
-    settings, service = installation.settings, installation.service
-    port = settings.port if service is None else service.port
-    if port is None:
-        return None
-    state = database_state(settings.host, port, ANSWER_SECONDS)
+    state = database_state(host, port, ANSWER_SECONDS)
     remedy = {MOVED: REPLACE, DAMAGED: RESTORE}.get(state or "")
     if remedy is None:
         return None

@@ -68,6 +68,9 @@ def examine() -> Iterator[tuple[str, Finding]]:
 def open_installation(settings: Settings) -> Installation:
     """Open the installation, creating nothing. Raises SettingsError for a wrong file."""
     choice = choose_database(database_place_of(settings))
+    problem = stored.reported_by_service(settings.host, settings.port)
+    if problem is not None:
+        return Installation(settings, database=None, problem=problem)
     if choice.file is not None and not choice.file.exists():
         return Installation(settings, database=None, problem=None)
     try:
