@@ -6,13 +6,13 @@ import resource
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
 
+from support.damage import overwrite
 from support.services import API_KEY, HTTP, Service, StartService, wait_until
 
 NOTICED_SECONDS = 60.0
@@ -29,7 +29,10 @@ def is_strictly_ready(service: Service) -> bool:
 
 def wait_for_readiness(service: Service, status: int, database: str) -> None:
     wait_until(
-        lambda: readiness(service) == (status, database), NOTICED_SECONDS, database, log=service.tail
+        lambda: readiness(service) == (status, database),
+        NOTICED_SECONDS,
+        database,
+        log=service.tail,
     )
 
 
@@ -61,7 +64,9 @@ def command(service: Service, *words: str, largest_file: int = resource.RLIM_INF
 
 
 def losses(service: Service) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in service.output.read_text().splitlines() if line[:1] == "{"]
+    lines = [
+        json.loads(line) for line in service.output.read_text().splitlines() if line[:1] == "{"
+    ]
     return [line for line in lines if line["event"] == "the database is lost"]
 
 
@@ -70,12 +75,6 @@ def limit_files(service: Service, size: int) -> None:
     assert service.process is not None
     for process in (psutil.Process(service.process.pid), *service.children()):
         process.rlimit(psutil.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-
-def overwrite(file: Path) -> None:
-    """Fill a file with other bytes, in place."""
-    with file.open("r+b") as opened:
-        opened.write(b"\xa5" * file.stat().st_size)
 
 
 @pytest.mark.slow

@@ -23,6 +23,8 @@ from hudhud.db.doorbell import Doorbell, SqliteDoorbell
 from hudhud.db.losses import Losses
 
 DISK_FULL_ON_POSTGRESQL = "53100"
+# The second: there is no space for the shared memory of the write-ahead log.
+FULL_ON_SQLITE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
 class Database:
@@ -134,9 +136,8 @@ def open_database(url: str) -> Database:
         raise
     except DatabaseError as error:
         database.close()
-        raise StartRefused(
-            f"The database {database.shown} cannot be opened: {error.orig}"
-        ) from error
+        reason = "its disk is full; free some space" if is_full(error) else error.orig
+        raise StartRefused(f"The database {database.shown} cannot be opened: {reason}") from error
     return database
 
 
@@ -159,4 +160,4 @@ def is_full(error: SQLAlchemyError) -> bool:
     cause = getattr(error, "orig", None)
     if getattr(cause, "sqlstate", None) == DISK_FULL_ON_POSTGRESQL:
         return True
-    return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return getattr(cause, "sqlite_errorcode", None) in FULL_ON_SQLITE

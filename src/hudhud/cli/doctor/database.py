@@ -236,11 +236,10 @@ def unusable(error: SQLAlchemyError) -> Finding:
     """Return the finding of a database that cannot be read or written."""
     if isinstance(error, DatabaseLost):
         return fail(error.alone, error.remedy)
-    sentence = f"The database cannot be used: {' '.join(cause_of(error).split())}."
     if is_full(error):
-        return fail(sentence, FREE_SPACE)
+        return fail("The database cannot be written because its disk is full.", FREE_SPACE)
     return fail(
-        sentence,
+        f"The database cannot be used: {' '.join(cause_of(error).split())}.",
         "If it is locked, stop the other program that uses it. Otherwise check the file's owner "
         "and the free disk space.",
     )
