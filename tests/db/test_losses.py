@@ -71,7 +71,7 @@ def test_damage_below_the_schema_is_found_by_the_quick_check(database: Database)
     file = file_of(database)
     overwrite(file, file.stat().st_size - 4096 * 3)
     assert quick_check(database, 20) is not None
-    assert quick_check(database, 0, steps_between_looks=1) is None, "it stops in time"
+    assert any(quick_check(database, 0.0005) is None for _ in range(1000)), "it stops in time"
 
 
 @only_on_postgresql
