@@ -14,10 +14,10 @@ class DatabaseLost(HudhudError, SQLAlchemyError):
     /readyz, `remedy` what to do.
     """
 
-    def __init__(self, state: str, sentence: str, remedy: str) -> None:
-        super().__init__(f"{sentence} {remedy}")
+    def __init__(self, state: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
         self.state = state
-        self.alone = sentence
+        self.problem = problem
         self.remedy = remedy
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,8 +60,8 @@ class Losses:
         self._shown = shown
         self._file = file
         self._opened: tuple[int, int] | None = None
-        self._is_moved = False
-        self._has_told_damage = False
+        self._told = set[str]()
+        self._telling = threading.Lock()
         event.listen(engine, "handle_error", self._judge)
         event.listen(engine, "begin", self._require_sound, insert=True)
         if file is not None:
@@ -76,22 +77,20 @@ class Losses:
         loss = damaged(self._shown, error)
         if context.dialect.name == "sqlite":
             self.damage = loss
-        if not self._has_told_damage:
-            self._has_told_damage = True
-            self.on_loss(loss)
+        self._tell(loss)
         return loss
 
     def _require_sound(self, *_: object) -> None:
         if self.damage is not None:
-            raise DatabaseLost(DAMAGED, self.damage.alone, self.damage.remedy)
+            raise DatabaseLost(DAMAGED, self.damage.problem, self.damage.remedy)
 
     def _remember_file(self, *_: object) -> None:
         if self._opened is None:
             self._opened = self._found()
 
     def _require_file(self, *_: object) -> None:
-        if self._opened is None or self._found() == self._opened:
-            self._is_moved = False
+        if self._is_there():
+            self._note_return()
             return
         loss = DatabaseLost(
             MOVED,
@@ -99,10 +98,23 @@ class Losses:
             "nothing is accepted or sent.",
             REPLACE,
         )
-        if not self._is_moved:
-            self._is_moved = True
-            self.on_loss(loss)
+        self._tell(loss)
         raise loss
+
+    def _is_there(self) -> bool:
+        return self._opened is None or self._found() == self._opened
+
+    def _note_return(self) -> None:
+        if MOVED in self._told:
+            with self._telling:
+                if self._is_there():  # still, as another thread may have told meanwhile
+                    self._told.discard(MOVED)
+
+    def _tell(self, loss: DatabaseLost) -> None:
+        with self._telling:
+            if loss.state not in self._told:
+                self._told.add(loss.state)
+                self.on_loss(loss)
 
     def _found(self) -> tuple[int, int] | None:
         """Return device and inode of the file, None if it does not exist."""

@@ -235,7 +235,7 @@ def why_closed(error: StartRefused | DatabaseLost, *, is_file: bool) -> Finding:
 def unusable(error: SQLAlchemyError) -> Finding:
     """Return the finding of a database that cannot be read or written."""
     if isinstance(error, DatabaseLost):
-        return fail(error.alone, error.remedy)
+        return fail(error.problem, error.remedy)
     if is_full(error):
         return fail("The database cannot be written because its disk is full.", FREE_SPACE)
     return fail(
