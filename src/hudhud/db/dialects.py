@@ -70,6 +70,8 @@ def _take_write_lock(connection: Connection, busy_timeout_ms: int) -> None:
             driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
             time.sleep(LOCK_POLL_SECONDS)
+        except sqlite3.DatabaseError:
+            break  # the last try raises it
         else:
             driver.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
             return

@@ -24,6 +24,7 @@ from hudhud.core.crypto import Cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
+from hudhud.db.write_probe import WriteProbe
 from hudhud.verification.build import (
     build_code_cipher,
     build_countries,
@@ -76,6 +77,7 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
 
     state = AppState(
         database=database,
+        write_probe=WriteProbe(database, timing.probe),
         cipher=cipher,
         api_key_cache=api_key_cache,
         wrong_keys=WrongKeys(is_behind_proxy=bool(settings.trusted_proxies)),

@@ -71,7 +71,14 @@ def clock(installation: Installation, *, earliest: datetime = EARLIEST) -> Findi
     now = datetime.now(UTC)
     if not earliest < now < LATEST:
         return fail(f"The clock says {now:%Y-%m-%d %H:%M}, which is impossible.", SET_CLOCK)
-    offset, other = _offset(installation)
+    try:
+        offset, other = _offset(installation)
+    except OSError as error:
+        return warn(
+            f"The clock says {now:%Y-%m-%d %H:%M} UTC, but cannot be compared with that of the "
+            f"file system: {error.strerror}.",
+            "If the disk is full, free some space, then run `hudhud doctor` again.",
+        )
     if abs(offset) > TOLERATED_SECONDS:
         verdict = fail if abs(offset) > HARMFUL_SECONDS else warn
         return verdict(f"The clock differs by {offset:+.1f} s from that of the {other}.", SET_CLOCK)
@@ -203,8 +210,6 @@ def _offset(installation: Installation) -> tuple[float, str]:
     if not os.access(folder, os.W_OK):
         folder = Path(tempfile.gettempdir())
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
-        file.write(b"?")
-        file.flush()
         return time.time() - os.fstat(file.fileno()).st_mtime, "file system"
 
 
