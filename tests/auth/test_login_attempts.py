@@ -1,4 +1,4 @@
-"""The limit of failed logins: refused per address, slowed per account."""
+"""The limit of failed logins: refused per origin and network, slowed per account."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from hudhud.auth import login_attempts
 from hudhud.auth.login_attempts import LONGEST_DELAY_SECONDS, WINDOW_MS, Attempt, TooManyAttempts
+from hudhud.auth.login_origins import Origin, origin_of_address, origin_of_browser
 from hudhud.db import tables
 from hudhud.db.engine import Database
 
@@ -16,16 +17,22 @@ THERE = "192.0.2.2"
 
 
 def attempt(
-    database: Database, address: str = HERE, *, username: str = "admin", now: int = NOW
+    database: Database, source: str | Origin = HERE, *, username: str = "admin", now: int = NOW
 ) -> Attempt:
     """Attempt a login that fails unless it is settled otherwise."""
+    origin = origin_of_address(source) if isinstance(source, str) else source
     with database.write() as connection:
-        return login_attempts.reserve(connection, address=address, username=username, now=now)
+        return login_attempts.reserve(connection, origin=origin, username=username, now=now)
 
 
-def is_refused(database: Database, address: str = HERE, *, now: int = NOW) -> bool:
+def limit_of(made: Attempt) -> str | None:
+    """Return the limit that refuses attempts after this one."""
+    return None if made.limit is None else made.limit.english()
+
+
+def is_refused(database: Database, source: str | Origin = HERE, *, now: int = NOW) -> bool:
     try:
-        attempt(database, address, now=now)
+        attempt(database, source, now=now)
     except TooManyAttempts:
         return True
     return False
@@ -37,9 +44,50 @@ def count(database: Database) -> int:
 
 
 def test_sixth_attempt_of_an_address_is_refused(database: Database) -> None:
-    assert [attempt(database).is_last for _ in range(5)] == [False] * 4 + [True]
+    limits = [limit_of(attempt(database)) for _ in range(5)]
+    reached = "Failed 5 times: no further attempt from this address for 15 minutes"
+    assert limits == [None] * 4 + [reached]
     assert is_refused(database)
     assert not is_refused(database, THERE)
+
+
+def test_networks_of_ipv6_have_limits_of_their_own(database: Database) -> None:
+    one_56 = [f"2001:db8:1:{number:x}::1" for number in range(11)]
+    limits = [limit_of(attempt(database, address)) for address in one_56[:10]]
+    reached = "no further attempt from the network 2001:db8:1::/56 for 15 minutes"
+    assert limits == [None] * 9 + [f"Failed 10 times: {reached}"]
+    assert is_refused(database, one_56[10])
+
+    other_56s = [f"2001:db8:1:{number:x}00::1" for number in range(1, 12)]
+    limits = [limit_of(attempt(database, address)) for address in other_56s[:10]]
+    reached = "no further attempt from the network 2001:db8:1::/48 for 15 minutes"
+    assert limits == [None] * 9 + [f"Failed 20 times: {reached}"]
+    assert is_refused(database, other_56s[10])
+    assert not is_refused(database, "2001:db8:2::1")
+    assert not is_refused(database, "192.0.2.1")
+
+
+def test_whole_site_gets_twenty_attempts(database: Database) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        sources = [f"2001:db8:1:{number:04x}::1" for number in range(0, 0x10000, 0x800)]
+        refused = list(threads.map(lambda source: is_refused(database, source), sources))
+    assert refused.count(False) == 20
+
+
+def test_known_browser_has_its_own_limit_and_no_delay(database: Database) -> None:
+    for number in range(30):
+        attempt(database, f"198.51.100.{number}")
+    browser = origin_of_browser("one")
+    attempts = [attempt(database, browser) for _ in range(5)]
+    reached = "Failed 5 times: no further attempt from this browser for 15 minutes"
+    assert [limit_of(made) for made in attempts] == [None] * 4 + [reached]
+    assert {made.delay for made in attempts} == {0.0}
+    assert is_refused(database, browser)
+    assert not is_refused(database, origin_of_browser("another"))
+    assert not is_refused(database, HERE)
+    with database.write() as connection:
+        login_attempts.clear(connection, attempts[0])
+    assert not is_refused(database, browser)
 
 
 def test_refusal_says_when_to_retry_and_does_not_extend_the_wait(
@@ -116,6 +164,17 @@ def test_operator_unlocks_one_address_or_all(database: Database) -> None:
         assert login_attempts.unlock(connection, "2001:db8::2") == 0
         assert login_attempts.unlock(connection) == 2
     assert count(database) == 0
+
+
+def test_unlocked_address_is_not_refused_for_its_network(database: Database) -> None:
+    for number in range(20):
+        attempt(database, f"2001:db8:1:{number:x}00::1")
+    attempt(database, "2001:db8:2::1")
+    owner = "2001:db8:1:ffff::1"
+    assert is_refused(database, owner)
+    with database.write() as connection:
+        assert login_attempts.unlock(connection, owner) == 20
+    assert not is_refused(database, owner)
 
 
 def test_expired_attempts_are_purged(database: Database) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hudhud.auth import admin_password, audit_log, login_attempts, second_factor
 from hudhud.auth.admin_password import AdminPassword
 from hudhud.auth.first_credentials import CREDENTIALS_FILE, FirstCredentials, announce
+from hudhud.auth.login_origins import origin_of_address
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Cipher
 from support.command_line import Installation, Run
@@ -41,7 +42,12 @@ def fail_to_log_in(installation: Installation, *addresses: str) -> None:
     database = installation.database
     for address in addresses:
         with database.write() as connection:
-            login_attempts.reserve(connection, address=address, username="admin", now=now_ms())
+            login_attempts.reserve(
+                connection,
+                origin=origin_of_address(address),
+                username="admin",
+                now=now_ms(),
+            )
 
 
 def test_password_is_read_from_standard_input(

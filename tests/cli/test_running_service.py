@@ -63,6 +63,7 @@ def check(name: str) -> Finding:
         ("log folder", "ok", "logs-of-the-service"),
         ("pace", "warn", "within the 300 s"),
         ("alerts", "ok", "of the running service: 1."),
+        ("strength", "warn", "API_KEY has fewer than 20 characters"),
         ("leftovers", "warn", "NODE_ENV is no longer needed"),
     ],
 )

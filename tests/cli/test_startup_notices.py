@@ -1,4 +1,4 @@
-"""Notices about leftovers of the earlier application, which stay untouched."""
+"""Notices about weak values and leftovers of the earlier application, which stay untouched."""
 
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,21 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def test_fresh_installation_has_no_notices() -> None:
     assert lines() == []
+
+
+@pytest.mark.parametrize(
+    ("weak", "enough"),
+    [({"api_key": "k" * 19}, {"api_key": "k" * 20}),
+     ({"admin_password": "p" * 11}, {"admin_password": "p" * 12})],
+)  # fmt: skip
+def test_weak_value_is_mentioned_but_not_shown(
+    weak: dict[str, Any], enough: dict[str, Any]
+) -> None:
+    ((name, value),) = weak.items()
+    (line,) = lines(**weak)
+    assert line.startswith(f"{name.upper()} has fewer than {len(value) + 1} characters")
+    assert value not in line
+    assert lines(**enough) == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
+from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.loops import repeat
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger(__name__)
@@ -39,6 +40,21 @@ def test_unusable_database_is_logged_and_the_loop_continues() -> None:
         )
     said = "the database cannot be used, trying again"
     assert [(line["event"], line["log_level"]) for line in logs] == [(said, "error")] * 2
+    assert ends == ["end", "end"]
+
+
+def test_lost_database_is_not_logged_again() -> None:
+    stopping, ends = Event(), list[str]()
+    lost = DatabaseLost("damaged", "The database is damaged.", "Restore a backup.")
+    with capture_logs() as logs:
+        repeat(
+            steps(stopping, lost, lost),
+            stopping=stopping,
+            log=log,
+            pause_seconds=0,
+            on_unusable=lambda: ends.append("end"),
+        )
+    assert logs == []
     assert ends == ["end", "end"]
 
 

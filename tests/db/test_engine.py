@@ -1,6 +1,9 @@
 """The database: guarantees of transactions, and differences between SQLite and PostgreSQL."""
 
+import resource
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -11,9 +14,10 @@ from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError, ResourceClosedError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.errors import StartRefused
 from hudhud.db import dialects
-from hudhud.db.engine import Database, may_pass, open_database
+from hudhud.db.engine import Database, is_full, may_pass, open_database
 from hudhud.db.migrate import OLDEST_VERSION
 from hudhud.db.tables import contacts, inbound_messages, installation
 
@@ -161,8 +165,31 @@ def test_read_only_database_is_transient(database: Database) -> None:
 def test_full_disk_is_transient(database: Database) -> None:
     large = "INSERT INTO installation VALUES ('n', zeroblob(1000000))"
     error = error_of(database, "PRAGMA max_page_count = 1", large)
-    assert "full" in str(error)
+    assert is_full(error)
     assert may_pass(error)
+
+
+@only_on_postgresql
+def test_full_disk_of_the_server_is_recognised(database: Database) -> None:
+    error = error_of(database, "DO $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$")
+    assert is_full(error)
+    assert may_pass(error)
+    assert not is_full(error_of(database, "SELECT * FROM nothing"))
+
+
+@only_on_sqlite
+def test_start_without_space_for_the_shared_memory_names_the_full_disk(database: Database) -> None:
+    file = Path(str(database.url.database))
+    database.close()
+    opening = f"from hudhud.db.engine import open_database; open_database({str(database.url)!r})"
+    ended = subprocess.run(
+        [sys.executable, "-c", opening],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"The database {file} cannot be opened: its disk is full" in ended.stderr
 
 
 def test_unreachable_server_is_transient() -> None:
@@ -235,7 +262,7 @@ def test_error_of_an_unreachable_database_hides_its_password(tmp_path: Path) -> 
     with pytest.raises(StartRefused, match="cannot be opened"):
         open_database(f"sqlite:///{tmp_path}/no/such/folder/hudhud.db")
     (tmp_path / "no.db").write_text("this is no database, but a text that is long enough" * 100)
-    with pytest.raises(StartRefused, match="cannot be opened"):
+    with pytest.raises(DatabaseLost, match=r"no\.db is damaged .* restore a backup"):
         open_database(f"sqlite:///{tmp_path}/no.db")
 
 

@@ -12,10 +12,12 @@ from sqlalchemy import make_url
 
 from conftest import settings
 from hudhud.cli.startup_notices import notices
+from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.errors import SettingsError
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import DatabasePlace, choose_database, database_url
 from hudhud.db.migrate import migrate
+from support.damage import overwrite
 
 
 def place(
@@ -145,6 +147,21 @@ def test_file_of_another_format_is_refused_in_one_line(make: Callable[[Path], No
     make(Path("list.csv"))
     with pytest.raises(SettingsError, match=r"^DB_FILENAME: list\.csv .*\.$"):
         database_url(place(Path("list.csv")))
+
+
+def test_damaged_own_file_is_never_left_for_another() -> None:
+    """Where its tables can still be seen, opening it reports the damage."""
+    named = place(Path("hudhud.db"))
+    with closing_database(database_url(named).url) as database:
+        migrate(database)
+        assert database.empty_log()
+    with Path("hudhud.db").open("r+b") as opened:
+        opened.write(b"\xa5" * 16)  # the header
+    with pytest.raises(DatabaseLost, match="restore a backup"):
+        open_database(database_url(named).url)
+    overwrite(Path("hudhud.db"))
+    with pytest.raises(SettingsError, match=r"If it was Hudhud's database, restore a backup"):
+        database_url(named)
 
 
 def test_earlier_database_named_hudhud_db_is_refused() -> None:

@@ -12,6 +12,7 @@ from conftest import settings
 from hudhud import app
 from hudhud.app import kept_days_of
 from hudhud.auth import audit_log, login_attempts, sessions
+from hudhud.auth.login_origins import origin_of_address
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import DAY_MS, now_ms
 from hudhud.db import phone_index, tables
@@ -140,7 +141,7 @@ def test_expired_sessions_logins_and_audit_entries_are_deleted(database: Databas
         )
         login_attempts.reserve(
             connection,
-            address="192.0.2.1",
+            origin=origin_of_address("192.0.2.1"),
             username="admin",
             now=now_ms() - login_attempts.WINDOW_MS,
         )

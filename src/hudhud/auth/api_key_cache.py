@@ -21,6 +21,7 @@ from hudhud.auth.api_keys import (
 from hudhud.auth.caller import ENVIRONMENT, ENVIRONMENT_NAME, ENVIRONMENT_SCOPES, Caller
 from hudhud.auth.look_limit import LookLimit
 from hudhud.core.clock import MINUTE_MS, now_ms
+from hudhud.core.database_lost import log_unusable
 from hudhud.db.engine import Database
 from hudhud.db.tables import api_keys
 
@@ -138,9 +139,8 @@ class ApiKeyCache:
                 rows = connection.execute(select(api_keys).where(is_in_use(self._clock()))).all()
         except SQLAlchemyError as error:
             if self._readable:
-                log.warning(
-                    "cannot refresh API keys, the cached ones keep working",
-                    error=str(error.__cause__ or error),
+                log_unusable(
+                    log.warning, "cannot refresh API keys, the cached ones keep working", error
                 )
             self._readable = False
         else:

@@ -46,7 +46,8 @@ def unlock(
     address: Annotated[
         str | None,
         typer.Argument(
-            metavar="ADDRESS", help="The locked-out IP address; all addresses by default."
+            metavar="ADDRESS",
+            help="The locked-out IP address, for IPv6 with its /48; by default everyone.",
         ),
     ] = None,
 ) -> None:

@@ -101,14 +101,27 @@ def _find(database: Database, kind: str) -> RunningService | None:
 
 def answers_as_hudhud(host: str, port: int, seconds: float) -> bool:
     """Return whether a Hudhud answers at this address in time."""
+    try:
+        return str(_answer(host, port, "/", seconds)["message"]).startswith("Hudhud ")
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        return False
+
+
+def database_state(host: str, port: int, seconds: float) -> str | None:
+    """Return what /readyz at this address says of the database, None without an answer."""
+    try:
+        return str(_answer(host, port, "/readyz", seconds)["database"])
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        return None
+
+
+def _answer(host: str, port: int, path: str, seconds: float) -> dict[str, Any]:
     near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 -- compared, not bound
     connection = http.client.HTTPConnection(near, port, timeout=seconds)
     try:
-        connection.request("GET", "/")
-        answer = json.loads(connection.getresponse().read())
-        return str(answer["message"]).startswith("Hudhud ")
-    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
-        return False
+        connection.request("GET", path)
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
+        return answer
     finally:
         connection.close()
 

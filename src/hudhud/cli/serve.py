@@ -17,6 +17,7 @@ from hudhud.core.env_files import read_environment
 from hudhud.core.errors import SettingsError
 from hudhud.core.settings import Settings, load_settings
 from hudhud.db.engine import Database
+from hudhud.db.losses import log_loss
 from hudhud.db.migrate import current_revision
 from hudhud.maintenance import secret_rotation
 from hudhud.verification.build import secret_of
@@ -77,6 +78,7 @@ def _start(process: str) -> tuple[Settings, Database, FirstCredentials | None]:
     for notice in startup_notices.notices(read_environment(), settings):
         log.warning(notice)
     database = app.open_installation(settings)
+    database.losses.on_loss = log_loss
     return settings, database, _make_ready(settings, database)
 
 

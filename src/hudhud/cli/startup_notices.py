@@ -1,8 +1,9 @@
-"""Notices at the start: obsolete settings and leftovers of the earlier application."""
+"""Notices at the start: weak values, obsolete settings, leftovers of the earlier application."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from hudhud.auth.admin_password import SHORTEST_PASSWORD
 from hudhud.core.env_files import ENV_FILES, parse_env_file
 from hudhud.core.setting_types import UNSET_PLACEHOLDERS
 from hudhud.core.settings import Settings
@@ -16,6 +17,15 @@ NO_LONGER_NEEDED = {
 }
 BAILEYS_SESSION = "baileys_auth_info"
 FEWEST_CODES = 60
+SHORTEST_API_KEY = 20
+WEAK_API_KEY = (
+    f"API_KEY has fewer than {SHORTEST_API_KEY} characters and could be guessed. Set a longer one "
+    "(openssl rand -hex 24), or remove it and use a key made by `hudhud keys create`."
+)
+WEAK_ADMIN_PASSWORD = (
+    f"ADMIN_PASSWORD has fewer than {SHORTEST_PASSWORD} characters and could be guessed. Set a "
+    "longer one, or remove it and run `hudhud admin set-password`."
+)
 
 
 def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
@@ -27,6 +37,7 @@ def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
     database = choose_database(database_place_of(settings)).notice
     return [
         *([] if database is None else [database]),
+        *weak_values(settings),
         *_variables_without_meaning(environment),
         *_values_cut_before(ENV_FILES),
         *_levels(environment),
@@ -34,6 +45,15 @@ def notices(environment: Mapping[str, str], settings: Settings) -> list[str]:
         *slow_pace(settings.otp_ttl_seconds, mean_gap_of(settings)),
         *_sessions_left_behind(settings),
     ]
+
+
+def weak_values(settings: Settings) -> list[str]:
+    """Return a warning for each secret of the settings that is too short."""
+    checked = (
+        (settings.api_key, SHORTEST_API_KEY, WEAK_API_KEY),
+        (settings.admin_password, SHORTEST_PASSWORD, WEAK_ADMIN_PASSWORD),
+    )
+    return [line for value, least, line in checked if value is not None and len(value) < least]
 
 
 def _variables_without_meaning(environment: Mapping[str, str]) -> list[str]:

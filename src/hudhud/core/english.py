@@ -304,6 +304,12 @@ _LOGINS = {
     "login.wrong_password": "Wrong username or password",
     "login.wrong_code": "Wrong second factor",
     "login.limit_reached": "Failed 5 times: no further attempt from this address for 15 minutes",
+    "login.browser_limit_reached": (
+        "Failed 5 times: no further attempt from this browser for 15 minutes"
+    ),
+    "login.network_limit_reached": (
+        "Failed {count} times: no further attempt from the network {network} for 15 minutes"
+    ),
     "login.csrf_wrong": ("The form has expired. Reload the page and try again."),
     "login.key_without_scope": (
         "This API key may not use the admin's routes: it lacks the scope admin."

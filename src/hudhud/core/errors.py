@@ -15,6 +15,7 @@ HudhudError
 │   └── TooMany            a limit is reached; retryable after `retry_after` seconds
 ├── QueueUnavailable       nothing was stored; retryable after `retry_after` seconds
 │   └── SenderRestricted   no sender may write to this stranger before the code ends
+├── DatabaseLost           an admin must restore the database (`database_lost.py`)
 ├── CommandFailed          an operator's command failed
 └── SendFailed             a message was not handed to WhatsApp
     ├── PermanentFailure   never retried: the number cannot be reached

@@ -6,6 +6,8 @@ from threading import Event
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.typing import FilteringBoundLogger
 
+from hudhud.core.database_lost import log_unusable
+
 
 def repeat(
     step: Callable[[], object],
@@ -26,7 +28,7 @@ def repeat(
         try:
             step()
         except SQLAlchemyError as error:
-            log.error(unusable, error=str(error))
+            log_unusable(log.error, unusable, error)
             on_unusable()
             stopping.wait(pause_seconds)
         except Exception:

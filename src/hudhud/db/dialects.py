@@ -13,6 +13,8 @@ from hudhud.core.errors import HudhudError
 BUSY_TIMEOUT_MS = 3000
 LOCK_POLL_SECONDS = 0.0003
 LAST_LOOK_MS = 10
+# The lowest byte of SQLite's extended error codes.
+PRIMARY_CODE = 0xFF
 # Detect a lost connection soon: it must neither block Hudhud nor hold a lock for hours.
 POSTGRES_ARGUMENTS = {
     "connect_timeout": 5,
@@ -71,8 +73,8 @@ def _take_free_lock(connection: Connection, busy_timeout_ms: int) -> None:
     driver.execute("PRAGMA busy_timeout = 0")
     try:
         driver.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY:
             raise Locked(str(error)) from None
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # raises SQLAlchemy's error
     finally:
@@ -93,6 +95,8 @@ def _take_write_lock(connection: Connection, busy_timeout_ms: int) -> None:
             driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
             time.sleep(LOCK_POLL_SECONDS)
+        except sqlite3.DatabaseError:
+            break  # the last try raises it
         else:
             driver.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
             return

@@ -5,6 +5,8 @@ A lost ring only delays a waiter until its timeout, when it looks again.
 
 import sqlite3
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 POLL_SECONDS = 0.02
@@ -24,11 +26,25 @@ class SqliteDoorbell:
     """Poll `PRAGMA data_version`, which changes with commits on other connections."""
 
     def __init__(self, path: str) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._version = self._data_version()
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._version: int | None = None
+        with suppress(sqlite3.Error):  # the first wait tries again
+            self._version = self._data_version()
 
     def wait(self, seconds: float) -> bool:
-        """Return True once another connection has committed since the last ring."""
+        """Return True once another connection has committed since the last ring.
+
+        A database that cannot be read counts as a ring, after at most a second.
+        """
+        try:
+            return self._wait(seconds)
+        except sqlite3.Error:
+            self.close()
+            time.sleep(min(1.0, seconds))
+            return True
+
+    def _wait(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while True:
             version = self._data_version()
@@ -42,7 +58,16 @@ class SqliteDoorbell:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _data_version(self) -> int:
+        if self._connection is None:
+            self._connection = sqlite3.connect(
+                f"{Path(self._path).absolute().as_uri()}?mode=rw",  # never create the file
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+            )
         return int(self._connection.execute("PRAGMA data_version").fetchone()[0])

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import cast
 
 from sqlalchemy import Connection, Table, make_url, text
@@ -15,9 +16,15 @@ from sqlalchemy.exc import (
     TimeoutError,  # noqa: A004 -- of the connection pool
 )
 
+from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.errors import StartRefused
 from hudhud.db.dialects import BUSY_TIMEOUT_MS, postgres_engine, sqlite_engine, with_driver
 from hudhud.db.doorbell import Doorbell, SqliteDoorbell
+from hudhud.db.losses import Losses
+
+DISK_FULL_ON_POSTGRESQL = "53100"
+# The second: there is no space for the shared memory of the write-ahead log.
+FULL_ON_SQLITE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
 class Database:
@@ -32,6 +39,20 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         engine = sqlite_engine if self.is_sqlite else postgres_engine
         self.engine = engine(self.url, busy_timeout_ms)
+        self.losses = Losses(self.engine, self.shown, self._file())
+
+    @property
+    def shown(self) -> str:
+        """The address without its password; of SQLite, the file."""
+        file = self._file()
+        return self.url.render_as_string(hide_password=True) if file is None else str(file)
+
+    def _file(self) -> Path | None:
+        """Return the SQLite file, None for a server, the memory or a URI."""
+        name = self.url.database
+        if not self.is_sqlite or not name or name == ":memory:" or name.startswith("file:"):
+            return None
+        return Path(name)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -44,7 +65,8 @@ class Database:
         """Lend a connection in a transaction; commit it at the block's end.
 
         On SQLite it takes the write lock at the start, waiting at most `busy_timeout_ms`.
-        Raises sqlalchemy.exc.OperationalError if the lock or the disk is unavailable.
+        Raises sqlalchemy.exc.OperationalError if the lock or the disk is unavailable, and
+        DatabaseLost if an admin must mend the database.
         """
         with self.connect_to_write() as connection, connection.begin():
             yield connection
@@ -107,28 +129,40 @@ class Database:
 def open_database(url: str) -> Database:
     """Open a database and check that it answers.
 
-    Raises StartRefused, which names the address without its password, if it does not.
+    Raises StartRefused, which names the address without its password, if it does not, and
+    DatabaseLost if it is damaged.
     """
     database = Database(url)
     try:
         with database.read() as connection:
             connection.execute(text("SELECT 1"))
+    except DatabaseLost:
+        database.close()
+        raise
     except DatabaseError as error:
         database.close()
-        shown = database.url.render_as_string(hide_password=True)
-        raise StartRefused(f"The database {shown} cannot be opened: {error.orig}") from error
+        reason = "its disk is full; free some space" if is_full(error) else error.orig
+        raise StartRefused(f"The database {database.shown} cannot be opened: {reason}") from error
     return database
 
 
 def may_pass(error: SQLAlchemyError) -> bool:
     """Return whether an error is temporary and worth a retry.
 
-    Temporary: a lock, the disk or the server was unavailable. Other errors are defects, which a
-    retry would meet again.
+    Temporary: a lock, the disk or the server was unavailable, or the database until an admin
+    mends it. Other errors are defects, which a retry would meet again.
     """
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError | DatabaseLost):
         return True
     if not isinstance(error, OperationalError | InterfaceError | InternalError):
         return False
     # Unlike psycopg, sqlite3 also raises OperationalError for wrong statements.
     return getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR
+
+
+def is_full(error: SQLAlchemyError) -> bool:
+    """Return whether the database's disk is full."""
+    cause = getattr(error, "orig", None)
+    if getattr(cause, "sqlstate", None) == DISK_FULL_ON_POSTGRESQL:
+        return True
+    return getattr(cause, "sqlite_errorcode", None) in FULL_ON_SQLITE

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import RootTransaction
 from sqlalchemy.exc import SQLAlchemyError
 
+from hudhud.core.database_lost import DatabaseLost, cause_of
 from hudhud.core.errors import QueueUnavailable
 from hudhud.db.dialects import Locked
 from hudhud.db.engine import Database, may_pass
@@ -62,7 +63,8 @@ class GroupCommit(Generic[Item, Result]):
     async def submit(self, item: Item) -> Result:
         """Return the item's result once its transaction is on disk.
 
-        Raises QueueUnavailable if the database cannot be written.
+        Raises QueueUnavailable if the database cannot be written, DatabaseLost if an admin must
+        mend it.
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait((item, future))
@@ -127,9 +129,9 @@ class GroupCommit(Generic[Item, Result]):
 
 
 def _answer(error: Exception) -> Exception:
-    if isinstance(error, SQLAlchemyError) and may_pass(error):
-        return QueueUnavailable(str(error.__cause__ or error))
-    return error
+    if isinstance(error, DatabaseLost) or not isinstance(error, SQLAlchemyError):
+        return error
+    return QueueUnavailable(cause_of(error)) if may_pass(error) else error
 
 
 def _settle(future: "asyncio.Future[Result]", result: Result | Exception) -> None:

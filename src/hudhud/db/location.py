@@ -17,6 +17,9 @@ from hudhud.core.errors import SettingsError
 
 # A database with both tables belongs to Hudhud.
 OWN_TABLES = {"alembic_version", "verifications"}
+# The schema is at the start of a file.
+SEARCHED_BYTES = 1_000_000
+CHOOSE = "Name a file that does not exist yet, or unset DB_FILENAME."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def _tables_of_another(file: Path) -> set[str]:
     A killed application leaves side files, which are part of the database. Opening the file would
     then write to it, so a copy is read.
     """
-    if not file.exists():
+    if not file.exists() or _looks_own(file):
         return set()
     _require_sqlite(file)
     sides = [side for side in map(file.with_name, _side_files(file)) if side.exists()]
@@ -102,6 +105,23 @@ def _tables_of_another(file: Path) -> set[str]:
         for part in (file, *sides):
             shutil.copyfile(part, Path(folder) / part.name)
         return _foreign_tables((Path(folder) / file.name).as_uri(), file)
+
+
+def _looks_own(file: Path) -> bool:
+    """Return whether the start of the file has Hudhud's tables, however damaged it is."""
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(SEARCHED_BYTES)
+    except OSError:
+        return False
+    return all(f"CREATE TABLE {table}".encode() in start for table in OWN_TABLES)
+
+
+def _damaged_or_foreign(file: Path, problem: str) -> str:
+    return (
+        f"DB_FILENAME: {file} cannot be used: {problem}. If it was Hudhud's database, restore a "
+        f"backup (docs/operations.md, Restore a backup). If not: {CHOOSE}"
+    )
 
 
 def _side_files(file: Path) -> tuple[str, str]:
@@ -115,11 +135,10 @@ def _foreign_tables(address: str, file: Path) -> set[str]:
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
             )
             tables = {str(name) for (name,) in rows}
+    except sqlite3.OperationalError as error:
+        raise SettingsError(f"DB_FILENAME: {file} cannot be read: {error}. {CHOOSE}") from None
     except sqlite3.DatabaseError as error:
-        raise SettingsError(
-            f"DB_FILENAME: {file} cannot be read ({error}). Name another file, or unset "
-            "DB_FILENAME."
-        ) from None
+        raise SettingsError(_damaged_or_foreign(file, str(error))) from None
     return set() if tables >= OWN_TABLES else tables
 
 
@@ -130,10 +149,7 @@ def _require_sqlite(file: Path) -> None:
     except OSError as error:
         raise SettingsError(f"DB_FILENAME: {file} cannot be read: {error.strerror}.") from None
     if start not in {b"", b"SQLite format 3\0"}:
-        raise SettingsError(
-            f"DB_FILENAME: {file} is not an SQLite database. Name another file, or unset "
-            "DB_FILENAME."
-        )
+        raise SettingsError(_damaged_or_foreign(file, "file is not a database"))
 
 
 def _make_private_file(file: Path, *, named_by: str) -> None:

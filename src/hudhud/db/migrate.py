@@ -8,6 +8,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
+from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.errors import StartRefused
 from hudhud.db import installation
 from hudhud.db.engine import Database, may_pass
@@ -85,7 +86,7 @@ def _upgrade(database: Database, attempts: int) -> None:
         try:
             _upgrade_at_once(database)
         except SQLAlchemyError as error:
-            if not may_pass(error):
+            if isinstance(error, DatabaseLost) or not may_pass(error):
                 raise
             time.sleep(PAUSE_SECONDS)
         else:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.typing import FilteringBoundLogger
 
+from hudhud.core.database_lost import log_unusable
 from hudhud.db.engine import may_pass
 
 
@@ -26,5 +27,5 @@ def persist(
         except SQLAlchemyError as error:
             if not may_pass(error):
                 raise
-            log.error(problem, error=str(error))
+            log_unusable(log.error, problem, error)
         time.sleep(pause_seconds)

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.clock import now_ms
+from hudhud.core.database_lost import log_unusable
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
@@ -94,8 +95,7 @@ class EndWaiter:
             try:
                 self._serve_waiters()
             except SQLAlchemyError as error:
-                cause = str(error.__cause__ or error)
-                log.warning("cannot check waiting requests; trying again", error=cause)
+                log_unusable(log.warning, "cannot check waiting requests; trying again", error)
                 time.sleep(IDLE_SECONDS)
             except Exception:
                 log.exception("unexpected error while checking waiting requests; trying again")

@@ -18,11 +18,13 @@ from hudhud.app import (
 )
 from hudhud.auth import second_factor
 from hudhud.auth.api_key_cache import ApiKeyCache
+from hudhud.auth.known_browsers import KnownBrowsers
 from hudhud.auth.wrong_keys import WrongKeys
 from hudhud.core.crypto import Cipher
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
+from hudhud.db.write_probe import WriteProbe
 from hudhud.messages.delivery_spans import PastTimes
 from hudhud.verification.build import (
     build_code_cipher,
@@ -76,6 +78,7 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
 
     state = AppState(
         database=database,
+        write_probe=WriteProbe(database, timing.probe),
         cipher=cipher,
         api_key_cache=api_key_cache,
         wrong_keys=WrongKeys(is_behind_proxy=bool(settings.trusted_proxies)),
@@ -166,6 +169,7 @@ def _build_access(settings: Settings, database: Database) -> Access:
     return Access(
         password=build_admin_password(settings),
         password_slots=PasswordSlots(),
+        known_browsers=KnownBrowsers(secret_of(settings), settings.session_secret_previous),
         second_factors=factors,
         proxies=ProxyWatch(database, settings.trusted_proxies),
         session_use=SessionUse(database),

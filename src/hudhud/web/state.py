@@ -12,6 +12,7 @@ from hudhud.auth.wrong_keys import WrongKeys
 from hudhud.core.crypto import Cipher, CodeCipher
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
+from hudhud.db.write_probe import WriteProbe
 from hudhud.messages.delivery_spans import PastTimes
 from hudhud.verification.check import Check, Checked
 from hudhud.verification.limits.rate_limits import Limits
@@ -41,6 +42,7 @@ class AppState:
     """The objects shared by all requests."""
 
     database: Database
+    write_probe: WriteProbe
     cipher: CodeCipher
     api_key_cache: ApiKeyCache
     wrong_keys: WrongKeys

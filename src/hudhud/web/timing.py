@@ -15,6 +15,8 @@ class Timing:
     """Delay after the start before loading what pages need, so that the first codes go first."""
     beat: float = 5.0
     """How often a stream checks its session and, if the session is valid, sends a beat."""
+    probe: float = 1.0
+    """How long /readyz reports the result of its last write instead of writing again."""
     login_delay: float = LONGEST_DELAY_SECONDS
     """Longest delay of a login's answer after failed logins to the account."""
 

@@ -21,6 +21,7 @@ from standardwebhooks import Webhook
 from hudhud import __version__
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import Cipher, SealingError
+from hudhud.core.database_lost import log_unusable
 from hudhud.core.sentences import say
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
@@ -318,7 +319,6 @@ def _apply_response(connection: Connection, failed: NotDelivered, now: int) -> N
 
 def _log_error(error: Exception) -> None:
     if isinstance(error, SQLAlchemyError):
-        cause = str(error.__cause__ or error)
-        log.error("webhook deliveries wait for the database; trying again", error=cause)
+        log_unusable(log.error, "webhook deliveries wait for the database; trying again", error)
     else:
         log.error("unexpected error in webhook deliveries; trying again", exc_info=error)

@@ -12,6 +12,7 @@ from hudhud.core.errors import StartRefused
 from hudhud.core.settings import Settings
 from hudhud.db.engine import Database, open_database
 from hudhud.db.location import database_url
+from hudhud.db.losses import log_loss
 from hudhud.messages import contacts
 from hudhud.senders import records
 from hudhud.verification.build import (
@@ -36,6 +37,7 @@ def build_worker(settings: Settings, name: str, builders: Builders | None = None
     Raises StartRefused if the sender does not exist or the secret is missing.
     """
     database = open_database(database_url(database_place_of(settings)).url)
+    database.losses.on_loss = log_loss
     with database.read() as connection:
         record = records.find(connection, name)
     if record is None:

@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core import logs
+from hudhud.core.database_lost import log_unusable
 from hudhud.core.errors import HudhudError
 from hudhud.core.settings import load_settings
 from hudhud.worker.build import Builders, build_worker
@@ -58,11 +60,13 @@ def _run(name: str, builders: Builders | None) -> int:
             log.error("another process on this machine runs this sender", sender=name)
             return LOCKED_EXIT_CODE
         worker = build_worker(settings, name, builders)
+        _on_signal(worker.request_stop)
+        return worker.run()
     except HudhudError as error:
         log.error("the sender cannot start", sender=name, error=str(error))
-        return FAILED_EXIT_CODE
-    _on_signal(worker.request_stop)
-    return worker.run()
+    except SQLAlchemyError as error:
+        log_unusable(log.error, "the sender cannot use the database", error, sender=name)
+    return FAILED_EXIT_CODE
 
 
 def _on_signal(stop: Callable[[], None]) -> None:

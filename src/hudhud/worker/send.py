@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud.channels.base import Account, Channel
 from hudhud.core.clock import now_ms
 from hudhud.core.crypto import CodeCipher, SealingError
+from hudhud.core.database_lost import log_unusable
 from hudhud.core.errors import (
     NoAccount,
     OwnNumber,
@@ -63,7 +64,7 @@ class MessageSender:
             later = self._clock() + round(error.seconds * 1000)
             outcome = Returned(message.id, later, error.sentence, spends_attempt=False)
         except SQLAlchemyError as error:
-            log.error("the database cannot be used, trying again", error=str(error))
+            log_unusable(log.error, "the database cannot be used, trying again", error)
             later = self._clock() + round(FIRST_RETRY_SECONDS * 1000)
             outcome = Returned(message.id, later, NO_DATABASE, spends_attempt=False)
         except TransientFailure as error:

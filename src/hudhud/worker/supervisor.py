@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud.core import loops
 from hudhud.core.backoff import doubled
 from hudhud.core.clock import now_ms
+from hudhud.core.database_lost import log_unusable
 from hudhud.db.engine import Database
 from hudhud.db.uptime import Uptime
 from hudhud.senders import records
@@ -227,4 +228,4 @@ class Supervisor:
             with self._database.write() as connection:
                 records.drop_lease(connection, name=self.sender, owner=self._machine)
         except SQLAlchemyError as error:
-            log.error("could not release the sender's lease", error=str(error))
+            log_unusable(log.error, "could not release the sender's lease", error)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hudhud.channels.base import Channel, Restart, StateReport
 from hudhud.core import loops
 from hudhud.core.clock import now_ms
+from hudhud.core.database_lost import log_unusable
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
 from hudhud.db.persist import persist
@@ -304,7 +305,7 @@ class Worker:
         try:
             self._leave_records(sent_all=not sending.is_alive())
         except SQLAlchemyError as error:
-            log.error("could not record the stop of the sender", error=str(error))
+            log_unusable(log.error, "could not record the stop of the sender", error)
 
     def _leave_records(self, *, sent_all: bool) -> None:
         now = now_ms()

@@ -17,7 +17,7 @@ def test_doctor_prints_one_line_or_all(run: Run, monkeypatch: pytest.MonkeyPatch
     assert [line[6:].split("  ")[0] for line in lines] == ["settings", *CHECKS]
     assert {line.split()[0] for line in lines} == {"ok"}
     ended = run("doctor")
-    assert ended.out == "All 22 checks passed. To list them: hudhud doctor --all\n"
+    assert ended.out == "All 23 checks passed. To list them: hudhud doctor --all\n"
 
 
 @pytest.mark.system_clock
@@ -30,7 +30,7 @@ def test_doctor_prints_problems_and_counts_the_rest(
     assert ended.code == 0
     problem, summary = ended.out.splitlines()
     assert problem.startswith("warn  leftovers      NODE_ENV is no longer needed")
-    assert summary == "21 of 22 checks passed. To list them: hudhud doctor --all"
+    assert summary == "22 of 23 checks passed. To list them: hudhud doctor --all"
 
 
 def test_doctor_exits_with_one_if_a_check_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,13 @@
 """The doctor finds common faults, names the remedy, and changes nothing itself."""
 
+import errno
 import os
+import resource
 import secrets
 import shutil
 import socket
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -30,6 +33,7 @@ from hudhud.senders import records
 from hudhud.verification.build import secret_of
 from hudhud.web.server import pressure
 from hudhud.web.server.pressure import Pressure
+from support.damage import overwrite
 from support.keys import revoke_key
 from support.queued import submit
 
@@ -170,6 +174,48 @@ def test_file_that_is_no_database_is_reported(tmp_path: Path) -> None:
     found = check("database")
     assert found.outcome == "fail"
     assert "not a database" in found.sentence
+    assert "restore a backup" in (found.remedy or "")
+
+
+def test_damage_inside_the_file_is_reported(sqlite_database: Database) -> None:
+    assert check("database").outcome == "ok"
+    assert sqlite_database.empty_log()
+    sqlite_database.close()
+    file = Path(str(sqlite_database.url.database))
+    overwrite(file, file.stat().st_size - 4096)
+    found = check("database")
+    assert found.outcome == "fail"
+    assert "is damaged" in found.sentence
+    assert "restore a backup" in (found.remedy or "")
+
+
+def test_damage_stops_no_other_check(sqlite_database: Database) -> None:
+    assert sqlite_database.empty_log()
+    sqlite_database.close()
+    overwrite(Path(str(sqlite_database.url.database)), 100)
+    findings = dict(examine())
+    assert set(findings) == {"settings", *CHECKS}
+    assert "itself broke" not in str(findings)
+
+
+@pytest.mark.usefixtures("sqlite_database")
+def test_full_disk_breaks_no_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", raise_full)
+    with opened() as installation:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            findings = {name: run_check(name, installation) for name in CHECKS}
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert findings["writing"].outcome == "fail"
+    assert "itself broke" not in str(findings)
+    assert findings["clock"].outcome == "warn"
+    assert "No space left" in findings["clock"].sentence
+
+
+def raise_full(**_options: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize(
@@ -528,6 +574,18 @@ def test_slow_pace_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKER_MIN_SEND_DELAY_MS", "5000")
     monkeypatch.setenv("WORKER_MAX_SEND_DELAY_MS", "20000")
     assert check("pace").outcome == "warn"
+    assert check("leftovers").outcome == "ok", "told once"
+
+
+def test_weak_values_are_a_warning_without_the_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check("strength").outcome == "ok"
+    monkeypatch.setenv("API_KEY", "hunter2-key")
+    monkeypatch.setenv("ADMIN_PASSWORD", "hunter2-pw")
+    found = check("strength")
+    assert found.outcome == "warn"
+    assert "API_KEY" in found.sentence
+    assert "ADMIN_PASSWORD" in found.sentence
+    assert "hunter2" not in str(found)
     assert check("leftovers").outcome == "ok", "told once"
 
 

@@ -1,12 +1,15 @@
 """/healthz and /readyz."""
 
+import resource
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text, update
+from structlog.testing import capture_logs
 
 from hudhud.channels.base import State
 from hudhud.core.clock import now_ms
@@ -14,6 +17,8 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD
 from hudhud.senders import records
+from hudhud.web.timing import Timing
+from support.damage import overwrite
 from support.keys import make_key
 from support.queued import put_sender
 from support.web_server import ServeWeb, WebServer
@@ -127,7 +132,7 @@ def locked(path: str) -> Iterator[None]:
 def test_locked_database_is_not_ready_but_healthy(
     serve_web: ServeWeb, database: Database, impatient: Database
 ) -> None:
-    server = serve_web(impatient)
+    server = serve_web(impatient, timing=Timing(probe=0))
     assert ready(server)[0] == 200
     with locked(str(database.url.database)):
         status, body = ready(server)
@@ -153,6 +158,54 @@ def test_a_read_only_database_is_not_ready(
     status, body = ready(server)
     assert (status, body["status"], body["database"]) == (503, "not ready", "cannot be written")
     assert server.send().status_code == 503
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_full_disk_is_not_ready(serve_web: ServeWeb, database: Database) -> None:
+    file = Path(str(database.url.database))
+    server = serve_web(timing=Timing(probe=0))
+    assert ready(server)[0] == 200
+    size = file.with_name(file.name + "-wal").stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        status, body = ready(server)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (status, body["database"]) == (503, "cannot be written")
+    assert ready(server)[0] == 200
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_damage_and_a_moved_file_are_not_ready(serve_web: ServeWeb, database: Database) -> None:
+    file = Path(str(database.url.database))
+    server = serve_web(timing=Timing(probe=0))
+    assert ready(server)[0] == 200
+    elsewhere = file.rename(file.with_name("elsewhere.db"))
+    status, body = ready(server)
+    assert (status, body["database"]) == (503, "removed or replaced")
+    check_refused_without_a_line(server)
+    elsewhere.rename(file)
+    assert ready(server)[0] == 200
+    for part in (file, file.with_name(file.name + "-wal")):
+        overwrite(part)
+    database.engine.dispose()
+    status, body = ready(server)
+    assert (status, body["database"]) == (503, "damaged")
+    check_refused_without_a_line(server)
+
+
+OF_PERSON = {"Accept": "text/html", "Cookie": "hudhud_session=any", "X-API-KEY": ""}
+
+
+def check_refused_without_a_line(server: WebServer) -> None:
+    with capture_logs() as logs:
+        assert server.send().status_code == 503
+        assert server.client.get("/api/v1/otp").status_code == 503
+        page = server.client.get("/admin/audit", headers=OF_PERSON)
+    assert page.status_code == 503
+    assert "The database cannot be used" in page.text
+    assert [line for line in logs if line["log_level"] in ("warning", "error")] == []
 
 
 def test_a_database_without_tables_is_not_ready(serve_web: ServeWeb, database_url: str) -> None:

@@ -9,21 +9,28 @@ from hudhud.auth import admin_password, api_keys, untrusted_proxy
 from hudhud.auth.first_credentials import CREDENTIALS_FILE
 from hudhud.auth.secret_check import stored_check
 from hudhud.cli.doctor.finding import Finding, Installation, fail, ok, warn
-from hudhud.cli.running_service import RunningService
+from hudhud.cli.running_service import ANSWER_SECONDS, RunningService, database_state
 from hudhud.core.clock import iso, now_ms
+from hudhud.core.database_lost import DatabaseLost, cause_of
+from hudhud.core.errors import StartRefused
 from hudhud.core.ip_addresses import is_within
 from hudhud.core.secret import is_strong, proves, secret_file
 from hudhud.core.setting_types import SHORTEST_SECRET
-from hudhud.db import installation as kept
-from hudhud.db.engine import Database
+from hudhud.db.engine import Database, is_full
 from hudhud.db.location import choose_database
+from hudhud.db.losses import DAMAGED, MOVED, REPLACE, RESTORE, damaged
 from hudhud.db.migrate import HEAD, current_revision, fits
+from hudhud.db.quick_check import quick_check
+from hudhud.db.write_probe import write_page
 from hudhud.maintenance import secret_rotation
 from hudhud.senders import records
 from hudhud.verification.build import database_place_of, found_secret_of
 from hudhud.web.server import pressure
 
 NETWORK_FILE_SYSTEMS = frozenset({"9p", "afs", "ceph", "cifs", "fuse.sshfs", "nfs", "nfs4", "smb3"})
+FREE_SPACE = "Free some disk space; a running service then continues by itself."
+# Checking all pages of a large database takes longer than a person waits.
+LONGEST_CHECK_SECONDS = 5.0
 LATER = ok("Checked after the first start.")
 
 
@@ -31,11 +38,9 @@ def answers(installation: Installation) -> Finding:
     """Check that the database exists and answers."""
     choice = choose_database(database_place_of(installation.settings))
     if installation.problem is not None:
-        if choice.file is None:
-            return fail(installation.problem, "Check DATABASE_URL, the server, and the network.")
-        return fail(installation.problem, "Check the file's owner, or restore it from a backup.")
+        return installation.problem
     if choice.file is not None:
-        return _answers_as_file(choice.file)
+        return _answers_as_file(choice.file, installation.database)
     assert installation.database is not None  # noqa: S101 -- otherwise `problem` is set
     with installation.database.read() as connection:
         version = connection.scalar(text("SHOW server_version"))
@@ -71,14 +76,9 @@ def writing(installation: Installation) -> Finding:
         return LATER
     try:
         with database.write() as connection:
-            kept.write(connection, "doctor", str(now_ms()))
-            kept.remove(connection, "doctor")
+            write_page(connection)
     except SQLAlchemyError as error:
-        return fail(
-            f"The database cannot be written: {error.__cause__ or error}.",
-            "If it is locked, stop the other program that uses it. Otherwise check the file's "
-            "owner and the free disk space.",
-        )
+        return unusable(error)
     return ok("The database can be written.")
 
 
@@ -219,7 +219,46 @@ def _strength(*, is_strong: bool) -> Finding:
     )
 
 
-def _answers_as_file(file: Path) -> Finding:
+def why_closed(error: StartRefused | DatabaseLost, *, is_file: bool) -> Finding:
+    """Return the finding of a database that cannot be opened."""
+    if isinstance(error, DatabaseLost):
+        return unusable(error)
+    sentence = " ".join(str(error).split())
+    if not is_file:
+        return fail(sentence, "Check DATABASE_URL, the server, and the network.")
+    cause = error.__cause__
+    if isinstance(cause, SQLAlchemyError) and is_full(cause):
+        return fail(sentence, FREE_SPACE)
+    return fail(sentence, "Check the owner of the file and its folder.")
+
+
+def unusable(error: SQLAlchemyError) -> Finding:
+    """Return the finding of a database that cannot be read or written."""
+    if isinstance(error, DatabaseLost):
+        return fail(error.problem, error.remedy)
+    if is_full(error):
+        return fail("The database cannot be written because its disk is full.", FREE_SPACE)
+    return fail(
+        f"The database cannot be used: {' '.join(cause_of(error).split())}.",
+        "If it is locked, stop the other program that uses it. Otherwise check the file's owner "
+        "and the free disk space.",
+    )
+
+
+def reported_by_service(host: str, port: int) -> Finding | None:
+    """Return what a running service reports of a lost database.
+
+    Ask before opening: a replaced file looks sound, but SQLite would merge the write-ahead log of
+    the former one into it.
+    """
+    state = database_state(host, port, ANSWER_SECONDS)
+    remedy = {MOVED: REPLACE, DAMAGED: RESTORE}.get(state or "")
+    if remedy is None:
+        return None
+    return fail(f"The service on port {port} reports its database as {state}.", remedy)
+
+
+def _answers_as_file(file: Path, database: Database | None) -> Finding:
     kind = _file_system(file)
     if kind in NETWORK_FILE_SYSTEMS:
         return fail(
@@ -228,7 +267,11 @@ def _answers_as_file(file: Path) -> Finding:
         )
     if not file.exists():
         return ok(f"There is no database yet; the first start creates {file}.")
-    return ok(f"SQLite opens {file}.")
+    if database is not None:
+        found = quick_check(database, LONGEST_CHECK_SECONDS)
+        if found is not None:
+            return unusable(damaged(str(file), found))
+    return ok(f"SQLite opens {file} and finds no damage.")
 
 
 def _file_system(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Checks of the environment: settings, clock, port, proxy, library, alerts, leftovers."""
+"""Checks of the environment: settings, strength, clock, port, proxy, library, alerts, leftovers."""
 
 import errno
 import importlib.metadata
@@ -57,12 +57,28 @@ def settings_read(installation: Installation) -> Finding:
     return ok(f"Hudhud {__version__}: the settings of {files or 'the environment'} are valid.")
 
 
+def strength(installation: Installation) -> Finding:
+    """Check that API_KEY and ADMIN_PASSWORD are too long to be guessed."""
+    known = (startup_notices.WEAK_API_KEY, startup_notices.WEAK_ADMIN_PASSWORD)
+    weak = [line for line in _noticed(installation) if line in known]
+    if weak:
+        return warn(" ".join(weak), "Restart Hudhud after the change.")
+    return ok("API_KEY and ADMIN_PASSWORD are not set, or long enough.")
+
+
 def clock(installation: Installation, *, earliest: datetime = EARLIEST) -> Finding:
     """Check that the clock is plausible and agrees with the database's."""
     now = datetime.now(UTC)
     if not earliest < now < LATEST:
         return fail(f"The clock says {now:%Y-%m-%d %H:%M}, which is impossible.", SET_CLOCK)
-    offset, other = _offset(installation)
+    try:
+        offset, other = _offset(installation)
+    except OSError as error:
+        return warn(
+            f"The clock says {now:%Y-%m-%d %H:%M} UTC, but cannot be compared with that of the "
+            f"file system: {error.strerror}.",
+            "If the disk is full, free some space, then run `hudhud doctor` again.",
+        )
     if abs(offset) > TOLERATED_SECONDS:
         verdict = fail if abs(offset) > HARMFUL_SECONDS else warn
         return verdict(f"The clock differs by {offset:+.1f} s from that of the {other}.", SET_CLOCK)
@@ -166,17 +182,23 @@ def alerts(installation: Installation) -> Finding:
 
 def leftovers(installation: Installation) -> Finding:
     """Check for settings and files that only the earlier application used."""
-    settings, service = installation.settings, installation.service
-    # The pace has its own check.
-    slow = startup_notices.slow_pace(settings.otp_ttl_seconds, mean_gap_of(settings))
-    if service is None:
-        noticed = startup_notices.notices(read_environment(), settings)
-    else:
-        noticed = service.notices
-    found = [line for line in noticed if line not in slow]
+    settings = installation.settings
+    with_own_check = {
+        *startup_notices.slow_pace(settings.otp_ttl_seconds, mean_gap_of(settings)),
+        startup_notices.WEAK_API_KEY,
+        startup_notices.WEAK_ADMIN_PASSWORD,
+    }
+    found = [line for line in _noticed(installation) if line not in with_own_check]
     if found:
         return warn(" ".join(found), "No action is required; remove what you no longer need.")
     return ok("Nothing of the earlier application is left.")
+
+
+def _noticed(installation: Installation) -> list[str]:
+    """Return the notices of the running service, else those that a start would log."""
+    if installation.service is not None:
+        return installation.service.notices
+    return startup_notices.notices(read_environment(), installation.settings)
 
 
 def _offset(installation: Installation) -> tuple[float, str]:
@@ -188,8 +210,6 @@ def _offset(installation: Installation) -> tuple[float, str]:
     if not os.access(folder, os.W_OK):
         folder = Path(tempfile.gettempdir())
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
-        file.write(b"?")
-        file.flush()
         return time.time() - os.fstat(file.fileno()).st_mtime, "file system"
 
 

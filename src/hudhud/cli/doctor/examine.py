@@ -12,6 +12,7 @@ from hudhud.cli.doctor import database as stored
 from hudhud.cli.doctor import environment, files
 from hudhud.cli.doctor.finding import Finding, Installation, fail
 from hudhud.cli.running_service import RunningService
+from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.errors import SettingsError, StartRefused
 from hudhud.core.settings import Settings, load_settings
 from hudhud.db.engine import Database, open_database
@@ -33,6 +34,7 @@ CHECKS: dict[str, Check] = {
     "secret": stored.secret,
     "former secret": stored.former_secret,
     "credentials": stored.credentials,
+    "strength": environment.strength,
     "forwarding": stored.forwarding,
     "connections": stored.connections,
     "sender": stored.sender,
@@ -67,12 +69,16 @@ def examine() -> Iterator[tuple[str, Finding]]:
 def open_installation(settings: Settings) -> Installation:
     """Open the installation, creating nothing. Raises SettingsError for a wrong file."""
     choice = choose_database(database_place_of(settings))
+    problem = stored.reported_by_service(settings.host, settings.port)
+    if problem is not None:
+        return Installation(settings, database=None, problem=problem)
     if choice.file is not None and not choice.file.exists():
         return Installation(settings, database=None, problem=None)
     try:
         database = open_database(choice.url)
-    except StartRefused as error:
-        return Installation(settings, database=None, problem=" ".join(str(error).split()))
+    except (StartRefused, DatabaseLost) as error:
+        problem = stored.why_closed(error, is_file=choice.file is not None)
+        return Installation(settings, database=None, problem=problem)
     service = _running_service(database)
     used = settings if service is None else service.applied_to(settings)
     return Installation(used, database, problem=None, service=service)
@@ -91,6 +97,8 @@ def run_check(name: str, installation: Installation) -> Finding:
     """Run one check; an unexpected error is a finding too."""
     try:
         return CHECKS[name](installation)
+    except SQLAlchemyError as error:
+        return stored.unusable(error)
     except Exception as error:  # the other checks must still run
         return fail(
             f"The check itself broke: {type(error).__name__}: {error}", "Report this as a bug."

@@ -12,14 +12,14 @@ Level = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The checked installation; `problem` says why a database cannot be opened.
+    """The checked installation; `problem` is why a database cannot be opened.
 
     `settings` are those of the running service, if there is one, else those of this shell.
     """
 
     settings: Settings
     database: Database | None
-    problem: str | None
+    problem: "Finding | None"
     service: RunningService | None = None
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.backoff import doubled
 from hudhud.core.clock import MINUTE_MS, now_ms
+from hudhud.core.database_lost import log_unusable
 from hudhud.db.engine import Database
 from hudhud.maintenance.alerts import code_searches, countries, senders, state, webhooks
 from hudhud.maintenance.alerts.state import UNTOLD, AlertState, Subject
@@ -159,9 +160,11 @@ class Alerts:
         try:
             state.exchange(self._database, subject, claim, subject.state_after(alert))
         except SQLAlchemyError as error:
-            cause = str(error.__cause__ or error)
-            log.warning(
-                "alert sent but not recorded; sending it again", subject=subject.name, error=cause
+            log_unusable(
+                log.warning,
+                "alert sent but not recorded; sending it again",
+                error,
+                subject=subject.name,
             )
         else:
             log.info("alert sent", subject=subject.name, what=alert)

@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import SQLAlchemyError
 
+from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.errors import Refused
 from hudhud.web.admin.ui.render import ADMIN_PATH, page
 from hudhud.web.admin.ui.render_thread import RenderedLater
@@ -45,6 +46,10 @@ WORDS = {
         N_("Hudhud cannot read or write just now. Try again in a moment."),
     ),
 }
+LOST = (
+    N_("The database cannot be used"),
+    N_("It is damaged, or its file was removed or replaced. The log of Hudhud says what to do."),
+)
 UNREADABLE = (
     N_("Request not valid"),
     N_("The request cannot be read. Reload the page and try again."),
@@ -94,6 +99,8 @@ def _words(view: View, status: int, error: Exception) -> tuple[str, str]:
         return view.gettext("Job not found"), translate(error.sentence, view.language)
     if isinstance(error, Refused):
         return view.gettext("Request not valid"), translate(error.sentence, view.language)
+    if isinstance(error, DatabaseLost):
+        return view.gettext(LOST[0]), view.gettext(LOST[1])
     title, text = WORDS.get(status, UNREADABLE if status < HTTP_SERVER_ERROR else DEFECT)
     return view.gettext(title), view.gettext(text)
 

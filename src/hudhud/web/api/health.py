@@ -11,11 +11,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud import __version__
 from hudhud.core.clock import iso, now_ms
+from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.stored_sentences import in_english
-from hudhud.db import installation
 from hudhud.db.engine import Database
 from hudhud.db.migrate import HEAD, current_revision, fits
 from hudhud.db.tables import senders
+from hudhud.db.write_probe import WriteProbe
 from hudhud.senders.records import is_running, why_stopped
 from hudhud.web.api.openapi import ApiOperation
 from hudhud.web.api.schemas import Health, Readiness, SenderReadiness, Welcome
@@ -73,12 +74,18 @@ async def readyz(request: AnyRequest, strict: FromQuery[str | None] = None) -> R
     """
     state = state_of(request)
     readiness = await asyncio.to_thread(
-        _readiness, state.database, state.sender.channel, strict=strict is not None
+        _readiness,
+        state.database,
+        state.write_probe,
+        state.sender.channel,
+        strict=strict is not None,
     )
     return answer(readiness, 200 if readiness.status == "ready" else 503)
 
 
-def _readiness(database: Database, channel: str, *, strict: bool) -> Readiness:
+def _readiness(database: Database, probe: WriteProbe, channel: str, *, strict: bool) -> Readiness:
+    if database.losses.damage is not None:
+        return Readiness("not ready", database.losses.damage.state, "unknown", [])
     try:
         revision = current_revision(database)
         if not fits(database, revision):
@@ -87,10 +94,11 @@ def _readiness(database: Database, channel: str, *, strict: bool) -> Readiness:
         with database.read() as connection:
             rows = connection.execute(select(senders).order_by(senders.c.name)).all()
             reported = [_sender(connection, row) for row in rows]
-    except SQLAlchemyError:
-        return Readiness("not ready", "cannot be read", "unknown", [])
-    if not _is_writable(database):
-        return Readiness("not ready", "cannot be written", "current", reported)
+    except SQLAlchemyError as error:
+        return Readiness("not ready", _state(error, "cannot be read"), "unknown", [])
+    failure = probe.failure()
+    if failure is not None:
+        return Readiness("not ready", _state(failure, "cannot be written"), "current", reported)
     pairs = zip(rows, reported, strict=True)
     held = [sender for row, sender in pairs if _is_held(row) and row.channel == channel]
     connected = bool(held) and all(
@@ -100,13 +108,8 @@ def _readiness(database: Database, channel: str, *, strict: bool) -> Readiness:
     return Readiness("ready" if ready else "not ready", "writable", "current", reported)
 
 
-def _is_writable(database: Database) -> bool:
-    try:
-        with database.write() as connection:
-            installation.remove(connection, "")
-    except SQLAlchemyError:
-        return False
-    return True
+def _state(error: SQLAlchemyError, usual: str) -> str:
+    return error.state if isinstance(error, DatabaseLost) else usual
 
 
 def _sender(connection: Connection, row: Row[Any]) -> SenderReadiness:

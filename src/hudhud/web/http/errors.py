@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.clock import iso
+from hudhud.core.database_lost import DatabaseLost, cause_of
 from hudhud.core.errors import (
     BadRequest,
     Conflict,
@@ -110,6 +111,10 @@ def unavailable(request: AnyRequest, error: QueueUnavailable) -> Response[Messag
     log.warning(
         "request refused", reason=str(error), retry_after=error.retry_after, request_id=number
     )
+    return _unavailable(number, error)
+
+
+def _unavailable(number: str, error: QueueUnavailable) -> Response[Message]:
     headers = {"Retry-After": str(error.retry_after), REQUEST_ID_HEADER: number}
     if isinstance(error, SenderRestricted):
         return answer(Message(UNAVAILABLE, SENDER_RESTRICTED, _about(error)), 503, headers)
@@ -123,8 +128,10 @@ def _about(error: SenderRestricted) -> str:
 
 def database_error(request: AnyRequest, error: SQLAlchemyError) -> Response[Message]:
     """503 while the database is unavailable, 500 for a defect."""
+    if isinstance(error, DatabaseLost):  # logged once, not for each request
+        return _unavailable(request_id(request), QueueUnavailable(str(error)))
     if may_pass(error):
-        return unavailable(request, QueueUnavailable(str(error.__cause__ or error)))
+        return unavailable(request, QueueUnavailable(cause_of(error)))
     return unexpected(request, error)
 
 

@@ -94,11 +94,16 @@ def test_typed_username_is_escaped(person: Person) -> None:
     assert "<script>alert" not in answer.text
 
 
-def test_session_cookie_is_http_only_and_same_site(person: Person) -> None:
-    (cookie,) = person.log_in().headers.get_list("set-cookie")
-    name, *attributes = cookie.split("; ")
+def test_cookies_are_http_only_and_same_site(person: Person) -> None:
+    session, browser = person.log_in().headers.get_list("set-cookie")
+    name, *attributes = session.split("; ")
     assert name.startswith("hudhud_session=")
     assert {one.lower() for one in attributes} == {"httponly", "path=/", "samesite=lax"}
+    name, *attributes = browser.split("; ")
+    assert name.startswith("hudhud_browser=")
+    assert {one.lower() for one in attributes} == {
+        "httponly", "max-age=31536000", "path=/admin", "samesite=lax",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("spoil", ["no field", "no cookie", "another's field"])
@@ -320,7 +325,7 @@ def test_too_many_pending_logins_ask_others_to_retry_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     state = dashboard.web.state
-    no_slots = replace(state.access, password_slots=PasswordSlots(most_waiting=0))
+    no_slots = replace(state.access, password_slots=PasswordSlots(places=0))
     monkeypatch.setattr(state, "access", no_slots)
     by_form, by_json = person.log_in(), log_in_script(client)
     for answer in (by_form, by_json):
@@ -399,7 +404,7 @@ def test_cookies_are_secure_if_a_trusted_proxy_reports_https(
 ) -> None:
     server = serve_web(admin_password=PASSWORD, trusted_proxies=trusted)
     with script(server, **{"X-Forwarded-Proto": "https"}) as client:
-        cookie = log_in_script(client).headers["set-cookie"]
+        session, browser = log_in_script(client).headers.get_list("set-cookie")
         form_cookie = client.get(LOGIN, headers={"Cookie": ""}).headers["set-cookie"]
-    assert ("; Secure" in cookie) == is_secure
-    assert ("; Secure" in form_cookie) == is_secure
+    for cookie in (session, browser, form_cookie):
+        assert ("; Secure" in cookie) == is_secure

@@ -106,11 +106,13 @@ def test_login_requires_the_code_and_rotates_the_session(
         leads_to = answer.headers["Location"]
         assert leads_to == "/admin/login?next=%2Fadmin%2Faudit"
         assert not other.is_in()
+        assert "hudhud_browser" not in other.client.cookies
         assert other.get(PAGE).status_code == 303
         answer = other.fill(leads_to, CODE, totp=phone.code())
         assert answer.headers["Location"] == "/admin/audit"
         assert other.is_in()
         assert other.session != halfway
+        assert "hudhud_browser" in other.client.cookies
     with Person(dashboard, Cookie=f"hudhud_session={halfway}") as thief:
         assert "Code from your authenticator" not in thief.get(LOGIN).text
 

@@ -19,6 +19,8 @@ from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import state_of
 
 SESSION_COOKIE = "hudhud_session"
+# Shows that an admin logged in with this browser before; it is no login.
+BROWSER_COOKIE = "hudhud_browser"
 LOGIN_PAGE = "/admin/login"
 # The script sends it with requests that the admin did not cause: they do not prolong the session.
 BACKGROUND_HEADER = "X-Background"
@@ -114,6 +116,11 @@ def address_of(request: AnyRequest) -> str:
 def token_of(request: AnyRequest) -> str | None:
     """Return the session token in the request's cookie."""
     return request.cookies.get(SESSION_COOKIE)
+
+
+def known_browser_of(request: AnyRequest) -> str | None:
+    """Return the known browser's cookie, unchecked."""
+    return request.cookies.get(BROWSER_COOKIE)
 
 
 async def _key_name(request: AnyRequest, key: str) -> str:

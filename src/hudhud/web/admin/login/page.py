@@ -8,6 +8,7 @@ from litestar import Response, get, post
 from litestar.types import ControllerRouterHandler
 
 from hudhud.auth import audit_log, sessions
+from hudhud.auth.known_browsers import LIFETIME_MS
 from hudhud.auth.login_attempts import TooManyAttempts
 from hudhud.auth.sessions import Session
 from hudhud.core.clock import now_ms
@@ -15,6 +16,7 @@ from hudhud.core.errors import BadRequest
 from hudhud.web.admin.login.access import access_of
 from hudhud.web.admin.login.guard import (
     AUTHENTICATION_REQUIRED,
+    BROWSER_COOKIE,
     CSRF_WRONG,
     LOGIN_PAGE,
     SESSION_COOKIE,
@@ -217,6 +219,11 @@ def _login_page(following: str) -> str:
 
 def _let_in(request: AnyRequest, entered: NewSession, response: Response[Any]) -> Response[Any]:
     response.set_cookie(cookie(request, SESSION_COOKIE, entered.token, path="/"))
+    if entered.browser_cookie is not None:
+        lifetime = LIFETIME_MS // 1000
+        response.set_cookie(
+            cookie(request, BROWSER_COOKIE, entered.browser_cookie, seconds=lifetime)
+        )
     return response
 
 

@@ -1,22 +1,29 @@
-"""Limits on how many passwords are hashed or wait at once."""
+"""Limits on how many logins are in progress, and passwords are hashed, at once.
+
+Each web process has its own; failures are counted in the database for all of them.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from hudhud.auth.login_origins import Origin
 from hudhud.core.errors import HudhudError
 from hudhud.core.sentences import say
 
 # Each hash takes 64 MB: twelve at once took 769 MB.
 HASHES_AT_ONCE = 2
-# Each takes about 0.1 s, so the last of these waits a few seconds.
-MOST_WAITING = 50
+# In the longest delay of a login, 4 s, 80 passwords are hashed.
+PLACES = 100
+PLACES_FOR_KNOWN_BROWSERS = 20
+PLACES_OF_A_SITE = 20
 RETRY_SECONDS = 5
 BUSY = say("login.busy")
 
 
 class Busy(HudhudError):
-    """Too many logins wait; try again after `retry_after` seconds."""
+    """Too many logins are in progress; try again after `retry_after` seconds."""
 
     def __init__(self) -> None:
         super().__init__(BUSY)
@@ -24,28 +31,53 @@ class Busy(HudhudError):
 
 
 class PasswordSlots:
-    """The slots for hashing passwords, and the queue for them."""
+    """The places of logins in progress, and the slots in which they hash.
 
-    def __init__(self, most_waiting: int = MOST_WAITING) -> None:
-        self._free = asyncio.Semaphore(HASHES_AT_ONCE)
-        self._most_waiting = most_waiting
-        self._waiting = 0
+    Known browsers have places that nobody else gets, and one site gets only a share of the others.
+    """
 
-    def check_room(self) -> None:
-        """Raise Busy if the queue is full."""
-        if self._waiting >= self._most_waiting:
+    def __init__(
+        self,
+        places: int = PLACES,
+        *,
+        for_known: int = PLACES_FOR_KNOWN_BROWSERS,
+        of_a_site: int = PLACES_OF_A_SITE,
+    ) -> None:
+        self.hashing = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._places = places
+        self._for_known = for_known
+        self._of_a_site = of_a_site
+        self._known = 0
+        self._unknown: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """The number of logins in progress."""
+        return self._known + self._unknown.total()
+
+    @contextmanager
+    def place(self, origin: Origin) -> Iterator[None]:
+        """Hold a place during a login. Raises Busy."""
+        if not self._has_room(origin):
             raise Busy
-
-    @asynccontextmanager
-    async def hold(self) -> AsyncIterator[None]:
-        """Wait for a slot and hold it. Raises Busy."""
-        self.check_room()
-        self._waiting += 1
-        try:
-            await self._free.acquire()
-        finally:
-            self._waiting -= 1
+        self._change(origin, 1)
         try:
             yield
         finally:
-            self._free.release()
+            self._change(origin, -1)
+
+    def _has_room(self, origin: Origin) -> bool:
+        if self.taken >= self._places:
+            return False
+        if origin.is_known:
+            return True
+        has_share = self._unknown[origin.site] < self._of_a_site
+        return has_share and self._unknown.total() < self._places - self._for_known
+
+    def _change(self, origin: Origin, by: int) -> None:
+        if origin.is_known:
+            self._known += by
+            return
+        self._unknown[origin.site] += by
+        if not self._unknown[origin.site]:
+            del self._unknown[origin.site]

@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from hudhud.auth import untrusted_proxy
 from hudhud.core.clock import now_ms
+from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.ip_addresses import Network, is_address, is_within
 from hudhud.db.engine import Database
 from hudhud.web.http.forwarded import IS_FORWARDED
@@ -44,5 +45,8 @@ class ProxyWatch:
 
     def _remember(self, address: str) -> None:
         # The request must not fail because of this record.
-        with contextlib.suppress(OperationalError), self._database.write() as connection:
+        with (
+            contextlib.suppress(OperationalError, DatabaseLost),
+            self._database.write() as connection,
+        ):
             untrusted_proxy.remember(connection, address, now=now_ms())

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from hudhud.auth import audit_log, login_attempts, second_factor, sessions
 from hudhud.auth.login_attempts import Attempt
+from hudhud.auth.login_origins import Origin, origin_of_address, origin_of_browser
 from hudhud.auth.second_factor import Means
 from hudhud.auth.sessions import Session
 from hudhud.core.clock import now_ms
@@ -17,8 +18,7 @@ from hudhud.core.crypto import SealingError
 from hudhud.core.errors import HudhudError
 from hudhud.core.sentences import Sentence, say
 from hudhud.web.admin.login.access import access_of
-from hudhud.web.admin.login.guard import Forbidden, address_of, token_of
-from hudhud.web.admin.login.password_slots import Busy
+from hudhud.web.admin.login.guard import Forbidden, address_of, known_browser_of, token_of
 from hudhud.web.http.request import AnyRequest
 from hudhud.web.state import state_of
 from hudhud.web.timing import timing_of
@@ -36,7 +36,6 @@ WITH_MEANS: dict[Means, Sentence] = {
 }
 PASSWORD_WAS_WRONG = say("login.wrong_password")
 CODE_WAS_WRONG = say("login.wrong_code")
-LIMIT_REACHED = say("login.limit_reached")
 
 
 class WrongPassword(HudhudError):
@@ -62,10 +61,11 @@ class LoginForm:
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A new session and the token for its cookie."""
+    """A new session, the token for its cookie, and, if complete, the known browser's cookie."""
 
     token: str
     session: Session
+    browser_cookie: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class Login:
         self._admin = self._access.password.username
         self._address = address_of(request)
         self._presented = token_of(request)
+        self._browser_cookie = known_browser_of(request)
 
     async def log_in(self, given: LoginForm, *, may_be_incomplete: bool) -> NewSession:
         """Begin a session with name, password and, if required, a code.
@@ -94,9 +95,11 @@ class Login:
         Without a required code the session is incomplete, if `may_be_incomplete`.
         Raises Busy, TooManyAttempts, WrongPassword, CodeNeeded, WrongCode or Forbidden.
         """
-        self._access.password_slots.check_room()
-        tried = await self._try(given.username)
-        if not await self._is_password(given.username, given.password, tried):
+        origin = await self._origin(given.username)
+        with self._access.password_slots.place(origin):
+            tried = await self._try(origin, given.username)
+            is_right = await self._is_password(given.username, given.password, tried)
+        if not is_right:
             await asyncio.to_thread(self._fail, tried, given.username, PASSWORD_WAS_WRONG)
             raise WrongPassword(WRONG_PASSWORD)
         return await asyncio.to_thread(
@@ -108,7 +111,7 @@ class Login:
 
         Raises TooManyAttempts, CodeNeeded, WrongCode or Forbidden.
         """
-        tried = await self._try(self._admin)
+        tried = await self._try(await self._origin(self._admin), self._admin)
         return await asyncio.to_thread(self._enter, tried, code, may_be_incomplete=False)
 
     async def prove_again(self, typed: str) -> None:
@@ -116,41 +119,54 @@ class Login:
 
         Raises Busy, TooManyAttempts or WrongCode.
         """
-        self._access.password_slots.check_room()
-        tried = await self._try(self._admin)
-        if await asyncio.to_thread(self._is_code, typed) or await self._is_password(
-            self._admin, typed, tried
-        ):
+        origin = await self._origin(self._admin)
+        with self._access.password_slots.place(origin):
+            tried = await self._try(origin, self._admin)
+            is_proved = await asyncio.to_thread(self._is_code, typed) or await self._is_password(
+                self._admin, typed, tried
+            )
+        if is_proved:
             await asyncio.to_thread(self._release, tried)
             return
         await asyncio.to_thread(self._fail, tried, self._admin, CODE_WAS_WRONG)
         raise WrongCode(NOT_THE_OWNER)
 
-    async def _try(self, username: str) -> _Try:
-        await asyncio.to_thread(self._refuse_early)
-        tried = await asyncio.to_thread(self._reserve, username)
+    async def _origin(self, username: str) -> Origin:
+        """Return the browser if this admin logged in with it before, else the address."""
+        browser = None
+        if self._browser_cookie is not None:
+            browser = await asyncio.to_thread(self._find_browser, self._browser_cookie)
+        # Only now, so that the time of the answer does not reveal the admin's name.
+        if browser is None or username != self._admin:
+            return origin_of_address(self._address)
+        return origin_of_browser(browser)
+
+    def _find_browser(self, cookie: str) -> str | None:
+        with self._database.read() as connection:
+            marks = self._access.password.marks(connection)
+        return self._access.known_browsers.find(cookie, password_marks=marks, now=now_ms())
+
+    async def _try(self, origin: Origin, username: str) -> _Try:
+        await asyncio.to_thread(self._refuse_early, origin)
+        tried = await asyncio.to_thread(self._reserve, origin, username)
         await asyncio.sleep(tried.attempt.delay)
         return tried
 
     async def _is_password(self, username: str, password: str, tried: _Try) -> bool:
         judge = self._access.password.is_right
-        try:
-            async with self._access.password_slots.hold():
-                return await asyncio.to_thread(judge, username, password, stored=tried.stored)
-        except Busy:
-            await asyncio.to_thread(self._release, tried)
-            raise
+        async with self._access.password_slots.hashing:
+            return await asyncio.to_thread(judge, username, password, stored=tried.stored)
 
-    def _refuse_early(self) -> None:
-        """Refuse a locked-out address without taking the write lock, which codes need."""
+    def _refuse_early(self, origin: Origin) -> None:
+        """Refuse a locked-out origin without taking the write lock, which codes need."""
         with self._database.read() as connection:
-            login_attempts.check(connection, address=self._address, now=now_ms())
+            login_attempts.check(connection, origin=origin, now=now_ms())
 
-    def _reserve(self, username: str) -> _Try:
+    def _reserve(self, origin: Origin, username: str) -> _Try:
         with self._database.write() as connection:
             attempt = login_attempts.reserve(
                 connection,
-                address=self._address,
+                origin=origin,
                 username=username,
                 now=now_ms(),
                 longest_delay=self._longest_delay,
@@ -187,6 +203,7 @@ class Login:
         return self._new_session(connection, tried, is_complete=True)
 
     def _new_session(self, connection: Connection, tried: _Try, *, is_complete: bool) -> NewSession:
+        now = now_ms()
         token, session = sessions.begin(
             connection,
             username=self._admin,
@@ -194,9 +211,13 @@ class Login:
             is_complete=is_complete,
             address=self._address,
             replaces=self._presented,
-            now=now_ms(),
+            now=now,
         )
-        return NewSession(token, session)
+        if not is_complete:
+            return NewSession(token, session, browser_cookie=None)
+        known = self._access.known_browsers
+        browser = tried.attempt.origin.browser
+        return NewSession(token, session, known.cookie(browser, password_mark=tried.mark, now=now))
 
     def _is_code(self, typed: str) -> bool:
         try:
@@ -224,6 +245,6 @@ class Login:
                 address=self._address,
                 what="login_failed",
                 outcome="failed",
-                detail=LIMIT_REACHED if tried.attempt.is_last else reason,
+                detail=tried.attempt.limit or reason,
                 now=now_ms(),
             )

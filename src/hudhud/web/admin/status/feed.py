@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.clock import MINUTE_MS, now_ms
+from hudhud.core.database_lost import log_unusable
 from hudhud.db.engine import Database
 from hudhud.messages import listing, statistics
 from hudhud.messages.listing import LARGEST_PAGE, Job
@@ -215,9 +216,8 @@ class Feed:
             try:
                 self._serve_watchers()
             except SQLAlchemyError as error:
-                log.warning(
-                    "dashboard updates paused: the database cannot be read",
-                    error=str(error.__cause__ or error),
+                log_unusable(
+                    log.warning, "dashboard updates paused: the database cannot be read", error
                 )
                 self._recover()
             except Exception:

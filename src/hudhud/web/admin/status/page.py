@@ -8,6 +8,7 @@ from litestar import Response, get
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.clock import now_ms
+from hudhud.core.database_lost import log_unusable
 from hudhud.db.engine import may_pass
 from hudhud.messages import statistics
 from hudhud.messages.listing import MOST_COUNTED
@@ -140,7 +141,7 @@ def _raise_defect(error: SQLAlchemyError) -> None:
     """Re-raise a defect; the page itself reports a temporary error."""
     if not may_pass(error):
         raise error
-    log.warning("the dashboard cannot read the database", error=str(error.__cause__ or error))
+    log_unusable(log.warning, "the dashboard cannot read the database", error)
 
 
 status_routes = [front_door, status_page]
