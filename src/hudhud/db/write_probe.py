@@ -6,7 +6,6 @@ import time
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from hudhud.core.clock import now_ms
 from hudhud.db import installation
 from hudhud.db.engine import Database
 
@@ -47,4 +46,5 @@ class WriteProbe:
 
 def write_page(connection: Connection) -> None:
     """Change a row that fills a page."""
-    installation.write(connection, NAME, f"{now_ms()}\n" * LINES)
+    # Not milliseconds: two probes in one would write the same, and so nothing.
+    installation.write(connection, NAME, f"{time.time_ns()}\n" * LINES)
