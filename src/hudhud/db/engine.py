@@ -19,7 +19,7 @@ from sqlalchemy.exc import (
 from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.errors import StartRefused
 from hudhud.db.dialects import BUSY_TIMEOUT_MS, postgres_engine, sqlite_engine, with_driver
-from hudhud.db.doorbell import Doorbell, SqliteDoorbell
+from hudhud.db.doorbell import Doorbell, SqliteDoorbell, SqlitePoller
 from hudhud.db.losses import Losses
 
 DISK_FULL_ON_POSTGRESQL = "53100"
@@ -40,6 +40,7 @@ class Database:
         engine = sqlite_engine if self.is_sqlite else postgres_engine
         self.engine = engine(self.url, busy_timeout_ms)
         self.losses = Losses(self.engine, self.shown, self._file())
+        self._poller = SqlitePoller(str(self.url.database))
 
     @property
     def shown(self) -> str:
@@ -86,7 +87,7 @@ class Database:
     def doorbell(self) -> Doorbell:
         """Return a new doorbell, for use by one thread."""
         if self.is_sqlite:
-            return SqliteDoorbell(str(self.url.database))
+            return SqliteDoorbell(self._poller)
         from hudhud.db.postgres_doorbell import PostgresDoorbell  # noqa: PLC0415 -- see there
 
         return PostgresDoorbell(self.libpq_url())
@@ -123,6 +124,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        self._poller.close()
         self.engine.dispose()
 
 
