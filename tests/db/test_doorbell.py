@@ -116,7 +116,9 @@ def test_one_thread_polls_for_all_doorbells(database: Database) -> None:
         ring(database)
         assert [one.result() for one in waiting] == [True] * 3
     assert pollers() - before == {poller}
-    database.close()
+    for bell in bells:
+        bell.close()
+    poller.join(LONG)
     assert not poller.is_alive()
 
 

@@ -16,7 +16,7 @@ from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import LARGEST_GROUP
 from hudhud.messages import contacts, counters
-from hudhud.messages.queue import LAST_CALL_MS
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.verification.new_verification import Accepted, NewVerification, SendRequest
 from support.queued import (
     NOW,

@@ -27,8 +27,9 @@ class Doorbell(Protocol):
 class SqlitePoller:
     """Polls `PRAGMA data_version`, which changes with commits on other connections.
 
-    One thread polls for all doorbells of a process, while one of them waits. A database that cannot
-    be read counts as a ring each second, so that those who wait meet the error themselves.
+    One thread polls for all doorbells of a process, while one of them waits, and ends with the last
+    of them. A database that cannot be read counts as a ring each second, so that those who wait
+    meet the error themselves.
     """
 
     def __init__(self, path: str) -> None:
@@ -38,15 +39,25 @@ class SqlitePoller:
         self._version: int | None = None
         self._failed_at = -FAILURE_SECONDS
         self._rings = 0
+        self._doorbells = 0
         self._waiting = 0
         self._thread: threading.Thread | None = None
-        self._is_closed = False
 
-    def rings(self) -> int:
-        """Return the number of rings so far."""
+    def open(self) -> int:
+        """Begin to poll for one more doorbell; return the number of rings so far."""
         with self._changed:
+            self._doorbells += 1
             self._look()
             return self._rings
+
+    def close(self) -> None:
+        """Poll for one doorbell less."""
+        with self._changed:
+            self._doorbells -= 1
+            if self._doorbells == 0:
+                self._thread = None  # it ends
+                self._changed.notify_all()
+                self._disconnect()
 
     def wait(self, heard: int, seconds: float) -> int:
         """Return the number of rings once it is not `heard` any more, or after `seconds`."""
@@ -60,15 +71,6 @@ class SqlitePoller:
                 self._waiting -= 1
             return self._rings
 
-    def close(self) -> None:
-        """End the thread and close the connection."""
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join()
-        self._disconnect()
-
     def _start(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._poll, name="doorbell", daemon=True)
@@ -77,12 +79,14 @@ class SqlitePoller:
             self._changed.notify_all()
 
     def _poll(self) -> None:
-        while not self._is_closed:
+        me = threading.current_thread()
+        while self._thread is me:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._is_closed)
+                self._changed.wait_for(lambda: self._waiting or self._thread is not me)
             time.sleep(POLL_SECONDS)
             with self._changed:
-                self._look()
+                if self._thread is me:
+                    self._look()
 
     def _look(self) -> None:
         if time.monotonic() < self._failed_at + FAILURE_SECONDS:
@@ -118,14 +122,19 @@ class SqliteDoorbell:
     """Waits for the rings of a poller, each of which it hears once."""
 
     def __init__(self, poller: SqlitePoller) -> None:
-        self._poller = poller
-        self._heard = poller.rings()
+        self._poller: SqlitePoller | None = poller
+        self._heard = poller.open()
 
     def wait(self, seconds: float) -> bool:
         """Return True once another connection has committed since the last ring."""
+        if self._poller is None:
+            raise ValueError("the doorbell is closed")
         before = self._heard
         self._heard = self._poller.wait(before, seconds)
         return self._heard != before
 
     def close(self) -> None:
-        """Do nothing: the poller belongs to the database."""
+        """Stop listening."""
+        if self._poller is not None:
+            self._poller.close()
+            self._poller = None

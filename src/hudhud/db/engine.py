@@ -124,7 +124,6 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
-        self._poller.close()
         self.engine.dispose()
 
 

@@ -23,8 +23,8 @@ from sqlalchemy import (
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import contacts, counters, listing, timeline
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.listing import JobRefusal
-from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.messages.states import CANCELED, FAILED, QUEUED, next_step_at
 from hudhud.verification import lifecycle
 
