@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
-from benchmarks.history import fill
+from benchmarks.history import JOBS, fill
 from benchmarks.load import load
 from benchmarks.postgres import postgres
 from benchmarks.reads import Known, Read, Reader, all_reads, without_pause
@@ -26,7 +26,6 @@ from hudhud.db.engine import Database
 from hudhud.db.migrate import migrate
 from hudhud.db.tables import messages
 
-JOBS = int(os.environ.get("HUDHUD_BENCH_JOBS", "1000000"))
 WARM_UPS = 5
 TIMES = 100
 SENDS_PER_SECOND = 50

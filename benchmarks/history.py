@@ -1,15 +1,18 @@
 """Fill a database with the history of a busy month."""
 
+import os
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
 from hudhud.core.sentences import say
 from hudhud.core.stored_sentences import columns
+from hudhud.db import phone_index
 from hudhud.db.engine import Database
 from hudhud.messages import counters, text_store
 from hudhud.messages.templates.shipped import shipped
 
+JOBS = int(os.environ.get("HUDHUD_BENCH_JOBS", "1000000"))
 MONTH_MS = 30 * 86_400_000
 VALIDITY_MS = 300_000
 ROWS_AT_ONCE = 50_000
@@ -103,10 +106,16 @@ def fill(database: Database, *, count: int, now: int) -> None:
             _without_limits(connection)
             connection.execute(text(VERIFICATIONS), rows | {"digest": b"\0" * 32})
             connection.execute(text(statement), rows)
+            _index_phones(connection)
     with database.write() as connection:
         _without_limits(connection)
         _keep_numbers(connection, now)
     _analyze(database)
+
+
+def _index_phones(connection: Connection) -> None:
+    if phone_index.has_new(connection):
+        phone_index.index_some(connection, ROWS_AT_ONCE)
 
 
 def _without_limits(connection: Connection) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import insert, text
@@ -11,6 +12,7 @@ from sqlalchemy import insert, text
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
 from hudhud.db.tables import installation
+from support.services import wait_until
 
 LONG = 20.0
 SHORT = 0.2
@@ -101,6 +103,27 @@ def test_every_doorbell_rings(database: Database, bell: Doorbell) -> None:
     assert bell.wait(LONG)
     assert second.wait(LONG)
     second.close()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_one_thread_polls_for_all_doorbells(database: Database) -> None:
+    before = pollers()
+    bells = [database.doorbell() for _ in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        waiting = [threads.submit(bell.wait, LONG) for bell in bells]
+        wait_until(lambda: bool(pollers() - before), LONG, "the poller")
+        (poller,) = pollers() - before
+        ring(database)
+        assert [one.result() for one in waiting] == [True] * 3
+    assert pollers() - before == {poller}
+    for bell in bells:
+        bell.close()
+    poller.join(LONG)
+    assert not poller.is_alive()
+
+
+def pollers() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "doorbell"}
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)

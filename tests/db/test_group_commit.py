@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -66,7 +65,7 @@ async def committing(
     try:
         yield commits
     finally:
-        await asyncio.to_thread(commits.stop)
+        await commits.stop()
 
 
 @contextmanager
@@ -204,10 +203,9 @@ def test_stop_writes_pending_requests(database: Database, store: Store) -> None:
             with locked(database):
                 tasks = [asyncio.create_task(commits.submit(f"n{n}")) for n in range(20)]
                 await asyncio.sleep(0)
-                stopping = threading.Thread(target=commits.stop)
-                stopping.start()
+                stopping = asyncio.create_task(commits.stop())
             await asyncio.gather(*tasks)
-            await asyncio.to_thread(stopping.join)
+            await stopping
 
     run(test)
     assert len(names(database)) == 20

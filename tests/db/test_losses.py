@@ -1,4 +1,4 @@
-"""A damaged database, and a file that was removed or replaced, are told from other errors."""
+"""Damage, and a removed or replaced file, are distinguished from other errors."""
 
 import os
 import sqlite3
@@ -49,7 +49,7 @@ INSERT INTO large WITH RECURSIVE numbers(number) AS (
 
 
 def losses_of(database: Database) -> list[str]:
-    """Return a list that gets the state of each loss that is told."""
+    """Return a list that gets the state of each reported loss."""
     told = list[str]()
     database.losses.on_loss = lambda loss: told.append(loss.state)
     return told

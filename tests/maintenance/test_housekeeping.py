@@ -15,7 +15,7 @@ from hudhud.auth import audit_log, login_attempts, sessions
 from hudhud.auth.login_origins import origin_of_address
 from hudhud.channels.base import Inbound
 from hudhud.core.clock import DAY_MS, now_ms
-from hudhud.db import tables
+from hudhud.db import phone_index, tables
 from hudhud.db.engine import Database
 from hudhud.db.rewriting import Rewriting
 from hudhud.maintenance.alerts.send import Alerts
@@ -64,6 +64,18 @@ def test_message_with_an_expired_lease_is_reclaimed(database: Database) -> None:
 def test_a_message_whose_code_expired_is_finished(database: Database) -> None:
     (message,) = submit(database, now=now_ms() - VALIDITY_MS)
     wait_until(lambda: stored(database, message).status == "expired", SECONDS, "the expiry")
+
+
+@pytest.mark.usefixtures("kept_in_order")
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_phones_of_new_messages_are_indexed(database: Database) -> None:
+    submit(database, phone_index.INDEXED_AT_ONCE + 1, now=now_ms())
+
+    def is_indexed() -> bool:
+        with database.read() as connection:
+            return not phone_index.has_new(connection)
+
+    wait_until(is_indexed, SECONDS, "the index")
 
 
 def test_codes_are_erased_when_they_expire(database: Database) -> None:

@@ -110,8 +110,8 @@ def test_search_does_not_find_deleted_messages(database: Database) -> None:
     run(database)
     with database.read() as connection:
         for piece, hits in (("1111", 0), ("2222", 1), ("+2010", 1)):
-            found = connection.execute(phone_index.holding(connection, piece, alone=True)).all()
-            assert len(found) == hits
+            parts = phone_index.holding(connection, piece, alone=True)
+            assert sum(len(connection.execute(part).all()) for part in parts) == hits
 
 
 def test_old_messages_after_others_with_wrong_dates_are_deleted(database: Database) -> None:

@@ -8,10 +8,10 @@ from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import verifications
 from hudhud.messages import listing, queue
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.listing import Job, JobPage, JobRefusal, Total
 from hudhud.messages.outcomes import Failed, Sent
 from hudhud.messages.page_cursor import PageCursor
-from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.messages.search import USUAL, JobFilter, SearchLimits
 from hudhud.messages.states import STATUSES
 from hudhud.worker.worker import record_outcomes

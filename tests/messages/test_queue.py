@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -11,9 +12,10 @@ from hudhud.core.clock import now_ms
 from hudhud.core.sentences import other, say
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages
-from hudhud.messages import contacts, counters, queue, statistics, text_store
+from hudhud.messages import claimable, contacts, counters, queue, statistics, text_store
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
-from hudhud.messages.queue import LAST_CALL_MS, LEASE_MS, RECLAIM_DELAY_MS
+from hudhud.messages.queue import LEASE_MS, RECLAIM_DELAY_MS
 from hudhud.worker.worker import record_outcomes
 from support.queued import (
     NOW,
@@ -231,11 +233,12 @@ def test_a_restricted_sender_still_answers(database: Database) -> None:
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_search_for_answers_does_not_scan_all_waiting_messages(database: Database) -> None:
-    statement = queue._answers("a@m", NOW).order_by(messages.c.available_at, messages.c.id)
-    compiled = statement.compile(database.engine)
+    answers = claimable.ANSWERS
+    compiled: Any = answers.look.compile(database.engine)
+    values = compiled.params | answers.values(channel="sandbox", sender="a@m", now=NOW)
     with database.read() as connection:
         plan = connection.exec_driver_sql(
-            f"EXPLAIN QUERY PLAN {compiled}", tuple(compiled.params.values())
+            f"EXPLAIN QUERY PLAN {compiled}", tuple(values[name] for name in compiled.positiontup)
         )
         assert [row.detail for row in plan] == [
             "SEARCH messages USING INDEX messages_answers (only_sender=? AND available_at<?)"

@@ -14,9 +14,10 @@ from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import queue, timeline
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.counters import HAPPENINGS
 from hudhud.messages.outcomes import Failed, Outcome, Returned, Sent
-from hudhud.messages.queue import LAST_CALL_MS, LEASE_MS
+from hudhud.messages.queue import LEASE_MS
 from hudhud.messages.receipts import record_receipts
 from hudhud.verification import job_actions, lifecycle
 from hudhud.worker.worker import record_outcomes

@@ -16,6 +16,7 @@ from hudhud.db.engine import Database
 from hudhud.db.upserts import SHARD
 from hudhud.messages import counters, queue, receipts, statistics
 from hudhud.messages.counters import HAPPENINGS, Happening
+from hudhud.messages.delivery_spans import PastTimes
 from hudhud.messages.outcomes import Returned, Sent
 from hudhud.messages.states import STATUSES
 from hudhud.messages.statistics import (
@@ -59,7 +60,7 @@ def numbers(database: Database, *, now: int = NOW, mean_gap: float = 1.0) -> Que
 
 def series(database: Database, chosen: Range, *, zone: ZoneInfo = UTC, now: int = NOW) -> Series:
     with database.read() as connection:
-        return statistics.series(connection, chosen=chosen, zone=zone, now=now)
+        return statistics.series(connection, PastTimes(), chosen=chosen, zone=zone, now=now)
 
 
 def at(zone: ZoneInfo, *moment: int) -> int:

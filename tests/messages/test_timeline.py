@@ -68,7 +68,7 @@ def test_timeline_of_a_read_message(database: Database) -> None:
 )
 @given(clock=st.lists(st.integers(-60_000, 60_000), min_size=8, max_size=8))
 def test_times_never_go_back_however_clocks_are_set(database: Database, clock: list[int]) -> None:
-    """The clock is set anew before each step: an attempt, a retry, a send and its receipts."""
+    """The clock is set again before each step: an attempt, a retry, a send and its receipts."""
     times = [NOW + offset for offset in clock]
     (message,) = submit(database)
     for end in (

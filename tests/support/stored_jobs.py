@@ -4,11 +4,12 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from hudhud.core.crypto import CodeCipher
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import columns
+from hudhud.db import phone_index
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, metadata, verifications
 from hudhud.db.upserts import SHARD
@@ -41,13 +42,17 @@ class StoredJob:
 
 
 def put_jobs(database: Database, *jobs: StoredJob, shard: int = SHARD) -> list[int]:
-    """Insert messages with all earlier events; return their ids."""
+    """Insert messages with all earlier events; return their ids.
+
+    The newer half waits for the index of phones.
+    """
     with database.write() as connection:
         ids = database.new_ids(connection, messages, len(jobs))
         rows = [_rows(number, job) for number, job in zip(ids, jobs, strict=True)]
         if rows:
             connection.execute(insert(verifications), [verification for verification, _ in rows])
             connection.execute(insert(messages), [message for _, message in rows])
+            index_phones(connection, len(rows) // 2)
         text_store.keep(connection, [job.body for job in jobs])
         text_store.keep(connection, [job.error for job in jobs if isinstance(job.error, str)])
         text_store.keep_errors(
@@ -56,6 +61,12 @@ def put_jobs(database: Database, *jobs: StoredJob, shard: int = SHARD) -> list[i
         moved = Counter(job.status for job in jobs)
         counters.add(connection, now=NOW, moved=moved, shard=shard)
     return ids
+
+
+def index_phones(connection: Connection, most: int) -> None:
+    """Add messages to the index of phones, as housekeeping does."""
+    if phone_index.has_new(connection):
+        phone_index.index_some(connection, most)
 
 
 def forget_everything(database: Database) -> None:

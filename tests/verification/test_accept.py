@@ -15,8 +15,8 @@ from hudhud.core.phones import Phone
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import LARGEST_GROUP
-from hudhud.messages import contacts
-from hudhud.messages.queue import LAST_CALL_MS
+from hudhud.messages import contacts, counters
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.verification.new_verification import Accepted, NewVerification, SendRequest
 from support.queued import (
     NOW,
@@ -31,7 +31,7 @@ from support.queued import (
     stored,
     verification_of,
 )
-from support.verifying import OF_ENVIRONMENT, request, start, verification
+from support.verifying import OF_ENVIRONMENT, SHOP, request, start, verification
 
 EGYPT = Phone(PHONE, "EG")
 # Ten messages wait, one each second; the eleventh waits exactly for its validity.
@@ -100,6 +100,19 @@ def test_the_largest_group_is_stored_at_once(database: Database) -> None:
     assert count_of(results) == LARGEST_GROUP
     with database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(tables.messages)) == LARGEST_GROUP
+
+
+def test_of_one_group_only_the_newest_code_for_a_number_stays_pending(database: Database) -> None:
+    results = start(
+        database, (SHOP, request()), (SHOP, request("+201001234599")), (SHOP, request())
+    )
+    group = [one for one in results if isinstance(one, Accepted)]
+    statuses = [verification(database, one.verification_id).status for one in group]
+    assert statuses == ["canceled", "pending", "pending"]
+    assert stored(database, group[0].message_id).status == "canceled"
+    with database.read() as connection:
+        counted = counters.counts(connection)
+    assert (counted["queued"], counted["canceled"]) == (2, 1)
 
 
 def test_ids_are_not_reused_after_deletion(database: Database) -> None:

@@ -10,8 +10,8 @@ from hudhud.core.sentences import other
 from hudhud.db.engine import Database
 from hudhud.db.tables import message_counts, message_steps, messages
 from hudhud.messages import contacts, listing, queue, statistics
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.outcomes import Failed
-from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification import job_actions, lifecycle
 from hudhud.verification.job_actions import JobActionResult
 from hudhud.worker.worker import record_outcomes

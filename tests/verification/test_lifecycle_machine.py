@@ -21,8 +21,8 @@ from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import queue
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.outcomes import Failed, Outcome, Returned, Sent
-from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification import job_actions, lifecycle
 from hudhud.verification.check import Check, Checked
 from hudhud.verification.new_verification import Accepted

@@ -22,8 +22,8 @@ from hudhud.core.sentences import other
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import contacts, queue
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.outcomes import Failed, Outcome, Sent
-from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.verification.limits.rate_limits import LimitReached
 from hudhud.verification.new_verification import Accepted
 from hudhud.verification.resend import WAITS, Resent

@@ -13,8 +13,8 @@ from hudhud.core.errors import OwnNumber, PermanentFailure, Snoozed, TransientFa
 from hudhud.db import tables
 from hudhud.db.engine import Database
 from hudhud.messages import contacts, queue, whatsapp_accounts
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
-from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.worker.send import NO_DATABASE, MessageSender
 from hudhud.worker.worker import record_outcomes
 from support.queued import PHONE, SECRET, accept, change, stored, submit

@@ -8,9 +8,13 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 
+from hudhud.core.errors import HudhudError
+
 BUSY_TIMEOUT_MS = 3000
 LOCK_POLL_SECONDS = 0.0003
 LAST_LOOK_MS = 10
+# The lowest byte of SQLite's extended error codes.
+PRIMARY_CODE = 0xFF
 # Detect a lost connection soon: it must neither block Hudhud nor hold a lock for hours.
 POSTGRES_ARGUMENTS = {
     "connect_timeout": 5,
@@ -24,6 +28,10 @@ POSTGRES_OPTIONS = (
     # Statements take milliseconds; compiling or parallelizing them would take longer.
     "-c jit=off -c max_parallel_workers_per_gather=0"
 )
+
+
+class Locked(HudhudError):
+    """Another transaction holds SQLite's write lock."""
 
 
 def with_driver(url: URL) -> URL:
@@ -50,10 +58,27 @@ def _prepare_sqlite(busy_timeout_ms: int, connection: Any, _record: object) -> N
 
 
 def _begin_sqlite(busy_timeout_ms: int, connection: Connection) -> None:
-    if connection.get_execution_options().get("hudhud_write", False):
+    options = connection.get_execution_options()
+    if not options.get("hudhud_write", False):
+        connection.exec_driver_sql("BEGIN")
+    elif options["hudhud_waits"]:
         _take_write_lock(connection, busy_timeout_ms)
     else:
-        connection.exec_driver_sql("BEGIN")
+        _take_free_lock(connection, busy_timeout_ms)
+
+
+def _take_free_lock(connection: Connection, busy_timeout_ms: int) -> None:
+    """Begin a write transaction. Raises Locked if the lock is not free."""
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY:
+            raise Locked(str(error)) from None
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # raises SQLAlchemy's error
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
 
 
 def _take_write_lock(connection: Connection, busy_timeout_ms: int) -> None:

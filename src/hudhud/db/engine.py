@@ -19,7 +19,7 @@ from sqlalchemy.exc import (
 from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.errors import StartRefused
 from hudhud.db.dialects import BUSY_TIMEOUT_MS, postgres_engine, sqlite_engine, with_driver
-from hudhud.db.doorbell import Doorbell, SqliteDoorbell
+from hudhud.db.doorbell import Doorbell, SqliteDoorbell, SqlitePoller
 from hudhud.db.losses import Losses
 
 DISK_FULL_ON_POSTGRESQL = "53100"
@@ -35,10 +35,12 @@ class Database:
 
     def __init__(self, url: str, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
         self.url = with_driver(make_url(url))
+        self.busy_timeout_ms = busy_timeout_ms
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         engine = sqlite_engine if self.is_sqlite else postgres_engine
         self.engine = engine(self.url, busy_timeout_ms)
         self.losses = Losses(self.engine, self.shown, self._file())
+        self._poller = SqlitePoller(str(self.url.database))
 
     @property
     def shown(self) -> str:
@@ -67,11 +69,15 @@ class Database:
         Raises sqlalchemy.exc.OperationalError if the lock or the disk is unavailable, and
         DatabaseLost if an admin must mend the database.
         """
-        with (
-            self.engine.connect().execution_options(hudhud_write=True) as connection,
-            connection.begin(),
-        ):
+        with self.connect_to_write() as connection, connection.begin():
             yield connection
+
+    def connect_to_write(self, *, waits: bool = True) -> Connection:
+        """Return a connection whose transactions write.
+
+        Unless it `waits`, its `begin` raises dialects.Locked while others hold SQLite's lock.
+        """
+        return self.engine.connect().execution_options(hudhud_write=True, hudhud_waits=waits)
 
     def notify(self, connection: Connection) -> None:
         """Ring every waiting doorbell when this transaction commits."""
@@ -81,7 +87,7 @@ class Database:
     def doorbell(self) -> Doorbell:
         """Return a new doorbell, for use by one thread."""
         if self.is_sqlite:
-            return SqliteDoorbell(str(self.url.database))
+            return SqliteDoorbell(self._poller)
         from hudhud.db.postgres_doorbell import PostgresDoorbell  # noqa: PLC0415 -- see there
 
         return PostgresDoorbell(self.libpq_url())

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from hudhud.core.database_lost import DatabaseLost
+from hudhud.db.dialects import PRIMARY_CODE
 
 DAMAGED = "damaged"
 MOVED = "removed or replaced"
@@ -20,8 +21,6 @@ REPLACE = (
     "and start Hudhud again."
 )
 DAMAGED_ON_SQLITE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-# The lowest byte of SQLite's extended codes is the primary code.
-PRIMARY = 0xFF
 # data_corrupted and index_corrupted
 DAMAGED_ON_POSTGRESQL = frozenset({"XX001", "XX002"})
 
@@ -32,7 +31,7 @@ def is_damage(error: BaseException | None) -> bool:
     """Return whether a driver's error says that the database's content is damaged."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is not None:
-        return (code & PRIMARY) in DAMAGED_ON_SQLITE
+        return (code & PRIMARY_CODE) in DAMAGED_ON_SQLITE
     return getattr(error, "sqlstate", None) in DAMAGED_ON_POSTGRESQL
 
 
@@ -60,8 +59,8 @@ class Losses:
         self._shown = shown
         self._file = file
         self._opened: tuple[int, int] | None = None
-        self._told = set[str]()
-        self._telling = threading.Lock()
+        self._reported = set[str]()
+        self._reporting = threading.Lock()
         event.listen(engine, "handle_error", self._judge)
         event.listen(engine, "begin", self._require_sound, insert=True)
         if file is not None:
@@ -77,7 +76,7 @@ class Losses:
         loss = damaged(self._shown, error)
         if context.dialect.name == "sqlite":
             self.damage = loss
-        self._tell(loss)
+        self._report(loss)
         return loss
 
     def _require_sound(self, *_: object) -> None:
@@ -98,22 +97,22 @@ class Losses:
             "nothing is accepted or sent.",
             REPLACE,
         )
-        self._tell(loss)
+        self._report(loss)
         raise loss
 
     def _is_there(self) -> bool:
         return self._opened is None or self._found() == self._opened
 
     def _note_return(self) -> None:
-        if MOVED in self._told:
-            with self._telling:
-                if self._is_there():  # still, as another thread may have told meanwhile
-                    self._told.discard(MOVED)
+        if MOVED in self._reported:
+            with self._reporting:
+                if self._is_there():  # another thread may have reported it since
+                    self._reported.discard(MOVED)
 
-    def _tell(self, loss: DatabaseLost) -> None:
-        with self._telling:
-            if loss.state not in self._told:
-                self._told.add(loss.state)
+    def _report(self, loss: DatabaseLost) -> None:
+        with self._reporting:
+            if loss.state not in self._reported:
+                self._reported.add(loss.state)
                 self.on_loss(loss)
 
     def _found(self) -> tuple[int, int] | None:

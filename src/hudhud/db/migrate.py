@@ -16,7 +16,7 @@ from hudhud.db.locks import lock_migrations
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # The newest revision in migrations/versions; a test compares them.
-HEAD = "0010"
+HEAD = "0012"
 # A row of `installation`: the oldest Hudhud version that works with the current tables.
 OLDEST_VERSION = "oldest_version"
 # About 90 seconds on PostgreSQL, where each attempt also waits for table locks.

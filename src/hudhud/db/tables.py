@@ -159,7 +159,7 @@ for name, columns, condition in (
         "status = 'queued' AND only_sender IS NOT NULL",
     ),
     ("messages_sending", (messages.c.lease_expires_at,), "status = 'sending'"),
-    ("messages_failed", (messages.c.expires_at,), "status = 'failed'"),
+    ("messages_failed", (messages.c.status, messages.c.expires_at), "status = 'failed'"),
     (
         "messages_provider_id",
         (messages.c.provider_message_id,),

@@ -93,8 +93,8 @@ def _update(key: Column[Any], *phones: Column[Any]) -> Change:
 
 
 def _change_messages(connection: Connection, rows: Sequence[Row[Any]]) -> None:
-    with phone_index.merging_little(connection, len(rows)):
-        _update(messages.c.id, messages.c.phone)(connection, rows)
+    _update(messages.c.id, messages.c.phone)(connection, rows)
+    phone_index.merge_after(connection, len(rows))
 
 
 def _prepare_contacts(connection: Connection, rows: Sequence[Row[Any]]) -> None:

@@ -261,13 +261,6 @@ class _Forgetting:
 
     def _change(self, table: Table, connection: Connection, found: Sequence[Trace]) -> None:
         """Change or delete rows that contain the number."""
-        if table is tables.messages:
-            with phone_index.merging_little(connection, len(found)):
-                self._change_each(table, connection, found)
-        else:
-            self._change_each(table, connection, found)
-
-    def _change_each(self, table: Table, connection: Connection, found: Sequence[Trace]) -> None:
         for trace in found:
             row = tuple_(*table.primary_key.columns) == tuple_(*trace.key)
             if table is tables.texts or any(column in trace.texts for column in DELETED):
@@ -276,6 +269,8 @@ class _Forgetting:
                 values = self._values(trace)
                 connection.execute(update(table).where(row).values(values))
                 self._keep_texts(connection, trace, values)
+        if table is tables.messages:
+            phone_index.merge_after(connection, len(found))
 
     def _without_number(self, column: Column[Any], text: str) -> str:
         def pseudonymized(part: str) -> str:

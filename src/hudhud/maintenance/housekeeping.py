@@ -1,4 +1,4 @@
-"""Housekeeping: leases, expiry, alerts, deletion, and rewriting of rows.
+"""Housekeeping: leases, expiry, alerts, deletion, indexing, and rewriting of rows.
 
 Each `serve` and each `worker` runs one loop; several may run at the same time.
 """
@@ -10,6 +10,7 @@ import structlog
 
 from hudhud.core import loops
 from hudhud.core.clock import now_ms
+from hudhud.db import phone_index
 from hudhud.db.engine import Database
 from hudhud.db.rewriting import Rewriting
 from hudhud.db.uptime import Uptime
@@ -28,6 +29,9 @@ JUDGE_SECONDS = 60.0
 # Deletion is not urgent; a long pause leaves the lock to others.
 PURGE_SECONDS = 60.0
 ALERT_SECONDS = 1.0
+INDEX_SECONDS = 1.0
+# Between two batches of a long backlog.
+INDEX_PAUSE_SECONDS = 0.05
 
 
 class Housekeeping:
@@ -52,6 +56,7 @@ class Housekeeping:
         self._tidy_at = 0.0
         self._judge_at = 0.0
         self._purge_at = 0.0
+        self._index_at = 0.0
         self._uptime = Uptime(database)
 
     def run(self, stopping: threading.Event) -> None:
@@ -77,7 +82,7 @@ class Housekeeping:
         if now >= self._judge_at:
             self._judge_at = now + JUDGE_SECONDS
             conversion_guard.judge(self._database, mode=self._guard, now=now_ms())
-        pauses = (self._delete_some(now), self._rewriting.rewrite_some())
+        pauses = (self._delete_some(now), self._index_some(now), self._rewriting.rewrite_some())
         return max((pause for pause in pauses if pause is not None), default=TICK_SECONDS)
 
     def _delete_some(self, now: float) -> float | None:
@@ -88,6 +93,19 @@ class Housekeeping:
         if pause is None:
             self._purge_at = now + PURGE_SECONDS
         return pause
+
+    def _index_some(self, now: float) -> float | None:
+        """Index a batch of new phones; return the seconds to pause, None when done."""
+        if now < self._index_at:
+            return None
+        with self._database.read() as connection:
+            has_new = phone_index.has_new(connection)
+        if has_new:
+            with self._database.write() as connection:
+                has_new = phone_index.index_some(connection)
+        if not has_new:
+            self._index_at = now + INDEX_SECONDS
+        return INDEX_PAUSE_SECONDS if has_new else None
 
     def _tidy(self) -> bool:
         """Reclaim and expire messages and codes; return whether more codes are due."""

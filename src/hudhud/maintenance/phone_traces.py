@@ -85,7 +85,8 @@ def _is_indexed(connection: Connection, matcher: PhoneMatcher) -> bool:
 
 
 def _is_indexed_without_row(connection: Connection, digits: str) -> bool:
-    indexed = connection.scalars(phone_index.holding(connection, digits, alone=True)).all()
+    found = phone_index.holding(connection, digits, alone=True)
+    indexed = [number for part in found for number in connection.scalars(part)]
     has_digits = messages.c.phone.contains(digits, autoescape=True)
     stored = select(messages.c.id).where(messages.c.id.in_(indexed), has_digits)
     return len(indexed) > len(connection.scalars(stored).all())

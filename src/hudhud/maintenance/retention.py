@@ -195,8 +195,8 @@ def delete_messages(connection: Connection, ids: Sequence[int]) -> int:
     if rows:
         held = [row.id for row in rows]
         connection.execute(delete(message_steps).where(message_steps.c.message_id.in_(held)))
-        with phone_index.merging_little(connection, len(held)):
-            connection.execute(delete(messages).where(messages.c.id.in_(held)))
+        connection.execute(delete(messages).where(messages.c.id.in_(held)))
+        phone_index.merge_after(connection, len(held))
         gone = Counter(row.status for row in rows)
         moved = {status: -count for status, count in gone.items()}
         counters.add(connection, now=now_ms(), moved=moved)

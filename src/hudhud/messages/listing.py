@@ -10,8 +10,8 @@ from hudhud.core.crypto import CodeCipher
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import stored
 from hudhud.db.tables import messages, verifications
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.page_cursor import PageCursor
-from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.messages.search import USUAL, JobFilter, Search, SearchLimits
 from hudhud.messages.states import CANCELED, EXPIRED, FAILED, QUEUED, LegacyStatus, legacy_status
 from hudhud.messages.templates.shipped import CODE

@@ -18,10 +18,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    Select,
     bindparam,
     case,
-    exists,
     literal,
     select,
     update,
@@ -30,8 +28,9 @@ from sqlalchemy import (
 from hudhud.core.backoff import doubled, jittered
 from hudhud.core.sentences import Sentence, say
 from hudhud.core.stored_sentences import columns
-from hudhud.db.tables import contacts, messages, verifications
-from hudhud.messages import counters, text_store, timeline
+from hudhud.db.tables import messages, verifications
+from hudhud.messages import claimable, counters, text_store, timeline
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
 from hudhud.messages.states import (
     CANCELED,
@@ -42,12 +41,9 @@ from hudhud.messages.states import (
     SENT,
     next_step_at,
 )
-from hudhud.senders import records
 from hudhud.webhooks import events
 
 LEASE_MS = 30_000
-# A message with less validity left is not sent: it would arrive too late to be typed.
-LAST_CALL_MS = 1000
 FIRST_RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
 # Delay for each further reclaim of a message, so that one that crashes its sender does not hold
@@ -77,12 +73,20 @@ class Recorded:
         )
 
 
+_SEALED_CODES = select(verifications.c.id, verifications.c.code_sealed).where(
+    verifications.c.id.in_(bindparam("ids", expanding=True))
+)
+
+
 def has_work(
     connection: Connection, *, channel: str, sender: str, now: int, only_known: bool = False
 ) -> bool:
     """Return whether a claim would find messages, without taking a write lock."""
-    waiting = (_answers(sender, now), _ready(channel, now, only_known=only_known))
-    return any(connection.execute(ready.limit(1)).first() is not None for ready in waiting)
+    return any(
+        connection.execute(some.look, some.values(channel=channel, sender=sender, now=now)).first()
+        is not None
+        for some in claimable.in_order(only_known=only_known)
+    )
 
 
 def is_waiting(connection: Connection, *, channel: str) -> bool:
@@ -106,10 +110,13 @@ def claim(
     claims at the same moment gets other messages: SQLite serialises the two, and PostgreSQL skips
     locked rows. `only_known` restricts the claim to people who wrote to us first.
     """
-    taken = _take(connection, _answers(sender, now), sender=sender, limit=limit, now=now)
-    if len(taken) < limit:
-        ready = _ready(channel, now, only_known=only_known)
-        taken += _take(connection, ready, sender=sender, limit=limit - len(taken), now=now)
+    taken: list[Row[Any]] = []
+    for some in claimable.in_order(only_known=only_known):
+        if len(taken) < limit:
+            values = some.values(channel=channel, sender=sender, now=now)
+            own = {"b_sender": sender, "b_lease": now + LEASE_MS, "b_most": limit - len(taken)}
+            rows = connection.execute(some.take, {**values, **own})
+            taken += sorted(rows, key=lambda row: row.id)
     sealed = _sealed_codes(connection, [row.verification_id for row in taken])
     claimed = [
         Claimed(**row._asdict(), code_sealed=sealed.get(row.verification_id)) for row in taken
@@ -133,35 +140,6 @@ def _cancel(connection: Connection, ids: Sequence[int], *, now: int) -> None:
             .where(messages.c.id.in_(ids))
             .values(status=CANCELED, finished_at=next_step_at(now), lease_expires_at=None)
         )
-
-
-def _take(
-    connection: Connection, ready: Select[int], *, sender: str, limit: int, now: int
-) -> list[Row[Any]]:
-    ready = ready.order_by(messages.c.available_at, messages.c.id).limit(limit)
-    # A CTE runs once; some PostgreSQL plans run a subquery for each row, and so exceed `limit`.
-    chosen = ready.with_for_update(skip_locked=True).cte("chosen")
-    taken = connection.execute(
-        update(messages)
-        .where(messages.c.id.in_(select(chosen.c.id)))
-        .values(
-            status=SENDING,
-            sender=sender,
-            attempts=messages.c.attempts + 1,
-            sending_at=next_step_at(now),
-            lease_expires_at=now + LEASE_MS,
-        )
-        .returning(
-            messages.c.id,
-            messages.c.verification_id,
-            messages.c.phone,
-            messages.c.body,
-            messages.c.attempts,
-            messages.c.expires_at,
-            messages.c.request_id,
-        )
-    )
-    return sorted(taken, key=lambda row: row.id)
 
 
 def extend(connection: Connection, *, sender: str, now: int) -> None:
@@ -281,37 +259,11 @@ def retry_delay(attempt: int) -> float:
     return jittered(doubled(FIRST_RETRY_SECONDS, attempt - 1, most=LONGEST_RETRY_SECONDS))
 
 
-def _ready(channel: str, now: int, *, only_known: bool) -> Select[int]:
-    """Select messages that any sender of the channel may claim."""
-    for_all = messages.c.only_sender.is_(None)
-    ready = _due(now).where(messages.c.channel == channel, for_all)
-    return ready.where(_has_written()) if only_known else ready
-
-
-def _answers(sender: str, now: int) -> Select[int]:
-    """Select answers in chats that people began with this sender."""
-    # No condition on the channel: SQLite would use its index and scan the whole queue.
-    return _due(now).where(messages.c.only_sender == records.name_in(sender))
-
-
-def _due(now: int) -> Select[int]:
-    return select(messages.c.id).where(
-        messages.c.status == QUEUED,
-        messages.c.available_at <= now,
-        messages.c.expires_at > now + LAST_CALL_MS,
-    )
-
-
-def _has_written() -> ColumnElement[bool]:
-    return exists().where(contacts.c.phone == messages.c.phone, contacts.c.wrote_at.is_not(None))
-
-
 def _sealed_codes(
     connection: Connection, ids: Sequence[str | None]
 ) -> dict[str | None, bytes | None]:
     # A subquery in RETURNING would scan the whole table.
-    columns = select(verifications.c.id, verifications.c.code_sealed)
-    rows = connection.execute(columns.where(verifications.c.id.in_(ids)))
+    rows = connection.execute(_SEALED_CODES, {"ids": list(ids)})
     return {row.id: row.code_sealed for row in rows}
 
 

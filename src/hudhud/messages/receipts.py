@@ -17,14 +17,18 @@ from hudhud.messages import counters
 from hudhud.messages.states import DELIVERED, READ, SENT
 from hudhud.webhooks import events
 
-_RECEIPTED = select(
-    messages.c.id,
-    messages.c.provider_message_id,
-    messages.c.status,
-    messages.c.created_at,
-    messages.c.sent_at,
-    messages.c.delivered_at,
-).with_for_update()
+_KNOWN = (
+    select(
+        messages.c.id,
+        messages.c.provider_message_id,
+        messages.c.status,
+        messages.c.created_at,
+        messages.c.sent_at,
+        messages.c.delivered_at,
+    )
+    .where(messages.c.provider_message_id.in_(bindparam("ids", expanding=True)))
+    .with_for_update()
+)
 
 
 _MOVE_ON = (
@@ -51,8 +55,7 @@ def record_receipts(
     ids = {receipt.provider_message_id for receipt in receipts}
     if not ids:
         return set()
-    known = messages.c.provider_message_id.in_(ids)
-    found = list(connection.execute(_RECEIPTED.where(known)))
+    found = list(connection.execute(_KNOWN, {"ids": list(ids)}))
     times = _times(receipts)
     moves = [move for row in found if (move := _move(row, times[row.provider_message_id]))]
     if moves:

@@ -316,9 +316,7 @@ class Search:
         if self._with_code:
             branches.append(ids.where(messages.c.id.in_(self._with_code)))
         if self._chosen.phone is not None:
-            branches.append(
-                phone_index.holding(self._connection, self._chosen.phone, alone=self._all)
-            )
+            branches += phone_index.holding(self._connection, self._chosen.phone, alone=self._all)
         if self._other_numbers:
             branches.append(ids.where(messages.c.phone.in_(self._other_numbers)))
         branches += [shared.found for shared in self._exact.shared]

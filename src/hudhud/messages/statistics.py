@@ -9,21 +9,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
-    BigInteger,
-    CompoundSelect,
     Connection,
     Select,
     and_,
-    cast,
     func,
-    literal,
     select,
-    union_all,
 )
 
 from hudhud.channels.base import Carries
@@ -31,15 +25,14 @@ from hudhud.core.clock import HOUR_MS, MINUTE_MS
 from hudhud.core.sentences import Sentence
 from hudhud.core.stored_sentences import stored
 from hudhud.db.tables import (
-    Moment,
-    delivery_times,
     message_steps,
     messages,
     senders,
     traffic,
 )
-from hudhud.messages import counters, trial_traffic
+from hudhud.messages import counters, delivery_spans, trial_traffic
 from hudhud.messages.counters import HAPPENINGS, Happening, Unit
+from hudhud.messages.delivery_spans import PastTimes
 from hudhud.messages.states import QUEUED, SENDING, SENT, STATUSES
 from hudhud.messages.trial_traffic import TrialTraffic
 from hudhud.senders import records
@@ -178,7 +171,9 @@ def numbers(connection: Connection, *, channel: str, now: int, mean_gap: float) 
 _TRAFFIC: Select[Any] = select(traffic)
 
 
-def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -> Series:
+def series(
+    connection: Connection, past: PastTimes, *, chosen: Range, zone: ZoneInfo, now: int
+) -> Series:
     """Return the data of the charts for a range.
 
     An hour is divided into minutes, a day into hours, a month into days of `zone`.
@@ -191,9 +186,10 @@ def series(connection: Connection, *, chosen: Range, zone: ZoneInfo, now: int) -
         place = sums.get(_place(row.start, starts, chosen), {})  # a clock may be ahead of ours
         for name in place:
             place[name] += int(getattr(row, name))
-    times: dict[int, dict[int, int]] = {start: {} for start in starts}
-    for row in connection.execute(_times_of_each(unit, starts)):
-        times.get(row.place, {})[row.bucket] = row.amount
+    if chosen == "month":
+        times = past.of_days(connection, starts, now=now)
+    else:
+        times = delivery_spans.of_each(connection, unit, starts)
     overall: Counter[int] = Counter()
     for counted in times.values():
         overall.update(counted)
@@ -282,38 +278,10 @@ def _period(
     rate = min(1.0, delivered / judged) if judged else None
     times = {
         row.bucket: amount
-        for row in connection.execute(_times(unit, begin))
+        for row in connection.execute(delivery_spans.sums(unit, begin))
         if (amount := row.amount - left_out.times.get(row.bucket, 0)) > 0
     }
     return Period(happened, rate, percentile(times, 0.5), judged)
-
-
-def _times(unit: Unit, begin: int, end: int | None = None) -> Select[Any]:
-    """Select the deliveries by bucket, from `begin` to before `end`."""
-    amount = cast(func.sum(delivery_times.c.count), BigInteger)  # else a slow Decimal
-    times = select(delivery_times.c.bucket, amount.label("amount"))
-    times = times.where(delivery_times.c.unit == unit, delivery_times.c.start >= begin)
-    if end is not None:
-        times = times.where(delivery_times.c.start < end)
-    return times.group_by(delivery_times.c.bucket)
-
-
-def _times_of_each(unit: Unit, starts: Sequence[int]) -> Select[Any] | CompoundSelect[Any]:
-    """Select the deliveries by bucket, from each start to the next.
-
-    The database adds them up, because a month has tens of thousands of rows; one sum per day spares
-    it sorting them all.
-    """
-    if all(end - begin == counters.UNIT_MS[unit] for begin, end in pairwise(starts)):
-        start = delivery_times.c.start
-        return _times(unit, starts[0]).add_columns(start.label("place")).group_by(start)
-    spans = zip(starts, [*starts[1:], None], strict=True)
-    return union_all(
-        *(
-            _times(unit, *span).add_columns(literal(span[0], Moment).label("place"))
-            for span in spans
-        )
-    )
 
 
 def _starts(chosen: Range, zone: ZoneInfo, now: int) -> list[int]:

@@ -9,7 +9,7 @@ number that they had before.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
-from sqlalchemy import Connection, and_, delete, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
 
 from hudhud.channels.base import UNNAMED, Account, Receipt
 from hudhud.core.numbering import spellings
@@ -21,6 +21,17 @@ _COLUMNS = (
     whatsapp_accounts.c.phone,
     whatsapp_accounts.c.whatsapp_phone,
     whatsapp_accounts.c.lid,
+)
+_MINE, _OTHERS = whatsapp_accounts.alias("mine"), whatsapp_accounts.alias("others")
+# Built once: to build them for each send or check would take as long as to run them.
+_PAIRS = (
+    select(_MINE.c.phone, _OTHERS.c.phone)
+    .join(_OTHERS, _OTHERS.c.whatsapp_phone == _MINE.c.whatsapp_phone)
+    .where(_MINE.c.phone.in_(bindparam("phones", expanding=True)))
+)
+_WHATSAPP_PHONES = select(whatsapp_accounts.c.phone, whatsapp_accounts.c.whatsapp_phone).where(
+    whatsapp_accounts.c.phone.in_(bindparam("phones", expanding=True)),
+    whatsapp_accounts.c.whatsapp_phone.is_not(None),
 )
 
 
@@ -80,11 +91,8 @@ def account_of(connection: Connection, phone: str) -> Account | None:
 def numbers_of(connection: Connection, phones: Iterable[str]) -> Mapping[str, frozenset[str]]:
     """Return for each number those of the same account, including itself."""
     asked = sorted(set(phones))
-    mine, others = whatsapp_accounts.alias("mine"), whatsapp_accounts.alias("others")
-    same = others.c.whatsapp_phone == mine.c.whatsapp_phone
-    pairs = select(mine.c.phone, others.c.phone).join(others, same).where(mine.c.phone.in_(asked))
     numbers: dict[str, set[str]] = defaultdict(set)
-    for phone, other in connection.execute(pairs):
+    for phone, other in connection.execute(_PAIRS, {"phones": asked}):
         numbers[phone].add(other)
     return {phone: frozenset({phone, *numbers[phone]}) for phone in asked}
 
@@ -93,11 +101,8 @@ def whatsapp_numbers(connection: Connection, phones: Collection[str]) -> Mapping
     """Return WhatsApp's form of these numbers, where it is known."""
     if not phones:
         return {}
-    columns = (whatsapp_accounts.c.phone, whatsapp_accounts.c.whatsapp_phone)
-    known = columns[0].in_(phones) & columns[1].is_not(None)
-    return {
-        row.phone: row.whatsapp_phone for row in connection.execute(select(*columns).where(known))
-    }
+    rows = connection.execute(_WHATSAPP_PHONES, {"phones": list(phones)})
+    return {row.phone: row.whatsapp_phone for row in rows}
 
 
 def known_forms(connection: Connection, phone: str) -> frozenset[str]:

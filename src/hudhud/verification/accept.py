@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from hudhud.channels.registry import channel_type
 from hudhud.core.clock import DAY_MS, now_ms
@@ -40,6 +40,25 @@ _ORIGINAL = select(
     tables.verifications.c.locale,
     tables.verifications.c.expires_at,
     _FIRST_MESSAGE.label("message_id"),
+)
+
+
+# Built once: to build it for each group would take as long as to run it.
+_PENDING: Select[Any] = (
+    select(
+        tables.verifications.c.id,
+        tables.verifications.c.phone,
+        tables.verifications.c.api_key,
+        tables.verifications.c.template,
+    )
+    .where(
+        tables.verifications.c.phone.in_(bindparam("phones", expanding=True)),
+        tables.verifications.c.id >= bindparam("since"),
+        tables.verifications.c.status == PENDING,
+        tables.verifications.c.link_mode.is_(None),
+    )
+    .order_by(tables.verifications.c.id)
+    .with_for_update()
 )
 
 
@@ -282,23 +301,8 @@ def _release_keys(
 
 def _pending_of(connection: Connection, phones: Collection[str], now: int) -> Sequence[Row[Any]]:
     """Return the pending verifications of these numbers, none older than a day."""
-    columns: tuple[ColumnElement[Any], ...] = (
-        tables.verifications.c.id,
-        tables.verifications.c.phone,
-        tables.verifications.c.api_key,
-        tables.verifications.c.template,
-    )
-    return connection.execute(
-        select(*columns)
-        .where(
-            tables.verifications.c.phone.in_(phones),
-            tables.verifications.c.id >= first_id_since(now - DAY_MS),
-            tables.verifications.c.status == PENDING,
-            tables.verifications.c.link_mode.is_(None),
-        )
-        .order_by(tables.verifications.c.id)
-        .with_for_update()
-    ).all()
+    since = first_id_since(now - DAY_MS)
+    return connection.execute(_PENDING, {"phones": list(phones), "since": since}).all()
 
 
 def _accepted(new: NewVerification, number: int, quota: Quota) -> Accepted:

@@ -7,13 +7,24 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import contacts, counters, listing, timeline
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.listing import JobRefusal
-from hudhud.messages.queue import LAST_CALL_MS
 from hudhud.messages.states import CANCELED, FAILED, QUEUED, next_step_at
 from hudhud.verification import lifecycle
 
@@ -123,4 +134,6 @@ def _can_be_retried(now: int) -> ColumnElement[bool]:
         verifications.c.code_sealed.is_not(None),
     )
     in_time = messages.c.expires_at > now + LAST_CALL_MS
-    return and_(messages.c.status == FAILED, in_time, or_(has_code, listing.needs_no_code))
+    # SQLite uses the index of failed messages only for a literal.
+    is_failed = messages.c.status == literal_column(f"'{FAILED}'")
+    return and_(is_failed, in_time, or_(has_code, listing.needs_no_code))

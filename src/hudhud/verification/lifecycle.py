@@ -9,9 +9,23 @@ messages to the counters last in the transaction (`messages/counters.py`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, Select, and_, exists, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from hudhud.auth.api_keys import only_tests
 from hudhud.db.moments import not_before
@@ -48,6 +62,8 @@ ERASED: Final[dict[str, None]] = {
     "link_index": None,
     "link_sealed": None,
 }
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_NOW: BindParameter[int] = bindparam("now", type_=BigInteger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,28 +218,43 @@ def _end(
 ) -> Sequence[Row[Any]]:
     if not ids:
         return []
-    ended_at = not_before(verifications.c.created_at, now)
-    values = {"status": ending.status, "ended_at": ended_at, **ending.values}
-    fitting = and_(verifications.c.id.in_(ids), verifications.c.status.in_(ending.before))
-    if ending.status == APPROVED:
-        fitting = and_(fitting, verifications.c.expires_at > now)
-    return connection.execute(
+    statement = _ending(ending.status, ending.before, tuple(ending.values), erases=erases)
+    values = {f"new_{name}": value for name, value in ending.values.items()}
+    return connection.execute(statement, {"ids": list(ids), "now": now, **values}).all()
+
+
+@cache
+def _ending(
+    status: Status, before: tuple[Status, ...], changed: tuple[str, ...], *, erases: bool
+) -> ReturningUpdate[Any]:
+    """Build an update once; to build it for each check would take longer than to run it."""
+    fitting = and_(verifications.c.id.in_(_IDS), verifications.c.status.in_(before))
+    if status == APPROVED:
+        fitting = and_(fitting, verifications.c.expires_at > _NOW)
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in changed}
+    ended = {"status": status, "ended_at": not_before(verifications.c.created_at, _NOW)}
+    return (
         update(verifications)
         .where(fitting)
-        .values(values | (ERASED if erases else {}))
+        .values(ended | values | (ERASED if erases else {}))
         .returning(
             verifications.c.id,
             verifications.c.phone,
             verifications.c.api_key,
             verifications.c.created_at,
         )
-    ).all()
+    )
+
+
+_CANCELING = (
+    update(messages)
+    .where(messages.c.verification_id.in_(_IDS), messages.c.status == QUEUED)
+    .values(status=MESSAGE_CANCELED, finished_at=next_step_at(_NOW))
+)
 
 
 def _cancel_messages(connection: Connection, ids: Sequence[str], *, now: int) -> int:
     """Cancel queued messages; a message that is being sent is not stopped."""
     if not ids:
         return 0
-    waiting = and_(messages.c.verification_id.in_(ids), messages.c.status == QUEUED)
-    ended = {"status": MESSAGE_CANCELED, "finished_at": next_step_at(now)}
-    return connection.execute(update(messages).where(waiting).values(ended)).rowcount
+    return connection.execute(_CANCELING, {"ids": list(ids), "now": now}).rowcount

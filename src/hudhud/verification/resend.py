@@ -17,7 +17,7 @@ from hudhud.db.engine import Database
 from hudhud.db.locks import Lock, lock
 from hudhud.db.upserts import insert_rows
 from hudhud.messages import admission, counters, states, text_store, whatsapp_accounts
-from hudhud.messages.queue import LAST_CALL_MS
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.states import QUEUED, SENDING
 from hudhud.messages.templates.catalog import Templates
 from hudhud.senders.carriers import carriers

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from hudhud.core.errors import SenderRestricted
 from hudhud.messages import contacts
-from hudhud.messages.queue import LAST_CALL_MS
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.senders.carriers import Restriction
 
 

@@ -26,7 +26,7 @@ from hudhud.verification.start import VerificationStarter
 CALLER: Final = Caller(ADMIN, ADMIN, frozenset({"send", "verify"}), hides_code=True)
 # How long the newest test code is shown.
 SHOWN_MS: Final = HOUR_MS
-# With more jobs than these, an installation is no longer fresh, whoever asked for them.
+# With more jobs than these, an installation is no longer fresh, with any key.
 MOST_WHILE_FRESH: Final = 20
 
 _NEWEST: Select[Any] = (

@@ -25,6 +25,7 @@ from hudhud.core.settings import Settings
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.db.write_probe import WriteProbe
+from hudhud.messages.delivery_spans import PastTimes
 from hudhud.verification.build import (
     build_code_cipher,
     build_countries,
@@ -33,7 +34,7 @@ from hudhud.verification.build import (
     mean_gap_of,
     secret_of,
 )
-from hudhud.verification.check import CodeChecker
+from hudhud.verification.check import CHECKED_AT_ONCE, CodeChecker
 from hudhud.verification.trials import Trials
 from hudhud.verification.waiting import EndWaiter
 from hudhud.web.admin.login.access import Access
@@ -70,7 +71,7 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
     limits = build_limits(settings)
     checker = CodeChecker(cipher, limits, settings.otp_max_attempts)
     acceptances = GroupCommit(database, acceptor.write)
-    checks = GroupCommit(database, checker.write)
+    checks = GroupCommit(database, checker.write, CHECKED_AT_ONCE)
     sender = _own_sender_of(settings)
     feed = Feed(database, sender, build_render(sender))
     waiting = EndWaiter(database)
@@ -92,6 +93,7 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
         address_policy=build_address_policy(settings),
         webhook_secrets=build_webhook_cipher(settings),
         limits=limits,
+        past_times=PastTimes(),
         sender=sender,
         code_ttl_seconds=settings.otp_ttl_seconds,
         code_max_attempts=settings.otp_max_attempts,
@@ -112,8 +114,8 @@ def build_web(settings: Settings, database: Database, timing: Timing | None = No
         warming.cancel()
         waiting.stop()
         feed.stop()
-        checks.stop()
-        acceptances.stop()
+        await checks.stop()
+        await acceptances.stop()
         countries.stop()
         api_key_cache.stop()
 

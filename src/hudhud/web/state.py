@@ -13,6 +13,7 @@ from hudhud.core.crypto import Cipher, CodeCipher
 from hudhud.db.engine import Database
 from hudhud.db.group_commit import GroupCommit
 from hudhud.db.write_probe import WriteProbe
+from hudhud.messages.delivery_spans import PastTimes
 from hudhud.verification.check import Check, Checked
 from hudhud.verification.limits.rate_limits import Limits
 from hudhud.verification.links.inbound import LinkReplies
@@ -56,6 +57,7 @@ class AppState:
     address_policy: AddressPolicy
     webhook_secrets: Cipher
     limits: Limits
+    past_times: PastTimes
     sender: OwnSender
     code_ttl_seconds: int
     code_max_attempts: int

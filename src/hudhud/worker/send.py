@@ -19,8 +19,9 @@ from hudhud.core.errors import (
 from hudhud.core.phones import mask_phone
 from hudhud.core.sentences import Sentence, say
 from hudhud.db.engine import Database
+from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
-from hudhud.messages.queue import FIRST_RETRY_SECONDS, LAST_CALL_MS, retry_delay
+from hudhud.messages.queue import FIRST_RETRY_SECONDS, retry_delay
 from hudhud.messages.templates.catalog import with_code
 from hudhud.messages.templates.shipped import CODE_LINE
 from hudhud.worker.accounts import Accounts

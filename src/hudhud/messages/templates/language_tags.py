@@ -1,12 +1,14 @@
 """Language tags (BCP 47): their syntax, and CLDR's aliases and parents."""
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 
 from babel.core import get_global
 
 LONGEST_TAG = 64
+# Requests name few different tags.
+MOST_KEPT = 500
 # Also with `_`, and with the character set of POSIX: `pt_BR.UTF-8`.
 SYNTAX = r"([A-Za-z]{2,8}|[IXix][_-][A-Za-z0-9]{1,8})([_-][A-Za-z0-9]{1,8})*(\.[A-Za-z0-9-]{1,20})?"
 TAG = re.compile(rf"(?!.{{{LONGEST_TAG + 1}}}){SYNTAX}", re.ASCII)
@@ -32,12 +34,15 @@ def normal(tag: str) -> str:
     return "-".join([*filter(None, first), *rest])
 
 
-def lineage(tag: str) -> Iterator[str]:
-    """Yield a tag in its normal form, then its parents, the closest first."""
+@lru_cache(maxsize=MOST_KEPT)
+def lineage(tag: str) -> Sequence[str]:
+    """Return a tag in its normal form, then its parents, the closest first."""
+    found = []
     locale = normal(tag)
     while locale:
-        yield locale
+        found.append(locale)
         locale = _special_parents().get(locale) or locale.rpartition("-")[0]
+    return tuple(found)
 
 
 def _parts(tag: str) -> tuple[str, str, str, list[str]]:

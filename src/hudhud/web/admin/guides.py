@@ -24,7 +24,7 @@ from hudhud.web.http.request import AnyRequest
 
 DOCS_PAGE = "/admin/docs"
 PACKAGE = Path(hudhud.__file__).parent
-# Beside the package in an installed wheel, in the checkout otherwise.
+# Next to the package in an installed wheel, in the checkout otherwise.
 FOLDERS = (PACKAGE / "docs", PACKAGE.parents[1] / "docs")
 FIRST = "operations"
 LISTED: Final = (

@@ -172,7 +172,9 @@ def _job(job: Job) -> dict[str, Any]:
 
 def _traffic(state: AppState, chosen: Range, zone: ZoneInfo) -> dict[str, Any]:
     with state.database.read() as connection:
-        found = statistics.series(connection, chosen=chosen, zone=zone, now=now_ms())
+        found = statistics.series(
+            connection, state.past_times, chosen=chosen, zone=zone, now=now_ms()
+        )
     return {
         "range": found.range,
         "starts": found.starts,

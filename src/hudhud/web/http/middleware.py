@@ -17,6 +17,8 @@ from litestar.types import (
     Send,
 )
 
+from hudhud.web.http.shortcut import METHOD, Shortcut
+
 # Set in the scope's state, for routes whose answer to GET never ends.
 IS_HEAD = "is_head"
 NO_SNIFFING = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
@@ -29,6 +31,7 @@ GUARDED: Mapping[str, Mapping[str, str]] = {
 }
 # The paths of the earlier application's API, which accepted them in any letter case.
 ANY_CASE = "/api/v1/otp"
+WITH_SHORTCUT = ("/api/v1/otp/send", "/api/v1/otp/verify")
 
 
 class DropIn(Litestar):
@@ -50,8 +53,11 @@ class DropIn(Litestar):
             scope = cast("HTTPScope", {**scope, "method": "GET", "state": state})
         if scope["type"] == ScopeType.HTTP:
             requested = cast("HTTPScope", scope)
-            requested["path"] = self._in_our_case(requested["path"])
+            path = requested["path"] = self._in_our_case(requested["path"])
             send = guarded(requested, cast("Send", send))
+            if requested["method"] == METHOD and path in self._shortcuts:
+                await self._shortcuts[path].answer(requested, cast("Receive", receive), send)
+                return
         await super().__call__(scope, receive, send)
 
     def _in_our_case(self, path: str) -> str:
@@ -60,6 +66,11 @@ class DropIn(Litestar):
             return path
         parts = (part.lower() if part.lower() in self._words else part for part in path.split("/"))
         return "/".join(parts)
+
+    @cached_property
+    def _shortcuts(self) -> Mapping[str, Shortcut]:
+        """The routes of sends and checks, by path."""
+        return {path: Shortcut(self, path) for path in WITH_SHORTCUT}
 
     @cached_property
     def _words(self) -> frozenset[str]:

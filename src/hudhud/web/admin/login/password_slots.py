@@ -33,7 +33,7 @@ class Busy(HudhudError):
 class PasswordSlots:
     """The places of logins in progress, and the slots in which they hash.
 
-    Known browsers have places that nobody else gets, and one site gets only a share of the others.
+    Some places are reserved for known browsers, and one site gets only a share of the others.
     """
 
     def __init__(

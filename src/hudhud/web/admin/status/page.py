@@ -89,11 +89,13 @@ def _facts(request: AnyRequest) -> dict[str, Any]:
 
 
 def _traffic(request: AnyRequest) -> dict[str, Any]:
+    state = state_of(request)
     chosen = cast("Range", _one_of(request.query_params.get("range"), RANGES, "day"))
     try:
-        with state_of(request).database.read() as connection:
+        with state.database.read() as connection:
+            zone = view_of(request).zone
             series = statistics.series(
-                connection, chosen=chosen, zone=view_of(request).zone, now=now_ms()
+                connection, state.past_times, chosen=chosen, zone=zone, now=now_ms()
             )
     except SQLAlchemyError as error:
         _raise_defect(error)
