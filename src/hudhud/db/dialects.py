@@ -57,6 +57,10 @@ def _prepare_sqlite(busy_timeout_ms: int, connection: Any, _record: object) -> N
     connection.execute("PRAGMA secure_delete = ON")
 
 
+def flush_at_checkpoints(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
 def _begin_sqlite(busy_timeout_ms: int, connection: Connection) -> None:
     options = connection.get_execution_options()
     if not options.get("hudhud_write", False):
