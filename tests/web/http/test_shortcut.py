@@ -295,10 +295,10 @@ def effects(work: Case, api: KeyedApi) -> tuple[dict[str, Any], dict[str, int]]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_answer_and_rows_are_the_same_without_the_shortcut(empty_api: WebServer, name: str) -> None:
-    with_shortcut = effects(CASES[name], keyed(empty_api, "send", "verify", "read"))
-    with without_shortcuts(empty_api):
-        assert effects(CASES[name], keyed(empty_api, "send", "verify", "read")) == with_shortcut
+def test_answer_and_rows_are_the_same_without_the_shortcut(api: WebServer, name: str) -> None:
+    with_shortcut = effects(CASES[name], keyed(api, "send", "verify", "read"))
+    with without_shortcuts(api):
+        assert effects(CASES[name], keyed(api, "send", "verify", "read")) == with_shortcut
 
 
 def test_locked_database_and_a_defect_are_answered_the_same(
