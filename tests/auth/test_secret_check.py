@@ -1,5 +1,6 @@
 """A database accepts only its own secret or a named successor."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -62,3 +63,11 @@ def test_secret_is_changed_by_naming_the_previous_one(database: Database) -> Non
     assert ensure(database, **KNOWN, session_secret=TWO) is None
     with pytest.raises(StartRefused):
         ensure(database, **KNOWN, session_secret=ONE)
+
+
+def test_processes_that_start_at_once_agree_on_the_secret(database: Database) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        starts = [threads.submit(ensure, database, **KNOWN) for _ in range(6)]
+        assert [start.result() for start in starts] == [None] * 6
+    with pytest.raises(StartRefused):
+        ensure(database, **KNOWN, session_secret=TWO)

@@ -1,8 +1,5 @@
 """Facts about the installation, each changed by only one process."""
 
-import pytest
-from sqlalchemy.exc import IntegrityError
-
 from hudhud.db import installation
 from hudhud.db.engine import Database
 
@@ -17,13 +14,6 @@ def test_a_value_is_written_read_and_removed(database: Database) -> None:
         installation.remove(connection, "name")
         assert installation.read(connection, "name") is None
         assert installation.read(connection, "other") == "three"
-
-
-def test_existing_value_is_not_added_again(database: Database) -> None:
-    with database.write() as connection:
-        installation.add(connection, "name", "one")
-    with pytest.raises(IntegrityError), database.write() as connection:
-        installation.add(connection, "name", "two")
 
 
 def test_only_the_first_process_replaces_a_value(database: Database) -> None:

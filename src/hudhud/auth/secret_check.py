@@ -20,7 +20,8 @@ def check_secret(connection: Connection, secret: str, previous: str | None) -> N
     stored = stored_check(connection)
     value = proof_of(secret)
     if stored is None:
-        installation.add(connection, SECRET_CHECK, value)
+        if not installation.replace(connection, SECRET_CHECK, before=None, value=value):
+            check_secret(connection, secret, previous)  # another process was faster
     elif proves(secret, stored):
         return
     elif previous is not None and proves(previous, stored):

@@ -1,6 +1,6 @@
 """Named values that concern the whole installation (table `installation`)."""
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from hudhud.db.tables import installation
 from hudhud.db.upserts import insert_or_ignore, insert_or_update
@@ -10,11 +10,6 @@ def read(connection: Connection, name: str) -> str | None:
     """Return a value, or None if it does not exist."""
     value: str | None = connection.scalar(select(installation.c.value).where(_is(name)))
     return value
-
-
-def add(connection: Connection, name: str, value: str) -> None:
-    """Store a new value. Raises IntegrityError if the name exists."""
-    connection.execute(insert(installation).values(name=name, value=value))
 
 
 def write(connection: Connection, name: str, value: str) -> None:
