@@ -1,6 +1,7 @@
 """A database accepts only its own secret or a named successor."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import text
 from conftest import settings
 from hudhud.app import credentials_of
 from hudhud.auth.first_credentials import FirstCredentials, ensure_credentials
+from hudhud.auth.secret_check import check_secret, stored_check
 from hudhud.core.errors import StartRefused
 from hudhud.core.secret import proof_of
 from hudhud.db.engine import Database
@@ -65,9 +67,18 @@ def test_secret_is_changed_by_naming_the_previous_one(database: Database) -> Non
         ensure(database, **KNOWN, session_secret=ONE)
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 def test_processes_that_start_at_once_agree_on_the_secret(database: Database) -> None:
+    together = Barrier(6, timeout=20)
+
+    def check() -> None:
+        with database.write() as connection:
+            connection.execute(text("SELECT 1"))
+            together.wait()
+            check_secret(connection, ONE, None)
+
     with ThreadPoolExecutor(6) as threads:
-        starts = [threads.submit(ensure, database, **KNOWN) for _ in range(6)]
-        assert [start.result() for start in starts] == [None] * 6
-    with pytest.raises(StartRefused):
-        ensure(database, **KNOWN, session_secret=TWO)
+        for started in [threads.submit(check) for _ in range(6)]:
+            started.result()
+    with database.read() as connection:
+        assert stored_check(connection) == proof_of(ONE)
