@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.tables import messages
 from hudhud.messages import counters
+from hudhud.messages.counters import Counts
 from hudhud.messages.states import DELIVERED, READ, SENT
 from hudhud.webhooks import events
 
@@ -43,14 +44,19 @@ _MOVE_ON = (
 
 
 def record_receipts(
-    connection: Connection, receipts: Sequence[Receipt], *, now: int, counts_traffic: bool = True
+    connection: Connection,
+    receipts: Sequence[Receipt],
+    *,
+    now: int,
+    counts_traffic: bool = True,
+    counts: Counts | None = None,
 ) -> set[str]:
     """Mark sent messages as `delivered` or `read`; return the unknown ids.
 
     `read` implies `delivered`. A receipt that adds nothing new is ignored, so receipts may come
     twice and in any order. One that is dated before the message's last step, because it was heard
     before the send returned or a clock was set back, gets the time of that step. `counts_traffic`
-    includes them in the charts.
+    includes them in the charts. If `counts` are given, the caller writes them.
     """
     ids = {receipt.provider_message_id for receipt in receipts}
     if not ids:
@@ -61,7 +67,7 @@ def record_receipts(
     if moves:
         connection.execute(_MOVE_ON, [asdict(move) for move in moves])
         _add_events(connection, moves, now)
-        _count(connection, moves, now, counts_traffic=counts_traffic)
+        _count(connection, moves, now, counts_traffic=counts_traffic, counts=counts)
     return ids - {row.provider_message_id for row in found}
 
 
@@ -116,14 +122,19 @@ def _add_events(connection: Connection, moves: Sequence[_Move], now: int) -> Non
 
 
 def _count(
-    connection: Connection, moves: Sequence[_Move], now: int, *, counts_traffic: bool
+    connection: Connection,
+    moves: Sequence[_Move],
+    now: int,
+    *,
+    counts_traffic: bool,
+    counts: Counts | None,
 ) -> None:
     moved: Counter[str] = Counter([move.b_status for move in moves])
     moved.subtract(Counter(move.before for move in moves))
     arrived = [move.delivered_after for move in moves if move.delivered_after is not None]
     read = sum(move.b_status == READ for move in moves)
     if not counts_traffic:
-        counters.add(connection, now=now, moved=moved)
+        counters.add(connection, now=now, moved=moved, counts=counts)
         return
     counters.add(
         connection,
@@ -131,4 +142,5 @@ def _count(
         moved=moved,
         happened={"delivered": len(arrived), "read": read},
         delivered_after=arrived,
+        counts=counts,
     )
