@@ -129,9 +129,7 @@ def claim(
             rows = connection.execute(some.take, {**values, **own})
             taken += sorted(rows, key=lambda row: row.id)
     sealed = _sealed_codes(connection, [row.verification_id for row in taken])
-    claimed = [
-        Claimed(**row._asdict(), code_sealed=sealed.get(row.verification_id)) for row in taken
-    ]
+    claimed = [Claimed(*row, sealed.get(row.verification_id)) for row in taken]
     void = [one.id for one in claimed if one.is_void]
     _cancel(connection, void, now=now)
     counters.add(
@@ -220,7 +218,7 @@ def record(
     reported = _held_to_report(connection, sender, outcomes)
     changed = dict.fromkeys(_RECORD, 0)
     for kind, statement in _RECORD.items():
-        rows = [_parameters(one) | {"b_sender": sender} for one in outcomes if type(one) is kind]
+        rows = [_parameters(one, sender) for one in outcomes if type(one) is kind]
         if rows:
             changed[kind] = connection.execute(statement, rows).rowcount
     _add_events(connection, [one for one in outcomes if one.message_id in reported], now)
@@ -348,22 +346,15 @@ def _add_events(connection: Connection, outcomes: Sequence[Outcome], now: int) -
     events.messages_changed(connection, "message.failed", failed, now=now)
 
 
-def _parameters(outcome: Outcome) -> dict[str, object]:
+def _parameters(outcome: Outcome, sender: str) -> dict[str, object]:
+    held = {"b_id": outcome.message_id, "b_sender": sender}
     if isinstance(outcome, Sent):
-        return {
-            "b_id": outcome.message_id,
-            "b_provider": outcome.provider_message_id,
-            "b_at": outcome.at,
-        }
+        return {**held, "b_provider": outcome.provider_message_id, "b_at": outcome.at}
     error = {f"b_{name}": value for name, value in _error_values(outcome.error).items()}
     if isinstance(outcome, Failed):
-        return {"b_id": outcome.message_id, **error, "b_at": outcome.at}
-    return {
-        "b_id": outcome.message_id,
-        "b_available": outcome.available_at,
-        **error,
-        "b_refund": 0 if outcome.spends_attempt else 1,
-    }
+        return {**held, **error, "b_at": outcome.at}
+    refund = 0 if outcome.spends_attempt else 1
+    return {**held, **error, "b_available": outcome.available_at, "b_refund": refund}
 
 
 def _unless_failed(name: str, value: object) -> ColumnElement[Any]:

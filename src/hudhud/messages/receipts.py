@@ -6,7 +6,7 @@ Receipts come from the channel through `worker/recorder.py`.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -65,7 +65,7 @@ def record_receipts(
     times = _times(receipts)
     moves = [move for row in found if (move := _move(row, times[row.provider_message_id]))]
     if moves:
-        connection.execute(_MOVE_ON, [asdict(move) for move in moves])
+        connection.execute(_MOVE_ON, [move.parameters for move in moves])
         _add_events(connection, moves, now)
         _count(connection, moves, now, counts_traffic=counts_traffic, counts=counts)
     return ids - {row.provider_message_id for row in found}
@@ -81,14 +81,24 @@ def unknown_of(connection: Connection, ids: AbstractSet[str]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """A change from the status `before`, with the update's parameters (`b_…`)."""
+    """A change from the status `before` to `status`."""
 
-    b_id: int
+    id: int
     before: str
-    b_status: ReceiptKind
-    b_delivered: int
-    b_read: int | None
+    status: ReceiptKind
+    delivered: int
+    read: int | None
     delivered_after: int | None
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The parameters of its update."""
+        return {
+            "b_id": self.id,
+            "b_status": self.status,
+            "b_delivered": self.delivered,
+            "b_read": self.read,
+        }
 
 
 def _times(receipts: Sequence[Receipt]) -> dict[str, dict[ReceiptKind, int]]:
@@ -115,8 +125,8 @@ def _move(row: Any, times: Mapping[ReceiptKind, int]) -> _Move | None:
 
 
 def _add_events(connection: Connection, moves: Sequence[_Move], now: int) -> None:
-    arrived = [move.b_id for move in moves if move.before == SENT]
-    read = [move.b_id for move in moves if move.b_status == READ]
+    arrived = [move.id for move in moves if move.before == SENT]
+    read = [move.id for move in moves if move.status == READ]
     events.messages_changed(connection, "message.delivered", arrived, now=now)
     events.messages_changed(connection, "message.read", read, now=now)
 
@@ -129,10 +139,10 @@ def _count(
     counts_traffic: bool,
     counts: Counts | None,
 ) -> None:
-    moved: Counter[str] = Counter([move.b_status for move in moves])
+    moved: Counter[str] = Counter([move.status for move in moves])
     moved.subtract(Counter(move.before for move in moves))
     arrived = [move.delivered_after for move in moves if move.delivered_after is not None]
-    read = sum(move.b_status == READ for move in moves)
+    read = sum(move.status == READ for move in moves)
     if not counts_traffic:
         counters.add(connection, now=now, moved=moved, counts=counts)
         return
