@@ -17,7 +17,6 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
-    Row,
     bindparam,
     case,
     literal,
@@ -121,7 +120,7 @@ def claim(
     locked rows. `only_known` restricts the claim to people who wrote to us first. If `counts` are
     given, the caller writes them.
     """
-    taken: list[Row[Any]] = []
+    taken: list[Any] = []
     for some in claimable.in_order(only_known=only_known):
         if len(taken) < limit:
             values = some.values(channel=channel, sender=sender, now=now)
