@@ -90,6 +90,14 @@ def test_sqlite_flushes_each_commit_and_enforces_foreign_keys(database: Database
     }
 
 
+@only_on_sqlite
+def test_commits_are_flushed_at_checkpoints_if_asked(database: Database) -> None:
+    names(database)  # opens a connection
+    database.flush_at_checkpoints()
+    with database.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
+
+
 @only_on_postgresql
 def test_postgresql_flushes_each_commit_and_waits_for_a_lock_as_long_as_sqlite(
     database: Database,

@@ -13,6 +13,8 @@ from hudhud.core.errors import HudhudError
 BUSY_TIMEOUT_MS = 3000
 LOCK_POLL_SECONDS = 0.0003
 LAST_LOOK_MS = 10
+MOST_THREADS = 100
+IN_MEMORY = (None, "", ":memory:")
 # The lowest byte of SQLite's extended error codes.
 PRIMARY_CODE = 0xFF
 # Detect a lost connection soon: it must neither block Hudhud nor hold a lock for hours.
@@ -41,7 +43,9 @@ def with_driver(url: URL) -> URL:
 
 
 def sqlite_engine(url: URL, busy_timeout_ms: int) -> Engine:
-    engine = create_engine(url, hide_parameters=True)
+    # More connections than threads: the event loop, which writes too, must not wait for one.
+    pool = {} if url.database in IN_MEMORY else {"max_overflow": MOST_THREADS}
+    engine = create_engine(url, hide_parameters=True, **pool)
     event.listen(engine, "connect", partial(_prepare_sqlite, busy_timeout_ms))
     event.listen(engine, "begin", partial(_begin_sqlite, busy_timeout_ms))
     return engine
@@ -55,6 +59,10 @@ def _prepare_sqlite(busy_timeout_ms: int, connection: Any, _record: object) -> N
     connection.execute("PRAGMA foreign_keys = ON")
     # Overwrite deleted content in the file; only some builds of SQLite do so by default.
     connection.execute("PRAGMA secure_delete = ON")
+
+
+def flush_at_checkpoints(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _begin_sqlite(busy_timeout_ms: int, connection: Connection) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-from sqlalchemy import Connection, Table, make_url, text
+from sqlalchemy import Connection, Table, event, make_url, text
 from sqlalchemy.exc import (
     DatabaseError,
     InterfaceError,
@@ -18,7 +18,13 @@ from sqlalchemy.exc import (
 
 from hudhud.core.database_lost import DatabaseLost
 from hudhud.core.errors import StartRefused
-from hudhud.db.dialects import BUSY_TIMEOUT_MS, postgres_engine, sqlite_engine, with_driver
+from hudhud.db.dialects import (
+    BUSY_TIMEOUT_MS,
+    flush_at_checkpoints,
+    postgres_engine,
+    sqlite_engine,
+    with_driver,
+)
 from hudhud.db.doorbell import Doorbell, SqliteDoorbell, SqlitePoller
 from hudhud.db.losses import Losses
 
@@ -121,6 +127,15 @@ class Database:
         finally:
             connection.close()
         return not is_busy
+
+    def flush_at_checkpoints(self) -> None:
+        """From now on, let SQLite flush commits only at its checkpoints.
+
+        A loss of power may undo the last commits; a killed process loses none.
+        """
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", flush_at_checkpoints)
+            self.engine.dispose()
 
     def close(self) -> None:
         """Close every connection."""

@@ -44,6 +44,10 @@ def build_worker(settings: Settings, name: str, builders: Builders | None = None
         raise StartRefused(f"There is no sender named {name}. Start it with: hudhud serve")
     cipher = build_code_cipher(settings)
     row = channel_type(record.channel)
+    if not row.reaches_people:
+        # Nothing is lost but the record of sends that reached no phone, and are then repeated. Its
+        # flushes would delay those of requests.
+        database.flush_at_checkpoints()
     build = (builders or {}).get(record.channel, row.build)
     channel = build(_parts(settings, database, record))
     pace = Pace(
