@@ -128,7 +128,7 @@ def claim(
             rows = connection.execute(some.take, {**values, **own})
             taken += sorted(rows, key=lambda row: row.id)
     sealed = _sealed_codes(connection, [row.verification_id for row in taken])
-    claimed = [Claimed(*row, sealed.get(row.verification_id)) for row in taken]
+    claimed = [Claimed(*row, code_sealed=sealed.get(row.verification_id)) for row in taken]
     void = [one.id for one in claimed if one.is_void]
     _cancel(connection, void, now=now)
     counters.add(
