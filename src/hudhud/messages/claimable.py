@@ -64,7 +64,7 @@ def _taking(due: Select[int]) -> ReturningUpdate[Any]:
             sending_at=next_step_at(_NOW),
             lease_expires_at=bindparam("b_lease"),
         )
-        .returning(  # the fields of `Claimed`, in their order
+        .returning(
             messages.c.id,
             messages.c.verification_id,
             messages.c.phone,

@@ -17,6 +17,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Row,
     bindparam,
     case,
     literal,
@@ -120,7 +121,7 @@ def claim(
     locked rows. `only_known` restricts the claim to people who wrote to us first. If `counts` are
     given, the caller writes them.
     """
-    taken: list[Any] = []
+    taken: list[Row[Any]] = []
     for some in claimable.in_order(only_known=only_known):
         if len(taken) < limit:
             values = some.values(channel=channel, sender=sender, now=now)
@@ -128,7 +129,7 @@ def claim(
             rows = connection.execute(some.take, {**values, **own})
             taken += sorted(rows, key=lambda row: row.id)
     sealed = _sealed_codes(connection, [row.verification_id for row in taken])
-    claimed = [Claimed(*row, code_sealed=sealed.get(row.verification_id)) for row in taken]
+    claimed = [_claimed(row, sealed.get(row.verification_id)) for row in taken]
     void = [one.id for one in claimed if one.is_void]
     _cancel(connection, void, now=now)
     counters.add(
@@ -139,6 +140,19 @@ def claim(
         counts=counts,
     )
     return [one for one in claimed if not one.is_void]
+
+
+def _claimed(row: Row[Any], code_sealed: bytes | None) -> Claimed:
+    return Claimed(
+        id=row.id,
+        verification_id=row.verification_id,
+        phone=row.phone,
+        body=row.body,
+        attempts=row.attempts,
+        expires_at=row.expires_at,
+        request_id=row.request_id,
+        code_sealed=code_sealed,
+    )
 
 
 def _cancel(connection: Connection, ids: Sequence[int], *, now: int) -> None:
