@@ -35,7 +35,7 @@ from hudhud.verification.idempotency import IdempotentRequest
 from hudhud.verification.limits import rate_limits
 from hudhud.verification.limits.rate_limits import Limit
 from hudhud.webhooks import event_types, events
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support import links
 from support.queued import PHONE, SECRET, accept, put_sender, stored, submit, verification_of
 from support.stored_jobs import StoredJob, index_phones, put_jobs

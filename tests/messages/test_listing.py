@@ -14,7 +14,7 @@ from hudhud.messages.outcomes import Failed, Sent
 from hudhud.messages.page_cursor import PageCursor
 from hudhud.messages.search import USUAL, JobFilter, SearchLimits
 from hudhud.messages.states import STATUSES
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, submit
 from support.stored_jobs import CIPHER, StoredJob, put_jobs
 

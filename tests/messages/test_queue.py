@@ -16,7 +16,7 @@ from hudhud.messages import claimable, contacts, counters, queue, statistics, te
 from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
 from hudhud.messages.queue import LEASE_MS, RECLAIM_DELAY_MS
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.queued import (
     NOW,
     PHONE,

@@ -20,7 +20,7 @@ from hudhud.messages.outcomes import Failed, Outcome, Returned, Sent
 from hudhud.messages.queue import LEASE_MS
 from hudhud.messages.receipts import record_receipts
 from hudhud.verification import job_actions, lifecycle
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.queued import NOW, VALIDITY_MS, submit
 from support.stored_jobs import forget_everything
 

@@ -9,7 +9,7 @@ from hudhud.db.engine import Database
 from hudhud.messages import queue
 from hudhud.messages.outcomes import Sent
 from hudhud.messages.receipts import record_receipts
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.queued import NOW, change, stored, submit
 
 kinds = st.sampled_from(["delivered", "read"])

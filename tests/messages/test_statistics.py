@@ -29,7 +29,7 @@ from hudhud.messages.statistics import (
 )
 from hudhud.senders import records
 from hudhud.senders.records import LATE_MS
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support import queued, verifying
 from support.queued import NOW, put_sender, submit
 from support.stored_jobs import StoredJob, put_jobs

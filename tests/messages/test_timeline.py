@@ -11,7 +11,7 @@ from hudhud.messages.outcomes import Failed, Outcome, Returned, Sent
 from hudhud.messages.queue import LEASE_MS, LOST, TOO_OLD
 from hudhud.messages.timeline import Step
 from hudhud.verification import job_actions, lifecycle
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.queued import NOW, VALIDITY_MS, accept, change, stored, submit
 
 A, B = "main@a", "main@b"

@@ -12,7 +12,7 @@ from hudhud.messages import queue, receipts, statistics
 from hudhud.messages.outcomes import Failed, Misaddressed, Outcome, Sent
 from hudhud.messages.statistics import QueueNumbers
 from hudhud.verification import trials
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support import verifying
 from support.queued import NOW, caller
 

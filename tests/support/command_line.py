@@ -16,7 +16,7 @@ from hudhud.db.tables import messages
 from hudhud.messages import queue
 from hudhud.messages.outcomes import Outcome
 from hudhud.senders import records
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.services import wait_until
 
 PHONE = "+201001234567"

@@ -34,6 +34,8 @@ class RunningWorker:
         channel: ScriptedChannel,
         pace: Pace | None = None,
         timing: Timing = QUICK,
+        *,
+        largest_batch: int = 1,
     ) -> None:
         self.database = database
         self.channel = channel
@@ -47,7 +49,7 @@ class RunningWorker:
             message_sender=MessageSender(database, channel, CodeCipher(SECRET)),
             link_replies=link_replies(database),
             pace=pace or Pace(0, 0),
-            largest_batch=1 if pace else 200,
+            largest_batch=largest_batch,
             timing=timing,
         )
         self._thread = threading.Thread(target=self._run)

@@ -14,7 +14,7 @@ from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.outcomes import Failed
 from hudhud.verification import job_actions, lifecycle
 from hudhud.verification.job_actions import JobActionResult
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, change, stored, submit, verification_of
 from support.stored_jobs import StoredJob, put_jobs
 

@@ -27,7 +27,7 @@ from hudhud.verification import job_actions, lifecycle
 from hudhud.verification.check import Check, Checked
 from hudhud.verification.new_verification import Accepted
 from hudhud.verification.resend import Resent
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.queued import NOW, SECRET, starter, stored
 from support.stored_jobs import forget_everything
 from support.verifying import (

@@ -27,7 +27,7 @@ from hudhud.messages.outcomes import Failed, Outcome, Sent
 from hudhud.verification.limits.rate_limits import LimitReached
 from hudhud.verification.new_verification import Accepted
 from hudhud.verification.resend import WAITS, Resent
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.keys import make_key
 from support.queued import (
     NOW,

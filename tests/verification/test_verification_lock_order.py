@@ -19,7 +19,7 @@ from hudhud.messages.outcomes import Failed
 from hudhud.verification import job_actions
 from hudhud.verification.new_verification import Accepted
 from hudhud.verification.resend import Resent
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.queued import NOW, PHONE, caller, change
 from support.services import wait_until
 from support.verifying import accepted, request, resends, start, verification

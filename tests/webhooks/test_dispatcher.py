@@ -29,7 +29,7 @@ from hudhud.verification import lifecycle
 from hudhud.webhooks import delivery_log, dispatcher, endpoint_health, endpoints, events
 from hudhud.webhooks.address_policy import AddressPolicy
 from hudhud.webhooks.dispatcher import Dispatcher
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.queued import submit, verification_of
 from support.receivers import (
     CIPHER,

@@ -18,7 +18,7 @@ from hudhud.verification import lifecycle
 from hudhud.verification.new_verification import Accepted, SendRequest
 from hudhud.webhooks import delivery_log, endpoints, events
 from hudhud.webhooks.event_types import KINDS
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.queued import NOW, PHONE, VALIDITY_MS, accept, caller, starter
 from support.receivers import CIPHER, add_endpoint
 

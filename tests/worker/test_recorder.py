@@ -20,9 +20,9 @@ from hudhud.messages.outcomes import Sent
 from hudhud.senders import records
 from hudhud.verification.links import tokens
 from hudhud.worker.accounts import Accounts
+from hudhud.worker.outcomes import record_outcomes
 from hudhud.worker.recorder import Recorder
 from hudhud.worker.timing import Timing
-from hudhud.worker.worker import record_outcomes
 from support.links import start
 from support.queued import NOW, caller, link_replies, put_sender, stored, submit
 from support.scripted_channel import ScriptedChannel

@@ -15,8 +15,8 @@ from hudhud.db.engine import Database
 from hudhud.messages import contacts, queue, whatsapp_accounts
 from hudhud.messages.claimable import LAST_CALL_MS
 from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
+from hudhud.worker.outcomes import record_outcomes
 from hudhud.worker.send import NO_DATABASE, MessageSender
-from hudhud.worker.worker import record_outcomes
 from support.queued import PHONE, SECRET, accept, change, stored, submit
 from support.scripted_channel import ScriptedChannel
 

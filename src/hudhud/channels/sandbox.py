@@ -6,6 +6,8 @@ sandbox's own. No person has these numbers: Ofcom reserves them for drama.
 """
 
 import heapq
+import itertools
+import math
 import secrets
 import threading
 import time
@@ -23,6 +25,8 @@ NEVER_DELIVERED = "+447700900002"
 SLOW = "+447700900003"
 
 DELIVERED_AFTER_SECONDS = 0.2
+# Receipts come in groups, because the thread that emits them wakes up for each group.
+GROUP_SECONDS = 0.02
 SLOWNESS_SECONDS = 10.0
 
 
@@ -36,6 +40,8 @@ class SandboxChannel:
 
     def __init__(self, slowness_seconds: float = SLOWNESS_SECONDS) -> None:
         self._slowness_seconds = slowness_seconds
+        self._process = secrets.token_hex(8)  # one for each message would take 10 µs
+        self._numbers = itertools.count(1)
         self._due: list[tuple[float, str]] = []
         self._changed = threading.Condition()
         self._stopping = False
@@ -60,7 +66,7 @@ class SandboxChannel:
         """
         if phone == NOT_ON_WHATSAPP:
             raise NoAccount
-        provider_message_id = "sandbox-" + secrets.token_hex(8)
+        provider_message_id = f"sandbox-{self._process}-{next(self._numbers)}"
         if phone != NEVER_DELIVERED:
             delay = self._slowness_seconds if phone == SLOW else 0.0
             self._plan_receipt(provider_message_id, delay + DELIVERED_AFTER_SECONDS)
@@ -81,10 +87,12 @@ class SandboxChannel:
             self._changed.notify()
 
     def _plan_receipt(self, provider_message_id: str, seconds: float) -> None:
-        due = time.monotonic() + seconds
+        due = math.ceil((time.monotonic() + seconds) / GROUP_SECONDS) * GROUP_SECONDS
         with self._changed:
+            is_next = not self._due or due < self._due[0][0]
             heapq.heappush(self._due, (due, provider_message_id))
-            self._changed.notify()
+            if is_next:
+                self._changed.notify()
 
     def _give_receipts(self) -> None:
         while (receipts := self._wait_for_due()) is not None:

@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from hudhud.core.errors import HudhudError
 
 BUSY_TIMEOUT_MS = 3000
-LOCK_POLL_SECONDS = 0.0003
+LOCK_POLL_SECONDS = 0.0015
 LAST_LOOK_MS = 10
 MOST_THREADS = 100
 IN_MEMORY = (None, "", ":memory:")

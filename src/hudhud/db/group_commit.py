@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.core.database_lost import DatabaseLost, cause_of
 from hudhud.core.errors import QueueUnavailable
-from hudhud.db.dialects import Locked
+from hudhud.db.dialects import LOCK_POLL_SECONDS, Locked
 from hudhud.db.engine import Database, may_pass
 
 Item = TypeVar("Item")
@@ -24,7 +24,6 @@ _Waiting = tuple[Item, asyncio.Future[Result]]
 LARGEST_GROUP = 100
 # SQLite's lock is unfair: without this pause other processes would starve.
 PAUSE_SECONDS = 0.002
-LOCK_POLL_SECONDS = 0.0015
 
 
 class GroupCommit(Generic[Item, Result]):

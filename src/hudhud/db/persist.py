@@ -11,7 +11,7 @@ from hudhud.db.engine import may_pass
 
 
 def persist(
-    write: Callable[[], None],
+    write: Callable[[], object],
     *,
     log: FilteringBoundLogger,
     problem: str,
@@ -23,9 +23,11 @@ def persist(
     """
     while True:
         try:
-            return write()
+            write()
         except SQLAlchemyError as error:
             if not may_pass(error):
                 raise
             log_unusable(log.error, problem, error)
+        else:
+            return
         time.sleep(pause_seconds)

@@ -1,12 +1,14 @@
 """Counters for the dashboard, so that no page has to count messages.
 
 Code that changes messages calls `add` once, last in its transaction, so that counters and messages
-always agree. Each process adds to its own rows (`shard`), so that processes do not wait for one
-another.
+always agree; `Counts` collects several changes for it. Each process adds to its own rows (`shard`),
+so that processes do not wait for one another.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sqlalchemy import Connection, and_, func, select
@@ -35,6 +37,25 @@ KEPT_MS: Mapping[Unit, int] = {"minute": 2 * DAY_MS, "hour": 400 * DAY_MS}
 BUCKET_GROWTH = 1.1
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What `add` has collected, to be written with it at the transaction's end."""
+
+    moved: Counter[str] = field(default_factory=Counter)
+    happened: Counter[Happening] = field(default_factory=Counter)
+    delivered_after: list[int] = field(default_factory=list)
+
+    def write(self, connection: Connection, *, now: int) -> None:
+        """Update the counters."""
+        add(
+            connection,
+            now=now,
+            moved=self.moved,
+            happened=self.happened,
+            delivered_after=self.delivered_after,
+        )
+
+
 def add(
     connection: Connection,
     *,
@@ -43,13 +64,19 @@ def add(
     happened: Mapping[Happening, int] | None = None,
     delivered_after: Iterable[int] = (),
     shard: int = SHARD,
+    counts: Counts | None = None,
 ) -> None:
     """Update the counters of the current minute and hour.
 
     `moved` maps each status to the change in its number of messages, `happened` counts what
     happened, and `delivered_after` has the milliseconds from acceptance to delivery of each
-    message that arrived.
+    message that arrived. If `counts` are given, it only collects there.
     """
+    if counts is not None:
+        counts.moved.update(moved)
+        counts.happened.update(happened or {})
+        counts.delivered_after.extend(delivered_after)
+        return
     changed = {status: count for status, count in moved.items() if count}
     if changed:
         # Always in the same order, so that two transactions cannot deadlock.

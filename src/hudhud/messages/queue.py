@@ -31,6 +31,7 @@ from hudhud.core.stored_sentences import columns
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import claimable, counters, text_store, timeline
 from hudhud.messages.claimable import LAST_CALL_MS
+from hudhud.messages.counters import Counts
 from hudhud.messages.outcomes import Claimed, Failed, Misaddressed, Outcome, Returned, Sent
 from hudhud.messages.states import (
     CANCELED,
@@ -60,7 +61,14 @@ class Recorded:
     failed: Sequence[int]
     changed: Mapping[type[Outcome], int]
 
-    def count(self, connection: Connection, *, now: int, counts_traffic: bool = True) -> None:
+    def count(
+        self,
+        connection: Connection,
+        *,
+        now: int,
+        counts_traffic: bool = True,
+        counts: Counts | None = None,
+    ) -> None:
         """Update the counters, last in the transaction; `counts_traffic` includes the charts."""
         kinds = (Sent, Failed, Misaddressed, Returned)
         sent, failed, misaddressed, returned = (self.changed[kind] for kind in kinds)
@@ -70,6 +78,7 @@ class Recorded:
             now=now,
             moved={SENDING: -left, SENT: sent, FAILED: failed + misaddressed, QUEUED: returned},
             happened={"sent": sent, "failed": failed} if counts_traffic else None,
+            counts=counts,
         )
 
 
@@ -103,12 +112,14 @@ def claim(
     limit: int,
     now: int,
     only_known: bool = False,
+    counts: Counts | None = None,
 ) -> list[Claimed]:
     """Claim up to `limit` messages for `sender`, for `LEASE_MS`.
 
     Answers to people who wrote to this sender come first, then the oldest messages. A sender that
     claims at the same moment gets other messages: SQLite serialises the two, and PostgreSQL skips
-    locked rows. `only_known` restricts the claim to people who wrote to us first.
+    locked rows. `only_known` restricts the claim to people who wrote to us first. If `counts` are
+    given, the caller writes them.
     """
     taken: list[Row[Any]] = []
     for some in claimable.in_order(only_known=only_known):
@@ -118,9 +129,7 @@ def claim(
             rows = connection.execute(some.take, {**values, **own})
             taken += sorted(rows, key=lambda row: row.id)
     sealed = _sealed_codes(connection, [row.verification_id for row in taken])
-    claimed = [
-        Claimed(**row._asdict(), code_sealed=sealed.get(row.verification_id)) for row in taken
-    ]
+    claimed = [_claimed(row, sealed.get(row.verification_id)) for row in taken]
     void = [one.id for one in claimed if one.is_void]
     _cancel(connection, void, now=now)
     counters.add(
@@ -128,8 +137,22 @@ def claim(
         now=now,
         moved={QUEUED: -len(taken), SENDING: len(taken) - len(void), CANCELED: len(void)},
         happened={"canceled": len(void)},
+        counts=counts,
     )
     return [one for one in claimed if not one.is_void]
+
+
+def _claimed(row: Row[Any], code_sealed: bytes | None) -> Claimed:
+    return Claimed(
+        id=row.id,
+        verification_id=row.verification_id,
+        phone=row.phone,
+        body=row.body,
+        attempts=row.attempts,
+        expires_at=row.expires_at,
+        request_id=row.request_id,
+        code_sealed=code_sealed,
+    )
 
 
 def _cancel(connection: Connection, ids: Sequence[int], *, now: int) -> None:
@@ -208,7 +231,7 @@ def record(
     reported = _held_to_report(connection, sender, outcomes)
     changed = dict.fromkeys(_RECORD, 0)
     for kind, statement in _RECORD.items():
-        rows = [_parameters(one) | {"b_sender": sender} for one in outcomes if type(one) is kind]
+        rows = [_parameters(one, sender) for one in outcomes if type(one) is kind]
         if rows:
             changed[kind] = connection.execute(statement, rows).rowcount
     _add_events(connection, [one for one in outcomes if one.message_id in reported], now)
@@ -224,9 +247,15 @@ def reclaim(connection: Connection, *, now: int) -> int:
     return _put_back(connection, now, messages.c.lease_expires_at <= now, skip_locked=True)
 
 
-def reclaim_of(connection: Connection, *, sender: str, now: int) -> int:
-    """Requeue all messages held by `sender`, whose process must have ended."""
-    return _put_back(connection, now, messages.c.sender == sender, skip_locked=False)
+def reclaim_of(
+    connection: Connection, *, sender: str, now: int, counts: Counts | None = None
+) -> int:
+    """Requeue all messages held by `sender`, which must not be sending them.
+
+    `counts` are those of `claim`.
+    """
+    held = messages.c.sender == sender
+    return _put_back(connection, now, held, skip_locked=False, counts=counts)
 
 
 def expire(connection: Connection, *, now: int) -> int:
@@ -262,13 +291,20 @@ def retry_delay(attempt: int) -> float:
 def _sealed_codes(
     connection: Connection, ids: Sequence[str | None]
 ) -> dict[str | None, bytes | None]:
+    if not ids:
+        return {}
     # A subquery in RETURNING would scan the whole table.
     rows = connection.execute(_SEALED_CODES, {"ids": list(ids)})
     return {row.id: row.code_sealed for row in rows}
 
 
 def _put_back(
-    connection: Connection, now: int, which: ColumnElement[bool], *, skip_locked: bool
+    connection: Connection,
+    now: int,
+    which: ColumnElement[bool],
+    *,
+    skip_locked: bool,
+    counts: Counts | None = None,
 ) -> int:
     held = select(messages.c.id).where(messages.c.status == SENDING, which)
     ids = connection.scalars(held.with_for_update(skip_locked=skip_locked)).all()
@@ -288,7 +324,7 @@ def _put_back(
             available_at=literal(now, BigInteger) + (messages.c.attempts - 1) * RECLAIM_DELAY_MS,
         )
     ).rowcount
-    counters.add(connection, now=now, moved={SENDING: -back, QUEUED: back})
+    counters.add(connection, now=now, moved={SENDING: -back, QUEUED: back}, counts=counts)
     return back
 
 
@@ -323,22 +359,15 @@ def _add_events(connection: Connection, outcomes: Sequence[Outcome], now: int) -
     events.messages_changed(connection, "message.failed", failed, now=now)
 
 
-def _parameters(outcome: Outcome) -> dict[str, object]:
+def _parameters(outcome: Outcome, sender: str) -> dict[str, object]:
+    held = {"b_id": outcome.message_id, "b_sender": sender}
     if isinstance(outcome, Sent):
-        return {
-            "b_id": outcome.message_id,
-            "b_provider": outcome.provider_message_id,
-            "b_at": outcome.at,
-        }
+        return {**held, "b_provider": outcome.provider_message_id, "b_at": outcome.at}
     error = {f"b_{name}": value for name, value in _error_values(outcome.error).items()}
     if isinstance(outcome, Failed):
-        return {"b_id": outcome.message_id, **error, "b_at": outcome.at}
-    return {
-        "b_id": outcome.message_id,
-        "b_available": outcome.available_at,
-        **error,
-        "b_refund": 0 if outcome.spends_attempt else 1,
-    }
+        return {**held, **error, "b_at": outcome.at}
+    refund = 0 if outcome.spends_attempt else 1
+    return {**held, **error, "b_available": outcome.available_at, "b_refund": refund}
 
 
 def _unless_failed(name: str, value: object) -> ColumnElement[Any]:

@@ -6,7 +6,7 @@ Receipts come from the channel through `worker/recorder.py`.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from hudhud.channels.base import Receipt, ReceiptKind
 from hudhud.db.tables import messages
 from hudhud.messages import counters
+from hudhud.messages.counters import Counts
 from hudhud.messages.states import DELIVERED, READ, SENT
 from hudhud.webhooks import events
 
@@ -43,14 +44,19 @@ _MOVE_ON = (
 
 
 def record_receipts(
-    connection: Connection, receipts: Sequence[Receipt], *, now: int, counts_traffic: bool = True
+    connection: Connection,
+    receipts: Sequence[Receipt],
+    *,
+    now: int,
+    counts_traffic: bool = True,
+    counts: Counts | None = None,
 ) -> set[str]:
     """Mark sent messages as `delivered` or `read`; return the unknown ids.
 
     `read` implies `delivered`. A receipt that adds nothing new is ignored, so receipts may come
     twice and in any order. One that is dated before the message's last step, because it was heard
     before the send returned or a clock was set back, gets the time of that step. `counts_traffic`
-    includes them in the charts.
+    includes them in the charts. If `counts` are given, the caller writes them.
     """
     ids = {receipt.provider_message_id for receipt in receipts}
     if not ids:
@@ -59,9 +65,9 @@ def record_receipts(
     times = _times(receipts)
     moves = [move for row in found if (move := _move(row, times[row.provider_message_id]))]
     if moves:
-        connection.execute(_MOVE_ON, [asdict(move) for move in moves])
+        connection.execute(_MOVE_ON, [move.parameters for move in moves])
         _add_events(connection, moves, now)
-        _count(connection, moves, now, counts_traffic=counts_traffic)
+        _count(connection, moves, now, counts_traffic=counts_traffic, counts=counts)
     return ids - {row.provider_message_id for row in found}
 
 
@@ -75,14 +81,24 @@ def unknown_of(connection: Connection, ids: AbstractSet[str]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """A change from the status `before`, with the update's parameters (`b_…`)."""
+    """A change from the status `before` to `status`."""
 
-    b_id: int
+    id: int
     before: str
-    b_status: ReceiptKind
-    b_delivered: int
-    b_read: int | None
+    status: ReceiptKind
+    delivered: int
+    read: int | None
     delivered_after: int | None
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """The parameters of its update."""
+        return {
+            "b_id": self.id,
+            "b_status": self.status,
+            "b_delivered": self.delivered,
+            "b_read": self.read,
+        }
 
 
 def _times(receipts: Sequence[Receipt]) -> dict[str, dict[ReceiptKind, int]]:
@@ -109,21 +125,26 @@ def _move(row: Any, times: Mapping[ReceiptKind, int]) -> _Move | None:
 
 
 def _add_events(connection: Connection, moves: Sequence[_Move], now: int) -> None:
-    arrived = [move.b_id for move in moves if move.before == SENT]
-    read = [move.b_id for move in moves if move.b_status == READ]
+    arrived = [move.id for move in moves if move.before == SENT]
+    read = [move.id for move in moves if move.status == READ]
     events.messages_changed(connection, "message.delivered", arrived, now=now)
     events.messages_changed(connection, "message.read", read, now=now)
 
 
 def _count(
-    connection: Connection, moves: Sequence[_Move], now: int, *, counts_traffic: bool
+    connection: Connection,
+    moves: Sequence[_Move],
+    now: int,
+    *,
+    counts_traffic: bool,
+    counts: Counts | None,
 ) -> None:
-    moved: Counter[str] = Counter([move.b_status for move in moves])
+    moved: Counter[str] = Counter([move.status for move in moves])
     moved.subtract(Counter(move.before for move in moves))
     arrived = [move.delivered_after for move in moves if move.delivered_after is not None]
-    read = sum(move.b_status == READ for move in moves)
+    read = sum(move.status == READ for move in moves)
     if not counts_traffic:
-        counters.add(connection, now=now, moved=moved)
+        counters.add(connection, now=now, moved=moved, counts=counts)
         return
     counters.add(
         connection,
@@ -131,4 +152,5 @@ def _count(
         moved=moved,
         happened={"delivered": len(arrived), "read": read},
         delivered_after=arrived,
+        counts=counts,
     )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     case,
     func,
     literal,
@@ -42,6 +43,12 @@ LONGEST_NAME = 100
 STATES_KEPT_MS = 8 * DAY_MS
 
 NOT_NEEDED = say("sender.not_needed")
+
+# Built once, because each claim needs them.
+_IS_NAMED = senders.c.name == bindparam("b_name")
+_LEASE_OWNER = select(senders.c.lease_owner).where(_IS_NAMED)
+_PAUSED_AT = select(senders.c.paused_at).where(_IS_NAMED)
+_NOTE_SENT = update(senders).where(_IS_NAMED).values(last_sent_at=bindparam("b_at"))
 
 
 def register(connection: Connection, *, name: str, channel: str, now: int) -> None:
@@ -129,8 +136,7 @@ def drop_lease(connection: Connection, *, name: str, owner: str) -> None:
 
 def belongs_to(connection: Connection, *, name: str, owner: str) -> bool:
     """Return whether `owner` still holds the lease."""
-    holder = connection.scalar(select(senders.c.lease_owner).where(senders.c.name == name))
-    return holder == owner
+    return connection.scalar(_LEASE_OWNER, {"b_name": name}) == owner
 
 
 def beat(connection: Connection, *, name: str, now: int) -> None:
@@ -207,8 +213,7 @@ def resume(connection: Connection, *, name: str) -> bool:
 
 def is_paused(connection: Connection, *, name: str) -> bool:
     """Return whether an admin has paused the sender."""
-    paused = select(senders.c.paused_at).where(senders.c.name == name)
-    return connection.scalar(paused) is not None
+    return connection.scalar(_PAUSED_AT, {"b_name": name}) is not None
 
 
 def forget_device(connection: Connection, *, name: str) -> None:
@@ -225,7 +230,7 @@ def plan_next_send(connection: Connection, *, name: str, at: int) -> None:
 
 def note_sent(connection: Connection, *, name: str, at: int) -> None:
     """Record when the sender last sent a message."""
-    connection.execute(update(senders).where(senders.c.name == name).values(last_sent_at=at))
+    connection.execute(_NOTE_SENT, {"b_name": name, "b_at": at})
 
 
 def _keep_states(connection: Connection, states: Select[Any]) -> bool:

@@ -24,6 +24,7 @@ from hudhud.messages import receipts as message_receipts
 from hudhud.senders import records
 from hudhud.verification.links.inbound import LinkReplies
 from hudhud.worker.accounts import Accounts
+from hudhud.worker.held_receipts import HeldReceipts
 from hudhud.worker.timing import Timing
 from hudhud.worker.writers import Writers
 
@@ -60,7 +61,7 @@ class Recorder:
         self._timing = timing or Timing()
         self._events: SimpleQueue[ChannelEvent | None] = SimpleQueue()
         self._stopping = False
-        self._held: list[tuple[float, Receipt]] = []
+        self._held = HeldReceipts(self._timing.receipt_held)
 
     def take(self, event: ChannelEvent) -> None:
         """Add an event to record."""
@@ -106,18 +107,18 @@ class Recorder:
     def _write(self, events: Sequence[ChannelEvent]) -> None:
         """Record events, and held receipts whose sends have been recorded."""
         arrived = [event for event in events if isinstance(event, Receipt)]
-        self._forget_old()
+        self._held.forget_old()
         if not events and not self._held_can_be_recorded():
             return
         with self._database.write() as connection:
-            receipts = [receipt for _end, receipt in self._held] + arrived
+            receipts = self._held.receipts + arrived
             unknown = message_receipts.record_receipts(
                 connection, receipts, now=now_ms(), counts_traffic=self._counts_traffic
             )
             for event in events:
                 self._write_one(connection, event)
             self._database.notify(connection)
-        self._hold(arrived, unknown)
+        self._held.update(arrived, unknown)
         self._name_accounts([one for one in receipts if one.provider_message_id not in unknown])
         for event in events:
             if isinstance(event, Written):
@@ -166,20 +167,11 @@ class Recorder:
             self._database.notify(connection)
 
     def _held_can_be_recorded(self) -> bool:
-        ids = {receipt.provider_message_id for _end, receipt in self._held}
+        ids = {receipt.provider_message_id for receipt in self._held.receipts}
         if not ids:
             return False
         with self._database.read() as connection:  # takes no lock, unlike an update without effect
             return len(message_receipts.unknown_of(connection, ids)) < len(ids)
-
-    def _hold(self, arrived: Sequence[Receipt], unknown: set[str]) -> None:
-        end = time.monotonic() + self._timing.receipt_held
-        held = self._held + [(end, receipt) for receipt in arrived]
-        self._held = [(end, one) for end, one in held if one.provider_message_id in unknown]
-
-    def _forget_old(self) -> None:
-        now = time.monotonic()
-        self._held = [(end, receipt) for end, receipt in self._held if end > now]
 
     def _pass_on(self, events: Sequence[ChannelEvent]) -> None:
         for event in events:

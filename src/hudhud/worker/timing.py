@@ -11,9 +11,9 @@ class Timing:
 
     idle: float = 1.0
     """How often the sending loop looks for work, and retries after an error."""
-    batch: float = 0.02
-    """Pause to collect messages for one batch, if the channel allows batches: few large
-    transactions leave SQLite's lock to requests."""
+    round: float = 0.025
+    """Pause to collect messages and receipts for one round, if the channel sends in batches: few
+    large transactions leave SQLite's lock to requests."""
     beat: float = records.HEARTBEAT_MS / 1000
 
     command_poll: float = 1.0
@@ -21,6 +21,7 @@ class Timing:
     """The doorbell rings at every commit, possibly hundreds of times per second."""
 
     record_poll: float = 0.25
+    """How often receipts are looked for while there is nothing to send."""
     gather: float = 0.05
     """Pause to collect a channel's events for one transaction."""
     receipt_held: float = 60.0

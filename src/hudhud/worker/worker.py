@@ -1,17 +1,16 @@
 """Run one sender: claim, send and record messages.
 
-The process has five threads: the sending loop (in this module) claims and sends; the recorder
-stores the channel's events; the command loop carries out commands; the heartbeat renews the leases;
-the main thread waits for the stop.
+The process has five threads: the sending loop claims, sends and records, `OneByOne` or in `Rounds`;
+the recorder stores the channel's events; the command loop carries out commands; the heartbeat
+renews the leases; the main thread waits for the stop.
 """
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 
 import structlog
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from hudhud.channels.base import Channel, Restart, StateReport
@@ -20,18 +19,18 @@ from hudhud.core.clock import now_ms
 from hudhud.core.database_lost import log_unusable
 from hudhud.db.doorbell import Doorbell
 from hudhud.db.engine import Database
-from hudhud.db.persist import persist
 from hudhud.messages import queue
-from hudhud.messages.outcomes import Claimed, Outcome, Sent
 from hudhud.senders import commands, records
-from hudhud.verification import lifecycle
 from hudhud.verification.links.inbound import LinkReplies
 from hudhud.worker.accounts import Accounts
+from hudhud.worker.claims import Claims
 from hudhud.worker.command_loop import CommandLoop
 from hudhud.worker.heartbeat import Heartbeat
+from hudhud.worker.one_by_one import OneByOne
 from hudhud.worker.pace import Pace
 from hudhud.worker.program import SILENCE_SECONDS
 from hudhud.worker.recorder import Recorder
+from hudhud.worker.rounds import Rounds
 from hudhud.worker.send import MessageSender
 from hudhud.worker.timing import Timing
 
@@ -39,23 +38,6 @@ log = structlog.get_logger(__name__)
 
 RESTART_EXIT_CODE = 10
 LOST_EXIT_CODE = 13
-
-
-def record_outcomes(
-    connection: Connection,
-    *,
-    sender: str,
-    outcomes: Sequence[Outcome],
-    now: int,
-    counts_traffic: bool = True,
-) -> None:
-    """Record outcomes, and fail verifications without any message left.
-
-    `counts_traffic` includes the outcomes in the charts.
-    """
-    recorded = queue.record(connection, sender=sender, outcomes=outcomes, now=now)
-    lifecycle.fail(connection, recorded.failed, now=now)
-    recorded.count(connection, now=now, counts_traffic=counts_traffic)
 
 
 class Worker:
@@ -78,17 +60,22 @@ class Worker:
     ) -> None:
         self._name = name
         self._machine = machine
-        # Includes the machine, so that another machine's process does not take over our claims.
-        self._holder = f"{name}@{machine}"
-        self._channel_name = channel_name
         self._database = database
         self._channel = channel
-        self._message_sender = message_sender
-        self._pace = pace
-        self._largest_batch = largest_batch
-        # With a linked device, messages to the sandbox are excluded from the charts.
-        self._counts_traffic = counts_traffic
         self._timing = timing or Timing()
+        self._state = StateReport("starting")
+        self._can_send = threading.Event()
+        self._stopping = threading.Event()
+        self._progress = time.monotonic()
+        self._exit_code = 0
+        self._claims = Claims(
+            sender=name,
+            machine=machine,
+            channel_name=channel_name,
+            database=database,
+            reaches_only_known=self._reaches_only_known,
+            on_loss=self._lose_lease,
+        )
         self._recorder = Recorder(
             sender=name,
             channel_name=channel_name,
@@ -110,18 +97,38 @@ class Worker:
         self._heartbeat = Heartbeat(
             sender=name,
             machine=machine,
-            holder=self._holder,
+            holder=self._claims.holder,
             database=database,
             is_moving=self._is_moving,
             on_loss=self._lose_lease,
             pause_seconds=self._timing.beat,
         )
-        self._state = StateReport("starting")
-        self._can_send = threading.Event()
-        self._stopping = threading.Event()
-        self._progress = time.monotonic()
-        self._may_hold_claims = False
-        self._exit_code = 0
+        self._sending: OneByOne | Rounds
+        if largest_batch == 1:
+            self._sending = OneByOne(
+                sender=name,
+                database=database,
+                claims=self._claims,
+                message_sender=message_sender,
+                pace=pace,
+                stopping=self._stopping,
+                on_progress=self._note_progress,
+                counts_traffic=counts_traffic,
+                timing=self._timing,
+            )
+            self._take_event = self._recorder.take
+        else:
+            self._sending = Rounds(
+                database=database,
+                claims=self._claims,
+                message_sender=message_sender,
+                recorder=self._recorder,
+                largest_batch=largest_batch,
+                stopping=self._stopping,
+                counts_traffic=counts_traffic,
+                timing=self._timing,
+            )
+            self._take_event = self._sending.take
 
     def request_stop(self) -> None:
         """Ask the worker to finish the current send and stop."""
@@ -135,7 +142,7 @@ class Worker:
         recording = self._start(self._recorder.run)
         self._start(lambda: self._command_loop.run(self._stopping))
         self._start(lambda: self._heartbeat.run(self._stopping))
-        self._channel.start(self._recorder.take)
+        self._channel.start(self._take_event)
         self._stopping.wait()
         self._wind_up(sending, recording)
         return self._exit_code
@@ -150,7 +157,7 @@ class Worker:
         # Safe, because the lock file proves that it has ended.
         now = now_ms()
         with self._database.write() as connection:
-            back = queue.reclaim_of(connection, sender=self._holder, now=now)
+            back = queue.reclaim_of(connection, sender=self._claims.holder, now=now)
             commands.abandon(connection, sender=self._name, now=now)
             records.note_silence(connection, name=self._name, now=now)
             records.report(connection, name=self._name, new=self._state, now=now)
@@ -165,112 +172,25 @@ class Worker:
                 stopping=self._stopping,
                 log=log,
                 pause_seconds=self._timing.idle,
-                on_unusable=self._suspect_lost_claims,
+                on_unusable=self._claims.suspect_lost,
             )
+        self._sending.record_rest()
 
     def _send_or_wait(self, doorbell: Doorbell) -> None:
+        self._note_progress()
+        if self._can_send.wait(self._timing.idle):
+            self._sending.step(doorbell)
+        else:
+            self._sending.record_rest()
+
+    def _note_progress(self) -> None:
         self._progress = time.monotonic()
-        if not self._can_send.wait(self._timing.idle) or not self._wait_for_turn():
-            return
-        if not self._send_some():
-            doorbell.wait(self._timing.idle)
-        elif self._largest_batch > 1:
-            self._stopping.wait(self._timing.batch)
-
-    def _suspect_lost_claims(self) -> None:
-        self._may_hold_claims = True
-
-    def _wait_for_turn(self) -> bool:
-        """Wait up to `timing.idle` for a turn; return whether it came."""
-        self._stopping.wait(min(self._timing.idle, self._pace.wait(now_ms())))
-        return not self._stopping.is_set() and self._pace.wait(now_ms()) == 0
-
-    def _send_some(self) -> bool:
-        """Claim, send and record messages; return False if none is ready."""
-        if self._may_hold_claims:
-            self._put_back_lost_claims()
-        claimed = self._claim() if self._has_work() else []
-        outcomes = []
-        for message in claimed:
-            self._progress = time.monotonic()
-            outcomes.append(self._message_sender.send(message))
-        if outcomes:
-            self._record(outcomes)
-        return bool(claimed)
-
-    def _put_back_lost_claims(self) -> None:
-        """Requeue claims that this loop does not know of.
-
-        A claim may be committed although the database connection failed before the answer.
-        """
-        with self._database.write() as connection:
-            queue.reclaim_of(connection, sender=self._holder, now=now_ms())
-        self._may_hold_claims = False
-
-    def _has_work(self) -> bool:
-        with self._database.read() as connection:
-            if records.is_paused(connection, name=self._name):
-                return False
-            return queue.has_work(
-                connection,
-                channel=self._channel_name,
-                sender=self._name,
-                now=now_ms(),
-                only_known=self._reaches_only_known(),
-            )
 
     def _reaches_only_known(self) -> bool:
         """Return whether only known contacts can be reached (not during a probe)."""
         state = self._state
         probing = state.until is not None and now_ms() >= state.until
         return state.carries == "known" and not probing
-
-    def _claim(self) -> list[Claimed]:
-        now = now_ms()
-        with self._database.write() as connection:
-            if not records.belongs_to(connection, name=self._name, owner=self._machine):
-                self._lose_lease()
-                return []
-            if records.is_paused(connection, name=self._name):
-                return []
-            claimed = queue.claim(
-                connection,
-                channel=self._channel_name,
-                sender=self._holder,
-                limit=self._largest_batch,
-                now=now,
-                only_known=self._reaches_only_known(),
-            )
-            if claimed and not self._pace.is_unlimited:
-                next_turn = self._pace.take_turn(now)
-                records.plan_next_send(connection, name=self._name, at=next_turn)
-        return claimed
-
-    def _record(self, outcomes: list[Outcome]) -> None:
-        """Retry until recorded, because a lost outcome means sending a message twice."""
-        persist(
-            lambda: self._write(outcomes),
-            log=log,
-            problem="outcomes cannot be recorded, trying again",
-            pause_seconds=self._timing.idle / 4,
-        )
-
-    def _write(self, outcomes: list[Outcome]) -> None:
-        with self._database.write() as connection:
-            record_outcomes(
-                connection,
-                sender=self._holder,
-                outcomes=outcomes,
-                now=now_ms(),
-                counts_traffic=self._counts_traffic,
-            )
-            self._note_sent(connection, outcomes)
-            self._database.notify(connection)
-
-    def _note_sent(self, connection: Connection, outcomes: list[Outcome]) -> None:
-        times = [outcome.at for outcome in outcomes if isinstance(outcome, Sent)]
-        if times:
-            records.note_sent(connection, name=self._name, at=max(times))
 
     def _enter(self, state: StateReport) -> None:
         if state.state != self._state.state:
@@ -312,7 +232,7 @@ class Worker:
         with self._database.write() as connection:
             if not sent_all:
                 log.warning("a send did not finish in time; requeueing its message")
-                queue.reclaim_of(connection, sender=self._holder, now=now)
+                queue.reclaim_of(connection, sender=self._claims.holder, now=now)
             if self._exit_code == 0:
                 stopped = StateReport("stopped")
                 records.report(connection, name=self._name, new=stopped, now=now)

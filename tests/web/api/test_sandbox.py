@@ -12,8 +12,8 @@ from hudhud.core.crypto import CodeCipher
 from hudhud.db.engine import Database
 from hudhud.db.tables import messages, verifications
 from hudhud.messages import queue
+from hudhud.worker.outcomes import record_outcomes
 from hudhud.worker.send import MessageSender
-from hudhud.worker.worker import record_outcomes
 from support.keys import make_key
 from support.web_server import KEY, PHONE, SECRET, SEND, ServeWeb, WebServer
 

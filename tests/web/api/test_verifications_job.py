@@ -13,7 +13,7 @@ from hudhud.db.engine import Database
 from hudhud.messages import queue, receipts
 from hudhud.messages.outcomes import Failed, Outcome, Returned, Sent
 from hudhud.verification.new_verification import Accepted
-from hudhud.worker.worker import record_outcomes
+from hudhud.worker.outcomes import record_outcomes
 from support.queued import NOW, VALIDITY_MS, caller, change
 from support.verifying import request, start
 from support.web_server import KEY, ServeWeb, WebServer
